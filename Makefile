@@ -1,0 +1,54 @@
+# `make run` serves on this machine; `make test` proves everything. Both do all of their set-up.
+PORT ?= 8080
+DATA ?= data
+HOST ?= 127.0.0.1
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := service-kit file-storage image-processor pixmill
+
+.PHONY: run demo test test-compose lint format lock clean
+
+run: .venv/run
+	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
+
+demo: .venv/run
+	@scripts/demo $(PORT)
+
+test: .venv/test
+	@scripts/install-servers
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+test-compose: .venv/test
+	@scripts/test-compose
+
+lint: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(PACKAGES:%=%/src) tests
+
+format: .venv/test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/test
+	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock
+
+clean:
+	rm -rf .venv demo-output
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "pixmill: Python 3.11 or newer is needed; choose one with PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "pixmill: this Python cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+.venv/run: .venv/python pixmill/requirements.txt requirements/build.txt $(PACKAGES:%=%/pyproject.toml)
+	@echo "Installing Pixmill's requirements (once) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r pixmill/requirements.txt -r requirements/build.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=--editable %)
+	@touch $@
+
+.venv/test: .venv/run requirements/development.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	@touch $@

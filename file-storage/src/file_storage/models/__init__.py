@@ -1,0 +1,5 @@
+"""The rows of file-storage."""
+
+from file_storage.models.file import Base, Blob, File, IdempotencyKey
+
+__all__ = ["Base", "Blob", "File", "IdempotencyKey"]

@@ -1,0 +1,49 @@
+"""Files that people see, the blobs that hold their bytes, and the keys that make an upload idempotent."""
+
+from service_kit.database import Id, epoch_now
+from sqlalchemy import BigInteger, Double, ForeignKey, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Blob(Base):
+    """Stored bytes, named by their SHA-256 and shared by equal files.
+
+    A row with ``file_count`` 0 is about to be removed with its bytes; an upload of the same bytes revives it.
+    """
+
+    __tablename__ = "blobs"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    file_count: Mapped[int] = mapped_column(BigInteger)
+
+
+class File(Base):
+    """A file as people see it. Times are seconds since 1970 by the database's clock."""
+
+    __tablename__ = "files"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    extension: Mapped[str] = mapped_column(String(255))
+    comment: Mapped[str] = mapped_column(String(10_000))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
+    updated_at: Mapped[float] = mapped_column(Double, default=epoch_now(), onupdate=epoch_now())
+
+
+class IdempotencyKey(Base):
+    """The file that an upload with this key made, and a fingerprint of what was uploaded."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    file_id: Mapped[int] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[float] = mapped_column(Double, default=epoch_now(), index=True)

@@ -1,0 +1,74 @@
+"""The answers to range requests (RFC 9110, 14) that web servers do not give alike: several ranges, and none that fits."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+from flask import Response
+from werkzeug.datastructures import Range
+
+CHUNK = 256 * 1024
+MAX_RANGES = 32
+"""More ranges in one request are taken for an attack (RFC 9110, 17.15) and the whole file is sent."""
+
+Span = tuple[int, int]
+"""The first byte's offset, and the one behind the last."""
+
+
+def spans(wanted: Range, size: int) -> list[Span]:
+    """The parts of a file of ``size`` bytes that the wanted ranges name, those outside it left out."""
+    found = []
+    for start, stop in wanted.ranges:
+        first = max(0, size + start) if start < 0 else start
+        last = size if stop is None else min(stop, size)
+        if first < last:
+            found.append((first, last))
+    return found
+
+
+def unsatisfiable(response: Response, size: int) -> Response:
+    """416, with the size for the client to ask again."""
+    response.status_code = 416
+    response.headers["Content-Range"] = f"bytes */{size}"
+    response.headers.remove("Content-Disposition")
+    return response
+
+
+def single(response: Response, file: IO[bytes], part: Span, size: int) -> Response:
+    """206 with one part."""
+    first, stop = part
+    response.status_code = 206
+    response.headers["Content-Range"] = f"bytes {first}-{stop - 1}/{size}"
+    response.content_length = stop - first
+    response.response = _body(file, [(b"", part)], b"")
+    return response
+
+
+def multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Response:
+    """206 with ``multipart/byteranges`` (RFC 9110, 14.6)."""
+    boundary = secrets.token_hex(16)
+    heads = [
+        f"\r\n--{boundary}\r\nContent-Type: {response.content_type}\r\n"
+        f"Content-Range: bytes {first}-{stop - 1}/{size}\r\n\r\n".encode()
+        for first, stop in parts
+    ]
+    tail = f"\r\n--{boundary}--\r\n".encode()
+    response.status_code = 206
+    response.content_type = f"multipart/byteranges; boundary={boundary}"
+    response.content_length = len(tail) + sum(map(len, heads)) + sum(stop - first for first, stop in parts)
+    response.response = _body(file, list(zip(heads, parts, strict=True)), tail)
+    return response
+
+
+def _body(file: IO[bytes], parts: Sequence[tuple[bytes, Span]], tail: bytes) -> Iterator[bytes]:
+    with file:
+        for head, (first, stop) in parts:
+            yield head
+            file.seek(first)
+            while first < stop:
+                chunk = file.read(min(CHUNK, stop - first))
+                if not chunk:
+                    raise EOFError("the file is shorter than its row says")
+                first += len(chunk)
+                yield chunk
+    yield tail

@@ -1,0 +1,1 @@
+"""The rules of files, in plain Python."""

@@ -1,0 +1,155 @@
+"""Files: stored, listed, renamed, deleted."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import IO, NamedTuple
+
+import structlog
+from service_kit.database import MAX_ID, Database, epoch_now, insert_or_update
+from service_kit.problems import Problem
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.orm import Session
+
+from file_storage.models import Blob, File, IdempotencyKey
+from file_storage.services.names import FileName, renamed
+from file_storage.storage import BlobStore, StagedBlob
+
+log = structlog.get_logger()
+
+KEY_LIFETIME = 24 * 3600
+"""Seconds for which an idempotency key is kept."""
+
+
+class Stored(NamedTuple):
+    """A file, and whether this upload made it (or an earlier one with the same idempotency key)."""
+
+    file: File
+    created: bool
+
+
+class FileService:
+    """The rules of files over a database and a blob store."""
+
+    def __init__(self, database: Database, blobs: BlobStore) -> None:
+        self._database = database
+        self._blobs = blobs
+
+    def store(self, staged: StagedBlob, name: FileName, comment: str, key: str | None) -> Stored:
+        """Makes ``staged`` a file; with an idempotency key that was used before, gives the file it made.
+
+        :raises Problem: 422, the key was used for another upload.
+        """
+        sha256 = staged.seal()
+        fingerprint = hashlib.sha256("\0".join([sha256, *name, comment]).encode()).hexdigest()
+        with self._database.write() as session:
+            if key is not None:
+                earlier = _claim_key(session, key, fingerprint)
+                if earlier is not None:
+                    return Stored(earlier, created=False)
+            _reference_blob(session, sha256, staged.size)
+            # Inside the transaction: the blob's row is locked, so nobody removes the bytes before the commit.
+            staged.publish()
+            file = File(name=name.name, extension=name.extension, comment=comment, size=staged.size, sha256=sha256)
+            session.add(file)
+            session.flush()
+            session.refresh(file)
+            if key is not None:
+                session.add(IdempotencyKey(key=key, fingerprint=fingerprint, file_id=file.id))
+        log.info("file stored", file_id=file.id, size=file.size)
+        return Stored(file, created=True)
+
+    def get(self, file_id: int) -> File:
+        """:raises Problem: 404, there is no such file."""
+        with self._database.read() as session:
+            file = session.get(File, file_id) if 0 < file_id <= MAX_ID else None
+        if file is None:
+            raise _not_found(file_id)
+        return file
+
+    def location(self, file: File) -> str:
+        """The path of the file's bytes below the root that the web server sends files from."""
+        return self._blobs.location(file.sha256)
+
+    def open(self, file: File) -> IO[bytes]:
+        """The file's bytes, for reading."""
+        return self._blobs.open(file.sha256)
+
+    def page(self, after: int, limit: int) -> Sequence[File]:
+        """At most ``limit`` files whose id is greater than ``after``, by id."""
+        with self._database.read() as session:
+            return session.scalars(select(File).where(File.id > after).order_by(File.id).limit(limit)).all()
+
+    def existing(self, ids: Sequence[int]) -> Sequence[int]:
+        """Those of ``ids`` that are files, in ascending order."""
+        with self._database.read() as session:
+            return session.scalars(select(File.id).where(File.id.in_(ids)).order_by(File.id)).all()
+
+    def change(self, file_id: int, name: str | None, comment: str | None) -> File:
+        """Renames a file or changes its comment; ``None`` leaves it as it is.
+
+        :raises Problem: 404, there is no such file; 422, the name cannot be stored.
+        """
+        with self._database.write() as session:
+            file = session.get(File, file_id, with_for_update=True) if 0 < file_id <= MAX_ID else None
+            if file is None:
+                raise _not_found(file_id)
+            if name is not None:
+                file.name = renamed(name, file.extension)
+            if comment is not None:
+                file.comment = comment
+            session.flush()
+            session.refresh(file)
+            return file
+
+    def delete(self, file_id: int) -> None:
+        """Deletes a file; the bytes go with the last file that has them.
+
+        :raises Problem: 404, there is no such file.
+        """
+        if not 0 < file_id <= MAX_ID:
+            raise _not_found(file_id)
+        with self._database.write() as session:
+            sha256 = session.scalar(delete(File).where(File.id == file_id).returning(File.sha256))
+            if sha256 is None:
+                raise _not_found(file_id)
+            left = session.scalar(
+                update(Blob)
+                .where(Blob.sha256 == sha256)
+                .values(file_count=Blob.file_count - 1)
+                .returning(Blob.file_count)
+            )
+        log.info("file deleted", file_id=file_id)
+        if left == 0:
+            self._remove_unreferenced(sha256)
+
+    def _remove_unreferenced(self, sha256: str) -> None:
+        with self._database.write() as session:
+            # The count is read again under the row's lock: an upload may have revived the blob meanwhile.
+            unreferenced: ColumnElement[bool] = (Blob.sha256 == sha256) & (Blob.file_count == 0)
+            blob = session.scalar(select(Blob).where(unreferenced).with_for_update())
+            if blob is not None:
+                self._blobs.delete(sha256)
+                session.delete(blob)
+
+
+def _claim_key(session: Session, key: str, fingerprint: str) -> File | None:
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < epoch_now() - KEY_LIFETIME))
+    used = session.get(IdempotencyKey, key)
+    if used is None:
+        return None
+    if used.fingerprint != fingerprint:
+        raise Problem(
+            "idempotency-key-reused", 422, "This Idempotency-Key was used for another upload; take a new key."
+        )
+    return session.get_one(File, used.file_id)
+
+
+def _reference_blob(session: Session, sha256: str, size: int) -> None:
+    insert = insert_or_update(session, Blob).values(sha256=sha256, size=size, file_count=1)
+    session.execute(
+        insert.on_conflict_do_update(index_elements=[Blob.sha256], set_={"file_count": Blob.file_count + 1})
+    )
+
+
+def _not_found(file_id: int) -> Problem:
+    return Problem("file-not-found", 404, f"There is no file {file_id}.")

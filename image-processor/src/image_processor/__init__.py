@@ -1,0 +1,1 @@
+"""Pixmill's image processing: tasks made over HTTP, done by workers, each result a file again."""

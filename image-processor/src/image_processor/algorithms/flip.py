@@ -1,0 +1,20 @@
+"""``flip``: ``{"direction": "vertical"}``"""
+
+from typing import Literal
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+
+
+class FlipParams(Params):
+    direction: Literal["horizontal", "vertical"] = Field(
+        "horizontal", description="horizontal: left becomes right; vertical: top becomes bottom."
+    )
+
+
+@algorithm
+def flip(image: pyvips.Image, params: FlipParams) -> pyvips.Image:
+    """Mirror the image left to right, or top to bottom."""
+    return image.flip(params.direction)

@@ -1,0 +1,77 @@
+"""The settings of image-processor and of its worker; their ``conf.yml`` files explain each."""
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+from service_kit.settings import Section, ServiceSettings, Url
+
+
+class DatabaseSettings(Section):
+    url: Url
+    pool_size: int = Field(ge=1, le=1000)
+
+
+class BrokerSettings(Section):
+    url: Url
+    queue_type: Literal["quorum", "classic"]
+    transport_options: dict[str, str | int | float | bool]
+
+
+class FileStorageSettings(Section):
+    url: Url
+    timeout_seconds: float = Field(gt=0, le=3600)
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"]
+
+
+class LimitSettings(Section):
+    max_file_bytes: int = Field(ge=1)
+    max_pixels: int = Field(ge=1)
+    max_frames: int = Field(ge=1)
+    max_seconds: int = Field(ge=1, le=86_400)
+    max_memory_bytes: int = Field(ge=256 * 1024 * 1024)
+
+
+class RetrySettings(Section):
+    max_seconds: float = Field(ge=0)
+    base_delay_seconds: float = Field(gt=0)
+    max_delay_seconds: float = Field(gt=0)
+    max_crashes: int = Field(ge=1, le=100)
+
+
+class RelaySettings(Section):
+    interval_seconds: float = Field(gt=0, le=3600)
+    overdue_seconds: float = Field(gt=0)
+    batch: int = Field(ge=1, le=10_000)
+
+
+class ApiSettings(ServiceSettings):
+    """What the HTTP service needs."""
+
+    model_config = SettingsConfigDict(env_prefix="IMAGE_PROCESSOR_", yaml_file="config/image-processor/conf.yml")
+
+    database: DatabaseSettings
+    broker: BrokerSettings
+    file_storage: FileStorageSettings
+    relay: RelaySettings
+    log: LogSettings
+
+
+class WorkerSettings(ServiceSettings):
+    """What a worker needs."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKER_", yaml_file="config/worker/conf.yml")
+
+    database: DatabaseSettings
+    broker: BrokerSettings
+    file_storage: FileStorageSettings
+    concurrency: int = Field(ge=0, le=256)
+    shutdown_seconds: float = Field(ge=0, le=3600)
+    scratch_folder: str = Field(min_length=1)
+    limits: LimitSettings
+    retry: RetrySettings
+    relay: RelaySettings
+    log: LogSettings

@@ -1,0 +1,46 @@
+"""The relay: puts back what dead workers held and publishes again what is overdue, as a thread of every worker."""
+
+import threading
+
+import structlog
+from kombu.exceptions import KombuError
+from sqlalchemy.exc import SQLAlchemyError
+
+from image_processor.config import RelaySettings
+from image_processor.services.claims import ClaimService
+from image_processor.services.queue import QueueUnavailableError, TaskQueue
+
+log = structlog.get_logger()
+
+
+class Relay:
+    """Any number of relays may run: the rows they work on are locked for the others."""
+
+    def __init__(self, claims: ClaimService, queue: TaskQueue, settings: RelaySettings) -> None:
+        self._claims = claims
+        self._queue = queue
+        self._settings = settings
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="relay", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _loop(self) -> None:
+        while not self._stopped.wait(self._settings.interval_seconds):
+            try:
+                self._run_once()
+            except (SQLAlchemyError, QueueUnavailableError, KombuError, OSError) as error:
+                log.warning("relay waits", error=str(error))
+
+    def _run_once(self) -> None:
+        self._claims.expire_leases()
+        # While messages wait, an overdue one is late but not lost: sending it again would only lengthen the queue.
+        if self._queue.length() < self._settings.batch:
+            overdue = self._claims.take_overdue(self._settings.batch, self._settings.overdue_seconds)
+            if overdue:
+                self._queue.publish(overdue)
+                log.info("overdue tasks published", count=len(overdue))

@@ -1,0 +1,5 @@
+from service_kit.database import run_migrations
+
+from image_processor.models import Base
+
+run_migrations(Base.metadata)

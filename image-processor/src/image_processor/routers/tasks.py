@@ -1,0 +1,135 @@
+"""The endpoints of image processing."""
+
+import json
+from typing import Annotated
+
+import svcs
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from service_kit.api import problem_responses
+from service_kit.database import MAX_ID
+from service_kit.paging import PageQuery, list_response
+from service_kit.request_body import json_body
+
+from image_processor.algorithms.registry import all_algorithms
+from image_processor.models import Task
+from image_processor.services.tasks import TaskService
+
+tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
+
+BATCH_LIMIT = 10_000
+
+FileId = Annotated[int, Field(ge=1, le=MAX_ID, strict=True)]
+
+
+class TaskOut(BaseModel):
+    """A task: one algorithm on one file."""
+
+    model_config = ConfigDict(title="Task")
+
+    id: int
+    source_id: int = Field(description="The id of the file that is processed.")
+    result_id: int | None = Field(description="The id of the file that came out, once the task is finished.")
+    status: str = Field(description="pending, processing, finished or error.")
+    algorithm: str
+    params: dict[str, object] | None
+    error: str | None = Field(None, description="Why the task ended in error; only then is the key there.")
+
+
+class TasksIn(BaseModel):
+    """A batch: the same algorithm on each of the files."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file_ids: list[FileId] = Field(min_length=1, max_length=BATCH_LIMIT, description="1 to 10,000 different file ids.")
+    algorithm: str = Field(min_length=1, max_length=64, description="A name from `algorithms`.")
+    params: dict[str, object] | None = Field(None, description="As the algorithm's own schema says.")
+
+    @field_validator("file_ids")
+    @classmethod
+    def _no_id_repeats(cls, file_ids: list[int]) -> list[int]:
+        if len(set(file_ids)) != len(file_ids):
+            raise ValueError("each file id may stand there once")
+        return file_ids
+
+
+class TaskIdsOut(BaseModel):
+    """The ids of the new tasks, in the order of ``file_ids``."""
+
+    task_ids: list[int]
+
+
+class AlgorithmOut(BaseModel):
+    """An algorithm and the JSON Schema of its params."""
+
+    name: str
+    summary: str
+    params: dict[str, object]
+
+
+class TaskPath(BaseModel):
+    id: int = Field(description="The task's id.")
+
+
+_TASKS = {
+    "content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Task"}}}}
+}
+_ALGORITHMS = {
+    "content": {"application/json": {"schema": {"type": "array", "items": AlgorithmOut.model_json_schema()}}}
+}
+_BODY = {"required": True, "content": {"application/json": {"schema": TasksIn.model_json_schema()}}}
+
+
+@tasks.post(
+    "/",
+    summary="Create tasks",
+    openapi_extensions={"requestBody": _BODY},
+    responses={201: TaskIdsOut, **problem_responses(400, 404, 413, 415, 422, 503)},
+)
+def create_tasks() -> Response:
+    batch = json_body(TasksIn)
+    task_ids = svcs.flask.get(TaskService).create(batch.file_ids, batch.algorithm, batch.params)
+    return Response(json.dumps({"task_ids": task_ids}), 201, mimetype="application/json")
+
+
+@tasks.get("/", summary="List all tasks", responses={200: _TASKS, **problem_responses(422)})
+def list_tasks(query: PageQuery) -> Response:
+    return list_response(svcs.flask.get(TaskService).page, _as_json, query, f"{request.script_root}/")
+
+
+@tasks.get("/algorithms", summary="List the algorithms and their params", responses={200: _ALGORITHMS})
+def list_algorithms() -> Response:
+    found = [
+        {"name": one.name, "summary": one.summary, "params": one.params.model_json_schema()}
+        for one in all_algorithms().values()
+    ]
+    return Response(json.dumps(found, ensure_ascii=False), mimetype="application/json")
+
+
+@tasks.get("/<int:id>", summary="Get a task", responses={200: TaskOut, **problem_responses(404)})
+def get_task(path: TaskPath) -> dict[str, object]:
+    return _as_json(svcs.flask.get(TaskService).get(path.id))
+
+
+@tasks.post(
+    "/<int:id>/restart",
+    summary="Run a task again that ended in error",
+    responses={200: TaskOut, **problem_responses(404, 409)},
+)
+def restart_task(path: TaskPath) -> dict[str, object]:
+    return _as_json(svcs.flask.get(TaskService).restart(path.id))
+
+
+def _as_json(task: Task) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "id": task.id,
+        "source_id": task.source_id,
+        "result_id": task.result_id,
+        "status": task.status,
+        "algorithm": task.algorithm,
+        "params": task.params,
+    }
+    if task.status == "error":
+        shown["error"] = task.error
+    return shown

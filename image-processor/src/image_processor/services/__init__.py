@@ -1,0 +1,1 @@
+"""The rules of tasks, in plain Python."""

@@ -1,0 +1,153 @@
+"""The embedded stack: one uWSGI with both services, the page and a worker, on a machine with only Python."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from types import FrameType
+
+import httpx
+
+START_SECONDS = 60
+STOP_SECONDS = 9
+
+
+class StartError(Exception):
+    """The server cannot start; the message is one line for the person who tried."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Where the embedded stack listens and what it uses.
+
+    :param project: the folder that holds ``config/`` and ``web/``.
+    """
+
+    host: str
+    port: int
+    data: Path
+    project: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def run(self) -> int:
+        """Serves until SIGINT or SIGTERM, and gives the exit code.
+
+        :raises StartError: port taken, data folder not writable, or the server did not come up.
+        """
+        self._check_port()
+        self._prepare_folders()
+        process = subprocess.Popen(
+            ["uwsgi", "--ini", "config/embedded/wsgi.ini"],
+            cwd=self.project,
+            env=self._environment(),
+            start_new_session=True,
+        )
+        with _stopping_on_signal(process):
+            self._wait_until_ready(process)
+            print(self._banner(), flush=True)
+            code = process.wait()
+        _end_group(process.pid)
+        return 0 if code in (0, -signal.SIGTERM, -signal.SIGINT) else code
+
+    def _check_port(self) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError as error:
+                raise StartError(
+                    f"cannot listen on {self.host}:{self.port} ({error.strerror}); choose another PORT="
+                ) from error
+
+    def _prepare_folders(self) -> None:
+        try:
+            for name in ("files", "queue", "queue-control", "scratch"):
+                (self.data / name).mkdir(parents=True, exist_ok=True)
+            probe = self.data / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StartError(
+                f"cannot write to the data folder {self.data} ({error.strerror}); choose another DATA="
+            ) from error
+
+    def _environment(self) -> dict[str, str]:
+        places = {
+            "PIXMILL_HOST": self.host,
+            "PIXMILL_PORT": str(self.port),
+            "PIXMILL_DATA": str(self.data),
+            "PIXMILL_WEB": str(self.project / "web"),
+        }
+        return (
+            self._settings(places)
+            | os.environ
+            | places
+            | {
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+                # A stopped worker gives its running tasks `shutdown_seconds`, then hands them back.
+                "REMAP_SIGTERM": "SIGQUIT",
+                "MALLOC_ARENA_MAX": "2",
+            }
+        )
+
+    def _settings(self, places: dict[str, str]) -> dict[str, str]:
+        lines = (self.project / "config/embedded/settings.env").read_text().splitlines()
+        settings = (line.partition("=") for line in lines if line and not line.startswith("#"))
+        return {name: Template(value).substitute(places) for name, _, value in settings}
+
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise StartError(
+                    f"the server ended while starting (exit code {process.returncode}); see the lines above"
+                )
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.05)
+        raise StartError(f"the server did not become ready within {START_SECONDS} seconds")
+
+    def _banner(self) -> str:
+        return (
+            f"\nPixmill serves on {self.url}   (Ctrl-C stops it)\n"
+            f"Its data lies in {self.data}\n"
+            f"Try: curl -F file=@photo.jpg {self.url}/api/file-server/\n"
+        )
+
+
+@contextmanager
+def _stopping_on_signal(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        process.send_signal(signal.SIGTERM)
+        signal.signal(signal.SIGALRM, lambda *_: _end_group(process.pid))
+        signal.alarm(STOP_SECONDS)
+
+    earlier = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            _end_group(process.pid)
+        signal.alarm(0)
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _end_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass

@@ -1,0 +1,163 @@
+"""The Flask application both services start from: problems, request log, health and the OpenAPI page."""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+import structlog
+import svcs
+from flask import Response, g, request
+from flask_openapi3 import Info, OpenAPI, Server
+from flask_openapi3_swagger.plugins import RegisterPlugin
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
+
+from service_kit.problems import Problem
+from service_kit.request_body import decode_chunked, invalid_fields
+
+log = structlog.get_logger()
+
+
+class ProblemOut(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        title="Problem",
+    )
+
+    type: str = Field(description="What kind of problem it is, as a URN.")
+    title: str
+    status: int
+    detail: str = Field(description="What happened and what to do about it.")
+    errors: list[dict[str, str]] = Field(default_factory=list, description="The wrong fields, by JSON pointer.")
+
+
+def problem_responses(*statuses: int) -> dict[int, dict[str, object]]:
+    """The OpenAPI responses of these statuses, each a problem document."""
+    schema = {"$ref": "#/components/schemas/ProblemOut"}
+    return {status: {"content": {"application/problem+json": {"schema": schema}}} for status in statuses}
+
+
+def create_api(name: str, title: str, description: str, base_path: str, registry: svcs.Registry) -> OpenAPI:
+    """An application with everything but its routes.
+
+    :param base_path: where the web server mounts it, such as ``/api/file-server``.
+    """
+    app = OpenAPI(
+        name,
+        info=Info(title=title, version="0.1.0", description=description),
+        servers=[Server(url=base_path)],
+        doc_ui=False,
+        validation_error_model=ProblemOut,
+        validation_error_callback=_refuse_fields,
+    )
+    app.url_map.strict_slashes = False
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it, its base has not
+    app.wsgi_app = decode_chunked(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
+    svcs.flask.init_app(app, registry=registry)
+    app.before_request(_begin_request)
+    app.after_request(_log_request)
+    app.register_error_handler(Problem, _render)
+    app.register_error_handler(HTTPException, _render_http_exception)
+    app.register_error_handler(DBAPIError, _render_database_error)
+    app.register_error_handler(Exception, _render_unexpected)
+    _add_documentation(app)
+    _add_health(app)
+    return app
+
+
+def _add_documentation(app: OpenAPI) -> None:
+    app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)
+    app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
+    app.add_url_rule("/docs", "docs", lambda: app.redirect(f"{request.script_root}/docs/swagger"))
+
+
+def _add_health(app: OpenAPI) -> None:
+    def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    def ready() -> Response:
+        states: dict[str, str] = {}
+        for ping in svcs.flask.get_pings():
+            name = re.sub(r"(?<!^)(?=[A-Z])", "_", ping.name.rsplit(".", 1)[-1]).lower()
+            try:
+                ping.ping()
+                states[name] = "ok"
+            except Exception as error:  # noqa: BLE001 (any failure of a dependency is an answer here)
+                log.warning("dependency not ready", dependency=name, error=str(error))
+                states[name] = "unavailable"
+        healthy = all(state == "ok" for state in states.values())
+        body = {"status": "ok" if healthy else "unavailable", "dependencies": states}
+        return Response(json.dumps(body), 200 if healthy else 503, mimetype="application/json")
+
+    app.add_url_rule("/healthz", "healthz", live)
+    app.add_url_rule("/readyz", "readyz", ready)
+
+
+def _begin_request() -> None:
+    offered = request.headers.get("X-Request-ID", "")
+    g.request_id = (
+        offered if offered.isascii() and offered.isprintable() and 0 < len(offered) <= 128 else secrets.token_hex(8)
+    )
+    g.started = time.monotonic()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _log_request(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    log.info(
+        "request",
+        method=request.method,
+        path=request.script_root + request.path,
+        status=response.status_code,
+        milliseconds=round((time.monotonic() - g.started) * 1000, 1),
+    )
+    return response
+
+
+def _refuse_fields(error: ValidationError) -> Response:
+    return _render(invalid_fields(error))
+
+
+def _render(problem: Problem) -> Response:
+    body = json.dumps(problem.document(), ensure_ascii=False)
+    response = Response(body, problem.status, mimetype="application/problem+json")
+    if problem.retry_after is not None:
+        response.headers["Retry-After"] = str(problem.retry_after)
+    return response
+
+
+_DETAILS: dict[int, Callable[[], str]] = {
+    404: lambda: f"There is nothing at {request.script_root}{request.path}.",
+    405: lambda: f"{request.method} is not possible here.",
+}
+
+
+def _render_http_exception(error: HTTPException) -> Response:
+    status = error.code or 500
+    if error.response is not None or status < 400:
+        return error.get_response()  # type: ignore[return-value]  # a redirect or a response made on purpose
+    detail = _DETAILS[status]() if status in _DETAILS else error.description or ""
+    kind = error.name.lower().replace(" ", "-")
+    response = _render(Problem(kind, status, detail))
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def _render_database_error(error: DBAPIError) -> Response:
+    log.error("database unavailable", error=str(error.orig))
+    return _render(Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5))
+
+
+def _render_unexpected(error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error)
+    detail = f"Something went wrong on our side; the log has it under request {g.get('request_id', '?')}."
+    return _render(Problem("internal-error", 500, detail))

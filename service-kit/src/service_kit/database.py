@@ -1,0 +1,126 @@
+"""One SQLAlchemy engine a process, for PostgreSQL and SQLite, with the database's own clock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+
+from alembic import command, context
+from alembic.config import Config
+from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import Double
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""A 64-bit primary key; SQLite numbers only INTEGER keys by itself."""
+
+MAX_ID = 2**63 - 1
+
+_MIGRATION_LOCK = 0x70697877
+
+
+class epoch_now(GenericFunction[float]):  # noqa: N801 (named as SQL functions are)
+    """The database's clock: seconds since 1970-01-01 UTC, to the millisecond or better.
+
+    One clock for all machines, so a worker with a wrong clock cannot break a lease.
+    """
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(epoch_now, "postgresql")
+def _epoch_now_postgresql(element: epoch_now, compiler: SQLCompiler, **options: object) -> str:
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+@compiles(epoch_now, "sqlite")
+def _epoch_now_sqlite(element: epoch_now, compiler: SQLCompiler, **options: object) -> str:
+    # unixepoch('subsec') is younger (SQLite 3.42) than Debian 12's library.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+class Database:
+    """Sessions on one database."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        self.engine = _create_engine(url, pool_size)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading; nothing is committed."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction: committed at the end of the block, rolled back when it raises."""
+        engine = self.engine.execution_options(sqlite_begin="IMMEDIATE")
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def ping(self) -> None:
+        """Raises when the database does not answer."""
+        with self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+
+def insert_or_update(session: Session, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
+    """An INSERT of the session's dialect, which knows ``on_conflict_do_update``."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(model)
+    return sqlite.insert(model)
+
+
+def migrate(url: str, package: str) -> None:
+    """Brings the schema up to date with ``<package>/migrations``; safe to call from many processes at once."""
+    config = Config()
+    config.set_main_option("script_location", str(files(package) / "migrations"))
+    config.set_main_option("version_table", f"{package}_version")
+    engine = _create_engine(url, pool_size=1)
+    with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def run_migrations(metadata: MetaData) -> None:
+    """What an Alembic ``env.py`` does here: runs the revisions on the connection :func:`migrate` gave."""
+    config = context.config
+    context.configure(
+        connection=config.attributes["connection"],
+        target_metadata=metadata,
+        version_table=config.get_main_option("version_table") or "alembic_version",
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _create_engine(url: str, pool_size: int) -> Engine:
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": 30}, pool_size=pool_size)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args={"connect_timeout": 3})
+
+
+def _prepare_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+    # The driver's own transaction handling begins too late for BEGIN IMMEDIATE; _begin_sqlite does it.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', 'DEFERRED')}")

@@ -1,0 +1,81 @@
+"""Request bodies: chunked ones decoded, JSON ones read with a clear problem for each mistake."""
+
+import importlib
+from collections.abc import Callable, Iterable
+from io import RawIOBase
+from typing import TYPE_CHECKING, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import BadRequest
+
+from service_kit.problems import FieldError, Problem
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+JSON_LIMIT = 2 * 1024 * 1024
+
+
+class _ChunkedBody(RawIOBase):
+    """uWSGI leaves chunked bodies (RFC 9112, 7.1) to the application and gives a function that reads a chunk."""
+
+    def __init__(self, read_chunk: Callable[[], bytes]) -> None:
+        self._read_chunk = read_chunk
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # werkzeug reads into bytearrays only
+        if not self._rest:
+            self._rest = self._read_chunk()
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def decode_chunked(application: "WSGIApplication") -> "WSGIApplication":
+    """WSGI middleware that makes a chunked request body readable under uWSGI's own HTTP socket."""
+
+    def decoded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+            environ["wsgi.input"] = _ChunkedBody(importlib.import_module("uwsgi").chunked_read)
+            environ["wsgi.input_terminated"] = True
+        return application(environ, start_response)
+
+    return decoded
+
+
+def json_body(model: type[_Model]) -> _Model:
+    """The current request's JSON body as ``model``.
+
+    :raises Problem: 415 not ``application/json``, 413 too long, 400 not JSON, 422 not of the model's shape.
+    """
+    if not request.is_json:
+        raise Problem("unsupported-media-type", 415, "Send the body as JSON with Content-Type: application/json.")
+    if (request.content_length or 0) > JSON_LIMIT:
+        raise Problem("body-too-large", 413, f"A JSON body may have {JSON_LIMIT} bytes at most.")
+    request.max_content_length = JSON_LIMIT
+    try:
+        data = request.get_json()
+    except (BadRequest, RecursionError, ValueError) as error:
+        raise Problem("malformed-json", 400, "The body is not valid JSON (RFC 8259).") from error
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise invalid_fields(error) from error
+
+
+def invalid_fields(error: ValidationError, prefix: str = "") -> Problem:
+    """The 422 problem that names each wrong field of ``error`` by a JSON pointer under ``prefix``."""
+    errors = [
+        FieldError(pointer="/".join([prefix, *(str(part) for part in item["loc"])]), detail=item["msg"])
+        for item in error.errors()
+    ]
+    errors = [FieldError(pointer="/" + item["pointer"].lstrip("/"), detail=item["detail"]) for item in errors[:100]]
+    summary = "; ".join(f"{item['pointer']}: {item['detail']}" for item in errors[:3])
+    return Problem("invalid-fields", 422, f"The request has wrong fields: {summary}", errors)

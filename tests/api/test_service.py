@@ -1,0 +1,68 @@
+"""Health, page, documentation, idempotency and chunked uploads."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.client import FILES, TASKS, Pixmill, assert_problem
+
+
+@pytest.mark.parametrize("place", [FILES, TASKS, ""])
+def test_health_is_told_by_each_service(pixmill: Pixmill, place: str) -> None:
+    live, ready = pixmill.http.get(f"{place}/healthz"), pixmill.http.get(f"{place}/readyz")
+
+    assert (live.status_code, live.json()["status"]) == (200, "ok")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+    assert ready.json()["dependencies"]["database"] == "ok"
+
+
+def test_the_page_names_the_service_and_its_interfaces(pixmill: Pixmill) -> None:
+    page = pixmill.http.get("/")
+
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    for text in ("Pixmill", f"{FILES}/docs", f"{TASKS}/docs"):
+        assert text in page.text
+    assert pixmill.http.get("/state.js").status_code == 200
+    assert pixmill.http.get("/etc/passwd").status_code == 404
+
+
+@pytest.mark.parametrize("place", [FILES, TASKS])
+def test_the_interface_is_described(pixmill: Pixmill, place: str) -> None:
+    document = pixmill.http.get(f"{place}/openapi.json").json()
+    page = pixmill.http.get(f"{place}/docs", follow_redirects=True)
+
+    assert document["openapi"].startswith("3.1")
+    assert document["servers"] == [{"url": place}]
+    assert page.status_code == 200
+    assert "swagger" in page.text.lower()
+
+
+def test_the_request_id_comes_back(pixmill: Pixmill) -> None:
+    assert pixmill.http.get(f"{FILES}/").headers["X-Request-ID"]
+
+
+def test_the_same_idempotency_key_makes_one_file(pixmill: Pixmill) -> None:
+    def post(key: str, content: bytes) -> httpx.Response:
+        return pixmill.http.post(f"{FILES}/", files={"file": ("a.txt", content)}, headers={"Idempotency-Key": key})
+
+    key = f"key-{len(pixmill.http.get(f'{FILES}/').json())}"
+    first, again, other = post(key, b"one"), post(key, b"one"), post(key, b"two")
+
+    assert again.json() == first.json()
+    assert_problem(other, 422, "Idempotency-Key")
+
+
+def test_a_chunked_upload_is_stored(pixmill: Pixmill) -> None:
+    def body() -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="c.txt"\r\n\r\n'
+        for _ in range(10):
+            yield b"chunk " * 1000
+        yield b"\r\n--b--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    response = pixmill.http.post(f"{FILES}/", content=body(), headers=headers)
+
+    assert response.status_code == 201, response.text
+    assert pixmill.download(response.json()["id"]) == b"chunk " * 10_000

@@ -1,0 +1,159 @@
+"""The specification's own examples, key by key."""
+
+import re
+
+import pytest
+
+from tests.client import FILES, TASKS, Pixmill
+from tests.images import opened, photo
+
+HTTP_DATE = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
+PDF = b"%PDF-1.4\n" + bytes(range(256)) * 955 + b"x" * 152
+
+
+def test_a_pdf_is_stored_with_the_keys_of_the_specification(pixmill: Pixmill) -> None:
+    file = pixmill.upload("subka.pdf", PDF, comment="doc")
+
+    assert {key: file[key] for key in ("name", "extension", "comment", "size")} == {
+        "name": "subka",
+        "extension": ".pdf",
+        "comment": "doc",
+        "size": len(PDF),
+    }
+    assert re.fullmatch(HTTP_DATE, str(file["created_at"]))
+    assert re.fullmatch(HTTP_DATE, str(file["updated_at"]))
+
+
+@pytest.mark.parametrize("content", [PDF, b"", b"\r\n--x\r\n", bytes(3_000_000)], ids=["pdf", "empty", "crlf", "zeros"])
+def test_any_file_comes_back_byte_for_byte(pixmill: Pixmill, content: bytes) -> None:
+    file = pixmill.upload("any.bin", content)
+
+    assert pixmill.download(file["id"]) == content
+
+
+def test_the_list_has_every_file_newest_last(pixmill: Pixmill) -> None:
+    first, second = pixmill.upload("a.txt", b"a"), pixmill.upload("b.txt", b"b")
+
+    listed = pixmill.http.get(f"{FILES}/").json()
+
+    assert listed[-2:] == [first, second]
+    assert pixmill.http.get(FILES).json() == listed
+
+
+def test_a_file_is_found_by_its_id(pixmill: Pixmill) -> None:
+    file = pixmill.upload("a.txt", b"a")
+
+    assert pixmill.http.get(f"{FILES}/{file['id']}").json() == file
+    assert pixmill.http.get(f"{FILES}/{file['id']}/").json() == file
+
+
+def test_patch_changes_name_and_comment(pixmill: Pixmill) -> None:
+    file = pixmill.upload("a.txt", b"a")
+
+    response = pixmill.http.patch(f"{FILES}/{file['id']}", json={"name": "имя файла", "comment": "комментарий"})
+
+    assert response.status_code == 200
+    changed = response.json()
+    assert (changed["name"], changed["extension"], changed["comment"]) == ("имя файла", ".txt", "комментарий")
+    assert pixmill.http.get(f"{FILES}/{file['id']}").json() == changed
+
+
+def test_patch_of_one_key_leaves_the_other(pixmill: Pixmill) -> None:
+    file = pixmill.upload("a.txt", b"a", comment="kept")
+
+    changed = pixmill.http.patch(f"{FILES}/{file['id']}", json={"name": "b"}).json()
+
+    assert (changed["name"], changed["comment"]) == ("b", "kept")
+
+
+def test_name_and_comment_come_in_a_json_part_too(pixmill: Pixmill) -> None:
+    parts = {"file": ("x.pdf", b"%PDF"), "json": (None, '{"name": "subka", "comment": "doc"}', "application/json")}
+
+    file = pixmill.http.post(f"{FILES}/", files=parts).json()
+
+    assert (file["name"], file["extension"], file["comment"]) == ("subka", ".pdf", "doc")
+
+
+def test_a_deleted_file_is_gone(pixmill: Pixmill) -> None:
+    file = pixmill.upload("a.txt", b"a")
+
+    response = pixmill.http.delete(f"{FILES}/{file['id']}")
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert pixmill.http.get(f"{FILES}/{file['id']}").status_code == 404
+    assert pixmill.http.get(f"{FILES}/{file['id']}/download").status_code == 404
+
+
+def test_equal_files_survive_the_deletion_of_one(pixmill: Pixmill) -> None:
+    first, second = pixmill.upload("a.txt", b"the same"), pixmill.upload("b.txt", b"the same")
+
+    pixmill.http.delete(f"{FILES}/{first['id']}")
+
+    assert pixmill.download(second["id"]) == b"the same"
+
+
+def test_a_batch_is_resized_and_each_result_is_a_file(pixmill: Pixmill) -> None:
+    sources = [pixmill.upload(f"p{n}.png", photo(60 + n, 40)) for n in range(3)]
+
+    response = pixmill.post_tasks(
+        {"file_ids": [s["id"] for s in sources], "algorithm": "resize", "params": {"width": 128, "height": 128}}
+    )
+
+    assert response.status_code == 201
+    assert list(response.json()) == ["task_ids"]
+    for source, task_id in zip(sources, response.json()["task_ids"], strict=True):
+        task = pixmill.ended(task_id)
+        assert task == {
+            "id": task_id,
+            "source_id": source["id"],
+            "result_id": task["result_id"],
+            "status": "finished",
+            "algorithm": "resize",
+            "params": {"width": 128, "height": 128},
+        }
+        assert opened(pixmill.download(task["result_id"])).size == (128, 128)
+        result = pixmill.http.get(f"{FILES}/{task['result_id']}").json()
+        assert (result["name"], result["extension"]) == (source["name"], ".png")
+
+
+def test_params_stay_null_where_none_were_given(pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo())
+
+    task_id = pixmill.create_tasks([source["id"]], "flip", None)[0]
+
+    assert pixmill.http.get(f"{TASKS}/{task_id}").json()["params"] is None
+
+
+def test_the_task_list_has_every_task_newest_last(pixmill: Pixmill) -> None:
+    task_id = pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0]
+    task = pixmill.ended(task_id)
+
+    assert pixmill.http.get(f"{TASKS}/").json()[-1] == task
+
+
+def test_a_failed_task_says_why_and_can_be_restarted(pixmill: Pixmill) -> None:
+    source = pixmill.upload("not-an-image.jpg", b"just text")
+    task_id = pixmill.create_tasks([source["id"]], "flip")[0]
+
+    failed = pixmill.ended(task_id)
+    response = pixmill.http.post(f"{TASKS}/{task_id}/restart")
+
+    assert failed["status"] == "error"
+    assert "not an image" in str(failed["error"])
+    assert failed["result_id"] is None
+    assert response.status_code == 200
+    assert response.json() == {key: failed[key] for key in failed if key != "error"} | {"status": "pending"}
+    assert pixmill.ended(task_id)["status"] == "error"
+
+
+def test_pages_follow_the_link_header(pixmill: Pixmill) -> None:
+    ids = [pixmill.upload(f"{n}.txt", b"x")["id"] for n in range(3)]
+    after = int(str(ids[0])) - 1
+
+    first = pixmill.http.get(f"{FILES}/", params={"limit": 2, "after": after})
+    link = re.fullmatch(r"<(.+)>; rel=\"next\"", first.headers["Link"])
+    assert link
+    second = pixmill.http.get(link[1])
+
+    assert [file["id"] for file in first.json() + second.json()] == ids
+    assert "Link" not in second.headers

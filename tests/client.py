@@ -1,0 +1,79 @@
+"""What the API tests say to a running Pixmill."""
+
+import time
+from typing import Self
+
+import httpx
+
+FILES = "/api/file-server"
+TASKS = "/api/image-processing"
+WAIT_SECONDS = 60
+
+
+class Pixmill:
+    """A client that reads as the specification does."""
+
+    def __init__(self, url: str) -> None:
+        self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
+    def post_file(self, name: str, content: bytes, **fields: str) -> httpx.Response:
+        return self.http.post(f"{FILES}/", files={"file": (name, content)}, data=fields)
+
+    def upload(self, name: str, content: bytes, **fields: str) -> dict[str, object]:
+        response = self.post_file(name, content, **fields)
+        assert response.status_code == 201, response.text
+        file: dict[str, object] = response.json()
+        return file
+
+    def download(self, file_id: object) -> bytes:
+        response = self.http.get(f"{FILES}/{file_id}/download")
+        assert response.status_code == 200, response.text
+        return response.content
+
+    def post_tasks(self, body: object) -> httpx.Response:
+        return self.http.post(f"{TASKS}/", json=body)
+
+    def create_tasks(
+        self, file_ids: list[object], algorithm: str, params: dict[str, object] | None = None
+    ) -> list[int]:
+        response = self.post_tasks({"file_ids": file_ids, "algorithm": algorithm, "params": params})
+        assert response.status_code == 201, response.text
+        task_ids: list[int] = response.json()["task_ids"]
+        return task_ids
+
+    def ended(self, task_id: int) -> dict[str, object]:
+        """The task, once it is finished or in error."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            task: dict[str, object] = self.http.get(f"{TASKS}/{task_id}").json()
+            if task["status"] in ("finished", "error"):
+                return task
+            time.sleep(0.05)
+        raise AssertionError(f"task {task_id} did not end: {task}")
+
+    def process(self, content: bytes, name: str, algorithm: str, params: dict[str, object] | None = None) -> bytes:
+        """Uploads an image, has it processed and gives the result's bytes."""
+        task = self.ended(self.create_tasks([self.upload(name, content)["id"]], algorithm, params)[0])
+        assert task["status"] == "finished", task
+        return self.download(task["result_id"])
+
+    def counts(self) -> tuple[int, int]:
+        """How many files and tasks there are: unchanged after a refused request."""
+        return len(self.http.get(f"{FILES}/").json()), len(self.http.get(f"{TASKS}/").json())
+
+
+def assert_problem(response: httpx.Response, status: int, word: str) -> None:
+    """The response is a problem document (RFC 9457) with ``status`` whose detail contains ``word``."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    document = response.json()
+    assert document["status"] == status
+    assert document["type"] and document["title"]
+    assert word.lower() in document["detail"].lower(), document
+    assert "Traceback" not in response.text

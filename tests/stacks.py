@@ -1,0 +1,199 @@
+"""The two ways to run Pixmill, started from the project's own configuration."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+
+from tests.processes import Process, accepts, find_program, free_port
+
+PROJECT = Path(__file__).parent.parent
+SCRIPTS = Path(sys.executable).parent
+ENVIRONMENT = {
+    "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
+    "LANG": "C.UTF-8",
+    "REMAP_SIGTERM": "SIGQUIT",
+    # Small enough that a test can go over them.
+    "FILE_STORAGE_UPLOAD__MAX_BYTES": str(64 * 1024 * 1024),
+    "WORKER_LIMITS__MAX_SECONDS": "20",
+}
+
+
+class Stack(Protocol):
+    """A running Pixmill."""
+
+    name: str
+    url: str
+    files: Path
+    """The folder of file-storage: ``blobs/`` and ``staging/``."""
+
+    def stop(self) -> None: ...
+
+
+class EmbeddedStack:
+    """What ``make run`` starts."""
+
+    name = "embedded"
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data = folder / "data"
+        self.files = self.data / "files"
+        command = [str(SCRIPTS / "pixmill"), "serve", "--port", str(self.port), "--data", str(self.data)]
+        command += ["--project", str(PROJECT)]
+        self.process = Process("pixmill serve", command, ENVIRONMENT, folder / "embedded.log")
+        self.process.wait_until(lambda: _is_ready(self.url))
+
+    def stop(self) -> None:
+        self.process.stop()
+
+
+class FullStack:
+    """nginx, both services under uWSGI, PostgreSQL, RabbitMQ and a worker, as real processes."""
+
+    name = "full"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = folder / "files"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._storage_port, self._processor_port = free_port(), free_port()
+        self._epmd_port = free_port()
+        self._environment = ENVIRONMENT | self._settings()
+        broker = threading.Thread(target=self._start_rabbitmq)
+        broker.start()
+        self.postgres = self._start_postgres()
+        broker.join()
+        self.file_storage = self._start_service("file-storage", self._storage_port)
+        self.image_processor = self._start_service("image-processor", self._processor_port)
+        self.nginx = self._start_nginx()
+        self.worker = self._start_worker()
+        self.nginx.wait_until(lambda: _is_ready(self.url))
+
+    def stop(self) -> None:
+        self.worker.stop()
+        self.nginx.stop(signal.SIGQUIT, 5)
+        self.image_processor.stop()
+        self.file_storage.stop()
+        self.rabbitmq.stop()
+        self.postgres.stop(signal.SIGINT)
+        epmd = find_program("epmd", "/usr/lib/erlang/erts-*/bin")
+        env = ENVIRONMENT | {"ERL_EPMD_PORT": str(self._epmd_port)}
+        subprocess.run([epmd, "-kill"], env=env, capture_output=True, check=False)
+
+    def _settings(self) -> dict[str, str]:
+        self._postgres_port, self._rabbitmq_port = free_port(), free_port()
+        database = f"postgresql+psycopg://pixmill@127.0.0.1:{self._postgres_port}/pixmill"
+        broker = f"amqp://pixmill:test@127.0.0.1:{self._rabbitmq_port}//"
+        return {
+            "FILE_STORAGE_DATABASE__URL": database,
+            "FILE_STORAGE_STORAGE__FOLDER": str(self.files),
+            "IMAGE_PROCESSOR_DATABASE__URL": database,
+            "IMAGE_PROCESSOR_BROKER__URL": broker,
+            "IMAGE_PROCESSOR_FILE_STORAGE__URL": f"http://127.0.0.1:{self._storage_port}/api/file-server",
+            "WORKER_DATABASE__URL": database,
+            "WORKER_BROKER__URL": broker,
+            "WORKER_FILE_STORAGE__URL": f"{self.url}/api/file-server",
+            "WORKER_SCRATCH_FOLDER": str(self.folder / "scratch"),
+        }
+
+    def _start_postgres(self) -> Process:
+        binaries = "/usr/lib/postgresql/*/bin"
+        data = self.folder / "postgres"
+        data.mkdir()
+        prefix: list[str] = []
+        if os.getuid() == 0:
+            # PostgreSQL refuses to run as root.
+            shutil.chown(data, "postgres")
+            prefix = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
+        initdb = [
+            find_program("initdb", binaries),
+            "-U",
+            "pixmill",
+            "--auth",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        ]
+        subprocess.run([*prefix, *initdb, "-D", str(data)], check=True, capture_output=True, cwd="/")
+        server = [find_program("postgres", binaries), "-D", str(data), "-p", str(self._postgres_port)]
+        options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+        process = Process("postgres", [*prefix, *server, *options], ENVIRONMENT, self.folder / "postgres.log")
+        psql = ["psql", "-h", "127.0.0.1", "-p", str(self._postgres_port), "-U", "pixmill", "-d", "postgres"]
+        create = [*psql, "-c", "CREATE DATABASE pixmill"]
+        process.wait_until(lambda: subprocess.run(create, capture_output=True, check=False).returncode == 0)
+        return process
+
+    def _start_rabbitmq(self) -> None:
+        home = self.folder / "rabbitmq"
+        home.mkdir()
+        (home / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self._rabbitmq_port}\ndefault_user = pixmill\ndefault_pass = test\n"
+            "disk_free_limit.absolute = 50MB\n"
+        )
+        (home / "enabled_plugins").write_text("[].\n")
+        env = ENVIRONMENT | {
+            "HOME": str(home),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "RABBITMQ_NODENAME": f"pixmill{self._rabbitmq_port}@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(home / "log"),
+            "RABBITMQ_PID_FILE": str(home / "pid"),
+        }
+        server = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin")
+        self.rabbitmq = Process("rabbitmq", [server], env, self.folder / "rabbitmq.log")
+        self.rabbitmq.wait_until(accepts(self._rabbitmq_port))
+
+    def _start_service(self, name: str, port: int) -> Process:
+        env = self._environment | {"LISTEN": f"127.0.0.1:{port}"}
+        command = [str(SCRIPTS / "uwsgi"), "--ini", f"config/{name}/wsgi.ini", "--chdir", str(PROJECT)]
+        os.chdir(PROJECT)
+        process = Process(name, command, env, self.folder / f"{name}.log")
+        process.wait_until(accepts(port))
+        return process
+
+    def _start_worker(self) -> Process:
+        celery = [str(SCRIPTS / "celery"), "--quiet", "--workdir", str(PROJECT), "--app", "image_processor.worker"]
+        worker = ["worker", "--loglevel", "warning", "--without-gossip", "--without-mingle"]
+        return Process("worker", [*celery, *worker], self._environment, self.folder / "worker.log")
+
+    def _start_nginx(self) -> Process:
+        config = (PROJECT / "config/nginx.conf").read_text()
+        places = {
+            "listen 8080;": f"listen 127.0.0.1:{self.port};",
+            "file-storage:8000": f"127.0.0.1:{self._storage_port}",
+            "image-processor:8000": f"127.0.0.1:{self._processor_port}",
+            "/usr/share/pixmill/web": str(PROJECT / "web"),
+            "/var/lib/pixmill": str(self.files),
+            "/var/cache/nginx": str(self.folder),
+            "/tmp/nginx.pid": str(self.folder / "nginx.pid"),
+            "/dev/stdout": str(self.folder / "nginx-access.log"),
+        }
+        for shipped, here in places.items():
+            assert shipped in config, f"config/nginx.conf has no '{shipped}' any more"
+            config = config.replace(shipped, here)
+        if os.getuid() == 0:
+            config = f"user root;\n{config}"
+        path = self.folder / "nginx.conf"
+        path.write_text(config)
+        command = [find_program("nginx"), "-c", str(path), "-g", "daemon off;", "-e", "stderr"]
+        return Process("nginx", command, ENVIRONMENT, self.folder / "nginx.log")
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=3, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
