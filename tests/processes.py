@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 START_SECONDS = 60
@@ -69,17 +70,13 @@ class Process:
     def stop(self, number: int = signal.SIGTERM, seconds: float = 20) -> None:
         if self.popen.poll() is None:
             self.popen.send_signal(number)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
     def kill(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.popen.wait()
 
 

@@ -78,7 +78,13 @@ def test_an_upload_over_the_limit_is_refused(pixmill: Pixmill, stack: Stack) -> 
 @pytest.mark.usefixtures("unchanged")
 def test_a_client_that_goes_away_leaves_nothing(pixmill: Pixmill, stack: Stack) -> None:
     address = urlsplit(stack.url)
-    head = f"POST {FILES}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nContent-Type: {MULTIPART['Content-Type']}\r\n\r\n"
+    lines = [
+        f"POST {FILES}/ HTTP/1.1",
+        "Host: x",
+        "Content-Length: 100000",
+        f"Content-Type: {MULTIPART['Content-Type']}",
+    ]
+    head = "\r\n".join([*lines, "", ""])
 
     with socket.create_connection((address.hostname, address.port)) as client:
         client.sendall(head.encode() + part("file", "a", b"x" * 5000))

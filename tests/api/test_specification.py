@@ -67,9 +67,9 @@ def test_patch_of_one_key_leaves_the_other(pixmill: Pixmill) -> None:
 
 
 def test_name_and_comment_come_in_a_json_part_too(pixmill: Pixmill) -> None:
-    parts = {"file": ("x.pdf", b"%PDF"), "json": (None, '{"name": "subka", "comment": "doc"}', "application/json")}
+    json_part = (None, b'{"name": "subka", "comment": "doc"}', "application/json")
 
-    file = pixmill.http.post(f"{FILES}/", files=parts).json()
+    file = pixmill.http.post(f"{FILES}/", files={"file": ("x.pdf", b"%PDF"), "json": json_part}).json()
 
     assert (file["name"], file["extension"], file["comment"]) == ("subka", ".pdf", "doc")
 

@@ -18,6 +18,6 @@ def create_registry(settings: Settings) -> svcs.Registry:
     blobs = FolderBlobStore(Path(settings.storage.folder))
     registry.register_value(Settings, settings)
     registry.register_value(Database, database, ping=Database.ping)
-    registry.register_value(BlobStore, blobs, ping=FolderBlobStore.ping)  # type: ignore[type-abstract]  # svcs keys by type
+    registry.register_value(BlobStore, blobs, ping=FolderBlobStore.ping)
     registry.register_value(FileService, FileService(database, blobs))
     return registry

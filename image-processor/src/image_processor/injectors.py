@@ -28,7 +28,7 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     queue = CeleryTaskQueue(create_celery(settings.broker))
     storage = FileStorage(_http_client(settings.file_storage))
     registry.register_value(Database, database, ping=Database.ping)
-    registry.register_value(TaskQueue, queue, ping=CeleryTaskQueue.ping)  # type: ignore[type-abstract]  # svcs keys by type
+    registry.register_value(TaskQueue, queue, ping=CeleryTaskQueue.ping)
     registry.register_value(FileStorage, storage, ping=FileStorage.ping)
     registry.register_value(TaskService, TaskService(database, queue, storage, settings.relay.overdue_seconds))
     return registry
@@ -42,7 +42,7 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery) -> svcs.Reg
     scratch = Path(settings.scratch_folder)
     scratch.mkdir(parents=True, exist_ok=True)
     registry.register_value(ClaimService, claims)
-    registry.register_factory(Relay, partial(Relay, claims, CeleryTaskQueue(celery), settings.relay))
+    registry.register_factory(Relay, partial(Relay, claims, CeleryTaskQueue(celery), settings.relay, scratch / "alive"))
     registry.register_factory(
         ProcessingService,
         lambda: ProcessingService(

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import structlog
 import svcs
-from celery import Task, signals
+from celery import signals
 from service_kit import logs
 from service_kit.settings import load_or_exit
 from sqlalchemy.exc import SQLAlchemyError
@@ -43,11 +43,7 @@ def report_crash(task_id: int, reason: str) -> None:
         log.warning("crash not recorded, the lease will run out", task_id=task_id, error=str(error))
 
 
-class _ProcessTask(Task):  # type: ignore[misc]  # celery's class is generic in its stubs only
-    Request = crash_reporting_request(report_crash)
-
-
-@app.task(name=PROCESS, base=_ProcessTask)
+@app.task(name=PROCESS, Request=crash_reporting_request(report_crash))
 def process(task_id: int) -> None:
     """A message: the task ``task_id`` is to be done."""
     services.get(ProcessingService).run(task_id, WORKER)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -130,7 +130,7 @@ class Embedded:
 
 @contextmanager
 def _stopping_on_signal(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
         process.send_signal(signal.SIGTERM)
         signal.signal(signal.SIGALRM, lambda *_: _end_group(process.pid))
         signal.alarm(STOP_SECONDS)
@@ -147,7 +147,5 @@ def _stopping_on_signal(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 def _end_group(group: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

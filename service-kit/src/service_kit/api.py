@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 import svcs
@@ -36,7 +37,7 @@ class ProblemOut(BaseModel):
     errors: list[dict[str, str]] = Field(default_factory=list, description="The wrong fields, by JSON pointer.")
 
 
-def problem_responses(*statuses: int) -> dict[int, dict[str, object]]:
+def problem_responses(*statuses: int) -> dict[str | int, type[BaseModel] | dict[Any, Any] | None]:
     """The OpenAPI responses of these statuses, each a problem document."""
     schema = {"$ref": "#/components/schemas/ProblemOut"}
     return {status: {"content": {"application/problem+json": {"schema": schema}}} for status in statuses}
@@ -52,12 +53,13 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
         info=Info(title=title, version="0.1.0", description=description),
         servers=[Server(url=base_path)],
         doc_ui=False,
+        security_schemes={},
         validation_error_model=ProblemOut,
         validation_error_callback=_refuse_fields,
     )
     app.url_map.strict_slashes = False
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it, its base has not
-    app.wsgi_app = decode_chunked(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
+    app.wsgi_app = decode_chunked(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     svcs.flask.init_app(app, registry=registry)
     app.before_request(_begin_request)
     app.after_request(_log_request)

@@ -35,12 +35,12 @@ class epoch_now(GenericFunction[float]):  # noqa: N801 (named as SQL functions a
 
 
 @compiles(epoch_now, "postgresql")
-def _epoch_now_postgresql(element: epoch_now, compiler: SQLCompiler, **options: object) -> str:
+def _epoch_now_postgresql(_element: epoch_now, _compiler: SQLCompiler, **_options: object) -> str:
     return "extract(epoch from clock_timestamp())::double precision"
 
 
 @compiles(epoch_now, "sqlite")
-def _epoch_now_sqlite(element: epoch_now, compiler: SQLCompiler, **options: object) -> str:
+def _epoch_now_sqlite(_element: epoch_now, _compiler: SQLCompiler, **_options: object) -> str:
     # unixepoch('subsec') is younger (SQLite 3.42) than Debian 12's library.
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
@@ -112,7 +112,7 @@ def _create_engine(url: str, pool_size: int) -> Engine:
     return create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args={"connect_timeout": 3})
 
 
-def _prepare_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     # The driver's own transaction handling begins too late for BEGIN IMMEDIATE; _begin_sqlite does it.
     connection.isolation_level = None
     cursor = connection.cursor()

@@ -13,7 +13,7 @@ class FieldError(TypedDict):
 
 
 @dataclass
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 (RFC 9457's word)
     """An error a client can act on.
 
     :param kind: the last part of the problem's type URN, such as ``file-not-found``.

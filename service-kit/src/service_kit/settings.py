@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 from urllib.parse import quote
 
@@ -48,8 +49,8 @@ class ServiceSettings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (pydantic's signature)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         prefix = cls.model_config.get("env_prefix", "")
         path = os.environ.get(f"{prefix}CONFIG") or cls.model_config.get("yaml_file")
@@ -66,7 +67,7 @@ def load(settings_class: type[_Settings]) -> _Settings:
     """
     prefix = settings_class.model_config.get("env_prefix", "")
     path = str(os.environ.get(f"{prefix}CONFIG") or settings_class.model_config.get("yaml_file"))
-    if not os.path.isfile(path):
+    if not Path(path).is_file():
         raise SettingsError(f"settings file {path} does not exist (set {prefix}CONFIG)")
     _refuse_unknown_variables(settings_class, prefix)
     try:

@@ -26,7 +26,7 @@ class File(Base):
     """A file as people see it. Times are seconds since 1970 by the database's clock."""
 
     __tablename__ = "files"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own form)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(255))

@@ -11,6 +11,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
+from service_kit.json_types import WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
 from service_kit.problems import Problem
 from service_kit.request_body import invalid_fields, json_body
@@ -22,7 +23,7 @@ from file_storage.models import File
 from file_storage.routers.multipart import read_form
 from file_storage.routers.ranges import MAX_RANGES, multipart, single, spans, unsatisfiable
 from file_storage.services.files import FileService
-from file_storage.services.names import file_name
+from file_storage.services.names import MAX_LENGTH, file_name
 from file_storage.storage import BlobStore
 
 files = APIBlueprint("files", __name__, abp_tags=[Tag(name="files")])
@@ -30,7 +31,8 @@ files = APIBlueprint("files", __name__, abp_tags=[Tag(name="files")])
 LOOKUP_LIMIT = 10_000
 MAX_KEY_LENGTH = 255
 
-Text = Annotated[str, Field(max_length=10_000)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
+Comment = Annotated[str, Field(max_length=10_000)]
 
 
 class FileOut(BaseModel):
@@ -52,8 +54,8 @@ class FileFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Text | None = Field(None, description="1 to 255 characters; without or with the file's extension.")
-    comment: Text | None = Field(None, description="Up to 10,000 characters.")
+    name: Name | None = Field(None, description="1 to 255 characters; without or with the file's extension.")
+    comment: Comment | None = Field(None, description="Up to 10,000 characters.")
 
 
 class FilePath(BaseModel):
@@ -65,7 +67,7 @@ class LookupIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[Annotated[int, Field(ge=1, le=MAX_ID, strict=True)]] = Field(max_length=LOOKUP_LIMIT)
+    ids: list[Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]] = Field(max_length=LOOKUP_LIMIT)
 
 
 class LookupOut(BaseModel):
@@ -82,8 +84,8 @@ _UPLOAD_BODY = {
                 "type": "object",
                 "required": ["file"],
                 "properties": {
-                    "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-                    "name": {"type": "string", "maxLength": 255},
+                    "file": {"type": "string", "format": "binary"},
+                    "name": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
                     "comment": {"type": "string", "maxLength": 10_000},
                 },
             }
@@ -91,7 +93,7 @@ _UPLOAD_BODY = {
     },
 }
 _LIST = {"content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/File"}}}}}
-_BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}
+_BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 
 
 @files.post(

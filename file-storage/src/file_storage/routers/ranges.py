@@ -1,4 +1,4 @@
-"""The answers to range requests (RFC 9110, 14) that web servers do not give alike: several ranges, and none that fits."""
+"""The answers to range requests (RFC 9110, 14) that web servers do not give alike."""
 
 import secrets
 from collections.abc import Iterator, Sequence

@@ -3,18 +3,26 @@
 from typing import Annotated, Self
 
 import pyvips
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
+from service_kit.json_types import WHOLE_NUMBER
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 
 MAX_SIDE = 16_384
 
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE, strict=True)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE), WHOLE_NUMBER]
 
 
 class ResizeParams(Params):
-    width: Side | None = Field(None, description="Pixels, 1 to 16384. Without it, in proportion to the height.")
-    height: Side | None = Field(None, description="Pixels, 1 to 16384. Without it, in proportion to the width.")
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["width"]}, {"required": ["height"]}]})
+
+    width: Side | SkipJsonSchema[None] = Field(
+        None, description="Pixels, 1 to 16384. Without it, in proportion to the height."
+    )
+    height: Side | SkipJsonSchema[None] = Field(
+        None, description="Pixels, 1 to 16384. Without it, in proportion to the width."
+    )
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:

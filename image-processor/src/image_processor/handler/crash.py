@@ -12,23 +12,20 @@ CrashReport = Callable[[int, str], None]
 def crash_reporting_request(report: CrashReport) -> type[Request]:
     """A request class that calls ``report(task_id, reason)`` in the worker's main process."""
 
-    class CrashReportingRequest(Request):  # type: ignore[misc]  # celery's class is untyped
+    class CrashReportingRequest(Request):
         def on_timeout(self, soft: bool, timeout: float) -> None:
             super().on_timeout(soft, timeout)
             if not soft:
                 report(self.args[0], f"it took longer than {timeout:g} seconds")
 
-        def on_failure(
-            self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
-        ) -> object:
-            outcome = super().on_failure(exc_info, send_failed_event, return_ok)
+        def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> None:
+            super().on_failure(exc_info, send_failed_event, return_ok)
             report(self.args[0], _reason(exc_info.exception))
-            return outcome
 
     return CrashReportingRequest
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException | None) -> str:
     if isinstance(error, WorkerLostError):
         return "it made its process crash, perhaps for lack of memory"
     return f"an unexpected error ({type(error).__name__})"

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+from amqp.exceptions import AMQPError
 from celery import Celery
+from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from image_processor.handler.celery_app import PROCESS, QUEUE
 from image_processor.services.queue import QueueUnavailableError
+
+_UNAVAILABLE = (OperationalError, OSError, AMQPError)
 
 
 class CeleryTaskQueue:
@@ -20,14 +24,15 @@ class CeleryTaskQueue:
             with self._celery.producer_pool.acquire(block=True) as producer:
                 for task_id in task_ids:
                     self._celery.send_task(PROCESS, (task_id,), producer=producer, retry=False)
-        except (OperationalError, OSError, *self._celery.connection_for_write().connection_errors) as error:
+        except _UNAVAILABLE as error:
             raise QueueUnavailableError(str(error)) from error
 
     def length(self) -> int:
         try:
             with self._celery.connection_for_read() as connection, connection.channel() as channel:
-                return int(channel.queue_declare(QUEUE, passive=True).message_count)
-        except (OperationalError, OSError, *self._celery.connection_for_read().connection_errors) as error:
+                declared = Queue(QUEUE)(channel).queue_declare(passive=True)
+                return int(declared.message_count)  # type: ignore[union-attr]  # the stubs say str
+        except _UNAVAILABLE as error:
             raise QueueUnavailableError(str(error)) from error
 
     def ping(self) -> None:

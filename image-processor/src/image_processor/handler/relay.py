@@ -1,6 +1,7 @@
 """The relay: puts back what dead workers held and publishes again what is overdue, as a thread of every worker."""
 
 import threading
+from pathlib import Path
 
 import structlog
 from kombu.exceptions import KombuError
@@ -16,7 +17,8 @@ log = structlog.get_logger()
 class Relay:
     """Any number of relays may run: the rows they work on are locked for the others."""
 
-    def __init__(self, claims: ClaimService, queue: TaskQueue, settings: RelaySettings) -> None:
+    def __init__(self, claims: ClaimService, queue: TaskQueue, settings: RelaySettings, alive: Path) -> None:
+        self._alive = alive
         self._claims = claims
         self._queue = queue
         self._settings = settings
@@ -38,8 +40,11 @@ class Relay:
 
     def _run_once(self) -> None:
         self._claims.expire_leases()
+        waiting = self._queue.length()
+        # A health check looks at this file's age: the worker lives, and has its database and its broker.
+        self._alive.touch()
         # While messages wait, an overdue one is late but not lost: sending it again would only lengthen the queue.
-        if self._queue.length() < self._settings.batch:
+        if waiting < self._settings.batch:
             overdue = self._claims.take_overdue(self._settings.batch, self._settings.overdue_seconds)
             if overdue:
                 self._queue.publish(overdue)

@@ -9,6 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
+from service_kit.json_types import WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
 from service_kit.request_body import json_body
 
@@ -20,7 +21,7 @@ tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
 
 BATCH_LIMIT = 10_000
 
-FileId = Annotated[int, Field(ge=1, le=MAX_ID, strict=True)]
+FileId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 
 
 class TaskOut(BaseModel):
@@ -42,7 +43,12 @@ class TasksIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    file_ids: list[FileId] = Field(min_length=1, max_length=BATCH_LIMIT, description="1 to 10,000 different file ids.")
+    file_ids: list[FileId] = Field(
+        min_length=1,
+        max_length=BATCH_LIMIT,
+        description="1 to 10,000 different file ids.",
+        json_schema_extra={"uniqueItems": True},
+    )
     algorithm: str = Field(min_length=1, max_length=64, description="A name from `algorithms`.")
     params: dict[str, object] | None = Field(None, description="As the algorithm's own schema says.")
 
@@ -78,7 +84,33 @@ _TASKS = {
 _ALGORITHMS = {
     "content": {"application/json": {"schema": {"type": "array", "items": AlgorithmOut.model_json_schema()}}}
 }
-_BODY = {"required": True, "content": {"application/json": {"schema": TasksIn.model_json_schema()}}}
+
+
+def _body_schema() -> dict[str, object]:
+    """The JSON Schema of a batch, one variant for each algorithm, as its params are its own."""
+    batch = TasksIn.model_json_schema()
+    variants = []
+    for one in all_algorithms().values():
+        schema = one.params.model_json_schema()
+        optional = not schema.get("required") and not schema.get("anyOf")
+        params = {"anyOf": [schema, {"type": "null"}]} if optional else schema
+        variants.append(
+            {
+                "title": one.name,
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["file_ids", "algorithm"] if optional else ["file_ids", "algorithm", "params"],
+                "properties": {
+                    "file_ids": batch["properties"]["file_ids"],
+                    "algorithm": {"const": one.name, "description": one.summary},
+                    "params": params,
+                },
+            }
+        )
+    return {"oneOf": variants}
+
+
+_BODY = {"required": True, "content": {"application/json": {"schema": _body_schema()}}}
 
 
 @tasks.post(

@@ -13,7 +13,7 @@ import pyvips
 
 from image_processor.algorithms.registry import Algorithm, Params, UnsuitableImageError
 
-pyvips.block_untrusted_set(True)
+pyvips.block_untrusted_set(True)  # noqa: FBT003 (the binding takes it so)
 pyvips.cache_set_max(0)
 
 QUALITY = 90
@@ -54,7 +54,7 @@ def process_image(
     try:
         image, loader = _open(source, limits)
         frames = [algorithm.apply(frame, params) for frame in _frames(image)]
-        made = _join(frames, image)
+        made = _join(frames)
         _check_pixels(made.width * made.height, limits, "The result would have")
         _SAVERS[loader](made, str(result))
     except UnsuitableImageError as error:
@@ -93,7 +93,7 @@ def _frames(image: pyvips.Image) -> list[pyvips.Image]:
     return [image.crop(0, top, image.width, height) for top in range(0, image.height, height)]
 
 
-def _join(frames: list[pyvips.Image], source: pyvips.Image) -> pyvips.Image:
+def _join(frames: list[pyvips.Image]) -> pyvips.Image:
     if len(frames) == 1:
         return frames[0]
     joined = pyvips.Image.arrayjoin(frames, across=1).copy()

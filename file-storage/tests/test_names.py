@@ -1,0 +1,47 @@
+"""The rules of names, for any text a client may send."""
+
+import unicodedata
+
+import pytest
+from file_storage.services.names import MAX_LENGTH, file_name, renamed
+from hypothesis import given
+from hypothesis import strategies as st
+from service_kit.problems import Problem
+
+
+@pytest.mark.parametrize(
+    ("client_name", "wanted", "name", "extension"),
+    [
+        ("photo.JPG", None, "photo", ".jpg"),
+        ("C:\\Users\\me\\photo.jpg", None, "photo", ".jpg"),
+        ("photo.jpg", "summer", "summer", ".jpg"),
+        ("photo.jpg", "summer.jpg", "summer", ".jpg"),
+        ("photo.jpg", "v1.2", "v1.2", ".jpg"),
+        ("blob", "photo.jpg", "photo", ".jpg"),
+        ("photo.jpg", "AC/DC", "AC_DC", ".jpg"),
+        (".bashrc", None, ".bashrc", ""),
+        ("trailing.", None, "trailing.", ""),
+    ],
+)
+def test_names_and_extensions_are_told_apart(client_name: str, wanted: str | None, name: str, extension: str) -> None:
+    assert file_name(client_name, wanted) == (name, extension)
+
+
+@given(st.text(), st.none() | st.text())
+def test_a_stored_name_is_never_a_path_nor_invisible(client_name: str, wanted: str | None) -> None:
+    try:
+        stored = file_name(client_name, wanted)
+    except Problem as problem:
+        assert problem.status == 422
+        return
+
+    whole = stored.name + stored.extension
+    assert not set(whole) & set("/\\\0")
+    assert all(unicodedata.category(c) != "Cc" for c in whole)
+    assert stored.name.strip(".")
+    assert len(stored.name) <= MAX_LENGTH
+
+
+@given(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=50))
+def test_letters_of_any_script_survive(name: str) -> None:
+    assert renamed(name, ".jpg") == unicodedata.normalize("NFC", name)

@@ -1,0 +1,28 @@
+# Built from the project's root: docker build -f image-processor/worker.Dockerfile .
+FROM python:3.11.14-slim-bookworm AS builder
+WORKDIR /build
+RUN python -m venv /opt/pixmill
+COPY requirements/build.txt image-processor/requirements.txt ./
+RUN /opt/pixmill/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt \
+ && python -m venv /opt/build \
+ && /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r build.txt
+COPY service-kit service-kit
+COPY image-processor image-processor
+RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels ./service-kit ./image-processor \
+ && /opt/pixmill/bin/pip install --no-cache-dir --no-deps --no-index wheels/*.whl \
+ && /opt/pixmill/bin/pip uninstall --yes --quiet pip setuptools \
+ && find /opt/pixmill -name __pycache__ -prune -exec rm -rf {} +
+
+FROM python:3.11.14-slim-bookworm
+RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill \
+ && install --directory --owner pixmill --group pixmill /var/lib/pixmill-scratch
+COPY --from=builder /opt/pixmill /opt/pixmill
+ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 REMAP_SIGTERM=SIGQUIT MALLOC_ARENA_MAX=2 TMPDIR=/var/lib/pixmill-scratch
+WORKDIR /etc/pixmill
+COPY config/worker config/worker
+USER pixmill
+VOLUME /var/lib/pixmill-scratch
+# The relay touches this file as long as it has the database and the broker.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 \
+  CMD ["find", "/var/lib/pixmill-scratch/alive", "-newermt", "-30 seconds"]
+CMD ["celery", "--quiet", "--app", "image_processor.worker", "worker", "--loglevel", "warning", "--without-gossip", "--without-mingle"]

@@ -1,0 +1,25 @@
+"""Schemathesis: what the OpenAPI documents say is what the services do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.client import FILES, TASKS
+from tests.stacks import Stack
+
+SCRIPT = Path(sys.executable).parent / "schemathesis"
+
+
+@pytest.mark.parametrize("place", [FILES, TASKS])
+def test_schemathesis_finds_nothing(stack: Stack, place: str, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [SCRIPT, "run", f"{stack.url}{place}/openapi.json", "--max-examples", "20", "--seed", "1", "--no-color"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-1000:]

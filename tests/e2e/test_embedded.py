@@ -1,0 +1,109 @@
+"""The embedded stack as its user starts and stops it."""
+
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.client import Pixmill
+from tests.images import opened, photo
+from tests.processes import free_port
+from tests.stacks import ENVIRONMENT, PROJECT, SCRIPTS, EmbeddedStack
+
+
+def serve(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(SCRIPTS / "pixmill"), "serve", "--project", str(PROJECT), *options]
+    env = ENVIRONMENT | environment
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The processes whose environment names ``folder``."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(folder).encode() in (place / "environ").read_bytes():
+                found.append((place / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_every_process_within_ten_seconds(tmp_path: Path, number: int) -> None:
+    stack = EmbeddedStack(tmp_path)
+    assert processes_of(stack.data)
+
+    began = time.monotonic()
+    stack.process.popen.send_signal(number)
+    code = stack.process.popen.wait(12)
+
+    assert (code, time.monotonic() - began < 10) == (0, True)
+    assert processes_of(stack.data) == []
+
+
+def test_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    first = EmbeddedStack(tmp_path)
+    with Pixmill(first.url) as client:
+        source = client.upload("p.png", photo(1200, 900))
+        task_ids = [client.create_tasks([source["id"]], "resize", {"width": 1000 + n})[0] for n in range(30)]
+    first.stop()
+
+    second = EmbeddedStack(tmp_path)
+    with Pixmill(second.url) as client:
+        tasks = [client.ended(task_id) for task_id in task_ids]
+        widths = [opened(client.download(task["result_id"])).width for task in tasks]
+    second.stop()
+
+    assert widths == [1000 + n for n in range(30)]
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        ended = serve("--port", str(port), "--data", str(tmp_path))
+
+    assert ended.returncode != 0
+    assert ended.stderr.splitlines() == [
+        f"pixmill: cannot listen on 127.0.0.1:{port} (Address already in use); choose another PORT="
+    ]
+
+
+def test_a_data_folder_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    ended = serve("--port", str(free_port()), "--data", str(file))
+
+    assert ended.returncode != 0
+    assert len(ended.stderr.splitlines()) == 1
+    assert "choose another DATA=" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("FILE_STORAGE_UPLOAD__MAX_BYTES", "many", "upload.max_bytes"),
+        ("FILE_STORAGE_UPLOAD__MAX_BITES", "1", "FILE_STORAGE_UPLOAD__MAX_BITES"),
+        ("FILE_STORAGE_CONFIG", "/nowhere.yml", "/nowhere.yml"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_clear_line(name: str, value: str, word: str) -> None:
+    environment = {
+        "FILE_STORAGE_DATABASE__URL": "sqlite://",
+        "PATH": ENVIRONMENT["PATH"],
+        name: value,
+    }
+    command = [str(SCRIPTS / "python"), "-m", "file_storage.migrations"]
+
+    ended = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode != 0
+    assert len(ended.stderr.splitlines()) == 1
+    assert word in ended.stderr
