@@ -104,7 +104,7 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     table = Table("photograph", "in", "algorithm", "status", "out", "saved as")
     for outcome in outcomes:
         out = _described(outcome.saved) if outcome.saved else "-"
-        saved = str(outcome.saved) if outcome.saved else "-"
+        saved = outcome.saved.name if outcome.saved else "-"
         table.add_row(outcome.source.name, _described(outcome.source), outcome.algorithm, outcome.status, out, saved)
     return table
 

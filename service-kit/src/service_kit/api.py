@@ -59,6 +59,7 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
     )
     app.url_map.strict_slashes = False
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it, its base has not
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # as above
     app.wsgi_app = decode_chunked(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     svcs.flask.init_app(app, registry=registry)
     app.before_request(_begin_request)

@@ -1,0 +1,50 @@
+"""Every service of docker-compose restarted in turn, with tasks in flight: none is lost, each has one result."""
+
+import os
+import subprocess
+import time
+
+import httpx
+import pytest
+
+from tests.client import FILES, TASKS, Pixmill
+from tests.images import photo
+
+SERVICES = ["worker", "nginx", "image-processor", "file-storage", "rabbitmq", "postgres"]
+RECOVERY_SECONDS = 150
+
+
+def restart(service: str) -> None:
+    subprocess.run(["docker-compose", "restart", "--timeout", "20", service], check=True, capture_output=True)
+
+
+def await_all(url: str, task_ids: list[int]) -> list[dict[str, object]]:
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    tasks: list[dict[str, object]] = []
+    while time.monotonic() < deadline:
+        try:
+            listed = httpx.get(f"{url}{TASKS}/", params={"after": task_ids[0] - 1}, timeout=10, trust_env=False)
+            tasks = listed.raise_for_status().json()
+        except (httpx.HTTPError, ValueError):
+            time.sleep(0.5)
+            continue
+        if all(task["status"] in ("finished", "error") for task in tasks):
+            return tasks
+        time.sleep(0.5)
+    raise AssertionError([task for task in tasks if task["status"] not in ("finished", "error")])
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_restart_loses_no_task(pixmill: Pixmill, service: str) -> None:
+    name = f"restart-{service}"
+    ids = [pixmill.upload(f"{name}.jpg", photo(2000, 1500, format="JPEG"))["id"] for _ in range(20)]
+    task_ids = pixmill.create_tasks(ids, "resize", {"width": 900})
+
+    restart(service)
+    tasks = await_all(os.environ["PIXMILL_URL"], task_ids)
+
+    assert [task["status"] for task in tasks] == ["finished"] * 20, tasks
+    files = httpx.get(f"{os.environ['PIXMILL_URL']}{FILES}/", timeout=60, trust_env=False).json()
+    results = [file["id"] for file in files if file["name"] == name and file["id"] not in ids]
+    assert sorted(results) == sorted(task["result_id"] for task in tasks)
