@@ -47,4 +47,5 @@ def test_a_restart_loses_no_task(pixmill: Pixmill, service: str) -> None:
     assert [task["status"] for task in tasks] == ["finished"] * 20, tasks
     files = httpx.get(f"{os.environ['PIXMILL_URL']}{FILES}/", timeout=60, trust_env=False).json()
     results = [file["id"] for file in files if file["name"] == name and file["id"] not in ids]
-    assert sorted(results) == sorted(task["result_id"] for task in tasks)
+    assert set(results) == {task["result_id"] for task in tasks}
+    assert len(results) == len(tasks)
