@@ -1,7 +1,7 @@
 """Both stacks, each started once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,22 +10,29 @@ from tests.client import Pixmill
 from tests.processes import MissingProgramError
 from tests.stacks import EmbeddedStack, FullStack, Stack
 
+STACKS: dict[str, type[EmbeddedStack] | type[FullStack]] = {"embedded": EmbeddedStack, "full": FullStack}
+
+
+def start(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> EmbeddedStack | FullStack:
+    """The stack of that name; skips the test where this machine lacks a server, but never in CI."""
+    try:
+        return STACKS[name](folder, environment)
+    except MissingProgramError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = EmbeddedStack(_folder(tmp_path_factory, "embedded"))
+    stack = start("embedded", temporary_folder(tmp_path_factory, "embedded"))
     yield stack
     stack.stop()
 
 
 @pytest.fixture(scope="session")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    try:
-        stack = FullStack(_folder(tmp_path_factory, "full"))
-    except MissingProgramError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
+    stack = start("full", temporary_folder(tmp_path_factory, "full"))
     yield stack
     stack.stop()
 
@@ -37,7 +44,7 @@ class RemoteStack:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.files = Path()
+        self.folder = self.files = self.scratch = Path()
 
     def stop(self) -> None:
         """It was not started here."""
@@ -57,9 +64,9 @@ def pixmill(stack: Stack) -> Iterator[Pixmill]:
         yield client
 
 
-def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
+def temporary_folder(factory: pytest.TempPathFactory, name: str) -> Path:
+    """A new folder that every user may pass through, as PostgreSQL runs as another one."""
     folder = factory.mktemp(name)
-    # PostgreSQL runs as another user and has to pass through.
     for part in (folder, folder.parent, folder.parent.parent):
         part.chmod(0o755)
     return folder

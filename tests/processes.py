@@ -88,3 +88,23 @@ def accepts(port: int) -> Callable[[], bool]:
             return client.connect_ex(("127.0.0.1", port)) == 0
 
     return probe
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """The running processes whose environment or command names ``folder``: their commands by process id."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (place / "cmdline").read_bytes()
+            if os.fsencode(folder) in command + (place / "environ").read_bytes():
+                found[int(place.name)] = command.decode(errors="replace").replace("\0", " ")
+    return found
+
+
+def memory_of(process_id: int) -> int:
+    """Bytes of memory that are the process's own, not the page cache's; 0 for one that is gone."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+    return 0

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -15,14 +16,16 @@ from tests.processes import Process, accepts, find_program, free_port
 
 PROJECT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
+MAX_UPLOAD = 256 * 1024 * 1024
 ENVIRONMENT = {
     "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
     "LANG": "C.UTF-8",
-    "REMAP_SIGTERM": "SIGQUIT",
     # Small enough that a test can go over them.
-    "FILE_STORAGE_UPLOAD__MAX_BYTES": str(64 * 1024 * 1024),
+    "FILE_STORAGE_UPLOAD__MAX_BYTES": str(MAX_UPLOAD),
     "WORKER_LIMITS__MAX_SECONDS": "20",
 }
+MISBEHAVING = {"PYTHONPATH": str(PROJECT / "tests/faults/plugin")}
+"""For ``environment``: installs the algorithms crash, hang, hoard and pause."""
 
 
 class Stack(Protocol):
@@ -30,8 +33,12 @@ class Stack(Protocol):
 
     name: str
     url: str
+    folder: Path
+    """Everything the stack writes, and what its processes can be known by."""
     files: Path
     """The folder of file-storage: ``blobs/`` and ``staging/``."""
+    scratch: Path
+    """Where the worker keeps sources and results while a task runs."""
 
     def stop(self) -> None: ...
 
@@ -41,14 +48,16 @@ class EmbeddedStack:
 
     name = "embedded"
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        self.port = port or free_port()
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
         self.data = folder / "data"
         self.files = self.data / "files"
+        self.scratch = self.data / "scratch"
         command = [str(SCRIPTS / "pixmill"), "serve", "--port", str(self.port), "--data", str(self.data)]
         command += ["--project", str(PROJECT)]
-        self.process = Process("pixmill serve", command, ENVIRONMENT, folder / "embedded.log")
+        self.process = Process("pixmill serve", command, ENVIRONMENT | dict(environment or {}), folder / "embedded.log")
         self.process.wait_until(lambda: _is_ready(self.url))
 
     def stop(self) -> None:
@@ -60,14 +69,15 @@ class FullStack:
 
     name = "full"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.files = folder / "files"
+        self.scratch = folder / "scratch"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._storage_port, self._processor_port = free_port(), free_port()
         self._epmd_port = free_port()
-        self._environment = ENVIRONMENT | self._settings()
+        self._environment = ENVIRONMENT | self._settings() | dict(environment or {})
         broker = threading.Thread(target=self._start_rabbitmq)
         broker.start()
         self.postgres = self._start_postgres()
@@ -102,7 +112,7 @@ class FullStack:
             "WORKER_DATABASE__URL": database,
             "WORKER_BROKER__URL": broker,
             "WORKER_FILE_STORAGE__URL": f"{self.url}/api/file-server",
-            "WORKER_SCRATCH_FOLDER": str(self.folder / "scratch"),
+            "WORKER_SCRATCH_FOLDER": str(self.scratch),
         }
 
     def _start_postgres(self) -> Process:

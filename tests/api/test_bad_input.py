@@ -9,7 +9,7 @@ import pytest
 
 from tests.client import FILES, TASKS, Pixmill, assert_problem
 from tests.images import photo, png_bomb
-from tests.stacks import Stack
+from tests.stacks import MAX_UPLOAD, Stack
 
 BOUNDARY = "b0undary"
 MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -70,7 +70,7 @@ def test_an_upload_over_the_limit_is_refused(pixmill: Pixmill, stack: Stack) -> 
     if stack.name == "remote":
         return  # there the limit is 5 GiB; the two stacks of `make test` have one that a test can go over
 
-    response = pixmill.post_file("large.bin", bytes(66 * 1024 * 1024))
+    response = pixmill.post_file("large.bin", bytes(MAX_UPLOAD + 2 * 1024 * 1024))
 
     assert_problem(response, 413, "bytes")
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.client import Pixmill
 from tests.images import opened, photo
-from tests.processes import free_port
+from tests.processes import free_port, processes_of
 from tests.stacks import ENVIRONMENT, PROJECT, SCRIPTS, EmbeddedStack
 
 
@@ -18,18 +18,6 @@ def serve(*options: str, **environment: str) -> "subprocess.CompletedProcess[str
     command = [str(SCRIPTS / "pixmill"), "serve", "--project", str(PROJECT), *options]
     env = ENVIRONMENT | environment
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-
-
-def processes_of(folder: Path) -> list[str]:
-    """The processes whose environment names ``folder``."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if str(folder).encode() in (place / "environ").read_bytes():
-                found.append((place / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -42,7 +30,7 @@ def test_a_signal_stops_every_process_within_ten_seconds(tmp_path: Path, number:
     code = stack.process.popen.wait(12)
 
     assert (code, time.monotonic() - began < 10) == (0, True)
-    assert processes_of(stack.data) == []
+    assert processes_of(stack.data) == {}
 
 
 def test_it_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -94,8 +94,6 @@ class Embedded:
             | places
             | {
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-                # A stopped worker gives its running tasks `shutdown_seconds`, then hands them back.
-                "REMAP_SIGTERM": "SIGQUIT",
                 "MALLOC_ARENA_MAX": "2",
             }
         )

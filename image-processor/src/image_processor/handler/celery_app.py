@@ -25,6 +25,8 @@ def create_celery(broker: BrokerSettings) -> Celery:
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=2,
+        # Seconds that a dead process's answer may still be on its way. The database knows better.
+        worker_lost_wait=0.2,
     )
     return celery
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from billiard.einfo import ExceptionInfo
-from billiard.exceptions import WorkerLostError
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 
 CrashReport = Callable[[int, str], None]
@@ -13,11 +13,6 @@ def crash_reporting_request(report: CrashReport) -> type[Request]:
     """A request class that calls ``report(task_id, reason)`` in the worker's main process."""
 
     class CrashReportingRequest(Request):
-        def on_timeout(self, soft: bool, timeout: float) -> None:
-            super().on_timeout(soft, timeout)
-            if not soft:
-                report(self.args[0], f"it took longer than {timeout:g} seconds")
-
         def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> None:
             super().on_failure(exc_info, send_failed_event, return_ok)
             report(self.args[0], _reason(exc_info.exception))
@@ -26,6 +21,11 @@ def crash_reporting_request(report: CrashReport) -> type[Request]:
 
 
 def _reason(error: BaseException | None) -> str:
-    if isinstance(error, WorkerLostError):
-        return "it made its process crash, perhaps for lack of memory"
-    return f"an unexpected error ({type(error).__name__})"
+    # A process's error comes wrapped, to carry its traceback.
+    match getattr(error, "exc", error):
+        case TimeLimitExceeded(args=[seconds]):
+            return f"it took longer than {seconds:g} seconds"
+        case WorkerLostError():
+            return "it made its process crash, perhaps for lack of memory"
+        case _:
+            return f"an unexpected error ({type(error).__name__})"

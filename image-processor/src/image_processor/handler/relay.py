@@ -1,6 +1,7 @@
 """The relay: puts back what dead workers held and publishes again what is overdue, as a thread of every worker."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -47,5 +48,12 @@ class Relay:
         if waiting < self._settings.batch:
             overdue = self._claims.take_overdue(self._settings.batch, self._settings.overdue_seconds)
             if overdue:
-                self._queue.publish(overdue)
-                log.info("overdue tasks published", count=len(overdue))
+                self._publish(overdue)
+
+    def _publish(self, task_ids: Sequence[int]) -> None:
+        try:
+            self._queue.publish(task_ids)
+        except QueueUnavailableError:
+            self._claims.call_overdue(task_ids)
+            raise
+        log.info("overdue tasks published", count=len(task_ids))

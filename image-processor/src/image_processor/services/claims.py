@@ -4,6 +4,7 @@
 """
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import structlog
@@ -115,6 +116,12 @@ class ClaimService:
                 .where(Task.status == "processing", Task.claimed_by == worker)
                 .values(status="pending", due_at=epoch_now(), lease_until=None, claimed_by=None)
             )
+
+    def call_overdue(self, task_ids: Collection[int]) -> None:
+        """Has the relay publish those of the tasks that are pending at its next look: their messages are lost."""
+        with self._database.write() as session:
+            lost = (Task.status == "pending") & Task.id.in_(task_ids)
+            session.execute(update(Task).where(lost).values(due_at=epoch_now()))
 
     def take_overdue(self, limit: int, overdue_seconds: float) -> list[int]:
         """Pending tasks whose message is overdue; they count as published from now on."""

@@ -1,5 +1,7 @@
 """A task's run: claim, fetch, apply the algorithm, store, finish."""
 
+import shutil
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,7 +35,7 @@ class ProcessingService:
             return
         structlog.contextvars.bind_contextvars(task_id=task_id, attempt=claim.attempt)
         try:
-            result_id = self._process(claim)
+            result_id = self._process(claim, f"{worker}-{task_id}-")
         except (ImageError, SourceError) as error:
             self._claims.fail(claim, str(error))
         except FileStorageUnavailableError as error:
@@ -45,11 +47,22 @@ class ProcessingService:
         finally:
             structlog.contextvars.clear_contextvars()
 
-    def _process(self, claim: Claim) -> int:
+    def discard(self, task_id: int, worker: str) -> None:
+        """Removes what a process left that was killed while it worked on the task."""
+        for folder in self._scratch.glob(f"{worker}-{task_id}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Removes what workers left that were killed as a whole: too old for any task that still runs."""
+        for folder in self._scratch.glob("*/"):
+            if time.time() - folder.stat().st_mtime > self._limits.max_seconds + LEASE_MARGIN:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _process(self, claim: Claim, prefix: str) -> int:
         algorithm = all_algorithms().get(claim.algorithm)
         if algorithm is None:
             raise ImageError(f"The algorithm '{claim.algorithm}' is not installed any more.")
-        with TemporaryDirectory(dir=self._scratch, prefix=f"task-{claim.task_id}-") as folder:
+        with TemporaryDirectory(dir=self._scratch, prefix=prefix) as folder:
             source, result = Path(folder, "source"), Path(folder, "result")
             name = self._storage.fetch(claim.source_id, source, self._limits.max_file_bytes)
             limits = Limits(self._limits.max_pixels, self._limits.max_frames)

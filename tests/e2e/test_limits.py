@@ -1,0 +1,60 @@
+"""What a task may cost, with algorithms that go beyond it; others' tasks go on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.client import Pixmill
+from tests.conftest import STACKS, start, temporary_folder
+from tests.images import photo
+from tests.stacks import MISBEHAVING, Stack
+
+LIMITS = MISBEHAVING | {
+    "WORKER_CONCURRENCY": "2",
+    "WORKER_LIMITS__MAX_SECONDS": "2",
+    "WORKER_LIMITS__MAX_MEMORY_BYTES": str(512 * 1024 * 1024),
+    "WORKER_SHUTDOWN_SECONDS": "1",
+}
+
+
+@pytest.fixture(scope="module", params=list(STACKS))
+def limited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = start(request.param, temporary_folder(tmp_path_factory, "limits"), LIMITS)
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture
+def pixmill(limited: Stack) -> Iterator[Pixmill]:
+    with Pixmill(limited.url) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "words"),
+    [
+        ("crash", "Gave up after 3 attempts: it made its process crash"),
+        ("hang", "Gave up after 3 attempts: it took longer than 2 seconds"),
+        ("hoard", "The image needs more memory than a worker may use."),
+    ],
+)
+def test_a_task_that_goes_beyond_ends_in_error_and_its_neighbours_finish(
+    pixmill: Pixmill, algorithm: str, words: str
+) -> None:
+    source_id = pixmill.upload("p.png", photo())["id"]
+
+    bad = pixmill.create_tasks([source_id], algorithm)[0]
+    good = [pixmill.create_tasks([source_id], "resize", {"width": 10 + n})[0] for n in range(20)]
+
+    assert {pixmill.ended(task_id)["status"] for task_id in good} == {"finished"}
+    task = pixmill.ended(bad)
+    assert task["status"] == "error"
+    assert words in str(task["error"])
+
+
+def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, limited: Stack) -> None:
+    task_id = pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "hang")[0]
+
+    assert pixmill.ended(task_id)["status"] == "error"
+
+    assert list(limited.scratch.glob("*/")) == []

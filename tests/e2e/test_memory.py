@@ -1,0 +1,57 @@
+"""Large files pass through without being held in memory."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.client import FILES, Pixmill
+from tests.processes import memory_of, processes_of
+from tests.stacks import MAX_UPLOAD, Stack
+
+CHUNK = bytes(range(256)) * 4096
+CHUNKS = MAX_UPLOAD // len(CHUNK) - 2
+ALLOWED_GROWTH = 64 * 1024 * 1024
+
+
+@contextmanager
+def growth_of(stack: Stack) -> Iterator[dict[str, int]]:
+    """Bytes by which each process of ``stack`` grew at its peak, by its command; filled when the block ends."""
+    commands = processes_of(stack.folder)
+    before = {number: memory_of(number) for number in commands}
+    peak = dict(before)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            for number in commands:
+                peak[number] = max(peak[number], memory_of(number))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    growth: dict[str, int] = {}
+    try:
+        yield growth
+    finally:
+        ended.set()
+        watcher.join()
+        growth.update({f"{number} {commands[number]}": peak[number] - before[number] for number in commands})
+
+
+def test_a_large_file_goes_in_and_out_with_little_memory(stack: Stack, pixmill: Pixmill) -> None:
+    def body() -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n'
+        for _ in range(CHUNKS):
+            yield CHUNK
+        yield b"\r\n--b--\r\n"
+
+    with growth_of(stack) as growth:
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        answer = pixmill.http.post(f"{FILES}/", content=body(), headers=headers)
+        assert answer.status_code == 201, answer.text
+        file = answer.json()
+        with pixmill.http.stream("GET", f"{FILES}/{file['id']}/download") as response:
+            received = sum(len(chunk) for chunk in response.iter_raw(len(CHUNK)))
+
+    assert received == file["size"] == CHUNKS * len(CHUNK)
+    assert growth
+    assert max(growth.values()) < ALLOWED_GROWTH, growth
