@@ -101,14 +101,14 @@ def _json(response: httpx.Response) -> dict[str, object]:
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table("photograph", "in", "algorithm", "status", "out", "saved as")
+    # Narrow enough for a terminal of 80 columns: the saved file's name follows from the first two.
+    table = Table("photograph", "algorithm", "in", "out")
     for outcome in outcomes:
-        out = _described(outcome.saved) if outcome.saved else "-"
-        saved = outcome.saved.name if outcome.saved else "-"
-        table.add_row(outcome.source.name, _described(outcome.source), outcome.algorithm, outcome.status, out, saved)
+        out = _described(outcome.saved) if outcome.saved else outcome.status
+        table.add_row(outcome.source.name, outcome.algorithm, _described(outcome.source), out)
     return table
 
 
 def _described(path: Path) -> str:
     image = pyvips.Image.new_from_file(str(path))
-    return f"{image.width} × {image.height}, {path.stat().st_size / 1000:.0f} kB"
+    return f"{image.width}×{image.height}, {path.stat().st_size / 1000:.0f} kB"

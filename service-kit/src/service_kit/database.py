@@ -23,6 +23,16 @@ MAX_ID = 2**63 - 1
 
 _MIGRATION_LOCK = 0x70697877
 
+_POSTGRESQL = {
+    "connect_timeout": 3,
+    # A server that vanished without a word (its machine, its network) is noticed in seconds, not in the quarter of
+    # an hour that TCP takes: milliseconds for what was sent, probes for what is awaited.
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+
 
 class epoch_now(GenericFunction[float]):  # noqa: N801 (named as SQL functions are)
     """The database's clock: seconds since 1970-01-01 UTC, to the millisecond or better.
@@ -109,7 +119,7 @@ def _create_engine(url: str, pool_size: int) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args={"connect_timeout": 3})
+    return create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args=_POSTGRESQL)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

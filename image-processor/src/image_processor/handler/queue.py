@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
-from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
@@ -11,14 +11,13 @@ from kombu.exceptions import OperationalError
 from image_processor.handler.celery_app import PROCESS, QUEUE
 from image_processor.services.queue import QueueUnavailableError
 
-_UNAVAILABLE = (OperationalError, OSError, AMQPError)
-
 
 class CeleryTaskQueue:
     """Implements :class:`image_processor.services.queue.TaskQueue`.
 
     Each thread keeps a connection of its own. Celery's pool would be closed, at the broker too, by every process
-    that the worker forks.
+    that the worker forks. A connection that the broker cut in the middle of a word raises whatever its half-closed
+    parts happen to raise, so every exception here means the same: the broker did not take it.
     """
 
     def __init__(self, celery: Celery) -> None:
@@ -26,23 +25,22 @@ class CeleryTaskQueue:
         self._local = threading.local()
 
     def publish(self, task_ids: Sequence[int]) -> None:
+        fresh = not self._connected()
         try:
             self._send(self._connection(), task_ids)
-        except _UNAVAILABLE:
-            # The connection may have ended long ago; a new one tells whether the broker is there.
+        except Exception as error:
             self._forget()
-            try:
-                self._send(self._connection(), task_ids)
-            except _UNAVAILABLE as error:
-                self._forget()
+            if fresh or isinstance(error, TimeoutError):
                 raise QueueUnavailableError(str(error)) from error
+            # The old connection may have ended long ago; a new one tells whether the broker is there.
+            self.publish(task_ids)
 
     def length(self) -> int:
         try:
             with self._connection().channel() as channel:
                 declared = Queue(QUEUE)(channel).queue_declare(passive=True)
                 return int(declared.message_count)  # type: ignore[union-attr]  # the stubs say str
-        except _UNAVAILABLE as error:
+        except Exception as error:
             self._forget()
             raise QueueUnavailableError(str(error)) from error
 
@@ -58,13 +56,18 @@ class CeleryTaskQueue:
             for task_id in task_ids:
                 self._celery.send_task(PROCESS, (task_id,), producer=producer, retry=False)
 
+    def _connected(self) -> bool:
+        return hasattr(self._local, "connection")
+
     def _connection(self) -> Connection:
-        if not hasattr(self._local, "connection"):
+        if not self._connected():
             self._local.connection = self._celery.connection_for_write()
         connection: Connection = self._local.connection
         return connection
 
     def _forget(self) -> None:
-        if hasattr(self._local, "connection"):
-            self._local.connection.collapse()
+        if self._connected():
+            connection = self._local.connection
             del self._local.connection
+            with suppress(Exception):
+                connection.collapse()

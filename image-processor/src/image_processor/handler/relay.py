@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
-from kombu.exceptions import KombuError
 from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.config import RelaySettings
@@ -36,8 +35,10 @@ class Relay:
         while not self._stopped.wait(self._settings.interval_seconds):
             try:
                 self._run_once()
-            except (SQLAlchemyError, QueueUnavailableError, KombuError, OSError) as error:
+            except (SQLAlchemyError, QueueUnavailableError) as error:
                 log.warning("relay waits", error=str(error))
+            except Exception:  # a relay that ended would leave tasks lying
+                log.exception("relay failed")
 
     def _run_once(self) -> None:
         self._claims.expire_leases()
