@@ -17,7 +17,10 @@ from tests.processes import Process, accepts, find_program, free_port
 PROJECT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
+CALLBACK_SECRET = "test-secret"
 ENVIRONMENT = {
+    "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
+    "WORKER_CALLBACKS__ALLOW_NETWORKS": '["127.0.0.0/8"]',
     "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
     "LANG": "C.UTF-8",
     # Small enough that a test can go over them.
@@ -75,7 +78,7 @@ class FullStack:
         self.scratch = folder / "scratch"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._storage_port, self._processor_port = free_port(), free_port()
+        self._storage_port, self._processor_port, self._events_port = free_port(), free_port(), free_port()
         self._epmd_port = free_port()
         self._environment = ENVIRONMENT | self._settings() | dict(environment or {})
         broker = threading.Thread(target=self._start_rabbitmq)
@@ -113,6 +116,8 @@ class FullStack:
             "WORKER_BROKER__URL": broker,
             "WORKER_FILE_STORAGE__URL": f"{self.url}/api/file-server",
             "WORKER_SCRATCH_FOLDER": str(self.scratch),
+            "EVENTS_HOST": "127.0.0.1",
+            "EVENTS_PORT": str(self._events_port),
         }
 
     def _start_postgres(self) -> Process:
@@ -184,6 +189,7 @@ class FullStack:
         places = {
             "listen 8080;": f"listen 127.0.0.1:{self.port};",
             "file-storage:8000": f"127.0.0.1:{self._storage_port}",
+            "image-processor:8001": f"127.0.0.1:{self._events_port}",
             "image-processor:8000": f"127.0.0.1:{self._processor_port}",
             "/usr/share/pixmill/web": str(PROJECT / "web"),
             "/var/lib/pixmill": str(self.files),

@@ -1,15 +1,18 @@
-"""Claims: one holder at a time, and only the newest attempt ends a task."""
+"""Claims: one holder at a time, the most urgent first, and only the newest attempt ends a task."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from image_processor.config import RetrySettings
-from image_processor.models import Task
-from image_processor.services.claims import ClaimService
+from image_processor.models import DiscardedResult, Task
+from image_processor.services.claims import Claim, ClaimService, Crashed, Failed, Finished, Holder, Postponed
 from service_kit.database import Database, epoch_now, migrate
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 RETRY = RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3)
+ONE, TWO = Holder("one", 11), Holder("two", 22)
+LEASE = 60
 
 
 @pytest.fixture
@@ -21,13 +24,12 @@ def database(tmp_path: Path) -> Database:
 
 @pytest.fixture
 def claims(database: Database) -> ClaimService:
-    return ClaimService(database, RETRY)
+    return ClaimService(database, RETRY, LEASE)
 
 
-@pytest.fixture
-def task_id(database: Database) -> int:
+def add_task(database: Database, priority: int = 0) -> int:
     with database.write() as session:
-        statement = insert(Task).values(source_id=1, algorithm="flip", due_at=epoch_now()).returning(Task.id)
+        statement = insert(Task).values(source_id=1, algorithm="flip", priority=priority).returning(Task.id)
         return session.execute(statement).scalar_one()
 
 
@@ -41,73 +43,141 @@ def expire(database: Database, task_id: int) -> None:
         session.execute(update(Task).where(Task.id == task_id).values(lease_until=epoch_now() - 1))
 
 
-def test_a_second_message_finds_nothing_to_claim(claims: ClaimService, task_id: int) -> None:
-    assert claims.claim(task_id, "one", 60)
+def claimed(claims: ClaimService, holder: Holder) -> Claim:
+    claim = claims.claim(holder)
+    assert claim
+    return claim
 
-    assert claims.claim(task_id, "two", 60) is None
+
+def test_a_task_is_claimed_once(claims: ClaimService, database: Database) -> None:
+    add_task(database)
+
+    assert claims.claim(ONE)
+    assert claims.claim(TWO) is None
 
 
-def test_a_worker_cut_off_cannot_finish_what_another_took(
-    claims: ClaimService, database: Database, task_id: int
-) -> None:
-    stale = claims.claim(task_id, "one", 60)
+def test_the_most_urgent_is_claimed_first_and_the_oldest_among_equals(claims: ClaimService, database: Database) -> None:
+    late, urgent, early = add_task(database), add_task(database, priority=9), add_task(database)
+
+    order = [claimed(claims, ONE).task_id for _ in range(3)]
+
+    assert order == [urgent, late, early]
+
+
+def test_a_worker_cut_off_cannot_finish_what_another_took(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+    stale = claimed(claims, ONE)
     expire(database, task_id)
     claims.expire_leases()
-    fresh = claims.claim(task_id, "two", 60)
-    assert stale and fresh
+    fresh = claimed(claims, TWO)
 
-    assert claims.finish(stale, 7) is False
-    assert claims.finish(fresh, 8) is True
+    assert claims.end(stale, Finished(7)) is False
+    assert claims.end(fresh, Finished(8)) is True
     assert task_of(database, task_id).result_id == 8
 
 
-def test_three_crashes_end_a_task_in_error(claims: ClaimService, database: Database, task_id: int) -> None:
+def test_a_heartbeat_renews_only_what_the_worker_holds(claims: ClaimService, database: Database) -> None:
+    held, foreign = add_task(database), add_task(database)
+    claims.claim(ONE)
+    claims.claim(TWO)
+    for task_id in (held, foreign):
+        expire(database, task_id)
+
+    claims.heartbeat(ONE.worker)
+    claims.expire_leases()
+
+    assert task_of(database, held).status == "processing"
+    assert task_of(database, foreign).status == "pending"
+
+
+def test_ending_one_task_claims_the_next(claims: ClaimService, database: Database) -> None:
+    first, second = add_task(database), add_task(database)
+
+    counted, following = claims.end_and_claim(claimed(claims, ONE), ONE, Finished(5))
+
+    assert counted
+    assert following and following.task_id == second
+    assert task_of(database, first).status == "finished"
+
+
+def by_death(claims: ClaimService, claim: Claim) -> None:
+    claims.crashed(ONE, "it took longer than 20 seconds")
+
+
+def by_error(claims: ClaimService, claim: Claim) -> None:
+    claims.end(claim, Crashed("it took longer than 20 seconds"))
+
+
+@pytest.mark.parametrize("crash", [by_death, by_error])
+def test_three_crashes_end_a_task_in_error(
+    claims: ClaimService, database: Database, crash: Callable[[ClaimService, Claim], None]
+) -> None:
+    task_id = add_task(database)
+
     for _ in range(3):
-        assert claims.claim(task_id, "one", 60)
-        claims.crashed("one", task_id, "it took longer than 20 seconds")
+        crash(claims, claimed(claims, ONE))
 
     task = task_of(database, task_id)
     assert (task.status, task.error) == ("error", "Gave up after 3 attempts: it took longer than 20 seconds.")
 
 
-def test_a_crash_reported_late_does_not_touch_anothers_claim(
-    claims: ClaimService, database: Database, task_id: int
-) -> None:
-    assert claims.claim(task_id, "two", 60)
+def test_what_a_lost_task_may_have_uploaded_is_discarded(claims: ClaimService, database: Database) -> None:
+    add_task(database)
+    for _ in range(3):
+        claim = claimed(claims, ONE)
+        claims.crashed(ONE, "crash")
 
-    claims.crashed("one", task_id, "late")
+    with database.read() as session:
+        assert session.scalars(select(DiscardedResult.key)).all() == [claim.result_key]
+
+
+def test_a_first_attempt_that_cannot_succeed_leaves_nothing_to_discard(
+    claims: ClaimService, database: Database
+) -> None:
+    add_task(database)
+
+    claims.end(claimed(claims, ONE), Failed("not an image"))
+
+    with database.read() as session:
+        assert session.scalars(select(DiscardedResult.key)).all() == []
+
+
+def test_a_death_reported_late_does_not_touch_anothers_claim(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+    claims.claim(TWO)
+
+    claims.crashed(ONE, "late")
 
     assert task_of(database, task_id).status == "processing"
 
 
-def test_a_transient_failure_is_tried_again_later(claims: ClaimService, database: Database, task_id: int) -> None:
-    claim = claims.claim(task_id, "one", 60)
-    assert claim
+def test_a_transient_failure_is_tried_again_later(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
 
-    claims.retry_later(claim, "no answer")
+    claims.end(claimed(claims, ONE), Postponed("no answer"))
 
-    assert task_of(database, task_id).status == "pending"
-    assert claims.take_overdue(10, 60) == []
+    task = task_of(database, task_id)
+    assert (task.status, task.retry_since is not None) == ("pending", True)
 
 
-def test_a_spent_retry_budget_ends_in_error(database: Database, task_id: int) -> None:
-    claims = ClaimService(database, RETRY.model_copy(update={"max_seconds": 0}))
-    claim = claims.claim(task_id, "one", 60)
-    assert claim
+def test_a_spent_retry_budget_ends_in_error(database: Database) -> None:
+    claims = ClaimService(database, RETRY.model_copy(update={"max_seconds": 0}), LEASE)
+    task_id = add_task(database)
+    claim = claimed(claims, ONE)
     with database.write() as session:
         session.execute(update(Task).where(Task.id == task_id).values(retry_since=epoch_now() - 1))
 
-    claims.retry_later(claim, "no answer")
+    claims.end(claim, Postponed("no answer"))
 
     task = task_of(database, task_id)
     assert (task.status, task.error) == ("error", "Gave up after repeated failures: no answer")
 
 
-def test_a_worker_that_stops_hands_its_tasks_back(claims: ClaimService, database: Database, task_id: int) -> None:
-    claims.claim(task_id, "one", 60)
+def test_a_worker_that_stops_hands_its_tasks_back(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+    claims.claim(ONE)
 
-    claims.release("one")
+    claims.release(ONE.worker)
 
     assert task_of(database, task_id).status == "pending"
-    assert claims.take_overdue(10, 60) == [task_id]
-    assert claims.take_overdue(10, 60) == []
+    assert claims.claimable(10) == 1

@@ -1,10 +1,11 @@
 """What a task may cost, with algorithms that go beyond it; others' tasks go on."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.client import Pixmill
+from tests.client import TASKS, Pixmill
 from tests.conftest import STACKS, start, temporary_folder
 from tests.images import photo
 from tests.stacks import MISBEHAVING, Stack
@@ -28,6 +29,13 @@ def limited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def pixmill(limited: Stack) -> Iterator[Pixmill]:
     with Pixmill(limited.url) as client:
         yield client
+
+
+def await_status(pixmill: Pixmill, task_id: int, status: str) -> None:
+    deadline = time.monotonic() + 30
+    while pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] != status:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +66,21 @@ def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, li
     assert pixmill.ended(task_id)["status"] == "error"
 
     assert list(limited.scratch.glob("*/")) == []
+
+
+def test_a_cancelled_task_stops_within_two_seconds_and_leaves_no_result(pixmill: Pixmill, limited: Stack) -> None:
+    files_before = pixmill.counts()[0]
+    source_id = pixmill.upload("p.png", photo(200, 100))["id"]
+    task_id = pixmill.create_tasks([source_id], "pause", {"seconds": 1.9})[0]
+    await_status(pixmill, task_id, "processing")
+
+    began = time.monotonic()
+    cancelled = pixmill.http.post(f"{TASKS}/{task_id}/cancel").json()
+    while list(limited.scratch.glob("*/")):
+        assert time.monotonic() - began < 2
+        time.sleep(0.02)
+
+    assert cancelled["status"] == "cancelled"
+    time.sleep(2)  # longer than the rest of the work would have taken
+    assert pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == "cancelled"
+    assert pixmill.counts()[0] == files_before + 1

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, IPvAnyNetwork
 from pydantic_settings import SettingsConfigDict
-from service_kit.settings import Section, ServiceSettings, Url
+from service_kit.settings import Secret, Section, ServiceSettings, Url
 
 
 class DatabaseSettings(Section):
@@ -35,6 +35,23 @@ class LimitSettings(Section):
     max_memory_bytes: int = Field(ge=256 * 1024 * 1024)
 
 
+class LeaseSettings(Section):
+    seconds: float = Field(ge=2, le=3600)
+    heartbeat_seconds: float = Field(gt=0, le=60)
+
+
+class CallbackSettings(Section):
+    secret: Secret
+    allow_networks: list[IPvAnyNetwork]
+    timeout_seconds: float = Field(gt=0, le=300)
+    max_seconds: float = Field(ge=0)
+
+
+class EventSettings(Section):
+    poll_seconds: float = Field(gt=0, le=10)
+    backlog: int = Field(ge=10, le=1_000_000)
+
+
 class RetrySettings(Section):
     max_seconds: float = Field(ge=0)
     base_delay_seconds: float = Field(gt=0)
@@ -44,8 +61,9 @@ class RetrySettings(Section):
 
 class RelaySettings(Section):
     interval_seconds: float = Field(gt=0, le=3600)
-    overdue_seconds: float = Field(gt=0)
-    batch: int = Field(ge=1, le=10_000)
+    hints: int = Field(ge=1, le=10_000)
+    keep_events_seconds: float = Field(ge=60)
+    keep_cache_seconds: float = Field(ge=0)
 
 
 class ApiSettings(ServiceSettings):
@@ -56,7 +74,8 @@ class ApiSettings(ServiceSettings):
     database: DatabaseSettings
     broker: BrokerSettings
     file_storage: FileStorageSettings
-    relay: RelaySettings
+    hints: int = Field(ge=1, le=10_000)
+    events: EventSettings
     log: LogSettings
 
 
@@ -72,6 +91,8 @@ class WorkerSettings(ServiceSettings):
     shutdown_seconds: float = Field(ge=0, le=3600)
     scratch_folder: str = Field(min_length=1)
     limits: LimitSettings
+    lease: LeaseSettings
     retry: RetrySettings
+    callbacks: CallbackSettings
     relay: RelaySettings
     log: LogSettings

@@ -11,13 +11,22 @@ from celery import Celery
 from service_kit.database import Database
 
 from image_processor.config import ApiSettings, FileStorageSettings, WorkerSettings
+from image_processor.handler.callbacks import CallbackSender
 from image_processor.handler.celery_app import create_celery
+from image_processor.handler.heartbeat import Heartbeat
+from image_processor.handler.public_network import public_http_pool
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.relay import Relay
+from image_processor.handler.time_limit import time_limit
+from image_processor.services.callbacks import CallbackService
 from image_processor.services.claims import ClaimService
+from image_processor.services.discarded_results import DiscardedResults
+from image_processor.services.event_stream import EventStream
+from image_processor.services.events import TaskEvents
 from image_processor.services.file_storage import FileStorage
 from image_processor.services.processing import ProcessingService
 from image_processor.services.queue import TaskQueue
+from image_processor.services.result_cache import ResultCache
 from image_processor.services.tasks import TaskService
 
 
@@ -30,28 +39,53 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     registry.register_value(Database, database, ping=Database.ping)
     registry.register_value(TaskQueue, queue, ping=CeleryTaskQueue.ping)
     registry.register_value(FileStorage, storage, ping=FileStorage.ping)
-    registry.register_value(TaskService, TaskService(database, queue, storage, settings.relay.overdue_seconds))
+    registry.register_value(TaskService, TaskService(database, queue, storage, settings.hints))
     return registry
 
 
-def create_worker_registry(settings: WorkerSettings, celery: Celery) -> svcs.Registry:
-    """Everything a worker's process may ask for, by its type; made when first asked for."""
-    registry = svcs.Registry()
+def create_event_stream(settings: ApiSettings) -> EventStream:
+    """What the event stream's application tells its listeners from."""
     database = Database(settings.database.url, settings.database.pool_size)
-    claims = ClaimService(database, settings.retry)
+    return EventStream(TaskEvents(database), settings.events.poll_seconds, settings.events.backlog)
+
+
+def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str) -> svcs.Registry:
+    """Everything a worker's process may ask for, by its type; made when first asked for."""
+    database = Database(settings.database.url, settings.database.pool_size)
+    claims = ClaimService(database, settings.retry, settings.lease.seconds)
+    storage = FileStorage(_http_client(settings.file_storage))
+    cache = ResultCache(database)
     scratch = Path(settings.scratch_folder)
     scratch.mkdir(parents=True, exist_ok=True)
+    limit = partial(time_limit, settings.limits.max_seconds)
+    processing = ProcessingService(claims, storage, cache, settings.limits, scratch, limit)
+    events = TaskEvents(database)
+
+    def keep_house() -> None:
+        events.forget_older_than(settings.relay.keep_events_seconds)
+        cache.forget_older_than(settings.relay.keep_cache_seconds)
+
+    def relay() -> Relay:
+        clear = DiscardedResults(database, storage).clear
+        queue = CeleryTaskQueue(celery)
+        return Relay(claims, queue, settings.relay, scratch / "alive", clear, keep_house, settings.lease.seconds)
+
+    def heartbeat(services: svcs.Container) -> Heartbeat:
+        call = services.get(Relay).call
+        return Heartbeat(claims, worker, settings.lease.heartbeat_seconds, processing.discard, call)
+
+    def callback_sender() -> CallbackSender:
+        chosen = settings.callbacks
+        http = public_http_pool(chosen.allow_networks)
+        callbacks = CallbackService(database, chosen.timeout_seconds, chosen.max_seconds)
+        return CallbackSender(callbacks, http, chosen.timeout_seconds, chosen.secret.get_secret_value())
+
+    registry = svcs.Registry()
     registry.register_value(ClaimService, claims)
-    registry.register_factory(Relay, partial(Relay, claims, CeleryTaskQueue(celery), settings.relay, scratch / "alive"))
-    registry.register_factory(
-        ProcessingService,
-        lambda: ProcessingService(
-            claims,
-            FileStorage(_http_client(settings.file_storage)),
-            settings.limits,
-            scratch,
-        ),
-    )
+    registry.register_value(ProcessingService, processing)
+    registry.register_factory(Relay, relay)
+    registry.register_factory(Heartbeat, heartbeat)
+    registry.register_factory(CallbackSender, callback_sender)
     return registry
 
 

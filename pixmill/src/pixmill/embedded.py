@@ -1,10 +1,12 @@
 """The embedded stack: one uWSGI with both services, the page and a worker, on a machine with only Python."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,12 +54,13 @@ class Embedded:
             env=self._environment(),
             start_new_session=True,
         )
-        with _stopping_on_signal(process):
+        with _stopping_on_signal(process) as told_to_stop:
             self._wait_until_ready(process)
             print(self._banner(), flush=True)
             code = process.wait()
         _end_group(process.pid)
-        return 0 if code in (0, -signal.SIGTERM, -signal.SIGINT) else code
+        # A process that was still loading when the signal came ends with another code: it was asked to.
+        return 0 if told_to_stop.is_set() else code
 
     def _check_port(self) -> None:
         with socket.socket() as probe:
@@ -87,9 +90,11 @@ class Embedded:
             "PIXMILL_PORT": str(self.port),
             "PIXMILL_DATA": str(self.data),
             "PIXMILL_WEB": str(self.project / "web"),
+            "PIXMILL_EVENTS_PORT": str(_free_port()),
         }
         return (
             self._settings(places)
+            | {"PIXMILL_CALLBACK_SECRET": self._callback_secret()}
             | os.environ
             | places
             | {
@@ -97,6 +102,13 @@ class Embedded:
                 "MALLOC_ARENA_MAX": "2",
             }
         )
+
+    def _callback_secret(self) -> str:
+        path = self.data / "callback.secret"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(32))
+        return path.read_text()
 
     def _settings(self, places: dict[str, str]) -> dict[str, str]:
         lines = (self.project / "config/embedded/settings.env").read_text().splitlines()
@@ -126,16 +138,26 @@ class Embedded:
         )
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextmanager
-def _stopping_on_signal(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+def _stopping_on_signal(process: "subprocess.Popen[bytes]") -> Iterator[threading.Event]:
+    told_to_stop = threading.Event()
+
     def stop(_number: int, _frame: FrameType | None) -> None:
+        told_to_stop.set()
         process.send_signal(signal.SIGTERM)
         signal.signal(signal.SIGALRM, lambda *_: _end_group(process.pid))
         signal.alarm(STOP_SECONDS)
 
     earlier = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield told_to_stop
     finally:
         if process.poll() is None:
             _end_group(process.pid)

@@ -55,6 +55,26 @@ def _epoch_now_sqlite(_element: epoch_now, _compiler: SQLCompiler, **_options: o
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
+class oldest_running_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
+    """The id of the oldest transaction that still writes: rows of older ones can be followed by no earlier row.
+
+    SQLite writes one transaction at a time: what is seen is complete.
+    """
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(oldest_running_transaction, "postgresql")
+def _oldest_running_postgresql(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
+    return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+
+
+@compiles(oldest_running_transaction, "sqlite")
+def _oldest_running_sqlite(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
+    return str(MAX_ID)
+
+
 class Database:
     """Sessions on one database."""
 
@@ -85,6 +105,11 @@ def insert_or_update(session: Session, model: type[DeclarativeBase]) -> "postgre
     if session.get_bind().dialect.name == "postgresql":
         return postgresql.insert(model)
     return sqlite.insert(model)
+
+
+def insert_or_ignore(session: Session, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
+    """An INSERT that leaves a row alone that is there already."""
+    return insert_or_update(session, model).on_conflict_do_nothing()
 
 
 def migrate(url: str, package: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
+from urllib.parse import urlencode
 
 from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,7 +46,8 @@ def list_response(
     shown = rows[: query.limit]
     response = Response(json.dumps([as_json(row) for row in shown], ensure_ascii=False), mimetype="application/json")
     if len(rows) > len(shown):
-        response.headers["Link"] = f'<{url}?limit={query.limit}&after={shown[-1].id}>; rel="next"'
+        following = query.model_dump(exclude_none=True) | {"after": shown[-1].id}
+        response.headers["Link"] = f'<{url}?{urlencode(following, doseq=True)}>; rel="next"'
     return response
 
 

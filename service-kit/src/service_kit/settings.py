@@ -3,11 +3,12 @@
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 
@@ -15,18 +16,29 @@ class SettingsError(Exception):
     """A setting is unknown or wrong; the message is one line for the operator."""
 
 
-def _expand_environment(url: str) -> str:
+def _expand_environment(text: str, encode: Callable[[str], str]) -> str:
     def value_of(match: re.Match[str]) -> str:
         name = match[1]
         if name not in os.environ:
             raise ValueError(f"environment variable {name} is not set")
-        return quote(os.environ[name], safe="")
+        return encode(os.environ[name])
 
-    return re.sub(r"\$\{(\w+)\}", value_of, url)
+    return re.sub(r"\$\{(\w+)\}", value_of, text)
 
 
-Url = Annotated[str, AfterValidator(_expand_environment)]
+def _expand_url(url: str) -> str:
+    return _expand_environment(url, lambda value: quote(value, safe=""))
+
+
+def _expand_secret(secret: SecretStr) -> SecretStr:
+    return SecretStr(_expand_environment(secret.get_secret_value(), str))
+
+
+Url = Annotated[str, AfterValidator(_expand_url)]
 """A URL whose ``${NAME}`` parts are replaced, percent-encoded, by environment variables."""
+
+Secret = Annotated[SecretStr, AfterValidator(_expand_secret)]
+"""A secret whose ``${NAME}`` parts are replaced by environment variables; it shows in no log."""
 
 
 class Section(BaseModel):

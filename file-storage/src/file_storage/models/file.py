@@ -39,11 +39,14 @@ class File(Base):
 
 
 class IdempotencyKey(Base):
-    """The file that an upload with this key made, and a fingerprint of what was uploaded."""
+    """The file that an upload with this key made, and a fingerprint of what was uploaded.
+
+    Without a file the key is revoked: nothing can be made with it any more.
+    """
 
     __tablename__ = "idempotency_keys"
 
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
-    file_id: Mapped[int] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
+    file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now(), index=True)

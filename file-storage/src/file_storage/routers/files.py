@@ -23,7 +23,7 @@ from file_storage.models import File
 from file_storage.routers.multipart import read_form
 from file_storage.routers.ranges import MAX_RANGES, multipart, single, spans, unsatisfiable
 from file_storage.services.files import FileService
-from file_storage.services.names import MAX_LENGTH, file_name
+from file_storage.services.names import MAX_LENGTH, FileName, file_name, renamed
 from file_storage.storage import BlobStore
 
 files = APIBlueprint("files", __name__, abp_tags=[Tag(name="files")])
@@ -45,6 +45,7 @@ class FileOut(BaseModel):
     extension: str = Field(description="With its dot, in lower case; empty where there is none.")
     comment: str
     size: int = Field(description="In bytes.")
+    sha256: str = Field(description="SHA-256 of the bytes, in hexadecimal.")
     created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
     updated_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
 
@@ -73,7 +74,20 @@ class LookupIn(BaseModel):
 class LookupOut(BaseModel):
     """Those of the ids that are files, in ascending order."""
 
-    ids: list[int]
+    files: list[FileOut]
+
+
+class CopyIn(BaseModel):
+    """What the copy is called; without a name as the file it is a copy of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = Field(None, description="1 to 255 characters; without or with the extension.")
+    extension: str | None = Field(None, pattern=r"^(\.[^/\\\x00]{1,254})?$", description="With its dot, or empty.")
+
+
+class KeyPath(BaseModel):
+    key: str = Field(pattern=r"^[\x20-\x7e]{1,255}$", description="An Idempotency-Key: 1 to 255 ASCII characters.")
 
 
 _UPLOAD_BODY = {
@@ -101,7 +115,7 @@ _BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}
     "/",
     summary="Add a file",
     openapi_extensions={"requestBody": _UPLOAD_BODY},
-    responses={201: FileOut, **problem_responses(400, 413, 415, 422)},
+    responses={201: FileOut, **problem_responses(400, 409, 413, 415, 422)},
 )
 def upload() -> Response:
     settings = svcs.flask.get(Settings)
@@ -113,10 +127,8 @@ def upload() -> Response:
         except ValidationError as error:
             raise invalid_fields(error) from error
         name = file_name(form.filename, fields.name)
-        stored = svcs.flask.get(FileService).store(staged, name, fields.comment or "", key)
-    response = _file_response(stored.file, 201)
-    response.headers["Location"] = f"{request.script_root}/{stored.file.id}"
-    return response
+        file = svcs.flask.get(FileService).store(staged, name, fields.comment or "", key)
+    return _created(file)
 
 
 @files.get("/", summary="List all files", responses={200: _LIST, **problem_responses(422)})
@@ -134,7 +146,17 @@ def list_files(query: PageQuery) -> Response:
 )
 def lookup() -> dict[str, object]:
     ids = json_body(LookupIn).ids
-    return {"ids": list(svcs.flask.get(FileService).existing(ids))}
+    return {"files": [_as_json(file) for file in svcs.flask.get(FileService).existing(ids)]}
+
+
+@files.delete(
+    "/idempotency-keys/<string:key>",
+    summary="Delete what an upload with this key made, and let nothing be made with it any more",
+    responses={204: None, **problem_responses(409, 422)},
+)
+def revoke_key(path: KeyPath) -> Response:
+    svcs.flask.get(FileService).revoke(path.key)
+    return Response(status=204)
 
 
 @files.get("/<int:id>", summary="Get a file's data", responses={200: FileOut, **problem_responses(404)})
@@ -153,6 +175,23 @@ def get_file(path: FilePath) -> Response:
 def change_file(path: FilePath) -> Response:
     fields = json_body(FileFields)
     return _file_response(svcs.flask.get(FileService).change(path.id, fields.name, fields.comment), 200)
+
+
+@files.post(
+    "/<int:id>/copy",
+    summary="Make a new file with the same bytes",
+    responses={201: FileOut, **problem_responses(400, 404, 409, 413, 415, 422)},
+    openapi_extensions={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": CopyIn.model_json_schema()}}}
+    },
+)
+def copy_file(path: FilePath) -> Response:
+    wanted = json_body(CopyIn)
+    service = svcs.flask.get(FileService)
+    source = service.get(path.id)
+    extension = source.extension if wanted.extension is None else wanted.extension
+    name = FileName(renamed(wanted.name or source.name, extension), extension.lower())
+    return _created(service.copy(path.id, name, _idempotency_key()))
 
 
 @files.delete("/<int:id>", summary="Delete a file", responses={204: None, **problem_responses(404)})
@@ -225,6 +264,12 @@ def _idempotency_key() -> str | None:
     return key
 
 
+def _created(file: File) -> Response:
+    response = _file_response(file, 201)
+    response.headers["Location"] = f"{request.script_root}/{file.id}"
+    return response
+
+
 def _attachment(name: str) -> str:
     """The Content-Disposition of a download (RFC 6266): an ASCII name for old clients, the true one beside it."""
     plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in name)
@@ -244,6 +289,7 @@ def _as_json(file: File) -> dict[str, object]:
         "extension": file.extension,
         "comment": file.comment,
         "size": file.size,
+        "sha256": file.sha256,
         "created_at": http_date(file.created_at),
         "updated_at": http_date(file.updated_at),
     }

@@ -1,13 +1,16 @@
 """Files: stored, listed, renamed, deleted."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import IO, NamedTuple
 
 import structlog
 from service_kit.database import MAX_ID, Database, epoch_now, insert_or_update
 from service_kit.problems import Problem
 from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from file_storage.models import Blob, File, IdempotencyKey
@@ -20,11 +23,11 @@ KEY_LIFETIME = 24 * 3600
 """Seconds for which an idempotency key is kept."""
 
 
-class Stored(NamedTuple):
-    """A file, and whether this upload made it (or an earlier one with the same idempotency key)."""
+class Content(NamedTuple):
+    """What a blob is known by."""
 
-    file: File
-    created: bool
+    sha256: str
+    size: int
 
 
 class FileService:
@@ -34,29 +37,35 @@ class FileService:
         self._database = database
         self._blobs = blobs
 
-    def store(self, staged: StagedBlob, name: FileName, comment: str, key: str | None) -> Stored:
+    def store(self, staged: StagedBlob, name: FileName, comment: str, key: str | None) -> File:
         """Makes ``staged`` a file; with an idempotency key that was used before, gives the file it made.
 
-        :raises Problem: 422, the key was used for another upload.
+        :raises Problem: 422, the key was used for another upload; 409, the key was revoked or is in use right now.
         """
-        sha256 = staged.seal()
-        fingerprint = hashlib.sha256("\0".join([sha256, *name, comment]).encode()).hexdigest()
-        with self._database.write() as session:
-            if key is not None:
-                earlier = _claim_key(session, key, fingerprint)
-                if earlier is not None:
-                    return Stored(earlier, created=False)
-            _reference_blob(session, sha256, staged.size)
-            # Inside the transaction: the blob's row is locked, so nobody removes the bytes before the commit.
-            staged.publish()
-            file = File(name=name.name, extension=name.extension, comment=comment, size=staged.size, sha256=sha256)
-            session.add(file)
-            session.flush()
-            session.refresh(file)
-            if key is not None:
-                session.add(IdempotencyKey(key=key, fingerprint=fingerprint, file_id=file.id))
-        log.info("file stored", file_id=file.id, size=file.size)
-        return Stored(file, created=True)
+        content = Content(staged.seal(), staged.size)
+        # Inside the transaction: the blob's row is locked, so nobody removes the bytes before the commit.
+        return self._add(content, name, comment, key, _reference_blob, publish=staged.publish)
+
+    def copy(self, file_id: int, name: FileName, key: str | None) -> File:
+        """A new file with the bytes of another, which both share from now on.
+
+        :raises Problem: 404, there is no such file; 422 and 409 as :meth:`store`.
+        """
+        source = self.get(file_id)
+        content = Content(source.sha256, source.size)
+        return self._add(content, name, "", key, partial(_share_blob, file_id), publish=_already_published)
+
+    def revoke(self, key: str) -> None:
+        """Deletes the file that an upload with this idempotency key made, and lets none be made with it any more."""
+        with _one_use_of(key), self._database.write() as session:
+            used = session.get(IdempotencyKey, key, with_for_update=True)
+            if used is None:
+                session.add(IdempotencyKey(key=key, fingerprint=""))
+                return
+            file_id, used.file_id = used.file_id, None
+        if file_id is not None:
+            with suppress(Problem):
+                self.delete(file_id)
 
     def get(self, file_id: int) -> File:
         """:raises Problem: 404, there is no such file."""
@@ -79,10 +88,10 @@ class FileService:
         with self._database.read() as session:
             return session.scalars(select(File).where(File.id > after).order_by(File.id).limit(limit)).all()
 
-    def existing(self, ids: Sequence[int]) -> Sequence[int]:
-        """Those of ``ids`` that are files, in ascending order."""
+    def existing(self, ids: Sequence[int]) -> Sequence[File]:
+        """The files that have one of these ids, by id."""
         with self._database.read() as session:
-            return session.scalars(select(File.id).where(File.id.in_(ids)).order_by(File.id)).all()
+            return session.scalars(select(File).where(File.id.in_(ids)).order_by(File.id)).all()
 
     def change(self, file_id: int, name: str | None, comment: str | None) -> File:
         """Renames a file or changes its comment; ``None`` leaves it as it is.
@@ -122,6 +131,35 @@ class FileService:
         if left == 0:
             self._remove_unreferenced(sha256)
 
+    def _add(
+        self,
+        content: Content,
+        name: FileName,
+        comment: str,
+        key: str | None,
+        reference: Callable[[Session, Content], None],
+        publish: Callable[[], None],
+    ) -> File:
+        fingerprint = hashlib.sha256("\0".join([content.sha256, *name, comment]).encode()).hexdigest()
+        with _one_use_of(key), self._database.write() as session:
+            if key is not None:
+                earlier = _file_of_key(session, key, fingerprint)
+                if earlier is not None:
+                    return earlier
+            reference(session, content)
+            file = File(
+                name=name.name, extension=name.extension, comment=comment, size=content.size, sha256=content.sha256
+            )
+            session.add(file)
+            session.flush()
+            if key is not None:
+                session.add(IdempotencyKey(key=key, fingerprint=fingerprint, file_id=file.id))
+            session.flush()
+            session.refresh(file)
+            publish()
+        log.info("file stored", file_id=file.id, size=file.size)
+        return file
+
     def _remove_unreferenced(self, sha256: str) -> None:
         with self._database.write() as session:
             # The count is read again under the row's lock: an upload may have revived the blob meanwhile.
@@ -132,11 +170,26 @@ class FileService:
                 session.delete(blob)
 
 
-def _claim_key(session: Session, key: str, fingerprint: str) -> File | None:
+@contextmanager
+def _one_use_of(key: str | None) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        detail = f"Another request uses the Idempotency-Key '{key}' at this moment; try again."
+        raise Problem("idempotency-key-in-use", 409, detail) from error
+
+
+def _already_published() -> None:
+    """What a copy has to publish: its bytes are a blob already."""
+
+
+def _file_of_key(session: Session, key: str, fingerprint: str) -> File | None:
     session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < epoch_now() - KEY_LIFETIME))
     used = session.get(IdempotencyKey, key)
     if used is None:
         return None
+    if used.file_id is None:
+        raise Problem("idempotency-key-revoked", 409, "This Idempotency-Key was revoked; take a new key.")
     if used.fingerprint != fingerprint:
         raise Problem(
             "idempotency-key-reused", 422, "This Idempotency-Key was used for another upload; take a new key."
@@ -144,11 +197,19 @@ def _claim_key(session: Session, key: str, fingerprint: str) -> File | None:
     return session.get_one(File, used.file_id)
 
 
-def _reference_blob(session: Session, sha256: str, size: int) -> None:
-    insert = insert_or_update(session, Blob).values(sha256=sha256, size=size, file_count=1)
+def _reference_blob(session: Session, content: Content) -> None:
+    insert = insert_or_update(session, Blob).values(sha256=content.sha256, size=content.size, file_count=1)
     session.execute(
         insert.on_conflict_do_update(index_elements=[Blob.sha256], set_={"file_count": Blob.file_count + 1})
     )
+
+
+def _share_blob(file_id: int, session: Session, content: Content) -> None:
+    # A blob without files may lose its bytes at any moment: it is not revived without bytes at hand.
+    alive = (Blob.sha256 == content.sha256) & (Blob.file_count > 0)
+    statement = update(Blob).where(alive).values(file_count=Blob.file_count + 1).returning(Blob.sha256)
+    if session.scalar(statement) is None:
+        raise _not_found(file_id)
 
 
 def _not_found(file_id: int) -> Problem:

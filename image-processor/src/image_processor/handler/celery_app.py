@@ -6,7 +6,7 @@ from kombu import Queue
 from image_processor.config import BrokerSettings
 
 QUEUE = "pixmill.tasks"
-PROCESS = "pixmill.process"
+WORK = "pixmill.work"
 
 
 def create_celery(broker: BrokerSettings) -> Celery:
@@ -22,9 +22,11 @@ def create_celery(broker: BrokerSettings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=1,
+        # A broker that vanished without a word is noticed within so many seconds.
+        broker_heartbeat=10,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
-        worker_prefetch_multiplier=2,
+        worker_prefetch_multiplier=1,
         # Seconds that a dead process's answer may still be on its way. The database knows better.
         worker_lost_wait=0.2,
     )

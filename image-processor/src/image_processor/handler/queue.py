@@ -1,14 +1,13 @@
 """The task queue over Celery's broker."""
 
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 
 from celery import Celery
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
-from image_processor.handler.celery_app import PROCESS, QUEUE
+from image_processor.handler.celery_app import QUEUE, WORK
 from image_processor.services.queue import QueueUnavailableError
 
 
@@ -24,16 +23,16 @@ class CeleryTaskQueue:
         self._celery = celery
         self._local = threading.local()
 
-    def publish(self, task_ids: Sequence[int]) -> None:
+    def publish(self, hints: int) -> None:
         fresh = not self._connected()
         try:
-            self._send(self._connection(), task_ids)
+            self._send(self._connection(), hints)
         except Exception as error:
             self._forget()
             if fresh or isinstance(error, TimeoutError):
                 raise QueueUnavailableError(str(error)) from error
             # The old connection may have ended long ago; a new one tells whether the broker is there.
-            self.publish(task_ids)
+            self.publish(hints)
 
     def length(self) -> int:
         try:
@@ -51,10 +50,10 @@ class CeleryTaskQueue:
         except (OperationalError, OSError) as error:
             raise QueueUnavailableError(str(error)) from error
 
-    def _send(self, connection: Connection, task_ids: Sequence[int]) -> None:
+    def _send(self, connection: Connection, hints: int) -> None:
         with self._celery.amqp.Producer(connection) as producer:
-            for task_id in task_ids:
-                self._celery.send_task(PROCESS, (task_id,), producer=producer, retry=False)
+            for _ in range(hints):
+                self._celery.send_task(WORK, producer=producer, retry=False)
 
     def _connected(self) -> bool:
         return hasattr(self._local, "connection")

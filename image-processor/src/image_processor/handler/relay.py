@@ -1,7 +1,8 @@
-"""The relay: puts back what dead workers held and publishes again what is overdue, as a thread of every worker."""
+"""The relay: puts back what dead workers held, publishes lost hints again and clears away what nobody needs."""
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -13,16 +14,38 @@ from image_processor.services.queue import QueueUnavailableError, TaskQueue
 
 log = structlog.get_logger()
 
+HOUSEKEEPING_SECONDS = 60
+
 
 class Relay:
-    """Any number of relays may run: the rows they work on are locked for the others."""
+    """A thread of every worker. Any number may run: the rows they work on are locked for the others.
 
-    def __init__(self, claims: ClaimService, queue: TaskQueue, settings: RelaySettings, alive: Path) -> None:
-        self._alive = alive
+    :param clear: deletes what is left of results that no task will have.
+    :param keep_house: deletes old events and cached results.
+    :param patience: seconds after an outage in which workers may renew their leases before any counts as expired.
+    """
+
+    def __init__(
+        self,
+        claims: ClaimService,
+        queue: TaskQueue,
+        settings: RelaySettings,
+        alive: Path,
+        clear: Callable[[], None],
+        keep_house: Callable[[], None],
+        patience: float,
+    ) -> None:
         self._claims = claims
         self._queue = queue
         self._settings = settings
+        self._alive = alive
+        self._clear = clear
+        self._keep_house = keep_house
+        self._patience = patience
+        self._expire_from = 0.0
+        self._keep_house_from = 0.0
         self._stopped = threading.Event()
+        self._called = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="relay", daemon=True)
 
     def start(self) -> None:
@@ -30,31 +53,39 @@ class Relay:
 
     def stop(self) -> None:
         self._stopped.set()
+        self._called.set()
+
+    def call(self) -> None:
+        """Has it look at once: a process died, and its hint with it."""
+        self._called.set()
 
     def _loop(self) -> None:
-        while not self._stopped.wait(self._settings.interval_seconds):
+        while not self._stopped.is_set():
             try:
                 self._run_once()
-            except (SQLAlchemyError, QueueUnavailableError) as error:
-                log.warning("relay waits", error=str(error))
+            except SQLAlchemyError as error:
+                self._expire_from = time.monotonic() + self._patience
+                log.warning("relay waits for the database", error=str(error))
+            except QueueUnavailableError as error:
+                log.warning("relay waits for the broker", error=str(error))
             except Exception:  # a relay that ended would leave tasks lying
                 log.exception("relay failed")
+            self._called.wait(self._settings.interval_seconds)
+            self._called.clear()
 
     def _run_once(self) -> None:
-        self._claims.expire_leases()
+        if time.monotonic() >= self._expire_from:
+            self._claims.expire_leases()
+        self._clear()
+        if time.monotonic() >= self._keep_house_from:
+            self._keep_house()
+            self._keep_house_from = time.monotonic() + HOUSEKEEPING_SECONDS
         waiting = self._queue.length()
         # A health check looks at this file's age: the worker lives, and has its database and its broker.
         self._alive.touch()
-        # While messages wait, an overdue one is late but not lost: sending it again would only lengthen the queue.
-        if waiting < self._settings.batch:
-            overdue = self._claims.take_overdue(self._settings.batch, self._settings.overdue_seconds)
-            if overdue:
-                self._publish(overdue)
-
-    def _publish(self, task_ids: Sequence[int]) -> None:
-        try:
-            self._queue.publish(task_ids)
-        except QueueUnavailableError:
-            self._claims.call_overdue(task_ids)
-            raise
-        log.info("overdue tasks published", count=len(task_ids))
+        # While hints wait, every process that could take one is busy and will look for more tasks by itself.
+        if waiting == 0:
+            claimable = self._claims.claimable(self._settings.hints)
+            if claimable:
+                self._queue.publish(claimable)
+                log.info("hints published", count=claimable)

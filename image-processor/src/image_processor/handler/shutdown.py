@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from multiprocessing.sharedctypes import RawValue
 
 import structlog
@@ -14,8 +14,6 @@ from celery.worker.request import Request
 
 log = structlog.get_logger()
 
-HandBack = Callable[[Collection[int]], None]
-
 POLL_SECONDS = 0.05
 
 
@@ -24,10 +22,10 @@ class GracefulShutdown:
 
     Made before the worker's processes are forked, so they see when it begins.
 
-    :param hand_back: told the ids of tasks whose messages this worker took; puts back all that it holds.
+    :param hand_back: puts back all that this worker holds.
     """
 
-    def __init__(self, seconds: float, hand_back: HandBack) -> None:
+    def __init__(self, seconds: float, hand_back: Callable[[], None]) -> None:
         self._seconds = seconds
         self._hand_back = hand_back
         self._draining = RawValue("b", 0)
@@ -37,10 +35,14 @@ class GracefulShutdown:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._begin())
 
-    def hold_if_draining(self) -> None:
-        """Blocks a process that was given one more task, until it is killed with the worker.
+    def begun(self) -> bool:
+        """Whether the worker is to end: nothing new may be begun."""
+        return bool(self._draining.value)
 
-        A task dropped instead would make room for the next message, and so on until the queue is empty.
+    def hold_if_draining(self) -> None:
+        """Blocks a process that was given one more hint, until it is killed with the worker.
+
+        A hint dropped instead would make room for the next one, and so on until the queue is empty.
         """
         while self._draining.value:
             signal.pause()
@@ -56,10 +58,9 @@ class GracefulShutdown:
         deadline = time.monotonic() + self._seconds
         while any(request in state.active_requests for request in running) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        taken = {request.args[0] for request in _requests()}
         # First handed back, then killed: so it does not count as a crash.
-        self._hand_back(taken)
-        log.info("worker stops", handed_back=len(taken))
+        self._hand_back()
+        log.info("worker stops")
         for child in active_children():
             if child.pid:
                 os.kill(child.pid, signal.SIGKILL)

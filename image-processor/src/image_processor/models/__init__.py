@@ -1,5 +1,5 @@
 """The rows of image-processor."""
 
-from image_processor.models.task import Base, Task
+from image_processor.models.task import Base, CachedResult, Callback, DiscardedResult, Task, TaskEvent
 
-__all__ = ["Base", "Task"]
+__all__ = ["Base", "CachedResult", "Callback", "DiscardedResult", "Task", "TaskEvent"]

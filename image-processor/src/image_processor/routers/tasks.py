@@ -1,12 +1,14 @@
 """The endpoints of image processing."""
 
 import json
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Literal
 
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator
+from pydantic.json_schema import SkipJsonSchema
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import WHOLE_NUMBER
@@ -15,13 +17,23 @@ from service_kit.request_body import json_body
 
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.models import Task
-from image_processor.services.tasks import TaskService
+from image_processor.services.tasks import Batch, TaskFilter, TaskService
 
 tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
 
 BATCH_LIMIT = 10_000
 
 FileId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
+Status = Literal["pending", "processing", "finished", "error", "cancelled"]
+
+
+def _without_credentials(url: HttpUrl) -> HttpUrl:
+    if url.username is not None or url.password is not None:
+        raise ValueError("a callback URL carries no user name or password; callbacks are signed instead")
+    return url
+
+
+CallbackUrl = Annotated[HttpUrl, AfterValidator(_without_credentials)]
 
 
 class TaskOut(BaseModel):
@@ -32,10 +44,11 @@ class TaskOut(BaseModel):
     id: int
     source_id: int = Field(description="The id of the file that is processed.")
     result_id: int | None = Field(description="The id of the file that came out, once the task is finished.")
-    status: str = Field(description="pending, processing, finished or error.")
+    status: Status
     algorithm: str
     params: dict[str, object] | None
     error: str | None = Field(None, description="Why the task ended in error; only then is the key there.")
+    priority: int | None = Field(None, description="1 to 9; without the key it is 0.")
 
 
 class TasksIn(BaseModel):
@@ -51,6 +64,15 @@ class TasksIn(BaseModel):
     )
     algorithm: str = Field(min_length=1, max_length=64, description="A name from `algorithms`.")
     params: dict[str, object] | None = Field(None, description="As the algorithm's own schema says.")
+    priority: Annotated[int, Field(ge=0, le=9), WHOLE_NUMBER] = Field(
+        0, description="0 to 9; tasks of a higher priority are done first."
+    )
+    cache: bool = Field(
+        default=True, strict=True, description="Whether a result that was made before may be used again."
+    )
+    callback_url: CallbackUrl | None = Field(
+        None, description="Where a signed webhook is sent when a task has ended (finished, error, cancelled)."
+    )
 
     @field_validator("file_ids")
     @classmethod
@@ -76,6 +98,30 @@ class AlgorithmOut(BaseModel):
 
 class TaskPath(BaseModel):
     id: int = Field(description="The task's id.")
+
+
+class TaskQuery(PageQuery):
+    """Which tasks are listed."""
+
+    id: Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)] | SkipJsonSchema[None] = Field(
+        None, description="Only these; may be repeated."
+    )
+    status: Status | SkipJsonSchema[None] = Field(None, description="Only tasks in this state.")
+    algorithm: Annotated[str, Field(max_length=64)] | SkipJsonSchema[None] = Field(
+        None, description="Only tasks of this algorithm."
+    )
+    source_id: Annotated[int, Field(ge=1, le=MAX_ID)] | SkipJsonSchema[None] = Field(
+        None, description="Only tasks of this file."
+    )
+
+
+class RestartIn(BaseModel):
+    """Which tasks are restarted: all that match."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["error", "cancelled"]
+    algorithm: str | None = Field(None, max_length=64, description="Only tasks of this algorithm.")
 
 
 _TASKS = {
@@ -104,6 +150,7 @@ def _body_schema() -> dict[str, object]:
                     "file_ids": batch["properties"]["file_ids"],
                     "algorithm": {"const": one.name, "description": one.summary},
                     "params": params,
+                    **{name: batch["properties"][name] for name in ("priority", "cache", "callback_url")},
                 },
             }
         )
@@ -121,13 +168,24 @@ _BODY = {"required": True, "content": {"application/json": {"schema": _body_sche
 )
 def create_tasks() -> Response:
     batch = json_body(TasksIn)
-    task_ids = svcs.flask.get(TaskService).create(batch.file_ids, batch.algorithm, batch.params)
-    return Response(json.dumps({"task_ids": task_ids}), 201, mimetype="application/json")
+    task_ids = svcs.flask.get(TaskService).create(
+        Batch(
+            file_ids=batch.file_ids,
+            algorithm=batch.algorithm,
+            params=batch.params,
+            priority=batch.priority,
+            cache=batch.cache,
+            callback_url=None if batch.callback_url is None else str(batch.callback_url),
+        )
+    )
+    return Response(json.dumps({"task_ids": list(task_ids)}), 201, mimetype="application/json")
 
 
-@tasks.get("/", summary="List all tasks", responses={200: _TASKS, **problem_responses(422)})
-def list_tasks(query: PageQuery) -> Response:
-    return list_response(svcs.flask.get(TaskService).page, _as_json, query, f"{request.script_root}/")
+@tasks.get("/", summary="List tasks", responses={200: _TASKS, **problem_responses(422)})
+def list_tasks(query: TaskQuery) -> Response:
+    wanted = TaskFilter(query.id or (), query.status, query.algorithm, query.source_id)
+    page = partial(svcs.flask.get(TaskService).page, wanted=wanted)
+    return list_response(page, _as_json, query, f"{request.script_root}/")
 
 
 @tasks.get("/algorithms", summary="List the algorithms and their params", responses={200: _ALGORITHMS})
@@ -144,9 +202,38 @@ def get_task(path: TaskPath) -> dict[str, object]:
     return _as_json(svcs.flask.get(TaskService).get(path.id))
 
 
+@tasks.delete("/<int:id>", summary="Forget a task that has ended", responses={204: None, **problem_responses(404, 409)})
+def delete_task(path: TaskPath) -> Response:
+    svcs.flask.get(TaskService).delete(path.id)
+    return Response(status=204)
+
+
+@tasks.post(
+    "/<int:id>/cancel",
+    summary="Stop a task that is pending or processing",
+    responses={200: TaskOut, **problem_responses(404, 409)},
+)
+def cancel_task(path: TaskPath) -> dict[str, object]:
+    return _as_json(svcs.flask.get(TaskService).cancel(path.id))
+
+
+@tasks.post(
+    "/restart",
+    summary="Run all tasks again that ended in error or were cancelled",
+    responses={200: TaskIdsOut, **problem_responses(400, 413, 415, 422)},
+    openapi_extensions={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": RestartIn.model_json_schema()}}}
+    },
+)
+def restart_tasks() -> dict[str, object]:
+    wanted = json_body(RestartIn)
+    restarted = svcs.flask.get(TaskService).restart_all(TaskFilter(status=wanted.status, algorithm=wanted.algorithm))
+    return {"task_ids": list(restarted)}
+
+
 @tasks.post(
     "/<int:id>/restart",
-    summary="Run a task again that ended in error",
+    summary="Run a task again that ended in error or was cancelled",
     responses={200: TaskOut, **problem_responses(404, 409)},
 )
 def restart_task(path: TaskPath) -> dict[str, object]:
@@ -164,4 +251,6 @@ def _as_json(task: Task) -> dict[str, object]:
     }
     if task.status == "error":
         shown["error"] = task.error
+    if task.priority:
+        shown["priority"] = task.priority
     return shown

@@ -1,6 +1,6 @@
 """The client of file-storage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +15,19 @@ class FileStorageUnavailableError(Exception):
 
 
 class SourceError(Exception):
-    """The source file is gone or too large; trying again does not help."""
+    """The source file is gone or too large, or the result is refused; trying again does not help."""
 
 
-class SourceName(NamedTuple):
+class ResultRevokedError(Exception):
+    """The result's key was revoked: nobody waits for it any more."""
+
+
+class SourceFile(NamedTuple):
+    """What a task needs to know of its source."""
+
     name: str
     extension: str
+    sha256: str
 
 
 class FileStorage:
@@ -29,8 +36,8 @@ class FileStorage:
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
-    def missing(self, file_ids: Sequence[int]) -> list[int]:
-        """Those of ``file_ids`` that are no files, in the given order.
+    def find(self, file_ids: Sequence[int]) -> Mapping[int, SourceFile]:
+        """Those of ``file_ids`` that are files.
 
         :raises Problem: 503, file-storage does not answer.
         """
@@ -40,59 +47,68 @@ class FileStorage:
             raise Problem(
                 "file-storage-unavailable", 503, "The file server does not answer; try again.", retry_after=5
             ) from error
-        known = set(response.json()["ids"])
-        return [file_id for file_id in file_ids if file_id not in known]
+        return {
+            file["id"]: SourceFile(file["name"], file["extension"], file["sha256"]) for file in response.json()["files"]
+        }
 
-    def fetch(self, file_id: int, target: Path, max_bytes: int) -> SourceName:
+    def fetch(self, file_id: int, target: Path, max_bytes: int) -> None:
         """Writes the file's bytes to ``target``.
 
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: there is no such file, or it has more than ``max_bytes``.
         """
-        response = self._request("GET", f"/{file_id}")
-        if response.status_code == 404:
-            raise SourceError(f"The source file {file_id} does not exist any more.")
-        file = response.json()
-        if file["size"] > max_bytes:
-            raise SourceError(f"The source file has {file['size']:,} bytes; {max_bytes:,} are possible.")
-        self._download(file_id, target)
-        if target.stat().st_size != file["size"]:
+        try:
+            with self._http.stream("GET", f"/{file_id}/download") as response, target.open("wb") as file:
+                size = _announced_size(response, file_id, max_bytes)
+                for chunk in response.iter_raw(CHUNK):
+                    file.write(chunk)
+        except httpx.HTTPError as error:
+            raise FileStorageUnavailableError(str(error)) from error
+        if target.stat().st_size != size:
             raise FileStorageUnavailableError(f"file {file_id} came incomplete")
-        return SourceName(file["name"], file["extension"])
 
-    def store(self, path: Path, name: SourceName, key: str) -> int:
+    def store(self, path: Path, name: str, extension: str, key: str) -> int:
         """Uploads a result and gives its file id; the same ``key`` gives the same file again.
 
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: file-storage refuses the result.
+        :raises ResultRevokedError: the key was revoked.
         """
         with path.open("rb") as content:
             response = self._request(
                 "POST",
                 "/",
-                files={"file": (f"result{name.extension}", content)},
-                data={"name": name.name},
+                files={"file": (f"result{extension}", content)},
+                data={"name": name},
                 headers={"Idempotency-Key": key},
             )
-        if response.status_code != 201:
-            raise SourceError(
-                f"The file server refused the result: {response.json().get('detail', response.status_code)}"
-            )
-        return int(response.json()["id"])
+        return _created_id(response)
+
+    def copy(self, file_id: int, name: str, extension: str, key: str) -> int | None:
+        """A new file with the bytes of ``file_id``; ``None`` where that is gone.
+
+        :raises FileStorageUnavailableError: try again later.
+        :raises SourceError: file-storage refuses.
+        :raises ResultRevokedError: the key was revoked.
+        """
+        response = self._request(
+            "POST",
+            f"/{file_id}/copy",
+            json={"name": name, "extension": extension},
+            headers={"Idempotency-Key": key},
+        )
+        return None if response.status_code == 404 else _created_id(response)
+
+    def revoke(self, key: str) -> None:
+        """Deletes what was uploaded with ``key``, and refuses what will be.
+
+        :raises FileStorageUnavailableError: try again later.
+        """
+        self._request("DELETE", f"/idempotency-keys/{key}")
 
     def ping(self) -> None:
         """:raises FileStorageUnavailableError: file-storage is not alive."""
         self._request("GET", "/healthz")
-
-    def _download(self, file_id: int, target: Path) -> None:
-        try:
-            with self._http.stream("GET", f"/{file_id}/download") as response, target.open("wb") as file:
-                if response.status_code != 200:
-                    raise FileStorageUnavailableError(f"download of file {file_id} answered {response.status_code}")
-                for chunk in response.iter_bytes(CHUNK):
-                    file.write(chunk)
-        except httpx.HTTPError as error:
-            raise FileStorageUnavailableError(str(error)) from error
 
     def _request(self, method: str, path: str, **options: object) -> httpx.Response:
         try:
@@ -102,3 +118,25 @@ class FileStorage:
         if response.status_code >= 500 or response.status_code == 429:
             raise FileStorageUnavailableError(f"{method} {path} answered {response.status_code}")
         return response
+
+
+def _announced_size(response: httpx.Response, file_id: int, max_bytes: int) -> int:
+    if response.status_code == 404:
+        raise SourceError(f"The source file {file_id} does not exist any more.")
+    if response.status_code != 200 or "Content-Length" not in response.headers:
+        raise FileStorageUnavailableError(f"download of file {file_id} answered {response.status_code}")
+    size = int(response.headers["Content-Length"])
+    if size > max_bytes:
+        raise SourceError(f"The source file has {size:,} bytes; {max_bytes:,} are possible.")
+    return size
+
+
+def _created_id(response: httpx.Response) -> int:
+    if response.status_code == 201:
+        return int(response.json()["id"])
+    problem = response.json()
+    if problem.get("type") == "urn:pixmill:problem:idempotency-key-revoked":
+        raise ResultRevokedError
+    if response.status_code == 409:
+        raise FileStorageUnavailableError(str(problem.get("detail")))
+    raise SourceError(f"The file server refused the result: {problem.get('detail', response.status_code)}")

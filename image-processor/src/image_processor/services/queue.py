@@ -1,6 +1,5 @@
 """What the rules of tasks ask of the broker."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -9,13 +8,16 @@ class QueueUnavailableError(Exception):
 
 
 class TaskQueue(Protocol):
-    """A queue of hints that tasks are pending; losing or doubling one does no harm."""
+    """A queue of hints that tasks are pending; losing or doubling one does no harm.
 
-    def publish(self, task_ids: Sequence[int]) -> None:
-        """:raises QueueUnavailableError: not every message was confirmed."""
+    A hint names no task: whoever gets it takes the most urgent ones until none is left.
+    """
+
+    def publish(self, hints: int) -> None:
+        """:raises QueueUnavailableError: not every hint was confirmed."""
 
     def length(self) -> int:
-        """How many messages wait.
+        """How many hints wait.
 
         :raises QueueUnavailableError: the broker does not answer.
         """

@@ -1,16 +1,19 @@
-"""Tasks as people see them: created in batches, listed, restarted."""
+"""Tasks as people see them: created in batches, listed, cancelled, restarted, deleted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 from pydantic import ValidationError
 from service_kit.database import MAX_ID, Database, epoch_now
 from service_kit.problems import FieldError, Problem
 from service_kit.request_body import invalid_fields
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.orm import Session
 
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.models import Task
+from image_processor.services.claims import discard_results
 from image_processor.services.file_storage import FileStorage
 from image_processor.services.queue import QueueUnavailableError, TaskQueue
 
@@ -19,34 +22,91 @@ log = structlog.get_logger()
 NAMED_IDS = 100
 """How many unknown file ids a problem names one by one."""
 
+RESTARTABLE = ("error", "cancelled")
+ENDED = ("finished", "error", "cancelled")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The same algorithm on each of the files.
+
+    :param priority: 0 to 9; tasks of a higher one are done first.
+    :param cache: whether a result that was made before may be used again.
+    :param callback_url: told when a task ends.
+    """
+
+    file_ids: Sequence[int]
+    algorithm: str
+    params: Mapping[str, object] | None = None
+    priority: int = 0
+    cache: bool = True
+    callback_url: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    """Which tasks are meant; empty and ``None`` mean all."""
+
+    ids: Sequence[int] = ()
+    status: str | None = None
+    algorithm: str | None = None
+    source_id: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        wanted: list[ColumnElement[bool]] = []
+        if self.ids:
+            wanted.append(Task.id.in_(self.ids))
+        if self.status is not None:
+            wanted.append(Task.status == self.status)
+        if self.algorithm is not None:
+            wanted.append(Task.algorithm == self.algorithm)
+        if self.source_id is not None:
+            wanted.append(Task.source_id == self.source_id)
+        return wanted
+
 
 class TaskService:
-    """The rules of tasks over the database, the queue and file-storage."""
+    """The rules of tasks over the database, the queue and file-storage.
 
-    def __init__(self, database: Database, queue: TaskQueue, storage: FileStorage, overdue_seconds: float) -> None:
+    :param hints: how many hints a batch sends at most: as many processes as may begin at once.
+    """
+
+    def __init__(self, database: Database, queue: TaskQueue, storage: FileStorage, hints: int) -> None:
         self._database = database
         self._queue = queue
         self._storage = storage
-        self._overdue = overdue_seconds
+        self._hints = hints
 
-    def create(self, file_ids: Sequence[int], algorithm: str, params: Mapping[str, object] | None) -> list[int]:
+    def create(self, batch: Batch) -> Sequence[int]:
         """Makes one pending task for each file and gives their ids in the same order.
 
         :raises Problem: 404 unknown file ids, 422 unknown algorithm or wrong params, 503 file-storage does not
             answer; then no task is made.
         """
-        _check_algorithm(algorithm, params)
-        missing = self._storage.missing(file_ids)
+        _check_algorithm(batch.algorithm, batch.params)
+        sources = self._storage.find(batch.file_ids)
+        missing = [file_id for file_id in batch.file_ids if file_id not in sources]
         if missing:
             raise _unknown_files(missing)
         rows = [
-            {"source_id": file_id, "algorithm": algorithm, "params": params, "due_at": epoch_now() + self._overdue}
-            for file_id in file_ids
+            {
+                "source_id": file_id,
+                "source_name": sources[file_id].name,
+                "source_extension": sources[file_id].extension,
+                "source_sha256": sources[file_id].sha256,
+                "algorithm": batch.algorithm,
+                "params": batch.params,
+                "priority": batch.priority,
+                "cache": batch.cache,
+                "callback_url": batch.callback_url,
+            }
+            for file_id in batch.file_ids
         ]
         with self._database.write() as session:
-            task_ids = [session.execute(insert(Task).values(**row).returning(Task.id)).scalar_one() for row in rows]
-        log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=algorithm)
-        self._publish(task_ids)
+            statement = insert(Task).returning(Task.id, sort_by_parameter_order=True)
+            task_ids = session.scalars(statement, rows).all()
+        log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=batch.algorithm)
+        self._publish(len(task_ids))
         return task_ids
 
     def get(self, task_id: int) -> Task:
@@ -57,41 +117,101 @@ class TaskService:
             raise _not_found(task_id)
         return task
 
-    def page(self, after: int, limit: int) -> Sequence[Task]:
-        """At most ``limit`` tasks whose id is greater than ``after``, by id."""
+    def page(self, after: int, limit: int, wanted: TaskFilter) -> Sequence[Task]:
+        """At most ``limit`` wanted tasks whose id is greater than ``after``, by id."""
+        statement = select(Task).where(Task.id > after, *wanted.conditions()).order_by(Task.id).limit(limit)
         with self._database.read() as session:
-            return session.scalars(select(Task).where(Task.id > after).order_by(Task.id).limit(limit)).all()
+            return session.scalars(statement).all()
 
-    def restart(self, task_id: int) -> Task:
-        """Puts a task that ended in error back to pending.
+    def cancel(self, task_id: int) -> Task:
+        """Ends a task that is pending or processing; its work is stopped and its result discarded.
 
-        :raises Problem: 404, there is no such task; 409, its status is not ``error``.
+        :raises Problem: 404, there is no such task; 409, it has ended already.
         """
         with self._database.write() as session:
-            task = session.get(Task, task_id, with_for_update=True) if 0 < task_id <= MAX_ID else None
-            if task is None:
-                raise _not_found(task_id)
-            if task.status != "error":
-                detail = f"Task {task_id} is {task.status}; only a task whose status is error can be restarted."
-                raise Problem("task-not-restartable", 409, detail)
-            task.status, task.error = "pending", None
-            task.crashes, task.retry_since = 0, None
+            task = _locked(session, task_id)
+            if task.status in ENDED:
+                detail = f"Task {task_id} is {task.status}; only a pending or processing task can be cancelled."
+                raise Problem("task-not-cancellable", 409, detail)
+            task.status, task.lease_until = "cancelled", None
+            if task.attempt:
+                discard_results(session, Task.id == task_id)
             session.flush()
-            session.execute(update(Task).where(Task.id == task_id).values(due_at=epoch_now() + self._overdue))
             session.refresh(task)
-        log.info("task restarted", task_id=task_id)
-        self._publish([task_id])
+        log.info("task cancelled", task_id=task_id)
         return task
 
-    def _publish(self, task_ids: Sequence[int]) -> None:
+    def delete(self, task_id: int) -> None:
+        """Forgets a task that has ended; its result stays a file.
+
+        :raises Problem: 404, there is no such task; 409, it has not ended.
+        """
+        with self._database.write() as session:
+            task = _locked(session, task_id)
+            if task.status not in ENDED:
+                detail = f"Task {task_id} is {task.status}; cancel it first."
+                raise Problem("task-not-ended", 409, detail)
+            session.execute(delete(Task).where(Task.id == task_id))
+        log.info("task deleted", task_id=task_id)
+
+    def restart(self, task_id: int) -> Task:
+        """Puts a task that ended in error or was cancelled back to pending.
+
+        :raises Problem: 404, there is no such task; 409, its status is another one.
+        """
+        with self._database.write() as session:
+            task = _locked(session, task_id)
+            if task.status not in RESTARTABLE:
+                detail = f"Task {task_id} is {task.status}; only a task in error or cancelled can be restarted."
+                raise Problem("task-not-restartable", 409, detail)
+            _restart(session, Task.id == task_id)
+            session.refresh(task)
+        log.info("task restarted", task_id=task_id)
+        self._publish(1)
+        return task
+
+    def restart_all(self, wanted: TaskFilter) -> Sequence[int]:
+        """Puts all wanted tasks that are in error or cancelled back to pending, and gives their ids in order."""
+        with self._database.write() as session:
+            restarted = _restart(session, *wanted.conditions())
+        log.info("tasks restarted", count=len(restarted))
+        if restarted:
+            self._publish(len(restarted))
+        return restarted
+
+    def _publish(self, tasks: int) -> None:
         try:
-            self._queue.publish(task_ids)
+            self._queue.publish(min(tasks, self._hints))
         except QueueUnavailableError as error:
-            log.warning("broker unavailable, the relay will publish", count=len(task_ids), error=str(error))
-            with self._database.write() as session:
-                # A batch's ids are one unbroken series up to concurrent inserts; other pending tasks lose nothing.
-                overdue = Task.id.between(task_ids[0], task_ids[-1]) & (Task.status == "pending")
-                session.execute(update(Task).where(overdue).values(due_at=epoch_now()))
+            log.warning("broker unavailable, the relay will publish", error=str(error))
+
+
+def _locked(session: Session, task_id: int) -> Task:
+    task = session.get(Task, task_id, with_for_update=True) if 0 < task_id <= MAX_ID else None
+    if task is None:
+        raise _not_found(task_id)
+    return task
+
+
+def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int]:
+    statement = (
+        update(Task)
+        .where(Task.status.in_(RESTARTABLE), *conditions)
+        .values(
+            status="pending",
+            error=None,
+            crashes=0,
+            retry_since=None,
+            claimed_by=None,
+            process=None,
+            # A new idempotency key: the old one may be revoked.
+            restarts=Task.restarts + 1,
+            due_at=epoch_now(),
+        )
+        .returning(Task.id)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(session.scalars(statement))
 
 
 def _check_algorithm(name: str, params: Mapping[str, object] | None) -> None:

@@ -1,0 +1,21 @@
+"""The event stream's application, for an asynchronous server: ``uvicorn --factory image_processor.events:create_app``.
+
+It stands beside the API's, as hundreds of listeners would hold hundreds of uWSGI's threads.
+"""
+
+from service_kit import logs
+from service_kit.settings import load_or_exit
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from image_processor.config import ApiSettings
+from image_processor.injectors import create_event_stream
+from image_processor.routers.events import EventRoutes
+
+
+def create_app() -> Starlette:
+    """The ASGI application, configured by ``config/image-processor/conf.yml`` and the environment."""
+    settings = load_or_exit(ApiSettings)
+    logs.configure(settings.log.level)
+    routes = EventRoutes(create_event_stream(settings))
+    return Starlette(routes=[Route("/api/image-processing/events", routes.events)])

@@ -1,0 +1,80 @@
+"""A worker's heartbeat: renews leases, stops what was cancelled, puts back what a dead process held."""
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from image_processor.services.claims import ClaimService, Holder
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.25
+
+
+class Heartbeat:
+    """A thread of the worker's main process.
+
+    :param discard: removes what a process left that was killed.
+    :param on_put_back: called when a process is gone, and with it the hint it worked on.
+    """
+
+    def __init__(
+        self,
+        claims: ClaimService,
+        worker: str,
+        interval_seconds: float,
+        discard: Callable[[Holder], None],
+        on_put_back: Callable[[], None],
+    ) -> None:
+        self._claims = claims
+        self._worker = worker
+        self._looks = max(1, round(interval_seconds / LOOK_SECONDS))
+        self._discard = discard
+        self._on_put_back = on_put_back
+        self._dead: deque[tuple[Holder, str]] = deque()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def process_died(self, process: int, reason: str) -> None:
+        """What the process held is put back, as soon as the database takes it."""
+        self._dead.append((Holder(self._worker, process), reason))
+
+    def _loop(self) -> None:
+        looks = 0
+        while not self._stopped.wait(LOOK_SECONDS):
+            looks += 1
+            try:
+                self._stop_cancelled()
+                self._put_back_dead()
+                if looks % self._looks == 0:
+                    self._claims.heartbeat(self._worker)
+            except SQLAlchemyError as error:
+                log.warning("heartbeat missed", error=str(error))
+
+    def _stop_cancelled(self) -> None:
+        for task_id, process in self._claims.take_cancelled(self._worker):
+            log.info("cancelled task stopped", task_id=task_id, process=process)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            self._discard(Holder(self._worker, process))
+            self._on_put_back()
+
+    def _put_back_dead(self) -> None:
+        while self._dead:
+            holder, reason = self._dead[0]
+            self._claims.crashed(holder, reason)
+            self._dead.popleft()
+            self._discard(holder)
+            self._on_put_back()

@@ -1,0 +1,70 @@
+"""Server-Sent Events (WHATWG HTML, 9.2): the changes of tasks, as they are committed."""
+
+import json
+from collections.abc import AsyncIterator, Collection
+
+from service_kit.problems import Problem
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from image_processor.models import TaskEvent
+from image_processor.services.event_stream import EventStream, ListenerTooSlowError
+from image_processor.services.events import Position, position_of
+
+MAX_IDS = 1000
+PING_SECONDS = 15
+RECONNECT_MILLISECONDS = 1000
+
+
+class EventRoutes:
+    """The endpoint, on one stream of events."""
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+
+    async def events(self, request: Request) -> Response:
+        """``GET /api/image-processing/events?id=…&id=…`` with ``Last-Event-ID``."""
+        try:
+            since, task_ids = _position(request), _task_ids(request)
+        except Problem as problem:
+            return JSONResponse(problem.document(), problem.status, media_type="application/problem+json")
+        return EventSourceResponse(
+            self._told(since, task_ids),
+            ping=PING_SECONDS,
+            headers={"X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"},
+        )
+
+    async def _told(self, since: Position | None, task_ids: Collection[int]) -> AsyncIterator[ServerSentEvent]:
+        yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
+        try:
+            async for event in self._stream.listen(since, task_ids):
+                data = json.dumps(_as_json(event), ensure_ascii=False)
+                yield ServerSentEvent(data=data, event="task", id=str(position_of(event)))
+        except ListenerTooSlowError:
+            # The stream ends; the client comes back with the last id it saw.
+            return
+
+
+def _position(request: Request) -> Position | None:
+    text = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
+    if not text:
+        return None
+    try:
+        return Position.parse(text)
+    except ValueError as error:
+        raise Problem("invalid-event-id", 400, "Last-Event-ID must be the id of an event of this stream.") from error
+
+
+def _task_ids(request: Request) -> set[int]:
+    texts = request.query_params.getlist("id")
+    if len(texts) > MAX_IDS or not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
+        raise Problem("invalid-fields", 422, f"The query takes up to {MAX_IDS} task ids: ?id=1&id=2")
+    return {int(text) for text in texts}
+
+
+def _as_json(event: TaskEvent) -> dict[str, object]:
+    shown: dict[str, object] = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
+    if event.status == "error":
+        shown["error"] = event.error
+    return shown

@@ -1,0 +1,97 @@
+"""Webhooks: signed, tried again, and to no inner address."""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from standardwebhooks import Webhook
+
+from tests.client import Pixmill
+from tests.images import photo
+from tests.stacks import CALLBACK_SECRET, Stack
+
+WAIT_SECONDS = 30
+
+
+class Receiver(ThreadingHTTPServer):
+    """A web server that keeps what it is sent; it refuses the first ``refusals`` of them."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.refusals = refusals
+        self.received: list[tuple[dict[str, str], bytes]] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook?x=1"
+
+    def await_count(self, count: int) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while len(self.received) < count:
+            assert time.monotonic() < deadline, self.received
+            time.sleep(0.05)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((dict(self.headers), body))
+        self.send_response(500 if len(self.server.received) <= self.server.refusals else 204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def receiver(stack: Stack) -> Iterator[Receiver]:
+    if stack.name == "remote":
+        pytest.skip("a remote Pixmill cannot reach this test's receiver")
+    with Receiver() as server:
+        yield server
+        server.shutdown()
+
+
+def create(pixmill: Pixmill, url: str, content: bytes) -> int:
+    source = pixmill.upload("p.png", content)
+    response = pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", "callback_url": url})
+    assert response.status_code == 201, response.text
+    task_id: int = response.json()["task_ids"][0]
+    return task_id
+
+
+def test_a_finished_task_is_told_and_signed(pixmill: Pixmill, receiver: Receiver) -> None:
+    task_id = create(pixmill, receiver.url, photo())
+    receiver.await_count(1)
+
+    headers, body = receiver.received[0]
+    task = pixmill.ended(task_id)
+    secret = base64.b64encode(CALLBACK_SECRET.encode()).decode()
+    assert Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
+    told = {"id": task_id, "status": "finished", "result_id": task["result_id"]}
+    assert json.loads(body) == {"type": "task.finished", "task": told}
+
+
+def test_a_task_in_error_is_told_with_its_reason(pixmill: Pixmill, receiver: Receiver) -> None:
+    create(pixmill, receiver.url, b"just text")
+    receiver.await_count(1)
+
+    told = json.loads(receiver.received[0][1])
+    assert told["type"] == "task.error"
+    assert "not an image" in told["task"]["error"]
+
+
+def test_a_refused_webhook_is_sent_again_with_the_same_id(pixmill: Pixmill, receiver: Receiver) -> None:
+    receiver.refusals = 1
+    create(pixmill, receiver.url, photo())
+    receiver.await_count(2)
+
+    first, second = (headers["webhook-id"] for headers, _ in receiver.received)
+    assert first == second

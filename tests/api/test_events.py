@@ -1,0 +1,143 @@
+"""Server-Sent Events: every change of a task, in order, from where a listener left off."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.client import TASKS, Pixmill, assert_problem
+from tests.images import photo
+from tests.stacks import Stack
+
+EVENTS = f"{TASKS}/events"
+WAIT_SECONDS = 20
+
+Event = dict[str, str]
+
+
+def events_in(lines: Iterator[str]) -> Iterator[Event]:
+    """The events of a stream (WHATWG HTML, 9.2.6), comments left out."""
+    event: Event = {}
+    for line in lines:
+        if line.startswith(":"):
+            continue
+        if line:
+            name, _, value = line.partition(": ")
+            event[name] = value
+        elif "data" in event:
+            yield event
+            event = {}
+
+
+class Listener:
+    """Collects events in the background."""
+
+    def __init__(self, url: str, query: dict[str, object], headers: dict[str, str]) -> None:
+        self.events: list[tuple[float, Event]] = []
+        self._client = httpx.Client(timeout=httpx.Timeout(WAIT_SECONDS, read=None), trust_env=False)
+        request = self._client.build_request("GET", f"{url}{EVENTS}", params=query, headers=headers)  # type: ignore[arg-type]  # plain
+        self._response = self._client.send(request, stream=True)
+        assert self._response.status_code == 200
+        self._lines = self._response.iter_lines()
+        assert next(self._lines) == ": listening"
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _collect(self) -> None:
+        try:
+            for event in events_in(self._lines):
+                self.events.append((time.monotonic(), event))
+        except (httpx.HTTPError, httpx.StreamError):
+            return
+
+    def statuses(self, task_id: int) -> list[str]:
+        told = [json.loads(event["data"]) for _, event in list(self.events)]
+        return [one["status"] for one in told if one["id"] == task_id]
+
+    def await_status(self, task_id: int, status: str) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while status not in self.statuses(task_id):
+            assert time.monotonic() < deadline, self.statuses(task_id)
+            time.sleep(0.02)
+
+
+@contextmanager
+def listening(stack: Stack, headers: dict[str, str] | None = None, **query: object) -> Iterator[Listener]:
+    listener = Listener(stack.url, query, headers or {})
+    try:
+        yield listener
+    finally:
+        # The collecting thread holds the connection; it ends with the test's process.
+        listener._response.extensions["network_stream"].close()
+
+
+def task_on_a_photo(pixmill: Pixmill) -> int:
+    return pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0]
+
+
+def test_every_change_of_a_task_is_told_in_order(stack: Stack, pixmill: Pixmill) -> None:
+    with listening(stack) as listener:
+        task_id = task_on_a_photo(pixmill)
+        listener.await_status(task_id, "finished")
+
+    assert listener.statuses(task_id) == ["pending", "processing", "finished"]
+
+
+def test_a_listener_goes_on_where_it_left_off(stack: Stack, pixmill: Pixmill) -> None:
+    with listening(stack) as first:
+        task_id = task_on_a_photo(pixmill)
+        first.await_status(task_id, "finished")
+    pending = next(event for _, event in first.events if json.loads(event["data"])["id"] == task_id)
+    later = task_on_a_photo(pixmill)
+
+    with listening(stack, headers={"Last-Event-ID": pending["id"]}) as second:
+        second.await_status(later, "finished")
+
+    assert second.statuses(task_id) == ["processing", "finished"]
+    assert second.statuses(later) == ["pending", "processing", "finished"]
+
+
+def test_a_filter_by_id_leaves_the_others_out(stack: Stack, pixmill: Pixmill) -> None:
+    one = task_on_a_photo(pixmill)
+    two = one + 1
+
+    with listening(stack, headers={"Last-Event-ID": "0-0"}, id=[two]) as listener:
+        assert task_on_a_photo(pixmill) == two
+        listener.await_status(two, "finished")
+
+    assert listener.statuses(one) == []
+
+
+def test_a_failure_is_told_with_its_reason(stack: Stack, pixmill: Pixmill) -> None:
+    with listening(stack) as listener:
+        task_id = pixmill.create_tasks([pixmill.upload("t.jpg", b"text")["id"]], "flip")[0]
+        listener.await_status(task_id, "error")
+
+    told = json.loads(listener.events[-1][1]["data"])
+    assert "not an image" in told["error"]
+
+
+@pytest.mark.parametrize("event_id", ["x", "1", "1-x", "-1-2", f"0-{2**64}"])
+def test_a_wrong_last_event_id_is_refused(pixmill: Pixmill, event_id: str) -> None:
+    assert_problem(pixmill.http.get(EVENTS, headers={"Last-Event-ID": event_id}), 400, "Last-Event-ID")
+
+
+@pytest.mark.parametrize("task_id", ["x", "-1", "9" * 30])
+def test_a_wrong_id_is_refused(pixmill: Pixmill, task_id: str) -> None:
+    assert_problem(pixmill.http.get(EVENTS, params={"id": task_id}), 422, "task ids")
+
+
+def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: Pixmill) -> None:
+    limits = httpx.Limits(max_connections=None)
+    with httpx.Client(base_url=stack.url, timeout=WAIT_SECONDS, limits=limits, trust_env=False) as http:
+        streams = [http.send(http.build_request("GET", EVENTS), stream=True) for _ in range(500)]
+        lines = [stream.iter_lines() for stream in streams]
+
+        task_id = task_on_a_photo(pixmill)
+        assert pixmill.ended(task_id)["status"] == "finished"
+        told = [next(event for event in events_in(one) if json.loads(event["data"])["id"] == task_id) for one in lines]
+
+    assert {json.loads(event["data"])["status"] for event in told} == {"pending"}

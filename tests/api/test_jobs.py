@@ -1,0 +1,161 @@
+"""Tasks cancelled, deleted, restarted and found; priorities, the result cache and large batches."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.client import FILES, TASKS, Pixmill, assert_problem
+from tests.images import photo
+
+
+def failed_task(pixmill: Pixmill) -> int:
+    source = pixmill.upload("text.jpg", b"just text")
+    task_id = pixmill.create_tasks([source["id"]], "flip")[0]
+    assert pixmill.ended(task_id)["status"] == "error"
+    return task_id
+
+
+def finished_task(pixmill: Pixmill, content: bytes | None = None, **more: object) -> dict[str, object]:
+    source = pixmill.upload("p.png", content or photo())
+    body = {"file_ids": [source["id"]], "algorithm": "flip", **more}
+    return pixmill.ended(pixmill.post_tasks(body).json()["task_ids"][0])
+
+
+def listed(pixmill: Pixmill, **query: object) -> list[int]:
+    return [task["id"] for task in pixmill.http.get(f"{TASKS}/", params=query).json()]  # type: ignore[arg-type]  # plain
+
+
+def test_a_task_that_has_ended_cannot_be_cancelled(pixmill: Pixmill) -> None:
+    task = finished_task(pixmill)
+
+    assert_problem(pixmill.http.post(f"{TASKS}/{task['id']}/cancel"), 409, "finished")
+    assert_problem(pixmill.http.post(f"{TASKS}/999999999/cancel"), 404, "999999999")
+
+
+def test_pending_tasks_are_cancelled_at_once_and_run_again_after_a_restart(pixmill: Pixmill) -> None:
+    sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 30))["id"] for n in range(12)]
+    last = pixmill.create_tasks(sources, "resize", {"width": 2000})[-1]
+
+    cancelled = pixmill.http.post(f"{TASKS}/{last}/cancel")
+    restarted = pixmill.http.post(f"{TASKS}/{last}/restart")
+
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    assert (restarted.status_code, restarted.json()["status"]) == (200, "pending")
+    assert pixmill.ended(last)["status"] == "finished"
+
+
+def test_a_task_that_has_ended_is_forgotten_and_its_result_stays(pixmill: Pixmill) -> None:
+    task = finished_task(pixmill)
+
+    response = pixmill.http.delete(f"{TASKS}/{task['id']}")
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert_problem(pixmill.http.get(f"{TASKS}/{task['id']}"), 404, str(task["id"]))
+    assert pixmill.http.get(f"{FILES}/{task['result_id']}").status_code == 200
+
+
+def test_a_task_that_has_not_ended_is_not_forgotten(pixmill: Pixmill) -> None:
+    sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 50))["id"] for n in range(8)]
+    last = pixmill.create_tasks(sources, "resize", {"width": 1900})[-1]
+
+    assert_problem(pixmill.http.delete(f"{TASKS}/{last}"), 409, "cancel it first")
+
+
+def test_all_tasks_in_error_are_restarted_at_once(pixmill: Pixmill) -> None:
+    mine = [failed_task(pixmill), failed_task(pixmill)]
+
+    response = pixmill.http.post(f"{TASKS}/restart", json={"status": "error", "algorithm": "flip"})
+
+    assert response.status_code == 200
+    assert set(response.json()["task_ids"]) >= set(mine)
+    assert {pixmill.ended(task_id)["status"] for task_id in mine} == {"error"}
+
+
+@pytest.mark.parametrize("body", [{}, {"status": "finished"}, {"status": "error", "colour": 1}, []])
+def test_a_wrong_bulk_restart_is_refused(pixmill: Pixmill, body: object) -> None:
+    assert_problem(pixmill.http.post(f"{TASKS}/restart", json=body), 422, "")
+
+
+def test_the_list_is_filtered(pixmill: Pixmill) -> None:
+    bad, good = failed_task(pixmill), finished_task(pixmill)
+
+    assert bad in listed(pixmill, status="error")
+    assert good["id"] not in listed(pixmill, status="error")
+    assert listed(pixmill, id=[good["id"], bad]) == [bad, good["id"]]
+    assert listed(pixmill, source_id=good["source_id"], algorithm="flip") == [good["id"]]
+    assert listed(pixmill, source_id=good["source_id"], algorithm="resize") == []
+
+
+def test_the_link_to_the_next_page_keeps_the_filter(pixmill: Pixmill) -> None:
+    mine = [failed_task(pixmill) for _ in range(3)]
+
+    first = pixmill.http.get(f"{TASKS}/", params={"status": "error", "id": mine, "limit": 2})
+    second = pixmill.http.get(first.links["next"]["url"])
+
+    assert [task["id"] for task in first.json() + second.json()] == mine
+
+
+@pytest.mark.parametrize("query", ["status=lost", "id=0", "id=x", "source_id=-1", "colour=red"])
+def test_a_wrong_filter_is_refused(pixmill: Pixmill, query: str) -> None:
+    assert_problem(pixmill.http.get(f"{TASKS}/?{query}"), 422, query.split("=")[0])
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"priority": 10}, "priority"),
+        ({"priority": -1}, "priority"),
+        ({"priority": "high"}, "priority"),
+        ({"cache": "no"}, "cache"),
+        ({"callback_url": "ftp://example.org/"}, "callback_url"),
+        ({"callback_url": "http://user:secret@example.org/"}, "callback_url"),
+        ({"callback_url": "nonsense"}, "callback_url"),
+    ],
+)
+def test_wrong_options_are_refused(pixmill: Pixmill, more: dict[str, object], word: str) -> None:
+    source = pixmill.upload("p.png", photo())
+
+    response = pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", **more})
+
+    assert_problem(response, 422, word)
+
+
+def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: Pixmill) -> None:
+    sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 40))["id"] for n in range(20)]
+    batch = pixmill.create_tasks(sources, "resize", {"width": 1800})
+
+    urgent = finished_task(pixmill, photo(50, 60), priority=9)
+
+    assert urgent["priority"] == 9
+    statuses = {task["status"] for task in pixmill.http.get(f"{TASKS}/", params={"id": batch}).json()}
+    assert "pending" in statuses, "the batch had ended before: it shows nothing"
+
+
+def made_again(pixmill: Pixmill, content: bytes, **more: object) -> Sequence[dict[str, object]]:
+    return [finished_task(pixmill, content, **more) for _ in range(2)]
+
+
+def test_the_same_work_is_not_done_twice(pixmill: Pixmill) -> None:
+    first, second = made_again(pixmill, photo(123, 77))
+
+    assert first["result_id"] != second["result_id"]
+    assert pixmill.download(first["result_id"]) == pixmill.download(second["result_id"])
+
+
+def test_a_cached_result_survives_the_deletion_of_the_first(pixmill: Pixmill) -> None:
+    first, second = made_again(pixmill, photo(124, 77))
+    pixmill.http.delete(f"{FILES}/{first['result_id']}")
+
+    third = finished_task(pixmill, photo(124, 77))
+
+    assert pixmill.download(third["result_id"]) == pixmill.download(second["result_id"])
+
+
+def test_a_cached_result_has_the_name_of_its_own_source(pixmill: Pixmill) -> None:
+    names = []
+    for name in ("first.png", "second.png"):
+        source = pixmill.upload(name, photo(125, 77))
+        task = pixmill.ended(pixmill.create_tasks([source["id"]], "flip")[0])
+        names.append(pixmill.http.get(f"{FILES}/{task['result_id']}").json()["name"])
+
+    assert names == ["first", "second"]
