@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := service-kit file-storage image-processor pixmill
 
-.PHONY: run demo test test-compose lint format lock clean
+.PHONY: run demo test test-compose faults bench lint format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -21,6 +21,16 @@ test: .venv/test
 
 test-compose: .venv/test
 	@scripts/test-compose
+
+# Breaks everything in a random order for ten minutes, while tasks run. SEED= chooses the order.
+faults: .venv/test
+	@scripts/install-servers
+	PIXMILL_FAULTS_SECONDS=600 PIXMILL_FAULTS_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest tests/faults
+
+# How much of the machine's speed reaches the user.
+bench: .venv/test
+	@scripts/install-servers
+	$(BIN)/python -m bench.jobs
 
 lint: .venv/test
 	$(BIN)/ruff format --check .

@@ -75,7 +75,7 @@ class FullStack:
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.files = folder / "files"
-        self.scratch = folder / "scratch"
+        self.scratch = folder / "scratch-worker"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._storage_port, self._processor_port, self._events_port = free_port(), free_port(), free_port()
@@ -88,8 +88,8 @@ class FullStack:
         self.file_storage = self._start_service("file-storage", self._storage_port)
         self.image_processor = self._start_service("image-processor", self._processor_port)
         self.nginx = self._start_nginx()
-        self.worker = self._start_worker()
-        self.nginx.wait_until(lambda: _is_ready(self.url))
+        self.worker = self.start_worker("worker")
+        self.await_ready()
 
     def stop(self) -> None:
         self.worker.stop()
@@ -101,6 +101,23 @@ class FullStack:
         epmd = find_program("epmd", "/usr/lib/erlang/erts-*/bin")
         env = ENVIRONMENT | {"ERL_EPMD_PORT": str(self._epmd_port)}
         subprocess.run([epmd, "-kill"], env=env, capture_output=True, check=False)
+
+    def start_worker(self, name: str) -> Process:
+        """One more worker, with a scratch folder of its own."""
+        scratch = self.folder / f"scratch-{name}"
+        celery = [str(SCRIPTS / "celery"), "--quiet", "--workdir", str(PROJECT), "--app", "image_processor.worker"]
+        worker = ["worker", "--loglevel", "warning", "--without-gossip", "--without-mingle"]
+        env = self._environment | {"WORKER_SCRATCH_FOLDER": str(scratch)}
+        return Process(name, [*celery, *worker], env, self.folder / f"{name}.log")
+
+    def await_ready(self) -> None:
+        """Waits until every dependency of both services answers."""
+        self.nginx.wait_until(lambda: _is_ready(f"{self.url}/api/file-server") and _is_ready(self.url))
+
+    def collect_garbage(self) -> None:
+        """What an operator runs to have left-over bytes removed, here whatever their age."""
+        command = [str(SCRIPTS / "python"), "-m", "file_storage.gc", "--older-than", "0"]
+        subprocess.run(command, env=self._environment, cwd=PROJECT, check=True, capture_output=True)
 
     def _settings(self) -> dict[str, str]:
         self._postgres_port, self._rabbitmq_port = free_port(), free_port()
@@ -115,7 +132,6 @@ class FullStack:
             "WORKER_DATABASE__URL": database,
             "WORKER_BROKER__URL": broker,
             "WORKER_FILE_STORAGE__URL": f"{self.url}/api/file-server",
-            "WORKER_SCRATCH_FOLDER": str(self.scratch),
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),
         }
@@ -178,11 +194,6 @@ class FullStack:
         process = Process(name, command, env, self.folder / f"{name}.log")
         process.wait_until(accepts(port))
         return process
-
-    def _start_worker(self) -> Process:
-        celery = [str(SCRIPTS / "celery"), "--quiet", "--workdir", str(PROJECT), "--app", "image_processor.worker"]
-        worker = ["worker", "--loglevel", "warning", "--without-gossip", "--without-mingle"]
-        return Process("worker", [*celery, *worker], self._environment, self.folder / "worker.log")
 
     def _start_nginx(self) -> Process:
         config = (PROJECT / "config/nginx.conf").read_text()

@@ -14,8 +14,19 @@ SERVICES = ["worker", "nginx", "image-processor", "file-storage", "rabbitmq", "p
 RECOVERY_SECONDS = 150
 
 
-def restart(service: str) -> None:
+def restart(service: str, url: str) -> None:
     subprocess.run(["docker-compose", "restart", "--timeout", "20", service], check=True, capture_output=True)
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while not all(is_ready(f"{url}{place}") for place in (FILES, TASKS)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def is_ready(place: str) -> bool:
+    try:
+        return httpx.get(f"{place}/readyz", timeout=10, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def await_all(url: str, task_ids: list[int]) -> list[dict[str, object]]:
@@ -41,7 +52,7 @@ def test_a_restart_loses_no_task(pixmill: Pixmill, service: str) -> None:
     ids = [pixmill.upload(f"{name}.jpg", photo(2000, 1500, format="JPEG"))["id"] for _ in range(20)]
     task_ids = pixmill.create_tasks(ids, "resize", {"width": 900})
 
-    restart(service)
+    restart(service, os.environ["PIXMILL_URL"])
     tasks = await_all(os.environ["PIXMILL_URL"], task_ids)
 
     assert [task["status"] for task in tasks] == ["finished"] * 20, tasks

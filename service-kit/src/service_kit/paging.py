@@ -41,7 +41,8 @@ def list_response(
     :param url: the list's own URL, for the ``Link`` header (RFC 8288).
     """
     if query.limit is None:
-        return Response(_stream(page, as_json, query.after), mimetype="application/json")
+        # The first rows now: once an answer has begun, its status cannot tell any more that the database is away.
+        return Response(_stream(page, as_json, page(query.after, CHUNK)), mimetype="application/json")
     rows = page(query.after, query.limit + 1)
     shown = rows[: query.limit]
     response = Response(json.dumps([as_json(row) for row in shown], ensure_ascii=False), mimetype="application/json")
@@ -52,13 +53,11 @@ def list_response(
 
 
 def _stream(
-    page: Callable[[int, int], Sequence[T]], as_json: Callable[[T], dict[str, object]], after: int
+    page: Callable[[int, int], Sequence[T]], as_json: Callable[[T], dict[str, object]], rows: Sequence[T]
 ) -> Iterator[str]:
-    rows = page(after, CHUNK)
     separator = "["
     while rows:
-        for row in rows:
-            yield separator + json.dumps(as_json(row), ensure_ascii=False)
-            separator = ",\n"
+        yield separator + ",\n".join(json.dumps(as_json(row), ensure_ascii=False) for row in rows)
+        separator = ",\n"
         rows = page(rows[-1].id, CHUNK) if len(rows) == CHUNK else []
     yield "]" if separator != "[" else "[]"

@@ -20,11 +20,11 @@ from werkzeug.wsgi import wrap_file
 
 from file_storage.config import Settings
 from file_storage.models import File
-from file_storage.routers.multipart import read_form
+from file_storage.routers.multipart import Form, read_form
 from file_storage.routers.ranges import MAX_RANGES, multipart, single, spans, unsatisfiable
 from file_storage.services.files import FileService
 from file_storage.services.names import MAX_LENGTH, FileName, file_name, renamed
-from file_storage.storage import BlobStore
+from file_storage.storage import BlobStore, StorageFullError
 
 files = APIBlueprint("files", __name__, abp_tags=[Tag(name="files")])
 
@@ -115,20 +115,19 @@ _BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}
     "/",
     summary="Add a file",
     openapi_extensions={"requestBody": _UPLOAD_BODY},
-    responses={201: FileOut, **problem_responses(400, 409, 413, 415, 422)},
+    responses={201: FileOut, **problem_responses(400, 409, 413, 415, 422, 507)},
 )
 def upload() -> Response:
     settings = svcs.flask.get(Settings)
     key = _idempotency_key()
-    with svcs.flask.get_abstract(BlobStore).stage() as staged:
-        form = read_form(request, staged, settings.upload.max_bytes)
-        try:
-            fields = FileFields.model_validate(form.fields)
-        except ValidationError as error:
-            raise invalid_fields(error) from error
-        name = file_name(form.filename, fields.name)
-        file = svcs.flask.get(FileService).store(staged, name, fields.comment or "", key)
-    return _created(file)
+    try:
+        with svcs.flask.get_abstract(BlobStore).stage() as staged:
+            form = read_form(request, staged, settings.upload.max_bytes)
+            fields = _checked_fields(form)
+            name = file_name(form.filename, fields.name)
+            return _created(svcs.flask.get(FileService).store(staged, name, fields.comment or "", key))
+    except StorageFullError as error:
+        raise Problem("storage-full", 507, "The server has no room for this file; nothing of it was kept.") from error
 
 
 @files.get("/", summary="List all files", responses={200: _LIST, **problem_responses(422)})
@@ -255,6 +254,13 @@ def _range_applies(file: File, modified: datetime) -> bool:
     if condition.date is not None:
         return condition.date == modified
     return condition.etag is None or condition.etag == file.sha256
+
+
+def _checked_fields(form: Form) -> FileFields:
+    try:
+        return FileFields.model_validate(form.fields)
+    except ValidationError as error:
+        raise invalid_fields(error) from error
 
 
 def _idempotency_key() -> str | None:

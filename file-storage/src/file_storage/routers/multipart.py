@@ -11,7 +11,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 from werkzeug.wsgi import get_input_stream
 
-from file_storage.storage import StagedBlob
+from file_storage.storage import StagedBlob, StorageFullError
 
 if TYPE_CHECKING:
     from typing import IO
@@ -45,7 +45,7 @@ def read_form(request: Request, staged: StagedBlob, max_bytes: int) -> Form:
         if (request.content_length or 0) > max_bytes + MAX_PARTS * MAX_FIELD_BYTES:
             raise _too_large(max_bytes)
         return _read_parts(stream, boundary, staged, max_bytes)
-    except Problem:
+    except (Problem, StorageFullError):
         _drain(stream)
         raise
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import IO, NamedTuple
 
 import structlog
-from service_kit.database import MAX_ID, Database, epoch_now, insert_or_update
+from service_kit.database import MAX_ID, Database, epoch_now, insert_or_ignore, insert_or_update
 from service_kit.problems import Problem
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -28,6 +28,13 @@ class Content(NamedTuple):
 
     sha256: str
     size: int
+
+
+class Garbage(NamedTuple):
+    """How much was removed that no file had: blobs, and staging files of uploads that died."""
+
+    blobs: int
+    staging: int
 
 
 class FileService:
@@ -131,6 +138,22 @@ class FileService:
         if left == 0:
             self._remove_unreferenced(sha256)
 
+    def collect_garbage(self, older_than_seconds: float) -> Garbage:
+        """Removes the bytes that no file has, as a crash may leave them; safe while the server runs.
+
+        :param older_than_seconds: bytes written later may belong to an upload that is not committed yet.
+        """
+        unreferenced = 0
+        for sha256 in self._blobs.stored(older_than_seconds):
+            if self._has_file(sha256):
+                continue
+            with self._database.write() as session:
+                # A row without files, locked, keeps an upload of the same bytes waiting until they are gone.
+                row = insert_or_ignore(session, Blob).values(sha256=sha256, size=0, file_count=0)
+                session.execute(row)
+            unreferenced += self._remove_unreferenced(sha256)
+        return Garbage(blobs=unreferenced, staging=self._blobs.sweep(older_than_seconds))
+
     def _add(
         self,
         content: Content,
@@ -160,14 +183,20 @@ class FileService:
         log.info("file stored", file_id=file.id, size=file.size)
         return file
 
-    def _remove_unreferenced(self, sha256: str) -> None:
+    def _has_file(self, sha256: str) -> bool:
+        with self._database.read() as session:
+            return bool(session.scalar(select(Blob.file_count).where(Blob.sha256 == sha256)))
+
+    def _remove_unreferenced(self, sha256: str) -> bool:
         with self._database.write() as session:
             # The count is read again under the row's lock: an upload may have revived the blob meanwhile.
             unreferenced: ColumnElement[bool] = (Blob.sha256 == sha256) & (Blob.file_count == 0)
             blob = session.scalar(select(Blob).where(unreferenced).with_for_update())
-            if blob is not None:
-                self._blobs.delete(sha256)
-                session.delete(blob)
+            if blob is None:
+                return False
+            self._blobs.delete(sha256)
+            session.delete(blob)
+            return True
 
 
 @contextmanager
@@ -200,7 +229,9 @@ def _file_of_key(session: Session, key: str, fingerprint: str) -> File | None:
 def _reference_blob(session: Session, content: Content) -> None:
     insert = insert_or_update(session, Blob).values(sha256=content.sha256, size=content.size, file_count=1)
     session.execute(
-        insert.on_conflict_do_update(index_elements=[Blob.sha256], set_={"file_count": Blob.file_count + 1})
+        insert.on_conflict_do_update(
+            index_elements=[Blob.sha256], set_={"file_count": Blob.file_count + 1, "size": content.size}
+        )
     )
 
 

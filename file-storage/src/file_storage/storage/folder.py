@@ -1,13 +1,16 @@
 """Blobs in a folder: ``<folder>/blobs/ab/cd/<sha256>``, staged in ``<folder>/staging``."""
 
+import errno
 import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
+
+from file_storage.storage.blob_store import StorageFullError
 
 ABANDONED_AFTER = 24 * 3600
 """Seconds after which a staging file that nobody writes to was left by a process that died."""
@@ -24,19 +27,22 @@ class FolderStagedBlob:
         self.size = 0
 
     def write(self, data: bytes | bytearray) -> None:
-        self._file.write(data)
+        with _storage_full():
+            self._file.write(data)
         self._hash.update(data)
         self.size += len(data)
 
     def seal(self) -> str:
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with _storage_full():
+            self._file.flush()
+            os.fsync(self._file.fileno())
         self._sha256 = self._hash.hexdigest()
         return self._sha256
 
     def publish(self) -> None:
         target = self._blobs / _relative(self._sha256)
-        _make_folders(target.parent, self._blobs)
+        with _storage_full():
+            _make_folders(target.parent, self._blobs)
         os.chmod(self._file.fileno(), 0o644)
         os.replace(self._file.name, target)
         _sync_folder(target.parent)
@@ -50,15 +56,19 @@ class FolderBlobStore:
         self._staging = folder / "staging"
         self._blobs.mkdir(parents=True, exist_ok=True)
         self._staging.mkdir(parents=True, exist_ok=True)
-        self._sweep_staging()
+        self.sweep(ABANDONED_AFTER)
 
     @contextmanager
     def stage(self) -> Iterator[FolderStagedBlob]:
-        with NamedTemporaryFile(dir=self._staging, delete=False) as file:
-            try:
-                yield FolderStagedBlob(file, self._blobs)
-            finally:
-                Path(file.name).unlink(missing_ok=True)
+        with _storage_full():
+            file = NamedTemporaryFile(dir=self._staging, delete=False)  # noqa: SIM115 (closed by the block below)
+        try:
+            yield FolderStagedBlob(file, self._blobs)
+        finally:
+            # First: closing writes what is still buffered, which fails where the disk is full.
+            Path(file.name).unlink(missing_ok=True)
+            with suppress(OSError):
+                file.close()
 
     def location(self, sha256: str) -> str:
         return _relative(sha256)
@@ -69,17 +79,34 @@ class FolderBlobStore:
     def delete(self, sha256: str) -> None:
         (self._blobs / _relative(sha256)).unlink(missing_ok=True)
 
+    def stored(self, older_than_seconds: float) -> Iterator[str]:
+        for path in self._blobs.glob("??/??/*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime >= older_than_seconds:
+                    yield path.name
+
+    def sweep(self, older_than_seconds: float) -> int:
+        swept = 0
+        for path in self._staging.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime >= older_than_seconds:
+                    path.unlink()
+                    swept += 1
+        return swept
+
     def ping(self) -> None:
         if not os.access(self._staging, os.W_OK):
             raise PermissionError(f"{self._staging} is not writable")
 
-    def _sweep_staging(self) -> None:
-        for path in self._staging.iterdir():
-            try:
-                if time.time() - path.stat().st_mtime > ABANDONED_AFTER:
-                    path.unlink()
-            except FileNotFoundError:
-                continue
+
+@contextmanager
+def _storage_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFullError from error
+        raise
 
 
 def _relative(sha256: str) -> str:

@@ -1,0 +1,108 @@
+"""What breaks, by name: each breaks something of a full stack and brings it back."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from tests.processes import Process
+from tests.stacks import MISBEHAVING, FullStack
+
+Breakage = Callable[[FullStack, random.Random], None]
+
+
+def kill_worker_children(stack: FullStack, chance: random.Random) -> None:
+    """SIGKILL to the worker's processes, a few times."""
+    for _ in range(3):
+        for child in children_of(stack.worker.popen.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        time.sleep(chance.uniform(0.3, 0.8))
+
+
+def kill_worker(stack: FullStack, chance: random.Random) -> None:
+    stack.worker.kill()
+    time.sleep(chance.uniform(0.1, 1))
+    stack.worker.start()
+
+
+def stop_worker(stack: FullStack, chance: random.Random) -> None:
+    stack.worker.stop()
+    stack.worker.start()
+
+
+def kill_file_storage(stack: FullStack, chance: random.Random) -> None:
+    _kill_and_start(stack.file_storage, chance)
+
+
+def kill_image_processor(stack: FullStack, chance: random.Random) -> None:
+    _kill_and_start(stack.image_processor, chance)
+
+
+def kill_rabbitmq(stack: FullStack, chance: random.Random) -> None:
+    _kill_and_start(stack.rabbitmq, chance)
+
+
+def stop_rabbitmq(stack: FullStack, chance: random.Random) -> None:
+    stack.rabbitmq.stop()
+    time.sleep(chance.uniform(0.5, 2))
+    stack.rabbitmq.start()
+
+
+def kill_postgres(stack: FullStack, chance: random.Random) -> None:
+    _kill_and_start(stack.postgres, chance)
+
+
+def stop_postgres(stack: FullStack, chance: random.Random) -> None:
+    stack.postgres.stop(signal.SIGINT)
+    time.sleep(chance.uniform(0.5, 2))
+    stack.postgres.start()
+
+
+def kill_nginx(stack: FullStack, chance: random.Random) -> None:
+    _kill_and_start(stack.nginx, chance)
+
+
+def freeze_worker(stack: FullStack, chance: random.Random) -> None:
+    """SIGSTOP past the lease, while another worker takes over: then a zombie comes back."""
+    group = os.getpgid(stack.worker.popen.pid)
+    os.killpg(group, signal.SIGSTOP)
+    other = stack.start_worker("other-worker")
+    time.sleep(LEASE_SECONDS + chance.uniform(2, 4))
+    os.killpg(group, signal.SIGCONT)
+    time.sleep(2)
+    other.stop()
+
+
+LEASE_SECONDS = 3
+LEASE = MISBEHAVING | {"WORKER_LEASE__SECONDS": str(LEASE_SECONDS), "WORKER_LEASE__HEARTBEAT_SECONDS": "0.5"}
+
+BREAKAGES: Mapping[str, Breakage] = {
+    breakage.__name__: breakage
+    for breakage in (
+        kill_worker_children,
+        kill_worker,
+        stop_worker,
+        kill_file_storage,
+        kill_image_processor,
+        kill_rabbitmq,
+        stop_rabbitmq,
+        kill_postgres,
+        stop_postgres,
+        kill_nginx,
+        freeze_worker,
+    )
+}
+
+
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _kill_and_start(process: Process, chance: random.Random) -> None:
+    process.kill()
+    time.sleep(chance.uniform(0.1, 1.5))
+    process.start()

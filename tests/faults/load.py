@@ -1,0 +1,117 @@
+"""Work that runs while things break, and what must be true afterwards."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.client import FILES, TASKS, Pixmill
+from tests.images import photo
+from tests.stacks import FullStack
+
+SOURCES = 8
+BATCH = 40
+RECOVERY_SECONDS = 150
+
+
+class Load:
+    """Posts batches until it is told to stop; a batch that was answered 201 must be done in the end."""
+
+    def __init__(self, stack: FullStack, name: str) -> None:
+        self.stack = stack
+        self.name = name
+        self.task_ids: list[int] = []
+        self.refused: Counter[int] = Counter()
+        self._width = 0
+        self._stopped = threading.Event()
+        with Pixmill(stack.url) as pixmill:
+            images = [photo(300 + n, 200, format="JPEG") for n in range(SOURCES)]
+            self._sources = [pixmill.upload(f"{name}.jpg", image)["id"] for image in images]
+        self._files_before = {file["id"] for file in self._get(f"{FILES}/")}
+
+    @contextmanager
+    def running(self, pause_seconds: float = 0.05) -> Iterator[None]:
+        thread = threading.Thread(target=self._post_batches, args=(pause_seconds,))
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            thread.join()
+
+    def post_batch(self) -> None:
+        """One batch, whose tasks no earlier result can serve."""
+        self._width += 1
+        file_ids = (self._sources * (BATCH // SOURCES + 1))[:BATCH]
+        for start in range(0, BATCH, SOURCES):
+            body = {
+                "file_ids": file_ids[start : start + SOURCES],
+                "algorithm": "resize",
+                "params": {"width": 50 + self._width % 100, "height": 40 + start},
+                "cache": False,
+            }
+            try:
+                response = httpx.post(f"{self.stack.url}{TASKS}/", json=body, timeout=30, trust_env=False)
+            except httpx.HTTPError:
+                self.refused[0] += 1
+                continue
+            if response.status_code == 201:
+                self.task_ids += response.json()["task_ids"]
+            else:
+                self.refused[response.status_code] += 1
+
+    def tasks(self) -> list[dict[str, object]]:
+        """The tasks of this load, once all have ended."""
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        left: list[dict[str, object]] = []
+        while time.monotonic() < deadline:
+            try:
+                mine = [task for task in self._get(f"{TASKS}/") if task["source_id"] in self._sources]
+            except (httpx.HTTPError, ValueError):
+                time.sleep(0.5)
+                continue
+            left = [task for task in mine if task["status"] in ("pending", "processing")]
+            if not left:
+                return mine
+            time.sleep(0.2)
+        raise AssertionError(f"{len(left)} tasks are stuck: {left[:5]}")
+
+    def check(self) -> list[dict[str, object]]:
+        """Every task has ended honestly, with exactly one result, and no file or blob belongs to nothing."""
+        tasks = self.tasks()
+        assert {task["id"] for task in tasks} >= set(self.task_ids), "a task that was answered is gone"
+        for task in tasks:
+            assert task["status"] == "finished" or task["error"], task
+        results = [task["result_id"] for task in tasks if task["status"] == "finished"]
+        self._await_files(set(results))
+        assert len(set(results)) == len(results)
+        self.stack.collect_garbage()
+        assert self._stored_blobs() == {file["sha256"] for file in self._get(f"{FILES}/")}
+        assert list((self.stack.files / "staging").iterdir()) == []
+        return tasks
+
+    def _await_files(self, results: set[object]) -> None:
+        # What a cancelled or crashed task uploaded is deleted a moment later.
+        deadline = time.monotonic() + 20
+        while True:
+            made = {file["id"] for file in self._get(f"{FILES}/") if file["name"] == self.name} - self._files_before
+            if made == results:
+                return
+            assert time.monotonic() < deadline, f"orphans {made - results}, missing {results - made}"
+            time.sleep(0.5)
+
+    def _stored_blobs(self) -> set[str]:
+        return {Path(path).name for path in (self.stack.files / "blobs").glob("??/??/*")}
+
+    def _post_batches(self, pause_seconds: float) -> None:
+        while not self._stopped.wait(pause_seconds):
+            self.post_batch()
+
+    def _get(self, path: str) -> list[dict[str, object]]:
+        response = httpx.get(f"{self.stack.url}{path}", timeout=60, trust_env=False)
+        listed: list[dict[str, object]] = response.raise_for_status().json()
+        return listed

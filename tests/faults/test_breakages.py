@@ -1,0 +1,36 @@
+"""Each part of the full stack broken while tasks run: nothing is lost, doubled or stuck."""
+
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import start, temporary_folder
+from tests.faults.breakage import BREAKAGES, LEASE
+from tests.faults.load import Load
+from tests.stacks import FullStack
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
+    started = start("full", temporary_folder(tmp_path_factory, "faults"), LEASE)
+    assert isinstance(started, FullStack)
+    yield started
+    started.stop()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", BREAKAGES)
+def test_nothing_is_lost_doubled_or_stuck(stack: FullStack, name: str) -> None:
+    load = Load(stack, name)
+
+    with load.running():
+        time.sleep(1)
+        BREAKAGES[name](stack, random.Random(name))
+        stack.await_ready()
+        time.sleep(1)
+
+    tasks = load.check()
+    finished = [task for task in tasks if task["status"] == "finished"]
+    assert len(finished) > 0.9 * len(tasks) > 0

@@ -1,0 +1,126 @@
+"""What people are told while a part is away, and what happens when it is back."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.client import FILES, TASKS, Pixmill, assert_problem
+from tests.conftest import start, temporary_folder
+from tests.faults.breakage import LEASE
+from tests.faults.load import Load
+from tests.images import photo
+from tests.stacks import FullStack
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
+    started = start("full", temporary_folder(tmp_path_factory, "outages"), LEASE)
+    assert isinstance(started, FullStack)
+    yield started
+    started.stop()
+
+
+def test_without_rabbitmq_tasks_are_taken_within_a_second_and_done_later(stack: FullStack, pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo())
+    stack.rabbitmq.kill()
+
+    began = time.monotonic()
+    response = pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip"})
+    took = time.monotonic() - began
+    stack.rabbitmq.start()
+
+    assert response.status_code == 201
+    assert took < 1
+    assert pixmill.ended(response.json()["task_ids"][0])["status"] == "finished"
+
+
+def test_without_postgresql_requests_are_told_to_come_again(stack: FullStack, pixmill: Pixmill) -> None:
+    stack.postgres.stop(signal.SIGINT)
+    try:
+        refused = [pixmill.http.get(f"{TASKS}/"), pixmill.http.get(f"{FILES}/1")]
+    finally:
+        stack.postgres.start()
+
+    for response in refused:
+        assert_problem(response, 503, "try again")
+        assert int(response.headers["Retry-After"]) > 0
+    stack.await_ready()
+
+
+def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> None:
+    sources = [pixmill.upload(f"{n}.png", photo(90 + n, 50))["id"] for n in range(10)]
+    task_ids = pixmill.create_tasks(sources, "pause", {"seconds": 0.5})
+    stack.file_storage.kill()
+    time.sleep(3)
+    statuses = {task["status"] for task in pixmill.http.get(f"{TASKS}/", params={"id": task_ids}).json()}
+    stack.file_storage.start()
+
+    assert statuses <= {"pending", "processing", "finished"}
+    assert {pixmill.ended(task_id)["status"] for task_id in task_ids} == {"finished"}
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[Path]:
+    """A small file system at ``folder`` and a file that fills it."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder / "filler"
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount the small file system")
+def test_a_full_disk_answers_507_and_loses_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = temporary_folder(tmp_path_factory, "full-disk")
+    (folder / "files").mkdir()
+    with full_disk(folder / "files") as filler:
+        started = start("full", folder, LEASE)
+        assert isinstance(started, FullStack)
+        try:
+            load = Load(started, "full-disk")
+            filler.write_bytes(bytes(4 * 1024 * 1024 - 200 * 1024))
+            load.post_batch()
+            time.sleep(2)
+            with Pixmill(started.url) as client:
+                refused = client.post_file("large.bin", bytes(1024 * 1024))
+            assert_problem(refused, 507, "no room")
+            filler.unlink()
+
+            assert {task["status"] for task in load.check()} == {"finished"}
+        finally:
+            started.stop()
+
+
+def test_a_rolling_restart_refuses_no_request_and_errors_no_task(stack: FullStack) -> None:
+    load = Load(stack, "rolling")
+    answers: list[int] = []
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(0.02):
+            for place in (FILES, TASKS):
+                answers.append(httpx.get(f"{stack.url}{place}/?limit=1", timeout=30, trust_env=False).status_code)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with load.running():
+        for service in (stack.file_storage, stack.image_processor, stack.nginx):
+            service.popen.send_signal(signal.SIGHUP)
+            time.sleep(4)
+        stack.worker.stop()
+        stack.worker.start()
+        time.sleep(1)
+    ended.set()
+    asking.join()
+
+    assert load.refused == {}
+    assert set(answers) == {200}
+    assert {task["status"] for task in load.check()} == {"finished"}
