@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,21 @@ from tests.stacks import EmbeddedStack, FullStack, Stack
 STACKS: dict[str, type[EmbeddedStack] | type[FullStack]] = {"embedded": EmbeddedStack, "full": FullStack}
 
 
-def start(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> EmbeddedStack | FullStack:
-    """The stack of that name; skips the test where this machine lacks a server, but never in CI."""
+@contextmanager
+def skipped_where_a_program_is_missing() -> Iterator[None]:
+    """Skips the test where this machine lacks a server, but never in CI."""
     try:
-        return STACKS[name](folder, environment)
+        yield
     except MissingProgramError as error:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(error))
+
+
+def start(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> EmbeddedStack | FullStack:
+    """The stack of that name, started in ``folder``."""
+    with skipped_where_a_program_is_missing():
+        return STACKS[name](folder, environment)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The two ways to run Pixmill, started from the project's own configuration."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Protocol
 import httpx
 
 from tests.processes import Process, accepts, find_program, free_port
+from tests.servers import start_postgres
 
 PROJECT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
@@ -83,7 +83,7 @@ class FullStack:
         self._environment = ENVIRONMENT | self._settings() | dict(environment or {})
         broker = threading.Thread(target=self._start_rabbitmq)
         broker.start()
-        self.postgres = self._start_postgres()
+        self.postgres = start_postgres(folder, self._postgres_port, ENVIRONMENT)
         broker.join()
         self.file_storage = self._start_service("file-storage", self._storage_port)
         self.image_processor = self._start_service("image-processor", self._processor_port)
@@ -135,34 +135,6 @@ class FullStack:
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),
         }
-
-    def _start_postgres(self) -> Process:
-        binaries = "/usr/lib/postgresql/*/bin"
-        data = self.folder / "postgres"
-        data.mkdir()
-        prefix: list[str] = []
-        if os.getuid() == 0:
-            # PostgreSQL refuses to run as root.
-            shutil.chown(data, "postgres")
-            prefix = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
-        initdb = [
-            find_program("initdb", binaries),
-            "-U",
-            "pixmill",
-            "--auth",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-        ]
-        subprocess.run([*prefix, *initdb, "-D", str(data)], check=True, capture_output=True, cwd="/")
-        server = [find_program("postgres", binaries), "-D", str(data), "-p", str(self._postgres_port)]
-        options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-        process = Process("postgres", [*prefix, *server, *options], ENVIRONMENT, self.folder / "postgres.log")
-        psql = ["psql", "-h", "127.0.0.1", "-p", str(self._postgres_port), "-U", "pixmill", "-d", "postgres"]
-        create = [*psql, "-c", "CREATE DATABASE pixmill"]
-        process.wait_until(lambda: subprocess.run(create, capture_output=True, check=False).returncode == 0)
-        return process
 
     def _start_rabbitmq(self) -> None:
         home = self.folder / "rabbitmq"

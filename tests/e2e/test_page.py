@@ -1,6 +1,5 @@
 """The page and the API's own pages, in a real browser."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.client import FILES, TASKS
-from tests.processes import MissingProgramError, find_program
+from tests.conftest import skipped_where_a_program_is_missing
+from tests.processes import find_program
 from tests.stacks import Stack
 
 
@@ -23,13 +23,9 @@ def browser() -> Iterator[Chrome]:
         options.add_argument(f"--{option}")
     options.add_argument("--window-size=1000,800")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    try:
+    with skipped_where_a_program_is_missing():
         options.binary_location = find_program("chromium")
         service = Service(find_program("chromedriver"))
-    except MissingProgramError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
     with Chrome(options=options, service=service) as chrome:
         yield chrome
 

@@ -1,0 +1,227 @@
+"""The task's state machine: a model (hypothesis) beside the real services, on SQLite and on PostgreSQL."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from image_processor.config import BrokerSettings, RetrySettings
+from image_processor.handler.celery_app import create_celery
+from image_processor.handler.queue import CeleryTaskQueue
+from image_processor.models import Task
+from image_processor.services.claims import Claim, ClaimService, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.file_storage import FileStorage
+from image_processor.services.tasks import TaskFilter, TaskService
+from service_kit.database import Database, epoch_now, migrate
+from service_kit.problems import Problem
+from sqlalchemy import delete, insert, select, update
+
+from tests.conftest import skipped_where_a_program_is_missing, temporary_folder
+from tests.processes import free_port
+from tests.servers import start_postgres
+from tests.stacks import ENVIRONMENT
+
+MAX_CRASHES = 3
+RETRY = RetrySettings(max_seconds=900, base_delay_seconds=60, max_delay_seconds=60, max_crashes=MAX_CRASHES)
+HOLDERS = [Holder("one", 1), Holder("one", 2), Holder("two", 1)]
+OUTCOMES: list[Outcome] = [Finished(7), Failed("not an image"), Postponed("no answer")]
+
+
+@dataclass
+class Expected:
+    """A task as the model has it."""
+
+    priority: int
+    status: str = "pending"
+    attempt: int = 0
+    crashes: int = 0
+    due: bool = True
+    holder: Holder | None = None
+
+
+class TaskMachine(RuleBasedStateMachine):
+    """People and workers do everything they can, in any order."""
+
+    database: Database
+
+    def __init__(self) -> None:
+        super().__init__()
+        broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
+        storage = FileStorage(httpx.Client())
+        self.claims = ClaimService(self.database, RETRY, lease_seconds=60)
+        self.tasks = TaskService(self.database, CeleryTaskQueue(create_celery(broker)), storage, hints=1)
+        self.model: dict[int, Expected] = {}
+        self.held: list[Claim] = []
+        with self.database.write() as session:
+            session.execute(delete(Task))
+
+    @rule(priority=st.integers(0, 9))
+    def create(self, priority: int) -> None:
+        with self.database.write() as session:
+            statement = insert(Task).values(source_id=1, algorithm="flip", priority=priority).returning(Task.id)
+            self.model[session.execute(statement).scalar_one()] = Expected(priority)
+
+    @rule(holder=st.sampled_from(HOLDERS))
+    def claim(self, holder: Holder) -> None:
+        claim = self.claims.claim(holder)
+
+        waiting = [
+            (-task.priority, task_id) for task_id, task in self.model.items() if task.status == "pending" and task.due
+        ]
+        assert (claim.task_id if claim else None) == (min(waiting)[1] if waiting else None)
+        if claim:
+            task = self.model[claim.task_id]
+            task.status, task.attempt, task.holder = "processing", task.attempt + 1, holder
+            assert claim.attempt == task.attempt
+            self.held.append(claim)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES))
+    def end(self, data: st.DataObject, outcome: Outcome) -> None:
+        claim = data.draw(st.sampled_from(self.held))
+
+        counted = self.claims.end(claim, outcome)
+
+        task = self.model.get(claim.task_id)
+        newest = task is not None and task.status == "processing" and task.attempt == claim.attempt
+        assert counted == newest
+        if task and newest:
+            task.status = {Finished: "finished", Failed: "error", Postponed: "pending"}[type(outcome)]
+            task.due, task.holder = not isinstance(outcome, Postponed), None
+
+    @rule(holder=st.sampled_from(HOLDERS))
+    def process_dies(self, holder: Holder) -> None:
+        self.claims.crashed(holder, "crash")
+        self._crash(lambda task: task.holder == holder)
+
+    @rule()
+    def all_leases_run_out(self) -> None:
+        with self.database.write() as session:
+            session.execute(update(Task).where(Task.status == "processing").values(lease_until=epoch_now() - 1))
+        self.claims.expire_leases()
+        self._crash(lambda task: True)
+
+    @rule(worker=st.sampled_from(["one", "two"]))
+    def worker_stops(self, worker: str) -> None:
+        self.claims.release(worker)
+        for task in self.model.values():
+            if task.status == "processing" and task.holder and task.holder.worker == worker:
+                task.status, task.due, task.holder = "pending", True, None
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        task_id = self._any_task(data)
+        task = self.model[task_id]
+        if task.status in ("pending", "processing"):
+            assert self.tasks.cancel(task_id).status == "cancelled"
+            task.status = "cancelled"
+        else:
+            with pytest.raises(Problem, match="only a pending or processing"):
+                self.tasks.cancel(task_id)
+
+    @rule(worker=st.sampled_from(["one", "two"]))
+    def worker_stops_what_was_cancelled(self, worker: str) -> None:
+        stopped = self.claims.take_cancelled(worker)
+
+        expected = {
+            (task_id, task.holder.process)
+            for task_id, task in self.model.items()
+            if task.status == "cancelled" and task.holder and task.holder.worker == worker
+        }
+        assert set(stopped) == expected
+        for task_id, _ in stopped:
+            self.model[task_id].holder = None
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def restart(self, data: st.DataObject) -> None:
+        task_id = self._any_task(data)
+        task = self.model[task_id]
+        if task.status in ("error", "cancelled"):
+            assert self.tasks.restart(task_id).status == "pending"
+            self._restart(task)
+        else:
+            with pytest.raises(Problem, match="only a task in error or cancelled"):
+                self.tasks.restart(task_id)
+
+    @rule(status=st.sampled_from(["error", "cancelled"]))
+    def restart_all(self, status: str) -> None:
+        restarted = self.tasks.restart_all(TaskFilter(status=status))
+
+        assert restarted == sorted(task_id for task_id, task in self.model.items() if task.status == status)
+        for task_id in restarted:
+            self._restart(self.model[task_id])
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def forget(self, data: st.DataObject) -> None:
+        task_id = self._any_task(data)
+        if self.model[task_id].status in ("finished", "error", "cancelled"):
+            self.tasks.delete(task_id)
+            del self.model[task_id]
+        else:
+            with pytest.raises(Problem, match="cancel it first"):
+                self.tasks.delete(task_id)
+
+    @rule()
+    def time_passes(self) -> None:
+        with self.database.write() as session:
+            session.execute(update(Task).values(due_at=epoch_now() - 1))
+        for task in self.model.values():
+            task.due = True
+
+    @invariant()
+    def the_rows_are_as_the_model_has_them(self) -> None:
+        with self.database.read() as session:
+            rows = session.execute(select(Task.id, Task.status, Task.attempt, Task.crashes, Task.error)).all()
+        assert {row.id: (row.status, row.attempt, row.crashes) for row in rows} == {
+            task_id: (task.status, task.attempt, task.crashes) for task_id, task in self.model.items()
+        }
+        assert all((row.error is not None) == (row.status == "error") for row in rows)
+
+    def _any_task(self, data: st.DataObject) -> int:
+        return data.draw(st.sampled_from(sorted(self.model)))
+
+    def _crash(self, which: Callable[[Expected], bool]) -> None:
+        for task in self.model.values():
+            if task.status == "processing" and which(task):
+                task.crashes += 1
+                task.status = "error" if task.crashes >= MAX_CRASHES else "pending"
+                task.due, task.holder = True, None
+
+    def _restart(self, task: Expected) -> None:
+        task.status, task.crashes, task.due, task.holder = "pending", 0, True, None
+
+
+@pytest.fixture(scope="module")
+def sqlite() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{folder}/tasks.db"
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    folder: Path = temporary_folder(tmp_path_factory, "model")
+    with skipped_where_a_program_is_missing():
+        server = start_postgres(folder, port, ENVIRONMENT)
+    yield f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill"
+    server.stop()
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgresql"])
+def test_the_services_do_what_the_model_does(request: pytest.FixtureRequest, name: str) -> None:
+    url: str = request.getfixturevalue(name)
+    migrate(url, "image_processor")
+    database = Database(url)
+    machine = type("Machine", (TaskMachine,), {"database": database})
+    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    limits = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=checks)
+    run_state_machine_as_test(machine, settings=limits)
+    database.engine.dispose()

@@ -1,0 +1,39 @@
+"""Servers that Pixmill needs, started for a test on a free port in a temporary folder."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.processes import Process, find_program
+
+
+def start_postgres(folder: Path, port: int, env: Mapping[str, str]) -> Process:
+    """A PostgreSQL of its own in ``folder``, with an empty database ``pixmill`` that its user ``pixmill`` may use."""
+    binaries = "/usr/lib/postgresql/*/bin"
+    data = folder / "postgres"
+    data.mkdir()
+    prefix: list[str] = []
+    if os.getuid() == 0:
+        # PostgreSQL refuses to run as root.
+        shutil.chown(data, "postgres")
+        prefix = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
+    initdb = [
+        find_program("initdb", binaries),
+        "-U",
+        "pixmill",
+        "--auth",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]
+    subprocess.run([*prefix, *initdb, "-D", str(data)], check=True, capture_output=True, cwd="/")
+    server = [find_program("postgres", binaries), "-D", str(data), "-p", str(port)]
+    options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+    process = Process("postgres", [*prefix, *server, *options], env, folder / "postgres.log")
+    psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "pixmill", "-d", "postgres"]
+    create = [*psql, "-c", "CREATE DATABASE pixmill"]
+    process.wait_until(lambda: subprocess.run(create, capture_output=True, check=False).returncode == 0)
+    return process
