@@ -35,7 +35,7 @@ bench: .venv/test
 lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(PACKAGES:%=%/src) tests
+	$(BIN)/mypy $(PACKAGES:%=%/src) tests bench
 
 format: .venv/test
 	$(BIN)/ruff format .

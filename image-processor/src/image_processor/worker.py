@@ -28,10 +28,13 @@ log = structlog.get_logger()
 settings = load_or_exit(WorkerSettings)
 logs.configure(settings.log.level)
 
+PROCESSES_A_CORE = 2
+"""While one waits for a transfer, another computes."""
+
 WORKER = f"{socket.gethostname()}:{uuid4()}"
 
 app = create_celery(settings.broker)
-app.conf.update(worker_concurrency=settings.concurrency or os.cpu_count())
+app.conf.update(worker_concurrency=settings.concurrency or PROCESSES_A_CORE * (os.cpu_count() or 1))
 services = svcs.Container(create_worker_registry(settings, app, WORKER))
 
 

@@ -1,5 +1,7 @@
 """One SQLAlchemy engine a process, for PostgreSQL and SQLite, with the database's own clock."""
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -9,9 +11,10 @@ from alembic.config import Config
 from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import Double
@@ -20,6 +23,9 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit primary key; SQLite numbers only INTEGER keys by itself."""
 
 MAX_ID = 2**63 - 1
+
+RESTED_SECONDS = 1.0
+"""A pooled connection that rested longer is tested before it is used."""
 
 _MIGRATION_LOCK = 0x70697877
 
@@ -144,7 +150,25 @@ def _create_engine(url: str, pool_size: int) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args=_POSTGRESQL)
+    engine = create_engine(url, pool_size=pool_size, connect_args=_POSTGRESQL)
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", _test_if_rested)
+    return engine
+
+
+def _note_use(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    entry.info["used_at"] = time.monotonic()
+
+
+def _test_if_rested(connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    # A connection that was in use a moment ago needs no test, which would double the round trips of small requests.
+    if time.monotonic() - entry.info.get("used_at", -math.inf) < RESTED_SECONDS:
+        return
+    try:
+        connection.cursor().execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        raise InvalidatePoolError from error
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -1,6 +1,7 @@
 """Files: stored, listed, renamed, deleted."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -9,7 +10,7 @@ from typing import IO, NamedTuple
 import structlog
 from service_kit.database import MAX_ID, Database, epoch_now, insert_or_ignore, insert_or_update
 from service_kit.problems import Problem
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,6 +22,9 @@ log = structlog.get_logger()
 
 KEY_LIFETIME = 24 * 3600
 """Seconds for which an idempotency key is kept."""
+
+FORGET_KEYS_SECONDS = 60
+"""Expired keys are deleted by an upload, at most so often."""
 
 
 class Content(NamedTuple):
@@ -43,6 +47,7 @@ class FileService:
     def __init__(self, database: Database, blobs: BlobStore) -> None:
         self._database = database
         self._blobs = blobs
+        self._forget_keys_from = 0.0
 
     def store(self, staged: StagedBlob, name: FileName, comment: str, key: str | None) -> File:
         """Makes ``staged`` a file; with an idempotency key that was used before, gives the file it made.
@@ -166,22 +171,24 @@ class FileService:
         fingerprint = hashlib.sha256("\0".join([content.sha256, *name, comment]).encode()).hexdigest()
         with _one_use_of(key), self._database.write() as session:
             if key is not None:
+                self._forget_expired_keys(session)
                 earlier = _file_of_key(session, key, fingerprint)
                 if earlier is not None:
                     return earlier
             reference(session, content)
-            file = File(
-                name=name.name, extension=name.extension, comment=comment, size=content.size, sha256=content.sha256
-            )
-            session.add(file)
-            session.flush()
+            row = {"name": name.name, "extension": name.extension, "comment": comment}
+            file = session.execute(insert(File).values(**row, **content._asdict()).returning(File)).scalar_one()
             if key is not None:
-                session.add(IdempotencyKey(key=key, fingerprint=fingerprint, file_id=file.id))
-            session.flush()
-            session.refresh(file)
+                session.execute(insert(IdempotencyKey).values(key=key, fingerprint=fingerprint, file_id=file.id))
             publish()
         log.info("file stored", file_id=file.id, size=file.size)
         return file
+
+    def _forget_expired_keys(self, session: Session) -> None:
+        if time.monotonic() < self._forget_keys_from:
+            return
+        self._forget_keys_from = time.monotonic() + FORGET_KEYS_SECONDS
+        session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < epoch_now() - KEY_LIFETIME))
 
     def _has_file(self, sha256: str) -> bool:
         with self._database.read() as session:
@@ -213,7 +220,6 @@ def _already_published() -> None:
 
 
 def _file_of_key(session: Session, key: str, fingerprint: str) -> File | None:
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < epoch_now() - KEY_LIFETIME))
     used = session.get(IdempotencyKey, key)
     if used is None:
         return None

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import structlog
 from service_kit.database import Database, epoch_now, insert_or_ignore
-from sqlalchemy import ColumnElement, case, func, select, update
+from sqlalchemy import ColumnElement, Double, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from image_processor.config import RetrySettings
@@ -163,29 +163,22 @@ class ClaimService:
             return session.scalar(select(func.count()).select_from(found)) or 0
 
     def _claim_next(self, session: Session, holder: Holder) -> Claim | None:
-        first = (
-            select(Task.id)
-            .where(_claimable())
-            .order_by(Task.priority.desc(), Task.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
+        values = {"worker": holder.worker, "holding_process": holder.process, "lease_seconds": self._lease_seconds}
+        row = session.connection().execute(_CLAIM, values).first()
+        if row is None:
+            return None
+        return Claim(
+            task_id=row.id,
+            attempt=row.attempt,
+            source_id=row.source_id,
+            source_name=row.source_name,
+            source_extension=row.source_extension,
+            source_sha256=row.source_sha256,
+            algorithm=row.algorithm,
+            params=row.params,
+            cache=row.cache,
+            result_key=f"{row.result_key}-{row.restarts}",
         )
-        statement = (
-            update(Task)
-            .where(Task.id == first)
-            .values(
-                status="processing",
-                attempt=Task.attempt + 1,
-                claimed_by=holder.worker,
-                process=holder.process,
-                lease_until=epoch_now() + self._lease_seconds,
-            )
-            .returning(Task)
-            .execution_options(synchronize_session=False)
-        )
-        task = session.scalar(statement)
-        return None if task is None else _as_claim(task)
 
     def _record(self, session: Session, claim: Claim, outcome: Outcome) -> bool:
         match outcome:
@@ -198,13 +191,8 @@ class ClaimService:
             case Crashed(reason):
                 values = self._put_back(reason)
         held = (Task.id == claim.task_id) & (Task.attempt == claim.attempt) & (Task.status == "processing")
-        status = session.scalar(
-            update(Task)
-            .where(held)
-            .values(lease_until=None, claimed_by=None, process=None, **values)
-            .returning(Task.status)
-            .execution_options(synchronize_session=False)
-        )
+        statement = update(Task).where(held).values(lease_until=None, claimed_by=None, process=None, **values)
+        status = session.connection().execute(statement.returning(Task.status)).scalar()
         if status == "error" and not (claim.attempt == 1 and isinstance(outcome, Failed)):
             discard_results(session, Task.id == claim.task_id)
         event = "claim lost" if status is None else "task ended"
@@ -263,16 +251,35 @@ def _claimable() -> ColumnElement[bool]:
     return (Task.status == "pending") & (Task.due_at <= epoch_now())
 
 
-def _as_claim(task: Task) -> Claim:
-    return Claim(
-        task_id=task.id,
-        attempt=task.attempt,
-        source_id=task.source_id,
-        source_name=task.source_name,
-        source_extension=task.source_extension,
-        source_sha256=task.source_sha256,
-        algorithm=task.algorithm,
-        params=task.params,
-        cache=task.cache,
-        result_key=f"{task.result_key}-{task.restarts}",
+_MOST_URGENT = (
+    select(Task.id)
+    .where(_claimable())
+    .order_by(Task.priority.desc(), Task.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+    .scalar_subquery()
+)
+_CLAIM = (
+    update(Task)
+    .where(Task.id == _MOST_URGENT)
+    .values(
+        status="processing",
+        attempt=Task.attempt + 1,
+        claimed_by=bindparam("worker"),
+        process=bindparam("holding_process"),
+        lease_until=epoch_now() + bindparam("lease_seconds", type_=Double),
     )
+    .returning(
+        Task.id,
+        Task.attempt,
+        Task.source_id,
+        Task.source_name,
+        Task.source_extension,
+        Task.source_sha256,
+        Task.algorithm,
+        Task.params,
+        Task.cache,
+        Task.result_key,
+        Task.restarts,
+    )
+)

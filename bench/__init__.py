@@ -1,0 +1,1 @@
+"""Benchmarks: each compares Pixmill with a limit or a peer in the same run."""

@@ -1,0 +1,188 @@
+"""``python -m bench.jobs``: how much of the machine's image-processing speed the job engine leaves to its users.
+
+Compares tasks a second of the whole service (upload of the result included) with the same work done by pyvips in bare
+processes on the same cores, in the same run, alternating; then the time from POST to finished, and memory.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy
+import pyvips
+from image_processor.algorithms.registry import all_algorithms
+from image_processor.services.images import Limits, process_image
+
+from tests.client import FILES, TASKS, Pixmill
+from tests.conftest import STACKS
+from tests.processes import memory_of, processes_of
+from tests.stacks import EmbeddedStack, FullStack
+
+SIZES = {
+    "0.3 MP to 128 px": (640, 480, 128),
+    "2 MP to 128 px": (1632, 1224, 128),
+    "12 MP to 1024 px": (4000, 3000, 1024),
+}
+TARGETS = {"0.3 MP to 128 px": 0.40, "2 MP to 128 px": 0.60, "12 MP to 1024 px": 0.90}
+LIMITS = Limits(max_pixels=100_000_000, max_frames=1000)
+VARIANTS = 8
+LATENCY_SAMPLES = 100
+
+Stack = EmbeddedStack | FullStack
+
+
+def photos(folder: Path, width: int, height: int) -> list[Path]:
+    """A few different JPEG files with the grain of a photograph."""
+    random = numpy.random.default_rng(7)
+    made = []
+    for number in range(VARIANTS):
+        y, x = numpy.mgrid[0:height, 0:width]
+        smooth = numpy.dstack([x * 200 / width, y * 200 / height, (x + y + number * 50) % 200])
+        pixels = numpy.clip(smooth + random.normal(20, 8, smooth.shape), 0, 255).astype("uint8")
+        path = folder / f"{width}x{height}-{number}.jpg"
+        pyvips.Image.new_from_array(pixels, interpretation="srgb").jpegsave(str(path), Q=85)
+        made.append(path)
+    return made
+
+
+def bare(paths: Sequence[Path], width: int, count: int) -> float:
+    """Tasks a second of pyvips alone: one process a core, files in, files out."""
+    processes = os.cpu_count() or 1
+    with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(processes) as pool:
+        jobs = [(str(paths[n % len(paths)]), f"{folder}/{n}.jpg", width) for n in range(count)]
+        pool.map(_bare_job, jobs[:processes], chunksize=1)
+        began = time.perf_counter()
+        pool.map(_bare_job, jobs, chunksize=1)
+        return count / (time.perf_counter() - began)
+
+
+def _bare_job(job: tuple[str, str, int]) -> None:
+    source, result, width = job
+    process_image(Path(source), Path(result), all_algorithms()["resize"], {"width": width}, LIMITS)
+
+
+def service(pixmill: Pixmill, paths: Sequence[Path], width: int, count: int) -> float:
+    """Tasks a second of the whole service, from the POST of one batch to its last task's end."""
+    originals = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in paths]
+    copies = [copy_of(pixmill, originals[n % len(originals)]) for n in range(count)]
+    body = {"file_ids": copies, "algorithm": "resize", "params": {"width": width}, "cache": False}
+    began = time.perf_counter()
+    task_ids = pixmill.post_tasks(body).json()["task_ids"]
+    await_all(pixmill, task_ids)
+    return count / (time.perf_counter() - began)
+
+
+def copy_of(pixmill: Pixmill, file_id: int) -> int:
+    return int(pixmill.http.post(f"{FILES}/{file_id}/copy", json={}).raise_for_status().json()["id"])
+
+
+def await_all(pixmill: Pixmill, task_ids: Sequence[int]) -> None:
+    """Looks only at the first task that has not ended, so that asking costs the service little."""
+    for task_id in task_ids:
+        while pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] in ("pending", "processing"):
+            time.sleep(0.05)
+
+
+def latency(pixmill: Pixmill, file_id: int) -> list[float]:
+    """Milliseconds from the POST of one small task until it is seen finished."""
+    samples = []
+    body = {"file_ids": [file_id], "algorithm": "resize", "params": {"width": 128}, "cache": False, "priority": 9}
+    for _ in range(LATENCY_SAMPLES):
+        began = time.perf_counter()
+        task_id = pixmill.post_tasks(body).json()["task_ids"][0]
+        while pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] != "finished":
+            time.sleep(0.003)
+        samples.append((time.perf_counter() - began) * 1000)
+        time.sleep(0.05)
+    return samples
+
+
+@contextmanager
+def under_load(pixmill: Pixmill, paths: Sequence[Path]) -> Iterator[None]:
+    """A batch of large photographs keeps every process of the worker busy."""
+    originals = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in paths]
+    copies = [copy_of(pixmill, originals[n % len(originals)]) for n in range(600)]
+    body = {"file_ids": copies, "algorithm": "resize", "params": {"width": 1024}, "cache": False}
+    task_ids = pixmill.post_tasks(body).json()["task_ids"]
+    yield
+    for task_id in task_ids:
+        pixmill.http.post(f"{TASKS}/{task_id}/cancel")
+
+
+def worker_memory(stack: Stack) -> int:
+    """Bytes of the largest worker process."""
+    commands = processes_of(stack.folder)
+    return max(memory_of(number) for number, command in commands.items() if "image_processor.worker" in command)
+
+
+def percentiles(samples: Sequence[float]) -> str:
+    cuts = statistics.quantiles(samples, n=20)
+    return f"p50 {cuts[9]:.0f} ms, p95 {cuts[18]:.0f} ms"
+
+
+def run(name: str, count: int, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as data:
+        Path(data).chmod(0o755)
+        stack = STACKS[name](
+            Path(data), {"FILE_STORAGE_LOG__LEVEL": "warning", "IMAGE_PROCESSOR_LOG__LEVEL": "warning"}
+        )
+        try:
+            with Pixmill(stack.url) as pixmill:
+                measure(name, stack, pixmill, count, folder)
+        finally:
+            stack.stop()
+
+
+def measure(name: str, stack: Stack, pixmill: Pixmill, count: int, folder: Path) -> None:
+    small = photos(folder, 640, 480)
+    file_id = int(str(pixmill.upload("small.jpg", small[0].read_bytes())["id"]))
+    print(f"{name}: idle latency {percentiles(latency(pixmill, file_id))}", flush=True)
+    before = worker_memory(stack)
+    for title, (width, height, target) in SIZES.items():
+        paths = photos(folder, width, height)
+        first, whole, second = (
+            bare(paths, target, count),
+            service(pixmill, paths, target, count),
+            bare(paths, target, count),
+        )
+        peer = (first + second) / 2
+        print(
+            f"{name}: {title}: {whole:.1f} tasks/s, bare pyvips {peer:.1f}/s, ratio {whole / peer:.2f}"
+            f" (wanted {TARGETS[title]:.2f})",
+            flush=True,
+        )
+    print(
+        f"{name}: worker process {before / 1e6:.0f} MB at the start, {worker_memory(stack) / 1e6:.0f} MB after",
+        flush=True,
+    )
+    began = time.perf_counter()
+    body = {"file_ids": [copy_of(pixmill, file_id) for _ in range(10_000)], "algorithm": "flip"}
+    print(f"{name}: 10,000 files made by copy in {time.perf_counter() - began:.1f} s", flush=True)
+    began = time.perf_counter()
+    task_ids = pixmill.post_tasks(body).json()["task_ids"]
+    print(f"{name}: batch of 10,000 answered in {time.perf_counter() - began:.2f} s", flush=True)
+    await_all(pixmill, task_ids)
+    print(f"{name}: 10,000 cached tasks, {10_000 / (time.perf_counter() - began):.0f} tasks/s", flush=True)
+    print(f"{name}: worker process {worker_memory(stack) / 1e6:.0f} MB after 10,000 more tasks", flush=True)
+    with under_load(pixmill, photos(folder, 4000, 3000)):
+        print(f"{name}: latency under load {percentiles(latency(pixmill, file_id))}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.jobs", description=__doc__)
+    parser.add_argument("--stack", choices=[*STACKS, "both"], default="both")
+    parser.add_argument("--count", type=int, default=1000, help="tasks of each size (default: 1000)")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in STACKS if chosen.stack == "both" else [chosen.stack]:
+            run(name, chosen.count, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
