@@ -1,6 +1,7 @@
 """Both stacks, each started once."""
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,8 @@ def pixmill(stack: Stack) -> Iterator[Pixmill]:
 def temporary_folder(factory: pytest.TempPathFactory, name: str) -> Path:
     """A new folder that every user may pass through, as PostgreSQL runs as another one."""
     folder = factory.mktemp(name)
-    for part in (folder, folder.parent, folder.parent.parent):
-        part.chmod(0o755)
+    place = folder
+    while place.owner() == folder.owner() and place != Path(tempfile.gettempdir()):
+        place.chmod(0o755)
+        place = place.parent
     return folder

@@ -24,8 +24,8 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 MAX_ID = 2**63 - 1
 
-RESTED_SECONDS = 1.0
-"""A pooled connection that rested longer is tested before it is used."""
+RESTED_SECONDS = 0.1
+"""A pooled connection that rested longer is tested before it is used; less than any restart of a server takes."""
 
 _MIGRATION_LOCK = 0x70697877
 

@@ -1,16 +1,20 @@
 """Server-Sent Events (WHATWG HTML, 9.2): the changes of tasks, as they are committed."""
 
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 
+import structlog
 from service_kit.problems import Problem
+from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from image_processor.models import TaskEvent
-from image_processor.services.event_stream import EventStream, ListenerTooSlowError
+from image_processor.services.event_stream import EventStream, ListenerTooSlowError, Subscription
 from image_processor.services.events import Position, position_of
+
+log = structlog.get_logger()
 
 MAX_IDS = 1000
 PING_SECONDS = 15
@@ -26,24 +30,34 @@ class EventRoutes:
     async def events(self, request: Request) -> Response:
         """``GET /api/image-processing/events?id=…&id=…`` with ``Last-Event-ID``."""
         try:
-            since, task_ids = _position(request), _task_ids(request)
+            subscription = await self._stream.subscribe(_position(request), _task_ids(request))
         except Problem as problem:
-            return JSONResponse(problem.document(), problem.status, media_type="application/problem+json")
+            return _rendered(problem)
+        except SQLAlchemyError as error:
+            log.error("database unavailable", error=str(error))
+            return _rendered(
+                Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5)
+            )
         return EventSourceResponse(
-            self._told(since, task_ids),
+            self._told(subscription),
             ping=PING_SECONDS,
             headers={"X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"},
         )
 
-    async def _told(self, since: Position | None, task_ids: Collection[int]) -> AsyncIterator[ServerSentEvent]:
+    async def _told(self, subscription: Subscription) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
         try:
-            async for event in self._stream.listen(since, task_ids):
+            async for event in self._stream.follow(subscription):
                 data = json.dumps(_as_json(event), ensure_ascii=False)
                 yield ServerSentEvent(data=data, event="task", id=str(position_of(event)))
         except ListenerTooSlowError:
             # The stream ends; the client comes back with the last id it saw.
             return
+
+
+def _rendered(problem: Problem) -> Response:
+    headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
 
 
 def _position(request: Request) -> Position | None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from weakref import WeakSet
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +20,15 @@ class ListenerTooSlowError(Exception):
     """The listener did not take its events in time; it may come back with the last position it saw."""
 
 
+@dataclass
+class Subscription:
+    """A listener's place in the stream: what is told next comes behind ``seen``."""
+
+    seen: Position
+    task_ids: Collection[int]
+    queue: asyncio.Queue[TaskEvent]
+
+
 class EventStream:
     """Reads new events while anybody listens, and hands them to every listener.
 
@@ -29,45 +40,49 @@ class EventStream:
         self._events = events
         self._poll_seconds = poll_seconds
         self._backlog = backlog
-        self._listeners: set[asyncio.Queue[TaskEvent]] = set()
-        self._dropped: set[asyncio.Queue[TaskEvent]] = set()
-        self._position: Position | None = None
+        # Weak: a listener that went away before it was told anything leaves nothing behind.
+        self._listeners: WeakSet[asyncio.Queue[TaskEvent]] = WeakSet()
+        self._dropped: WeakSet[asyncio.Queue[TaskEvent]] = WeakSet()
+        self._position = Position(0, 0)
         self._reader: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
 
-    async def listen(self, since: Position | None, task_ids: Collection[int]) -> AsyncIterator[TaskEvent]:
-        """The events behind ``since`` (or from now on), of all tasks or of ``task_ids`` only; never ends.
+    async def subscribe(self, since: Position | None, task_ids: Collection[int]) -> Subscription:
+        """A place behind ``since``, or from now on; of all tasks, or of ``task_ids`` only."""
+        queue: asyncio.Queue[TaskEvent] = asyncio.Queue(self._backlog)
+        async with self._starting:
+            if self._reader is None or self._reader.done():
+                self._position = await asyncio.to_thread(self._events.latest)
+                self._reader = asyncio.create_task(self._read())
+            self._listeners.add(queue)
+        return Subscription(since or self._position, task_ids, queue)
+
+    async def follow(self, subscription: Subscription) -> AsyncIterator[TaskEvent]:
+        """The events of a subscription, as they are committed; never ends by itself.
 
         :raises ListenerTooSlowError: the listener fell behind by more than the backlog.
         """
-        queue: asyncio.Queue[TaskEvent] = asyncio.Queue(self._backlog)
-        await self._join(queue)
-        seen = since or self._position or Position(0, 0)
+        queue, task_ids = subscription.queue, subscription.task_ids
         try:
             # What came before the queue is in the database; what is in both is told once.
-            while earlier := await asyncio.to_thread(self._events.after, seen, PAGE, task_ids):
+            while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, task_ids):
                 for event in earlier:
-                    seen = position_of(event)
+                    subscription.seen = position_of(event)
                     yield event
             while queue not in self._dropped or not queue.empty():
                 event = await queue.get()
-                if position_of(event) > seen and (not task_ids or event.task_id in task_ids):
+                if position_of(event) > subscription.seen and (not task_ids or event.task_id in task_ids):
                     yield event
             raise ListenerTooSlowError
         finally:
             self._listeners.discard(queue)
             self._dropped.discard(queue)
 
-    async def _join(self, queue: "asyncio.Queue[TaskEvent]") -> None:
-        if self._reader is None or self._reader.done():
-            self._position = await asyncio.to_thread(self._events.latest)
-            self._reader = asyncio.create_task(self._read())
-        self._listeners.add(queue)
-
     async def _read(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # until whoever started it listens
         while self._listeners:
             try:
-                news = await asyncio.to_thread(self._events.after, self._position or Position(0, 0), PAGE)
+                news = await asyncio.to_thread(self._events.after, self._position, PAGE)
             except SQLAlchemyError as error:
                 log.warning("events wait for the database", error=str(error))
                 news = []
