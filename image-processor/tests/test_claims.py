@@ -83,7 +83,7 @@ def test_a_heartbeat_renews_only_what_the_worker_holds(claims: ClaimService, dat
     for task_id in (held, foreign):
         expire(database, task_id)
 
-    claims.heartbeat(ONE.worker)
+    claims.heartbeat(ONE.worker, claims.holding_processes(ONE.worker))
     claims.expire_leases()
 
     assert task_of(database, held).status == "processing"

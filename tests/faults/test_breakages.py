@@ -2,22 +2,12 @@
 
 import random
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import start, temporary_folder
-from tests.faults.breakage import BREAKAGES, LEASE
+from tests.faults.breakage import BREAKAGES
 from tests.faults.load import Load
 from tests.stacks import FullStack
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    started = start("full", temporary_folder(tmp_path_factory, "faults"), LEASE)
-    assert isinstance(started, FullStack)
-    yield started
-    started.stop()
 
 
 @pytest.mark.timeout(300)

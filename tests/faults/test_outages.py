@@ -20,14 +20,6 @@ from tests.images import photo
 from tests.stacks import FullStack
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    started = start("full", temporary_folder(tmp_path_factory, "outages"), LEASE)
-    assert isinstance(started, FullStack)
-    yield started
-    started.stop()
-
-
 def test_without_rabbitmq_tasks_are_taken_within_a_second_and_done_later(stack: FullStack, pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())
     stack.rabbitmq.kill()

@@ -3,12 +3,11 @@
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import start, temporary_folder
-from tests.faults.breakage import BREAKAGES, LEASE
+from tests.faults.breakage import BREAKAGES
 from tests.faults.load import Load
 from tests.stacks import FullStack
 
@@ -16,14 +15,6 @@ SECONDS = int(os.environ.get("PIXMILL_FAULTS_SECONDS", "120"))
 SEED = os.environ.get("PIXMILL_FAULTS_SEED", "1")
 # Batches are posted more slowly than the worker needs, so that the end does not drag on.
 PAUSE_SECONDS = 0.7
-
-
-@pytest.fixture
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    started = start("full", temporary_folder(tmp_path_factory, "random"), LEASE)
-    assert isinstance(started, FullStack)
-    yield started
-    started.stop()
 
 
 @pytest.mark.timeout(SECONDS + 300)

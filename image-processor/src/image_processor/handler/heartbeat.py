@@ -59,9 +59,15 @@ class Heartbeat:
                 self._stop_cancelled()
                 self._put_back_dead()
                 if looks % self._looks == 0:
-                    self._claims.heartbeat(self._worker)
+                    self._renew_leases()
             except SQLAlchemyError as error:
                 log.warning("heartbeat missed", error=str(error))
+
+    def _renew_leases(self) -> None:
+        # A process that is gone without a report gets no more time: its task comes back when the lease runs out.
+        living = [process for process in self._claims.holding_processes(self._worker) if _lives(process)]
+        if living:
+            self._claims.heartbeat(self._worker, living)
 
     def _stop_cancelled(self) -> None:
         for task_id, process in self._claims.take_cancelled(self._worker):
@@ -78,3 +84,11 @@ class Heartbeat:
             self._dead.popleft()
             self._discard(holder)
             self._on_put_back()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -4,6 +4,7 @@
 """
 
 import random
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 import structlog
@@ -109,9 +110,15 @@ class ClaimService:
             session.execute(update(Task).where(attempt).values(claimed_by=None, process=None))
         return state is None or state.claimed_by == holder.worker
 
-    def heartbeat(self, worker: str) -> None:
-        """Renews the leases of all that the worker holds."""
-        held = (Task.claimed_by == worker) & (Task.status == "processing")
+    def holding_processes(self, worker: str) -> Sequence[int]:
+        """The ids of the worker's processes that hold a task."""
+        held = (Task.claimed_by == worker) & (Task.status == "processing") & Task.process.is_not(None)
+        with self._database.read() as session:
+            return [process for process in session.scalars(select(Task.process).where(held)) if process is not None]
+
+    def heartbeat(self, worker: str, processes: Collection[int]) -> None:
+        """Renews the leases of all that these processes of the worker hold."""
+        held = (Task.claimed_by == worker) & (Task.status == "processing") & Task.process.in_(processes)
         with self._database.write() as session:
             session.execute(update(Task).where(held).values(lease_until=epoch_now() + self._lease_seconds))
 
