@@ -1,1 +1,1 @@
-"""The job engine around Celery: messages in, crashes noticed, overdue messages sent again."""
+"""The job engine around Celery: hints in, crashes noticed, lost hints sent again, webhooks out."""

@@ -26,6 +26,7 @@ _NOT_DELIVERED = (
     httpcore.ProtocolError,
     httpcore.UnsupportedProtocol,
     OSError,
+    UnicodeError,  # a host name that no name can be
 )
 
 
@@ -55,6 +56,8 @@ class CallbackSender:
                     self._send(callback)
             except SQLAlchemyError as error:
                 log.warning("callbacks wait for the database", error=str(error))
+            except Exception:  # the thread goes on: what it took is due again later
+                log.exception("callbacks failed")
 
     def _send(self, callback: Callback) -> None:
         body = payload(callback)

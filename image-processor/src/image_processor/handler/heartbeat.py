@@ -62,6 +62,8 @@ class Heartbeat:
                     self._renew_leases()
             except SQLAlchemyError as error:
                 log.warning("heartbeat missed", error=str(error))
+            except Exception:  # a heart that stopped would hand over everything the worker does
+                log.exception("heartbeat failed")
 
     def _renew_leases(self) -> None:
         # A process that is gone without a report gets no more time: its task comes back when the lease runs out.

@@ -59,7 +59,7 @@ def upgrade() -> None:
 
 
 def _extend_tasks() -> None:
-    op.add_column("tasks", sa.Column("source_name", sa.String(255), nullable=False, server_default=""))
+    op.add_column("tasks", sa.Column("source_name", sa.String(255), nullable=False, server_default="result"))
     op.add_column("tasks", sa.Column("source_extension", sa.String(255), nullable=False, server_default=""))
     op.add_column("tasks", sa.Column("source_sha256", sa.String(64)))
     op.add_column("tasks", sa.Column("priority", sa.SmallInteger, nullable=False, server_default="0"))
