@@ -1,9 +1,24 @@
 """Structured logs: one JSON line an event, on standard error."""
 
 import logging
-import sys
+import os
 
 import structlog
+
+STANDARD_ERROR = 2
+
+
+class _LineLogger:
+    """Writes each line with one system call and without a lock.
+
+    structlog's own loggers hold a lock while they write. A worker forks its processes while its threads log: a process
+    made at that moment would wait for ever for a lock whose holder it has not got.
+    """
+
+    def msg(self, line: str) -> None:
+        os.write(STANDARD_ERROR, f"{line}\n".encode(errors="backslashreplace"))
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def configure(level: str) -> None:
@@ -17,6 +32,6 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _LineLogger(),
         cache_logger_on_first_use=True,
     )
