@@ -10,7 +10,7 @@ import pytest
 
 from tests.client import Pixmill
 from tests.images import opened, photo
-from tests.processes import free_port, processes_of
+from tests.processes import Process, free_port, processes_of
 from tests.stacks import ENVIRONMENT, PROJECT, SCRIPTS, EmbeddedStack
 
 
@@ -31,6 +31,19 @@ def test_a_signal_stops_every_process_within_ten_seconds(tmp_path: Path, number:
 
     assert (code, time.monotonic() - began < 10) == (0, True)
     assert processes_of(stack.data) == {}
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
+def test_a_signal_during_the_start_is_no_failure(tmp_path: Path, seconds: float) -> None:
+    command = [str(SCRIPTS / "pixmill"), "serve", "--project", str(PROJECT), "--port", str(free_port())]
+    process = Process("pixmill serve", [*command, "--data", str(tmp_path / "data")], ENVIRONMENT, tmp_path / "log")
+    process.wait_until((tmp_path / "data/scratch").exists)
+    time.sleep(seconds)
+
+    process.popen.send_signal(signal.SIGTERM)
+
+    assert process.popen.wait(12) == 0
+    assert processes_of(tmp_path) == {}
 
 
 def test_it_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -55,8 +55,9 @@ class Embedded:
             start_new_session=True,
         )
         with _stopping_on_signal(process) as told_to_stop:
-            self._wait_until_ready(process)
-            print(self._banner(), flush=True)
+            self._wait_until_ready(process, told_to_stop)
+            if not told_to_stop.is_set():
+                print(self._banner(), flush=True)
             code = process.wait()
         _end_group(process.pid)
         # A process that was still loading when the signal came ends with another code: it was asked to.
@@ -115,12 +116,16 @@ class Embedded:
         settings = (line.partition("=") for line in lines if line and not line.startswith("#"))
         return {name: Template(value).substitute(places) for name, _, value in settings}
 
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]", told_to_stop: threading.Event) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if process.poll() is not None:
+            code = process.poll()
+            # Looked at after the process: one that ended because it was told to is no failed start.
+            if told_to_stop.is_set():
+                return
+            if code is not None:
                 raise StartError(
-                    f"the server ended while starting (exit code {process.returncode}); see the lines above"
+                    f"the server ended while starting (exit code {code}); see the lines above"
                 )
             try:
                 if httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200:
