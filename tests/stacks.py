@@ -18,8 +18,10 @@ PROJECT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
 CALLBACK_SECRET = "test-secret"
+LINK_SECRET = "test-secret-of-links"
 ENVIRONMENT = {
     "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
+    "PIXMILL_LINK_SECRET": LINK_SECRET,
     "WORKER_CALLBACKS__ALLOW_NETWORKS": '["127.0.0.0/8"]',
     "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
     "LANG": "C.UTF-8",
@@ -75,6 +77,7 @@ class FullStack:
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.files = folder / "files"
+        self.files.mkdir()
         self.scratch = folder / "scratch-worker"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -126,6 +129,7 @@ class FullStack:
         return {
             "FILE_STORAGE_DATABASE__URL": database,
             "FILE_STORAGE_STORAGE__FOLDER": str(self.files),
+            "FILE_STORAGE_UPLOAD__BODY_FOLDER": str(self.files / "incoming"),
             "IMAGE_PROCESSOR_DATABASE__URL": database,
             "IMAGE_PROCESSOR_BROKER__URL": broker,
             "IMAGE_PROCESSOR_FILE_STORAGE__URL": f"http://127.0.0.1:{self._storage_port}/api/file-server",

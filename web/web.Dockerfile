@@ -1,9 +1,9 @@
-# nginx with the page, and a folder for uploads that a user without rights may write to.
+# nginx with the page. It runs as the user of file-storage, to which it hands over uploads that it has received.
 FROM nginx:1.28.0
-RUN install --directory --owner 101 --group 101 /var/cache/nginx
+RUN install --directory --owner 1000 --group 1000 /var/cache/nginx /var/lib/pixmill
 COPY web /usr/share/pixmill/web
 COPY config/nginx.conf /etc/nginx/nginx.conf
-USER 101:101
+USER 1000:1000
 VOLUME /var/cache/nginx
 EXPOSE 8080
 STOPSIGNAL SIGQUIT

@@ -1,4 +1,4 @@
-"""The folder store: what is published stays, what is not leaves nothing."""
+"""Staging and the folder store: what is published stays, what is not leaves nothing."""
 
 import hashlib
 import os
@@ -6,41 +6,73 @@ import time
 from pathlib import Path
 
 import pytest
-from file_storage.storage.folder import ABANDONED_AFTER, FolderBlobStore
+from file_storage.storage import Staging, StorageFullError
+from file_storage.storage.folder import FolderBlobStore
+
+DAY = 24 * 3600
 
 
-def test_a_published_blob_lies_under_its_hash(tmp_path: Path) -> None:
-    store = FolderBlobStore(tmp_path)
+@pytest.fixture
+def staging(tmp_path: Path) -> Staging:
+    return Staging(tmp_path / "staging", reserve_bytes=0)
 
-    with store.stage() as staged:
+
+def files_of(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_published_blob_lies_under_its_hash(tmp_path: Path, staging: Staging) -> None:
+    store = FolderBlobStore(tmp_path / "blobs")
+
+    with staging.stage() as staged:
         staged.write(b"one")
         staged.write(b"two")
-        sha256 = staged.seal()
-        staged.publish()
+        staged.seal()
+        store.publish(staged)
 
-    assert sha256 == hashlib.sha256(b"onetwo").hexdigest()
-    assert (tmp_path / "blobs" / store.location(sha256)).read_bytes() == b"onetwo"
-    assert list((tmp_path / "staging").iterdir()) == []
+    assert staged.sha256 == hashlib.sha256(b"onetwo").hexdigest()
+    assert store.open(staged.sha256).read() == b"onetwo"
+    assert files_of(tmp_path) == [staged.sha256]
 
 
-def test_what_is_not_published_leaves_nothing(tmp_path: Path) -> None:
-    store = FolderBlobStore(tmp_path)
-
-    with pytest.raises(ConnectionError), store.stage() as staged:
+def test_what_is_not_published_leaves_nothing(tmp_path: Path, staging: Staging) -> None:
+    with pytest.raises(ConnectionError), staging.stage() as staged:
         staged.write(b"half")
         raise ConnectionError
 
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert files_of(tmp_path) == []
 
 
-def test_only_abandoned_staging_files_are_swept(tmp_path: Path) -> None:
-    FolderBlobStore(tmp_path)
-    old, fresh = tmp_path / "staging" / "old", tmp_path / "staging" / "fresh"
-    old.touch()
-    fresh.touch()
-    long_ago = time.time() - ABANDONED_AFTER - 1
-    os.utime(old, (long_ago, long_ago))
+def test_an_adopted_file_becomes_a_blob_without_a_copy(tmp_path: Path, staging: Staging) -> None:
+    store = FolderBlobStore(tmp_path / "blobs")
+    received = tmp_path / "received"
+    received.write_bytes(b"content")
 
-    FolderBlobStore(tmp_path)
+    with staging.adopt(received) as staged:
+        staged.seal()
+        store.publish(staged)
 
-    assert [path.name for path in (tmp_path / "staging").iterdir()] == ["fresh"]
+    assert staged.sha256 == hashlib.sha256(b"content").hexdigest()
+    assert (tmp_path / "blobs" / store.location(staged.sha256)).stat().st_ino == received.stat().st_ino
+
+
+def test_an_upload_leaves_the_reserve_free(tmp_path: Path) -> None:
+    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    staging = Staging(tmp_path / "staging", reserve_bytes=free * 2)
+
+    with pytest.raises(StorageFullError), staging.stage() as staged:
+        staged.write(b"x")
+
+    assert files_of(tmp_path) == []
+
+
+def test_only_abandoned_staging_files_are_swept(tmp_path: Path, staging: Staging) -> None:
+    abandoned, recent = tmp_path / "staging/abandoned", tmp_path / "staging/recent"
+    for path in (abandoned, recent):
+        path.write_bytes(b"x")
+    long_ago = time.time() - DAY - 1
+    os.utime(abandoned, (long_ago, long_ago))
+
+    swept = staging.sweep(DAY)
+
+    assert (swept, files_of(tmp_path)) == (1, ["recent"])

@@ -1,10 +1,16 @@
 """Downloads after RFC 9110 and RFC 6266."""
 
+import hashlib
 import re
+import time
+from base64 import b64encode
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 
 from tests.client import FILES, Pixmill, assert_problem
+from tests.images import photo
 
 CONTENT = bytes(range(256)) * 40
 
@@ -23,6 +29,8 @@ def test_a_download_tells_its_name_and_kind(pixmill: Pixmill, url: str) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Accept-Ranges"] == "bytes"
     assert re.fullmatch(r'"[0-9a-f]{64}"', headers["ETag"])
+    digest = f"sha-256=:{b64encode(hashlib.sha256(CONTENT).digest()).decode()}:"
+    assert (headers["Repr-Digest"], headers["Content-Digest"]) == (digest, digest)
     assert "X-Accel-Redirect" not in headers and "X-Sendfile" not in headers
 
 
@@ -94,6 +102,156 @@ def test_what_the_client_has_is_not_sent_again(pixmill: Pixmill, url: str) -> No
 
     assert (response.status_code, response.content) == (304, b"")
     assert response.headers["ETag"] == etag
+
+
+TAG, OTHER, EARLIER, LATER = "{etag}", '"other"', "Mon, 01 Jan 2001 00:00:00 GMT", "Wed, 01 Jan 2098 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        # RFC 9110, 13.1.1
+        (200, {"If-Match": TAG}),
+        (200, {"If-Match": "*"}),
+        (200, {"If-Match": f"{OTHER}, {TAG}"}),
+        (412, {"If-Match": OTHER}),
+        (412, {"If-Match": f"W/{TAG}"}),
+        # 13.1.2
+        (304, {"If-None-Match": TAG}),
+        (304, {"If-None-Match": "*"}),
+        (304, {"If-None-Match": f"W/{TAG}"}),
+        (304, {"If-None-Match": f"{OTHER}, {TAG}"}),
+        (200, {"If-None-Match": OTHER}),
+        # 13.1.3
+        (304, {"If-Modified-Since": LATER}),
+        (304, {"If-Modified-Since": "{modified}"}),
+        (200, {"If-Modified-Since": EARLIER}),
+        (200, {"If-Modified-Since": "yesterday"}),
+        (200, {"If-Modified-Since": LATER, "If-None-Match": OTHER}),
+        (304, {"If-Modified-Since": EARLIER, "If-None-Match": TAG}),
+        # 13.1.4
+        (200, {"If-Unmodified-Since": LATER}),
+        (200, {"If-Unmodified-Since": "{modified}"}),
+        (412, {"If-Unmodified-Since": EARLIER}),
+        (200, {"If-Unmodified-Since": "yesterday"}),
+        (200, {"If-Unmodified-Since": EARLIER, "If-Match": TAG}),
+        # 13.2.2: preconditions come before ranges
+        (412, {"If-Match": OTHER, "Range": "bytes=0-4"}),
+        (304, {"If-None-Match": TAG, "Range": "bytes=0-4"}),
+        (412, {"If-Match": OTHER, "If-None-Match": TAG}),
+        (304, {"If-Match": TAG, "If-None-Match": TAG}),
+        (206, {"If-Match": TAG, "Range": "bytes=0-4"}),
+        (206, {"If-Modified-Since": EARLIER, "Range": "bytes=0-4"}),
+        # 13.1.5
+        (206, {"If-Range": TAG, "Range": "bytes=0-4"}),
+        (200, {"If-Range": OTHER, "Range": "bytes=0-4"}),
+        (200, {"If-Range": f"W/{TAG}", "Range": "bytes=0-4"}),
+        (206, {"If-Range": "{modified}", "Range": "bytes=0-4"}),
+        (200, {"If-Range": EARLIER, "Range": "bytes=0-4"}),
+        (200, {"If-Range": LATER, "Range": "bytes=0-4"}),
+        (200, {"If-Range": TAG}),
+        (200, {"If-Range": OTHER, "Range": "bytes=99999-"}),
+        # 14.2: a unit that is not known is ignored
+        (200, {"Range": "seconds=1-2"}),
+        (416, {"Range": "bytes=99999-"}),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_conditions_are_judged_after_rfc_9110(
+    pixmill: Pixmill, url: str, method: str, status: int, headers: dict[str, str]
+) -> None:
+    now = pixmill.http.head(url).headers
+    sent = {name: value.format(etag=now["ETag"], modified=now["Last-Modified"]) for name, value in headers.items()}
+
+    response = pixmill.http.request(method, url, headers=sent)
+
+    # Range is for GET alone (14.2).
+    assert response.status_code == (200 if method == "HEAD" and status in (206, 416) else status)
+    if response.status_code == 200:
+        assert response.content == (b"" if method == "HEAD" else CONTENT)
+    if response.status_code in (200, 206, 304):
+        for name in ("ETag", "Repr-Digest"):
+            assert response.headers[name] == now[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.png", photo(8, 8), "inline"),
+        ("a.txt", b"words", "inline"),
+        ("a.html", b"<!DOCTYPE html><script>alert(1)</script>", "attachment"),
+        ("a.png", b"<html><script>alert(1)</script>", "attachment"),
+        ("a.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "attachment"),
+        ("a.pdf", b"%PDF-1.7", "attachment"),
+        ("a.bin", b"\0\1", "attachment"),
+    ],
+)
+def test_only_what_runs_no_script_is_shown_inline(pixmill: Pixmill, name: str, content: bytes, kind: str) -> None:
+    file_id = pixmill.upload(name, content)["id"]
+
+    headers = pixmill.http.get(f"{FILES}/{file_id}/download", params={"disposition": "inline"}).headers
+
+    assert headers["Content-Disposition"] == f'{kind}; filename="{name}"'
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_several_files_come_as_one_archive(pixmill: Pixmill) -> None:
+    first = pixmill.upload("снимок.bin", CONTENT)["id"]
+    second = pixmill.upload("снимок.bin", b"another")["id"]
+    third = pixmill.upload("Снимок.bin", b"")["id"]
+
+    response = pixmill.http.get(
+        f"{FILES}/archive", params=[("id", str(number)) for number in (first, second, third, first)]
+    )
+
+    assert response.headers["Content-Type"] == "application/zip"
+    assert response.headers["Content-Length"] == str(len(response.content))
+    archive = ZipFile(BytesIO(response.content))
+    assert archive.testzip() is None
+    contents = {name: archive.read(name) for name in archive.namelist()}
+    assert contents == {"снимок.bin": CONTENT, "снимок (2).bin": b"another", "Снимок (3).bin": b""}
+
+
+def test_an_archive_of_a_missing_file_is_refused(pixmill: Pixmill) -> None:
+    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+
+    assert_problem(pixmill.http.get(f"{FILES}/archive", params={"id": [str(file_id), "999999999"]}), 404, "999999999")
+    assert_problem(pixmill.http.get(f"{FILES}/archive"), 422, "id")
+
+
+def test_a_signed_link_downloads_until_it_expires(pixmill: Pixmill) -> None:
+    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+
+    link = pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": 2})
+
+    assert link.status_code == 201
+    assert pixmill.http.get(link.json()["url"]).content == CONTENT
+    assert pixmill.http.get(link.json()["url"], headers={"Range": "bytes=0-4"}).content == CONTENT[:5]
+    time.sleep(2.1)
+    assert_problem(pixmill.http.get(link.json()["url"]), 410, "expired")
+
+
+def test_a_changed_link_is_refused(pixmill: Pixmill) -> None:
+    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+    url = pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"]
+
+    for changed in (url[:-1] + ("A" if url[-1] != "A" else "B"), url.replace("links/W", "links/X"), url[:-10]):
+        assert_problem(pixmill.http.get(changed), 403, "not made")
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 604_801, "1", None])
+def test_a_link_lasts_a_week_at_most(pixmill: Pixmill, seconds: object) -> None:
+    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+
+    assert_problem(pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": seconds}), 422, "expires_in")
+
+
+def test_a_link_to_a_deleted_file_answers_a_problem(pixmill: Pixmill) -> None:
+    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+    url = pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"]
+    pixmill.http.delete(f"{FILES}/{file_id}")
+
+    assert_problem(pixmill.http.get(url), 404, str(file_id))
 
 
 def test_a_missing_file_answers_a_problem(pixmill: Pixmill) -> None:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
-from service_kit.settings import Section, ServiceSettings, Url
+from service_kit.settings import Secret, Section, ServiceSettings, Url
 
 
 class DatabaseSettings(Section):
@@ -14,15 +14,21 @@ class DatabaseSettings(Section):
 
 class StorageSettings(Section):
     folder: str = Field(min_length=1)
+    reserve_bytes: int = Field(ge=0)
 
 
 class UploadSettings(Section):
     max_bytes: int = Field(ge=1)
+    body_folder: str
 
 
 class DownloadSettings(Section):
     header: Literal["X-Accel-Redirect", "X-Sendfile"]
     root: str = Field(min_length=1)
+
+
+class LinkSettings(Section):
+    secret: Secret = Field(min_length=8)
 
 
 class LogSettings(Section):
@@ -36,4 +42,5 @@ class Settings(ServiceSettings):
     storage: StorageSettings
     upload: UploadSettings
     download: DownloadSettings
+    links: LinkSettings
     log: LogSettings

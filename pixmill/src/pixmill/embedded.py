@@ -95,7 +95,7 @@ class Embedded:
         }
         return (
             self._settings(places)
-            | {"PIXMILL_CALLBACK_SECRET": self._callback_secret()}
+            | {"PIXMILL_CALLBACK_SECRET": self._secret("callback"), "PIXMILL_LINK_SECRET": self._secret("link")}
             | os.environ
             | places
             | {
@@ -104,8 +104,8 @@ class Embedded:
             }
         )
 
-    def _callback_secret(self) -> str:
-        path = self.data / "callback.secret"
+    def _secret(self, purpose: str) -> str:
+        path = self.data / f"{purpose}.secret"
         if not path.exists():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(32))
@@ -124,9 +124,7 @@ class Embedded:
             if told_to_stop.is_set():
                 return
             if code is not None:
-                raise StartError(
-                    f"the server ended while starting (exit code {code}); see the lines above"
-                )
+                raise StartError(f"the server ended while starting (exit code {code}); see the lines above")
             try:
                 if httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200:
                     return

@@ -15,6 +15,7 @@ from flask_openapi3_swagger.plugins import RegisterPlugin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter, Map
 
 from service_kit.problems import Problem
 from service_kit.request_body import decode_chunked, invalid_fields
@@ -35,6 +36,14 @@ class ProblemOut(BaseModel):
     status: int
     detail: str = Field(description="What happened and what to do about it.")
     errors: list[dict[str, str]] = Field(default_factory=list, description="The wrong fields, by JSON pointer.")
+
+
+class _RegexConverter(BaseConverter):
+    """``<regex('…'):name>``: a part of a path that matches the expression."""
+
+    def __init__(self, url_map: Map, regex: str) -> None:
+        super().__init__(url_map)
+        self.regex = regex
 
 
 def problem_responses(*statuses: int) -> dict[str | int, type[BaseModel] | dict[Any, Any] | None]:
@@ -58,13 +67,14 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
         validation_error_callback=_refuse_fields,
     )
     app.url_map.strict_slashes = False
+    app.url_map.converters["regex"] = _RegexConverter
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it, its base has not
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as above
     app.wsgi_app = decode_chunked(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     svcs.flask.init_app(app, registry=registry)
     app.before_request(_begin_request)
     app.after_request(_log_request)
-    app.register_error_handler(Problem, _render)
+    app.register_error_handler(Problem, render)
     app.register_error_handler(HTTPException, _render_http_exception)
     app.register_error_handler(DBAPIError, _render_database_error)
     app.register_error_handler(Exception, _render_unexpected)
@@ -125,10 +135,11 @@ def _log_request(response: Response) -> Response:
 
 
 def _refuse_fields(error: ValidationError) -> Response:
-    return _render(invalid_fields(error))
+    return render(invalid_fields(error))
 
 
-def _render(problem: Problem) -> Response:
+def render(problem: Problem) -> Response:
+    """The answer that tells of a problem (RFC 9457)."""
     body = json.dumps(problem.document(), ensure_ascii=False)
     response = Response(body, problem.status, mimetype="application/problem+json")
     if problem.retry_after is not None:
@@ -148,7 +159,7 @@ def _render_http_exception(error: HTTPException) -> Response:
         return error.get_response()  # type: ignore[return-value]  # a redirect or a response made on purpose
     detail = _DETAILS[status]() if status in _DETAILS else error.description or ""
     kind = error.name.lower().replace(" ", "-")
-    response = _render(Problem(kind, status, detail))
+    response = render(Problem(kind, status, detail))
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value
@@ -157,10 +168,10 @@ def _render_http_exception(error: HTTPException) -> Response:
 
 def _render_database_error(error: DBAPIError) -> Response:
     log.error("database unavailable", error=str(error.orig))
-    return _render(Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5))
+    return render(Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5))
 
 
 def _render_unexpected(error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
     detail = f"Something went wrong on our side; the log has it under request {g.get('request_id', '?')}."
-    return _render(Problem("internal-error", 500, detail))
+    return render(Problem("internal-error", 500, detail))

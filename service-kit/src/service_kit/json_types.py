@@ -1,6 +1,8 @@
 """Types of JSON values that pydantic has no exact name for."""
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 def _number_only(value: object) -> object:
@@ -14,3 +16,14 @@ WHOLE_NUMBER = BeforeValidator(_number_only)
 
 It stands behind the bounds, or they would be missing in the JSON Schema.
 """
+
+
+class _Optional:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler(schema)
+        choices = [choice for choice in described.pop("anyOf", []) if choice != {"type": "null"}]
+        return described | (choices[0] if choices else {})
+
+
+OPTIONAL = _Optional()
+"""Annotates an ``X | None`` that may be left out, but is never sent as null: so a query parameter is described."""

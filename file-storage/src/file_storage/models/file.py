@@ -1,7 +1,7 @@
 """Files that people see, the blobs that hold their bytes, and the keys that make an upload idempotent."""
 
 from service_kit.database import Id, epoch_now
-from sqlalchemy import BigInteger, Double, ForeignKey, String
+from sqlalchemy import BigInteger, Double, ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -34,6 +34,11 @@ class File(Base):
     comment: Mapped[str] = mapped_column(String(10_000))
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
+    media_type: Mapped[str] = mapped_column(String(255, collation="C").with_variant(String(255), "sqlite"))
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    search_name: Mapped[str] = mapped_column(Text(collation="C").with_variant(Text(), "sqlite"))
+    """Name and extension, case folded: what is searched and sorted by."""
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
     updated_at: Mapped[float] = mapped_column(Double, default=epoch_now(), onupdate=epoch_now())
 

@@ -1,53 +1,31 @@
-"""The endpoints of the file server."""
+"""One file: looked at, renamed, copied, deleted."""
 
-import mimetypes
-from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import quote
 
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import WHOLE_NUMBER
-from service_kit.paging import PageQuery, list_response
 from service_kit.problems import Problem
-from service_kit.request_body import invalid_fields, json_body
-from werkzeug.http import http_date, is_resource_modified, quote_etag
-from werkzeug.wsgi import wrap_file
+from service_kit.request_body import json_body
 
-from file_storage.config import Settings
-from file_storage.models import File
-from file_storage.routers.multipart import Form, read_form
-from file_storage.routers.ranges import MAX_RANGES, multipart, single, spans, unsatisfiable
+from file_storage.routers.file_out import FileOut, as_json, created, file_response
 from file_storage.services.files import FileService
-from file_storage.services.names import MAX_LENGTH, FileName, file_name, renamed
-from file_storage.storage import BlobStore, StorageFullError
+from file_storage.services.names import MAX_LENGTH, FileName, renamed
 
 files = APIBlueprint("files", __name__, abp_tags=[Tag(name="files")])
 
 LOOKUP_LIMIT = 10_000
 MAX_KEY_LENGTH = 255
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
+_VISIBLE = r"[^\s.\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+"""Told to clients alone: a name without such a character is refused with a sentence of its own."""
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": _VISIBLE})]
 Comment = Annotated[str, Field(max_length=10_000)]
-
-
-class FileOut(BaseModel):
-    """A file."""
-
-    model_config = ConfigDict(title="File")
-
-    id: int
-    name: str = Field(description="Without the extension.")
-    extension: str = Field(description="With its dot, in lower case; empty where there is none.")
-    comment: str
-    size: int = Field(description="In bytes.")
-    sha256: str = Field(description="SHA-256 of the bytes, in hexadecimal.")
-    created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
-    updated_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
 
 
 class FileFields(BaseModel):
@@ -90,51 +68,6 @@ class KeyPath(BaseModel):
     key: str = Field(pattern=r"^[\x20-\x7e]{1,255}$", description="An Idempotency-Key: 1 to 255 ASCII characters.")
 
 
-_UPLOAD_BODY = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["file"],
-                "properties": {
-                    "file": {"type": "string", "format": "binary"},
-                    "name": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
-                    "comment": {"type": "string", "maxLength": 10_000},
-                },
-            }
-        }
-    },
-}
-_LIST = {"content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/File"}}}}}
-_BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
-
-
-@files.post(
-    "/",
-    summary="Add a file",
-    openapi_extensions={"requestBody": _UPLOAD_BODY},
-    responses={201: FileOut, **problem_responses(400, 409, 413, 415, 422, 507)},
-)
-def upload() -> Response:
-    settings = svcs.flask.get(Settings)
-    key = _idempotency_key()
-    try:
-        with svcs.flask.get_abstract(BlobStore).stage() as staged:
-            form = read_form(request, staged, settings.upload.max_bytes)
-            fields = _checked_fields(form)
-            name = file_name(form.filename, fields.name)
-            return _created(svcs.flask.get(FileService).store(staged, name, fields.comment or "", key))
-    except StorageFullError as error:
-        raise Problem("storage-full", 507, "The server has no room for this file; nothing of it was kept.") from error
-
-
-@files.get("/", summary="List all files", responses={200: _LIST, **problem_responses(422)})
-def list_files(query: PageQuery) -> Response:
-    return list_response(svcs.flask.get(FileService).page, _as_json, query, f"{request.script_root}/")
-
-
 @files.post(
     "/lookup",
     summary="Which of these ids are files",
@@ -145,7 +78,7 @@ def list_files(query: PageQuery) -> Response:
 )
 def lookup() -> dict[str, object]:
     ids = json_body(LookupIn).ids
-    return {"files": [_as_json(file) for file in svcs.flask.get(FileService).existing(ids)]}
+    return {"files": [as_json(file) for file in svcs.flask.get(FileService).existing(ids)]}
 
 
 @files.delete(
@@ -160,7 +93,7 @@ def revoke_key(path: KeyPath) -> Response:
 
 @files.get("/<int:id>", summary="Get a file's data", responses={200: FileOut, **problem_responses(404)})
 def get_file(path: FilePath) -> Response:
-    return _file_response(svcs.flask.get(FileService).get(path.id), 200)
+    return file_response(svcs.flask.get(FileService).get(path.id), 200)
 
 
 @files.patch(
@@ -173,7 +106,7 @@ def get_file(path: FilePath) -> Response:
 )
 def change_file(path: FilePath) -> Response:
     fields = json_body(FileFields)
-    return _file_response(svcs.flask.get(FileService).change(path.id, fields.name, fields.comment), 200)
+    return file_response(svcs.flask.get(FileService).change(path.id, fields.name, fields.comment), 200)
 
 
 @files.post(
@@ -190,7 +123,7 @@ def copy_file(path: FilePath) -> Response:
     source = service.get(path.id)
     extension = source.extension if wanted.extension is None else wanted.extension
     name = FileName(renamed(wanted.name or source.name, extension), extension.lower())
-    return _created(service.copy(path.id, name, _idempotency_key()))
+    return created(service.copy(path.id, name, idempotency_key()))
 
 
 @files.delete("/<int:id>", summary="Delete a file", responses={204: None, **problem_responses(404)})
@@ -199,103 +132,12 @@ def delete_file(path: FilePath) -> Response:
     return Response(status=204)
 
 
-@files.get(
-    "/<int:id>/download",
-    summary="Download a file",
-    responses={200: _BYTES, 206: _BYTES, 304: None, **problem_responses(404)},
-)
-def download(path: FilePath) -> Response:
-    service = svcs.flask.get(FileService)
-    file = service.get(path.id)
-    created = datetime.fromtimestamp(int(file.created_at), UTC)
-    headers = {"ETag": quote_etag(file.sha256), "Last-Modified": http_date(created), "Cache-Control": "no-cache"}
-    if not is_resource_modified(request.environ, etag=file.sha256, last_modified=created, ignore_if_range=True):
-        return Response(status=304, headers=headers)
-    media_type = mimetypes.guess_type(f"_{file.extension}")[0] or "application/octet-stream"
-    response = Response(status=200, headers=headers, content_type=media_type)
-    response.headers["Accept-Ranges"] = "bytes"
-    response.headers["Content-Disposition"] = _attachment(file.name + file.extension)
-    return _with_bytes(response, file, created)
+def idempotency_key() -> str | None:
+    """The request's Idempotency-Key, if it has one (draft-ietf-httpapi-idempotency-key-header).
 
-
-def _with_bytes(response: Response, file: File, created: datetime) -> Response:
-    """Lets the web server send the bytes, but for the few requests that not every web server answers alike."""
-    service = svcs.flask.get(FileService)
-    if request.method == "HEAD":
-        response.content_length = file.size
-        return response
-    if "Range" in request.headers:
-        wanted = request.range
-        if (
-            wanted is None
-            or wanted.units != "bytes"
-            or len(wanted.ranges) > MAX_RANGES
-            or not _range_applies(file, created)
-        ):
-            response.response = wrap_file(request.environ, service.open(file))
-            response.content_length = file.size
-            return response
-        parts = spans(wanted, file.size)
-        if not parts:
-            return unsatisfiable(response, file.size)
-        if len(wanted.ranges) > 1:
-            return multipart(response, service.open(file), parts, file.size)
-        if (wanted.ranges[0][1] or 0) > file.size:
-            return single(response, service.open(file), parts[0], file.size)
-    settings = svcs.flask.get(Settings).download
-    response.headers.remove("Accept-Ranges")  # the web server says so itself
-    response.headers[settings.header] = f"{settings.root}/{service.location(file)}"
-    return response
-
-
-def _range_applies(file: File, modified: datetime) -> bool:
-    """Whether If-Range (RFC 9110, 13.1.5) lets the range count."""
-    condition = request.if_range
-    if condition.date is not None:
-        return condition.date == modified
-    return condition.etag is None or condition.etag == file.sha256
-
-
-def _checked_fields(form: Form) -> FileFields:
-    try:
-        return FileFields.model_validate(form.fields)
-    except ValidationError as error:
-        raise invalid_fields(error) from error
-
-
-def _idempotency_key() -> str | None:
+    :raises Problem: 400, it is none.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise Problem("invalid-idempotency-key", 400, f"Idempotency-Key takes 1 to {MAX_KEY_LENGTH} ASCII characters.")
     return key
-
-
-def _created(file: File) -> Response:
-    response = _file_response(file, 201)
-    response.headers["Location"] = f"{request.script_root}/{file.id}"
-    return response
-
-
-def _attachment(name: str) -> str:
-    """The Content-Disposition of a download (RFC 6266): an ASCII name for old clients, the true one beside it."""
-    plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in name)
-    if plain == name:
-        return f'attachment; filename="{name}"'
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-
-
-def _file_response(file: File, status: int) -> Response:
-    return Response(FileOut.model_validate(_as_json(file)).model_dump_json(), status, mimetype="application/json")
-
-
-def _as_json(file: File) -> dict[str, object]:
-    return {
-        "id": file.id,
-        "name": file.name,
-        "extension": file.extension,
-        "comment": file.comment,
-        "size": file.size,
-        "sha256": file.sha256,
-        "created_at": http_date(file.created_at),
-        "updated_at": http_date(file.updated_at),
-    }

@@ -2,24 +2,19 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from flask import Request
 from service_kit.problems import Problem
-from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
-from werkzeug.wsgi import get_input_stream
 
-from file_storage.storage import StagedBlob, StorageFullError
-
-if TYPE_CHECKING:
-    from typing import IO
+from file_storage.storage import StagedBlob
 
 CHUNK = 256 * 1024
 MAX_FIELD_BYTES = 64 * 1024
 MAX_PARTS = 16
-MAX_DRAINED_BYTES = 1024 * 1024 * 1024
 JSON_PARTS = ("json", "data")
 
 
@@ -31,57 +26,36 @@ class Form:
     fields: dict[str, object] = field(default_factory=dict)
 
 
-def read_form(request: Request, staged: StagedBlob, max_bytes: int) -> Form:
+class Body(Protocol):
+    """Where a form is read from."""
+
+    def read(self, size: int) -> bytes: ...
+
+
+def read_parts(body: Body, boundary: bytes, staged: StagedBlob, max_bytes: int) -> Form:
     """Writes the part ``file`` to ``staged`` and gives the rest of the form.
 
     The fields of a JSON part named ``json`` or ``data`` count as form fields.
 
-    :raises Problem: 415 another content type, 400 malformed, truncated, or not exactly one part ``file``,
-        413 a file or a field too long.
+    :raises Problem: 400 malformed, truncated, or not exactly one part ``file``, 413 a file or a field too long.
     """
-    stream = get_input_stream(request.environ, max_content_length=None)
-    try:
-        boundary = _boundary(request)
-        if (request.content_length or 0) > max_bytes + MAX_PARTS * MAX_FIELD_BYTES:
-            raise _too_large(max_bytes)
-        return _read_parts(stream, boundary, staged, max_bytes)
-    except (Problem, StorageFullError):
-        _drain(stream)
-        raise
-
-
-def _read_parts(stream: "IO[bytes]", boundary: bytes, staged: StagedBlob, max_bytes: int) -> Form:
     # The limit is on what the decoder holds back while it looks for a boundary, file bytes included.
     decoder = MultipartDecoder(boundary, max_form_memory_size=2 * CHUNK, max_parts=MAX_PARTS)
     reader = _FormReader(staged, max_bytes)
     try:
         while not reader.complete:
-            _feed(decoder, stream, reader)
-    except ClientDisconnected as error:
-        raise _malformed("The body ended before its Content-Length; send it again.") from error
+            _feed(decoder, body, reader)
     except HTTPException as error:
         raise Problem(
             "form-too-large", 413, f"A form may have {MAX_PARTS} parts of {MAX_FIELD_BYTES} bytes."
         ) from error
-    except OSError as error:
-        raise _malformed("The connection broke before the body was complete; send it again.") from error
     except ValueError as error:
         raise _malformed("The multipart body is malformed or ends early (RFC 7578).") from error
     return reader.form()
 
 
-def _drain(stream: "IO[bytes]") -> None:
-    """Reads the rest of a refused body: closing before it came would reset the connection and lose the answer."""
-    try:
-        for _ in range(MAX_DRAINED_BYTES // CHUNK):
-            if not stream.read(CHUNK):
-                return
-    except (OSError, HTTPException):
-        return
-
-
-def _feed(decoder: MultipartDecoder, stream: "IO[bytes]", reader: "_FormReader") -> None:
-    decoder.receive_data(stream.read(CHUNK) or None)
+def _feed(decoder: MultipartDecoder, body: Body, reader: "_FormReader") -> None:
+    decoder.receive_data(body.read(CHUNK) or None)
     event = decoder.next_event()
     while not isinstance(event, NeedData):
         reader.handle(event)
@@ -123,7 +97,7 @@ class _FormReader:
     def _append(self, data: bytes | bytearray) -> None:
         if self._in_file:
             if self._staged.size + len(data) > self._max_bytes:
-                raise _too_large(self._max_bytes)
+                raise too_large(self._max_bytes)
             self._staged.write(data)
             return
         text = self._texts[self._part]
@@ -145,13 +119,18 @@ class _FormReader:
         return form
 
 
-def _boundary(request: Request) -> bytes:
+def boundary_of(request: Request) -> bytes:
+    """The boundary of a multipart form.
+
+    :raises Problem: 415 another content type, 400 no boundary.
+    """
     mimetype, options = parse_options_header(request.headers.get("Content-Type"))
     if mimetype != "multipart/form-data":
         raise Problem(
             "unsupported-media-type",
             415,
-            "Send the file as multipart/form-data in a part named 'file', as curl -F file=@photo.jpg does.",
+            "Send the file as multipart/form-data in a part named 'file', as curl -F file=@photo.jpg does, or its bytes"
+            " alone with a name in the query, as curl -T photo.jpg '…/?name=photo.jpg' does.",
         )
     boundary = options.get("boundary", "")
     if not boundary or not boundary.isascii() or len(boundary) > 200:
@@ -180,5 +159,6 @@ def _malformed(detail: str) -> Problem:
     return Problem("malformed-upload", 400, detail)
 
 
-def _too_large(max_bytes: int) -> Problem:
+def too_large(max_bytes: int) -> Problem:
+    """413: a file may have so many bytes."""
     return Problem("file-too-large", 413, f"A file may have {max_bytes} bytes at most.")

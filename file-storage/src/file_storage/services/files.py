@@ -15,8 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from file_storage.models import Blob, File, IdempotencyKey
-from file_storage.services.names import FileName, renamed
-from file_storage.storage import BlobStore, StagedBlob
+from file_storage.services.listing import FileFilter
+from file_storage.services.media import Media, media_of
+from file_storage.services.names import FileName, folded, renamed
+from file_storage.storage import BlobStore, StagedBlob, Staging
 
 log = structlog.get_logger()
 
@@ -26,12 +28,15 @@ KEY_LIFETIME = 24 * 3600
 FORGET_KEYS_SECONDS = 60
 """Expired keys are deleted by an upload, at most so often."""
 
+_INSERT_FILE = insert(File).returning(File)
+
 
 class Content(NamedTuple):
-    """What a blob is known by."""
+    """What is known of a file's bytes."""
 
     sha256: str
     size: int
+    media: Media
 
 
 class Garbage(NamedTuple):
@@ -44,9 +49,10 @@ class Garbage(NamedTuple):
 class FileService:
     """The rules of files over a database and a blob store."""
 
-    def __init__(self, database: Database, blobs: BlobStore) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, staging: Staging) -> None:
         self._database = database
         self._blobs = blobs
+        self._staging = staging
         self._forget_keys_from = 0.0
 
     def store(self, staged: StagedBlob, name: FileName, comment: str, key: str | None) -> File:
@@ -54,9 +60,11 @@ class FileService:
 
         :raises Problem: 422, the key was used for another upload; 409, the key was revoked or is in use right now.
         """
-        content = Content(staged.seal(), staged.size)
+        staged.seal()
+        with staged.open() as file:
+            content = Content(staged.sha256, staged.size, media_of(file))
         # Inside the transaction: the blob's row is locked, so nobody removes the bytes before the commit.
-        return self._add(content, name, comment, key, _reference_blob, publish=staged.publish)
+        return self._add(content, name, comment, key, _reference_blob, partial(self._blobs.publish, staged))
 
     def copy(self, file_id: int, name: FileName, key: str | None) -> File:
         """A new file with the bytes of another, which both share from now on.
@@ -64,8 +72,8 @@ class FileService:
         :raises Problem: 404, there is no such file; 422 and 409 as :meth:`store`.
         """
         source = self.get(file_id)
-        content = Content(source.sha256, source.size)
-        return self._add(content, name, "", key, partial(_share_blob, file_id), publish=_already_published)
+        content = Content(source.sha256, source.size, Media(source.media_type, source.width, source.height))
+        return self._add(content, name, "", key, partial(_share_blob, file_id), _already_published)
 
     def revoke(self, key: str) -> None:
         """Deletes the file that an upload with this idempotency key made, and lets none be made with it any more."""
@@ -95,10 +103,10 @@ class FileService:
         """The file's bytes, for reading."""
         return self._blobs.open(file.sha256)
 
-    def page(self, after: int, limit: int) -> Sequence[File]:
-        """At most ``limit`` files whose id is greater than ``after``, by id."""
+    def page(self, wanted: FileFilter, after: str, limit: int) -> Sequence[File]:
+        """At most ``limit`` of the wanted files, in the filter's order, behind the cursor ``after``."""
         with self._database.read() as session:
-            return session.scalars(select(File).where(File.id > after).order_by(File.id).limit(limit)).all()
+            return session.scalars(wanted.page(after, limit)).all()
 
     def existing(self, ids: Sequence[int]) -> Sequence[File]:
         """The files that have one of these ids, by id."""
@@ -116,6 +124,7 @@ class FileService:
                 raise _not_found(file_id)
             if name is not None:
                 file.name = renamed(name, file.extension)
+                file.search_name = folded(file.name + file.extension)
             if comment is not None:
                 file.comment = comment
             session.flush()
@@ -157,7 +166,7 @@ class FileService:
                 row = insert_or_ignore(session, Blob).values(sha256=sha256, size=0, file_count=0)
                 session.execute(row)
             unreferenced += self._remove_unreferenced(sha256)
-        return Garbage(blobs=unreferenced, staging=self._blobs.sweep(older_than_seconds))
+        return Garbage(blobs=unreferenced, staging=self._staging.sweep(older_than_seconds))
 
     def _add(
         self,
@@ -176,8 +185,7 @@ class FileService:
                 if earlier is not None:
                     return earlier
             reference(session, content)
-            row = {"name": name.name, "extension": name.extension, "comment": comment}
-            file = session.execute(insert(File).values(**row, **content._asdict()).returning(File)).scalar_one()
+            file = session.execute(_INSERT_FILE, _row(content, name, comment)).scalar_one()
             if key is not None:
                 session.execute(insert(IdempotencyKey).values(key=key, fingerprint=fingerprint, file_id=file.id))
             publish()
@@ -204,6 +212,18 @@ class FileService:
             self._blobs.delete(sha256)
             session.delete(blob)
             return True
+
+
+def _row(content: Content, name: FileName, comment: str) -> dict[str, object]:
+    return {
+        "name": name.name,
+        "extension": name.extension,
+        "search_name": folded(name.name + name.extension),
+        "comment": comment,
+        "sha256": content.sha256,
+        "size": content.size,
+        **content.media._asdict(),
+    }
 
 
 @contextmanager

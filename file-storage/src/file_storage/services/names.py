@@ -46,6 +46,11 @@ def renamed(wanted: str, extension: str) -> str:
     return _checked(name)
 
 
+def folded(text: str) -> str:
+    """The form in which names are compared: what differs only in case is equal (Unicode 3.13, D145)."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+
+
 def _cleaned(name: str) -> str:
     return _visible(name).replace("/", "_").replace("\\", "_")
 

@@ -1,5 +1,6 @@
-"""Where blobs lie: the interface, and one file for each kind of store."""
+"""Where blobs lie: the interface, one file for each kind of store, and the folder where bytes wait to become blobs."""
 
-from file_storage.storage.blob_store import BlobStore, StagedBlob, StorageFullError
+from file_storage.storage.blob_store import BlobStore
+from file_storage.storage.staging import StagedBlob, Staging, StorageFullError
 
-__all__ = ["BlobStore", "StagedBlob", "StorageFullError"]
+__all__ = ["BlobStore", "StagedBlob", "Staging", "StorageFullError"]

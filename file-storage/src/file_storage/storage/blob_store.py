@@ -1,47 +1,28 @@
 """What a blob store can do; blobs are named by the SHA-256 of their bytes."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
-
-class StorageFullError(Exception):
-    """There is no room for the bytes; nothing of them was kept."""
-
-
-class StagedBlob(Protocol):
-    """Bytes on their way in: written and hashed, but not yet visible."""
-
-    @property
-    def size(self) -> int: ...
-
-    def write(self, data: bytes | bytearray) -> None:
-        """Appends ``data``.
-
-        :raises StorageFullError: there is no room.
-        """
-
-    def seal(self) -> str:
-        """Makes the bytes durable and gives their SHA-256 in hexadecimal; no write may follow.
-
-        :raises StorageFullError: there is no room.
-        """
-
-    def publish(self) -> None:
-        """Makes the sealed bytes a blob, durably; publishing the same bytes again changes nothing."""
+from file_storage.storage.staging import StagedBlob
 
 
 class BlobStore(Protocol):
     """A store of blobs."""
 
-    def stage(self) -> AbstractContextManager[StagedBlob]:
-        """Begins a blob; leaving the block without :meth:`StagedBlob.publish` leaves nothing behind."""
+    def publish(self, staged: StagedBlob) -> None:
+        """Makes sealed bytes a blob, durably; publishing the same bytes again heals the blob if it was damaged.
+
+        :raises StorageFullError: there is no room.
+        """
 
     def location(self, sha256: str) -> str:
-        """The path of a blob below the root that the web server sends files from."""
+        """Where the web server, or the client, gets a blob's bytes: below the root that the settings name."""
 
     def open(self, sha256: str) -> IO[bytes]:
-        """A blob's bytes, for reading."""
+        """A blob's bytes, for reading.
+
+        :raises FileNotFoundError: the store does not have them.
+        """
 
     def delete(self, sha256: str) -> None:
         """Removes a blob's bytes; a missing blob is no error."""
@@ -49,8 +30,5 @@ class BlobStore(Protocol):
     def stored(self, older_than_seconds: float) -> Iterator[str]:
         """The SHA-256 of every blob that was written longer ago than that."""
 
-    def sweep(self, older_than_seconds: float) -> int:
-        """Removes what uploads left that died longer ago than that, and tells how many there were."""
-
     def ping(self) -> None:
-        """Raises when the store cannot be written to."""
+        """Raises when the store does not answer."""

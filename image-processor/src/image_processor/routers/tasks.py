@@ -8,10 +8,9 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator
-from pydantic.json_schema import SkipJsonSchema
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
-from service_kit.json_types import WHOLE_NUMBER
+from service_kit.json_types import OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
 from service_kit.request_body import json_body
 
@@ -100,17 +99,18 @@ class TaskPath(BaseModel):
     id: int = Field(description="The task's id.")
 
 
-class TaskQuery(PageQuery):
+class TaskQuery(PageQuery[int]):
     """Which tasks are listed."""
 
-    id: Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)] | SkipJsonSchema[None] = Field(
-        None, description="Only these; may be repeated."
+    after: int = Field(0, ge=0, le=MAX_ID, description="Only those whose id is greater.")
+    id: Annotated[Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)] | None, OPTIONAL] = (
+        Field(None, description="Only these; may be repeated.")
     )
-    status: Status | SkipJsonSchema[None] = Field(None, description="Only tasks in this state.")
-    algorithm: Annotated[str, Field(max_length=64)] | SkipJsonSchema[None] = Field(
+    status: Annotated[Status | None, OPTIONAL] = Field(None, description="Only tasks in this state.")
+    algorithm: Annotated[Annotated[str, Field(max_length=64)] | None, OPTIONAL] = Field(
         None, description="Only tasks of this algorithm."
     )
-    source_id: Annotated[int, Field(ge=1, le=MAX_ID)] | SkipJsonSchema[None] = Field(
+    source_id: Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OPTIONAL] = Field(
         None, description="Only tasks of this file."
     )
 
@@ -185,7 +185,7 @@ def create_tasks() -> Response:
 def list_tasks(query: TaskQuery) -> Response:
     wanted = TaskFilter(query.id or (), query.status, query.algorithm, query.source_id)
     page = partial(svcs.flask.get(TaskService).page, wanted=wanted)
-    return list_response(page, _as_json, query, f"{request.script_root}/")
+    return list_response(page, lambda task: task.id, _as_json, query, f"{request.script_root}/")
 
 
 @tasks.get("/algorithms", summary="List the algorithms and their params", responses={200: _ALGORITHMS})

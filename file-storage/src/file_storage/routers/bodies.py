@@ -1,0 +1,108 @@
+"""Request bodies on their way into the blob store: multipart forms, raw bytes, and what the web server has kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from flask import Request
+from service_kit.problems import Problem
+from werkzeug.exceptions import HTTPException
+from werkzeug.wsgi import get_input_stream
+
+from file_storage.config import UploadSettings
+from file_storage.routers.digests import CheckedBody
+from file_storage.routers.multipart import Form, boundary_of, read_parts, too_large
+from file_storage.storage import StagedBlob, Staging, StorageFullError
+
+CHUNK = 256 * 1024
+MAX_FORM_OVERHEAD = 1024 * 1024
+MAX_DRAINED_BYTES = 1024 * 1024 * 1024
+
+BODY_FILE = "X-Body-File"
+"""The header by which the web server names the file that it has written a raw body to."""
+
+
+@contextmanager
+def receive_form(request: Request, staging: Staging, settings: UploadSettings) -> Iterator[tuple[StagedBlob, Form]]:
+    """Stages the part ``file`` of a multipart form, and gives what stands beside it.
+
+    :raises Problem: 415 another content type, 400 malformed, truncated, changed on its way or not exactly one part
+        ``file``, 413 a file or a field too long.
+    :raises StorageFullError: there is no room.
+    """
+    with _body(request) as body, staging.stage() as staged:
+        boundary = boundary_of(request)
+        if (request.content_length or 0) > settings.max_bytes + MAX_FORM_OVERHEAD:
+            raise too_large(settings.max_bytes)
+        form = read_parts(body, boundary, staged, settings.max_bytes)
+        body.check(CHUNK)
+        yield staged, form
+
+
+@contextmanager
+def receive_raw(request: Request, staging: Staging, settings: UploadSettings) -> Iterator[StagedBlob]:
+    """Stages a body that is the file itself.
+
+    :raises Problem: 400 truncated or changed on its way, 413 too long, 415 encoded.
+    :raises StorageFullError: there is no room.
+    """
+    if "Content-Encoding" in request.headers:
+        detail = "A body is stored as it is sent; send it without Content-Encoding."
+        raise Problem("unsupported-content-encoding", 415, detail)
+    kept = _kept_by_web_server(request, settings)
+    with _adopted(request, kept, staging, settings) if kept else _streamed(request, staging, settings) as staged:
+        yield staged
+
+
+@contextmanager
+def _adopted(request: Request, path: Path, staging: Staging, settings: UploadSettings) -> Iterator[StagedBlob]:
+    if path.stat().st_size > settings.max_bytes:
+        raise too_large(settings.max_bytes)
+    with path.open("rb") as file:
+        CheckedBody(file, request.headers).check(CHUNK)
+    with staging.adopt(path) as staged:
+        yield staged
+
+
+@contextmanager
+def _streamed(request: Request, staging: Staging, settings: UploadSettings) -> Iterator[StagedBlob]:
+    with _body(request) as body, staging.stage() as staged:
+        if (request.content_length or 0) > settings.max_bytes:
+            raise too_large(settings.max_bytes)
+        staging.check_room(request.content_length or 0)
+        while data := body.read(CHUNK):
+            if staged.size + len(data) > settings.max_bytes:
+                raise too_large(settings.max_bytes)
+            staged.write(data)
+        body.check(CHUNK)
+        yield staged
+
+
+def _kept_by_web_server(request: Request, settings: UploadSettings) -> Path | None:
+    """The file that the web server wrote the body to, where it may name one at all: only in the agreed folder."""
+    named = request.headers.get(BODY_FILE)
+    if not named or not settings.body_folder:
+        return None
+    path = Path(settings.body_folder, Path(named).name)
+    if str(path) != named:
+        raise Problem("invalid-body-file", 400, f"{BODY_FILE} is for the web server alone.")
+    return path
+
+
+@contextmanager
+def _body(request: Request) -> Iterator[CheckedBody]:
+    stream = get_input_stream(request.environ, max_content_length=None)
+    try:
+        yield CheckedBody(stream, request.headers)
+    except (Problem, StorageFullError):
+        _drain(stream)
+        raise
+
+
+def _drain(stream: IO[bytes]) -> None:
+    """Reads the rest of a refused body: closing before it came would reset the connection and lose the answer."""
+    with suppress(OSError, HTTPException):
+        for _ in range(MAX_DRAINED_BYTES // CHUNK):
+            if not stream.read(CHUNK):
+                return

@@ -1,0 +1,184 @@
+"""All files: listed, and added to as a multipart form or as a body that is the file itself."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+
+import svcs
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from service_kit.api import problem_responses
+from service_kit.database import MAX_ID
+from service_kit.json_types import OPTIONAL
+from service_kit.paging import PageQuery, list_response
+from service_kit.request_body import invalid_fields
+
+from file_storage.config import Settings
+from file_storage.routers.bodies import receive_form, receive_raw
+from file_storage.routers.file_out import FileOut, as_json, created
+from file_storage.routers.files import FileFields, Name, idempotency_key
+from file_storage.services.files import FileService
+from file_storage.services.listing import FileFilter, Sort
+from file_storage.services.names import MAX_LENGTH, file_name
+from file_storage.storage import Staging
+
+collection = APIBlueprint("collection", __name__, abp_tags=[Tag(name="files")])
+
+MAX_QUERY_COMMENT = 500
+"""A URL has no room for the 10,000 characters that a comment may have."""
+
+_FORM = "multipart/form-data"
+_FORM_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "name": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
+        "comment": {"type": "string", "maxLength": 10_000},
+    },
+}
+_LIST = {"content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/File"}}}}}
+_RAW = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, str) and value.lstrip("-").replace(".", "").isdigit():
+        raise ValueError("should be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z")
+    return value
+
+
+_Text = Annotated[Annotated[str, Field(max_length=255)] | None, OPTIONAL]
+_Time = Annotated[Annotated[datetime, BeforeValidator(_no_number)] | None, OPTIONAL]
+_Size = Annotated[Annotated[int, Field(ge=0, le=MAX_ID)] | None, OPTIONAL]
+
+
+class FileQuery(PageQuery[str]):
+    """Which files are listed, and in which order."""
+
+    after: str = Field(
+        "",
+        max_length=2000,
+        pattern=r"^[A-Za-z0-9_=-]*$",
+        description="Only those behind; the Link header has the next page's.",
+    )
+    sort: Sort = Field("id", description="By this; with a minus sign the greatest first.")
+    name: _Text = Field(None, description="Only those whose name has this in it, whatever the case.")
+    extension: _Text = Field(None, description="Only those with this extension.")
+    media_type: _Text = Field(None, description="Only those of this media type; image/* for all of a kind.")
+    created_after: _Time = Field(None, description="Only those that came later (RFC 3339).")
+    created_before: _Time = Field(None, description="Only those that came earlier (RFC 3339).")
+    size_min: _Size = Field(None, description="Only those of so many bytes or more.")
+    size_max: _Size = Field(None, description="Only those of so many bytes or fewer.")
+
+    def filter(self) -> FileFilter:
+        return FileFilter(
+            name=self.name,
+            extension=self.extension,
+            media_type=self.media_type,
+            created_after=_epoch(self.created_after),
+            created_before=_epoch(self.created_before),
+            size_min=self.size_min,
+            size_max=self.size_max,
+            sort=self.sort,
+        )
+
+
+class RawQuery(BaseModel):
+    """What stands beside a body that is the file itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name = Field(description="What the file is called, with its extension.")
+    comment: str = Field("", max_length=MAX_QUERY_COMMENT, description="A longer one is set by PATCH.")
+
+
+_NOT_A_NUMBER = r"(?!-?[0-9.]+(?:e[-+]?[0-9]+)?$)"
+
+
+class NamePath(BaseModel):
+    name: Name
+
+
+class CommentQuery(BaseModel):
+    """What stands beside a body whose name is in the path; a name here is preferred."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = None
+    comment: str = Field("", max_length=MAX_QUERY_COMMENT)
+
+
+@collection.get("/", summary="List files", responses={200: _LIST, **problem_responses(404, 422)})
+def list_files(query: FileQuery) -> Response:
+    wanted = query.filter()
+    page = partial(svcs.flask.get(FileService).page, wanted)
+    return list_response(page, wanted.cursor, as_json, query, f"{request.script_root}/")
+
+
+@collection.post(
+    "/",
+    summary="Add a file",
+    description="As a multipart form. A body of another kind is the file itself, where the query has name, as in PUT.",
+    openapi_extensions={"requestBody": {"required": True, "content": {_FORM: {"schema": _FORM_SCHEMA}}}},
+    responses={201: FileOut, **_PROBLEMS},
+)
+def add_file() -> Response:
+    if "name" in request.args and request.mimetype != _FORM:
+        query = _checked_query()
+        return _store_raw(query.name, query.comment)
+    key = idempotency_key()
+    with receive_form(request, svcs.flask.get(Staging), svcs.flask.get(Settings).upload) as (staged, form):
+        fields = _checked_fields(form.fields)
+        name = file_name(form.filename, fields.name)
+        return created(svcs.flask.get(FileService).store(staged, name, fields.comment or "", key))
+
+
+@collection.put(
+    "/",
+    summary="Add a file whose bytes are the body",
+    openapi_extensions={"requestBody": {"content": _RAW}},
+    responses={201: FileOut, **_PROBLEMS},
+)
+def put_file(query: RawQuery) -> Response:
+    return _store_raw(query.name, query.comment)
+
+
+# With an extension: other names are those of endpoints, or ids.
+@collection.put(
+    f"/<regex('{_NOT_A_NUMBER}[^/]*[.][^/]+'):name>",
+    summary="Add a file whose bytes are the body, as curl -T does",
+    doc_ui=False,
+)
+def put_named_file(path: NamePath, query: CommentQuery) -> Response:
+    # curl appends the local name even where the query has one.
+    return _store_raw(query.name or path.name, query.comment)
+
+
+def _store_raw(name: str, comment: str) -> Response:
+    key = idempotency_key()
+    stored_name = file_name("", name)
+    with receive_raw(request, svcs.flask.get(Staging), svcs.flask.get(Settings).upload) as staged:
+        return created(svcs.flask.get(FileService).store(staged, stored_name, comment, key))
+
+
+def _checked_fields(fields: dict[str, object]) -> FileFields:
+    try:
+        return FileFields.model_validate(fields)
+    except ValidationError as error:
+        raise invalid_fields(error) from error
+
+
+def _checked_query() -> RawQuery:
+    try:
+        return RawQuery.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        raise invalid_fields(error) from error
+
+
+def _epoch(time: datetime | None) -> float | None:
+    if time is None:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,90 @@
+"""Digest fields (RFC 9530): what was sent is checked, what is sent is told."""
+
+import hashlib
+import hmac
+from base64 import b64encode
+from typing import IO, cast
+
+import http_sf
+from service_kit.problems import Problem
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import ClientDisconnected
+
+_ALGORITHMS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
+"""Those that RFC 9530 (section 5) calls active."""
+
+_FIELDS = ("Content-Digest", "Repr-Digest")
+
+
+class CheckedBody:
+    """A request body that is compared, once it was read, with the digests that its headers promise.
+
+    A request body here is always the whole representation, so both fields are about the same bytes.
+    """
+
+    def __init__(self, stream: IO[bytes], headers: Headers) -> None:
+        self._stream = stream
+        self._expected = [
+            (field, name, _ALGORITHMS[name](), digest)
+            for field in _FIELDS
+            for name, digest in _digests(field, headers.get(field)).items()
+        ]
+
+    def read(self, size: int) -> bytes:
+        """:raises Problem: 400, the connection broke before the body was complete."""
+        try:
+            data = self._stream.read(size)
+        except ClientDisconnected as error:
+            detail = "The body ended before its Content-Length; send it again."
+            raise Problem("malformed-upload", 400, detail) from error
+        except OSError as error:
+            detail = "The connection broke before the body was complete; send it again."
+            raise Problem("malformed-upload", 400, detail) from error
+        for _, _, actual, _ in self._expected:
+            actual.update(data)
+        return data
+
+    def check(self, chunk: int) -> None:
+        """Reads what is left, ``chunk`` bytes at a time, and compares.
+
+        :raises Problem: 400, the body is not the one that was promised.
+        """
+        if not self._expected:
+            return
+        while self.read(chunk):
+            pass
+        for field, name, actual, digest in self._expected:
+            if not hmac.compare_digest(actual.digest(), digest):
+                detail = f"The body's {name} is not the one in {field}: it was changed on its way; send it again."
+                raise Problem("digest-mismatch", 400, detail)
+
+
+def digest(sha256: str) -> str:
+    """The value of a digest field for a SHA-256 in hexadecimal."""
+    return f"sha-256=:{b64encode(bytes.fromhex(sha256)).decode()}:"
+
+
+def _digests(field: str, value: str | None) -> dict[str, bytes]:
+    """The digests of known algorithms; others are ignored (RFC 9530, section 2).
+
+    :raises Problem: 400, the field is malformed.
+    """
+    if value is None:
+        return {}
+    try:
+        members = http_sf.parse(value.encode(), tltype="dictionary")
+    except (ValueError, UnicodeEncodeError) as error:
+        raise _malformed(field) from error
+    digests = {}
+    for name, member in cast(dict[str, object], members).items():
+        if name in _ALGORITHMS:
+            match member:
+                case (bytes(digest), _):
+                    digests[name] = digest
+                case _:
+                    raise _malformed(field)
+    return digests
+
+
+def _malformed(field: str) -> Problem:
+    return Problem("malformed-digest", 400, f"{field} is malformed; RFC 9530 has it as sha-256=:base64:.")

@@ -1,0 +1,214 @@
+"""Files go out: one as a whole or in ranges, several as an archive, and by signed links."""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import svcs
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, ConfigDict, Field
+from service_kit.api import problem_responses
+from service_kit.database import MAX_ID
+from service_kit.json_types import WHOLE_NUMBER
+from service_kit.problems import Problem
+from service_kit.request_body import json_body
+from werkzeug.http import http_date, quote_etag
+from werkzeug.wsgi import wrap_file
+
+from file_storage.config import Settings
+from file_storage.models import File
+from file_storage.routers.conditions import Verdict, range_applies, verdict
+from file_storage.routers.digests import digest
+from file_storage.routers.files import FilePath
+from file_storage.routers.ranges import MAX_RANGES, multipart, single, spans, unsatisfiable
+from file_storage.services.archive import zip_of
+from file_storage.services.files import FileService
+from file_storage.services.links import Link, LinkSigner
+
+downloads = APIBlueprint("downloads", __name__, abp_tags=[Tag(name="files")])
+
+ARCHIVE_LIMIT = 1000
+MAX_LINK_SECONDS = 7 * 24 * 3600
+
+INLINE_TYPES = frozenset(
+    {"text/plain", "image/avif", "image/bmp", "image/gif", "image/heic", "image/jp2", "image/jpeg", "image/png"}
+    | {"image/tiff", "image/webp", "image/x-icon", "audio/mpeg", "audio/ogg", "audio/x-wav", "audio/x-flac"}
+    | {"video/mp4", "video/mpeg", "video/webm", "video/quicktime", "video/x-matroska"}
+)
+"""What a browser may show in our own origin: nothing of these can run script."""
+
+_JUDGED_AGAIN = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
+"""Conditions that a web server judges itself before it sends a file, by its own idea of tag and time."""
+
+_BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+_ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+class DownloadQuery(BaseModel):
+    """How the browser is to take the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    disposition: Literal["attachment", "inline"] = Field(
+        "attachment", description="inline lets a browser show what cannot run script; everything else stays attached."
+    )
+
+
+class ArchiveQuery(BaseModel):
+    """Which files an archive has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: list[Annotated[int, Field(ge=1, le=MAX_ID)]] = Field(
+        min_length=1, max_length=ARCHIVE_LIMIT, description="File ids, in this order; repeated."
+    )
+
+
+class LinkIn(BaseModel):
+    """For how long a link is good."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expires_in: Annotated[int, WHOLE_NUMBER] = Field(
+        3600, ge=1, le=MAX_LINK_SECONDS, description="In seconds, a week at most."
+    )
+
+
+class LinkOut(BaseModel):
+    """A link that needs no key."""
+
+    model_config = ConfigDict(title="Link")
+
+    url: str
+    expires_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
+
+
+class TokenPath(BaseModel):
+    token: str = Field(description="What a signed link has for a file.")
+
+
+_SENT: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
+    200: _BYTES,
+    206: _BYTES,
+    304: None,
+    **problem_responses(412),
+}
+
+
+@downloads.get("/<int:id>/download", summary="Download a file", responses=_SENT | problem_responses(404, 422))
+def download(path: FilePath, query: DownloadQuery) -> Response:
+    return _sent(svcs.flask.get(FileService).get(path.id), query.disposition)
+
+
+@downloads.post(
+    "/<int:id>/links",
+    summary="Make a link that downloads this file without a key",
+    responses={201: LinkOut, **problem_responses(400, 404, 413, 415, 422)},
+    openapi_extensions={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": LinkIn.model_json_schema()}}}
+    },
+)
+def make_link(path: FilePath) -> Response:
+    wanted = json_body(LinkIn)
+    file = svcs.flask.get(FileService).get(path.id)
+    link = Link(file.id, int(time.time()) + wanted.expires_in)
+    url = f"{request.root_url.rstrip('/')}/links/{svcs.flask.get(LinkSigner).sign(link)}"
+    body = LinkOut(url=url, expires_at=http_date(link.expires_at)).model_dump_json()
+    return Response(body, 201, {"Location": url}, mimetype="application/json")
+
+
+@downloads.get(
+    "/links/<string:token>",
+    summary="Download by a signed link",
+    responses=_SENT | problem_responses(403, 404, 410, 422),
+)
+def download_link(path: TokenPath, query: DownloadQuery) -> Response:
+    link = svcs.flask.get(LinkSigner).read(path.token)
+    return _sent(svcs.flask.get(FileService).get(link.file_id), query.disposition)
+
+
+@downloads.get(
+    "/archive", summary="Download files as a ZIP archive", responses={200: _ZIP, **problem_responses(404, 422)}
+)
+def archive(query: ArchiveQuery) -> Response:
+    service = svcs.flask.get(FileService)
+    found = {file.id: file for file in service.existing(query.id)}
+    if missing := [file_id for file_id in query.id if file_id not in found]:
+        named = ", ".join(map(str, missing[:10]))
+        raise Problem("file-not-found", 404, f"There is no file {named}; leave out what does not exist.")
+    zipped = zip_of([found[file_id] for file_id in dict.fromkeys(query.id)], service.open)
+    response = Response(iter(zipped), mimetype="application/zip")
+    response.content_length = len(zipped)
+    response.headers["Content-Disposition"] = _disposition("attachment", "pixmill.zip")
+    return response
+
+
+def _sent(file: File, disposition: str) -> Response:
+    modified = datetime.fromtimestamp(int(file.created_at), UTC)
+    headers = {
+        "ETag": quote_etag(file.sha256),
+        "Last-Modified": http_date(modified),
+        "Cache-Control": "no-cache",
+        "Repr-Digest": digest(file.sha256),
+    }
+    judged = verdict(request, file.sha256, modified)
+    if judged is Verdict.FAILED:
+        raise Problem("precondition-failed", 412, "The file is not the one that If-Match or If-Unmodified-Since name.")
+    if judged is Verdict.NOT_MODIFIED:
+        return Response(status=304, headers=headers)
+    response = Response(status=200, headers=headers, content_type=file.media_type)
+    response.headers["Accept-Ranges"] = "bytes"
+    shown = disposition == "inline" and file.media_type in INLINE_TYPES
+    response.headers["Content-Disposition"] = _disposition(
+        "inline" if shown else "attachment", file.name + file.extension
+    )
+    return _with_bytes(response, file, modified)
+
+
+def _with_bytes(response: Response, file: File, modified: datetime) -> Response:
+    """Lets the web server send the bytes, but for the few requests that not every web server answers alike."""
+    service = svcs.flask.get(FileService)
+    if request.method == "HEAD":
+        response.content_length = file.size
+        return response
+    judged_again = any(name in request.headers for name in _JUDGED_AGAIN)
+    if "Range" not in request.headers:
+        response.headers["Content-Digest"] = digest(file.sha256)
+        if judged_again:
+            return _whole(response, file)
+    else:
+        wanted = request.range
+        if (
+            wanted is None
+            or wanted.units != "bytes"
+            or len(wanted.ranges) > MAX_RANGES
+            or not range_applies(request, file.sha256, modified)
+        ):
+            return _whole(response, file)
+        parts = spans(wanted, file.size)
+        if not parts:
+            return unsatisfiable(response, file.size)
+        if len(wanted.ranges) > 1:
+            return multipart(response, service.open(file), parts, file.size)
+        if judged_again or (wanted.ranges[0][1] or 0) > file.size:
+            return single(response, service.open(file), parts[0], file.size)
+    settings = svcs.flask.get(Settings).download
+    response.headers.remove("Accept-Ranges")  # the web server says so itself
+    response.headers[settings.header] = f"{settings.root}/{service.location(file)}"
+    return response
+
+
+def _whole(response: Response, file: File) -> Response:
+    response.response = wrap_file(request.environ, svcs.flask.get(FileService).open(file))
+    response.content_length = file.size
+    return response
+
+
+def _disposition(kind: str, name: str) -> str:
+    """Content-Disposition (RFC 6266): an ASCII name for old clients, the true one beside it."""
+    plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in name)
+    if plain == name:
+        return f'{kind}; filename="{name}"'
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

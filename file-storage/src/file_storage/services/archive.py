@@ -1,0 +1,40 @@
+"""ZIP archives of files, made while they are sent."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+
+from zipstream import ZipStream
+
+from file_storage.models import File
+
+CHUNK = 256 * 1024
+
+
+def zip_of(files: Sequence[File], opened: Callable[[File], IO[bytes]]) -> ZipStream:
+    """The archive of the files: iterable once, in pieces, and with its length in bytes as ``len()``.
+
+    Nothing is compressed: images are already, and so the length is known before. Equal names are told apart by a
+    number.
+
+    :param opened: gives a file's bytes; called when their turn comes.
+    """
+    archive = ZipStream(sized=True)
+    taken: set[str] = set()
+    for file in files:
+        archive.add(_content(file, opened), _free_name(file, taken), size=file.size)
+    return archive
+
+
+def _content(file: File, opened: Callable[[File], IO[bytes]]) -> Iterator[bytes]:
+    with opened(file) as content:
+        while data := content.read(CHUNK):
+            yield data
+
+
+def _free_name(file: File, taken: set[str]) -> str:
+    name, number = file.name + file.extension, 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{file.name} ({number}){file.extension}"
+    taken.add(name.casefold())
+    return name

@@ -1,0 +1,119 @@
+"""Which files a list shows, in which order, and where its next page begins."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from service_kit.problems import Problem
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
+
+from file_storage.models import File
+from file_storage.services.names import folded
+
+Sort = Literal["id", "-id", "name", "-name", "size", "-size", "created_at", "-created_at"]
+SORTS = get_args(Sort)
+
+_SORT_COLUMNS: dict[str, ColumnElement[object]] = {
+    "name": func.substr(File.search_name, 1, 255),
+    "size": File.size,  # type: ignore[dict-item]  # a column of one type is one of any for what is done here
+    "created_at": File.created_at,  # type: ignore[dict-item]  # as above
+}
+
+
+@dataclass(frozen=True)
+class FileFilter:
+    """What a file must be to be shown; ``None`` asks nothing.
+
+    :param name: part of the name with its extension, whatever the case.
+    :param extension: with or without its dot, whatever the case.
+    :param media_type: such as ``image/png``, or ``image/*`` for all of a kind.
+    :param created_after: seconds since 1970, as is ``created_before``; the file is later than the one, earlier than
+        the other.
+    :param size_min: in bytes, as is ``size_max``; both belong to the range.
+    """
+
+    name: str | None = None
+    extension: str | None = None
+    media_type: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+    size_min: int | None = None
+    size_max: int | None = None
+    sort: Sort = "id"
+
+    def page(self, after: str, limit: int) -> Select[File]:
+        """The query for at most ``limit`` files behind the cursor ``after`` (empty: from the start).
+
+        :raises Problem: 404, the cursor is none of this order's.
+        """
+        column = self.sort.removeprefix("-")
+        keys = [_SORT_COLUMNS[column], File.id] if column in _SORT_COLUMNS else [File.id]
+        page = select(File).where(*self._conditions()).limit(limit)
+        if after:
+            behind, place = tuple_(*keys), tuple_(*self._place(after))
+            page = page.where(behind < place if self.sort.startswith("-") else behind > place)
+        return page.order_by(*(key.desc() if self.sort.startswith("-") else key for key in keys))
+
+    def cursor(self, file: File) -> str:
+        """Names a file's place in this order; the page after it begins behind."""
+        match self.sort.removeprefix("-"):
+            case "name":
+                return _cursor(file.search_name[:255], file.id)
+            case "size":
+                return _cursor(file.size, file.id)
+            case "created_at":
+                return _cursor(file.created_at, file.id)
+            case _:
+                return str(file.id)
+
+    def _place(self, cursor: str) -> list[object]:
+        column = self.sort.removeprefix("-")
+        try:
+            if column not in _SORT_COLUMNS:
+                return [_checked_id(int(cursor))]
+            value, file_id = json.loads(urlsafe_b64decode(cursor.encode()))
+            wanted = str if column == "name" else int | float
+            if not isinstance(value, wanted) or not isinstance(file_id, int):
+                raise ValueError(cursor)
+            return [value, _checked_id(file_id)]
+        except (ValueError, TypeError, RecursionError) as error:
+            detail = "There is no page after this in this order; take the next page's URL from the Link header."
+            raise Problem("page-not-found", 404, detail) from error
+
+    def _conditions(self) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if self.name is not None:
+            conditions.append(File.search_name.contains(folded(self.name), autoescape=True))
+        if self.extension is not None:
+            extension = self.extension.lower()
+            conditions.append(File.extension == (f".{extension.removeprefix('.')}" if extension else ""))
+        if self.media_type is not None:
+            conditions.append(_of_type(self.media_type.lower()))
+        if self.created_after is not None:
+            conditions.append(File.created_at > self.created_after)
+        if self.created_before is not None:
+            conditions.append(File.created_at < self.created_before)
+        if self.size_min is not None:
+            conditions.append(File.size >= self.size_min)
+        if self.size_max is not None:
+            conditions.append(File.size <= self.size_max)
+        return conditions
+
+
+def _of_type(media_type: str) -> ColumnElement[bool]:
+    kind, slash, subtype = media_type.partition("/")
+    if slash and subtype == "*":
+        # "0" comes right after "/": a range of the index.
+        return (File.media_type > f"{kind}/") & (File.media_type < f"{kind}0")
+    return File.media_type == media_type
+
+
+def _cursor(value: str | float, file_id: int) -> str:
+    return urlsafe_b64encode(json.dumps([value, file_id]).encode()).decode()
+
+
+def _checked_id(number: int) -> int:
+    if not 0 <= number < 2**63:
+        raise ValueError(number)
+    return number

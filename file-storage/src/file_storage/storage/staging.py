@@ -1,0 +1,146 @@
+"""Bytes on their way in: written to a staging file and hashed, until they are published or forgotten."""
+
+import errno
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+CHUNK = 1024 * 1024
+
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
+"""Another file system, or one that has no links."""
+
+
+class StorageFullError(Exception):
+    """There is no room for the bytes; nothing of them was kept."""
+
+
+class StagedBlob:
+    """A staging file, hashed while it is written."""
+
+    def __init__(
+        self, file: IO[bytes], staging: "Staging", sha256: "hashlib._Hash | None" = None, size: int = 0
+    ) -> None:
+        self.path = Path(file.name)
+        self.size = size
+        self.sha256 = ""
+        """In hexadecimal, once it is sealed."""
+        self._file = file
+        self._staging = staging
+        self._hash = sha256 or hashlib.sha256()
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Appends ``data``.
+
+        :raises StorageFullError: there is no room.
+        """
+        self._staging.check_room(len(data))
+        with storage_full():
+            self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    def seal(self) -> None:
+        """Makes the bytes durable; no write may follow.
+
+        :raises StorageFullError: there is no room.
+        """
+        with storage_full():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        os.fchmod(self._file.fileno(), 0o644)
+        self.sha256 = self._hash.hexdigest()
+
+    def open(self) -> IO[bytes]:
+        """The sealed bytes, for reading; not after they are published."""
+        return self.path.open("rb")
+
+
+class Staging:
+    """The folder of staging files.
+
+    :param reserve_bytes: room on the file system that uploads leave free.
+    """
+
+    def __init__(self, folder: Path, reserve_bytes: int) -> None:
+        self._folder = folder
+        self._reserve_bytes = reserve_bytes
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def stage(self) -> Iterator[StagedBlob]:
+        """Begins a blob; leaving the block before it is published leaves nothing behind."""
+        with storage_full():
+            file = NamedTemporaryFile(dir=self._folder, delete=False)  # noqa: SIM115 (closed by the block below)
+        with _forgotten_afterwards(file):
+            yield StagedBlob(file, self)
+
+    @contextmanager
+    def adopt(self, path: Path) -> Iterator[StagedBlob]:
+        """Begins a blob with the bytes of a complete file, which stays where it is.
+
+        On the same file system no byte is copied: both names lead to the same bytes.
+        """
+        target = self._folder / f"adopted-{secrets.token_hex(8)}"
+        try:
+            os.link(path, target)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            with self.stage() as staged, path.open("rb") as source:
+                while data := source.read(CHUNK):
+                    staged.write(data)
+                yield staged
+            return
+        file = target.open("rb")
+        with _forgotten_afterwards(file):
+            yield StagedBlob(file, self, hashlib.file_digest(file, "sha256"), os.fstat(file.fileno()).st_size)
+
+    def check_room(self, size: int) -> None:
+        """:raises StorageFullError: ``size`` more bytes would not leave the reserve free."""
+        system = os.statvfs(self._folder)
+        if system.f_bavail * system.f_frsize - size < self._reserve_bytes:
+            raise StorageFullError
+
+    def sweep(self, older_than_seconds: float) -> int:
+        """Removes what uploads left that died longer ago than that, and tells how many there were."""
+        swept = 0
+        for path in self._folder.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime >= older_than_seconds:
+                    path.unlink()
+                    swept += 1
+        return swept
+
+    def ping(self) -> None:
+        """Raises when nothing can be written."""
+        if not os.access(self._folder, os.W_OK):
+            raise PermissionError(f"{self._folder} is not writable")
+
+
+@contextmanager
+def storage_full() -> Iterator[None]:
+    """:raises StorageFullError: the block met a full disk, or the end of a quota."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFullError from error
+        raise
+
+
+@contextmanager
+def _forgotten_afterwards(file: IO[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        # First: closing writes what is still buffered, which fails where the disk is full.
+        Path(file.name).unlink(missing_ok=True)
+        with suppress(OSError):
+            file.close()

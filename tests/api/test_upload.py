@@ -1,0 +1,132 @@
+"""Bodies that are the file itself, and digests (RFC 9530)."""
+
+import hashlib
+import subprocess
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from tests.client import FILES, Pixmill, assert_problem
+from tests.images import photo
+
+CONTENT = bytes(range(256)) * 1000
+
+
+def digest(content: bytes, algorithm: str = "sha-256") -> str:
+    value = hashlib.new(algorithm.replace("-", ""), content).digest()
+    return f"{algorithm}=:{b64encode(value).decode()}:"
+
+
+def curl(*arguments: str) -> str:
+    return subprocess.run(["curl", "-sS", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize("content", [CONTENT, b"", b"small"])
+def test_a_body_is_the_file(pixmill: Pixmill, method: str, content: bytes) -> None:
+    response = pixmill.http.request(
+        method, f"{FILES}/", params={"name": "Отчёт.BIN", "comment": "raw"}, content=content
+    )
+
+    assert response.status_code == 201, response.text
+    file = response.json()
+    assert (file["name"], file["extension"], file["comment"]) == ("Отчёт", ".bin", "raw")
+    assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    assert response.headers["Location"] == f"{FILES}/{file['id']}"
+    assert pixmill.download(file["id"]) == content
+
+
+def test_curl_uploads_a_file_by_its_name(pixmill: Pixmill, tmp_path: Path) -> None:
+    path = tmp_path / "My photo.jpg"
+    path.write_bytes(photo(60, 40, format="JPEG"))
+
+    answer = curl("-T", str(path), f"{pixmill.http.base_url}{FILES}/")
+
+    assert '"name":"My photo","extension":".jpg"' in answer
+    assert '"media_type":"image/jpeg","width":60,"height":40' in answer
+
+
+def test_curl_uploads_a_file_by_another_name(pixmill: Pixmill, tmp_path: Path) -> None:
+    path = tmp_path / "x.tmp"
+    path.write_bytes(CONTENT)
+
+    answer = curl("-T", str(path), f"{pixmill.http.base_url}{FILES}/?name=data.bin")
+
+    assert '"name":"data","extension":".bin"' in answer
+
+
+def test_a_body_of_unknown_length_is_the_file(pixmill: Pixmill) -> None:
+    response = pixmill.http.put(f"{FILES}/", params={"name": "a.bin"}, content=iter([CONTENT, CONTENT]))
+
+    assert response.json()["size"] == 2 * len(CONTENT)
+
+
+def test_a_body_without_a_name_is_refused(pixmill: Pixmill) -> None:
+    assert_problem(pixmill.http.put(f"{FILES}/", content=CONTENT), 422, "name")
+    assert_problem(pixmill.http.post(f"{FILES}/", content=CONTENT), 415, "?name=")
+
+
+def test_an_encoded_body_is_refused(pixmill: Pixmill) -> None:
+    response = pixmill.http.put(f"{FILES}/a.bin", content=CONTENT, headers={"Content-Encoding": "gzip"})
+
+    assert_problem(response, 415, "Content-Encoding")
+
+
+def test_a_body_too_long_is_refused(pixmill: Pixmill) -> None:
+    pieces = (bytes(1024 * 1024) for _ in range(257))
+
+    assert_problem(pixmill.http.put(f"{FILES}/a.bin", content=pieces), 413, "268435456")
+
+
+def test_the_same_key_gives_the_same_file(pixmill: Pixmill) -> None:
+    key = {"Idempotency-Key": f"raw-{hashlib.sha256(str(pixmill.http.base_url).encode()).hexdigest()}"}
+
+    first, second = (pixmill.http.put(f"{FILES}/a.bin", content=CONTENT, headers=key) for _ in range(2))
+
+    assert first.json()["id"] == second.json()["id"]
+
+
+@pytest.mark.parametrize("field", ["Content-Digest", "Repr-Digest"])
+@pytest.mark.parametrize("algorithm", ["sha-256", "sha-512"])
+def test_a_digest_is_checked(pixmill: Pixmill, field: str, algorithm: str) -> None:
+    right = pixmill.http.put(f"{FILES}/a.bin", content=CONTENT, headers={field: digest(CONTENT, algorithm)})
+    before = pixmill.counts()
+    wrong = pixmill.http.put(f"{FILES}/a.bin", content=CONTENT, headers={field: digest(b"another", algorithm)})
+
+    assert right.status_code == 201
+    assert_problem(wrong, 400, algorithm)
+    assert pixmill.counts() == before
+
+
+def test_a_form_has_a_digest_as_a_whole(pixmill: Pixmill) -> None:
+    body = b"--b\r\nContent-Disposition: form-data; name=file; filename=a.txt\r\n\r\nwords\r\n--b--\r\nand an epilogue"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+
+    right = pixmill.http.post(f"{FILES}/", content=body, headers=headers | {"Content-Digest": digest(body)})
+    wrong = pixmill.http.post(f"{FILES}/", content=body, headers=headers | {"Content-Digest": digest(b"words")})
+
+    assert right.status_code == 201
+    assert_problem(wrong, 400, "sha-256")
+
+
+def test_a_digest_of_another_algorithm_is_ignored(pixmill: Pixmill) -> None:
+    response = pixmill.http.put(f"{FILES}/a.bin", content=CONTENT, headers={"Content-Digest": "md5=:AAAA:"})
+
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize("value", ["sha-256", "sha-256=abc", "sha-256=:not base64:", "=", "sha-256=:AA==: x"])
+def test_a_malformed_digest_is_refused(pixmill: Pixmill, value: str) -> None:
+    response = pixmill.http.put(f"{FILES}/a.bin", content=CONTENT, headers={"Content-Digest": value})
+
+    assert_problem(response, 400, "RFC 9530")
+
+
+def test_nobody_else_names_a_body_file(pixmill: Pixmill, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+
+    response = pixmill.http.put(f"{FILES}/a.bin", content=b"mine", headers={"X-Body-File": str(secret)})
+
+    assert pixmill.download(response.json()["id"]) == b"mine"
