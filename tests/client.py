@@ -73,7 +73,7 @@ def assert_problem(response: httpx.Response, status: int, word: str) -> None:
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
     document = response.json()
-    assert document["status"] == status
+    assert document["status"] == status, document
     assert document["type"] and document["title"]
     assert word.lower() in document["detail"].lower(), document
     assert "Traceback" not in response.text

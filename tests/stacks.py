@@ -77,20 +77,21 @@ class FullStack:
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.files = folder / "files"
-        self.files.mkdir()
+        self.files.mkdir(exist_ok=True)
         self.scratch = folder / "scratch-worker"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._storage_port, self._processor_port, self._events_port = free_port(), free_port(), free_port()
-        self._epmd_port = free_port()
-        self._environment = ENVIRONMENT | self._settings() | dict(environment or {})
+        self._epmd_port, self._inner_port = free_port(), free_port()
+        self.environment = ENVIRONMENT | self._settings() | dict(environment or {})
+        """What its services were started with: an operator's commands take the same."""
         broker = threading.Thread(target=self._start_rabbitmq)
         broker.start()
         self.postgres = start_postgres(folder, self._postgres_port, ENVIRONMENT)
         broker.join()
         self.file_storage = self._start_service("file-storage", self._storage_port)
         self.image_processor = self._start_service("image-processor", self._processor_port)
-        self.nginx = self._start_nginx()
+        self.nginx = self.start_nginx("nginx", self.port)
         self.worker = self.start_worker("worker")
         self.await_ready()
 
@@ -110,7 +111,7 @@ class FullStack:
         scratch = self.folder / f"scratch-{name}"
         celery = [str(SCRIPTS / "celery"), "--quiet", "--workdir", str(PROJECT), "--app", "image_processor.worker"]
         worker = ["worker", "--loglevel", "warning", "--without-gossip", "--without-mingle"]
-        env = self._environment | {"WORKER_SCRATCH_FOLDER": str(scratch)}
+        env = self.environment | {"WORKER_SCRATCH_FOLDER": str(scratch)}
         return Process(name, [*celery, *worker], env, self.folder / f"{name}.log")
 
     def await_ready(self) -> None:
@@ -120,7 +121,7 @@ class FullStack:
     def collect_garbage(self) -> None:
         """What an operator runs to have left-over bytes removed, here whatever their age."""
         command = [str(SCRIPTS / "python"), "-m", "file_storage.gc", "--older-than", "0"]
-        subprocess.run(command, env=self._environment, cwd=PROJECT, check=True, capture_output=True)
+        subprocess.run(command, env=self.environment, cwd=PROJECT, check=True, capture_output=True)
 
     def _settings(self) -> dict[str, str]:
         self._postgres_port, self._rabbitmq_port = free_port(), free_port()
@@ -135,7 +136,7 @@ class FullStack:
             "IMAGE_PROCESSOR_FILE_STORAGE__URL": f"http://127.0.0.1:{self._storage_port}/api/file-server",
             "WORKER_DATABASE__URL": database,
             "WORKER_BROKER__URL": broker,
-            "WORKER_FILE_STORAGE__URL": f"{self.url}/api/file-server",
+            "WORKER_FILE_STORAGE__URL": f"http://127.0.0.1:{self._inner_port}/api/file-server",
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),
         }
@@ -164,35 +165,39 @@ class FullStack:
         self.rabbitmq.wait_until(accepts(self._rabbitmq_port))
 
     def _start_service(self, name: str, port: int) -> Process:
-        env = self._environment | {"LISTEN": f"127.0.0.1:{port}"}
+        env = self.environment | {"LISTEN": f"127.0.0.1:{port}"}
         command = [str(SCRIPTS / "uwsgi"), "--ini", f"config/{name}/wsgi.ini", "--chdir", str(PROJECT)]
         os.chdir(PROJECT)
         process = Process(name, command, env, self.folder / f"{name}.log")
         process.wait_until(accepts(port))
         return process
 
-    def _start_nginx(self) -> Process:
+    def start_nginx(self, name: str, port: int, changes: Mapping[str, str] | None = None) -> Process:
+        """An nginx on ``port`` with the shipped configuration, or one that an operator has changed."""
         config = (PROJECT / "config/nginx.conf").read_text()
         places = {
-            "listen 8080;": f"listen 127.0.0.1:{self.port};",
+            **(changes or {}),
+            "listen 8080;": f"listen 127.0.0.1:{port};",
+            "listen 8081;": f"listen 127.0.0.1:{self._inner_port if name == 'nginx' else free_port()};",
+            "8080 $binary": f"{port} $binary",
             "file-storage:8000": f"127.0.0.1:{self._storage_port}",
             "image-processor:8001": f"127.0.0.1:{self._events_port}",
             "image-processor:8000": f"127.0.0.1:{self._processor_port}",
             "/usr/share/pixmill/web": str(PROJECT / "web"),
             "/var/lib/pixmill": str(self.files),
             "/var/cache/nginx": str(self.folder),
-            "/tmp/nginx.pid": str(self.folder / "nginx.pid"),
-            "/dev/stdout": str(self.folder / "nginx-access.log"),
+            "/tmp/nginx.pid": str(self.folder / f"{name}.pid"),
+            "/dev/stdout": str(self.folder / f"{name}-access.log"),
         }
         for shipped, here in places.items():
             assert shipped in config, f"config/nginx.conf has no '{shipped}' any more"
             config = config.replace(shipped, here)
         if os.getuid() == 0:
             config = f"user root;\n{config}"
-        path = self.folder / "nginx.conf"
+        path = self.folder / f"{name}.conf"
         path.write_text(config)
         command = [find_program("nginx"), "-c", str(path), "-g", "daemon off;", "-e", "stderr"]
-        return Process("nginx", command, ENVIRONMENT, self.folder / "nginx.log")
+        return Process(name, command, ENVIRONMENT, self.folder / f"{name}.log")
 
 
 def _is_ready(url: str) -> bool:

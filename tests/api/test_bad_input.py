@@ -186,9 +186,16 @@ def test_another_method_answers_405_with_allow(pixmill: Pixmill) -> None:
     assert "POST" in response.headers["Allow"]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "after=-1", f"after={2**63}", "offset=3"])
-def test_a_wrong_query_is_refused(pixmill: Pixmill, query: str) -> None:
-    assert_problem(pixmill.http.get(f"{FILES}/?{query}"), 422, query.split("=")[0])
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=3"])
+@pytest.mark.parametrize("place", [FILES, TASKS])
+def test_a_wrong_query_is_refused(pixmill: Pixmill, place: str, query: str) -> None:
+    assert_problem(pixmill.http.get(f"{place}/?{query}"), 422, query.split("=")[0])
+
+
+@pytest.mark.parametrize("after", [-1, 2**63])
+def test_a_place_in_the_list_that_cannot_be_is_refused(pixmill: Pixmill, after: int) -> None:
+    assert_problem(pixmill.http.get(f"{TASKS}/?after={after}"), 422, "after")
+    assert_problem(pixmill.http.get(f"{FILES}/?after={after}"), 404, "Link header")
 
 
 @pytest.mark.parametrize("body", [{"name": ""}, {"name": "x" * 256}, {"size": 3}, {"name": 3}, []])

@@ -74,7 +74,7 @@ def test_a_full_disk_answers_507_and_loses_nothing(tmp_path_factory: pytest.Temp
     folder = temporary_folder(tmp_path_factory, "full-disk")
     (folder / "files").mkdir()
     with full_disk(folder / "files") as filler:
-        started = start("full", folder, LEASE)
+        started = start("full", folder, LEASE | {"FILE_STORAGE_STORAGE__RESERVE_BYTES": "0"})
         assert isinstance(started, FullStack)
         try:
             load = Load(started, "full-disk")
@@ -82,8 +82,10 @@ def test_a_full_disk_answers_507_and_loses_nothing(tmp_path_factory: pytest.Temp
             load.post_batch()
             time.sleep(2)
             with Pixmill(started.url) as client:
-                refused = client.post_file("large.bin", bytes(1024 * 1024))
-            assert_problem(refused, 507, "no room")
+                form = client.post_file("large.bin", bytes(1024 * 1024))
+                raw = client.http.put(f"{FILES}/large.bin", content=bytes(1024 * 1024))
+            assert_problem(form, 507, "no room")
+            assert_problem(raw, 507, "no room")
             filler.unlink()
 
             assert {task["status"] for task in load.check()} == {"finished"}

@@ -12,7 +12,9 @@ from file_storage.injectors import create_registry
 from file_storage.routers.collection import collection
 from file_storage.routers.download import downloads
 from file_storage.routers.files import files
+from file_storage.routers.tus import override_method, tus
 from file_storage.storage import StorageFullError
+from file_storage.storage.partial import UploadBusyError
 
 BASE_PATH = "/api/file-server"
 
@@ -26,9 +28,16 @@ def create_app() -> OpenAPI:
     )
     for blueprint in (collection, files, downloads):
         app.register_api(blueprint)
+    app.register_blueprint(tus)
+    app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     app.register_error_handler(StorageFullError, _render_storage_full)
+    app.register_error_handler(UploadBusyError, _render_upload_busy)
     return app
 
 
 def _render_storage_full(_error: StorageFullError) -> Response:
     return render(Problem("storage-full", 507, "The server has no room for this file; nothing of it was kept."))
+
+
+def _render_upload_busy(_error: UploadBusyError) -> Response:
+    return render(Problem("upload-busy", 423, "Another request writes to this upload; try again in a moment."))

@@ -14,17 +14,20 @@ class DatabaseSettings(Section):
 
 class StorageSettings(Section):
     folder: str = Field(min_length=1)
+    url: str = Field(pattern=r"^(s3://[^/]+(/.*)?)?$")
     reserve_bytes: int = Field(ge=0)
+    quota_bytes: int = Field(ge=0)
 
 
 class UploadSettings(Section):
     max_bytes: int = Field(ge=1)
     body_folder: str
+    resumable_seconds: float = Field(gt=0)
 
 
 class DownloadSettings(Section):
-    header: Literal["X-Accel-Redirect", "X-Sendfile"]
-    root: str = Field(min_length=1)
+    header: Literal["X-Accel-Redirect", "X-Sendfile", "Location"]
+    root: str
 
 
 class LinkSettings(Section):

@@ -1,4 +1,4 @@
-"""``python -m file_storage.gc``: removes bytes that no file has; safe while the server runs."""
+"""``python -m file_storage.gc``: removes expired uploads and bytes that no file has; safe while the server runs."""
 
 import argparse
 
@@ -10,6 +10,7 @@ from service_kit.settings import load_or_exit
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
 from file_storage.services.files import FileService
+from file_storage.services.uploads import UploadService
 
 DEFAULT_AGE_SECONDS = 24 * 3600
 
@@ -25,5 +26,6 @@ if __name__ == "__main__":
     older_than = parser.parse_args().older_than
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
-    garbage = svcs.Container(create_registry(settings)).get(FileService).collect_garbage(older_than)
-    structlog.get_logger().info("garbage collected", **garbage._asdict())
+    files, uploads = svcs.Container(create_registry(settings)).get(FileService, UploadService)
+    garbage = files.collect_garbage(older_than)
+    structlog.get_logger().info("garbage collected", **garbage._asdict(), uploads=uploads.collect_garbage(older_than))

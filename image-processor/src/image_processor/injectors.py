@@ -94,7 +94,9 @@ def _http_client(settings: FileStorageSettings) -> httpx.Client:
     hooks = {"request": [_pass_request_id]}
     if not settings.url.startswith("wsgi://"):
         url = settings.url.rstrip("/")
-        return httpx.Client(base_url=url, timeout=settings.timeout_seconds, trust_env=False, event_hooks=hooks)
+        return httpx.Client(
+            base_url=url, timeout=settings.timeout_seconds, trust_env=False, event_hooks=hooks, follow_redirects=True
+        )
     module, _, path = settings.url.removeprefix("wsgi://").partition("/")
     transport = httpx.WSGITransport(app=import_module(module).create_app(), script_name=f"/{path}")
     return httpx.Client(base_url="http://in-process", transport=transport, event_hooks=hooks)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypedDict
 
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
 
 class FieldError(TypedDict):
     """One wrong field: a JSON pointer to it (RFC 6901) and what is wrong."""
@@ -34,7 +36,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         """The members of the problem document, ready for JSON."""
         document: dict[str, object] = {
             "type": f"urn:pixmill:problem:{self.kind}",
-            "title": HTTPStatus(self.status).phrase,
+            "title": _PHRASES.get(self.status) or self.kind.replace("-", " ").capitalize(),
             "status": self.status,
             "detail": self.detail,
         }

@@ -55,3 +55,24 @@ class IdempotencyKey(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now(), index=True)
+
+
+class Upload(Base):
+    """A resumable upload (tus 1.0.0). How much of it has come is the size of its partial file."""
+
+    __tablename__ = "uploads"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    length: Mapped[int | None] = mapped_column(BigInteger)
+    """In bytes; unknown while the client has not told it."""
+    metadata_header: Mapped[str] = mapped_column(Text)
+    """Upload-Metadata as it came."""
+    concat_header: Mapped[str | None] = mapped_column(Text)
+    """Upload-Concat as it came: part of a final upload, or made of parts."""
+    name: Mapped[str] = mapped_column(String(255))
+    extension: Mapped[str] = mapped_column(String(255))
+    comment: Mapped[str] = mapped_column(String(10_000))
+    expires_at: Mapped[float] = mapped_column(Double, index=True)
+    file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="SET NULL"), index=True)
+    """The file that the finished upload became."""
+    finished: Mapped[bool]

@@ -70,7 +70,6 @@ def _streamed(request: Request, staging: Staging, settings: UploadSettings) -> I
     with _body(request) as body, staging.stage() as staged:
         if (request.content_length or 0) > settings.max_bytes:
             raise too_large(settings.max_bytes)
-        staging.check_room(request.content_length or 0)
         while data := body.read(CHUNK):
             if staged.size + len(data) > settings.max_bytes:
                 raise too_large(settings.max_bytes)

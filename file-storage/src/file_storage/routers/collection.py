@@ -130,6 +130,7 @@ def add_file() -> Response:
         query = _checked_query()
         return _store_raw(query.name, query.comment)
     key = idempotency_key()
+    svcs.flask.get(FileService).check_room(request.content_length or 0)
     with receive_form(request, svcs.flask.get(Staging), svcs.flask.get(Settings).upload) as (staged, form):
         fields = _checked_fields(form.fields)
         name = file_name(form.filename, fields.name)
@@ -160,6 +161,7 @@ def put_named_file(path: NamePath, query: CommentQuery) -> Response:
 def _store_raw(name: str, comment: str) -> Response:
     key = idempotency_key()
     stored_name = file_name("", name)
+    svcs.flask.get(FileService).check_room(request.content_length or 0)
     with receive_raw(request, svcs.flask.get(Staging), svcs.flask.get(Settings).upload) as staged:
         return created(svcs.flask.get(FileService).store(staged, stored_name, comment, key))
 

@@ -196,7 +196,9 @@ def _with_bytes(response: Response, file: File, modified: datetime) -> Response:
             return single(response, service.open(file), parts[0], file.size)
     settings = svcs.flask.get(Settings).download
     response.headers.remove("Accept-Ranges")  # the web server says so itself
-    response.headers[settings.header] = f"{settings.root}/{service.location(file)}"
+    response.headers[settings.header] = settings.root + service.location(file)
+    if settings.header == "Location":
+        response.status_code = 307
     return response
 
 

@@ -1,7 +1,7 @@
 """ZIP archives of files, made while they are sent."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO
+from io import BufferedReader
 
 from zipstream import ZipStream
 
@@ -10,7 +10,7 @@ from file_storage.models import File
 CHUNK = 256 * 1024
 
 
-def zip_of(files: Sequence[File], opened: Callable[[File], IO[bytes]]) -> ZipStream:
+def zip_of(files: Sequence[File], opened: Callable[[File], BufferedReader]) -> ZipStream:
     """The archive of the files: iterable once, in pieces, and with its length in bytes as ``len()``.
 
     Nothing is compressed: images are already, and so the length is known before. Equal names are told apart by a
@@ -25,7 +25,7 @@ def zip_of(files: Sequence[File], opened: Callable[[File], IO[bytes]]) -> ZipStr
     return archive
 
 
-def _content(file: File, opened: Callable[[File], IO[bytes]]) -> Iterator[bytes]:
+def _content(file: File, opened: Callable[[File], BufferedReader]) -> Iterator[bytes]:
     with opened(file) as content:
         while data := content.read(CHUNK):
             yield data

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import IO, NamedTuple
+from io import BufferedReader
+from typing import NamedTuple
 
 import structlog
 from service_kit.database import MAX_ID, Database, epoch_now, insert_or_ignore, insert_or_update
@@ -18,6 +19,7 @@ from file_storage.models import Blob, File, IdempotencyKey
 from file_storage.services.listing import FileFilter
 from file_storage.services.media import Media, media_of
 from file_storage.services.names import FileName, folded, renamed
+from file_storage.services.quota import Quota
 from file_storage.storage import BlobStore, StagedBlob, Staging
 
 log = structlog.get_logger()
@@ -49,22 +51,37 @@ class Garbage(NamedTuple):
 class FileService:
     """The rules of files over a database and a blob store."""
 
-    def __init__(self, database: Database, blobs: BlobStore, staging: Staging) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, staging: Staging, quota: Quota) -> None:
         self._database = database
         self._blobs = blobs
         self._staging = staging
+        self._quota = quota
         self._forget_keys_from = 0.0
+
+    def check_room(self, size: int) -> None:
+        """Whether so many more bytes may come: told before they do.
+
+        :raises Problem: 507, they would go over the quota.
+        :raises StorageFullError: the disk has no room for them.
+        """
+        self._quota.check(size)
+        self._staging.check_room(size)
 
     def store(self, staged: StagedBlob, name: FileName, comment: str, key: str | None) -> File:
         """Makes ``staged`` a file; with an idempotency key that was used before, gives the file it made.
 
-        :raises Problem: 422, the key was used for another upload; 409, the key was revoked or is in use right now.
+        :raises Problem: 422, the key was used for another upload; 409, the key was revoked or is in use right now; 507,
+            the quota is used up.
         """
+        self._quota.check(staged.size)
         staged.seal()
+        self._blobs.prepare(staged)
         with staged.open() as file:
             content = Content(staged.sha256, staged.size, media_of(file))
         # Inside the transaction: the blob's row is locked, so nobody removes the bytes before the commit.
-        return self._add(content, name, comment, key, _reference_blob, partial(self._blobs.publish, staged))
+        stored = self._add(content, name, comment, key, _reference_blob, partial(self._blobs.publish, staged))
+        self._quota.add(staged.size)
+        return stored
 
     def copy(self, file_id: int, name: FileName, key: str | None) -> File:
         """A new file with the bytes of another, which both share from now on.
@@ -99,7 +116,7 @@ class FileService:
         """The path of the file's bytes below the root that the web server sends files from."""
         return self._blobs.location(file.sha256)
 
-    def open(self, file: File) -> IO[bytes]:
+    def open(self, file: File) -> BufferedReader:
         """The file's bytes, for reading."""
         return self._blobs.open(file.sha256)
 

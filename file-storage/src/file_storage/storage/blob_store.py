@@ -1,7 +1,8 @@
 """What a blob store can do; blobs are named by the SHA-256 of their bytes."""
 
 from collections.abc import Iterator
-from typing import IO, Protocol
+from io import BufferedReader
+from typing import Protocol
 
 from file_storage.storage.staging import StagedBlob
 
@@ -9,8 +10,13 @@ from file_storage.storage.staging import StagedBlob
 class BlobStore(Protocol):
     """A store of blobs."""
 
+    def prepare(self, staged: StagedBlob) -> None:
+        """Does, without any lock, whatever of :meth:`publish` takes long."""
+
     def publish(self, staged: StagedBlob) -> None:
         """Makes sealed bytes a blob, durably; publishing the same bytes again heals the blob if it was damaged.
+
+        Called under the lock of the blob's row, after :meth:`prepare`.
 
         :raises StorageFullError: there is no room.
         """
@@ -18,7 +24,7 @@ class BlobStore(Protocol):
     def location(self, sha256: str) -> str:
         """Where the web server, or the client, gets a blob's bytes: below the root that the settings name."""
 
-    def open(self, sha256: str) -> IO[bytes]:
+    def open(self, sha256: str) -> BufferedReader:
         """A blob's bytes, for reading.
 
         :raises FileNotFoundError: the store does not have them.
@@ -26,6 +32,9 @@ class BlobStore(Protocol):
 
     def delete(self, sha256: str) -> None:
         """Removes a blob's bytes; a missing blob is no error."""
+
+    def set_aside(self, sha256: str) -> None:
+        """Moves a blob's bytes to where nobody is given them, because they are not what their name says."""
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
         """The SHA-256 of every blob that was written longer ago than that."""

@@ -4,8 +4,8 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from file_storage.storage.staging import StagedBlob, storage_full
 
@@ -17,6 +17,9 @@ class FolderBlobStore:
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)
 
+    def prepare(self, staged: StagedBlob) -> None:
+        """A rename takes no time."""
+
     def publish(self, staged: StagedBlob) -> None:
         target = self._folder / _relative(staged.sha256)
         with storage_full():
@@ -27,11 +30,17 @@ class FolderBlobStore:
     def location(self, sha256: str) -> str:
         return _relative(sha256)
 
-    def open(self, sha256: str) -> IO[bytes]:
+    def open(self, sha256: str) -> BufferedReader:
         return (self._folder / _relative(sha256)).open("rb")
 
     def delete(self, sha256: str) -> None:
         (self._folder / _relative(sha256)).unlink(missing_ok=True)
+
+    def set_aside(self, sha256: str) -> None:
+        damaged = self._folder.with_name("damaged")
+        damaged.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):
+            os.replace(self._folder / _relative(sha256), damaged / sha256)
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
         for path in self._folder.glob("??/??/*"):

@@ -66,10 +66,12 @@ class Staging:
     """The folder of staging files.
 
     :param reserve_bytes: room on the file system that uploads leave free.
+    :param received: where the web server keeps bodies, and may leave some when it is killed.
     """
 
-    def __init__(self, folder: Path, reserve_bytes: int) -> None:
+    def __init__(self, folder: Path, reserve_bytes: int, received: Path | None = None) -> None:
         self._folder = folder
+        self._received = received
         self._reserve_bytes = reserve_bytes
         self._folder.mkdir(parents=True, exist_ok=True)
 
@@ -110,8 +112,11 @@ class Staging:
 
     def sweep(self, older_than_seconds: float) -> int:
         """Removes what uploads left that died longer ago than that, and tells how many there were."""
+        left = list(self._folder.iterdir())
+        if self._received is not None and self._received.is_dir():
+            left += self._received.iterdir()
         swept = 0
-        for path in self._folder.iterdir():
+        for path in left:
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime >= older_than_seconds:
                     path.unlink()

@@ -1,0 +1,226 @@
+"""Resumable uploads: tus 1.0.0 (https://tus.io/protocols/resumable-upload).
+
+Core, creation, creation-with-upload, creation-defer-length, expiration, checksum, termination, concatenation.
+"""
+
+import binascii
+import hashlib
+import hmac
+from base64 import b64decode
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import svcs
+from flask import Blueprint, Response, request
+from service_kit.problems import Problem
+from werkzeug.http import http_date
+from werkzeug.wsgi import get_input_stream
+
+from file_storage.config import Settings
+from file_storage.models import Upload
+from file_storage.routers.digests import CheckedBody
+from file_storage.services.names import FileName, file_name
+from file_storage.services.uploads import Beginning, UploadService
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+VERSION = "1.0.0"
+EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,concatenation"
+CHECKSUMS = {"sha1": hashlib.sha1, "md5": hashlib.md5, "sha256": hashlib.sha256}
+BYTES = "application/offset+octet-stream"
+FILE_ID = "Pixmill-File-Id"
+"""The header that tells which file a finished upload became."""
+
+MAX_PARTS = 1000
+_NAME_KEYS = ("filename", "name")
+
+tus = Blueprint("uploads", __name__, url_prefix="/uploads")
+
+
+class _Checksum:
+    """``Upload-Checksum``: the name of an algorithm, and what it makes of the bytes in base64."""
+
+    def __init__(self, header: str) -> None:
+        name, _, encoded = header.partition(" ")
+        if name not in CHECKSUMS:
+            raise Problem("unknown-checksum", 400, f"Upload-Checksum takes {', '.join(CHECKSUMS)}.")
+        self._hash = CHECKSUMS[name]()
+        self._expected = _decoded("Upload-Checksum", encoded)
+        if len(self._expected) != self._hash.digest_size:
+            raise Problem("invalid-upload-checksum", 400, f"This is no {name}: Upload-Checksum is its name and base64.")
+
+    def update(self, data: bytes) -> None:
+        self._hash.update(data)
+
+    def matches(self) -> bool:
+        return hmac.compare_digest(self._hash.digest(), self._expected)
+
+
+def override_method(application: "WSGIApplication") -> "WSGIApplication":
+    """WSGI middleware for clients that can send no PATCH or DELETE: X-HTTP-Method-Override, for uploads alone."""
+
+    def overridden(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        wanted = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "").upper()
+        if environ["PATH_INFO"].startswith("/uploads") and wanted in ("PATCH", "DELETE", "HEAD", "POST", "OPTIONS"):
+            environ["REQUEST_METHOD"] = wanted
+        return application(environ, start_response)
+
+    return overridden
+
+
+@tus.before_request
+def _check_version() -> None:
+    if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != VERSION:
+        raise Problem("unsupported-tus-version", 412, f"Send Tus-Resumable: {VERSION}; no other version is spoken.")
+
+
+@tus.after_request
+def _tell_version(response: Response) -> Response:
+    response.headers["Tus-Resumable"] = VERSION
+    if response.status_code == 412:
+        response.headers["Tus-Version"] = VERSION
+    return response
+
+
+@tus.route("/", methods=["OPTIONS"])
+@tus.route("/<string:upload_id>", methods=["OPTIONS"])
+def tell(upload_id: str = "") -> Response:  # noqa: ARG001 (the answer is the same for every upload)
+    max_bytes = svcs.flask.get(Settings).upload.max_bytes
+    return Response(
+        status=204,
+        headers={
+            "Tus-Version": VERSION,
+            "Tus-Extension": EXTENSIONS,
+            "Tus-Max-Size": str(max_bytes),
+            "Tus-Checksum-Algorithm": ",".join(CHECKSUMS),
+        },
+    )
+
+
+@tus.post("/", provide_automatic_options=False)
+def create() -> Response:
+    service = svcs.flask.get(UploadService)
+    concat = request.headers.get("Upload-Concat")
+    if concat is not None and concat.startswith("final;"):
+        if "Upload-Length" in request.headers:
+            raise Problem("invalid-upload-length", 400, "A final upload is as long as its parts: send no length.")
+        return _created(service.concatenate(_parts(concat), _beginning(None), concat))
+    if concat not in (None, "partial"):
+        raise Problem("invalid-upload-concat", 400, "Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
+    upload = service.create(_beginning(_length_to_begin_with()))
+    if request.mimetype == BYTES and not upload.finished:
+        upload = service.append(upload.id, 0, None, _body(), _checksum())
+    response = _created(upload)
+    if request.mimetype == BYTES:
+        response.headers["Upload-Offset"] = str(service.offset(upload))
+    return response
+
+
+@tus.route("/<string:upload_id>", methods=["HEAD"], provide_automatic_options=False)
+def look(upload_id: str) -> Response:
+    service = svcs.flask.get(UploadService)
+    upload = service.get(upload_id)
+    response = Response(status=200, headers={"Cache-Control": "no-store"})
+    response.headers["Upload-Offset"] = str(service.offset(upload))
+    if upload.length is None:
+        response.headers["Upload-Defer-Length"] = "1"
+    else:
+        response.headers["Upload-Length"] = str(upload.length)
+    if upload.metadata_header:
+        response.headers["Upload-Metadata"] = upload.metadata_header
+    if upload.concat_header:
+        response.headers["Upload-Concat"] = upload.concat_header
+    return _told(response, upload)
+
+
+@tus.patch("/<string:upload_id>", provide_automatic_options=False)
+def append(upload_id: str) -> Response:
+    if request.mimetype != BYTES:
+        raise Problem("unsupported-media-type", 415, f"Send the bytes as Content-Type: {BYTES}.")
+    offset = _number("Upload-Offset")
+    if offset is None:
+        raise Problem("invalid-upload-offset", 400, "Upload-Offset is missing: where do the bytes belong?")
+    service = svcs.flask.get(UploadService)
+    upload = service.append(upload_id, offset, _number("Upload-Length"), _body(), _checksum())
+    response = Response(status=204, headers={"Upload-Offset": str(service.offset(upload))})
+    return _told(response, upload)
+
+
+@tus.delete("/<string:upload_id>", provide_automatic_options=False)
+def terminate(upload_id: str) -> Response:
+    svcs.flask.get(UploadService).terminate(upload_id)
+    return Response(status=204)
+
+
+def _created(upload: Upload) -> Response:
+    location = f"{request.script_root}{tus.url_prefix}/{upload.id}"
+    return _told(Response(status=201, headers={"Location": location}), upload)
+
+
+def _told(response: Response, upload: Upload) -> Response:
+    """Adds until when the upload is kept, and the file that it became."""
+    response.headers["Upload-Expires"] = http_date(upload.expires_at)
+    if upload.file_id is not None:
+        response.headers[FILE_ID] = str(upload.file_id)
+        response.headers["Content-Location"] = f"{request.script_root}/{upload.file_id}"
+    return response
+
+
+def _body() -> CheckedBody:
+    return CheckedBody(get_input_stream(request.environ, max_content_length=None), request.headers)
+
+
+def _checksum() -> _Checksum | None:
+    header = request.headers.get("Upload-Checksum")
+    return None if header is None else _Checksum(header)
+
+
+def _length_to_begin_with() -> int | None:
+    length, deferred = _number("Upload-Length"), request.headers.get("Upload-Defer-Length")
+    if (length is None) == (deferred is None) or deferred not in (None, "1"):
+        raise Problem("invalid-upload-length", 400, "Send either Upload-Length, or Upload-Defer-Length: 1.")
+    return length
+
+
+def _beginning(length: int | None) -> Beginning:
+    header = request.headers.get("Upload-Metadata", "")
+    metadata = _metadata(header)
+    named = next((metadata[key] for key in _NAME_KEYS if metadata.get(key)), None)
+    name = file_name(named, None) if named else FileName("upload", "")
+    partial = request.headers.get("Upload-Concat") == "partial"
+    return Beginning(length, name, metadata.get("comment", "")[:10_000], header, partial)
+
+
+def _metadata(header: str) -> dict[str, str]:
+    metadata = {}
+    for pair in filter(None, (pair.strip() for pair in header.split(","))):
+        key, _, encoded = pair.partition(" ")
+        try:
+            metadata[key] = _decoded("Upload-Metadata", encoded).decode()
+        except UnicodeDecodeError as error:
+            raise Problem("invalid-upload-metadata", 400, f"Upload-Metadata: '{key}' is not UTF-8.") from error
+    return metadata
+
+
+def _parts(concat: str) -> list[str]:
+    parts = [url.rstrip("/").rsplit("/", 1)[-1] for url in concat.removeprefix("final;").split()]
+    if not 0 < len(parts) <= MAX_PARTS:
+        raise Problem("invalid-upload-concat", 400, f"A final upload has 1 to {MAX_PARTS} parts.")
+    return parts
+
+
+def _number(header: str) -> int | None:
+    value = request.headers.get(header)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        raise Problem(f"invalid-{header.lower()}", 400, f"{header} is a whole number of bytes.")
+    return int(value)
+
+
+def _decoded(header: str, encoded: str) -> bytes:
+    try:
+        return b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Problem(f"invalid-{header.lower()}", 400, f"{header} has something that is not base64.") from error

@@ -1,0 +1,333 @@
+"""Resumable uploads (tus 1.0.0): bytes come in any number of requests, then the upload becomes a file."""
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from service_kit.database import Database, epoch_now
+from service_kit.problems import Problem
+from sqlalchemy import delete, select, update
+
+from file_storage.models import File, Upload
+from file_storage.services.files import FileService
+from file_storage.services.names import FileName
+from file_storage.storage import Staging, StorageFullError
+from file_storage.storage.partial import PartialFile, PartialFiles, UploadBusyError
+
+log = structlog.get_logger()
+
+CHUNK = 64 * 1024
+COPY_CHUNK = 1024 * 1024
+EXPIRE_SECONDS = 60
+"""Expired uploads are removed when another begins, at most so often."""
+EXPIRED_AT_ONCE = 100
+
+
+class Body(Protocol):
+    """What a request brings."""
+
+    def read(self, size: int) -> bytes: ...
+
+
+class Checksum(Protocol):
+    """What the bytes of one request are compared with."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+    def matches(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """How a client describes a new upload.
+
+    :param length: in bytes; ``None`` where the client will tell it later.
+    :param partial: it is to be a part of another.
+    """
+
+    length: int | None
+    name: FileName
+    comment: str
+    metadata_header: str
+    partial: bool
+
+
+class UploadService:
+    """The rules of resumable uploads.
+
+    :param max_bytes: how long an upload may be.
+    :param lifetime: seconds after which an upload is removed that nobody went on with.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        partials: PartialFiles,
+        staging: Staging,
+        files: FileService,
+        max_bytes: int,
+        lifetime: float,
+    ) -> None:
+        self._database = database
+        self._partials = partials
+        self._staging = staging
+        self._files = files
+        self._max_bytes = max_bytes
+        self._lifetime = lifetime
+        self._expire_from = 0.0
+
+    def create(self, beginning: Beginning) -> Upload:
+        """Begins an upload without bytes; one of length 0 is a file at once.
+
+        :raises Problem: 413, too long.
+        """
+        self._check_length(beginning.length)
+        self._expire_now_and_then()
+        upload = self._insert(
+            length=beginning.length,
+            metadata_header=beginning.metadata_header,
+            concat_header="partial" if beginning.partial else None,
+            name=beginning.name,
+            comment=beginning.comment,
+        )
+        self._partials.create(upload.id)
+        return self._finished(upload) if upload.length == 0 else upload
+
+    def get(self, upload_id: str) -> Upload:
+        """The upload; one that is complete is a file from now on, if a crash had kept it from becoming one.
+
+        :raises Problem: 404, there is no such upload; 410, it has expired.
+        """
+        upload = self._row(upload_id)
+        if upload.finished or self.offset(upload) != upload.length:
+            return upload
+        try:
+            return self._finished(upload)
+        except UploadBusyError:
+            # Whoever brought its last bytes is about to finish it.
+            return upload
+
+    def offset(self, upload: Upload) -> int:
+        """How many bytes have come.
+
+        :raises Problem: 410, its bytes are gone.
+        """
+        if upload.finished:
+            return upload.length or 0
+        size = self._partials.size(upload.id)
+        if size is None:
+            raise Problem("upload-expired", 410, "The bytes of this upload are gone; begin it anew.")
+        return size
+
+    def append(self, upload_id: str, offset: int, length: int | None, body: Body, checksum: Checksum | None) -> Upload:
+        """Adds a request's bytes at ``offset``; what came before a connection broke is kept.
+
+        :param length: the whole upload's, where the client tells it only now.
+        :param checksum: without a match nothing of the request is kept.
+        :raises Problem: 404 and 410 as :meth:`get`; 409, the upload has another offset; 403, it is made of parts;
+            400, its length was known already; 413, too long; 460, another checksum.
+        :raises UploadBusyError: another request writes to it.
+        """
+        upload = self._row(upload_id)
+        if upload.concat_header is not None and upload.concat_header != "partial":
+            raise Problem("upload-final", 403, "An upload made of others takes no bytes.")
+        if not upload.finished:
+            with self._hold(upload_id) as partial:
+                self._check_offset(offset, partial.size)
+                upload = self._with_length(upload, length)
+                self._take(upload, partial, body, checksum)
+        else:
+            self._check_offset(offset, upload.length or 0)
+        return self.get(upload_id)
+
+    def concatenate(self, parts: Sequence[str], beginning: Beginning, concat_header: str) -> Upload:
+        """Makes a file of finished partial uploads, in this order.
+
+        :raises Problem: 404, a part does not exist; 400, it is no part or not complete; 413, too long together.
+        :raises UploadBusyError: a request writes to a part.
+        """
+        lengths = [self._length_of_part(part) for part in parts]
+        self._check_length(sum(lengths))
+        with self._staging.stage() as staged:
+            for part in parts:
+                for data in self._bytes_of(part):
+                    staged.write(data)
+            file = self._files.store(staged, beginning.name, beginning.comment, None)
+        return self._insert(
+            length=sum(lengths),
+            metadata_header=beginning.metadata_header,
+            concat_header=concat_header,
+            name=beginning.name,
+            comment=beginning.comment,
+            file=file,
+        )
+
+    def terminate(self, upload_id: str) -> None:
+        """Forgets an upload and its bytes; the file that it became stays.
+
+        :raises Problem: 404, there is no such upload.
+        :raises UploadBusyError: a request writes to it.
+        """
+        self._row(upload_id)
+        self._remove(upload_id)
+
+    def expire(self) -> int:
+        """Removes uploads that nobody went on with, and tells how many; one that is complete becomes a file first."""
+        with self._database.read() as session:
+            old = select(Upload).where(Upload.expires_at < epoch_now()).limit(EXPIRED_AT_ONCE)
+            expired = session.scalars(old).all()
+        removed = 0
+        for upload in expired:
+            try:
+                if not upload.finished and upload.concat_header is None and self._is_complete(upload):
+                    self._finished(upload)
+                self._remove(upload.id)
+                removed += 1
+            except (Problem, UploadBusyError, StorageFullError) as error:
+                log.warning("upload not removed", upload_id=upload.id, reason=str(error))
+        return removed
+
+    def collect_garbage(self, older_than_seconds: float) -> int:
+        """Removes expired uploads, and bytes that belong to none, as a crash may leave them; tells how many."""
+        removed = 0
+        while expired := self.expire():
+            removed += expired
+        for upload_id in self._partials.stored(older_than_seconds):
+            with self._database.read() as session:
+                known = session.get(Upload, upload_id) is not None
+            if not known:
+                self._partials.delete(upload_id)
+                removed += 1
+        return removed
+
+    def _expire_now_and_then(self) -> None:
+        if time.monotonic() < self._expire_from:
+            return
+        self._expire_from = time.monotonic() + EXPIRE_SECONDS
+        self.expire()
+
+    def _insert(
+        self,
+        *,
+        length: int | None,
+        metadata_header: str,
+        concat_header: str | None,
+        name: FileName,
+        comment: str,
+        file: File | None = None,
+    ) -> Upload:
+        upload = Upload(
+            id=secrets.token_hex(16),
+            length=length,
+            metadata_header=metadata_header,
+            concat_header=concat_header,
+            name=name.name,
+            extension=name.extension,
+            comment=comment,
+            expires_at=epoch_now() + self._lifetime,
+            file_id=file.id if file else None,
+            finished=file is not None,
+        )
+        with self._database.write() as session:
+            session.add(upload)
+            session.flush()
+            session.refresh(upload)
+        return upload
+
+    def _row(self, upload_id: str) -> Upload:
+        with self._database.read() as session:
+            found = session.execute(select(Upload, epoch_now()).where(Upload.id == upload_id)).one_or_none()
+        if found is None:
+            raise Problem("upload-not-found", 404, "There is no such upload; begin it anew.")
+        upload, now = found
+        if upload.expires_at < now:
+            raise Problem("upload-expired", 410, "This upload has expired; begin it anew.")
+        return upload
+
+    @contextmanager
+    def _hold(self, upload_id: str) -> Iterator[PartialFile]:
+        try:
+            with self._partials.hold(upload_id) as partial:
+                yield partial
+        except FileNotFoundError as error:
+            raise Problem("upload-expired", 410, "The bytes of this upload are gone; begin it anew.") from error
+
+    def _take(self, upload: Upload, partial: PartialFile, body: Body, checksum: Checksum | None) -> None:
+        before = partial.size
+        limit = self._max_bytes if upload.length is None else upload.length
+        try:
+            while data := body.read(CHUNK):
+                if partial.size + len(data) > limit:
+                    raise Problem("upload-too-long", 413, f"The upload may have {limit} bytes at most.")
+                if checksum is not None:
+                    checksum.update(data)
+                partial.append(data)
+            if checksum is not None and not checksum.matches():
+                raise Problem("checksum-mismatch", 460, "The bytes were changed on their way; send them again.")
+        except Exception:
+            if checksum is not None:
+                partial.truncate(before)
+            raise
+        finally:
+            partial.sync()
+
+    def _with_length(self, upload: Upload, length: int | None) -> Upload:
+        with self._database.write() as session:
+            values: dict[str, object] = {"expires_at": epoch_now() + self._lifetime}
+            if length is not None and length != upload.length:
+                if upload.length is not None:
+                    raise Problem("upload-length-known", 400, f"This upload has {upload.length} bytes already.")
+                self._check_length(length)
+                values["length"] = length
+            changed = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
+            return session.scalars(changed).one()
+
+    def _finished(self, upload: Upload) -> Upload:
+        """Makes a complete upload a file; the key makes it one file even where a crash comes in between."""
+        if upload.concat_header == "partial":
+            return upload
+        with self._hold(upload.id) as partial, self._staging.adopt(partial.path) as staged:
+            name = FileName(upload.name, upload.extension)
+            file = self._files.store(staged, name, upload.comment, f"tus-{upload.id}")
+            with self._database.write() as session:
+                values = {"file_id": file.id, "finished": True, "length": staged.size}
+                done = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
+                finished = session.scalars(done).one()
+        self._partials.delete(upload.id)
+        return finished
+
+    def _is_complete(self, upload: Upload) -> bool:
+        return upload.length is not None and self._partials.size(upload.id) == upload.length
+
+    def _remove(self, upload_id: str) -> None:
+        if self._partials.size(upload_id) is not None:
+            with self._hold(upload_id):
+                self._partials.delete(upload_id)
+        with self._database.write() as session:
+            session.execute(delete(Upload).where(Upload.id == upload_id))
+
+    def _length_of_part(self, part: str) -> int:
+        upload = self._row(part)
+        if upload.concat_header != "partial":
+            raise Problem("upload-no-part", 400, f"The upload {part} was not begun with Upload-Concat: partial.")
+        if upload.length is None or self.offset(upload) != upload.length:
+            raise Problem("upload-incomplete", 400, f"The part {part} is not complete yet; send its rest first.")
+        return upload.length
+
+    def _bytes_of(self, part: str) -> Iterator[bytes]:
+        with self._hold(part) as partial, partial.path.open("rb") as file:
+            while data := file.read(COPY_CHUNK):
+                yield data
+
+    def _check_length(self, length: int | None) -> None:
+        if length is not None and length > self._max_bytes:
+            raise Problem("upload-too-long", 413, f"An upload may have {self._max_bytes} bytes at most.")
+        self._files.check_room(length or 0)
+
+    def _check_offset(self, offset: int, actual: int) -> None:
+        if offset != actual:
+            raise Problem("offset-mismatch", 409, f"The upload has {actual} bytes; ask with HEAD and go on from there.")

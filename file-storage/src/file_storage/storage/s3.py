@@ -1,0 +1,93 @@
+"""Blobs in a bucket of any S3: ``<prefix>/ab/cd/<sha256>``."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import BufferedReader, RawIOBase
+
+import obstore
+from obstore.store import S3Store
+
+from file_storage.storage.staging import StagedBlob
+
+PART_BYTES = 8 * 1024 * 1024
+PARTS_AT_ONCE = 4
+SIGNED_FOR = timedelta(hours=1)
+"""How long a signed URL is good: as long as the slowest download may take to begin."""
+DAMAGED = "damaged/"
+
+
+class S3BlobStore:
+    """Implements :class:`file_storage.storage.BlobStore` on S3.
+
+    :param url: ``s3://bucket/prefix``; credentials, region and endpoint come from the environment, as the AWS tools
+        have them (``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``, ``AWS_ENDPOINT_URL``).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._store = S3Store.from_url(url, client_options={"allow_http": True})
+
+    def prepare(self, staged: StagedBlob) -> None:
+        # A multipart upload becomes visible as a whole, when its last part is there.
+        obstore.put(
+            self._store, _relative(staged.sha256), staged.path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+        )
+
+    def publish(self, staged: StagedBlob) -> None:
+        try:
+            obstore.head(self._store, _relative(staged.sha256))
+        except FileNotFoundError:
+            # Deleted since prepare, with the last file that had the same bytes.
+            self.prepare(staged)
+
+    def location(self, sha256: str) -> str:
+        return obstore.sign(self._store, "GET", _relative(sha256), SIGNED_FOR)
+
+    def open(self, sha256: str) -> BufferedReader:
+        return BufferedReader(_Reader(self._store, _relative(sha256)), PART_BYTES)
+
+    def delete(self, sha256: str) -> None:
+        try:
+            obstore.delete(self._store, _relative(sha256))
+        except FileNotFoundError:
+            return
+
+    def set_aside(self, sha256: str) -> None:
+        obstore.rename(self._store, _relative(sha256), f"{DAMAGED}{sha256}")
+
+    def stored(self, older_than_seconds: float) -> Iterator[str]:
+        latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
+        for objects in obstore.list(self._store):
+            for each in objects:
+                if each["last_modified"] <= latest and not each["path"].startswith(DAMAGED):
+                    yield each["path"].rsplit("/", 1)[-1]
+
+    def ping(self) -> None:
+        obstore.list_with_delimiter(self._store)
+
+
+class _Reader(RawIOBase):
+    """Reads an object piece by piece, each a request for a range."""
+
+    def __init__(self, store: S3Store, path: str) -> None:
+        self._file = obstore.open_reader(store, path, buffer_size=PART_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # only bytearray-likes come here
+        data = bytes(self._file.read(len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _relative(sha256: str) -> str:
+    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"

@@ -1,0 +1,26 @@
+"""nginx's limits, made small enough for a test to go over."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from tests.client import FILES, Pixmill, assert_problem
+from tests.processes import accepts, free_port
+from tests.stacks import FullStack
+
+CHANGES = {"rate=2000r/s": "rate=1r/s", "burst=4000": "burst=5"}
+
+
+def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStack) -> None:
+    port = free_port()
+    nginx = full.start_nginx("limited-nginx", port, CHANGES)
+    nginx.wait_until(accepts(port))
+    with Pixmill(f"http://127.0.0.1:{port}") as client, ThreadPoolExecutor(4) as threads:
+        answers: list[httpx.Response] = list(threads.map(lambda _: client.http.get(f"{FILES}/?limit=1"), range(20)))
+    nginx.stop()
+
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert 5 <= len(answers) - len(refused) <= 10
+    for answer in refused:
+        assert_problem(answer, 429, "Retry-After")
+        assert answer.headers["Retry-After"] == "1"

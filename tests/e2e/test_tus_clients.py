@@ -1,0 +1,77 @@
+"""Resumable uploads by the clients that people use, on both stacks."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy
+import pytest
+from tusclient.client import TusClient
+
+from tests.client import FILES, Pixmill
+from tests.conftest import skipped_where_a_program_is_missing
+from tests.processes import find_program
+from tests.stacks import EmbeddedStack, Stack
+
+SCRIPT = Path(__file__).parent / "tus/upload.mjs"
+
+
+@pytest.fixture(scope="module")
+def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tus") / "big.bin"
+    path.write_bytes(numpy.random.default_rng(3).bytes(9_000_000))
+    return path
+
+
+@pytest.fixture(scope="module")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("node")
+    with skipped_where_a_program_is_missing():
+        npm = find_program("npm")
+    command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "tus-js-client@4.3.1"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    yield folder / "node_modules"
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_tus_js_client_uploads(
+    stack: Stack, pixmill: Pixmill, big_file: Path, node_modules: Path, parallel: int
+) -> None:
+    command = ["node", str(SCRIPT), str(node_modules), f"{stack.url}{FILES}/uploads/", str(big_file), str(parallel)]
+
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert run.returncode == 0, run.stderr
+    file = pixmill.http.get(f"{FILES}/{run.stdout.strip()}").json()
+    assert file["name"] == "from tus-js-client"
+    assert pixmill.download(file["id"]) == big_file.read_bytes()
+
+
+def test_tuspy_uploads(stack: Stack, pixmill: Pixmill, big_file: Path) -> None:
+    client = TusClient(f"{stack.url}{FILES}/uploads/")
+    uploader = client.uploader(
+        str(big_file), chunk_size=2_000_000, metadata={"filename": "from tuspy.bin"}, upload_checksum=True
+    )
+
+    uploader.upload()
+
+    file_id = pixmill.http.head(str(uploader.url), headers={"Tus-Resumable": "1.0.0"}).headers["Pixmill-File-Id"]
+    assert pixmill.download(file_id) == big_file.read_bytes()
+
+
+def test_an_upload_goes_on_after_a_restart_of_everything(tmp_path: Path, big_file: Path) -> None:
+    stack = EmbeddedStack(tmp_path)
+    client = TusClient(f"{stack.url}{FILES}/uploads/")
+    uploader = client.uploader(str(big_file), chunk_size=2_000_000)
+    uploader.upload(stop_at=4_000_000)
+    stack.process.kill()
+    again = EmbeddedStack(tmp_path)
+    moved = str(uploader.url).replace(stack.url, again.url)
+
+    TusClient(f"{again.url}{FILES}/uploads/").uploader(str(big_file), chunk_size=2_000_000, url=moved).upload()
+
+    with Pixmill(again.url) as pixmill:
+        file_id = pixmill.http.head(moved, headers={"Tus-Resumable": "1.0.0"}).headers["Pixmill-File-Id"]
+        content = pixmill.download(file_id)
+    again.stop()
+    assert content == big_file.read_bytes()
