@@ -118,10 +118,12 @@ class FullStack:
         """Waits until every dependency of both services answers."""
         self.nginx.wait_until(lambda: _is_ready(f"{self.url}/api/file-server") and _is_ready(self.url))
 
-    def collect_garbage(self) -> None:
-        """What an operator runs to have left-over bytes removed, here whatever their age."""
-        command = [str(SCRIPTS / "python"), "-m", "file_storage.gc", "--older-than", "0"]
-        subprocess.run(command, env=self.environment, cwd=PROJECT, check=True, capture_output=True)
+    def check_files(self) -> None:
+        """What an operator runs to have every file read and left-over bytes removed, here whatever their age."""
+        command = [str(SCRIPTS / "python"), "-m", "file_storage.fsck", "--older-than", "0"]
+        run = subprocess.run(command, env=self.environment, cwd=PROJECT, check=False, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert '"miscounted": 0' in run.stdout + run.stderr, run.stdout + run.stderr
 
     def _settings(self) -> dict[str, str]:
         self._postgres_port, self._rabbitmq_port = free_port(), free_port()

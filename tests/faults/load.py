@@ -89,7 +89,7 @@ class Load:
         results = [task["result_id"] for task in tasks if task["status"] == "finished"]
         self._await_files(set(results))
         assert len(set(results)) == len(results)
-        self.stack.collect_garbage()
+        self.stack.check_files()
         assert self._stored_blobs() == {file["sha256"] for file in self._get(f"{FILES}/")}
         assert list((self.stack.files / "staging").iterdir()) == []
         return tasks

@@ -83,7 +83,7 @@ class _Reader(RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # only bytearray-likes come here
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the reader around it has this one
         data = bytes(self._file.read(len(buffer)))
         buffer[: len(data)] = data
         return len(data)

@@ -1,0 +1,30 @@
+"""A file service on SQLite and a folder, as the embedded stack has it."""
+
+from pathlib import Path
+
+import pytest
+import svcs
+from file_storage.config import Settings
+from file_storage.injectors import create_registry
+from service_kit.database import migrate
+from service_kit.settings import load
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret")
+    monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", f"sqlite:///{tmp_path}/files.db")
+    monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(tmp_path))
+    monkeypatch.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", "0")
+    monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", "")
+    loaded = load(Settings)
+    migrate(loaded.database.url, "file_storage")
+    return loaded
+
+
+@pytest.fixture
+def services(settings: Settings) -> svcs.Container:
+    return svcs.Container(create_registry(settings))

@@ -1,0 +1,106 @@
+"""fsck finds what is wrong with stored files, and mends what can be."""
+
+from pathlib import Path
+
+import pytest
+import svcs
+from file_storage.models import Blob, File
+from file_storage.services.files import FileService
+from file_storage.services.fsck import Fsck, Report
+from file_storage.services.names import FileName
+from file_storage.storage import Staging
+from service_kit.database import Database
+from sqlalchemy import update
+
+
+@pytest.fixture
+def files(services: svcs.Container) -> FileService:
+    return services.get(FileService)
+
+
+def stored(services: svcs.Container, content: bytes) -> File:
+    with services.get(Staging).stage() as staged:
+        staged.write(content)
+        return services.get(FileService).store(staged, FileName("a", ".bin"), "", None)
+
+
+def checked(services: svcs.Container) -> Report:
+    return services.get(Fsck).run(0, read_bytes=True)
+
+
+def path_of(tmp_path: Path, files: FileService, file: File) -> Path:
+    return tmp_path / "blobs" / files.location(file)
+
+
+def test_whole_files_are_left_alone(services: svcs.Container, files: FileService) -> None:
+    file = stored(services, b"content")
+    stored(services, b"content")
+
+    report = checked(services)
+
+    assert report == Report(blobs=1)
+    assert files.open(file).read() == b"content"
+
+
+def test_missing_bytes_are_found_and_healed_by_an_upload(
+    services: svcs.Container, files: FileService, tmp_path: Path
+) -> None:
+    file = stored(services, b"content")
+    path_of(tmp_path, files, file).unlink()
+
+    found = checked(services)
+    stored(services, b"content")
+
+    assert (found.missing, found.lost) == (1, 1)
+    assert checked(services) == Report(blobs=1)
+    assert files.open(file).read() == b"content"
+
+
+def test_damaged_bytes_are_set_aside_and_healed_by_an_upload(
+    services: svcs.Container, files: FileService, tmp_path: Path
+) -> None:
+    file = stored(services, b"content")
+    path_of(tmp_path, files, file).write_bytes(b"c0ntent")
+
+    found = checked(services)
+
+    assert (found.damaged, found.lost) == (1, 1)
+    assert (tmp_path / "damaged" / file.sha256).read_bytes() == b"c0ntent"
+    with pytest.raises(FileNotFoundError):
+        files.open(file)
+    stored(services, b"content")
+    assert files.open(file).read() == b"content"
+
+
+def test_a_quick_check_reads_no_bytes(services: svcs.Container, files: FileService, tmp_path: Path) -> None:
+    path_of(tmp_path, files, stored(services, b"content")).write_bytes(b"c0ntent")
+
+    assert services.get(Fsck).run(0, read_bytes=False) == Report(blobs=1)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 5])
+def test_a_wrong_count_is_mended(services: svcs.Container, files: FileService, wrong: int) -> None:
+    first, second = stored(services, b"content"), stored(services, b"content")
+    with services.get(Database).write() as session:
+        session.execute(update(Blob).values(file_count=wrong))
+
+    report = checked(services)
+
+    assert (report.miscounted, report.lost) == (1, 0)
+    files.delete(first.id)
+    assert files.open(second).read() == b"content"
+    files.delete(second.id)
+    assert checked(services) == Report()
+
+
+def test_bytes_without_a_file_are_removed(services: svcs.Container, tmp_path: Path) -> None:
+    kept = stored(services, b"kept")
+    orphan = tmp_path / "blobs/aa/bb" / ("aabb" + "0" * 60)
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(b"orphan")
+    (tmp_path / "staging/left").write_bytes(b"left")
+
+    report = checked(services)
+
+    assert (report.orphans, report.lost) == (2, 0)
+    assert [path.name for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == [kept.sha256]

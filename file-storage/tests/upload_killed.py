@@ -1,0 +1,56 @@
+"""A process that stores a file and is killed before its N-th change of the disk or the database.
+
+``python upload_killed.py N``: prints the id of the file where it came to the end.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import svcs
+from file_storage.config import Settings
+from file_storage.injectors import create_registry
+from file_storage.services.files import FileService
+from file_storage.services.names import FileName
+from file_storage.storage import Staging
+from service_kit.database import Database
+from service_kit.settings import load
+from sqlalchemy import event
+
+STEPS = ("fsync", "replace", "mkdir", "fchmod", "unlink")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+steps_left = int(sys.argv[1])
+
+
+def count_down(*_: object) -> None:
+    global steps_left
+    steps_left -= 1
+    if steps_left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def counted(step: Callable[P, T]) -> Callable[P, T]:
+    def with_count(*arguments: P.args, **options: P.kwargs) -> T:
+        count_down()
+        return step(*arguments, **options)
+
+    return with_count
+
+
+services = svcs.Container(create_registry(load(Settings)))
+files, staging = services.get(FileService, Staging)
+for name in STEPS:
+    setattr(os, name, counted(getattr(os, name)))
+for happening in ("begin", "commit"):
+    event.listen(services.get(Database).engine, happening, count_down)
+event.listen(services.get(Database).engine, "before_cursor_execute", count_down)
+
+with staging.stage() as staged:
+    staged.write(b"half of it, ")
+    count_down()
+    staged.write(b"and the rest")
+    print(files.store(staged, FileName("killed", ".bin"), "", "key").id)
