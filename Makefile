@@ -31,6 +31,8 @@ faults: .venv/test
 bench: .venv/test
 	@scripts/install-servers
 	$(BIN)/python -m bench.jobs
+	$(BIN)/python -m bench.files
+	$(BIN)/python -m bench.listing
 
 lint: .venv/test
 	$(BIN)/ruff format --check .

@@ -1,14 +1,17 @@
 """Bodies that are the file itself, and digests (RFC 9530)."""
 
 import hashlib
+import socket
 import subprocess
 from base64 import b64encode
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.client import FILES, Pixmill, assert_problem
 from tests.images import photo
+from tests.stacks import Stack
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -54,6 +57,19 @@ def test_curl_uploads_a_file_by_another_name(pixmill: Pixmill, tmp_path: Path) -
     answer = curl("-T", str(path), f"{pixmill.http.base_url}{FILES}/?name=data.bin")
 
     assert '"name":"data","extension":".bin"' in answer
+
+
+def test_a_client_that_expects_to_be_told_to_go_on_is_told(pixmill: Pixmill, stack: Stack) -> None:
+    address = httpx.URL(stack.url)
+    head = f"PUT {FILES}/a.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection((address.host, address.port or 80), timeout=10) as client:
+        client.sendall(head.encode())
+        told = client.recv(1000)
+        client.sendall(b"abc")
+        answer = client.recv(1000)
+
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 201 ")
 
 
 def test_a_body_of_unknown_length_is_the_file(pixmill: Pixmill) -> None:

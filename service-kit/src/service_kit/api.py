@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, Map
 
 from service_kit.problems import Problem
-from service_kit.request_body import decode_chunked, invalid_fields
+from service_kit.request_body import decode_chunked, invalid_fields, send_continue
 
 log = structlog.get_logger()
 
@@ -70,7 +70,7 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
     app.url_map.converters["regex"] = _RegexConverter
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it, its base has not
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as above
-    app.wsgi_app = decode_chunked(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
+    app.wsgi_app = send_continue(decode_chunked(app.wsgi_app))  # type: ignore[assignment,method-assign]  # Flask's documented way
     svcs.flask.init_app(app, registry=registry)
     app.before_request(_begin_request)
     app.after_request(_log_request)

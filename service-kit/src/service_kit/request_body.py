@@ -1,6 +1,7 @@
 """Request bodies: chunked ones decoded, JSON ones read with a clear problem for each mistake."""
 
 import importlib
+import os
 from collections.abc import Callable, Iterable
 from io import RawIOBase
 from typing import TYPE_CHECKING, TypeVar
@@ -48,6 +49,20 @@ def decode_chunked(application: "WSGIApplication") -> "WSGIApplication":
         return application(environ, start_response)
 
     return decoded
+
+
+def send_continue(application: "WSGIApplication") -> "WSGIApplication":
+    """WSGI middleware that answers ``Expect: 100-continue`` (RFC 9110, 10.1.1), which uWSGI's own HTTP socket does not.
+
+    Clients such as curl wait a second before they send the body nevertheless.
+    """
+
+    def answered(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("HTTP_EXPECT", "").lower() == "100-continue":
+            os.write(importlib.import_module("uwsgi").connection_fd(), b"HTTP/1.1 100 Continue\r\n\r\n")
+        return application(environ, start_response)
+
+    return answered
 
 
 def json_body(model: type[_Model]) -> _Model:

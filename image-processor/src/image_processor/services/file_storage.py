@@ -76,11 +76,11 @@ class FileStorage:
         """
         with path.open("rb") as content:
             response = self._request(
-                "POST",
+                "PUT",
                 "/",
-                files={"file": (f"result{extension}", content)},
-                data={"name": name},
-                headers={"Idempotency-Key": key},
+                params={"name": name + extension},
+                content=content,
+                headers={"Idempotency-Key": key, "Content-Length": str(path.stat().st_size)},
             )
         return _created_id(response)
 

@@ -1,0 +1,120 @@
+"""``python -m bench.listing``: any page of a list of a million files, on PostgreSQL.
+
+Rows are made by the database itself; each query is then asked of the service over HTTP, many times.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import sqlalchemy
+
+from tests.client import FILES, Pixmill
+from tests.processes import memory_of, processes_of
+from tests.stacks import FullStack
+
+WANTED_MS = 50
+TIMES = 20
+
+ROWS = """
+INSERT INTO files (name, extension, comment, size, sha256, media_type, search_name, created_at, updated_at)
+SELECT name, extension, '', size, :sha256, media_type, lower(name || extension), created_at, created_at
+FROM (
+    SELECT (ARRAY['IMG_', 'Отчёт ', 'scan-', 'photo of Anna ', '截图'])[1 + n % 5] || n || ' ' || md5(n::text) AS name,
+        (ARRAY['.jpg', '.jpg', '.jpg', '.png', '.pdf', '.txt'])[1 + n % 6] AS extension,
+        (ARRAY['image/jpeg', 'image/jpeg', 'image/jpeg', 'image/png', 'application/pdf', 'text/plain'])[1 + n % 6]
+            AS media_type,
+        (n::bigint * 7919) % 50000000 AS size,
+        1700000000 + n * 30.0 AS created_at
+    FROM generate_series(1, :count) AS n
+) AS made
+"""
+
+QUERIES = {
+    "first page": "",
+    "deep page": "after=900000",
+    "newest": "sort=-created_at",
+    "largest": "sort=-size",
+    "by name": "sort=name",
+    "name, common": "name=photo",
+    "name, rare": "name=c81e728d9d4c2f636f067f89cc14862c",
+    "name, absent": "name=nothing-like-this",
+    "name, Cyrillic, other case": "name=ОТЧЁТ 12345",
+    "name, Chinese, two letters": "name=截图",
+    "name, two letters, absent": "name=zq",
+    "name and order": "name=anna&sort=-size",
+    "extension": "extension=pdf",
+    "extension, absent": "extension=xyz",
+    "media type": "media_type=image/png&sort=-created_at",
+    "any image": "media_type=image/*&sort=size",
+    "size": "size_min=49999000",
+    "size and order": "size_min=25000000&size_max=25001000&sort=name",
+    "time": "created_after=2024-08-01T00:00:00Z&created_before=2024-08-01T01:00:00Z",
+    "everything": "name=anna&extension=jpg&size_min=1000000&created_after=2024-01-01T00:00:00Z&sort=-size",
+}
+
+
+def fill(url: str, count: int) -> None:
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        values = {"sha256": "0" * 64, "count": count}
+        connection.execute(
+            sqlalchemy.text("INSERT INTO blobs (sha256, size, file_count) VALUES (:sha256, 1, :count)"), values
+        )
+        connection.execute(sqlalchemy.text(ROWS), values)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sqlalchemy.text("VACUUM ANALYZE files"))
+    engine.dispose()
+
+
+def milliseconds(pixmill: Pixmill, query: str) -> list[float]:
+    samples = []
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        pixmill.http.get(f"{FILES}/?limit=100&{query}").raise_for_status()
+        samples.append((time.perf_counter() - began) * 1000)
+    return samples
+
+
+def unlimited(stack: FullStack, pixmill: Pixmill) -> str:
+    """Streams the whole list, and tells how much the service's memory grew by it."""
+    workers = [number for number, command in processes_of(stack.folder).items() if "file-storage/wsgi" in command]
+    before = {number: memory_of(number) for number in workers}
+    began, size, peak = time.perf_counter(), 0, 0
+    with pixmill.http.stream("GET", f"{FILES}/") as response:
+        for number, piece in enumerate(response.iter_raw(2**20)):
+            size += len(piece)
+            if number % 20 == 0:
+                peak = max(peak, *(memory_of(worker) - before[worker] for worker in workers))
+    seconds = time.perf_counter() - began
+    return f"{size / 1e6:.0f} MB in {seconds:.1f} s, memory grew by {peak / 1e6:.1f} MB at most"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.listing", description=__doc__)
+    parser.add_argument("--count", type=int, default=1_000_000, help="files in the list (default: a million)")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as data:
+        Path(data).chmod(0o755)
+        stack = FullStack(Path(data))
+        try:
+            began = time.perf_counter()
+            fill(stack.environment["FILE_STORAGE_DATABASE__URL"], chosen.count)
+            print(f"{chosen.count:,} files made in {time.perf_counter() - began:.0f} s", flush=True)
+            with Pixmill(stack.url) as pixmill:
+                for name, query in QUERIES.items():
+                    samples = milliseconds(pixmill, query)
+                    slow = "" if max(samples[1:]) < WANTED_MS else f"  (wanted {WANTED_MS} ms)"
+                    print(
+                        f"{name:28} p50 {statistics.median(samples):6.1f} ms  max {max(samples):6.1f} ms{slow}",
+                        flush=True,
+                    )
+                print(f"the whole list: {unlimited(stack, pixmill)}", flush=True)
+        finally:
+            stack.stop()
+
+
+if __name__ == "__main__":
+    main()
