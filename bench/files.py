@@ -196,7 +196,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as data:
         folder = Path(data)
         folder.chmod(0o755)
-        stack = FullStack(folder, {"FILE_STORAGE_LOG__LEVEL": "warning"})
+        stack = FullStack(
+            folder, {"FILE_STORAGE_LOG__LEVEL": "warning", "FILE_STORAGE_UPLOAD__MAX_BYTES": str(8 * GIB)}
+        )
         try:
             with peer(folder) as theirs:
                 large_files(stack.url, theirs, folder, chosen.size)
