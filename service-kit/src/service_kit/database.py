@@ -31,6 +31,8 @@ _MIGRATION_LOCK = 0x70697877
 
 _POSTGRESQL = {
     "connect_timeout": 3,
+    # Which index serves a list depends on what is looked for: one plan for all values would walk a million rows.
+    "options": "-c plan_cache_mode=force_custom_plan",
     # A server that vanished without a word (its machine, its network) is noticed in seconds, not in the quarter of
     # an hour that TCP takes: milliseconds for what was sent, probes for what is awaited.
     "tcp_user_timeout": 10_000,

@@ -6,7 +6,9 @@ from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from service_kit.query import Query
 
 CHUNK = 1000
 
@@ -15,10 +17,8 @@ Place = TypeVar("Place", int, str)
 """Where a page begins: behind a row that is known by this."""
 
 
-class PageQuery(BaseModel, Generic[Place]):
+class PageQuery(Query, Generic[Place]):
     """The query of a list."""
-
-    model_config = ConfigDict(extra="forbid")
 
     limit: int | None = Field(None, ge=1, le=10_000, description="At most so many, with a Link to the next page.")
     after: Place

@@ -7,11 +7,12 @@ from typing import Annotated
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import OPTIONAL
 from service_kit.paging import PageQuery, list_response
+from service_kit.query import Query
 from service_kit.request_body import invalid_fields
 
 from file_storage.config import Settings
@@ -86,10 +87,8 @@ class FileQuery(PageQuery[str]):
         )
 
 
-class RawQuery(BaseModel):
+class RawQuery(Query):
     """What stands beside a body that is the file itself."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Name = Field(description="What the file is called, with its extension.")
     comment: str = Field("", max_length=MAX_QUERY_COMMENT, description="A longer one is set by PATCH.")
@@ -102,10 +101,8 @@ class NamePath(BaseModel):
     name: Name
 
 
-class CommentQuery(BaseModel):
+class CommentQuery(Query):
     """What stands beside a body whose name is in the path; a name here is preferred."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Name | None = None
     comment: str = Field("", max_length=MAX_QUERY_COMMENT)

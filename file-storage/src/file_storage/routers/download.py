@@ -13,6 +13,7 @@ from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import WHOLE_NUMBER
 from service_kit.problems import Problem
+from service_kit.query import Query
 from service_kit.request_body import json_body
 from werkzeug.http import http_date, quote_etag
 from werkzeug.wsgi import wrap_file
@@ -46,20 +47,16 @@ _BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 
 
-class DownloadQuery(BaseModel):
+class DownloadQuery(Query):
     """How the browser is to take the file."""
-
-    model_config = ConfigDict(extra="forbid")
 
     disposition: Literal["attachment", "inline"] = Field(
         "attachment", description="inline lets a browser show what cannot run script; everything else stays attached."
     )
 
 
-class ArchiveQuery(BaseModel):
+class ArchiveQuery(Query):
     """Which files an archive has."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: list[Annotated[int, Field(ge=1, le=MAX_ID)]] = Field(
         min_length=1, max_length=ARCHIVE_LIMIT, description="File ids, in this order; repeated."
