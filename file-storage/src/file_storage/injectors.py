@@ -38,6 +38,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(FileService, files)
     registry.register_value(Fsck, Fsck(database, blobs, files))
     partials = PartialFiles(folder / "uploads", staging)
+    registry.register_value(PartialFiles, partials)
     uploads = UploadService(
         database, partials, staging, files, settings.upload.max_bytes, settings.upload.resumable_seconds
     )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 from service_kit.database import MAX_ID, Database, epoch_now, insert_or_ignore, insert_or_update
 from service_kit.problems import Problem
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,7 @@ KEY_LIFETIME = 24 * 3600
 FORGET_KEYS_SECONDS = 60
 """Expired keys are deleted by an upload, at most so often."""
 
+_FILE = select(File).where(File.id == bindparam("id"))
 _INSERT_FILE = insert(File).returning(File)
 
 
@@ -107,7 +108,7 @@ class FileService:
     def get(self, file_id: int) -> File:
         """:raises Problem: 404, there is no such file."""
         with self._database.read() as session:
-            file = session.get(File, file_id) if 0 < file_id <= MAX_ID else None
+            file = session.scalar(_FILE, {"id": file_id}) if 0 < file_id <= MAX_ID else None
         if file is None:
             raise _not_found(file_id)
         return file

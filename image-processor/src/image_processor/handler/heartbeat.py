@@ -82,9 +82,10 @@ class Heartbeat:
     def _put_back_dead(self) -> None:
         while self._dead:
             holder, reason = self._dead[0]
+            # First what it left: who sees the task's end finds nothing of it any more.
+            self._discard(holder)
             self._claims.crashed(holder, reason)
             self._dead.popleft()
-            self._discard(holder)
             self._on_put_back()
 
 

@@ -1,0 +1,127 @@
+"""Resumable uploads: what happens when nobody goes on, or everything dies in between."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import svcs
+from file_storage.config import Settings
+from file_storage.injectors import create_registry
+from file_storage.models import Upload
+from file_storage.services.files import FileService
+from file_storage.services.names import FileName
+from file_storage.services.uploads import Beginning, UploadService
+from file_storage.storage.partial import PartialFiles, UploadBusyError
+from service_kit.database import Database
+from service_kit.problems import Problem
+from service_kit.settings import load
+from sqlalchemy import update
+
+
+@pytest.fixture
+def uploads(services: svcs.Container) -> UploadService:
+    return services.get(UploadService)
+
+
+def begun(uploads: UploadService, length: int | None) -> Upload:
+    return uploads.create(Beginning(length, FileName("a", ".bin"), "", "", partial=False))
+
+
+def let_expire(services: svcs.Container) -> None:
+    with services.get(Database).write() as session:
+        session.execute(update(Upload).values(expires_at=0))
+
+
+def test_an_upload_that_nobody_went_on_with_is_removed(
+    services: svcs.Container, uploads: UploadService, tmp_path: Path
+) -> None:
+    upload = begun(uploads, 10)
+    uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
+    let_expire(services)
+
+    with pytest.raises(Problem, match="expired") as gone:
+        uploads.get(upload.id)
+    removed = uploads.expire()
+
+    assert (gone.value.status, removed) == (410, 1)
+    assert list((tmp_path / "uploads").iterdir()) == []
+    with pytest.raises(Problem, match="no such upload"):
+        uploads.get(upload.id)
+
+
+def test_going_on_puts_the_end_off(services: svcs.Container, uploads: UploadService) -> None:
+    upload = begun(uploads, 10)
+    with services.get(Database).write() as session:
+        session.execute(update(Upload).values(expires_at=upload.expires_at - 80_000))
+
+    later = uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
+
+    assert later.expires_at >= upload.expires_at
+
+
+def complete_but_no_file_yet(uploads: UploadService, tmp_path: Path) -> Upload:
+    """As a crash leaves it that came after the last byte."""
+    upload = begun(uploads, 4)
+    (tmp_path / "uploads" / upload.id).write_bytes(b"full")
+    return upload
+
+
+def test_an_upload_whose_end_was_interrupted_is_a_file_when_it_is_looked_at(
+    services: svcs.Container, uploads: UploadService, tmp_path: Path
+) -> None:
+    upload = complete_but_no_file_yet(uploads, tmp_path)
+
+    finished = uploads.get(upload.id)
+
+    assert finished.file_id is not None
+    files = services.get(FileService)
+    assert files.open(files.get(finished.file_id)).read() == b"full"
+
+
+def test_it_is_a_file_even_where_nobody_looks(services: svcs.Container, uploads: UploadService, tmp_path: Path) -> None:
+    complete_but_no_file_yet(uploads, tmp_path)
+    let_expire(services)
+
+    uploads.collect_garbage(0)
+
+    assert services.get(FileService).get(1).size == 4
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_it_is_one_file_however_often_its_end_is_interrupted(
+    services: svcs.Container, uploads: UploadService, tmp_path: Path
+) -> None:
+    upload = complete_but_no_file_yet(uploads, tmp_path)
+    first = uploads.get(upload.id)
+    with services.get(Database).write() as session:
+        session.execute(update(Upload).values(file_id=None, finished=False))
+    (tmp_path / "uploads" / upload.id).write_bytes(b"full")
+
+    second = uploads.get(upload.id)
+
+    assert second.file_id == first.file_id
+
+
+def test_bytes_of_no_upload_are_garbage(uploads: UploadService, tmp_path: Path) -> None:
+    kept = begun(uploads, 10)
+    (tmp_path / "uploads/left").write_bytes(b"left")
+
+    assert uploads.collect_garbage(0) == 1
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == [kept.id]
+
+
+def test_a_process_that_writes_keeps_others_out(services: svcs.Container, uploads: UploadService) -> None:
+    upload = begun(uploads, 10)
+
+    with services.get(PartialFiles).hold(upload.id), pytest.raises(UploadBusyError):
+        uploads.append(upload.id, 0, None, BytesIO(b"x"), None)
+
+    assert uploads.append(upload.id, 0, None, BytesIO(b"x"), None).id == upload.id
+
+
+def test_the_quota_counts_when_an_upload_begins(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "100")
+    limited = svcs.Container(create_registry(load(type(settings)))).get(UploadService)
+
+    with pytest.raises(Problem, match="100 bytes"):
+        begun(limited, 101)
