@@ -192,6 +192,24 @@ def test_a_wrong_query_is_refused(pixmill: Pixmill, place: str, query: str) -> N
     assert_problem(pixmill.http.get(f"{place}/?{query}"), 422, query.split("=")[0])
 
 
+@pytest.mark.parametrize("field", ["name", "extension", "media_type"])
+def test_a_nul_is_looked_for_nowhere(pixmill: Pixmill, field: str) -> None:
+    assert_problem(pixmill.http.get(f"{FILES}/", params={field: "a\0b"}), 422, field)
+
+
+def test_a_comment_has_no_nul(pixmill: Pixmill) -> None:
+    file_id = pixmill.upload("a.txt", b"x")["id"]
+
+    assert_problem(pixmill.post_file("a.txt", b"x", comment="a\0b"), 422, "comment")
+    assert_problem(pixmill.http.patch(f"{FILES}/{file_id}", json={"comment": "a\0b"}), 422, "comment")
+    assert_problem(pixmill.http.put(f"{FILES}/", params={"name": "a", "comment": "a\0b"}), 422, "comment")
+
+
+@pytest.mark.parametrize("target", ["?name=...", "?name=a.bin&colour=red", "a.bin?colour=red"])
+def test_a_large_refused_body_gets_its_answer(pixmill: Pixmill, target: str) -> None:
+    assert_problem(pixmill.http.put(f"{FILES}/{target}", content=bytes(20_000_000)), 422, "")
+
+
 @pytest.mark.parametrize("after", [-1, 2**63])
 def test_a_place_in_the_list_that_cannot_be_is_refused(pixmill: Pixmill, after: int) -> None:
     assert_problem(pixmill.http.get(f"{TASKS}/?after={after}"), 422, "after")

@@ -1,6 +1,7 @@
 """Lists of files: found by what they are, in the wanted order, page by page."""
 
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -12,6 +13,10 @@ from tests.stacks import Stack
 
 NAMES = ["Ёлка зимой.JPG", "straße.png", "50%_off.txt", "b.txt", "a.txt", "c.txt"]
 CONTENTS = [photo(60, 40, format="JPEG"), photo(10, 30), b"words of all sorts", b"xx", b"xx", b"x"]
+
+
+def cursor(text: str) -> str:
+    return urlsafe_b64encode(text.encode()).decode()
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +144,13 @@ def test_a_wrong_query_is_refused(pixmill: Pixmill, query: dict[str, str], field
         {"after": "WzEsIDJd", "sort": "name"},
         {"after": "99999999999999999999"},
         {"after": "WzEsIC0xXQ==", "sort": "size"},
+        {"after": cursor("[NaN, 1]"), "sort": "size"},
+        {"after": cursor("[1e400, 1]"), "sort": "created_at"},
+        {"after": cursor("[123456789012345678901234567890, 1]"), "sort": "size"},
+        {"after": cursor('["\\u0000", 1]'), "sort": "name"},
+        {"after": cursor('["\\ud800", 1]'), "sort": "name"},
+        {"after": cursor("[[1], 1]"), "sort": "size"},
+        {"after": cursor("{}"), "sort": "size"},
     ],
 )
 def test_a_page_behind_nothing_is_refused(pixmill: Pixmill, query: dict[str, str]) -> None:

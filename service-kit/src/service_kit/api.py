@@ -13,12 +13,12 @@ from flask import Response, g, request
 from flask_openapi3 import Info, OpenAPI, Server
 from flask_openapi3_swagger.plugins import RegisterPlugin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, Map
 
 from service_kit.problems import Problem
-from service_kit.request_body import decode_chunked, invalid_fields, send_continue
+from service_kit.request_body import decode_chunked, drain_refused, invalid_fields, send_continue
 
 log = structlog.get_logger()
 
@@ -74,6 +74,7 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
     svcs.flask.init_app(app, registry=registry)
     app.before_request(_begin_request)
     app.after_request(_log_request)
+    app.after_request(drain_refused)
     app.register_error_handler(Problem, render)
     app.register_error_handler(HTTPException, _render_http_exception)
     app.register_error_handler(DBAPIError, _render_database_error)
@@ -167,6 +168,9 @@ def _render_http_exception(error: HTTPException) -> Response:
 
 
 def _render_database_error(error: DBAPIError) -> Response:
+    if isinstance(error, DataError):
+        log.warning("value refused by the database", error=str(error.orig))
+        return render(Problem("invalid-value", 422, "The request has a value that cannot be stored."))
     log.error("database unavailable", error=str(error.orig))
     return render(Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5))
 

@@ -18,6 +18,10 @@ It stands behind the bounds, or they would be missing in the JSON Schema.
 """
 
 
+NO_NUL = r"^[^\x00]*$"
+"""The pattern of any text: PostgreSQL has no place for the character U+0000."""
+
+
 class _Optional:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         described = handler(schema)

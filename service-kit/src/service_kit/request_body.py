@@ -3,12 +3,14 @@
 import importlib
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from io import RawIOBase
 from typing import TYPE_CHECKING, TypeVar
 
-from flask import request
+from flask import Response, request
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.wsgi import get_input_stream
 
 from service_kit.problems import FieldError, Problem
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 _Model = TypeVar("_Model", bound=BaseModel)
 
 JSON_LIMIT = 2 * 1024 * 1024
+MAX_DRAINED_BYTES = 1024 * 1024 * 1024
+CHUNK = 256 * 1024
 
 
 class _ChunkedBody(RawIOBase):
@@ -63,6 +67,20 @@ def send_continue(application: "WSGIApplication") -> "WSGIApplication":
         return application(environ, start_response)
 
     return answered
+
+
+def drain_refused(response: Response) -> Response:
+    """Reads the rest of a refused request's body.
+
+    Closing the connection before it came would reset it, and the client would lose the answer.
+    """
+    if response.status_code >= 400:
+        stream = get_input_stream(request.environ, max_content_length=None)
+        with suppress(OSError, HTTPException):
+            for _ in range(MAX_DRAINED_BYTES // CHUNK):
+                if not stream.read(CHUNK):
+                    break
+    return response
 
 
 def json_body(model: type[_Model]) -> _Model:

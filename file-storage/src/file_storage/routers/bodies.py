@@ -1,23 +1,20 @@
 """Request bodies on their way into the blob store: multipart forms, raw bytes, and what the web server has kept."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from flask import Request
 from service_kit.problems import Problem
-from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import get_input_stream
 
 from file_storage.config import UploadSettings
 from file_storage.routers.digests import CheckedBody
 from file_storage.routers.multipart import Form, boundary_of, read_parts, too_large
-from file_storage.storage import StagedBlob, Staging, StorageFullError
+from file_storage.storage import StagedBlob, Staging
 
 CHUNK = 256 * 1024
 MAX_FORM_OVERHEAD = 1024 * 1024
-MAX_DRAINED_BYTES = 1024 * 1024 * 1024
 
 BODY_FILE = "X-Body-File"
 """The header by which the web server names the file that it has written a raw body to."""
@@ -31,8 +28,8 @@ def receive_form(request: Request, staging: Staging, settings: UploadSettings) -
         ``file``, 413 a file or a field too long.
     :raises StorageFullError: there is no room.
     """
-    with _body(request) as body, staging.stage() as staged:
-        boundary = boundary_of(request)
+    body, boundary = _body(request), boundary_of(request)
+    with staging.stage() as staged:
         if (request.content_length or 0) > settings.max_bytes + MAX_FORM_OVERHEAD:
             raise too_large(settings.max_bytes)
         form = read_parts(body, boundary, staged, settings.max_bytes)
@@ -67,7 +64,8 @@ def _adopted(request: Request, path: Path, staging: Staging, settings: UploadSet
 
 @contextmanager
 def _streamed(request: Request, staging: Staging, settings: UploadSettings) -> Iterator[StagedBlob]:
-    with _body(request) as body, staging.stage() as staged:
+    body = _body(request)
+    with staging.stage() as staged:
         if (request.content_length or 0) > settings.max_bytes:
             raise too_large(settings.max_bytes)
         while data := body.read(CHUNK):
@@ -89,19 +87,5 @@ def _kept_by_web_server(request: Request, settings: UploadSettings) -> Path | No
     return path
 
 
-@contextmanager
-def _body(request: Request) -> Iterator[CheckedBody]:
-    stream = get_input_stream(request.environ, max_content_length=None)
-    try:
-        yield CheckedBody(stream, request.headers)
-    except (Problem, StorageFullError):
-        _drain(stream)
-        raise
-
-
-def _drain(stream: IO[bytes]) -> None:
-    """Reads the rest of a refused body: closing before it came would reset the connection and lose the answer."""
-    with suppress(OSError, HTTPException):
-        for _ in range(MAX_DRAINED_BYTES // CHUNK):
-            if not stream.read(CHUNK):
-                return
+def _body(request: Request) -> CheckedBody:
+    return CheckedBody(get_input_stream(request.environ, max_content_length=None), request.headers)

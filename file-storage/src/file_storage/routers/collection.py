@@ -10,7 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
-from service_kit.json_types import OPTIONAL
+from service_kit.json_types import NO_NUL, OPTIONAL
 from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query
 from service_kit.request_body import invalid_fields
@@ -51,7 +51,8 @@ def _no_number(value: object) -> object:
     return value
 
 
-_Text = Annotated[Annotated[str, Field(max_length=255)] | None, OPTIONAL]
+_Text = Annotated[Annotated[str, Field(max_length=255, pattern=NO_NUL)] | None, OPTIONAL]
+_Comment = Annotated[str, Field(max_length=MAX_QUERY_COMMENT, pattern=NO_NUL)]
 _Time = Annotated[Annotated[datetime, BeforeValidator(_no_number)] | None, OPTIONAL]
 _Size = Annotated[Annotated[int, Field(ge=0, le=MAX_ID)] | None, OPTIONAL]
 
@@ -91,7 +92,7 @@ class RawQuery(Query):
     """What stands beside a body that is the file itself."""
 
     name: Name = Field(description="What the file is called, with its extension.")
-    comment: str = Field("", max_length=MAX_QUERY_COMMENT, description="A longer one is set by PATCH.")
+    comment: _Comment = Field("", description="A longer one is set by PATCH.")
 
 
 _NOT_A_NUMBER = r"(?!-?[0-9.]+(?:e[-+]?[0-9]+)?$)"
@@ -105,7 +106,7 @@ class CommentQuery(Query):
     """What stands beside a body whose name is in the path; a name here is preferred."""
 
     name: Name | None = None
-    comment: str = Field("", max_length=MAX_QUERY_COMMENT)
+    comment: _Comment = ""
 
 
 @collection.get("/", summary="List files", responses={200: _LIST, **problem_responses(404, 422)})

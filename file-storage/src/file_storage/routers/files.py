@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
-from service_kit.json_types import WHOLE_NUMBER
+from service_kit.json_types import NO_NUL, WHOLE_NUMBER
 from service_kit.problems import Problem
 from service_kit.request_body import json_body
 
@@ -25,7 +25,7 @@ _VISIBLE = r"[^\s.\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069
 """Told to clients alone: a name without such a character is refused with a sentence of its own."""
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": _VISIBLE})]
-Comment = Annotated[str, Field(max_length=10_000)]
+Comment = Annotated[str, Field(max_length=10_000, pattern=NO_NUL)]
 
 
 class FileFields(BaseModel):

@@ -200,6 +200,8 @@ def _metadata(header: str) -> dict[str, str]:
             metadata[key] = _decoded("Upload-Metadata", encoded).decode()
         except UnicodeDecodeError as error:
             raise Problem("invalid-upload-metadata", 400, f"Upload-Metadata: '{key}' is not UTF-8.") from error
+        if "\0" in metadata[key]:
+            raise Problem("invalid-upload-metadata", 400, f"Upload-Metadata: '{key}' has a NUL character.")
     return metadata
 
 

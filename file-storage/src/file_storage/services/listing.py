@@ -73,10 +73,7 @@ class FileFilter:
             if column not in _SORT_COLUMNS:
                 return [_checked_id(int(cursor))]
             value, file_id = json.loads(urlsafe_b64decode(cursor.encode()))
-            wanted = str if column == "name" else int | float
-            if not isinstance(value, wanted) or not isinstance(file_id, int):
-                raise ValueError(cursor)
-            return [value, _checked_id(file_id)]
+            return [_checked_text(value) if column == "name" else _checked_number(value), _checked_id(file_id)]
         except (ValueError, TypeError, RecursionError) as error:
             detail = "There is no page after this in this order; take the next page's URL from the Link header."
             raise Problem("page-not-found", 404, detail) from error
@@ -113,7 +110,19 @@ def _cursor(value: str | float, file_id: int) -> str:
     return urlsafe_b64encode(json.dumps([value, file_id]).encode()).decode()
 
 
-def _checked_id(number: int) -> int:
-    if not 0 <= number < 2**63:
+def _checked_id(number: object) -> int:
+    if not isinstance(number, int) or not 0 <= number < 2**63:
         raise ValueError(number)
     return number
+
+
+def _checked_number(number: object) -> float:
+    if not isinstance(number, int | float) or not abs(number) < 2**63:
+        raise ValueError(number)
+    return number
+
+
+def _checked_text(text: object) -> str:
+    if not isinstance(text, str) or b"\0" in text.encode():
+        raise ValueError(text)
+    return text

@@ -1,5 +1,6 @@
 """Resumable uploads (tus 1.0.0): bytes come in any number of requests, then the upload becomes a file."""
 
+import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ COPY_CHUNK = 1024 * 1024
 EXPIRE_SECONDS = 60
 """Expired uploads are removed when another begins, at most so often."""
 EXPIRED_AT_ONCE = 100
+
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Body(Protocol):
@@ -239,6 +242,8 @@ class UploadService:
         return upload
 
     def _row(self, upload_id: str) -> Upload:
+        if not _ID.fullmatch(upload_id):
+            raise Problem("upload-not-found", 404, "There is no such upload; begin it anew.")
         with self._database.read() as session:
             found = session.execute(select(Upload, epoch_now()).where(Upload.id == upload_id)).one_or_none()
         if found is None:
