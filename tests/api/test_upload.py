@@ -89,7 +89,10 @@ def test_an_encoded_body_is_refused(pixmill: Pixmill) -> None:
     assert_problem(response, 415, "Content-Encoding")
 
 
-def test_a_body_too_long_is_refused(pixmill: Pixmill) -> None:
+def test_a_body_too_long_is_refused(pixmill: Pixmill, stack: Stack) -> None:
+    if stack.name == "remote":
+        return  # there the limit is 5 GiB; the two stacks of `make test` have one that a test can go over
+
     pieces = (bytes(1024 * 1024) for _ in range(257))
 
     assert_problem(pixmill.http.put(f"{FILES}/a.bin", content=pieces), 413, "268435456")
