@@ -68,13 +68,14 @@ def curl(*arguments: str) -> float:
     return time.perf_counter() - began
 
 
-def best(measure: Callable[[int], float]) -> float:
-    """The shortest of some rounds, each preceded by a sync so that none pays for what was written before it."""
-    seconds = []
+def best(*measures: Callable[[int], float]) -> list[float]:
+    """The shortest of some rounds of each, in turn; each after a sync, so that none pays for earlier writes."""
+    seconds: list[list[float]] = [[] for _ in measures]
     for number in range(ROUNDS):
-        os.sync()
-        seconds.append(measure(number))
-    return min(seconds)
+        for measure, taken in zip(measures, seconds, strict=True):
+            os.sync()
+            taken.append(measure(number))
+    return [min(taken) for taken in seconds]
 
 
 def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
@@ -101,10 +102,12 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
 
         return measure
 
-    dav = best(remade(lambda number: curl("-T", str(source), f"{theirs}/{number}.bin")))
-    durable = best(remade(dav_synced))
-    raw = best(remade(lambda _: curl("-T", str(source), f"{ours}{FILES}/?name=large.bin")))
-    form = best(remade(lambda _: curl("-F", f"file=@{source}", f"{ours}{FILES}/")))
+    dav, durable, raw, form = best(
+        remade(lambda number: curl("-T", str(source), f"{theirs}/{number}.bin")),
+        remade(dav_synced),
+        remade(lambda _: curl("-T", str(source), f"{ours}{FILES}/?name=large.bin")),
+        remade(lambda _: curl("-F", f"file=@{source}", f"{ours}{FILES}/")),
+    )
     print(
         f"upload of {size / GIB:.2f} GiB: DAV PUT {megabytes / dav:.0f} MB/s, with fsync {megabytes / durable:.0f} MB/s"
     )
@@ -115,8 +118,7 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
     )
     with Pixmill(ours) as pixmill:
         file_id = pixmill.http.get(f"{FILES}/?limit=1&sort=-id").json()[0]["id"]
-    static = best(lambda _: curl(f"{theirs}/0.bin"))
-    download = best(lambda _: curl(f"{ours}{FILES}/{file_id}/download"))
+    static, download = best(lambda _: curl(f"{theirs}/0.bin"), lambda _: curl(f"{ours}{FILES}/{file_id}/download"))
     print(f"download: static {megabytes / static:.0f} MB/s, ours {megabytes / download:.0f} MB/s:", end=" ")
     print(f"{static / download:.2f} (wanted 0.95)", flush=True)
 

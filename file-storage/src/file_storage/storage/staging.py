@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -102,7 +103,12 @@ class Staging:
             return
         file = target.open("rb")
         with _forgotten_afterwards(file):
-            yield StagedBlob(file, self, hashlib.file_digest(file, "sha256"), os.fstat(file.fileno()).st_size)
+            # Both take long for a large file, and one waits for the disk while the other computes.
+            with ThreadPoolExecutor(1) as background, storage_full():
+                synced = background.submit(os.fsync, file.fileno())
+                sha256 = hashlib.file_digest(file, "sha256")
+                synced.result()
+            yield StagedBlob(file, self, sha256, os.fstat(file.fileno()).st_size)
 
     def check_room(self, size: int) -> None:
         """:raises StorageFullError: ``size`` more bytes would not leave the reserve free."""
