@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from service_kit.problems import Problem
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, Select, String, func, literal, select, tuple_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
 
 from file_storage.models import File
 from file_storage.services.names import folded
@@ -19,6 +22,28 @@ _SORT_COLUMNS: dict[str, ColumnElement[object]] = {
     "size": File.size,  # type: ignore[dict-item]  # a column of one type is one of any for what is done here
     "created_at": File.created_at,  # type: ignore[dict-item]  # as above
 }
+
+
+LETTERS = 2
+"""So many are found by an index of their own; the index of trigrams finds all that is longer."""
+
+
+class has_letters(GenericFunction[bool]):  # noqa: N801 (named as SQL functions are)
+    """Whether one or two letters are in a name: what PostgreSQL's index of letters answers, and LIKE says elsewhere."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(has_letters, "postgresql")
+def _has_letters_postgresql(element: has_letters, compiler: SQLCompiler, **options: object) -> str:
+    name, letters = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"pixmill_letters({name}) @> ARRAY[{letters}]::text[]"
+
+
+@compiles(has_letters, "sqlite")
+def _has_letters_sqlite(_element: has_letters, _compiler: SQLCompiler, **_options: object) -> str:
+    return "1"
 
 
 @dataclass(frozen=True)
@@ -81,7 +106,10 @@ class FileFilter:
     def _conditions(self) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
         if self.name is not None:
-            conditions.append(File.search_name.contains(folded(self.name), autoescape=True))
+            name = folded(self.name)
+            conditions.append(File.search_name.contains(name, autoescape=True))
+            if 0 < len(name) <= LETTERS:
+                conditions.append(has_letters(File.search_name, literal(name, String)))
         if self.extension is not None:
             extension = self.extension.lower()
             conditions.append(File.extension == (f".{extension.removeprefix('.')}" if extension else ""))

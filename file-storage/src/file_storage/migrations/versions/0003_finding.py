@@ -13,6 +13,13 @@ AT_ONCE = 5000
 _exact = sa.String(255, collation="C").with_variant(sa.String(255), "sqlite")
 _folded = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 
+_LETTERS = """
+CREATE FUNCTION pixmill_letters(name text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+SELECT array_agg(DISTINCT substr(name, place, length))
+FROM generate_series(1, length(name)) AS place, generate_series(1, 2) AS length
+$$
+"""
+
 
 def upgrade() -> None:
     op.add_column("files", sa.Column("media_type", _exact, nullable=False, server_default="application/octet-stream"))
@@ -27,6 +34,9 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         op.execute("CREATE INDEX ix_files_search_name_trigrams ON files USING gin (search_name gin_trgm_ops)")
+        # Trigrams find nothing shorter than three letters, which in Chinese is most words.
+        op.execute(_LETTERS)
+        op.execute("CREATE INDEX ix_files_search_name_letters ON files USING gin (pixmill_letters(search_name))")
 
 
 def _fold_names() -> None:
