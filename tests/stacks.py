@@ -91,7 +91,7 @@ class FullStack:
         broker.join()
         self.file_storage = self._start_service("file-storage", self._storage_port)
         self.image_processor = self._start_service("image-processor", self._processor_port)
-        self.nginx = self.start_nginx("nginx", self.port)
+        self.nginx = self.start_nginx("nginx", self.port, self._inner_port)
         self.worker = self.start_worker("worker")
         self.await_ready()
 
@@ -174,13 +174,16 @@ class FullStack:
         process.wait_until(accepts(port))
         return process
 
-    def start_nginx(self, name: str, port: int, changes: Mapping[str, str] | None = None) -> Process:
-        """An nginx on ``port`` with the shipped configuration, or one that an operator has changed."""
+    def start_nginx(self, name: str, port: int, inner_port: int, changes: Mapping[str, str] | None = None) -> Process:
+        """An nginx on ``port`` with the shipped configuration, or one that an operator has changed.
+
+        :param inner_port: the one without limits.
+        """
         config = (PROJECT / "config/nginx.conf").read_text()
         places = {
             **(changes or {}),
             "listen 8080;": f"listen 127.0.0.1:{port};",
-            "listen 8081;": f"listen 127.0.0.1:{self._inner_port if name == 'nginx' else free_port()};",
+            "listen 8081;": f"listen 127.0.0.1:{inner_port};",
             "8080 $binary": f"{port} $binary",
             "file-storage:8000": f"127.0.0.1:{self._storage_port}",
             "image-processor:8001": f"127.0.0.1:{self._events_port}",

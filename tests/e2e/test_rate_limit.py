@@ -13,7 +13,7 @@ CHANGES = {"rate=2000r/s": "rate=1r/s", "burst=4000": "burst=5"}
 
 def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStack) -> None:
     port = free_port()
-    nginx = full.start_nginx("limited-nginx", port, CHANGES)
+    nginx = full.start_nginx("limited-nginx", port, free_port(), CHANGES)
     nginx.wait_until(accepts(port))
     with Pixmill(f"http://127.0.0.1:{port}") as client, ThreadPoolExecutor(4) as threads:
         answers: list[httpx.Response] = list(threads.map(lambda _: client.http.get(f"{FILES}/?limit=1"), range(20)))

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, Map
 
-from service_kit.problems import Problem
+from service_kit.problems import Problem, database_unavailable
 from service_kit.request_body import decode_chunked, drain_refused, invalid_fields, send_continue
 
 log = structlog.get_logger()
@@ -172,7 +172,7 @@ def _render_database_error(error: DBAPIError) -> Response:
         log.warning("value refused by the database", error=str(error.orig))
         return render(Problem("invalid-value", 422, "The request has a value that cannot be stored."))
     log.error("database unavailable", error=str(error.orig))
-    return render(Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5))
+    return render(database_unavailable())
 
 
 def _render_unexpected(error: Exception) -> Response:

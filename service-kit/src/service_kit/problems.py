@@ -43,3 +43,8 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         if self.errors:
             document["errors"] = self.errors
         return document
+
+
+def database_unavailable() -> Problem:
+    """503: the database is away, and comes back."""
+    return Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5)

@@ -83,6 +83,12 @@ def drain_refused(response: Response) -> Response:
     return response
 
 
+def described(model: type[BaseModel]) -> dict[str, object]:
+    """The OpenAPI extension of an operation that takes its body by :func:`json_body`."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def json_body(model: type[_Model]) -> _Model:
     """The current request's JSON body as ``model``.
 
@@ -97,6 +103,14 @@ def json_body(model: type[_Model]) -> _Model:
         data = request.get_json()
     except (BadRequest, RecursionError, ValueError) as error:
         raise Problem("malformed-json", 400, "The body is not valid JSON (RFC 8259).") from error
+    return validated(model, data)
+
+
+def validated(model: type[_Model], data: object) -> _Model:
+    """What a client sent, as ``model``.
+
+    :raises Problem: 422, it is not of the model's shape.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from flask import Request
 from service_kit.problems import Problem
-from werkzeug.wsgi import get_input_stream
 
 from file_storage.config import UploadSettings
-from file_storage.routers.digests import CheckedBody
+from file_storage.routers.digests import CheckedBody, checked_body
 from file_storage.routers.multipart import Form, boundary_of, read_parts, too_large
 from file_storage.storage import StagedBlob, Staging
 
@@ -28,7 +27,7 @@ def receive_form(request: Request, staging: Staging, settings: UploadSettings) -
         ``file``, 413 a file or a field too long.
     :raises StorageFullError: there is no room.
     """
-    body, boundary = _body(request), boundary_of(request)
+    body, boundary = checked_body(request), boundary_of(request)
     with staging.stage() as staged:
         if (request.content_length or 0) > settings.max_bytes + MAX_FORM_OVERHEAD:
             raise too_large(settings.max_bytes)
@@ -64,7 +63,7 @@ def _adopted(request: Request, path: Path, staging: Staging, settings: UploadSet
 
 @contextmanager
 def _streamed(request: Request, staging: Staging, settings: UploadSettings) -> Iterator[StagedBlob]:
-    body = _body(request)
+    body = checked_body(request)
     with staging.stage() as staged:
         if (request.content_length or 0) > settings.max_bytes:
             raise too_large(settings.max_bytes)
@@ -85,7 +84,3 @@ def _kept_by_web_server(request: Request, settings: UploadSettings) -> Path | No
     if str(path) != named:
         raise Problem("invalid-body-file", 400, f"{BODY_FILE} is for the web server alone.")
     return path
-
-
-def _body(request: Request) -> CheckedBody:
-    return CheckedBody(get_input_stream(request.environ, max_content_length=None), request.headers)

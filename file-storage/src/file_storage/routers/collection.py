@@ -7,13 +7,13 @@ from typing import Annotated
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, OPTIONAL
 from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query
-from service_kit.request_body import invalid_fields
+from service_kit.request_body import validated
 
 from file_storage.config import Settings
 from file_storage.routers.bodies import receive_form, receive_raw
@@ -125,12 +125,12 @@ def list_files(query: FileQuery) -> Response:
 )
 def add_file() -> Response:
     if "name" in request.args and request.mimetype != _FORM:
-        query = _checked_query()
+        query = validated(RawQuery, request.args.to_dict())
         return _store_raw(query.name, query.comment)
     key = idempotency_key()
     svcs.flask.get(FileService).check_room(request.content_length or 0)
     with receive_form(request, svcs.flask.get(Staging), svcs.flask.get(Settings).upload) as (staged, form):
-        fields = _checked_fields(form.fields)
+        fields = validated(FileFields, form.fields)
         name = file_name(form.filename, fields.name)
         return created(svcs.flask.get(FileService).store(staged, name, fields.comment or "", key))
 
@@ -162,20 +162,6 @@ def _store_raw(name: str, comment: str) -> Response:
     svcs.flask.get(FileService).check_room(request.content_length or 0)
     with receive_raw(request, svcs.flask.get(Staging), svcs.flask.get(Settings).upload) as staged:
         return created(svcs.flask.get(FileService).store(staged, stored_name, comment, key))
-
-
-def _checked_fields(fields: dict[str, object]) -> FileFields:
-    try:
-        return FileFields.model_validate(fields)
-    except ValidationError as error:
-        raise invalid_fields(error) from error
-
-
-def _checked_query() -> RawQuery:
-    try:
-        return RawQuery.model_validate(request.args.to_dict())
-    except ValidationError as error:
-        raise invalid_fields(error) from error
 
 
 def _epoch(time: datetime | None) -> float | None:

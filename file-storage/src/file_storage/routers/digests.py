@@ -6,9 +6,11 @@ from base64 import b64encode
 from typing import IO, cast
 
 import http_sf
+from flask import Request
 from service_kit.problems import Problem
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import get_input_stream
 
 _ALGORITHMS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 """Those that RFC 9530 (section 5) calls active."""
@@ -57,6 +59,11 @@ class CheckedBody:
             if not hmac.compare_digest(actual.digest(), digest):
                 detail = f"The body's {name} is not the one in {field}: it was changed on its way; send it again."
                 raise Problem("digest-mismatch", 400, detail)
+
+
+def checked_body(request: Request) -> CheckedBody:
+    """The request's body, of whatever length."""
+    return CheckedBody(get_input_stream(request.environ, max_content_length=None), request.headers)
 
 
 def digest(sha256: str) -> str:

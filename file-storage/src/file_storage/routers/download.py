@@ -14,7 +14,7 @@ from service_kit.database import MAX_ID
 from service_kit.json_types import WHOLE_NUMBER
 from service_kit.problems import Problem
 from service_kit.query import Query
-from service_kit.request_body import json_body
+from service_kit.request_body import described, json_body
 from werkzeug.http import http_date, quote_etag
 from werkzeug.wsgi import wrap_file
 
@@ -103,9 +103,7 @@ def download(path: FilePath, query: DownloadQuery) -> Response:
     "/<int:id>/links",
     summary="Make a link that downloads this file without a key",
     responses={201: LinkOut, **problem_responses(400, 404, 413, 415, 422)},
-    openapi_extensions={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": LinkIn.model_json_schema()}}}
-    },
+    openapi_extensions=described(LinkIn),
 )
 def make_link(path: FilePath) -> Response:
     wanted = json_body(LinkIn)

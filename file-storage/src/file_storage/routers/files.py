@@ -10,7 +10,7 @@ from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, WHOLE_NUMBER
 from service_kit.problems import Problem
-from service_kit.request_body import json_body
+from service_kit.request_body import described, json_body
 
 from file_storage.routers.file_out import FileOut, as_json, created, file_response
 from file_storage.services.files import FileService
@@ -72,9 +72,7 @@ class KeyPath(BaseModel):
     "/lookup",
     summary="Which of these ids are files",
     responses={200: LookupOut, **problem_responses(400, 413, 415, 422)},
-    openapi_extensions={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": LookupIn.model_json_schema()}}}
-    },
+    openapi_extensions=described(LookupIn),
 )
 def lookup() -> dict[str, object]:
     ids = json_body(LookupIn).ids
@@ -100,9 +98,7 @@ def get_file(path: FilePath) -> Response:
     "/<int:id>",
     summary="Change a file's name or comment",
     responses={200: FileOut, **problem_responses(400, 404, 413, 415, 422)},
-    openapi_extensions={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": FileFields.model_json_schema()}}}
-    },
+    openapi_extensions=described(FileFields),
 )
 def change_file(path: FilePath) -> Response:
     fields = json_body(FileFields)
@@ -113,9 +109,7 @@ def change_file(path: FilePath) -> Response:
     "/<int:id>/copy",
     summary="Make a new file with the same bytes",
     responses={201: FileOut, **problem_responses(400, 404, 409, 413, 415, 422)},
-    openapi_extensions={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": CopyIn.model_json_schema()}}}
-    },
+    openapi_extensions=described(CopyIn),
 )
 def copy_file(path: FilePath) -> Response:
     wanted = json_body(CopyIn)

@@ -14,11 +14,10 @@ import svcs
 from flask import Blueprint, Response, request
 from service_kit.problems import Problem
 from werkzeug.http import http_date
-from werkzeug.wsgi import get_input_stream
 
 from file_storage.config import Settings
 from file_storage.models import Upload
-from file_storage.routers.digests import CheckedBody
+from file_storage.routers.digests import checked_body
 from file_storage.services.names import FileName, file_name
 from file_storage.services.uploads import Beginning, UploadService
 
@@ -110,7 +109,7 @@ def create() -> Response:
         raise Problem("invalid-upload-concat", 400, "Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
     upload = service.create(_beginning(_length_to_begin_with()))
     if request.mimetype == BYTES and not upload.finished:
-        upload = service.append(upload.id, 0, None, _body(), _checksum())
+        upload = service.append(upload.id, 0, None, checked_body(request), _checksum())
     response = _created(upload)
     if request.mimetype == BYTES:
         response.headers["Upload-Offset"] = str(service.offset(upload))
@@ -142,7 +141,7 @@ def append(upload_id: str) -> Response:
     if offset is None:
         raise Problem("invalid-upload-offset", 400, "Upload-Offset is missing: where do the bytes belong?")
     service = svcs.flask.get(UploadService)
-    upload = service.append(upload_id, offset, _number("Upload-Length"), _body(), _checksum())
+    upload = service.append(upload_id, offset, _number("Upload-Length"), checked_body(request), _checksum())
     response = Response(status=204, headers={"Upload-Offset": str(service.offset(upload))})
     return _told(response, upload)
 
@@ -165,10 +164,6 @@ def _told(response: Response, upload: Upload) -> Response:
         response.headers[FILE_ID] = str(upload.file_id)
         response.headers["Content-Location"] = f"{request.script_root}/{upload.file_id}"
     return response
-
-
-def _body() -> CheckedBody:
-    return CheckedBody(get_input_stream(request.environ, max_content_length=None), request.headers)
 
 
 def _checksum() -> _Checksum | None:

@@ -60,9 +60,12 @@ class Fsck:
             report.blobs += 1
             report.miscounted += self._recount(sha256)
             state = self._state(sha256, read_bytes=read_bytes)
-            if state == "whole" or not self._files_of(sha256):
+            if state == "whole":
                 continue
-            log.error("blob lost", sha256=sha256, state=state, file_ids=self._files_of(sha256))
+            file_ids = self._files_of(sha256)
+            if not file_ids:
+                continue
+            log.error("blob lost", sha256=sha256, state=state, file_ids=file_ids)
             if state == "missing":
                 report.missing += 1
             else:

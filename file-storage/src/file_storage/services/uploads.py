@@ -90,13 +90,7 @@ class UploadService:
         """
         self._check_length(beginning.length)
         self._expire_now_and_then()
-        upload = self._insert(
-            length=beginning.length,
-            metadata_header=beginning.metadata_header,
-            concat_header="partial" if beginning.partial else None,
-            name=beginning.name,
-            comment=beginning.comment,
-        )
+        upload = self._insert(beginning, beginning.length, "partial" if beginning.partial else None)
         self._partials.create(upload.id)
         return self._finished(upload) if upload.length == 0 else upload
 
@@ -123,7 +117,7 @@ class UploadService:
             return upload.length or 0
         size = self._partials.size(upload.id)
         if size is None:
-            raise Problem("upload-expired", 410, "The bytes of this upload are gone; begin it anew.")
+            raise _bytes_gone()
         return size
 
     def append(self, upload_id: str, offset: int, length: int | None, body: Body, checksum: Checksum | None) -> Upload:
@@ -160,14 +154,7 @@ class UploadService:
                 for data in self._bytes_of(part):
                     staged.write(data)
             file = self._files.store(staged, beginning.name, beginning.comment, None)
-        return self._insert(
-            length=sum(lengths),
-            metadata_header=beginning.metadata_header,
-            concat_header=concat_header,
-            name=beginning.name,
-            comment=beginning.comment,
-            file=file,
-        )
+        return self._insert(beginning, sum(lengths), concat_header, file)
 
     def terminate(self, upload_id: str) -> None:
         """Forgets an upload and its bytes; the file that it became stays.
@@ -186,7 +173,7 @@ class UploadService:
         removed = 0
         for upload in expired:
             try:
-                if not upload.finished and upload.concat_header is None and self._is_complete(upload):
+                if not upload.finished and self._is_complete(upload):
                     self._finished(upload)
                 self._remove(upload.id)
                 removed += 1
@@ -214,23 +201,16 @@ class UploadService:
         self.expire()
 
     def _insert(
-        self,
-        *,
-        length: int | None,
-        metadata_header: str,
-        concat_header: str | None,
-        name: FileName,
-        comment: str,
-        file: File | None = None,
+        self, beginning: Beginning, length: int | None, concat_header: str | None, file: File | None = None
     ) -> Upload:
         upload = Upload(
             id=secrets.token_hex(16),
             length=length,
-            metadata_header=metadata_header,
+            metadata_header=beginning.metadata_header,
             concat_header=concat_header,
-            name=name.name,
-            extension=name.extension,
-            comment=comment,
+            name=beginning.name.name,
+            extension=beginning.name.extension,
+            comment=beginning.comment,
             expires_at=epoch_now() + self._lifetime,
             file_id=file.id if file else None,
             finished=file is not None,
@@ -242,10 +222,9 @@ class UploadService:
         return upload
 
     def _row(self, upload_id: str) -> Upload:
-        if not _ID.fullmatch(upload_id):
-            raise Problem("upload-not-found", 404, "There is no such upload; begin it anew.")
         with self._database.read() as session:
-            found = session.execute(select(Upload, epoch_now()).where(Upload.id == upload_id)).one_or_none()
+            known = select(Upload, epoch_now()).where(Upload.id == upload_id)
+            found = session.execute(known).one_or_none() if _ID.fullmatch(upload_id) else None
         if found is None:
             raise Problem("upload-not-found", 404, "There is no such upload; begin it anew.")
         upload, now = found
@@ -259,7 +238,7 @@ class UploadService:
             with self._partials.hold(upload_id) as partial:
                 yield partial
         except FileNotFoundError as error:
-            raise Problem("upload-expired", 410, "The bytes of this upload are gone; begin it anew.") from error
+            raise _bytes_gone() from error
 
     def _take(self, upload: Upload, partial: PartialFile, body: Body, checksum: Checksum | None) -> None:
         before = partial.size
@@ -336,3 +315,7 @@ class UploadService:
     def _check_offset(self, offset: int, actual: int) -> None:
         if offset != actual:
             raise Problem("offset-mismatch", 409, f"The upload has {actual} bytes; ask with HEAD and go on from there.")
+
+
+def _bytes_gone() -> Problem:
+    return Problem("upload-expired", 410, "The bytes of this upload are gone; begin it anew.")

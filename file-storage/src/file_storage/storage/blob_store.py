@@ -41,3 +41,8 @@ class BlobStore(Protocol):
 
     def ping(self) -> None:
         """Raises when the store does not answer."""
+
+
+def blob_path(sha256: str) -> str:
+    """Where a store keeps a blob, below its own root: spread over folders, so that none has too many."""
+    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"

@@ -1,13 +1,13 @@
 """Blobs in a folder: ``<folder>/ab/cd/<sha256>``."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
-from file_storage.storage.staging import StagedBlob, storage_full
+from file_storage.storage.blob_store import blob_path
+from file_storage.storage.staging import StagedBlob, older_than, storage_full
 
 
 class FolderBlobStore:
@@ -21,40 +21,34 @@ class FolderBlobStore:
         """A rename takes no time."""
 
     def publish(self, staged: StagedBlob) -> None:
-        target = self._folder / _relative(staged.sha256)
+        target = self._folder / blob_path(staged.sha256)
         with storage_full():
             _make_folders(target.parent, self._folder)
         os.replace(staged.path, target)
         _sync_folder(target.parent)
 
     def location(self, sha256: str) -> str:
-        return _relative(sha256)
+        return blob_path(sha256)
 
     def open(self, sha256: str) -> BufferedReader:
-        return (self._folder / _relative(sha256)).open("rb")
+        return (self._folder / blob_path(sha256)).open("rb")
 
     def delete(self, sha256: str) -> None:
-        (self._folder / _relative(sha256)).unlink(missing_ok=True)
+        (self._folder / blob_path(sha256)).unlink(missing_ok=True)
 
     def set_aside(self, sha256: str) -> None:
         damaged = self._folder.with_name("damaged")
         damaged.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):
-            os.replace(self._folder / _relative(sha256), damaged / sha256)
+            os.replace(self._folder / blob_path(sha256), damaged / sha256)
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
-        for path in self._folder.glob("??/??/*"):
-            with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime >= older_than_seconds:
-                    yield path.name
+        for path in older_than(self._folder.glob("??/??/*"), older_than_seconds):
+            yield path.name
 
     def ping(self) -> None:
         if not os.access(self._folder, os.W_OK):
             raise PermissionError(f"{self._folder} is not writable")
-
-
-def _relative(sha256: str) -> str:
-    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
 def _make_folders(folder: Path, root: Path) -> None:

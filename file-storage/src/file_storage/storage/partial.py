@@ -2,12 +2,11 @@
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from file_storage.storage.staging import Staging, storage_full
+from file_storage.storage.staging import Staging, older_than, storage_full
 
 
 class UploadBusyError(Exception):
@@ -88,10 +87,8 @@ class PartialFiles:
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
         """The ids of those that were written to longer ago than that."""
-        for path in self._folder.iterdir():
-            with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime >= older_than_seconds:
-                    yield path.name
+        for path in older_than(self._folder.iterdir(), older_than_seconds):
+            yield path.name
 
     def _path(self, upload_id: str) -> Path:
         return self._folder / upload_id

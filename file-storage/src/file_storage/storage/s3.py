@@ -7,6 +7,7 @@ from io import BufferedReader, RawIOBase
 import obstore
 from obstore.store import S3Store
 
+from file_storage.storage.blob_store import blob_path
 from file_storage.storage.staging import StagedBlob
 
 PART_BYTES = 8 * 1024 * 1024
@@ -29,30 +30,30 @@ class S3BlobStore:
     def prepare(self, staged: StagedBlob) -> None:
         # A multipart upload becomes visible as a whole, when its last part is there.
         obstore.put(
-            self._store, _relative(staged.sha256), staged.path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+            self._store, blob_path(staged.sha256), staged.path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
         )
 
     def publish(self, staged: StagedBlob) -> None:
         try:
-            obstore.head(self._store, _relative(staged.sha256))
+            obstore.head(self._store, blob_path(staged.sha256))
         except FileNotFoundError:
             # Deleted since prepare, with the last file that had the same bytes.
             self.prepare(staged)
 
     def location(self, sha256: str) -> str:
-        return obstore.sign(self._store, "GET", _relative(sha256), SIGNED_FOR)
+        return obstore.sign(self._store, "GET", blob_path(sha256), SIGNED_FOR)
 
     def open(self, sha256: str) -> BufferedReader:
-        return BufferedReader(_Reader(self._store, _relative(sha256)), PART_BYTES)
+        return BufferedReader(_Reader(self._store, blob_path(sha256)), PART_BYTES)
 
     def delete(self, sha256: str) -> None:
         try:
-            obstore.delete(self._store, _relative(sha256))
+            obstore.delete(self._store, blob_path(sha256))
         except FileNotFoundError:
             return
 
     def set_aside(self, sha256: str) -> None:
-        obstore.rename(self._store, _relative(sha256), f"{DAMAGED}{sha256}")
+        obstore.rename(self._store, blob_path(sha256), f"{DAMAGED}{sha256}")
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
         latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
@@ -87,7 +88,3 @@ class _Reader(RawIOBase):
         data = bytes(self._file.read(len(buffer)))
         buffer[: len(data)] = data
         return len(data)
-
-
-def _relative(sha256: str) -> str:
-    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"

@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -122,17 +122,24 @@ class Staging:
         if self._received is not None and self._received.is_dir():
             left += self._received.iterdir()
         swept = 0
-        for path in left:
+        for path in older_than(left, older_than_seconds):
             with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime >= older_than_seconds:
-                    path.unlink()
-                    swept += 1
+                path.unlink()
+                swept += 1
         return swept
 
     def ping(self) -> None:
         """Raises when nothing can be written."""
         if not os.access(self._folder, os.W_OK):
             raise PermissionError(f"{self._folder} is not writable")
+
+
+def older_than(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
+    """Those of the files that were written to longer ago than that; one that is gone by now is none."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime >= seconds:
+                yield path
 
 
 @contextmanager

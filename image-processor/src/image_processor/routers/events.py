@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 
 import structlog
-from service_kit.problems import Problem
+from service_kit.problems import Problem, database_unavailable
 from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
@@ -35,9 +35,7 @@ class EventRoutes:
             return _rendered(problem)
         except SQLAlchemyError as error:
             log.error("database unavailable", error=str(error))
-            return _rendered(
-                Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5)
-            )
+            return _rendered(database_unavailable())
         return EventSourceResponse(
             self._told(subscription),
             ping=PING_SECONDS,

@@ -12,7 +12,7 @@ from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
-from service_kit.request_body import json_body
+from service_kit.request_body import described, json_body
 
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.models import Task
@@ -221,9 +221,7 @@ def cancel_task(path: TaskPath) -> dict[str, object]:
     "/restart",
     summary="Run all tasks again that ended in error or were cancelled",
     responses={200: TaskIdsOut, **problem_responses(400, 413, 415, 422)},
-    openapi_extensions={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": RestartIn.model_json_schema()}}}
-    },
+    openapi_extensions=described(RestartIn),
 )
 def restart_tasks() -> dict[str, object]:
     wanted = json_body(RestartIn)

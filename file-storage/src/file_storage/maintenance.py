@@ -1,0 +1,32 @@
+"""What the commands of an operator share: their arguments, and the services they work on."""
+
+import argparse
+
+import svcs
+from service_kit import logs
+from service_kit.settings import load_or_exit
+
+from file_storage.config import Settings
+from file_storage.injectors import create_registry
+
+DEFAULT_AGE_SECONDS = 24 * 3600
+
+
+def argument_parser(command: str, description: str | None) -> argparse.ArgumentParser:
+    """The arguments of ``python -m file_storage.<command>``: how old bytes must be to be left over."""
+    parser = argparse.ArgumentParser(prog=f"python -m file_storage.{command}", description=description)
+    parser.add_argument(
+        "--older-than",
+        type=float,
+        default=DEFAULT_AGE_SECONDS,
+        metavar="SECONDS",
+        help="leave younger bytes alone: an upload may still be on its way (default: a day)",
+    )
+    return parser
+
+
+def services() -> svcs.Container:
+    """The services, as the server's own settings have them; a wrong setting ends the process with one line."""
+    settings = load_or_exit(Settings)
+    logs.configure(settings.log.level)
+    return svcs.Container(create_registry(settings))
