@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy
 import pyvips
-from image_processor.algorithms.registry import all_algorithms
-from image_processor.services.images import Limits, process_image
+from image_processor.services.decoding import Limits
+from image_processor.services.images import process_image
+from image_processor.services.plan import plan_of
 
 from tests.client import FILES, TASKS, Pixmill
 from tests.conftest import STACKS
@@ -64,7 +65,7 @@ def bare(paths: Sequence[Path], width: int, count: int) -> float:
 
 def _bare_job(job: tuple[str, str, int]) -> None:
     source, result, width = job
-    process_image(Path(source), Path(result), all_algorithms()["resize"], {"width": width}, LIMITS)
+    process_image(Path(source), {}, Path(result), plan_of("resize", {"width": width}), LIMITS)
 
 
 def service(pixmill: Pixmill, paths: Sequence[Path], width: int, count: int) -> float:

@@ -16,6 +16,7 @@ from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.models import Task
 from image_processor.services.claims import Claim, ClaimService, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.file_storage import FileStorage
+from image_processor.services.presets import Presets
 from image_processor.services.tasks import TaskFilter, TaskService
 from service_kit.database import Database, epoch_now, migrate
 from service_kit.problems import Problem
@@ -54,7 +55,7 @@ class TaskMachine(RuleBasedStateMachine):
         broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
         storage = FileStorage(httpx.Client())
         self.claims = ClaimService(self.database, RETRY, lease_seconds=60)
-        self.tasks = TaskService(self.database, CeleryTaskQueue(create_celery(broker)), storage, hints=1)
+        self.tasks = TaskService(self.database, CeleryTaskQueue(create_celery(broker)), storage, Presets({}), hints=1)
         self.model: dict[int, Expected] = {}
         self.held: list[Claim] = []
         with self.database.write() as session:

@@ -3,10 +3,11 @@
 from flask_openapi3 import OpenAPI
 from service_kit import logs
 from service_kit.api import create_api
-from service_kit.settings import load_or_exit
+from service_kit.settings import SettingsError, exit_with, load_or_exit
 
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
+from image_processor.routers.catalogue import catalogue
 from image_processor.routers.tasks import tasks
 
 BASE_PATH = "/api/image-processing"
@@ -16,7 +17,11 @@ def create_app() -> OpenAPI:
     """The WSGI application, configured by ``config/image-processor/conf.yml`` and the environment."""
     settings = load_or_exit(ApiSettings)
     logs.configure(settings.log.level)
-    registry = create_api_registry(settings)
+    try:
+        registry = create_api_registry(settings)
+    except SettingsError as error:
+        exit_with(error)
     app = create_api(__name__, "Pixmill image processing", "Have images processed in batches.", BASE_PATH, registry)
+    app.register_api(catalogue)
     app.register_api(tasks)
     return app

@@ -1,8 +1,8 @@
 """The settings of image-processor and of its worker; their ``conf.yml`` files explain each."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, IPvAnyNetwork
+from pydantic import Field, IPvAnyNetwork, JsonValue
 from pydantic_settings import SettingsConfigDict
 from service_kit.settings import Secret, Section, ServiceSettings, Url
 
@@ -75,6 +75,7 @@ class ApiSettings(ServiceSettings):
     broker: BrokerSettings
     file_storage: FileStorageSettings
     hints: int = Field(ge=1, le=10_000)
+    presets: dict[Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")], dict[str, JsonValue]]
     events: EventSettings
     log: LogSettings
 

@@ -24,6 +24,7 @@ from image_processor.services.discarded_results import DiscardedResults
 from image_processor.services.event_stream import EventStream
 from image_processor.services.events import TaskEvents
 from image_processor.services.file_storage import FileStorage
+from image_processor.services.presets import Presets
 from image_processor.services.processing import ProcessingService
 from image_processor.services.queue import TaskQueue
 from image_processor.services.result_cache import ResultCache
@@ -39,7 +40,9 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     registry.register_value(Database, database, ping=Database.ping)
     registry.register_value(TaskQueue, queue, ping=CeleryTaskQueue.ping)
     registry.register_value(FileStorage, storage, ping=FileStorage.ping)
-    registry.register_value(TaskService, TaskService(database, queue, storage, settings.hints))
+    presets = Presets(settings.presets)
+    registry.register_value(Presets, presets)
+    registry.register_value(TaskService, TaskService(database, queue, storage, presets, settings.hints))
     return registry
 
 

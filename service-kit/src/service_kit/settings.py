@@ -95,11 +95,12 @@ def load_or_exit(settings_class: type[_Settings]) -> _Settings:
     try:
         return load(settings_class)
     except SettingsError as error:
-        _exit(str(error))
+        exit_with(error)
 
 
-def _exit(message: str) -> NoReturn:
-    print(f"pixmill: {message}", file=sys.stderr)
+def exit_with(error: SettingsError) -> NoReturn:
+    """Ends the process with one line on standard error."""
+    print(f"pixmill: {error}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -10,11 +10,13 @@ from image_processor.algorithms.registry import Params, algorithm
 
 class FlipParams(Params):
     direction: Literal["horizontal", "vertical"] = Field(
-        "horizontal", description="horizontal: left becomes right; vertical: top becomes bottom."
+        "horizontal",
+        description="`horizontal`: left becomes right; `vertical`: top becomes bottom.",
+        examples=["vertical"],
     )
 
 
-@algorithm
+@algorithm(any_colour_space=True)
 def flip(image: pyvips.Image, params: FlipParams) -> pyvips.Image:
     """Mirror the image left to right, or top to bottom."""
     return image.flip(params.direction)

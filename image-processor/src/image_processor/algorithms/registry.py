@@ -1,68 +1,185 @@
-"""Finds the algorithms: every module beside this one, and the entry points ``pixmill.algorithms``."""
+"""Finds the algorithms: every module beside this one, and the entry points ``pixmill.algorithms``.
+
+What an algorithm is, its function says by its types:
+
+====================================  =================================================================
+``(image, params) -> Image``          changes an image; called for each frame of an animation
+``(picture, params) -> Picture``      changes all frames together
+``(image, params) -> Report``         an analysis: its result is a JSON file, of the first frame
+``(params) -> Output`` (or ``Tiles``)  changes nothing but how the result is encoded
+====================================  =================================================================
+
+A further argument ``files`` gives the files that the parameters name.
+"""
 
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import entry_points
-from typing import Generic, TypeVar, get_type_hints
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, get_type_hints, overload
 
 import pyvips
-from pydantic import BaseModel, ConfigDict
+
+from image_processor import __version__
+from image_processor.imaging.files import Files
+from image_processor.imaging.output import Output, Report, Tiles
+from image_processor.imaging.params import NoParams, Params
+from image_processor.imaging.picture import Picture, UnsuitableImageError
+
+__all__ = ["Algorithm", "NoParams", "Params", "UnsuitableImageError", "algorithm", "all_algorithms"]
 
 ENTRY_POINT_GROUP = "pixmill.algorithms"
 
-
-class UnsuitableImageError(Exception):
-    """The algorithm cannot be applied to this image with these params; the message says why."""
-
-
-class Params(BaseModel):
-    """Base of every algorithm's parameters; an unknown parameter is an error."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-P = TypeVar("P", bound=Params)
+Run = Callable[..., object]
+Made = Picture | Report
+Frames = Literal["each", "all", "first"]
+Result = Literal["image", "json", "zip"]
 
 
 @dataclass(frozen=True)
-class Algorithm(Generic[P]):
-    """An algorithm as the API, the worker and the documentation see it."""
+class Algorithm:
+    """An algorithm as the API, the worker and the documentation see it.
+
+    :param takes: the type of the function's first argument, ``None`` where it is the params.
+    :param version: of the package that it comes from.
+    """
 
     name: str
     summary: str
-    params: type[P]
-    run: Callable[[pyvips.Image, P], pyvips.Image]
+    params: type[Params]
+    run: Run
+    takes: type | None
+    gives: type
+    needs_files: bool
+    sequential: bool
+    any_colour_space: bool
+    first_frame_only: bool
+    version: str = __version__
 
-    def apply(self, image: pyvips.Image, params: Mapping[str, object]) -> pyvips.Image:
-        """Runs on an upright image.
+    @property
+    def frames(self) -> Frames:
+        """What happens to an animation: ``each`` frame is changed, ``all`` together, or only the ``first`` is used."""
+        if self.first_frame_only or issubclass(self.gives, Report | Tiles):
+            return "first"
+        return "each" if self.takes is pyvips.Image else "all"
 
-        :raises pydantic.ValidationError: ``params`` are not the algorithm's.
+    @property
+    def result(self) -> Result:
+        if issubclass(self.gives, Report):
+            return "json"
+        return "zip" if issubclass(self.gives, Tiles) else "image"
+
+    @property
+    def example(self) -> dict[str, object]:
+        """Params that show what it does: the first example of each parameter that has one."""
+        fields = self.params.model_fields.items()
+        return {name: field.examples[0] for name, field in fields if field.examples}
+
+    @property
+    def changes_image(self) -> bool:
+        """Whether further steps may follow: it is no analysis, and no way to encode."""
+        return issubclass(self.gives, pyvips.Image | Picture)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether it only says how the result is encoded, as :meth:`encoding` gives it."""
+        return self.takes is None
+
+    def encoding(self, params: Params) -> Output | Tiles:
+        """How the result is encoded."""
+        made = self.run(params)
+        if isinstance(made, Output | Tiles):
+            return made
+        raise self._mistaken(made)
+
+    def apply(self, picture: Picture, params: Params, files: Files) -> Picture | Report:
+        """Runs on an upright picture.
+
         :raises UnsuitableImageError: it cannot be done to this image.
         """
-        return self.run(image, self.params.model_validate(params))
+        if self.frames == "first":
+            picture = replace(picture, frames=picture.frames[:1])
+        if not self.any_colour_space:
+            picture = picture.in_srgb()
+        arguments = (params, files) if self.needs_files else (params,)
+        if self.takes is Picture:
+            made = self.run(picture, *arguments)
+            if isinstance(made, Picture | Report):
+                return made
+            raise self._mistaken(made)
+        changed = [self.run(frame, *arguments) for frame in picture.frames]
+        if isinstance(changed[0], Report):
+            return changed[0]
+        images = [frame for frame in changed if isinstance(frame, pyvips.Image)]
+        if not images:
+            raise self._mistaken(changed[0])
+        return Picture.of(images)
+
+    def _mistaken(self, made: object) -> TypeError:
+        return TypeError(f"algorithm {self.name} gave a {type(made).__name__}")
 
 
-def algorithm(run: Callable[[pyvips.Image, P], pyvips.Image]) -> Algorithm[P]:
-    """Decorator: the function's name, docstring and parameter type become the algorithm's."""
-    return Algorithm(
-        name=run.__name__,
-        summary=(inspect.getdoc(run) or "").split("\n\n")[0].replace("\n", " "),
-        params=get_type_hints(run)["params"],
-        run=run,
-    )
+@overload
+def algorithm(run: Run, /) -> Algorithm: ...
+
+
+@overload
+def algorithm(
+    *, sequential: bool = ..., any_colour_space: bool = ..., first_frame_only: bool = ...
+) -> Callable[[Run], Algorithm]: ...
+
+
+def algorithm(
+    run: Run | None = None,
+    /,
+    *,
+    sequential: bool = False,
+    any_colour_space: bool = False,
+    first_frame_only: bool = False,
+) -> Algorithm | Callable[[Run], Algorithm]:
+    """Decorator: the function's name, docstring and types become the algorithm's.
+
+    :param sequential: it reads the image once, from top to bottom, so that a large one need not be held in memory.
+    :param any_colour_space: values are moved, not reckoned with, so CMYK and wide gamuts may stay; otherwise the image
+        comes as grey or sRGB.
+    :param first_frame_only: an animation cannot come out.
+    """
+
+    def described(function: Run) -> Algorithm:
+        types = get_type_hints(function)
+        first = next(iter(inspect.signature(function).parameters))
+        return Algorithm(
+            name=function.__name__,
+            summary=(inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " "),
+            params=types["params"],
+            run=function,
+            takes=None if first == "params" else types[first],
+            gives=types["return"],
+            needs_files="files" in types,
+            sequential=sequential,
+            any_colour_space=any_colour_space,
+            first_frame_only=first_frame_only,
+        )
+
+    return described if run is None else described(run)
 
 
 @cache
-def all_algorithms() -> Mapping[str, Algorithm[Params]]:
+def all_algorithms() -> Mapping[str, Algorithm]:
     """Every algorithm by its name, in the order of names."""
     package = importlib.import_module(__package__ or "")
     modules = [
         importlib.import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)
     ]
     found = [value for module in modules for value in vars(module).values() if isinstance(value, Algorithm)]
-    found += [entry_point.load() for entry_point in entry_points(group=ENTRY_POINT_GROUP)]
+    found += [_installed(entry_point) for entry_point in entry_points(group=ENTRY_POINT_GROUP)]
     return {one.name: one for one in sorted(found, key=lambda one: one.name)}
+
+
+def _installed(entry_point: EntryPoint) -> Algorithm:
+    loaded: Algorithm = entry_point.load()
+    package = entry_point.dist
+    return replace(loaded, version=f"{package.name} {package.version}" if package else "")

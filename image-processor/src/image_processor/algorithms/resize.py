@@ -1,27 +1,51 @@
 """``resize``: ``{"width": 128, "height": 128}``, or one of them and the other follows in proportion."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import pyvips
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
-from service_kit.json_types import WHOLE_NUMBER
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
+from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.canvas import placed
+from image_processor.imaging.colour import Colour, in_srgb
+from image_processor.imaging.gravity import FocalPoint, Gravity, window
+from image_processor.imaging.linear_light import in_linear_light
+from image_processor.imaging.params import MAX_SIDE, Side
+from image_processor.imaging.picture import Picture
 
-MAX_SIDE = 16_384
-
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE), WHOLE_NUMBER]
+Fit = Literal["fill", "contain", "cover", "inside", "outside"]
+Kernel = Literal["nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3"]
 
 
 class ResizeParams(Params):
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["width"]}, {"required": ["height"]}]})
 
     width: Side | SkipJsonSchema[None] = Field(
-        None, description="Pixels, 1 to 16384. Without it, in proportion to the height."
+        None, description="Pixels, 1 to 16384. Without it, in proportion to the height.", examples=[320]
     )
     height: Side | SkipJsonSchema[None] = Field(
-        None, description="Pixels, 1 to 16384. Without it, in proportion to the width."
+        None, description="Pixels, 1 to 16384. Without it, in proportion to the width.", examples=[320]
+    )
+    fit: Fit = Field(
+        "fill",
+        description="With both sides given: `fill` exactly that size, perhaps distorted; `cover` that size, what juts "
+        "out is cut; `contain` that size, the rest is background; `inside` at most, `outside` at least that size.",
+        examples=["cover"],
+    )
+    gravity: Gravity = Field(
+        "centre", description="What `cover` keeps and where `contain` puts the image.", examples=["attention"]
+    )
+    focal: FocalPoint | None = Field(None, description="The point `cover` keeps in the middle; goes before `gravity`.")
+    enlarge: bool = Field(
+        default=False, description="Whether `cover`, `contain`, `inside` and `outside` may enlarge; `fill` always does."
+    )
+    background: Colour = Field("#ffffff00", description="Of `contain`; transparent by default.")
+    kernel: Kernel = Field("lanczos3", description="How pixels are weighed.")
+    linear: bool = Field(default=False, description="In linear light: slower, and right for fine bright detail.")
+    dpr: Annotated[float, Field(ge=0.1, le=8)] = Field(
+        1.0, description="Device pixel ratio, 0.1 to 8: multiplies width and height.", examples=[2]
     )
 
     @model_validator(mode="after")
@@ -31,16 +55,30 @@ class ResizeParams(Params):
         return self
 
 
-@algorithm
-def resize(image: pyvips.Image, params: ResizeParams) -> pyvips.Image:
-    """Resize to exactly width × height; with one of them given, in proportion."""
-    width = params.width or _in_proportion(image.width, params.height or 1, image.height)
-    height = params.height or _in_proportion(image.height, params.width or 1, image.width)
-    scale, vscale = width / image.width, height / image.height
-    if not image.hasalpha():
-        return image.resize(scale, vscale=vscale)
-    # Colours of transparent pixels must not bleed into visible ones.
-    return image.premultiply().resize(scale, vscale=vscale).unpremultiply().cast(image.format)
+@algorithm(sequential=True, any_colour_space=True)
+def resize(picture: Picture, params: ResizeParams) -> Picture:
+    """Resize to width × height, or to one of them in proportion; never enlarged unless asked."""
+    box_width, box_height = _box(picture, params)
+    width, height = _scaled(picture, params, box_width, box_height)
+    source = picture.frames if params.linear else picture.at_least(width, height)
+    if params.linear or params.fit == "contain":
+        source = [in_srgb(frame) for frame in source]
+    scaled = Picture.of([_scale(frame, width, height, params) for frame in source])
+    if params.fit == "cover":
+        return _cut(scaled, min(box_width, width), min(box_height, height), params)
+    if params.fit == "contain":
+        return scaled.map(lambda frame: placed(frame, box_width, box_height, params.gravity, params.background))
+    return scaled
+
+
+def _box(picture: Picture, params: ResizeParams) -> tuple[int, int]:
+    """The size that was asked for; a missing side follows in proportion."""
+    width = params.width or _in_proportion(picture.width, params.height or 1, picture.height)
+    height = params.height or _in_proportion(picture.height, params.width or 1, picture.width)
+    sides = max(1, round(width * params.dpr)), max(1, round(height * params.dpr))
+    if max(sides) > MAX_SIDE:
+        raise UnsuitableImageError(f"The size would be {sides[0]} × {sides[1]} pixels; {MAX_SIDE} a side are possible.")
+    return sides
 
 
 def _in_proportion(side: int, target: int, other: int) -> int:
@@ -48,3 +86,34 @@ def _in_proportion(side: int, target: int, other: int) -> int:
     if proportional > MAX_SIDE:
         raise UnsuitableImageError(f"The proportional size would be {proportional} pixels; {MAX_SIDE} are possible.")
     return proportional
+
+
+def _scaled(picture: Picture, params: ResizeParams, box_width: int, box_height: int) -> tuple[int, int]:
+    """The size of the whole image once it is scaled."""
+    if params.fit == "fill":
+        return box_width, box_height
+    across, down = box_width / picture.width, box_height / picture.height
+    scale = max(across, down) if params.fit in ("cover", "outside") else min(across, down)
+    if not params.enlarge:
+        scale = min(scale, 1.0)
+    width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    if max(width, height) > MAX_SIDE:
+        raise UnsuitableImageError(f"The image would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+    return width, height
+
+
+def _scale(image: pyvips.Image, width: int, height: int, params: ResizeParams) -> pyvips.Image:
+    def resized(bands: pyvips.Image) -> pyvips.Image:
+        return bands.resize(width / image.width, vscale=height / image.height, kernel=params.kernel)
+
+    if (image.width, image.height) == (width, height):
+        return image
+    return in_linear_light(image, resized) if params.linear else on_premultiplied(image, resized)
+
+
+def _cut(picture: Picture, width: int, height: int, params: ResizeParams) -> Picture:
+    """The same part of every frame, so that an animation stays where it is."""
+    if params.focal is None and params.gravity in ("attention", "entropy"):
+        picture = picture.map(pyvips.Image.copy_memory)  # it is read twice: to find the part, and to cut it
+    left, top = window(picture.first, width, height, params.gravity, params.focal)
+    return picture.map(lambda frame: frame.crop(left, top, width, height))

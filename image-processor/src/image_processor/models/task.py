@@ -107,10 +107,14 @@ class DiscardedResult(Base):
 
 
 class CachedResult(Base):
-    """The result file of a content, an algorithm, its params and the engine's version, hashed to ``key``."""
+    """The result file of a content, an algorithm, its params and the engine's version, hashed to ``key``.
+
+    ``extension`` is the result's where its format is not the source's.
+    """
 
     __tablename__ = "cached_results"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     result_id: Mapped[int] = mapped_column(BigInteger)
+    extension: Mapped[str | None] = mapped_column(String(16))
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now(), index=True)

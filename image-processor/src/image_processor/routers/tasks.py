@@ -2,20 +2,20 @@
 
 import json
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
-from service_kit.json_types import OPTIONAL, WHOLE_NUMBER
+from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
 from service_kit.request_body import described, json_body
 
-from image_processor.algorithms.registry import all_algorithms
 from image_processor.models import Task
+from image_processor.routers.batch_schema import batch_body
 from image_processor.services.tasks import Batch, TaskFilter, TaskService
 
 tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
@@ -61,8 +61,11 @@ class TasksIn(BaseModel):
         description="1 to 10,000 different file ids.",
         json_schema_extra={"uniqueItems": True},
     )
-    algorithm: str = Field(min_length=1, max_length=64, description="A name from `algorithms`.")
+    algorithm: str | None = Field(None, min_length=1, max_length=64, description="A name from `algorithms`.")
     params: dict[str, object] | None = Field(None, description="As the algorithm's own schema says.")
+    preset: str | None = Field(
+        None, min_length=1, max_length=64, pattern=NO_NUL, description="A name from `presets`, instead of `algorithm`."
+    )
     priority: Annotated[int, Field(ge=0, le=9), WHOLE_NUMBER] = Field(
         0, description="0 to 9; tasks of a higher priority are done first."
     )
@@ -80,19 +83,19 @@ class TasksIn(BaseModel):
             raise ValueError("each file id may stand there once")
         return file_ids
 
+    @model_validator(mode="after")
+    def _algorithm_or_preset(self) -> Self:
+        if (self.algorithm is None) == (self.preset is None):
+            raise ValueError("give either algorithm, with its params, or preset")
+        if self.preset is not None and self.params is not None:
+            raise ValueError("a preset has its params already")
+        return self
+
 
 class TaskIdsOut(BaseModel):
     """The ids of the new tasks, in the order of ``file_ids``."""
 
     task_ids: list[int]
-
-
-class AlgorithmOut(BaseModel):
-    """An algorithm and the JSON Schema of its params."""
-
-    name: str
-    summary: str
-    params: dict[str, object]
 
 
 class TaskPath(BaseModel):
@@ -127,43 +130,12 @@ class RestartIn(BaseModel):
 _TASKS = {
     "content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Task"}}}}
 }
-_ALGORITHMS = {
-    "content": {"application/json": {"schema": {"type": "array", "items": AlgorithmOut.model_json_schema()}}}
-}
-
-
-def _body_schema() -> dict[str, object]:
-    """The JSON Schema of a batch, one variant for each algorithm, as its params are its own."""
-    batch = TasksIn.model_json_schema()
-    variants = []
-    for one in all_algorithms().values():
-        schema = one.params.model_json_schema()
-        optional = not schema.get("required") and not schema.get("anyOf")
-        params = {"anyOf": [schema, {"type": "null"}]} if optional else schema
-        variants.append(
-            {
-                "title": one.name,
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["file_ids", "algorithm"] if optional else ["file_ids", "algorithm", "params"],
-                "properties": {
-                    "file_ids": batch["properties"]["file_ids"],
-                    "algorithm": {"const": one.name, "description": one.summary},
-                    "params": params,
-                    **{name: batch["properties"][name] for name in ("priority", "cache", "callback_url")},
-                },
-            }
-        )
-    return {"oneOf": variants}
-
-
-_BODY = {"required": True, "content": {"application/json": {"schema": _body_schema()}}}
 
 
 @tasks.post(
     "/",
     summary="Create tasks",
-    openapi_extensions={"requestBody": _BODY},
+    openapi_extensions={"requestBody": batch_body(TasksIn, tasks)},
     responses={201: TaskIdsOut, **problem_responses(400, 404, 413, 415, 422, 503)},
 )
 def create_tasks() -> Response:
@@ -173,6 +145,7 @@ def create_tasks() -> Response:
             file_ids=batch.file_ids,
             algorithm=batch.algorithm,
             params=batch.params,
+            preset=batch.preset,
             priority=batch.priority,
             cache=batch.cache,
             callback_url=None if batch.callback_url is None else str(batch.callback_url),
@@ -186,15 +159,6 @@ def list_tasks(query: TaskQuery) -> Response:
     wanted = TaskFilter(query.id or (), query.status, query.algorithm, query.source_id)
     page = partial(svcs.flask.get(TaskService).page, wanted=wanted)
     return list_response(page, lambda task: task.id, _as_json, query, f"{request.script_root}/")
-
-
-@tasks.get("/algorithms", summary="List the algorithms and their params", responses={200: _ALGORITHMS})
-def list_algorithms() -> Response:
-    found = [
-        {"name": one.name, "summary": one.summary, "params": one.params.model_json_schema()}
-        for one in all_algorithms().values()
-    ]
-    return Response(json.dumps(found, ensure_ascii=False), mimetype="application/json")
 
 
 @tasks.get("/<int:id>", summary="Get a task", responses={200: TaskOut, **problem_responses(404)})

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-from service_kit.problems import Problem
 
 CHUNK = 256 * 1024
 
@@ -39,14 +38,9 @@ class FileStorage:
     def find(self, file_ids: Sequence[int]) -> Mapping[int, SourceFile]:
         """Those of ``file_ids`` that are files.
 
-        :raises Problem: 503, file-storage does not answer.
+        :raises FileStorageUnavailableError: try again later.
         """
-        try:
-            response = self._request("POST", "/lookup", json={"ids": list(file_ids)})
-        except FileStorageUnavailableError as error:
-            raise Problem(
-                "file-storage-unavailable", 503, "The file server does not answer; try again.", retry_after=5
-            ) from error
+        response = self._request("POST", "/lookup", json={"ids": list(file_ids)})
         return {
             file["id"]: SourceFile(file["name"], file["extension"], file["sha256"]) for file in response.json()["files"]
         }

@@ -2,25 +2,27 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import structlog
+from service_kit.problems import Problem
 from sqlalchemy.exc import DBAPIError
 
-from image_processor.algorithms.registry import Algorithm, Params, all_algorithms
 from image_processor.config import LimitSettings
 from image_processor.services.claims import Claim, ClaimService, Crashed, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.decoding import ImageError, Limits
 from image_processor.services.file_storage import (
     FileStorage,
     FileStorageUnavailableError,
     ResultRevokedError,
     SourceError,
 )
-from image_processor.services.images import ImageError, Limits, process_image
-from image_processor.services.result_cache import ResultCache, cache_key
+from image_processor.services.images import process_image
+from image_processor.services.plan import Plan, plan_of
+from image_processor.services.result_cache import CacheHit, ResultCache, cache_key
 
 log = structlog.get_logger()
 
@@ -119,32 +121,48 @@ class ProcessingService:
             return Crashed(f"an unexpected error ({type(error).__name__})")
 
     def _result_of(self, claim: Claim, holder: Holder) -> int:
-        algorithm = all_algorithms().get(claim.algorithm)
-        if algorithm is None:
-            raise ImageError(f"The algorithm '{claim.algorithm}' is not installed any more.")
-        key = cache_key(claim, algorithm)
-        if key is None:
-            return self._make(claim, algorithm, holder)
-        return self._copy_cached(claim, key) or self._make_cached(claim, algorithm, holder, key)
+        try:
+            plan = plan_of(claim.algorithm, claim.params)
+        except Problem as error:
+            raise ImageError(f"The task cannot be done any more: {error}") from error
+        if not claim.cache or claim.source_sha256 is None:
+            return self._make(claim, plan, holder).result_id
+        key = cache_key(plan, [claim.source_sha256, *self._contents(plan)])
+        return self._copy_cached(claim, key) or self._make_cached(claim, plan, holder, key)
+
+    def _contents(self, plan: Plan) -> Sequence[str]:
+        """The SHA-256 of each file that the plan names."""
+        file_ids = plan.file_ids()
+        found = self._storage.find(file_ids) if file_ids else {}
+        for file_id in file_ids:
+            if file_id not in found:
+                raise SourceError(f"The file {file_id} that params name does not exist any more.")
+        return [found[file_id].sha256 for file_id in file_ids]
 
     def _copy_cached(self, claim: Claim, key: str) -> int | None:
-        cached = self._cache.find(key)
-        if cached is None:
+        hit = self._cache.find(key)
+        if hit is None:
             return None
-        return self._storage.copy(cached, claim.source_name, claim.source_extension, claim.result_key)
+        extension = hit.extension or claim.source_extension
+        return self._storage.copy(hit.result_id, claim.source_name, extension, claim.result_key)
 
-    def _make_cached(self, claim: Claim, algorithm: Algorithm[Params], holder: Holder, key: str) -> int:
-        result_id = self._make(claim, algorithm, holder)
-        self._cache.remember(key, result_id)
-        return result_id
+    def _make_cached(self, claim: Claim, plan: Plan, holder: Holder, key: str) -> int:
+        made = self._make(claim, plan, holder)
+        self._cache.remember(key, made.result_id, made.extension)
+        return made.result_id
 
-    def _make(self, claim: Claim, algorithm: Algorithm[Params], holder: Holder) -> int:
+    def _make(self, claim: Claim, plan: Plan, holder: Holder) -> CacheHit:
+        limits = Limits(self._limits.max_pixels, self._limits.max_frames)
         with TemporaryDirectory(dir=self._scratch, prefix=_prefix(holder)) as folder:
             source, result = Path(folder, "source"), Path(folder, "result")
-            self._storage.fetch(claim.source_id, source, self._limits.max_file_bytes)
-            limits = Limits(self._limits.max_pixels, self._limits.max_frames)
-            process_image(source, result, algorithm, claim.params or {}, limits)
-            return self._storage.store(result, claim.source_name, claim.source_extension, claim.result_key)
+            files = {file_id: Path(folder, f"file-{file_id}") for file_id in plan.file_ids()}
+            for file_id, path in {claim.source_id: source, **files}.items():
+                self._storage.fetch(file_id, path, self._limits.max_file_bytes)
+            extension = process_image(source, files, result, plan, limits)
+            stored = self._storage.store(
+                result, claim.source_name, extension or claim.source_extension, claim.result_key
+            )
+            return CacheHit(stored, extension)
 
 
 def _prefix(holder: Holder) -> str:

@@ -2,17 +2,28 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import pyvips
 from service_kit.database import Database, epoch_now, insert_or_update
 from sqlalchemy import delete, select
 
 from image_processor import __version__
-from image_processor.algorithms.registry import Algorithm, Params
 from image_processor.models import CachedResult
-from image_processor.services.claims import Claim
+from image_processor.services.plan import Plan
 
 ENGINE = f"{__version__}/{'.'.join(str(pyvips.version(part)) for part in range(3))}"
+
+
+class CacheHit(NamedTuple):
+    """A file that holds the result, which may be deleted by now.
+
+    :param extension: of the result; ``None`` where it is the source's.
+    """
+
+    result_id: int
+    extension: str | None
 
 
 class ResultCache:
@@ -21,15 +32,19 @@ class ResultCache:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, key: str) -> int | None:
-        """The id of the file that holds the result, which may be deleted by now."""
+    def find(self, key: str) -> CacheHit | None:
+        """Where the result lies, if it was made before."""
+        wanted = select(CachedResult.result_id, CachedResult.extension).where(CachedResult.key == key)
         with self._database.read() as session:
-            return session.scalar(select(CachedResult.result_id).where(CachedResult.key == key))
+            row = session.execute(wanted).first()
+        return None if row is None else CacheHit(row.result_id, row.extension)
 
-    def remember(self, key: str, result_id: int) -> None:
+    def remember(self, key: str, result_id: int, extension: str | None) -> None:
+        """What :meth:`find` gives from now on."""
         with self._database.write() as session:
-            insert = insert_or_update(session, CachedResult).values(key=key, result_id=result_id)
-            replaced = {"result_id": result_id, "created_at": epoch_now()}
+            values = {"result_id": result_id, "extension": extension}
+            insert = insert_or_update(session, CachedResult).values(key=key, **values)
+            replaced = values | {"created_at": epoch_now()}
             session.execute(insert.on_conflict_do_update(index_elements=[CachedResult.key], set_=replaced))
 
     def forget_older_than(self, seconds: float) -> None:
@@ -37,13 +52,10 @@ class ResultCache:
             session.execute(delete(CachedResult).where(CachedResult.created_at < epoch_now() - seconds))
 
 
-def cache_key(claim: Claim, algorithm: Algorithm[Params]) -> str | None:
-    """What the result depends on, hashed; ``None`` where it is not to be cached.
+def cache_key(plan: Plan, contents: Sequence[str]) -> str:
+    """What the result depends on, hashed.
 
-    Params count with their defaults filled in, so leaving one out and giving its default are the same.
+    :param contents: the SHA-256 of the source, and of the files that the plan names.
     """
-    if not claim.cache or claim.source_sha256 is None:
-        return None
-    params = algorithm.params.model_validate(claim.params or {}).model_dump(mode="json")
-    parts = [ENGINE, claim.source_sha256, algorithm.name, params]
+    parts = [ENGINE, contents, plan.identity()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

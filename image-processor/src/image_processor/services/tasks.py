@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from pydantic import ValidationError
 from service_kit.database import MAX_ID, Database, epoch_now
 from service_kit.problems import FieldError, Problem
-from service_kit.request_body import invalid_fields
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from image_processor.algorithms.registry import all_algorithms
 from image_processor.models import Task
 from image_processor.services.claims import discard_results
-from image_processor.services.file_storage import FileStorage
+from image_processor.services.file_storage import FileStorage, FileStorageUnavailableError, SourceFile
+from image_processor.services.plan import PIPELINE, plan_of
+from image_processor.services.presets import Presets
 from image_processor.services.queue import QueueUnavailableError, TaskQueue
 
 log = structlog.get_logger()
@@ -28,7 +27,7 @@ ENDED = ("finished", "error", "cancelled")
 
 @dataclass(frozen=True)
 class Batch:
-    """The same algorithm on each of the files.
+    """The same algorithm, or the same preset, on each of the files.
 
     :param priority: 0 to 9; tasks of a higher one are done first.
     :param cache: whether a result that was made before may be used again.
@@ -36,8 +35,9 @@ class Batch:
     """
 
     file_ids: Sequence[int]
-    algorithm: str
+    algorithm: str | None = None
     params: Mapping[str, object] | None = None
+    preset: str | None = None
     priority: int = 0
     cache: bool = True
     callback_url: str | None = None
@@ -71,8 +71,11 @@ class TaskService:
     :param hints: how many hints a batch sends at most: as many processes as may begin at once.
     """
 
-    def __init__(self, database: Database, queue: TaskQueue, storage: FileStorage, hints: int) -> None:
+    def __init__(
+        self, database: Database, queue: TaskQueue, storage: FileStorage, presets: Presets, hints: int
+    ) -> None:
         self._database = database
+        self._presets = presets
         self._queue = queue
         self._storage = storage
         self._hints = hints
@@ -80,22 +83,19 @@ class TaskService:
     def create(self, batch: Batch) -> Sequence[int]:
         """Makes one pending task for each file and gives their ids in the same order.
 
-        :raises Problem: 404 unknown file ids, 422 unknown algorithm or wrong params, 503 file-storage does not
-            answer; then no task is made.
+        :raises Problem: 404 unknown file ids or preset, 422 unknown algorithm or wrong params, 503 file-storage does
+            not answer; then no task is made.
         """
-        _check_algorithm(batch.algorithm, batch.params)
-        sources = self._storage.find(batch.file_ids)
-        missing = [file_id for file_id in batch.file_ids if file_id not in sources]
-        if missing:
-            raise _unknown_files(missing)
+        algorithm, params = self._chosen(batch)
+        sources = self._sources(batch, plan_of(algorithm, params).file_ids())
         rows = [
             {
                 "source_id": file_id,
                 "source_name": sources[file_id].name,
                 "source_extension": sources[file_id].extension,
                 "source_sha256": sources[file_id].sha256,
-                "algorithm": batch.algorithm,
-                "params": batch.params,
+                "algorithm": algorithm,
+                "params": params,
                 "priority": batch.priority,
                 "cache": batch.cache,
                 "callback_url": batch.callback_url,
@@ -105,9 +105,29 @@ class TaskService:
         with self._database.write() as session:
             statement = insert(Task).returning(Task.id, sort_by_parameter_order=True)
             task_ids = session.scalars(statement, rows).all()
-        log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=batch.algorithm)
+        log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=algorithm, preset=batch.preset)
         self._publish(len(task_ids))
         return task_ids
+
+    def _chosen(self, batch: Batch) -> tuple[str, Mapping[str, object] | None]:
+        """The algorithm and its params; a preset's are written down, so that they stay when the preset changes."""
+        if batch.preset is not None:
+            return PIPELINE, self._presets[batch.preset]
+        return batch.algorithm or "", batch.params
+
+    def _sources(self, batch: Batch, named: Sequence[int]) -> Mapping[int, SourceFile]:
+        """What the batch's files are called, once it is certain that these and the ``named`` ones exist."""
+        try:
+            found = self._storage.find(batch.file_ids)
+            found_named = self._storage.find(named) if named else {}
+        except FileStorageUnavailableError as error:
+            detail = "The file server does not answer; try again."
+            raise Problem("file-storage-unavailable", 503, detail, retry_after=5) from error
+        for file_ids, known, pointer in ((batch.file_ids, found, "/file_ids"), (named, found_named, "/params")):
+            missing = [file_id for file_id in file_ids if file_id not in known]
+            if missing:
+                raise _unknown_files(missing, pointer)
+        return found
 
     def get(self, task_id: int) -> Task:
         """:raises Problem: 404, there is no such task."""
@@ -214,21 +234,11 @@ def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int
     return sorted(session.scalars(statement))
 
 
-def _check_algorithm(name: str, params: Mapping[str, object] | None) -> None:
-    algorithm = all_algorithms().get(name)
-    if algorithm is None:
-        detail = f"There is no algorithm '{name[:64]}'; there are: {', '.join(all_algorithms())}."
-        raise Problem("unknown-algorithm", 422, detail, [FieldError(pointer="/algorithm", detail=detail)])
-    try:
-        algorithm.params.model_validate(params or {})
-    except ValidationError as error:
-        raise invalid_fields(error, prefix="/params") from error
-
-
-def _unknown_files(missing: Sequence[int]) -> Problem:
+def _unknown_files(missing: Sequence[int], pointer: str) -> Problem:
     named = ", ".join(map(str, missing[:NAMED_IDS])) + (" and more" if len(missing) > NAMED_IDS else "")
-    errors = [FieldError(pointer="/file_ids", detail=f"There is no file {file_id}.") for file_id in missing[:NAMED_IDS]]
-    return Problem("file-not-found", 404, f"These file_ids are no files: {named}. No task was made.", errors)
+    errors = [FieldError(pointer=pointer, detail=f"There is no file {file_id}.") for file_id in missing[:NAMED_IDS]]
+    detail = f"These {pointer.removeprefix('/')} are no files: {named}. No task was made."
+    return Problem("file-not-found", 404, detail, errors)
 
 
 def _not_found(task_id: int) -> Problem:

@@ -1,0 +1,54 @@
+"""``animate``: ``{"others": [7, 8, 9], "delay": 500, "output": {"format": "gif"}}``"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.canvas import placed
+from image_processor.imaging.colour import Colour, in_colour, with_alpha
+from image_processor.imaging.files import Files
+from image_processor.imaging.params import FileId, Side
+from image_processor.imaging.picture import Picture
+
+MAX_FILES = 200
+
+
+class AnimateParams(Params):
+    others: Annotated[list[FileId], Field(min_length=1, max_length=MAX_FILES)] = Field(
+        description="The stored images that follow the source, in order.", examples=[[2, 3]]
+    )
+    delay: int = Field(500, ge=10, le=60_000, description="Milliseconds that each image is shown.", examples=[800])
+    loop: int = Field(0, ge=0, le=65_535, description="How often it is shown; 0: without end.")
+    width: Side | None = Field(None, description="Pixels; without it, the source's.", examples=[240])
+    height: Side | None = Field(None, description="Pixels; without it, the source's.", examples=[180])
+    background: Colour = Field("#ffffff", description="Around images of another shape.")
+
+    def file_ids(self) -> Sequence[int]:
+        return self.others
+
+
+@algorithm
+def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
+    """Make an animation of several images, the source first: WebP, or GIF by `output.format`."""
+    width, height = params.width or picture.width, params.height or picture.height
+    images = [picture.first, *(files.image(file_id) for file_id in params.others)]
+    frames = [_frame(image, width, height, params.background) for image in images]
+    return Picture.of([_timed(frames[0], params.delay, len(frames), params.loop), *frames[1:]])
+
+
+def _frame(image: pyvips.Image, width: int, height: int, background: str) -> pyvips.Image:
+    if image.format == "ushort":
+        image = image.colourspace("srgb")
+    small = with_alpha(in_colour(image)).thumbnail_image(width, height=height, no_rotate=True)
+    return placed(small, width, height, "centre", background)
+
+
+def _timed(frame: pyvips.Image, delay: int, count: int, loop: int) -> pyvips.Image:
+    """The first frame carries the animation's metadata, as libvips has it."""
+    timed = frame.copy()
+    timed.set_type(pyvips.GValue.array_int_type, "delay", [delay] * count)
+    timed.set_type(pyvips.GValue.gint_type, "loop", loop)
+    return timed

@@ -1,0 +1,89 @@
+"""``blurhash``: ``{"x": 4, "y": 3}``"""
+
+import math
+
+import numpy
+import pyvips
+from numpy.typing import NDArray
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.arrays import pixels_of
+from image_processor.imaging.colour import in_colour
+from image_processor.imaging.output import Report
+
+SIDE = 64
+"""Pixels of the longer side of the image that is hashed: more make no difference to so few waves."""
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
+
+
+class BlurhashParams(Params):
+    x: int = Field(4, ge=1, le=9, description="Waves across.", examples=[4])
+    y: int = Field(3, ge=1, le=9, description="Waves down.", examples=[3])
+
+
+class BlurhashReport(Report):
+    """A placeholder of the image in a few letters."""
+
+    blurhash: str
+    width: int = Field(description="Pixels of the image that it stands for.")
+    height: int
+
+
+@algorithm
+def blurhash(image: pyvips.Image, params: BlurhashParams) -> BlurhashReport:
+    """Make a placeholder of a few letters, which a page shows until the image has come (BlurHash, by Wolt).
+
+    https://github.com/woltapp/blurhash/blob/master/Algorithm.md
+    """
+    small = in_colour(image).thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
+    opaque = small.flatten(background=[255, 255, 255]) if small.hasalpha() else small
+    return BlurhashReport(
+        blurhash=encode(pixels_of(opaque), params.x, params.y), width=image.width, height=image.height
+    )
+
+
+def encode(pixels: NDArray[numpy.uint8], across: int, down: int) -> str:
+    """The hash of sRGB pixels, height × width × 3."""
+    waves = _waves(_linear(pixels.astype("float64") / 255), across, down)
+    constant, others = waves[0], waves[1:]
+    digits = _base83((across - 1) + (down - 1) * 9, 1)
+    greatest = max(0, min(82, math.floor(float(numpy.abs(others).max()) * 166 - 0.5))) if len(others) else 0
+    digits += _base83(greatest, 1)
+    red, green, blue = (_encoded(float(value)) for value in constant)
+    digits += _base83((red << 16) + (green << 8) + blue, 4)
+    scale = (greatest + 1) / 166
+    for wave in others:
+        red, green, blue = (_quantised(float(value) / scale) for value in wave)
+        digits += _base83(red * 19 * 19 + green * 19 + blue, 2)
+    return digits
+
+
+def _waves(linear: NDArray[numpy.float64], across: int, down: int) -> NDArray[numpy.float64]:
+    height, width = linear.shape[:2]
+    x = numpy.cos(numpy.pi * numpy.outer(numpy.arange(across), numpy.arange(width)) / width)
+    y = numpy.cos(numpy.pi * numpy.outer(numpy.arange(down), numpy.arange(height)) / height)
+    sums: NDArray[numpy.float64] = numpy.einsum("jh,iw,hwc->jic", y, x, linear).reshape(across * down, 3) / (
+        width * height
+    )
+    sums[1:] *= 2
+    return sums
+
+
+def _linear(values: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+    linear: NDArray[numpy.float64] = numpy.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return linear
+
+
+def _encoded(value: float) -> int:
+    value = min(max(value, 0.0), 1.0)
+    return int((value * 12.92 if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055) * 255 + 0.5)
+
+
+def _quantised(value: float) -> int:
+    return max(0, min(18, math.floor(math.copysign(math.sqrt(abs(value)), value) * 9 + 9.5)))
+
+
+def _base83(value: int, length: int) -> str:
+    return "".join(_DIGITS[value // 83 ** (length - place) % 83] for place in range(1, length + 1))

@@ -1,0 +1,38 @@
+"""``convolve``: ``{"kernel": [0, -1, 0, -1, 5, -1, 0, -1, 0]}``"""
+
+import math
+from typing import Annotated
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.colour import maximum
+
+Weight = Annotated[float, Field(ge=-1000, le=1000)]
+Kernel = (
+    Annotated[list[Weight], Field(min_length=9, max_length=9)]
+    | Annotated[list[Weight], Field(min_length=25, max_length=25)]
+    | Annotated[list[Weight], Field(min_length=49, max_length=49)]
+)
+
+
+class ConvolveParams(Params):
+    kernel: Kernel = Field(
+        description="The weights of a square of 3 × 3, 5 × 5 or 7 × 7 pixels, row by row.",
+        examples=[[0, -1, 0, -1, 5, -1, 0, -1, 0]],
+    )
+    normalize: bool = Field(default=True, description="Whether the sum is divided by that of the weights.")
+    offset: float = Field(0.0, ge=-255, le=255, description="Added in the end, -255 to 255.")
+
+
+@algorithm(sequential=True)
+def convolve(image: pyvips.Image, params: ConvolveParams) -> pyvips.Image:
+    """Make each pixel the weighed sum of its neighbours."""
+    side = math.isqrt(len(params.kernel))
+    rows = [params.kernel[start : start + side] for start in range(0, side * side, side)]
+    total = sum(params.kernel)
+    scale = total if params.normalize and abs(total) > 1e-9 else 1.0
+    mask = pyvips.Image.new_from_array(rows, scale, params.offset * maximum(image) / 255)
+    return on_premultiplied(image, lambda bands: bands.conv(mask, precision="float"))

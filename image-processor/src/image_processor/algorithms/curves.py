@@ -1,0 +1,62 @@
+"""``curves``: ``{"all": [{"input": 0, "output": 0}, {"input": 128, "output": 160}, {"input": 255, "output": 255}]}``"""
+
+from typing import Annotated
+
+import numpy
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.colour import in_colour, is_grey
+from image_processor.imaging.monotone import MonotoneCurve
+from image_processor.imaging.tone import Curve, with_tone, with_tones
+
+
+class CurvePoint(Params):
+    input: float = Field(ge=0, le=255)
+    output: float = Field(ge=0, le=255)
+
+
+Points = Annotated[list[CurvePoint], Field(min_length=1, max_length=32)]
+
+
+class CurvesParams(Params):
+    all: Points | None = Field(
+        None,
+        description="Points of the curve of all bands, 0 to 255 each; the last of two with the same input counts.",
+        examples=[
+            [
+                {"input": 0, "output": 0},
+                {"input": 64, "output": 40},
+                {"input": 192, "output": 225},
+                {"input": 255, "output": 255},
+            ]
+        ],
+    )
+    red: Points | None = Field(None, description="Of red, after `all`.")
+    green: Points | None = Field(None, description="Of green, after `all`.")
+    blue: Points | None = Field(None, description="Of blue, after `all`.")
+
+
+@algorithm(sequential=True)
+def curves(image: pyvips.Image, params: CurvesParams) -> pyvips.Image:
+    """Bend the tones along a smooth curve through given points, for all bands or for each."""
+    if params.all is not None:
+        image = with_tone(image, _curve(params.all))
+    own = (params.red, params.green, params.blue)
+    if own == (None, None, None):
+        return image
+    image = in_colour(image) if is_grey(image) else image
+    return with_tones(image, [_curve(points) for points in own])
+
+
+def _curve(points: list[CurvePoint] | None) -> Curve:
+    if points is None:
+        return lambda value: value
+    through = MonotoneCurve({point.input / 255: point.output / 255 for point in points})
+
+    def curve(ramp: pyvips.Image) -> pyvips.Image:
+        values = numpy.linspace(0, 1, ramp.width)
+        return pyvips.Image.new_from_array(through(values).reshape(1, -1).astype("float32"))
+
+    return curve

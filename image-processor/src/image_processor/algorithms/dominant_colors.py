@@ -1,0 +1,89 @@
+"""``dominant_colors``: ``{"count": 5}``"""
+
+import numpy
+import pyvips
+from numpy.typing import NDArray
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.arrays import pixels_of
+from image_processor.imaging.colour import in_colour, with_alpha
+from image_processor.imaging.output import Report
+
+SIDE = 128
+ROUNDS = 24
+Points = NDArray[numpy.float64]
+
+
+class DominantColorsParams(Params):
+    count: int = Field(5, ge=1, le=32, description="Colours at most.", examples=[4])
+
+
+class DominantColor(Report):
+    """One of them."""
+
+    colour: str = Field(description="`#rrggbb`")
+    share: float = Field(description="Of the visible pixels, 0 to 1.")
+
+
+class DominantColorsReport(Report):
+    """The colours that stand for the image, the most frequent first; none where nothing is visible."""
+
+    colours: list[DominantColor]
+
+
+@algorithm
+def dominant_colors(image: pyvips.Image, params: DominantColorsParams) -> DominantColorsReport:
+    """Find the few colours that stand for the image (k-means in CIELAB); transparent pixels do not count.
+
+    (S. P. Lloyd, "Least squares quantization in PCM", 1982.)
+    """
+    small = with_alpha(in_colour(image)).thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
+    small = small.colourspace("srgb").cast("uchar")
+    rgb = pixels_of(small).reshape(-1, 4)
+    lab = numpy.asarray(small[0:3].colourspace("lab").numpy(), dtype="float64").reshape(-1, 3)
+    visible = rgb[:, 3] >= 128
+    rgb, lab = rgb[visible, :3], lab[visible]
+    if len(lab) == 0:
+        return DominantColorsReport(colours=[])
+    owner = _clusters(lab, params.count)
+    numbers, counts = numpy.unique(owner, return_counts=True)
+    found = [
+        DominantColor(colour=_hex(rgb[owner == number].mean(axis=0)), share=round(float(count / len(owner)), 4))
+        for number, count in zip(numbers, counts, strict=True)
+    ]
+    return DominantColorsReport(colours=sorted(found, key=lambda one: -one.share))
+
+
+def _clusters(points: Points, count: int) -> NDArray[numpy.intp]:
+    """For each point the number of its cluster; begins with points far from each other, so it needs no chance."""
+    centres = points[[numpy.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]]
+    while len(centres) < count:
+        distance = _squares(points, centres).min(axis=1)
+        if distance.max() < 1:
+            break  # no further colour differs visibly
+        centres = numpy.vstack([centres, points[numpy.argmax(distance)]])
+    owner = _nearest(points, centres)
+    for _ in range(ROUNDS):
+        moved = numpy.array(
+            [points[owner == n].mean(axis=0) if (owner == n).any() else centres[n] for n in range(len(centres))]
+        )
+        if numpy.allclose(moved, centres, atol=0.01):
+            break
+        centres = moved
+        owner = _nearest(points, centres)
+    return owner
+
+
+def _nearest(points: Points, centres: Points) -> NDArray[numpy.intp]:
+    owner: NDArray[numpy.intp] = _squares(points, centres).argmin(axis=1)
+    return owner
+
+
+def _squares(points: Points, centres: Points) -> Points:
+    squares: Points = ((points[:, None, :] - centres[None, :, :]) ** 2).sum(axis=2)
+    return squares
+
+
+def _hex(colour: NDArray[numpy.float64]) -> str:
+    return "#" + "".join(f"{round(float(value)):02x}" for value in colour)

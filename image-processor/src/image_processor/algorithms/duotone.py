@@ -1,0 +1,30 @@
+"""``duotone``: ``{"shadows": "#1d3557", "highlights": "#f1faee"}``"""
+
+from collections.abc import Sequence
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_colours
+from image_processor.imaging.colour import Colour, in_colour, rgba
+from image_processor.imaging.luma import luma_of
+from image_processor.imaging.tone import Curve, with_tones
+
+
+class DuotoneParams(Params):
+    shadows: Colour = Field("#192550", description="What black becomes.", examples=["#1d3557"])
+    highlights: Colour = Field("#f05e40", description="What white becomes.", examples=["#ffb703"])
+
+
+@algorithm(sequential=True)
+def duotone(image: pyvips.Image, params: DuotoneParams) -> pyvips.Image:
+    """Print in two inks: the luma runs from one colour to another."""
+    return with_tones(in_colour(on_colours(image, luma_of)), _ramps(rgba(params.shadows), rgba(params.highlights)))
+
+
+def _ramps(low: Sequence[float], high: Sequence[float]) -> list[Curve]:
+    def ramp(start: float, end: float) -> Curve:
+        return lambda value: value * ((end - start) / 255) + start / 255
+
+    return [ramp(start, end) for start, end in zip(low[:3], high[:3], strict=True)]

@@ -1,0 +1,63 @@
+"""``extend``: ``{"aspect_ratio": 1}`` or ``{"width": 800, "height": 600}``"""
+
+from typing import Annotated, Literal
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
+from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.canvas import placed
+from image_processor.imaging.colour import Colour
+from image_processor.imaging.gravity import Compass, corner
+from image_processor.imaging.params import MAX_SIDE, Side
+
+BLURRED_SIDE = 64
+"""Pixels of the longer side of the image that the blurred ground is made from."""
+
+
+class ExtendParams(Params):
+    width: Side | None = Field(None, description="Pixels, at least; without it, as wide as the image.")
+    height: Side | None = Field(None, description="Pixels, at least; without it, as high as the image.")
+    aspect_ratio: Annotated[float, Field(ge=0.01, le=100)] | None = Field(
+        None,
+        description="Width divided by height that the result has, at least as large as the rest says.",
+        examples=[1],
+    )
+    gravity: Compass = Field("centre", description="Where the image lies.")
+    mode: Literal["background", "copy", "mirror", "repeat", "blur"] = Field(
+        "background",
+        description="What lies around it: a colour, its last pixels, or itself mirrored, repeated, large and blurred.",
+        examples=["blur"],
+    )
+    background: Colour = Field("#ffffff", description="Of the mode `background`.")
+
+
+@algorithm
+def extend(image: pyvips.Image, params: ExtendParams) -> pyvips.Image:
+    """Put the image on a larger ground, of a size or of an aspect ratio; nothing of it is cut."""
+    width, height = _ground(image, params)
+    if params.mode == "background":
+        return placed(image, width, height, params.gravity, params.background)
+    left, top = corner(params.gravity, width - image.width, height - image.height)
+    if params.mode == "blur":
+        return _blurred(image, width, height).insert(image, left, top)
+    return image.embed(left, top, width, height, extend=params.mode)
+
+
+def _ground(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
+    width, height = max(image.width, params.width or 0), max(image.height, params.height or 0)
+    if params.aspect_ratio is not None:
+        width, height = max(width, round(height * params.aspect_ratio)), max(height, round(width / params.aspect_ratio))
+    if max(width, height) > max(MAX_SIDE, image.width, image.height):
+        raise UnsuitableImageError(f"The ground would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+    return width, height
+
+
+def _blurred(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
+    small = image.thumbnail_image(BLURRED_SIDE, height=BLURRED_SIDE, size="down", no_rotate=True)
+
+    def blown_up(bands: pyvips.Image) -> pyvips.Image:
+        return bands.gaussblur(2).resize(width / bands.width, vscale=height / bands.height, kernel="cubic")
+
+    return on_premultiplied(small, blown_up).crop(0, 0, width, height)

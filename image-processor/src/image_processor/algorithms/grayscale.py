@@ -1,0 +1,13 @@
+"""``grayscale``"""
+
+import pyvips
+
+from image_processor.algorithms.registry import NoParams, algorithm
+from image_processor.imaging.alpha import on_colours
+from image_processor.imaging.luma import luma_of
+
+
+@algorithm(sequential=True)
+def grayscale(image: pyvips.Image, params: NoParams) -> pyvips.Image:  # noqa: ARG001 (an algorithm's shape)
+    """Take the colours away: each pixel becomes its luma (ITU-R BT.601)."""
+    return on_colours(image, luma_of)

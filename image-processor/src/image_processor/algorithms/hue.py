@@ -1,0 +1,30 @@
+"""``hue``: ``{"degrees": 90}``"""
+
+import math
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.colour import is_grey
+from image_processor.imaging.luma import with_matrix
+
+
+class HueParams(Params):
+    degrees: float = Field(ge=-360, le=360, description="How far colours move around the colour wheel.", examples=[90])
+
+
+@algorithm(sequential=True)
+def hue(image: pyvips.Image, params: HueParams) -> pyvips.Image:
+    """Move all colours around the colour wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); grey stays."""
+    if is_grey(image):
+        return image
+    cos, sin = math.cos(math.radians(params.degrees)), math.sin(math.radians(params.degrees))
+    return with_matrix(
+        image,
+        [
+            [0.213 + cos * 0.787 - sin * 0.213, 0.715 - cos * 0.715 - sin * 0.715, 0.072 - cos * 0.072 + sin * 0.928],
+            [0.213 - cos * 0.213 + sin * 0.143, 0.715 + cos * 0.285 + sin * 0.140, 0.072 - cos * 0.072 - sin * 0.283],
+            [0.213 - cos * 0.213 - sin * 0.787, 0.715 - cos * 0.715 + sin * 0.715, 0.072 + cos * 0.928 + sin * 0.072],
+        ],
+    )

@@ -1,0 +1,53 @@
+"""``info``"""
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import NoParams, algorithm
+from image_processor.imaging.output import Report
+
+
+class InfoReport(Report):
+    """What the image is."""
+
+    format: str = Field(description="`jpeg`, `png`, `webp`, `gif`, `tiff` or `heif` (AVIF, HEIC).")
+    width: int = Field(description="Pixels of the upright image, of one frame.")
+    height: int
+    frames: int
+    bands: int
+    bits: int = Field(description="A band.")
+    colour_space: str
+    alpha: bool
+    profile: bool = Field(description="Whether there is an ICC profile.")
+    exif: bool
+    xmp: bool
+    iptc: bool
+    delays: list[int] | None = Field(None, description="Milliseconds that each frame is shown.")
+    loop: int | None = Field(None, description="How often an animation is shown; 0: without end.")
+    dots_per_inch: float
+
+
+_BITS = {"uchar": 8, "char": 8, "ushort": 16, "short": 16, "uint": 32, "int": 32, "float": 32, "double": 64}
+
+
+@algorithm(any_colour_space=True)
+def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (an algorithm's shape)
+    """Tell what the image is: format, size, frames, bands, colour space, and which metadata it has."""
+    frames = image.get("n-pages") if image.get_typeof("n-pages") else 1
+    return InfoReport(
+        format=str(image.get("vips-loader")).removesuffix("load"),
+        width=image.width,
+        height=image.height,
+        frames=frames,
+        bands=image.bands,
+        bits=_BITS.get(image.format, 64),
+        colour_space=image.interpretation,
+        alpha=bool(image.hasalpha()),
+        profile=bool(image.get_typeof("icc-profile-data")),
+        exif=bool(image.get_typeof("exif-data")),
+        xmp=bool(image.get_typeof("xmp-data")),
+        iptc=bool(image.get_typeof("iptc-data")),
+        delays=list(image.get("delay")) if frames > 1 and image.get_typeof("delay") else None,
+        loop=image.get("loop") if frames > 1 and image.get_typeof("loop") else None,
+        dots_per_inch=round(image.xres * 25.4, 2),
+    )

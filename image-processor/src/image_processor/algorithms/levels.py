@@ -1,0 +1,35 @@
+"""``levels``: ``{"black": 20, "white": 235}``"""
+
+from typing import Annotated
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.tone import with_tone
+
+Level = Annotated[float, Field(ge=0, le=255)]
+
+
+class LevelsParams(Params):
+    black: Level = Field(0, description="What becomes black, 0 to 255.", examples=[30])
+    white: Level = Field(
+        255, description="What becomes white, 0 to 255; not above `black`: only black and white stay.", examples=[220]
+    )
+    gamma: float = Field(1.0, ge=0.1, le=10, description="Of what lies between: above 1 brighter.", examples=[1.2])
+    output_black: Level = Field(0, description="What black becomes in the end.")
+    output_white: Level = Field(255, description="What white becomes in the end.")
+
+
+@algorithm(sequential=True)
+def levels(image: pyvips.Image, params: LevelsParams) -> pyvips.Image:
+    """Stretch the tones between two levels over the whole range."""
+    black, span = params.black / 255, max(params.white - params.black, 1e-6) / 255
+    low, high = params.output_black / 255, params.output_white / 255
+
+    def curve(value: pyvips.Image) -> pyvips.Image:
+        share = (value - black) / span
+        share = (share < 0).ifthenelse(0, (share > 1).ifthenelse(1, share))
+        return share ** (1 / params.gamma) * (high - low) + low
+
+    return with_tone(image, curve)

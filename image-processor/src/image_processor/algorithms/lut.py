@@ -1,0 +1,37 @@
+"""``lut``: ``{"file_id": 7}``, a `.cube` file"""
+
+from collections.abc import Sequence
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_colours
+from image_processor.imaging.colour import in_colour, maximum
+from image_processor.imaging.cube import read_cube
+from image_processor.imaging.files import Files
+from image_processor.imaging.params import FileId
+
+MAX_BYTES = 16 * 1024 * 1024
+
+
+class LutParams(Params):
+    file_id: FileId = Field(description="The stored `.cube` file (Adobe Cube LUT 1.0), 1D or 3D.", examples=[2])
+    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100.")
+
+    def file_ids(self) -> Sequence[int]:
+        return [self.file_id]
+
+
+@algorithm
+def lut(image: pyvips.Image, params: LutParams, files: Files) -> pyvips.Image:
+    """Grade the colours with a look-up table, as film and video editors export it."""
+    cube = read_cube(files.text(params.file_id, MAX_BYTES))
+    share = params.amount / 100
+
+    def graded(colours: pyvips.Image) -> pyvips.Image:
+        values = colours / maximum(colours)
+        return (cube.apply(values) * share + values * (1 - share)) * maximum(colours)
+
+    image = in_colour(image)
+    return on_colours(image, graded).copy(interpretation=image.interpretation)

@@ -1,0 +1,59 @@
+"""``montage``: ``{"others": [7, 8, 9], "columns": 2}``"""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
+from image_processor.imaging.canvas import placed
+from image_processor.imaging.colour import Colour, in_colour, rgba, with_alpha
+from image_processor.imaging.files import Files
+from image_processor.imaging.params import MAX_SIDE, FileId
+
+MAX_FILES = 200
+
+
+class MontageParams(Params):
+    others: Annotated[list[FileId], Field(min_length=1, max_length=MAX_FILES)] = Field(
+        description="The stored images that follow the source, in order.", examples=[[2, 3, 2]]
+    )
+    columns: int = Field(0, ge=0, le=50, description="Images side by side; 0: about as many as rows.")
+    width: int = Field(200, ge=1, le=4096, description="Pixels of a cell.", examples=[160])
+    height: int = Field(200, ge=1, le=4096, description="Pixels of a cell.", examples=[120])
+    fit: Literal["contain", "cover"] = Field(
+        "contain", description="Whether an image is shown whole or fills its cell.", examples=["cover"]
+    )
+    gap: int = Field(8, ge=0, le=500, description="Pixels between cells and around them.")
+    background: Colour = Field("#ffffff", description="Around the images.")
+
+    def file_ids(self) -> Sequence[int]:
+        return self.others
+
+
+@algorithm(first_frame_only=True)
+def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.Image:
+    """Put several images on one contact sheet, the source first."""
+    images = [image, *(files.image(file_id) for file_id in params.others)]
+    columns = min(params.columns or math.ceil(math.sqrt(len(images))), len(images))
+    rows = -(-len(images) // columns)
+    across = columns * (params.width + params.gap) + params.gap
+    down = rows * (params.height + params.gap) + params.gap
+    if max(across, down) > MAX_SIDE:
+        raise UnsuitableImageError(f"The sheet would have {across} × {down} pixels; {MAX_SIDE} a side are possible.")
+    ground = rgba(params.background)
+    cells = pyvips.Image.arrayjoin([_cell(one, params) for one in images], across=columns, background=ground)
+    sheet = placed(cells, across, down, "northwest", params.background)
+    return sheet.flatten(background=ground[:3]) if ground[3] == 255 else sheet
+
+
+def _cell(image: pyvips.Image, params: MontageParams) -> pyvips.Image:
+    """The image in its cell, with the gap to the left and above."""
+    if image.format == "ushort":
+        image = image.colourspace("srgb")
+    crop = "centre" if params.fit == "cover" else "none"
+    small = in_colour(image).thumbnail_image(params.width, height=params.height, crop=crop, no_rotate=True)
+    cell = placed(with_alpha(small), params.width, params.height, "centre", params.background)
+    return placed(cell, params.width + params.gap, params.height + params.gap, "southeast", params.background)

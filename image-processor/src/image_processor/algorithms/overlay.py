@@ -1,0 +1,60 @@
+"""``overlay``: ``{"file_id": 7, "blend": "multiply"}``"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.composite import faded, laid
+from image_processor.imaging.files import Files
+from image_processor.imaging.gravity import Compass, corner
+from image_processor.imaging.params import FileId, Side
+
+Blend = Literal[
+    "normal", "multiply", "screen", "overlay", "darken", "lighten", "colour-dodge", "colour-burn", "hard-light",
+    "soft-light", "difference", "exclusion", "add", "mask", "mask-out",
+]  # fmt: skip
+_PORTER_DUFF = {"normal": "over", "mask": "dest-in", "mask-out": "dest-out"}
+
+Offset = Annotated[int, Field(ge=-16_384, le=16_384)]
+
+
+class OverlayParams(Params):
+    file_id: FileId = Field(description="The stored image that is laid on the source.", examples=[2])
+    blend: Blend = Field(
+        "normal",
+        description="How colours are mixed (W3C, Compositing and Blending 1); `mask` keeps the source where the other "
+        "image is opaque, `mask-out` where it is not.",
+        examples=["screen"],
+    )
+    width: Side | None = Field(
+        None, description="Pixels of the other image; without it, in proportion or as it is.", examples=[200]
+    )
+    height: Side | None = Field(None, description="Pixels of the other image; without it, in proportion or as it is.")
+    gravity: Compass = Field("centre", description="Where the other image lies.")
+    x: Offset = Field(0, description="Pixels that it is moved to the right.")
+    y: Offset = Field(0, description="Pixels that it is moved down.")
+    opacity: float = Field(100.0, ge=0, le=100, description="Per cent.")
+
+    def file_ids(self) -> Sequence[int]:
+        return [self.file_id]
+
+
+@algorithm
+def overlay(image: pyvips.Image, params: OverlayParams, files: Files) -> pyvips.Image:
+    """Lay another image on this one, with a blend mode."""
+    over = faded(_sized(files.image(params.file_id), params), params.opacity / 100)
+    left, top = corner(params.gravity, image.width - over.width, image.height - over.height)
+    return laid(image, over, left + params.x, top + params.y, _PORTER_DUFF.get(params.blend, params.blend))
+
+
+def _sized(over: pyvips.Image, params: OverlayParams) -> pyvips.Image:
+    if params.width is None and params.height is None:
+        return over
+    across = params.width / over.width if params.width else None
+    down = params.height / over.height if params.height else None
+    scale, vscale = across or down or 1.0, down or across or 1.0
+    return on_premultiplied(over, lambda bands: bands.resize(scale, vscale=vscale))

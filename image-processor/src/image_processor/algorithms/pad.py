@@ -1,0 +1,37 @@
+"""``pad``: ``{"top": 10, "bottom": 10, "background": "#000"}``"""
+
+from typing import Annotated, Literal
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.canvas import inkable
+from image_processor.imaging.colour import Colour, ink
+
+Margin = Annotated[int, Field(ge=0, le=10_000)]
+
+
+class PadParams(Params):
+    top: Margin = Field(0, description="Pixels above.", examples=[20])
+    right: Margin = Field(0, description="Pixels to the right.", examples=[20])
+    bottom: Margin = Field(0, description="Pixels below.", examples=[60])
+    left: Margin = Field(0, description="Pixels to the left.", examples=[20])
+    mode: Literal["background", "copy", "mirror", "repeat"] = Field(
+        "background",
+        description="What stands there: a colour, the last pixels again, or the image mirrored or repeated.",
+    )
+    background: Colour = Field("#ffffff", description="Of the mode `background`.", examples=["#1d3557"])
+
+
+@algorithm
+def pad(image: pyvips.Image, params: PadParams) -> pyvips.Image:
+    """Add a margin of its own width to each side."""
+    width = params.left + image.width + params.right
+    height = params.top + image.height + params.bottom
+    if params.mode != "background":
+        return image.embed(params.left, params.top, width, height, extend=params.mode)
+    image = inkable(image, params.background)
+    return image.embed(
+        params.left, params.top, width, height, extend="background", background=ink(image, params.background)
+    )

@@ -1,0 +1,17 @@
+"""``pixelate``: ``{"size": 12}``"""
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.blocks import in_blocks
+
+
+class PixelateParams(Params):
+    size: int = Field(10, ge=2, le=1000, description="Pixels along a block's side.", examples=[16])
+
+
+@algorithm(sequential=True)
+def pixelate(image: pyvips.Image, params: PixelateParams) -> pyvips.Image:
+    """Show the image in square blocks, each of its mean colour."""
+    return in_blocks(image, params.size)

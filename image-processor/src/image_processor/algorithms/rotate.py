@@ -1,0 +1,30 @@
+"""``rotate``: ``{"angle": 90}``, or any other angle."""
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.canvas import inkable
+from image_processor.imaging.colour import Colour, in_srgb, ink
+
+
+class RotateParams(Params):
+    angle: float = Field(ge=-360, le=360, description="Degrees, clockwise; negative: the other way.", examples=[15])
+    background: Colour = Field("#ffffff00", description="Of the corners that come free; transparent by default.")
+
+
+@algorithm(any_colour_space=True)
+def rotate(image: pyvips.Image, params: RotateParams) -> pyvips.Image:
+    """Rotate the image; multiples of 90 degrees keep every pixel, other angles make the image larger."""
+    quarters, rest = divmod(params.angle, 90)
+    if rest == 0:
+        return image.rot(f"d{int(quarters) % 4 * 90}")
+    image = inkable(in_srgb(image), params.background)
+    background = ink(image, params.background)
+    if image.hasalpha():
+        background = [value * background[-1] / 255 for value in background[:-1]] + background[-1:]
+    return on_premultiplied(
+        image,
+        lambda bands: bands.rotate(params.angle, interpolate=pyvips.Interpolate.new("bicubic"), background=background),
+    )

@@ -1,0 +1,47 @@
+"""``round_corners``: ``{"radius": 20}``"""
+
+from typing import Literal
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import rounded
+from image_processor.imaging.colour import with_alpha
+
+
+class RoundCornersParams(Params):
+    radius: float = Field(
+        ge=0, le=10_000, description="Of the corners; at most half of the shorter side.", examples=[25]
+    )
+    unit: Literal["px", "percent"] = Field(
+        "px",
+        description="Of `radius`: pixels, or per cent of the shorter side; 50 per cent makes a square a circle.",
+        examples=["percent"],
+    )
+
+
+@algorithm
+def round_corners(image: pyvips.Image, params: RoundCornersParams) -> pyvips.Image:
+    """Round the corners: they become transparent (in JPEG, `output.background`)."""
+    shorter = min(image.width, image.height)
+    radius = min(params.radius * (shorter / 100 if params.unit == "percent" else 1), shorter / 2)
+    if radius <= 0:
+        return image
+    distance = pyvips.Image.sdf(
+        image.width,
+        image.height,
+        "rounded-box",
+        a=[-0.5, -0.5],
+        b=[image.width - 0.5, image.height - 0.5],
+        corners=[radius] * 4,
+    )
+    image = with_alpha(image)
+    alpha = rounded(image[image.bands - 1] * _share_inside(distance), image.format)
+    return image[0 : image.bands - 1].bandjoin(alpha).copy(interpretation=image.interpretation)
+
+
+def _share_inside(distance: pyvips.Image) -> pyvips.Image:
+    """How much of each pixel lies inside, 0 to 1, by its middle's distance from the outline."""
+    inside = distance * -1 + 0.5
+    return (inside < 0).ifthenelse(0, (inside > 1).ifthenelse(1, inside))

@@ -1,0 +1,34 @@
+"""``sharpen``: ``{"amount": 100}``"""
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.colour import maximum
+
+
+class SharpenParams(Params):
+    radius: float = Field(1.0, gt=0, le=50, description="Pixels: the standard deviation of the Gaussian.", examples=[2])
+    amount: float = Field(
+        100.0,
+        ge=0,
+        le=1000,
+        description="Per cent of the difference to the blurred image that is added.",
+        examples=[150],
+    )
+    threshold: float = Field(0.0, ge=0, le=255, description="Differences below it, 0 to 255, are left alone: noise.")
+
+
+@algorithm(sequential=True)
+def sharpen(image: pyvips.Image, params: SharpenParams) -> pyvips.Image:
+    """Make edges stand out (unsharp mask)."""
+    least = params.threshold * maximum(image) / 255
+
+    def sharpened(bands: pyvips.Image) -> pyvips.Image:
+        detail = bands - bands.gaussblur(params.radius, precision="float")
+        if least > 0:
+            detail = (detail.abs() < least).ifthenelse(0, detail)
+        return bands + detail * (params.amount / 100)
+
+    return on_premultiplied(image, sharpened)

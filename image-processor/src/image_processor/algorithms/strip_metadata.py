@@ -1,0 +1,22 @@
+"""``strip_metadata``: ``{"keep_copyright": true}``"""
+
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.output import Output
+
+
+class StripMetadataParams(Params):
+    keep_copyright: bool = Field(default=True, description="Whether EXIF's Artist and Copyright stay.")
+    keep_profile: bool = Field(
+        default=True, description="Whether the ICC profile stays; otherwise colours are converted to sRGB first."
+    )
+
+
+@algorithm(sequential=True, any_colour_space=True)
+def strip_metadata(params: StripMetadataParams) -> Output:
+    """Remove EXIF (the place where it was taken too), XMP and IPTC."""
+    return Output(
+        metadata="copyright" if params.keep_copyright else "strip",
+        profile="keep" if params.keep_profile else "strip",
+    )

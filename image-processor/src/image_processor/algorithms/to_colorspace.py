@@ -1,0 +1,40 @@
+"""``to_colorspace``: ``{"space": "cmyk", "output": {"format": "tiff"}}``"""
+
+from typing import Literal
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_colours
+from image_processor.imaging.colour import colour_bands, in_colour, in_srgb
+from image_processor.imaging.luma import luma_of
+
+
+class ToColorspaceParams(Params):
+    space: Literal["srgb", "p3", "cmyk", "grey"] = Field(
+        description="`cmyk` can be kept by JPEG and TIFF, and has no alpha; other formats turn it back into sRGB.",
+        examples=["grey"],
+    )
+
+
+@algorithm(any_colour_space=True)
+def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Image:
+    """Convert the colours through ICC profiles to sRGB, Display P3 or CMYK (the profile is embedded), or to grey."""
+    if params.space == "p3":
+        return in_colour(_tagged(image)).icc_transform("p3", embedded=True, input_profile="srgb", depth=_depth(image))
+    image = in_srgb(image)
+    if params.space == "srgb":
+        return image
+    if params.space == "grey":
+        return on_colours(image, luma_of)
+    return colour_bands(in_colour(image)).icc_transform("cmyk", input_profile="srgb", depth=8)
+
+
+def _tagged(image: pyvips.Image) -> pyvips.Image:
+    """An image whose colours its profile, or sRGB, describes."""
+    return image if image.get_typeof("icc-profile-data") and image.bands >= 3 else in_srgb(image)
+
+
+def _depth(image: pyvips.Image) -> int:
+    return 16 if image.format == "ushort" else 8

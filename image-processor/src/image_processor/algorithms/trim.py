@@ -1,0 +1,53 @@
+"""``trim``: ``{"threshold": 10}``"""
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.colour import Colour, in_colour, ink, maximum
+from image_processor.imaging.picture import Picture
+
+
+class TrimParams(Params):
+    threshold: float = Field(
+        10.0,
+        ge=0,
+        le=255,
+        description="How far a pixel must be from the background, 0 to 255, to count.",
+        examples=[20],
+    )
+    background: Colour | None = Field(
+        None, description="What is cut away; without it, the colour of the upper left pixel."
+    )
+    margin: int = Field(0, ge=0, le=10_000, description="Pixels of the background that stay on each side.")
+
+
+@algorithm
+def trim(picture: Picture, params: TrimParams) -> Picture:
+    """Cut away edges of one colour. An image of nothing else stays as it is."""
+    boxes = [box for box in (_box(frame, params) for frame in picture.frames) if box is not None]
+    if not boxes:
+        return picture
+    left = max(0, min(box[0] for box in boxes) - params.margin)
+    top = max(0, min(box[1] for box in boxes) - params.margin)
+    right = min(picture.width, max(box[2] for box in boxes) + params.margin)
+    bottom = min(picture.height, max(box[3] for box in boxes) + params.margin)
+    return picture.map(lambda frame: frame.crop(left, top, right - left, bottom - top))
+
+
+def _box(image: pyvips.Image, params: TrimParams) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of what is not background; ``None`` where all is."""
+    if params.background is not None:
+        image = in_colour(image)
+    background = ink(image, params.background) if params.background is not None else image(0, 0)
+    scale = 255 / maximum(image)
+    if image.hasalpha():
+        # Colours count as far as they are seen.
+        seen = background[-1] / maximum(image)
+        background = [value * seen for value in background[:-1]] + background[-1:]
+        image = image.premultiply(max_alpha=maximum(image))
+    plain = (image * scale).cast("uchar").copy(interpretation="multiband")
+    left, top, width, height = plain.find_trim(
+        threshold=params.threshold, background=[value * scale for value in background], line_art=True
+    )
+    return (left, top, left + width, top + height) if width and height else None

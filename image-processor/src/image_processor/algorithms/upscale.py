@@ -1,0 +1,29 @@
+"""``upscale``: ``{"factor": 2}``"""
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
+from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.params import MAX_SIDE
+
+
+class UpscaleParams(Params):
+    factor: float = Field(2.0, gt=1, le=8, description="How many times as wide and as high, up to 8.", examples=[2])
+    sharpen: float = Field(50.0, ge=0, le=200, description="Per cent of an unsharp mask against the softness.")
+
+
+@algorithm(sequential=True)
+def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
+    """Enlarge the image (Lanczos) and sharpen what became soft."""
+    width, height = round(image.width * params.factor), round(image.height * params.factor)
+    if max(width, height) > MAX_SIDE:
+        raise UnsuitableImageError(f"The result would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+
+    def enlarged(bands: pyvips.Image) -> pyvips.Image:
+        large = bands.resize(width / bands.width, vscale=height / bands.height, kernel="lanczos3")
+        if params.sharpen == 0:
+            return large
+        return large + (large - large.gaussblur(params.factor / 2, precision="float")) * (params.sharpen / 100)
+
+    return on_premultiplied(image, enlarged)

@@ -1,0 +1,84 @@
+"""``watermark``: ``{"mark": {"text": "© Pixmill"}, "gravity": "southeast"}``"""
+
+from collections.abc import Sequence
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.colour import Colour, in_colour, with_alpha
+from image_processor.imaging.composite import faded, laid
+from image_processor.imaging.files import Files
+from image_processor.imaging.gravity import Compass, corner
+from image_processor.imaging.params import FileId
+from image_processor.imaging.typeset import typeset
+
+TEXT_HEIGHT = 128
+"""Pixels of a line before the mark is scaled to the image."""
+
+
+class FileMark(Params):
+    """An image as the mark."""
+
+    file_id: FileId = Field(description="The stored image; transparent parts stay so.", examples=[2])
+
+
+class TextMark(Params):
+    """A text as the mark."""
+
+    text: str = Field(
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$",
+        description="Latin, Greek or Cyrillic; lines are parted by newlines.",
+        examples=["© Pixmill"],
+    )
+    colour: Colour = Field("#ffffff", description="Of the letters.")
+    bold: bool = Field(default=False, description="Whether the letters are bold.")
+
+
+class WatermarkParams(Params):
+    mark: FileMark | TextMark = Field(
+        description="What is put on the image.", examples=[{"text": "© Pixmill", "bold": True}]
+    )
+    scale: float = Field(25.0, ge=1, le=100, description="The mark's width in per cent of the image's.", examples=[40])
+    opacity: float = Field(50.0, ge=0, le=100, description="Per cent.", examples=[80])
+    rotation: float = Field(0.0, ge=-360, le=360, description="Degrees, clockwise.")
+    gravity: Compass = Field("southeast", description="Where the mark lies.", examples=["south"])
+    margin: float = Field(3.0, ge=0, le=50, description="From the edges, in per cent of the image's width.")
+    tile: bool = Field(default=False, description="Whether the mark is repeated all over the image.")
+
+    def file_ids(self) -> Sequence[int]:
+        return [self.mark.file_id] if isinstance(self.mark, FileMark) else []
+
+
+@algorithm
+def watermark(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips.Image:
+    """Put a mark on the image: another image or a text, once or all over."""
+    mark = faded(_sized(_mark(params.mark, files), image, params), params.opacity / 100)
+    margin = round(image.width * params.margin / 100)
+    if params.tile:
+        return laid(image, _tiled(mark, image.width, image.height, margin), 0, 0)
+    left, top = corner(params.gravity, image.width - mark.width - 2 * margin, image.height - mark.height - 2 * margin)
+    return laid(image, mark, left + margin, top + margin)
+
+
+def _mark(mark: FileMark | TextMark, files: Files) -> pyvips.Image:
+    if isinstance(mark, FileMark):
+        return with_alpha(in_colour(files.image(mark.file_id)))
+    return typeset(mark.text, TEXT_HEIGHT, mark.colour, bold=mark.bold)
+
+
+def _sized(mark: pyvips.Image, image: pyvips.Image, params: WatermarkParams) -> pyvips.Image:
+    """The mark at its angle, as wide as asked for, and not higher than the image."""
+    if params.rotation:
+        mark = on_premultiplied(mark, lambda bands: bands.rotate(params.rotation, background=[0, 0, 0, 0]))
+    scale = min(image.width * params.scale / 100 / mark.width, image.height / mark.height)
+    width, height = max(1, round(mark.width * scale)), max(1, round(mark.height * scale))
+    return on_premultiplied(mark, lambda bands: bands.resize(width / bands.width, vscale=height / bands.height))
+
+
+def _tiled(mark: pyvips.Image, width: int, height: int, margin: int) -> pyvips.Image:
+    cell = mark.embed(0, 0, mark.width + margin, mark.height + margin)
+    return cell.replicate(-(-width // cell.width), -(-height // cell.height)).crop(0, 0, width, height)

@@ -1,0 +1,38 @@
+"""Transparency: kept out of a change of colours, and weighing the colours where neighbours are mixed."""
+
+from collections.abc import Callable
+
+import pyvips
+
+from image_processor.imaging.colour import alpha_band, colour_bands, maximum
+
+Change = Callable[[pyvips.Image], pyvips.Image]
+
+
+def on_colours(image: pyvips.Image, change: Change) -> pyvips.Image:
+    """Changes the colours and leaves the alpha as it was; the result has the image's own format."""
+    alpha = alpha_band(image)
+    changed = rounded(change(colour_bands(image)), image.format)
+    if alpha is None:
+        return changed
+    return changed.bandjoin(alpha).copy(interpretation=changed.interpretation)
+
+
+def on_premultiplied(image: pyvips.Image, change: Change) -> pyvips.Image:
+    """Changes colours weighed by their alpha, so that those of transparent pixels do not bleed into visible ones.
+
+    (T. Porter and T. Duff, "Compositing Digital Images", 1984.) The result has the image's own format.
+    """
+    if not image.hasalpha():
+        return rounded(change(image), image.format)
+    white = maximum(image)
+    weighed = image.premultiply(max_alpha=white)
+    changed = change(weighed).unpremultiply(max_alpha=white)
+    return rounded(changed, image.format).copy(interpretation=image.interpretation)
+
+
+def rounded(image: pyvips.Image, band_format: str) -> pyvips.Image:
+    """The image as whole numbers, to the nearest and within the range of the format."""
+    if image.format == band_format:
+        return image
+    return (image.rint() if image.format in ("float", "double") else image).cast(band_format)

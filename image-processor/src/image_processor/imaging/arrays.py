@@ -1,0 +1,21 @@
+"""Images as NumPy arrays and back, for what OpenCV does better."""
+
+import numpy
+import pyvips
+from numpy.typing import NDArray
+
+Pixels = NDArray[numpy.uint8]
+
+
+def pixels_of(image: pyvips.Image) -> Pixels:
+    """The image as an array of height × width × bands, 8 bits each."""
+    if image.format == "ushort":
+        image = (image / 257).rint().cast("uchar")
+    return numpy.ascontiguousarray(image.numpy(), dtype="uint8").reshape(image.height, image.width, image.bands)
+
+
+def with_pixels(image: pyvips.Image, pixels: Pixels) -> pyvips.Image:
+    """The image, its metadata kept, with other pixels of the same size."""
+    made = pyvips.Image.new_from_array(numpy.ascontiguousarray(pixels))
+    made = made * 257 if image.format == "ushort" else made
+    return (image[0] * 0 + made).cast(image.format).copy(interpretation=image.interpretation)

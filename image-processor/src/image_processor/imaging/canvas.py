@@ -1,0 +1,28 @@
+"""An image on a larger ground."""
+
+import pyvips
+
+from image_processor.imaging.colour import in_colour, ink, is_grey, rgba, with_alpha
+from image_processor.imaging.gravity import corner
+
+
+def embedded(image: pyvips.Image, left: int, top: int, width: int, height: int, colour: str) -> pyvips.Image:
+    """The image at ``left``, ``top`` of a ground of ``width`` × ``height`` pixels, transparent where the colour is."""
+    image = inkable(image, colour)
+    return image.embed(left, top, width, height, extend="background", background=ink(image, colour))
+
+
+def inkable(image: pyvips.Image, colour: str) -> pyvips.Image:
+    """The image with the bands that the colour needs: three for a hue, alpha for transparency."""
+    red, green, blue, alpha = rgba(colour)
+    if is_grey(image) and not red == green == blue:
+        image = in_colour(image)
+    return with_alpha(image) if alpha < 255 else image
+
+
+def placed(image: pyvips.Image, width: int, height: int, gravity: str, colour: str) -> pyvips.Image:
+    """The image on a ground of ``width`` × ``height`` pixels, at a side or corner, or in the middle."""
+    if (image.width, image.height) == (width, height):
+        return image
+    left, top = corner(gravity, width - image.width, height - image.height)
+    return embedded(image, left, top, width, height, colour)

@@ -1,0 +1,102 @@
+"""Colours as parameters, and images in a colour space that an algorithm can reckon with."""
+
+from typing import Annotated
+
+import pyvips
+from pydantic import Field
+
+Colour = Annotated[str, Field(pattern=r"^#([0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})$")]
+"""A CSS hex colour (CSS Color 4, 5.2): ``#rgb``, ``#rgba``, ``#rrggbb`` or ``#rrggbbaa``, in sRGB."""
+
+DEEP = ("ushort", "rgb16", "grey16")
+_PROFILES_OF_SRGB = (b"sRGB IEC61966", "sRGB".encode("utf-16-be"))
+
+
+def rgba(colour: str) -> tuple[float, float, float, float]:
+    """Red, green, blue and alpha, 0 to 255 each; alpha is 255 where the colour has none."""
+    digits = colour.removeprefix("#")
+    if len(digits) <= 4:
+        digits = "".join(digit * 2 for digit in digits)
+    values = [float(int(digits[place : place + 2], 16)) for place in range(0, len(digits), 2)]
+    red, green, blue, alpha = [*values, 255.0][:4]
+    return red, green, blue, alpha
+
+
+def luma(red: float, green: float, blue: float) -> float:
+    """Grey of the same brightness (ITU-R BT.601, 2.5.1)."""
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def maximum(image: pyvips.Image) -> int:
+    """White of the image's bands: 255, or 65535 with 16 bits."""
+    return 65535 if image.format == "ushort" else 255
+
+
+def is_grey(image: pyvips.Image) -> bool:
+    return int(image.bands) < 3
+
+
+def colour_bands(image: pyvips.Image) -> pyvips.Image:
+    """The image without its alpha."""
+    return image[0 : image.bands - 1] if image.hasalpha() else image
+
+
+def alpha_band(image: pyvips.Image) -> pyvips.Image | None:
+    return image[image.bands - 1] if image.hasalpha() else None
+
+
+def with_alpha(image: pyvips.Image) -> pyvips.Image:
+    """The image, opaque where it had no alpha."""
+    return image if image.hasalpha() else image.bandjoin(maximum(image)).copy(interpretation=image.interpretation)
+
+
+def in_colour(image: pyvips.Image) -> pyvips.Image:
+    """The image with three colour bands, where it was grey."""
+    if not is_grey(image):
+        return image
+    return image.colourspace("rgb16" if image.format == "ushort" else "srgb")
+
+
+def ink(image: pyvips.Image, colour: str) -> list[float]:
+    """The colour as values of the image's bands; with alpha where the image has it."""
+    red, green, blue, alpha = rgba(colour)
+    values = [luma(red, green, blue)] if is_grey(image) else [red, green, blue]
+    scale = maximum(image) / 255
+    return [value * scale for value in [*values, alpha][: image.bands]]
+
+
+def in_srgb(image: pyvips.Image) -> pyvips.Image:
+    """The image as grey or sRGB, 8 or 16 bits a band, perhaps with alpha.
+
+    Colours go through the embedded ICC profile (ICC.1:2010), CMYK without one through a general profile. An image that
+    is sRGB already is left as it is.
+    """
+    if image.format in ("uchar", "ushort") and image.interpretation in ("srgb", "rgb16", "b-w", "grey16", "multiband"):
+        if image.bands > 4:
+            raise pyvips.Error("an image of more than four bands has no colours")
+        return _through_profile(_named(image))
+    if image.interpretation == "cmyk":
+        return image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=8)
+    deep = image.interpretation in DEEP or image.format in DEEP
+    return image.colourspace("rgb16" if deep else "srgb")
+
+
+def _named(image: pyvips.Image) -> pyvips.Image:
+    deep = image.format == "ushort"
+    kind = ("grey16" if deep else "b-w") if is_grey(image) else ("rgb16" if deep else "srgb")
+    return image if image.interpretation == kind else image.copy(interpretation=kind)
+
+
+def _through_profile(image: pyvips.Image) -> pyvips.Image:
+    if not image.get_typeof("icc-profile-data") or is_srgb(image):
+        return image
+    try:
+        return image.icc_transform("srgb", embedded=True, depth=16 if image.format == "ushort" else 8)
+    except pyvips.Error:
+        return image  # a profile of another colour space than the image's: browsers ignore it too
+
+
+def is_srgb(image: pyvips.Image) -> bool:
+    """Whether the image's profile calls itself sRGB."""
+    profile = image.get("icc-profile-data")
+    return any(name in profile for name in _PROFILES_OF_SRGB)

@@ -1,0 +1,115 @@
+"""Colour look-up tables in the `.cube` format (Adobe, "Cube LUT Specification 1.0", 2013)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy
+import pyvips
+from numpy.typing import NDArray
+
+from image_processor.imaging.picture import UnsuitableImageError
+
+Table = NDArray[numpy.float32]
+
+
+class Cube(Protocol):
+    """A look-up table."""
+
+    def apply(self, values: pyvips.Image) -> pyvips.Image:
+        """New colours for three bands of values, 0 to 1 each."""
+
+
+def read_cube(text: str) -> Cube:
+    """:raises UnsuitableImageError: the text is no look-up table; the message says in which line."""
+    sizes: dict[str, int] = {}
+    domain = {"DOMAIN_MIN": [0.0, 0.0, 0.0], "DOMAIN_MAX": [1.0, 1.0, 1.0]}
+    rows: list[list[float]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#") or words[0] == "TITLE":
+            continue
+        try:
+            if words[0] in ("LUT_1D_SIZE", "LUT_3D_SIZE"):
+                sizes[words[0]] = int(words[1])
+            elif words[0] in domain:
+                domain[words[0]] = _three(words[1:])
+            else:
+                rows.append(_three(words))
+        except (ValueError, IndexError) as error:
+            raise UnsuitableImageError(f"The LUT's line {number} is not of the .cube format.") from error
+    return _cube(sizes, domain, rows)
+
+
+def _three(words: Sequence[str]) -> list[float]:
+    values = [float(word) for word in words]
+    if len(values) != 3 or not all(numpy.isfinite(values)):
+        raise ValueError("not three numbers")
+    return values
+
+
+def _cube(sizes: dict[str, int], domain: dict[str, list[float]], rows: list[list[float]]) -> Cube:
+    if len(sizes) != 1:
+        raise UnsuitableImageError("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE.")
+    ((kind, size),) = sizes.items()
+    three_dimensional = kind == "LUT_3D_SIZE"
+    if not 2 <= size <= (256 if three_dimensional else 65536):
+        raise UnsuitableImageError(f"The LUT's size of {size} is not possible.")
+    wanted = size**3 if three_dimensional else size
+    if len(rows) != wanted:
+        raise UnsuitableImageError(f"The LUT has {len(rows):,} colours; its size of {size} needs {wanted:,}.")
+    low, high = domain["DOMAIN_MIN"], domain["DOMAIN_MAX"]
+    if any(top <= bottom for bottom, top in zip(low, high, strict=True)):
+        raise UnsuitableImageError("The LUT's DOMAIN_MAX must be above its DOMAIN_MIN.")
+    table = numpy.array(rows, dtype="float32")
+    return (Cube3d if three_dimensional else Cube1d)(table, size, low, high)
+
+
+@dataclass(frozen=True)
+class Cube1d:
+    """A curve for each band."""
+
+    table: Table
+    size: int
+    low: Sequence[float]
+    high: Sequence[float]
+
+    def apply(self, values: pyvips.Image) -> pyvips.Image:
+        places = _places(values, self)
+        lines = pyvips.Image.new_from_array(self.table.reshape(1, self.size, 3))
+        return _joined([lines[band].mapim(places[band].bandjoin(0), extend="copy") for band in range(3)])
+
+
+@dataclass(frozen=True)
+class Cube3d:
+    """A colour for each point of a grid; between them the eight around are mixed (trilinear). Red runs fastest."""
+
+    table: Table
+    size: int
+    low: Sequence[float]
+    high: Sequence[float]
+
+    def apply(self, values: pyvips.Image) -> pyvips.Image:
+        places = _places(values, self)
+        red, green, blue = places[0], places[1], places[2]
+        # The grid's layers of equal blue lie one below the other; libvips mixes within a layer.
+        layers = pyvips.Image.new_from_array(self.table.reshape(self.size * self.size, self.size, 3))
+        below = blue.floor()
+        above = (below + 1 > self.size - 1).ifthenelse(self.size - 1, below + 1)
+
+        def layer(number: pyvips.Image) -> pyvips.Image:
+            return layers.mapim(red.bandjoin(green + number * self.size), extend="copy")
+
+        share = blue - below
+        return layer(below) * (share * -1 + 1) + layer(above) * share
+
+
+def _places(values: pyvips.Image, cube: Cube1d | Cube3d) -> pyvips.Image:
+    """Where the values lie in the table, in its own steps."""
+    span = [high - low for low, high in zip(cube.low, cube.high, strict=True)]
+    places = (values - list(cube.low)) / span * (cube.size - 1)
+    return (places < 0).ifthenelse(0, (places > cube.size - 1).ifthenelse(cube.size - 1, places))
+
+
+def _joined(bands: Sequence[pyvips.Image]) -> pyvips.Image:
+    return bands[0].bandjoin(list(bands[1:]))

@@ -1,0 +1,55 @@
+"""Which part of an image stays when it is cropped, and where one lies on another."""
+
+from typing import Annotated, Literal
+
+import pyvips
+from pydantic import Field
+
+from image_processor.imaging.params import Params, Share
+
+Compass = Literal["centre", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"]
+Gravity = Literal[
+    "centre",
+    "north",
+    "northeast",
+    "east",
+    "southeast",
+    "south",
+    "southwest",
+    "west",
+    "northwest",
+    "attention",
+    "entropy",
+]
+"""A side or corner; or what draws the eye (``attention``), or where most happens (``entropy``)."""
+
+
+class FocalPoint(Params):
+    """A point of the image that is to stay, as shares of its width and height."""
+
+    x: Share = Field(description="0 is the left edge, 1 the right one.", examples=[0.5])
+    y: Share = Field(description="0 is the upper edge, 1 the lower one.", examples=[0.3])
+
+
+Focal = Annotated[
+    FocalPoint | None, Field(description="A point that stays in the middle as far as can be; goes before `gravity`.")
+]
+
+
+def corner(gravity: str, room_x: int, room_y: int) -> tuple[int, int]:
+    """Left and top of something that lies within a frame, which is ``room_x`` wider and ``room_y`` higher."""
+    left = 0 if "west" in gravity else room_x if "east" in gravity else room_x // 2
+    top = 0 if "north" in gravity else room_y if "south" in gravity else room_y // 2
+    return left, top
+
+
+def window(image: pyvips.Image, width: int, height: int, gravity: str, focal: FocalPoint | None) -> tuple[int, int]:
+    """Left and top of the part of ``image``, ``width`` × ``height`` pixels, that stays when it is cropped."""
+    room_x, room_y = image.width - width, image.height - height
+    if focal is not None:
+        left, top = round(focal.x * image.width - width / 2), round(focal.y * image.height - height / 2)
+        return min(max(left, 0), room_x), min(max(top, 0), room_y)
+    if gravity in ("attention", "entropy") and (room_x or room_y):
+        found = image.smartcrop(width, height, interesting=gravity)
+        return -found.xoffset, -found.yoffset
+    return corner(gravity, room_x, room_y)

@@ -1,0 +1,31 @@
+"""Grey from colours, and changes of colour that are a matrix."""
+
+from collections.abc import Sequence
+
+import pyvips
+
+from image_processor.imaging.alpha import on_colours, rounded
+from image_processor.imaging.colour import in_colour, is_grey
+
+RED, GREEN, BLUE = 0.299, 0.587, 0.114
+"""Shares of the luma (ITU-R BT.601, 2.5.1)."""
+
+
+def luma_of(colours: pyvips.Image) -> pyvips.Image:
+    """One grey band of the same brightness, in the image's own format."""
+    if is_grey(colours):
+        return colours
+    grey = "grey16" if colours.format == "ushort" else "b-w"
+    return rounded(colours.recomb(pyvips.Image.new_from_array([[RED, GREEN, BLUE]])), colours.format).copy(
+        interpretation=grey
+    )
+
+
+def with_matrix(image: pyvips.Image, rows: Sequence[Sequence[float]]) -> pyvips.Image:
+    """Each of red, green and blue becomes a sum of all three, weighed by a row; alpha stays, grey becomes colour."""
+    matrix = pyvips.Image.new_from_array([list(row) for row in rows])
+
+    def mixed(colours: pyvips.Image) -> pyvips.Image:
+        return colours.recomb(matrix).copy(interpretation=colours.interpretation)
+
+    return on_colours(in_colour(image), mixed)

@@ -1,0 +1,79 @@
+"""How a result is encoded: what ``output`` may say, for every algorithm whose result is an image."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from image_processor.imaging.colour import Colour
+from image_processor.imaging.params import Params
+
+Format = Literal["jpeg", "png", "webp", "avif", "gif", "tiff"]
+Quality = Annotated[int, Field(ge=1, le=100)]
+
+DEFAULT_QUALITY = {"jpeg": 90, "webp": 85, "avif": 65, "tiff": 90}
+DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7, "tiff": 6}
+
+
+class Output(Params):
+    """How the result is encoded."""
+
+    format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
+        default="source",
+        description="`source`: as the source; `auto`: the smallest of AVIF and WebP (an animation: WebP).",
+        examples=["webp"],
+    )
+    quality: Quality | None = Field(
+        default=None,
+        description="1 to 100, of JPEG (default 90), WebP (85), AVIF (65), and of PNG's `palette` (100).",
+        examples=[80],
+    )
+    effort: Annotated[int, Field(ge=1, le=9)] | None = Field(
+        default=None,
+        description="1 (fast) to 9 (small): time for a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF 7.",
+        examples=[7],
+    )
+    lossless: bool = Field(
+        default=False, description="WebP and AVIF: every pixel is kept; JPEG and GIF cannot, PNG and TIFF always do."
+    )
+    progressive: bool = Field(default=False, description="JPEG, PNG and GIF: a whole coarse image comes first.")
+    subsampling: Literal["auto", "4:2:0", "4:4:4"] = Field(
+        default="auto", description="Chroma of JPEG and AVIF; `auto` halves it below a quality of 90."
+    )
+    palette: bool = Field(default=False, description="PNG: at most `colours` colours, a much smaller file.")
+    colours: int = Field(default=256, ge=2, le=256, description="Of GIF and of PNG's `palette`.")
+    metadata: Literal["keep", "copyright", "strip"] = Field(
+        default="keep", description="EXIF, XMP and IPTC: all, only EXIF's Artist and Copyright, or none."
+    )
+    profile: Literal["keep", "srgb", "strip"] = Field(
+        default="keep",
+        description="ICC: kept; colours converted to sRGB, with its profile; or converted, without a profile.",
+    )
+    background: Colour = Field(
+        default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."
+    )
+    max_bytes: int | None = Field(
+        default=None, ge=1, le=2**40, description="The quality is lowered until the file has so many bytes at most."
+    )
+    min_ssim: float | None = Field(
+        default=None,
+        ge=0.5,
+        lt=1,
+        description="The lowest quality whose SSIM with the image is at least this, 0.5 to 1 (Wang et al., 2004).",
+        examples=[0.98],
+    )
+
+
+class Tiles(Params):
+    """How the result is encoded as a pyramid of tiles in a ZIP."""
+
+    layout: Literal["dz", "zoomify", "google", "iiif", "iiif3"] = Field(
+        "dz", description="Deep Zoom, Zoomify, Google Maps, or IIIF Image API 2 or 3."
+    )
+    format: Literal["jpeg", "png", "webp"] = Field("jpeg", description="Of the tiles.")
+    quality: Quality = Field(85, description="1 to 100, of JPEG and WebP tiles.", examples=[75])
+    tile_size: int = Field(254, ge=64, le=4096, description="Pixels along a tile's side, without its overlap.")
+    overlap: int = Field(1, ge=0, le=64, description="Pixels that neighbouring tiles share (Deep Zoom).")
+
+
+class Report(BaseModel):
+    """Base of what an analysis finds; the result is this as a JSON file."""

@@ -1,0 +1,68 @@
+"""A picture: one upright image, or the frames of an animation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import pyvips
+
+from image_processor.imaging.colour import in_srgb
+
+Shrink = Callable[[float], pyvips.Image]
+"""Opens the image anew, smaller by about this factor and never by more, as its format can at little cost."""
+
+
+class UnsuitableImageError(Exception):
+    """The algorithm cannot be applied to this image with these params; the message says why."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Frames of one size, in order; a still image has one.
+
+    :param width: pixels of the upright frame, exact even where ``frames`` were shrunk while they were decoded.
+    :param shrink: set while nothing has been decoded yet, for formats that can be decoded smaller.
+    """
+
+    frames: Sequence[pyvips.Image]
+    width: int
+    height: int
+    shrink: Shrink | None = None
+
+    @classmethod
+    def of(cls, frames: Sequence[pyvips.Image]) -> Self:
+        """:raises UnsuitableImageError: the frames differ in size."""
+        first = frames[0]
+        if any((frame.width, frame.height) != (first.width, first.height) for frame in frames):
+            raise UnsuitableImageError("The frames of this animation would differ in size.")
+        return cls(frames, first.width, first.height)
+
+    @property
+    def first(self) -> pyvips.Image:
+        return self.frames[0]
+
+    def map(self, change: Callable[[pyvips.Image], pyvips.Image]) -> "Picture":
+        """The picture with every frame changed."""
+        return Picture.of([change(frame) for frame in self.frames])
+
+    def in_srgb(self) -> "Picture":
+        """The picture as grey or sRGB, also where it is decoded smaller."""
+        shrink = self.shrink
+        shrunk = None if shrink is None else lambda factor: in_srgb(shrink(factor))
+        return replace(self, frames=[in_srgb(frame) for frame in self.frames], shrink=shrunk)
+
+    def at_least(self, width: float, height: float) -> Sequence[pyvips.Image]:
+        """Its frames, perhaps shrunk, but neither side below that many pixels."""
+        factor = min(self.width / width, self.height / height)
+        if self.shrink is None or factor < 2:
+            return self.frames
+        return [self.shrink(factor)]
+
+
+def joined(picture: Picture) -> pyvips.Image:
+    """All frames, one below the other, with ``page-height`` set, as libvips saves them."""
+    if len(picture.frames) == 1:
+        return picture.first
+    roll = pyvips.Image.arrayjoin(list(picture.frames), across=1).copy()
+    roll.set_type(pyvips.GValue.gint_type, "page-height", picture.first.height)
+    return roll

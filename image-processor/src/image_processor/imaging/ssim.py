@@ -1,0 +1,43 @@
+"""How alike two images are."""
+
+import math
+
+import pyvips
+
+SIGMA = 1.5
+_MARGIN = 5
+"""Pixels along the edges that the window of SIGMA (11 × 11) does not cover whole; they do not count."""
+
+
+def ssim(one: pyvips.Image, other: pyvips.Image) -> float:
+    """The mean structural similarity of two grey 8-bit images of one size, -1 to 1; 1 where they are equal.
+
+    (Z. Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, with its Gaussian
+    window of 1.5 pixels, K1 = 0.01 and K2 = 0.03.)
+    """
+    one, other = one.cast("float"), other.cast("float")
+
+    def mean(image: pyvips.Image) -> pyvips.Image:
+        return image.gaussblur(SIGMA, precision="float", min_ampl=0.05)
+
+    mean_one, mean_other = mean(one), mean(other)
+    variance_one = mean(one * one) - mean_one * mean_one
+    variance_other = mean(other * other) - mean_other * mean_other
+    covariance = mean(one * other) - mean_one * mean_other
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    likeness = ((mean_one * mean_other * 2 + c1) * (covariance * 2 + c2)) / (
+        (mean_one * mean_one + mean_other * mean_other + c1) * (variance_one + variance_other + c2)
+    )
+    if min(one.width, one.height) > 4 * _MARGIN:
+        likeness = likeness.crop(_MARGIN, _MARGIN, one.width - 2 * _MARGIN, one.height - 2 * _MARGIN)
+    return float(likeness.avg())
+
+
+def psnr(one: pyvips.Image, other: pyvips.Image, white: float) -> float | None:
+    """The peak signal-to-noise ratio in decibels; ``None`` where the images are equal.
+
+    :param white: the greatest value that a band can have.
+    """
+    difference = one.cast("float") - other.cast("float")
+    error = float((difference * difference).avg())
+    return None if error == 0 else 10 * math.log10(white * white / error)

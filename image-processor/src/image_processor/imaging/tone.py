@@ -1,0 +1,27 @@
+"""Changes of tone that look at one value at a time: made once for each possible value, then looked up."""
+
+from collections.abc import Callable, Sequence
+
+import pyvips
+
+from image_processor.imaging.alpha import on_colours
+from image_processor.imaging.colour import colour_bands, maximum
+
+Curve = Callable[[pyvips.Image], pyvips.Image]
+"""From values to values, both 0 (black) to 1 (white); what lies outside is cut."""
+
+
+def with_tone(image: pyvips.Image, curve: Curve) -> pyvips.Image:
+    """Applies the curve to every colour band; alpha stays."""
+    return with_tones(image, [curve] * colour_bands(image).bands)
+
+
+def with_tones(image: pyvips.Image, curves: Sequence[Curve]) -> pyvips.Image:
+    """Applies to each colour band a curve of its own; alpha stays."""
+    white = maximum(image)
+    ramp = pyvips.Image.identity(ushort=white > 255, size=white + 1).cast("float") / white
+    table = curves[0](ramp)
+    if len(set(curves)) > 1:
+        table = table.bandjoin([curve(ramp) for curve in curves[1:]])
+    table = (table * white).rint().cast(image.format)
+    return on_colours(image, lambda colours: colours.maplut(table).copy(interpretation=colours.interpretation))

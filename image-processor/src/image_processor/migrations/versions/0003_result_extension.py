@@ -1,0 +1,11 @@
+"""A result may have another format than its source: the cache remembers its extension."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.add_column("cached_results", sa.Column("extension", sa.String(16)))

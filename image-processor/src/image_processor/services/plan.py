@@ -1,0 +1,111 @@
+"""What a task does: the steps of its algorithm, or of a pipeline, and how the result is encoded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, TypeVar
+
+from pydantic import Field, ValidationError, create_model
+from service_kit.problems import FieldError, Problem
+from service_kit.request_body import invalid_fields
+
+from image_processor.algorithms.registry import Algorithm, Params, all_algorithms
+from image_processor.imaging.output import Output, Tiles
+
+_Model = TypeVar("_Model", bound=Params)
+
+PIPELINE = "pipeline"
+MAX_STEPS = 20
+
+
+class Step(Params):
+    """A step of a pipeline."""
+
+    algorithm: str = Field(min_length=1, max_length=64, description="A name from `algorithms`.")
+    params: dict[str, object] | None = Field(None, description="As the algorithm's own schema says, without `output`.")
+
+
+class Pipeline(Params):
+    """Several algorithms, one after the other, on an image that is decoded and encoded once."""
+
+    steps: Annotated[list[Step], Field(min_length=1, max_length=MAX_STEPS)]
+    output: Output | None = Field(None, description="How the result is encoded.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done to an image, one step after the other, and how the result is encoded."""
+
+    steps: Sequence[tuple[Algorithm, Params]]
+    encoding: Output | Tiles
+
+    def file_ids(self) -> Sequence[int]:
+        """The files, beside the source, that the steps name, each once."""
+        return list(dict.fromkeys(file_id for _, params in self.steps for file_id in params.file_ids()))
+
+    def identity(self) -> list[object]:
+        """What the result depends on, beside the files, for JSON: defaults count as if they were given."""
+        steps = [[one.name, one.version, params.model_dump(mode="json")] for one, params in self.steps]
+        return [steps, type(self.encoding).__name__, self.encoding.model_dump(mode="json")]
+
+
+def plan_of(algorithm: str, params: Mapping[str, object] | None) -> Plan:
+    """:raises Problem: 422, there is no such algorithm, or its params are wrong."""
+    if algorithm == PIPELINE:
+        return _plan_of_pipeline(_validated(Pipeline, params, "/params"))
+    one = _named(algorithm, "/algorithm")
+    validated = _validated(task_params(one), params, "/params")
+    return _plan([(one, validated)], getattr(validated, "output", None))
+
+
+@cache
+def task_params(one: Algorithm) -> type[Params]:
+    """The algorithm's parameters as a task has them: with ``output``, where the result is an image to be encoded."""
+    if not one.changes_image:
+        return one.params
+    return create_model(
+        one.params.__name__,
+        __base__=one.params,
+        __doc__=one.params.__doc__,
+        output=(Output | None, Field(None, description="How the result is encoded.")),
+    )
+
+
+def _plan_of_pipeline(pipeline: Pipeline) -> Plan:
+    steps = []
+    for place, step in enumerate(pipeline.steps):
+        pointer = f"/params/steps/{place}"
+        one = _named(step.algorithm, f"{pointer}/algorithm")
+        if not one.changes_image and place + 1 < len(pipeline.steps):
+            detail = f"'{one.name}' ends a pipeline: nothing can follow it."
+            raise Problem("invalid-fields", 422, detail, [FieldError(pointer=f"{pointer}/algorithm", detail=detail)])
+        steps.append((one, _validated(one.params, step.params, f"{pointer}/params")))
+    return _plan(steps, pipeline.output)
+
+
+def _plan(steps: Sequence[tuple[Algorithm, Params]], output: Output | None) -> Plan:
+    """What ``output`` gives goes before what the last step says of the encoding."""
+    last, params = steps[-1]
+    given = output or Output()
+    if not last.encodes:
+        return Plan(steps, given)
+    encoding = last.encoding(params)
+    if isinstance(encoding, Output):
+        encoding = encoding.model_copy(update={name: getattr(given, name) for name in given.model_fields_set})
+    return Plan(steps[:-1], encoding)
+
+
+def _named(name: str, pointer: str) -> Algorithm:
+    found = all_algorithms().get(name)
+    if found is None:
+        names = ", ".join([*all_algorithms(), PIPELINE])
+        detail = f"There is no algorithm '{name[:64]}'; there are: {names}."
+        raise Problem("unknown-algorithm", 422, detail, [FieldError(pointer=pointer, detail=detail)])
+    return found
+
+
+def _validated(model: type[_Model], params: Mapping[str, object] | None, pointer: str) -> _Model:
+    try:
+        return model.model_validate(params or {})
+    except ValidationError as error:
+        raise invalid_fields(error, prefix=pointer) from error
