@@ -20,7 +20,7 @@ class DenoiseParams(Params):
         "`non_local_means` does it best and takes longest.",
         examples=["non_local_means"],
     )
-    strength: float = Field(30.0, ge=1, le=100, description="1 to 100: how much is taken for noise.", examples=[35])
+    strength: float = Field(30.0, ge=1, le=100, description="1 to 100: how much is taken for noise.", examples=[60])
 
 
 @algorithm
@@ -48,6 +48,6 @@ def _smoothed(pixels: Pixels, params: DenoiseParams) -> Pixels:
     if params.method == "bilateral":
         made = cv2.bilateralFilter(pixels, d=9, sigmaColor=params.strength * 2, sigmaSpace=3)
     else:
-        strength = params.strength / 5
+        strength = params.strength / 2
         made = cv2.fastNlMeansDenoising(pixels, [strength] * pixels.shape[2], None, _PATCH, _SEARCH, cv2.NORM_L1)
     return made.reshape(pixels.shape).astype("uint8")

@@ -9,7 +9,7 @@ from image_processor.algorithms.registry import NoParams, algorithm
 from image_processor.imaging.output import Report
 
 _GROUPS = {"ifd0": "image", "ifd1": "thumbnail", "ifd2": "photo", "ifd3": "gps", "ifd4": "interoperability"}
-_KIND = re.compile(r"^(.*) \((.*), (\w+), \d+ components?, \d+ bytes?\)$", re.DOTALL)
+_LIBVIPS = re.compile(r"(?P<both>.*), (?P<kind>\w+), \d+ components?, \d+ bytes?\)", re.DOTALL)
 
 
 class ExifReport(Report):
@@ -35,6 +35,11 @@ def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (
 
 
 def _value(text: str) -> str:
-    """libvips writes ``raw (as a person reads it, type, count, bytes)``."""
-    found = _KIND.match(text)
-    return (found[2] if found else text).strip()
+    """What a person reads; libvips writes ``raw (as a person reads it, type, count, bytes)``."""
+    found = _LIBVIPS.fullmatch(text)
+    if found is None:
+        return text.strip()
+    both = found["both"]
+    # Of a text both are the same, and may have parentheses; anything else is raw in numbers.
+    read = both[len(both) // 2 + 1 :] if found["kind"].upper() == "ASCII" else both.partition(" (")[2]
+    return read.strip()

@@ -9,8 +9,10 @@ from image_processor.algorithms.registry import Params, UnsuitableImageError, al
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import placed
 from image_processor.imaging.colour import Colour
+from image_processor.imaging.gaussian import gaussian
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import MAX_SIDE, Side
+from image_processor.imaging.scaling import scaled
 
 BLURRED_SIDE = 64
 """Pixels of the longer side of the image that the blurred ground is made from."""
@@ -57,7 +59,4 @@ def _ground(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
 def _blurred(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
     small = image.thumbnail_image(BLURRED_SIDE, height=BLURRED_SIDE, size="down", no_rotate=True)
 
-    def blown_up(bands: pyvips.Image) -> pyvips.Image:
-        return bands.gaussblur(2).resize(width / bands.width, vscale=height / bands.height, kernel="cubic")
-
-    return on_premultiplied(small, blown_up).crop(0, 0, width, height)
+    return scaled(on_premultiplied(small, lambda bands: gaussian(bands, 2)), width, height)

@@ -7,11 +7,11 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.composite import faded, laid
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import FileId, Side
+from image_processor.imaging.scaling import scaled
 
 Blend = Literal[
     "normal", "multiply", "screen", "overlay", "darken", "lighten", "colour-dodge", "colour-burn", "hard-light",
@@ -54,7 +54,6 @@ def overlay(image: pyvips.Image, params: OverlayParams, files: Files) -> pyvips.
 def _sized(over: pyvips.Image, params: OverlayParams) -> pyvips.Image:
     if params.width is None and params.height is None:
         return over
-    across = params.width / over.width if params.width else None
-    down = params.height / over.height if params.height else None
-    scale, vscale = across or down or 1.0, down or across or 1.0
-    return on_premultiplied(over, lambda bands: bands.resize(scale, vscale=vscale))
+    width = params.width or max(1, round(over.width * (params.height or 1) / over.height))
+    height = params.height or max(1, round(over.height * (params.width or 1) / over.width))
+    return scaled(over, width, height)

@@ -7,11 +7,11 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import NoParams, algorithm
-from image_processor.imaging.alpha import rounded
 from image_processor.imaging.arrays import pixels_of
 from image_processor.imaging.colour import colour_bands, maximum
 from image_processor.imaging.luma import luma_of
 from image_processor.imaging.output import Report
+from image_processor.imaging.scaling import scaled
 
 SIDE, BITS = 32, 8
 
@@ -31,7 +31,7 @@ def phash(image: pyvips.Image, params: NoParams) -> PhashReport:  # noqa: ARG001
     """
     opaque = image.flatten(background=[maximum(image)]) if image.hasalpha() else image
     grey = luma_of(colour_bands(opaque))
-    small = rounded(grey.resize(SIDE / grey.width, vscale=SIDE / grey.height), grey.format)
+    small = scaled(grey, SIDE, SIDE)
     waves = numpy.array([[math.cos(math.pi * k * (2 * n + 1) / (2 * SIDE)) for n in range(SIDE)] for k in range(BITS)])
     low = waves @ pixels_of(small)[..., 0].astype("float64") @ waves.T
     bits = (low > numpy.median(low)).flatten()

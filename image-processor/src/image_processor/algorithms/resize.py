@@ -7,13 +7,13 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
-from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import placed
 from image_processor.imaging.colour import Colour, in_srgb
 from image_processor.imaging.gravity import FocalPoint, Gravity, window
 from image_processor.imaging.linear_light import in_linear_light
 from image_processor.imaging.params import MAX_SIDE, Side
 from image_processor.imaging.picture import Picture
+from image_processor.imaging.scaling import resampled, scaled
 
 Fit = Literal["fill", "contain", "cover", "inside", "outside"]
 Kernel = Literal["nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3"]
@@ -23,10 +23,10 @@ class ResizeParams(Params):
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["width"]}, {"required": ["height"]}]})
 
     width: Side | SkipJsonSchema[None] = Field(
-        None, description="Pixels, 1 to 16384. Without it, in proportion to the height.", examples=[320]
+        None, description="Pixels, 1 to 16384. Without it, in proportion to the height.", examples=[120]
     )
     height: Side | SkipJsonSchema[None] = Field(
-        None, description="Pixels, 1 to 16384. Without it, in proportion to the width.", examples=[320]
+        None, description="Pixels, 1 to 16384. Without it, in proportion to the width.", examples=[160]
     )
     fit: Fit = Field(
         "fill",
@@ -42,10 +42,12 @@ class ResizeParams(Params):
         default=False, description="Whether `cover`, `contain`, `inside` and `outside` may enlarge; `fill` always does."
     )
     background: Colour = Field("#ffffff00", description="Of `contain`; transparent by default.")
-    kernel: Kernel = Field("lanczos3", description="How pixels are weighed.")
+    kernel: Kernel = Field(
+        "lanczos3", description="How pixels are weighed; where the image is enlarged, `cubic` is the best."
+    )
     linear: bool = Field(default=False, description="In linear light: slower, and right for fine bright detail.")
     dpr: Annotated[float, Field(ge=0.1, le=8)] = Field(
-        1.0, description="Device pixel ratio, 0.1 to 8: multiplies width and height.", examples=[2]
+        1.0, description="Device pixel ratio, 0.1 to 8: multiplies width and height."
     )
 
     @model_validator(mode="after")
@@ -59,16 +61,16 @@ class ResizeParams(Params):
 def resize(picture: Picture, params: ResizeParams) -> Picture:
     """Resize to width × height, or to one of them in proportion; never enlarged unless asked."""
     box_width, box_height = _box(picture, params)
-    width, height = _scaled(picture, params, box_width, box_height)
+    width, height = _whole_size(picture, params, box_width, box_height)
     source = picture.frames if params.linear else picture.at_least(width, height)
     if params.linear or params.fit == "contain":
         source = [in_srgb(frame) for frame in source]
-    scaled = Picture.of([_scale(frame, width, height, params) for frame in source])
+    whole = Picture.of([_scale(frame, width, height, params) for frame in source])
     if params.fit == "cover":
-        return _cut(scaled, min(box_width, width), min(box_height, height), params)
+        return _cut(whole, min(box_width, width), min(box_height, height), params)
     if params.fit == "contain":
-        return scaled.map(lambda frame: placed(frame, box_width, box_height, params.gravity, params.background))
-    return scaled
+        return whole.map(lambda frame: placed(frame, box_width, box_height, params.gravity, params.background))
+    return whole
 
 
 def _box(picture: Picture, params: ResizeParams) -> tuple[int, int]:
@@ -88,7 +90,7 @@ def _in_proportion(side: int, target: int, other: int) -> int:
     return proportional
 
 
-def _scaled(picture: Picture, params: ResizeParams, box_width: int, box_height: int) -> tuple[int, int]:
+def _whole_size(picture: Picture, params: ResizeParams, box_width: int, box_height: int) -> tuple[int, int]:
     """The size of the whole image once it is scaled."""
     if params.fit == "fill":
         return box_width, box_height
@@ -103,12 +105,9 @@ def _scaled(picture: Picture, params: ResizeParams, box_width: int, box_height: 
 
 
 def _scale(image: pyvips.Image, width: int, height: int, params: ResizeParams) -> pyvips.Image:
-    def resized(bands: pyvips.Image) -> pyvips.Image:
-        return bands.resize(width / image.width, vscale=height / image.height, kernel=params.kernel)
-
-    if (image.width, image.height) == (width, height):
-        return image
-    return in_linear_light(image, resized) if params.linear else on_premultiplied(image, resized)
+    if params.linear:
+        return in_linear_light(image, lambda bands: resampled(bands, width, height, params.kernel))
+    return scaled(image, width, height, params.kernel)
 
 
 def _cut(picture: Picture, width: int, height: int, params: ResizeParams) -> Picture:

@@ -6,6 +6,7 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.colour import maximum
+from image_processor.imaging.gaussian import gaussian
 
 
 class SharpenParams(Params):
@@ -26,7 +27,7 @@ def sharpen(image: pyvips.Image, params: SharpenParams) -> pyvips.Image:
     least = params.threshold * maximum(image) / 255
 
     def sharpened(bands: pyvips.Image) -> pyvips.Image:
-        detail = bands - bands.gaussblur(params.radius, precision="float")
+        detail = bands - gaussian(bands, params.radius)
         if least > 0:
             detail = (detail.abs() < least).ifthenelse(0, detail)
         return bands + detail * (params.amount / 100)

@@ -1,13 +1,12 @@
 """``thumbnail``: ``{"width": 200, "height": 200}``"""
 
-import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.gravity import Gravity, window
 from image_processor.imaging.params import Side
 from image_processor.imaging.picture import Picture
+from image_processor.imaging.scaling import scaled
 
 
 class ThumbnailParams(Params):
@@ -25,14 +24,10 @@ def thumbnail(picture: Picture, params: ThumbnailParams) -> Picture:
     across, down = params.width / picture.width, params.height / picture.height
     scale = min(1.0, max(across, down) if params.crop else min(across, down))
     width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    frames = [_scaled(frame, width, height) for frame in picture.at_least(width, height)]
+    frames = [scaled(frame, width, height) for frame in picture.at_least(width, height)]
     if not params.crop:
         return Picture.of(frames)
     frames = [frame.copy_memory() for frame in frames]  # read twice: to find the part, and to cut it
     part_width, part_height = min(width, params.width), min(height, params.height)
     left, top = window(frames[0], part_width, part_height, params.gravity, None)
     return Picture.of([frame.crop(left, top, part_width, part_height) for frame in frames])
-
-
-def _scaled(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
-    return on_premultiplied(image, lambda bands: bands.resize(width / bands.width, vscale=height / bands.height))

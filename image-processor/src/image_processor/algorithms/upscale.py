@@ -5,7 +5,9 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.gaussian import gaussian
 from image_processor.imaging.params import MAX_SIDE
+from image_processor.imaging.scaling import resampled
 
 
 class UpscaleParams(Params):
@@ -15,15 +17,15 @@ class UpscaleParams(Params):
 
 @algorithm(sequential=True)
 def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
-    """Enlarge the image (Lanczos) and sharpen what became soft."""
+    """Enlarge the image (bicubic) and sharpen what became soft."""
     width, height = round(image.width * params.factor), round(image.height * params.factor)
     if max(width, height) > MAX_SIDE:
         raise UnsuitableImageError(f"The result would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
 
     def enlarged(bands: pyvips.Image) -> pyvips.Image:
-        large = bands.resize(width / bands.width, vscale=height / bands.height, kernel="lanczos3")
+        large = resampled(bands, width, height, "cubic")
         if params.sharpen == 0:
             return large
-        return large + (large - large.gaussblur(params.factor / 2, precision="float")) * (params.sharpen / 100)
+        return large + (large - gaussian(large, params.factor / 2)) * (params.sharpen / 100)
 
     return on_premultiplied(image, enlarged)

@@ -12,6 +12,7 @@ from image_processor.imaging.composite import faded, laid
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import FileId
+from image_processor.imaging.scaling import scaled
 from image_processor.imaging.typeset import typeset
 
 TEXT_HEIGHT = 128
@@ -76,7 +77,7 @@ def _sized(mark: pyvips.Image, image: pyvips.Image, params: WatermarkParams) -> 
         mark = on_premultiplied(mark, lambda bands: bands.rotate(params.rotation, background=[0, 0, 0, 0]))
     scale = min(image.width * params.scale / 100 / mark.width, image.height / mark.height)
     width, height = max(1, round(mark.width * scale)), max(1, round(mark.height * scale))
-    return on_premultiplied(mark, lambda bands: bands.resize(width / bands.width, vscale=height / bands.height))
+    return scaled(mark, width, height)
 
 
 def _tiled(mark: pyvips.Image, width: int, height: int, margin: int) -> pyvips.Image:

@@ -13,7 +13,7 @@ def on_lightness(image: pyvips.Image, change: Change) -> pyvips.Image:
         if is_grey(colours):
             eight_bits = colours if colours.format == "uchar" else (colours / 257).rint().cast("uchar")
             made = change(eight_bits)
-            return made if colours.format == "uchar" else made * 257
+            return (made if colours.format == "uchar" else made * 257).copy(interpretation=colours.interpretation)
         lab = colours.colourspace("lab")
         lightness = change((lab[0] * 2.55).rint().cast("uchar")) / 2.55
         return _encoded(lightness.bandjoin(lab[1:3]), colours)

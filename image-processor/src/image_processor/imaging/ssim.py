@@ -4,6 +4,8 @@ import math
 
 import pyvips
 
+from image_processor.imaging.gaussian import gaussian
+
 SIGMA = 1.5
 _MARGIN = 5
 """Pixels along the edges that the window of SIGMA (11 × 11) does not cover whole; they do not count."""
@@ -17,13 +19,10 @@ def ssim(one: pyvips.Image, other: pyvips.Image) -> float:
     """
     one, other = one.cast("float"), other.cast("float")
 
-    def mean(image: pyvips.Image) -> pyvips.Image:
-        return image.gaussblur(SIGMA, precision="float", min_ampl=0.05)
-
-    mean_one, mean_other = mean(one), mean(other)
-    variance_one = mean(one * one) - mean_one * mean_one
-    variance_other = mean(other * other) - mean_other * mean_other
-    covariance = mean(one * other) - mean_one * mean_other
+    mean_one, mean_other = gaussian(one, SIGMA), gaussian(other, SIGMA)
+    variance_one = gaussian(one * one, SIGMA) - mean_one * mean_one
+    variance_other = gaussian(other * other, SIGMA) - mean_other * mean_other
+    covariance = gaussian(one * other, SIGMA) - mean_one * mean_other
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     likeness = ((mean_one * mean_other * 2 + c1) * (covariance * 2 + c2)) / (
         (mean_one * mean_one + mean_other * mean_other + c1) * (variance_one + variance_other + c2)

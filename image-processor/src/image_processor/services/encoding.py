@@ -53,22 +53,27 @@ def encodes_once(encoding: Output | Tiles) -> bool:
 
 
 def write_picture(picture: Picture, output: Output, source_format: str, result: Path) -> str:
-    """Writes the picture and gives the name of the format.
+    """Writes the picture and gives the name of the format; of an animation, the first frame where it must.
 
     :raises ImageError: the format cannot hold it, or it cannot be made as small as was asked.
     """
-    image = joined(picture)
+    animated = len(picture.frames) > 1
+    chosen = source_format if output.format == "source" else output.format
+    if animated and output.format == "source" and chosen not in _ANIMATED:
+        chosen = "webp"
+    image = joined(picture) if chosen in ("auto", *_ANIMATED) else picture.first
     image = image if encodes_once(output) else _held(image)
-    if output.format != "auto":
-        chosen = source_format if output.format == "source" else output.format
+    if chosen != "auto":
         _write(image, chosen, output, result)
         return chosen
-    candidates = ["webp"] if len(picture.frames) > 1 else ["avif", "webp"]
+    candidates = ["webp"] if animated else ["avif", "webp"]
     paths = {name: result.with_name(f"{result.name}.{name}") for name in candidates}
     for name, path in paths.items():
         _write(image, name, output, path)
     smallest = min(paths, key=lambda name: paths[name].stat().st_size)
-    paths[smallest].rename(result)
+    paths.pop(smallest).rename(result)
+    for larger in paths.values():
+        larger.unlink()
     return smallest
 
 
@@ -144,14 +149,11 @@ def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
     if name == "jpeg":
         image = _without_alpha(image, output.background)
     fields = [field for field in image.get_fields() if _is_removed(field, output)]
-    if not fields:
-        return image
-
-    def remove(changed: pyvips.MutableImage) -> None:
+    if fields:
+        image = image.copy()
         for field in fields:
-            changed.remove(field)
-
-    return image.mutate(remove)
+            image.remove(field)
+    return image
 
 
 def _holds(name: str, image: pyvips.Image) -> bool:

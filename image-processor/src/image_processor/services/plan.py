@@ -64,7 +64,7 @@ def task_params(one: Algorithm) -> type[Params]:
     if not one.changes_image:
         return one.params
     return create_model(
-        one.params.__name__,
+        f"{one.name.title().replace('_', '')}TaskParams",
         __base__=one.params,
         __doc__=one.params.__doc__,
         output=(Output | None, Field(None, description="How the result is encoded.")),

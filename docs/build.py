@@ -1,0 +1,252 @@
+"""``python docs/build.py [FOLDER]``: writes ``algorithms.md`` and its pictures from the algorithms themselves.
+
+Each picture is made by running the algorithm with the examples of its parameters on a photograph.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from image_processor.algorithms.registry import Algorithm, all_algorithms
+from image_processor.imaging.output import Output
+from image_processor.services.decoding import Limits
+from image_processor.services.images import process_image
+from image_processor.services.plan import PIPELINE, Pipeline, plan_of
+from pydantic import BaseModel
+from skimage import data
+
+LIMITS = Limits(max_pixels=10_000_000, max_frames=100)
+PHOTOS = Path(data.__file__).parent
+PICTURE: dict[str, object] = {"format": "webp", "quality": 80, "metadata": "strip"}
+LUT = "LUT_3D_SIZE 2\n" + "\n".join(
+    f"{0.1 + 0.9 * red} {0.05 + 0.85 * green} {0.25 + 0.6 * blue}"
+    for blue in (0, 1)
+    for green in (0, 1)
+    for red in (0, 1)
+)
+
+SECTIONS = {
+    "Geometry": "resize thumbnail crop flip rotate auto_orient pad extend trim round_corners border perspective tile",
+    "Colour": "grayscale brightness contrast saturation hue gamma levels curves equalize white_balance tint duotone "
+    "sepia invert threshold posterize lut to_colorspace",
+    "Detail": "blur sharpen denoise pixelate edges emboss convolve vignette noise upscale",
+    "Composing": "watermark overlay montage animate",
+    "Faces": "blur_faces crop_faces",
+    "Encoding": "convert optimize strip_metadata",
+    "Analysis": "info histogram dominant_colors blurhash phash compare exif",
+}
+
+# What shows an algorithm better than the common photograph: the file, and what is done to it first.
+SUBJECTS: Mapping[str, tuple[str, list[dict[str, object]]]] = {
+    "blur_faces": ("astronaut.png", []),
+    "crop_faces": ("astronaut.png", []),
+    "trim": ("coffee.png", [{"algorithm": "border", "params": {"width": 40, "colour": "#dddddd"}}]),
+    "denoise": ("coffee.png", [{"algorithm": "noise", "params": {"amount": 8}}]),
+    "white_balance": (
+        "coffee.png",
+        [{"algorithm": "levels", "params": {"white": 200}}, {"algorithm": "lut", "params": {"file_id": 2}}],
+    ),
+    "upscale": ("coffee.png", [{"algorithm": "resize", "params": {"width": 120}}]),
+}
+COMMON: tuple[str, list[dict[str, object]]] = ("coffee.png", [])
+
+
+class Workshop:
+    """Makes pictures in ``pictures``, one for each algorithm and one for each subject."""
+
+    def __init__(self, pictures: Path, scratch: Path) -> None:
+        self._pictures = pictures
+        self._scratch = scratch
+        self._lut = scratch / "film.cube"
+        self._lut.write_text(LUT)
+        self._files = {2: self._photo("rocket.jpg", 160), 3: self._photo("chelsea.png", 160)}
+        self._subjects: dict[str, Path] = {}
+
+    def before(self, name: str) -> str:
+        """The picture that the algorithm is shown on, as a path to be linked."""
+        photo, steps = SUBJECTS.get(name, COMMON)
+        before = f"before-{name if steps else Path(photo).stem}.webp"
+        if before not in self._subjects:
+            self._subjects[before] = self._photo(photo, 240, steps)
+            self._run(self._subjects[before], "convert", PICTURE, self._pictures / before)
+        return before
+
+    def after(self, one: Algorithm) -> str:
+        """The result: a picture's path, or a report's text."""
+        source = self._subjects[self.before(one.name)]
+        if one.result != "image":
+            result = self._scratch / "result"
+            self._run(source, one.name, self._example(one), result)
+            return result.read_text("utf-8") if one.result == "json" else ""
+        after = f"{one.name}.webp"
+        params = self._example(one)
+        if one.changes_image:
+            params |= {"output": {**PICTURE, "lossless": False}}
+        self._run(source, one.name, params, self._pictures / after)
+        return after
+
+    def _example(self, one: Algorithm) -> dict[str, object]:
+        example = dict(one.example)
+        if one.name in ("convert", "optimize"):
+            example = {"format": "webp", "min_ssim": 0.95}
+        return example
+
+    def _photo(self, name: str, width: int, steps: list[dict[str, object]] | None = None) -> Path:
+        made = self._scratch / f"{Path(name).stem}-{width}-{len(steps or [])}-{id(steps)}.png"
+        smaller = {"algorithm": "resize", "params": {"width": width}}
+        params: dict[str, object] = {"steps": [smaller, *(steps or [])], "output": {"format": "png"}}
+        process_image(PHOTOS / name, {2: self._lut}, made, plan_of(PIPELINE, params), LIMITS)
+        return made
+
+    def _run(self, source: Path, name: str, params: dict[str, object], result: Path) -> None:
+        files = {2: self._lut} if name == "lut" else self._files
+        if name == "compare":
+            other = self._scratch / "other.png"
+            process_image(source, {}, other, plan_of("blur", {"radius": 1}), LIMITS)
+            files = {2: other}
+        process_image(source, files, result, plan_of(name, params), LIMITS)
+
+
+def page(workshop: Workshop) -> Iterator[str]:
+    """The lines of ``algorithms.md``."""
+    yield HEAD
+    yield from parameters(Output)
+    yield PIPELINES
+    yield from parameters(Pipeline)
+    yield from overview()
+    listed = [name for names in SECTIONS.values() for name in names.split()]
+    for section, names in SECTIONS.items():
+        yield f"\n## {section}"
+        for name in names.split():
+            yield from chapter(all_algorithms()[name], workshop)
+    missing = set(all_algorithms()) - set(listed)
+    if missing:
+        sys.exit(f"docs/build.py: put {', '.join(sorted(missing))} into a section")
+
+
+HEAD = """# The algorithms
+
+Made from the code by `make docs`; `GET /api/image-processing/algorithms` tells the same as JSON Schema. Lengths are
+pixels, colours are CSS hex colours (`#rgb`, `#rrggbb`, with alpha `#rrggbbaa`), in sRGB.
+
+Every algorithm first turns the image upright (EXIF orientation). Geometry keeps CMYK, 16 bits a band and ICC profiles;
+what reckons with colours converts them to sRGB first. Transparent pixels never bleed into visible ones. What cannot be
+done ends the task in `error`, with the reason.
+
+## `output`
+
+Each algorithm whose result is an image takes `output` among its params, for example
+`{"width": 800, "output": {"format": "auto", "max_bytes": 100000}}`.
+"""
+
+PIPELINES = """
+## `pipeline`
+
+`{"algorithm": "pipeline", "params": {"steps": [{"algorithm": "resize", "params": {"width": 800}}, {"algorithm":
+"sharpen"}], "output": {"format": "webp"}}}`: the image is decoded once and encoded once. All is checked before a task
+is made. The last step may also be an analysis, `tile`, or one of the section Encoding. A pipeline with a name is a
+*preset*: `config/image-processor/conf.yml` has them, and `{"file_ids": [1], "preset": "avatar"}` uses one.
+"""
+
+FRAMES = {"each": "each frame", "all": "all together", "first": "first frame only"}
+
+
+def overview() -> Iterator[str]:
+    """The table of what each algorithm does to animations, memory and colours."""
+    yield "\n## Which streams, which keeps animations\n"
+    yield "*Streams*: a large image passes in strips and is never held as a whole. JPEG and WebP are also decoded"
+    yield "smaller by `resize` and `thumbnail`. Others hold the decoded image, on disk above 100 MB."
+    yield "\n| algorithm | result | streams | animations | colours |\n| --- | --- | --- | --- | --- |"
+    for names in SECTIONS.values():
+        for name in names.split():
+            one = all_algorithms()[name]
+            streams = "yes" if one.sequential else ""
+            colours = "as they are" if one.any_colour_space else "sRGB"
+            yield f"| [`{name}`](#{name}) | {one.result} | {streams} | {FRAMES[one.frames]} | {colours} |"
+
+
+def chapter(one: Algorithm, workshop: Workshop) -> Iterator[str]:
+    """What there is to say of an algorithm."""
+    yield f"\n### `{one.name}`\n\n{one.summary}\n"
+    yield from parameters(one.params)
+    if one.example:
+        yield f"\n`{json.dumps(one.example, ensure_ascii=False)}`\n"
+    before, after = workshop.before(one.name), workshop.after(one)
+    if one.result == "image":
+        yield f"![before](algorithms/{before}) ![after](algorithms/{after})"
+    elif one.result == "json":
+        yield f"```json\n{shortened(after)}\n```"
+
+
+def shortened(report: str) -> str:
+    """The report with its long arrays on a line each, cut."""
+    lines = []
+    for name, value in json.loads(report).items():
+        text = json.dumps(value, ensure_ascii=False)
+        lines.append(f'  "{name}": {text if len(text) < 300 else text[:100] + " …"}')
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def parameters(model: type[BaseModel]) -> Iterator[str]:
+    """The table of a model's fields."""
+    schema = model.model_json_schema()
+    if not schema.get("properties"):
+        yield "No parameters."
+        return
+    yield "| parameter | type | default | |\n| --- | --- | --- | --- |"
+    for name, field in schema["properties"].items():
+        default = "" if name in schema.get("required", []) else f"`{json.dumps(field.get('default'))}`"
+        required = "**required**" if name in schema.get("required", []) else default
+        yield f"| `{name}` | {kind(field, schema.get('$defs', {}))} | {required} | {field.get('description', '')} |"
+
+
+def kind(field: Mapping[str, object], definitions: Mapping[str, Mapping[str, object]]) -> str:
+    """A type with its range, for people."""
+    if "anyOf" in field and isinstance(field["anyOf"], list):
+        kinds = [kind(one, definitions) for one in field["anyOf"] if one != {"type": "null"}]
+        return " or ".join(dict.fromkeys(kinds))
+    if "$ref" in field:
+        definition = definitions[str(field["$ref"]).rsplit("/", 1)[-1]]
+        properties = definition.get("properties")
+        if definition.get("title") == "Output" or not isinstance(properties, dict):
+            return "[output](#output)"
+        return "{" + ", ".join(f"`{name}`: {kind(one, definitions)}" for name, one in properties.items()) + "}"
+    if "enum" in field and isinstance(field["enum"], list):
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if field.get("type") == "array" and isinstance(field.get("items"), dict):
+        items = kind(dict(field["items"]), definitions)  # type: ignore[call-overload]  # a mapping, as was just seen
+        return f"{field.get('minItems', 0)} to {field.get('maxItems', '∞')} × ({items})"
+    if "pattern" in field and "0-9a-f" in str(field["pattern"]):
+        return "colour"
+    return f"{field.get('type', 'any')}{limits(field)}"
+
+
+def limits(field: Mapping[str, object]) -> str:
+    """The range of a number."""
+    low, above = field.get("minimum"), field.get("exclusiveMinimum")
+    high, below = field.get("maximum"), field.get("exclusiveMaximum")
+    parts = [
+        f"≥ {low:g}" if isinstance(low, int | float) else "",
+        f"> {above:g}" if isinstance(above, int | float) else "",
+        f"≤ {high:g}" if isinstance(high, int | float) and high < 2**53 else "",
+        f"< {below:g}" if isinstance(below, int | float) else "",
+    ]
+    found = ", ".join(part for part in parts if part)
+    return f", {found}" if found else ""
+
+
+def build(folder: Path) -> None:
+    """Writes the page and its pictures into ``folder``."""
+    pictures = folder / "algorithms"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for old in pictures.glob("*.webp"):
+        old.unlink()
+    with tempfile.TemporaryDirectory() as scratch:
+        text = "\n".join(page(Workshop(pictures, Path(scratch))))
+    (folder / "algorithms.md").write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

@@ -1,0 +1,155 @@
+"""Analyses, against the libraries that define them."""
+
+import math
+from pathlib import Path
+from typing import cast
+
+import blurhash
+import imagehash
+import numpy
+import pytest
+from image_processor.algorithms.blurhash import encode
+from image_processor.services.decoding import ImageError
+from PIL import Image
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from tests.images import encoded, opened, photo, pixels
+from tests.processing import processed, report
+
+
+def test_info_tells_what_an_image_is() -> None:
+    assert report(photo(64, 48, format="JPEG"), "info") == {
+        "format": "jpeg",
+        "width": 64,
+        "height": 48,
+        "frames": 1,
+        "bands": 3,
+        "bits": 8,
+        "colour_space": "srgb",
+        "alpha": False,
+        "profile": False,
+        "exif": False,
+        "xmp": False,
+        "iptc": False,
+        "dots_per_inch": 72.0,
+    }
+
+
+def test_info_tells_of_an_animation() -> None:
+    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue", "green")]
+    source = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=[50, 70, 90], loop=2)
+
+    found = report(source, "info")
+
+    assert (found["frames"], found["delays"], found["loop"], found["height"]) == (3, [50, 70, 90], 2, 10)
+
+
+def test_histogram_is_numpys() -> None:
+    found = report(photo(), "histogram")
+
+    for band, name in enumerate(("red", "green", "blue")):
+        channel = cast("dict[str, object]", found[name])
+        values = pixels(photo())[..., band]
+        assert channel["counts"] == numpy.bincount(values.ravel(), minlength=256).tolist()
+        assert math.isclose(cast("float", channel["mean"]), values.mean(), abs_tol=0.001)
+        assert math.isclose(cast("float", channel["deviation"]), values.std(), abs_tol=0.001)
+        assert (channel["minimum"], channel["maximum"]) == (values.min(), values.max())
+
+
+def test_dominant_colours_are_those_of_the_surfaces() -> None:
+    image = Image.new("RGB", (100, 100), (200, 30, 30))
+    image.paste((20, 40, 180), (0, 0, 100, 30))
+    image.paste((250, 250, 240), (0, 90, 100, 100))
+
+    found = cast("list[dict[str, object]]", report(encoded(image, "PNG"), "dominant_colors", {"count": 8})["colours"])
+
+    assert [(one["colour"], one["share"]) for one in found] == [
+        ("#c81e1e", 0.6),
+        ("#1428b4", 0.3),
+        ("#fafaf0", 0.1),
+    ]
+
+
+def test_transparent_pixels_have_no_dominant_colour() -> None:
+    clear = encoded(Image.new("RGBA", (10, 10), (255, 0, 0, 0)), "PNG")
+
+    assert report(clear, "dominant_colors") == {"colours": []}
+
+
+@pytest.mark.parametrize(("x", "y"), [(4, 3), (1, 1), (9, 9), (5, 2)])
+@pytest.mark.parametrize("size", [(64, 48), (33, 64), (1, 1)])
+def test_blurhash_is_that_of_its_library(x: int, y: int, size: tuple[int, int]) -> None:
+    values = pixels(photo(*size))
+
+    assert encode(values.astype("uint8"), x, y) == blurhash.encode(values.tolist(), x, y)
+
+
+def test_blurhash_tells_the_size_of_the_image() -> None:
+    found = report(photo(640, 480), "blurhash")
+
+    assert (found["width"], found["height"], len(cast("str", found["blurhash"]))) == (640, 480, 28)
+
+
+def test_phash_is_near_that_of_imagehash() -> None:
+    for name in ("coffee.png", "chelsea.png", "astronaut.png", "rocket.jpg"):
+        content = sample(name)
+
+        ours = imagehash.hex_to_hash(cast("str", report(content, "phash")["phash"]))
+
+        assert ours - imagehash.phash(opened(content)) <= 6
+
+
+def test_phash_knows_an_image_again() -> None:
+    original = cast("str", report(sample("coffee.png"), "phash")["phash"])
+    smaller = processed(sample("coffee.png"), "resize", {"width": 150, "output": {"format": "jpeg", "quality": 40}})
+
+    again = cast("str", report(smaller, "phash")["phash"])
+    another = cast("str", report(sample("rocket.jpg"), "phash")["phash"])
+
+    assert distance(original, again) <= 4
+    assert distance(original, another) > 16
+
+
+def distance(one: str, other: str) -> int:
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def sample(name: str) -> bytes:
+    return (Path(data.__file__).parent / name).read_bytes()
+
+
+def test_compare_is_that_of_scikit_image() -> None:
+    coffee = sample("coffee.png")
+    other = processed(coffee, "convert", {"format": "jpeg", "quality": 20})
+
+    found = report(coffee, "compare", {"file_id": 3}, {3: other})
+
+    one, two = (numpy.asarray(opened(content).convert("RGB")) for content in (coffee, other))
+    assert math.isclose(cast("float", found["psnr"]), peak_signal_noise_ratio(one, two, data_range=255), abs_tol=0.05)
+    greys = [numpy.asarray(opened(content).convert("L")) for content in (coffee, other)]
+    alike = structural_similarity(*greys, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    assert math.isclose(cast("float", found["ssim"]), alike, abs_tol=0.003)
+
+
+def test_equal_images_are_equal() -> None:
+    assert report(photo(), "compare", {"file_id": 3}, {3: photo(format="TIFF")}) == {"equal": True, "ssim": 1.0}
+
+
+def test_images_of_two_sizes_cannot_be_compared() -> None:
+    with pytest.raises(ImageError, match="resize one of them first"):
+        report(photo(), "compare", {"file_id": 3}, {3: photo(10, 10)})
+
+
+def test_exif_is_read() -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x8298] = "Pix (Mill), Ltd", "(c) Ada"
+    exif.get_ifd(0x8769)[0x9003] = "2026:11:25 10:00:00"
+    exif.get_ifd(0x8825)[1] = "N"
+
+    found = cast("dict[str, dict[str, str]]", report(photo(format="JPEG", exif=exif), "exif"))
+
+    assert found["image"]["Make"] == "Pix (Mill), Ltd"
+    assert found["image"]["Copyright"] == "(c) Ada"
+    assert found["photo"]["DateTimeOriginal"] == "2026:11:25 10:00:00"
+    assert found["gps"]["GPSLatitudeRef"] == "N"

@@ -1,0 +1,169 @@
+"""What is true of every algorithm: on every kind of image, with any params."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from image_processor.algorithms.registry import Algorithm, all_algorithms
+from image_processor.services.decoding import ImageError
+from image_processor.services.plan import task_params
+from PIL import Image, ImageSequence
+
+from tests.images import encoded, opened, photo
+from tests.params import params_of
+from tests.processing import processed
+
+CUBE = "LUT_3D_SIZE 2\n" + "\n".join(f"{1 - r} {g} {b}" for b in (0, 1) for g in (0, 1) for r in (0, 1))
+DELAYS = [100, 250, 40]
+
+
+def animation(format: str) -> bytes:
+    frames = [opened(photo(40, 30)).rotate(90 * turn) for turn in range(3)]
+    return encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=DELAYS, loop=3)
+
+
+def deep() -> bytes:
+    ramp = (numpy.arange(64 * 48) * 20).reshape(48, 64).astype("uint16")
+    return encoded(Image.fromarray(ramp), "PNG")
+
+
+KINDS = {
+    "colour": photo(),
+    "JPEG": photo(format="JPEG"),
+    "AVIF": photo(format="AVIF"),
+    "grey": photo(mode="L"),
+    "alpha": photo(mode="RGBA"),
+    "grey and alpha": photo(mode="LA"),
+    "palette": photo(mode="P"),
+    "1 bit": photo(mode="1"),
+    "16 bits": deep(),
+    "CMYK": photo(mode="CMYK", format="JPEG"),
+    "CMYK TIFF": photo(mode="CMYK", format="TIFF"),
+    "1×1": photo(1, 1),
+    "1×50": photo(1, 50),
+    "50×1": photo(50, 1),
+    "odd": photo(37, 23),
+    "GIF animation": animation("GIF"),
+    "WebP animation": animation("WEBP"),
+}
+ALGORITHMS = list(all_algorithms().values())
+FACELESS = "crop_faces"
+
+
+def files_for(one: Algorithm, content: bytes) -> dict[int, bytes]:
+    """What the file ids 2 and 3 of the examples stand for."""
+    if one.name == "lut":
+        return {2: CUBE.encode()}
+    return {2: content if one.name == "compare" else photo(33, 21, mode="RGBA"), 3: photo(20, 40)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)
+def test_every_kind_of_image_gives_a_result(one: Algorithm, kind: str) -> None:
+    content = KINDS[kind]
+    if one.name == FACELESS:
+        with pytest.raises(ImageError, match="no face"):
+            processed(content, one.name, one.example)
+        return
+
+    result = processed(content, one.name, one.example, files_for(one, content))
+
+    if one.result == "json":
+        assert json.loads(result)
+    elif one.result == "zip":
+        assert zipfile.ZipFile(io.BytesIO(result)).testzip() is None
+    else:
+        assert min(opened(result).size) > 0
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+@pytest.mark.parametrize(
+    "one", [one for one in ALGORITHMS if one.result == "image" and one.frames != "first"], ids=lambda one: one.name
+)
+def test_animations_keep_their_frames_and_their_timing(one: Algorithm, format: str) -> None:
+    if one.name in ("animate", FACELESS):
+        return  # one makes an animation of its own; the other finds no face
+
+    params = one.example | ({} if one.encodes else {"output": {"format": format.lower()}})
+    result = Image.open(io.BytesIO(processed(animation(format), one.name, params, files_for(one, b""))))
+
+    durations = []
+    for frame in ImageSequence.Iterator(result):
+        frame.load()
+        durations.append(frame.info["duration"])
+    assert sum(durations) == sum(DELAYS)
+    assert len(durations) == len(DELAYS)
+    assert plays(result) == plays(Image.open(io.BytesIO(animation(format))))
+
+
+def plays(image: Image.Image) -> int:
+    """How often an animation is shown: a GIF says how often more than once."""
+    loop = int(image.info["loop"])
+    return loop + 1 if image.format == "GIF" else loop
+
+
+@pytest.mark.parametrize("one", [one for one in ALGORITHMS if one.frames == "first"], ids=lambda one: one.name)
+def test_one_frame_algorithms_take_the_first(one: Algorithm) -> None:
+    content = animation("GIF")
+
+    result = processed(content, one.name, one.example, files_for(one, photo(40, 30)))
+
+    if one.result == "image":
+        assert getattr(opened(result), "n_frames", 1) == 1
+
+
+@pytest.mark.parametrize("one", [one for one in ALGORITHMS if one.sequential], ids=lambda one: one.name)
+def test_streaming_gives_what_holding_the_image_gives(one: Algorithm) -> None:
+    random = numpy.random.default_rng(5)
+    content = encoded(Image.fromarray(random.integers(0, 255, (1500, 60, 3), dtype="uint8")), "PNG")
+    if one.encodes:
+        return  # it leaves the pixels alone
+
+    streamed = processed(content, one.name, one.example)
+    held = processed(content, "pipeline", {"steps": [{"algorithm": "rotate", "params": {"angle": 0}}, step_of(one)]})
+
+    assert (numpy.asarray(opened(streamed)) == numpy.asarray(opened(held))).all()
+
+
+def step_of(one: Algorithm) -> dict[str, object]:
+    return {"algorithm": one.name, "params": one.example}
+
+
+@pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)
+def test_every_parameter_is_described(one: Algorithm) -> None:
+    fields = task_params(one).model_fields
+
+    assert one.summary.endswith(".")
+    assert [name for name, field in fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_valid_params_give_a_result_or_a_reason(one: Algorithm, data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(list(KINDS)))
+    params = data.draw(params_of(task_params(one)))
+    files = {number: files_for(one, KINDS[kind])[2] for number in range(1, 10)}
+
+    try:
+        result = processed(KINDS[kind], one.name, params, files)
+    except ImageError as error:
+        assert str(error).endswith((".", "pixels", "gave no reason")) or "damaged or cannot be written" in str(error)
+        return
+
+    assert len(result) > 0
+
+
+def test_the_api_loads_no_opencv() -> None:
+    code = "from image_processor.algorithms.registry import all_algorithms; all_algorithms()"
+
+    look = "import sys; print('cv2' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", f"{code}; {look}"], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "False"

@@ -1,0 +1,292 @@
+"""Geometry, against NumPy, Pillow and scikit-image."""
+
+import io
+import zipfile
+
+import numpy
+import pytest
+from image_processor.services.decoding import ImageError
+from PIL import Image, ImageOps
+from skimage.transform import ProjectiveTransform, warp
+
+from tests.images import encoded, opened, photo, pixels
+from tests.processing import processed
+
+
+def made(source: bytes, algorithm: str, **params: object) -> numpy.ndarray:
+    return pixels(processed(source, algorithm, params))
+
+
+def marked(width: int, height: int, left: int, top: int, size: int = 12) -> bytes:
+    """A grey image with one red square."""
+    image = Image.new("RGB", (width, height), (128, 128, 128))
+    image.paste((255, 0, 0), (left, top, left + size, top + size))
+    return encoded(image, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("params", "size"),
+    [
+        ({"width": 40, "height": 40, "fit": "fill"}, (40, 40)),
+        ({"width": 40, "height": 40, "fit": "cover"}, (40, 40)),
+        ({"width": 40, "height": 40, "fit": "contain"}, (40, 40)),
+        ({"width": 40, "height": 40, "fit": "inside"}, (40, 20)),
+        ({"width": 40, "height": 40, "fit": "outside"}, (80, 40)),
+        ({"width": 40}, (40, 20)),
+        ({"width": 40, "dpr": 2}, (80, 40)),
+        ({"width": 300, "height": 300, "fit": "inside"}, (120, 60)),
+        ({"width": 300, "height": 300, "fit": "inside", "enlarge": True}, (300, 150)),
+        ({"width": 300, "height": 300, "fit": "cover"}, (120, 60)),
+        ({"width": 300, "height": 300, "fit": "cover", "enlarge": True}, (300, 300)),
+        ({"width": 300, "height": 300, "fit": "contain"}, (300, 300)),
+        ({"width": 300}, (300, 150)),
+    ],
+)
+def test_resize_fits_as_asked(params: dict[str, object], size: tuple[int, int]) -> None:
+    assert opened(processed(photo(120, 60), "resize", params)).size == size
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP", "PNG"])
+@pytest.mark.parametrize("width", [1600, 700, 400, 333, 200, 199, 100, 41, 7, 1])
+def test_an_image_that_is_decoded_smaller_has_the_exact_size(format: str, width: int) -> None:
+    result = opened(processed(photo(1601, 1199, format=format), "resize", {"width": width}))
+
+    assert result.size == (width, max(1, round(1199 * width / 1601)))
+
+
+@pytest.mark.parametrize("width", [800, 399, 100, 60])
+def test_an_image_that_is_decoded_smaller_looks_as_pillow_makes_it(width: int) -> None:
+    source = photo(1600, 1200, format="JPEG", quality=95)
+
+    result = made(source, "resize", width=width, output={"format": "png"})
+
+    expected = numpy.asarray(opened(source).resize((width, width * 3 // 4), Image.Resampling.LANCZOS)).astype(int)
+    assert numpy.abs(result[3:-3, 3:-3, :2] - expected[3:-3, 3:-3, :2]).mean() < 1.5
+
+
+@pytest.mark.parametrize(
+    ("kernel", "filter"),
+    [
+        ("linear", Image.Resampling.BILINEAR),
+        ("cubic", Image.Resampling.BICUBIC),
+        ("lanczos3", Image.Resampling.LANCZOS),
+    ],
+)
+def test_kernels_are_those_of_pillow(kernel: str, filter: Image.Resampling) -> None:
+    random = numpy.random.default_rng(3)
+    source = encoded(Image.fromarray(random.integers(0, 255, (120, 160, 3), dtype="uint8")), "PNG")
+
+    result = made(source, "resize", width=80, height=60, kernel=kernel)
+
+    expected = numpy.asarray(opened(source).resize((80, 60), filter)).astype(int)
+    assert numpy.abs(result - expected)[3:-3, 3:-3].mean() < 3
+
+
+def test_linear_light_mixes_black_and_white_to_the_grey_of_half_the_light() -> None:
+    board = (numpy.indices((64, 64)).sum(axis=0) % 2 * 255).astype("uint8")
+
+    result = made(encoded(Image.fromarray(board), "PNG"), "resize", width=16, linear=True)
+
+    assert abs(result[4:-4, 4:-4].mean() - 188) < 2, "sRGB 188 is half of the light of 255"
+
+
+def test_cover_keeps_what_the_gravity_says() -> None:
+    source = marked(200, 100, left=180, top=44)
+
+    east = made(source, "resize", width=100, height=100, fit="cover", gravity="east")
+    west = made(source, "resize", width=100, height=100, fit="cover", gravity="west")
+
+    assert east[50, 86].tolist() == [255, 0, 0]
+    assert (west[..., 0] == 128).all()
+
+
+@pytest.mark.parametrize("params", [{"gravity": "attention"}, {"focal": {"x": 0.93, "y": 0.5}}])
+def test_cover_keeps_what_draws_the_eye(params: dict[str, object]) -> None:
+    source = marked(200, 100, left=180, top=44)
+
+    result = made(source, "resize", width=100, height=100, fit="cover", **params)
+
+    assert (result[..., 1] < 30).sum() == 12 * 12, "the whole square is there"
+
+
+def test_contain_puts_the_image_on_its_background() -> None:
+    result = made(photo(40, 20), "resize", width=40, height=40, fit="contain", background="#0000ff")
+
+    assert result[0, 0].tolist() == [0, 0, 255]
+    assert (result[10:30] == pixels(photo(40, 20))).all()
+
+
+def test_contain_is_transparent_where_nothing_else_is_asked() -> None:
+    result = made(photo(40, 20), "resize", width=40, height=40, fit="contain")
+
+    assert result[0, 0, 3] == 0
+    assert result[20, 20, 3] == 255
+
+
+@pytest.mark.parametrize(
+    ("params", "box"),
+    [
+        ({"width": 20, "height": 10, "left": 5, "top": 7}, (5, 7, 25, 17)),
+        ({"width": 50, "height": 50, "unit": "percent", "gravity": "southeast"}, (32, 24, 64, 48)),
+        ({"width": 20, "height": 10}, (22, 19, 42, 29)),
+        ({"aspect_ratio": 1, "gravity": "west"}, (0, 0, 48, 48)),
+        ({"width": 20, "height": 20, "focal": {"x": 0, "y": 1}}, (0, 28, 20, 48)),
+        ({"width": 1000, "height": 10, "top": 40, "left": 60}, (60, 40, 64, 48)),
+        ({}, (0, 0, 64, 48)),
+    ],
+)
+def test_crop_keeps_the_part(params: dict[str, object], box: tuple[int, int, int, int]) -> None:
+    expected = numpy.asarray(opened(photo()).crop(box)).astype(int)
+
+    assert (made(photo(), "crop", **params) == expected).all()
+
+
+def test_a_part_outside_of_the_image_is_refused() -> None:
+    with pytest.raises(ImageError, match="outside of the image of 64 × 48 pixels"):
+        processed(photo(), "crop", {"left": 64, "width": 10})
+
+
+@pytest.mark.parametrize("angle", [-270, -90, 0, 90, 180, 270, 360])
+def test_quarter_turns_keep_every_pixel(angle: int) -> None:
+    assert (made(photo(), "rotate", angle=angle) == numpy.rot90(pixels(photo()), -angle // 90)).all()
+
+
+def test_other_angles_are_those_of_pillow() -> None:
+    source = photo(100, 80)
+
+    result = opened(processed(source, "rotate", {"angle": 30, "background": "#000000"}))
+
+    expected = opened(source).rotate(-30, Image.Resampling.BICUBIC, expand=True)
+    assert abs(result.width - expected.width) <= 2
+    assert abs(result.height - expected.height) <= 2
+    middle = (slice(40, 60), slice(50, 70))
+    size = expected.size
+    close = numpy.asarray(result.resize(size)).astype(int)[middle] - numpy.asarray(expected).astype(int)[middle]
+    assert numpy.abs(close[..., :2]).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("mode", "numpys"), [("copy", "edge"), ("mirror", "symmetric"), ("repeat", "wrap"), ("background", "constant")]
+)
+def test_pad_is_numpys(mode: str, numpys: str) -> None:
+    options = {"constant_values": 0} if mode == "background" else {}
+    expected = numpy.pad(pixels(photo()), ((3, 5), (7, 2), (0, 0)), numpys, **options)  # type: ignore[call-overload]  # a mode by its name
+
+    result = made(photo(), "pad", top=3, bottom=5, left=7, right=2, mode=mode, background="#000")
+
+    assert (result == expected).all()
+
+
+def test_extend_reaches_the_aspect_ratio() -> None:
+    expected = ImageOps.pad(opened(photo(64, 48)), (64, 64), color=(255, 255, 255))
+
+    assert (made(photo(64, 48), "extend", aspect_ratio=1) == numpy.asarray(expected)).all()
+
+
+def test_extend_blurred_keeps_the_image_in_the_middle() -> None:
+    result = made(photo(64, 48), "extend", width=100, height=100, mode="blur")
+
+    assert (result[26:74, 18:82] == pixels(photo(64, 48))).all()
+    assert result[0:20].std() > 10, "around it lies a picture, not a colour"
+
+
+def test_trim_cuts_the_border_away() -> None:
+    bordered = encoded(ImageOps.expand(opened(photo()), (5, 9, 3, 2), (250, 250, 250)), "PNG")
+
+    assert made(bordered, "trim", threshold=20).shape[:2] == (48, 64)
+
+
+def test_trim_keeps_a_margin_and_an_image_of_one_colour() -> None:
+    bordered = encoded(ImageOps.expand(opened(photo()), 9, (250, 250, 250)), "PNG")
+    plain = encoded(Image.new("RGB", (10, 8), "red"), "PNG")
+
+    assert made(bordered, "trim", threshold=20, margin=4).shape[:2] == (56, 72)
+    assert made(plain, "trim").shape[:2] == (8, 10)
+
+
+def test_trim_cuts_transparent_edges() -> None:
+    image = Image.new("RGBA", (30, 20), (255, 0, 0, 0))
+    image.paste((0, 255, 0, 255), (10, 5, 20, 15))
+
+    assert made(encoded(image, "PNG"), "trim").shape == (10, 10, 4)
+
+
+def test_trim_cuts_all_frames_alike() -> None:
+    frames = []
+    for left in (10, 20):
+        frame = Image.new("RGB", (60, 40), "white")
+        frame.paste("black", (left, 10, left + 10, 20))
+        frames.append(frame)
+    source = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
+
+    result = opened(processed(source, "trim"))
+
+    assert (result.size, getattr(result, "n_frames", 1)) == ((20, 10), 2)
+
+
+def test_round_corners_is_a_circle_at_fifty_per_cent() -> None:
+    alpha = made(photo(101, 101), "round_corners", radius=50, unit="percent")[..., 3]
+
+    y, x = numpy.mgrid[0:101, 0:101] - 50.0
+    expected = numpy.clip(50.5 - numpy.hypot(x, y) + 0.5, 0, 1) * 255
+    assert numpy.abs(alpha - expected).max() <= 3
+
+
+def test_border_is_pillows() -> None:
+    expected = numpy.asarray(ImageOps.expand(opened(photo()), 4, (255, 0, 0)))
+
+    assert (made(photo(), "border", width=4, colour="#f00") == expected).all()
+
+
+def test_perspective_is_that_of_scikit_image() -> None:
+    corners = [(10, 8), (56, 4), (60, 44), (6, 40)]
+    source = photo()
+    points = [{"x": x / 64, "y": y / 48} for x, y in corners]
+
+    result = made(source, "perspective", corners=points, background="#000000")
+
+    edges = numpy.array([(0, 0), (64, 0), (64, 48), (0, 48)]) - 0.5
+    transform = ProjectiveTransform.from_estimate(edges, numpy.array(corners) - 0.5)
+    expected = warp(pixels(source).astype(float), transform, output_shape=(48, 64), order=3, preserve_range=True)
+    assert numpy.abs(result - expected)[2:-2, 2:-2, :2].mean() < 1
+
+
+def test_four_points_on_a_line_are_refused() -> None:
+    points = [{"x": 0.1 * n, "y": 0.1 * n} for n in range(4)]
+
+    with pytest.raises(ImageError, match="no quadrangle"):
+        processed(photo(), "perspective", {"corners": points})
+
+
+def test_tile_makes_a_deep_zoom_pyramid() -> None:
+    archive = zipfile.ZipFile(io.BytesIO(processed(photo(600, 400), "tile", {"tile_size": 256, "overlap": 0})))
+
+    names = archive.namelist()
+    assert any(name.endswith("image.dzi") for name in names)
+    largest = [name for name in names if "/10/" in name and name.endswith(".jpg")]
+    assert len(largest) == 3 * 2
+    tile = opened(archive.read(next(name for name in largest if name.endswith("0_0.jpg"))))
+    assert tile.size == (256, 256)
+    close = numpy.asarray(tile).astype(int) - pixels(photo(600, 400))[:256, :256]
+    assert numpy.abs(close[..., :2]).mean() < 3
+
+
+def test_thumbnail_crops_to_its_size_or_stays_within() -> None:
+    source = photo(640, 320, format="JPEG")
+
+    assert opened(processed(source, "thumbnail", {"width": 100, "height": 100})).size == (100, 50)
+    assert opened(processed(source, "thumbnail", {"width": 100, "height": 100, "crop": True})).size == (100, 100)
+    assert opened(processed(photo(64, 32), "thumbnail")).size == (64, 32)
+
+
+@pytest.mark.parametrize("algorithm", ["resize", "thumbnail", "rotate", "auto_orient"])
+def test_orientation_is_applied_once(algorithm: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    source = photo(640, 320, format="JPEG", exif=exif)
+    params = {"resize": {"width": 160}, "rotate": {"angle": 0}}.get(algorithm)
+
+    result = opened(processed(source, algorithm, params))
+
+    assert result.width * 2 == result.height
+    assert result.getexif().get(0x0112, 1) == 1

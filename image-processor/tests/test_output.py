@@ -1,0 +1,209 @@
+"""How results are encoded: formats, quality, metadata, profiles, and the search for the smallest file."""
+
+import numpy
+import pytest
+from image_processor.services.decoding import ImageError, Limits
+from PIL import Image, ImageCms
+from skimage.metrics import structural_similarity
+
+from tests.images import encoded, opened, photo, pixels
+from tests.processing import processed
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def grainy(width: int = 320, height: int = 240) -> bytes:
+    """A picture that is worth compressing."""
+    random = numpy.random.default_rng(4)
+    smooth = numpy.asarray(opened(photo(width, height))).astype(float)
+    return encoded(
+        Image.fromarray(numpy.clip(smooth + random.normal(0, 12, smooth.shape), 0, 255).astype("uint8")), "PNG"
+    )
+
+
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF"])
+@pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif", "gif", "tiff"])
+def test_every_format_becomes_every_other(source: str, target: str) -> None:
+    result = opened(processed(photo(format=source), "convert", {"format": target}))
+
+    assert (result.format, result.size) == (target.upper(), (64, 48))
+    # A GIF of this picture has few colours.
+    difference = numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - pixels(photo()))[..., :2]
+    assert difference.mean() < (12 if "gif" in (source.lower(), target) else 4)
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
+def test_a_lower_quality_is_smaller(format: str) -> None:
+    sizes = [len(processed(grainy(), "convert", {"format": format, "quality": quality})) for quality in (20, 60, 95)]
+
+    assert sizes == sorted(sizes)
+    assert sizes[0] * 2 < sizes[2]
+
+
+@pytest.mark.parametrize("format", ["webp", "avif"])
+def test_lossless_keeps_every_pixel(format: str) -> None:
+    result = pixels(processed(grainy(), "convert", {"format": format, "lossless": True, "subsampling": "4:4:4"}))
+
+    assert numpy.abs(result - pixels(grainy())).max() <= (0 if format == "webp" else 1)
+
+
+def test_a_png_with_a_palette_has_so_many_colours() -> None:
+    result = opened(processed(grainy(), "convert", {"palette": True, "colours": 16}))
+
+    assert result.mode == "P"
+    assert len(result.getcolors() or []) <= 16
+
+
+def test_progressive_is_progressive() -> None:
+    result = opened(processed(grainy(), "convert", {"format": "jpeg", "progressive": True}))
+
+    assert result.info.get("progressive")
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4"])
+def test_chroma_is_subsampled_as_asked(subsampling: str) -> None:
+    result = opened(processed(grainy(), "convert", {"format": "jpeg", "subsampling": subsampling}))
+
+    sampled = getattr(result, "layer")[0][1:3]  # noqa: B009 (only JPEG images have it)
+    assert sampled == ((2, 2) if subsampling == "4:2:0" else (1, 1))
+
+
+def test_transparency_lies_on_the_background_in_a_jpeg() -> None:
+    clear = encoded(Image.new("RGBA", (16, 16), (255, 0, 0, 0)), "PNG")
+
+    white = pixels(processed(clear, "convert", {"format": "jpeg"}))
+    blue = pixels(processed(clear, "convert", {"format": "jpeg", "background": "#0000ff"}))
+
+    assert white.min() > 250
+    assert numpy.abs(blue - [0, 0, 255]).max() < 8
+
+
+def test_auto_takes_the_smaller_of_avif_and_webp() -> None:
+    sizes = {name: len(processed(grainy(), "convert", {"format": name})) for name in ("avif", "webp")}
+
+    result = processed(grainy(), "convert", {"format": "auto"})
+
+    assert opened(result).format == min(sizes, key=sizes.__getitem__).upper()
+    assert len(result) == min(sizes.values())
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png"])
+@pytest.mark.parametrize("wanted", [0.8, 0.95])
+def test_the_smallest_file_that_is_like_enough_is_found(format: str, wanted: float) -> None:
+    source = grainy(160, 120)
+    grey = numpy.asarray(opened(source).convert("L"))
+
+    result = processed(source, "optimize", {"format": format, "min_ssim": wanted})
+
+    alike = structural_similarity(grey, numpy.asarray(opened(result).convert("L")), gaussian_weights=True, sigma=1.5)
+    best = processed(source, "convert", {"format": format, "quality": 100})
+    assert alike > wanted - 0.02
+    assert len(result) <= len(best)
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png", "gif"])
+def test_the_best_file_under_a_size_is_found(format: str) -> None:
+    source = grainy(160, 120)
+    largest = len(processed(source, "convert", {"format": format, "quality": 100}))
+
+    result = processed(source, "optimize", {"format": format, "max_bytes": largest * 2 // 3})
+
+    assert largest // 8 < len(result) <= largest * 2 // 3
+
+
+def test_what_cannot_be_small_enough_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"the smallest result has [\d,]+ bytes, more than 100"):
+        processed(grainy(), "convert", {"format": "jpeg", "max_bytes": 100})
+
+
+def test_both_wishes_are_met_or_refused() -> None:
+    with pytest.raises(ImageError, match=r"at an SSIM of 0\.99"):
+        processed(grainy(), "optimize", {"format": "jpeg", "min_ssim": 0.99, "max_bytes": 3000})
+
+
+def test_a_tiff_has_no_quality_to_search() -> None:
+    with pytest.raises(ImageError, match="take another format"):
+        processed(photo(), "convert", {"format": "tiff", "max_bytes": 10})
+
+
+def tagged() -> bytes:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x013B], exif[0x8298] = "Maker", "Ada L.", "(c) Ada"
+    exif.get_ifd(0x8825)[1] = "N"
+    return photo(format="JPEG", exif=exif, icc_profile=SRGB, comment=b"hello")
+
+
+@pytest.mark.parametrize("algorithm", ["flip", "resize", "brightness", "convert"])
+def test_metadata_stays_unless_it_is_stripped(algorithm: str) -> None:
+    params = {"resize": {"width": 20}, "brightness": {"amount": 5}}.get(algorithm)
+
+    result = opened(processed(tagged(), algorithm, params))
+
+    assert result.getexif()[0x010F] == "Maker"
+    assert result.getexif()[0x8298] == "(c) Ada"
+    assert result.info["icc_profile"] == SRGB
+
+
+def test_only_the_copyright_is_kept() -> None:
+    result = opened(processed(tagged(), "strip_metadata"))
+
+    exif = result.getexif()
+    assert exif[0x8298] == "(c) Ada"
+    assert exif[0x013B] == "Ada L."
+    assert 0x010F not in exif
+    assert not exif.get_ifd(0x8825)
+    assert result.info["icc_profile"] == SRGB
+
+
+def test_everything_is_stripped() -> None:
+    result = opened(processed(tagged(), "strip_metadata", {"keep_copyright": False, "keep_profile": False}))
+
+    assert 0x8298 not in result.getexif()
+    assert "icc_profile" not in result.info
+
+
+def test_a_stripped_profile_leaves_the_colours_as_they_look() -> None:
+    wide = processed(photo(), "to_colorspace", {"space": "p3"})
+
+    result = processed(wide, "convert", {"profile": "strip"})
+
+    assert "icc_profile" not in opened(result).info
+    assert numpy.abs(pixels(result) - pixels(photo())).mean() < 1.5
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "avif", "gif"])
+def test_cmyk_becomes_srgb_where_the_format_has_no_cmyk(format: str) -> None:
+    result = opened(processed(photo(mode="CMYK", format="JPEG"), "convert", {"format": format}))
+
+    assert result.convert("RGB").getpixel((0, 0))[2] < 60, "the corner is dark"  # type: ignore[index]  # a pixel of RGB
+
+
+def test_cmyk_stays_in_a_jpeg() -> None:
+    assert opened(processed(photo(mode="CMYK", format="JPEG"), "flip")).mode == "CMYK"
+
+
+def test_sixteen_bits_become_eight_where_the_format_has_no_more() -> None:
+    ramp = (numpy.arange(64 * 48) * 20).reshape(48, 64).astype("uint16")
+
+    result = pixels(processed(encoded(Image.fromarray(ramp), "PNG"), "convert", {"format": "jpeg", "quality": 100}))
+
+    assert numpy.abs(result - ramp // 257).max() <= 2
+
+
+def test_an_animation_becomes_a_still_where_the_format_is_still() -> None:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    source = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
+
+    result = opened(processed(source, "convert", {"format": "png"}))
+
+    assert (result.size, result.convert("RGB").getpixel((5, 5))) == ((20, 20), (255, 0, 0))
+
+
+def test_a_side_that_the_format_cannot_hold_is_named() -> None:
+    with pytest.raises(ImageError, match="WEBP holds 16,383"):
+        processed(photo(17_000, 2), "convert", {"format": "webp"})
+
+
+def test_a_result_over_the_limit_is_refused() -> None:
+    with pytest.raises(ImageError, match="The result would have"):
+        processed(photo(), "resize", {"width": 2000, "height": 2000}, limits=Limits(1_000_000, 10))

@@ -1,0 +1,45 @@
+"""Runs an algorithm on bytes, as the worker does, without a server."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from image_processor.services.decoding import Limits
+from image_processor.services.images import process_image
+from image_processor.services.plan import plan_of
+
+LIMITS = Limits(max_pixels=100_000_000, max_frames=1000)
+
+
+def processed(
+    content: bytes,
+    algorithm: str,
+    params: Mapping[str, object] | None = None,
+    files: Mapping[int, bytes] | None = None,
+    limits: Limits = LIMITS,
+) -> bytes:
+    """The result's bytes.
+
+    :param files: what the files are that ``params`` name.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, result = Path(folder, "source"), Path(folder, "result")
+        source.write_bytes(content)
+        named = {number: Path(folder, f"file-{number}") for number in files or {}}
+        for number, path in named.items():
+            path.write_bytes((files or {})[number])
+        process_image(source, named, result, plan_of(algorithm, params), limits)
+        assert sorted(Path(folder).iterdir()) == sorted([source, result, *named.values()]), "nothing else is left"
+        return result.read_bytes()
+
+
+def report(
+    content: bytes,
+    algorithm: str,
+    params: Mapping[str, object] | None = None,
+    files: Mapping[int, bytes] | None = None,
+) -> dict[str, object]:
+    """What an analysis finds."""
+    found: dict[str, object] = json.loads(processed(content, algorithm, params, files))
+    return found
