@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := service-kit file-storage image-processor pixmill
 
-.PHONY: run demo test test-compose faults bench lint format lock clean
+.PHONY: run demo test test-compose faults fuzz bench docs lint format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -34,10 +34,14 @@ bench: .venv/test
 	$(BIN)/python -m bench.files
 	$(BIN)/python -m bench.listing
 
+# The page of the algorithms, with its pictures, from their code.
+docs: .venv/test
+	$(BIN)/python docs/build.py
+
 lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(PACKAGES:%=%/src) tests bench
+	$(BIN)/mypy $(PACKAGES:%=%/src) tests bench docs/build.py
 
 format: .venv/test
 	$(BIN)/ruff format .

@@ -180,10 +180,12 @@ def _save(image: pyvips.Image, name: str, output: Output, quality: int, path: Pa
 
 def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
     effort = output.effort or DEFAULT_EFFORT["jpeg"]
+    # The best Huffman code needs a second look at all that is encoded: 12 bytes of memory a pixel.
+    is_small = image.width * image.height <= _OPTIMIZED_PIXELS
     image.jpegsave(
         str(path),
         Q=quality,
-        optimize_coding=effort > 1,
+        optimize_coding=effort > 5 or (effort > 1 and is_small),
         interlace=output.progressive,
         subsample_mode=_SUBSAMPLING[output.subsampling],
         # mozjpeg's means; a libvips without it ignores them.
@@ -192,6 +194,8 @@ def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) ->
         optimize_scans=effort > 5 and output.progressive,
     )
 
+
+_OPTIMIZED_PIXELS = 4_000_000
 
 _SUBSAMPLING = {"auto": "auto", "4:2:0": "on", "4:4:4": "off"}
 

@@ -1,0 +1,59 @@
+"""The worked example of an algorithm in a package of its own: built, installed and run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.images import photo
+
+PROJECT = Path(__file__).parents[2]
+EXAMPLE = PROJECT / "docs/example-plugin"
+RUN = """
+import sys
+from pathlib import Path
+from image_processor.services.decoding import Limits
+from image_processor.services.images import process_image
+from image_processor.services.plan import plan_of
+source, result, steps = Path(sys.argv[1]), Path(sys.argv[2]), __import__("json").loads(sys.argv[3])
+process_image(source, {}, result, plan_of("pipeline", {"steps": steps}), Limits(10**8, 100))
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package in it, as pip installs it."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", folder, EXAMPLE], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("steps", "size"),
+    [
+        ([{"algorithm": "polaroid"}], (70, 63)),
+        ([{"algorithm": "polaroid", "params": {"border": 10}}, {"algorithm": "flip"}], (76, 78)),
+    ],
+)
+def test_an_installed_algorithm_runs(
+    installed: Path, tmp_path: Path, steps: list[object], size: tuple[int, int]
+) -> None:
+    source, result = tmp_path / "source", tmp_path / "result"
+    source.write_bytes(photo())
+
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    subprocess.run([sys.executable, "-c", RUN, source, result, json.dumps(steps)], check=True, env=environment)
+
+    assert Image.open(result).size == size
+
+
+def test_the_page_shows_the_module_as_it_is() -> None:
+    page = (PROJECT / "docs/plugin.md").read_text("utf-8")
+
+    assert (EXAMPLE / "pixmill_polaroid.py").read_text("utf-8") in page
+    assert 'polaroid = "pixmill_polaroid:polaroid"' in (EXAMPLE / "pyproject.toml").read_text("utf-8")

@@ -1,0 +1,166 @@
+"""The catalogue over HTTP: pipelines, presets, files that params name, and results of other formats."""
+
+import io
+import json
+import zipfile
+
+import pytest
+
+from tests.client import FILES, TASKS, Pixmill, assert_problem
+from tests.images import opened, photo
+
+
+def result_of(pixmill: Pixmill, task_id: int) -> dict[str, object]:
+    """The file that came out."""
+    task = pixmill.ended(task_id)
+    assert task["status"] == "finished", task
+    file: dict[str, object] = pixmill.http.get(f"{FILES}/{task['result_id']}").json()
+    return file
+
+
+def test_a_pipeline_takes_all_its_steps(pixmill: Pixmill) -> None:
+    steps = [
+        {"algorithm": "resize", "params": {"width": 32}},
+        {"algorithm": "grayscale"},
+        {"algorithm": "border", "params": {"width": 2, "colour": "#ff0000"}},
+    ]
+
+    result = opened(pixmill.process(photo(), "p.png", "pipeline", {"steps": steps, "output": {"format": "webp"}}))
+
+    assert (result.format, result.size) == ("WEBP", (36, 28))
+    red, green, blue = result.convert("RGB").getpixel((0, 0))  # type: ignore[misc]  # a pixel of RGB
+    assert red > 200 > 60 > max(green, blue)
+
+
+def test_a_result_of_another_format_has_its_extension(pixmill: Pixmill) -> None:
+    source = pixmill.upload("Photo.JPG", photo(format="JPEG"))["id"]
+
+    made = result_of(pixmill, pixmill.create_tasks([source], "flip", {"output": {"format": "webp"}})[0])
+    again = result_of(pixmill, pixmill.create_tasks([source], "flip", {"output": {"format": "webp"}})[0])
+    same = result_of(pixmill, pixmill.create_tasks([source], "flip")[0])
+
+    assert (made["name"], made["extension"], made["media_type"]) == ("Photo", ".webp", "image/webp")
+    assert again["extension"] == ".webp", "a cached result too"
+    assert same["extension"] == ".jpg", "as the source's"
+
+
+def test_an_analysis_is_a_json_file(pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo())["id"]
+
+    file = result_of(pixmill, pixmill.create_tasks([source], "info")[0])
+
+    assert file["extension"] == ".json"
+    assert json.loads(pixmill.download(file["id"]))["width"] == 64
+
+
+def test_an_analysis_may_end_a_pipeline(pixmill: Pixmill) -> None:
+    steps = [{"algorithm": "resize", "params": {"width": 10}}, {"algorithm": "info"}]
+
+    assert json.loads(pixmill.process(photo(), "p.png", "pipeline", {"steps": steps}))["width"] == 10
+
+
+def test_tiles_are_a_zip(pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo(600, 400))["id"]
+
+    file = result_of(pixmill, pixmill.create_tasks([source], "tile")[0])
+
+    assert file["extension"] == ".zip"
+    assert zipfile.ZipFile(io.BytesIO(pixmill.download(file["id"]))).testzip() is None
+
+
+def test_a_preset_is_a_pipeline_with_a_name(pixmill: Pixmill) -> None:
+    presets = {one["name"]: one["params"] for one in pixmill.http.get(f"{TASKS}/presets").json()}
+    source = pixmill.upload("me.jpg", photo(400, 300, format="JPEG"))["id"]
+
+    response = pixmill.post_tasks({"file_ids": [source], "preset": "avatar"})
+
+    assert response.status_code == 201, response.text
+    task_id = response.json()["task_ids"][0]
+    result = opened(pixmill.download(result_of(pixmill, task_id)["id"]))
+    assert (result.format, result.size) == ("WEBP", (256, 256))
+    task = pixmill.http.get(f"{TASKS}/{task_id}").json()
+    assert (task["algorithm"], task["params"]) == ("pipeline", presets["avatar"])
+
+
+def test_params_name_another_file(pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo())["id"]
+    mark = pixmill.upload("mark.png", photo(20, 20, mode="RGBA"))["id"]
+    params = {"mark": {"file_id": mark}, "opacity": 100}
+
+    file = result_of(pixmill, pixmill.create_tasks([source], "watermark", params)[0])
+
+    assert opened(pixmill.download(file["id"])).size == (64, 48)
+
+
+def test_the_cache_knows_what_the_named_file_holds(pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo())["id"]
+    marks = [pixmill.upload("mark.png", photo(*size))["id"] for size in ((20, 20), (20, 20), (20, 10))]
+    tasks = [pixmill.create_tasks([source], "watermark", {"mark": {"file_id": mark}})[0] for mark in marks]
+
+    first, equal, other = (result_of(pixmill, task)["sha256"] for task in tasks)
+
+    assert first == equal != other
+
+
+def test_a_named_file_that_is_gone_ends_the_task_in_error(pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo())["id"]
+    other = pixmill.upload("x.txt", b"no image")["id"]
+
+    task = pixmill.ended(pixmill.create_tasks([source], "overlay", {"file_id": other})[0])
+
+    assert task["status"] == "error"
+    assert f"File {other}" in str(task["error"])
+
+
+STEPS_OF = {
+    "unknown algorithm": ([{"algorithm": "nope"}], 422, "no algorithm 'nope'"),
+    "wrong param": (
+        [{"algorithm": "flip"}, {"algorithm": "resize", "params": {"width": 0}}],
+        422,
+        "/params/steps/1/params/width",
+    ),
+    "missing param": ([{"algorithm": "tint"}], 422, "/params/steps/0/params/colour"),
+    "an analysis in the middle": ([{"algorithm": "info"}, {"algorithm": "flip"}], 422, "nothing can follow"),
+    "output within": ([{"algorithm": "flip", "params": {"output": {}}}], 422, "/params/steps/0/params/output"),
+    "a pipeline within": ([{"algorithm": "pipeline", "params": {"steps": []}}], 422, "no algorithm 'pipeline'"),
+    "no steps": ([], 422, "/params/steps"),
+    "too many steps": ([{"algorithm": "flip"}] * 21, 422, "/params/steps"),
+    "a number in quotes": ([{"algorithm": "blur", "params": {"radius": "2"}}], 422, "radius"),
+    "no file": ([{"algorithm": "overlay", "params": {"file_id": 999999999}}], 404, "999999999"),
+}
+
+
+@pytest.mark.parametrize(("steps", "status", "word"), STEPS_OF.values(), ids=STEPS_OF.keys())
+def test_a_wrong_pipeline_makes_no_task(pixmill: Pixmill, steps: list[object], status: int, word: str) -> None:
+    source = pixmill.upload("p.png", photo())["id"]
+    before = pixmill.counts()
+
+    response = pixmill.post_tasks({"file_ids": [source], "algorithm": "pipeline", "params": {"steps": steps}})
+
+    assert_problem(response, status, word)
+    assert pixmill.counts() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "word"),
+    [
+        ({"preset": "nope"}, 404, "avatar"),
+        ({"preset": "avatar", "algorithm": "flip"}, 422, "either algorithm"),
+        ({"preset": "avatar", "params": {}}, 422, "params already"),
+        ({}, 422, "either algorithm"),
+    ],
+)
+def test_a_wrong_preset_makes_no_task(pixmill: Pixmill, body: dict[str, object], status: int, word: str) -> None:
+    source = pixmill.upload("p.png", photo())["id"]
+
+    assert_problem(pixmill.post_tasks({"file_ids": [source], **body}), status, word)
+
+
+def test_the_catalogue_tells_each_algorithms_params(pixmill: Pixmill) -> None:
+    algorithms = {one["name"]: one for one in pixmill.http.get(f"{TASKS}/algorithms").json()}
+
+    assert len(algorithms) >= 58
+    assert algorithms["resize"]["params"]["properties"]["width"]["examples"]
+    assert (algorithms["info"]["result"], algorithms["montage"]["frames"]) == ("json", "first")
+    assert (algorithms["resize"]["streams"], algorithms["rotate"]["streams"]) == (True, False)
+    assert all(one["summary"] for one in algorithms.values())
