@@ -16,6 +16,7 @@ demo: .venv/run
 
 test: .venv/test
 	@scripts/install-servers
+	@scripts/fetch-corpus
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest
 
@@ -27,10 +28,19 @@ faults: .venv/test
 	@scripts/install-servers
 	PIXMILL_FAULTS_SECONDS=600 PIXMILL_FAULTS_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest tests/faults
 
+# Damages image files for ten minutes and has them processed, each worker's limits as they are in use. What crashes or
+# hangs stays in .fuzz/. FUZZ_SECONDS= chooses another time.
+fuzz: .venv/test
+	@scripts/fetch-corpus
+	@mkdir -p .fuzz/corpus
+	$(BIN)/python -m tests.fuzz.decode .fuzz/corpus .corpus -max_total_time=$(or $(FUZZ_SECONDS),600) \
+	  -max_len=65536 -timeout=20 -rss_limit_mb=2048 -artifact_prefix=.fuzz/
+
 # How much of the machine's speed reaches the user.
 bench: .venv/test
 	@scripts/install-servers
 	$(BIN)/python -m bench.jobs
+	$(BIN)/python -m bench.algorithms
 	$(BIN)/python -m bench.files
 	$(BIN)/python -m bench.listing
 

@@ -157,8 +157,8 @@ def overview() -> Iterator[str]:
     """The table of what each algorithm does to animations, memory and colours."""
     yield "\n## Which streams, which keeps animations\n"
     yield "*Streams*: a large image passes in strips and is never held as a whole. JPEG and WebP are also decoded"
-    yield "smaller by `resize` and `thumbnail`. Others hold the decoded image, on disk above 100 MB. So do the encoders of"
-    yield "WebP, AVIF and GIF, and JPEG's where it is `progressive` or has an `effort` above 5."
+    yield "smaller by `resize` and `thumbnail`. Others hold the decoded image, on disk above 100 MB. So do the encoders"
+    yield "of WebP, AVIF and GIF, and JPEG's where it is `progressive` or has an `effort` above 5."
     yield "\n| algorithm | result | streams | animations | colours |\n| --- | --- | --- | --- | --- |"
     for names in SECTIONS.values():
         for name in names.split():

