@@ -8,7 +8,6 @@ import argparse
 import importlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -83,13 +82,19 @@ def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) ->
 
 def measured(run: Callable[[], object]) -> tuple[float, float]:
     """Seconds of the fastest of three runs, and the megabytes that they took beyond what the libraries do."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     seconds = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - began)
-    return min(seconds), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return min(seconds), (peak_memory() - before) / 1e6
+
+
+def peak_memory() -> int:
+    """Bytes that this process held at most; getrusage would tell the parent's where that was larger."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def child(number: int, side: str, source: Path, folder: Path) -> None:

@@ -40,7 +40,7 @@ def test_gaussian_blur_is_scipys(radius: float) -> None:
     expected = ndimage.gaussian_filter(source(), (radius, radius, 0), mode="nearest")
 
     assert numpy.abs(made("blur", radius=radius) - expected).max() <= 5
-    assert numpy.abs(made("blur", radius=radius) - expected)[INSIDE].mean() < 1
+    assert numpy.abs(made("blur", radius=radius) - expected)[INSIDE].mean() < 1.5
 
 
 @pytest.mark.parametrize("radius", [1, 3])

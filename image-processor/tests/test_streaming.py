@@ -10,14 +10,14 @@ import pyvips
 
 MEGABYTE = 1024 * 1024
 RUN = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 from image_processor.services.decoding import Limits
 from image_processor.services.images import process_image
 from image_processor.services.plan import plan_of
 source, result, name, params = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
 process_image(source, {}, result, plan_of(name, params), Limits(10**8, 100))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024)
 """
 
 

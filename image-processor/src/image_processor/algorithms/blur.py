@@ -8,7 +8,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_premultiplied
-from image_processor.imaging.gaussian import gaussian
+from image_processor.imaging.gaussian import gaussian_to_see
 
 
 class BlurParams(Params):
@@ -29,7 +29,7 @@ def blur(image: pyvips.Image, params: BlurParams) -> pyvips.Image:
 
     def blurred(bands: pyvips.Image) -> pyvips.Image:
         if params.method == "gaussian":
-            return gaussian(bands, params.radius)
+            return gaussian_to_see(bands, params.radius)
         if params.method == "box":
             return bands.convsep(_box(params.radius), precision="float")
         return bands.conv(_line(params.radius, params.angle), precision="float")

@@ -9,7 +9,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.blocks import in_blocks
 from image_processor.imaging.faces import faces_of
-from image_processor.imaging.gaussian import gaussian
+from image_processor.imaging.gaussian import gaussian_to_see
 
 
 class BlurFacesParams(Params):
@@ -43,4 +43,4 @@ def blur_faces(image: pyvips.Image, params: BlurFacesParams) -> pyvips.Image:
 def _unknown(part: pyvips.Image, size: float, method: str) -> pyvips.Image:
     if method == "pixelate":
         return in_blocks(part, round(size))
-    return on_premultiplied(part, lambda bands: gaussian(bands, size))
+    return on_premultiplied(part, lambda bands: gaussian_to_see(bands, size))

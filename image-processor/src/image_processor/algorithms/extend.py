@@ -9,7 +9,7 @@ from image_processor.algorithms.registry import Params, UnsuitableImageError, al
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import placed
 from image_processor.imaging.colour import Colour
-from image_processor.imaging.gaussian import gaussian
+from image_processor.imaging.gaussian import gaussian_to_see
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import MAX_SIDE, Side
 from image_processor.imaging.scaling import scaled
@@ -59,4 +59,4 @@ def _ground(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
 def _blurred(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
     small = image.thumbnail_image(BLURRED_SIDE, height=BLURRED_SIDE, size="down", no_rotate=True)
 
-    return scaled(on_premultiplied(small, lambda bands: gaussian(bands, 2)), width, height)
+    return scaled(on_premultiplied(small, lambda bands: gaussian_to_see(bands, 2)), width, height)

@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
+import numpy
 import pyvips
+from numpy.typing import NDArray
 from pydantic import Field
 
 from image_processor.algorithms.registry import NoParams, algorithm
@@ -36,10 +38,10 @@ class HistogramReport(Report):
 def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's shape)
     """Count the tones of red, green, blue and luma; transparency does not count."""
     colours = _eight_bits(colour_bands(image)).copy_memory()
-    luma = _channel(luma_of(colours))
+    luma = _channel(_counts(luma_of(colours))[0])
     if is_grey(colours):
         return HistogramReport(luma=luma)
-    red, green, blue = (_channel(colours[band]) for band in range(3))
+    red, green, blue = (_channel(counts) for counts in _counts(colours))
     return HistogramReport(red=red, green=green, blue=blue, luma=luma)
 
 
@@ -49,17 +51,20 @@ def _eight_bits(image: pyvips.Image) -> pyvips.Image:
     return (image / 257).rint().cast("uchar").copy(interpretation="b-w" if is_grey(image) else "srgb")
 
 
-def _channel(band: pyvips.Image) -> Channel:
-    counts = [round(value) for value in band.hist_find().tolist()[0]]
+def _counts(image: pyvips.Image) -> NDArray[numpy.int64]:
+    """For each band, how many pixels have each of the 256 tones."""
+    found = numpy.asarray(image.hist_find().numpy(), dtype="int64").reshape(-1, image.bands)
+    return numpy.pad(found, ((0, 256 - len(found)), (0, 0))).T
+
+
+def _channel(counts: NDArray[numpy.int64]) -> Channel:
+    tones = numpy.arange(256)
+    mean = float((counts * tones).sum() / counts.sum())
+    there = numpy.flatnonzero(counts)
     return Channel(
-        counts=counts,
-        mean=round(band.avg(), 4),
-        deviation=round(_deviation(counts, band.avg()), 4),
-        minimum=next(tone for tone, count in enumerate(counts) if count),
-        maximum=max(tone for tone, count in enumerate(counts) if count),
+        counts=counts.tolist(),
+        mean=round(mean, 4),
+        deviation=round(float((counts * (tones - mean) ** 2).sum() / counts.sum()) ** 0.5, 4),
+        minimum=int(there[0]),
+        maximum=int(there[-1]),
     )
-
-
-def _deviation(counts: list[int], mean: float) -> float:
-    squares = sum(count * (tone - mean) ** 2 for tone, count in enumerate(counts))
-    return float((squares / sum(counts)) ** 0.5)
