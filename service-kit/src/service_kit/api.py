@@ -136,7 +136,7 @@ def _log_request(response: Response) -> Response:
 
 
 def _refuse_fields(error: ValidationError) -> Response:
-    return render(invalid_fields(error))
+    return render(invalid_fields(error, request.args))
 
 
 def render(problem: Problem) -> Response:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 import pyvips
 from pydantic import ConfigDict, Field, model_validator
-from pydantic.json_schema import SkipJsonSchema
+from service_kit.json_types import OPTIONAL
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import placed
@@ -22,10 +22,10 @@ Kernel = Literal["nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3
 class ResizeParams(Params):
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["width"]}, {"required": ["height"]}]})
 
-    width: Side | SkipJsonSchema[None] = Field(
+    width: Annotated[Side | None, OPTIONAL] = Field(
         None, description="Pixels, 1 to 16384. Without it, in proportion to the height.", examples=[120]
     )
-    height: Side | SkipJsonSchema[None] = Field(
+    height: Annotated[Side | None, OPTIONAL] = Field(
         None, description="Pixels, 1 to 16384. Without it, in proportion to the width.", examples=[160]
     )
     fit: Fit = Field(
