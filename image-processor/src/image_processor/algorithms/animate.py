@@ -8,7 +8,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import placed
-from image_processor.imaging.colour import Colour, in_colour, with_alpha
+from image_processor.imaging.colour import Colour, in_colour, in_eight_bits, with_alpha
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import FileId, Side
 from image_processor.imaging.picture import Picture
@@ -40,9 +40,7 @@ def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
 
 
 def _frame(image: pyvips.Image, width: int, height: int, background: str) -> pyvips.Image:
-    if image.format == "ushort":
-        image = image.colourspace("srgb")
-    small = with_alpha(in_colour(image)).thumbnail_image(width, height=height, no_rotate=True)
+    small = with_alpha(in_eight_bits(in_colour(image))).thumbnail_image(width, height=height, no_rotate=True)
     return placed(small, width, height, "centre", background)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import pixels_of
+from image_processor.imaging.canvas import flattened
 from image_processor.imaging.colour import in_colour
 from image_processor.imaging.output import Report
 
@@ -38,10 +39,8 @@ def blurhash(image: pyvips.Image, params: BlurhashParams) -> BlurhashReport:
     https://github.com/woltapp/blurhash/blob/master/Algorithm.md
     """
     small = in_colour(image).thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
-    opaque = small.flatten(background=[255, 255, 255]) if small.hasalpha() else small
-    return BlurhashReport(
-        blurhash=encode(pixels_of(opaque), params.x, params.y), width=image.width, height=image.height
-    )
+    letters = encode(pixels_of(flattened(small, "#ffffff")), params.x, params.y)
+    return BlurhashReport(blurhash=letters, width=image.width, height=image.height)
 
 
 def encode(pixels: NDArray[numpy.uint8], across: int, down: int) -> str:

@@ -6,7 +6,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
-from image_processor.imaging.colour import colour_bands, in_colour
+from image_processor.imaging.canvas import flattened
+from image_processor.imaging.colour import in_colour, in_eight_bits
 from image_processor.imaging.files import Files
 from image_processor.imaging.luma import luma_of
 from image_processor.imaging.output import Report
@@ -47,7 +48,4 @@ def compare(image: pyvips.Image, params: CompareParams, files: Files) -> Compare
 
 
 def _opaque(image: pyvips.Image) -> pyvips.Image:
-    image = in_colour(image)
-    image = image.colourspace("srgb") if image.format == "ushort" else image
-    opaque = image.flatten(background=[255, 255, 255]) if image.hasalpha() else image
-    return colour_bands(opaque).copy_memory()
+    return flattened(in_eight_bits(in_colour(image)), "#ffffff").copy_memory()

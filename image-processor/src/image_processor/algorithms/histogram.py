@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from image_processor.algorithms.registry import NoParams, algorithm
-from image_processor.imaging.colour import colour_bands, is_grey
+from image_processor.imaging.colour import colour_bands, in_eight_bits, is_grey
 from image_processor.imaging.luma import luma_of
 from image_processor.imaging.output import Report
 
@@ -37,18 +37,12 @@ class HistogramReport(Report):
 @algorithm
 def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's shape)
     """Count the tones of red, green, blue and luma; transparency does not count."""
-    colours = _eight_bits(colour_bands(image)).copy_memory()
+    colours = in_eight_bits(colour_bands(image)).copy_memory()
     luma = _channel(_counts(luma_of(colours))[0])
     if is_grey(colours):
         return HistogramReport(luma=luma)
     red, green, blue = (_channel(counts) for counts in _counts(colours))
     return HistogramReport(red=red, green=green, blue=blue, luma=luma)
-
-
-def _eight_bits(image: pyvips.Image) -> pyvips.Image:
-    if image.format == "uchar":
-        return image
-    return (image / 257).rint().cast("uchar").copy(interpretation="b-w" if is_grey(image) else "srgb")
 
 
 def _counts(image: pyvips.Image) -> NDArray[numpy.int64]:

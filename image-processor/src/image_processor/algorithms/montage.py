@@ -8,8 +8,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
-from image_processor.imaging.canvas import placed
-from image_processor.imaging.colour import Colour, in_colour, rgba, with_alpha
+from image_processor.imaging.canvas import flattened, placed
+from image_processor.imaging.colour import Colour, in_colour, in_eight_bits, rgba, with_alpha
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import MAX_SIDE, FileId
 
@@ -46,14 +46,14 @@ def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.
     ground = rgba(params.background)
     cells = pyvips.Image.arrayjoin([_cell(one, params) for one in images], across=columns, background=ground)
     sheet = placed(cells, across, down, "northwest", params.background)
-    return sheet.flatten(background=ground[:3]) if ground[3] == 255 else sheet
+    return flattened(sheet, params.background) if ground[3] == 255 else sheet
 
 
 def _cell(image: pyvips.Image, params: MontageParams) -> pyvips.Image:
     """The image in its cell, with the gap to the left and above."""
-    if image.format == "ushort":
-        image = image.colourspace("srgb")
     crop = "centre" if params.fit == "cover" else "none"
-    small = in_colour(image).thumbnail_image(params.width, height=params.height, crop=crop, no_rotate=True)
+    small = in_eight_bits(in_colour(image)).thumbnail_image(
+        params.width, height=params.height, crop=crop, no_rotate=True
+    )
     cell = placed(with_alpha(small), params.width, params.height, "centre", params.background)
     return placed(cell, params.width + params.gap, params.height + params.gap, "southeast", params.background)

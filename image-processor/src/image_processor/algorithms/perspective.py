@@ -8,8 +8,8 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
-from image_processor.imaging.canvas import inkable
-from image_processor.imaging.colour import Colour, ink
+from image_processor.imaging.canvas import inkable, weighed_ink
+from image_processor.imaging.colour import Colour
 from image_processor.imaging.params import Side
 
 
@@ -37,9 +37,7 @@ def perspective(image: pyvips.Image, params: PerspectiveParams) -> pyvips.Image:
     corners = [(point.x * image.width - 0.5, point.y * image.height - 0.5) for point in params.corners]
     index = _index(_homography(width, height, corners), width, height)
     image = inkable(image, params.background)
-    background = ink(image, params.background)
-    if image.hasalpha():
-        background = [value * background[-1] / 255 for value in background[:-1]] + background[-1:]
+    background = weighed_ink(image, params.background)
     return on_premultiplied(
         image,
         lambda bands: bands.mapim(

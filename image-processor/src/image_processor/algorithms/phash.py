@@ -8,7 +8,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import NoParams, algorithm
 from image_processor.imaging.arrays import pixels_of
-from image_processor.imaging.colour import colour_bands, maximum
+from image_processor.imaging.canvas import flattened
 from image_processor.imaging.luma import luma_of
 from image_processor.imaging.output import Report
 from image_processor.imaging.scaling import scaled
@@ -29,8 +29,7 @@ def phash(image: pyvips.Image, params: NoParams) -> PhashReport:  # noqa: ARG001
     (The DCT hash of C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the 8 × 8
     lowest frequencies of the luma at 32 × 32 pixels, each above or below their median.)
     """
-    opaque = image.flatten(background=[maximum(image)]) if image.hasalpha() else image
-    grey = luma_of(colour_bands(opaque))
+    grey = luma_of(flattened(image, "#ffffff"))
     small = scaled(grey, SIDE, SIDE)
     waves = numpy.array([[math.cos(math.pi * k * (2 * n + 1) / (2 * SIDE)) for n in range(SIDE)] for k in range(BITS)])
     low = waves @ pixels_of(small)[..., 0].astype("float64") @ waves.T

@@ -5,8 +5,8 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_premultiplied
-from image_processor.imaging.canvas import inkable
-from image_processor.imaging.colour import Colour, in_srgb, ink
+from image_processor.imaging.canvas import inkable, weighed_ink
+from image_processor.imaging.colour import Colour, in_srgb
 
 
 class RotateParams(Params):
@@ -21,9 +21,7 @@ def rotate(image: pyvips.Image, params: RotateParams) -> pyvips.Image:
     if rest == 0:
         return image.rot(f"d{int(quarters) % 4 * 90}")
     image = inkable(in_srgb(image), params.background)
-    background = ink(image, params.background)
-    if image.hasalpha():
-        background = [value * background[-1] / 255 for value in background[:-1]] + background[-1:]
+    background = weighed_ink(image, params.background)
     return on_premultiplied(
         image,
         lambda bands: bands.rotate(params.angle, interpolate=pyvips.Interpolate.new("bicubic"), background=background),

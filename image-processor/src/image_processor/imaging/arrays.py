@@ -4,14 +4,15 @@ import numpy
 import pyvips
 from numpy.typing import NDArray
 
+from image_processor.imaging.colour import in_eight_bits
+
 Pixels = NDArray[numpy.uint8]
 
 
 def pixels_of(image: pyvips.Image) -> Pixels:
     """The image as an array of height × width × bands, 8 bits each."""
-    if image.format == "ushort":
-        image = (image / 257).rint().cast("uchar")
-    return numpy.ascontiguousarray(image.numpy(), dtype="uint8").reshape(image.height, image.width, image.bands)
+    values = in_eight_bits(image).numpy()
+    return numpy.ascontiguousarray(values, dtype="uint8").reshape(image.height, image.width, image.bands)
 
 
 def with_pixels(image: pyvips.Image, pixels: Pixels) -> pyvips.Image:

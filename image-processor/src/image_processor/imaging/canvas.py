@@ -2,7 +2,8 @@
 
 import pyvips
 
-from image_processor.imaging.colour import in_colour, ink, is_grey, rgba, with_alpha
+from image_processor.imaging.alpha import rounded
+from image_processor.imaging.colour import in_colour, ink, is_grey, maximum, rgba, with_alpha
 from image_processor.imaging.gravity import corner
 
 
@@ -18,6 +19,23 @@ def inkable(image: pyvips.Image, colour: str) -> pyvips.Image:
     if is_grey(image) and not red == green == blue:
         image = in_colour(image)
     return with_alpha(image) if alpha < 255 else image
+
+
+def weighed_ink(image: pyvips.Image, colour: str) -> list[float]:
+    """:func:`ink` for an image whose colours are weighed by their alpha."""
+    values = ink(image, colour)
+    if not image.hasalpha():
+        return values
+    share = rgba(colour)[3] / 255
+    return [value * share for value in values[:-1]] + values[-1:]
+
+
+def flattened(image: pyvips.Image, colour: str) -> pyvips.Image:
+    """The image without alpha, on a ground of that colour."""
+    if not image.hasalpha():
+        return image
+    opaque = ink(image, colour)[: image.bands - 1]
+    return rounded(image.flatten(background=opaque, max_alpha=maximum(image)), image.format)
 
 
 def placed(image: pyvips.Image, width: int, height: int, gravity: str, colour: str) -> pyvips.Image:

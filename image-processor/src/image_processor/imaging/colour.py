@@ -32,6 +32,13 @@ def maximum(image: pyvips.Image) -> int:
     return 65535 if image.format == "ushort" else 255
 
 
+def in_eight_bits(image: pyvips.Image) -> pyvips.Image:
+    """The grey or sRGB image with 8 bits a band."""
+    if image.format != "ushort":
+        return image
+    return (image / 257).rint().cast("uchar").copy(interpretation="b-w" if is_grey(image) else "srgb")
+
+
 def is_grey(image: pyvips.Image) -> bool:
     return int(image.bands) < 3
 

@@ -61,55 +61,59 @@ def _cube(sizes: dict[str, int], domain: dict[str, list[float]], rows: list[list
     low, high = domain["DOMAIN_MIN"], domain["DOMAIN_MAX"]
     if any(top <= bottom for bottom, top in zip(low, high, strict=True)):
         raise UnsuitableImageError("The LUT's DOMAIN_MAX must be above its DOMAIN_MIN.")
-    table = numpy.array(rows, dtype="float32")
-    return (Cube3d if three_dimensional else Cube1d)(table, size, low, high)
+    grid = Grid(size, low, high)
+    colours = numpy.array(rows, dtype="float32")
+    return Cube3d(colours, grid) if three_dimensional else Cube1d(colours, grid)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The values that a table has an entry for: ``size`` of them in each band, evenly from ``low`` to ``high``."""
+
+    size: int
+    low: Sequence[float]
+    high: Sequence[float]
+
+    def places(self, values: pyvips.Image) -> pyvips.Image:
+        """Where the values lie in the table, in steps of its own."""
+        last = self.size - 1
+        span = [high - low for low, high in zip(self.low, self.high, strict=True)]
+        places = (values - list(self.low)) / span * last
+        return (places < 0).ifthenelse(0, (places > last).ifthenelse(last, places))
 
 
 @dataclass(frozen=True)
 class Cube1d:
     """A curve for each band."""
 
-    table: Table
-    size: int
-    low: Sequence[float]
-    high: Sequence[float]
+    colours: Table
+    grid: Grid
 
     def apply(self, values: pyvips.Image) -> pyvips.Image:
-        places = _places(values, self)
-        lines = pyvips.Image.new_from_array(self.table.reshape(1, self.size, 3))
-        return _joined([lines[band].mapim(places[band].bandjoin(0), extend="copy") for band in range(3)])
+        places = self.grid.places(values)
+        lines = pyvips.Image.new_from_array(self.colours.reshape(1, self.grid.size, 3))
+        red, green, blue = (lines[band].mapim(places[band].bandjoin(0), extend="copy") for band in range(3))
+        return red.bandjoin([green, blue])
 
 
 @dataclass(frozen=True)
 class Cube3d:
     """A colour for each point of a grid; between them the eight around are mixed (trilinear). Red runs fastest."""
 
-    table: Table
-    size: int
-    low: Sequence[float]
-    high: Sequence[float]
+    colours: Table
+    grid: Grid
 
     def apply(self, values: pyvips.Image) -> pyvips.Image:
-        places = _places(values, self)
+        size = self.grid.size
+        places = self.grid.places(values)
         red, green, blue = places[0], places[1], places[2]
         # The grid's layers of equal blue lie one below the other; libvips mixes within a layer.
-        layers = pyvips.Image.new_from_array(self.table.reshape(self.size * self.size, self.size, 3))
+        layers = pyvips.Image.new_from_array(self.colours.reshape(size * size, size, 3))
         below = blue.floor()
-        above = (below + 1 > self.size - 1).ifthenelse(self.size - 1, below + 1)
+        above = (below + 1 > size - 1).ifthenelse(size - 1, below + 1)
 
         def layer(number: pyvips.Image) -> pyvips.Image:
-            return layers.mapim(red.bandjoin(green + number * self.size), extend="copy")
+            return layers.mapim(red.bandjoin(green + number * size), extend="copy")
 
         share = blue - below
         return layer(below) * (share * -1 + 1) + layer(above) * share
-
-
-def _places(values: pyvips.Image, cube: Cube1d | Cube3d) -> pyvips.Image:
-    """Where the values lie in the table, in its own steps."""
-    span = [high - low for low, high in zip(cube.low, cube.high, strict=True)]
-    places = (values - list(cube.low)) / span * (cube.size - 1)
-    return (places < 0).ifthenelse(0, (places > cube.size - 1).ifthenelse(cube.size - 1, places))
-
-
-def _joined(bands: Sequence[pyvips.Image]) -> pyvips.Image:
-    return bands[0].bandjoin(list(bands[1:]))

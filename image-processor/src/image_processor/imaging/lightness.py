@@ -3,7 +3,7 @@
 import pyvips
 
 from image_processor.imaging.alpha import Change, on_colours
-from image_processor.imaging.colour import in_colour, is_grey, rgba
+from image_processor.imaging.colour import in_colour, in_eight_bits, is_grey, rgba
 
 
 def on_lightness(image: pyvips.Image, change: Change) -> pyvips.Image:
@@ -11,8 +11,7 @@ def on_lightness(image: pyvips.Image, change: Change) -> pyvips.Image:
 
     def changed(colours: pyvips.Image) -> pyvips.Image:
         if is_grey(colours):
-            eight_bits = colours if colours.format == "uchar" else (colours / 257).rint().cast("uchar")
-            made = change(eight_bits)
+            made = change(in_eight_bits(colours))
             return (made if colours.format == "uchar" else made * 257).copy(interpretation=colours.interpretation)
         lab = colours.colourspace("lab")
         lightness = change((lab[0] * 2.55).rint().cast("uchar")) / 2.55

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyvips
 
-from image_processor.imaging.alpha import rounded
-from image_processor.imaging.colour import in_srgb, ink
+from image_processor.imaging.canvas import flattened
+from image_processor.imaging.colour import in_srgb
 from image_processor.imaging.output import DEFAULT_EFFORT, DEFAULT_QUALITY, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, joined
 from image_processor.imaging.ssim import ssim
@@ -132,14 +132,7 @@ def _read(path: Path) -> pyvips.Image:
 
 
 def _comparable(image: pyvips.Image) -> pyvips.Image:
-    return _without_alpha(in_srgb(image), "#808080").colourspace("b-w").cast("uchar")
-
-
-def _without_alpha(image: pyvips.Image, background: str) -> pyvips.Image:
-    if not image.hasalpha():
-        return image
-    opaque = ink(image, background)[: image.bands - 1]
-    return rounded(image.flatten(background=opaque), image.format)
+    return flattened(in_srgb(image), "#808080").colourspace("b-w").cast("uchar")
 
 
 def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
@@ -147,7 +140,7 @@ def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
     if output.profile != "keep" or (name != "tiff" and not _holds(name, image)):
         image = in_srgb(image)
     if name == "jpeg":
-        image = _without_alpha(image, output.background)
+        image = flattened(image, output.background)
     fields = [field for field in image.get_fields() if _is_removed(field, output)]
     if fields:
         image = image.copy()
