@@ -1,13 +1,16 @@
 """How results are encoded: formats, quality, metadata, profiles, and the search for the smallest file."""
 
+import struct
+
 import numpy
 import pytest
+import pyvips
 from image_processor.services.decoding import ImageError, Limits
 from PIL import Image, ImageCms
 from skimage.metrics import structural_similarity
 
 from tests.images import encoded, opened, photo, pixels
-from tests.processing import processed
+from tests.processing import processed, report
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -160,6 +163,43 @@ def test_everything_is_stripped() -> None:
 
     assert 0x8298 not in result.getexif()
     assert "icc_profile" not in result.info
+
+
+def with_thumbnail(content: bytes) -> bytes:
+    """The JPEG with a small picture of itself in its EXIF data, as cameras write it."""
+    small = photo(16, 12, format="JPEG")
+    entries = [(0x0103, 3, 6), (0x0201, 4, 56), (0x0202, 4, len(small))]  # compression, place and length
+    tiff = struct.pack("<2sHIHI", b"II", 42, 8, 0, 14)
+    tiff += struct.pack("<H", 3) + b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    tiff = (tiff + bytes(4)).ljust(56, b"\0") + small
+    exif = b"Exif\0\0" + tiff
+    return content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:]
+
+
+@pytest.mark.parametrize("algorithm", ["convert", "flip", "blur_faces", "strip_metadata"])
+def test_no_small_picture_of_the_source_stays_within(algorithm: str) -> None:
+    source = with_thumbnail(photo(format="JPEG"))
+    assert source.count(b"\xff\xd8\xff") == 2
+
+    result = processed(source, algorithm)
+
+    assert result.count(b"\xff\xd8\xff") == 1
+
+
+def test_an_ultra_hdr_photograph_is_a_jpeg() -> None:
+    bright = pyvips.Image.xyz(64, 48).linear(1 / 40, 0).bandjoin(0.5).copy(interpretation="scrgb").cast("float")
+    source = bright.uhdrsave_buffer()
+
+    result = opened(processed(source, "resize", {"width": 32}))
+
+    assert (result.format, result.size) == ("JPEG", (32, 24))
+    assert report(source, "info")["format"] == "jpeg"
+
+
+@pytest.mark.parametrize("format", ["jpeg", "gif"])
+def test_a_format_that_is_never_lossless_says_so(format: str) -> None:
+    with pytest.raises(ImageError, match="no lossless form"):
+        processed(photo(), "convert", {"format": format, "lossless": True})
 
 
 def test_a_stripped_profile_leaves_the_colours_as_they_look() -> None:

@@ -2,12 +2,12 @@
 
 What an algorithm is, its function says by its types:
 
-====================================  =================================================================
-``(image, params) -> Image``          changes an image; called for each frame of an animation
-``(picture, params) -> Picture``      changes all frames together
-``(image, params) -> Report``         an analysis: its result is a JSON file, of the first frame
+======================================  =================================================================
+``(image, params) -> Image``            changes an image; called for each frame of an animation
+``(picture, params) -> Picture``        changes all frames together
+``(image, params) -> Report``           an analysis: its result is a JSON file, of the first frame
 ``(params) -> Output`` (or ``Tiles``)  changes nothing but how the result is encoded
-====================================  =================================================================
+======================================  =================================================================
 
 A further argument ``files`` gives the files that the parameters name.
 """
@@ -34,7 +34,6 @@ __all__ = ["Algorithm", "NoParams", "Params", "UnsuitableImageError", "algorithm
 ENTRY_POINT_GROUP = "pixmill.algorithms"
 
 Run = Callable[..., object]
-Made = Picture | Report
 Frames = Literal["each", "all", "first"]
 Result = Literal["image", "json", "zip"]
 

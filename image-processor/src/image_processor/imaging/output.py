@@ -19,7 +19,8 @@ class Output(Params):
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
         default="source",
-        description="`source`: as the source; `auto`: the smallest of AVIF and WebP (an animation: WebP).",
+        description="`source`: as the source; `auto`: the smallest of AVIF and WebP (an animation: WebP). JPEG, PNG and "
+        "AVIF hold the first frame of an animation.",
         examples=["webp"],
     )
     quality: Quality | None = Field(
@@ -33,7 +34,7 @@ class Output(Params):
         examples=[7],
     )
     lossless: bool = Field(
-        default=False, description="WebP and AVIF: every pixel is kept; JPEG and GIF cannot, PNG and TIFF always do."
+        default=False, description="WebP and AVIF: every pixel is kept. JPEG and GIF refuse; PNG and TIFF always do it."
     )
     progressive: bool = Field(default=False, description="JPEG, PNG and GIF: a whole coarse image comes first.")
     subsampling: Literal["auto", "4:2:0", "4:4:4"] = Field(

@@ -32,6 +32,7 @@ class ImageError(Exception):
 
 _FORMATS = {
     "jpegload": "jpeg",
+    "uhdrload": "jpeg",  # Ultra HDR, as telephones write it: a JPEG for all to see, and a map of what is brighter
     "pngload": "png",
     "webpload": "webp",
     "gifload": "gif",
@@ -66,7 +67,7 @@ def decode(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
         return Decoded(_animation(source), found)
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
     access = "sequential" if sequential and stored in _UPRIGHT_AS_STORED else "random"
-    picture = Picture.of([_still(source, access)])
+    picture = Picture.of([_still(source, found, access)])
     if found in _SHRINKERS:
         picture = replace(picture, shrink=lambda factor: _shrunk(source, access, found, factor))
     return Decoded(picture, found)
@@ -120,8 +121,9 @@ def _animation(source: Path) -> Picture:
     return Picture.of([roll.crop(0, top, roll.width, height) for top in range(0, roll.height, height)])
 
 
-def _still(source: Path, access: str, **options: object) -> pyvips.Image:
-    return pyvips.Image.new_from_file(str(source), access=access, fail_on="truncated", **options).autorot()
+def _still(source: Path, found: str, access: str, **options: object) -> pyvips.Image:
+    load = pyvips.Image.jpegload if found == "jpeg" else pyvips.Image.new_from_file
+    return load(str(source), access=access, fail_on="truncated", **options).autorot()
 
 
 _SHRINKERS = {
@@ -133,4 +135,4 @@ _SHRINKERS = {
 
 def _shrunk(source: Path, access: str, found: str, factor: float) -> pyvips.Image:
     power = max(power for power in (1, 2, 4, 8) if power <= factor)
-    return _still(source, access, **_SHRINKERS[found](power))
+    return _still(source, found, access, **_SHRINKERS[found](power))

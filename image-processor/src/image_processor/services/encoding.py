@@ -1,5 +1,6 @@
 """Results written to files, in the format, the quality and with the metadata that were asked for."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from image_processor.services.decoding import ImageError
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
 
 _LARGEST_SIDE = {"webp": 16_383, "avif": 16_384, "jpeg": 65_535, "gif": 65_535}
+_LOSSY = ("jpeg", "gif")
 _ANIMATED = ("webp", "gif", "tiff")
 _HELD_BYTES = 100_000_000
 """A larger result that is encoded several times waits on disk."""
@@ -87,6 +89,8 @@ def _held(image: pyvips.Image) -> pyvips.Image:
 
 def _write(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
     prepared = _prepared(image, name, output)
+    if output.lossless and name in _LOSSY:
+        raise ImageError(f"{name.upper()} has no lossless form: choose PNG, WebP or AVIF.")
     largest = _LARGEST_SIDE.get(name, 2**31)
     height = prepared.get_page_height() if name in _ANIMATED else prepared.height
     if max(prepared.width, height) > largest:
@@ -101,21 +105,22 @@ def _write(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
 
 
 def _search(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
-    """Bisects the quality: both the size and the SSIM grow with it."""
+    """Bisects the quality, 1 to 100 or as high as was given: both the size and the SSIM grow with it."""
+    highest = output.quality or 100
 
-    def fits(quality: int) -> bool:
+    def is_alike(quality: int) -> bool:
         _save(image, name, output, quality, path)
-        if output.min_ssim is not None:
-            return ssim(_comparable(image), _comparable(_read(path))) < output.min_ssim
-        return output.max_bytes is None or path.stat().st_size <= output.max_bytes
+        return ssim(_comparable(image), _comparable(_read(path))) >= (output.min_ssim or 0)
 
-    # With min_ssim: one more than the greatest quality that is too low; else the greatest that is not too high.
-    low, high = 0, output.quality or 100
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    best = min(low + 1, output.quality or 100) if output.min_ssim is not None else low
-    _save(image, name, output, max(best, 1), path)
+    def is_too_large(quality: int) -> bool:
+        _save(image, name, output, quality, path)
+        return path.stat().st_size > (output.max_bytes or 0)
+
+    if output.min_ssim is not None:
+        best = 1 + bisect_left(range(1, highest), True, key=is_alike)  # noqa: FBT003 (the first that is)
+    else:
+        best = max(1, bisect_left(range(1, highest + 1), True, key=is_too_large))  # noqa: FBT003 (the last that is not)
+    _save(image, name, output, best, path)
     size = path.stat().st_size
     if output.max_bytes is not None and size > output.max_bytes:
         wanted = "" if output.min_ssim is None else f" at an SSIM of {output.min_ssim}"
@@ -157,9 +162,15 @@ def _holds(name: str, image: pyvips.Image) -> bool:
     )
 
 
+_OF_THE_SOURCE = ("jpeg-thumbnail-data", "exif-ifd1-", "gainmap-")
+"""A small picture of what the source was, before a face was blurred or an edge cut; a map of its brightness."""
+
+
 def _is_removed(field: str, output: Output) -> bool:
     if field == "icc-profile-data":
         return output.profile == "strip"
+    if field.startswith(_OF_THE_SOURCE):
+        return True
     if output.metadata == "keep":
         return False
     if field == "exif-data" or field.endswith(("-Copyright", "-Artist")):
