@@ -5,6 +5,7 @@ import json
 import zipfile
 
 import pytest
+from image_processor.algorithms.registry import all_algorithms
 
 from tests.client import FILES, TASKS, Pixmill, assert_problem
 from tests.images import opened, photo
@@ -154,6 +155,36 @@ def test_a_wrong_preset_makes_no_task(pixmill: Pixmill, body: dict[str, object],
     source = pixmill.upload("p.png", photo())["id"]
 
     assert_problem(pixmill.post_tasks({"file_ids": [source], **body}), status, word)
+
+
+def test_every_algorithm_runs_on_the_server(pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo())["id"]
+    others = {2: pixmill.upload("q.png", photo(mode="RGBA"))["id"], 3: pixmill.upload("r.png", photo())["id"]}
+    cube = pixmill.upload("film.cube", b"LUT_1D_SIZE 2\n0 0 0\n1 1 1\n")["id"]
+
+    tasks = {}
+    for one in all_algorithms().values():
+        params = with_files(one.example, {2: cube} if one.name == "lut" else others)
+        tasks[one.name] = pixmill.create_tasks([source], one.name, params)[0]
+
+    ended = {name: pixmill.ended(task_id) for name, task_id in tasks.items()}
+    assert "no face" in str(ended.pop("crop_faces")["error"])
+    assert {name: task["error"] for name, task in ended.items() if task["status"] != "finished"} == {}
+
+
+def with_files(params: object, files: dict[int, object]) -> dict[str, object]:
+    """The params with the ids of the examples replaced by those of real files."""
+
+    def replaced(name: str, value: object) -> object:
+        if isinstance(value, dict):
+            return {key: replaced(key, part) for key, part in value.items()}
+        if name == "others" and isinstance(value, list):
+            return [files[number] for number in value]
+        return files[value] if name == "file_id" and isinstance(value, int) else value
+
+    made = replaced("", params)
+    assert isinstance(made, dict)
+    return made
 
 
 def test_the_catalogue_tells_each_algorithms_params(pixmill: Pixmill) -> None:

@@ -19,8 +19,8 @@ class Output(Params):
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
         default="source",
-        description="`source`: as the source; `auto`: the smallest of AVIF and WebP (an animation: WebP). JPEG, PNG and "
-        "AVIF hold the first frame of an animation.",
+        description="`source`: as the source; `auto`: the smallest of AVIF and WebP (an animation: WebP). JPEG, PNG "
+        "and AVIF hold the first frame of an animation.",
         examples=["webp"],
     )
     quality: Quality | None = Field(
