@@ -10,8 +10,7 @@ Where ours is slower, seen on two cores in November 2026:
 - ``edges``: ours decode colours and make the luma, OpenCV decodes grey; Sobel is reckoned in floating point.
 - ``histogram``: ours counts the luma in another pass, and turns a truncated file away.
 - ``blur`` as a box: libvips adds up the window for each pixel, Pillow keeps a running sum.
-- ``blurhash``: ours reads the whole JPEG, as a task on any image does; the peer has it decoded an eighth as large.
-- ``crop``, ``grayscale``, ``saturation``, ``phash``: within a quarter; libvips checks that the file is whole.
+- ``crop``, ``grayscale``, ``saturation``: within a quarter; libvips checks that the file is whole.
 """
 
 import argparse

@@ -3,7 +3,6 @@
 import math
 
 import numpy
-import pyvips
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -12,6 +11,7 @@ from image_processor.imaging.arrays import pixels_of
 from image_processor.imaging.canvas import flattened
 from image_processor.imaging.colour import in_colour
 from image_processor.imaging.output import Report
+from image_processor.imaging.picture import Picture
 
 SIDE = 64
 """Pixels of the longer side of the image that is hashed: more make no difference to so few waves."""
@@ -32,15 +32,16 @@ class BlurhashReport(Report):
     height: int
 
 
-@algorithm
-def blurhash(image: pyvips.Image, params: BlurhashParams) -> BlurhashReport:
+@algorithm(sequential=True)
+def blurhash(picture: Picture, params: BlurhashParams) -> BlurhashReport:
     """Make a placeholder of a few letters, which a page shows until the image has come (BlurHash, by Wolt).
 
     https://github.com/woltapp/blurhash/blob/master/Algorithm.md
     """
-    small = in_colour(image).thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
+    image = in_colour(picture.at_least(SIDE, SIDE)[0])
+    small = image.thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
     letters = encode(pixels_of(flattened(small, "#ffffff")), params.x, params.y)
-    return BlurhashReport(blurhash=letters, width=image.width, height=image.height)
+    return BlurhashReport(blurhash=letters, width=picture.width, height=picture.height)
 
 
 def encode(pixels: NDArray[numpy.uint8], across: int, down: int) -> str:

@@ -1,14 +1,14 @@
 """``dominant_colors``: ``{"count": 5}``"""
 
 import numpy
-import pyvips
 from numpy.typing import NDArray
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import pixels_of
-from image_processor.imaging.colour import in_colour, with_alpha
+from image_processor.imaging.colour import in_colour, in_eight_bits, with_alpha
 from image_processor.imaging.output import Report
+from image_processor.imaging.picture import Picture
 
 SIDE = 128
 ROUNDS = 24
@@ -32,14 +32,14 @@ class DominantColorsReport(Report):
     colours: list[DominantColor]
 
 
-@algorithm
-def dominant_colors(image: pyvips.Image, params: DominantColorsParams) -> DominantColorsReport:
+@algorithm(sequential=True)
+def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantColorsReport:
     """Find the few colours that stand for the image (k-means in CIELAB); transparent pixels do not count.
 
     (S. P. Lloyd, "Least squares quantization in PCM", 1982.)
     """
-    small = with_alpha(in_colour(image)).thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
-    small = small.colourspace("srgb").cast("uchar")
+    image = with_alpha(in_eight_bits(in_colour(picture.at_least(SIDE, SIDE)[0])))
+    small = image.thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True).copy_memory()
     rgb = pixels_of(small).reshape(-1, 4)
     lab = numpy.asarray(small[0:3].colourspace("lab").numpy(), dtype="float64").reshape(-1, 3)
     visible = rgb[:, 3] >= 128

@@ -22,7 +22,7 @@ class ExifReport(Report):
     interoperability: dict[str, str] = Field(default_factory=dict)
 
 
-@algorithm(any_colour_space=True)
+@algorithm(sequential=True, any_colour_space=True)
 def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (an algorithm's shape)
     """Read the EXIF tags (CIPA DC-008). The orientation is applied already, and not among them."""
     tags: dict[str, dict[str, str]] = {group: {} for group in _GROUPS.values()}

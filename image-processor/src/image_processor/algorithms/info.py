@@ -30,7 +30,7 @@ class InfoReport(Report):
 _BITS = {"uchar": 8, "char": 8, "ushort": 16, "short": 16, "uint": 32, "int": 32, "float": 32, "double": 64}
 
 
-@algorithm(any_colour_space=True)
+@algorithm(sequential=True, any_colour_space=True)
 def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (an algorithm's shape)
     """Tell what the image is: format, size, frames, bands, colour space, and which metadata it has."""
     frames = image.get("n-pages") if image.get_typeof("n-pages") else 1

@@ -3,7 +3,6 @@
 import math
 
 import numpy
-import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import NoParams, algorithm
@@ -11,6 +10,7 @@ from image_processor.imaging.arrays import pixels_of
 from image_processor.imaging.canvas import flattened
 from image_processor.imaging.luma import luma_of
 from image_processor.imaging.output import Report
+from image_processor.imaging.picture import Picture
 from image_processor.imaging.scaling import scaled
 
 SIDE, BITS = 32, 8
@@ -22,14 +22,14 @@ class PhashReport(Report):
     phash: str = Field(description="64 bits in hexadecimal; alike images differ in few of them (up to about 10).")
 
 
-@algorithm
-def phash(image: pyvips.Image, params: NoParams) -> PhashReport:  # noqa: ARG001 (an algorithm's shape)
+@algorithm(sequential=True)
+def phash(picture: Picture, params: NoParams) -> PhashReport:  # noqa: ARG001 (an algorithm's shape)
     """Make a hash that stays nearly the same when an image is resized or encoded anew: it finds duplicates.
 
     (The DCT hash of C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the 8 × 8
     lowest frequencies of the luma at 32 × 32 pixels, each above or below their median.)
     """
-    grey = luma_of(flattened(image, "#ffffff"))
+    grey = luma_of(flattened(picture.at_least(SIDE, SIDE)[0], "#ffffff"))
     small = scaled(grey, SIDE, SIDE)
     waves = numpy.array([[math.cos(math.pi * k * (2 * n + 1) / (2 * SIDE)) for n in range(SIDE)] for k in range(BITS)])
     low = waves @ pixels_of(small)[..., 0].astype("float64") @ waves.T
