@@ -6,7 +6,7 @@ import pytest
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from service_kit.database import migrate
+from service_kit.migrations import migrate
 from service_kit.settings import load
 
 PROJECT = Path(__file__).parent.parent.parent

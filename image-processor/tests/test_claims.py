@@ -7,7 +7,8 @@ import pytest
 from image_processor.config import RetrySettings
 from image_processor.models import DiscardedResult, Task
 from image_processor.services.claims import Claim, ClaimService, Crashed, Failed, Finished, Holder, Postponed
-from service_kit.database import Database, epoch_now, migrate
+from service_kit.database import Database, epoch_now
+from service_kit.migrations import migrate
 from sqlalchemy import insert, select, update
 
 RETRY = RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3)

@@ -18,7 +18,8 @@ from image_processor.services.claims import Claim, ClaimService, Failed, Finishe
 from image_processor.services.file_storage import FileStorage
 from image_processor.services.presets import Presets
 from image_processor.services.tasks import TaskFilter, TaskService
-from service_kit.database import Database, epoch_now, migrate
+from service_kit.database import Database, epoch_now
+from service_kit.migrations import migrate
 from service_kit.problems import Problem
 from sqlalchemy import delete, insert, select, update
 

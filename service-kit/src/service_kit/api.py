@@ -17,8 +17,8 @@ from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, Map
 
-from service_kit.problems import Problem, database_unavailable
-from service_kit.request_body import decode_chunked, drain_refused, invalid_fields, send_continue
+from service_kit.problems import Problem, database_unavailable, invalid_fields
+from service_kit.request_body import decode_chunked, drain_refused, send_continue
 
 log = structlog.get_logger()
 

@@ -4,11 +4,8 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 
-from alembic import command, context
-from alembic.config import Config
-from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, create_engine, event, text
+from sqlalchemy import BigInteger, Connection, Engine, Integer, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError
@@ -26,8 +23,6 @@ MAX_ID = 2**63 - 1
 
 RESTED_SECONDS = 0.1
 """A pooled connection that rested longer is tested before it is used; less than any restart of a server takes."""
-
-_MIGRATION_LOCK = 0x70697877
 
 _POSTGRESQL = {
     "connect_timeout": 3,
@@ -87,7 +82,7 @@ class Database:
     """Sessions on one database."""
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
-        self.engine = _create_engine(url, pool_size)
+        self.engine = create_engine_for(url, pool_size)
         self._reader = _reading(self.engine)
 
     @contextmanager
@@ -121,33 +116,7 @@ def insert_or_ignore(session: Session, model: type[DeclarativeBase]) -> "postgre
     return insert_or_update(session, model).on_conflict_do_nothing()
 
 
-def migrate(url: str, package: str) -> None:
-    """Brings the schema up to date with ``<package>/migrations``; safe to call from many processes at once."""
-    config = Config()
-    config.set_main_option("script_location", str(files(package) / "migrations"))
-    config.set_main_option("version_table", f"{package}_version")
-    engine = _create_engine(url, pool_size=1)
-    with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
-
-
-def run_migrations(metadata: MetaData) -> None:
-    """What an Alembic ``env.py`` does here: runs the revisions on the connection :func:`migrate` gave."""
-    config = context.config
-    context.configure(
-        connection=config.attributes["connection"],
-        target_metadata=metadata,
-        version_table=config.get_main_option("version_table") or "alembic_version",
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-def _create_engine(url: str, pool_size: int) -> Engine:
+def create_engine_for(url: str, pool_size: int) -> Engine:
     if url.startswith("sqlite"):
         engine = create_engine(url, connect_args={"timeout": 30}, pool_size=pool_size)
         event.listen(engine, "connect", _prepare_sqlite)

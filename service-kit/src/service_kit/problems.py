@@ -1,8 +1,11 @@
 """Problem documents (RFC 9457), raised anywhere and rendered by the API."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypedDict
+
+from pydantic import ValidationError
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -48,3 +51,32 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
 def database_unavailable() -> Problem:
     """503: the database is away, and comes back."""
     return Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5)
+
+
+def invalid_fields(error: ValidationError, data: object, prefix: str = "") -> Problem:
+    """The 422 problem that names each wrong field of ``error`` by a JSON pointer under ``prefix``.
+
+    :param data: what was validated.
+    """
+    errors: list[FieldError] = []
+    for item in error.errors():
+        path = _path(item["loc"], data, keep_last=item["type"] == "missing")
+        wrong = FieldError(pointer="/" + "/".join([prefix, *path]).lstrip("/"), detail=item["msg"])
+        if wrong not in errors:
+            errors.append(wrong)
+    summary = "; ".join(f"{item['pointer']}: {item['detail']}" for item in errors[:3])
+    return Problem("invalid-fields", 422, f"The request has wrong fields: {summary}", errors[:100])
+
+
+def _path(location: tuple[int | str, ...], data: object, *, keep_last: bool) -> list[str]:
+    """The way through ``data``: pydantic's location without the names of the alternatives that it tried."""
+    path = []
+    for place, part in enumerate(location):
+        if isinstance(data, Mapping) and (part in data or (keep_last and place + 1 == len(location))):
+            data = data.get(part)
+        elif isinstance(data, Sequence) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            continue
+        path.append(str(part))
+    return path

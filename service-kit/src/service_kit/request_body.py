@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from io import RawIOBase
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wsgi import get_input_stream
 
-from service_kit.problems import FieldError, Problem
+from service_kit.problems import Problem, invalid_fields
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -115,32 +115,3 @@ def validated(model: type[_Model], data: object) -> _Model:
         return model.model_validate(data)
     except ValidationError as error:
         raise invalid_fields(error, data) from error
-
-
-def invalid_fields(error: ValidationError, data: object, prefix: str = "") -> Problem:
-    """The 422 problem that names each wrong field of ``error`` by a JSON pointer under ``prefix``.
-
-    :param data: what was validated.
-    """
-    errors: list[FieldError] = []
-    for item in error.errors():
-        path = _path(item["loc"], data, keep_last=item["type"] == "missing")
-        wrong = FieldError(pointer="/" + "/".join([prefix, *path]).lstrip("/"), detail=item["msg"])
-        if wrong not in errors:
-            errors.append(wrong)
-    summary = "; ".join(f"{item['pointer']}: {item['detail']}" for item in errors[:3])
-    return Problem("invalid-fields", 422, f"The request has wrong fields: {summary}", errors[:100])
-
-
-def _path(location: tuple[int | str, ...], data: object, *, keep_last: bool) -> list[str]:
-    """The way through ``data``: pydantic's location without the names of the alternatives that it tried."""
-    path = []
-    for place, part in enumerate(location):
-        if isinstance(data, Mapping) and (part in data or (keep_last and place + 1 == len(location))):
-            data = data.get(part)
-        elif isinstance(data, Sequence) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            continue
-        path.append(str(part))
-    return path

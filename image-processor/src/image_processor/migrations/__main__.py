@@ -1,4 +1,4 @@
-from service_kit.database import migrate
+from service_kit.migrations import migrate
 from service_kit.settings import load_or_exit
 
 from image_processor.config import ApiSettings

@@ -1,4 +1,4 @@
-from service_kit.database import run_migrations
+from service_kit.migrations import run_migrations
 
 from image_processor.models import Base
 

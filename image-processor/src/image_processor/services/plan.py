@@ -6,8 +6,7 @@ from functools import cache
 from typing import Annotated, TypeVar
 
 from pydantic import Field, ValidationError, create_model
-from service_kit.problems import FieldError, Problem
-from service_kit.request_body import invalid_fields
+from service_kit.problems import FieldError, Problem, invalid_fields
 
 from image_processor.algorithms.registry import Algorithm, Params, all_algorithms
 from image_processor.imaging.output import Output, Tiles

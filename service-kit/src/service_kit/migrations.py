@@ -1,0 +1,37 @@
+"""The schema brought up to date, by Alembic; apart from the database, as only the start of a service needs it."""
+
+from importlib.resources import files
+
+from alembic import command, context
+from alembic.config import Config
+from sqlalchemy import MetaData, text
+
+from service_kit.database import create_engine_for
+
+_MIGRATION_LOCK = 0x70697877
+
+
+def migrate(url: str, package: str) -> None:
+    """Brings the schema up to date with ``<package>/migrations``; safe to call from many processes at once."""
+    config = Config()
+    config.set_main_option("script_location", str(files(package) / "migrations"))
+    config.set_main_option("version_table", f"{package}_version")
+    engine = create_engine_for(url, pool_size=1)
+    with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def run_migrations(metadata: MetaData) -> None:
+    """What an Alembic ``env.py`` does here: runs the revisions on the connection :func:`migrate` gave."""
+    config = context.config
+    context.configure(
+        connection=config.attributes["connection"],
+        target_metadata=metadata,
+        version_table=config.get_main_option("version_table") or "alembic_version",
+    )
+    with context.begin_transaction():
+        context.run_migrations()

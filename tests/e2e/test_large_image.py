@@ -1,0 +1,40 @@
+"""A worker makes a small image of a very large one in little memory."""
+
+from pathlib import Path
+
+import pytest
+import pyvips
+
+from tests.client import FILES, Pixmill
+from tests.conftest import start, temporary_folder
+from tests.processes import processes_of
+
+PEAK = 150 * 1024 * 1024
+
+
+def peak_of(process_id: int) -> int:
+    """Bytes that the process held at most, its libraries' too."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def test_100_megapixels_take_a_worker_less_than_150_megabytes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    ramp = pyvips.Image.xyz(10_000, 10_000)
+    image = ramp[0].linear(1 / 40, 0).bandjoin([ramp[1] / 40, (ramp[0] + ramp[1]) % 255]).cast("uchar")
+    content = image.copy(interpretation="srgb").jpegsave_buffer(Q=80)
+    stack = start("embedded", temporary_folder(tmp_path_factory, "large"), {"WORKER_CONCURRENCY": "1"})
+    try:
+        with Pixmill(stack.url) as pixmill:
+            source = pixmill.http.put(f"{FILES}/", params={"name": "large.jpg"}, content=content).json()["id"]
+            task = pixmill.ended(pixmill.create_tasks([source], "resize", {"width": 1024})[0])
+
+        workers = [
+            number for number, command in processes_of(stack.folder).items() if "image_processor.worker" in command
+        ]
+        peaks = {number: peak_of(number) for number in workers}
+    finally:
+        stack.stop()
+
+    assert task["status"] == "finished", task
+    assert len(peaks) == 2, "the worker and its one process"
+    assert max(peaks.values()) < PEAK, peaks
