@@ -1,4 +1,5 @@
-"""Finds the algorithms: every module beside this one, and the entry points ``pixmill.algorithms``.
+"""Finds the algorithms: the modules beside this one, each named as its algorithm, and the entry points
+``pixmill.algorithms``.
 
 What an algorithm is, its function says by its types:
 
@@ -15,7 +16,7 @@ A further argument ``files`` gives the files that the parameters name.
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -29,7 +30,7 @@ from image_processor.imaging.output import Output, Report, Tiles
 from image_processor.imaging.params import NoParams, Params
 from image_processor.imaging.picture import Picture, UnsuitableImageError
 
-__all__ = ["Algorithm", "NoParams", "Params", "UnsuitableImageError", "algorithm", "all_algorithms"]
+__all__ = ["Algorithm", "NoParams", "Params", "UnsuitableImageError", "algorithm", "all_algorithms", "find_algorithm"]
 
 ENTRY_POINT_GROUP = "pixmill.algorithms"
 
@@ -169,16 +170,29 @@ def algorithm(
 @cache
 def all_algorithms() -> Mapping[str, Algorithm]:
     """Every algorithm by its name, in the order of names."""
-    package = importlib.import_module(__package__ or "")
-    modules = [
-        importlib.import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)
-    ]
-    found = [value for module in modules for value in vars(module).values() if isinstance(value, Algorithm)]
-    found += [_installed(entry_point) for entry_point in entry_points(group=ENTRY_POINT_GROUP)]
-    return {one.name: one for one in sorted(found, key=lambda one: one.name)}
+    found = (find_algorithm(name) for name in sorted({*_modules(), *_entry_points()}))
+    return {one.name: one for one in found if one is not None}
 
 
-def _installed(entry_point: EntryPoint) -> Algorithm:
+@cache
+def find_algorithm(name: str) -> Algorithm | None:
+    """The algorithm of that name: its module beside this one bears it. No other is loaded."""
+    if name in _modules():
+        found = getattr(importlib.import_module(f"{__package__}.{name}"), name, None)
+        return found if isinstance(found, Algorithm) else None
+    entry_point = _entry_points().get(name)
+    if entry_point is None:
+        return None
     loaded: Algorithm = entry_point.load()
     package = entry_point.dist
     return replace(loaded, version=f"{package.name} {package.version}" if package else "")
+
+
+@cache
+def _modules() -> Collection[str]:
+    return {found.name for found in pkgutil.iter_modules(importlib.import_module(__package__ or "").__path__)}
+
+
+@cache
+def _entry_points() -> Mapping[str, EntryPoint]:
+    return {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINT_GROUP)}

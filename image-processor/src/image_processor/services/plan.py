@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field, ValidationError, create_model
 from service_kit.problems import FieldError, Problem, invalid_fields
 
-from image_processor.algorithms.registry import Algorithm, Params, all_algorithms
+from image_processor.algorithms.registry import Algorithm, Params, all_algorithms, find_algorithm
 from image_processor.imaging.output import Output, Tiles
 
 _Model = TypeVar("_Model", bound=Params)
@@ -95,7 +95,7 @@ def _plan(steps: Sequence[tuple[Algorithm, Params]], output: Output | None) -> P
 
 
 def _named(name: str, pointer: str) -> Algorithm:
-    found = all_algorithms().get(name)
+    found = find_algorithm(name)
     if found is None:
         names = ", ".join([*all_algorithms(), PIPELINE])
         detail = f"There is no algorithm '{name[:64]}'; there are: {names}."
