@@ -125,14 +125,11 @@ def test_streaming_gives_what_holding_the_image_gives(one: Algorithm) -> None:
     if one.encodes:
         return  # it leaves the pixels alone
 
-    streamed = processed(content, one.name, one.example)
-    held = processed(content, "pipeline", {"steps": [{"algorithm": "rotate", "params": {"angle": 0}}, step_of(one)]})
+    streamed = processed(content, one.name, one.example, files_for(one, content))
+    steps = [{"algorithm": "rotate", "params": {"angle": 0}}, {"algorithm": one.name, "params": one.example}]
+    held = processed(content, "pipeline", {"steps": steps}, files_for(one, content))
 
     assert streamed == held
-
-
-def step_of(one: Algorithm) -> dict[str, object]:
-    return {"algorithm": one.name, "params": one.example}
 
 
 @pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)

@@ -41,7 +41,7 @@ def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
 
 def _frame(image: pyvips.Image, width: int, height: int, background: str) -> pyvips.Image:
     small = with_alpha(in_eight_bits(in_colour(image))).thumbnail_image(width, height=height, no_rotate=True)
-    return placed(small, width, height, "centre", background)
+    return placed(small, width, height, "centre", background).copy_memory()  # so that no large image is held
 
 
 def _timed(frame: pyvips.Image, delay: int, count: int, loop: int) -> pyvips.Image:

@@ -13,7 +13,7 @@ class BorderParams(Params):
     colour: Colour = Field("#000000", description="Of the border.", examples=["#e63946"])
 
 
-@algorithm
+@algorithm(sequential=True)
 def border(image: pyvips.Image, params: BorderParams) -> pyvips.Image:
     """Put a frame of one colour around the image, which becomes larger."""
     across, down = image.width + 2 * params.width, image.height + 2 * params.width

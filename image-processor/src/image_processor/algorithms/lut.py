@@ -23,7 +23,7 @@ class LutParams(Params):
         return [self.file_id]
 
 
-@algorithm
+@algorithm(sequential=True)
 def lut(image: pyvips.Image, params: LutParams, files: Files) -> pyvips.Image:
     """Grade the colours with a look-up table, as film and video editors export it."""
     cube = read_cube(files.text(params.file_id, MAX_BYTES))

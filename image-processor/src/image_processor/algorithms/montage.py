@@ -50,10 +50,11 @@ def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.
 
 
 def _cell(image: pyvips.Image, params: MontageParams) -> pyvips.Image:
-    """The image in its cell, with the gap to the left and above."""
+    """The image in its cell, with the gap to the left and above; made at once, so that no large one is held."""
     crop = "centre" if params.fit == "cover" else "none"
     small = in_eight_bits(in_colour(image)).thumbnail_image(
         params.width, height=params.height, crop=crop, no_rotate=True
     )
     cell = placed(with_alpha(small), params.width, params.height, "centre", params.background)
-    return placed(cell, params.width + params.gap, params.height + params.gap, "southeast", params.background)
+    width, height = params.width + params.gap, params.height + params.gap
+    return placed(cell, width, height, "southeast", params.background).copy_memory()

@@ -43,7 +43,7 @@ class OverlayParams(Params):
         return [self.file_id]
 
 
-@algorithm
+@algorithm(sequential=True)
 def overlay(image: pyvips.Image, params: OverlayParams, files: Files) -> pyvips.Image:
     """Lay another image on this one, with a blend mode."""
     over = faded(_sized(files.image(params.file_id), params), params.opacity / 100)

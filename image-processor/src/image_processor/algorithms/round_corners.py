@@ -21,7 +21,7 @@ class RoundCornersParams(Params):
     )
 
 
-@algorithm
+@algorithm(sequential=True)
 def round_corners(image: pyvips.Image, params: RoundCornersParams) -> pyvips.Image:
     """Round the corners: they become transparent (in JPEG, `output.background`)."""
     shorter = min(image.width, image.height)

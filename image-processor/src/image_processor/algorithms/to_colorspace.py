@@ -18,7 +18,7 @@ class ToColorspaceParams(Params):
     )
 
 
-@algorithm(any_colour_space=True)
+@algorithm(sequential=True, any_colour_space=True)
 def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Image:
     """Convert the colours through ICC profiles to sRGB, Display P3 or CMYK (the profile is embedded), or to grey."""
     if params.space == "p3":

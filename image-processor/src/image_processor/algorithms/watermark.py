@@ -54,7 +54,7 @@ class WatermarkParams(Params):
         return [self.mark.file_id] if isinstance(self.mark, FileMark) else []
 
 
-@algorithm
+@algorithm(sequential=True)
 def watermark(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips.Image:
     """Put a mark on the image: another image or a text, once or all over."""
     mark = faded(_sized(_mark(params.mark, files), image, params), params.opacity / 100)

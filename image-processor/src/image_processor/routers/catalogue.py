@@ -1,6 +1,7 @@
 """The endpoints that tell what can be done to images."""
 
 import json
+from functools import cache
 from typing import Literal
 
 import svcs
@@ -44,6 +45,11 @@ class PresetOut(BaseModel):
     },
 )
 def list_algorithms() -> Response:
+    return Response(_algorithms(), mimetype="application/json")
+
+
+@cache
+def _algorithms() -> str:
     found = [
         AlgorithmOut(
             name=one.name,
@@ -63,7 +69,7 @@ def list_algorithms() -> Response:
         streams=True,
         params=Pipeline.model_json_schema(),
     )
-    return _answer([one.model_dump() for one in [*found, pipeline]])
+    return json.dumps([one.model_dump() for one in [*found, pipeline]], ensure_ascii=False)
 
 
 @catalogue.get(
@@ -75,8 +81,5 @@ def list_algorithms() -> Response:
 )
 def list_presets() -> Response:
     presets = svcs.flask.get(Presets)
-    return _answer([PresetOut(name=name, params=dict(params)).model_dump() for name, params in presets.items()])
-
-
-def _answer(found: list[dict[str, object]]) -> Response:
+    found = [PresetOut(name=name, params=dict(params)).model_dump() for name, params in presets.items()]
     return Response(json.dumps(found, ensure_ascii=False), mimetype="application/json")
