@@ -183,6 +183,16 @@ def test_vignette_darkens_corners_and_leaves_the_middle() -> None:
     assert numpy.abs(result[0, 0] - numpy.array([200, 100, 50]) * 0.2).max() <= 4
 
 
+def test_vignette_fades_as_its_formula_says() -> None:
+    result = made("vignette", amount=80, radius=40, colour="#204060")
+
+    y, x = numpy.mgrid[0:60, 0:80]
+    distance = numpy.sqrt((((x - 39.5) / 40) ** 2 + ((y - 29.5) / 30) ** 2) / 2)
+    t = numpy.maximum(0, (distance - 0.4) / 0.6)
+    share = (t * t * (3 - 2 * t) * 0.8)[..., None]
+    assert numpy.abs(result - (source() * (1 - share) + numpy.array([0x20, 0x40, 0x60]) * share)).max() <= 2
+
+
 def test_noise_has_the_deviation_asked_for_and_a_seed() -> None:
     plain = encoded(Image.new("RGB", (300, 300), (128, 128, 128)), "PNG")
 

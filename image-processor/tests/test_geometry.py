@@ -279,6 +279,15 @@ def test_thumbnail_crops_to_its_size_or_stays_within() -> None:
     assert opened(processed(photo(64, 32), "thumbnail")).size == (64, 32)
 
 
+def test_thumbnail_looks_as_pillow_makes_it() -> None:
+    source = photo(1600, 1200, format="JPEG", quality=95)
+
+    result = made(source, "thumbnail", width=160, height=160, output={"format": "png"})
+
+    expected = numpy.asarray(opened(source).resize((160, 120), Image.Resampling.LANCZOS)).astype(int)
+    assert numpy.abs(result[3:-3, 3:-3, :2] - expected[3:-3, 3:-3, :2]).mean() < 1.5
+
+
 @pytest.mark.parametrize("algorithm", ["resize", "thumbnail", "rotate", "auto_orient"])
 def test_orientation_is_applied_once(algorithm: str) -> None:
     exif = Image.Exif()

@@ -1,6 +1,7 @@
 """``animate``: ``{"others": [7, 8, 9], "delay": 500, "output": {"format": "gif"}}``"""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated
 
 import pyvips
@@ -34,13 +35,14 @@ class AnimateParams(Params):
 def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
     """Make an animation of several images, the source first: WebP, or GIF by `output.format`."""
     width, height = params.width or picture.width, params.height or picture.height
-    images = [picture.first, *(files.image(file_id) for file_id in params.others)]
+    images = chain([picture.first], map(files.image, params.others))
     frames = [_frame(image, width, height, params.background) for image in images]
     return Picture.of([_timed(frames[0], params.delay, len(frames), params.loop), *frames[1:]])
 
 
 def _frame(image: pyvips.Image, width: int, height: int, background: str) -> pyvips.Image:
-    small = with_alpha(in_eight_bits(in_colour(image))).thumbnail_image(width, height=height, no_rotate=True)
+    colours = with_alpha(in_eight_bits(in_colour(image)))
+    small = colours.thumbnail_image(width, height=height, size="down", no_rotate=True)
     return placed(small, width, height, "centre", background).copy_memory()  # so that no large image is held
 
 

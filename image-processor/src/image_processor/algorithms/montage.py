@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, Literal
 
 import pyvips
@@ -36,16 +37,18 @@ class MontageParams(Params):
 @algorithm(first_frame_only=True)
 def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.Image:
     """Put several images on one contact sheet, the source first."""
-    images = [image, *(files.image(file_id) for file_id in params.others)]
-    columns = min(params.columns or math.ceil(math.sqrt(len(images))), len(images))
-    rows = -(-len(images) // columns)
+    count = 1 + len(params.others)
+    columns = min(params.columns or math.ceil(math.sqrt(count)), count)
+    rows = -(-count // columns)
     across = columns * (params.width + params.gap) + params.gap
     down = rows * (params.height + params.gap) + params.gap
     if max(across, down) > MAX_SIDE:
         raise UnsuitableImageError(f"The sheet would have {across} × {down} pixels; {MAX_SIDE} a side are possible.")
     ground = rgba(params.background)
-    cells = pyvips.Image.arrayjoin([_cell(one, params) for one in images], across=columns, background=ground)
-    sheet = placed(cells, across, down, "northwest", params.background)
+    images = chain([image], map(files.image, params.others))
+    cells = [_cell(one, params) for one in images]
+    joined = pyvips.Image.arrayjoin(cells, across=columns, background=ground)
+    sheet = placed(joined, across, down, "northwest", params.background)
     return flattened(sheet, params.background) if ground[3] == 255 else sheet
 
 
@@ -53,7 +56,7 @@ def _cell(image: pyvips.Image, params: MontageParams) -> pyvips.Image:
     """The image in its cell, with the gap to the left and above; made at once, so that no large one is held."""
     crop = "centre" if params.fit == "cover" else "none"
     small = in_eight_bits(in_colour(image)).thumbnail_image(
-        params.width, height=params.height, crop=crop, no_rotate=True
+        params.width, height=params.height, size="down", crop=crop, no_rotate=True
     )
     cell = placed(with_alpha(small), params.width, params.height, "centre", params.background)
     width, height = params.width + params.gap, params.height + params.gap
