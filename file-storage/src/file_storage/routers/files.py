@@ -79,6 +79,15 @@ def lookup() -> dict[str, object]:
     return {"files": [as_json(file) for file in svcs.flask.get(FileService).existing(ids)]}
 
 
+@files.get(
+    "/idempotency-keys/<string:key>",
+    summary="Get the data of the file that an upload with this key made",
+    responses={200: FileOut, **problem_responses(404, 422)},
+)
+def get_file_of_key(path: KeyPath) -> Response:
+    return file_response(svcs.flask.get(FileService).made_with(path.key), 200)
+
+
 @files.delete(
     "/idempotency-keys/<string:key>",
     summary="Delete what an upload with this key made, and let nothing be made with it any more",

@@ -113,6 +113,18 @@ class FileService:
             raise _not_found(file_id)
         return file
 
+    def made_with(self, key: str) -> File:
+        """The file that an upload with this idempotency key made.
+
+        :raises Problem: 404, there is none: the key was not used, was revoked, or is forgotten.
+        """
+        used = select(IdempotencyKey.file_id).where(IdempotencyKey.key == key).scalar_subquery()
+        with self._database.read() as session:
+            file = session.scalar(select(File).where(File.id == used))
+        if file is None:
+            raise Problem("file-not-found", 404, f"No file was made with the Idempotency-Key '{key}'.")
+        return file
+
     def location(self, file: File) -> str:
         """The path of the file's bytes below the root that the web server sends files from."""
         return self._blobs.location(file.sha256)

@@ -64,6 +64,9 @@ class FileStorage:
     def store(self, path: Path, name: str, extension: str, key: str) -> int:
         """Uploads a result and gives its file id; the same ``key`` gives the same file again.
 
+        An earlier attempt that stored its result and died has made it perhaps with another version of an encoder: that
+        result is as good, and a task has only one.
+
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: file-storage refuses the result.
         :raises ResultRevokedError: the key was revoked.
@@ -76,7 +79,7 @@ class FileStorage:
                 content=content,
                 headers={"Idempotency-Key": key, "Content-Length": str(path.stat().st_size)},
             )
-        return _created_id(response)
+        return self._created_id(response, key)
 
     def copy(self, file_id: int, name: str, extension: str, key: str) -> int | None:
         """A new file with the bytes of ``file_id``; ``None`` where that is gone.
@@ -91,7 +94,7 @@ class FileStorage:
             json={"name": name, "extension": extension},
             headers={"Idempotency-Key": key},
         )
-        return None if response.status_code == 404 else _created_id(response)
+        return None if response.status_code == 404 else self._created_id(response, key)
 
     def revoke(self, key: str) -> None:
         """Deletes what was uploaded with ``key``, and refuses what will be.
@@ -103,6 +106,25 @@ class FileStorage:
     def ping(self) -> None:
         """:raises FileStorageUnavailableError: file-storage is not alive."""
         self._request("GET", "/healthz")
+
+    def _created_id(self, response: httpx.Response, key: str) -> int:
+        if response.status_code == 201:
+            return int(response.json()["id"])
+        problem = response.json()
+        match problem.get("type"):
+            case "urn:pixmill:problem:idempotency-key-revoked":
+                raise ResultRevokedError
+            case "urn:pixmill:problem:idempotency-key-reused":
+                return self._made_with(key)
+        if response.status_code == 409:
+            raise FileStorageUnavailableError(str(problem.get("detail")))
+        raise SourceError(f"The file server refused the result: {problem.get('detail', response.status_code)}")
+
+    def _made_with(self, key: str) -> int:
+        response = self._request("GET", f"/idempotency-keys/{key}")
+        if response.status_code != 200:
+            raise FileStorageUnavailableError(f"the result of {key} is gone")
+        return int(response.json()["id"])
 
     def _request(self, method: str, path: str, **options: object) -> httpx.Response:
         try:
@@ -123,14 +145,3 @@ def _announced_size(response: httpx.Response, file_id: int, max_bytes: int) -> i
     if size > max_bytes:
         raise SourceError(f"The source file has {size:,} bytes; {max_bytes:,} are possible.")
     return size
-
-
-def _created_id(response: httpx.Response) -> int:
-    if response.status_code == 201:
-        return int(response.json()["id"])
-    problem = response.json()
-    if problem.get("type") == "urn:pixmill:problem:idempotency-key-revoked":
-        raise ResultRevokedError
-    if response.status_code == 409:
-        raise FileStorageUnavailableError(str(problem.get("detail")))
-    raise SourceError(f"The file server refused the result: {problem.get('detail', response.status_code)}")

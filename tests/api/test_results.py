@@ -1,0 +1,55 @@
+"""The worker's client of file-storage, against both stacks: one result for each key, whatever happened before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from image_processor.services.file_storage import FileStorage, ResultRevokedError
+
+from tests.client import FILES, Pixmill, assert_problem
+from tests.stacks import Stack
+
+
+@pytest.fixture
+def storage(stack: Stack) -> Iterator[FileStorage]:
+    with httpx.Client(base_url=f"{stack.url}{FILES}", trust_env=False) as http:
+        yield FileStorage(http)
+
+
+@pytest.fixture
+def key() -> str:
+    return uuid4().hex
+
+
+def test_the_result_of_an_earlier_attempt_stays_where_another_encoder_made_other_bytes(
+    storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str
+) -> None:
+    (tmp_path / "first").write_bytes(b"by one encoder")
+    (tmp_path / "second").write_bytes(b"by another")
+
+    first = storage.store(tmp_path / "first", "result", ".txt", key)
+    second = storage.store(tmp_path / "second", "result", ".txt", key)
+
+    assert first == second
+    assert pixmill.download(first) == b"by one encoder"
+
+
+def test_a_revoked_key_makes_no_result(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
+    (tmp_path / "result").write_bytes(b"unwanted")
+    made = storage.store(tmp_path / "result", "result", ".txt", key)
+
+    storage.revoke(key)
+
+    with pytest.raises(ResultRevokedError):
+        storage.store(tmp_path / "result", "result", ".txt", key)
+    assert_problem(pixmill.http.get(f"{FILES}/{made}"), 404, "no file")
+
+
+def test_the_file_of_a_key_is_told(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
+    (tmp_path / "result").write_bytes(b"x")
+    made = storage.store(tmp_path / "result", "result", ".txt", key)
+
+    assert pixmill.http.get(f"{FILES}/idempotency-keys/{key}").json()["id"] == made
+    assert_problem(pixmill.http.get(f"{FILES}/idempotency-keys/{uuid4().hex}"), 404, "No file was made")
