@@ -66,6 +66,14 @@ def test_opacity_is_pillows_blend() -> None:
     assert numpy.abs(pixels(result) - expected).max() <= 2
 
 
+def test_an_overlay_of_sixteen_bits_looks_as_one_of_eight() -> None:
+    deep = numpy.full((48, 64), 40_000, dtype="uint16")
+
+    result = pixels(processed(photo(), "overlay", {"file_id": 4}, {4: encoded(Image.fromarray(deep), "PNG")}))
+
+    assert numpy.abs(result - 40_000 / 257).max() <= 1
+
+
 def test_a_text_is_written_in_cyrillic() -> None:
     params = {"mark": {"text": "Привет, мир", "colour": "#ff0000"}, "scale": 80, "opacity": 100, "gravity": "centre"}
 

@@ -4,8 +4,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import is_grey
-from image_processor.imaging.luma import BLUE, GREEN, RED, with_matrix
+from image_processor.imaging.colour import BLUE, GREEN, RED, is_grey
+from image_processor.imaging.luma import with_matrix
 from image_processor.imaging.params import Percent
 
 

@@ -8,6 +8,9 @@ from pydantic import Field
 Colour = Annotated[str, Field(pattern=r"^#([0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})$")]
 """A CSS hex colour (CSS Color 4, 5.2): ``#rgb``, ``#rgba``, ``#rrggbb`` or ``#rrggbbaa``, in sRGB."""
 
+RED, GREEN, BLUE = 0.299, 0.587, 0.114
+"""Shares of the luma (ITU-R BT.601, 2.5.1)."""
+
 DEEP = ("ushort", "rgb16", "grey16")
 _PROFILES_OF_SRGB = (b"sRGB IEC61966", "sRGB".encode("utf-16-be"))
 
@@ -23,8 +26,8 @@ def rgba(colour: str) -> tuple[float, float, float, float]:
 
 
 def luma(red: float, green: float, blue: float) -> float:
-    """Grey of the same brightness (ITU-R BT.601, 2.5.1)."""
-    return 0.299 * red + 0.587 * green + 0.114 * blue
+    """Grey of the same brightness."""
+    return RED * red + GREEN * green + BLUE * blue
 
 
 def maximum(image: pyvips.Image) -> int:

@@ -1,6 +1,6 @@
 """Which part of an image stays when it is cropped, and where one lies on another."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import pyvips
 from pydantic import Field
@@ -29,11 +29,6 @@ class FocalPoint(Params):
 
     x: Share = Field(description="0 is the left edge, 1 the right one.", examples=[0.5])
     y: Share = Field(description="0 is the upper edge, 1 the lower one.", examples=[0.3])
-
-
-Focal = Annotated[
-    FocalPoint | None, Field(description="A point that stays in the middle as far as can be; goes before `gravity`.")
-]
 
 
 def corner(gravity: str, room_x: int, room_y: int) -> tuple[int, int]:

@@ -5,10 +5,7 @@ from collections.abc import Sequence
 import pyvips
 
 from image_processor.imaging.alpha import on_colours, rounded
-from image_processor.imaging.colour import in_colour, is_grey
-
-RED, GREEN, BLUE = 0.299, 0.587, 0.114
-"""Shares of the luma (ITU-R BT.601, 2.5.1)."""
+from image_processor.imaging.colour import BLUE, GREEN, RED, in_colour, is_grey
 
 
 def luma_of(colours: pyvips.Image) -> pyvips.Image:

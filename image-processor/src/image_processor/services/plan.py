@@ -27,7 +27,9 @@ class Step(Params):
 class Pipeline(Params):
     """Several algorithms, one after the other, on an image that is decoded and encoded once."""
 
-    steps: Annotated[list[Step], Field(min_length=1, max_length=MAX_STEPS)]
+    steps: Annotated[list[Step], Field(min_length=1, max_length=MAX_STEPS)] = Field(
+        description="What is done, in order; each step takes what the one before it made."
+    )
     output: Output | None = Field(None, description="How the result is encoded.")
 
 
