@@ -19,4 +19,6 @@ def with_pixels(image: pyvips.Image, pixels: Pixels) -> pyvips.Image:
     """The image, its metadata kept, with other pixels of the same size."""
     made = pyvips.Image.new_from_array(numpy.ascontiguousarray(pixels))
     made = made * 257 if image.format == "ushort" else made
-    return (image[0] * 0 + made).cast(image.format).copy(interpretation=image.interpretation)
+    # An operation's result has the metadata of its first image; one pixel of it is enough.
+    bearer = image[0].crop(0, 0, 1, 1).copy_memory().embed(0, 0, image.width, image.height)
+    return (bearer * 0 + made).cast(image.format).copy(interpretation=image.interpretation)
