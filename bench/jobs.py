@@ -5,10 +5,12 @@ processes on the same cores, in the same run, alternating; then the time from PO
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -104,6 +106,36 @@ def latency(pixmill: Pixmill, file_id: int) -> list[float]:
     return samples
 
 
+def event_delays(pixmill: Pixmill, file_id: int) -> list[float]:
+    """Milliseconds from the moment a task is seen finished until a listener is told so; never below 0."""
+    told: dict[int, float] = {}
+    listening, ended = threading.Event(), threading.Event()
+
+    def listen() -> None:
+        with pixmill.http.stream("GET", f"{TASKS}/events") as events:
+            for line in events.iter_lines():
+                listening.set()
+                if ended.is_set():
+                    return
+                if line.startswith("data:") and '"finished"' in line:
+                    told[json.loads(line[5:])["id"]] = time.perf_counter()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    listening.wait()
+    body = {"file_ids": [file_id], "algorithm": "resize", "params": {"width": 128}, "cache": False}
+    seen = {}
+    for _ in range(LATENCY_SAMPLES):
+        task_id = pixmill.post_tasks(body).json()["task_ids"][0]
+        await_all(pixmill, [task_id])
+        seen[task_id] = time.perf_counter()
+    time.sleep(1)
+    ended.set()
+    await_all(pixmill, pixmill.post_tasks(body).json()["task_ids"])
+    listener.join()
+    return [max(0.0, told[task_id] - moment) * 1000 for task_id, moment in seen.items()]
+
+
 @contextmanager
 def under_load(pixmill: Pixmill, paths: Sequence[Path]) -> Iterator[None]:
     """A batch of large photographs keeps every process of the worker busy."""
@@ -144,6 +176,7 @@ def measure(name: str, stack: Stack, pixmill: Pixmill, count: int, folder: Path)
     small = photos(folder, 640, 480)
     file_id = int(str(pixmill.upload("small.jpg", small[0].read_bytes())["id"]))
     print(f"{name}: idle latency {percentiles(latency(pixmill, file_id))}", flush=True)
+    print(f"{name}: events come after {percentiles(event_delays(pixmill, file_id))} (wanted 300)", flush=True)
     before = worker_memory(stack)
     for title, (width, height, target) in SIZES.items():
         paths = photos(folder, width, height)
