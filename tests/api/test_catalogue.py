@@ -93,6 +93,14 @@ def test_params_name_another_file(pixmill: Pixmill) -> None:
     assert opened(pixmill.download(file["id"])).size == (64, 48)
 
 
+def test_an_image_may_be_laid_on_itself(pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo())["id"]
+
+    file = result_of(pixmill, pixmill.create_tasks([source], "overlay", {"file_id": source})[0])
+
+    assert opened(pixmill.download(file["id"])).size == (64, 48)
+
+
 def test_the_cache_knows_what_the_named_file_holds(pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     marks = [pixmill.upload("mark.png", photo(*size))["id"] for size in ((20, 20), (20, 20), (20, 10))]

@@ -3,17 +3,20 @@
 import time
 from collections.abc import Iterator
 
+import numpy
 import pytest
+from PIL import Image
 
 from tests.client import TASKS, Pixmill
 from tests.conftest import STACKS, start, temporary_folder
-from tests.images import photo
+from tests.images import encoded, photo
 from tests.stacks import MISBEHAVING, Stack
 
 LIMITS = MISBEHAVING | {
     "WORKER_CONCURRENCY": "2",
     "WORKER_LIMITS__MAX_SECONDS": "2",
     "WORKER_LIMITS__MAX_MEMORY_BYTES": str(512 * 1024 * 1024),
+    "WORKER_LIMITS__MAX_TASK_BYTES": str(100_000),
     "WORKER_SHUTDOWN_SECONDS": "1",
 }
 
@@ -58,6 +61,18 @@ def test_a_task_that_goes_beyond_ends_in_error_and_its_neighbours_finish(
     task = pixmill.ended(bad)
     assert task["status"] == "error"
     assert words in str(task["error"])
+
+
+def test_a_task_of_files_that_are_too_large_together_ends_in_error(pixmill: Pixmill) -> None:
+    noise = numpy.random.default_rng(1).integers(0, 255, (100, 100, 3), dtype="uint8")
+    large = encoded(Image.fromarray(noise), "PNG")
+    assert len(large) < 100_000 < 4 * len(large)
+    first, *others = [pixmill.upload("p.png", large)["id"] for _ in range(4)]
+
+    task = pixmill.ended(pixmill.create_tasks([first], "montage", {"others": others})[0])
+
+    assert task["status"] == "error"
+    assert "are possible" in str(task["error"])
 
 
 def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, limited: Stack) -> None:

@@ -29,6 +29,7 @@ class LogSettings(Section):
 
 class LimitSettings(Section):
     max_file_bytes: int = Field(ge=1)
+    max_task_bytes: int = Field(ge=1)
     max_pixels: int = Field(ge=1)
     max_frames: int = Field(ge=1)
     max_seconds: int = Field(ge=1, le=86_400)

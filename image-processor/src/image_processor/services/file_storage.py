@@ -14,7 +14,7 @@ class FileStorageUnavailableError(Exception):
 
 
 class SourceError(Exception):
-    """The source file is gone or too large, or the result is refused; trying again does not help."""
+    """A file is gone or too large, or the result is refused; trying again does not help."""
 
 
 class ResultRevokedError(Exception):
@@ -138,10 +138,10 @@ class FileStorage:
 
 def _announced_size(response: httpx.Response, file_id: int, max_bytes: int) -> int:
     if response.status_code == 404:
-        raise SourceError(f"The source file {file_id} does not exist any more.")
+        raise SourceError(f"File {file_id} does not exist any more.")
     if response.status_code != 200 or "Content-Length" not in response.headers:
         raise FileStorageUnavailableError(f"download of file {file_id} answered {response.status_code}")
     size = int(response.headers["Content-Length"])
     if size > max_bytes:
-        raise SourceError(f"The source file has {size:,} bytes; {max_bytes:,} are possible.")
+        raise SourceError(f"File {file_id} has {size:,} bytes; {max_bytes:,} are possible.")
     return size

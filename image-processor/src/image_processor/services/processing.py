@@ -156,13 +156,18 @@ class ProcessingService:
         with TemporaryDirectory(dir=self._scratch, prefix=_prefix(holder)) as folder:
             source, result = Path(folder, "source"), Path(folder, "result")
             files = {file_id: Path(folder, f"file-{file_id}") for file_id in plan.file_ids()}
-            for file_id, path in {claim.source_id: source, **files}.items():
-                self._storage.fetch(file_id, path, self._limits.max_file_bytes)
+            self._fetch([(claim.source_id, source), *files.items()])
             extension = process_image(source, files, result, plan, limits)
             stored = self._storage.store(
                 result, claim.source_name, extension or claim.source_extension, claim.result_key
             )
             return CacheHit(stored, extension)
+
+    def _fetch(self, files: Sequence[tuple[int, Path]]) -> None:
+        left = self._limits.max_task_bytes
+        for file_id, path in files:
+            self._storage.fetch(file_id, path, min(self._limits.max_file_bytes, left))
+            left -= path.stat().st_size
 
 
 def _prefix(holder: Holder) -> str:
