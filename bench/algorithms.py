@@ -24,7 +24,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy
+from bench.photographs import photographs
+from tests.processes import peak_of
 
 WIDTH, HEIGHT = 4000, 3000
 ROUNDS = 3
@@ -68,17 +69,6 @@ CASES: list[tuple[str, dict[str, object], str]] = [
 ]  # fmt: skip
 
 
-def photograph(path: Path) -> None:
-    """A JPEG with the grain of a photograph."""
-    from PIL import Image
-
-    random = numpy.random.default_rng(7)
-    y, x = numpy.mgrid[0:HEIGHT, 0:WIDTH]
-    smooth = numpy.dstack([x * 200 / WIDTH, y * 200 / HEIGHT, (x + y) % 200])
-    pixels = numpy.clip(smooth + random.normal(20, 8, smooth.shape), 0, 255).astype("uint8")
-    Image.fromarray(pixels).save(path, "JPEG", quality=85)
-
-
 def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) -> Callable[[], object]:
     """What a worker does."""
     from image_processor.services.decoding import Limits
@@ -91,19 +81,13 @@ def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) ->
 
 def measured(run: Callable[[], object]) -> tuple[float, float]:
     """Seconds of the fastest of three runs, and the megabytes that they took beyond what the libraries do."""
-    before = peak_memory()
+    before = peak_of(os.getpid())
     seconds = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - began)
-    return min(seconds), (peak_memory() - before) / 1e6
-
-
-def peak_memory() -> int:
-    """Bytes that this process held at most; getrusage would tell the parent's where that was larger."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    return min(seconds), (peak_of(os.getpid()) - before) / 1e6
 
 
 def child(number: int, side: str, source: Path, folder: Path) -> None:
@@ -127,8 +111,7 @@ def main() -> None:
         child(int(number), side, Path(source), Path(folder))
         return
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "photo.jpg")
-        photograph(source)
+        (source,) = photographs(Path(folder), WIDTH, HEIGHT, count=1)
         for number, (name, params, peer) in enumerate(CASES):
             if chosen.only and name not in chosen.only:
                 continue

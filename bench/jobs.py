@@ -16,12 +16,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy
-import pyvips
 from image_processor.services.decoding import Limits
 from image_processor.services.images import process_image
 from image_processor.services.plan import plan_of
 
+from bench.photographs import photographs
 from tests.client import FILES, TASKS, Pixmill
 from tests.conftest import STACKS
 from tests.processes import memory_of, processes_of
@@ -38,20 +37,6 @@ VARIANTS = 8
 LATENCY_SAMPLES = 100
 
 Stack = EmbeddedStack | FullStack
-
-
-def photos(folder: Path, width: int, height: int) -> list[Path]:
-    """A few different JPEG files with the grain of a photograph."""
-    random = numpy.random.default_rng(7)
-    made = []
-    for number in range(VARIANTS):
-        y, x = numpy.mgrid[0:height, 0:width]
-        smooth = numpy.dstack([x * 200 / width, y * 200 / height, (x + y + number * 50) % 200])
-        pixels = numpy.clip(smooth + random.normal(20, 8, smooth.shape), 0, 255).astype("uint8")
-        path = folder / f"{width}x{height}-{number}.jpg"
-        pyvips.Image.new_from_array(pixels, interpretation="srgb").jpegsave(str(path), Q=85)
-        made.append(path)
-    return made
 
 
 def bare(paths: Sequence[Path], width: int, count: int) -> float:
@@ -173,13 +158,13 @@ def run(name: str, count: int, folder: Path) -> None:
 
 
 def measure(name: str, stack: Stack, pixmill: Pixmill, count: int, folder: Path) -> None:
-    small = photos(folder, 640, 480)
+    small = photographs(folder, 640, 480, VARIANTS)
     file_id = int(str(pixmill.upload("small.jpg", small[0].read_bytes())["id"]))
     print(f"{name}: idle latency {percentiles(latency(pixmill, file_id))}", flush=True)
     print(f"{name}: events come after {percentiles(event_delays(pixmill, file_id))} (wanted 300)", flush=True)
     before = worker_memory(stack)
     for title, (width, height, target) in SIZES.items():
-        paths = photos(folder, width, height)
+        paths = photographs(folder, width, height, VARIANTS)
         first, whole, second = (
             bare(paths, target, count),
             service(pixmill, paths, target, count),
@@ -204,7 +189,7 @@ def measure(name: str, stack: Stack, pixmill: Pixmill, count: int, folder: Path)
     await_all(pixmill, task_ids)
     print(f"{name}: 10,000 cached tasks, {10_000 / (time.perf_counter() - began):.0f} tasks/s", flush=True)
     print(f"{name}: worker process {worker_memory(stack) / 1e6:.0f} MB after 10,000 more tasks", flush=True)
-    with under_load(pixmill, photos(folder, 4000, 3000)):
+    with under_load(pixmill, photographs(folder, 4000, 3000, VARIANTS)):
         print(f"{name}: latency under load {percentiles(latency(pixmill, file_id))}", flush=True)
 
 

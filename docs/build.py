@@ -91,7 +91,7 @@ class Workshop:
         after = f"{one.name}.webp"
         params = self._example(one)
         if one.changes_image:
-            params |= {"output": {**PICTURE, "lossless": False}}
+            params |= {"output": PICTURE}
         self._run(source, one.name, params, self._pictures / after)
         return after
 

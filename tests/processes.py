@@ -101,6 +101,15 @@ def processes_of(folder: Path) -> dict[int, str]:
     return found
 
 
+def peak_of(process_id: int) -> int:
+    """Bytes that the process held at most, its libraries' too.
+
+    getrusage would tell what its parent held, where that was more.
+    """
+    status = Path(f"/proc/{process_id}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def memory_of(process_id: int) -> int:
     """Bytes of memory that are the process's own, not the page cache's; 0 for one that is gone."""
     with suppress(OSError):

@@ -13,15 +13,6 @@ from tests.images import photo
 
 PROJECT = Path(__file__).parents[2]
 EXAMPLE = PROJECT / "docs/example-plugin"
-RUN = """
-import sys
-from pathlib import Path
-from image_processor.services.decoding import Limits
-from image_processor.services.images import process_image
-from image_processor.services.plan import plan_of
-source, result, steps = Path(sys.argv[1]), Path(sys.argv[2]), __import__("json").loads(sys.argv[3])
-process_image(source, {}, result, plan_of("pipeline", {"steps": steps}), Limits(10**8, 100))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +38,8 @@ def test_an_installed_algorithm_runs(
     source.write_bytes(photo())
 
     environment = os.environ | {"PYTHONPATH": str(installed)}
-    subprocess.run([sys.executable, "-c", RUN, source, result, json.dumps(steps)], check=True, env=environment)
+    command = [sys.executable, "-m", "tests.process_file", source, result, "pipeline", json.dumps({"steps": steps})]
+    subprocess.run(command, check=True, env=environment, cwd=PROJECT)
 
     assert Image.open(result).size == size
 

@@ -9,16 +9,7 @@ import pytest
 import pyvips
 
 MEGABYTE = 1024 * 1024
-RUN = """
-import json, sys
-from pathlib import Path
-from image_processor.services.decoding import Limits
-from image_processor.services.images import process_image
-from image_processor.services.plan import plan_of
-source, result, name, params = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
-process_image(source, {}, result, plan_of(name, params), Limits(10**8, 100))
-print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024)
-"""
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +38,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_100_megapixels_take_less_than_150_megabytes(
     large: Path, tmp_path: Path, algorithm: str, params: dict[str, object]
 ) -> None:
-    command = [sys.executable, "-c", RUN, large, tmp_path / "result", algorithm, json.dumps(params)]
+    command = [sys.executable, "-m", "tests.process_file", large, tmp_path / "result", algorithm, json.dumps(params)]
 
-    run = subprocess.run(command, check=True, capture_output=True, text=True, env={"MALLOC_ARENA_MAX": "2"})
+    environment = {"MALLOC_ARENA_MAX": "2"}
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=PROJECT)
 
     peak = int(run.stdout)
     assert peak < 150 * MEGABYTE, f"{peak / MEGABYTE:.0f} MB"

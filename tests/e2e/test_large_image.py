@@ -1,21 +1,13 @@
 """A worker makes a small image of a very large one in little memory."""
 
-from pathlib import Path
-
 import pytest
 import pyvips
 
 from tests.client import FILES, Pixmill
 from tests.conftest import start, temporary_folder
-from tests.processes import processes_of
+from tests.processes import peak_of, processes_of
 
 PEAK = 150 * 1024 * 1024
-
-
-def peak_of(process_id: int) -> int:
-    """Bytes that the process held at most, its libraries' too."""
-    status = Path(f"/proc/{process_id}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def test_100_megapixels_take_a_worker_less_than_150_megabytes(tmp_path_factory: pytest.TempPathFactory) -> None:

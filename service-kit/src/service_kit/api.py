@@ -52,6 +52,14 @@ def problem_responses(*statuses: int) -> dict[str | int, type[BaseModel] | dict[
     return {status: {"content": {"application/problem+json": {"schema": schema}}} for status in statuses}
 
 
+def array_response(items: dict[str, object]) -> dict[str, object]:
+    """The OpenAPI response of a JSON array.
+
+    :param items: the JSON Schema of its items.
+    """
+    return {"content": {"application/json": {"schema": {"type": "array", "items": items}}}}
+
+
 def create_api(name: str, title: str, description: str, base_path: str, registry: svcs.Registry) -> OpenAPI:
     """An application with everything but its routes.
 

@@ -8,7 +8,7 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, BeforeValidator, Field
-from service_kit.api import problem_responses
+from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, OPTIONAL
 from service_kit.paging import PageQuery, list_response
@@ -40,7 +40,7 @@ _FORM_SCHEMA = {
         "comment": {"type": "string", "maxLength": 10_000},
     },
 }
-_LIST = {"content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/File"}}}}}
+_LIST = array_response({"$ref": "#/components/schemas/File"})
 _RAW = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
 

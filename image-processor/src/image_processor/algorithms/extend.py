@@ -58,5 +58,4 @@ def _ground(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
 
 def _blurred(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
     small = image.thumbnail_image(BLURRED_SIDE, height=BLURRED_SIDE, size="down", no_rotate=True)
-
     return scaled(on_premultiplied(small, lambda bands: gaussian_to_see(bands, 2)), width, height)

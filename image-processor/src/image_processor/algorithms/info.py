@@ -5,6 +5,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import NoParams, algorithm
 from image_processor.imaging.output import Report
+from image_processor.imaging.picture import frames_of
 
 
 class InfoReport(Report):
@@ -33,7 +34,7 @@ _BITS = {"uchar": 8, "char": 8, "ushort": 16, "short": 16, "uint": 32, "int": 32
 @algorithm(sequential=True, any_colour_space=True)
 def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (an algorithm's shape)
     """Tell what the image is: format, size, frames, bands, colour space, and which metadata it has."""
-    frames = image.get("n-pages") if image.get_typeof("n-pages") else 1
+    frames = frames_of(image)
     return InfoReport(
         format=str(image.get("vips-loader")).removesuffix("load"),
         width=image.width,

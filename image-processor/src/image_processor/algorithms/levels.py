@@ -28,8 +28,7 @@ def levels(image: pyvips.Image, params: LevelsParams) -> pyvips.Image:
     low, high = params.output_black / 255, params.output_white / 255
 
     def curve(value: pyvips.Image) -> pyvips.Image:
-        share = (value - black) / span
-        share = (share < 0).ifthenelse(0, (share > 1).ifthenelse(1, share))
+        share = ((value - black) / span).clamp(min=0, max=1)
         return share ** (1 / params.gamma) * (high - low) + low
 
     return with_tone(image, curve)

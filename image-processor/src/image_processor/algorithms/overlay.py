@@ -7,7 +7,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.composite import faded, laid
+from image_processor.imaging.alpha import faded
+from image_processor.imaging.composite import laid
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import FileId, Side

@@ -6,8 +6,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.canvas import inkable
-from image_processor.imaging.colour import Colour, ink
+from image_processor.imaging.canvas import embedded
+from image_processor.imaging.colour import Colour
 
 Margin = Annotated[int, Field(ge=0, le=10_000)]
 
@@ -31,7 +31,4 @@ def pad(image: pyvips.Image, params: PadParams) -> pyvips.Image:
     height = params.top + image.height + params.bottom
     if params.mode != "background":
         return image.embed(params.left, params.top, width, height, extend=params.mode)
-    image = inkable(image, params.background)
-    return image.embed(
-        params.left, params.top, width, height, extend="background", background=ink(image, params.background)
-    )
+    return embedded(image, params.left, params.top, width, height, params.background)

@@ -9,7 +9,7 @@ from service_kit.json_types import OPTIONAL
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import placed
 from image_processor.imaging.colour import Colour, in_srgb
-from image_processor.imaging.gravity import FocalPoint, Gravity, window
+from image_processor.imaging.gravity import FocalPoint, Gravity, cut
 from image_processor.imaging.linear_light import in_linear_light
 from image_processor.imaging.params import MAX_SIDE, Side
 from image_processor.imaging.picture import Picture
@@ -67,7 +67,7 @@ def resize(picture: Picture, params: ResizeParams) -> Picture:
         source = [in_srgb(frame) for frame in source]
     whole = Picture.of([_scale(frame, width, height, params) for frame in source])
     if params.fit == "cover":
-        return _cut(whole, min(box_width, width), min(box_height, height), params)
+        return cut(whole, min(box_width, width), min(box_height, height), params.gravity, params.focal)
     if params.fit == "contain":
         return whole.map(lambda frame: placed(frame, box_width, box_height, params.gravity, params.background))
     return whole
@@ -108,11 +108,3 @@ def _scale(image: pyvips.Image, width: int, height: int, params: ResizeParams) -
     if params.linear:
         return in_linear_light(image, lambda bands: resampled(bands, width, height, params.kernel))
     return scaled(image, width, height, params.kernel)
-
-
-def _cut(picture: Picture, width: int, height: int, params: ResizeParams) -> Picture:
-    """The same part of every frame, so that an animation stays where it is."""
-    if params.focal is None and params.gravity in ("attention", "entropy"):
-        picture = picture.map(pyvips.Image.copy_memory)  # it is read twice: to find the part, and to cut it
-    left, top = window(picture.first, width, height, params.gravity, params.focal)
-    return picture.map(lambda frame: frame.crop(left, top, width, height))

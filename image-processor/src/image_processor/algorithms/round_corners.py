@@ -6,8 +6,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import rounded
-from image_processor.imaging.colour import with_alpha
+from image_processor.imaging.alpha import faded
 
 
 class RoundCornersParams(Params):
@@ -36,12 +35,9 @@ def round_corners(image: pyvips.Image, params: RoundCornersParams) -> pyvips.Ima
         b=[image.width - 0.5, image.height - 0.5],
         corners=[radius] * 4,
     )
-    image = with_alpha(image)
-    alpha = rounded(image[image.bands - 1] * _share_inside(distance), image.format)
-    return image[0 : image.bands - 1].bandjoin(alpha).copy(interpretation=image.interpretation)
+    return faded(image, _share_inside(distance))
 
 
 def _share_inside(distance: pyvips.Image) -> pyvips.Image:
     """How much of each pixel lies inside, 0 to 1, by its middle's distance from the outline."""
-    inside = distance * -1 + 0.5
-    return (inside < 0).ifthenelse(0, (inside > 1).ifthenelse(1, inside))
+    return (distance * -1 + 0.5).clamp(min=0, max=1)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pyvips
 
-from image_processor.imaging.colour import alpha_band, colour_bands, maximum
+from image_processor.imaging.colour import alpha_band, colour_bands, maximum, with_alpha
 
 Change = Callable[[pyvips.Image], pyvips.Image]
 
@@ -29,6 +29,13 @@ def on_premultiplied(image: pyvips.Image, change: Change) -> pyvips.Image:
     weighed = image.premultiply(max_alpha=white)
     changed = change(weighed).unpremultiply(max_alpha=white)
     return rounded(changed, image.format).copy(interpretation=image.interpretation)
+
+
+def faded(image: pyvips.Image, share: pyvips.Image | float) -> pyvips.Image:
+    """The image with its alpha multiplied by ``share``, 0 to 1: everywhere the same, or one for each pixel."""
+    image = with_alpha(image)
+    alpha = rounded(image[image.bands - 1] * share, image.format)
+    return colour_bands(image).bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
 def rounded(image: pyvips.Image, band_format: str) -> pyvips.Image:

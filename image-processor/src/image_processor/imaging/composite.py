@@ -18,12 +18,3 @@ def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str 
     made = ground.composite2(with_alpha(in_eight_bits(in_colour(over))), mode, x=left, y=top, compositing_space="srgb")
     made = rounded(made * scale, base.format).copy(interpretation=base.interpretation)
     return made if base.hasalpha() else made[0:3].copy(interpretation=base.interpretation)
-
-
-def faded(image: pyvips.Image, opacity: float) -> pyvips.Image:
-    """The image with its alpha multiplied by ``opacity``, 0 to 1."""
-    if opacity >= 1:
-        return image
-    image = with_alpha(image)
-    alpha = rounded(image[image.bands - 1] * opacity, image.format)
-    return image[0 : image.bands - 1].bandjoin(alpha).copy(interpretation=image.interpretation)

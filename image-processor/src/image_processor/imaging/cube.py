@@ -78,8 +78,7 @@ class Grid:
         """Where the values lie in the table, in steps of its own."""
         last = self.size - 1
         span = [high - low for low, high in zip(self.low, self.high, strict=True)]
-        places = (values - list(self.low)) / span * last
-        return (places < 0).ifthenelse(0, (places > last).ifthenelse(last, places))
+        return ((values - list(self.low)) / span * last).clamp(min=0, max=last)
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Cube3d:
         # The grid's layers of equal blue lie one below the other; libvips mixes within a layer.
         layers = pyvips.Image.new_from_array(self.colours.reshape(size * size, size, 3))
         below = blue.floor()
-        above = (below + 1 > size - 1).ifthenelse(size - 1, below + 1)
+        above = (below + 1).clamp(min=0, max=size - 1)
 
         def layer(number: pyvips.Image) -> pyvips.Image:
             return layers.mapim(red.bandjoin(green + number * size), extend="copy")

@@ -6,6 +6,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.imaging.params import Params, Share
+from image_processor.imaging.picture import Picture
 
 Compass = Literal["centre", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"]
 Gravity = Literal[
@@ -24,6 +25,10 @@ Gravity = Literal[
 """A side or corner; or what draws the eye (``attention``), or where most happens (``entropy``)."""
 
 
+SMART = ("attention", "entropy")
+"""Those that look at the pixels."""
+
+
 class FocalPoint(Params):
     """A point of the image that is to stay, as shares of its width and height."""
 
@@ -38,13 +43,21 @@ def corner(gravity: str, room_x: int, room_y: int) -> tuple[int, int]:
     return left, top
 
 
+def cut(picture: Picture, width: int, height: int, gravity: str, focal: FocalPoint | None) -> Picture:
+    """The same part of every frame, so that an animation stays where it is; its pixels may pass but once."""
+    if focal is None and gravity in SMART:
+        picture = picture.map(pyvips.Image.copy_memory)  # read twice: to find the part, and to cut it
+    left, top = window(picture.first, width, height, gravity, focal)
+    return picture.map(lambda frame: frame.crop(left, top, width, height))
+
+
 def window(image: pyvips.Image, width: int, height: int, gravity: str, focal: FocalPoint | None) -> tuple[int, int]:
     """Left and top of the part of ``image``, ``width`` × ``height`` pixels, that stays when it is cropped."""
     room_x, room_y = image.width - width, image.height - height
     if focal is not None:
         left, top = round(focal.x * image.width - width / 2), round(focal.y * image.height - height / 2)
         return min(max(left, 0), room_x), min(max(top, 0), room_y)
-    if gravity in ("attention", "entropy") and (room_x or room_y):
+    if gravity in SMART and (room_x or room_y):
         found = image.smartcrop(width, height, interesting=gravity)
         return -found.xoffset, -found.yoffset
     return corner(gravity, room_x, room_y)

@@ -7,11 +7,13 @@ from pydantic import BaseModel, Field
 from image_processor.imaging.colour import Colour
 from image_processor.imaging.params import Params
 
-Format = Literal["jpeg", "png", "webp", "avif", "gif", "tiff"]
 Quality = Annotated[int, Field(ge=1, le=100)]
 
-DEFAULT_QUALITY = {"jpeg": 90, "webp": 85, "avif": 65, "tiff": 90}
-DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7, "tiff": 6}
+ANIMATED = ("webp", "gif", "tiff")
+"""The formats that hold several frames."""
+
+DEFAULT_QUALITY = {"jpeg": 90, "webp": 85, "avif": 65}
+DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7}
 
 
 class Output(Params):

@@ -59,6 +59,11 @@ class Picture:
         return [self.shrink(factor)]
 
 
+def frames_of(image: pyvips.Image) -> int:
+    """How many frames the image's file has."""
+    return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+
+
 def joined(picture: Picture) -> pyvips.Image:
     """All frames, one below the other, with ``page-height`` set, as libvips saves them."""
     if len(picture.frames) == 1:

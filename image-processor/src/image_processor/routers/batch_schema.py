@@ -1,15 +1,26 @@
 """The JSON Schema of a batch: one variant for each algorithm, as its params are its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import TypedDict
 
 from flask_openapi3 import APIBlueprint, Schema
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 
-from image_processor.algorithms.registry import Algorithm, Params, all_algorithms
+from image_processor.algorithms.registry import Params, all_algorithms
 from image_processor.services.plan import MAX_STEPS, PIPELINE, task_params
 
 REFERENCE = "#/components/schemas/{model}"
+
+
+class Variant(TypedDict):
+    """The JSON Schema of an object that names an algorithm."""
+
+    title: object
+    type: str
+    additionalProperties: bool
+    required: list[str]
+    properties: dict[str, object]
 
 
 def batch_body(batch: type[BaseModel], blueprint: APIBlueprint) -> dict[str, object]:
@@ -17,23 +28,39 @@ def batch_body(batch: type[BaseModel], blueprint: APIBlueprint) -> dict[str, obj
 
     :param batch: the model that has what all variants share.
     """
-    shared = batch.model_json_schema()["properties"]
+    chosen = ("algorithm", "params", "preset")
+    shared = {name: one for name, one in batch.model_json_schema()["properties"].items() if name not in chosen}
     algorithms = all_algorithms().values()
     models = {task_params(one) for one in algorithms} | {one.params for one in algorithms}
     references, definitions = models_json_schema(
         [(model, "validation") for model in sorted(models, key=_order)], ref_template=REFERENCE
     )
     schemas: Mapping[object, object] = {model: reference for (model, _), reference in references.items()}
-    components = {**definitions["$defs"], "Step": {"oneOf": list(_steps(schemas))}}
+    # What may stand anywhere in a pipeline: the algorithms that change an image.
+    steps = [
+        _variant({"const": one.name}, schemas[one.params], optional=_is_optional(one.params))
+        for one in algorithms
+        if one.changes_image
+    ]
+    components = {**definitions["$defs"], "Step": {"oneOf": steps}}
     blueprint.components_schemas.update({name: Schema(**schema) for name, schema in components.items()})
     variants = [
-        _variant(one.name, one.summary, schemas[task_params(one)], shared, optional=_is_optional(task_params(one)))
+        _of_batch(
+            shared,
+            _variant(
+                {"const": one.name, "description": one.summary},
+                schemas[task_params(one)],
+                optional=_is_optional(task_params(one)),
+            ),
+        )
         for one in algorithms
     ]
-    pipeline = _variant(PIPELINE, PIPELINE_SUMMARY, _pipeline_schema(), shared, optional=False)
+    pipeline = _variant({"const": PIPELINE, "description": PIPELINE_SUMMARY}, _pipeline_schema(), optional=False)
     return {
         "required": True,
-        "content": {"application/json": {"schema": {"oneOf": [*variants, pipeline, _preset_variant(shared)]}}},
+        "content": {
+            "application/json": {"schema": {"oneOf": [*variants, _of_batch(shared, pipeline), _preset_variant(shared)]}}
+        },
     }
 
 
@@ -49,24 +76,33 @@ def _order(model: type[Params]) -> tuple[str, bool]:
 
 def _is_optional(params: type[Params]) -> bool:
     """Whether every parameter has a default."""
-    schema = params.model_json_schema()
-    return not schema.get("required") and not schema.get("anyOf")
+    try:
+        params.model_validate({})
+    except ValidationError:
+        return False
+    return True
 
 
-def _variant(
-    name: str, summary: str, schema: object, shared: Mapping[str, object], *, optional: bool
-) -> dict[str, object]:
+def _variant(algorithm: Mapping[str, object], params: object, *, optional: bool) -> Variant:
+    """An algorithm and its params, as a step has them."""
     return {
-        "title": name,
+        "title": algorithm["const"],
         "type": "object",
         "additionalProperties": False,
-        "required": ["file_ids", "algorithm"] if optional else ["file_ids", "algorithm", "params"],
+        "required": ["algorithm"] if optional else ["algorithm", "params"],
         "properties": {
-            "algorithm": {"const": name, "description": summary},
-            "params": {"anyOf": [schema, {"type": "null"}]} if optional else schema,
-            "preset": {"type": "null"},
-            **{key: value for key, value in shared.items() if key not in ("algorithm", "params", "preset")},
+            "algorithm": algorithm,
+            "params": {"anyOf": [params, {"type": "null"}]} if optional else params,
         },
+    }
+
+
+def _of_batch(shared: Mapping[str, object], variant: Variant) -> dict[str, object]:
+    """The variant with what every batch has."""
+    return {
+        **variant,
+        "required": ["file_ids", *variant["required"]],
+        "properties": {**variant["properties"], "preset": {"type": "null"}, **shared},
     }
 
 
@@ -77,7 +113,7 @@ def _preset_variant(shared: Mapping[str, object]) -> dict[str, object]:
         "additionalProperties": False,
         "required": ["file_ids", "preset"],
         "properties": {
-            **{key: value for key, value in shared.items() if key not in ("algorithm", "params", "preset")},
+            **shared,
             "preset": {"type": "string", "minLength": 1, "maxLength": 64, "description": "A name from `presets`."},
         },
     }
@@ -96,26 +132,5 @@ def _pipeline_schema() -> dict[str, object]:
                 "items": {"$ref": REFERENCE.format(model="Step")},
             },
             "output": {"anyOf": [{"$ref": REFERENCE.format(model="Output")}, {"type": "null"}]},
-        },
-    }
-
-
-def _steps(schemas: Mapping[object, object]) -> Iterator[dict[str, object]]:
-    """What may stand anywhere in a pipeline: the algorithms that change an image."""
-    for one in all_algorithms().values():
-        if one.changes_image:
-            yield _step(one, schemas[one.params])
-
-
-def _step(one: Algorithm, schema: object) -> dict[str, object]:
-    optional = _is_optional(one.params)
-    return {
-        "title": one.name,
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["algorithm"] if optional else ["algorithm", "params"],
-        "properties": {
-            "algorithm": {"const": one.name},
-            "params": {"anyOf": [schema, {"type": "null"}]} if optional else schema,
         },
     }

@@ -8,6 +8,7 @@ import svcs
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
+from service_kit.api import array_response
 
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.routers.batch_schema import PIPELINE_SUMMARY
@@ -40,9 +41,7 @@ class PresetOut(BaseModel):
 @catalogue.get(
     "/algorithms",
     summary="List the algorithms and their params",
-    responses={
-        200: {"content": {"application/json": {"schema": {"type": "array", "items": AlgorithmOut.model_json_schema()}}}}
-    },
+    responses={200: array_response(AlgorithmOut.model_json_schema())},
 )
 def list_algorithms() -> Response:
     return Response(_algorithms(), mimetype="application/json")
@@ -75,9 +74,7 @@ def _algorithms() -> str:
 @catalogue.get(
     "/presets",
     summary="List the presets",
-    responses={
-        200: {"content": {"application/json": {"schema": {"type": "array", "items": PresetOut.model_json_schema()}}}}
-    },
+    responses={200: array_response(PresetOut.model_json_schema())},
 )
 def list_presets() -> Response:
     presets = svcs.flask.get(Presets)

@@ -8,7 +8,7 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
-from service_kit.api import problem_responses
+from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
@@ -127,9 +127,7 @@ class RestartIn(BaseModel):
     algorithm: str | None = Field(None, max_length=64, description="Only tasks of this algorithm.")
 
 
-_TASKS = {
-    "content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Task"}}}}
-}
+_TASKS = array_response({"$ref": "#/components/schemas/Task"})
 
 
 @tasks.post(

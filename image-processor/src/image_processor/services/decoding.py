@@ -12,7 +12,8 @@ os.environ.setdefault("VIPS_CONCURRENCY", "1")
 import pyvips
 
 from image_processor.imaging.colour import in_srgb
-from image_processor.imaging.picture import Picture, UnsuitableImageError
+from image_processor.imaging.output import ANIMATED
+from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
 
 pyvips.block_untrusted_set(True)  # noqa: FBT003 (the binding takes it so)
 pyvips.cache_set_max(0)
@@ -39,7 +40,6 @@ _FORMATS = {
     "tiffload": "tiff",
     "heifload": "avif",
 }
-_MANY_FRAMES = {"webp", "gif", "tiff"}
 _UPRIGHT_AS_STORED = (0, 1, 2)
 """EXIF orientations that need no rows in another order than the file has them."""
 
@@ -59,11 +59,11 @@ def decode(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
     :raises ImageError: not an image that Pixmill reads, or over a limit.
     """
     header, found = _header(source)
-    frames = int(header.get("n-pages")) if header.get_typeof("n-pages") else 1
+    frames = frames_of(header)
     if frames > limits.max_frames:
         raise ImageError(f"The image has {frames} frames; {limits.max_frames} are possible.")
     check_pixels(header.width * header.height * frames, limits, "The image has")
-    if frames > 1 and found in _MANY_FRAMES:
+    if frames > 1 and found in ANIMATED:
         return Decoded(_animation(source), found)
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
     access = "sequential" if sequential and stored in _UPRIGHT_AS_STORED else "random"

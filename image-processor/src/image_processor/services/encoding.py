@@ -8,8 +8,8 @@ import pyvips
 
 from image_processor.imaging.canvas import flattened
 from image_processor.imaging.colour import in_srgb
-from image_processor.imaging.output import DEFAULT_EFFORT, DEFAULT_QUALITY, Output, Report, Tiles
-from image_processor.imaging.picture import Picture, joined
+from image_processor.imaging.output import ANIMATED, DEFAULT_EFFORT, DEFAULT_QUALITY, Output, Report, Tiles
+from image_processor.imaging.picture import Picture, frames_of, joined
 from image_processor.imaging.ssim import ssim
 from image_processor.services.decoding import ImageError
 
@@ -17,7 +17,6 @@ EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "
 
 _LARGEST_SIDE = {"webp": 16_383, "avif": 16_384, "jpeg": 65_535, "gif": 65_535}
 _LOSSY = ("jpeg", "gif")
-_ANIMATED = ("webp", "gif", "tiff")
 _HELD_BYTES = 100_000_000
 """A larger result that is encoded several times waits on disk."""
 
@@ -61,9 +60,9 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
     """
     animated = len(picture.frames) > 1
     chosen = source_format if output.format == "source" else output.format
-    if animated and output.format == "source" and chosen not in _ANIMATED:
+    if animated and output.format == "source" and chosen not in ANIMATED:
         chosen = "webp"
-    image = joined(picture) if chosen in ("auto", *_ANIMATED) else picture.first
+    image = joined(picture) if chosen in ("auto", *ANIMATED) else picture.first
     image = image if encodes_once(output) else _held(image)
     if chosen != "auto":
         _write(image, chosen, output, result)
@@ -92,7 +91,7 @@ def _write(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
     if output.lossless and name in _LOSSY:
         raise ImageError(f"{name.upper()} has no lossless form: choose PNG, WebP or AVIF.")
     largest = _LARGEST_SIDE.get(name, 2**31)
-    height = prepared.get_page_height() if name in _ANIMATED else prepared.height
+    height = prepared.get_page_height() if name in ANIMATED else prepared.height
     if max(prepared.width, height) > largest:
         raise ImageError(f"The result has {prepared.width} × {height} pixels; {name.upper()} holds {largest:,} a side.")
     quality = output.quality or DEFAULT_QUALITY.get(name, 100)
@@ -132,8 +131,7 @@ def _search(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
 
 def _read(path: Path) -> pyvips.Image:
     image = pyvips.Image.new_from_file(str(path))
-    many = image.get_typeof("n-pages") and image.get("n-pages") > 1
-    return pyvips.Image.new_from_file(str(path), n=-1) if many else image
+    return pyvips.Image.new_from_file(str(path), n=-1) if frames_of(image) > 1 else image
 
 
 def _comparable(image: pyvips.Image) -> pyvips.Image:

@@ -1,0 +1,21 @@
+"""``python -m tests.process_file SOURCE RESULT ALGORITHM PARAMS``: what a worker does, in a process of its own.
+
+Prints the bytes of memory that it took at most.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from image_processor.services.decoding import Limits
+from image_processor.services.images import process_image
+from image_processor.services.plan import plan_of
+
+from tests.processes import peak_of
+
+if __name__ == "__main__":
+    source, result, algorithm, params = sys.argv[1:]
+    limits = Limits(max_pixels=100_000_000, max_frames=100)
+    process_image(Path(source), {}, Path(result), plan_of(algorithm, json.loads(params)), limits)
+    print(peak_of(os.getpid()))
