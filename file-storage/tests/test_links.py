@@ -1,0 +1,37 @@
+"""Signed links: whoever changes a letter of one has none."""
+
+import time
+
+import pytest
+from file_storage.services.links import Link, LinkSigner
+from hypothesis import given
+from hypothesis import strategies as st
+from service_kit.problems import Problem
+
+SIGNER = LinkSigner("a secret of tests")
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+links = st.builds(Link, st.integers(1, 2**63 - 1), st.integers(int(time.time()) + 3600, 2**40))
+
+
+@given(link=links)
+def test_a_link_says_what_was_signed(link: Link) -> None:
+    assert SIGNER.read(SIGNER.sign(link)) == link
+
+
+@given(link=links, place=st.integers(0, 200), letter=st.sampled_from(LETTERS))
+def test_any_changed_letter_is_refused(link: Link, place: int, letter: str) -> None:
+    token = SIGNER.sign(link)
+    place %= len(token)
+    changed = token[:place] + letter + token[place + 1 :]
+
+    if changed != token:
+        with pytest.raises(Problem, match="not made by this server"):
+            SIGNER.read(changed)
+
+
+def test_another_last_letter_of_the_same_signature_is_refused() -> None:
+    tokens = (SIGNER.sign(Link(number, 2**40)) for number in range(1, 1000))
+    token = next(token for token in tokens if token.endswith("A"))
+
+    with pytest.raises(Problem, match="not made by this server"):
+        SIGNER.read(token[:-1] + "B")
