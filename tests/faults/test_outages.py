@@ -47,6 +47,22 @@ def test_without_postgresql_requests_are_told_to_come_again(stack: FullStack, pi
     stack.await_ready()
 
 
+def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmill: Pixmill) -> None:
+    services = (stack.file_storage, stack.image_processor)
+    stack.postgres.stop(signal.SIGINT)
+    for service in services:
+        service.stop()
+        service.start()
+    time.sleep(3)
+    stack.postgres.start()
+    stack.await_ready()
+
+    assert [service.popen.poll() for service in services] == [None, None]
+    assert [service.log.read_text().count("Traceback") for service in services] == [0, 0]
+    source = pixmill.upload("p.png", photo())
+    assert pixmill.ended(pixmill.create_tasks([source["id"]], "flip")[0])["status"] == "finished"
+
+
 def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.png", photo(90 + n, 50))["id"] for n in range(10)]
     task_ids = pixmill.create_tasks(sources, "pause", {"seconds": 0.5})

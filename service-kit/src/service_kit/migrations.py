@@ -1,28 +1,53 @@
 """The schema brought up to date, by Alembic; apart from the database, as only the start of a service needs it."""
 
+import time
 from importlib.resources import files
 
+import structlog
 from alembic import command, context
 from alembic.config import Config
-from sqlalchemy import MetaData, text
+from sqlalchemy import Engine, MetaData, text
+from sqlalchemy.exc import OperationalError
 
 from service_kit.database import create_engine_for
 
+log = structlog.get_logger()
+
 _MIGRATION_LOCK = 0x70697877
+_WAIT_SECONDS = 60
+_POLL_SECONDS = 0.5
 
 
 def migrate(url: str, package: str) -> None:
-    """Brings the schema up to date with ``<package>/migrations``; safe to call from many processes at once."""
+    """Brings the schema up to date with ``<package>/migrations``; safe to call from many processes at once.
+
+    :raises OperationalError: there was no connection to the database for a minute.
+    """
     config = Config()
     config.set_main_option("script_location", str(files(package) / "migrations"))
     config.set_main_option("version_table", f"{package}_version")
     engine = create_engine_for(url, pool_size=1)
+    _await_database(engine)
     with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     engine.dispose()
+
+
+def _await_database(engine: Engine) -> None:
+    # A service that is started while the database is restarted would end, and its web server with it.
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            engine.connect().close()
+            return
+        except OperationalError as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("migration waits for the database", error=str(error.orig))
+        time.sleep(_POLL_SECONDS)
 
 
 def run_migrations(metadata: MetaData) -> None:

@@ -1,7 +1,10 @@
+from service_kit import logs
 from service_kit.migrations import migrate
 from service_kit.settings import load_or_exit
 
 from image_processor.config import ApiSettings
 
 if __name__ == "__main__":
-    migrate(load_or_exit(ApiSettings).database.url, "image_processor")
+    settings = load_or_exit(ApiSettings)
+    logs.configure(settings.log.level)
+    migrate(settings.database.url, "image_processor")
