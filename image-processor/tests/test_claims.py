@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 from image_processor.config import RetrySettings
 from image_processor.models import DiscardedResult, Task
-from image_processor.services.claims import Claim, ClaimService, Crashed, Failed, Finished, Holder, Postponed
+from image_processor.services.claims import (
+    Claim,
+    ClaimService,
+    Crashed,
+    Ended,
+    Failed,
+    Finished,
+    Holder,
+    Outcome,
+    Postponed,
+)
 from service_kit.database import Database, epoch_now
 from service_kit.migrations import migrate
 from sqlalchemy import insert, select, update
@@ -45,16 +55,19 @@ def expire(database: Database, task_id: int) -> None:
 
 
 def claimed(claims: ClaimService, holder: Holder) -> Claim:
-    claim = claims.claim(holder)
-    assert claim
+    [claim] = claims.claim(holder)
     return claim
+
+
+def counts(claims: ClaimService, claim: Claim, outcome: Outcome) -> bool:
+    return not claims.end([Ended(claim, outcome)])
 
 
 def test_a_task_is_claimed_once(claims: ClaimService, database: Database) -> None:
     add_task(database)
 
     assert claims.claim(ONE)
-    assert claims.claim(TWO) is None
+    assert claims.claim(TWO) == []
 
 
 def test_the_most_urgent_is_claimed_first_and_the_oldest_among_equals(claims: ClaimService, database: Database) -> None:
@@ -72,8 +85,8 @@ def test_a_worker_cut_off_cannot_finish_what_another_took(claims: ClaimService, 
     claims.expire_leases()
     fresh = claimed(claims, TWO)
 
-    assert claims.end(stale, Finished(7)) is False
-    assert claims.end(fresh, Finished(8)) is True
+    assert not counts(claims, stale, Finished(7))
+    assert counts(claims, fresh, Finished(8))
     assert task_of(database, task_id).result_id == 8
 
 
@@ -94,11 +107,74 @@ def test_a_heartbeat_renews_only_what_the_worker_holds(claims: ClaimService, dat
 def test_ending_one_task_claims_the_next(claims: ClaimService, database: Database) -> None:
     first, second = add_task(database), add_task(database)
 
-    counted, following = claims.end_and_claim(claimed(claims, ONE), ONE, Finished(5))
+    lost, following = claims.end_and_claim([Ended(claimed(claims, ONE), Finished(5))], ONE)
 
-    assert counted
-    assert following and following.task_id == second
+    assert not lost
+    assert [claim.task_id for claim in following] == [second]
     assert task_of(database, first).status == "finished"
+
+
+def test_several_are_claimed_and_ended_at_once_each_with_its_own_end(claims: ClaimService, database: Database) -> None:
+    late, urgent, early = add_task(database), add_task(database, priority=9), add_task(database)
+    taken = claims.claim(ONE, 3)
+
+    lost = claims.end(
+        [Ended(claim, outcome) for claim, outcome in zip(taken, [Finished(1), Failed("no"), Finished(3)], strict=True)]
+    )
+
+    assert [claim.task_id for claim in taken] == [urgent, late, early]
+    assert not lost
+    ends = [(task.result_id, task.error) for task in (task_of(database, task_id) for task_id in (urgent, late, early))]
+    assert ends == [(1, None), (None, "no"), (3, None)]
+
+
+def test_only_those_of_a_batch_that_another_took_do_not_count(claims: ClaimService, database: Database) -> None:
+    kept, taken_over = add_task(database), add_task(database)
+    mine = claims.claim(ONE, 2)
+    expire(database, taken_over)
+    claims.expire_leases()
+
+    lost, following = claims.end_and_claim([Ended(claim, Finished(claim.task_id)) for claim in mine], ONE, 5)
+
+    assert [claim.task_id for claim in lost] == [taken_over]
+    assert following == [], "first it is asked why one was lost"
+    assert task_of(database, kept).result_id == kept
+    assert task_of(database, taken_over).status == "pending"
+
+
+def test_a_task_whose_process_died_is_held_alone(claims: ClaimService, database: Database) -> None:
+    suspect, neighbour = add_task(database), add_task(database)
+    claims.claim(ONE)
+    claims.crashed(ONE, "crash")
+
+    beside_others = claims.claim(ONE, 5, beside_others=True)
+    alone = claims.claim(ONE, 5)
+    after_it = claims.claim(TWO, 5)
+
+    assert beside_others == []
+    assert [(claim.task_id, claim.suspect) for claim in alone] == [(suspect, True)]
+    assert [(claim.task_id, claim.suspect) for claim in after_it] == [(neighbour, False)]
+
+
+def test_what_was_not_begun_is_handed_back_without_a_crash(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+
+    claims.hand_back(claims.claim(ONE))
+
+    task = task_of(database, task_id)
+    assert (task.status, task.crashes, claims.claimable(10)) == ("pending", 0, 1)
+
+
+def test_what_another_took_is_not_handed_back(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+    stale = claims.claim(ONE)
+    expire(database, task_id)
+    claims.expire_leases()
+    claims.claim(TWO)
+
+    claims.hand_back(stale)
+
+    assert task_of(database, task_id).claimed_by == TWO.worker
 
 
 def by_death(claims: ClaimService, claim: Claim) -> None:
@@ -106,7 +182,7 @@ def by_death(claims: ClaimService, claim: Claim) -> None:
 
 
 def by_error(claims: ClaimService, claim: Claim) -> None:
-    claims.end(claim, Crashed("it took longer than 20 seconds"))
+    claims.end([Ended(claim, Crashed("it took longer than 20 seconds"))])
 
 
 @pytest.mark.parametrize("crash", [by_death, by_error])
@@ -137,7 +213,7 @@ def test_a_first_attempt_that_cannot_succeed_leaves_nothing_to_discard(
 ) -> None:
     add_task(database)
 
-    claims.end(claimed(claims, ONE), Failed("not an image"))
+    claims.end([Ended(claimed(claims, ONE), Failed("not an image"))])
 
     with database.read() as session:
         assert session.scalars(select(DiscardedResult.key)).all() == []
@@ -155,7 +231,7 @@ def test_a_death_reported_late_does_not_touch_anothers_claim(claims: ClaimServic
 def test_a_transient_failure_is_tried_again_later(claims: ClaimService, database: Database) -> None:
     task_id = add_task(database)
 
-    claims.end(claimed(claims, ONE), Postponed("no answer"))
+    claims.end([Ended(claimed(claims, ONE), Postponed("no answer"))])
 
     task = task_of(database, task_id)
     assert (task.status, task.retry_since is not None) == ("pending", True)
@@ -168,7 +244,7 @@ def test_a_spent_retry_budget_ends_in_error(database: Database) -> None:
     with database.write() as session:
         session.execute(update(Task).where(Task.id == task_id).values(retry_since=epoch_now() - 1))
 
-    claims.end(claim, Postponed("no answer"))
+    claims.end([Ended(claim, Postponed("no answer"))])
 
     task = task_of(database, task_id)
     assert (task.status, task.error) == ("error", "Gave up after repeated failures: no answer")

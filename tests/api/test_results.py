@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from image_processor.services.file_storage import FileStorage, ResultRevokedError
+from image_processor.services.file_storage import FileStorage, NewFile, ResultRevokedError
 
 from tests.client import FILES, Pixmill, assert_problem
 from tests.stacks import Stack
@@ -16,6 +16,12 @@ from tests.stacks import Stack
 def storage(stack: Stack) -> Iterator[FileStorage]:
     with httpx.Client(base_url=f"{stack.url}{FILES}", trust_env=False) as http:
         yield FileStorage(http)
+
+
+def store(storage: FileStorage, path: Path, key: str) -> int:
+    [answer] = storage.store([NewFile(path, "result.txt", key)])
+    assert isinstance(answer, int)
+    return answer
 
 
 @pytest.fixture
@@ -29,8 +35,8 @@ def test_the_result_of_an_earlier_attempt_stays_where_another_encoder_made_other
     (tmp_path / "first").write_bytes(b"by one encoder")
     (tmp_path / "second").write_bytes(b"by another")
 
-    first = storage.store(tmp_path / "first", "result", ".txt", key)
-    second = storage.store(tmp_path / "second", "result", ".txt", key)
+    first = store(storage, tmp_path / "first", key)
+    second = store(storage, tmp_path / "second", key)
 
     assert first == second
     assert pixmill.download(first) == b"by one encoder"
@@ -38,18 +44,18 @@ def test_the_result_of_an_earlier_attempt_stays_where_another_encoder_made_other
 
 def test_a_revoked_key_makes_no_result(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
     (tmp_path / "result").write_bytes(b"unwanted")
-    made = storage.store(tmp_path / "result", "result", ".txt", key)
+    made = store(storage, tmp_path / "result", key)
 
     storage.revoke(key)
 
-    with pytest.raises(ResultRevokedError):
-        storage.store(tmp_path / "result", "result", ".txt", key)
+    [answer] = storage.store([NewFile(tmp_path / "result", "result.txt", key)])
+    assert isinstance(answer, ResultRevokedError)
     assert_problem(pixmill.http.get(f"{FILES}/{made}"), 404, "no file")
 
 
 def test_the_file_of_a_key_is_told(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
     (tmp_path / "result").write_bytes(b"x")
-    made = storage.store(tmp_path / "result", "result", ".txt", key)
+    made = store(storage, tmp_path / "result", key)
 
     assert pixmill.http.get(f"{FILES}/idempotency-keys/{key}").json()["id"] == made
     assert_problem(pixmill.http.get(f"{FILES}/idempotency-keys/{uuid4().hex}"), 404, "No file was made")

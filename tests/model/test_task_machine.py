@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ from image_processor.config import BrokerSettings, RetrySettings
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.models import Task
-from image_processor.services.claims import Claim, ClaimService, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.claims import Claim, ClaimService, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.file_storage import FileStorage
 from image_processor.services.presets import Presets
 from image_processor.services.tasks import TaskFilter, TaskService
@@ -68,33 +69,52 @@ class TaskMachine(RuleBasedStateMachine):
             statement = insert(Task).values(source_id=1, algorithm="flip", priority=priority).returning(Task.id)
             self.model[session.execute(statement).scalar_one()] = Expected(priority)
 
-    @rule(holder=st.sampled_from(HOLDERS))
-    def claim(self, holder: Holder) -> None:
-        claim = self.claims.claim(holder)
+    @rule(holder=st.sampled_from(HOLDERS), count=st.integers(1, 4), beside_others=st.booleans())
+    def claim(self, holder: Holder, count: int, beside_others: bool) -> None:
+        claims = self.claims.claim(holder, count, beside_others)
 
         waiting = [
             (-task.priority, task_id) for task_id, task in self.model.items() if task.status == "pending" and task.due
         ]
-        assert (claim.task_id if claim else None) == (min(waiting)[1] if waiting else None)
-        if claim:
+        due = [task_id for _, task_id in sorted(waiting)][:count]
+        if due and self.model[due[0]].crashes:
+            expected = [] if beside_others else due[:1]
+        else:
+            expected = list(takewhile(lambda task_id: not self.model[task_id].crashes, due))
+        assert [claim.task_id for claim in claims] == expected
+        for claim in claims:
             task = self.model[claim.task_id]
             task.status, task.attempt, task.holder = "processing", task.attempt + 1, holder
             assert claim.attempt == task.attempt
             self.held.append(claim)
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES))
-    def end(self, data: st.DataObject, outcome: Outcome) -> None:
-        claim = data.draw(st.sampled_from(self.held))
+    @rule(data=st.data())
+    def end(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(self.held), min_size=1, max_size=4, unique_by=id))
+        ended = [Ended(claim, data.draw(st.sampled_from(OUTCOMES))) for claim in chosen]
+        newest = [claim for claim in chosen if self._holds(claim)]
 
-        counted = self.claims.end(claim, outcome)
+        lost = self.claims.end(ended)
 
-        task = self.model.get(claim.task_id)
-        newest = task is not None and task.status == "processing" and task.attempt == claim.attempt
-        assert counted == newest
-        if task and newest:
-            task.status = {Finished: "finished", Failed: "error", Postponed: "pending"}[type(outcome)]
-            task.due, task.holder = not isinstance(outcome, Postponed), None
+        assert lost == [claim for claim in chosen if claim not in newest]
+        for claim, outcome in ended:
+            if claim in newest:
+                task = self.model[claim.task_id]
+                task.status = {Finished: "finished", Failed: "error", Postponed: "pending"}[type(outcome)]
+                task.due, task.holder = not isinstance(outcome, Postponed), None
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def hand_back(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(self.held), min_size=1, max_size=4, unique_by=id))
+
+        self.claims.hand_back(chosen)
+
+        for claim in chosen:
+            if self._holds(claim):
+                task = self.model[claim.task_id]
+                task.status, task.due, task.holder = "pending", True, None
 
     @rule(holder=st.sampled_from(HOLDERS))
     def process_dies(self, holder: Holder) -> None:
@@ -186,6 +206,10 @@ class TaskMachine(RuleBasedStateMachine):
             task_id: (task.status, task.attempt, task.crashes) for task_id, task in self.model.items()
         }
         assert all((row.error is not None) == (row.status == "error") for row in rows)
+
+    def _holds(self, claim: Claim) -> bool:
+        task = self.model.get(claim.task_id)
+        return task is not None and task.status == "processing" and task.attempt == claim.attempt
 
     def _any_task(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.model)))

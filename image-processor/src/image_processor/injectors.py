@@ -18,8 +18,10 @@ from image_processor.handler.public_network import public_http_pool
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.relay import Relay
 from image_processor.handler.time_limit import time_limit
+from image_processor.services.attempts import AttemptService
 from image_processor.services.callbacks import CallbackService
 from image_processor.services.claims import ClaimService
+from image_processor.services.delivery import DeliveryService
 from image_processor.services.discarded_results import DiscardedResults
 from image_processor.services.event_stream import EventStream
 from image_processor.services.events import TaskEvents
@@ -61,7 +63,9 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     scratch = Path(settings.scratch_folder)
     scratch.mkdir(parents=True, exist_ok=True)
     limit = partial(time_limit, settings.limits.max_seconds)
-    processing = ProcessingService(claims, storage, cache, settings.limits, scratch, limit)
+    attempts = AttemptService(storage, cache, settings.limits, limit)
+    delivery = DeliveryService(storage, cache)
+    processing = ProcessingService(claims, attempts, delivery, scratch, settings.limits.max_seconds)
     events = TaskEvents(database)
 
     def keep_house() -> None:

@@ -77,6 +77,8 @@ class Heartbeat:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
             self._discard(Holder(self._worker, process))
+            # What else it held did nothing wrong: it is put back before its process counts as dead.
+            self._claims.release(self._worker, process)
             self._on_put_back()
 
     def _put_back_dead(self) -> None:

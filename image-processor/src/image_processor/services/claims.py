@@ -6,10 +6,12 @@
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
+from typing import NamedTuple
 
 import structlog
 from service_kit.database import Database, epoch_now, insert_or_ignore
-from sqlalchemy import ColumnElement, Double, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Double, Integer, Row, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from image_processor.config import RetrySettings
@@ -42,6 +44,9 @@ class Claim:
     params: dict[str, object] | None
     cache: bool
     result_key: str
+    suspect: bool
+    """It was held by a process that died. Until it has ended its process holds no other task, to which one more death
+    would be counted as well."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,13 @@ class Crashed:
 Outcome = Finished | Failed | Postponed | Crashed
 
 
+class Ended(NamedTuple):
+    """An attempt, and how it ended."""
+
+    claim: Claim
+    outcome: Outcome
+
+
 class ClaimService:
     """Every change of a task's state that a worker makes."""
 
@@ -83,24 +95,36 @@ class ClaimService:
         self._retry = retry
         self._lease_seconds = lease_seconds
 
-    def claim(self, holder: Holder) -> Claim | None:
-        """Takes the most urgent pending task, the oldest first; ``None`` where there is none."""
-        with self._database.write() as session:
-            return self._claim_next(session, holder)
+    def claim(self, holder: Holder, count: int = 1, beside_others: bool = False) -> Sequence[Claim]:
+        """Takes at most ``count`` pending tasks, the most urgent first, the oldest among equals.
 
-    def end(self, claim: Claim, outcome: Outcome) -> bool:
-        """Records how the attempt ended; ``False`` where it does not count any more.
-
-        It does not when another attempt has taken the task over, or somebody has cancelled it.
+        :param beside_others: the holder has more tasks in hand; then it is given no suspect.
         """
         with self._database.write() as session:
-            return self._record(session, claim, outcome)
+            return self._claim(session, holder, count, beside_others)
 
-    def end_and_claim(self, claim: Claim, holder: Holder, outcome: Outcome) -> tuple[bool, Claim | None]:
-        """:meth:`end` and :meth:`claim` in one transaction; nothing is claimed where the attempt does not count."""
+    def end(self, ended: Sequence[Ended]) -> Sequence[Claim]:
+        """Records how attempts ended, and gives those that do not count any more.
+
+        One does not when another attempt has taken the task over, or somebody has cancelled it.
+        """
         with self._database.write() as session:
-            counted = self._record(session, claim, outcome)
-            return counted, self._claim_next(session, holder) if counted else None
+            return self._record(session, ended)
+
+    def end_and_claim(
+        self, ended: Sequence[Ended], holder: Holder, count: int = 1, beside_others: bool = False
+    ) -> tuple[Sequence[Claim], Sequence[Claim]]:
+        """:meth:`end` and :meth:`claim` in one transaction; nothing is claimed where an attempt does not count."""
+        with self._database.write() as session:
+            lost = self._record(session, ended)
+            return lost, [] if lost else self._claim(session, holder, count, beside_others)
+
+    def hand_back(self, claims: Sequence[Claim]) -> None:
+        """Puts tasks back that were not begun."""
+        with self._database.write() as session:
+            held = self._lock_held(session, claims)
+            if held:
+                session.connection().execute(_HAND_BACK, [{"task_id": claim.task_id} for claim in held])
 
     def let_go(self, claim: Claim, holder: Holder) -> bool:
         """Gives up a cancelled attempt; ``False`` where the worker has taken it to kill its process."""
@@ -120,7 +144,7 @@ class ClaimService:
         """Renews the leases of all that these processes of the worker hold."""
         held = (Task.claimed_by == worker) & (Task.status == "processing") & Task.process.in_(processes)
         with self._database.write() as session:
-            session.execute(update(Task).where(held).values(lease_until=epoch_now() + self._lease_seconds))
+            session.execute(update(Task).where(_in_order(held)).values(lease_until=epoch_now() + self._lease_seconds))
 
     def take_cancelled(self, worker: str) -> list[tuple[int, int]]:
         """The tasks that were cancelled while the worker held them, each with the process to be stopped."""
@@ -139,7 +163,7 @@ class ClaimService:
         """Records that a process died; after too many crashes the task it held ends in error."""
         held = (Task.status == "processing") & (Task.claimed_by == holder.worker) & (Task.process == holder.process)
         with self._database.write() as session:
-            self._put_back_crashed(session, held, reason)
+            self._put_back_crashed(session, _in_order(held), reason)
 
     def expire_leases(self) -> None:
         """Puts back the tasks whose worker has not come back in time."""
@@ -159,9 +183,8 @@ class ClaimService:
         held = (Task.status == "processing") & (Task.claimed_by == worker)
         if process is not None:
             held &= Task.process == process
-        values = {"status": "pending", "due_at": epoch_now(), "lease_until": None, "claimed_by": None, "process": None}
         with self._database.write() as session:
-            session.execute(update(Task).where(held).values(**values))
+            session.execute(update(Task).where(_in_order(held)).values(**_PENDING))
 
     def claimable(self, limit: int) -> int:
         """How many tasks may be claimed now; counts no further than ``limit``."""
@@ -169,42 +192,57 @@ class ClaimService:
             found = select(Task.id).where(_claimable()).limit(limit).subquery()
             return session.scalar(select(func.count()).select_from(found)) or 0
 
-    def _claim_next(self, session: Session, holder: Holder) -> Claim | None:
-        values = {"worker": holder.worker, "holding_process": holder.process, "lease_seconds": self._lease_seconds}
-        row = session.connection().execute(_CLAIM, values).first()
-        if row is None:
-            return None
-        return Claim(
-            task_id=row.id,
-            attempt=row.attempt,
-            source_id=row.source_id,
-            source_name=row.source_name,
-            source_extension=row.source_extension,
-            source_sha256=row.source_sha256,
-            algorithm=row.algorithm,
-            params=row.params,
-            cache=row.cache,
-            result_key=f"{row.result_key}-{row.restarts}",
-        )
+    def _claim(self, session: Session, holder: Holder, count: int, beside_others: bool) -> Sequence[Claim]:
+        connection = session.connection()
+        due = connection.execute(_MOST_URGENT, {"count": count}).all()
+        ids = [row.id for row in _held_together(due, beside_others)]
+        if not ids:
+            return []
+        values = {
+            "ids": ids,
+            "worker": holder.worker,
+            "holding_process": holder.process,
+            "lease_seconds": self._lease_seconds,
+        }
+        rows = {row.id: row for row in connection.execute(_CLAIM, values)}
+        return [_claim_of(rows[task_id]) for task_id in ids]
 
-    def _record(self, session: Session, claim: Claim, outcome: Outcome) -> bool:
+    def _record(self, session: Session, ended: Sequence[Ended]) -> Sequence[Claim]:
+        held = self._lock_held(session, [claim for claim, _ in ended])
+        finished = [
+            {"task_id": claim.task_id, "result": outcome.result_id}
+            for claim, outcome in ended
+            if claim in held and isinstance(outcome, Finished)
+        ]
+        if finished:
+            session.connection().execute(_FINISH, finished)
+        for claim, outcome in ended:
+            if claim not in held:
+                _log_end("claim lost", claim, outcome)
+            elif isinstance(outcome, Finished):
+                _log_end("task ended", claim, outcome, status="finished")
+            else:
+                self._record_unfinished(session, claim, outcome)
+        return [claim for claim, _ in ended if claim not in held]
+
+    def _lock_held(self, session: Session, claims: Sequence[Claim]) -> Sequence[Claim]:
+        rows = session.connection().execute(_LOCK_HELD, {"ids": [claim.task_id for claim in claims]})
+        attempts = {row.id: row.attempt for row in rows}
+        return [claim for claim in claims if attempts.get(claim.task_id) == claim.attempt]
+
+    def _record_unfinished(self, session: Session, claim: Claim, outcome: Failed | Postponed | Crashed) -> None:
         match outcome:
-            case Finished(result_id):
-                values: dict[str, object] = {"status": "finished", "result_id": result_id}
             case Failed(reason):
-                values = {"status": "error", "error": reason}
+                values: dict[str, object] = {"status": "error", "error": reason}
             case Postponed(reason):
                 values = self._postponement(claim, reason)
             case Crashed(reason):
                 values = self._put_back(reason)
-        held = (Task.id == claim.task_id) & (Task.attempt == claim.attempt) & (Task.status == "processing")
-        statement = update(Task).where(held).values(lease_until=None, claimed_by=None, process=None, **values)
-        status = session.connection().execute(statement.returning(Task.status)).scalar()
+        statement = update(Task).where(Task.id == claim.task_id).values(**_UNHELD, **values)
+        status = session.connection().execute(statement.returning(Task.status)).scalar_one()
         if status == "error" and not (claim.attempt == 1 and isinstance(outcome, Failed)):
             discard_results(session, Task.id == claim.task_id)
-        event = "claim lost" if status is None else "task ended"
-        log.info(event, task_id=claim.task_id, attempt=claim.attempt, **asdict(outcome), status=status)
-        return status is not None
+        _log_end("task ended", claim, outcome, status=status)
 
     def _postponement(self, claim: Claim, reason: str) -> dict[str, object]:
         """Later again, or in error when the retry budget is spent.
@@ -236,7 +274,7 @@ class ClaimService:
         changed = session.execute(
             update(Task)
             .where(which)
-            .values(lease_until=None, claimed_by=None, process=None, **self._put_back(reason))
+            .values(**_UNHELD, **self._put_back(reason))
             .returning(Task.id, Task.status)
             .execution_options(synchronize_session=False)
         ).all()
@@ -258,17 +296,51 @@ def _claimable() -> ColumnElement[bool]:
     return (Task.status == "pending") & (Task.due_at <= epoch_now())
 
 
+def _held_together(due: Sequence[Row[int, int]], beside_others: bool) -> Sequence[Row[int, int]]:
+    """Those of the most urgent that one process may hold at a time: a suspect alone, or what comes before one."""
+    if due and due[0].crashes:
+        return [] if beside_others else due[:1]
+    return list(takewhile(lambda row: not row.crashes, due))
+
+
+def _claim_of(row: "Row[*tuple[object, ...]]") -> Claim:
+    return Claim(
+        task_id=row.id,
+        attempt=row.attempt,
+        source_id=row.source_id,
+        source_name=row.source_name,
+        source_extension=row.source_extension,
+        source_sha256=row.source_sha256,
+        algorithm=row.algorithm,
+        params=row.params,
+        cache=row.cache,
+        result_key=f"{row.result_key}-{row.restarts}",
+        suspect=row.crashes > 0,
+    )
+
+
+def _log_end(event: str, claim: Claim, outcome: Outcome, **state: str) -> None:
+    log.info(event, task_id=claim.task_id, attempt=claim.attempt, **asdict(outcome), **state)
+
+
+def _in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The same tasks, locked by ascending id: two that change several at once never wait for each other."""
+    return Task.id.in_(select(Task.id).where(which).order_by(Task.id).with_for_update())
+
+
+_UNHELD = {"lease_until": None, "claimed_by": None, "process": None}
+_PENDING = {"status": "pending", "due_at": epoch_now(), **_UNHELD}
+
 _MOST_URGENT = (
-    select(Task.id)
+    select(Task.id, Task.crashes)
     .where(_claimable())
     .order_by(Task.priority.desc(), Task.id)
-    .limit(1)
+    .limit(bindparam("count", type_=Integer))
     .with_for_update(skip_locked=True)
-    .scalar_subquery()
 )
 _CLAIM = (
     update(Task)
-    .where(Task.id == _MOST_URGENT)
+    .where(Task.id.in_(bindparam("ids", expanding=True)))
     .values(
         status="processing",
         attempt=Task.attempt + 1,
@@ -288,5 +360,15 @@ _CLAIM = (
         Task.cache,
         Task.result_key,
         Task.restarts,
+        Task.crashes,
     )
 )
+_LOCK_HELD = (
+    select(Task.id, Task.attempt)
+    .where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == "processing")
+    .order_by(Task.id)
+    .with_for_update()
+)
+_THIS = Task.id == bindparam("task_id")
+_FINISH = update(Task).where(_THIS).values(status="finished", result_id=bindparam("result"), **_UNHELD)
+_HAND_BACK = update(Task).where(_THIS).values(**_PENDING)

@@ -29,6 +29,18 @@ class SourceFile(NamedTuple):
     sha256: str
 
 
+class NewFile(NamedTuple):
+    """A file to be stored.
+
+    :param name: with its extension.
+    :param key: its idempotency key.
+    """
+
+    path: Path
+    name: str
+    key: str
+
+
 class FileStorage:
     """Talks to file-storage through ``http``, whose base URL is ``…/api/file-server``."""
 
@@ -61,25 +73,25 @@ class FileStorage:
         if target.stat().st_size != size:
             raise FileStorageUnavailableError(f"file {file_id} came incomplete")
 
-    def store(self, path: Path, name: str, extension: str, key: str) -> int:
-        """Uploads a result and gives its file id; the same ``key`` gives the same file again.
+    def store(self, files: Sequence[NewFile]) -> Sequence[int | Exception]:
+        """Uploads results and gives each one's file id; the same key gives the same file again.
 
         An earlier attempt that stored its result and died has made it perhaps with another version of an encoder: that
         result is as good, and a task has only one.
 
-        :raises FileStorageUnavailableError: try again later.
-        :raises SourceError: file-storage refuses the result.
-        :raises ResultRevokedError: the key was revoked.
+        :returns: in the place of a file that was not stored, why: :class:`FileStorageUnavailableError`, where trying
+            again later may help; :class:`SourceError`, it is refused; :class:`ResultRevokedError`, its key was revoked.
         """
-        with path.open("rb") as content:
-            response = self._request(
-                "PUT",
-                "/",
-                params={"name": name + extension},
-                content=content,
-                headers={"Idempotency-Key": key, "Content-Length": str(path.stat().st_size)},
-            )
-        return self._created_id(response, key)
+        return [self._store(file) for file in files]
+
+    def _store(self, file: NewFile) -> int | Exception:
+        headers = {"Idempotency-Key": file.key, "Content-Length": str(file.path.stat().st_size)}
+        try:
+            with file.path.open("rb") as content:
+                response = self._request("PUT", "/", params={"name": file.name}, content=content, headers=headers)
+            return self._created_id(response, file.key)
+        except (FileStorageUnavailableError, SourceError, ResultRevokedError) as error:
+            return error
 
     def copy(self, file_id: int, name: str, extension: str, key: str) -> int | None:
         """A new file with the bytes of ``file_id``; ``None`` where that is gone.

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyvips
@@ -39,13 +39,13 @@ class ResultCache:
             row = session.execute(wanted).first()
         return None if row is None else CacheHit(row.result_id, row.extension)
 
-    def remember(self, key: str, result_id: int, extension: str | None) -> None:
-        """What :meth:`find` gives from now on."""
+    def remember(self, results: Mapping[str, CacheHit]) -> None:
+        """What :meth:`find` gives from now on, by key."""
+        rows = [{"key": key, **results[key]._asdict()} for key in sorted(results)]
         with self._database.write() as session:
-            values = {"result_id": result_id, "extension": extension}
-            insert = insert_or_update(session, CachedResult).values(key=key, **values)
-            replaced = values | {"created_at": epoch_now()}
-            session.execute(insert.on_conflict_do_update(index_elements=[CachedResult.key], set_=replaced))
+            insert = insert_or_update(session, CachedResult)
+            replaced = {name: insert.excluded[name] for name in CacheHit._fields} | {"created_at": epoch_now()}
+            session.execute(insert.values(rows).on_conflict_do_update(index_elements=[CachedResult.key], set_=replaced))
 
     def forget_older_than(self, seconds: float) -> None:
         with self._database.write() as session:

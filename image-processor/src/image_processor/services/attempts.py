@@ -1,0 +1,127 @@
+"""One attempt at a task: its source fetched, its algorithm applied; the result then waits on disk to be stored."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from service_kit.problems import Problem
+from sqlalchemy.exc import DBAPIError
+
+from image_processor.config import LimitSettings
+from image_processor.services.claims import Claim, Crashed, Failed, Finished, Outcome, Postponed
+from image_processor.services.decoding import ImageError, Limits
+from image_processor.services.file_storage import (
+    FileStorage,
+    FileStorageUnavailableError,
+    ResultRevokedError,
+    SourceError,
+)
+from image_processor.services.images import process_image
+from image_processor.services.plan import Plan, plan_of
+from image_processor.services.result_cache import ResultCache, cache_key
+
+log = structlog.get_logger()
+
+TimeLimit = Callable[[], AbstractContextManager[None]]
+"""Ends the process when the block takes too long."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A result on disk.
+
+    :param extension: of the result; ``None`` where it is the source's.
+    :param cache_key: what it is remembered by; ``None`` where it is not.
+    """
+
+    path: Path
+    extension: str | None
+    cache_key: str | None
+
+
+class AttemptService:
+    """Makes results."""
+
+    def __init__(self, storage: FileStorage, cache: ResultCache, limits: LimitSettings, time_limit: TimeLimit) -> None:
+        self._storage = storage
+        self._cache = cache
+        self._limits = limits
+        self._time_limit = time_limit
+
+    def attempt(self, claim: Claim, folder: Path) -> Made | Outcome:
+        """Makes the result in ``folder``, where nothing else of the attempt stays.
+
+        :raises DBAPIError: the database is away.
+        """
+        with structlog.contextvars.bound_contextvars(task_id=claim.task_id, attempt=claim.attempt):
+            try:
+                with self._time_limit():
+                    return self._attempt(claim, folder)
+            except DBAPIError:
+                raise
+            except Exception as error:  # noqa: BLE001 (what nobody foresaw is logged there)
+                return outcome_of(error)
+
+    def _attempt(self, claim: Claim, folder: Path) -> Made | Finished:
+        try:
+            plan = plan_of(claim.algorithm, claim.params)
+        except Problem as error:
+            raise ImageError(f"The task cannot be done any more: {error}") from error
+        if not claim.cache or claim.source_sha256 is None:
+            return self._make(claim, plan, folder, None)
+        key = cache_key(plan, [claim.source_sha256, *self._contents(plan)])
+        return self._copy_cached(claim, key) or self._make(claim, plan, folder, key)
+
+    def _contents(self, plan: Plan) -> Sequence[str]:
+        """The SHA-256 of each file that the plan names."""
+        file_ids = plan.file_ids()
+        found = self._storage.find(file_ids) if file_ids else {}
+        for file_id in file_ids:
+            if file_id not in found:
+                raise SourceError(f"The file {file_id} that params name does not exist any more.")
+        return [found[file_id].sha256 for file_id in file_ids]
+
+    def _copy_cached(self, claim: Claim, key: str) -> Finished | None:
+        hit = self._cache.find(key)
+        if hit is None:
+            return None
+        extension = hit.extension or claim.source_extension
+        copied = self._storage.copy(hit.result_id, claim.source_name, extension, claim.result_key)
+        return None if copied is None else Finished(copied)
+
+    def _make(self, claim: Claim, plan: Plan, folder: Path, key: str | None) -> Made:
+        limits = Limits(self._limits.max_pixels, self._limits.max_frames)
+        source, result = folder / "source", folder / f"result-{claim.task_id}-{claim.attempt}"
+        files = {file_id: folder / f"file-{file_id}" for file_id in plan.file_ids()}
+        try:
+            self._fetch([(claim.source_id, source), *files.items()])
+            return Made(result, process_image(source, files, result, plan, limits), key)
+        except Exception:
+            result.unlink(missing_ok=True)
+            raise
+        finally:
+            for path in (source, *files.values()):
+                path.unlink(missing_ok=True)
+
+    def _fetch(self, files: Sequence[tuple[int, Path]]) -> None:
+        left = self._limits.max_task_bytes
+        for file_id, path in files:
+            self._storage.fetch(file_id, path, min(self._limits.max_file_bytes, left))
+            left -= path.stat().st_size
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """What becomes of a task whose attempt met this error."""
+    match error:
+        case ImageError() | SourceError():
+            return Failed(str(error))
+        case FileStorageUnavailableError():
+            return Postponed(f"the file server did not answer ({error})")
+        case ResultRevokedError():
+            return Postponed("its result was discarded meanwhile")
+        case MemoryError():
+            return Failed("The image needs more memory than a worker may use.")
+    log.error("unexpected error", exc_info=error)
+    return Crashed(f"an unexpected error ({type(error).__name__})")

@@ -1,0 +1,152 @@
+"""Two threads of a worker's process: one makes results, the other stores them, records them and claims what comes next.
+
+Whatever has been made while the last results were being stored is stored, and recorded, together: a single task waits
+for nobody, and under load a transfer and a transaction serve many.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from image_processor.services.attempts import Made
+from image_processor.services.claims import Claim, ClaimService, Holder, Outcome
+from image_processor.services.delivery import DeliveryService
+
+Attempt = Callable[[Claim], Made | Outcome]
+
+AHEAD_SECONDS = 0.25
+"""Work that a process claims before it can begin it, at the pace of the last tasks; others may be idle meanwhile."""
+MAX_AHEAD = 15
+HAND_BACK_SECONDS = 0.5
+"""What waits behind a task that takes longer is handed back, for others to do."""
+
+
+class Pipeline:
+    """Does tasks until none is pending; used once.
+
+    :param stopping: whether nothing more may be begun.
+    """
+
+    def __init__(
+        self, claims: ClaimService, delivery: DeliveryService, holder: Holder, stopping: Callable[[], bool]
+    ) -> None:
+        self._claims = claims
+        self._delivery = delivery
+        self._holder = holder
+        self._stopping = stopping
+        self._pace = Pace()
+        self._changed = threading.Condition()
+        self._ready: deque[Claim] = deque()
+        self._making: Claim | None = None
+        self._begun_at = 0.0
+        self._made: list[tuple[Claim, Made | Outcome]] = []
+        self._closed = False
+        self._to_be_killed = False
+
+    def run(self, attempt: Attempt) -> bool:
+        """Calls ``attempt`` in this thread for one claimed task after another.
+
+        :returns: ``False`` where the worker has decided to kill this process, which then must begin nothing more.
+        :raises DBAPIError: the database is away; some tasks may be claimed and not ended.
+        """
+        with ThreadPoolExecutor(1, "recorder") as background:
+            recorder = background.submit(self._record)
+            try:
+                while (claim := self._begin()) is not None:
+                    self._pass_on(claim, attempt(claim))
+            finally:
+                self._close()
+            recorder.result()
+        return not self._to_be_killed
+
+    def _begin(self) -> Claim | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._closed)
+            if self._closed or self._stopping():
+                return None
+            self._making = self._ready.popleft()
+            self._begun_at = time.monotonic()
+            return self._making
+
+    def _pass_on(self, claim: Claim, made: Made | Outcome) -> None:
+        with self._changed:
+            self._pace.note(time.monotonic() - self._begun_at)
+            self._made.append((claim, made))
+            self._making = None
+            self._changed.notify_all()
+
+    def _close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _record(self) -> None:
+        try:
+            while self._turn():
+                pass
+        finally:
+            self._close()
+
+    def _turn(self) -> bool:
+        """Does what there is to do, or waits for it; ``False`` once there will be nothing more."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._made or self._closed or self._idle(), HAND_BACK_SECONDS if self._ready else None
+            )
+            made, self._made = self._made, []
+            closed, idle, wanted = self._closed or self._stopping(), self._idle(), self._wanted()
+        if made or (idle and not closed):
+            self._settle(made, idle, 0 if closed else wanted)
+            return True
+        if closed or time.monotonic() - self._begun_at > HAND_BACK_SECONDS:
+            self._hand_back()
+        return not closed
+
+    def _settle(self, made: list[tuple[Claim, Made | Outcome]], idle: bool, wanted: int) -> None:
+        ended = self._delivery.deliver(made)
+        if wanted:
+            lost, claimed = self._claims.end_and_claim(ended, self._holder, wanted, beside_others=not idle)
+        else:
+            lost, claimed = self._claims.end(ended), []
+        taken = [claim for claim in lost if not self._claims.let_go(claim, self._holder)]
+        with self._changed:
+            self._ready.extend(claimed)
+            self._to_be_killed |= bool(taken)
+            self._closed |= bool(taken) or (idle and not claimed and not lost)
+            self._changed.notify_all()
+
+    def _hand_back(self) -> None:
+        with self._changed:
+            waiting = list(self._ready)
+            self._ready.clear()
+        if waiting and not self._to_be_killed:
+            self._claims.hand_back(waiting)
+
+    def _idle(self) -> bool:
+        return self._making is None and not self._ready
+
+    def _wanted(self) -> int:
+        """How many more tasks are claimed; none beside one whose process died before."""
+        held = [claim for claim in (self._making, *self._ready) if claim is not None]
+        if any(claim.suspect for claim in held):
+            return 0
+        return max(0, 1 + self._pace.ahead() - len(held))
+
+
+class Pace:
+    """How long tasks take of late, and so how many to have at hand."""
+
+    def __init__(self) -> None:
+        self._seconds: float | None = None
+
+    def note(self, seconds: float) -> None:
+        """Another task took so long."""
+        self._seconds = seconds if self._seconds is None else 0.8 * self._seconds + 0.2 * seconds
+
+    def ahead(self) -> int:
+        """Tasks that are done in :data:`AHEAD_SECONDS`; none as long as nothing is known."""
+        if self._seconds is None:
+            return 0
+        return min(MAX_AHEAD, int(AHEAD_SECONDS / max(self._seconds, 1e-6)))
