@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from image_processor.services.file_storage import FileStorage, NewFile, ResultRevokedError
+from image_processor.services.file_storage import SMALL_BYTES, FileStorage, NewFile, ResultRevokedError
 
 from tests.client import FILES, Pixmill, assert_problem
 from tests.stacks import Stack
@@ -40,6 +40,37 @@ def test_the_result_of_an_earlier_attempt_stays_where_another_encoder_made_other
 
     assert first == second
     assert pixmill.download(first) == b"by one encoder"
+
+
+def test_many_results_are_stored_each_under_its_own_name(
+    storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str
+) -> None:
+    contents = [b"", b"small", b"small", b"other", bytes(SMALL_BYTES + 1), bytes(SMALL_BYTES + 2)]
+    files = [NewFile(tmp_path / str(n), f'a "quoted" {n} 50%22.png', f"{key}-{n}") for n in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        file.path.write_bytes(content)
+
+    stored = storage.store(files)
+
+    assert len(set(stored)) == len(contents)
+    assert [pixmill.download(file_id) for file_id in stored] == contents
+    names = [pixmill.http.get(f"{FILES}/{file_id}").json()["name"] for file_id in stored]
+    assert names == [f'a "quoted" {n} 50%22' for n in range(len(contents))]
+    assert storage.store(files) == stored
+
+
+def test_one_revoked_key_of_many_does_not_keep_the_others_from_being_stored(
+    storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str
+) -> None:
+    files = [NewFile(tmp_path / str(n), f"{n}.txt", f"{key}-{n}") for n in range(3)]
+    for file in files:
+        file.path.write_text(file.name)
+    storage.revoke(f"{key}-1")
+
+    first, revoked, last = storage.store(files)
+
+    assert isinstance(revoked, ResultRevokedError)
+    assert [pixmill.download(first), pixmill.download(last)] == [b"0.txt", b"2.txt"]
 
 
 def test_a_revoked_key_makes_no_result(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:

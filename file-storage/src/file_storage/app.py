@@ -9,6 +9,7 @@ from service_kit.settings import load_or_exit
 
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
+from file_storage.routers.batch import batch
 from file_storage.routers.collection import collection
 from file_storage.routers.download import downloads
 from file_storage.routers.files import files
@@ -26,7 +27,7 @@ def create_app() -> OpenAPI:
     app = create_api(
         __name__, "Pixmill file server", "Put files in, get them back.", BASE_PATH, create_registry(settings)
     )
-    for blueprint in (collection, files, downloads):
+    for blueprint in (collection, batch, files, downloads):
         app.register_api(blueprint)
     app.register_blueprint(tus)
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way

@@ -1,7 +1,7 @@
 """Request bodies on their way into the blob store: multipart forms, raw bytes, and what the web server has kept."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flask import Request
@@ -9,7 +9,7 @@ from service_kit.problems import Problem
 
 from file_storage.config import UploadSettings
 from file_storage.routers.digests import CheckedBody, checked_body
-from file_storage.routers.multipart import Form, boundary_of, read_parts, too_large
+from file_storage.routers.multipart import Form, boundary_of, read_files, read_parts, too_large
 from file_storage.storage import StagedBlob, Staging
 
 CHUNK = 256 * 1024
@@ -34,6 +34,23 @@ def receive_form(request: Request, staging: Staging, settings: UploadSettings) -
         form = read_parts(body, boundary, staged, settings.max_bytes)
         body.check(CHUNK)
         yield staged, form
+
+
+@contextmanager
+def receive_files(
+    request: Request, staging: Staging, max_files: int, max_bytes: int
+) -> Iterator[tuple[Sequence[tuple[StagedBlob, str]], object]]:
+    """Stages every part ``file`` of a multipart form, each with its client name; and what the part ``json`` says.
+
+    :raises Problem: 415 another content type, 400 malformed, truncated, changed on its way or with too many files, 413
+        a file or the JSON too long.
+    :raises StorageFullError: there is no room.
+    """
+    body, boundary = checked_body(request), boundary_of(request)
+    with ExitStack() as stack:
+        form = read_files(body, boundary, lambda: stack.enter_context(staging.stage()), max_files, max_bytes)
+        body.check(CHUNK)
+        yield form
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One file: looked at, renamed, copied, deleted."""
 
+import re
 from typing import Annotated
 
 import svcs
@@ -20,6 +21,8 @@ files = APIBlueprint("files", __name__, abp_tags=[Tag(name="files")])
 
 LOOKUP_LIMIT = 10_000
 MAX_KEY_LENGTH = 255
+KEY = rf"^[\x20-\x7e]{{1,{MAX_KEY_LENGTH}}}$"
+"""An Idempotency-Key."""
 
 _VISIBLE = r"[^\s.\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 """Told to clients alone: a name without such a character is refused with a sentence of its own."""
@@ -65,7 +68,7 @@ class CopyIn(BaseModel):
 
 
 class KeyPath(BaseModel):
-    key: str = Field(pattern=r"^[\x20-\x7e]{1,255}$", description="An Idempotency-Key: 1 to 255 ASCII characters.")
+    key: str = Field(pattern=KEY, description="An Idempotency-Key: 1 to 255 ASCII characters.")
 
 
 @files.post(
@@ -141,6 +144,6 @@ def idempotency_key() -> str | None:
     :raises Problem: 400, it is none.
     """
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
+    if key is not None and not re.fullmatch(KEY, key):
         raise Problem("invalid-idempotency-key", 400, f"Idempotency-Key takes 1 to {MAX_KEY_LENGTH} ASCII characters.")
     return key

@@ -1,8 +1,9 @@
 """Reads a ``multipart/form-data`` upload (RFC 7578) straight into the blob store."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Protocol
 
 from flask import Request
 from service_kit.problems import Problem
@@ -39,39 +40,71 @@ def read_parts(body: Body, boundary: bytes, staged: StagedBlob, max_bytes: int) 
 
     :raises Problem: 400 malformed, truncated, or not exactly one part ``file``, 413 a file or a field too long.
     """
+    parts = _Parts(lambda: staged, max_files=1, max_bytes=max_bytes)
+    _read(body, boundary, parts, MAX_PARTS)
+    form = Form(parts.files[0][1])
+    for name, text in parts.texts.items():
+        if name in JSON_PARTS:
+            form.fields.update(_json_fields(bytes(text)))
+        else:
+            form.fields[name] = _decoded(bytes(text))
+    return form
+
+
+def read_files(
+    body: Body, boundary: bytes, stage: Callable[[], StagedBlob], max_files: int, max_bytes: int
+) -> tuple[Sequence[tuple[StagedBlob, str]], object]:
+    """Writes each part ``file`` to a staging file of its own.
+
+    :returns: the staged bytes with each part's client name, and what the part ``json`` says; ``None`` without one.
+    :raises Problem: 400 malformed, truncated, without a file or with too many, 413 a file or a field too long.
+    """
+    parts = _Parts(stage, max_files, max_bytes)
+    _read(body, boundary, parts, max_files + MAX_PARTS)
+    if unknown := parts.texts.keys() - {"json"}:
+        raise _malformed(f"The form has a part '{min(unknown)[:50]}'; it takes 'file', repeated, and 'json'.")
+    text = parts.texts.get("json")
+    return parts.files, None if text is None else _json(bytes(text))
+
+
+def _read(body: Body, boundary: bytes, parts: "_Parts", max_parts: int) -> None:
     # The limit is on what the decoder holds back while it looks for a boundary, file bytes included.
-    decoder = MultipartDecoder(boundary, max_form_memory_size=2 * CHUNK, max_parts=MAX_PARTS)
-    reader = _FormReader(staged, max_bytes)
+    decoder = MultipartDecoder(boundary, max_form_memory_size=2 * CHUNK, max_parts=max_parts)
     try:
-        while not reader.complete:
-            _feed(decoder, body, reader)
+        while not parts.complete:
+            _feed(decoder, body, parts)
     except HTTPException as error:
         raise Problem(
-            "form-too-large", 413, f"A form may have {MAX_PARTS} parts of {MAX_FIELD_BYTES} bytes."
+            "form-too-large", 413, f"A form may have {max_parts} parts of {MAX_FIELD_BYTES} bytes."
         ) from error
     except ValueError as error:
         raise _malformed("The multipart body is malformed or ends early (RFC 7578).") from error
-    return reader.form()
+    if not parts.files:
+        raise _malformed(
+            "The form has no file: add a part named 'file' with a file name, as curl -F file=@photo.jpg does."
+        )
 
 
-def _feed(decoder: MultipartDecoder, body: Body, reader: "_FormReader") -> None:
+def _feed(decoder: MultipartDecoder, body: Body, parts: "_Parts") -> None:
     decoder.receive_data(body.read(CHUNK) or None)
     event = decoder.next_event()
     while not isinstance(event, NeedData):
-        reader.handle(event)
+        parts.handle(event)
         if isinstance(event, Epilogue):
             return
         event = decoder.next_event()
 
 
-class _FormReader:
-    def __init__(self, staged: StagedBlob, max_bytes: int) -> None:
-        self._staged = staged
+class _Parts:
+    """The parts of a form, as they come: files to their staging files, all else kept as text."""
+
+    def __init__(self, stage: Callable[[], StagedBlob], max_files: int, max_bytes: int) -> None:
+        self._stage = stage
+        self._max_files = max_files
         self._max_bytes = max_bytes
-        self._filename: str | None = None
-        self._part = ""
-        self._in_file = False
-        self._texts: dict[str, bytearray] = {}
+        self._text: bytearray | None = None
+        self.files: list[tuple[StagedBlob, str]] = []
+        self.texts: dict[str, bytearray] = {}
         self.complete = False
 
     def handle(self, event: object) -> None:
@@ -83,40 +116,29 @@ class _FormReader:
             self.complete = True
 
     def _begin(self, part: Field | File) -> None:
-        self._part = part.name or ""
-        self._in_file = isinstance(part, File) and self._part not in JSON_PARTS
-        if not self._in_file:
-            self._texts[self._part] = bytearray()
+        name = part.name or ""
+        if not isinstance(part, File) or name in JSON_PARTS:
+            self._text = self.texts[name] = bytearray()
             return
-        if self._part != "file":
-            raise _malformed(f"The file came in a part named '{self._part[:50]}'; name that part 'file'.")
-        if self._filename is not None:
-            raise _malformed("The form has two parts named 'file'; upload one file a request.")
-        self._filename = cast(File, part).filename
+        if name != "file":
+            raise _malformed(f"The file came in a part named '{name[:50]}'; name that part 'file'.")
+        if len(self.files) == self._max_files:
+            raise _malformed(
+                f"The form has more parts named 'file' than the {self._max_files} that a request may have."
+            )
+        self._text = None
+        self.files.append((self._stage(), part.filename))
 
     def _append(self, data: bytes | bytearray) -> None:
-        if self._in_file:
-            if self._staged.size + len(data) > self._max_bytes:
+        if self._text is None:
+            staged = self.files[-1][0]
+            if staged.size + len(data) > self._max_bytes:
                 raise too_large(self._max_bytes)
-            self._staged.write(data)
+            staged.write(data)
             return
-        text = self._texts[self._part]
-        text += data
-        if len(text) > MAX_FIELD_BYTES:
+        self._text += data
+        if len(self._text) > MAX_FIELD_BYTES:
             raise Problem("form-too-large", 413, f"A form field may have {MAX_FIELD_BYTES} bytes.")
-
-    def form(self) -> Form:
-        if self._filename is None:
-            raise _malformed(
-                "The form has no file: add a part named 'file' with a file name, as curl -F file=@photo.jpg does."
-            )
-        form = Form(self._filename)
-        for name, text in self._texts.items():
-            if name in JSON_PARTS:
-                form.fields.update(_json_fields(bytes(text)))
-            else:
-                form.fields[name] = _decoded(bytes(text))
-        return form
 
 
 def boundary_of(request: Request) -> bytes:
@@ -139,13 +161,17 @@ def boundary_of(request: Request) -> bytes:
 
 
 def _json_fields(text: bytes) -> dict[str, object]:
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _malformed("The JSON part is not valid JSON.") from error
+    fields = _json(text)
     if not isinstance(fields, dict):
         raise _malformed("The JSON part must be an object with 'name' and 'comment'.")
     return fields
+
+
+def _json(text: bytes) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _malformed("The JSON part is not valid JSON.") from error
 
 
 def _decoded(text: bytes) -> str:

@@ -2,11 +2,13 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import BufferedReader
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 from service_kit.database import MAX_ID, Database, epoch_now, insert_or_ignore, insert_or_update
@@ -31,7 +33,13 @@ FORGET_KEYS_SECONDS = 60
 """Expired keys are deleted by an upload, at most so often."""
 
 _FILE = select(File).where(File.id == bindparam("id"))
-_INSERT_FILE = insert(File).returning(File)
+_INSERT_FILES = insert(File).returning(File, sort_by_parameter_order=True)
+
+DISK_THREADS = 16
+"""While one file is made durable, others of the same request are."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Content(NamedTuple):
@@ -40,6 +48,15 @@ class Content(NamedTuple):
     sha256: str
     size: int
     media: Media
+
+
+class Upload(NamedTuple):
+    """Staged bytes, and what the file is to be that they become."""
+
+    staged: StagedBlob
+    name: FileName
+    comment: str
+    key: str | None
 
 
 class Garbage(NamedTuple):
@@ -58,6 +75,7 @@ class FileService:
         self._staging = staging
         self._quota = quota
         self._forget_keys_from = 0.0
+        self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
 
     def check_room(self, size: int) -> None:
         """Whether so many more bytes may come: told before they do.
@@ -74,14 +92,28 @@ class FileService:
         :raises Problem: 422, the key was used for another upload; 409, the key was revoked or is in use right now; 507,
             the quota is used up.
         """
-        self._quota.check(staged.size)
-        staged.seal()
-        self._blobs.prepare(staged)
-        with staged.open() as file:
-            content = Content(staged.sha256, staged.size, media_of(file))
-        # Inside the transaction: the blob's row is locked, so nobody removes the bytes before the commit.
-        stored = self._add(content, name, comment, key, _reference_blob, partial(self._blobs.publish, staged))
-        self._quota.add(staged.size)
+        [stored] = self.store_all([Upload(staged, name, comment, key)])
+        if isinstance(stored, Problem):
+            raise stored
+        return stored
+
+    def store_all(self, uploads: Sequence[Upload]) -> Sequence[File | Problem]:
+        """:meth:`store` for many, in one transaction.
+
+        :returns: in the place of a file that its idempotency key forbids, why: 422, the key was used for another
+            upload; 409, it was revoked. The others are stored.
+        :raises Problem: 409, a key is in use right now; 507, the quota is used up. Then nothing is stored.
+        """
+        size = sum(upload.staged.size for upload in uploads)
+        self._quota.check(size)
+        contents = self._side_by_side(self._make_durable, [upload.staged for upload in uploads])
+        # Published inside the transaction: the blob's row is locked, so nobody removes the bytes before the commit.
+        additions = [
+            _Addition(content, name, comment, key, partial(self._blobs.publish, staged))
+            for content, (staged, name, comment, key) in zip(contents, uploads, strict=True)
+        ]
+        stored = self._add(additions, _reference_blobs)
+        self._quota.add(size)
         return stored
 
     def copy(self, file_id: int, name: FileName, key: str | None) -> File:
@@ -91,11 +123,15 @@ class FileService:
         """
         source = self.get(file_id)
         content = Content(source.sha256, source.size, Media(source.media_type, source.width, source.height))
-        return self._add(content, name, "", key, partial(_share_blob, file_id), _already_published)
+        addition = _Addition(content, name, "", key, _already_published)
+        [copied] = self._add([addition], partial(_share_blob, file_id))
+        if isinstance(copied, Problem):
+            raise copied
+        return copied
 
     def revoke(self, key: str) -> None:
         """Deletes the file that an upload with this idempotency key made, and lets none be made with it any more."""
-        with _one_use_of(key), self._database.write() as session:
+        with _one_use_of([key]), self._database.write() as session:
             used = session.get(IdempotencyKey, key, with_for_update=True)
             if used is None:
                 session.add(IdempotencyKey(key=key, fingerprint=""))
@@ -198,29 +234,58 @@ class FileService:
             unreferenced += self._remove_unreferenced(sha256)
         return Garbage(blobs=unreferenced, staging=self._staging.sweep(older_than_seconds))
 
+    def _make_durable(self, staged: StagedBlob) -> Content:
+        staged.seal()
+        self._blobs.prepare(staged)
+        with staged.open() as file:
+            return Content(staged.sha256, staged.size, media_of(file))
+
     def _add(
+        self, additions: Sequence["_Addition"], reference: Callable[[Session, Sequence[Content]], None]
+    ) -> Sequence[File | Problem]:
+        keys = [addition.key for addition in additions if addition.key is not None]
+        with _one_use_of(keys), self._database.write() as session:
+            earlier = self._made_earlier(session, additions) if keys else {}
+            new = [addition for addition in additions if addition.key not in earlier]
+            made = self._insert(session, new, reference) if new else []
+        for file in made:
+            log.info("file stored", file_id=file.id, size=file.size)
+        left = iter(made)
+        return [earlier[addition.key] if addition.key in earlier else next(left) for addition in additions]
+
+    def _made_earlier(self, session: Session, additions: Sequence["_Addition"]) -> Mapping[str | None, File | Problem]:
+        """What has become of those whose keys were used before, by key."""
+        self._forget_expired_keys(session)
+        keys = [addition.key for addition in additions if addition.key is not None]
+        used = {row.key: row for row in session.scalars(select(IdempotencyKey).where(IdempotencyKey.key.in_(keys)))}
+        return {
+            addition.key: _file_of_key(session, used[addition.key], addition.fingerprint())
+            for addition in additions
+            if addition.key in used
+        }
+
+    def _insert(
         self,
-        content: Content,
-        name: FileName,
-        comment: str,
-        key: str | None,
-        reference: Callable[[Session, Content], None],
-        publish: Callable[[], None],
-    ) -> File:
-        fingerprint = hashlib.sha256("\0".join([content.sha256, *name, comment]).encode()).hexdigest()
-        with _one_use_of(key), self._database.write() as session:
-            if key is not None:
-                self._forget_expired_keys(session)
-                earlier = _file_of_key(session, key, fingerprint)
-                if earlier is not None:
-                    return earlier
-            reference(session, content)
-            file = session.execute(_INSERT_FILE, _row(content, name, comment)).scalar_one()
-            if key is not None:
-                session.execute(insert(IdempotencyKey).values(key=key, fingerprint=fingerprint, file_id=file.id))
-            publish()
-        log.info("file stored", file_id=file.id, size=file.size)
-        return file
+        session: Session,
+        new: Sequence["_Addition"],
+        reference: Callable[[Session, Sequence[Content]], None],
+    ) -> Sequence[File]:
+        reference(session, [addition.content for addition in new])
+        files = session.scalars(_INSERT_FILES, [addition.row() for addition in new]).all()
+        keyed = [
+            {"key": addition.key, "fingerprint": addition.fingerprint(), "file_id": file.id}
+            for addition, file in zip(new, files, strict=True)
+            if addition.key is not None
+        ]
+        if keyed:
+            session.execute(insert(IdempotencyKey), sorted(keyed, key=lambda row: str(row["key"])))
+        self._side_by_side(lambda addition: addition.publish(), new)
+        return files
+
+    def _side_by_side(self, work: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
+        if len(items) == 1:
+            return [work(items[0])]
+        return list(self._disk.map(work, items))
 
     def _forget_expired_keys(self, session: Session) -> None:
         if time.monotonic() < self._forget_keys_from:
@@ -244,24 +309,37 @@ class FileService:
             return True
 
 
-def _row(content: Content, name: FileName, comment: str) -> dict[str, object]:
-    return {
-        "name": name.name,
-        "extension": name.extension,
-        "search_name": folded(name.name + name.extension),
-        "comment": comment,
-        "sha256": content.sha256,
-        "size": content.size,
-        **content.media._asdict(),
-    }
+class _Addition(NamedTuple):
+    """A file to be added, and what gives it its bytes."""
+
+    content: Content
+    name: FileName
+    comment: str
+    key: str | None
+    publish: Callable[[], None]
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256("\0".join([self.content.sha256, *self.name, self.comment]).encode()).hexdigest()
+
+    def row(self) -> dict[str, object]:
+        return {
+            "name": self.name.name,
+            "extension": self.name.extension,
+            "search_name": folded(self.name.name + self.name.extension),
+            "comment": self.comment,
+            "sha256": self.content.sha256,
+            "size": self.content.size,
+            **self.content.media._asdict(),
+        }
 
 
 @contextmanager
-def _one_use_of(key: str | None) -> Iterator[None]:
+def _one_use_of(keys: Iterable[str]) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        detail = f"Another request uses the Idempotency-Key '{key}' at this moment; try again."
+        named = "', '".join(keys)
+        detail = f"Another request uses the Idempotency-Key '{named}' at this moment; try again."
         raise Problem("idempotency-key-in-use", 409, detail) from error
 
 
@@ -269,31 +347,29 @@ def _already_published() -> None:
     """What a copy has to publish: its bytes are a blob already."""
 
 
-def _file_of_key(session: Session, key: str, fingerprint: str) -> File | None:
-    used = session.get(IdempotencyKey, key)
-    if used is None:
-        return None
+def _file_of_key(session: Session, used: IdempotencyKey, fingerprint: str) -> File | Problem:
     if used.file_id is None:
-        raise Problem("idempotency-key-revoked", 409, "This Idempotency-Key was revoked; take a new key.")
+        return Problem("idempotency-key-revoked", 409, "This Idempotency-Key was revoked; take a new key.")
     if used.fingerprint != fingerprint:
-        raise Problem(
-            "idempotency-key-reused", 422, "This Idempotency-Key was used for another upload; take a new key."
-        )
+        detail = "This Idempotency-Key was used for another upload; take a new key."
+        return Problem("idempotency-key-reused", 422, detail)
     return session.get_one(File, used.file_id)
 
 
-def _reference_blob(session: Session, content: Content) -> None:
-    insert = insert_or_update(session, Blob).values(sha256=content.sha256, size=content.size, file_count=1)
-    session.execute(
-        insert.on_conflict_do_update(
-            index_elements=[Blob.sha256], set_={"file_count": Blob.file_count + 1, "size": content.size}
-        )
-    )
+def _reference_blobs(session: Session, contents: Sequence[Content]) -> None:
+    sizes = {content.sha256: content.size for content in contents}
+    counts = Counter(content.sha256 for content in contents)
+    # In one order everywhere: two transactions that need the same blobs never wait for each other.
+    rows = [{"sha256": name, "size": sizes[name], "file_count": counts[name]} for name in sorted(sizes)]
+    insert = insert_or_update(session, Blob)
+    more = {"file_count": Blob.file_count + insert.excluded.file_count, "size": insert.excluded.size}
+    upsert = insert.on_conflict_do_update(index_elements=[Blob.sha256], set_=more)
+    session.connection().execute(upsert, rows)
 
 
-def _share_blob(file_id: int, session: Session, content: Content) -> None:
+def _share_blob(file_id: int, session: Session, contents: Sequence[Content]) -> None:
     # A blob without files may lose its bytes at any moment: it is not revived without bytes at hand.
-    alive = (Blob.sha256 == content.sha256) & (Blob.file_count > 0)
+    alive = (Blob.sha256 == contents[0].sha256) & (Blob.file_count > 0)
     statement = update(Blob).where(alive).values(file_count=Blob.file_count + 1).returning(Blob.sha256)
     if session.scalar(statement) is None:
         raise _not_found(file_id)

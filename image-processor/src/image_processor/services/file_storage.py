@@ -1,5 +1,6 @@
 """The client of file-storage."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -7,6 +8,11 @@ from typing import NamedTuple
 import httpx
 
 CHUNK = 256 * 1024
+
+SMALL_BYTES = 512 * 1024
+"""Larger results are sent alone: file-storage then need not read them out of a form."""
+TOGETHER_BYTES = 4 * 1024 * 1024
+"""Results that are sent together are held in memory."""
 
 
 class FileStorageUnavailableError(Exception):
@@ -82,16 +88,36 @@ class FileStorage:
         :returns: in the place of a file that was not stored, why: :class:`FileStorageUnavailableError`, where trying
             again later may help; :class:`SourceError`, it is refused; :class:`ResultRevokedError`, its key was revoked.
         """
-        return [self._store(file) for file in files]
+        answers: dict[NewFile, int | Exception] = {}
+        for group in _groups(files):
+            answers.update(zip(group, self._store_together(group) or map(self._store, group), strict=True))
+        return [answers[file] for file in files]
+
+    def _store_together(self, files: Sequence[NewFile]) -> Sequence[int | Exception] | None:
+        """In one request; ``None`` where it is refused as a whole, which tells nothing of any one file."""
+        if len(files) == 1:
+            return None
+        told = json.dumps([{"name": file.name, "idempotency_key": file.key} for file in files])
+        parts = [("file", ("result", file.path.read_bytes())) for file in files]
+        try:
+            response = self._request("POST", "/batch", files=parts, data={"json": told})
+        except FileStorageUnavailableError as error:
+            return [error] * len(files)
+        if response.status_code != 200:
+            return None
+        return [
+            self._created(one.get("file"), one.get("problem"), file.key)
+            for one, file in zip(response.json()["files"], files, strict=True)
+        ]
 
     def _store(self, file: NewFile) -> int | Exception:
         headers = {"Idempotency-Key": file.key, "Content-Length": str(file.path.stat().st_size)}
         try:
             with file.path.open("rb") as content:
                 response = self._request("PUT", "/", params={"name": file.name}, content=content, headers=headers)
-            return self._created_id(response, file.key)
-        except (FileStorageUnavailableError, SourceError, ResultRevokedError) as error:
+        except FileStorageUnavailableError as error:
             return error
+        return self._answered(response, file.key)
 
     def copy(self, file_id: int, name: str, extension: str, key: str) -> int | None:
         """A new file with the bytes of ``file_id``; ``None`` where that is gone.
@@ -106,7 +132,12 @@ class FileStorage:
             json={"name": name, "extension": extension},
             headers={"Idempotency-Key": key},
         )
-        return None if response.status_code == 404 else self._created_id(response, key)
+        if response.status_code == 404:
+            return None
+        answer = self._answered(response, key)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def revoke(self, key: str) -> None:
         """Deletes what was uploaded with ``key``, and refuses what will be.
@@ -119,23 +150,33 @@ class FileStorage:
         """:raises FileStorageUnavailableError: file-storage is not alive."""
         self._request("GET", "/healthz")
 
-    def _created_id(self, response: httpx.Response, key: str) -> int:
+    def _answered(self, response: httpx.Response, key: str) -> int | Exception:
         if response.status_code == 201:
-            return int(response.json()["id"])
-        problem = response.json()
-        match problem.get("type"):
+            return self._created(response.json(), None, key)
+        return self._created(None, response.json(), key)
+
+    def _created(
+        self, file: Mapping[str, object] | None, problem: Mapping[str, object] | None, key: str
+    ) -> int | Exception:
+        if file is not None:
+            return int(str(file["id"]))
+        refused = problem or {}
+        match refused.get("type"):
             case "urn:pixmill:problem:idempotency-key-revoked":
-                raise ResultRevokedError
+                return ResultRevokedError()
             case "urn:pixmill:problem:idempotency-key-reused":
                 return self._made_with(key)
-        if response.status_code == 409:
-            raise FileStorageUnavailableError(str(problem.get("detail")))
-        raise SourceError(f"The file server refused the result: {problem.get('detail', response.status_code)}")
+        if refused.get("status") == 409:
+            return FileStorageUnavailableError(str(refused.get("detail")))
+        return SourceError(f"The file server refused the result: {refused.get('detail')}")
 
-    def _made_with(self, key: str) -> int:
-        response = self._request("GET", f"/idempotency-keys/{key}")
+    def _made_with(self, key: str) -> int | Exception:
+        try:
+            response = self._request("GET", f"/idempotency-keys/{key}")
+        except FileStorageUnavailableError as error:
+            return error
         if response.status_code != 200:
-            raise FileStorageUnavailableError(f"the result of {key} is gone")
+            return FileStorageUnavailableError(f"the result of {key} is gone")
         return int(response.json()["id"])
 
     def _request(self, method: str, path: str, **options: object) -> httpx.Response:
@@ -146,6 +187,20 @@ class FileStorage:
         if response.status_code >= 500 or response.status_code == 429:
             raise FileStorageUnavailableError(f"{method} {path} answered {response.status_code}")
         return response
+
+
+def _groups(files: Sequence[NewFile]) -> Sequence[Sequence[NewFile]]:
+    """Which files are sent in one request."""
+    groups: list[list[NewFile]] = []
+    room = 0
+    for file in sorted(files, key=lambda file: file.path.stat().st_size):
+        size = file.path.stat().st_size
+        if not groups or size > min(room, SMALL_BYTES):
+            groups.append([])
+            room = TOGETHER_BYTES
+        groups[-1].append(file)
+        room -= size
+    return groups
 
 
 def _announced_size(response: httpx.Response, file_id: int, max_bytes: int) -> int:

@@ -1,0 +1,85 @@
+"""Many files in one request, on both stacks."""
+
+import json
+from uuid import uuid4
+
+import httpx
+
+from tests.client import FILES, Pixmill, assert_problem
+
+
+def post_batch(pixmill: Pixmill, *contents: bytes, told: object = None) -> httpx.Response:
+    files = [("file", (f"{n}.txt", content)) for n, content in enumerate(contents)]
+    return pixmill.http.post(f"{FILES}/batch", files=files, data={} if told is None else {"json": json.dumps(told)})
+
+
+def count(pixmill: Pixmill) -> int:
+    return len(pixmill.http.get(f"{FILES}/").json())
+
+
+def test_each_part_becomes_a_file(pixmill: Pixmill) -> None:
+    response = post_batch(pixmill, b"one", b"two", b"three")
+
+    assert response.status_code == 200
+    files = [one["file"] for one in response.json()["files"]]
+    assert [(file["name"], file["extension"], file["size"]) for file in files] == [
+        ("0", ".txt", 3),
+        ("1", ".txt", 3),
+        ("2", ".txt", 5),
+    ]
+    assert [pixmill.download(file["id"]) for file in files] == [b"one", b"two", b"three"]
+
+
+def test_names_and_comments_are_told_in_the_order_of_the_files(pixmill: Pixmill) -> None:
+    told = [{"name": "Берег"}, {"comment": "the second"}]
+
+    first, second = (one["file"] for one in post_batch(pixmill, b"1", b"2", told=told).json()["files"])
+
+    assert (first["name"], first["comment"]) == ("Берег", "")
+    assert (second["name"], second["comment"]) == ("1", "the second")
+
+
+def test_the_same_keys_give_the_same_files(pixmill: Pixmill) -> None:
+    told = [{"idempotency_key": uuid4().hex} for _ in range(3)]
+
+    first = post_batch(pixmill, b"1", b"2", b"3", told=told).json()
+    again = post_batch(pixmill, b"1", b"2", b"3", told=told).json()
+
+    assert again == first
+
+
+def test_a_key_that_was_used_for_other_bytes_does_not_keep_the_others_from_being_stored(pixmill: Pixmill) -> None:
+    told = [{"idempotency_key": uuid4().hex}, {}]
+    post_batch(pixmill, b"before", b"x", told=told)
+
+    refused, stored = post_batch(pixmill, b"now", b"beside it", told=told).json()["files"]
+
+    assert (refused["problem"]["status"], refused["problem"]["type"]) == (
+        422,
+        "urn:pixmill:problem:idempotency-key-reused",
+    )
+    assert pixmill.download(stored["file"]["id"]) == b"beside it"
+
+
+def test_equal_files_of_a_batch_share_bytes_that_stay_until_the_last_is_deleted(pixmill: Pixmill) -> None:
+    content = uuid4().bytes
+    first, second = (one["file"]["id"] for one in post_batch(pixmill, content, content).json()["files"])
+
+    pixmill.http.delete(f"{FILES}/{first}").raise_for_status()
+
+    assert pixmill.download(second) == content
+
+
+def test_what_is_wrong_with_a_batch_is_told_and_nothing_of_it_is_kept(pixmill: Pixmill) -> None:
+    key = {"idempotency_key": "the same"}
+    before = count(pixmill)
+
+    assert_problem(post_batch(pixmill, *[b"x"] * 101), 400, "more parts named 'file' than the 100")
+    assert_problem(post_batch(pixmill, b"1", b"2", told=[key, key]), 422, "the same idempotency_key")
+    assert_problem(post_batch(pixmill, b"1", b"2", told=[{}]), 422, "tells of 1 files, and 2 came")
+    assert_problem(post_batch(pixmill, b"1", told={"name": "x"}), 422, "list")
+    assert_problem(post_batch(pixmill, b"1", told=[{"title": "x"}]), 422, "/0/title")
+    assert_problem(pixmill.http.post(f"{FILES}/batch", files={"photo": b"x"}), 400, "name that part 'file'")
+    assert_problem(pixmill.http.post(f"{FILES}/batch", files={"file": ("x", b"x")}, data={"name": "y"}), 400, "'name'")
+    assert_problem(pixmill.http.post(f"{FILES}/batch", content=b"x"), 415, "multipart/form-data")
+    assert count(pixmill) == before
