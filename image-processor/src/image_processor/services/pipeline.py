@@ -1,9 +1,10 @@
 """Two threads of a worker's process: one makes results, the other stores them, records them and claims what comes next.
 
-Whatever has been made while the last results were being stored is stored, and recorded, together: a single task waits
-for nobody, and under load a transfer and a transaction serve many.
+A result is stored at once where nothing more is to be made. Otherwise it waits a moment for others, so that a transfer
+and two transactions serve several.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -21,6 +22,10 @@ AHEAD_SECONDS = 0.25
 MAX_AHEAD = 15
 HAND_BACK_SECONDS = 0.5
 """What waits behind a task that takes longer is handed back, for others to do."""
+TOGETHER = 8
+"""So many results are not kept waiting for more: half of what a process has in hand, so that it never runs dry."""
+TOGETHER_SECONDS = 0.1
+"""No result waits longer for others."""
 
 
 class Pipeline:
@@ -40,8 +45,9 @@ class Pipeline:
         self._changed = threading.Condition()
         self._ready: deque[Claim] = deque()
         self._making: Claim | None = None
-        self._begun_at = 0.0
+        self._went_on_at = 0.0
         self._made: list[tuple[Claim, Made | Outcome]] = []
+        self._waits_since = 0.0
         self._closed = False
         self._to_be_killed = False
 
@@ -67,12 +73,15 @@ class Pipeline:
             if self._closed or self._stopping():
                 return None
             self._making = self._ready.popleft()
-            self._begun_at = time.monotonic()
+            self._went_on_at = time.monotonic()
             return self._making
 
     def _pass_on(self, claim: Claim, made: Made | Outcome) -> None:
         with self._changed:
-            self._pace.note(time.monotonic() - self._begun_at)
+            now = time.monotonic()
+            self._pace.note(now - self._went_on_at)
+            self._went_on_at = now
+            self._waits_since = self._waits_since if self._made else now
             self._made.append((claim, made))
             self._making = None
             self._changed.notify_all()
@@ -92,16 +101,14 @@ class Pipeline:
     def _turn(self) -> bool:
         """Does what there is to do, or waits for it; ``False`` once there will be nothing more."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._made or self._closed or self._idle(), HAND_BACK_SECONDS if self._ready else None
-            )
+            while not (self._closed or self._idle() or len(self._made) >= TOGETHER or self._patience() <= 0):
+                self._changed.wait(min(self._patience(), threading.TIMEOUT_MAX))
             made, self._made = self._made, []
             closed, idle, wanted = self._closed or self._stopping(), self._idle(), self._wanted()
         if made or (idle and not closed):
             self._settle(made, idle, 0 if closed else wanted)
             return True
-        if closed or time.monotonic() - self._begun_at > HAND_BACK_SECONDS:
-            self._hand_back()
+        self._hand_back()
         return not closed
 
     def _settle(self, made: list[tuple[Claim, Made | Outcome]], idle: bool, wanted: int) -> None:
@@ -113,6 +120,8 @@ class Pipeline:
         taken = [claim for claim in lost if not self._claims.let_go(claim, self._holder)]
         with self._changed:
             self._ready.extend(claimed)
+            if idle:
+                self._went_on_at = time.monotonic()
             self._to_be_killed |= bool(taken)
             self._closed |= bool(taken) or (idle and not claimed and not lost)
             self._changed.notify_all()
@@ -123,6 +132,15 @@ class Pipeline:
             self._ready.clear()
         if waiting and not self._to_be_killed:
             self._claims.hand_back(waiting)
+
+    def _patience(self) -> float:
+        """Seconds until something is due although nothing more happens."""
+        now = time.monotonic()
+        if self._made:
+            return self._waits_since + TOGETHER_SECONDS - now
+        if self._ready:
+            return self._went_on_at + HAND_BACK_SECONDS - now
+        return math.inf
 
     def _idle(self) -> bool:
         return self._making is None and not self._ready
