@@ -74,7 +74,7 @@ def await_all(pixmill: Pixmill) -> None:
     """Waits until no task is left, asking so seldom that it costs the service little."""
     for status in ("pending", "processing"):
         while pixmill.http.get(f"{TASKS}/", params={"status": status, "limit": 1}).json():
-            time.sleep(0.02)
+            time.sleep(0.1)
 
 
 def latency(pixmill: Pixmill, file_id: int) -> list[float]:

@@ -139,6 +139,7 @@ class FullStack:
             "WORKER_DATABASE__URL": database,
             "WORKER_BROKER__URL": broker,
             "WORKER_FILE_STORAGE__URL": f"http://127.0.0.1:{self._inner_port}/api/file-server",
+            "WORKER_FILE_STORAGE__BLOBS_URL": f"http://127.0.0.1:{self._inner_port}/blobs-by-sha256/",
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),
         }

@@ -23,6 +23,10 @@ class FileStorageSettings(Section):
     timeout_seconds: float = Field(gt=0, le=3600)
 
 
+class BlobSourceSettings(FileStorageSettings):
+    blobs_url: str = Field(pattern=r"^(https?://.+/)?$")
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"]
 
@@ -88,7 +92,7 @@ class WorkerSettings(ServiceSettings):
 
     database: DatabaseSettings
     broker: BrokerSettings
-    file_storage: FileStorageSettings
+    file_storage: BlobSourceSettings
     concurrency: int = Field(ge=0, le=256)
     shutdown_seconds: float = Field(ge=0, le=3600)
     scratch_folder: str = Field(min_length=1)

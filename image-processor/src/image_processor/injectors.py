@@ -10,7 +10,7 @@ import svcs
 from celery import Celery
 from service_kit.database import Database
 
-from image_processor.config import ApiSettings, FileStorageSettings, WorkerSettings
+from image_processor.config import ApiSettings, BlobSourceSettings, FileStorageSettings, WorkerSettings
 from image_processor.handler.callbacks import CallbackSender
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.heartbeat import Heartbeat
@@ -19,6 +19,7 @@ from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.relay import Relay
 from image_processor.handler.time_limit import time_limit
 from image_processor.services.attempts import AttemptService
+from image_processor.services.blobs import BlobClient
 from image_processor.services.callbacks import CallbackService
 from image_processor.services.claims import ClaimService
 from image_processor.services.delivery import DeliveryService
@@ -63,7 +64,8 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     scratch = Path(settings.scratch_folder)
     scratch.mkdir(parents=True, exist_ok=True)
     limit = partial(time_limit, settings.limits.max_seconds)
-    attempts = AttemptService(storage, cache, settings.limits, limit)
+    blobs = _blob_client(settings.file_storage)
+    attempts = AttemptService(storage, blobs, cache, settings.limits, limit)
     delivery = DeliveryService(storage, cache)
     processing = ProcessingService(claims, attempts, delivery, scratch, settings.limits.max_seconds)
     events = TaskEvents(database)
@@ -94,6 +96,10 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     registry.register_factory(Heartbeat, heartbeat)
     registry.register_factory(CallbackSender, callback_sender)
     return registry
+
+
+def _blob_client(settings: BlobSourceSettings) -> BlobClient | None:
+    return BlobClient(settings.blobs_url, settings.timeout_seconds) if settings.blobs_url else None
 
 
 def _http_client(settings: FileStorageSettings) -> httpx.Client:

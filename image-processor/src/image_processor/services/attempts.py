@@ -1,6 +1,6 @@
 """One attempt at a task: its source fetched, its algorithm applied; the result then waits on disk to be stored."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from service_kit.problems import Problem
 from sqlalchemy.exc import DBAPIError
 
 from image_processor.config import LimitSettings
+from image_processor.services.blobs import BlobClient
 from image_processor.services.claims import Claim, Crashed, Failed, Finished, Outcome, Postponed
 from image_processor.services.decoding import ImageError, Limits
 from image_processor.services.file_storage import (
@@ -44,8 +45,16 @@ class Made:
 class AttemptService:
     """Makes results."""
 
-    def __init__(self, storage: FileStorage, cache: ResultCache, limits: LimitSettings, time_limit: TimeLimit) -> None:
+    def __init__(
+        self,
+        storage: FileStorage,
+        blobs: BlobClient | None,
+        cache: ResultCache,
+        limits: LimitSettings,
+        time_limit: TimeLimit,
+    ) -> None:
         self._storage = storage
+        self._blobs = blobs
         self._cache = cache
         self._limits = limits
         self._time_limit = time_limit
@@ -96,7 +105,8 @@ class AttemptService:
         source, result = folder / "source", folder / f"result-{claim.task_id}-{claim.attempt}"
         files = {file_id: folder / f"file-{file_id}" for file_id in plan.file_ids()}
         try:
-            self._fetch([(claim.source_id, source), *files.items()])
+            self._fetch_source(claim, source)
+            self._fetch_files(files, self._limits.max_task_bytes - source.stat().st_size)
             return Made(result, process_image(source, files, result, plan, limits), key)
         except Exception:
             result.unlink(missing_ok=True)
@@ -105,9 +115,14 @@ class AttemptService:
             for path in (source, *files.values()):
                 path.unlink(missing_ok=True)
 
-    def _fetch(self, files: Sequence[tuple[int, Path]]) -> None:
-        left = self._limits.max_task_bytes
-        for file_id, path in files:
+    def _fetch_source(self, claim: Claim, path: Path) -> None:
+        limit = min(self._limits.max_file_bytes, self._limits.max_task_bytes)
+        fetched = self._blobs and claim.source_sha256 and self._blobs.fetch(claim.source_sha256, path, limit)
+        if not fetched:
+            self._storage.fetch(claim.source_id, path, limit)
+
+    def _fetch_files(self, files: Mapping[int, Path], left: int) -> None:
+        for file_id, path in files.items():
             self._storage.fetch(file_id, path, min(self._limits.max_file_bytes, left))
             left -= path.stat().st_size
 

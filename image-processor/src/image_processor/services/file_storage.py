@@ -209,6 +209,11 @@ def _announced_size(response: httpx.Response, file_id: int, max_bytes: int) -> i
     if response.status_code != 200 or "Content-Length" not in response.headers:
         raise FileStorageUnavailableError(f"download of file {file_id} answered {response.status_code}")
     size = int(response.headers["Content-Length"])
-    if size > max_bytes:
-        raise SourceError(f"File {file_id} has {size:,} bytes; {max_bytes:,} are possible.")
+    check_size(size, max_bytes)
     return size
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    """:raises SourceError: a file has more bytes than a worker may fetch."""
+    if size > max_bytes:
+        raise SourceError(f"A file has {size:,} bytes; {max_bytes:,} are possible.")
