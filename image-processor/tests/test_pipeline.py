@@ -1,0 +1,188 @@
+"""The pipeline of a worker's process: every task once, several held at a time, none kept from others for long."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from image_processor.config import RetrySettings
+from image_processor.models import Task
+from image_processor.services.claims import Claim, ClaimService, Failed, Finished, Holder, Outcome
+from image_processor.services.delivery import DeliveryService
+from image_processor.services.file_storage import FileStorage
+from image_processor.services.pipeline import HAND_BACK_SECONDS, Pace, Pipeline
+from image_processor.services.result_cache import ResultCache
+from service_kit.database import Database
+from service_kit.migrations import migrate
+from sqlalchemy import func, insert, select, update
+
+ONE, TWO = Holder("one", 11), Holder("two", 22)
+RETRY = RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    url = f"sqlite:///{tmp_path}/tasks.db"
+    migrate(url, "image_processor")
+    return Database(url)
+
+
+@pytest.fixture
+def claims(database: Database) -> ClaimService:
+    return ClaimService(database, RETRY, lease_seconds=60)
+
+
+@pytest.fixture
+def run(claims: ClaimService, database: Database) -> Callable[..., bool]:
+    delivery = DeliveryService(FileStorage(httpx.Client()), ResultCache(database))
+
+    def run(attempt: Callable[[Claim], Outcome], stopping: Callable[[], bool] = lambda: False) -> bool:
+        return Pipeline(claims, delivery, ONE, stopping).run(attempt)
+
+    return run
+
+
+def add_tasks(database: Database, count: int, crashes: int = 0) -> list[int]:
+    with database.write() as session:
+        rows = [{"source_id": 1, "algorithm": "flip", "crashes": crashes} for _ in range(count)]
+        return list(session.scalars(insert(Task).returning(Task.id), rows))
+
+
+def count_of(database: Database, status: str) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(Task).where(Task.status == status)) or 0
+
+
+def test_every_task_is_done_once_and_ends_as_it_went(run: Callable[..., bool], database: Database) -> None:
+    task_ids = add_tasks(database, 100)
+    done: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        done.append(claim.task_id)
+        return Finished(claim.task_id) if claim.task_id % 2 else Failed("even")
+
+    assert run(attempt)
+    assert done == task_ids
+    with database.read() as session:
+        rows = session.execute(select(Task.id, Task.status, Task.result_id).order_by(Task.id)).all()
+    assert [tuple(row) for row in rows] == [
+        (task_id, "finished", task_id) if task_id % 2 else (task_id, "error", None) for task_id in task_ids
+    ]
+
+
+def test_short_tasks_are_claimed_ahead(run: Callable[..., bool], database: Database) -> None:
+    add_tasks(database, 100)
+    held: list[int] = []
+
+    def attempt(_claim: Claim) -> Outcome:
+        held.append(count_of(database, "processing"))
+        return Finished(1)
+
+    run(attempt)
+
+    assert held[0] == 1, "as long as it is not known how long they take"
+    assert max(held) > 8
+
+
+def test_what_waits_behind_a_long_task_is_handed_back(
+    run: Callable[..., bool], claims: ClaimService, database: Database
+) -> None:
+    task_ids = add_tasks(database, 60)
+    taken_by_another: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        if claim.task_id == task_ids[30]:
+            time.sleep(2.5 * HAND_BACK_SECONDS)
+            taken_by_another.extend(other.task_id for other in claims.claim(TWO, 100))
+        return Finished(1)
+
+    run(attempt)
+
+    assert taken_by_another == task_ids[31:]
+
+
+def test_a_task_whose_process_died_is_done_alone(run: Callable[..., bool], database: Database) -> None:
+    add_tasks(database, 30)
+    [suspect] = add_tasks(database, 1, crashes=1)
+    add_tasks(database, 30)
+    beside_it: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        if claim.task_id == suspect:
+            time.sleep(0.2)
+            beside_it.append(count_of(database, "processing") - 1)
+        return Finished(1)
+
+    run(attempt)
+
+    assert beside_it == [0]
+    assert count_of(database, "finished") == 61
+
+
+def test_nothing_is_begun_once_the_worker_stops_and_what_was_claimed_is_handed_back(
+    run: Callable[..., bool], database: Database
+) -> None:
+    add_tasks(database, 60)
+    stop = threading.Event()
+    begun: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        begun.append(claim.task_id)
+        if len(begun) == 20:
+            stop.set()
+        return Finished(1)
+
+    assert run(attempt, stop.is_set)
+    assert (count_of(database, "finished"), count_of(database, "pending")) == (20, 40)
+
+
+def test_a_process_that_is_to_be_killed_begins_nothing_more(
+    run: Callable[..., bool], claims: ClaimService, database: Database
+) -> None:
+    add_tasks(database, 1)
+
+    def attempt(claim: Claim) -> Outcome:
+        with database.write() as session:
+            session.execute(update(Task).where(Task.id == claim.task_id).values(status="cancelled"))
+        assert claims.take_cancelled(ONE.worker) == [(claim.task_id, ONE.process)]
+        add_tasks(database, 1)
+        return Finished(1)
+
+    assert run(attempt) is False
+    assert count_of(database, "pending") == 1
+
+
+def test_a_cancelled_task_that_ended_by_itself_keeps_nothing_from_being_done(
+    run: Callable[..., bool], database: Database
+) -> None:
+    task_ids = add_tasks(database, 20)
+
+    def attempt(claim: Claim) -> Outcome:
+        if claim.task_id == task_ids[10]:
+            with database.write() as session:
+                session.execute(update(Task).where(Task.id == claim.task_id).values(status="cancelled"))
+        return Finished(1)
+
+    assert run(attempt)
+    assert (count_of(database, "finished"), count_of(database, "cancelled")) == (19, 1)
+
+
+def test_an_error_of_the_attempt_ends_the_run(run: Callable[..., bool], database: Database) -> None:
+    add_tasks(database, 3)
+
+    def attempt(_claim: Claim) -> Outcome:
+        raise LookupError("unforeseen")
+
+    with pytest.raises(LookupError):
+        run(attempt)
+
+
+def test_the_slower_tasks_are_the_fewer_are_claimed_ahead() -> None:
+    quick, slow = Pace(), Pace()
+    for _ in range(10):
+        quick.note(0.005)
+        slow.note(0.4)
+
+    assert (quick.ahead(), slow.ahead()) == (15, 0)
