@@ -1,7 +1,6 @@
 """Claims: one holder at a time, the most urgent first, and only the newest attempt ends a task."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from image_processor.config import RetrySettings
@@ -18,24 +17,9 @@ from image_processor.services.claims import (
     Postponed,
 )
 from service_kit.database import Database, epoch_now
-from service_kit.migrations import migrate
 from sqlalchemy import insert, select, update
 
-RETRY = RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3)
 ONE, TWO = Holder("one", 11), Holder("two", 22)
-LEASE = 60
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    url = f"sqlite:///{tmp_path}/tasks.db"
-    migrate(url, "image_processor")
-    return Database(url)
-
-
-@pytest.fixture
-def claims(database: Database) -> ClaimService:
-    return ClaimService(database, RETRY, LEASE)
 
 
 def add_task(database: Database, priority: int = 0) -> int:
@@ -237,8 +221,8 @@ def test_a_transient_failure_is_tried_again_later(claims: ClaimService, database
     assert (task.status, task.retry_since is not None) == ("pending", True)
 
 
-def test_a_spent_retry_budget_ends_in_error(database: Database) -> None:
-    claims = ClaimService(database, RETRY.model_copy(update={"max_seconds": 0}), LEASE)
+def test_a_spent_retry_budget_ends_in_error(database: Database, retry: RetrySettings) -> None:
+    claims = ClaimService(database, retry.model_copy(update={"max_seconds": 0}), lease_seconds=60)
     task_id = add_task(database)
     claim = claimed(claims, ONE)
     with database.write() as session:

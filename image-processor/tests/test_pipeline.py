@@ -3,11 +3,9 @@
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pytest
-from image_processor.config import RetrySettings
 from image_processor.models import Task
 from image_processor.services.claims import Claim, ClaimService, Failed, Finished, Holder, Outcome
 from image_processor.services.delivery import DeliveryService
@@ -15,23 +13,9 @@ from image_processor.services.file_storage import FileStorage
 from image_processor.services.pipeline import HAND_BACK_SECONDS, Pace, Pipeline
 from image_processor.services.result_cache import ResultCache
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from sqlalchemy import func, insert, select, update
 
 ONE, TWO = Holder("one", 11), Holder("two", 22)
-RETRY = RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    url = f"sqlite:///{tmp_path}/tasks.db"
-    migrate(url, "image_processor")
-    return Database(url)
-
-
-@pytest.fixture
-def claims(database: Database) -> ClaimService:
-    return ClaimService(database, RETRY, lease_seconds=60)
 
 
 @pytest.fixture

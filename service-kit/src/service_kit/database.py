@@ -84,6 +84,7 @@ class Database:
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self.engine = create_engine_for(url, pool_size)
         self._reader = _reading(self.engine)
+        self._writer = self.engine.execution_options(sqlite_begin="IMMEDIATE")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -94,8 +95,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction: committed at the end of the block, rolled back when it raises."""
-        engine = self.engine.execution_options(sqlite_begin="IMMEDIATE")
-        with Session(engine, expire_on_commit=False) as session, session.begin():
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     def ping(self) -> None:
