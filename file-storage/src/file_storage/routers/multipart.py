@@ -123,9 +123,7 @@ class _Parts:
         if name != "file":
             raise _malformed(f"The file came in a part named '{name[:50]}'; name that part 'file'.")
         if len(self.files) == self._max_files:
-            raise _malformed(
-                f"The form has more parts named 'file' than the {self._max_files} that a request may have."
-            )
+            raise _malformed(f"Of parts named 'file' this request may have {self._max_files}, and more came.")
         self._text = None
         self.files.append((self._stage(), part.filename))
 
