@@ -101,7 +101,8 @@ def revoke_key(path: KeyPath) -> Response:
     return Response(status=204)
 
 
-@files.get("/<int:id>", summary="Get a file's data", responses={200: FileOut, **problem_responses(404)})
+# 405: what is no id may be a name, which only PUT takes.
+@files.get("/<int:id>", summary="Get a file's data", responses={200: FileOut, **problem_responses(404, 405)})
 def get_file(path: FilePath) -> Response:
     return file_response(svcs.flask.get(FileService).get(path.id), 200)
 
@@ -109,7 +110,7 @@ def get_file(path: FilePath) -> Response:
 @files.patch(
     "/<int:id>",
     summary="Change a file's name or comment",
-    responses={200: FileOut, **problem_responses(400, 404, 413, 415, 422)},
+    responses={200: FileOut, **problem_responses(400, 404, 405, 413, 415, 422)},
     openapi_extensions=described(FileFields),
 )
 def change_file(path: FilePath) -> Response:
@@ -132,7 +133,7 @@ def copy_file(path: FilePath) -> Response:
     return created(service.copy(path.id, name, idempotency_key()))
 
 
-@files.delete("/<int:id>", summary="Delete a file", responses={204: None, **problem_responses(404)})
+@files.delete("/<int:id>", summary="Delete a file", responses={204: None, **problem_responses(404, 405)})
 def delete_file(path: FilePath) -> Response:
     svcs.flask.get(FileService).delete(path.id)
     return Response(status=204)
