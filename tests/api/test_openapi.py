@@ -10,12 +10,14 @@ from tests.client import FILES, TASKS
 from tests.stacks import Stack
 
 SCRIPT = Path(sys.executable).parent / "schemathesis"
+FILES_CONFIG = Path(__file__).with_name("file_server_schemathesis.toml")
+OPTIONS = ("--max-examples", "20", "--seed", "1", "--no-color")
 
 
-@pytest.mark.parametrize("place", [FILES, TASKS])
-def test_schemathesis_finds_nothing(stack: Stack, place: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("place", "config"), [(FILES, ["--config-file", FILES_CONFIG]), (TASKS, [])])
+def test_schemathesis_finds_nothing(stack: Stack, place: str, config: list[str | Path], tmp_path: Path) -> None:
     run = subprocess.run(
-        [SCRIPT, "run", f"{stack.url}{place}/openapi.json", "--max-examples", "20", "--seed", "1", "--no-color"],
+        [SCRIPT, *config, "run", f"{stack.url}{place}/openapi.json", *OPTIONS],
         cwd=tmp_path,
         capture_output=True,
         text=True,

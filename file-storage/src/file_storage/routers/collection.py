@@ -18,7 +18,7 @@ from service_kit.request_body import validated
 from file_storage.config import Settings
 from file_storage.routers.bodies import receive_form, receive_raw
 from file_storage.routers.file_out import FileOut, as_json, created
-from file_storage.routers.files import FileFields, Name, idempotency_key
+from file_storage.routers.files import VISIBLE, FileFields, Name, idempotency_key
 from file_storage.services.files import FileService
 from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import MAX_LENGTH, file_name
@@ -36,8 +36,8 @@ _FORM_SCHEMA = {
     "required": ["file"],
     "properties": {
         "file": {"type": "string", "format": "binary"},
-        "name": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
-        "comment": {"type": "string", "maxLength": 10_000},
+        "name": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": VISIBLE},
+        "comment": {"type": "string", "maxLength": 10_000, "pattern": NO_NUL},
     },
 }
 _LIST = array_response({"$ref": "#/components/schemas/File"})

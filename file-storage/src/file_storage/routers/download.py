@@ -125,7 +125,7 @@ def download_link(path: TokenPath, query: DownloadQuery) -> Response:
 
 
 @downloads.get(
-    "/archive", summary="Download files as a ZIP archive", responses={200: _ZIP, **problem_responses(404, 422)}
+    "/archive", summary="Download files as a ZIP archive", responses={200: _ZIP, **problem_responses(404, 414, 422)}
 )
 def archive(query: ArchiveQuery) -> Response:
     service = svcs.flask.get(FileService)

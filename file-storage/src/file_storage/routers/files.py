@@ -24,10 +24,10 @@ MAX_KEY_LENGTH = 255
 KEY = rf"^[\x20-\x7e]{{1,{MAX_KEY_LENGTH}}}$"
 """An Idempotency-Key."""
 
-_VISIBLE = r"[^\s.\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+VISIBLE = r"[^\s.\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 """Told to clients alone: a name without such a character is refused with a sentence of its own."""
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": _VISIBLE})]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": VISIBLE})]
 Comment = Annotated[str, Field(max_length=10_000, pattern=NO_NUL)]
 
 
