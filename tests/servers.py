@@ -9,8 +9,13 @@ from pathlib import Path
 from tests.processes import Process, find_program
 
 
-def start_postgres(folder: Path, port: int, env: Mapping[str, str]) -> Process:
-    """A PostgreSQL of its own in ``folder``, with an empty database ``pixmill`` that its user ``pixmill`` may use."""
+def start_postgres(
+    folder: Path, port: int, env: Mapping[str, str], server_env: Mapping[str, str] | None = None
+) -> Process:
+    """A PostgreSQL of its own in ``folder``, with an empty database ``pixmill`` that its user ``pixmill`` may use.
+
+    :param server_env: what only the server itself has beside ``env``, not what starts it.
+    """
     binaries = "/usr/lib/postgresql/*/bin"
     data = folder / "postgres"
     data.mkdir()
@@ -30,7 +35,8 @@ def start_postgres(folder: Path, port: int, env: Mapping[str, str]) -> Process:
         "--locale=C.UTF-8",
     ]
     subprocess.run([*prefix, *initdb, "-D", str(data)], check=True, capture_output=True, cwd="/")
-    server = [find_program("postgres", binaries), "-D", str(data), "-p", str(port)]
+    variables = [f"{name}={value}" for name, value in (server_env or {}).items()]
+    server = ["env", *variables, find_program("postgres", binaries), "-D", str(data), "-p", str(port)]
     options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
     process = Process("postgres", [*prefix, *server, *options], env, folder / "postgres.log")
     psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "pixmill", "-d", "postgres"]

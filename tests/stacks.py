@@ -74,7 +74,12 @@ class FullStack:
 
     name = "full"
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        database_environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.files = folder / "files"
         self.files.mkdir(exist_ok=True)
@@ -87,7 +92,7 @@ class FullStack:
         """What its services were started with: an operator's commands take the same."""
         broker = threading.Thread(target=self._start_rabbitmq)
         broker.start()
-        self.postgres = start_postgres(folder, self._postgres_port, ENVIRONMENT)
+        self.postgres = start_postgres(folder, self._postgres_port, ENVIRONMENT, database_environment)
         broker.join()
         self.file_storage = self._start_service("file-storage", self._storage_port)
         self.image_processor = self._start_service("image-processor", self._processor_port)

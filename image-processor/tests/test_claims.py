@@ -221,6 +221,18 @@ def test_a_transient_failure_is_tried_again_later(claims: ClaimService, database
     assert (task.status, task.retry_since is not None) == ("pending", True)
 
 
+@pytest.mark.parametrize(("due_in", "due"), [(-1, True), (50, False), (3600, True)])
+def test_what_is_due_later_than_any_delay_was_postponed_by_another_clock(
+    claims: ClaimService, database: Database, due_in: int, due: bool
+) -> None:
+    task_id = add_task(database)
+    with database.write() as session:
+        session.execute(update(Task).where(Task.id == task_id).values(due_at=epoch_now() + due_in))
+
+    assert claims.claimable(10) == due
+    assert len(claims.claim(ONE)) == due
+
+
 def test_a_spent_retry_budget_ends_in_error(database: Database, retry: RetrySettings) -> None:
     claims = ClaimService(database, retry.model_copy(update={"max_seconds": 0}), lease_seconds=60)
     task_id = add_task(database)

@@ -20,10 +20,10 @@ class Task(Base):
     """A task. Times are seconds since 1970 by the database's clock.
 
     ``attempt`` is the fencing token: it grows with each claim, and only the newest claim may finish the task.
-    A pending task may be claimed from ``due_at`` on. ``lease_until`` is when a processing task's worker counts as
-    dead, ``retry_since`` when the present row of transient failures began. ``claimed_by`` is the worker and
-    ``process`` the id of its process that holds the task; a cancelled task keeps them until its work has stopped.
-    ``source_*`` tell the file as it was when the task was made; its bytes never change.
+    A pending task may be claimed from ``due_at`` on; 0 is at once, whatever becomes of the clock. ``lease_until`` is
+    when a processing task's worker counts as dead, ``retry_since`` when the present row of transient failures began.
+    ``claimed_by`` is the worker and ``process`` the id of its process that holds the task; a cancelled task keeps them
+    until its work has stopped. ``source_*`` tell the file as it was when the task was made; its bytes never change.
     """
 
     __tablename__ = "tasks"
@@ -53,7 +53,7 @@ class Task(Base):
     restarts: Mapped[int] = mapped_column(Integer, default=0)
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     crashes: Mapped[int] = mapped_column(Integer, default=0)
-    due_at: Mapped[float] = mapped_column(Double, default=epoch_now())
+    due_at: Mapped[float] = mapped_column(Double, default=0.0)
     lease_until: Mapped[float | None] = mapped_column(Double)
     claimed_by: Mapped[str | None] = mapped_column(String(255))
     process: Mapped[int | None] = mapped_column(Integer)
@@ -103,7 +103,7 @@ class DiscardedResult(Base):
     __tablename__ = "discarded_results"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    due_at: Mapped[float] = mapped_column(Double, default=epoch_now(), index=True)
+    due_at: Mapped[float] = mapped_column(Double, default=0.0, index=True)
 
 
 class CachedResult(Base):

@@ -93,6 +93,7 @@ class ClaimService:
     def __init__(self, database: Database, retry: RetrySettings, lease_seconds: float) -> None:
         self._database = database
         self._retry = retry
+        self._longest_delay = {"longest_delay": retry.max_delay_seconds}
         self._lease_seconds = lease_seconds
 
     def claim(self, holder: Holder, count: int = 1, beside_others: bool = False) -> Sequence[Claim]:
@@ -189,12 +190,12 @@ class ClaimService:
     def claimable(self, limit: int) -> int:
         """How many tasks may be claimed now; counts no further than ``limit``."""
         with self._database.read() as session:
-            found = select(Task.id).where(_claimable()).limit(limit).subquery()
-            return session.scalar(select(func.count()).select_from(found)) or 0
+            found = select(Task.id).where(_CLAIMABLE).limit(limit).subquery()
+            return session.scalar(select(func.count()).select_from(found), self._longest_delay) or 0
 
     def _claim(self, session: Session, holder: Holder, count: int, beside_others: bool) -> Sequence[Claim]:
         connection = session.connection()
-        due = connection.execute(_MOST_URGENT, {"count": count}).all()
+        due = connection.execute(_MOST_URGENT, {"count": count, **self._longest_delay}).all()
         ids = [row.id for row in _held_together(due, beside_others)]
         if not ids:
             return []
@@ -267,7 +268,7 @@ class ClaimService:
             "crashes": Task.crashes + 1,
             "status": case((poison, "error"), else_="pending"),
             "error": case((poison, detail), else_=None),
-            "due_at": epoch_now(),
+            "due_at": 0.0,
         }
 
     def _put_back_crashed(self, session: Session, which: ColumnElement[bool], reason: str) -> None:
@@ -290,10 +291,6 @@ def discard_results(session: Session, which: ColumnElement[bool]) -> None:
 
 
 _RESULT_KEY = Task.result_key.concat("-").concat(Task.restarts)
-
-
-def _claimable() -> ColumnElement[bool]:
-    return (Task.status == "pending") & (Task.due_at <= epoch_now())
 
 
 def _held_together(due: Sequence[Row[int, int]], beside_others: bool) -> Sequence[Row[int, int]]:
@@ -329,11 +326,15 @@ def _in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 _UNHELD = {"lease_until": None, "claimed_by": None, "process": None}
-_PENDING = {"status": "pending", "due_at": epoch_now(), **_UNHELD}
+_PENDING = {"status": "pending", "due_at": 0.0, **_UNHELD}
+
+# What is due later than any delay lasts was postponed before the database's clock was set back.
+_NOT_YET_DUE = Task.due_at.between(epoch_now(), epoch_now() + bindparam("longest_delay", type_=Double))
+_CLAIMABLE = (Task.status == "pending") & ~_NOT_YET_DUE
 
 _MOST_URGENT = (
     select(Task.id, Task.crashes)
-    .where(_claimable())
+    .where(_CLAIMABLE)
     .order_by(Task.priority.desc(), Task.id)
     .limit(bindparam("count", type_=Integer))
     .with_for_update(skip_locked=True)

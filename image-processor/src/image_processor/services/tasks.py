@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from service_kit.database import MAX_ID, Database, epoch_now
+from service_kit.database import MAX_ID, Database
 from service_kit.problems import FieldError, Problem
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
@@ -226,7 +226,7 @@ def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int
             process=None,
             # A new idempotency key: the old one may be revoked.
             restarts=Task.restarts + 1,
-            due_at=epoch_now(),
+            due_at=0.0,
         )
         .returning(Task.id)
         .execution_options(synchronize_session=False)

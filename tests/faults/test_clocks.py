@@ -1,0 +1,100 @@
+"""Clocks that are set while tasks run: leases and delays rest on the database's clock alone, and survive its steps."""
+
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+
+from tests.client import FILES, Pixmill
+from tests.conftest import skipped_where_a_program_is_missing, temporary_folder
+from tests.faults.breakage import LEASE
+from tests.faults.load import Load
+from tests.processes import find_program
+from tests.stacks import FullStack
+
+HOUR = 3600
+
+
+class Clock:
+    """The time of day of all processes that have ``environment``; as by a real step, what measures spans goes on."""
+
+    def __init__(self, file: Path) -> None:
+        library = find_program("libfaketimeMT.so.1", "/usr/lib/*/faketime", "/usr/lib/faketime")
+        self.environment = {
+            "LD_PRELOAD": library,
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        self._file = file
+        self.set(0)
+
+    def set(self, seconds: int) -> None:
+        """Sets the clock so far ahead of the true time, or behind it."""
+        changed = self._file.with_suffix(".new")
+        changed.write_text(f"{seconds:+}\n")
+        changed.chmod(0o644)
+        changed.replace(self._file)
+
+
+def services_time(stack: FullStack) -> float:
+    """What file-storage takes for the present, in seconds since 1970."""
+    with Pixmill(stack.url) as pixmill:
+        file_id = pixmill.upload("clock.txt", b"tick")["id"]
+        link = pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": 60}).raise_for_status().json()
+    return parsedate_to_datetime(link["expires_at"]).timestamp() - 60
+
+
+def database_time(stack: FullStack) -> float:
+    """What PostgreSQL takes for the present, in seconds since 1970."""
+    with Pixmill(stack.url) as pixmill:
+        return parsedate_to_datetime(str(pixmill.upload("clock.txt", b"tick")["created_at"])).timestamp()
+
+
+TELL = {"services": services_time, "database": database_time}
+
+
+@pytest.fixture(scope="module")
+def clocks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clock]:
+    folder = temporary_folder(tmp_path_factory, "clocks")
+    with skipped_where_a_program_is_missing():
+        return {name: Clock(folder / name) for name in ("services", "database")}
+
+
+@pytest.fixture(scope="module")
+def stack(clocks: dict[str, Clock], tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
+    folder = temporary_folder(tmp_path_factory, "faults")
+    with skipped_where_a_program_is_missing():
+        started = FullStack(folder, LEASE | clocks["services"].environment, clocks["database"].environment)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(autouse=True)
+def _right_again(clocks: dict[str, Clock]) -> Iterator[None]:
+    yield
+    for clock in clocks.values():
+        clock.set(0)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "back"])
+@pytest.mark.parametrize("whose", [["services"], ["database"], ["services", "database"]], ids="-".join)
+def test_a_step_of_a_clock_harms_no_task(
+    stack: FullStack, clocks: dict[str, Clock], whose: list[str], step: int
+) -> None:
+    load = Load(stack, f"{'-'.join(whose)}{step}")
+
+    with load.running():
+        time.sleep(1)
+        for name in whose:
+            clocks[name].set(step)
+        told = {name: TELL[name](stack) - time.time() for name in whose}
+        time.sleep(2)
+    tasks = load.check()
+
+    assert told == {name: pytest.approx(step, abs=10) for name in whose}
+    assert [task for task in tasks if task["status"] != "finished"] == []
+    assert load.refused.total() == 0
