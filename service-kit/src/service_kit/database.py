@@ -104,16 +104,19 @@ class Database:
             connection.execute(text("SELECT 1"))
 
 
-def insert_or_update(session: Session, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
-    """An INSERT of the session's dialect, which knows ``on_conflict_do_update``."""
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(model)
-    return sqlite.insert(model)
+def dialect_of(session: Session) -> str:
+    """``postgresql`` or ``sqlite``."""
+    return session.get_bind().dialect.name
 
 
-def insert_or_ignore(session: Session, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
+def insert_or_update(dialect: str, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
+    """An INSERT of the dialect, which knows ``on_conflict_do_update``."""
+    return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
+
+
+def insert_or_ignore(dialect: str, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
     """An INSERT that leaves a row alone that is there already."""
-    return insert_or_update(session, model).on_conflict_do_nothing()
+    return insert_or_update(dialect, model).on_conflict_do_nothing()
 
 
 def create_engine_for(url: str, pool_size: int) -> Engine:

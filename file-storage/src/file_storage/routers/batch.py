@@ -76,8 +76,8 @@ class BatchOut(BaseModel):
 def add_files() -> dict[str, object]:
     service = svcs.flask.get(FileService)
     service.check_room(request.content_length or 0)
-    max_bytes = svcs.flask.get(Settings).upload.max_bytes
-    with receive_files(request, svcs.flask.get(Staging), MAX_FILES, max_bytes) as (parts, told):
+    settings = svcs.flask.get(Settings).upload
+    with receive_files(request, svcs.flask.get(Staging), settings, MAX_FILES) as (parts, told):
         stored = service.store_all(_uploads(parts, told))
     return {"files": [_answer(one) for one in stored]}
 

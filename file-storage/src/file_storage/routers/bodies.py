@@ -27,9 +27,9 @@ def receive_form(request: Request, staging: Staging, settings: UploadSettings) -
         ``file``, 413 a file or a field too long.
     :raises StorageFullError: there is no room.
     """
-    body, boundary = checked_body(request), boundary_of(request)
-    with staging.stage() as staged:
-        if (request.content_length or 0) > settings.max_bytes + MAX_FORM_OVERHEAD:
+    boundary = boundary_of(request)
+    with _body(request, settings) as (body, size), staging.stage() as staged:
+        if size > settings.max_bytes + MAX_FORM_OVERHEAD:
             raise too_large(settings.max_bytes)
         form = read_parts(body, boundary, staged, settings.max_bytes)
         body.check(CHUNK)
@@ -38,7 +38,7 @@ def receive_form(request: Request, staging: Staging, settings: UploadSettings) -
 
 @contextmanager
 def receive_files(
-    request: Request, staging: Staging, max_files: int, max_bytes: int
+    request: Request, staging: Staging, settings: UploadSettings, max_files: int
 ) -> Iterator[tuple[Sequence[tuple[StagedBlob, str]], object]]:
     """Stages every part ``file`` of a multipart form, each with its client name; and what the part ``json`` says.
 
@@ -46,9 +46,9 @@ def receive_files(
         a file or the JSON too long.
     :raises StorageFullError: there is no room.
     """
-    body, boundary = checked_body(request), boundary_of(request)
-    with ExitStack() as stack:
-        form = read_files(body, boundary, lambda: stack.enter_context(staging.stage()), max_files, max_bytes)
+    boundary = boundary_of(request)
+    with _body(request, settings) as (body, _), ExitStack() as stack:
+        form = read_files(body, boundary, lambda: stack.enter_context(staging.stage()), max_files, settings.max_bytes)
         body.check(CHUNK)
         yield form
 
@@ -90,6 +90,17 @@ def _streamed(request: Request, staging: Staging, settings: UploadSettings) -> I
             staged.write(data)
         body.check(CHUNK)
         yield staged
+
+
+@contextmanager
+def _body(request: Request, settings: UploadSettings) -> Iterator[tuple[CheckedBody, int]]:
+    """The body and how many bytes it has, 0 where that is not told; from the disk where the web server has kept it."""
+    kept = _kept_by_web_server(request, settings)
+    if kept is None:
+        yield checked_body(request), request.content_length or 0
+        return
+    with kept.open("rb") as file:
+        yield CheckedBody(file, request.headers), kept.stat().st_size
 
 
 def _kept_by_web_server(request: Request, settings: UploadSettings) -> Path | None:

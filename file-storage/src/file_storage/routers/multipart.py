@@ -127,7 +127,7 @@ class _Parts:
         self._text = None
         self.files.append((self._stage(), part.filename))
 
-    def _append(self, data: bytes | bytearray) -> None:
+    def _append(self, data: bytes) -> None:
         if self._text is None:
             staged = self.files[-1][0]
             if staged.size + len(data) > self._max_bytes:

@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from io import BufferedReader
 from typing import NamedTuple, TypeVar
 
 import structlog
-from service_kit.database import MAX_ID, Database, epoch_now, insert_or_ignore, insert_or_update
+from service_kit.database import MAX_ID, Database, dialect_of, epoch_now, insert_or_ignore, insert_or_update
 from service_kit.problems import Problem
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,7 +34,11 @@ FORGET_KEYS_SECONDS = 60
 """Expired keys are deleted by an upload, at most so often."""
 
 _FILE = select(File).where(File.id == bindparam("id"))
-_INSERT_FILES = insert(File).returning(File, sort_by_parameter_order=True)
+_INSERT_FILES = insert(File).returning(*File.__table__.columns, sort_by_parameter_order=True)
+_INSERT_KEYS = insert(IdempotencyKey)
+_USED_KEYS = select(IdempotencyKey.key, IdempotencyKey.fingerprint, IdempotencyKey.file_id).where(
+    IdempotencyKey.key.in_(bindparam("keys", expanding=True))
+)
 
 DISK_THREADS = 16
 """While one file is made durable, others of the same request are."""
@@ -229,7 +234,7 @@ class FileService:
                 continue
             with self._database.write() as session:
                 # A row without files, locked, keeps an upload of the same bytes waiting until they are gone.
-                row = insert_or_ignore(session, Blob).values(sha256=sha256, size=0, file_count=0)
+                row = insert_or_ignore(dialect_of(session), Blob).values(sha256=sha256, size=0, file_count=0)
                 session.execute(row)
             unreferenced += self._remove_unreferenced(sha256)
         return Garbage(blobs=unreferenced, staging=self._staging.sweep(older_than_seconds))
@@ -257,9 +262,9 @@ class FileService:
         """What has become of those whose keys were used before, by key."""
         self._forget_expired_keys(session)
         keys = [addition.key for addition in additions if addition.key is not None]
-        used = {row.key: row for row in session.scalars(select(IdempotencyKey).where(IdempotencyKey.key.in_(keys)))}
+        used = {row.key: row for row in session.connection().execute(_USED_KEYS, {"keys": keys})}
         return {
-            addition.key: _file_of_key(session, used[addition.key], addition.fingerprint())
+            addition.key: _file_of_key(session, *used[addition.key][1:], addition.fingerprint())
             for addition in additions
             if addition.key in used
         }
@@ -271,14 +276,17 @@ class FileService:
         reference: Callable[[Session, Sequence[Content]], None],
     ) -> Sequence[File]:
         reference(session, [addition.content for addition in new])
-        files = session.scalars(_INSERT_FILES, [addition.row() for addition in new]).all()
+        # Past the ORM, whose unit of work costs more than the statements do.
+        connection = session.connection()
+        inserted = connection.execute(_INSERT_FILES, [addition.row() for addition in new])
+        files = [File(**row) for row in inserted.mappings()]
         keyed = [
             {"key": addition.key, "fingerprint": addition.fingerprint(), "file_id": file.id}
             for addition, file in zip(new, files, strict=True)
             if addition.key is not None
         ]
         if keyed:
-            session.execute(insert(IdempotencyKey), sorted(keyed, key=lambda row: str(row["key"])))
+            connection.execute(_INSERT_KEYS, sorted(keyed, key=lambda row: str(row["key"])))
         self._side_by_side(lambda addition: addition.publish(), new)
         return files
 
@@ -347,13 +355,13 @@ def _already_published() -> None:
     """What a copy has to publish: its bytes are a blob already."""
 
 
-def _file_of_key(session: Session, used: IdempotencyKey, fingerprint: str) -> File | Problem:
-    if used.file_id is None:
+def _file_of_key(session: Session, used_for: str, file_id: int | None, fingerprint: str) -> File | Problem:
+    if file_id is None:
         return Problem("idempotency-key-revoked", 409, "This Idempotency-Key was revoked; take a new key.")
-    if used.fingerprint != fingerprint:
+    if used_for != fingerprint:
         detail = "This Idempotency-Key was used for another upload; take a new key."
         return Problem("idempotency-key-reused", 422, detail)
-    return session.get_one(File, used.file_id)
+    return session.get_one(File, file_id)
 
 
 def _reference_blobs(session: Session, contents: Sequence[Content]) -> None:
@@ -361,10 +369,14 @@ def _reference_blobs(session: Session, contents: Sequence[Content]) -> None:
     counts = Counter(content.sha256 for content in contents)
     # In one order everywhere: two transactions that need the same blobs never wait for each other.
     rows = [{"sha256": name, "size": sizes[name], "file_count": counts[name]} for name in sorted(sizes)]
-    insert = insert_or_update(session, Blob)
+    session.connection().execute(_count_blobs(dialect_of(session)), rows)
+
+
+@cache
+def _count_blobs(dialect: str) -> "postgresql.Insert | sqlite.Insert":
+    insert = insert_or_update(dialect, Blob)
     more = {"file_count": Blob.file_count + insert.excluded.file_count, "size": insert.excluded.size}
-    upsert = insert.on_conflict_do_update(index_elements=[Blob.sha256], set_=more)
-    session.connection().execute(upsert, rows)
+    return insert.on_conflict_do_update(index_elements=[Blob.sha256], set_=more)
 
 
 def _share_blob(file_id: int, session: Session, contents: Sequence[Content]) -> None:

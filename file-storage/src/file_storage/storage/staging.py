@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -14,8 +14,21 @@ from typing import IO
 
 CHUNK = 1024 * 1024
 
+SYNCED_TOGETHER = 64 * 1024 * 1024
+"""So many bytes are sent to the disk while the next ones come: at the end little is left to wait for."""
+
+HASHED_BESIDE = 64 * 1024
+"""Fewer bytes are hashed sooner than another thread has taken them."""
+
+BACKGROUND_THREADS = 16
+"""They hash and sync what requests write, as many as a process of the service has threads of its own."""
+
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 """Another file system, or one that has no links."""
+
+
+_NOTHING: Future[None] = Future()
+_NOTHING.set_result(None)
 
 
 class StorageFullError(Exception):
@@ -23,7 +36,7 @@ class StorageFullError(Exception):
 
 
 class StagedBlob:
-    """A staging file, hashed while it is written."""
+    """A staging file, hashed and sent to the disk while it is written."""
 
     def __init__(
         self, file: IO[bytes], staging: "Staging", sha256: "hashlib._Hash | None" = None, size: int = 0
@@ -35,16 +48,20 @@ class StagedBlob:
         self._file = file
         self._staging = staging
         self._hash = sha256 or hashlib.sha256()
+        self._hashed: Future[None] = _NOTHING
+        self._synced: Future[None] = _NOTHING
+        self._unsynced = 0
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes) -> None:
         """Appends ``data``.
 
         :raises StorageFullError: there is no room.
         """
         self._staging.check_room(len(data))
+        self._hash_on(data)
         with storage_full():
             self._file.write(data)
-        self._hash.update(data)
+            self._sync_on(len(data))
         self.size += len(data)
 
     def seal(self) -> None:
@@ -54,9 +71,30 @@ class StagedBlob:
         """
         with storage_full():
             self._file.flush()
+            # An error of the disk is told once: to the one of both that asks first.
+            self._synced.result()
             os.fsync(self._file.fileno())
         os.fchmod(self._file.fileno(), 0o644)
+        self._hashed.result()
         self.sha256 = self._hash.hexdigest()
+
+    def settle(self) -> None:
+        """Waits until nothing in the background needs the file."""
+        wait((self._hashed, self._synced))
+
+    def _hash_on(self, data: bytes) -> None:
+        self._hashed.result()
+        if len(data) < HASHED_BESIDE:
+            self._hash.update(data)
+        else:
+            self._hashed = self._staging.background.submit(self._hash.update, data)
+
+    def _sync_on(self, more: int) -> None:
+        self._unsynced += more
+        if self._unsynced >= SYNCED_TOGETHER:
+            self._synced.result()
+            self._synced = self._staging.background.submit(os.fdatasync, self._file.fileno())
+            self._unsynced = 0
 
     def open(self) -> IO[bytes]:
         """The sealed bytes, for reading; not after they are published."""
@@ -74,6 +112,7 @@ class Staging:
         self._folder = folder
         self._received = received
         self._reserve_bytes = reserve_bytes
+        self.background = ThreadPoolExecutor(BACKGROUND_THREADS, "staging")
         self._folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -82,7 +121,11 @@ class Staging:
         with storage_full():
             file = NamedTemporaryFile(dir=self._folder, delete=False)  # noqa: SIM115 (closed by the block below)
         with _forgotten_afterwards(file):
-            yield StagedBlob(file, self)
+            staged = StagedBlob(file, self)
+            try:
+                yield staged
+            finally:
+                staged.settle()
 
     @contextmanager
     def adopt(self, path: Path) -> Iterator[StagedBlob]:
@@ -103,12 +146,13 @@ class Staging:
             return
         file = target.open("rb")
         with _forgotten_afterwards(file):
+            size = os.fstat(file.fileno()).st_size
             # Both take long for a large file, and one waits for the disk while the other computes.
-            with ThreadPoolExecutor(1) as background, storage_full():
-                synced = background.submit(os.fsync, file.fileno())
-                sha256 = hashlib.file_digest(file, "sha256")
+            synced = self.background.submit(os.fsync, file.fileno()) if size >= SYNCED_TOGETHER else _NOTHING
+            sha256 = hashlib.file_digest(file, "sha256")
+            with storage_full():
                 synced.result()
-            yield StagedBlob(file, self, sha256, os.fstat(file.fileno()).st_size)
+            yield StagedBlob(file, self, sha256, size)
 
     def check_room(self, size: int) -> None:
         """:raises StorageFullError: ``size`` more bytes would not leave the reserve free."""

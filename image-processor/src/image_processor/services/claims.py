@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 import structlog
-from service_kit.database import Database, epoch_now, insert_or_ignore
+from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
 from sqlalchemy import ColumnElement, Double, Integer, Row, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
@@ -287,7 +287,7 @@ class ClaimService:
 def discard_results(session: Session, which: ColumnElement[bool]) -> None:
     """Has the results deleted that earlier attempts of these tasks may have uploaded, and no later one accepted."""
     for key in session.scalars(select(_RESULT_KEY).where(which)).all():
-        session.execute(insert_or_ignore(session, DiscardedResult).values(key=key))
+        session.execute(insert_or_ignore(dialect_of(session), DiscardedResult).values(key=key))
 
 
 _RESULT_KEY = Task.result_key.concat("-").concat(Task.restarts)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyvips
-from service_kit.database import Database, epoch_now, insert_or_update
+from service_kit.database import Database, dialect_of, epoch_now, insert_or_update
 from sqlalchemy import delete, select
 
 from image_processor import __version__
@@ -43,7 +43,7 @@ class ResultCache:
         """What :meth:`find` gives from now on, by key."""
         rows = [{"key": key, **results[key]._asdict()} for key in sorted(results)]
         with self._database.write() as session:
-            insert = insert_or_update(session, CachedResult)
+            insert = insert_or_update(dialect_of(session), CachedResult)
             replaced = {name: insert.excluded[name] for name in CacheHit._fields} | {"created_at": epoch_now()}
             session.execute(insert.values(rows).on_conflict_do_update(index_elements=[CachedResult.key], set_=replaced))
 
