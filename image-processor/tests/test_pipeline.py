@@ -19,11 +19,14 @@ ONE, TWO = Holder("one", 11), Holder("two", 22)
 
 
 @pytest.fixture
-def run(claims: ClaimService, database: Database) -> Callable[..., bool]:
-    delivery = DeliveryService(FileStorage(httpx.Client()), ResultCache(database))
+def delivery(database: Database) -> DeliveryService:
+    return DeliveryService(FileStorage(httpx.Client()), ResultCache(database))
 
+
+@pytest.fixture
+def run(claims: ClaimService, delivery: DeliveryService) -> Callable[..., bool]:
     def run(attempt: Callable[[Claim], Outcome], stopping: Callable[[], bool] = lambda: False) -> bool:
-        return Pipeline(claims, delivery, ONE, stopping).run(attempt)
+        return Pipeline(claims, delivery, ONE, stopping).run(lambda claim, _following: attempt(claim))
 
     return run
 
@@ -68,6 +71,24 @@ def test_short_tasks_are_claimed_ahead(run: Callable[..., bool], database: Datab
 
     assert held[0] == 1, "as long as it is not known how long they take"
     assert max(held) > 8
+
+
+def test_an_attempt_is_told_what_comes_next(
+    claims: ClaimService, delivery: DeliveryService, database: Database
+) -> None:
+    add_tasks(database, 100)
+    done, expected = [], []
+
+    def attempt(claim: Claim, following: Claim | None) -> Outcome:
+        done.append(claim.task_id)
+        expected.append(None if following is None else following.task_id)
+        return Finished(1)
+
+    Pipeline(claims, delivery, ONE, lambda: False).run(attempt)
+
+    told = [(next_id, after) for next_id, after in zip(expected, done[1:], strict=False) if next_id is not None]
+    assert len(told) > 50
+    assert all(next_id == after for next_id, after in told)
 
 
 def test_what_waits_behind_a_long_task_is_handed_back(

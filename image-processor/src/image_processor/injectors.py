@@ -31,6 +31,7 @@ from image_processor.services.presets import Presets
 from image_processor.services.processing import ProcessingService
 from image_processor.services.queue import TaskQueue
 from image_processor.services.result_cache import ResultCache
+from image_processor.services.sources import Sources
 from image_processor.services.tasks import TaskService
 
 
@@ -64,8 +65,8 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     scratch = Path(settings.scratch_folder)
     scratch.mkdir(parents=True, exist_ok=True)
     limit = partial(time_limit, settings.limits.max_seconds)
-    blobs = _blob_client(settings.file_storage)
-    attempts = AttemptService(storage, blobs, cache, settings.limits, limit)
+    sources = Sources(storage, _blob_client(settings.file_storage), settings.limits)
+    attempts = AttemptService(storage, sources, cache, settings.limits, limit)
     delivery = DeliveryService(storage, cache)
     processing = ProcessingService(claims, attempts, delivery, scratch, settings.limits.max_seconds)
     events = TaskEvents(database)

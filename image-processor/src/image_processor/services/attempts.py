@@ -1,8 +1,9 @@
 """One attempt at a task: its source fetched, its algorithm applied; the result then waits on disk to be stored."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -10,7 +11,6 @@ from service_kit.problems import Problem
 from sqlalchemy.exc import DBAPIError
 
 from image_processor.config import LimitSettings
-from image_processor.services.blobs import BlobClient
 from image_processor.services.claims import Claim, Crashed, Failed, Finished, Outcome, Postponed
 from image_processor.services.decoding import ImageError, Limits
 from image_processor.services.file_storage import (
@@ -22,6 +22,7 @@ from image_processor.services.file_storage import (
 from image_processor.services.images import process_image
 from image_processor.services.plan import Plan, plan_of
 from image_processor.services.result_cache import ResultCache, cache_key
+from image_processor.services.sources import Sources
 
 log = structlog.get_logger()
 
@@ -42,46 +43,59 @@ class Made:
     cache_key: str | None
 
 
+Attempt = Callable[[Claim, Claim | None], Made | Outcome]
+"""Makes the result of the first, while the second is expected next."""
+
+
 class AttemptService:
     """Makes results."""
 
     def __init__(
         self,
         storage: FileStorage,
-        blobs: BlobClient | None,
+        sources: Sources,
         cache: ResultCache,
         limits: LimitSettings,
         time_limit: TimeLimit,
     ) -> None:
         self._storage = storage
-        self._blobs = blobs
+        self._sources = sources
         self._cache = cache
         self._limits = limits
         self._time_limit = time_limit
 
-    def attempt(self, claim: Claim, folder: Path) -> Made | Outcome:
-        """Makes the result in ``folder``, where nothing else of the attempt stays.
+    @contextmanager
+    def working_in(self, folder: Path) -> Iterator[Attempt]:
+        """:meth:`attempt` in ``folder``, which nothing uses any more when the block is left."""
+        try:
+            yield partial(self.attempt, folder=folder)
+        finally:
+            self._sources.settle()
 
+    def attempt(self, claim: Claim, following: Claim | None, folder: Path) -> Made | Outcome:
+        """Makes the result in ``folder``.
+
+        :param following: the task that is expected next: its source is fetched meanwhile.
         :raises DBAPIError: the database is away.
         """
         with structlog.contextvars.bound_contextvars(task_id=claim.task_id, attempt=claim.attempt):
             try:
                 with self._time_limit():
-                    return self._attempt(claim, folder)
+                    return self._attempt(claim, following, folder)
             except DBAPIError:
                 raise
             except Exception as error:  # noqa: BLE001 (what nobody foresaw is logged there)
                 return outcome_of(error)
 
-    def _attempt(self, claim: Claim, folder: Path) -> Made | Finished:
+    def _attempt(self, claim: Claim, following: Claim | None, folder: Path) -> Made | Finished:
         try:
             plan = plan_of(claim.algorithm, claim.params)
         except Problem as error:
             raise ImageError(f"The task cannot be done any more: {error}") from error
         if not claim.cache or claim.source_sha256 is None:
-            return self._make(claim, plan, folder, None)
+            return self._make(claim, following, plan, folder, None)
         key = cache_key(plan, [claim.source_sha256, *self._contents(plan)])
-        return self._copy_cached(claim, key) or self._make(claim, plan, folder, key)
+        return self._copy_cached(claim, key) or self._make(claim, following, plan, folder, key)
 
     def _contents(self, plan: Plan) -> Sequence[str]:
         """The SHA-256 of each file that the plan names."""
@@ -100,13 +114,15 @@ class AttemptService:
         copied = self._storage.copy(hit.result_id, claim.source_name, extension, claim.result_key)
         return None if copied is None else Finished(copied)
 
-    def _make(self, claim: Claim, plan: Plan, folder: Path, key: str | None) -> Made:
+    def _make(self, claim: Claim, following: Claim | None, plan: Plan, folder: Path, key: str | None) -> Made:
         limits = Limits(self._limits.max_pixels, self._limits.max_frames)
         source, result = folder / "source", folder / f"result-{claim.task_id}-{claim.attempt}"
         files = {file_id: folder / f"file-{file_id}" for file_id in plan.file_ids()}
         try:
-            self._fetch_source(claim, source)
-            self._fetch_files(files, self._limits.max_task_bytes - source.stat().st_size)
+            self._sources.fetch(claim, source)
+            if following is not None:
+                self._sources.fetch_ahead(following, folder / "following")
+            self._sources.fetch_files(files, beside=source)
             return Made(result, process_image(source, files, result, plan, limits), key)
         except Exception:
             result.unlink(missing_ok=True)
@@ -114,17 +130,6 @@ class AttemptService:
         finally:
             for path in (source, *files.values()):
                 path.unlink(missing_ok=True)
-
-    def _fetch_source(self, claim: Claim, path: Path) -> None:
-        limit = min(self._limits.max_file_bytes, self._limits.max_task_bytes)
-        fetched = self._blobs and claim.source_sha256 and self._blobs.fetch(claim.source_sha256, path, limit)
-        if not fetched:
-            self._storage.fetch(claim.source_id, path, limit)
-
-    def _fetch_files(self, files: Mapping[int, Path], left: int) -> None:
-        for file_id, path in files.items():
-            self._storage.fetch(file_id, path, min(self._limits.max_file_bytes, left))
-            left -= path.stat().st_size
 
 
 def outcome_of(error: Exception) -> Outcome:

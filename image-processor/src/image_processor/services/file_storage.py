@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ CHUNK = 256 * 1024
 SMALL_BYTES = 512 * 1024
 """Larger results are sent alone: file-storage then need not read them out of a form."""
 TOGETHER_BYTES = 4 * 1024 * 1024
-"""Results that are sent together are held in memory."""
+"""What is sent together is sent again together, where the connection breaks."""
 
 
 class FileStorageUnavailableError(Exception):
@@ -98,9 +99,10 @@ class FileStorage:
         if len(files) == 1:
             return None
         told = json.dumps([{"name": file.name, "idempotency_key": file.key} for file in files])
-        parts = [("file", ("result", file.path.read_bytes())) for file in files]
         try:
-            response = self._request("POST", "/batch", files=parts, data={"json": told})
+            with ExitStack() as stack:
+                parts = [("file", ("result", stack.enter_context(file.path.open("rb")))) for file in files]
+                response = self._request("POST", "/batch", files=parts, data={"json": told})
         except FileStorageUnavailableError as error:
             return [error] * len(files)
         if response.status_code != 200:

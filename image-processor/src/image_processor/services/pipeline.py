@@ -11,11 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from image_processor.services.attempts import Made
+from image_processor.services.attempts import Attempt, Made
 from image_processor.services.claims import Claim, ClaimService, Holder, Outcome
 from image_processor.services.delivery import DeliveryService
-
-Attempt = Callable[[Claim], Made | Outcome]
 
 AHEAD_SECONDS = 0.25
 """Work that a process claims before it can begin it, at the pace of the last tasks; others may be idle meanwhile."""
@@ -61,7 +59,7 @@ class Pipeline:
             recorder = background.submit(self._record)
             try:
                 while (claim := self._begin()) is not None:
-                    self._pass_on(claim, attempt(claim))
+                    self._pass_on(claim, attempt(claim, self._following()))
             finally:
                 self._close()
             recorder.result()
@@ -75,6 +73,10 @@ class Pipeline:
             self._making = self._ready.popleft()
             self._went_on_at = time.monotonic()
             return self._making
+
+    def _following(self) -> Claim | None:
+        with self._changed:
+            return self._ready[0] if self._ready else None
 
     def _pass_on(self, claim: Claim, made: Made | Outcome) -> None:
         with self._changed:

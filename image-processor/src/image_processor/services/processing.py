@@ -4,7 +4,6 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,9 +58,11 @@ class ProcessingService:
         return True
 
     def _drain(self, holder: Holder, stopping: Callable[[], bool]) -> bool:
-        with TemporaryDirectory(dir=self._scratch, prefix=_prefix(holder)) as folder:
-            pipeline = Pipeline(self._claims, self._delivery, holder, stopping)
-            return pipeline.run(partial(self._attempts.attempt, folder=Path(folder)))
+        with (
+            TemporaryDirectory(dir=self._scratch, prefix=_prefix(holder)) as folder,
+            self._attempts.working_in(Path(folder)) as attempt,
+        ):
+            return Pipeline(self._claims, self._delivery, holder, stopping).run(attempt)
 
     def _recover(self, holder: Holder, stopping: Callable[[], bool]) -> None:
         """Waits until the database is back, and hands back what may have been claimed while it went away."""
