@@ -6,6 +6,7 @@ Signed as Standard Webhooks (https://www.standardwebhooks.com) has it: ``webhook
 
 import base64
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import httpcore
@@ -20,6 +21,8 @@ from image_processor.services.callbacks import CallbackService, payload
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.5
+SENDERS = 32
+"""So many receivers are told at a time: one that does not answer keeps none of the others waiting."""
 _NOT_DELIVERED = (
     httpcore.NetworkError,
     httpcore.TimeoutException,
@@ -31,7 +34,10 @@ _NOT_DELIVERED = (
 
 
 class CallbackSender:
-    """A thread of every worker."""
+    """A thread of every worker, and one more for each delivery.
+
+    :param timeout_seconds: for each step of a delivery.
+    """
 
     def __init__(
         self, callbacks: CallbackService, http: httpcore.ConnectionPool, timeout_seconds: float, secret: str
@@ -50,16 +56,33 @@ class CallbackSender:
         self._stopped.set()
 
     def _loop(self) -> None:
+        sending: list[threading.Thread] = []
         while not self._stopped.wait(LOOK_SECONDS):
-            try:
-                for callback in self._callbacks.take_due():
-                    self._send(callback)
-            except SQLAlchemyError as error:
-                log.warning("callbacks wait for the database", error=str(error))
-            except Exception:  # the thread goes on: what it took is due again later
-                log.exception("callbacks failed")
+            sending = [thread for thread in sending if thread.is_alive()]
+            for callback in self._take(SENDERS - len(sending)):
+                # A thread that nobody waits for: a receiver that does not answer holds up no shutdown.
+                thread = threading.Thread(target=self._send, args=(callback,), name="callback", daemon=True)
+                thread.start()
+                sending.append(thread)
+
+    def _take(self, count: int) -> Sequence[Callback]:
+        try:
+            return self._callbacks.take_due(count) if count else []
+        except SQLAlchemyError as error:
+            log.warning("callbacks wait for the database", error=str(error))
+        except Exception:  # the thread goes on: what it took is due again later
+            log.exception("callbacks failed")
+        return []
 
     def _send(self, callback: Callback) -> None:
+        try:
+            self._deliver(callback)
+        except SQLAlchemyError as error:
+            log.warning("callbacks wait for the database", error=str(error))
+        except Exception:  # it is due again later
+            log.exception("callbacks failed")
+
+    def _deliver(self, callback: Callback) -> None:
         body = payload(callback)
         try:
             status = self._post(callback.url, body, self._headers(callback, body))

@@ -51,4 +51,6 @@ class PublicNetworkBackend(httpcore.NetworkBackend):
 
 def public_http_pool(allowed: Sequence[Network]) -> httpcore.ConnectionPool:
     """A client that reaches public addresses only; it follows no redirect, knows no proxy and keeps no connection."""
-    return httpcore.ConnectionPool(network_backend=PublicNetworkBackend(allowed), max_keepalive_connections=0)
+    return httpcore.ConnectionPool(
+        network_backend=PublicNetworkBackend(allowed), max_connections=None, max_keepalive_connections=0
+    )

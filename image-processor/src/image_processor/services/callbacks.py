@@ -11,7 +11,8 @@ from image_processor.models import Callback
 
 log = structlog.get_logger()
 
-BATCH = 20
+LONGEST_TIMEOUTS = 5
+"""A delivery takes no longer than so many timeouts: to get a connection, connect, write, and read in two pieces."""
 BASE_DELAY_SECONDS = 2
 MAX_DELAY_SECONDS = 3600
 
@@ -28,17 +29,17 @@ class CallbackService:
         self._timeout_seconds = timeout_seconds
         self._max_seconds = max_seconds
 
-    def take_due(self) -> Sequence[Callback]:
-        """Deliveries that are due, taken from other workers for as long as one may take."""
+    def take_due(self, count: int) -> Sequence[Callback]:
+        """At most ``count`` deliveries that are due, taken from other workers for as long as one may take."""
         due = Callback.due_at <= epoch_now()
         with self._database.read() as session:
             if session.execute(select(Callback.id).where(due).limit(1)).first() is None:
                 return []
         with self._database.write() as session:
             taken = session.scalars(
-                select(Callback).where(due).order_by(Callback.due_at).limit(BATCH).with_for_update(skip_locked=True)
+                select(Callback).where(due).order_by(Callback.due_at).limit(count).with_for_update(skip_locked=True)
             ).all()
-            again = epoch_now() + BATCH * self._timeout_seconds
+            again = epoch_now() + LONGEST_TIMEOUTS * self._timeout_seconds
             ids = [callback.id for callback in taken]
             session.execute(update(Callback).where(Callback.id.in_(ids)).values(due_at=again, tries=Callback.tries + 1))
             return taken

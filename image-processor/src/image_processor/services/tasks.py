@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import uuid4
 
 import structlog
-from service_kit.database import MAX_ID, Database
+from service_kit.database import MAX_ID, Database, json_elements
 from service_kit.problems import FieldError, Problem
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import JSON, BigInteger, ColumnElement, bindparam, cast, column, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from image_processor.models import Task
@@ -88,23 +89,20 @@ class TaskService:
         """
         algorithm, params = self._chosen(batch)
         sources = self._sources(batch, plan_of(algorithm, params).file_ids())
+        same = {
+            "algorithm": algorithm,
+            "params": params,
+            "priority": batch.priority,
+            "cache": batch.cache,
+            "callback_url": batch.callback_url,
+        }
         rows = [
-            {
-                "source_id": file_id,
-                "source_name": sources[file_id].name,
-                "source_extension": sources[file_id].extension,
-                "source_sha256": sources[file_id].sha256,
-                "algorithm": algorithm,
-                "params": params,
-                "priority": batch.priority,
-                "cache": batch.cache,
-                "callback_url": batch.callback_url,
-            }
+            {"source_id": file_id, "result_key": str(uuid4()), **sources[file_id]._asdict()}
             for file_id in batch.file_ids
         ]
         with self._database.write() as session:
-            statement = insert(Task).returning(Task.id, sort_by_parameter_order=True)
-            task_ids = session.scalars(statement, rows).all()
+            # Ids are given in the order of the rows, and may be returned in another.
+            task_ids = sorted(session.connection().execute(_INSERT_TASKS, {**same, "rows": rows}).scalars())
         log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=algorithm, preset=batch.preset)
         self._publish(len(task_ids))
         return task_ids
@@ -204,6 +202,23 @@ class TaskService:
             self._queue.publish(min(tasks, self._hints))
         except QueueUnavailableError as error:
             log.warning("broker unavailable, the relay will publish", error=str(error))
+
+
+_ROW = json_elements(bindparam("rows", type_=JSON)).table_valued(column("value", JSON)).c.value
+_OF_EACH = {
+    "source_id": cast(_ROW["source_id"].as_string(), BigInteger),
+    "source_name": _ROW["name"].as_string(),
+    "source_extension": _ROW["extension"].as_string(),
+    "source_sha256": _ROW["sha256"].as_string(),
+    "result_key": _ROW["result_key"].as_string(),
+}
+_OF_ALL = {
+    name: bindparam(name, type_=Task.__table__.columns[name].type)
+    for name in ("algorithm", "params", "priority", "cache", "callback_url")
+}
+_INSERT_TASKS = (
+    insert(Task).from_select([*_OF_EACH, *_OF_ALL], select(*_OF_EACH.values(), *_OF_ALL.values())).returning(Task.id)
+)
 
 
 def _locked(session: Session, task_id: int) -> Task:
