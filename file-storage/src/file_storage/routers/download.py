@@ -15,6 +15,7 @@ from service_kit.json_types import WHOLE_NUMBER
 from service_kit.problems import Problem
 from service_kit.query import Query
 from service_kit.request_body import described, json_body
+from werkzeug.datastructures import Range
 from werkzeug.http import http_date, quote_etag
 from werkzeug.wsgi import wrap_file
 
@@ -164,34 +165,43 @@ def _sent(file: File, disposition: str) -> Response:
 
 def _with_bytes(response: Response, file: File, modified: datetime) -> Response:
     """Lets the web server send the bytes, but for the few requests that not every web server answers alike."""
-    service = svcs.flask.get(FileService)
     if request.method == "HEAD":
         response.content_length = file.size
         return response
-    judged_again = any(name in request.headers for name in _JUDGED_AGAIN)
     if "Range" not in request.headers:
         response.headers["Content-Digest"] = digest(file.sha256)
-        if judged_again:
-            return _whole(response, file)
-    else:
-        wanted = request.range
-        if (
-            wanted is None
-            or wanted.units != "bytes"
-            or len(wanted.ranges) > MAX_RANGES
-            or not range_applies(request, file.sha256, modified)
-        ):
-            return _whole(response, file)
-        parts = spans(wanted, file.size)
-        if not parts:
-            return unsatisfiable(response, file.size)
-        if len(wanted.ranges) > 1:
-            return multipart(response, service.open(file), parts, file.size)
-        if judged_again or (wanted.ranges[0][1] or 0) > file.size:
-            return single(response, service.open(file), parts[0], file.size)
+        return _whole(response, file) if _is_judged_again() else _handed_over(response, file)
+    wanted = _wanted_ranges(file, modified)
+    return _whole(response, file) if wanted is None else _ranges(response, file, wanted)
+
+
+def _wanted_ranges(file: File, modified: datetime) -> Range | None:
+    """The ranges that the request asks for; ``None`` where it is answered as if it asked for none."""
+    wanted = request.range
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) > MAX_RANGES:
+        return None
+    return wanted if range_applies(request, file.sha256, modified) else None
+
+
+def _ranges(response: Response, file: File, wanted: Range) -> Response:
+    parts = spans(wanted, file.size)
+    if not parts:
+        return unsatisfiable(response, file.size)
+    if len(wanted.ranges) > 1:
+        return multipart(response, svcs.flask.get(FileService).open(file), parts, file.size)
+    if _is_judged_again() or (wanted.ranges[0][1] or 0) > file.size:
+        return single(response, svcs.flask.get(FileService).open(file), parts[0], file.size)
+    return _handed_over(response, file)
+
+
+def _is_judged_again() -> bool:
+    return any(name in request.headers for name in _JUDGED_AGAIN)
+
+
+def _handed_over(response: Response, file: File) -> Response:
     settings = svcs.flask.get(Settings).download
     response.headers.remove("Accept-Ranges")  # the web server says so itself
-    response.headers[settings.header] = settings.root + service.location(file)
+    response.headers[settings.header] = settings.root + svcs.flask.get(FileService).location(file)
     if settings.header == "Location":
         response.status_code = 307
     return response
