@@ -1,0 +1,38 @@
+"""Staging files: hashed and synced in the background, whatever pieces the bytes come in."""
+
+import hashlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+import pytest
+from file_storage.storage import Staging, staging
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@given(sizes=st.lists(st.integers(0, 200_000), max_size=20), synced_together=st.integers(1, 500_000))
+def test_a_blob_is_its_pieces_in_their_order(sizes: list[int], synced_together: int) -> None:
+    pieces = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
+
+    with (
+        TemporaryDirectory() as folder,
+        patch.object(staging, "SYNCED_TOGETHER", synced_together),
+        Staging(Path(folder), reserve_bytes=0).stage() as staged,
+    ):
+        for piece in pieces:
+            staged.write(piece)
+        staged.seal()
+        stored = staged.path.read_bytes()
+
+    assert stored == b"".join(pieces)
+    assert staged.sha256 == hashlib.sha256(stored).hexdigest()
+    assert staged.size == len(stored)
+
+
+def test_what_is_left_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(LookupError), Staging(tmp_path, reserve_bytes=0).stage() as staged:
+        staged.write(bytes(1_000_000))
+        raise LookupError
+
+    assert list(tmp_path.iterdir()) == []

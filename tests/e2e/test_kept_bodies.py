@@ -1,0 +1,56 @@
+"""Bodies that nginx keeps for file-storage: read where they lie, and gone when they were."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.client import FILES, Pixmill
+from tests.stacks import FullStack
+
+CONTENT = os.urandom(3_000_000)
+
+
+@pytest.fixture
+def incoming(full: FullStack) -> Path:
+    return full.files / "incoming"
+
+
+def await_empty(folder: Path) -> None:
+    deadline = time.monotonic() + 5
+    while list(folder.iterdir()):
+        assert time.monotonic() < deadline, list(folder.iterdir())
+        time.sleep(0.05)
+
+
+def test_a_form_is_the_file_it_has_and_leaves_nothing(full: FullStack, incoming: Path) -> None:
+    with Pixmill(full.url) as pixmill:
+        stored = pixmill.upload("large.bin", CONTENT)
+
+    assert (stored["size"], stored["sha256"]) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    await_empty(incoming)
+
+
+@pytest.mark.parametrize("path", ["/", "/batch"])
+def test_a_refused_form_leaves_nothing(full: FullStack, incoming: Path, path: str) -> None:
+    response = httpx.post(f"{full.url}{FILES}{path}", files={"picture": ("p.bin", CONTENT)}, trust_env=False)
+
+    assert response.status_code == 400
+    assert "'picture'" in response.json()["detail"]
+    await_empty(incoming)
+
+
+def test_a_form_that_breaks_off_leaves_nothing(full: FullStack, incoming: Path) -> None:
+    def half() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="p.bin"\r\n\r\n' + CONTENT
+        raise ConnectionAbortedError
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(2 * len(CONTENT))}
+    with pytest.raises(ConnectionAbortedError):
+        httpx.post(f"{full.url}{FILES}/", content=half(), headers=headers, trust_env=False)
+
+    await_empty(incoming)
