@@ -13,7 +13,7 @@ from service_kit.request_body import validated
 
 from file_storage.config import Settings
 from file_storage.models import File
-from file_storage.routers.bodies import receive_files
+from file_storage.routers.bodies import body_size, receive_files
 from file_storage.routers.file_out import FileOut, as_json
 from file_storage.routers.files import KEY, FileFields
 from file_storage.services.files import FileService, Upload
@@ -75,8 +75,8 @@ class BatchOut(BaseModel):
 )
 def add_files() -> dict[str, object]:
     service = svcs.flask.get(FileService)
-    service.check_room(request.content_length or 0)
     settings = svcs.flask.get(Settings).upload
+    service.check_room(body_size(request, settings))
     with receive_files(request, svcs.flask.get(Staging), settings, MAX_FILES) as (parts, told):
         stored = service.store_all(_uploads(parts, told))
     return {"files": [_answer(one) for one in stored]}

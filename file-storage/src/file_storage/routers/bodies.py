@@ -19,6 +19,15 @@ BODY_FILE = "X-Body-File"
 """The header by which the web server names the file that it has written a raw body to."""
 
 
+def body_size(request: Request, settings: UploadSettings) -> int:
+    """Bytes of the body; 0 where that is not told.
+
+    :raises Problem: 400, the body lies where the web server keeps none.
+    """
+    kept = _kept_by_web_server(request, settings)
+    return (request.content_length or 0) if kept is None else kept.stat().st_size
+
+
 @contextmanager
 def receive_form(request: Request, staging: Staging, settings: UploadSettings) -> Iterator[tuple[StagedBlob, Form]]:
     """Stages the part ``file`` of a multipart form, and gives what stands beside it.
@@ -28,8 +37,8 @@ def receive_form(request: Request, staging: Staging, settings: UploadSettings) -
     :raises StorageFullError: there is no room.
     """
     boundary = boundary_of(request)
-    with _body(request, settings) as (body, size), staging.stage() as staged:
-        if size > settings.max_bytes + MAX_FORM_OVERHEAD:
+    with _body(request, settings) as body, staging.stage() as staged:
+        if body_size(request, settings) > settings.max_bytes + MAX_FORM_OVERHEAD:
             raise too_large(settings.max_bytes)
         form = read_parts(body, boundary, staged, settings.max_bytes)
         body.check(CHUNK)
@@ -47,7 +56,7 @@ def receive_files(
     :raises StorageFullError: there is no room.
     """
     boundary = boundary_of(request)
-    with _body(request, settings) as (body, _), ExitStack() as stack:
+    with _body(request, settings) as body, ExitStack() as stack:
         form = read_files(body, boundary, lambda: stack.enter_context(staging.stage()), max_files, settings.max_bytes)
         body.check(CHUNK)
         yield form
@@ -93,14 +102,14 @@ def _streamed(request: Request, staging: Staging, settings: UploadSettings) -> I
 
 
 @contextmanager
-def _body(request: Request, settings: UploadSettings) -> Iterator[tuple[CheckedBody, int]]:
-    """The body and how many bytes it has, 0 where that is not told; from the disk where the web server has kept it."""
+def _body(request: Request, settings: UploadSettings) -> Iterator[CheckedBody]:
+    """The body, from the disk where the web server has kept it."""
     kept = _kept_by_web_server(request, settings)
     if kept is None:
-        yield checked_body(request), request.content_length or 0
+        yield checked_body(request)
         return
     with kept.open("rb") as file:
-        yield CheckedBody(file, request.headers), kept.stat().st_size
+        yield CheckedBody(file, request.headers)
 
 
 def _kept_by_web_server(request: Request, settings: UploadSettings) -> Path | None:

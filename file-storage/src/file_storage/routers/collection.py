@@ -16,7 +16,7 @@ from service_kit.query import Query
 from service_kit.request_body import validated
 
 from file_storage.config import Settings
-from file_storage.routers.bodies import receive_form, receive_raw
+from file_storage.routers.bodies import body_size, receive_form, receive_raw
 from file_storage.routers.file_out import FileOut, as_json, created
 from file_storage.routers.files import VISIBLE, FileFields, Name, idempotency_key
 from file_storage.services.files import FileService
@@ -128,8 +128,9 @@ def add_file() -> Response:
         query = validated(RawQuery, request.args.to_dict())
         return _store_raw(query.name, query.comment)
     key = idempotency_key()
-    svcs.flask.get(FileService).check_room(request.content_length or 0)
-    with receive_form(request, svcs.flask.get(Staging), svcs.flask.get(Settings).upload) as (staged, form):
+    settings = svcs.flask.get(Settings).upload
+    svcs.flask.get(FileService).check_room(body_size(request, settings))
+    with receive_form(request, svcs.flask.get(Staging), settings) as (staged, form):
         fields = validated(FileFields, form.fields)
         name = file_name(form.filename, fields.name)
         return created(svcs.flask.get(FileService).store(staged, name, fields.comment or "", key))

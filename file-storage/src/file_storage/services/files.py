@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 from service_kit.database import MAX_ID, Database, dialect_of, epoch_now, insert_or_ignore, insert_or_update
 from service_kit.problems import Problem
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -264,7 +264,7 @@ class FileService:
         keys = [addition.key for addition in additions if addition.key is not None]
         used = {row.key: row for row in session.connection().execute(_USED_KEYS, {"keys": keys})}
         return {
-            addition.key: _file_of_key(session, *used[addition.key][1:], addition.fingerprint())
+            addition.key: _file_of_key(session, used[addition.key], addition.fingerprint())
             for addition in additions
             if addition.key in used
         }
@@ -355,13 +355,13 @@ def _already_published() -> None:
     """What a copy has to publish: its bytes are a blob already."""
 
 
-def _file_of_key(session: Session, used_for: str, file_id: int | None, fingerprint: str) -> File | Problem:
-    if file_id is None:
+def _file_of_key(session: Session, used: Row[str, str, int | None], fingerprint: str) -> File | Problem:
+    if used.file_id is None:
         return Problem("idempotency-key-revoked", 409, "This Idempotency-Key was revoked; take a new key.")
-    if used_for != fingerprint:
+    if used.fingerprint != fingerprint:
         detail = "This Idempotency-Key was used for another upload; take a new key."
         return Problem("idempotency-key-reused", 422, detail)
-    return session.get_one(File, file_id)
+    return session.get_one(File, used.file_id)
 
 
 def _reference_blobs(session: Session, contents: Sequence[Content]) -> None:

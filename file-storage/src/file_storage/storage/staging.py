@@ -38,16 +38,14 @@ class StorageFullError(Exception):
 class StagedBlob:
     """A staging file, hashed and sent to the disk while it is written."""
 
-    def __init__(
-        self, file: IO[bytes], staging: "Staging", sha256: "hashlib._Hash | None" = None, size: int = 0
-    ) -> None:
+    def __init__(self, file: IO[bytes], staging: "Staging") -> None:
         self.path = Path(file.name)
-        self.size = size
+        self.size = 0
         self.sha256 = ""
         """In hexadecimal, once it is sealed."""
         self._file = file
         self._staging = staging
-        self._hash = sha256 or hashlib.sha256()
+        self._hash = hashlib.sha256()
         self._hashed: Future[None] = _NOTHING
         self._synced: Future[None] = _NOTHING
         self._unsynced = 0
@@ -64,6 +62,13 @@ class StagedBlob:
             self._sync_on(len(data))
         self.size += len(data)
 
+    def take_over(self) -> None:
+        """Counts and hashes the bytes that the file has already; many are sent to the disk meanwhile."""
+        self.size = self.path.stat().st_size
+        self._sync_on(self.size)
+        with self.path.open("rb") as file:
+            self._hash = hashlib.file_digest(file, "sha256")
+
     def seal(self) -> None:
         """Makes the bytes durable; no write may follow.
 
@@ -77,6 +82,10 @@ class StagedBlob:
         os.fchmod(self._file.fileno(), 0o644)
         self._hashed.result()
         self.sha256 = self._hash.hexdigest()
+
+    def open(self) -> IO[bytes]:
+        """The sealed bytes, for reading; not after they are published."""
+        return self.path.open("rb")
 
     def settle(self) -> None:
         """Waits until nothing in the background needs the file."""
@@ -95,10 +104,6 @@ class StagedBlob:
             self._synced.result()
             self._synced = self._staging.background.submit(os.fdatasync, self._file.fileno())
             self._unsynced = 0
-
-    def open(self) -> IO[bytes]:
-        """The sealed bytes, for reading; not after they are published."""
-        return self.path.open("rb")
 
 
 class Staging:
@@ -120,12 +125,8 @@ class Staging:
         """Begins a blob; leaving the block before it is published leaves nothing behind."""
         with storage_full():
             file = NamedTemporaryFile(dir=self._folder, delete=False)  # noqa: SIM115 (closed by the block below)
-        with _forgotten_afterwards(file):
-            staged = StagedBlob(file, self)
-            try:
-                yield staged
-            finally:
-                staged.settle()
+        with _forgotten_afterwards(StagedBlob(file, self), file) as staged:
+            yield staged
 
     @contextmanager
     def adopt(self, path: Path) -> Iterator[StagedBlob]:
@@ -145,14 +146,9 @@ class Staging:
                 yield staged
             return
         file = target.open("rb")
-        with _forgotten_afterwards(file):
-            size = os.fstat(file.fileno()).st_size
-            # Both take long for a large file, and one waits for the disk while the other computes.
-            synced = self.background.submit(os.fsync, file.fileno()) if size >= SYNCED_TOGETHER else _NOTHING
-            sha256 = hashlib.file_digest(file, "sha256")
-            with storage_full():
-                synced.result()
-            yield StagedBlob(file, self, sha256, size)
+        with _forgotten_afterwards(StagedBlob(file, self), file) as staged:
+            staged.take_over()
+            yield staged
 
     def check_room(self, size: int) -> None:
         """:raises StorageFullError: ``size`` more bytes would not leave the reserve free."""
@@ -198,11 +194,12 @@ def storage_full() -> Iterator[None]:
 
 
 @contextmanager
-def _forgotten_afterwards(file: IO[bytes]) -> Iterator[None]:
+def _forgotten_afterwards(staged: StagedBlob, file: IO[bytes]) -> Iterator[StagedBlob]:
     try:
-        yield
+        yield staged
     finally:
-        # First: closing writes what is still buffered, which fails where the disk is full.
-        Path(file.name).unlink(missing_ok=True)
+        staged.settle()
+        # Before it is closed: that writes what is still buffered, which fails where the disk is full.
+        staged.path.unlink(missing_ok=True)
         with suppress(OSError):
             file.close()

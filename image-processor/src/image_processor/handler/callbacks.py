@@ -6,7 +6,8 @@ Signed as Standard Webhooks (https://www.standardwebhooks.com) has it: ``webhook
 
 import base64
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import httpcore
@@ -66,21 +67,13 @@ class CallbackSender:
                 sending.append(thread)
 
     def _take(self, count: int) -> Sequence[Callback]:
-        try:
+        with _errors_logged():
             return self._callbacks.take_due(count) if count else []
-        except SQLAlchemyError as error:
-            log.warning("callbacks wait for the database", error=str(error))
-        except Exception:  # the thread goes on: what it took is due again later
-            log.exception("callbacks failed")
         return []
 
     def _send(self, callback: Callback) -> None:
-        try:
+        with _errors_logged():
             self._deliver(callback)
-        except SQLAlchemyError as error:
-            log.warning("callbacks wait for the database", error=str(error))
-        except Exception:  # it is due again later
-            log.exception("callbacks failed")
 
     def _deliver(self, callback: Callback) -> None:
         body = payload(callback)
@@ -114,3 +107,14 @@ class CallbackSender:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._webhook.sign(message_id, now, body.decode()),
         }
+
+
+@contextmanager
+def _errors_logged() -> Iterator[None]:
+    """Lets the thread go on: what it took is due again later."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        log.warning("callbacks wait for the database", error=str(error))
+    except Exception:
+        log.exception("callbacks failed")

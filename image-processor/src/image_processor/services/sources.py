@@ -38,28 +38,28 @@ class Sources:
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: there is no such file any more, or it is too large.
         """
-        ahead, self._ahead = self._ahead, None
-        if ahead is None:
+        if self._ahead is None or self._ahead.claim != claim:
+            self.settle()
             self._fetch(claim, path)
-        elif ahead.claim == claim:
-            try:
-                ahead.fetched.result()
-                ahead.path.rename(path)
-            finally:
-                ahead.path.unlink(missing_ok=True)
-        else:
-            _forget(ahead)
-            self._fetch(claim, path)
+            return
+        try:
+            self._ahead.fetched.result()
+            self._ahead.path.rename(path)
+        finally:
+            self.settle()
 
     def fetch_ahead(self, claim: Claim, path: Path) -> None:
         """Begins to write the source of the task that is expected next to ``path``, until :meth:`fetch` wants it."""
         self._ahead = _Ahead(claim, path, self._background.submit(self._fetch, claim, path))
 
     def settle(self) -> None:
-        """Forgets what was fetched ahead for nothing."""
+        """Ends what is fetched ahead, and leaves nothing of it."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            _forget(ahead)
+        if ahead is None:
+            return
+        if not ahead.fetched.cancel():
+            wait([ahead.fetched])
+        ahead.path.unlink(missing_ok=True)
 
     def fetch_files(self, files: Mapping[int, Path], beside: Path) -> None:
         """Writes files that params name, where they and the source ``beside`` them are not too large together.
@@ -77,9 +77,3 @@ class Sources:
         fetched = self._blobs and claim.source_sha256 and self._blobs.fetch(claim.source_sha256, path, limit)
         if not fetched:
             self._storage.fetch(claim.source_id, path, limit)
-
-
-def _forget(ahead: _Ahead) -> None:
-    if not ahead.fetched.cancel():
-        wait([ahead.fetched])
-    ahead.path.unlink(missing_ok=True)
