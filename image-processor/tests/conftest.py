@@ -23,4 +23,4 @@ def retry() -> RetrySettings:
 
 @pytest.fixture
 def claims(database: Database, retry: RetrySettings) -> ClaimService:
-    return ClaimService(database, retry, lease_seconds=60)
+    return ClaimService(database, retry, lease_seconds=60, processes=1)

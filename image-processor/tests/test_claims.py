@@ -62,6 +62,18 @@ def test_the_most_urgent_is_claimed_first_and_the_oldest_among_equals(claims: Cl
     assert order == [urgent, late, early]
 
 
+@pytest.mark.parametrize(("pending", "part"), [(100, 10), (20, 7), (8, 3), (1, 1), (0, 0)])
+def test_a_process_leaves_the_others_their_part_of_what_is_pending(
+    database: Database, retry: RetrySettings, pending: int, part: int
+) -> None:
+    for _ in range(pending):
+        add_task(database)
+
+    claims = ClaimService(database, retry, lease_seconds=60, processes=3)
+
+    assert len(claims.claim(ONE, 10)) == part
+
+
 def test_a_worker_cut_off_cannot_finish_what_another_took(claims: ClaimService, database: Database) -> None:
     task_id = add_task(database)
     stale = claimed(claims, ONE)
@@ -234,7 +246,7 @@ def test_what_is_due_later_than_any_delay_was_postponed_by_another_clock(
 
 
 def test_a_spent_retry_budget_ends_in_error(database: Database, retry: RetrySettings) -> None:
-    claims = ClaimService(database, retry.model_copy(update={"max_seconds": 0}), lease_seconds=60)
+    claims = ClaimService(database, retry.model_copy(update={"max_seconds": 0}), lease_seconds=60, processes=1)
     task_id = add_task(database)
     claim = claimed(claims, ONE)
     with database.write() as session:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import httpx
 import pytest
@@ -10,7 +10,7 @@ from image_processor.models import Task
 from image_processor.services.claims import Claim, ClaimService, Failed, Finished, Holder, Outcome
 from image_processor.services.delivery import DeliveryService
 from image_processor.services.file_storage import FileStorage
-from image_processor.services.pipeline import HAND_BACK_SECONDS, Pace, Pipeline
+from image_processor.services.pipeline import HAND_BACK_SECONDS, TOGETHER, TOGETHER_SECONDS, Pace, Pipeline
 from image_processor.services.result_cache import ResultCache
 from service_kit.database import Database
 from sqlalchemy import func, insert, select, update
@@ -31,10 +31,16 @@ def run(claims: ClaimService, delivery: DeliveryService) -> Callable[..., bool]:
     return run
 
 
-def add_tasks(database: Database, count: int, crashes: int = 0) -> list[int]:
+def add_tasks(database: Database, count: int, crashes: int = 0, priority: int = 0) -> list[int]:
+    row = {"source_id": 1, "algorithm": "flip", "crashes": crashes, "priority": priority}
     with database.write() as session:
-        rows = [{"source_id": 1, "algorithm": "flip", "crashes": crashes} for _ in range(count)]
+        rows = [row] * count
         return list(session.scalars(insert(Task).returning(Task.id), rows))
+
+
+def finished(database: Database) -> Sequence[int]:
+    with database.read() as session:
+        return session.scalars(select(Task.id).where(Task.status == "finished")).all()
 
 
 def count_of(database: Database, status: str) -> int:
@@ -71,6 +77,46 @@ def test_short_tasks_are_claimed_ahead(run: Callable[..., bool], database: Datab
 
     assert held[0] == 1, "as long as it is not known how long they take"
     assert max(held) > 8
+
+
+def test_an_urgent_task_passes_what_was_claimed_before_it_came(run: Callable[..., bool], database: Database) -> None:
+    add_tasks(database, 100)
+    done: list[int] = []
+    urgent: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        done.append(claim.task_id)
+        if len(done) == 20:
+            urgent.extend(add_tasks(database, 1, priority=9))
+        time.sleep(0.01)
+        return Finished(1)
+
+    run(attempt)
+
+    assert done.index(urgent[0]) - 20 <= TOGETHER + 1
+
+
+def test_a_result_more_urgent_than_what_is_in_work_is_recorded_at_once(
+    run: Callable[..., bool], database: Database
+) -> None:
+    add_tasks(database, 60)
+    done: list[int] = []
+    urgent: list[int] = []
+    seen: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        if len(done) == 20:
+            urgent.extend(add_tasks(database, 1, priority=9))
+        if urgent and done[-1] == urgent[0]:
+            time.sleep(TOGETHER_SECONDS / 2)
+            seen.extend(finished(database))
+        done.append(claim.task_id)
+        time.sleep(0.01)
+        return Finished(1)
+
+    run(attempt)
+
+    assert urgent[0] in seen
 
 
 def test_an_attempt_is_told_what_comes_next(
@@ -188,6 +234,6 @@ def test_the_slower_tasks_are_the_fewer_are_claimed_ahead() -> None:
     quick, slow = Pace(), Pace()
     for _ in range(10):
         quick.note(0.005)
-        slow.note(0.4)
+        slow.note(1.6)
 
-    assert (quick.ahead(), slow.ahead()) == (15, 0)
+    assert (quick.ahead(), slow.ahead()) == (31, 0)

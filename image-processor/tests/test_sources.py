@@ -64,6 +64,7 @@ def task_on(source_id: int) -> Claim:
         source_name="p",
         source_extension=".jpg",
         source_sha256=None,
+        priority=0,
         algorithm="flip",
         params=None,
         cache=False,

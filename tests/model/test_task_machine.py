@@ -1,5 +1,6 @@
 """The task's state machine: a model (hypothesis) beside the real services, on SQLite and on PostgreSQL."""
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from tests.stacks import ENVIRONMENT
 
 MAX_CRASHES = 3
 RETRY = RetrySettings(max_seconds=900, base_delay_seconds=60, max_delay_seconds=60, max_crashes=MAX_CRASHES)
+PROCESSES = 2
 HOLDERS = [Holder("one", 1), Holder("one", 2), Holder("two", 1)]
 OUTCOMES: list[Outcome] = [Finished(7), Failed("not an image"), Postponed("no answer")]
 
@@ -56,7 +58,7 @@ class TaskMachine(RuleBasedStateMachine):
         super().__init__()
         broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
         storage = FileStorage(httpx.Client())
-        self.claims = ClaimService(self.database, RETRY, lease_seconds=60)
+        self.claims = ClaimService(self.database, RETRY, lease_seconds=60, processes=PROCESSES)
         self.tasks = TaskService(self.database, CeleryTaskQueue(create_celery(broker)), storage, Presets({}), hints=1)
         self.model: dict[int, Expected] = {}
         self.held: list[Claim] = []
@@ -76,7 +78,8 @@ class TaskMachine(RuleBasedStateMachine):
         waiting = [
             (-task.priority, task_id) for task_id, task in self.model.items() if task.status == "pending" and task.due
         ]
-        due = [task_id for _, task_id in sorted(waiting)][:count]
+        part = math.ceil(len(waiting) / PROCESSES)
+        due = [task_id for _, task_id in sorted(waiting)][: min(count, part)]
         if due and self.model[due[0]].crashes:
             expected = [] if beside_others else due[:1]
         else:

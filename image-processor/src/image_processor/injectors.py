@@ -59,7 +59,7 @@ def create_event_stream(settings: ApiSettings) -> EventStream:
 def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str) -> svcs.Registry:
     """Everything a worker's process may ask for, by its type; made when first asked for."""
     database = Database(settings.database.url, settings.database.pool_size)
-    claims = ClaimService(database, settings.retry, settings.lease.seconds)
+    claims = ClaimService(database, settings.retry, settings.lease.seconds, settings.processes)
     storage = FileStorage(_http_client(settings.file_storage))
     cache = ResultCache(database)
     scratch = Path(settings.scratch_folder)

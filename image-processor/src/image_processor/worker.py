@@ -28,13 +28,10 @@ log = structlog.get_logger()
 settings = load_or_exit(WorkerSettings)
 logs.configure(settings.log.level)
 
-FEWEST_PROCESSES = 2
-"""Beside a long task a short one is done, also where there is one core."""
-
 WORKER = f"{socket.gethostname()}:{uuid4()}"
 
 app = create_celery(settings.broker)
-app.conf.update(worker_concurrency=settings.concurrency or max(FEWEST_PROCESSES, os.cpu_count() or 1))
+app.conf.update(worker_concurrency=settings.processes)
 services = svcs.Container(create_worker_registry(settings, app, WORKER))
 
 

@@ -40,6 +40,7 @@ class Claim:
     source_name: str
     source_extension: str
     source_sha256: str | None
+    priority: int
     algorithm: str
     params: dict[str, object] | None
     cache: bool
@@ -88,13 +89,17 @@ class Ended(NamedTuple):
 
 
 class ClaimService:
-    """Every change of a task's state that a worker makes."""
+    """Every change of a task's state that a worker makes.
 
-    def __init__(self, database: Database, retry: RetrySettings, lease_seconds: float) -> None:
+    :param processes: of this worker: none claims more than its part of what is pending.
+    """
+
+    def __init__(self, database: Database, retry: RetrySettings, lease_seconds: float, processes: int) -> None:
         self._database = database
         self._retry = retry
         self._longest_delay = {"longest_delay": retry.max_delay_seconds}
         self._lease_seconds = lease_seconds
+        self._processes = processes
 
     def claim(self, holder: Holder, count: int = 1, beside_others: bool = False) -> Sequence[Claim]:
         """Takes at most ``count`` pending tasks, the most urgent first, the oldest among equals.
@@ -193,9 +198,16 @@ class ClaimService:
             found = select(Task.id).where(_CLAIMABLE).limit(limit).subquery()
             return session.scalar(select(func.count()).select_from(found), self._longest_delay) or 0
 
+    def is_pending_above(self, priority: int) -> bool:
+        """Whether a task that may be claimed is more urgent."""
+        with self._database.read() as session:
+            found = session.connection().execute(_PENDING_ABOVE, {"priority": priority, **self._longest_delay})
+            return found.first() is not None
+
     def _claim(self, session: Session, holder: Holder, count: int, beside_others: bool) -> Sequence[Claim]:
         connection = session.connection()
-        due = connection.execute(_MOST_URGENT, {"count": count, **self._longest_delay}).all()
+        shared = {"shared_count": count * self._processes, "processes": self._processes}
+        due = connection.execute(_MOST_URGENT, {**shared, **self._longest_delay}).all()
         ids = [row.id for row in _held_together(due, beside_others)]
         if not ids:
             return []
@@ -308,6 +320,7 @@ def _claim_of(row: "Row[*tuple[object, ...]]") -> Claim:
         source_name=row.source_name,
         source_extension=row.source_extension,
         source_sha256=row.source_sha256,
+        priority=row.priority,
         algorithm=row.algorithm,
         params=row.params,
         cache=row.cache,
@@ -332,13 +345,19 @@ _PENDING = {"status": "pending", "due_at": 0.0, **_UNHELD}
 _NOT_YET_DUE = Task.due_at.between(epoch_now(), epoch_now() + bindparam("longest_delay", type_=Double))
 _CLAIMABLE = (Task.status == "pending") & ~_NOT_YET_DUE
 
+# Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): towards the end of the work each takes less.
+_SHARED = select(Task.id).where(_CLAIMABLE).limit(bindparam("shared_count", type_=Integer)).subquery()
+_PROCESSES = bindparam("processes", type_=Integer)
+_PART = select((func.count() + _PROCESSES - 1) // _PROCESSES).select_from(_SHARED).scalar_subquery()
+
 _MOST_URGENT = (
     select(Task.id, Task.crashes)
     .where(_CLAIMABLE)
     .order_by(Task.priority.desc(), Task.id)
-    .limit(bindparam("count", type_=Integer))
+    .limit(_PART)
     .with_for_update(skip_locked=True)
 )
+_PENDING_ABOVE = select(Task.id).where(_CLAIMABLE, Task.priority > bindparam("priority")).limit(1)
 _CLAIM = (
     update(Task)
     .where(Task.id.in_(bindparam("ids", expanding=True)))
@@ -356,6 +375,7 @@ _CLAIM = (
         Task.source_name,
         Task.source_extension,
         Task.source_sha256,
+        Task.priority,
         Task.algorithm,
         Task.params,
         Task.cache,

@@ -1,29 +1,39 @@
 """Two threads of a worker's process: one makes results, the other stores them, records them and claims what comes next.
 
-A result is stored at once where nothing more is to be made. Otherwise it waits a moment for others, so that a transfer
-and two transactions serve several.
+A result is stored at once where nothing more is to be made, or where it is more urgent than what is. Otherwise it waits
+a moment for others, so that a transfer and two transactions serve several.
 """
 
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from image_processor.services.attempts import Attempt, Made
 from image_processor.services.claims import Claim, ClaimService, Holder, Outcome
 from image_processor.services.delivery import DeliveryService
 
-AHEAD_SECONDS = 0.25
-"""Work that a process claims before it can begin it, at the pace of the last tasks; others may be idle meanwhile."""
-MAX_AHEAD = 15
-HAND_BACK_SECONDS = 0.5
+AHEAD_SECONDS = 1.0
+"""Work that a process claims before it can begin it, at the pace of the last tasks."""
+MAX_AHEAD = 31
+HAND_BACK_SECONDS = 1.5
 """What waits behind a task that takes longer is handed back, for others to do."""
-TOGETHER = 8
+TOGETHER = 16
 """So many results are not kept waiting for more: half of what a process has in hand, so that it never runs dry."""
-TOGETHER_SECONDS = 0.1
-"""No result waits longer for others."""
+TOGETHER_SECONDS = 0.5
+"""No result waits longer for others: half of the work in hand, as more is claimed only when results are stored."""
+LOOK_SECONDS = 0.2
+"""So often a process looks whether a task is pending that is more urgent than what it would do next."""
+
+
+class _Step(NamedTuple):
+    """What the recording thread does next, and when; taking it tells whether another may follow."""
+
+    in_seconds: float
+    take: Callable[[], bool]
 
 
 class Pipeline:
@@ -42,8 +52,10 @@ class Pipeline:
         self._pace = Pace()
         self._changed = threading.Condition()
         self._ready: deque[Claim] = deque()
+        """The most urgent first."""
         self._making: Claim | None = None
         self._went_on_at = 0.0
+        self._looked_at = 0.0
         self._made: list[tuple[Claim, Made | Outcome]] = []
         self._waits_since = 0.0
         self._closed = False
@@ -101,10 +113,27 @@ class Pipeline:
             self._close()
 
     def _turn(self) -> bool:
-        """Does what there is to do, or waits for it; ``False`` once there will be nothing more."""
+        """Waits for the next step and takes it; ``False`` once there will be no other."""
         with self._changed:
-            while not (self._closed or self._idle() or len(self._made) >= TOGETHER or self._patience() <= 0):
-                self._changed.wait(min(self._patience(), threading.TIMEOUT_MAX))
+            while (step := self._next_step()).in_seconds > 0:
+                self._changed.wait(min(step.in_seconds, threading.TIMEOUT_MAX))
+        return step.take()
+
+    def _next_step(self) -> "_Step":
+        if self._closed or self._idle() or self._enough_made():
+            return _Step(0, self._go_on)
+        now = time.monotonic()
+        steps = [_Step(math.inf, self._go_on)]
+        if self._made:
+            steps.append(_Step(self._waits_since + TOGETHER_SECONDS - now, self._go_on))
+        if self._ready:
+            steps.append(_Step(self._went_on_at + HAND_BACK_SECONDS - now, self._hand_back))
+        if self._ready and self._making:
+            steps.append(_Step(self._looked_at + LOOK_SECONDS - now, self._look_for_urgent))
+        return min(steps, key=lambda step: step.in_seconds)
+
+    def _go_on(self) -> bool:
+        with self._changed:
             made, self._made = self._made, []
             closed, idle, wanted = self._closed or self._stopping(), self._idle(), self._wanted()
         if made or (idle and not closed):
@@ -112,6 +141,16 @@ class Pipeline:
             return True
         self._hand_back()
         return not closed
+
+    def _look_for_urgent(self) -> bool:
+        with self._changed:
+            self._looked_at = time.monotonic()
+            following = self._ready[0] if self._ready else None
+        if following is not None and self._claims.is_pending_above(following.priority):
+            claimed = self._claims.claim(self._holder, beside_others=True)
+            with self._changed:
+                self._take_in(claimed)
+        return True
 
     def _settle(self, made: list[tuple[Claim, Made | Outcome]], idle: bool, wanted: int) -> None:
         ended = self._delivery.deliver(made)
@@ -121,28 +160,31 @@ class Pipeline:
             lost, claimed = self._claims.end(ended), []
         taken = [claim for claim in lost if not self._claims.let_go(claim, self._holder)]
         with self._changed:
-            self._ready.extend(claimed)
+            self._take_in(claimed)
             if idle:
                 self._went_on_at = time.monotonic()
             self._to_be_killed |= bool(taken)
             self._closed |= bool(taken) or (idle and not claimed and not lost)
-            self._changed.notify_all()
 
-    def _hand_back(self) -> None:
+    def _take_in(self, claimed: Sequence[Claim]) -> None:
+        self._ready = deque(sorted([*self._ready, *claimed], key=lambda claim: -claim.priority))
+        self._looked_at = time.monotonic()
+        self._changed.notify_all()
+
+    def _hand_back(self) -> bool:
         with self._changed:
             waiting = list(self._ready)
             self._ready.clear()
         if waiting and not self._to_be_killed:
             self._claims.hand_back(waiting)
+        return True
 
-    def _patience(self) -> float:
-        """Seconds until something is due although nothing more happens."""
-        now = time.monotonic()
-        if self._made:
-            return self._waits_since + TOGETHER_SECONDS - now
-        if self._ready:
-            return self._went_on_at + HAND_BACK_SECONDS - now
-        return math.inf
+    def _enough_made(self) -> bool:
+        """Whether results are not to wait any longer; the process has more to do."""
+        if len(self._made) >= TOGETHER:
+            return True
+        present = self._making or self._ready[0]
+        return any(claim.priority > present.priority for claim, _ in self._made)
 
     def _idle(self) -> bool:
         return self._making is None and not self._ready
