@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def s3_stack(request: pytest.FixtureRequest, s3: S3, tmp_path_factory: pytest.Te
         "FILE_STORAGE_STORAGE__URL": f"s3://{BUCKET}/{request.param}",
         "FILE_STORAGE_DOWNLOAD__HEADER": download[0],
         "FILE_STORAGE_DOWNLOAD__ROOT": download[1],
+        "FILE_STORAGE_DOWNLOAD__ALL_RANGES": "false",
     }
     started = start("full", temporary_folder(tmp_path_factory, request.param), settings | s3.environment)
     assert isinstance(started, FullStack)
@@ -94,6 +96,9 @@ def test_nginx_sends_the_file_as_ours(client: Pixmill, s3_stack: FullStack) -> N
         assert "X-Amz-Signature" in str(response.url)
     else:
         assert response.headers["ETag"] == f'"{file["sha256"]}"'
+        assert response.headers["Last-Modified"] == file["created_at"]
+        digest = f"sha-256=:{b64encode(bytes.fromhex(str(file['sha256']))).decode()}:"
+        assert response.headers["Repr-Digest"] == response.headers["Content-Digest"] == digest
         assert response.headers["Content-Type"] == "image/png"
         assert response.headers["Content-Disposition"] == 'attachment; filename="a.png"'
     not_modified = client.http.get(f"{FILES}/{file['id']}/download", headers={"If-None-Match": f'"{file["sha256"]}"'})

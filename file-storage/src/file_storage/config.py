@@ -28,6 +28,7 @@ class UploadSettings(Section):
 class DownloadSettings(Section):
     header: Literal["X-Accel-Redirect", "X-Sendfile", "Location"]
     root: str
+    all_ranges: bool
 
 
 class LinkSettings(Section):

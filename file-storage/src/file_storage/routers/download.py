@@ -187,11 +187,17 @@ def _ranges(response: Response, file: File, wanted: Range) -> Response:
     parts = spans(wanted, file.size)
     if not parts:
         return unsatisfiable(response, file.size)
+    if not _is_judged_again() and (svcs.flask.get(Settings).download.all_ranges or _is_plain(wanted, file)):
+        return _handed_over(response, file)
+    content = svcs.flask.get(FileService).open(file)
     if len(wanted.ranges) > 1:
-        return multipart(response, svcs.flask.get(FileService).open(file), parts, file.size)
-    if _is_judged_again() or (wanted.ranges[0][1] or 0) > file.size:
-        return single(response, svcs.flask.get(FileService).open(file), parts[0], file.size)
-    return _handed_over(response, file)
+        return multipart(response, content, parts, file.size)
+    return single(response, content, parts[0], file.size)
+
+
+def _is_plain(wanted: Range, file: File) -> bool:
+    """Whether it is one range that does not reach behind the file."""
+    return len(wanted.ranges) == 1 and (wanted.ranges[0][1] or 0) <= file.size
 
 
 def _is_judged_again() -> bool:
