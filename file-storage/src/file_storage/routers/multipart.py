@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from flask import Request
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 from service_kit.problems import Problem
-from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from file_storage.storage import StagedBlob
 
@@ -68,31 +67,19 @@ def read_files(
 
 
 def _read(body: Body, boundary: bytes, parts: "_Parts", max_parts: int) -> None:
-    # The limit is on what the decoder holds back while it looks for a boundary, file bytes included.
-    decoder = MultipartDecoder(boundary, max_form_memory_size=2 * CHUNK, max_parts=max_parts)
     try:
-        while not parts.complete:
-            _feed(decoder, body, parts)
-    except HTTPException as error:
-        raise Problem(
-            "form-too-large", 413, f"A form may have {max_parts} parts of {MAX_FIELD_BYTES} bytes."
-        ) from error
-    except ValueError as error:
+        parser = PushMultipartParser(boundary, max_segment_count=max_parts)
+        for event in parser.parse_blocking(body.read, CHUNK):
+            parts.handle(event)
+    except ParserLimitReached as error:
+        detail = f"A form may have {max_parts} parts of {MAX_FIELD_BYTES} bytes, each with 8 headers of 4,096 bytes."
+        raise Problem("form-too-large", 413, detail) from error
+    except MultipartError as error:
         raise _malformed("The multipart body is malformed or ends early (RFC 7578).") from error
     if not parts.files:
         raise _malformed(
             "The form has no file: add a part named 'file' with a file name, as curl -F file=@photo.jpg does."
         )
-
-
-def _feed(decoder: MultipartDecoder, body: Body, parts: "_Parts") -> None:
-    decoder.receive_data(body.read(CHUNK) or None)
-    event = decoder.next_event()
-    while not isinstance(event, NeedData):
-        parts.handle(event)
-        if isinstance(event, Epilogue):
-            return
-        event = decoder.next_event()
 
 
 class _Parts:
@@ -105,19 +92,19 @@ class _Parts:
         self._text: bytearray | None = None
         self.files: list[tuple[StagedBlob, str]] = []
         self.texts: dict[str, bytearray] = {}
-        self.complete = False
 
-    def handle(self, event: object) -> None:
-        if isinstance(event, Field | File):
+    def handle(self, event: MultipartSegment | bytes | None) -> None:
+        """Takes the head of a part, or some of its bytes."""
+        if isinstance(event, MultipartSegment):
             self._begin(event)
-        elif isinstance(event, Data):
-            self._append(event.data)
-        elif isinstance(event, Epilogue):
-            self.complete = True
+        elif event is not None:
+            self._append(event)
 
-    def _begin(self, part: Field | File) -> None:
-        name = part.name or ""
-        if not isinstance(part, File) or name in JSON_PARTS:
+    def _begin(self, part: MultipartSegment) -> None:
+        # Its own reader of this header does not know filename*, which some clients send (RFC 5987).
+        _, options = parse_options_header(part.header("Content-Disposition"))
+        name, filename = options.get("name", ""), options.get("filename")
+        if filename is None or name in JSON_PARTS:
             self._text = self.texts[name] = bytearray()
             return
         if name != "file":
@@ -125,7 +112,7 @@ class _Parts:
         if len(self.files) == self._max_files:
             raise _malformed(f"Of parts named 'file' this request may have {self._max_files}, and more came.")
         self._text = None
-        self.files.append((self._stage(), part.filename))
+        self.files.append((self._stage(), filename))
 
     def _append(self, data: bytes) -> None:
         if self._text is None:
