@@ -116,7 +116,8 @@ class FullStack:
         scratch = self.folder / f"scratch-{name}"
         celery = [str(SCRIPTS / "celery"), "--quiet", "--workdir", str(PROJECT), "--app", "image_processor.worker"]
         worker = ["worker", "--loglevel", "warning", "--without-gossip", "--without-mingle"]
-        env = self.environment | {"WORKER_SCRATCH_FOLDER": str(scratch)}
+        # As worker.Dockerfile has it.
+        env = self.environment | {"WORKER_SCRATCH_FOLDER": str(scratch), "MALLOC_ARENA_MAX": "2"}
         return Process(name, [*celery, *worker], env, self.folder / f"{name}.log")
 
     def await_ready(self) -> None:
@@ -144,6 +145,7 @@ class FullStack:
             "WORKER_DATABASE__URL": database,
             "WORKER_BROKER__URL": broker,
             "WORKER_FILE_STORAGE__URL": f"http://127.0.0.1:{self._inner_port}/api/file-server",
+            "WORKER_FILE_STORAGE__BLOBS_FOLDER": str(self.files / "blobs"),
             "WORKER_FILE_STORAGE__BLOBS_URL": f"http://127.0.0.1:{self._inner_port}/blobs-by-sha256/",
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),

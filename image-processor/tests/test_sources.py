@@ -1,5 +1,6 @@
 """Sources: the next task's is on its way while the present one is in work, and none is taken for another's."""
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from image_processor.config import LimitSettings
+from image_processor.services.blob_folder import BlobFolder
 from image_processor.services.claims import Claim
 from image_processor.services.file_storage import FileStorage, SourceError
 from image_processor.services.sources import Sources
@@ -51,19 +53,46 @@ def server() -> Iterator[FileServer]:
 
 
 @pytest.fixture
-def sources(server: FileServer) -> Iterator[Sources]:
+def storage(server: FileServer) -> Iterator[FileStorage]:
     with httpx.Client(base_url=server.url) as http:
-        yield Sources(FileStorage(http), None, LIMITS)
+        yield FileStorage(http)
 
 
-def task_on(source_id: int) -> Claim:
+@pytest.fixture
+def sources(storage: FileStorage) -> Sources:
+    return Sources(storage, None, None, LIMITS)
+
+
+@pytest.fixture
+def beside_storage(storage: FileStorage, tmp_path: Path) -> Sources:
+    """As on a machine that has the folder of blobs; the 1 is in it."""
+    put_blob(tmp_path, b"1")
+    return Sources(storage, BlobFolder(tmp_path / "blobs"), None, LIMITS)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+def put_blob(tmp_path: Path, content: bytes) -> Path:
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = tmp_path / "blobs" / sha256[:2] / sha256[2:4] / sha256
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return path
+
+
+def task_on(source_id: int, content: bytes | None = None) -> Claim:
     return Claim(
         task_id=source_id,
         attempt=1,
         source_id=source_id,
         source_name="p",
         source_extension=".jpg",
-        source_sha256=None,
+        source_sha256=None if content is None else hashlib.sha256(content).hexdigest(),
         priority=0,
         algorithm="flip",
         params=None,
@@ -73,46 +102,84 @@ def task_on(source_id: int) -> Claim:
     )
 
 
-def test_what_was_fetched_ahead_is_not_fetched_again(sources: Sources, server: FileServer, tmp_path: Path) -> None:
-    sources.fetch_ahead(task_on(1), tmp_path / "following")
+def test_what_was_fetched_ahead_is_not_fetched_again(sources: Sources, server: FileServer, scratch: Path) -> None:
+    sources.fetch_ahead(task_on(1), scratch)
 
-    sources.fetch(task_on(1), tmp_path / "source")
-
-    assert (tmp_path / "source").read_bytes() == b"1"
+    with sources.opened(task_on(1), scratch) as source:
+        assert source.read_bytes() == b"1"
     assert server.asked == ["/1/download"]
-    assert not (tmp_path / "following").exists()
+    assert list(scratch.iterdir()) == []
 
 
-def test_a_task_that_was_not_expected_gets_its_own_source(sources: Sources, tmp_path: Path) -> None:
-    sources.fetch_ahead(task_on(1), tmp_path / "following")
+def test_a_task_that_was_not_expected_gets_its_own_source(sources: Sources, scratch: Path) -> None:
+    sources.fetch_ahead(task_on(1), scratch)
 
-    sources.fetch(task_on(2), tmp_path / "source")
-
-    assert (tmp_path / "source").read_bytes() == b"2"
-    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+    with sources.opened(task_on(2), scratch) as source:
+        assert source.read_bytes() == b"2"
+        assert list(scratch.iterdir()) == [source]
 
 
 def test_why_a_source_could_not_be_fetched_ahead_is_told_to_the_task_that_wants_it(
-    sources: Sources, tmp_path: Path
+    sources: Sources, scratch: Path
 ) -> None:
-    sources.fetch_ahead(task_on(10), tmp_path / "following")
+    sources.fetch_ahead(task_on(10), scratch)
 
-    with pytest.raises(SourceError, match="File 10 does not exist any more"):
-        sources.fetch(task_on(10), tmp_path / "source")
-    assert list(tmp_path.iterdir()) == []
+    with (
+        pytest.raises(SourceError, match="File 10 does not exist any more"),
+        sources.opened(task_on(10), scratch),
+    ):
+        pytest.fail("there is no such source")
+    assert list(scratch.iterdir()) == []
 
 
-def test_what_nobody_wanted_leaves_nothing(sources: Sources, tmp_path: Path) -> None:
-    sources.fetch_ahead(task_on(1), tmp_path / "following")
+def test_what_nobody_wanted_leaves_nothing(sources: Sources, scratch: Path) -> None:
+    sources.fetch_ahead(task_on(1), scratch)
 
     sources.settle()
 
-    assert list(tmp_path.iterdir()) == []
+    assert list(scratch.iterdir()) == []
 
 
-def test_the_files_of_a_task_are_limited_together(sources: Sources, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    sources.fetch(task_on(8), source)
+def test_the_files_of_a_task_are_limited_together(sources: Sources, scratch: Path) -> None:
+    with (
+        sources.opened(task_on(8), scratch) as source,
+        pytest.raises(SourceError, match="80 bytes; 70 are possible"),
+    ):
+        sources.fetch_files({8: scratch / "file-8"}, beside=source)
 
-    with pytest.raises(SourceError, match="80 bytes; 70 are possible"):
-        sources.fetch_files({8: tmp_path / "file-8"}, beside=source)
+
+def test_what_is_stored_on_this_machine_is_read_there(
+    beside_storage: Sources, server: FileServer, scratch: Path
+) -> None:
+    beside_storage.fetch_ahead(task_on(1, b"1"), scratch)
+
+    with beside_storage.opened(task_on(1, b"1"), scratch) as source:
+        assert source.read_bytes() == b"1"
+    assert server.asked == []
+    assert list(scratch.iterdir()) == []
+
+
+def test_what_is_stored_elsewhere_is_fetched(beside_storage: Sources, server: FileServer, scratch: Path) -> None:
+    with beside_storage.opened(task_on(2, b"2"), scratch) as source:
+        assert source.read_bytes() == b"2"
+    assert server.asked == ["/2/download"]
+
+
+def test_a_source_that_is_deleted_meanwhile_can_be_read_to_the_end(
+    beside_storage: Sources, scratch: Path, tmp_path: Path
+) -> None:
+    blob = put_blob(tmp_path, b"last words")
+
+    with beside_storage.opened(task_on(3, b"last words"), scratch) as source:
+        blob.unlink()
+        assert [source.read_bytes(), source.read_bytes()] == [b"last words"] * 2
+
+
+def test_a_stored_source_is_limited_too(beside_storage: Sources, scratch: Path, tmp_path: Path) -> None:
+    put_blob(tmp_path, b"x" * 101)
+
+    with (
+        pytest.raises(SourceError, match="101 bytes; 100 are possible"),
+        beside_storage.opened(task_on(4, b"x" * 101), scratch),
+    ):
+        pytest.fail("it is too large")

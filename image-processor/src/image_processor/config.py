@@ -28,6 +28,7 @@ class FileStorageSettings(Section):
 
 
 class BlobSourceSettings(FileStorageSettings):
+    blobs_folder: str
     blobs_url: str = Field(pattern=r"^(https?://.+/)?$")
 
 

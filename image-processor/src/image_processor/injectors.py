@@ -19,6 +19,7 @@ from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.relay import Relay
 from image_processor.handler.time_limit import time_limit
 from image_processor.services.attempts import AttemptService
+from image_processor.services.blob_folder import BlobFolder
 from image_processor.services.blobs import BlobClient
 from image_processor.services.callbacks import CallbackService
 from image_processor.services.claims import ClaimService
@@ -65,7 +66,9 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     scratch = Path(settings.scratch_folder)
     scratch.mkdir(parents=True, exist_ok=True)
     limit = partial(time_limit, settings.limits.max_seconds)
-    sources = Sources(storage, _blob_client(settings.file_storage), settings.limits)
+    folder = settings.file_storage.blobs_folder
+    blobs = BlobFolder(Path(folder)) if folder else None
+    sources = Sources(storage, blobs, _blob_client(settings.file_storage), settings.limits)
     attempts = AttemptService(storage, sources, cache, settings.limits, limit)
     delivery = DeliveryService(storage, cache)
     processing = ProcessingService(claims, attempts, delivery, scratch, settings.limits.max_seconds)

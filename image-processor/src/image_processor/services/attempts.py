@@ -116,19 +116,19 @@ class AttemptService:
 
     def _make(self, claim: Claim, following: Claim | None, plan: Plan, folder: Path, key: str | None) -> Made:
         limits = Limits(self._limits.max_pixels, self._limits.max_frames)
-        source, result = folder / "source", folder / f"result-{claim.task_id}-{claim.attempt}"
+        result = folder / f"result-{claim.task_id}-{claim.attempt}"
         files = {file_id: folder / f"file-{file_id}" for file_id in plan.file_ids()}
         try:
-            self._sources.fetch(claim, source)
-            if following is not None:
-                self._sources.fetch_ahead(following, folder / "following")
-            self._sources.fetch_files(files, beside=source)
-            return Made(result, process_image(source, files, result, plan, limits), key)
+            with self._sources.opened(claim, folder) as source:
+                if following is not None:
+                    self._sources.fetch_ahead(following, folder)
+                self._sources.fetch_files(files, beside=source)
+                return Made(result, process_image(source, files, result, plan, limits), key)
         except Exception:
             result.unlink(missing_ok=True)
             raise
         finally:
-            for path in (source, *files.values()):
+            for path in files.values():
                 path.unlink(missing_ok=True)
 
 

@@ -1,14 +1,17 @@
-"""The files that tasks work on, fetched to the disk; the next task's source while the present one is in work."""
+"""The files that tasks work on: read where they are stored, or fetched; the next one while the present is in work."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from image_processor.config import LimitSettings
+from image_processor.services.blob_folder import BlobFolder
 from image_processor.services.blobs import BlobClient
 from image_processor.services.claims import Claim
-from image_processor.services.file_storage import FileStorage
+from image_processor.services.file_storage import FileStorage, check_size
 
 
 class _Ahead(NamedTuple):
@@ -20,36 +23,41 @@ class _Ahead(NamedTuple):
 
 
 class Sources:
-    """Fetches files, for one task at a time.
+    """Has the files of one task at a time.
 
-    :param blobs: asked first, where there is one.
+    :param folder: asked first, where there is one: what it has need not be fetched.
+    :param blobs: asked next, where there is one.
     """
 
-    def __init__(self, storage: FileStorage, blobs: BlobClient | None, limits: LimitSettings) -> None:
+    def __init__(
+        self, storage: FileStorage, folder: BlobFolder | None, blobs: BlobClient | None, limits: LimitSettings
+    ) -> None:
         self._storage = storage
+        self._folder = folder
         self._blobs = blobs
         self._limits = limits
+        self._source_bytes = min(limits.max_file_bytes, limits.max_task_bytes)
         self._background = ThreadPoolExecutor(1, "fetcher")
         self._ahead: _Ahead | None = None
 
-    def fetch(self, claim: Claim, path: Path) -> None:
-        """Writes the task's source to ``path``.
+    @contextmanager
+    def opened(self, claim: Claim, scratch: Path) -> Iterator[Path]:
+        """The task's source, for reading until the block is left; in ``scratch`` where it has to be fetched.
 
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: there is no such file any more, or it is too large.
         """
-        if self._ahead is None or self._ahead.claim != claim:
+        if self._ahead is not None and self._ahead.claim != claim:
             self.settle()
-            self._fetch(claim, path)
-            return
-        try:
-            self._ahead.fetched.result()
-            self._ahead.path.rename(path)
-        finally:
-            self.settle()
+        stored = self._folder.open(claim.source_sha256) if self._folder and claim.source_sha256 else None
+        with self._fetched(claim, scratch) if stored is None else self._readable(stored) as path:
+            yield path
 
-    def fetch_ahead(self, claim: Claim, path: Path) -> None:
-        """Begins to write the source of the task that is expected next to ``path``, until :meth:`fetch` wants it."""
+    def fetch_ahead(self, claim: Claim, scratch: Path) -> None:
+        """Begins to fetch the source of the task that is expected next, until :meth:`opened` wants it."""
+        if self._folder and claim.source_sha256 and self._folder.has(claim.source_sha256):
+            return
+        path = scratch / "following"
         self._ahead = _Ahead(claim, path, self._background.submit(self._fetch, claim, path))
 
     def settle(self) -> None:
@@ -72,8 +80,33 @@ class Sources:
             self._storage.fetch(file_id, path, min(self._limits.max_file_bytes, left))
             left -= path.stat().st_size
 
+    @contextmanager
+    def _readable(self, stored: IO[bytes]) -> Iterator[Path]:
+        with stored:
+            check_size(os.fstat(stored.fileno()).st_size, self._source_bytes)
+            # By this name the bytes can be opened again and again, also when the file is deleted meanwhile.
+            yield Path(f"/proc/self/fd/{stored.fileno()}")
+
+    @contextmanager
+    def _fetched(self, claim: Claim, scratch: Path) -> Iterator[Path]:
+        path = scratch / "source"
+        try:
+            if self._ahead is None:
+                self._fetch(claim, path)
+            else:
+                self._take_ahead(self._ahead, path)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _take_ahead(self, ahead: _Ahead, path: Path) -> None:
+        try:
+            ahead.fetched.result()
+            ahead.path.rename(path)
+        finally:
+            self.settle()
+
     def _fetch(self, claim: Claim, path: Path) -> None:
-        limit = min(self._limits.max_file_bytes, self._limits.max_task_bytes)
-        fetched = self._blobs and claim.source_sha256 and self._blobs.fetch(claim.source_sha256, path, limit)
-        if not fetched:
-            self._storage.fetch(claim.source_id, path, limit)
+        sha256 = claim.source_sha256
+        if not (self._blobs and sha256 and self._blobs.fetch(sha256, path, self._source_bytes)):
+            self._storage.fetch(claim.source_id, path, self._source_bytes)

@@ -1,4 +1,4 @@
-"""Sources as nginx sends them to workers: by the SHA-256 of their bytes, and to nobody else."""
+"""Sources on their way to workers: read where they are stored, or sent by nginx by the SHA-256 of their bytes."""
 
 import hashlib
 import os
@@ -11,6 +11,8 @@ from image_processor.services.blobs import BlobClient
 from image_processor.services.file_storage import SourceError
 
 from tests.client import Pixmill
+from tests.conftest import start, temporary_folder
+from tests.images import photo
 from tests.stacks import FullStack
 
 
@@ -47,3 +49,33 @@ def test_the_published_port_knows_no_such_address(full: FullStack) -> None:
 
     for path in (f"/blobs-by-sha256/{sha256}", f"/blobs/{sha256[:2]}/{sha256[2:4]}/{sha256}"):
         assert httpx.get(f"{full.url}{path}", trust_env=False).status_code == 404
+
+
+def requests_of_sources(stack: FullStack) -> list[str]:
+    log = (stack.folder / "nginx-access.log").read_text()
+    return [line for line in log.splitlines() if "/blobs-by-sha256/" in line or "/download" in line]
+
+
+def test_a_worker_beside_the_storage_asks_for_no_bytes(full: FullStack) -> None:
+    before = requests_of_sources(full)
+
+    with Pixmill(full.url) as pixmill:
+        [task_id] = pixmill.create_tasks([pixmill.upload("a.png", photo(83, 61))["id"]], "flip")
+        assert pixmill.ended(task_id)["status"] == "finished"
+
+    assert requests_of_sources(full) == before
+
+
+def test_a_worker_on_another_machine_gets_its_sources_from_nginx(tmp_path_factory: pytest.TempPathFactory) -> None:
+    stack = start("full", temporary_folder(tmp_path_factory, "remote"), {"WORKER_FILE_STORAGE__BLOBS_FOLDER": ""})
+    assert isinstance(stack, FullStack)
+    try:
+        with Pixmill(stack.url) as pixmill:
+            sources = [pixmill.upload(f"{n}.png", photo(80, 60 + n)) for n in range(20)]
+            ended = [pixmill.ended(task_id) for task_id in pixmill.create_tasks([one["id"] for one in sources], "flip")]
+        asked = requests_of_sources(stack)
+    finally:
+        stack.stop()
+
+    assert {task["status"] for task in ended} == {"finished"}
+    assert all(any(str(one["sha256"]) in line for line in asked) for one in sources)
