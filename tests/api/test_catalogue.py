@@ -69,6 +69,28 @@ def test_tiles_are_a_zip(pixmill: Pixmill) -> None:
     assert zipfile.ZipFile(io.BytesIO(pixmill.download(file["id"]))).testzip() is None
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "params", "pointer", "known"),
+    [
+        ("blur", {"sigma": 3}, "/params/sigma", "radius"),
+        ("resize", {"width": 9, "output": {"formt": "webp"}}, "/params/output/formt", "format"),
+        ("pipeline", {"steps": [{"algorithm": "flip", "parms": {}}]}, "/params/steps/0/parms", "params"),
+        ("pipeline", {"steps": [{"algorithm": "blur", "params": {"r": 1}}]}, "/params/steps/0/params/r", "radius"),
+    ],
+)
+def test_who_misspells_a_param_is_told_which_there_are(
+    pixmill: Pixmill, algorithm: str, params: dict[str, object], pointer: str, known: str
+) -> None:
+    source = pixmill.upload("p.png", photo())["id"]
+
+    response = pixmill.post_tasks({"file_ids": [source], "algorithm": algorithm, "params": params})
+
+    assert_problem(response, 422, "there are: ")
+    [wrong] = response.json()["errors"]
+    assert wrong["pointer"] == pointer
+    assert known in wrong["detail"].split("there are: ")[1].split(", ")
+
+
 def test_a_preset_is_a_pipeline_with_a_name(pixmill: Pixmill) -> None:
     presets = {one["name"]: one["params"] for one in pixmill.http.get(f"{TASKS}/presets").json()}
     source = pixmill.upload("me.jpg", photo(400, 300, format="JPEG"))["id"]

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypedDict
+from typing import TypedDict, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -53,19 +53,41 @@ def database_unavailable() -> Problem:
     return Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5)
 
 
-def invalid_fields(error: ValidationError, data: object, prefix: str = "") -> Problem:
+def invalid_fields(
+    error: ValidationError, data: object, prefix: str = "", model: type[BaseModel] | None = None
+) -> Problem:
     """The 422 problem that names each wrong field of ``error`` by a JSON pointer under ``prefix``.
 
     :param data: what was validated.
+    :param model: what it was validated as; where it is told, an unknown field is answered with those that there are.
     """
     errors: list[FieldError] = []
     for item in error.errors():
         path = _path(item["loc"], data, keep_last=item["type"] == "missing")
-        wrong = FieldError(pointer="/" + "/".join([prefix, *path]).lstrip("/"), detail=item["msg"])
+        detail = item["msg"]
+        if item["type"] == "extra_forbidden" and (known := _known_fields(model, item["loc"][:-1])):
+            detail = f"There is no such field; there are: {', '.join(known)}"
+        wrong = FieldError(pointer="/" + "/".join([prefix, *path]).lstrip("/"), detail=detail)
         if wrong not in errors:
             errors.append(wrong)
     summary = "; ".join(f"{item['pointer']}: {item['detail']}" for item in errors[:3])
     return Problem("invalid-fields", 422, f"The request has wrong fields: {summary}", errors[:100])
+
+
+def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> Sequence[str]:
+    """The fields of the model that lies at ``location`` in another; none where it cannot be told."""
+    for part in location:
+        if model is not None and part in model.model_fields:
+            model = _model_in(model.model_fields[str(part)].annotation)
+    return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The one model that a type is, or holds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = {model for argument in get_args(annotation) if (model := _model_in(argument)) is not None}
+    return found.pop() if len(found) == 1 else None
 
 
 def _path(location: tuple[int | str, ...], data: object, *, keep_last: bool) -> list[str]:

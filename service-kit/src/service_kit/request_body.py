@@ -114,4 +114,4 @@ def validated(model: type[_Model], data: object) -> _Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise invalid_fields(error, data) from error
+        raise invalid_fields(error, data, model=model) from error

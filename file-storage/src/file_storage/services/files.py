@@ -11,9 +11,31 @@ from io import BufferedReader
 from typing import NamedTuple, TypeVar
 
 import structlog
-from service_kit.database import MAX_ID, Database, dialect_of, epoch_now, insert_or_ignore, insert_or_update
+from service_kit.database import (
+    MAX_ID,
+    Database,
+    dialect_of,
+    epoch_now,
+    insert_or_ignore,
+    insert_or_update,
+    json_elements,
+)
 from service_kit.problems import Problem
-from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    bindparam,
+    cast,
+    column,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -33,7 +55,12 @@ KEY_LIFETIME = 24 * 3600
 FORGET_KEYS_SECONDS = 60
 """Expired keys are deleted by an upload, at most so often."""
 
-_FILE = select(File).where(File.id == bindparam("id"))
+_FILE = select(*File.__table__.columns).where(File.id == bindparam("id"))
+# One parameter for all ids: a driver that looks for 10,000 of them is slower than the database.
+_ID = json_elements(bindparam("ids", type_=JSON)).table_valued(column("value", JSON)).c.value
+_FILES = (
+    select(*File.__table__.columns).where(File.id.in_(select(cast(cast(_ID, String), BigInteger)))).order_by(File.id)
+)
 _INSERT_FILES = insert(File).returning(*File.__table__.columns, sort_by_parameter_order=True)
 _INSERT_KEYS = insert(IdempotencyKey)
 _USED_KEYS = select(IdempotencyKey.key, IdempotencyKey.fingerprint, IdempotencyKey.file_id).where(
@@ -149,10 +176,10 @@ class FileService:
     def get(self, file_id: int) -> File:
         """:raises Problem: 404, there is no such file."""
         with self._database.read() as session:
-            file = session.scalar(_FILE, {"id": file_id}) if 0 < file_id <= MAX_ID else None
-        if file is None:
+            found = _files(session, _FILE, {"id": file_id}) if 0 < file_id <= MAX_ID else []
+        if not found:
             raise _not_found(file_id)
-        return file
+        return found[0]
 
     def made_with(self, key: str) -> File:
         """The file that an upload with this idempotency key made.
@@ -182,7 +209,7 @@ class FileService:
     def existing(self, ids: Sequence[int]) -> Sequence[File]:
         """The files that have one of these ids, by id."""
         with self._database.read() as session:
-            return session.scalars(select(File).where(File.id.in_(ids)).order_by(File.id)).all()
+            return _files(session, _FILES, {"ids": list(ids)})
 
     def change(self, file_id: int, name: str | None, comment: str | None) -> File:
         """Renames a file or changes its comment; ``None`` leaves it as it is.
@@ -315,6 +342,11 @@ class FileService:
             self._blobs.delete(sha256)
             session.delete(blob)
             return True
+
+
+def _files(session: Session, wanted: Select[*tuple[object, ...]], values: Mapping[str, object]) -> Sequence[File]:
+    """Past the ORM, which takes longer to read a row than the database does."""
+    return [File(**row) for row in session.connection().execute(wanted, values).mappings()]
 
 
 class _Addition(NamedTuple):

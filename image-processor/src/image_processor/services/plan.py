@@ -109,4 +109,4 @@ def _validated(model: type[_Model], params: Mapping[str, object] | None, pointer
     try:
         return model.model_validate(params or {})
     except ValidationError as error:
-        raise invalid_fields(error, params or {}, pointer) from error
+        raise invalid_fields(error, params or {}, pointer, model) from error
