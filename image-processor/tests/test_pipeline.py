@@ -12,10 +12,16 @@ from image_processor.services.delivery import DeliveryService
 from image_processor.services.file_storage import FileStorage
 from image_processor.services.pipeline import HAND_BACK_SECONDS, TOGETHER, TOGETHER_SECONDS, Pace, Pipeline
 from image_processor.services.result_cache import ResultCache
+from image_processor.services.reuse import ReuseService
 from service_kit.database import Database
 from sqlalchemy import func, insert, select, update
 
 ONE, TWO = Holder("one", 11), Holder("two", 22)
+
+
+@pytest.fixture
+def reuse(database: Database) -> ReuseService:
+    return ReuseService(FileStorage(httpx.Client()), ResultCache(database))
 
 
 @pytest.fixture
@@ -24,9 +30,9 @@ def delivery(database: Database) -> DeliveryService:
 
 
 @pytest.fixture
-def run(claims: ClaimService, delivery: DeliveryService) -> Callable[..., bool]:
+def run(claims: ClaimService, reuse: ReuseService, delivery: DeliveryService) -> Callable[..., bool]:
     def run(attempt: Callable[[Claim], Outcome], stopping: Callable[[], bool] = lambda: False) -> bool:
-        return Pipeline(claims, delivery, ONE, stopping).run(lambda claim, _following: attempt(claim))
+        return Pipeline(claims, reuse, delivery, ONE, stopping).run(lambda claim, _following: attempt(claim))
 
     return run
 
@@ -120,7 +126,7 @@ def test_a_result_more_urgent_than_what_is_in_work_is_recorded_at_once(
 
 
 def test_an_attempt_is_told_what_comes_next(
-    claims: ClaimService, delivery: DeliveryService, database: Database
+    claims: ClaimService, reuse: ReuseService, delivery: DeliveryService, database: Database
 ) -> None:
     add_tasks(database, 100)
     done, expected = [], []
@@ -130,7 +136,7 @@ def test_an_attempt_is_told_what_comes_next(
         expected.append(None if following is None else following.task_id)
         return Finished(1)
 
-    Pipeline(claims, delivery, ONE, lambda: False).run(attempt)
+    Pipeline(claims, reuse, delivery, ONE, lambda: False).run(attempt)
 
     told = [(next_id, after) for next_id, after in zip(expected, done[1:], strict=False) if next_id is not None]
     assert len(told) > 50

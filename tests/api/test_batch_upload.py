@@ -83,3 +83,54 @@ def test_what_is_wrong_with_a_batch_is_told_and_nothing_of_it_is_kept(pixmill: P
     assert_problem(pixmill.http.post(f"{FILES}/batch", files={"file": ("x", b"x")}, data={"name": "y"}), 400, "'name'")
     assert_problem(pixmill.http.post(f"{FILES}/batch", content=b"x"), 415, "multipart/form-data")
     assert count(pixmill) == before
+
+
+def post_copies(pixmill: Pixmill, *copies: dict[str, object]) -> httpx.Response:
+    return pixmill.http.post(f"{FILES}/copies", json={"copies": copies})
+
+
+def test_many_copies_are_made_at_once(pixmill: Pixmill) -> None:
+    content = uuid4().bytes
+    first, second = pixmill.upload("a.jpg", content), pixmill.upload("b.png", b"another")
+
+    response = post_copies(
+        pixmill,
+        {"file_id": first["id"]},
+        {"file_id": second["id"], "name": "renamed"},
+        {"file_id": first["id"], "extension": ".webp"},
+    )
+
+    assert response.status_code == 200, response.text
+    copies = [one["file"] for one in response.json()["files"]]
+    assert [copy["name"] + copy["extension"] for copy in copies] == ["a.jpg", "renamed.png", "a.webp"]
+    for source in (first, second):
+        pixmill.http.delete(f"{FILES}/{source['id']}").raise_for_status()
+    assert [pixmill.download(copy["id"]) for copy in copies] == [content, b"another", content]
+
+
+def test_the_same_keys_give_the_same_copies(pixmill: Pixmill) -> None:
+    source = pixmill.upload("a.jpg", uuid4().bytes)["id"]
+    wanted: list[dict[str, object]] = [{"file_id": source, "idempotency_key": uuid4().hex} for _ in range(3)]
+
+    assert post_copies(pixmill, *wanted).json() == post_copies(pixmill, *wanted).json()
+
+
+def test_a_copy_of_no_file_does_not_keep_the_others_from_being_made(pixmill: Pixmill) -> None:
+    source = pixmill.upload("a.jpg", b"bytes")["id"]
+
+    missing, made = post_copies(pixmill, {"file_id": 2**40}, {"file_id": source}).json()["files"]
+
+    assert (missing["problem"]["status"], missing["problem"]["type"]) == (404, "urn:pixmill:problem:file-not-found")
+    assert pixmill.download(made["file"]["id"]) == b"bytes"
+
+
+def test_what_is_wrong_with_copies_is_told_and_none_is_made(pixmill: Pixmill) -> None:
+    source = pixmill.upload("a.jpg", b"bytes")["id"]
+    before = count(pixmill)
+    key = {"file_id": source, "idempotency_key": "the same"}
+
+    assert_problem(post_copies(pixmill), 422, "at least 1 item")
+    assert_problem(post_copies(pixmill, *[{"file_id": source}] * 101), 422, "at most 100 items")
+    assert_problem(post_copies(pixmill, key, key), 422, "the same idempotency_key")
+    assert_problem(post_copies(pixmill, {"file_id": source, "nam": "x"}), 422, "there are: name, extension, file_id")
+    assert count(pixmill) == before

@@ -32,6 +32,7 @@ from image_processor.services.presets import Presets
 from image_processor.services.processing import ProcessingService
 from image_processor.services.queue import TaskQueue
 from image_processor.services.result_cache import ResultCache
+from image_processor.services.reuse import ReuseService
 from image_processor.services.sources import Sources
 from image_processor.services.tasks import TaskService
 
@@ -69,9 +70,10 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     folder = settings.file_storage.blobs_folder
     blobs = BlobFolder(Path(folder)) if folder else None
     sources = Sources(storage, blobs, _blob_client(settings.file_storage), settings.limits)
-    attempts = AttemptService(storage, sources, cache, settings.limits, limit)
+    reuse = ReuseService(storage, cache)
+    attempts = AttemptService(sources, reuse, settings.limits, limit)
     delivery = DeliveryService(storage, cache)
-    processing = ProcessingService(claims, attempts, delivery, scratch, settings.limits.max_seconds)
+    processing = ProcessingService(claims, attempts, reuse, delivery, scratch, settings.limits.max_seconds)
     events = TaskEvents(database)
 
     def keep_house() -> None:

@@ -6,17 +6,19 @@ from typing import Annotated
 import svcs
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from service_kit.api import ProblemOut, problem_responses
+from service_kit.database import MAX_ID
+from service_kit.json_types import WHOLE_NUMBER
 from service_kit.problems import Problem
-from service_kit.request_body import validated
+from service_kit.request_body import described, json_body, validated
 
 from file_storage.config import Settings
 from file_storage.models import File
 from file_storage.routers.bodies import body_size, receive_files
 from file_storage.routers.file_out import FileOut, as_json
-from file_storage.routers.files import KEY, FileFields
-from file_storage.services.files import FileService, Upload
+from file_storage.routers.files import KEY, CopyIn, FileFields, name_of_copy
+from file_storage.services.files import Copy, FileService, Upload, not_found
 from file_storage.services.names import file_name
 from file_storage.storage import StagedBlob, Staging
 
@@ -47,6 +49,21 @@ class BatchFields(FileFields):
 
 class BatchIn(RootModel[list[BatchFields]]):
     """One object for each file, in the order of the form."""
+
+
+class CopyOf(CopyIn):
+    """One of many copies."""
+
+    file_id: Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER] = Field(description="The file that is copied.")
+    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(None, description="As the header of one copy.")
+
+
+class CopiesIn(BaseModel):
+    """Copies, made in this order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    copies: list[CopyOf] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class StoredOut(BaseModel):
@@ -82,18 +99,46 @@ def add_files() -> dict[str, object]:
     return {"files": [_answer(one) for one in stored]}
 
 
+@batch.post(
+    "/copies",
+    summary="Make many new files with the bytes of others",
+    description=f"Up to {MAX_FILES}, in one transaction. In the answer a copy that cannot be made has its problem.",
+    responses={200: BatchOut, **problem_responses(400, 404, 409, 413, 415, 422)},
+    openapi_extensions=described(CopiesIn),
+)
+def copy_files() -> dict[str, object]:
+    wanted = json_body(CopiesIn).copies
+    _check_keys([one.idempotency_key for one in wanted])
+    service = svcs.flask.get(FileService)
+    sources = {file.id: file for file in service.existing([one.file_id for one in wanted])}
+    copied = iter(
+        service.copy_all(
+            [
+                Copy(source, name_of_copy(source, one), one.idempotency_key)
+                for one in wanted
+                if (source := sources.get(one.file_id)) is not None
+            ]
+        )
+    )
+    return {"files": [_answer(next(copied) if one.file_id in sources else not_found(one.file_id)) for one in wanted]}
+
+
 def _uploads(parts: Sequence[tuple[StagedBlob, str]], told: object) -> Sequence[Upload]:
     fields = validated(BatchIn, [{}] * len(parts) if told is None else told).root
     if len(fields) != len(parts):
         detail = f"The JSON part tells of {len(fields)} files, and {len(parts)} came; it takes one object for each."
         raise Problem("invalid-fields", 422, detail)
-    keys = [one.idempotency_key for one in fields if one.idempotency_key is not None]
-    if len(set(keys)) != len(keys):
-        raise Problem("invalid-fields", 422, "Two files of the request have the same idempotency_key.")
+    _check_keys([one.idempotency_key for one in fields])
     return [
         Upload(staged, file_name(client_name, said.name), said.comment or "", said.idempotency_key)
         for (staged, client_name), said in zip(parts, fields, strict=True)
     ]
+
+
+def _check_keys(keys: Sequence[str | None]) -> None:
+    given = [key for key in keys if key is not None]
+    if len(set(given)) != len(given):
+        raise Problem("invalid-fields", 422, "Two files of the request have the same idempotency_key.")
 
 
 def _answer(stored: File | Problem) -> dict[str, object]:

@@ -13,6 +13,7 @@ from service_kit.json_types import NO_NUL, WHOLE_NUMBER
 from service_kit.problems import Problem
 from service_kit.request_body import described, json_body
 
+from file_storage.models import File
 from file_storage.routers.file_out import FileOut, as_json, created, file_response
 from file_storage.services.files import FileService
 from file_storage.services.names import MAX_LENGTH, FileName, renamed
@@ -128,15 +129,22 @@ def copy_file(path: FilePath) -> Response:
     wanted = json_body(CopyIn)
     service = svcs.flask.get(FileService)
     source = service.get(path.id)
-    extension = source.extension if wanted.extension is None else wanted.extension
-    name = FileName(renamed(wanted.name or source.name, extension), extension.lower())
-    return created(service.copy(path.id, name, idempotency_key()))
+    return created(service.copy(path.id, name_of_copy(source, wanted), idempotency_key()))
 
 
 @files.delete("/<int:id>", summary="Delete a file", responses={204: None, **problem_responses(404, 405)})
 def delete_file(path: FilePath) -> Response:
     svcs.flask.get(FileService).delete(path.id)
     return Response(status=204)
+
+
+def name_of_copy(source: File, wanted: CopyIn) -> FileName:
+    """What a copy is called.
+
+    :raises Problem: 422, the name cannot be stored.
+    """
+    extension = source.extension if wanted.extension is None else wanted.extension
+    return FileName(renamed(wanted.name or source.name, extension), extension.lower())
 
 
 def idempotency_key() -> str | None:

@@ -67,6 +67,19 @@ _USED_KEYS = select(IdempotencyKey.key, IdempotencyKey.fingerprint, IdempotencyK
     IdempotencyKey.key.in_(bindparam("keys", expanding=True))
 )
 
+# In one order everywhere: two transactions that need the same blobs never wait for each other.
+_LOCK_ALIVE_BLOBS = (
+    select(Blob.sha256)
+    .where(Blob.sha256.in_(bindparam("names", expanding=True)), Blob.file_count > 0)
+    .order_by(Blob.sha256)
+    .with_for_update()
+)
+_COUNT_MORE = (
+    update(Blob)
+    .where(Blob.sha256 == bindparam("name"))
+    .values(file_count=Blob.file_count + bindparam("more", type_=BigInteger))
+)
+
 DISK_THREADS = 16
 """While one file is made durable, others of the same request are."""
 
@@ -88,6 +101,14 @@ class Upload(NamedTuple):
     staged: StagedBlob
     name: FileName
     comment: str
+    key: str | None
+
+
+class Copy(NamedTuple):
+    """A file, and what another one with the same bytes is to be."""
+
+    source: File
+    name: FileName
     key: str | None
 
 
@@ -153,13 +174,20 @@ class FileService:
 
         :raises Problem: 404, there is no such file; 422 and 409 as :meth:`store`.
         """
-        source = self.get(file_id)
-        content = Content(source.sha256, source.size, Media(source.media_type, source.width, source.height))
-        addition = _Addition(content, name, "", key, _already_published)
-        [copied] = self._add([addition], partial(_share_blob, file_id))
+        [copied] = self.copy_all([Copy(self.get(file_id), name, key)])
         if isinstance(copied, Problem):
             raise copied
         return copied
+
+    def copy_all(self, copies: Sequence[Copy]) -> Sequence[File | Problem]:
+        """:meth:`copy` for many, in one transaction.
+
+        :returns: in the place of a file that its idempotency key forbids, why, as :meth:`store_all`.
+        :raises Problem: 404, a source was deleted at this very moment; 409, a key is in use right now. Then nothing is
+            copied.
+        """
+        additions = [_Addition(_content_of(source), name, "", key, _already_published) for source, name, key in copies]
+        return self._add(additions, _share_blobs)
 
     def revoke(self, key: str) -> None:
         """Deletes the file that an upload with this idempotency key made, and lets none be made with it any more."""
@@ -178,7 +206,7 @@ class FileService:
         with self._database.read() as session:
             found = _files(session, _FILE, {"id": file_id}) if 0 < file_id <= MAX_ID else []
         if not found:
-            raise _not_found(file_id)
+            raise not_found(file_id)
         return found[0]
 
     def made_with(self, key: str) -> File:
@@ -219,7 +247,7 @@ class FileService:
         with self._database.write() as session:
             file = session.get(File, file_id, with_for_update=True) if 0 < file_id <= MAX_ID else None
             if file is None:
-                raise _not_found(file_id)
+                raise not_found(file_id)
             if name is not None:
                 file.name = renamed(name, file.extension)
                 file.search_name = folded(file.name + file.extension)
@@ -235,11 +263,11 @@ class FileService:
         :raises Problem: 404, there is no such file.
         """
         if not 0 < file_id <= MAX_ID:
-            raise _not_found(file_id)
+            raise not_found(file_id)
         with self._database.write() as session:
             sha256 = session.scalar(delete(File).where(File.id == file_id).returning(File.sha256))
             if sha256 is None:
-                raise _not_found(file_id)
+                raise not_found(file_id)
             left = session.scalar(
                 update(Blob)
                 .where(Blob.sha256 == sha256)
@@ -349,6 +377,10 @@ def _files(session: Session, wanted: Select[*tuple[object, ...]], values: Mappin
     return [File(**row) for row in session.connection().execute(wanted, values).mappings()]
 
 
+def _content_of(file: File) -> Content:
+    return Content(file.sha256, file.size, Media(file.media_type, file.width, file.height))
+
+
 class _Addition(NamedTuple):
     """A file to be added, and what gives it its bytes."""
 
@@ -411,13 +443,16 @@ def _count_blobs(dialect: str) -> "postgresql.Insert | sqlite.Insert":
     return insert.on_conflict_do_update(index_elements=[Blob.sha256], set_=more)
 
 
-def _share_blob(file_id: int, session: Session, contents: Sequence[Content]) -> None:
+def _share_blobs(session: Session, contents: Sequence[Content]) -> None:
+    counts = Counter(content.sha256 for content in contents)
+    connection = session.connection()
     # A blob without files may lose its bytes at any moment: it is not revived without bytes at hand.
-    alive = (Blob.sha256 == contents[0].sha256) & (Blob.file_count > 0)
-    statement = update(Blob).where(alive).values(file_count=Blob.file_count + 1).returning(Blob.sha256)
-    if session.scalar(statement) is None:
-        raise _not_found(file_id)
+    alive = connection.execute(_LOCK_ALIVE_BLOBS, {"names": list(counts)}).scalars().all()
+    if len(alive) < len(counts):
+        raise Problem("file-not-found", 404, "The file, or one of the files, was deleted at this moment.")
+    connection.execute(_COUNT_MORE, [{"name": name, "more": counts[name]} for name in alive])
 
 
-def _not_found(file_id: int) -> Problem:
+def not_found(file_id: int) -> Problem:
+    """404: the file that was asked for does not exist."""
     return Problem("file-not-found", 404, f"There is no file {file_id}.")

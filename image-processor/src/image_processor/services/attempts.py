@@ -1,6 +1,6 @@
 """One attempt at a task: its source fetched, its algorithm applied; the result then waits on disk to be stored."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,17 +11,12 @@ from service_kit.problems import Problem
 from sqlalchemy.exc import DBAPIError
 
 from image_processor.config import LimitSettings
-from image_processor.services.claims import Claim, Crashed, Failed, Finished, Outcome, Postponed
+from image_processor.services.claims import Claim, Crashed, Failed, Outcome, Postponed
 from image_processor.services.decoding import ImageError, Limits
-from image_processor.services.file_storage import (
-    FileStorage,
-    FileStorageUnavailableError,
-    ResultRevokedError,
-    SourceError,
-)
+from image_processor.services.file_storage import FileStorageUnavailableError, ResultRevokedError, SourceError
 from image_processor.services.images import process_image
 from image_processor.services.plan import Plan, plan_of
-from image_processor.services.result_cache import ResultCache, cache_key
+from image_processor.services.reuse import ReuseService
 from image_processor.services.sources import Sources
 
 log = structlog.get_logger()
@@ -52,15 +47,13 @@ class AttemptService:
 
     def __init__(
         self,
-        storage: FileStorage,
         sources: Sources,
-        cache: ResultCache,
+        reuse: ReuseService,
         limits: LimitSettings,
         time_limit: TimeLimit,
     ) -> None:
-        self._storage = storage
         self._sources = sources
-        self._cache = cache
+        self._reuse = reuse
         self._limits = limits
         self._time_limit = time_limit
 
@@ -87,32 +80,12 @@ class AttemptService:
             except Exception as error:  # noqa: BLE001 (what nobody foresaw is logged there)
                 return outcome_of(error)
 
-    def _attempt(self, claim: Claim, following: Claim | None, folder: Path) -> Made | Finished:
+    def _attempt(self, claim: Claim, following: Claim | None, folder: Path) -> Made:
         try:
             plan = plan_of(claim.algorithm, claim.params)
         except Problem as error:
             raise ImageError(f"The task cannot be done any more: {error}") from error
-        if not claim.cache or claim.source_sha256 is None:
-            return self._make(claim, following, plan, folder, None)
-        key = cache_key(plan, [claim.source_sha256, *self._contents(plan)])
-        return self._copy_cached(claim, key) or self._make(claim, following, plan, folder, key)
-
-    def _contents(self, plan: Plan) -> Sequence[str]:
-        """The SHA-256 of each file that the plan names."""
-        file_ids = plan.file_ids()
-        found = self._storage.find(file_ids) if file_ids else {}
-        for file_id in file_ids:
-            if file_id not in found:
-                raise SourceError(f"The file {file_id} that params name does not exist any more.")
-        return [found[file_id].sha256 for file_id in file_ids]
-
-    def _copy_cached(self, claim: Claim, key: str) -> Finished | None:
-        hit = self._cache.find(key)
-        if hit is None:
-            return None
-        extension = hit.extension or claim.source_extension
-        copied = self._storage.copy(hit.result_id, claim.source_name, extension, claim.result_key)
-        return None if copied is None else Finished(copied)
+        return self._make(claim, following, plan, folder, self._reuse.key_of(claim, plan))
 
     def _make(self, claim: Claim, following: Claim | None, plan: Plan, folder: Path, key: str | None) -> Made:
         limits = Limits(self._limits.max_pixels, self._limits.max_frames)

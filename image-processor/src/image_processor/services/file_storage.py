@@ -48,6 +48,18 @@ class NewFile(NamedTuple):
     key: str
 
 
+class NewCopy(NamedTuple):
+    """A file to be copied, and what the copy is to be.
+
+    :param key: its idempotency key.
+    """
+
+    file_id: int
+    name: str
+    extension: str
+    key: str
+
+
 class FileStorage:
     """Talks to file-storage through ``http``, whose base URL is ``…/api/file-server``."""
 
@@ -121,25 +133,25 @@ class FileStorage:
             return error
         return self._answered(response, file.key)
 
-    def copy(self, file_id: int, name: str, extension: str, key: str) -> int | None:
-        """A new file with the bytes of ``file_id``; ``None`` where that is gone.
+    def copy(self, copies: Sequence[NewCopy]) -> Sequence[int | Exception]:
+        """New files with the bytes of others, at most 100.
 
-        :raises FileStorageUnavailableError: try again later.
-        :raises SourceError: file-storage refuses.
-        :raises ResultRevokedError: the key was revoked.
+        :returns: each one's file id, or in its place why it was not made, as :meth:`store`.
         """
-        response = self._request(
-            "POST",
-            f"/{file_id}/copy",
-            json={"name": name, "extension": extension},
-            headers={"Idempotency-Key": key},
-        )
-        if response.status_code == 404:
-            return None
-        answer = self._answered(response, key)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        told = [
+            {"file_id": copy.file_id, "name": copy.name, "extension": copy.extension, "idempotency_key": copy.key}
+            for copy in copies
+        ]
+        try:
+            response = self._request("POST", "/copies", json={"copies": told})
+        except FileStorageUnavailableError as error:
+            return [error] * len(copies)
+        if response.status_code != 200:
+            return [self._created(None, response.json(), copy.key) for copy in copies]
+        return [
+            self._created(one.get("file"), one.get("problem"), copy.key)
+            for one, copy in zip(response.json()["files"], copies, strict=True)
+        ]
 
     def revoke(self, key: str) -> None:
         """Deletes what was uploaded with ``key``, and refuses what will be.

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from image_processor.services.attempts import Attempt, Made
 from image_processor.services.claims import Claim, ClaimService, Holder, Outcome
 from image_processor.services.delivery import DeliveryService
+from image_processor.services.reuse import ReuseService
 
 AHEAD_SECONDS = 1.0
 """Work that a process claims before it can begin it, at the pace of the last tasks."""
@@ -43,9 +44,15 @@ class Pipeline:
     """
 
     def __init__(
-        self, claims: ClaimService, delivery: DeliveryService, holder: Holder, stopping: Callable[[], bool]
+        self,
+        claims: ClaimService,
+        reuse: ReuseService,
+        delivery: DeliveryService,
+        holder: Holder,
+        stopping: Callable[[], bool],
     ) -> None:
         self._claims = claims
+        self._reuse = reuse
         self._delivery = delivery
         self._holder = holder
         self._stopping = stopping
@@ -147,9 +154,7 @@ class Pipeline:
             self._looked_at = time.monotonic()
             following = self._ready[0] if self._ready else None
         if following is not None and self._claims.is_pending_above(following.priority):
-            claimed = self._claims.claim(self._holder, beside_others=True)
-            with self._changed:
-                self._take_in(claimed)
+            self._take_in(self._claims.claim(self._holder, beside_others=True))
         return True
 
     def _settle(self, made: list[tuple[Claim, Made | Outcome]], idle: bool, wanted: int) -> None:
@@ -159,17 +164,29 @@ class Pipeline:
         else:
             lost, claimed = self._claims.end(ended), []
         taken = [claim for claim in lost if not self._claims.let_go(claim, self._holder)]
+        self._take_in(claimed)
         with self._changed:
-            self._take_in(claimed)
             if idle:
                 self._went_on_at = time.monotonic()
             self._to_be_killed |= bool(taken)
             self._closed |= bool(taken) or (idle and not claimed and not lost)
+            self._changed.notify_all()
 
     def _take_in(self, claimed: Sequence[Claim]) -> None:
-        self._ready = deque(sorted([*self._ready, *claimed], key=lambda claim: -claim.priority))
-        self._looked_at = time.monotonic()
-        self._changed.notify_all()
+        """Has tasks done: by an earlier result, where there is one."""
+        began = time.monotonic()
+        reused = self._reuse.reuse(claimed) if claimed else []
+        done = [claim for claim, _ in reused]
+        with self._changed:
+            now = time.monotonic()
+            for _ in reused:
+                self._pace.note((now - began) / len(reused))
+            self._waits_since = self._waits_since if self._made else now
+            self._made.extend(reused)
+            left = [claim for claim in claimed if claim not in done]
+            self._ready = deque(sorted([*self._ready, *left], key=lambda claim: -claim.priority))
+            self._looked_at = now
+            self._changed.notify_all()
 
     def _hand_back(self) -> bool:
         with self._changed:

@@ -14,6 +14,7 @@ from image_processor.services.attempts import AttemptService
 from image_processor.services.claims import ClaimService, Holder
 from image_processor.services.delivery import DeliveryService
 from image_processor.services.pipeline import Pipeline
+from image_processor.services.reuse import ReuseService
 
 log = structlog.get_logger()
 
@@ -32,12 +33,14 @@ class ProcessingService:
         self,
         claims: ClaimService,
         attempts: AttemptService,
+        reuse: ReuseService,
         delivery: DeliveryService,
         scratch: Path,
         max_seconds: float,
     ) -> None:
         self._claims = claims
         self._attempts = attempts
+        self._reuse = reuse
         self._delivery = delivery
         self._scratch = scratch
         self._max_seconds = max_seconds
@@ -62,7 +65,7 @@ class ProcessingService:
             TemporaryDirectory(dir=self._scratch, prefix=_prefix(holder)) as folder,
             self._attempts.working_in(Path(folder)) as attempt,
         ):
-            return Pipeline(self._claims, self._delivery, holder, stopping).run(attempt)
+            return Pipeline(self._claims, self._reuse, self._delivery, holder, stopping).run(attempt)
 
     def _recover(self, holder: Holder, stopping: Callable[[], bool]) -> None:
         """Waits until the database is back, and hands back what may have been claimed while it went away."""

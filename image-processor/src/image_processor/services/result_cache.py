@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pyvips
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_update
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from image_processor import __version__
 from image_processor.models import CachedResult
@@ -32,12 +32,11 @@ class ResultCache:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, key: str) -> CacheHit | None:
-        """Where the result lies, if it was made before."""
-        wanted = select(CachedResult.result_id, CachedResult.extension).where(CachedResult.key == key)
+    def find(self, keys: Sequence[str]) -> Mapping[str, CacheHit]:
+        """Where the results lie of those keys whose results were made before."""
         with self._database.read() as session:
-            row = session.execute(wanted).first()
-        return None if row is None else CacheHit(row.result_id, row.extension)
+            rows = session.connection().execute(_FIND, {"keys": keys})
+            return {row.key: CacheHit(row.result_id, row.extension) for row in rows}
 
     def remember(self, results: Mapping[str, CacheHit]) -> None:
         """What :meth:`find` gives from now on, by key."""
@@ -50,6 +49,11 @@ class ResultCache:
     def forget_older_than(self, seconds: float) -> None:
         with self._database.write() as session:
             session.execute(delete(CachedResult).where(CachedResult.created_at < epoch_now() - seconds))
+
+
+_FIND = select(CachedResult.key, CachedResult.result_id, CachedResult.extension).where(
+    CachedResult.key.in_(bindparam("keys", expanding=True))
+)
 
 
 def cache_key(plan: Plan, contents: Sequence[str]) -> str:
