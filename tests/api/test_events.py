@@ -19,6 +19,12 @@ WAIT_SECONDS = 20
 Event = dict[str, str]
 
 
+def test_the_openapi_document_tells_of_the_stream(pixmill: Pixmill) -> None:
+    document = pixmill.http.get(f"{TASKS}/openapi.json").json()
+
+    assert "text/event-stream" in document["paths"]["/events"]["get"]["responses"]["200"]["content"]
+
+
 def events_in(lines: Iterator[str]) -> Iterator[Event]:
     """The events of a stream (WHATWG HTML, 9.2.6), comments left out."""
     event: Event = {}

@@ -18,15 +18,17 @@ from file_storage.storage import StorageFullError
 from file_storage.storage.partial import UploadBusyError
 
 BASE_PATH = "/api/file-server"
+DESCRIPTION = (
+    "Put files in, get them back. Beside what stands here, `uploads/` takes resumable uploads by the protocol tus 1.0.0"
+    " (https://tus.io/protocols/resumable-upload); `OPTIONS` tells its extensions."
+)
 
 
 def create_app() -> OpenAPI:
     """The WSGI application, configured by ``config/file-storage/conf.yml`` and the environment."""
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
-    app = create_api(
-        __name__, "Pixmill file server", "Put files in, get them back.", BASE_PATH, create_registry(settings)
-    )
+    app = create_api(__name__, "Pixmill file server", DESCRIPTION, BASE_PATH, create_registry(settings))
     for blueprint in (collection, batch, files, downloads):
         app.register_api(blueprint)
     app.register_blueprint(tus)

@@ -1,0 +1,35 @@
+"""What the OpenAPI document says of the event stream, which another process answers than the API's."""
+
+from flask_openapi3.models import PathItem
+
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+_ID = {
+    "name": "id",
+    "in": "query",
+    "description": "Only these tasks; may be repeated.",
+    "schema": {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 1000},
+}
+_LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The last event that was seen: the stream goes on behind it.",
+    "schema": {"type": "string"},
+}
+
+EVENTS = PathItem.model_validate(
+    {
+        "get": {
+            "tags": ["tasks"],
+            "summary": "Follow the changes of tasks (Server-Sent Events)",
+            "description": "Each change of a task's status, as it is committed, is an event `task`; its data is a JSON"
+            " object with `id`, `status`, `result_id` and, of a failed task, `error`. The stream never ends by itself.",
+            "parameters": [_ID, _LAST_EVENT_ID],
+            "responses": {
+                "200": {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+                "400": {"description": "No id of an event.", "content": _PROBLEM},
+                "422": {"description": "No ids of tasks.", "content": _PROBLEM},
+                "503": {"description": "The database is away.", "content": _PROBLEM},
+            },
+        }
+    }
+)
