@@ -14,7 +14,8 @@ from image_processor.services.claims import ClaimService, Holder
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
+"""Between two looks for cancelled tasks."""
 
 
 class Heartbeat:

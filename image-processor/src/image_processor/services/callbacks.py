@@ -17,6 +17,10 @@ BASE_DELAY_SECONDS = 2
 MAX_DELAY_SECONDS = 3600
 
 
+_DUE = Callback.due_at <= epoch_now()
+_FIRST_DUE = select(Callback.id).where(_DUE).limit(1)
+
+
 class CallbackService:
     """The rows of deliveries that are due.
 
@@ -31,13 +35,12 @@ class CallbackService:
 
     def take_due(self, count: int) -> Sequence[Callback]:
         """At most ``count`` deliveries that are due, taken from other workers for as long as one may take."""
-        due = Callback.due_at <= epoch_now()
         with self._database.read() as session:
-            if session.execute(select(Callback.id).where(due).limit(1)).first() is None:
+            if session.connection().execute(_FIRST_DUE).first() is None:
                 return []
         with self._database.write() as session:
             taken = session.scalars(
-                select(Callback).where(due).order_by(Callback.due_at).limit(count).with_for_update(skip_locked=True)
+                select(Callback).where(_DUE).order_by(Callback.due_at).limit(count).with_for_update(skip_locked=True)
             ).all()
             again = epoch_now() + LONGEST_TIMEOUTS * self._timeout_seconds
             ids = [callback.id for callback in taken]

@@ -154,13 +154,13 @@ class ClaimService:
 
     def take_cancelled(self, worker: str) -> list[tuple[int, int]]:
         """The tasks that were cancelled while the worker held them, each with the process to be stopped."""
-        held = (Task.claimed_by == worker) & (Task.status == "cancelled")
         with self._database.read() as session:
-            rows = session.execute(select(Task.id, Task.process).where(held)).all()
+            rows = session.connection().execute(_CANCELLED, {"worker": worker}).all()
         if not rows:
             return []
         with self._database.write() as session:
             # Only those not let go of meanwhile: their processes work on something else by now.
+            held = (Task.claimed_by == worker) & (Task.status == "cancelled")
             taken = update(Task).where(held, Task.id.in_([row.id for row in rows])).values(claimed_by=None)
             stopped = session.execute(taken.returning(Task.id, Task.process)).all()
         return [(row.id, row.process) for row in stopped if row.process is not None]
@@ -174,13 +174,7 @@ class ClaimService:
     def expire_leases(self) -> None:
         """Puts back the tasks whose worker has not come back in time."""
         with self._database.write() as session:
-            expired = (
-                select(Task.id)
-                .where(Task.status == "processing", Task.lease_until < epoch_now())
-                .limit(EXPIRED_AT_ONCE)
-                .with_for_update(skip_locked=True)
-            )
-            ids = session.scalars(expired).all()
+            ids = session.connection().execute(_EXPIRED).scalars().all()
             if ids:
                 self._put_back_crashed(session, Task.id.in_(ids), "its worker stopped answering")
 
@@ -355,6 +349,13 @@ _MOST_URGENT = (
     .where(_CLAIMABLE)
     .order_by(Task.priority.desc(), Task.id)
     .limit(_PART)
+    .with_for_update(skip_locked=True)
+)
+_CANCELLED = select(Task.id, Task.process).where(Task.claimed_by == bindparam("worker"), Task.status == "cancelled")
+_EXPIRED = (
+    select(Task.id)
+    .where(Task.status == "processing", Task.lease_until < epoch_now())
+    .limit(EXPIRED_AT_ONCE)
     .with_for_update(skip_locked=True)
 )
 _PENDING_ABOVE = select(Task.id).where(_CLAIMABLE, Task.priority > bindparam("priority")).limit(1)

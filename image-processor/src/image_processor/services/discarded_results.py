@@ -13,6 +13,10 @@ BATCH = 50
 RETRY_SECONDS = 5
 
 
+_DUE = DiscardedResult.due_at <= epoch_now()
+_FIRST_DUE = select(DiscardedResult.key).where(_DUE).limit(1)
+
+
 class DiscardedResults:
     """The keys to be revoked, and their revocation."""
 
@@ -32,13 +36,12 @@ class DiscardedResults:
                 session.execute(delete(DiscardedResult).where(DiscardedResult.key == key))
 
     def _take_due(self) -> list[str]:
-        due = DiscardedResult.due_at <= epoch_now()
         with self._database.read() as session:
-            if session.execute(select(DiscardedResult.key).where(due).limit(1)).first() is None:
+            if session.connection().execute(_FIRST_DUE).first() is None:
                 return []
         with self._database.write() as session:
             keys = session.scalars(
-                select(DiscardedResult.key).where(due).limit(BATCH).with_for_update(skip_locked=True)
+                select(DiscardedResult.key).where(_DUE).limit(BATCH).with_for_update(skip_locked=True)
             ).all()
             taken = DiscardedResult.key.in_(keys)
             session.execute(update(DiscardedResult).where(taken).values(due_at=epoch_now() + RETRY_SECONDS))
