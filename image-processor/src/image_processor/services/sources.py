@@ -84,8 +84,10 @@ class Sources:
     def _readable(self, stored: IO[bytes]) -> Iterator[Path]:
         with stored:
             check_size(os.fstat(stored.fileno()).st_size, self._source_bytes)
-            # By this name the bytes can be opened again and again, also when the file is deleted meanwhile.
-            yield Path(f"/proc/self/fd/{stored.fileno()}")
+            # By this name the bytes can be opened again and again, also when the file is deleted meanwhile; not every
+            # system has it.
+            held = Path(f"/proc/self/fd/{stored.fileno()}")
+            yield held if held.exists() else Path(stored.name)
 
     @contextmanager
     def _fetched(self, claim: Claim, scratch: Path) -> Iterator[Path]:
