@@ -47,9 +47,9 @@ class Sources:
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: there is no such file any more, or it is too large.
         """
-        if self._ahead is not None and self._ahead.claim != claim:
-            self.settle()
         stored = self._folder.open(claim.source_sha256) if self._folder and claim.source_sha256 else None
+        if stored is not None or (self._ahead is not None and self._ahead.claim != claim):
+            self.settle()
         with self._fetched(claim, scratch) if stored is None else self._readable(stored) as path:
             yield path
 
