@@ -124,6 +124,11 @@ class FullStack:
         """Waits until every dependency of both services answers."""
         self.nginx.wait_until(lambda: _is_ready(f"{self.url}/api/file-server") and _is_ready(self.url))
 
+    def requests(self, *parts: str) -> list[str]:
+        """The lines of nginx's log that have all these parts."""
+        lines = (self.folder / "nginx-access.log").read_text().splitlines()
+        return [line for line in lines if all(part in line for part in parts)]
+
     def check_files(self) -> None:
         """What an operator runs to have every file read and left-over bytes removed, here whatever their age."""
         command = [str(SCRIPTS / "python"), "-m", "file_storage.fsck", "--older-than", "0"]

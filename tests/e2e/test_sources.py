@@ -52,8 +52,7 @@ def test_the_published_port_knows_no_such_address(full: FullStack) -> None:
 
 
 def requests_of_sources(stack: FullStack) -> list[str]:
-    log = (stack.folder / "nginx-access.log").read_text()
-    return [line for line in log.splitlines() if "/blobs-by-sha256/" in line or "/download" in line]
+    return stack.requests("/blobs-by-sha256/") + stack.requests("/download")
 
 
 def test_a_worker_beside_the_storage_asks_for_no_bytes(full: FullStack) -> None:

@@ -67,9 +67,8 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     scratch = Path(settings.scratch_folder)
     scratch.mkdir(parents=True, exist_ok=True)
     limit = partial(time_limit, settings.limits.max_seconds)
-    folder = settings.file_storage.blobs_folder
-    blobs = BlobFolder(Path(folder)) if folder else None
-    sources = Sources(storage, blobs, _blob_client(settings.file_storage), settings.limits)
+    folder, blobs = _blob_folder(settings.file_storage), _blob_client(settings.file_storage)
+    sources = Sources(storage, folder, blobs, settings.limits)
     reuse = ReuseService(storage, cache)
     attempts = AttemptService(sources, reuse, settings.limits, limit)
     delivery = DeliveryService(storage, cache)
@@ -102,6 +101,10 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     registry.register_factory(Heartbeat, heartbeat)
     registry.register_factory(CallbackSender, callback_sender)
     return registry
+
+
+def _blob_folder(settings: BlobSourceSettings) -> BlobFolder | None:
+    return BlobFolder(Path(settings.blobs_folder)) if settings.blobs_folder else None
 
 
 def _blob_client(settings: BlobSourceSettings) -> BlobClient | None:

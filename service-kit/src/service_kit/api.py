@@ -46,10 +46,13 @@ class _RegexConverter(BaseConverter):
         self.regex = regex
 
 
+PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+"""What OpenAPI says of a problem document."""
+
+
 def problem_responses(*statuses: int) -> dict[str | int, type[BaseModel] | dict[Any, Any] | None]:
     """The OpenAPI responses of these statuses, each a problem document."""
-    schema = {"$ref": "#/components/schemas/ProblemOut"}
-    return {status: {"content": {"application/problem+json": {"schema": schema}}} for status in statuses}
+    return {status: {"content": PROBLEM_CONTENT} for status in statuses}
 
 
 def array_response(items: dict[str, object]) -> dict[str, object]:

@@ -5,7 +5,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import BigInteger, Connection, Engine, Integer, create_engine, event, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    bindparam,
+    column,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError
@@ -78,11 +90,16 @@ def _oldest_running_sqlite(_element: object, _compiler: SQLCompiler, **_options:
     return str(MAX_ID)
 
 
-class json_elements(FunctionElement[object]):  # noqa: N801 (named as SQL functions are)
-    """The elements of a JSON array, as rows with a column ``value``, in their order.
+def each_of(parameter: str) -> ColumnElement[object]:
+    """The elements of the JSON array that a statement has as this parameter: each a row, in their order.
 
     Many rows come so in one parameter: a driver that looks for 100,000 of them is slower than the database.
     """
+    return json_elements(bindparam(parameter, type_=JSON)).table_valued(column("value", JSON)).c.value
+
+
+class json_elements(FunctionElement[object]):  # noqa: N801 (named as SQL functions are)
+    """The elements of a JSON array, as rows with a column ``value``."""
 
     name = "json_elements"
     inherit_cache = True

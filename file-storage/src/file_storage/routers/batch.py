@@ -111,15 +111,12 @@ def copy_files() -> dict[str, object]:
     _check_keys([one.idempotency_key for one in wanted])
     service = svcs.flask.get(FileService)
     sources = {file.id: file for file in service.existing([one.file_id for one in wanted])}
-    copied = iter(
-        service.copy_all(
-            [
-                Copy(source, name_of_copy(source, one), one.idempotency_key)
-                for one in wanted
-                if (source := sources.get(one.file_id)) is not None
-            ]
-        )
-    )
+    copies = [
+        Copy(sources[one.file_id], name_of_copy(sources[one.file_id], one), one.idempotency_key)
+        for one in wanted
+        if one.file_id in sources
+    ]
+    copied = iter(service.copy_all(copies))
     return {"files": [_answer(next(copied) if one.file_id in sources else not_found(one.file_id)) for one in wanted]}
 
 

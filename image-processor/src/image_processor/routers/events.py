@@ -11,12 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from image_processor.models import TaskEvent
-from image_processor.services.event_stream import EventStream, ListenerTooSlowError, Subscription
+from image_processor.services.event_stream import MAX_IDS, EventStream, ListenerTooSlowError, Subscription
 from image_processor.services.events import Position, position_of
 
 log = structlog.get_logger()
 
-MAX_IDS = 1000
 PING_SECONDS = 15
 RECONNECT_MILLISECONDS = 1000
 

@@ -1,13 +1,15 @@
 """What the OpenAPI document says of the event stream, which another process answers than the API's."""
 
 from flask_openapi3.models import PathItem
+from service_kit.api import PROBLEM_CONTENT
 
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+from image_processor.services.event_stream import MAX_IDS
+
 _ID = {
     "name": "id",
     "in": "query",
     "description": "Only these tasks; may be repeated.",
-    "schema": {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 1000},
+    "schema": {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": MAX_IDS},
 }
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
@@ -26,9 +28,9 @@ EVENTS = PathItem.model_validate(
             "parameters": [_ID, _LAST_EVENT_ID],
             "responses": {
                 "200": {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-                "400": {"description": "No id of an event.", "content": _PROBLEM},
-                "422": {"description": "No ids of tasks.", "content": _PROBLEM},
-                "503": {"description": "The database is away.", "content": _PROBLEM},
+                "400": {"description": "No id of an event.", "content": PROBLEM_CONTENT},
+                "422": {"description": "No ids of tasks.", "content": PROBLEM_CONTENT},
+                "503": {"description": "The database is away.", "content": PROBLEM_CONTENT},
             },
         }
     }

@@ -160,9 +160,8 @@ class ClaimService:
             return []
         with self._database.write() as session:
             # Only those not let go of meanwhile: their processes work on something else by now.
-            held = (Task.claimed_by == worker) & (Task.status == "cancelled")
-            taken = update(Task).where(held, Task.id.in_([row.id for row in rows])).values(claimed_by=None)
-            stopped = session.execute(taken.returning(Task.id, Task.process)).all()
+            ids = [row.id for row in rows]
+            stopped = session.connection().execute(_TAKE_CANCELLED, {"worker": worker, "ids": ids}).all()
         return [(row.id, row.process) for row in stopped if row.process is not None]
 
     def crashed(self, holder: Holder, reason: str) -> None:
@@ -351,7 +350,14 @@ _MOST_URGENT = (
     .limit(_PART)
     .with_for_update(skip_locked=True)
 )
-_CANCELLED = select(Task.id, Task.process).where(Task.claimed_by == bindparam("worker"), Task.status == "cancelled")
+_HELD_CANCELLED = (Task.claimed_by == bindparam("worker")) & (Task.status == "cancelled")
+_CANCELLED = select(Task.id).where(_HELD_CANCELLED)
+_TAKE_CANCELLED = (
+    update(Task)
+    .where(_HELD_CANCELLED, Task.id.in_(bindparam("ids", expanding=True)))
+    .values(claimed_by=None)
+    .returning(Task.id, Task.process)
+)
 _EXPIRED = (
     select(Task.id)
     .where(Task.status == "processing", Task.lease_until < epoch_now())

@@ -14,6 +14,8 @@ from image_processor.services.events import Position, TaskEvents, position_of
 log = structlog.get_logger()
 
 PAGE = 1000
+MAX_IDS = 1000
+"""So many tasks a listener may choose."""
 
 
 class ListenerTooSlowError(Exception):

@@ -119,10 +119,7 @@ class FileStorage:
             return [error] * len(files)
         if response.status_code != 200:
             return None
-        return [
-            self._created(one.get("file"), one.get("problem"), file.key)
-            for one, file in zip(response.json()["files"], files, strict=True)
-        ]
+        return self._each_created(response, [file.key for file in files])
 
     def _store(self, file: NewFile) -> int | Exception:
         headers = {"Idempotency-Key": file.key, "Content-Length": str(file.path.stat().st_size)}
@@ -147,11 +144,8 @@ class FileStorage:
         except FileStorageUnavailableError as error:
             return [error] * len(copies)
         if response.status_code != 200:
-            return [self._created(None, response.json(), copy.key) for copy in copies]
-        return [
-            self._created(one.get("file"), one.get("problem"), copy.key)
-            for one, copy in zip(response.json()["files"], copies, strict=True)
-        ]
+            return [self._answered(response, copy.key) for copy in copies]
+        return self._each_created(response, [copy.key for copy in copies])
 
     def revoke(self, key: str) -> None:
         """Deletes what was uploaded with ``key``, and refuses what will be.
@@ -163,6 +157,13 @@ class FileStorage:
     def ping(self) -> None:
         """:raises FileStorageUnavailableError: file-storage is not alive."""
         self._request("GET", "/healthz")
+
+    def _each_created(self, response: httpx.Response, keys: Sequence[str]) -> Sequence[int | Exception]:
+        """What became of each of many files."""
+        return [
+            self._created(one.get("file"), one.get("problem"), key)
+            for one, key in zip(response.json()["files"], keys, strict=True)
+        ]
 
     def _answered(self, response: httpx.Response, key: str) -> int | Exception:
         if response.status_code == 201:

@@ -102,8 +102,7 @@ class Pipeline:
             now = time.monotonic()
             self._pace.note(now - self._went_on_at)
             self._went_on_at = now
-            self._waits_since = self._waits_since if self._made else now
-            self._made.append((claim, made))
+            self._keep([(claim, made)])
             self._making = None
             self._changed.notify_all()
 
@@ -126,7 +125,7 @@ class Pipeline:
                 self._changed.wait(min(step.in_seconds, threading.TIMEOUT_MAX))
         return step.take()
 
-    def _next_step(self) -> "_Step":
+    def _next_step(self) -> _Step:
         if self._closed or self._idle() or self._enough_made():
             return _Step(0, self._go_on)
         now = time.monotonic()
@@ -181,12 +180,16 @@ class Pipeline:
             now = time.monotonic()
             for _ in reused:
                 self._pace.note((now - began) / len(reused))
-            self._waits_since = self._waits_since if self._made else now
-            self._made.extend(reused)
+            self._keep(reused)
             left = [claim for claim in claimed if claim not in done]
             self._ready = deque(sorted([*self._ready, *left], key=lambda claim: -claim.priority))
             self._looked_at = now
             self._changed.notify_all()
+
+    def _keep(self, made: Sequence[tuple[Claim, Made | Outcome]]) -> None:
+        if not self._made:
+            self._waits_since = time.monotonic()
+        self._made.extend(made)
 
     def _hand_back(self) -> bool:
         with self._changed:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import structlog
-from service_kit.database import MAX_ID, Database, json_elements
+from service_kit.database import MAX_ID, Database, each_of
 from service_kit.problems import FieldError, Problem
-from sqlalchemy import JSON, BigInteger, ColumnElement, bindparam, cast, column, delete, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from image_processor.models import Task
@@ -204,7 +204,7 @@ class TaskService:
             log.warning("broker unavailable, the relay will publish", error=str(error))
 
 
-_ROW = json_elements(bindparam("rows", type_=JSON)).table_valued(column("value", JSON)).c.value
+_ROW = each_of("rows")
 _OF_EACH = {
     "source_id": cast(_ROW["source_id"].as_string(), BigInteger),
     "source_name": _ROW["name"].as_string(),
