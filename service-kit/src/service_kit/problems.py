@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypedDict, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -76,6 +76,7 @@ def invalid_fields(
 
 def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> Sequence[str]:
     """The fields of the model that lies at ``location`` in another; none where it cannot be told."""
+    model = _model_in(model)
     for part in location:
         if model is not None and part in model.model_fields:
             model = _model_in(model.model_fields[str(part)].annotation)
@@ -84,6 +85,8 @@ def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
     """The one model that a type is, or holds."""
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return _model_in(annotation.model_fields["root"].annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     found = {model for argument in get_args(annotation) if (model := _model_in(argument)) is not None}
