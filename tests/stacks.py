@@ -198,6 +198,7 @@ class FullStack:
             "listen 8080;": f"listen 127.0.0.1:{port};",
             "listen 8081;": f"listen 127.0.0.1:{inner_port};",
             "8080 $binary": f"{port} $binary",
+            "127.0.0.1:8081": f"127.0.0.1:{inner_port}",
             "file-storage:8000": f"127.0.0.1:{self._storage_port}",
             "image-processor:8001": f"127.0.0.1:{self._events_port}",
             "image-processor:8000": f"127.0.0.1:{self._processor_port}",

@@ -1,6 +1,7 @@
 """Files go out: one as a whole or in ranges, several as an archive, and by signed links."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -24,7 +25,7 @@ from file_storage.models import File
 from file_storage.routers.conditions import Verdict, range_applies, verdict
 from file_storage.routers.digests import digest
 from file_storage.routers.files import FilePath
-from file_storage.routers.ranges import MAX_RANGES, multipart, single, spans, unsatisfiable
+from file_storage.routers.ranges import MAX_RANGES, Span, multipart, single, spans, unsatisfiable
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
 from file_storage.services.links import Link, LinkSigner
@@ -164,15 +165,15 @@ def _sent(file: File, disposition: str) -> Response:
 
 
 def _with_bytes(response: Response, file: File, modified: datetime) -> Response:
-    """Lets the web server send the bytes, but for the few requests that not every web server answers alike."""
+    """Lets the web server send the bytes, but for the few requests that it does not answer as they are to be."""
     if request.method == "HEAD":
         response.content_length = file.size
         return response
-    if "Range" not in request.headers:
-        response.headers["Content-Digest"] = digest(file.sha256)
-        return _whole(response, file) if _is_judged_again() else _handed_over(response, file)
     wanted = _wanted_ranges(file, modified)
-    return _whole(response, file) if wanted is None else _ranges(response, file, wanted)
+    if wanted is None:
+        return _whole(response, file)
+    parts = spans(wanted, file.size)
+    return _ranges(response, file, wanted, parts) if parts else unsatisfiable(response, file.size)
 
 
 def _wanted_ranges(file: File, modified: datetime) -> Range | None:
@@ -183,14 +184,26 @@ def _wanted_ranges(file: File, modified: datetime) -> Range | None:
     return wanted if range_applies(request, file.sha256, modified) else None
 
 
-def _ranges(response: Response, file: File, wanted: Range) -> Response:
-    parts = spans(wanted, file.size)
-    if not parts:
-        return unsatisfiable(response, file.size)
-    if not _is_judged_again() and (svcs.flask.get(Settings).download.all_ranges or _is_plain(wanted, file)):
+def _whole(response: Response, file: File) -> Response:
+    if "Range" not in request.headers and not _is_judged_again():
+        response.headers["Content-Digest"] = digest(file.sha256)
         return _handed_over(response, file)
+    if _web_server_asks_again():
+        return _asked_again([])
+    response.headers["Content-Digest"] = digest(file.sha256)
+    response.response = wrap_file(request.environ, svcs.flask.get(FileService).open(file))
+    response.content_length = file.size
+    return response
+
+
+def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]) -> Response:
+    all_ranges = svcs.flask.get(Settings).download.all_ranges
+    if not _is_judged_again() and (all_ranges or _is_plain(wanted, file)):
+        return _handed_over(response, file)
+    if _web_server_asks_again() and (all_ranges or len(parts) == 1):
+        return _asked_again(parts)
     content = svcs.flask.get(FileService).open(file)
-    if len(wanted.ranges) > 1:
+    if len(parts) > 1:
         return multipart(response, content, parts, file.size)
     return single(response, content, parts[0], file.size)
 
@@ -204,18 +217,24 @@ def _is_judged_again() -> bool:
     return any(name in request.headers for name in _JUDGED_AGAIN)
 
 
+def _web_server_asks_again() -> bool:
+    return svcs.flask.get(Settings).download.header == "X-Accel-Redirect"
+
+
+def _asked_again(parts: Sequence[Span]) -> Response:
+    """Has nginx ask once more, for these parts and without the conditions, which the request has passed."""
+    headers = {"X-Accel-Redirect": "/unconditional"}
+    if parts:
+        headers["X-Range"] = "bytes=" + ",".join(f"{first}-{stop - 1}" for first, stop in parts)
+    return Response(headers=headers)
+
+
 def _handed_over(response: Response, file: File) -> Response:
     settings = svcs.flask.get(Settings).download
     response.headers.remove("Accept-Ranges")  # the web server says so itself
     response.headers[settings.header] = settings.root + svcs.flask.get(FileService).location(file)
     if settings.header == "Location":
         response.status_code = 307
-    return response
-
-
-def _whole(response: Response, file: File) -> Response:
-    response.response = wrap_file(request.environ, svcs.flask.get(FileService).open(file))
-    response.content_length = file.size
     return response
 
 
