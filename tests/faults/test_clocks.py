@@ -9,9 +9,11 @@ import pytest
 
 from tests.client import FILES, Pixmill
 from tests.conftest import skipped_where_a_program_is_missing, temporary_folder
-from tests.faults.breakage import LEASE
+from tests.faults.breakage import LEASE, LEASE_SECONDS
 from tests.faults.load import Load
+from tests.images import photo
 from tests.processes import find_program
+from tests.receiver import Receiver
 from tests.stacks import FullStack
 
 HOUR = 3600
@@ -98,3 +100,34 @@ def test_a_step_of_a_clock_harms_no_task(
     assert told == {name: pytest.approx(step, abs=10) for name in whose}
     assert [task for task in tasks if task["status"] != "finished"] == []
     assert load.refused.total() == 0
+
+
+@pytest.mark.timeout(120)
+def test_a_database_clock_set_back_keeps_no_webhook_waiting(stack: FullStack, clocks: dict[str, Clock]) -> None:
+    with Receiver(refusals=1) as receiver, Pixmill(stack.url) as pixmill:
+        source = pixmill.upload("webhook.png", photo())
+        pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", "callback_url": receiver.url})
+        receiver.await_count(1)
+        time.sleep(1)  # the refusal is on record, the next try not due
+
+        clocks["database"].set(-HOUR)
+
+        receiver.await_count(2)
+        receiver.shutdown()
+
+
+@pytest.mark.timeout(120)
+def test_a_database_clock_set_forward_takes_no_task_from_its_worker(stack: FullStack, clocks: dict[str, Clock]) -> None:
+    with Pixmill(stack.url) as pixmill:
+        source = pixmill.upload("paused.png", photo())
+        params = {"seconds": LEASE_SECONDS + 3}
+        task = {"file_ids": [source["id"]], "algorithm": "pause", "params": params}
+        [task_id] = pixmill.post_tasks(task).json()["task_ids"]
+        time.sleep(1)
+
+        clocks["database"].set(HOUR)
+
+        assert pixmill.ended(task_id)["status"] == "finished"
+    log = (stack.folder / "worker.log").read_text()
+    assert "database clock was set" in log
+    assert [line for line in log.splitlines() if f'"task_id": {task_id},' in line and "lost" in line] == []

@@ -13,6 +13,7 @@ from service_kit.database import Database
 from image_processor.config import ApiSettings, BlobSourceSettings, FileStorageSettings, WorkerSettings
 from image_processor.handler.callbacks import CallbackSender
 from image_processor.handler.celery_app import create_celery
+from image_processor.handler.clock_watch import ClockWatch
 from image_processor.handler.heartbeat import Heartbeat
 from image_processor.handler.public_network import public_http_pool
 from image_processor.handler.queue import CeleryTaskQueue
@@ -74,15 +75,23 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     delivery = DeliveryService(storage, cache)
     processing = ProcessingService(claims, attempts, reuse, delivery, scratch, settings.limits.max_seconds)
     events = TaskEvents(database)
+    callbacks = CallbackService(database, settings.callbacks.timeout_seconds, settings.callbacks.max_seconds)
+    discarded = DiscardedResults(database, storage)
 
     def keep_house() -> None:
         events.forget_older_than(settings.relay.keep_events_seconds)
         cache.forget_older_than(settings.relay.keep_cache_seconds)
 
+    def begin_anew() -> None:
+        claims.renew_all_leases()
+        callbacks.hasten()
+        discarded.hasten()
+
     def relay() -> Relay:
-        clear = DiscardedResults(database, storage).clear
+        lease = settings.lease.seconds
+        clock = ClockWatch(database, lease / 2, begin_anew)
         queue = CeleryTaskQueue(celery)
-        return Relay(claims, queue, settings.relay, scratch / "alive", clear, keep_house, settings.lease.seconds)
+        return Relay(claims, queue, settings.relay, scratch / "alive", clock, discarded.clear, keep_house, lease)
 
     def heartbeat(services: svcs.Container) -> Heartbeat:
         call = services.get(Relay).call
@@ -91,7 +100,6 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     def callback_sender() -> CallbackSender:
         chosen = settings.callbacks
         http = public_http_pool(chosen.allow_networks)
-        callbacks = CallbackService(database, chosen.timeout_seconds, chosen.max_seconds)
         return CallbackSender(callbacks, http, chosen.timeout_seconds, chosen.secret.get_secret_value())
 
     registry = svcs.Registry()

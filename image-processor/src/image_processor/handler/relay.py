@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.config import RelaySettings
+from image_processor.handler.clock_watch import ClockWatch
 from image_processor.services.claims import ClaimService
 from image_processor.services.queue import QueueUnavailableError, TaskQueue
 
@@ -20,6 +21,7 @@ HOUSEKEEPING_SECONDS = 60
 class Relay:
     """A thread of every worker. Any number may run: the rows they work on are locked for the others.
 
+    :param clock: what it sets right comes before any lease counts as expired.
     :param clear: deletes what is left of results that no task will have.
     :param keep_house: deletes old events and cached results.
     :param patience: seconds after an outage in which workers may renew their leases before any counts as expired.
@@ -31,6 +33,7 @@ class Relay:
         queue: TaskQueue,
         settings: RelaySettings,
         alive: Path,
+        clock: ClockWatch,
         clear: Callable[[], None],
         keep_house: Callable[[], None],
         patience: float,
@@ -39,6 +42,7 @@ class Relay:
         self._queue = queue
         self._settings = settings
         self._alive = alive
+        self._clock = clock
         self._clear = clear
         self._keep_house = keep_house
         self._patience = patience
@@ -74,6 +78,7 @@ class Relay:
             self._called.clear()
 
     def _run_once(self) -> None:
+        self._clock.look()
         if time.monotonic() >= self._expire_from:
             self._claims.expire_leases()
         self._clear()

@@ -21,7 +21,8 @@ class Task(Base):
 
     ``attempt`` is the fencing token: it grows with each claim, and only the newest claim may finish the task.
     A pending task may be claimed from ``due_at`` on; 0 is at once, whatever becomes of the clock. ``lease_until`` is
-    when a processing task's worker counts as dead, ``retry_since`` when the present row of transient failures began.
+    when a processing task's worker counts as dead. ``retry_seconds`` is how long it was tried and waited with after
+    transient failures, a sum of spans, which no step of a clock changes.
     ``claimed_by`` is the worker and ``process`` the id of its process that holds the task; a cancelled task keeps them
     until its work has stopped. ``source_*`` tell the file as it was when the task was made; its bytes never change.
     """
@@ -57,7 +58,7 @@ class Task(Base):
     lease_until: Mapped[float | None] = mapped_column(Double)
     claimed_by: Mapped[str | None] = mapped_column(String(255))
     process: Mapped[int | None] = mapped_column(Integer)
-    retry_since: Mapped[float | None] = mapped_column(Double)
+    retry_seconds: Mapped[float] = mapped_column(Double, default=0.0)
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
     updated_at: Mapped[float] = mapped_column(Double, default=epoch_now(), onupdate=epoch_now())
 

@@ -4,8 +4,9 @@
 """
 
 import random
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -48,6 +49,8 @@ class Claim:
     suspect: bool
     """It was held by a process that died. Until it has ended its process holds no other task, to which one more death
     would be counted as well."""
+    claimed_at: float = field(default_factory=time.monotonic)
+    """When, by this machine's monotonic clock."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,12 @@ class ClaimService:
             if ids:
                 self._put_back_crashed(session, Task.id.in_(ids), "its worker stopped answering")
 
+    def renew_all_leases(self) -> None:
+        """Lets every lease begin anew, as the database's clock has been set: no worker is late, and none ahead."""
+        with self._database.write() as session:
+            held = _in_order(Task.status == "processing")
+            session.execute(update(Task).where(held).values(lease_until=epoch_now() + self._lease_seconds))
+
     def release(self, worker: str, process: int | None = None) -> None:
         """Hands back everything that a worker, or one process of it, holds."""
         held = (Task.status == "processing") & (Task.claimed_by == worker)
@@ -257,13 +266,13 @@ class ClaimService:
         """
         ceiling = min(self._retry.max_delay_seconds, self._retry.base_delay_seconds * 2 ** min(claim.attempt - 1, 20))
         delay = random.uniform(0, 1) * ceiling  # noqa: S311 (spread, not secrecy)
-        since = func.coalesce(Task.retry_since, epoch_now())
-        spent = epoch_now() - since > self._retry.max_seconds
+        tried = Task.retry_seconds + (time.monotonic() - claim.claimed_at)
+        spent = tried > self._retry.max_seconds
         return {
             "status": case((spent, "error"), else_="pending"),
             "error": case((spent, f"Gave up after repeated failures: {reason}"), else_=None),
             "due_at": epoch_now() + delay,
-            "retry_since": since,
+            "retry_seconds": tried + delay,
         }
 
     def _put_back(self, reason: str) -> dict[str, object]:

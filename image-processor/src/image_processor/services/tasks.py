@@ -236,7 +236,7 @@ def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int
             status="pending",
             error=None,
             crashes=0,
-            retry_since=None,
+            retry_seconds=0.0,
             claimed_by=None,
             process=None,
             # A new idempotency key: the old one may be revoked.

@@ -1,0 +1,40 @@
+"""A receiver of webhooks."""
+
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+WAIT_SECONDS = 30
+
+
+class Receiver(ThreadingHTTPServer):
+    """A web server that keeps what it is sent; it refuses the first ``refusals`` of them."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.refusals = refusals
+        self.received: list[tuple[dict[str, str], bytes]] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook?x=1"
+
+    def await_count(self, count: int) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while len(self.received) < count:
+            assert time.monotonic() < deadline, self.received
+            time.sleep(0.05)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((dict(self.headers), body))
+        self.send_response(500 if len(self.server.received) <= self.server.refusals else 204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
