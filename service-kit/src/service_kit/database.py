@@ -1,10 +1,10 @@
 """One SQLAlchemy engine a process, for PostgreSQL and SQLite, with the database's own clock."""
 
-import math
-import time
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -32,9 +32,6 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit primary key; SQLite numbers only INTEGER keys by itself."""
 
 MAX_ID = 2**63 - 1
-
-RESTED_SECONDS = 0.1
-"""A pooled connection that rested longer is tested before it is used; less than any restart of a server takes."""
 
 _POSTGRESQL = {
     "connect_timeout": 3,
@@ -163,8 +160,7 @@ def create_engine_for(url: str, pool_size: int) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     engine = create_engine(url, pool_size=pool_size, connect_args=_POSTGRESQL)
-    event.listen(engine, "checkin", _note_use)
-    event.listen(engine, "checkout", _test_if_rested)
+    event.listen(engine, "checkout", _refuse_if_ended)
     return engine
 
 
@@ -175,19 +171,19 @@ def _reading(engine: Engine) -> Engine:
     return engine
 
 
-def _note_use(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
-    entry.info["used_at"] = time.monotonic()
-
-
-def _test_if_rested(connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
-    # A connection that was in use a moment ago needs no test, which would double the round trips of small requests.
-    if time.monotonic() - entry.info.get("used_at", -math.inf) < RESTED_SECONDS:
+def _refuse_if_ended(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    # A server that ends a connection says so, and else says nothing to one that rests: a look at what has come tells,
+    # where a statement would take a round trip.
+    if not isinstance(connection, psycopg.Connection):
         return
-    try:
-        connection.cursor().execute("SELECT 1")
-        connection.rollback()
-    except Exception as error:
-        raise InvalidatePoolError from error
+    if connection.closed or _has_input(connection.fileno()):
+        raise InvalidatePoolError
+
+
+def _has_input(socket: int) -> bool:
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -223,6 +223,8 @@ class ClaimService:
         return [_claim_of(rows[task_id]) for task_id in ids]
 
     def _record(self, session: Session, ended: Sequence[Ended]) -> Sequence[Claim]:
+        if not ended:
+            return []
         held = self._lock_held(session, [claim for claim, _ in ended])
         finished = [
             {"task_id": claim.task_id, "result": outcome.result_id}

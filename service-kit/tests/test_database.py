@@ -1,0 +1,76 @@
+"""Connections to a PostgreSQL that ends them."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from service_kit.database import Database
+from sqlalchemy import text
+
+from tests.conftest import skipped_where_a_program_is_missing, temporary_folder
+from tests.processes import Process, free_port
+from tests.servers import start_postgres
+from tests.stacks import ENVIRONMENT
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Process]:
+    folder = temporary_folder(tmp_path_factory, "database")
+    with skipped_where_a_program_is_missing():
+        process = start_postgres(folder, port, ENVIRONMENT)
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def database(server: Process, port: int) -> Iterator[Database]:
+    database = connected(port)
+    yield database
+    database.engine.dispose()
+
+
+@pytest.fixture
+def other(server: Process, port: int) -> Iterator[Database]:
+    database = connected(port)
+    yield database
+    database.engine.dispose()
+
+
+def connected(port: int) -> Database:
+    return Database(f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill")
+
+
+def backend(database: Database) -> int:
+    """The server's process behind the connection that is used next."""
+    with database.read() as session:
+        return int(session.scalars(text("SELECT pg_backend_pid()")).one())
+
+
+def test_a_connection_is_used_again(database: Database) -> None:
+    assert backend(database) == backend(database)
+
+
+def test_a_connection_that_the_server_ended_is_replaced(database: Database, other: Database) -> None:
+    ended = backend(database)
+
+    with other.read() as session:
+        session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ended})
+
+    assert backend(database) != ended
+
+
+def test_a_restart_of_the_server_is_not_noticed(database: Database, server: Process, port: int) -> None:
+    ended = backend(database)
+
+    server.stop()
+    server.start()
+    server.wait_until(
+        lambda: subprocess.run(["pg_isready", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode == 0
+    )
+
+    assert backend(database) != ended
