@@ -192,6 +192,11 @@ def test_a_wrong_query_is_refused(pixmill: Pixmill, place: str, query: str) -> N
     assert_problem(pixmill.http.get(f"{place}/?{query}"), 422, query.split("=")[0])
 
 
+@pytest.mark.parametrize("place", [FILES, TASKS])
+def test_who_misspells_a_parameter_is_told_which_there_are(pixmill: Pixmill, place: str) -> None:
+    assert_problem(pixmill.http.get(f"{place}/?limits=3"), 422, "/limits: There is no such field; there are: limit, ")
+
+
 @pytest.mark.parametrize("field", ["name", "extension", "media_type"])
 def test_a_nul_is_looked_for_nowhere(pixmill: Pixmill, field: str) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/", params={field: "a\0b"}), 422, field)

@@ -73,6 +73,7 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
         info=Info(title=title, version="0.1.0", description=description),
         servers=[Server(url=base_path)],
         doc_ui=False,
+        static_folder=None,
         security_schemes={},
         validation_error_model=ProblemOut,
         validation_error_callback=_refuse_fields,

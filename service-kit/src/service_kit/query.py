@@ -1,8 +1,11 @@
 """Query parameters as pydantic models."""
 
 from functools import cache
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from service_kit.problems import invalid_fields
 
 
 class Query(BaseModel):
@@ -12,6 +15,14 @@ class Query(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def model_validate(cls, obj: object, **options: object) -> Self:
+        """:raises Problem: 422, which tells of an unknown parameter what there is."""
+        try:
+            return super().model_validate(obj, **options)  # type: ignore[arg-type]  # passed through as they are
+        except ValidationError as error:
+            raise invalid_fields(error, obj, model=cls) from error
 
     @classmethod
     @cache
