@@ -102,6 +102,7 @@ def test_nginx_sends_the_file_as_ours(client: Pixmill, s3_stack: FullStack) -> N
         digest = f"sha-256=:{b64encode(bytes.fromhex(str(file['sha256']))).decode()}:"
         assert response.headers["Repr-Digest"] == response.headers["Content-Digest"] == digest
         assert response.headers["Content-Type"] == "image/png"
+        assert response.headers.get_list("Cache-Control") == ["no-cache"]
         assert response.headers["Content-Disposition"] == 'attachment; filename="a.png"'
     not_modified = client.http.get(f"{FILES}/{file['id']}/download", headers={"If-None-Match": f'"{file["sha256"]}"'})
     assert not_modified.status_code == 304

@@ -226,7 +226,9 @@ def _asked_again(parts: Sequence[Span]) -> Response:
     headers = {"X-Accel-Redirect": "/unconditional"}
     if parts:
         headers["X-Range"] = "bytes=" + ",".join(f"{first}-{stop - 1}" for first, stop in parts)
-    return Response(headers=headers)
+    response = Response(headers=headers)
+    del response.headers["Content-Type"]  # nginx would add its charset to the other answer's
+    return response
 
 
 def _handed_over(response: Response, file: File) -> Response:
