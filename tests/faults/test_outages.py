@@ -63,6 +63,18 @@ def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmil
     assert pixmill.ended(pixmill.create_tasks([source["id"]], "flip")[0])["status"] == "finished"
 
 
+def test_without_file_storage_requests_are_told_to_come_again(stack: FullStack, pixmill: Pixmill) -> None:
+    stack.file_storage.kill()
+    answers = [pixmill.http.get(f"{FILES}/"), pixmill.http.put(f"{FILES}/a.bin", content=b"1")]
+    answers.append(pixmill.post_tasks({"file_ids": [1], "algorithm": "flip"}))
+    stack.file_storage.start()
+    stack.await_ready()
+
+    for answer in answers:
+        assert_problem(answer, 503, "try again")
+        assert answer.headers["Retry-After"] == "5"
+
+
 def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.png", photo(90 + n, 50))["id"] for n in range(10)]
     task_ids = pixmill.create_tasks(sources, "pause", {"seconds": 0.5})

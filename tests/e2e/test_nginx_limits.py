@@ -24,3 +24,10 @@ def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStac
     for answer in refused:
         assert_problem(answer, 429, "Retry-After")
         assert answer.headers["Retry-After"] == "1"
+
+
+def test_an_address_that_is_too_long_is_told_so(full: FullStack) -> None:
+    with Pixmill(full.url) as client:
+        answer = client.http.get(f"{FILES}/?name={'a' * 20_000}")
+
+    assert_problem(answer, 414, "too long")
