@@ -106,6 +106,17 @@ def test_a_listener_goes_on_where_it_left_off(stack: Stack, pixmill: Pixmill) ->
     assert second.statuses(later) == ["pending", "processing", "finished"]
 
 
+@pytest.mark.parametrize("event_id", [f"{2**62}-1", f"0-{2**62}"])
+def test_an_id_from_before_a_backup_was_restored_keeps_nothing_back(
+    stack: Stack, pixmill: Pixmill, event_id: str
+) -> None:
+    with listening(stack, headers={"Last-Event-ID": event_id}) as listener:
+        task_id = task_on_a_photo(pixmill)
+        listener.await_status(task_id, "finished")
+
+    assert listener.statuses(task_id) == ["pending", "processing", "finished"]
+
+
 def test_a_filter_by_id_leaves_the_others_out(stack: Stack, pixmill: Pixmill) -> None:
     one = task_on_a_photo(pixmill)
     two = one + 1

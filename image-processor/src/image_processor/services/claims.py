@@ -49,7 +49,7 @@ class Claim:
     suspect: bool
     """It was held by a process that died. Until it has ended its process holds no other task, to which one more death
     would be counted as well."""
-    claimed_at: float = field(default_factory=time.monotonic)
+    claimed_at: float = field(default_factory=time.monotonic, compare=False)
     """When, by this machine's monotonic clock."""
 
 

@@ -50,14 +50,18 @@ class EventStream:
         self._starting = asyncio.Lock()
 
     async def subscribe(self, since: Position | None, task_ids: Collection[int]) -> Subscription:
-        """A place behind ``since``, or from now on; of all tasks, or of ``task_ids`` only."""
+        """A place behind ``since``, or from now on; of all tasks, or of ``task_ids`` only.
+
+        A place that no event has reached was told by another database, before a backup was restored: from now on.
+        """
         queue: asyncio.Queue[TaskEvent] = asyncio.Queue(self._backlog)
         async with self._starting:
             if self._reader is None or self._reader.done():
                 self._position = await asyncio.to_thread(self._events.latest)
                 self._reader = asyncio.create_task(self._read())
             self._listeners.add(queue)
-        return Subscription(since or self._position, task_ids, queue)
+        begin = self._position if since is None else min(since, await asyncio.to_thread(self._events.latest))
+        return Subscription(begin, task_ids, queue)
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[TaskEvent]:
         """The events of a subscription, as they are committed; never ends by itself.
