@@ -30,7 +30,7 @@ def serve(
 
 @app.command()
 def demo(
-    photos: Annotated[Path, typer.Argument(help="Folder with photographs.")],
+    photos: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder with photographs.")],
     url: Annotated[str, typer.Option(help="A running Pixmill.")] = "http://127.0.0.1:8080",
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-output"),
 ) -> None:

@@ -1,0 +1,47 @@
+"""``pixmill demo`` as its user runs it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.images import opened, photo
+from tests.processes import free_port
+from tests.stacks import ENVIRONMENT, SCRIPTS, FullStack
+
+
+def demo(photos: Path, url: str, output: Path) -> "subprocess.CompletedProcess[str]":
+    command = [str(SCRIPTS / "pixmill"), "demo", str(photos), "--url", url, "--output", str(output)]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "one.jpg").write_bytes(photo(640, 480, format="JPEG"))
+    return folder
+
+
+def test_photographs_come_back_resized_and_flipped(full: FullStack, photos: Path, tmp_path: Path) -> None:
+    run = demo(photos, full.url, tmp_path / "out")
+
+    assert (run.returncode, "2 of 2 tasks finished" in run.stdout) == (0, True), run.stdout + run.stderr
+    sizes = sorted(opened(path.read_bytes()).size for path in (tmp_path / "out").iterdir())
+    assert sizes == [(320, 240), (640, 480)]
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "photos/one.jpg"])
+def test_a_folder_that_is_none_is_told_so(photos: Path, tmp_path: Path, folder: str) -> None:
+    run = demo(tmp_path / folder, "http://127.0.0.1:1", tmp_path / "out")
+
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    assert "Invalid value for 'photos'" in run.stderr
+
+
+def test_where_no_pixmill_answers_the_command_that_starts_one_is_told(photos: Path, tmp_path: Path) -> None:
+    run = demo(photos, f"http://127.0.0.1:{free_port()}", tmp_path / "out")
+
+    assert run.returncode == 1
+    assert "make run" in run.stdout
