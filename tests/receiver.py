@@ -20,6 +20,10 @@ class Receiver(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/hook?x=1"
 
+    def server_close(self) -> None:
+        self.shutdown()
+        super().server_close()
+
     def await_count(self, count: int) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while len(self.received) < count:

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from service_kit.database import Database
 from sqlalchemy import text
@@ -29,20 +30,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Proc
 
 @pytest.fixture
 def database(server: Process, port: int) -> Iterator[Database]:
-    database = connected(port)
+    database = Database(f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill")
     yield database
     database.engine.dispose()
-
-
-@pytest.fixture
-def other(server: Process, port: int) -> Iterator[Database]:
-    database = connected(port)
-    yield database
-    database.engine.dispose()
-
-
-def connected(port: int) -> Database:
-    return Database(f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill")
 
 
 def backend(database: Database) -> int:
@@ -55,11 +45,11 @@ def test_a_connection_is_used_again(database: Database) -> None:
     assert backend(database) == backend(database)
 
 
-def test_a_connection_that_the_server_ended_is_replaced(database: Database, other: Database) -> None:
+def test_a_connection_that_the_server_ended_is_replaced(database: Database, port: int) -> None:
     ended = backend(database)
 
-    with other.read() as session:
-        session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ended})
+    with psycopg.connect(host="127.0.0.1", port=port, user="pixmill", dbname="pixmill") as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [ended])
 
     assert backend(database) != ended
 

@@ -30,7 +30,6 @@ def receiver(stack: Stack) -> Iterator[Receiver]:
         pytest.skip("a remote Pixmill cannot reach this test's receiver")
     with Receiver() as server:
         yield server
-        server.shutdown()
 
 
 def create(pixmill: Pixmill, url: str, content: bytes) -> int:

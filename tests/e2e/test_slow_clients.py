@@ -3,7 +3,8 @@
 import os
 import socket
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
@@ -15,14 +16,21 @@ SLOW_CLIENTS = 100
 """More than the service has threads."""
 
 
-def test_slow_uploads_leave_the_service_to_others(full: FullStack) -> None:
+@contextmanager
+def slow_clients(full: FullStack, sent: str) -> Iterator[list[socket.socket]]:
+    """Connections on which so much was sent and from which nothing is read."""
     address = httpx.URL(full.url)
-    head = f"PUT {FILES}/slow.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".encode()
-    with ExitStack() as opened, Pixmill(full.url) as client:
-        for _ in range(SLOW_CLIENTS):
-            slow = opened.enter_context(socket.create_connection((address.host, address.port or 80)))
-            slow.sendall(head + bytes(1000))
+    with ExitStack() as opened:
+        place = (address.host, address.port or 80)
+        clients = [opened.enter_context(socket.create_connection(place)) for _ in range(SLOW_CLIENTS)]
+        for client in clients:
+            client.sendall(sent.encode())
+        yield clients
 
+
+def test_slow_uploads_leave_the_service_to_others(full: FullStack) -> None:
+    head = f"PUT {FILES}/slow.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    with slow_clients(full, head + "\0" * 1000), Pixmill(full.url) as client:
         assert_quick(client)
 
 
@@ -31,13 +39,10 @@ def test_slow_uploads_leave_the_service_to_others(full: FullStack) -> None:
     ["Accept: */*", "Range: bytes=1-", "Range: bytes=0-0,9-", "If-Match: *", "If-Match: *\r\nRange: bytes=0-0,9-"],
 )
 def test_slow_downloads_leave_the_service_to_others(full: FullStack, large_file: int, header: str) -> None:
-    address = httpx.URL(full.url)
-    head = f"GET {FILES}/{large_file}/download HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode()
-    with ExitStack() as opened, Pixmill(full.url) as client:
-        for _ in range(SLOW_CLIENTS):
-            slow = opened.enter_context(socket.create_connection((address.host, address.port or 80)))
-            slow.sendall(head)
-            assert slow.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
+    head = f"GET {FILES}/{large_file}/download HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
+    with slow_clients(full, head) as slow, Pixmill(full.url) as client:
+        for one in slow:
+            assert one.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
 
         assert_quick(client)
 

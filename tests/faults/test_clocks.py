@@ -113,7 +113,6 @@ def test_a_database_clock_set_back_keeps_no_webhook_waiting(stack: FullStack, cl
         clocks["database"].set(-HOUR)
 
         receiver.await_count(2)
-        receiver.shutdown()
 
 
 @pytest.mark.timeout(120)

@@ -76,7 +76,6 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     processing = ProcessingService(claims, attempts, reuse, delivery, scratch, settings.limits.max_seconds)
     events = TaskEvents(database)
     callbacks = CallbackService(database, settings.callbacks.timeout_seconds, settings.callbacks.max_seconds)
-    discarded = DiscardedResults(database, storage)
 
     def keep_house() -> None:
         events.forget_older_than(settings.relay.keep_events_seconds)
@@ -85,13 +84,12 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     def begin_anew() -> None:
         claims.renew_all_leases()
         callbacks.hasten()
-        discarded.hasten()
 
     def relay() -> Relay:
-        lease = settings.lease.seconds
+        lease, clear = settings.lease.seconds, DiscardedResults(database, storage).clear
         clock = ClockWatch(database, lease / 2, begin_anew)
         queue = CeleryTaskQueue(celery)
-        return Relay(claims, queue, settings.relay, scratch / "alive", clock, discarded.clear, keep_house, lease)
+        return Relay(claims, queue, settings.relay, scratch / "alive", clock, clear, keep_house, lease)
 
     def heartbeat(services: svcs.Container) -> Heartbeat:
         call = services.get(Relay).call

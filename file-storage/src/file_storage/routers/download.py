@@ -185,12 +185,11 @@ def _wanted_ranges(file: File, modified: datetime) -> Range | None:
 
 
 def _whole(response: Response, file: File) -> Response:
+    response.headers["Content-Digest"] = digest(file.sha256)
     if "Range" not in request.headers and not _is_judged_again():
-        response.headers["Content-Digest"] = digest(file.sha256)
         return _handed_over(response, file)
     if _web_server_asks_again():
         return _asked_again([])
-    response.headers["Content-Digest"] = digest(file.sha256)
     response.response = wrap_file(request.environ, svcs.flask.get(FileService).open(file))
     response.content_length = file.size
     return response

@@ -13,7 +13,8 @@ BATCH = 50
 RETRY_SECONDS = 5
 
 
-_DUE = DiscardedResult.due_at <= epoch_now()
+# What is due later than any waits was put off before the database's clock was set back.
+_DUE = ~DiscardedResult.due_at.between(epoch_now(), epoch_now() + RETRY_SECONDS)
 _FIRST_DUE = select(DiscardedResult.key).where(_DUE).limit(1)
 
 
@@ -34,12 +35,6 @@ class DiscardedResults:
                 return
             with self._database.write() as session:
                 session.execute(delete(DiscardedResult).where(DiscardedResult.key == key))
-
-    def hasten(self) -> None:
-        """Makes due what would wait longer than any does: the database's clock has been set."""
-        late = DiscardedResult.due_at > epoch_now() + RETRY_SECONDS
-        with self._database.write() as session:
-            session.execute(update(DiscardedResult).where(late).values(due_at=0.0))
 
     def _take_due(self) -> list[str]:
         with self._database.read() as session:
