@@ -4,6 +4,7 @@ from flask import Response
 from flask_openapi3 import OpenAPI
 from service_kit import logs
 from service_kit.api import create_api, render
+from service_kit.garbage import spare_what_exists
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
 
@@ -35,6 +36,7 @@ def create_app() -> OpenAPI:
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     app.register_error_handler(StorageFullError, _render_storage_full)
     app.register_error_handler(UploadBusyError, _render_upload_busy)
+    spare_what_exists()
     return app
 
 

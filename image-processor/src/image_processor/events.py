@@ -4,6 +4,7 @@ It stands beside the API's, as hundreds of listeners would hold hundreds of uWSG
 """
 
 from service_kit import logs
+from service_kit.garbage import spare_what_exists
 from service_kit.settings import load_or_exit
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -18,4 +19,5 @@ def create_app() -> Starlette:
     settings = load_or_exit(ApiSettings)
     logs.configure(settings.log.level)
     routes = EventRoutes(create_event_stream(settings))
+    spare_what_exists()
     return Starlette(routes=[Route("/api/image-processing/events", routes.events)])

@@ -10,6 +10,7 @@ import structlog
 import svcs
 from celery import signals
 from service_kit import logs
+from service_kit.garbage import spare_what_exists
 from service_kit.settings import load_or_exit
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -59,6 +60,11 @@ def work() -> None:
     shutdown.hold_if_draining()
     if not services.get(ProcessingService).drain(Holder(WORKER, os.getpid()), shutdown.begun):
         signal.pause()
+
+
+@signals.worker_init.connect
+def _prepare(**_: object) -> None:
+    spare_what_exists()
 
 
 @signals.worker_process_init.connect
