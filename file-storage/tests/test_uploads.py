@@ -1,5 +1,6 @@
 """Resumable uploads: what happens when nobody goes on, or everything dies in between."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def uploads(services: svcs.Container) -> UploadService:
 
 
 def begun(uploads: UploadService, length: int | None) -> Upload:
-    return uploads.create(Beginning(length, FileName("a", ".bin"), "", "", partial=False))
+    return uploads.create(Beginning(length, FileName("a", ".bin"), "", "", partial=False)).upload
 
 
 def let_expire(services: svcs.Container) -> None:
@@ -54,7 +55,7 @@ def test_going_on_puts_the_end_off(services: svcs.Container, uploads: UploadServ
     with services.get(Database).write() as session:
         session.execute(update(Upload).values(expires_at=upload.expires_at - 80_000))
 
-    later = uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
+    later = uploads.append(upload.id, 0, None, BytesIO(b"half"), None).upload
 
     assert later.expires_at >= upload.expires_at
 
@@ -71,7 +72,7 @@ def test_an_upload_whose_end_was_interrupted_is_a_file_when_it_is_looked_at(
 ) -> None:
     upload = complete_but_no_file_yet(uploads, tmp_path)
 
-    finished = uploads.get(upload.id)
+    finished = uploads.get(upload.id).upload
 
     assert finished.file_id is not None
     files = services.get(FileService)
@@ -92,14 +93,25 @@ def test_it_is_one_file_however_often_its_end_is_interrupted(
     services: svcs.Container, uploads: UploadService, tmp_path: Path
 ) -> None:
     upload = complete_but_no_file_yet(uploads, tmp_path)
-    first = uploads.get(upload.id)
+    first = uploads.get(upload.id).upload
     with services.get(Database).write() as session:
         session.execute(update(Upload).values(file_id=None, finished=False))
     (tmp_path / "uploads" / upload.id).write_bytes(b"full")
 
-    second = uploads.get(upload.id)
+    second = uploads.get(upload.id).upload
 
     assert second.file_id == first.file_id
+
+
+def test_whoever_looks_while_it_becomes_a_file_finds_it(uploads: UploadService, tmp_path: Path) -> None:
+    for _ in range(20):
+        upload = complete_but_no_file_yet(uploads, tmp_path)
+
+        with ThreadPoolExecutor(8) as clients:
+            seen = list(clients.map(lambda _, upload_id=upload.id: uploads.get(upload_id), range(24)))
+
+        assert {offset for _, offset in seen} == {4}
+        assert uploads.get(upload.id).upload.finished
 
 
 def test_bytes_of_no_upload_are_garbage(uploads: UploadService, tmp_path: Path) -> None:
@@ -116,7 +128,7 @@ def test_a_process_that_writes_keeps_others_out(services: svcs.Container, upload
     with services.get(PartialFiles).hold(upload.id), pytest.raises(UploadBusyError):
         uploads.append(upload.id, 0, None, BytesIO(b"x"), None)
 
-    assert uploads.append(upload.id, 0, None, BytesIO(b"x"), None).id == upload.id
+    assert uploads.append(upload.id, 0, None, BytesIO(b"x"), None).offset == 1
 
 
 def test_the_quota_counts_when_an_upload_begins(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

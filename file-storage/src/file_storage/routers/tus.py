@@ -104,24 +104,23 @@ def create() -> Response:
     if concat is not None and concat.startswith("final;"):
         if "Upload-Length" in request.headers:
             raise Problem("invalid-upload-length", 400, "A final upload is as long as its parts: send no length.")
-        return _created(service.concatenate(_parts(concat), _beginning(None), concat))
+        return _created(service.concatenate(_parts(concat), _beginning(None), concat).upload)
     if concat not in (None, "partial"):
         raise Problem("invalid-upload-concat", 400, "Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
-    upload = service.create(_beginning(_length_to_begin_with()))
+    upload, offset = service.create(_beginning(_length_to_begin_with()))
     if request.mimetype == BYTES and not upload.finished:
-        upload = service.append(upload.id, 0, None, checked_body(request), _checksum())
+        upload, offset = service.append(upload.id, 0, None, checked_body(request), _checksum())
     response = _created(upload)
     if request.mimetype == BYTES:
-        response.headers["Upload-Offset"] = str(service.offset(upload))
+        response.headers["Upload-Offset"] = str(offset)
     return response
 
 
 @tus.route("/<string:upload_id>", methods=["HEAD"], provide_automatic_options=False)
 def look(upload_id: str) -> Response:
-    service = svcs.flask.get(UploadService)
-    upload = service.get(upload_id)
+    upload, offset = svcs.flask.get(UploadService).get(upload_id)
     response = Response(status=200, headers={"Cache-Control": "no-store"})
-    response.headers["Upload-Offset"] = str(service.offset(upload))
+    response.headers["Upload-Offset"] = str(offset)
     if upload.length is None:
         response.headers["Upload-Defer-Length"] = "1"
     else:
@@ -141,9 +140,8 @@ def append(upload_id: str) -> Response:
     if offset is None:
         raise Problem("invalid-upload-offset", 400, "Upload-Offset is missing: where do the bytes belong?")
     service = svcs.flask.get(UploadService)
-    upload = service.append(upload_id, offset, _number("Upload-Length"), checked_body(request), _checksum())
-    response = Response(status=204, headers={"Upload-Offset": str(service.offset(upload))})
-    return _told(response, upload)
+    upload, reached = service.append(upload_id, offset, _number("Upload-Length"), checked_body(request), _checksum())
+    return _told(Response(status=204, headers={"Upload-Offset": str(reached)}), upload)
 
 
 @tus.delete("/<string:upload_id>", provide_automatic_options=False)

@@ -4,9 +4,9 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 from service_kit.database import Database, epoch_now
@@ -16,7 +16,7 @@ from sqlalchemy import delete, select, update
 from file_storage.models import File, Upload
 from file_storage.services.files import FileService
 from file_storage.services.names import FileName
-from file_storage.storage import Staging, StorageFullError
+from file_storage.storage import StagedBlob, Staging, StorageFullError
 from file_storage.storage.partial import PartialFile, PartialFiles, UploadBusyError
 
 log = structlog.get_logger()
@@ -59,6 +59,13 @@ class Beginning:
     partial: bool
 
 
+class Progress(NamedTuple):
+    """An upload, and how many of its bytes have come."""
+
+    upload: Upload
+    offset: int
+
+
 class UploadService:
     """The rules of resumable uploads.
 
@@ -83,7 +90,7 @@ class UploadService:
         self._lifetime = lifetime
         self._expire_from = 0.0
 
-    def create(self, beginning: Beginning) -> Upload:
+    def create(self, beginning: Beginning) -> Progress:
         """Begins an upload without bytes; one of length 0 is a file at once.
 
         :raises Problem: 413, too long.
@@ -92,35 +99,27 @@ class UploadService:
         self._expire_now_and_then()
         upload = self._insert(beginning, beginning.length, "partial" if beginning.partial else None)
         self._partials.create(upload.id)
-        return self._finished(upload) if upload.length == 0 else upload
+        return Progress(self._finished(upload) if upload.length == 0 else upload, 0)
 
-    def get(self, upload_id: str) -> Upload:
+    def get(self, upload_id: str) -> Progress:
         """The upload; one that is complete is a file from now on, if a crash had kept it from becoming one.
 
-        :raises Problem: 404, there is no such upload; 410, it has expired.
+        :raises Problem: 404, there is no such upload; 410, it has expired, or its bytes are gone.
         """
         upload = self._row(upload_id)
-        if upload.finished or self.offset(upload) != upload.length:
-            return upload
-        try:
-            return self._finished(upload)
-        except UploadBusyError:
-            # Whoever brought its last bytes is about to finish it.
-            return upload
-
-    def offset(self, upload: Upload) -> int:
-        """How many bytes have come.
-
-        :raises Problem: 410, its bytes are gone.
-        """
-        if upload.finished:
-            return upload.length or 0
-        size = self._partials.size(upload.id)
+        size = None if upload.finished else self._partials.size(upload_id)
         if size is None:
-            raise _bytes_gone()
-        return size
+            return _whole(upload if upload.finished else self._finished_meanwhile(upload_id))
+        if size != upload.length:
+            return Progress(upload, size)
+        # Another request may be about to finish it: the one that brought its last bytes.
+        with suppress(UploadBusyError):
+            upload = self._finished(upload)
+        return Progress(upload, size)
 
-    def append(self, upload_id: str, offset: int, length: int | None, body: Body, checksum: Checksum | None) -> Upload:
+    def append(
+        self, upload_id: str, offset: int, length: int | None, body: Body, checksum: Checksum | None
+    ) -> Progress:
         """Adds a request's bytes at ``offset``; what came before a connection broke is kept.
 
         :param length: the whole upload's, where the client tells it only now.
@@ -132,16 +131,18 @@ class UploadService:
         upload = self._row(upload_id)
         if upload.concat_header is not None and upload.concat_header != "partial":
             raise Problem("upload-final", 403, "An upload made of others takes no bytes.")
-        if not upload.finished:
-            with self._hold(upload_id) as partial:
-                self._check_offset(offset, partial.size)
-                upload = self._with_length(upload, length)
-                self._take(upload, partial, body, checksum)
-        else:
+        if upload.finished:
             self._check_offset(offset, upload.length or 0)
+            return _whole(upload)
+        try:
+            with self._partials.hold(upload_id) as partial:
+                self._check_offset(offset, partial.size)
+                self._take(self._with_length(upload, length), partial, body, checksum)
+        except FileNotFoundError:
+            self._check_offset(offset, _whole(self._finished_meanwhile(upload_id)).offset)
         return self.get(upload_id)
 
-    def concatenate(self, parts: Sequence[str], beginning: Beginning, concat_header: str) -> Upload:
+    def concatenate(self, parts: Sequence[str], beginning: Beginning, concat_header: str) -> Progress:
         """Makes a file of finished partial uploads, in this order.
 
         :raises Problem: 404, a part does not exist; 400, it is no part or not complete; 413, too long together.
@@ -154,7 +155,7 @@ class UploadService:
                 for data in self._bytes_of(part):
                     staged.write(data)
             file = self._files.store(staged, beginning.name, beginning.comment, None)
-        return self._insert(beginning, sum(lengths), concat_header, file)
+        return _whole(self._insert(beginning, sum(lengths), concat_header, file))
 
     def terminate(self, upload_id: str) -> None:
         """Forgets an upload and its bytes; the file that it became stays.
@@ -232,13 +233,15 @@ class UploadService:
             raise Problem("upload-expired", 410, "This upload has expired; begin it anew.")
         return upload
 
-    @contextmanager
-    def _hold(self, upload_id: str) -> Iterator[PartialFile]:
-        try:
-            with self._partials.hold(upload_id) as partial:
-                yield partial
-        except FileNotFoundError as error:
-            raise _bytes_gone() from error
+    def _finished_meanwhile(self, upload_id: str) -> Upload:
+        """The upload, whose bytes have just gone: into a file, which another request has made of them.
+
+        :raises Problem: 410, they are in no file.
+        """
+        upload = self._row(upload_id)
+        if not upload.finished:
+            raise _bytes_gone()
+        return upload
 
     def _take(self, upload: Upload, partial: PartialFile, body: Body, checksum: Checksum | None) -> None:
         before = partial.size
@@ -274,23 +277,30 @@ class UploadService:
         """Makes a complete upload a file; the key makes it one file even where a crash comes in between."""
         if upload.concat_header == "partial":
             return upload
-        with self._hold(upload.id) as partial, self._staging.adopt(partial.path) as staged:
-            name = FileName(upload.name, upload.extension)
-            file = self._files.store(staged, name, upload.comment, f"tus-{upload.id}")
-            with self._database.write() as session:
-                values = {"file_id": file.id, "finished": True, "length": staged.size}
-                done = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
-                finished = session.scalars(done).one()
+        with ExitStack() as held:
+            try:
+                partial = held.enter_context(self._partials.hold(upload.id))
+                staged = held.enter_context(self._staging.adopt(partial.path))
+            except FileNotFoundError:
+                return self._finished_meanwhile(upload.id)
+            finished = self._stored(upload, staged)
         self._partials.delete(upload.id)
         return finished
+
+    def _stored(self, upload: Upload, staged: StagedBlob) -> Upload:
+        name = FileName(upload.name, upload.extension)
+        file = self._files.store(staged, name, upload.comment, f"tus-{upload.id}")
+        with self._database.write() as session:
+            values = {"file_id": file.id, "finished": True, "length": staged.size}
+            done = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
+            return session.scalars(done).one()
 
     def _is_complete(self, upload: Upload) -> bool:
         return upload.length is not None and self._partials.size(upload.id) == upload.length
 
     def _remove(self, upload_id: str) -> None:
-        if self._partials.size(upload_id) is not None:
-            with self._hold(upload_id):
-                self._partials.delete(upload_id)
+        with suppress(FileNotFoundError), self._partials.hold(upload_id):
+            self._partials.delete(upload_id)
         with self._database.write() as session:
             session.execute(delete(Upload).where(Upload.id == upload_id))
 
@@ -298,14 +308,17 @@ class UploadService:
         upload = self._row(part)
         if upload.concat_header != "partial":
             raise Problem("upload-no-part", 400, f"The upload {part} was not begun with Upload-Concat: partial.")
-        if upload.length is None or self.offset(upload) != upload.length:
+        if upload.length is None or self._partials.size(part) != upload.length:
             raise Problem("upload-incomplete", 400, f"The part {part} is not complete yet; send its rest first.")
         return upload.length
 
     def _bytes_of(self, part: str) -> Iterator[bytes]:
-        with self._hold(part) as partial, partial.path.open("rb") as file:
-            while data := file.read(COPY_CHUNK):
-                yield data
+        try:
+            with self._partials.hold(part) as partial, partial.path.open("rb") as file:
+                while data := file.read(COPY_CHUNK):
+                    yield data
+        except FileNotFoundError as error:
+            raise _bytes_gone() from error
 
     def _check_length(self, length: int | None) -> None:
         if length is not None and length > self._max_bytes:
@@ -315,6 +328,10 @@ class UploadService:
     def _check_offset(self, offset: int, actual: int) -> None:
         if offset != actual:
             raise Problem("offset-mismatch", 409, f"The upload has {actual} bytes; ask with HEAD and go on from there.")
+
+
+def _whole(upload: Upload) -> Progress:
+    return Progress(upload, upload.length or 0)
 
 
 def _bytes_gone() -> Problem:
