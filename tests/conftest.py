@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.client import Pixmill
-from tests.processes import MissingProgramError
-from tests.stacks import EmbeddedStack, FullStack, Stack
+from tests.processes import MissingProgramError, free_port
+from tests.servers import start_postgres
+from tests.stacks import ENVIRONMENT, EmbeddedStack, FullStack, Stack
 
 STACKS: dict[str, type[EmbeddedStack] | type[FullStack]] = {"embedded": EmbeddedStack, "full": FullStack}
 
@@ -71,6 +72,18 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 def pixmill(stack: Stack) -> Iterator[Pixmill]:
     with Pixmill(stack.url) as client:
         yield client
+
+
+@contextmanager
+def started_postgres(factory: pytest.TempPathFactory, name: str) -> Iterator[str]:
+    """The URL of an empty database on a PostgreSQL of its own, which ends with the block."""
+    port = free_port()
+    with skipped_where_a_program_is_missing():
+        server = start_postgres(temporary_folder(factory, name), port, ENVIRONMENT)
+    try:
+        yield f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill"
+    finally:
+        server.stop()
 
 
 def temporary_folder(factory: pytest.TempPathFactory, name: str) -> Path:

@@ -1,6 +1,9 @@
 """The quota over all files."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import svcs
@@ -8,10 +11,14 @@ from file_storage.config import Settings
 from file_storage.injectors import create_registry
 from file_storage.models import File
 from file_storage.services.files import FileService
+from file_storage.services.listing import FileFilter
 from file_storage.services.names import FileName
 from file_storage.storage import Staging
+from service_kit.migrations import migrate
 from service_kit.problems import Problem
 from service_kit.settings import load
+
+from tests.conftest import started_postgres
 
 
 @pytest.fixture
@@ -56,3 +63,44 @@ def test_several_processes_see_one_quota(limited: svcs.Container, settings: Sett
 
     with pytest.raises(Problem, match="have 95"):
         store(limited, b"z" * 45)
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with started_postgres(tmp_path_factory, "quota") as url:
+        migrate(url, "file_storage")
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def limited_processes(
+    request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> list[svcs.Container]:
+    """As each process of the service has them."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", request.getfixturevalue("postgresql"))
+    monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "1000")
+    return [svcs.Container(create_registry(load(type(settings)))) for _ in range(8)]
+
+
+def test_uploads_that_end_at_the_same_moment_do_not_go_over_it_together(
+    limited_processes: list[svcs.Container],
+) -> None:
+    together = Barrier(len(limited_processes))
+
+    def upload(number: int) -> bool:
+        with limited_processes[number].get(Staging).stage() as staged:
+            staged.write(bytes([number]) * 300)
+            together.wait()
+            try:
+                limited_processes[number].get(FileService).store(staged, FileName("a", ".bin"), "", None)
+            except Problem as problem:
+                assert problem.status == 507
+                return False
+            return True
+
+    with ThreadPoolExecutor(len(limited_processes)) as clients:
+        stored = list(clients.map(upload, range(len(limited_processes))))
+
+    assert sum(stored) == 3
+    assert len(limited_processes[0].get(FileService).page(FileFilter(), "", 10)) == 3

@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
 
 import httpx
 import pytest
@@ -25,10 +24,7 @@ from service_kit.migrations import migrate
 from service_kit.problems import Problem
 from sqlalchemy import delete, insert, select, update
 
-from tests.conftest import skipped_where_a_program_is_missing, temporary_folder
-from tests.processes import free_port
-from tests.servers import start_postgres
-from tests.stacks import ENVIRONMENT
+from tests.conftest import started_postgres
 
 MAX_CRASHES = 3
 RETRY = RetrySettings(max_seconds=900, base_delay_seconds=60, max_delay_seconds=60, max_crashes=MAX_CRASHES)
@@ -236,12 +232,8 @@ def sqlite() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = free_port()
-    folder: Path = temporary_folder(tmp_path_factory, "model")
-    with skipped_where_a_program_is_missing():
-        server = start_postgres(folder, port, ENVIRONMENT)
-    yield f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill"
-    server.stop()
+    with started_postgres(tmp_path_factory, "model") as url:
+        yield url
 
 
 @pytest.mark.parametrize("name", ["sqlite", "postgresql"])

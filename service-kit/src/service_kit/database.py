@@ -87,6 +87,25 @@ def _oldest_running_sqlite(_element: object, _compiler: SQLCompiler, **_options:
     return str(MAX_ID)
 
 
+class one_at_a_time(GenericFunction[None]):  # noqa: N801 (named as SQL functions are)
+    """Waits until no other transaction that has called this with the same number runs; from then on they wait.
+
+    SQLite writes one transaction at a time by itself.
+    """
+
+    inherit_cache = True
+
+
+@compiles(one_at_a_time, "postgresql")
+def _one_at_a_time_postgresql(element: one_at_a_time, compiler: SQLCompiler, **options: object) -> str:
+    return f"pg_advisory_xact_lock({compiler.process(element.clauses, **options)})"
+
+
+@compiles(one_at_a_time, "sqlite")
+def _one_at_a_time_sqlite(_element: one_at_a_time, _compiler: SQLCompiler, **_options: object) -> str:
+    return "NULL"
+
+
 def each_of(parameter: str) -> ColumnElement[object]:
     """The elements of the JSON array that a statement has as this parameter: each a row, in their order.
 

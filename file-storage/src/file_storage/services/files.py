@@ -155,17 +155,14 @@ class FileService:
             upload; 409, it was revoked. The others are stored.
         :raises Problem: 409, a key is in use right now; 507, the quota is used up. Then nothing is stored.
         """
-        size = sum(upload.staged.size for upload in uploads)
-        self._quota.check(size)
+        self._quota.check(sum(upload.staged.size for upload in uploads))
         contents = self._side_by_side(self._make_durable, [upload.staged for upload in uploads])
         # Published inside the transaction: the blob's row is locked, so nobody removes the bytes before the commit.
         additions = [
             _Addition(content, name, comment, key, partial(self._blobs.publish, staged))
             for content, (staged, name, comment, key) in zip(contents, uploads, strict=True)
         ]
-        stored = self._add(additions, _reference_blobs)
-        self._quota.add(size)
-        return stored
+        return self._add(additions, self._reference_within_quota)
 
     def copy(self, file_id: int, name: FileName, key: str | None) -> File:
         """A new file with the bytes of another, which both share from now on.
@@ -342,6 +339,10 @@ class FileService:
             connection.execute(_INSERT_KEYS, sorted(keyed, key=lambda row: str(row["key"])))
         self._side_by_side(lambda addition: addition.publish(), new)
         return files
+
+    def _reference_within_quota(self, session: Session, contents: Sequence[Content]) -> None:
+        _reference_blobs(session, contents)
+        self._quota.check_added(session, sum(content.size for content in contents))
 
     def _side_by_side(self, work: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
         if len(items) == 1:

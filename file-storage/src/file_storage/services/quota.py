@@ -2,20 +2,29 @@
 
 import time
 
-from service_kit.database import Database
+from service_kit.database import Database, one_at_a_time
 from service_kit.problems import Problem
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from file_storage.models import Blob
 
-TRUSTED_SECONDS = 10
-"""For so long a sum is believed, this process's own uploads added, where it is far from the quota."""
+SUMMING = 0.01
+"""The part of a process's time that it may spend on sums: for as long as that allows, one is believed, with this
+process's own uploads added."""
+
 FAR = 0.9
-"""Nearer than this part of the quota the bytes are summed for each upload."""
+SMALL = 0.001
+"""An upload smaller than this part of the quota, that ends below the other one, is not summed for."""
+
+_LOCK = 507
+"""For :class:`one_at_a_time`; nothing else of Pixmill locks by a number."""
+
+_USED = select(func.coalesce(func.sum(Blob.size), 0)).where(Blob.file_count > 0)
 
 
 class Quota:
-    """Refuses what would go over the quota; uploads at the very same moment may go over it together.
+    """Refuses what would go over the quota.
 
     :param limit: in bytes; 0 for none.
     """
@@ -27,22 +36,44 @@ class Quota:
         self._trusted_until = 0.0
 
     def check(self, more: int) -> None:
-        """:raises Problem: 507, ``more`` bytes would go over the quota."""
+        """Tells soon what cannot be stored; :meth:`check_added` tells for certain.
+
+        :raises Problem: 507, ``more`` bytes would go over the quota.
+        """
         if not self._limit:
             return
-        if time.monotonic() > self._trusted_until or self._used + more > FAR * self._limit:
-            self._sum()
+        if self._is_close(more):
+            with self._database.read() as session:
+                self._sum(session)
         if self._used + more > self._limit:
-            detail = (
-                f"All files together may have {self._limit} bytes, and have {self._used}; delete what is not needed."
-            )
-            raise Problem("quota-exceeded", 507, detail)
+            raise self._exceeded(self._used)
 
-    def add(self, size: int) -> None:
-        """Counts what was stored."""
-        self._used += size
+    def check_added(self, session: Session, more: int) -> None:
+        """Within the transaction that has added ``more`` bytes; those that end close to the quota wait for each other.
 
-    def _sum(self) -> None:
-        with self._database.read() as session:
-            self._used = session.scalar(select(func.coalesce(func.sum(Blob.size), 0)).where(Blob.file_count > 0)) or 0
-        self._trusted_until = time.monotonic() + TRUSTED_SECONDS
+        :raises Problem: 507, they went over the quota.
+        """
+        if not self._limit:
+            return
+        if self._is_close(more):
+            session.execute(select(one_at_a_time(_LOCK)))
+            self._sum(session)
+        else:
+            self._used += more
+        if self._used > self._limit:
+            self._trusted_until = 0.0
+            raise self._exceeded(self._used - more)
+
+    def _is_close(self, more: int) -> bool:
+        small = more <= SMALL * self._limit and self._used + more <= FAR * self._limit
+        return not small or time.monotonic() > self._trusted_until
+
+    def _sum(self, session: Session) -> None:
+        began = time.monotonic()
+        self._used = session.scalar(_USED) or 0
+        ended = time.monotonic()
+        self._trusted_until = ended + (ended - began) / SUMMING
+
+    def _exceeded(self, used: int) -> Problem:
+        detail = f"All files together may have {self._limit} bytes, and have {used}; delete what is not needed."
+        return Problem("quota-exceeded", 507, detail)
