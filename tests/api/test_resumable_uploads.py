@@ -62,6 +62,12 @@ def test_options_tell_what_is_possible(pixmill: Pixmill, url: str) -> None:
     assert int(response.headers["Tus-Max-Size"]) > 0
 
 
+def test_uploads_need_no_slash_at_the_end(pixmill: Pixmill) -> None:
+    response = pixmill.http.post(UPLOADS.rstrip("/"), headers=TUS | {"Upload-Length": "3"})
+
+    assert response.status_code == 201, response.text
+
+
 def test_an_upload_in_pieces_is_a_file(pixmill: Pixmill) -> None:
     described = metadata(filename="Отчёт.BIN", comment="in pieces")
     url = begin(pixmill, Upload_Length=str(len(CONTENT)), **described)

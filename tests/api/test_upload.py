@@ -50,6 +50,24 @@ def test_curl_uploads_a_file_by_its_name(pixmill: Pixmill, tmp_path: Path) -> No
     assert '"media_type":"image/jpeg","width":60,"height":40' in answer
 
 
+@pytest.mark.parametrize("name", ["Makefile", "archives", "1st"])
+def test_a_name_needs_no_dot(pixmill: Pixmill, name: str) -> None:
+    response = pixmill.http.put(f"{FILES}/{name}", content=CONTENT)
+
+    assert response.status_code == 201, response.text
+    assert (response.json()["name"], response.json()["extension"]) == (name, "")
+
+
+@pytest.mark.parametrize("name", ["archive", "batch", "uploads", "healthz", "openapi.json", "1", "-1", "1.5"])
+def test_a_name_in_the_path_is_no_other_address(pixmill: Pixmill, name: str) -> None:
+    before = pixmill.counts()
+
+    response = pixmill.http.put(f"{FILES}/{name}", content=CONTENT)
+
+    assert response.status_code in (404, 405), response.text
+    assert pixmill.counts() == before
+
+
 def test_curl_uploads_a_file_by_another_name(pixmill: Pixmill, tmp_path: Path) -> None:
     path = tmp_path / "x.tmp"
     path.write_bytes(CONTENT)

@@ -14,6 +14,7 @@ from file_storage.routers.batch import batch
 from file_storage.routers.collection import collection
 from file_storage.routers.download import downloads
 from file_storage.routers.files import files
+from file_storage.routers.named import NewName, named
 from file_storage.routers.tus import override_method, tus
 from file_storage.storage import StorageFullError
 from file_storage.storage.partial import UploadBusyError
@@ -33,6 +34,9 @@ def create_app() -> OpenAPI:
     for blueprint in (collection, batch, files, downloads):
         app.register_api(blueprint)
     app.register_blueprint(tus)
+    # The last: it has what no other route has taken.
+    app.url_map.converters["new_name"] = NewName
+    app.register_api(named)
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     app.register_error_handler(StorageFullError, _render_storage_full)
     app.register_error_handler(UploadBusyError, _render_upload_busy)

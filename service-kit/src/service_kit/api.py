@@ -15,7 +15,6 @@ from flask_openapi3_swagger.plugins import RegisterPlugin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BaseConverter, Map
 
 from service_kit.problems import Problem, database_unavailable, invalid_fields
 from service_kit.request_body import decode_chunked, drain_refused, send_continue
@@ -36,14 +35,6 @@ class ProblemOut(BaseModel):
     status: int
     detail: str = Field(description="What happened and what to do about it.")
     errors: list[dict[str, str]] = Field(default_factory=list, description="The wrong fields, by JSON pointer.")
-
-
-class _RegexConverter(BaseConverter):
-    """``<regex('…'):name>``: a part of a path that matches the expression."""
-
-    def __init__(self, url_map: Map, regex: str) -> None:
-        super().__init__(url_map)
-        self.regex = regex
 
 
 PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
@@ -79,7 +70,6 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
         validation_error_callback=_refuse_fields,
     )
     app.url_map.strict_slashes = False
-    app.url_map.converters["regex"] = _RegexConverter
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it, its base has not
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as above
     app.wsgi_app = send_continue(decode_chunked(app.wsgi_app))  # type: ignore[assignment,method-assign]  # Flask's documented way

@@ -7,7 +7,7 @@ from typing import Annotated
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, OPTIONAL
@@ -28,6 +28,8 @@ collection = APIBlueprint("collection", __name__, abp_tags=[Tag(name="files")])
 
 MAX_QUERY_COMMENT = 500
 """A URL has no room for the 10,000 characters that a comment may have."""
+
+ShortComment = Annotated[str, Field(max_length=MAX_QUERY_COMMENT, pattern=NO_NUL)]
 
 _FORM = "multipart/form-data"
 _FORM_SCHEMA = {
@@ -52,7 +54,6 @@ def _no_number(value: object) -> object:
 
 
 _Text = Annotated[Annotated[str, Field(max_length=255, pattern=NO_NUL)] | None, OPTIONAL]
-_Comment = Annotated[str, Field(max_length=MAX_QUERY_COMMENT, pattern=NO_NUL)]
 _Time = Annotated[Annotated[datetime, BeforeValidator(_no_number)] | None, OPTIONAL]
 _Size = Annotated[Annotated[int, Field(ge=0, le=MAX_ID)] | None, OPTIONAL]
 
@@ -92,21 +93,7 @@ class RawQuery(Query):
     """What stands beside a body that is the file itself."""
 
     name: Name = Field(description="What the file is called, with its extension.")
-    comment: _Comment = Field("", description="A longer one is set by PATCH.")
-
-
-_NOT_A_NUMBER = r"(?!-?[0-9.]+(?:e[-+]?[0-9]+)?$)"
-
-
-class NamePath(BaseModel):
-    name: Name
-
-
-class CommentQuery(Query):
-    """What stands beside a body whose name is in the path; a name here is preferred."""
-
-    name: Name | None = None
-    comment: _Comment = ""
+    comment: ShortComment = Field("", description="A longer one is set by PATCH.")
 
 
 @collection.get("/", summary="List files", responses={200: _LIST, **problem_responses(404, 422)})
@@ -126,7 +113,7 @@ def list_files(query: FileQuery) -> Response:
 def add_file() -> Response:
     if "name" in request.args and request.mimetype != _FORM:
         query = validated(RawQuery, request.args.to_dict())
-        return _store_raw(query.name, query.comment)
+        return store_raw(query.name, query.comment)
     key = idempotency_key()
     settings = svcs.flask.get(Settings).upload
     svcs.flask.get(FileService).check_room(body_size(request, settings))
@@ -143,21 +130,11 @@ def add_file() -> Response:
     responses={201: FileOut, **_PROBLEMS},
 )
 def put_file(query: RawQuery) -> Response:
-    return _store_raw(query.name, query.comment)
+    return store_raw(query.name, query.comment)
 
 
-# With an extension: other names are those of endpoints, or ids.
-@collection.put(
-    f"/<regex('{_NOT_A_NUMBER}[^/]*[.][^/]+'):name>",
-    summary="Add a file whose bytes are the body, as curl -T does",
-    doc_ui=False,
-)
-def put_named_file(path: NamePath, query: CommentQuery) -> Response:
-    # curl appends the local name even where the query has one.
-    return _store_raw(query.name or path.name, query.comment)
-
-
-def _store_raw(name: str, comment: str) -> Response:
+def store_raw(name: str, comment: str) -> Response:
+    """Makes the current request's body a file."""
     key = idempotency_key()
     stored_name = file_name("", name)
     svcs.flask.get(FileService).check_room(request.content_length or 0)
