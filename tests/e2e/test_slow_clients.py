@@ -1,9 +1,10 @@
 """Clients that send or take bytes slowly hold nobody else up, where nginx stands in front."""
 
 import os
+import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import httpx
@@ -17,21 +18,44 @@ SLOW_CLIENTS = 100
 
 
 @contextmanager
-def slow_clients(full: FullStack, sent: str) -> Iterator[list[socket.socket]]:
-    """Connections on which so much was sent and from which nothing is read."""
-    address = httpx.URL(full.url)
+def slow_clients(full: FullStack, sent: Iterable[str]) -> Iterator[list[socket.socket]]:
+    """A connection for each, on which so much was sent and from which nothing is read; from several addresses."""
+    url = httpx.URL(full.url)
     with ExitStack() as opened:
-        place = (address.host, address.port or 80)
-        clients = [opened.enter_context(socket.create_connection(place)) for _ in range(SLOW_CLIENTS)]
-        for client in clients:
-            client.sendall(sent.encode())
+        clients = []
+        for number, begun in enumerate(sent):
+            source = (f"127.0.0.{number % 10 + 2}", 0)
+            connection = socket.create_connection((url.host, url.port or 80), source_address=source)
+            connection.sendall(begun.encode())
+            clients.append(opened.enter_context(connection))
         yield clients
 
 
 def test_slow_uploads_leave_the_service_to_others(full: FullStack) -> None:
     head = f"PUT {FILES}/slow.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
-    with slow_clients(full, head + "\0" * 1000), Pixmill(full.url) as client:
+    with slow_clients(full, [head + "\0" * 1000] * SLOW_CLIENTS), Pixmill(full.url) as client:
         assert_quick(client)
+
+
+def test_slow_resumable_uploads_leave_the_service_to_others(full: FullStack) -> None:
+    with Pixmill(full.url) as client:
+        begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
+        urls = [client.http.post(f"{FILES}/uploads/", headers=begin).headers["Location"] for _ in range(SLOW_CLIENTS)]
+        heads = [
+            f"PATCH {url} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+            "Content-Type: application/offset+octet-stream\r\nContent-Length: 1000000\r\n\r\n"
+            for url in urls
+        ]
+        with slow_clients(full, [head + "\0" * 1000 for head in heads]) as slow:
+            assert_quick(client)
+
+            refused = [one for one in slow if was_answered(one)]
+            assert all(one.recv(12) == b"HTTP/1.1 429" for one in refused)
+            assert len(refused) < SLOW_CLIENTS
+
+
+def was_answered(connection: socket.socket) -> bool:
+    return bool(select.select([connection], [], [], 0)[0])
 
 
 @pytest.mark.parametrize(
@@ -40,11 +64,19 @@ def test_slow_uploads_leave_the_service_to_others(full: FullStack) -> None:
 )
 def test_slow_downloads_leave_the_service_to_others(full: FullStack, large_file: int, header: str) -> None:
     head = f"GET {FILES}/{large_file}/download HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
-    with slow_clients(full, head) as slow, Pixmill(full.url) as client:
+    with slow_clients(full, [head] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
         for one in slow:
             assert one.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
 
         assert_quick(client)
+
+
+def test_slow_archives_leave_the_service_to_others(full: FullStack, large_file: int) -> None:
+    head = f"GET {FILES}/archive?id={large_file} HTTP/1.1\r\nHost: x\r\n\r\n"
+    with slow_clients(full, [head] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
+        assert_quick(client)
+
+        assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 429"}
 
 
 @pytest.fixture(scope="module")
