@@ -88,6 +88,8 @@ class FullStack:
         self.url = f"http://127.0.0.1:{self.port}"
         self._storage_port, self._processor_port, self._events_port = free_port(), free_port(), free_port()
         self._epmd_port, self._inner_port = free_port(), free_port()
+        self.inner_url = f"http://127.0.0.1:{self._inner_port}"
+        """The port that is not published."""
         self.environment = ENVIRONMENT | self._settings() | dict(environment or {})
         """What its services were started with: an operator's commands take the same."""
         broker = threading.Thread(target=self._start_rabbitmq)
@@ -149,9 +151,9 @@ class FullStack:
             "IMAGE_PROCESSOR_FILE_STORAGE__URL": f"http://127.0.0.1:{self._storage_port}/api/file-server",
             "WORKER_DATABASE__URL": database,
             "WORKER_BROKER__URL": broker,
-            "WORKER_FILE_STORAGE__URL": f"http://127.0.0.1:{self._inner_port}/api/file-server",
+            "WORKER_FILE_STORAGE__URL": f"{self.inner_url}/api/file-server",
             "WORKER_FILE_STORAGE__BLOBS_FOLDER": str(self.files / "blobs"),
-            "WORKER_FILE_STORAGE__BLOBS_URL": f"http://127.0.0.1:{self._inner_port}/blobs-by-sha256/",
+            "WORKER_FILE_STORAGE__BLOBS_URL": f"{self.inner_url}/blobs-by-sha256/",
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),
         }

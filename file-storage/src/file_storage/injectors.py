@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import svcs
+from prometheus_client.registry import Collector
 from service_kit.database import Database
 
 from file_storage.config import Settings, StorageSettings
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.links import LinkSigner
+from file_storage.services.metrics import FileMetrics
 from file_storage.services.quota import Quota
 from file_storage.services.uploads import UploadService
 from file_storage.storage import BlobStore, Staging
@@ -36,6 +38,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(LinkSigner, LinkSigner(settings.links.secret.get_secret_value()))
     files = FileService(database, blobs, staging, Quota(database, settings.storage.quota_bytes))
     registry.register_value(FileService, files)
+    registry.register_value(Collector, FileMetrics(database, staging, settings.storage.quota_bytes))
     registry.register_value(Fsck, Fsck(database, blobs, files))
     partials = PartialFiles(folder / "uploads", staging)
     registry.register_value(PartialFiles, partials)

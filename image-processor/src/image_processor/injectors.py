@@ -8,6 +8,7 @@ import httpx
 import structlog
 import svcs
 from celery import Celery
+from prometheus_client.registry import Collector
 from service_kit.database import Database
 
 from image_processor.config import ApiSettings, BlobSourceSettings, FileStorageSettings, WorkerSettings
@@ -29,6 +30,7 @@ from image_processor.services.discarded_results import DiscardedResults
 from image_processor.services.event_stream import EventStream
 from image_processor.services.events import TaskEvents
 from image_processor.services.file_storage import FileStorage
+from image_processor.services.metrics import TaskMetrics
 from image_processor.services.presets import Presets
 from image_processor.services.processing import ProcessingService
 from image_processor.services.queue import TaskQueue
@@ -47,6 +49,7 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     registry.register_value(Database, database, ping=Database.ping)
     registry.register_value(TaskQueue, queue, ping=CeleryTaskQueue.ping)
     registry.register_value(FileStorage, storage, ping=FileStorage.ping)
+    registry.register_value(Collector, TaskMetrics(database))
     presets = Presets(settings.presets)
     registry.register_value(Presets, presets)
     registry.register_value(TaskService, TaskService(database, queue, storage, presets, settings.hints))

@@ -1,4 +1,4 @@
-"""The Flask application both services start from: problems, request log, health and the OpenAPI page."""
+"""The Flask application both services start from: problems, request log, health, metrics and the OpenAPI page."""
 
 import json
 import re
@@ -12,6 +12,8 @@ import svcs
 from flask import Response, g, request
 from flask_openapi3 import Info, OpenAPI, Server
 from flask_openapi3_swagger.plugins import RegisterPlugin
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
@@ -57,6 +59,7 @@ def array_response(items: dict[str, object]) -> dict[str, object]:
 def create_api(name: str, title: str, description: str, base_path: str, registry: svcs.Registry) -> OpenAPI:
     """An application with everything but its routes.
 
+    :param registry: has a :class:`prometheus_client.registry.Collector` too, whose metrics are told.
     :param base_path: where the web server mounts it, such as ``/api/file-server``.
     """
     app = OpenAPI(
@@ -83,6 +86,7 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
     app.register_error_handler(Exception, _render_unexpected)
     _add_documentation(app)
     _add_health(app)
+    _add_metrics(app)
     return app
 
 
@@ -112,6 +116,15 @@ def _add_health(app: OpenAPI) -> None:
 
     app.add_url_rule("/healthz", "healthz", live)
     app.add_url_rule("/readyz", "readyz", ready)
+
+
+def _add_metrics(app: OpenAPI) -> None:
+    def metrics() -> Response:
+        registry = CollectorRegistry()
+        registry.register(svcs.flask.get(Collector))
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    app.add_url_rule("/metrics", "metrics", metrics)
 
 
 def _begin_request() -> None:

@@ -150,10 +150,14 @@ class Staging:
             staged.take_over()
             yield staged
 
+    def room(self) -> int:
+        """Bytes that may come before the reserve is touched; below 0 where it is."""
+        system = os.statvfs(self._folder)
+        return system.f_bavail * system.f_frsize - self._reserve_bytes
+
     def check_room(self, size: int) -> None:
         """:raises StorageFullError: ``size`` more bytes would not leave the reserve free."""
-        system = os.statvfs(self._folder)
-        if system.f_bavail * system.f_frsize - size < self._reserve_bytes:
+        if size > self.room():
             raise StorageFullError
 
     def sweep(self, older_than_seconds: float) -> int:
