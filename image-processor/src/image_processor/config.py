@@ -1,14 +1,12 @@
 """The settings of image-processor and of its worker; their ``conf.yml`` files explain each."""
 
-import os
 from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyNetwork, JsonValue
 from pydantic_settings import SettingsConfigDict
 from service_kit.settings import Secret, Section, ServiceSettings, Url
 
-FEWEST_PROCESSES = 2
-"""Beside a long task a short one is done, also where there is one core."""
+from image_processor import capacity
 
 
 class DatabaseSettings(Section):
@@ -111,4 +109,4 @@ class WorkerSettings(ServiceSettings):
     @property
     def processes(self) -> int:
         """How many work on tasks at the same time."""
-        return self.concurrency or max(FEWEST_PROCESSES, os.cpu_count() or 1)
+        return self.concurrency or capacity.processes()
