@@ -17,7 +17,7 @@ from tests.stacks import FullStack
 CHANGES = {"rate=2000r/s": "rate=1r/s", "burst=4000": "burst=5"}
 
 SLOW_CLIENTS = 500 + 1024 * (os.cpu_count() or 1)
-"""More than nginx's workers, one for each core, would have connections for as it comes."""
+"""More than 1,024 for each core, which nginx's examples have connections for."""
 
 
 def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStack) -> None:
@@ -49,8 +49,8 @@ def test_thousands_who_do_not_say_what_they_want_keep_nobody_out(full: FullStack
     url = httpx.URL(full.url)
     with ExitStack() as opened:
         for _ in range(SLOW_CLIENTS):
-            client = opened.enter_context(socket.create_connection((url.host, url.port or 80), timeout=5))
-            client.sendall(b"GET / HTTP/1.1\r\n")
+            slow = opened.enter_context(socket.create_connection((url.host, url.port or 80), timeout=5))
+            slow.sendall(b"GET / HTTP/1.1\r\n")
 
         with Pixmill(full.url) as client:
             assert client.http.get(f"{FILES}/?limit=1").status_code == 200
