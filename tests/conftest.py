@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.client import Pixmill
-from tests.processes import MissingProgramError, free_port
+from tests.processes import MissingProgramError, free_port, kill_all
 from tests.servers import start_postgres
 from tests.stacks import ENVIRONMENT, EmbeddedStack, FullStack, Stack
 
@@ -30,7 +30,12 @@ def skipped_where_a_program_is_missing() -> Iterator[None]:
 def start(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> EmbeddedStack | FullStack:
     """The stack of that name, started in ``folder``."""
     with skipped_where_a_program_is_missing():
-        return STACKS[name](folder, environment)
+        try:
+            return STACKS[name](folder, environment)
+        except BaseException:
+            # Whatever has started is not known to anybody who could stop it.
+            kill_all(folder)
+            raise
 
 
 @pytest.fixture(scope="session")
