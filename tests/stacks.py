@@ -178,7 +178,9 @@ class FullStack:
             "RABBITMQ_PID_FILE": str(home / "pid"),
         }
         server = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin")
-        self.rabbitmq = Process("rabbitmq", [server], env, self.folder / "rabbitmq.log")
+        # It leaves a dump in the folder it was started in, when its own is taken away from it.
+        command = ["env", f"--chdir={home}", server]
+        self.rabbitmq = Process("rabbitmq", command, env, self.folder / "rabbitmq.log")
         self.rabbitmq.wait_until(accepts(self._rabbitmq_port))
 
     def _start_service(self, name: str, port: int) -> Process:
