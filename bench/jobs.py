@@ -144,15 +144,14 @@ def event_delays(pixmill: Pixmill, file_id: int) -> list[float]:
     listener = threading.Thread(target=listen)
     listener.start()
     listening.wait()
-    body = {"file_ids": [file_id], "algorithm": "resize", "params": {"width": 128}, "cache": False}
     seen = {}
     for _ in range(LATENCY_SAMPLES):
-        task_id = pixmill.post_tasks(body).json()["task_ids"][0]
+        task_id = post_small_task(pixmill, file_id)
         await_all(pixmill)
         seen[task_id] = time.perf_counter()
     time.sleep(1)
     ended.set()
-    pixmill.post_tasks(body).raise_for_status()
+    post_small_task(pixmill, file_id)
     listener.join()
     return [max(0.0, told[task_id] - moment) * 1000 for task_id, moment in seen.items()]
 

@@ -80,7 +80,7 @@ def limited_processes(
     if request.param == "postgresql":
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", request.getfixturevalue("postgresql"))
     monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "1000")
-    return [svcs.Container(create_registry(load(type(settings)))) for _ in range(8)]
+    return [svcs.Container(create_registry(load(Settings))) for _ in range(8)]
 
 
 def test_uploads_that_end_at_the_same_moment_do_not_go_over_it_together(

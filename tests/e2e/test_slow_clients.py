@@ -1,6 +1,7 @@
 """Clients that send or take bytes slowly hold nobody else up, where nginx stands in front."""
 
 import os
+import resource
 import select
 import socket
 import time
@@ -16,6 +17,9 @@ from tests.stacks import FullStack
 SLOW_CLIENTS = 100
 """More than the service has threads."""
 
+THOUSANDS = 500 + 1024 * (os.cpu_count() or 1)
+"""More than 1,024 for each core, which nginx's examples have connections for."""
+
 
 @contextmanager
 def slow_clients(full: FullStack, sent: Iterable[str]) -> Iterator[list[socket.socket]]:
@@ -25,7 +29,8 @@ def slow_clients(full: FullStack, sent: Iterable[str]) -> Iterator[list[socket.s
         clients = []
         for number, begun in enumerate(sent):
             source = (f"127.0.0.{number % 10 + 2}", 0)
-            connection = socket.create_connection((url.host, url.port or 80), source_address=source)
+            connection = socket.create_connection((url.host, url.port or 80), 5, source)
+            connection.settimeout(None)
             connection.sendall(begun.encode())
             clients.append(opened.enter_context(connection))
         yield clients
@@ -56,6 +61,21 @@ def test_slow_resumable_uploads_leave_the_service_to_others(full: FullStack) -> 
 
 def was_answered(connection: socket.socket) -> bool:
     return bool(select.select([connection], [], [], 0)[0])
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """As many open files as this process may have at all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+def test_thousands_who_do_not_say_what_they_want_keep_nobody_out(full: FullStack) -> None:
+    with slow_clients(full, ["GET / HTTP/1.1\r\n"] * THOUSANDS), Pixmill(full.url) as client:
+        assert client.http.get(f"{FILES}/?limit=1").status_code == 200
 
 
 @pytest.mark.parametrize(

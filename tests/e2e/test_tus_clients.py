@@ -1,7 +1,5 @@
 """Resumable uploads by the clients that people use, on both stacks."""
 
-import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ from tusclient.client import TusClient
 
 from tests.client import FILES, Pixmill
 from tests.conftest import skipped_where_a_program_is_missing
-from tests.processes import find_program, processes_of
+from tests.processes import find_program, kill_all
 from tests.stacks import EmbeddedStack, Stack
 
 SCRIPT = Path(__file__).parent / "tus/upload.mjs"
@@ -66,8 +64,7 @@ def test_an_upload_goes_on_after_a_restart_of_everything(tmp_path: Path, big_fil
     client = TusClient(f"{stack.url}{FILES}/uploads/")
     uploader = client.uploader(str(big_file), chunk_size=2_000_000)
     uploader.upload(stop_at=4_000_000)
-    for process in processes_of(stack.data):
-        os.kill(process, signal.SIGKILL)
+    kill_all(stack.data)
     stack.process.kill()
     again = EmbeddedStack(tmp_path)
     moved = str(uploader.url).replace(stack.url, again.url)

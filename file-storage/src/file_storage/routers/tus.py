@@ -104,7 +104,7 @@ def create() -> Response:
     if concat is not None and concat.startswith("final;"):
         if "Upload-Length" in request.headers:
             raise Problem("invalid-upload-length", 400, "A final upload is as long as its parts: send no length.")
-        return _created(service.concatenate(_parts(concat), _beginning(None), concat).upload)
+        return _created(service.concatenate(_parts(concat), _beginning(None), concat))
     if concat not in (None, "partial"):
         raise Problem("invalid-upload-concat", 400, "Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
     upload, offset = service.create(_beginning(_length_to_begin_with()))

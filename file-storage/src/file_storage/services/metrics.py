@@ -9,12 +9,10 @@ from service_kit.database import Database
 from sqlalchemy import BigInteger, cast, func, select
 
 from file_storage.models import Blob, Upload
+from file_storage.services.quota import STORED_BYTES
 from file_storage.storage import Staging
 
-_STORED = select(
-    cast(func.coalesce(func.sum(Blob.file_count), 0), BigInteger),
-    cast(func.coalesce(func.sum(Blob.size), 0), BigInteger),
-).where(Blob.file_count > 0)
+_STORED = select(cast(func.coalesce(func.sum(Blob.file_count), 0), BigInteger), STORED_BYTES)
 _UNFINISHED = select(func.count()).select_from(Upload).where(Upload.finished.is_(False))
 
 

@@ -4,7 +4,7 @@ import time
 
 from service_kit.database import Database, one_at_a_time
 from service_kit.problems import Problem
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, cast, func, select
 from sqlalchemy.orm import Session
 
 from file_storage.models import Blob
@@ -20,7 +20,8 @@ SMALL = 0.001
 _LOCK = 507
 """For :class:`one_at_a_time`; nothing else of Pixmill locks by a number."""
 
-_USED = select(func.coalesce(func.sum(Blob.size), 0)).where(Blob.file_count > 0)
+STORED_BYTES = cast(func.coalesce(func.sum(Blob.size).filter(Blob.file_count > 0), 0), BigInteger)
+"""Of all blobs; a blob without a file is about to be removed."""
 
 
 class Quota:
@@ -70,7 +71,7 @@ class Quota:
 
     def _sum(self, session: Session) -> None:
         began = time.monotonic()
-        self._used = session.scalar(_USED) or 0
+        self._used = session.scalars(select(STORED_BYTES)).one()
         ended = time.monotonic()
         self._trusted_until = ended + (ended - began) / SUMMING
 

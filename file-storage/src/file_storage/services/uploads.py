@@ -107,14 +107,15 @@ class UploadService:
         :raises Problem: 404, there is no such upload; 410, it has expired, or its bytes are gone.
         """
         upload = self._row(upload_id)
-        size = None if upload.finished else self._partials.size(upload_id)
+        if upload.finished:
+            return _whole(upload)
+        size = self._partials.size(upload_id)
         if size is None:
-            return _whole(upload if upload.finished else self._finished_meanwhile(upload_id))
-        if size != upload.length:
-            return Progress(upload, size)
-        # Another request may be about to finish it: the one that brought its last bytes.
-        with suppress(UploadBusyError):
-            upload = self._finished(upload)
+            return _whole(self._finished_meanwhile(upload_id))
+        if size == upload.length:
+            # Another request may be about to finish it: the one that brought its last bytes.
+            with suppress(UploadBusyError):
+                upload = self._finished(upload)
         return Progress(upload, size)
 
     def append(
@@ -131,18 +132,20 @@ class UploadService:
         upload = self._row(upload_id)
         if upload.concat_header is not None and upload.concat_header != "partial":
             raise Problem("upload-final", 403, "An upload made of others takes no bytes.")
-        if upload.finished:
-            self._check_offset(offset, upload.length or 0)
-            return _whole(upload)
-        try:
-            with self._partials.hold(upload_id) as partial:
-                self._check_offset(offset, partial.size)
-                self._take(self._with_length(upload, length), partial, body, checksum)
-        except FileNotFoundError:
-            self._check_offset(offset, _whole(self._finished_meanwhile(upload_id)).offset)
-        return self.get(upload_id)
+        if not upload.finished:
+            try:
+                with self._partials.hold(upload_id) as partial:
+                    self._check_offset(offset, partial.size)
+                    self._take(self._with_length(upload, length), partial, body, checksum)
+            except FileNotFoundError:
+                upload = self._finished_meanwhile(upload_id)
+            else:
+                return self.get(upload_id)
+        whole = _whole(upload)
+        self._check_offset(offset, whole.offset)
+        return whole
 
-    def concatenate(self, parts: Sequence[str], beginning: Beginning, concat_header: str) -> Progress:
+    def concatenate(self, parts: Sequence[str], beginning: Beginning, concat_header: str) -> Upload:
         """Makes a file of finished partial uploads, in this order.
 
         :raises Problem: 404, a part does not exist; 400, it is no part or not complete; 413, too long together.
@@ -155,7 +158,7 @@ class UploadService:
                 for data in self._bytes_of(part):
                     staged.write(data)
             file = self._files.store(staged, beginning.name, beginning.comment, None)
-        return _whole(self._insert(beginning, sum(lengths), concat_header, file))
+        return self._insert(beginning, sum(lengths), concat_header, file)
 
     def terminate(self, upload_id: str) -> None:
         """Forgets an upload and its bytes; the file that it became stays.
