@@ -1,6 +1,8 @@
 """Real servers as child processes on free ports, in a temporary folder."""
 
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,16 +14,27 @@ from pathlib import Path
 
 START_SECONDS = 60
 
+_PORTS_OF_A_RUNNER = 300
+_RUNNER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_LOWEST_PORT = 10_000 + _RUNNER * _PORTS_OF_A_RUNNER
+_ports = itertools.count(random.randrange(_PORTS_OF_A_RUNNER))
+
 
 class MissingProgramError(Exception):
     """A server program is not installed on this machine."""
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing else takes before its server does.
+
+    Linux gives none of these to outgoing connections (from 32,768 on, ip_local_port_range), runners of tests that work
+    side by side have their own, and none is told again soon.
+    """
+    while True:
+        port = _LOWEST_PORT + next(_ports) % _PORTS_OF_A_RUNNER
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
 def find_program(name: str, *places: str) -> str:

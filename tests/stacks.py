@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -92,10 +92,10 @@ class FullStack:
         """The port that is not published."""
         self.environment = ENVIRONMENT | self._settings() | dict(environment or {})
         """What its services were started with: an operator's commands take the same."""
-        broker = threading.Thread(target=self._start_rabbitmq)
-        broker.start()
-        self.postgres = start_postgres(folder, self._postgres_port, ENVIRONMENT, database_environment)
-        broker.join()
+        with ThreadPoolExecutor() as aside:
+            rabbitmq = aside.submit(self._start_rabbitmq)
+            self.postgres = start_postgres(folder, self._postgres_port, ENVIRONMENT, database_environment)
+            self.rabbitmq = rabbitmq.result()
         self.file_storage = self._start_service("file-storage", self._storage_port)
         self.image_processor = self._start_service("image-processor", self._processor_port)
         self.nginx = self.start_nginx("nginx", self.port, self._inner_port)
@@ -158,7 +158,7 @@ class FullStack:
             "EVENTS_PORT": str(self._events_port),
         }
 
-    def _start_rabbitmq(self) -> None:
+    def _start_rabbitmq(self) -> Process:
         home = self.folder / "rabbitmq"
         home.mkdir()
         (home / "rabbitmq.conf").write_text(
@@ -180,8 +180,9 @@ class FullStack:
         server = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin")
         # It leaves a dump in the folder it was started in, when its own is taken away from it.
         command = ["env", f"--chdir={home}", server]
-        self.rabbitmq = Process("rabbitmq", command, env, self.folder / "rabbitmq.log")
-        self.rabbitmq.wait_until(accepts(self._rabbitmq_port))
+        process = Process("rabbitmq", command, env, self.folder / "rabbitmq.log")
+        process.wait_until(accepts(self._rabbitmq_port))
+        return process
 
     def _start_service(self, name: str, port: int) -> Process:
         env = self.environment | {"LISTEN": f"127.0.0.1:{port}"}
