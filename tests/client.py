@@ -3,7 +3,7 @@
 import time
 from typing import Self
 
-import httpx
+import httpx2
 
 FILES = "/api/file-server"
 TASKS = "/api/image-processing"
@@ -14,7 +14,7 @@ class Pixmill:
     """A client that reads as the specification does."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self.http = httpx2.Client(base_url=url, timeout=60, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -22,7 +22,7 @@ class Pixmill:
     def __exit__(self, *_: object) -> None:
         self.http.close()
 
-    def post_file(self, name: str, content: bytes, **fields: str) -> httpx.Response:
+    def post_file(self, name: str, content: bytes, **fields: str) -> httpx2.Response:
         return self.http.post(f"{FILES}/", files={"file": (name, content)}, data=fields)
 
     def upload(self, name: str, content: bytes, **fields: str) -> dict[str, object]:
@@ -36,7 +36,7 @@ class Pixmill:
         assert response.status_code == 200, response.text
         return response.content
 
-    def post_tasks(self, body: object) -> httpx.Response:
+    def post_tasks(self, body: object) -> httpx2.Response:
         return self.http.post(f"{TASKS}/", json=body)
 
     def create_tasks(
@@ -68,7 +68,7 @@ class Pixmill:
         return len(self.http.get(f"{FILES}/").json()), len(self.http.get(f"{TASKS}/").json())
 
 
-def assert_problem(response: httpx.Response, status: int, word: str) -> None:
+def assert_problem(response: httpx2.Response, status: int, word: str) -> None:
     """The response is a problem document (RFC 9457) with ``status`` whose detail contains ``word``."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-import httpx
+import httpx2
 
 from tests.processes import Process, accepts, find_program, free_port
 from tests.servers import start_postgres
@@ -226,6 +226,6 @@ class FullStack:
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=3, trust_env=False).status_code == 200
-    except httpx.HTTPError:
+        return httpx2.get(f"{url}/readyz", timeout=3, trust_env=False).status_code == 200
+    except httpx2.HTTPError:
         return False

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import httpx
+import httpx2
 import pytest
 from image_processor.models import Task
 from image_processor.services.claims import Claim, ClaimService, Failed, Finished, Holder, Outcome
@@ -21,12 +21,12 @@ ONE, TWO = Holder("one", 11), Holder("two", 22)
 
 @pytest.fixture
 def reuse(database: Database) -> ReuseService:
-    return ReuseService(FileStorage(httpx.Client()), ResultCache(database))
+    return ReuseService(FileStorage(httpx2.Client()), ResultCache(database))
 
 
 @pytest.fixture
 def delivery(database: Database) -> DeliveryService:
-    return DeliveryService(FileStorage(httpx.Client()), ResultCache(database))
+    return DeliveryService(FileStorage(httpx2.Client()), ResultCache(database))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from image_processor.config import LimitSettings
 from image_processor.services.blob_folder import BlobFolder
@@ -54,7 +54,7 @@ def server() -> Iterator[FileServer]:
 
 @pytest.fixture
 def storage(server: FileServer) -> Iterator[FileStorage]:
-    with httpx.Client(base_url=server.url) as http:
+    with httpx2.Client(base_url=server.url) as http:
         yield FileStorage(http)
 
 

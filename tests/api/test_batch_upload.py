@@ -3,12 +3,12 @@
 import json
 from uuid import uuid4
 
-import httpx
+import httpx2
 
 from tests.client import FILES, Pixmill, assert_problem
 
 
-def post_batch(pixmill: Pixmill, *contents: bytes, told: object = None) -> httpx.Response:
+def post_batch(pixmill: Pixmill, *contents: bytes, told: object = None) -> httpx2.Response:
     files = [("file", (f"{n}.txt", content)) for n, content in enumerate(contents)]
     return pixmill.http.post(f"{FILES}/batch", files=files, data={} if told is None else {"json": json.dumps(told)})
 
@@ -86,7 +86,7 @@ def test_what_is_wrong_with_a_batch_is_told_and_nothing_of_it_is_kept(pixmill: P
     assert count(pixmill) == before
 
 
-def post_copies(pixmill: Pixmill, *copies: dict[str, object]) -> httpx.Response:
+def post_copies(pixmill: Pixmill, *copies: dict[str, object]) -> httpx2.Response:
     return pixmill.http.post(f"{FILES}/copies", json={"copies": copies})
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 import pytest
 
 from tests.client import TASKS, Pixmill, assert_problem
@@ -44,7 +44,7 @@ class Listener:
 
     def __init__(self, url: str, query: dict[str, object], headers: dict[str, str]) -> None:
         self.events: list[tuple[float, Event]] = []
-        self._client = httpx.Client(timeout=httpx.Timeout(WAIT_SECONDS, read=None), trust_env=False)
+        self._client = httpx2.Client(timeout=httpx2.Timeout(WAIT_SECONDS, read=None), trust_env=False)
         request = self._client.build_request("GET", f"{url}{EVENTS}", params=query, headers=headers)  # type: ignore[arg-type]  # plain
         self._response = self._client.send(request, stream=True)
         assert self._response.status_code == 200
@@ -56,7 +56,7 @@ class Listener:
         try:
             for event in events_in(self._lines):
                 self.events.append((time.monotonic(), event))
-        except (httpx.HTTPError, httpx.StreamError):
+        except (httpx2.HTTPError, httpx2.StreamError):
             return
 
     def statuses(self, task_id: int) -> list[str]:
@@ -148,8 +148,8 @@ def test_a_wrong_id_is_refused(pixmill: Pixmill, task_id: str) -> None:
 
 
 def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: Pixmill) -> None:
-    limits = httpx.Limits(max_connections=None)
-    with httpx.Client(base_url=stack.url, timeout=WAIT_SECONDS, limits=limits, trust_env=False) as http:
+    limits = httpx2.Limits(max_connections=None)
+    with httpx2.Client(base_url=stack.url, timeout=WAIT_SECONDS, limits=limits, trust_env=False) as http:
         streams = [http.send(http.build_request("GET", EVENTS), stream=True) for _ in range(500)]
         lines = [stream.iter_lines() for stream in streams]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from image_processor.services.file_storage import SMALL_BYTES, FileStorage, NewFile, ResultRevokedError
 
@@ -14,7 +14,7 @@ from tests.stacks import Stack
 
 @pytest.fixture
 def storage(stack: Stack) -> Iterator[FileStorage]:
-    with httpx.Client(base_url=f"{stack.url}{FILES}", trust_env=False) as http:
+    with httpx2.Client(base_url=f"{stack.url}{FILES}", trust_env=False) as http:
         yield FileStorage(http)
 
 

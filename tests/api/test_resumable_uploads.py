@@ -6,7 +6,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable
 
-import httpx
+import httpx2
 import pytest
 
 from tests.client import FILES, Pixmill, assert_problem
@@ -30,12 +30,12 @@ def begin(pixmill: Pixmill, **headers: str) -> str:
     return response.headers["Location"]
 
 
-def patch(pixmill: Pixmill, url: str, offset: int, content: bytes, **headers: str) -> httpx.Response:
+def patch(pixmill: Pixmill, url: str, offset: int, content: bytes, **headers: str) -> httpx2.Response:
     sent = TUS | BYTES | {"Upload-Offset": str(offset)} | {name.replace("_", "-"): v for name, v in headers.items()}
     return pixmill.http.patch(url, content=content, headers=sent)
 
 
-def head(pixmill: Pixmill, url: str) -> httpx.Response:
+def head(pixmill: Pixmill, url: str) -> httpx2.Response:
     return pixmill.http.head(url, headers=TUS)
 
 
@@ -260,7 +260,7 @@ def test_of_two_writers_one_is_told_to_wait(pixmill: Pixmill, stack: Stack) -> N
         assert_problem(patch(pixmill, url, offset, CONTENT[offset:]), 423, "another request")
 
 
-def _when_free(attempt: Callable[[], httpx.Response]) -> httpx.Response:
+def _when_free(attempt: Callable[[], httpx2.Response]) -> httpx2.Response:
     deadline = time.monotonic() + 10
     while (response := attempt()).status_code == 423 and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -270,7 +270,7 @@ def _when_free(attempt: Callable[[], httpx.Response]) -> httpx.Response:
 
 def _half_sent(stack: Stack, url: str, content: bytes) -> socket.socket:
     """A connection on which a PATCH of the whole content has begun, and goes no further."""
-    address = httpx.URL(stack.url)
+    address = httpx2.URL(stack.url)
     client = socket.create_connection((address.host, address.port or 80))
     head = (
         f"PATCH {url} HTTP/1.1\r\nHost: {address.host}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"

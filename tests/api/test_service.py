@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from tests.client import FILES, TASKS, Pixmill, assert_problem
@@ -44,7 +44,7 @@ def test_the_request_id_comes_back(pixmill: Pixmill) -> None:
 
 
 def test_the_same_idempotency_key_makes_one_file(pixmill: Pixmill) -> None:
-    def post(key: str, content: bytes) -> httpx.Response:
+    def post(key: str, content: bytes) -> httpx2.Response:
         return pixmill.http.post(f"{FILES}/", files={"file": ("a.txt", content)}, headers={"Idempotency-Key": key})
 
     key = f"key-{len(pixmill.http.get(f'{FILES}/').json())}"

@@ -6,7 +6,7 @@ import subprocess
 from base64 import b64encode
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.client import FILES, Pixmill, assert_problem
@@ -78,7 +78,7 @@ def test_curl_uploads_a_file_by_another_name(pixmill: Pixmill, tmp_path: Path) -
 
 
 def test_a_client_that_expects_to_be_told_to_go_on_is_told(pixmill: Pixmill, stack: Stack) -> None:
-    address = httpx.URL(stack.url)
+    address = httpx2.URL(stack.url)
     head = f"PUT {FILES}/a.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     with socket.create_connection((address.host, address.port or 80), timeout=10) as client:
         client.sendall(head.encode())

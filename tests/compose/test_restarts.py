@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-import httpx
+import httpx2
 import pytest
 
 from tests.client import FILES, TASKS, Pixmill
@@ -24,8 +24,8 @@ def restart(service: str, url: str) -> None:
 
 def is_ready(place: str) -> bool:
     try:
-        return httpx.get(f"{place}/readyz", timeout=10, trust_env=False).status_code == 200
-    except httpx.HTTPError:
+        return httpx2.get(f"{place}/readyz", timeout=10, trust_env=False).status_code == 200
+    except httpx2.HTTPError:
         return False
 
 
@@ -34,9 +34,9 @@ def await_all(url: str, task_ids: list[int]) -> list[dict[str, object]]:
     tasks: list[dict[str, object]] = []
     while time.monotonic() < deadline:
         try:
-            listed = httpx.get(f"{url}{TASKS}/", params={"after": task_ids[0] - 1}, timeout=10, trust_env=False)
+            listed = httpx2.get(f"{url}{TASKS}/", params={"after": task_ids[0] - 1}, timeout=10, trust_env=False)
             tasks = listed.raise_for_status().json()
-        except (httpx.HTTPError, ValueError):
+        except (httpx2.HTTPError, ValueError):
             time.sleep(0.5)
             continue
         if all(task["status"] in ("finished", "error") for task in tasks):
@@ -56,7 +56,7 @@ def test_a_restart_loses_no_task(pixmill: Pixmill, service: str) -> None:
     tasks = await_all(os.environ["PIXMILL_URL"], task_ids)
 
     assert [task["status"] for task in tasks] == ["finished"] * 20, tasks
-    files = httpx.get(f"{os.environ['PIXMILL_URL']}{FILES}/", timeout=60, trust_env=False).json()
+    files = httpx2.get(f"{os.environ['PIXMILL_URL']}{FILES}/", timeout=60, trust_env=False).json()
     results = [file["id"] for file in files if file["name"] == name and file["id"] not in ids]
     assert set(results) == {task["result_id"] for task in tasks}
     assert len(results) == len(tasks)

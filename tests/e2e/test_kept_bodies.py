@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.client import FILES, Pixmill
@@ -37,7 +37,7 @@ def test_a_form_is_the_file_it_has_and_leaves_nothing(full: FullStack, incoming:
 
 @pytest.mark.parametrize("path", ["/", "/batch"])
 def test_a_refused_form_leaves_nothing(full: FullStack, incoming: Path, path: str) -> None:
-    response = httpx.post(f"{full.url}{FILES}{path}", files={"picture": ("p.bin", CONTENT)}, trust_env=False)
+    response = httpx2.post(f"{full.url}{FILES}{path}", files={"picture": ("p.bin", CONTENT)}, trust_env=False)
 
     assert response.status_code == 400
     assert "'picture'" in response.json()["detail"]
@@ -51,6 +51,6 @@ def test_a_form_that_breaks_off_leaves_nothing(full: FullStack, incoming: Path) 
 
     headers = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(2 * len(CONTENT))}
     with pytest.raises(ConnectionAbortedError):
-        httpx.post(f"{full.url}{FILES}/", content=half(), headers=headers, trust_env=False)
+        httpx2.post(f"{full.url}{FILES}/", content=half(), headers=headers, trust_env=False)
 
     await_empty(incoming)

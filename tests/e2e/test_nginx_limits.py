@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+import httpx2
 
 from tests.client import FILES, Pixmill, assert_problem
 from tests.processes import accepts, free_port
@@ -16,7 +16,7 @@ def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStac
     nginx = full.start_nginx("limited-nginx", port, free_port(), CHANGES)
     nginx.wait_until(accepts(port))
     with Pixmill(f"http://127.0.0.1:{port}") as client, ThreadPoolExecutor(4) as threads:
-        answers: list[httpx.Response] = list(threads.map(lambda _: client.http.get(f"{FILES}/?limit=1"), range(20)))
+        answers: list[httpx2.Response] = list(threads.map(lambda _: client.http.get(f"{FILES}/?limit=1"), range(20)))
     nginx.stop()
 
     refused = [answer for answer in answers if answer.status_code != 200]

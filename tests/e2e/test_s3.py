@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy
 import pytest
 
@@ -29,7 +29,7 @@ class S3:
             "s3", [str(SCRIPTS / "moto_server"), "-H", "127.0.0.1", "-p", str(port)], ENVIRONMENT, folder / "s3.log"
         )
         self.process.wait_until(accepts(port))
-        httpx.put(f"{self.url}/{BUCKET}", trust_env=False).raise_for_status()
+        httpx2.put(f"{self.url}/{BUCKET}", trust_env=False).raise_for_status()
         self.environment = {
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
@@ -39,7 +39,7 @@ class S3:
 
     def names(self) -> str:
         """The listing of the bucket, as XML."""
-        return httpx.get(f"{self.url}/{BUCKET}", trust_env=False).text
+        return httpx2.get(f"{self.url}/{BUCKET}", trust_env=False).text
 
 
 @pytest.fixture(scope="module")

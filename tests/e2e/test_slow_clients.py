@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-import httpx
+import httpx2
 import pytest
 
 from tests.client import FILES, Pixmill
@@ -24,7 +24,7 @@ THOUSANDS = 500 + 1024 * (os.cpu_count() or 1)
 @contextmanager
 def slow_clients(full: FullStack, sent: Iterable[str]) -> Iterator[list[socket.socket]]:
     """A connection for each, on which so much was sent and from which nothing is read; from several addresses."""
-    url = httpx.URL(full.url)
+    url = httpx2.URL(full.url)
     with ExitStack() as opened:
         clients = []
         for number, begun in enumerate(sent):

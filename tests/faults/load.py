@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.client import FILES, TASKS, Pixmill
 from tests.images import photo
@@ -55,8 +55,8 @@ class Load:
                 "cache": False,
             }
             try:
-                response = httpx.post(f"{self.stack.url}{TASKS}/", json=body, timeout=30, trust_env=False)
-            except httpx.HTTPError:
+                response = httpx2.post(f"{self.stack.url}{TASKS}/", json=body, timeout=30, trust_env=False)
+            except httpx2.HTTPError:
                 self.refused[0] += 1
                 continue
             if response.status_code == 201:
@@ -71,7 +71,7 @@ class Load:
         while time.monotonic() < deadline:
             try:
                 mine = [task for task in self._get(f"{TASKS}/") if task["source_id"] in self._sources]
-            except (httpx.HTTPError, ValueError):
+            except (httpx2.HTTPError, ValueError):
                 time.sleep(0.5)
                 continue
             left = [task for task in mine if task["status"] in ("pending", "processing")]
@@ -112,6 +112,6 @@ class Load:
             self.post_batch()
 
     def _get(self, path: str) -> list[dict[str, object]]:
-        response = httpx.get(f"{self.stack.url}{path}", timeout=60, trust_env=False)
+        response = httpx2.get(f"{self.stack.url}{path}", timeout=60, trust_env=False)
         listed: list[dict[str, object]] = response.raise_for_status().json()
         return listed

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.client import FILES, TASKS, Pixmill, assert_problem
@@ -129,7 +129,7 @@ def test_a_rolling_restart_refuses_no_request_and_errors_no_task(stack: FullStac
     def ask() -> None:
         while not ended.wait(0.02):
             for place in (FILES, TASKS):
-                answers.append(httpx.get(f"{stack.url}{place}/?limit=1", timeout=30, trust_env=False).status_code)
+                answers.append(httpx2.get(f"{stack.url}{place}/?limit=1", timeout=30, trust_env=False).status_code)
 
     asking = threading.Thread(target=ask)
     asking.start()

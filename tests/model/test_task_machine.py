@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -53,7 +53,7 @@ class TaskMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
-        storage = FileStorage(httpx.Client())
+        storage = FileStorage(httpx2.Client())
         self.claims = ClaimService(self.database, RETRY, lease_seconds=60, processes=PROCESSES)
         self.tasks = TaskService(self.database, CeleryTaskQueue(create_celery(broker)), storage, Presets({}), hints=1)
         self.model: dict[int, Expected] = {}

@@ -4,7 +4,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-import httpx
+import httpx2
 import structlog
 import svcs
 from celery import Celery
@@ -120,20 +120,20 @@ def _blob_client(settings: BlobSourceSettings) -> BlobClient | None:
     return BlobClient(settings.blobs_url, settings.timeout_seconds) if settings.blobs_url else None
 
 
-def _http_client(settings: FileStorageSettings) -> httpx.Client:
+def _http_client(settings: FileStorageSettings) -> httpx2.Client:
     """A client of file-storage; ``wsgi://module/path`` calls ``module.create_app()`` within this process."""
     hooks = {"request": [_pass_request_id]}
     if not settings.url.startswith("wsgi://"):
         url = settings.url.rstrip("/")
-        return httpx.Client(
+        return httpx2.Client(
             base_url=url, timeout=settings.timeout_seconds, trust_env=False, event_hooks=hooks, follow_redirects=True
         )
     module, _, path = settings.url.removeprefix("wsgi://").partition("/")
-    transport = httpx.WSGITransport(app=import_module(module).create_app(), script_name=f"/{path}")
-    return httpx.Client(base_url="http://in-process", transport=transport, event_hooks=hooks)
+    transport = httpx2.WSGITransport(app=import_module(module).create_app(), script_name=f"/{path}")
+    return httpx2.Client(base_url="http://in-process", transport=transport, event_hooks=hooks)
 
 
-def _pass_request_id(request: httpx.Request) -> None:
+def _pass_request_id(request: httpx2.Request) -> None:
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if request_id:
         request.headers["X-Request-ID"] = request_id

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pyvips
 from rich.console import Console
 from rich.progress import Progress
@@ -35,9 +35,9 @@ def run_demo(url: str, photos: Path, output: Path) -> int:
         return 1
     output.mkdir(parents=True, exist_ok=True)
     try:
-        with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
+        with httpx2.Client(base_url=url, timeout=30, trust_env=False) as http:
             outcomes = _process(http, sources, output, console)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         console.print(f"[red]No Pixmill answers at {url} ({error}); start one with: make run")
         return 1
     console.print(_table(outcomes))
@@ -46,7 +46,7 @@ def run_demo(url: str, photos: Path, output: Path) -> int:
     return 0 if finished == len(outcomes) else 1
 
 
-def _process(http: httpx.Client, sources: Sequence[Path], output: Path, console: Console) -> list[Outcome]:
+def _process(http: httpx2.Client, sources: Sequence[Path], output: Path, console: Console) -> list[Outcome]:
     with Progress(console=console) as progress:
         uploading = progress.add_task("Uploading", total=len(sources))
         ids = []
@@ -71,20 +71,20 @@ def _process(http: httpx.Client, sources: Sequence[Path], output: Path, console:
     return [_outcome(http, source, ended.get(task_id), output) for task_id, source in sorted(tasks.items())]
 
 
-def _upload(http: httpx.Client, source: Path) -> int:
+def _upload(http: httpx2.Client, source: Path) -> int:
     with source.open("rb") as content:
         file = _json(http.post("/api/file-server/", files={"file": (source.name, content)}, data={"comment": "demo"}))
     return int(str(file["id"]))
 
 
-def _create(http: httpx.Client, ids: list[int], algorithm: str, params: dict[str, object] | None) -> list[int]:
+def _create(http: httpx2.Client, ids: list[int], algorithm: str, params: dict[str, object] | None) -> list[int]:
     body = {"file_ids": ids, "algorithm": algorithm, "params": params}
     response = http.post("/api/image-processing/", json=body).raise_for_status()
     task_ids: list[int] = response.json()["task_ids"]
     return task_ids
 
 
-def _outcome(http: httpx.Client, source: Path, task: dict[str, object] | None, output: Path) -> Outcome:
+def _outcome(http: httpx2.Client, source: Path, task: dict[str, object] | None, output: Path) -> Outcome:
     if task is None:
         return Outcome(source, "?", "not ended in time", None)
     algorithm, status = str(task["algorithm"]), str(task["status"])
@@ -95,7 +95,7 @@ def _outcome(http: httpx.Client, source: Path, task: dict[str, object] | None, o
     return Outcome(source, algorithm, status, saved)
 
 
-def _json(response: httpx.Response) -> dict[str, object]:
+def _json(response: httpx2.Response) -> dict[str, object]:
     document: dict[str, object] = response.raise_for_status().json()
     return document
 

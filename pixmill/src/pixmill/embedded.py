@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 from types import FrameType
 
-import httpx
+import httpx2
 
 START_SECONDS = 60
 STOP_SECONDS = 9
@@ -126,9 +126,9 @@ class Embedded:
             if code is not None:
                 raise StartError(f"the server ended while starting (exit code {code}); see the lines above")
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200:
+                if httpx2.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200:
                     return
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 pass
             time.sleep(0.05)
         raise StartError(f"the server did not become ready within {START_SECONDS} seconds")

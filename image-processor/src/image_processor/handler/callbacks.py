@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import httpcore
+import httpcore2
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks import Webhook
@@ -25,10 +25,10 @@ LOOK_SECONDS = 0.5
 SENDERS = 32
 """So many receivers are told at a time: one that does not answer keeps none of the others waiting."""
 _NOT_DELIVERED = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    httpcore.UnsupportedProtocol,
+    httpcore2.NetworkError,
+    httpcore2.TimeoutException,
+    httpcore2.ProtocolError,
+    httpcore2.UnsupportedProtocol,
     OSError,
     UnicodeError,  # a host name that no name can be
 )
@@ -41,7 +41,7 @@ class CallbackSender:
     """
 
     def __init__(
-        self, callbacks: CallbackService, http: httpcore.ConnectionPool, timeout_seconds: float, secret: str
+        self, callbacks: CallbackService, http: httpcore2.ConnectionPool, timeout_seconds: float, secret: str
     ) -> None:
         self._callbacks = callbacks
         self._http = http

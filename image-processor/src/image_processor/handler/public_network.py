@@ -4,7 +4,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
 
-import httpcore
+import httpcore2
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
@@ -14,7 +14,7 @@ class ForbiddenAddressError(Exception):
     """The host has an address that is not public."""
 
 
-class PublicNetworkBackend(httpcore.NetworkBackend):
+class PublicNetworkBackend(httpcore2.NetworkBackend):
     """Looks the host up once, checks every address, and connects to one that was checked.
 
     :param allowed: networks that may be reached although they are not public.
@@ -22,7 +22,7 @@ class PublicNetworkBackend(httpcore.NetworkBackend):
 
     def __init__(self, allowed: Sequence[Network]) -> None:
         self._allowed = allowed
-        self._backend = httpcore.SyncBackend()
+        self._backend = httpcore2.SyncBackend()
 
     def connect_tcp(
         self,
@@ -31,11 +31,11 @@ class PublicNetworkBackend(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[SocketOption] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> httpcore2.NetworkStream:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
+            raise httpcore2.ConnectError(str(error)) from error
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
             if not self._may_be_reached(address):
@@ -49,8 +49,8 @@ class PublicNetworkBackend(httpcore.NetworkBackend):
         return (ip.is_global and not ip.is_multicast) or any(ip in network for network in self._allowed)
 
 
-def public_http_pool(allowed: Sequence[Network]) -> httpcore.ConnectionPool:
+def public_http_pool(allowed: Sequence[Network]) -> httpcore2.ConnectionPool:
     """A client that reaches public addresses only; it follows no redirect, knows no proxy and keeps no connection."""
-    return httpcore.ConnectionPool(
+    return httpcore2.ConnectionPool(
         network_backend=PublicNetworkBackend(allowed), max_connections=None, max_keepalive_connections=0
     )

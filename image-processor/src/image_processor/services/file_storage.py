@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
+import httpx2
 
 CHUNK = 256 * 1024
 
@@ -63,7 +63,7 @@ class NewCopy(NamedTuple):
 class FileStorage:
     """Talks to file-storage through ``http``, whose base URL is ``…/api/file-server``."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, http: httpx2.Client) -> None:
         self._http = http
 
     def find(self, file_ids: Sequence[int]) -> Mapping[int, SourceFile]:
@@ -87,7 +87,7 @@ class FileStorage:
                 size = _announced_size(response, file_id, max_bytes)
                 for chunk in response.iter_raw(CHUNK):
                     file.write(chunk)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise FileStorageUnavailableError(str(error)) from error
         if target.stat().st_size != size:
             raise FileStorageUnavailableError(f"file {file_id} came incomplete")
@@ -158,14 +158,14 @@ class FileStorage:
         """:raises FileStorageUnavailableError: file-storage is not alive."""
         self._request("GET", "/healthz")
 
-    def _each_created(self, response: httpx.Response, keys: Sequence[str]) -> Sequence[int | Exception]:
+    def _each_created(self, response: httpx2.Response, keys: Sequence[str]) -> Sequence[int | Exception]:
         """What became of each of many files."""
         return [
             self._created(one.get("file"), one.get("problem"), key)
             for one, key in zip(response.json()["files"], keys, strict=True)
         ]
 
-    def _answered(self, response: httpx.Response, key: str) -> int | Exception:
+    def _answered(self, response: httpx2.Response, key: str) -> int | Exception:
         if response.status_code == 201:
             return self._created(response.json(), None, key)
         return self._created(None, response.json(), key)
@@ -194,10 +194,10 @@ class FileStorage:
             return FileStorageUnavailableError(f"the result of {key} is gone")
         return int(response.json()["id"])
 
-    def _request(self, method: str, path: str, **options: object) -> httpx.Response:
+    def _request(self, method: str, path: str, **options: object) -> httpx2.Response:
         try:
             response = self._http.request(method, path, **options)  # type: ignore[arg-type]  # passed through as they are
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise FileStorageUnavailableError(str(error)) from error
         if response.status_code >= 500 or response.status_code == 429:
             raise FileStorageUnavailableError(f"{method} {path} answered {response.status_code}")
@@ -218,7 +218,7 @@ def _groups(files: Sequence[NewFile]) -> Sequence[Sequence[NewFile]]:
     return groups
 
 
-def _announced_size(response: httpx.Response, file_id: int, max_bytes: int) -> int:
+def _announced_size(response: httpx2.Response, file_id: int, max_bytes: int) -> int:
     if response.status_code == 404:
         raise SourceError(f"File {file_id} does not exist any more.")
     if response.status_code != 200 or "Content-Length" not in response.headers:
