@@ -1,5 +1,6 @@
 """Blobs in S3: the full stack on a real S3 server process, its bytes sent by nginx or by a redirect."""
 
+import json
 import os
 import subprocess
 from base64 import b64encode
@@ -8,13 +9,16 @@ from pathlib import Path
 
 import httpx2
 import numpy
+import obstore
 import pytest
+from file_storage.storage.blob_store import blob_path
+from obstore.store import S3Store
 
-from tests.client import FILES, Pixmill
+from tests.client import FILES, Pixmill, assert_problem
 from tests.conftest import start, temporary_folder
 from tests.images import opened, photo
 from tests.processes import Process, accepts, free_port, memory_of, processes_of
-from tests.stacks import ENVIRONMENT, SCRIPTS, FullStack
+from tests.stacks import ENVIRONMENT, PROJECT, SCRIPTS, FullStack
 
 BUCKET = "files"
 
@@ -23,19 +27,22 @@ class S3:
     """moto's server: of those that the package registries offer the only one that answers ranges as S3 does."""
 
     def __init__(self, folder: Path) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self.process = Process(
-            "s3", [str(SCRIPTS / "moto_server"), "-H", "127.0.0.1", "-p", str(port)], ENVIRONMENT, folder / "s3.log"
-        )
-        self.process.wait_until(accepts(port))
-        httpx2.put(f"{self.url}/{BUCKET}", trust_env=False).raise_for_status()
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        command = [str(SCRIPTS / "moto_server"), "-H", "127.0.0.1", "-p", str(self._port)]
+        self.process = Process("s3", command, ENVIRONMENT, folder / "s3.log")
+        self.make_bucket()
         self.environment = {
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.url,
         }
+
+    def make_bucket(self) -> None:
+        """Once the server answers."""
+        self.process.wait_until(accepts(self._port))
+        httpx2.put(f"{self.url}/{BUCKET}", trust_env=False).raise_for_status()
 
     def names(self) -> str:
         """The listing of the bucket, as XML."""
@@ -51,17 +58,23 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 @pytest.fixture(scope="module", params=["nginx", "redirect"])
 def s3_stack(request: pytest.FixtureRequest, s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    download = {"nginx": ("X-Accel-Redirect", "/s3/"), "redirect": ("Location", "")}[request.param]
+    started = start_on(s3, request.param, temporary_folder(tmp_path_factory, request.param))
+    yield started
+    started.stop()
+
+
+def start_on(s3: S3, sender: str, folder: Path) -> FullStack:
+    """A full stack with its blobs in S3, which nginx sends or a redirect."""
+    download = {"nginx": ("X-Accel-Redirect", "/s3/"), "redirect": ("Location", "")}[sender]
     settings = {
-        "FILE_STORAGE_STORAGE__URL": f"s3://{BUCKET}/{request.param}",
+        "FILE_STORAGE_STORAGE__URL": f"s3://{BUCKET}/{sender}",
         "FILE_STORAGE_DOWNLOAD__HEADER": download[0],
         "FILE_STORAGE_DOWNLOAD__ROOT": download[1],
         "FILE_STORAGE_DOWNLOAD__ALL_RANGES": "false",
     }
-    started = start("full", temporary_folder(tmp_path_factory, request.param), settings | s3.environment)
+    started = start("full", folder, settings | s3.environment)
     assert isinstance(started, FullStack)
-    yield started
-    started.stop()
+    return started
 
 
 @pytest.fixture
@@ -69,6 +82,11 @@ def client(s3_stack: FullStack) -> Iterator[Pixmill]:
     with Pixmill(s3_stack.url) as client:
         client.http.follow_redirects = True
         yield client
+
+
+def run_command(stack: FullStack, name: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(SCRIPTS / "python"), "-m", f"file_storage.{name}", "--older-than", "0"]
+    return subprocess.run(command, env=stack.environment, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
 def test_a_file_lies_in_the_bucket_and_comes_back(client: Pixmill, s3: S3) -> None:
@@ -137,9 +155,8 @@ def test_images_are_processed(client: Pixmill) -> None:
 def test_fsck_and_gc_work_on_the_bucket(client: Pixmill, s3_stack: FullStack, s3: S3) -> None:
     client.upload("kept.bin", b"kept")
 
-    for module in ("fsck", "gc"):
-        command = [str(SCRIPTS / "python"), "-m", f"file_storage.{module}", "--older-than", "0"]
-        run = subprocess.run(command, env=s3_stack.environment, capture_output=True, text=True, check=False)
+    for command in ("fsck", "gc"):
+        run = run_command(s3_stack, command)
         assert run.returncode == 0, run.stderr
 
     assert client.http.get(f"{FILES}/?name=kept.bin").json()[0]["sha256"] in s3.names()
@@ -158,3 +175,61 @@ def test_memory_does_not_grow_with_the_file(client: Pixmill, s3_stack: FullStack
         assert client.http.put(f"{FILES}/large.bin", content=file).status_code == 201
 
     assert all(memory_of(number) - before[number] < 60_000_000 for number in workers)
+
+
+@pytest.mark.timeout(180)
+def test_a_store_that_is_away_is_told_and_waited_for(tmp_path_factory: pytest.TempPathFactory) -> None:
+    s3 = S3(tmp_path_factory.mktemp("s3-away"))
+    stack = start_on(s3, "nginx", temporary_folder(tmp_path_factory, "s3-away"))
+    try:
+        with Pixmill(stack.url) as client:
+            gone, source = client.upload("gone.bin", b"deleted while S3 is away"), client.upload("p.png", photo(80, 60))
+            place = f"{FILES}/{gone['id']}"
+            s3.process.kill()
+
+            ready = client.http.get(f"{FILES}/readyz")
+            refused = [
+                client.http.put(f"{FILES}/new.bin", content=b"new"),
+                client.http.get(f"{place}/download"),
+                client.http.get(f"{place}/download", headers={"Range": "bytes=0-1,4-5"}),
+            ]
+            deleted = client.http.delete(place)
+            fsck = run_command(stack, "fsck")
+            [task_id] = client.create_tasks([source["id"]], "flip")
+
+            assert (ready.status_code, ready.json()["dependencies"]["blob_store"]) == (503, "unavailable")
+            for response in refused:
+                assert_problem(response, 503, "try again")
+                assert "Retry-After" in response.headers
+            assert deleted.status_code == 204
+            assert fsck.returncode == 2
+            assert [json.loads(line)["event"] for line in fsck.stderr.splitlines()] == ["storage unavailable"]
+
+            s3.process.start()
+            s3.make_bucket()
+            client.upload("p.png", photo(80, 60))  # moto forgets: this brings the source's bytes back
+            assert client.ended(task_id)["status"] == "finished"
+            assert "Traceback" not in (stack.folder / "file-storage.log").read_text()
+    finally:
+        stack.stop()
+        s3.process.stop()
+
+
+def test_an_object_that_s3_has_lost_is_told_as_lost_bytes(client: Pixmill, s3_stack: FullStack, s3: S3) -> None:
+    file = client.upload("lost.bin", b"lost in S3")
+    store = S3Store.from_url(
+        s3_stack.environment["FILE_STORAGE_STORAGE__URL"],
+        access_key_id="key",
+        secret_access_key="secret",
+        region="us-east-1",
+        endpoint=s3.url,
+        client_options={"allow_http": True},
+    )
+    obstore.delete(store, blob_path(str(file["sha256"])))
+
+    response = client.http.get(f"{FILES}/{file['id']}/download")
+
+    assert response.status_code == 404
+    if not response.history:
+        assert_problem(response, 404, "are lost")
+        assert not [name for name in response.headers if name.startswith("x-amz")]

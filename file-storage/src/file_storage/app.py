@@ -1,5 +1,6 @@
 """The file-storage application."""
 
+import structlog
 from flask import Response
 from flask_openapi3 import OpenAPI
 from service_kit import logs
@@ -16,8 +17,10 @@ from file_storage.routers.download import downloads
 from file_storage.routers.files import files
 from file_storage.routers.named import NewName, named
 from file_storage.routers.tus import override_method, tus
-from file_storage.storage import StorageFullError
+from file_storage.storage import StorageFullError, StorageUnavailableError
 from file_storage.storage.partial import UploadBusyError
+
+log = structlog.get_logger()
 
 BASE_PATH = "/api/file-server"
 DESCRIPTION = (
@@ -39,6 +42,7 @@ def create_app() -> OpenAPI:
     app.register_api(named)
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     app.register_error_handler(StorageFullError, _render_storage_full)
+    app.register_error_handler(StorageUnavailableError, _render_storage_unavailable)
     app.register_error_handler(UploadBusyError, _render_upload_busy)
     spare_what_exists()
     return app
@@ -46,6 +50,13 @@ def create_app() -> OpenAPI:
 
 def _render_storage_full(_error: StorageFullError) -> Response:
     return render(Problem("storage-full", 507, "The server has no room for this file; nothing of it was kept."))
+
+
+def _render_storage_unavailable(error: StorageUnavailableError) -> Response:
+    log.error("storage unavailable", error=str(error))
+    return render(
+        Problem("storage-unavailable", 503, "The store of the files does not answer; try again.", retry_after=5)
+    )
 
 
 def _render_upload_busy(_error: UploadBusyError) -> Response:

@@ -1,13 +1,18 @@
-"""``python -m file_storage.gc``: removes expired uploads and bytes that no file has; safe while the server runs."""
+"""``python -m file_storage.gc``: removes expired uploads and bytes that no file has; safe while the server runs.
+
+The exit code is 2 where the database or the store does not answer.
+"""
 
 import structlog
 
-from file_storage.maintenance import argument_parser, services
+from file_storage.maintenance import argument_parser, ended_by_a_line, services
 from file_storage.services.files import FileService
 from file_storage.services.uploads import UploadService
 
 if __name__ == "__main__":
     older_than = argument_parser("gc", __doc__).parse_args().older_than
     files, uploads = services().get(FileService, UploadService)
-    garbage = files.collect_garbage(older_than)
-    structlog.get_logger().info("garbage collected", **garbage._asdict(), uploads=uploads.collect_garbage(older_than))
+    with ended_by_a_line():
+        garbage = files.collect_garbage(older_than)
+        expired = uploads.collect_garbage(older_than)
+    structlog.get_logger().info("garbage collected", **garbage._asdict(), uploads=expired)

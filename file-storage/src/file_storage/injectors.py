@@ -1,5 +1,6 @@
 """The one place where file-storage's implementations are chosen from its settings."""
 
+from operator import methodcaller
 from pathlib import Path
 
 import svcs
@@ -34,7 +35,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(Settings, settings)
     registry.register_value(Database, database, ping=Database.ping)
     registry.register_value(Staging, staging, ping=Staging.ping)
-    registry.register_value(BlobStore, blobs, ping=BlobStore.ping)
+    registry.register_value(BlobStore, blobs, ping=methodcaller("ping"))
     registry.register_value(LinkSigner, LinkSigner(settings.links.secret.get_secret_value()))
     files = FileService(database, blobs, staging, Quota(database, settings.storage.quota_bytes))
     registry.register_value(FileService, files)

@@ -1,13 +1,21 @@
 """What the commands of an operator share: their arguments, and the services they work on."""
 
 import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import structlog
 import svcs
 from service_kit import logs
 from service_kit.settings import load_or_exit
+from sqlalchemy.exc import DBAPIError
 
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
+from file_storage.storage import StorageUnavailableError
+
+log = structlog.get_logger()
 
 DEFAULT_AGE_SECONDS = 24 * 3600
 
@@ -30,3 +38,16 @@ def services() -> svcs.Container:
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
     return svcs.Container(create_registry(settings))
+
+
+@contextmanager
+def ended_by_a_line() -> Iterator[None]:
+    """Where the database or the store goes away, one line tells so, and the process ends with exit code 2."""
+    try:
+        yield
+    except DBAPIError as error:
+        log.error("database unavailable", error=str(error.orig))
+        sys.exit(2)
+    except StorageUnavailableError as error:
+        log.error("storage unavailable", error=str(error))
+        sys.exit(2)

@@ -26,6 +26,7 @@ from file_storage.routers.conditions import Verdict, range_applies, verdict
 from file_storage.routers.digests import digest
 from file_storage.routers.files import FilePath
 from file_storage.routers.ranges import MAX_RANGES, Span, multipart, single, spans, unsatisfiable
+from file_storage.routers.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
 from file_storage.services.links import Link, LinkSigner
@@ -136,7 +137,7 @@ def archive(query: ArchiveQuery) -> Response:
         named = ", ".join(map(str, missing[:10]))
         raise Problem("file-not-found", 404, f"There is no file {named}; leave out what does not exist.")
     zipped = zip_of([found[file_id] for file_id in dict.fromkeys(query.id)], service.open)
-    response = Response(iter(zipped), mimetype="application/zip")
+    response = Response(until_broken(zipped), mimetype="application/zip")
     response.content_length = len(zipped)
     response.headers["Content-Disposition"] = _disposition("attachment", "pixmill.zip")
     return response

@@ -7,6 +7,8 @@ from typing import IO
 from flask import Response
 from werkzeug.datastructures import Range
 
+from file_storage.routers.streams import until_broken
+
 CHUNK = 256 * 1024
 MAX_RANGES = 32
 """More ranges in one request are taken for an attack (RFC 9110, 17.15) and the whole file is sent."""
@@ -40,7 +42,7 @@ def single(response: Response, file: IO[bytes], part: Span, size: int) -> Respon
     response.status_code = 206
     response.headers["Content-Range"] = f"bytes {first}-{stop - 1}/{size}"
     response.content_length = stop - first
-    response.response = _body(file, [(b"", part)], b"")
+    response.response = until_broken(_body(file, [(b"", part)], b""))
     return response
 
 
@@ -56,7 +58,7 @@ def multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: 
     response.status_code = 206
     response.content_type = f"multipart/byteranges; boundary={boundary}"
     response.content_length = len(tail) + sum(map(len, heads)) + sum(stop - first for first, stop in parts)
-    response.response = _body(file, list(zip(heads, parts, strict=True)), tail)
+    response.response = until_broken(_body(file, list(zip(heads, parts, strict=True)), tail))
     return response
 
 

@@ -43,7 +43,7 @@ from file_storage.services.listing import FileFilter
 from file_storage.services.media import Media, media_of
 from file_storage.services.names import FileName, folded, renamed
 from file_storage.services.quota import Quota
-from file_storage.storage import BlobStore, StagedBlob, Staging
+from file_storage.storage import BlobStore, StagedBlob, Staging, StorageUnavailableError
 
 log = structlog.get_logger()
 
@@ -217,12 +217,20 @@ class FileService:
         return file
 
     def location(self, file: File) -> str:
-        """The path of the file's bytes below the root that the web server sends files from."""
-        return self._blobs.location(file.sha256)
+        """The path of the file's bytes below the root that the web server sends files from.
+
+        :raises Problem: 404, they are lost.
+        """
+        with _lost_where_missing(file):
+            return self._blobs.location(file.sha256)
 
     def open(self, file: File) -> BufferedReader:
-        """The file's bytes, for reading."""
-        return self._blobs.open(file.sha256)
+        """The file's bytes, for reading.
+
+        :raises Problem: 404, they are lost.
+        """
+        with _lost_where_missing(file):
+            return self._blobs.open(file.sha256)
 
     def page(self, wanted: FileFilter, after: str, limit: int) -> Sequence[File]:
         """At most ``limit`` of the wanted files, in the filter's order, behind the cursor ``after``."""
@@ -271,7 +279,7 @@ class FileService:
             )
         log.info("file deleted", file_id=file_id)
         if left == 0:
-            self._remove_unreferenced(sha256)
+            self._remove_or_leave(sha256)
 
     def collect_garbage(self, older_than_seconds: float) -> Garbage:
         """Removes the bytes that no file has, as a crash may leave them; safe while the server runs.
@@ -359,6 +367,12 @@ class FileService:
         with self._database.read() as session:
             return bool(session.scalar(select(Blob.file_count).where(Blob.sha256 == sha256)))
 
+    def _remove_or_leave(self, sha256: str) -> None:
+        try:
+            self._remove_unreferenced(sha256)
+        except StorageUnavailableError as error:
+            log.warning("blob left for gc", sha256=sha256, reason=str(error))
+
     def _remove_unreferenced(self, sha256: str) -> bool:
         with self._database.write() as session:
             # The count is read again under the row's lock: an upload may have revived the blob meanwhile.
@@ -412,6 +426,15 @@ def _one_use_of(keys: Iterable[str]) -> Iterator[None]:
         named = "', '".join(keys)
         detail = f"Another request uses the Idempotency-Key '{named}' at this moment; try again."
         raise Problem("idempotency-key-in-use", 409, detail) from error
+
+
+@contextmanager
+def _lost_where_missing(file: File) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        detail = f"The bytes of file {file.id} are lost; an upload of the same bytes brings them back."
+        raise Problem("bytes-lost", 404, detail) from error
 
 
 def _already_published() -> None:

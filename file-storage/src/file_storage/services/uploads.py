@@ -16,7 +16,7 @@ from sqlalchemy import delete, select, update
 from file_storage.models import File, Upload
 from file_storage.services.files import FileService
 from file_storage.services.names import FileName
-from file_storage.storage import StagedBlob, Staging, StorageFullError
+from file_storage.storage import StagedBlob, Staging, StorageFullError, StorageUnavailableError
 from file_storage.storage.partial import PartialFile, PartialFiles, UploadBusyError
 
 log = structlog.get_logger()
@@ -181,7 +181,7 @@ class UploadService:
                     self._finished(upload)
                 self._remove(upload.id)
                 removed += 1
-            except (Problem, UploadBusyError, StorageFullError) as error:
+            except (Problem, UploadBusyError, StorageFullError, StorageUnavailableError) as error:
                 log.warning("upload not removed", upload_id=upload.id, reason=str(error))
         return removed
 

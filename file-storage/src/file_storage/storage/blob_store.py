@@ -7,8 +7,15 @@ from typing import Protocol
 from file_storage.storage.staging import StagedBlob
 
 
+class StorageUnavailableError(Exception):
+    """The store does not answer at this moment."""
+
+
 class BlobStore(Protocol):
-    """A store of blobs."""
+    """A store of blobs.
+
+    One that lies behind a network raises :class:`StorageUnavailableError` wherever it does not answer.
+    """
 
     def prepare(self, staged: StagedBlob) -> None:
         """Does, without any lock, whatever of :meth:`publish` takes long."""
@@ -22,7 +29,10 @@ class BlobStore(Protocol):
         """
 
     def location(self, sha256: str) -> str:
-        """Where the web server, or the client, gets a blob's bytes: below the root that the settings name."""
+        """Where the web server, or the client, gets a blob's bytes: below the root that the settings name.
+
+        :raises FileNotFoundError: the store sees that it does not have them.
+        """
 
     def open(self, sha256: str) -> BufferedReader:
         """A blob's bytes, for reading.

@@ -28,7 +28,10 @@ class FolderBlobStore:
         _sync_folder(target.parent)
 
     def location(self, sha256: str) -> str:
-        return blob_path(sha256)
+        path = blob_path(sha256)
+        # A web server that has been named a file has no way back to an answer that says more than that it is not there.
+        (self._folder / path).stat()
+        return path
 
     def open(self, sha256: str) -> BufferedReader:
         return (self._folder / blob_path(sha256)).open("rb")

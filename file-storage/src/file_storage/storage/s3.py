@@ -1,19 +1,24 @@
 """Blobs in a bucket of any S3: ``<prefix>/ab/cd/<sha256>``."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from io import BufferedReader, RawIOBase
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from file_storage.storage.blob_store import blob_path
+from file_storage.storage.blob_store import StorageUnavailableError, blob_path
 from file_storage.storage.staging import StagedBlob
 
 PART_BYTES = 8 * 1024 * 1024
 PARTS_AT_ONCE = 4
 SIGNED_FOR = timedelta(hours=1)
 """How long a signed URL is good: as long as the slowest download may take to begin."""
+RETRIED_FOR = timedelta(seconds=15)
+"""An S3 that does not answer holds a thread for so long; then the client is told to try again."""
+PING_SECONDS = 3
 DAMAGED = "damaged/"
 
 
@@ -25,17 +30,26 @@ class S3BlobStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._store = S3Store.from_url(url, client_options={"allow_http": True})
+        self._store = S3Store.from_url(
+            url, client_options={"allow_http": True}, retry_config={"retry_timeout": RETRIED_FOR}
+        )
+        self._pinged = S3Store.from_url(
+            url,
+            client_options={"allow_http": True, "timeout": timedelta(seconds=PING_SECONDS)},
+            retry_config={"max_retries": 0},
+        )
 
     def prepare(self, staged: StagedBlob) -> None:
         # A multipart upload becomes visible as a whole, when its last part is there.
-        obstore.put(
-            self._store, blob_path(staged.sha256), staged.path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
-        )
+        with _available():
+            obstore.put(
+                self._store, blob_path(staged.sha256), staged.path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+            )
 
     def publish(self, staged: StagedBlob) -> None:
         try:
-            obstore.head(self._store, blob_path(staged.sha256))
+            with _available():
+                obstore.head(self._store, blob_path(staged.sha256))
         except FileNotFoundError:
             # Deleted since prepare, with the last file that had the same bytes.
             self.prepare(staged)
@@ -47,30 +61,44 @@ class S3BlobStore:
         return BufferedReader(_Reader(self._store, blob_path(sha256)), PART_BYTES)
 
     def delete(self, sha256: str) -> None:
-        try:
+        with _available(), suppress(FileNotFoundError):
             obstore.delete(self._store, blob_path(sha256))
-        except FileNotFoundError:
-            return
 
     def set_aside(self, sha256: str) -> None:
-        obstore.rename(self._store, blob_path(sha256), f"{DAMAGED}{sha256}")
+        with _available():
+            obstore.rename(self._store, blob_path(sha256), f"{DAMAGED}{sha256}")
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
         latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
-        for objects in obstore.list(self._store):
-            for each in objects:
-                if each["last_modified"] <= latest and not each["path"].startswith(DAMAGED):
-                    yield each["path"].rsplit("/", 1)[-1]
+        with _available():
+            for objects in obstore.list(self._store):
+                for each in objects:
+                    if each["last_modified"] <= latest and not each["path"].startswith(DAMAGED):
+                        yield each["path"].rsplit("/", 1)[-1]
 
     def ping(self) -> None:
-        obstore.list_with_delimiter(self._store)
+        with _available():
+            obstore.list_with_delimiter(self._pinged)
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """Whatever S3 or the network refuses is a store that does not answer: a bucket that is away, wrong credentials.
+
+    The error's first line says what; the others are the client library's own chain.
+    """
+    try:
+        yield
+    except BaseError as error:
+        raise StorageUnavailableError(str(error).partition("\n")[0]) from error
 
 
 class _Reader(RawIOBase):
     """Reads an object piece by piece, each a request for a range."""
 
     def __init__(self, store: S3Store, path: str) -> None:
-        self._file = obstore.open_reader(store, path, buffer_size=PART_BYTES)
+        with _available():
+            self._file = obstore.open_reader(store, path, buffer_size=PART_BYTES)
 
     def readable(self) -> bool:
         return True
@@ -85,6 +113,7 @@ class _Reader(RawIOBase):
         return self._file.tell()
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the reader around it has this one
-        data = bytes(self._file.read(len(buffer)))
+        with _available():
+            data = bytes(self._file.read(len(buffer)))
         buffer[: len(data)] = data
         return len(data)
