@@ -1,5 +1,9 @@
 """fsck finds what is wrong with stored files, and mends what can be."""
 
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,11 @@ from file_storage.services.fsck import Fsck, Report
 from file_storage.services.names import FileName
 from file_storage.storage import Staging
 from service_kit.database import Database
-from sqlalchemy import update
+from service_kit.problems import Problem
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
+
+WAITING_SECONDS = 0.5
 
 
 @pytest.fixture
@@ -30,6 +38,17 @@ def checked(services: svcs.Container) -> Report:
 
 def path_of(tmp_path: Path, files: FileService, file: File) -> Path:
     return tmp_path / "blobs" / files.location(file)
+
+
+@contextmanager
+def while_a_check_waits(services: svcs.Container) -> Iterator[tuple[Session, Future[Report]]]:
+    """A transaction, and a check that has found what is wrong and waits for the transaction's end."""
+    with ThreadPoolExecutor() as aside, services.get(Database).write() as session:
+        session.connection()  # begins it
+        report = aside.submit(checked, services)
+        time.sleep(WAITING_SECONDS)
+        assert not report.done()
+        yield session, report
 
 
 def test_whole_files_are_left_alone(services: svcs.Container, files: FileService) -> None:
@@ -66,10 +85,49 @@ def test_damaged_bytes_are_set_aside_and_healed_by_an_upload(
 
     assert (found.damaged, found.lost) == (1, 1)
     assert (tmp_path / "damaged" / file.sha256).read_bytes() == b"c0ntent"
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(Problem, match="lost"):
         files.open(file)
     stored(services, b"content")
     assert files.open(file).read() == b"content"
+
+
+def test_bytes_that_an_upload_heals_meanwhile_are_not_set_aside(
+    services: svcs.Container, files: FileService, tmp_path: Path
+) -> None:
+    file = stored(services, b"content")
+    path_of(tmp_path, files, file).write_bytes(b"c0ntent")
+
+    with while_a_check_waits(services) as (_, report):
+        path_of(tmp_path, files, file).write_bytes(b"content")
+
+    assert report.result() == Report(blobs=1)
+    assert files.open(file).read() == b"content"
+
+
+def test_bytes_that_went_with_their_last_file_meanwhile_are_not_lost(
+    services: svcs.Container, files: FileService, tmp_path: Path
+) -> None:
+    file = stored(services, b"content")
+    path_of(tmp_path, files, file).unlink()
+
+    with while_a_check_waits(services) as (session, report):
+        session.execute(delete(File))
+        session.execute(update(Blob).values(file_count=0))
+
+    assert report.result().lost == 0
+
+
+def test_bytes_that_cannot_be_read_are_told_and_left_where_they_are(
+    services: svcs.Container, files: FileService, tmp_path: Path
+) -> None:
+    path = path_of(tmp_path, files, stored(services, b"content"))
+    path.unlink()
+    path.mkdir()  # nobody can read it, not even root
+
+    report = checked(services)
+
+    assert (report.unreadable, report.lost) == (1, 1)
+    assert path.is_dir()
 
 
 def test_a_quick_check_reads_no_bytes(services: svcs.Container, files: FileService, tmp_path: Path) -> None:

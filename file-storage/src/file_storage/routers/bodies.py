@@ -22,7 +22,7 @@ BODY_FILE = "X-Body-File"
 def body_size(request: Request, settings: UploadSettings) -> int:
     """Bytes of the body; 0 where that is not told.
 
-    :raises Problem: 400, the body lies where the web server keeps none.
+    :raises Problem: 400, the body lies where the web server keeps none; 503, it is gone.
     """
     kept = _kept_by_web_server(request, settings)
     return (request.content_length or 0) if kept is None else kept.stat().st_size
@@ -120,4 +120,7 @@ def _kept_by_web_server(request: Request, settings: UploadSettings) -> Path | No
     path = Path(settings.body_folder, Path(named).name)
     if str(path) != named:
         raise Problem("invalid-body-file", 400, f"{BODY_FILE} is for the web server alone.")
+    if not path.exists():
+        # Its client hung up while the request waited, or it waited for so long that the body was swept away.
+        raise Problem("body-gone", 503, "The body is not there any more; send the request again.", retry_after=1)
     return path

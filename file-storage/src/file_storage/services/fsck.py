@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 import structlog
 from service_kit.database import Database
@@ -18,12 +20,33 @@ AT_ONCE = 1000
 NAMED_FILES = 100
 
 
+class State(StrEnum):
+    """What became of a blob's bytes."""
+
+    WHOLE = "whole"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    UNREADABLE = "unreadable"
+
+
+class Finding(NamedTuple):
+    """A look at a blob's bytes."""
+
+    state: State
+    reason: str = ""
+    """Why not whole."""
+
+
+WHOLE = Finding(State.WHOLE)
+
+
 @dataclass
 class Report:
     """How many blobs were looked at, and what was wrong with them.
 
     :param missing: blobs whose bytes are gone, as ``damaged`` ones that are other bytes: files are lost, unless
         somebody uploads them again.
+    :param unreadable: blobs that could not be read, as by a failing disk or without the right to; left where they are.
     :param miscounted: blobs whose count of files was wrong, now mended.
     :param orphans: bytes and staging files that no file has, now removed.
     """
@@ -31,12 +54,13 @@ class Report:
     blobs: int = 0
     missing: int = 0
     damaged: int = 0
+    unreadable: int = 0
     miscounted: int = 0
     orphans: int = 0
 
     @property
     def lost(self) -> int:
-        return self.missing + self.damaged
+        return self.missing + self.damaged + self.unreadable
 
 
 class Fsck:
@@ -50,7 +74,7 @@ class Fsck:
     def run(self, older_than_seconds: float, *, read_bytes: bool) -> Report:
         """Checks every blob, and logs a line for each that is not as it should be.
 
-        Damaged bytes are set aside, so that nobody is given them: an upload of the right ones heals the blob.
+        Damaged bytes are set aside, so that nobody is given them. An upload of the right ones heals a blob.
 
         :param older_than_seconds: bytes without a file that were written later may belong to an upload on its way.
         :param read_bytes: compares the bytes with their SHA-256 too, which takes as long as reading them.
@@ -59,20 +83,33 @@ class Fsck:
         for sha256 in self._referenced():
             report.blobs += 1
             report.miscounted += self._recount(sha256)
-            state = self._state(sha256, read_bytes=read_bytes)
-            if state == "whole":
+            if self._look(sha256, read_bytes=read_bytes) == WHOLE:
                 continue
-            file_ids = self._files_of(sha256)
-            if not file_ids:
-                continue
-            log.error("blob lost", sha256=sha256, state=state, file_ids=file_ids)
-            if state == "missing":
-                report.missing += 1
-            else:
-                report.damaged += 1
-                self._blobs.set_aside(sha256)
+            state = self._confirm(sha256, read_bytes=read_bytes)
+            report.missing += state is State.MISSING
+            report.damaged += state is State.DAMAGED
+            report.unreadable += state is State.UNREADABLE
         report.orphans = sum(self._files.collect_garbage(older_than_seconds))
         return report
+
+    def _confirm(self, sha256: str, *, read_bytes: bool) -> State:
+        """Looks again at a blob that was not whole, and sets damaged bytes aside.
+
+        Under the row's lock, which every upload and deletion takes before it changes the bytes: what an upload has
+        healed meanwhile is whole, and what was deleted is missed by nobody.
+        """
+        with self._database.write() as session:
+            locked = select(Blob.sha256).where(Blob.sha256 == sha256, Blob.file_count > 0).with_for_update()
+            if session.scalar(locked) is None:
+                return State.WHOLE
+            state, reason = self._look(sha256, read_bytes=read_bytes)
+            if state is State.WHOLE:
+                return state
+            files = select(File.id).where(File.sha256 == sha256).order_by(File.id).limit(NAMED_FILES)
+            log.error("blob lost", sha256=sha256, state=state, reason=reason, file_ids=list(session.scalars(files)))
+            if state is State.DAMAGED:
+                self._blobs.set_aside(sha256)
+            return state
 
     def _referenced(self) -> Iterator[str]:
         last = ""
@@ -99,21 +136,13 @@ class Fsck:
             log.warning("blob miscounted", sha256=sha256, file_count=mended)
         return mended is not None
 
-    def _state(self, sha256: str, *, read_bytes: bool) -> str:
+    def _look(self, sha256: str, *, read_bytes: bool) -> Finding:
         try:
             with self._blobs.open(sha256) as file:
-                if not read_bytes:
-                    return "whole"
-                return "whole" if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
+                if not read_bytes or hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                    return WHOLE
+                return Finding(State.DAMAGED, "its bytes have another SHA-256")
         except FileNotFoundError:
-            return "missing"
+            return Finding(State.MISSING, "its bytes are not there")
         except OSError as error:
-            log.error("blob unreadable", sha256=sha256, error=str(error))
-            return "damaged"
-
-    def _files_of(self, sha256: str) -> list[int]:
-        """Asked last: a file that was deleted meanwhile is not lost."""
-        with self._database.read() as session:
-            return list(
-                session.scalars(select(File.id).where(File.sha256 == sha256).order_by(File.id).limit(NAMED_FILES))
-            )
+            return Finding(State.UNREADABLE, str(error))
