@@ -103,6 +103,10 @@ def accepts(port: int) -> Callable[[], bool]:
     return probe
 
 
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 def processes_of(folder: Path) -> dict[int, str]:
     """The running processes whose environment or command names ``folder``: their commands by process id."""
     found = {}

@@ -138,6 +138,15 @@ class FullStack:
         assert run.returncode == 0, run.stdout + run.stderr
         assert '"miscounted": 0' in run.stdout + run.stderr, run.stdout + run.stderr
 
+    def stored_blobs(self) -> set[str]:
+        """The names of all blobs on the disk."""
+        return {path.name for path in (self.files / "blobs").glob("??/??/*")}
+
+    def named_blobs(self) -> set[str]:
+        """The names of the blobs that files have."""
+        listed = httpx2.get(f"{self.url}/api/file-server/", timeout=60, trust_env=False).raise_for_status().json()
+        return {file["sha256"] for file in listed}
+
     def _settings(self) -> dict[str, str]:
         self._postgres_port, self._rabbitmq_port = free_port(), free_port()
         database = f"postgresql+psycopg://pixmill@127.0.0.1:{self._postgres_port}/pixmill"

@@ -2,14 +2,18 @@
 
 import hashlib
 import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.client import FILES, Pixmill
+from tests.client import FILES, Pixmill, assert_problem
+from tests.processes import children_of
 from tests.stacks import FullStack
 
 CONTENT = os.urandom(3_000_000)
@@ -25,6 +29,26 @@ def await_empty(folder: Path) -> None:
     while list(folder.iterdir()):
         assert time.monotonic() < deadline, list(folder.iterdir())
         time.sleep(0.05)
+
+
+@contextmanager
+def frozen(processes: Sequence[int]) -> Iterator[None]:
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    yield
+    for process in processes:
+        os.kill(process, signal.SIGCONT)
+
+
+def await_whole(folder: Path) -> Path:
+    """The body in the folder, once all of it has come."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        for path in folder.iterdir():
+            if path.stat().st_size == len(CONTENT):
+                return path
+        time.sleep(0.05)
+    raise AssertionError("no body came")
 
 
 def test_a_form_is_the_file_it_has_and_leaves_nothing(full: FullStack, incoming: Path) -> None:
@@ -54,3 +78,12 @@ def test_a_form_that_breaks_off_leaves_nothing(full: FullStack, incoming: Path) 
         httpx2.post(f"{full.url}{FILES}/", content=half(), headers=headers, trust_env=False)
 
     await_empty(incoming)
+
+
+def test_a_body_that_is_gone_is_to_be_sent_again(full: FullStack, incoming: Path) -> None:
+    with ThreadPoolExecutor() as aside, frozen(children_of(full.file_storage.popen.pid)):
+        answer = aside.submit(httpx2.put, f"{full.url}{FILES}/gone.bin", content=CONTENT, trust_env=False)
+        await_whole(incoming).unlink()
+
+    assert_problem(answer.result(), 503, "send the request again")
+    assert "Retry-After" in answer.result().headers

@@ -6,9 +6,8 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
-from tests.processes import Process
+from tests.processes import Process, children_of
 from tests.stacks import MISBEHAVING, FullStack
 
 Breakage = Callable[[FullStack, random.Random], None]
@@ -96,10 +95,6 @@ BREAKAGES: Mapping[str, Breakage] = {
         freeze_worker,
     )
 }
-
-
-def children_of(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def _kill_and_start(process: Process, chance: random.Random) -> None:

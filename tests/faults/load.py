@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx2
 
@@ -90,7 +89,7 @@ class Load:
         self._await_files(set(results))
         assert len(set(results)) == len(results)
         self.stack.check_files()
-        assert self._stored_blobs() == {file["sha256"] for file in self._get(f"{FILES}/")}
+        assert self.stack.stored_blobs() == self.stack.named_blobs()
         assert list((self.stack.files / "staging").iterdir()) == []
         return tasks
 
@@ -103,9 +102,6 @@ class Load:
                 return
             assert time.monotonic() < deadline, f"orphans {made - results}, missing {results - made}"
             time.sleep(0.5)
-
-    def _stored_blobs(self) -> set[str]:
-        return {Path(path).name for path in (self.stack.files / "blobs").glob("??/??/*")}
 
     def _post_batches(self, pause_seconds: float) -> None:
         while not self._stopped.wait(pause_seconds):
