@@ -1,5 +1,6 @@
 """The embedded stack as its user starts and stops it."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -18,6 +19,13 @@ def serve(*options: str, **environment: str) -> "subprocess.CompletedProcess[str
     command = [str(SCRIPTS / "pixmill"), "serve", "--project", str(PROJECT), *options]
     env = ENVIRONMENT | environment
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def maintain(command: str, data: Path) -> "subprocess.CompletedProcess[str]":
+    options = ["--data", str(data), "--project", str(PROJECT)]
+    return subprocess.run(
+        [str(SCRIPTS / "pixmill"), command, *options], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -108,3 +116,34 @@ def test_a_wrong_setting_stops_the_start_with_one_clear_line(name: str, value: s
     assert ended.returncode != 0
     assert len(ended.stderr.splitlines()) == 1
     assert word in ended.stderr
+
+
+def test_an_operator_checks_its_files_while_it_serves(tmp_path: Path) -> None:
+    stack = EmbeddedStack(tmp_path)
+    with Pixmill(stack.url) as pixmill:
+        pixmill.upload("whole.bin", b"whole")
+        lost = pixmill.upload("lost.bin", b"lost")
+    [blob] = (stack.files / "blobs").rglob(str(lost["sha256"]))
+    blob.unlink()
+
+    checked = maintain("fsck", stack.data)
+    collected = maintain("gc", stack.data)
+    stack.stop()
+
+    told = [json.loads(line) for line in checked.stderr.splitlines()]
+    assert [(line["event"], line.get("file_ids")) for line in told] == [
+        ("blob lost", [lost["id"]]),
+        ("files checked", None),
+    ]
+    assert checked.returncode == 1
+    assert (collected.returncode, json.loads(collected.stderr)["event"]) == (0, "garbage collected")
+
+
+def test_a_folder_without_data_is_no_place_to_check(tmp_path: Path) -> None:
+    checked = maintain("fsck", tmp_path)
+
+    assert checked.returncode == 1
+    assert checked.stderr.splitlines() == [
+        f"pixmill: there are no files of a Pixmill in {tmp_path}; name its data folder with --data"
+    ]
+    assert list(tmp_path.iterdir()) == []

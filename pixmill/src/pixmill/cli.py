@@ -1,23 +1,32 @@
-"""``pixmill``: serve and demo."""
+"""``pixmill``: serve, demo, and what an operator does with the files of ``serve``."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pixmill.demo import run_demo
-from pixmill.embedded import Embedded, StartError
+from pixmill.embedded import Embedded, StartError, maintain
+
+DAY_SECONDS = 24 * 3600.0
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
+
+Data = Annotated[Path, typer.Option(help="Folder for files, databases and the queue.")]
+Project = Annotated[Path, typer.Option(help="Folder with config/ and web/.")]
+OlderThan = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="Leave younger bytes alone: an upload may be on its way.")
+]
 
 
 @app.command()
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
-    data: Annotated[Path, typer.Option(help="Folder for files, databases and the queue.")] = Path("data"),
+    data: Data = Path("data"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    project: Annotated[Path, typer.Option(help="Folder with config/ and web/.")] = Path(),
+    project: Project = Path(),
 ) -> None:
     """Serve everything from this machine, with only Python."""
     try:
@@ -29,6 +38,23 @@ def serve(
 
 
 @app.command()
+def fsck(
+    data: Data = Path("data"),
+    project: Project = Path(),
+    older_than: OlderThan = DAY_SECONDS,
+    quick: Annotated[bool, typer.Option("--quick", help="Only look whether the bytes are there.")] = False,
+) -> None:
+    """Read every file, report and mend what is wrong; safe while it serves."""
+    _maintain("fsck", data, project, older_than, ["--quick"] if quick else [])
+
+
+@app.command()
+def gc(data: Data = Path("data"), project: Project = Path(), older_than: OlderThan = DAY_SECONDS) -> None:
+    """Remove bytes that a crash left and no file has; safe while it serves."""
+    _maintain("gc", data, project, older_than, [])
+
+
+@app.command()
 def demo(
     photos: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder with photographs.")],
     url: Annotated[str, typer.Option(help="A running Pixmill.")] = "http://127.0.0.1:8080",
@@ -36,3 +62,12 @@ def demo(
 ) -> None:
     """Upload photographs, have them resized and flipped, and save what comes out."""
     raise typer.Exit(run_demo(url, photos, output))
+
+
+def _maintain(command: str, data: Path, project: Path, older_than: float, options: Sequence[str]) -> None:
+    try:
+        code = maintain(command, data.resolve(), project.resolve(), ["--older-than", str(older_than), *options])
+    except StartError as error:
+        print(f"pixmill: {error}", file=sys.stderr)
+        code = 1
+    raise typer.Exit(code)

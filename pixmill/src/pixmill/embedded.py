@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,32 +89,10 @@ class Embedded:
         places = {
             "PIXMILL_HOST": self.host,
             "PIXMILL_PORT": str(self.port),
-            "PIXMILL_DATA": str(self.data),
             "PIXMILL_WEB": str(self.project / "web"),
             "PIXMILL_EVENTS_PORT": str(_free_port()),
         }
-        return (
-            self._settings(places)
-            | {"PIXMILL_CALLBACK_SECRET": self._secret("callback"), "PIXMILL_LINK_SECRET": self._secret("link")}
-            | os.environ
-            | places
-            | {
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-                "MALLOC_ARENA_MAX": "2",
-            }
-        )
-
-    def _secret(self, purpose: str) -> str:
-        path = self.data / f"{purpose}.secret"
-        if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(32))
-        return path.read_text()
-
-    def _settings(self, places: dict[str, str]) -> dict[str, str]:
-        lines = (self.project / "config/embedded/settings.env").read_text().splitlines()
-        settings = (line.partition("=") for line in lines if line and not line.startswith("#"))
-        return {name: Template(value).substitute(places) for name, _, value in settings}
+        return _environment_of(self.data, self.project, places)
 
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]", told_to_stop: threading.Event) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -139,6 +117,47 @@ class Embedded:
             f"Its data lies in {self.data}\n"
             f"Try: curl -F file=@photo.jpg {self.url}/api/file-server/\n"
         )
+
+
+def maintain(command: str, data: Path, project: Path, options: Sequence[str]) -> int:
+    """Runs ``fsck`` or ``gc`` of the file server on the data of an embedded stack; gives the exit code.
+
+    :raises StartError: no embedded stack has its data there.
+    """
+    if not (data / "file-storage.db").exists():
+        raise StartError(f"there are no files of a Pixmill in {data}; name its data folder with --data")
+    env = _environment_of(data, project, {"PIXMILL_PORT": ""})
+    return subprocess.run(
+        [sys.executable, "-m", f"file_storage.{command}", *options], cwd=project, env=env, check=False
+    ).returncode
+
+
+def _environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict[str, str]:
+    """The settings of the embedded stack, under those that are set already.
+
+    :param places: what ``settings.env`` and ``wsgi.ini`` are told beside the data folder.
+    """
+    places = {**places, "PIXMILL_DATA": str(data)}
+    lines = (project / "config/embedded/settings.env").read_text().splitlines()
+    settings = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return (
+        {name: Template(value).substitute(places) for name, _, value in settings}
+        | {f"PIXMILL_{purpose.upper()}_SECRET": _secret(data, purpose) for purpose in ("callback", "link")}
+        | os.environ
+        | places
+        | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "MALLOC_ARENA_MAX": "2",
+        }
+    )
+
+
+def _secret(data: Path, purpose: str) -> str:
+    path = data / f"{purpose}.secret"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path.read_text()
 
 
 def _free_port() -> int:
