@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -18,6 +18,8 @@ from tests.faults.breakage import LEASE
 from tests.faults.load import Load
 from tests.images import photo
 from tests.stacks import FullStack
+
+MIB = 1024 * 1024
 
 
 def test_without_rabbitmq_tasks_are_taken_within_a_second_and_done_later(stack: FullStack, pixmill: Pixmill) -> None:
@@ -88,9 +90,10 @@ def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> 
 
 
 @contextmanager
-def full_disk(folder: Path) -> Iterator[Path]:
-    """A small file system at ``folder`` and a file that fills it."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A file system of ``size`` bytes at ``folder``, and the place of a file that will fill it."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
     try:
         yield folder / "filler"
     finally:
@@ -100,23 +103,46 @@ def full_disk(folder: Path) -> Iterator[Path]:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount the small file system")
 def test_a_full_disk_answers_507_and_loses_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = temporary_folder(tmp_path_factory, "full-disk")
-    (folder / "files").mkdir()
-    with full_disk(folder / "files") as filler:
+    with small_disk(folder / "files", 4 * MIB) as filler:
         started = start("full", folder, LEASE | {"FILE_STORAGE_STORAGE__RESERVE_BYTES": "0"})
         assert isinstance(started, FullStack)
         try:
             load = Load(started, "full-disk")
-            filler.write_bytes(bytes(4 * 1024 * 1024 - 200 * 1024))
+            filler.write_bytes(bytes(4 * MIB - 200 * 1024))
             load.post_batch()
             time.sleep(2)
             with Pixmill(started.url) as client:
-                form = client.post_file("large.bin", bytes(1024 * 1024))
-                raw = client.http.put(f"{FILES}/large.bin", content=bytes(1024 * 1024))
+                form = client.post_file("large.bin", bytes(MIB))
+                raw = client.http.put(f"{FILES}/large.bin", content=bytes(MIB))
             assert_problem(form, 507, "no room")
             assert_problem(raw, 507, "no room")
             filler.unlink()
 
             assert {task["status"] for task in load.check()} == {"finished"}
+        finally:
+            started.stop()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount the small file system")
+def test_tasks_wait_while_a_workers_disk_is_full(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = temporary_folder(tmp_path_factory, "full-scratch")
+    with small_disk(folder / "scratch-worker", 64 * MIB) as filler:
+        started = start("full", folder, LEASE)
+        try:
+            filler.write_bytes(bytes(64 * MIB - 200 * 1024))
+            with filler.open("ab", buffering=0) as file, suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+            with Pixmill(started.url) as client:
+                source = client.upload("p.png", photo(600, 400))["id"]
+                asked: dict[str, dict[str, object]] = {"flip": {}, "convert": {"format": "avif"}, "histogram": {}}
+                task_ids = [client.create_tasks([source], name, params)[0] for name, params in asked.items()]
+                time.sleep(5)
+                waiting = [client.http.get(f"{TASKS}/{task_id}").json() for task_id in task_ids]
+                filler.unlink()
+
+                assert {task["status"] for task in waiting} <= {"pending", "processing"}
+                assert {client.ended(task_id)["status"] for task_id in task_ids} == {"finished"}
         finally:
             started.stop()
 

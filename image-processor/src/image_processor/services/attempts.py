@@ -1,5 +1,6 @@
 """One attempt at a task: its source fetched, its algorithm applied; the result then waits on disk to be stored."""
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from image_processor.services.file_storage import FileStorageUnavailableError, R
 from image_processor.services.images import process_image
 from image_processor.services.plan import Plan, plan_of
 from image_processor.services.reuse import ReuseService
+from image_processor.services.scratch import ScratchFullError, blaming_a_full_disk
 from image_processor.services.sources import Sources
 
 log = structlog.get_logger()
@@ -95,8 +97,10 @@ class AttemptService:
             with self._sources.opened(claim, folder) as source:
                 if following is not None:
                     self._sources.fetch_ahead(following, folder)
-                self._sources.fetch_files(files, beside=source)
-                return Made(result, process_image(source, files, result, plan, limits), key)
+                # Here, where nothing of what fills the disk has been removed yet.
+                with blaming_a_full_disk(folder):
+                    self._sources.fetch_files(files, beside=source)
+                    return Made(result, process_image(source, files, result, plan, limits), key)
         except Exception:
             result.unlink(missing_ok=True)
             raise
@@ -112,6 +116,8 @@ def outcome_of(error: Exception) -> Outcome:
             return Failed(str(error))
         case FileStorageUnavailableError():
             return Postponed(f"the file server did not answer ({error})")
+        case ScratchFullError() | OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return Postponed("the worker's disk is full")
         case ResultRevokedError():
             return Postponed("its result was discarded meanwhile")
         case MemoryError():

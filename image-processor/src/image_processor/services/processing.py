@@ -82,9 +82,17 @@ class ProcessingService:
 
     def sweep(self) -> None:
         """Removes what workers left that were killed as a whole: too old for any task that still runs."""
-        for folder in self._scratch.glob("*/"):
-            if time.time() - folder.stat().st_mtime > self._max_seconds + ABANDONED_AFTER_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+        for left in self._scratch.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > self._max_seconds + ABANDONED_AFTER_SECONDS:
+                    _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink()
 
 
 def _prefix(holder: Holder) -> str:
