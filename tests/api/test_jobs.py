@@ -50,6 +50,7 @@ def test_a_task_that_has_ended_is_forgotten_and_its_result_stays(pixmill: Pixmil
     response = pixmill.http.delete(f"{TASKS}/{task['id']}")
 
     assert (response.status_code, response.content) == (204, b"")
+    assert "Content-Type" not in response.headers
     assert_problem(pixmill.http.get(f"{TASKS}/{task['id']}"), 404, str(task["id"]))
     assert pixmill.http.get(f"{FILES}/{task['result_id']}").status_code == 200
 

@@ -80,6 +80,7 @@ def test_a_deleted_file_is_gone(pixmill: Pixmill) -> None:
     response = pixmill.http.delete(f"{FILES}/{file['id']}")
 
     assert (response.status_code, response.content) == (204, b"")
+    assert "Content-Type" not in response.headers
     assert pixmill.http.get(f"{FILES}/{file['id']}").status_code == 404
     assert pixmill.http.get(f"{FILES}/{file['id']}/download").status_code == 404
 

@@ -79,6 +79,7 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
     svcs.flask.init_app(app, registry=registry)
     app.before_request(_begin_request)
     app.after_request(_log_request)
+    app.after_request(_drop_type_of_no_content)
     app.after_request(drain_refused)
     app.register_error_handler(Problem, render)
     app.register_error_handler(HTTPException, _render_http_exception)
@@ -147,6 +148,13 @@ def _log_request(response: Response) -> Response:
         status=response.status_code,
         milliseconds=round((time.monotonic() - g.started) * 1000, 1),
     )
+    return response
+
+
+def _drop_type_of_no_content(response: Response) -> Response:
+    """Flask calls every response HTML that has no type, those without content too."""
+    if response.status_code in (204, 304):
+        response.headers.pop("Content-Type", None)
     return response
 
 
