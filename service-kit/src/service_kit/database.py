@@ -132,12 +132,24 @@ def _json_elements_sqlite(element: json_elements, compiler: SQLCompiler, **optio
 
 
 class Database:
-    """Sessions on one database."""
+    """Sessions and connections on one database."""
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self.engine = create_engine_for(url, pool_size)
         self._reader = _reading(self.engine)
         self._writer = self.engine.execution_options(sqlite_begin="IMMEDIATE")
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """:meth:`read` for statements past the ORM, whose session takes longer than the database does."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """:meth:`write` for statements past the ORM."""
+        with self._writer.begin() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -157,9 +169,9 @@ class Database:
             connection.execute(text("SELECT 1"))
 
 
-def dialect_of(session: Session) -> str:
+def dialect_of(connection: Connection) -> str:
     """``postgresql`` or ``sqlite``."""
-    return session.get_bind().dialect.name
+    return connection.dialect.name
 
 
 def insert_or_update(dialect: str, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":

@@ -24,6 +24,7 @@ from service_kit.problems import Problem
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     CursorResult,
     Row,
     String,
@@ -36,7 +37,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from file_storage.models import Blob, File, IdempotencyKey
 from file_storage.services.listing import FileFilter
@@ -198,8 +198,8 @@ class FileService:
 
     def get(self, file_id: int) -> File:
         """:raises Problem: 404, there is no such file."""
-        with self._database.read() as session:
-            found = _files(session.connection().execute(_FILE, {"id": file_id})) if 0 < file_id <= MAX_ID else []
+        with self._database.connect() as connection:
+            found = _files(connection.execute(_FILE, {"id": file_id})) if 0 < file_id <= MAX_ID else []
         if not found:
             raise not_found(file_id)
         return found[0]
@@ -239,8 +239,8 @@ class FileService:
 
     def existing(self, ids: Sequence[int]) -> Sequence[File]:
         """The files that have one of these ids, by id."""
-        with self._database.read() as session:
-            return _files(session.connection().execute(_FILES, {"ids": list(ids)}))
+        with self._database.connect() as connection:
+            return _files(connection.execute(_FILES, {"ids": list(ids)}))
 
     def change(self, file_id: int, name: str | None, comment: str | None) -> File:
         """Renames a file or changes its comment; ``None`` leaves it as it is.
@@ -290,10 +290,10 @@ class FileService:
         for sha256 in self._blobs.stored(older_than_seconds):
             if self._has_file(sha256):
                 continue
-            with self._database.write() as session:
+            with self._database.begin() as connection:
                 # A row without files, locked, keeps an upload of the same bytes waiting until they are gone.
-                row = insert_or_ignore(dialect_of(session), Blob).values(sha256=sha256, size=0, file_count=0)
-                session.execute(row)
+                row = insert_or_ignore(dialect_of(connection), Blob).values(sha256=sha256, size=0, file_count=0)
+                connection.execute(row)
             unreferenced += self._remove_unreferenced(sha256)
         return Garbage(blobs=unreferenced, staging=self._staging.sweep(older_than_seconds))
 
@@ -304,38 +304,38 @@ class FileService:
             return Content(staged.sha256, staged.size, media_of(file))
 
     def _add(
-        self, additions: Sequence["_Addition"], reference: Callable[[Session, Sequence[Content]], None]
+        self, additions: Sequence["_Addition"], reference: Callable[[Connection, Sequence[Content]], None]
     ) -> Sequence[File | Problem]:
         keys = [addition.key for addition in additions if addition.key is not None]
-        with _one_use_of(keys), self._database.write() as session:
-            earlier = self._made_earlier(session, additions) if keys else {}
+        with _one_use_of(keys), self._database.begin() as connection:
+            earlier = self._made_earlier(connection, additions) if keys else {}
             new = [addition for addition in additions if addition.key not in earlier]
-            made = self._insert(session, new, reference) if new else []
+            made = self._insert(connection, new, reference) if new else []
         for file in made:
             log.info("file stored", file_id=file.id, size=file.size)
         left = iter(made)
         return [earlier[addition.key] if addition.key in earlier else next(left) for addition in additions]
 
-    def _made_earlier(self, session: Session, additions: Sequence["_Addition"]) -> Mapping[str | None, File | Problem]:
+    def _made_earlier(
+        self, connection: Connection, additions: Sequence["_Addition"]
+    ) -> Mapping[str | None, File | Problem]:
         """What has become of those whose keys were used before, by key."""
-        self._forget_expired_keys(session)
+        self._forget_expired_keys(connection)
         keys = [addition.key for addition in additions if addition.key is not None]
-        used = {row.key: row for row in session.connection().execute(_USED_KEYS, {"keys": keys})}
+        used = {row.key: row for row in connection.execute(_USED_KEYS, {"keys": keys})}
         return {
-            addition.key: _file_of_key(session, used[addition.key], addition.fingerprint())
+            addition.key: _file_of_key(connection, used[addition.key], addition.fingerprint())
             for addition in additions
             if addition.key in used
         }
 
     def _insert(
         self,
-        session: Session,
+        connection: Connection,
         new: Sequence["_Addition"],
-        reference: Callable[[Session, Sequence[Content]], None],
+        reference: Callable[[Connection, Sequence[Content]], None],
     ) -> Sequence[File]:
-        reference(session, [addition.content for addition in new])
-        # Past the ORM, whose unit of work costs more than the statements do.
-        connection = session.connection()
+        reference(connection, [addition.content for addition in new])
         inserted = connection.execute(_INSERT_FILES, [addition.row() for addition in new])
         files = _files(inserted)
         keyed = [
@@ -348,24 +348,24 @@ class FileService:
         self._side_by_side(lambda addition: addition.publish(), new)
         return files
 
-    def _reference_within_quota(self, session: Session, contents: Sequence[Content]) -> None:
-        _reference_blobs(session, contents)
-        self._quota.check_added(session, sum(content.size for content in contents))
+    def _reference_within_quota(self, connection: Connection, contents: Sequence[Content]) -> None:
+        _reference_blobs(connection, contents)
+        self._quota.check_added(connection, sum(content.size for content in contents))
 
     def _side_by_side(self, work: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
         if len(items) == 1:
             return [work(items[0])]
         return list(self._disk.map(work, items))
 
-    def _forget_expired_keys(self, session: Session) -> None:
+    def _forget_expired_keys(self, connection: Connection) -> None:
         if time.monotonic() < self._forget_keys_from:
             return
         self._forget_keys_from = time.monotonic() + FORGET_KEYS_SECONDS
-        session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < epoch_now() - KEY_LIFETIME))
+        connection.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < epoch_now() - KEY_LIFETIME))
 
     def _has_file(self, sha256: str) -> bool:
-        with self._database.read() as session:
-            return bool(session.scalar(select(Blob.file_count).where(Blob.sha256 == sha256)))
+        with self._database.connect() as connection:
+            return bool(connection.scalar(select(Blob.file_count).where(Blob.sha256 == sha256)))
 
     def _remove_or_leave(self, sha256: str) -> None:
         try:
@@ -441,21 +441,22 @@ def _already_published() -> None:
     """What a copy has to publish: its bytes are a blob already."""
 
 
-def _file_of_key(session: Session, used: Row[str, str, int | None], fingerprint: str) -> File | Problem:
+def _file_of_key(connection: Connection, used: Row[str, str, int | None], fingerprint: str) -> File | Problem:
     if used.file_id is None:
         return Problem("idempotency-key-revoked", 409, "This Idempotency-Key was revoked; take a new key.")
     if used.fingerprint != fingerprint:
         detail = "This Idempotency-Key was used for another upload; take a new key."
         return Problem("idempotency-key-reused", 422, detail)
-    return session.get_one(File, used.file_id)
+    [file] = _files(connection.execute(_FILE, {"id": used.file_id}))
+    return file
 
 
-def _reference_blobs(session: Session, contents: Sequence[Content]) -> None:
+def _reference_blobs(connection: Connection, contents: Sequence[Content]) -> None:
     sizes = {content.sha256: content.size for content in contents}
     counts = Counter(content.sha256 for content in contents)
     # In one order everywhere: two transactions that need the same blobs never wait for each other.
     rows = [{"sha256": name, "size": sizes[name], "file_count": counts[name]} for name in sorted(sizes)]
-    session.connection().execute(_count_blobs(dialect_of(session)), rows)
+    connection.execute(_count_blobs(dialect_of(connection)), rows)
 
 
 @cache
@@ -465,9 +466,8 @@ def _count_blobs(dialect: str) -> "postgresql.Insert | sqlite.Insert":
     return insert.on_conflict_do_update(index_elements=[Blob.sha256], set_=more)
 
 
-def _share_blobs(session: Session, contents: Sequence[Content]) -> None:
+def _share_blobs(connection: Connection, contents: Sequence[Content]) -> None:
     counts = Counter(content.sha256 for content in contents)
-    connection = session.connection()
     # A blob without files may lose its bytes at any moment: it is not revived without bytes at hand.
     alive = connection.execute(_LOCK_ALIVE_BLOBS, {"names": list(counts)}).scalars().all()
     if len(alive) < len(counts):

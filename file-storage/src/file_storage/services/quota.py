@@ -4,8 +4,7 @@ import time
 
 from service_kit.database import Database, one_at_a_time
 from service_kit.problems import Problem
-from sqlalchemy import BigInteger, cast, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from file_storage.models import Blob
 
@@ -44,12 +43,12 @@ class Quota:
         if not self._limit:
             return
         if self._is_close(more):
-            with self._database.read() as session:
-                self._sum(session)
+            with self._database.connect() as connection:
+                self._sum(connection)
         if self._used + more > self._limit:
             raise self._exceeded(self._used)
 
-    def check_added(self, session: Session, more: int) -> None:
+    def check_added(self, connection: Connection, more: int) -> None:
         """Within the transaction that has added ``more`` bytes; those that end close to the quota wait for each other.
 
         :raises Problem: 507, they went over the quota.
@@ -57,8 +56,8 @@ class Quota:
         if not self._limit:
             return
         if self._is_close(more):
-            session.execute(select(one_at_a_time(_LOCK)))
-            self._sum(session)
+            connection.execute(select(one_at_a_time(_LOCK)))
+            self._sum(connection)
         else:
             self._used += more
         if self._used > self._limit:
@@ -69,9 +68,9 @@ class Quota:
         small = more <= SMALL * self._limit and self._used + more <= FAR * self._limit
         return not small or time.monotonic() > self._trusted_until
 
-    def _sum(self, session: Session) -> None:
+    def _sum(self, connection: Connection) -> None:
         began = time.monotonic()
-        self._used = session.scalars(select(STORED_BYTES)).one()
+        self._used = connection.scalars(select(STORED_BYTES)).one()
         ended = time.monotonic()
         self._trusted_until = ended + (ended - began) / SUMMING
 

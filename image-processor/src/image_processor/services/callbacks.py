@@ -35,8 +35,8 @@ class CallbackService:
 
     def take_due(self, count: int) -> Sequence[Callback]:
         """At most ``count`` deliveries that are due, taken from other workers for as long as one may take."""
-        with self._database.read() as session:
-            if session.connection().execute(_FIRST_DUE).first() is None:
+        with self._database.connect() as connection:
+            if connection.execute(_FIRST_DUE).first() is None:
                 return []
         with self._database.write() as session:
             taken = session.scalars(

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import structlog
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
-from sqlalchemy import ColumnElement, Double, Integer, Row, bindparam, case, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Connection, Double, Integer, Row, bindparam, case, func, select, update
 
 from image_processor.config import RetrySettings
 from image_processor.models import DiscardedResult, Task
@@ -109,105 +108,106 @@ class ClaimService:
 
         :param beside_others: the holder has more tasks in hand; then it is given no suspect.
         """
-        with self._database.write() as session:
-            return self._claim(session, holder, count, beside_others)
+        with self._database.begin() as connection:
+            return self._claim(connection, holder, count, beside_others)
 
     def end(self, ended: Sequence[Ended]) -> Sequence[Claim]:
         """Records how attempts ended, and gives those that do not count any more.
 
         One does not when another attempt has taken the task over, or somebody has cancelled it.
         """
-        with self._database.write() as session:
-            return self._record(session, ended)
+        with self._database.begin() as connection:
+            return self._record(connection, ended)
 
     def end_and_claim(
         self, ended: Sequence[Ended], holder: Holder, count: int = 1, beside_others: bool = False
     ) -> tuple[Sequence[Claim], Sequence[Claim]]:
         """:meth:`end` and :meth:`claim` in one transaction; nothing is claimed where an attempt does not count."""
-        with self._database.write() as session:
-            lost = self._record(session, ended)
-            return lost, [] if lost else self._claim(session, holder, count, beside_others)
+        with self._database.begin() as connection:
+            lost = self._record(connection, ended)
+            return lost, [] if lost else self._claim(connection, holder, count, beside_others)
 
     def hand_back(self, claims: Sequence[Claim]) -> None:
         """Puts tasks back that were not begun."""
-        with self._database.write() as session:
-            held = self._lock_held(session, claims)
+        with self._database.begin() as connection:
+            held = self._lock_held(connection, claims)
             if held:
-                session.connection().execute(_HAND_BACK, [{"task_id": claim.task_id} for claim in held])
+                connection.execute(_HAND_BACK, [{"task_id": claim.task_id} for claim in held])
 
     def let_go(self, claim: Claim, holder: Holder) -> bool:
         """Gives up a cancelled attempt; ``False`` where the worker has taken it to kill its process."""
-        with self._database.write() as session:
+        with self._database.begin() as connection:
             attempt = (Task.id == claim.task_id) & (Task.attempt == claim.attempt) & (Task.status == "cancelled")
-            state = session.execute(select(Task.claimed_by).where(attempt).with_for_update()).first()
-            session.execute(update(Task).where(attempt).values(claimed_by=None, process=None))
+            state = connection.execute(select(Task.claimed_by).where(attempt).with_for_update()).first()
+            connection.execute(update(Task).where(attempt).values(claimed_by=None, process=None))
         return state is None or state.claimed_by == holder.worker
 
     def holding_processes(self, worker: str) -> Sequence[int]:
         """The ids of the worker's processes that hold a task."""
         held = (Task.claimed_by == worker) & (Task.status == "processing") & Task.process.is_not(None)
-        with self._database.read() as session:
-            return [process for process in session.scalars(select(Task.process).where(held)) if process is not None]
+        with self._database.connect() as connection:
+            return [process for process in connection.scalars(select(Task.process).where(held)) if process is not None]
 
     def heartbeat(self, worker: str, processes: Collection[int]) -> None:
         """Renews the leases of all that these processes of the worker hold."""
         held = (Task.claimed_by == worker) & (Task.status == "processing") & Task.process.in_(processes)
-        with self._database.write() as session:
-            session.execute(update(Task).where(_in_order(held)).values(lease_until=epoch_now() + self._lease_seconds))
+        with self._database.begin() as connection:
+            connection.execute(
+                update(Task).where(_in_order(held)).values(lease_until=epoch_now() + self._lease_seconds)
+            )
 
     def take_cancelled(self, worker: str) -> list[tuple[int, int]]:
         """The tasks that were cancelled while the worker held them, each with the process to be stopped."""
-        with self._database.read() as session:
-            rows = session.connection().execute(_CANCELLED, {"worker": worker}).all()
+        with self._database.connect() as connection:
+            rows = connection.execute(_CANCELLED, {"worker": worker}).all()
         if not rows:
             return []
-        with self._database.write() as session:
+        with self._database.begin() as connection:
             # Only those not let go of meanwhile: their processes work on something else by now.
             ids = [row.id for row in rows]
-            stopped = session.connection().execute(_TAKE_CANCELLED, {"worker": worker, "ids": ids}).all()
+            stopped = connection.execute(_TAKE_CANCELLED, {"worker": worker, "ids": ids}).all()
         return [(row.id, row.process) for row in stopped if row.process is not None]
 
     def crashed(self, holder: Holder, reason: str) -> None:
         """Records that a process died; after too many crashes the task it held ends in error."""
         held = (Task.status == "processing") & (Task.claimed_by == holder.worker) & (Task.process == holder.process)
-        with self._database.write() as session:
-            self._put_back_crashed(session, _in_order(held), reason)
+        with self._database.begin() as connection:
+            self._put_back_crashed(connection, _in_order(held), reason)
 
     def expire_leases(self) -> None:
         """Puts back the tasks whose worker has not come back in time."""
-        with self._database.write() as session:
-            ids = session.connection().execute(_EXPIRED).scalars().all()
+        with self._database.begin() as connection:
+            ids = connection.execute(_EXPIRED).scalars().all()
             if ids:
-                self._put_back_crashed(session, Task.id.in_(ids), "its worker stopped answering")
+                self._put_back_crashed(connection, Task.id.in_(ids), "its worker stopped answering")
 
     def renew_all_leases(self) -> None:
         """Lets every lease begin anew, as the database's clock has been set: no worker is late, and none ahead."""
-        with self._database.write() as session:
+        with self._database.begin() as connection:
             held = _in_order(Task.status == "processing")
-            session.execute(update(Task).where(held).values(lease_until=epoch_now() + self._lease_seconds))
+            connection.execute(update(Task).where(held).values(lease_until=epoch_now() + self._lease_seconds))
 
     def release(self, worker: str, process: int | None = None) -> None:
         """Hands back everything that a worker, or one process of it, holds."""
         held = (Task.status == "processing") & (Task.claimed_by == worker)
         if process is not None:
             held &= Task.process == process
-        with self._database.write() as session:
-            session.execute(update(Task).where(_in_order(held)).values(**_PENDING))
+        with self._database.begin() as connection:
+            connection.execute(update(Task).where(_in_order(held)).values(**_PENDING))
 
     def claimable(self, limit: int) -> int:
         """How many tasks may be claimed now; counts no further than ``limit``."""
-        with self._database.read() as session:
+        with self._database.connect() as connection:
             found = select(Task.id).where(_CLAIMABLE).limit(limit).subquery()
-            return session.scalar(select(func.count()).select_from(found), self._longest_delay) or 0
+            return connection.scalar(select(func.count()).select_from(found), self._longest_delay) or 0
 
     def is_pending_above(self, priority: int) -> bool:
         """Whether a task that may be claimed is more urgent."""
-        with self._database.read() as session:
-            found = session.connection().execute(_PENDING_ABOVE, {"priority": priority, **self._longest_delay})
+        with self._database.connect() as connection:
+            found = connection.execute(_PENDING_ABOVE, {"priority": priority, **self._longest_delay})
             return found.first() is not None
 
-    def _claim(self, session: Session, holder: Holder, count: int, beside_others: bool) -> Sequence[Claim]:
-        connection = session.connection()
+    def _claim(self, connection: Connection, holder: Holder, count: int, beside_others: bool) -> Sequence[Claim]:
         shared = {"shared_count": count * self._processes, "processes": self._processes}
         due = connection.execute(_MOST_URGENT, {**shared, **self._longest_delay}).all()
         ids = [row.id for row in _held_together(due, beside_others)]
@@ -222,32 +222,32 @@ class ClaimService:
         rows = {row.id: row for row in connection.execute(_CLAIM, values)}
         return [_claim_of(rows[task_id]) for task_id in ids]
 
-    def _record(self, session: Session, ended: Sequence[Ended]) -> Sequence[Claim]:
+    def _record(self, connection: Connection, ended: Sequence[Ended]) -> Sequence[Claim]:
         if not ended:
             return []
-        held = self._lock_held(session, [claim for claim, _ in ended])
+        held = self._lock_held(connection, [claim for claim, _ in ended])
         finished = [
             {"task_id": claim.task_id, "result": outcome.result_id}
             for claim, outcome in ended
             if claim in held and isinstance(outcome, Finished)
         ]
         if finished:
-            session.connection().execute(_FINISH, finished)
+            connection.execute(_FINISH, finished)
         for claim, outcome in ended:
             if claim not in held:
                 _log_end("claim lost", claim, outcome)
             elif isinstance(outcome, Finished):
                 _log_end("task ended", claim, outcome, status="finished")
             else:
-                self._record_unfinished(session, claim, outcome)
+                self._record_unfinished(connection, claim, outcome)
         return [claim for claim, _ in ended if claim not in held]
 
-    def _lock_held(self, session: Session, claims: Sequence[Claim]) -> Sequence[Claim]:
-        rows = session.connection().execute(_LOCK_HELD, {"ids": [claim.task_id for claim in claims]})
+    def _lock_held(self, connection: Connection, claims: Sequence[Claim]) -> Sequence[Claim]:
+        rows = connection.execute(_LOCK_HELD, {"ids": [claim.task_id for claim in claims]})
         attempts = {row.id: row.attempt for row in rows}
         return [claim for claim in claims if attempts.get(claim.task_id) == claim.attempt]
 
-    def _record_unfinished(self, session: Session, claim: Claim, outcome: Failed | Postponed | Crashed) -> None:
+    def _record_unfinished(self, connection: Connection, claim: Claim, outcome: Failed | Postponed | Crashed) -> None:
         match outcome:
             case Failed(reason):
                 values: dict[str, object] = {"status": "error", "error": reason}
@@ -256,9 +256,9 @@ class ClaimService:
             case Crashed(reason):
                 values = self._put_back(reason)
         statement = update(Task).where(Task.id == claim.task_id).values(**_UNHELD, **values)
-        status = session.connection().execute(statement.returning(Task.status)).scalar_one()
+        status = connection.execute(statement.returning(Task.status)).scalar_one()
         if status == "error" and not (claim.attempt == 1 and isinstance(outcome, Failed)):
-            discard_results(session, Task.id == claim.task_id)
+            discard_results(connection, Task.id == claim.task_id)
         _log_end("task ended", claim, outcome, status=status)
 
     def _postponement(self, claim: Claim, reason: str) -> dict[str, object]:
@@ -287,23 +287,18 @@ class ClaimService:
             "due_at": 0.0,
         }
 
-    def _put_back_crashed(self, session: Session, which: ColumnElement[bool], reason: str) -> None:
-        changed = session.execute(
-            update(Task)
-            .where(which)
-            .values(**_UNHELD, **self._put_back(reason))
-            .returning(Task.id, Task.status)
-            .execution_options(synchronize_session=False)
-        ).all()
-        discard_results(session, Task.id.in_([row.id for row in changed if row.status == "error"]))
+    def _put_back_crashed(self, connection: Connection, which: ColumnElement[bool], reason: str) -> None:
+        put_back = update(Task).where(which).values(**_UNHELD, **self._put_back(reason))
+        changed = connection.execute(put_back.returning(Task.id, Task.status)).all()
+        discard_results(connection, Task.id.in_([row.id for row in changed if row.status == "error"]))
         for row in changed:
             log.warning("worker process lost", task_id=row.id, status=row.status, reason=reason)
 
 
-def discard_results(session: Session, which: ColumnElement[bool]) -> None:
+def discard_results(connection: Connection, which: ColumnElement[bool]) -> None:
     """Has the results deleted that earlier attempts of these tasks may have uploaded, and no later one accepted."""
-    for key in session.scalars(select(_RESULT_KEY).where(which)).all():
-        session.execute(insert_or_ignore(dialect_of(session), DiscardedResult).values(key=key))
+    for key in connection.scalars(select(_RESULT_KEY).where(which)).all():
+        connection.execute(insert_or_ignore(dialect_of(connection), DiscardedResult).values(key=key))
 
 
 _RESULT_KEY = Task.result_key.concat("-").concat(Task.restarts)

@@ -33,17 +33,17 @@ class DiscardedResults:
             except FileStorageUnavailableError as error:
                 log.warning("result not discarded yet", key=key, error=str(error))
                 return
-            with self._database.write() as session:
-                session.execute(delete(DiscardedResult).where(DiscardedResult.key == key))
+            with self._database.begin() as connection:
+                connection.execute(delete(DiscardedResult).where(DiscardedResult.key == key))
 
     def _take_due(self) -> list[str]:
-        with self._database.read() as session:
-            if session.connection().execute(_FIRST_DUE).first() is None:
+        with self._database.connect() as connection:
+            if connection.execute(_FIRST_DUE).first() is None:
                 return []
-        with self._database.write() as session:
-            keys = session.scalars(
+        with self._database.begin() as connection:
+            keys = connection.scalars(
                 select(DiscardedResult.key).where(_DUE).limit(BATCH).with_for_update(skip_locked=True)
             ).all()
             taken = DiscardedResult.key.in_(keys)
-            session.execute(update(DiscardedResult).where(taken).values(due_at=epoch_now() + RETRY_SECONDS))
+            connection.execute(update(DiscardedResult).where(taken).values(due_at=epoch_now() + RETRY_SECONDS))
         return list(keys)

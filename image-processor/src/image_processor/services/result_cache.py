@@ -34,21 +34,23 @@ class ResultCache:
 
     def find(self, keys: Sequence[str]) -> Mapping[str, CacheHit]:
         """Where the results lie of those keys whose results were made before."""
-        with self._database.read() as session:
-            rows = session.connection().execute(_FIND, {"keys": keys})
+        with self._database.connect() as connection:
+            rows = connection.execute(_FIND, {"keys": keys})
             return {row.key: CacheHit(row.result_id, row.extension) for row in rows}
 
     def remember(self, results: Mapping[str, CacheHit]) -> None:
         """What :meth:`find` gives from now on, by key."""
         rows = [{"key": key, **results[key]._asdict()} for key in sorted(results)]
-        with self._database.write() as session:
-            insert = insert_or_update(dialect_of(session), CachedResult)
+        with self._database.begin() as connection:
+            insert = insert_or_update(dialect_of(connection), CachedResult)
             replaced = {name: insert.excluded[name] for name in CacheHit._fields} | {"created_at": epoch_now()}
-            session.execute(insert.values(rows).on_conflict_do_update(index_elements=[CachedResult.key], set_=replaced))
+            connection.execute(
+                insert.values(rows).on_conflict_do_update(index_elements=[CachedResult.key], set_=replaced)
+            )
 
     def forget_older_than(self, seconds: float) -> None:
-        with self._database.write() as session:
-            session.execute(delete(CachedResult).where(CachedResult.created_at < epoch_now() - seconds))
+        with self._database.begin() as connection:
+            connection.execute(delete(CachedResult).where(CachedResult.created_at < epoch_now() - seconds))
 
 
 _FIND = select(CachedResult.key, CachedResult.result_id, CachedResult.extension).where(

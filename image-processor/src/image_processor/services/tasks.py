@@ -153,7 +153,7 @@ class TaskService:
                 raise Problem("task-not-cancellable", 409, detail)
             task.status, task.lease_until = "cancelled", None
             if task.attempt:
-                discard_results(session, Task.id == task_id)
+                discard_results(session.connection(), Task.id == task_id)
             session.flush()
             session.refresh(task)
         log.info("task cancelled", task_id=task_id)
