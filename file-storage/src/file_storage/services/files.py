@@ -370,7 +370,8 @@ class FileService:
     def _remove_or_leave(self, sha256: str) -> None:
         try:
             self._remove_unreferenced(sha256)
-        except StorageUnavailableError as error:
+        except (StorageUnavailableError, OSError) as error:
+            # The file is gone all the same.
             log.warning("blob left for gc", sha256=sha256, reason=str(error))
 
     def _remove_unreferenced(self, sha256: str) -> bool:
