@@ -17,7 +17,7 @@ PARTS_AT_ONCE = 4
 SIGNED_FOR = timedelta(hours=1)
 """How long a signed URL is good: as long as the slowest download may take to begin."""
 RETRIED_FOR = timedelta(seconds=15)
-"""An S3 that does not answer holds a thread for so long; then the client is told to try again."""
+"""What fails is tried again for so long, and holds a thread; then the client is told to try again."""
 PING_SECONDS = 3
 DAMAGED = "damaged/"
 
