@@ -131,10 +131,14 @@ class FullStack:
         lines = (self.folder / "nginx-access.log").read_text().splitlines()
         return [line for line in lines if all(part in line for part in parts)]
 
+    def maintain(self, name: str, older_than: float = 0) -> "subprocess.CompletedProcess[str]":
+        """Runs file-storage's ``fsck`` or ``gc`` as an operator does, here for left-over bytes whatever their age."""
+        command = [str(SCRIPTS / "python"), "-m", f"file_storage.{name}", "--older-than", str(older_than)]
+        return subprocess.run(command, env=self.environment, cwd=PROJECT, check=False, capture_output=True, text=True)
+
     def check_files(self) -> None:
-        """What an operator runs to have every file read and left-over bytes removed, here whatever their age."""
-        command = [str(SCRIPTS / "python"), "-m", "file_storage.fsck", "--older-than", "0"]
-        run = subprocess.run(command, env=self.environment, cwd=PROJECT, check=False, capture_output=True, text=True)
+        """Has every file read and left-over bytes removed."""
+        run = self.maintain("fsck")
         assert run.returncode == 0, run.stdout + run.stderr
         assert '"miscounted": 0' in run.stdout + run.stderr, run.stdout + run.stderr
 

@@ -35,9 +35,11 @@ def await_empty(folder: Path) -> None:
 def frozen(processes: Sequence[int]) -> Iterator[None]:
     for process in processes:
         os.kill(process, signal.SIGSTOP)
-    yield
-    for process in processes:
-        os.kill(process, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
 
 
 def await_whole(folder: Path) -> Path:

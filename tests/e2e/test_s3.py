@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests.client import FILES, Pixmill, assert_problem
 from tests.conftest import start, temporary_folder
 from tests.images import opened, photo
 from tests.processes import Process, accepts, free_port, memory_of, processes_of
-from tests.stacks import ENVIRONMENT, PROJECT, SCRIPTS, FullStack
+from tests.stacks import ENVIRONMENT, SCRIPTS, FullStack
 
 BUCKET = "files"
 
@@ -82,11 +81,6 @@ def client(s3_stack: FullStack) -> Iterator[Pixmill]:
     with Pixmill(s3_stack.url) as client:
         client.http.follow_redirects = True
         yield client
-
-
-def run_command(stack: FullStack, name: str) -> "subprocess.CompletedProcess[str]":
-    command = [str(SCRIPTS / "python"), "-m", f"file_storage.{name}", "--older-than", "0"]
-    return subprocess.run(command, env=stack.environment, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
 def test_a_file_lies_in_the_bucket_and_comes_back(client: Pixmill, s3: S3) -> None:
@@ -156,7 +150,7 @@ def test_fsck_and_gc_work_on_the_bucket(client: Pixmill, s3_stack: FullStack, s3
     client.upload("kept.bin", b"kept")
 
     for command in ("fsck", "gc"):
-        run = run_command(s3_stack, command)
+        run = s3_stack.maintain(command)
         assert run.returncode == 0, run.stderr
 
     assert client.http.get(f"{FILES}/?name=kept.bin").json()[0]["sha256"] in s3.names()
@@ -194,7 +188,7 @@ def test_a_store_that_is_away_is_told_and_waited_for(tmp_path_factory: pytest.Te
                 client.http.get(f"{place}/download", headers={"Range": "bytes=0-1,4-5"}),
             ]
             deleted = client.http.delete(place)
-            fsck = run_command(stack, "fsck")
+            fsck = stack.maintain("fsck")
             [task_id] = client.create_tasks([source["id"]], "flip")
 
             assert (ready.status_code, ready.json()["dependencies"]["blob_store"]) == (503, "unavailable")

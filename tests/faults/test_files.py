@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -15,11 +14,11 @@ from tests.client import FILES, Pixmill
 from tests.faults.breakage import kill_file_storage, kill_postgres
 from tests.faults.hands import Hand
 from tests.processes import children_of
-from tests.stacks import PROJECT, SCRIPTS, FullStack
+from tests.stacks import FullStack
 
 SECONDS = 40
 HANDS = 8
-YOUNG_SECONDS = "15"
+YOUNG_SECONDS = 15
 """Bytes that were written later may belong to a request that waits for a process or the database to come back."""
 
 
@@ -41,21 +40,19 @@ BREAKAGES = (kill_child, reload, kill_file_storage, kill_postgres)
 def told_by_maintenance(stack: FullStack) -> Iterator[dict[str, object]]:
     """The lines of ``gc`` and ``fsck``, run as an operator does."""
     for name in ("gc", "fsck"):
-        command = [str(SCRIPTS / "python"), "-m", f"file_storage.{name}", "--older-than", YOUNG_SECONDS]
-        run = subprocess.run(command, env=stack.environment, cwd=PROJECT, check=False, capture_output=True, text=True)
-        yield from map(json.loads, run.stderr.splitlines())
+        yield from map(json.loads, stack.maintain(name, YOUNG_SECONDS).stderr.splitlines())
 
 
 def not_as_promised(stack: FullStack, hands: Sequence[Hand]) -> list[str]:
     """What of that which the hands were told is not so."""
     wrong = []
     with Pixmill(stack.url) as pixmill:
+        listed = {file["id"] for file in pixmill.http.get(f"{FILES}/").json()}
         for hand in hands:
             for file_id, content in hand.files.items():
                 response = pixmill.http.get(f"{FILES}/{file_id}/download")
                 if (response.status_code, response.content) != (200, content):
                     wrong.append(f"file {file_id}: {response.status_code}, {len(response.content)} bytes")
-            listed = {file["id"] for file in pixmill.http.get(f"{FILES}/").json()}
             wrong += [f"file {file_id} was deleted" for file_id in hand.deleted & listed]
     return wrong
 

@@ -12,12 +12,10 @@ from service_kit.settings import load_or_exit
 from sqlalchemy.exc import DBAPIError
 
 from file_storage.config import Settings
-from file_storage.injectors import create_registry
+from file_storage.injectors import ABANDONED_AFTER_SECONDS, create_registry
 from file_storage.storage import StorageUnavailableError
 
 log = structlog.get_logger()
-
-DEFAULT_AGE_SECONDS = 24 * 3600
 
 
 def argument_parser(command: str, description: str | None) -> argparse.ArgumentParser:
@@ -26,7 +24,7 @@ def argument_parser(command: str, description: str | None) -> argparse.ArgumentP
     parser.add_argument(
         "--older-than",
         type=float,
-        default=DEFAULT_AGE_SECONDS,
+        default=ABANDONED_AFTER_SECONDS,
         metavar="SECONDS",
         help="leave younger bytes alone: an upload may still be on its way (default: a day)",
     )

@@ -10,14 +10,15 @@ import typer
 from pixmill.demo import run_demo
 from pixmill.embedded import Embedded, StartError, maintain
 
-DAY_SECONDS = 24 * 3600.0
-
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
 
 Data = Annotated[Path, typer.Option(help="Folder for files, databases and the queue.")]
 Project = Annotated[Path, typer.Option(help="Folder with config/ and web/.")]
 OlderThan = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="Leave younger bytes alone: an upload may be on its way.")
+    float | None,
+    typer.Option(
+        min=0, metavar="SECONDS", help="Leave younger bytes alone: an upload may be on its way. (default: a day)"
+    ),
 ]
 
 
@@ -41,7 +42,7 @@ def serve(
 def fsck(
     data: Data = Path("data"),
     project: Project = Path(),
-    older_than: OlderThan = DAY_SECONDS,
+    older_than: OlderThan = None,
     quick: Annotated[bool, typer.Option("--quick", help="Only look whether the bytes are there.")] = False,
 ) -> None:
     """Read every file, report and mend what is wrong; safe while it serves."""
@@ -49,7 +50,7 @@ def fsck(
 
 
 @app.command()
-def gc(data: Data = Path("data"), project: Project = Path(), older_than: OlderThan = DAY_SECONDS) -> None:
+def gc(data: Data = Path("data"), project: Project = Path(), older_than: OlderThan = None) -> None:
     """Remove bytes that a crash left and no file has; safe while it serves."""
     _maintain("gc", data, project, older_than, [])
 
@@ -64,9 +65,10 @@ def demo(
     raise typer.Exit(run_demo(url, photos, output))
 
 
-def _maintain(command: str, data: Path, project: Path, older_than: float, options: Sequence[str]) -> None:
+def _maintain(command: str, data: Path, project: Path, older_than: float | None, options: Sequence[str]) -> None:
+    age = [] if older_than is None else ["--older-than", str(older_than)]
     try:
-        code = maintain(command, data.resolve(), project.resolve(), ["--older-than", str(older_than), *options])
+        code = maintain(command, data.resolve(), project.resolve(), [*age, *options])
     except StartError as error:
         print(f"pixmill: {error}", file=sys.stderr)
         code = 1

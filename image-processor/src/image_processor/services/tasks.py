@@ -100,9 +100,9 @@ class TaskService:
             {"source_id": file_id, "result_key": str(uuid4()), **sources[file_id]._asdict()}
             for file_id in batch.file_ids
         ]
-        with self._database.write() as session:
+        with self._database.begin() as connection:
             # Ids are given in the order of the rows, and may be returned in another.
-            task_ids = sorted(session.connection().execute(_INSERT_TASKS, {**same, "rows": rows}).scalars())
+            task_ids = sorted(connection.execute(_INSERT_TASKS, {**same, "rows": rows}).scalars())
         log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=algorithm, preset=batch.preset)
         self._publish(len(task_ids))
         return task_ids
