@@ -2,18 +2,16 @@
 
 import hashlib
 import os
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.client import FILES, Pixmill, assert_problem
-from tests.processes import children_of
+from tests.processes import children_of, frozen
 from tests.stacks import FullStack
 
 CONTENT = os.urandom(3_000_000)
@@ -29,17 +27,6 @@ def await_empty(folder: Path) -> None:
     while list(folder.iterdir()):
         assert time.monotonic() < deadline, list(folder.iterdir())
         time.sleep(0.05)
-
-
-@contextmanager
-def frozen(processes: Sequence[int]) -> Iterator[None]:
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            os.kill(process, signal.SIGCONT)
 
 
 def await_whole(folder: Path) -> Path:

@@ -16,7 +16,7 @@ from obstore.store import S3Store
 from tests.client import FILES, Pixmill, assert_problem
 from tests.conftest import start, temporary_folder
 from tests.images import opened, photo
-from tests.processes import Process, accepts, free_port, memory_of, processes_of
+from tests.processes import Process, accepts, children_of, free_port, frozen, memory_of, processes_of
 from tests.stacks import ENVIRONMENT, SCRIPTS, FullStack
 
 BUCKET = "files"
@@ -199,9 +199,12 @@ def test_a_store_that_is_away_is_told_and_waited_for(tmp_path_factory: pytest.Te
             assert fsck.returncode == 2
             assert [json.loads(line)["event"] for line in fsck.stderr.splitlines()] == ["storage unavailable"]
 
-            s3.process.start()
-            s3.make_bucket()
-            client.upload("p.png", photo(80, 60))  # moto forgets: this brings the source's bytes back
+            # moto forgets: the worker must not ask it before the source's bytes are back.
+            worker = stack.worker.popen.pid
+            with frozen([worker, *children_of(worker)]):
+                s3.process.start()
+                s3.make_bucket()
+                client.upload("p.png", photo(80, 60))
             assert client.ended(task_id)["status"] == "finished"
             assert "Traceback" not in (stack.folder / "file-storage.log").read_text()
     finally:
