@@ -1,6 +1,7 @@
 """The embedded stack as its user starts and stops it."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from tests.client import Pixmill
 from tests.images import opened, photo
-from tests.processes import Process, free_port, processes_of
+from tests.processes import Process, children_of, free_port, processes_of
 from tests.stacks import ENVIRONMENT, PROJECT, SCRIPTS, EmbeddedStack
 
 
@@ -52,6 +53,27 @@ def test_a_signal_during_the_start_is_no_failure(tmp_path: Path, seconds: float)
 
     assert process.popen.wait(12) == 0
     assert processes_of(tmp_path) == {}
+
+
+def test_no_process_is_left_when_the_server_dies(tmp_path: Path) -> None:
+    stack = EmbeddedStack(tmp_path)
+    [server] = children_of(stack.process.popen.pid)
+
+    os.kill(server, signal.SIGKILL)
+
+    assert stack.process.popen.wait(12) != 0
+    assert processes_of(stack.data) == {}
+
+
+def test_no_process_is_left_when_the_launcher_dies(tmp_path: Path) -> None:
+    stack = EmbeddedStack(tmp_path)
+
+    stack.process.popen.kill()
+
+    deadline = time.monotonic() + 12
+    while left := processes_of(stack.data):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
 
 
 def test_it_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -2,20 +2,18 @@
 
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from types import FrameType
 
 import httpx2
+
+from pixmill.supervision import Child, supervised
 
 START_SECONDS = 60
 STOP_SECONDS = 9
@@ -48,20 +46,14 @@ class Embedded:
         """
         self._check_port()
         self._prepare_folders()
-        process = subprocess.Popen(
-            ["uwsgi", "--ini", "config/embedded/wsgi.ini"],
-            cwd=self.project,
-            env=self._environment(),
-            start_new_session=True,
-        )
-        with _stopping_on_signal(process) as told_to_stop:
-            self._wait_until_ready(process, told_to_stop)
-            if not told_to_stop.is_set():
+        command = ["uwsgi", "--ini", "config/embedded/wsgi.ini"]
+        with supervised(command, self.project, self._environment(), STOP_SECONDS) as server:
+            self._wait_until_ready(server)
+            if not server.told_to_stop:
                 print(self._banner(), flush=True)
-            code = process.wait()
-        _end_group(process.pid)
+            code = server.process.wait()
         # A process that was still loading when the signal came ends with another code: it was asked to.
-        return 0 if told_to_stop.is_set() else code
+        return 0 if server.told_to_stop else code
 
     def _check_port(self) -> None:
         with socket.socket() as probe:
@@ -94,12 +86,12 @@ class Embedded:
         }
         return _environment_of(self.data, self.project, places)
 
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]", told_to_stop: threading.Event) -> None:
+    def _wait_until_ready(self, server: Child) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            code = process.poll()
+            code = server.process.poll()
             # Looked at after the process: one that ended because it was told to is no failed start.
-            if told_to_stop.is_set():
+            if server.told_to_stop:
                 return
             if code is not None:
                 raise StartError(f"the server ended while starting (exit code {code}); see the lines above")
@@ -165,29 +157,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@contextmanager
-def _stopping_on_signal(process: "subprocess.Popen[bytes]") -> Iterator[threading.Event]:
-    told_to_stop = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        told_to_stop.set()
-        process.send_signal(signal.SIGTERM)
-        signal.signal(signal.SIGALRM, lambda *_: _end_group(process.pid))
-        signal.alarm(STOP_SECONDS)
-
-    earlier = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield told_to_stop
-    finally:
-        if process.poll() is None:
-            _end_group(process.pid)
-        signal.alarm(0)
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
-
-
-def _end_group(group: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)

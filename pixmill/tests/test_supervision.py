@@ -1,0 +1,124 @@
+"""A supervised child as the launcher runs it: in a process of its own, which is told to stop and dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+LAUNCHER = """
+import sys
+from pathlib import Path
+from pixmill.supervision import supervised
+
+with supervised(["sh", "-c", sys.argv[1]], Path("."), {"PATH": sys.argv[2]}, stop_seconds=3) as child:
+    code = child.process.wait()
+sys.exit(f"{code} {child.told_to_stop}")
+"""
+
+
+class Launcher:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(self, script: str, ready: str = "ready") -> None:
+        """Returns when the shell's script has made the file ``ready``."""
+        command = [sys.executable, "-c", LAUNCHER, script, os.defpath]
+        self.popen = subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 20
+        while not (self.folder / ready).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def told(self) -> str:
+        """Of its end: the child's exit code, and whether it was told to stop."""
+        return self.popen.communicate(timeout=20)[1].strip()
+
+    def left(self) -> list[psutil.Process]:
+        """What still runs in its folder."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.cwd() == str(self.folder):
+                    found.append(process)
+        return found
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Iterator[Launcher]:
+    launcher = Launcher(tmp_path)
+    yield launcher
+    launcher.popen.kill()
+    launcher.popen.communicate()
+    for process in launcher.left():
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_child_is_told_to_stop(launcher: Launcher, number: int) -> None:
+    launcher.start("trap 'touch told; exit 7' TERM; touch ready; while true; do sleep 0.01; done")
+
+    launcher.popen.send_signal(number)
+
+    assert launcher.told() == "7 True"
+    assert (launcher.folder / "told").exists()
+
+
+def test_a_child_that_ends_by_itself_leaves_no_daemon(launcher: Launcher) -> None:
+    launcher.start("setsid sleep 100 & setsid sh -c 'sleep 100 & sleep 100' & touch ready; exit 3")
+
+    assert launcher.told() == "3 False"
+    assert launcher.left() == []
+
+
+def test_a_child_that_was_not_listening_yet_is_told_again(launcher: Launcher) -> None:
+    launcher.start("trap '' TERM; touch ready; sleep 0.5; trap 'exit 7' TERM; while true; do sleep 0.01; done")
+
+    launcher.popen.terminate()
+
+    assert launcher.told() == "7 True"
+
+
+def test_what_does_not_heed_the_signal_is_killed(launcher: Launcher) -> None:
+    launcher.start("trap '' TERM; setsid sleep 100 & touch ready; while true; do sleep 0.01; done")
+
+    launcher.popen.terminate()
+
+    assert launcher.told() == "-9 True"
+    assert launcher.left() == []
+
+
+def test_a_daemon_does_not_outlive_a_child_that_was_killed(launcher: Launcher) -> None:
+    launcher.start("setsid sleep 100 & touch ready; kill -9 $$")
+
+    assert launcher.told() == "-9 False"
+    assert launcher.left() == []
+
+
+def test_a_child_is_told_when_the_launcher_dies(launcher: Launcher) -> None:
+    launcher.start("trap 'touch told; exit' TERM; touch ready; while true; do sleep 0.01; done")
+
+    launcher.popen.kill()
+
+    deadline = time.monotonic() + 20
+    while launcher.left():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert (launcher.folder / "told").exists()
+
+
+@pytest.mark.parametrize("milliseconds", range(0, 400, 20))
+def test_a_signal_during_the_start_leaves_nothing(launcher: Launcher, milliseconds: int) -> None:
+    launcher.start("setsid sleep 100 & sleep 100", ready=".")
+    time.sleep(milliseconds / 1000)
+
+    launcher.popen.terminate()
+
+    launcher.popen.wait(20)
+    assert launcher.left() == []
