@@ -99,6 +99,23 @@ def test_slow_archives_leave_the_service_to_others(full: FullStack, large_file: 
         assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
 
 
+@pytest.mark.usefixtures("long_list")
+def test_slow_readers_of_a_list_leave_the_service_to_others(full: FullStack) -> None:
+    head = f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"
+    with slow_clients(full, [head] * 40) as slow, Pixmill(full.url) as client:
+        assert_quick(client)
+
+        assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200"}
+
+
+@pytest.fixture(scope="module")
+def long_list(full: FullStack) -> None:
+    """More files than a connection holds a list of."""
+    with Pixmill(full.url) as client:
+        for number in range(1000):
+            client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
+
+
 @pytest.fixture(scope="module")
 def large_file(full: FullStack) -> int:
     """The id of a file that no buffer on the way holds."""
