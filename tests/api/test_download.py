@@ -88,6 +88,14 @@ def test_a_range_outside_answers_416(pixmill: Pixmill, url: str) -> None:
     assert response.headers["Content-Range"] == "bytes */10240"
 
 
+@pytest.mark.parametrize("wanted", ["0-,0-", "-1,0-", "0-9999,9000-", ",".join(f"{n}-{n}" for n in range(0, 99, 3))])
+def test_ranges_that_would_cost_more_than_the_file_answer_the_whole(pixmill: Pixmill, url: str, wanted: str) -> None:
+    response = pixmill.http.get(url, headers={"Range": f"bytes={wanted}"})
+
+    assert (response.status_code, response.content) == (200, CONTENT)
+    assert "Content-Range" not in response.headers
+
+
 @pytest.mark.parametrize("wanted", ["bytes=9-5", "lines=1-2", "bytes=x"])
 def test_a_range_that_is_none_answers_the_whole(pixmill: Pixmill, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})

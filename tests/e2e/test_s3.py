@@ -101,6 +101,14 @@ def test_a_file_lies_in_the_bucket_and_comes_back(client: Pixmill, s3: S3) -> No
     assert len(archive.content) > len(content)
 
 
+def test_several_ranges_of_much_answer_the_whole(client: Pixmill) -> None:
+    file = client.upload("much.bin", bytes(70_000_000))
+    ranges = {"Range": "bytes=0-34999999,35000001-69999999"}
+
+    with client.http.stream("GET", f"{FILES}/{file['id']}/download", headers=ranges) as response:
+        assert (response.status_code, response.headers["Content-Length"]) == (200, "70000000")
+
+
 def test_nginx_sends_the_file_as_ours(client: Pixmill, s3_stack: FullStack) -> None:
     file = client.upload("a.png", photo(20, 10))
 

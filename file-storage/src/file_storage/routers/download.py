@@ -25,7 +25,16 @@ from file_storage.models import File
 from file_storage.routers.conditions import Verdict, range_applies, verdict
 from file_storage.routers.digests import digest
 from file_storage.routers.files import FilePath
-from file_storage.routers.ranges import MAX_RANGES, Span, multipart, single, spans, unsatisfiable
+from file_storage.routers.ranges import (
+    MAX_MULTIPART_BYTES,
+    MAX_RANGES,
+    Span,
+    bytes_of,
+    multipart,
+    single,
+    spans,
+    unsatisfiable,
+)
 from file_storage.routers.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
@@ -202,6 +211,8 @@ def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]
         return _handed_over(response, file)
     if _web_server_asks_again() and (all_ranges or len(parts) == 1):
         return _asked_again(parts)
+    if len(parts) > 1 and bytes_of(parts) > MAX_MULTIPART_BYTES:
+        return _whole(response, file)
     content = svcs.flask.get(FileService).open(file)
     if len(parts) > 1:
         return multipart(response, content, parts, file.size)

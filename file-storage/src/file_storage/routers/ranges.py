@@ -12,6 +12,9 @@ from file_storage.routers.streams import until_broken
 CHUNK = 256 * 1024
 MAX_RANGES = 32
 """More ranges in one request are taken for an attack (RFC 9110, 17.15) and the whole file is sent."""
+MAX_MULTIPART_BYTES = 64 * 1024 * 1024
+"""So much nginx keeps for a slow client (proxy_max_temp_file_size), which then holds no thread of ours; for more it
+sends the whole file."""
 
 Span = tuple[int, int]
 """The first byte's offset, and the one behind the last."""
@@ -26,6 +29,11 @@ def spans(wanted: Range, size: int) -> list[Span]:
         if first < last:
             found.append((first, last))
     return found
+
+
+def bytes_of(parts: Sequence[Span]) -> int:
+    """How many bytes the parts have together."""
+    return sum(stop - first for first, stop in parts)
 
 
 def unsatisfiable(response: Response, size: int) -> Response:
@@ -57,7 +65,7 @@ def multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: 
     tail = f"\r\n--{boundary}--\r\n".encode()
     response.status_code = 206
     response.content_type = f"multipart/byteranges; boundary={boundary}"
-    response.content_length = len(tail) + sum(map(len, heads)) + sum(stop - first for first, stop in parts)
+    response.content_length = len(tail) + sum(map(len, heads)) + bytes_of(parts)
     response.response = until_broken(_body(file, list(zip(heads, parts, strict=True)), tail))
     return response
 
