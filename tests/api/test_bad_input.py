@@ -58,9 +58,11 @@ def test_bad_uploads_are_refused(pixmill: Pixmill, body: bytes, status: int, wor
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "image/jpeg"])
-def test_an_upload_of_another_content_type_is_refused(pixmill: Pixmill, content_type: str) -> None:
-    response = pixmill.http.post(f"{FILES}/", content=b"{}", headers={"Content-Type": content_type})
+@pytest.mark.parametrize(
+    ("content_type", "content"), [("application/json", b"{}"), ("text/plain", b"{}"), ("image/jpeg", bytes(4_000_000))]
+)
+def test_an_upload_of_another_content_type_is_refused(pixmill: Pixmill, content_type: str, content: bytes) -> None:
+    response = pixmill.http.post(f"{FILES}/", content=content, headers={"Content-Type": content_type})
 
     assert_problem(response, 415, "multipart/form-data")
 

@@ -1,10 +1,12 @@
 """nginx's limits, made small enough for a test to go over."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import pytest
 
-from tests.client import FILES, Pixmill, assert_problem
+from tests.client import FILES, TASKS, Pixmill, assert_problem
 from tests.processes import accepts, free_port
 from tests.stacks import FullStack
 
@@ -31,3 +33,15 @@ def test_an_address_that_is_too_long_is_told_so(full: FullStack) -> None:
         answer = client.http.get(f"{FILES}/?name={'a' * 20_000}")
 
     assert_problem(answer, 414, "too long")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [f"POST {TASKS}/", f"POST {FILES}/lookup", f"POST {FILES}/1/links", f"PATCH {FILES}/1", f"POST {FILES}/./copies"],
+)
+def test_json_of_a_gigabyte_is_refused_before_it_comes(full: FullStack, target: str) -> None:
+    address = httpx2.URL(full.url)
+    with socket.create_connection((address.host, address.port or 80), 5) as connection:
+        connection.sendall(f"{target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n".encode())
+
+        assert connection.recv(12) == b"HTTP/1.1 413"
