@@ -1,12 +1,15 @@
 """nginx's limits, made small enough for a test to go over."""
 
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx2
 import pytest
 
 from tests.client import FILES, TASKS, Pixmill, assert_problem
+from tests.conftest import start, temporary_folder
 from tests.processes import accepts, free_port
 from tests.stacks import FullStack
 
@@ -40,8 +43,52 @@ def test_an_address_that_is_too_long_is_told_so(full: FullStack) -> None:
     [f"POST {TASKS}/", f"POST {FILES}/lookup", f"POST {FILES}/1/links", f"PATCH {FILES}/1", f"POST {FILES}/./copies"],
 )
 def test_json_of_a_gigabyte_is_refused_before_it_comes(full: FullStack, target: str) -> None:
-    address = httpx2.URL(full.url)
-    with socket.create_connection((address.host, address.port or 80), 5) as connection:
-        connection.sendall(f"{target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n".encode())
+    with begun(full, target, 1_000_000_000) as connection:
+        assert_answer(connection, b"413", b"JSON may have 2 MiB")
 
-        assert connection.recv(12) == b"HTTP/1.1 413"
+
+@contextmanager
+def begun(stack: FullStack, target: str, size: int) -> Iterator[socket.socket]:
+    """A request of which everything but its body was sent."""
+    address = httpx2.URL(stack.url)
+    with socket.create_connection((address.host, address.port or 80), 5) as connection:
+        connection.sendall(f"{target} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+        yield connection
+
+
+def assert_answer(connection: socket.socket, status: bytes, word: bytes) -> None:
+    answer = connection.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"application/problem+json" in answer
+    assert word in answer
+
+
+@pytest.fixture(scope="module")
+def quota(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
+    """A stack on which all files together may have 20 MB."""
+    folder = temporary_folder(tmp_path_factory, "quota")
+    stack = start("full", folder, {"FILE_STORAGE_STORAGE__QUOTA_BYTES": "20000000"})
+    assert isinstance(stack, FullStack)
+    yield stack
+    stack.stop()
+
+
+@pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/batch"])
+def test_an_upload_without_room_is_refused_before_it_comes(quota: FullStack, target: str) -> None:
+    with begun(quota, target, 30_000_000) as connection:
+        assert_answer(connection, b"507", b"no room")
+
+
+def test_an_upload_with_room_is_taken(quota: FullStack) -> None:
+    with Pixmill(quota.url) as client:
+        stored = client.http.put(f"{FILES}/a.bin", content=bytes(15_000_000))
+
+    assert stored.status_code == 201
+
+
+def test_an_upload_is_told_of_a_service_that_is_away(quota: FullStack) -> None:
+    quota.file_storage.kill()
+    with Pixmill(quota.url) as client:
+        answer = client.http.put(f"{FILES}/a.bin", content=bytes(15_000_000))
+
+    assert_problem(answer, 503, "try again")

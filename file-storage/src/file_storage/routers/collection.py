@@ -89,6 +89,12 @@ class FileQuery(PageQuery[str]):
         )
 
 
+class RoomQuery(Query):
+    """A body that is about to come."""
+
+    bytes: int = Field(ge=0, le=MAX_ID)
+
+
 class RawQuery(Query):
     """What stands beside a body that is the file itself."""
 
@@ -101,6 +107,12 @@ def list_files(query: FileQuery) -> Response:
     wanted = query.filter()
     page = partial(svcs.flask.get(FileService).page, wanted)
     return list_response(page, wanted.cursor, as_json, query, f"{request.script_root}/")
+
+
+@collection.get("/room", summary="Ask, as nginx does, whether so many bytes may come", doc_ui=False)
+def check_room(query: RoomQuery) -> Response:
+    svcs.flask.get(FileService).check_room(query.bytes)
+    return Response(status=204)
 
 
 @collection.post(
