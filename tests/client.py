@@ -1,5 +1,6 @@
 """What the API tests say to a running Pixmill."""
 
+import ssl
 import time
 from typing import Self
 
@@ -13,8 +14,8 @@ WAIT_SECONDS = 60
 class Pixmill:
     """A client that reads as the specification does."""
 
-    def __init__(self, url: str) -> None:
-        self.http = httpx2.Client(base_url=url, timeout=60, trust_env=False)
+    def __init__(self, url: str, verify: ssl.SSLContext | bool = True) -> None:
+        self.http = httpx2.Client(base_url=url, timeout=60, trust_env=False, verify=verify)
 
     def __enter__(self) -> Self:
         return self

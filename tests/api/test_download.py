@@ -253,6 +253,16 @@ def test_a_signed_link_downloads_until_it_expires(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(link.json()["url"]), 410, "expired")
 
 
+def test_a_link_begins_as_the_client_came(pixmill: Pixmill) -> None:
+    file_id = pixmill.upload("a.bin", CONTENT)["id"]
+    forwarded = {"Host": "photos.example", "X-Forwarded-Proto": "https"}
+
+    link = pixmill.http.post(f"{FILES}/{file_id}/links", json={}, headers=forwarded)
+
+    assert link.json()["url"].startswith(f"https://photos.example{FILES}/links/")
+    assert link.headers["Location"] == link.json()["url"]
+
+
 def test_a_changed_link_is_refused(pixmill: Pixmill) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
     url = pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"]

@@ -1,7 +1,7 @@
 """nginx's limits, made small enough for a test to go over."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -17,18 +17,37 @@ CHANGES = {"rate=2000r/s": "rate=1r/s", "burst=4000": "burst=5"}
 
 
 def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStack) -> None:
-    port = free_port()
-    nginx = full.start_nginx("limited-nginx", port, free_port(), CHANGES)
-    nginx.wait_until(accepts(port))
-    with Pixmill(f"http://127.0.0.1:{port}") as client, ThreadPoolExecutor(4) as threads:
+    with limited(full, CHANGES) as client, ThreadPoolExecutor(4) as threads:
         answers: list[httpx2.Response] = list(threads.map(lambda _: client.http.get(f"{FILES}/?limit=1"), range(20)))
-    nginx.stop()
 
     refused = [answer for answer in answers if answer.status_code != 200]
     assert 5 <= len(answers) - len(refused) <= 10
     for answer in refused:
         assert_problem(answer, 429, "Retry-After")
         assert answer.headers["Retry-After"] == "1"
+
+
+def test_behind_a_proxy_that_is_believed_each_client_has_limits_of_its_own(full: FullStack) -> None:
+    believed = "http {\n    real_ip_header X-Forwarded-For;\n    set_real_ip_from 127.0.0.0/8;"
+    with limited(full, CHANGES | {"http {": believed}) as client:
+        clients = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in range(20)]
+
+        answers = [client.http.get(f"{FILES}/?limit=1", headers=headers) for headers in clients]
+
+    assert {answer.status_code for answer in answers} == {200}
+
+
+@contextmanager
+def limited(full: FullStack, changes: Mapping[str, str]) -> Iterator[Pixmill]:
+    """A client of an nginx whose configuration was changed."""
+    port = free_port()
+    nginx = full.start_nginx("limited-nginx", port, free_port(), changes)
+    try:
+        nginx.wait_until(accepts(port))
+        with Pixmill(f"http://127.0.0.1:{port}") as client:
+            yield client
+    finally:
+        nginx.stop()
 
 
 def test_an_address_that_is_too_long_is_told_so(full: FullStack) -> None:

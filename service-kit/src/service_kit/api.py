@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service_kit.problems import Problem, database_unavailable, invalid_fields
 from service_kit.request_body import decode_chunked, drain_refused, send_continue
@@ -75,7 +76,9 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
     app.url_map.strict_slashes = False
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it, its base has not
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as above
-    app.wsgi_app = send_continue(decode_chunked(app.wsgi_app))  # type: ignore[assignment,method-assign]  # Flask's documented way
+    # X-Forwarded-Proto decides about nothing but how a URL begins that is told to whoever sent it.
+    wsgi_app = ProxyFix(send_continue(decode_chunked(app.wsgi_app)), x_for=0, x_proto=1)
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # Flask's documented way
     svcs.flask.init_app(app, registry=registry)
     app.before_request(_begin_request)
     app.after_request(_log_request)

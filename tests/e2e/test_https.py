@@ -1,0 +1,95 @@
+"""Behind a proxy that holds the certificate, with the lines that the README prints."""
+
+import os
+import re
+import ssl
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+import trustme
+
+from tests.client import FILES, TASKS, Pixmill
+from tests.images import opened, photo
+from tests.processes import Process, accepts, find_program, free_port
+from tests.stacks import ENVIRONMENT, PROJECT, FullStack
+
+
+def printed_in(readme: str) -> str:
+    """The configuration of the proxy in front."""
+    blocks: list[str] = re.findall(r"```nginx\n(server .*?)```", (PROJECT / readme).read_text(), re.DOTALL)
+    [block] = blocks
+    return block
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def secure_port(full: FullStack, authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder, port = tmp_path_factory.mktemp("https"), free_port()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(folder / "certificate.pem")
+    server = printed_in("README.md")
+    places = {
+        "listen 443": f"listen 127.0.0.1:{port}",
+        "/etc/ssl/photos.example.pem": str(folder / "certificate.pem"),
+        "/etc/ssl/photos.example.key": str(folder / "certificate.pem"),
+        "http://127.0.0.1:8080": full.url,
+    }
+    for printed, here in places.items():
+        assert printed in server
+        server = server.replace(printed, here)
+    config = f"pid {folder}/pid; events {{}} http {{ access_log off; {server} }}"
+    (folder / "nginx.conf").write_text(config)
+    command = [find_program("nginx"), "-c", str(folder / "nginx.conf"), "-g", "daemon off;", "-e", "stderr"]
+    proxy = Process("https", command, ENVIRONMENT, folder / "log")
+    proxy.wait_until(accepts(port))
+    yield port
+    proxy.stop()
+
+
+@pytest.fixture
+def pixmill(secure_port: int, authority: trustme.CA) -> Iterator[Pixmill]:
+    trusted = ssl.create_default_context()
+    authority.configure_trust(trusted)
+    with Pixmill(f"https://127.0.0.1:{secure_port}", verify=trusted) as client:
+        client.http.headers["Host"] = "photos.example"
+        yield client
+
+
+def test_an_image_is_processed(pixmill: Pixmill) -> None:
+    result = pixmill.process(photo(80, 60), "p.png", "resize", {"width": 40})
+
+    assert opened(result).size == (40, 30)
+
+
+def test_a_large_file_comes_and_goes(pixmill: Pixmill) -> None:
+    content = os.urandom(20_000_000)
+
+    file = pixmill.http.put(f"{FILES}/large.bin", content=content).json()
+
+    assert pixmill.download(file["id"]) == content
+
+
+def test_events_come_at_once(pixmill: Pixmill) -> None:
+    source = pixmill.upload("p.png", photo(80, 60))
+    with pixmill.http.stream("GET", f"{TASKS}/events", timeout=5) as events:
+        pixmill.create_tasks([source["id"]], "flip")
+
+        assert any('"finished"' in line for line in events.iter_lines())
+
+
+def test_a_link_begins_with_https_and_the_name(pixmill: Pixmill) -> None:
+    file = pixmill.upload("a.txt", b"signed")
+
+    url = httpx2.URL(pixmill.http.post(f"{FILES}/{file['id']}/links", json={}).json()["url"])
+
+    assert (url.scheme, url.host) == ("https", "photos.example")
+    assert pixmill.http.get(url.path).content == b"signed"
+
+
+def test_both_languages_print_the_same_lines() -> None:
+    assert printed_in("README.md") == printed_in("README.ru.md")
