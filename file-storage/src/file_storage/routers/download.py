@@ -1,5 +1,6 @@
 """Files go out: one as a whole or in ranges, several as an archive, and by signed links."""
 
+import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from service_kit.problems import Problem
 from service_kit.query import Query
 from service_kit.request_body import described, json_body
 from werkzeug.datastructures import Range
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import http_date, quote_etag
 from werkzeug.wsgi import wrap_file
 
@@ -33,7 +35,6 @@ from file_storage.routers.ranges import (
     multipart,
     single,
     spans,
-    unsatisfiable,
 )
 from file_storage.routers.streams import until_broken
 from file_storage.services.archive import zip_of
@@ -54,6 +55,9 @@ INLINE_TYPES = frozenset(
 
 _JUDGED_AGAIN = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
 """Conditions that a web server judges itself before it sends a file, by its own idea of tag and time."""
+
+_USUAL_RANGE = re.compile(r"bytes=(([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})(, ?|$))+")
+"""The unit in small letters, no other spaces, and numbers of less than 63 bits."""
 
 _BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 _ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
@@ -183,7 +187,10 @@ def _with_bytes(response: Response, file: File, modified: datetime) -> Response:
     if wanted is None:
         return _whole(response, file)
     parts = spans(wanted, file.size)
-    return _ranges(response, file, wanted, parts) if parts else unsatisfiable(response, file.size)
+    if not parts:
+        detail = f"The file has {file.size} bytes; ask for some of them."
+        raise RequestedRangeNotSatisfiable(file.size, description=detail)
+    return _ranges(response, file, wanted, parts)
 
 
 def _wanted_ranges(file: File, modified: datetime) -> Range | None:
@@ -207,7 +214,7 @@ def _whole(response: Response, file: File) -> Response:
 
 def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]) -> Response:
     all_ranges = svcs.flask.get(Settings).download.all_ranges
-    if not _is_judged_again() and (all_ranges or _is_plain(wanted, file)):
+    if not _is_judged_again() and _is_readable() and (all_ranges or _is_plain(wanted, file)):
         return _handed_over(response, file)
     if _web_server_asks_again() and (all_ranges or len(parts) == 1):
         return _asked_again(parts)
@@ -217,6 +224,11 @@ def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]
     if len(parts) > 1:
         return multipart(response, content, parts, file.size)
     return single(response, content, parts[0], file.size)
+
+
+def _is_readable() -> bool:
+    """Whether every web server reads the request's Range as it is meant; on others some hang up."""
+    return _USUAL_RANGE.fullmatch(request.headers["Range"]) is not None
 
 
 def _is_plain(wanted: Range, file: File) -> bool:

@@ -36,14 +36,6 @@ def bytes_of(parts: Sequence[Span]) -> int:
     return sum(stop - first for first, stop in parts)
 
 
-def unsatisfiable(response: Response, size: int) -> Response:
-    """416, with the size for the client to ask again."""
-    response.status_code = 416
-    response.headers["Content-Range"] = f"bytes */{size}"
-    response.headers.remove("Content-Disposition")
-    return response
-
-
 def single(response: Response, file: IO[bytes], part: Span, size: int) -> Response:
     """206 with one part."""
     first, stop = part
