@@ -147,6 +147,18 @@ def test_a_wrong_id_is_refused(pixmill: Pixmill, task_id: str) -> None:
     assert_problem(pixmill.http.get(EVENTS, params={"id": task_id}), 422, "task ids")
 
 
+def test_another_method_is_refused(pixmill: Pixmill) -> None:
+    response = pixmill.http.post(EVENTS)
+
+    assert_problem(response, 405, "POST")
+    assert response.headers["Allow"] == "GET, HEAD"
+
+
+def test_a_slash_at_the_end_changes_nothing(pixmill: Pixmill) -> None:
+    with pixmill.http.stream("GET", f"{EVENTS}/") as response:
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+
+
 def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: Pixmill) -> None:
     limits = httpx2.Limits(max_connections=None)
     with httpx2.Client(base_url=stack.url, timeout=WAIT_SECONDS, limits=limits, trust_env=False) as http:

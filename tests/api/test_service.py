@@ -25,7 +25,32 @@ def test_the_page_names_the_service_and_its_interfaces(pixmill: Pixmill) -> None
     for text in ("Pixmill", f"{FILES}/docs", f"{TASKS}/docs"):
         assert text in page.text
     assert pixmill.http.get("/state.js").status_code == 200
-    assert pixmill.http.get("/etc/passwd").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "/1", "/api", "/api/", "//api/file-server/x/", f"{FILES}/x/y", f"{TASKS}/x/y"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_where_nothing_is_a_problem_says_so(pixmill: Pixmill, method: str, path: str) -> None:
+    response = pixmill.http.request(method, f"{path}?a=b", content=b"{}" * 100_000)
+
+    assert_problem(response, 404, "nothing")
+
+
+def test_the_page_is_only_read(pixmill: Pixmill) -> None:
+    response = pixmill.http.post("/", content=b"{}" * 100_000)
+
+    assert response.status_code in (404, 405)
+    assert_problem(response, response.status_code, "here" if response.status_code == 405 else "nothing")
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_body_that_no_request_of_its_kind_has_is_no_obstacle(pixmill: Pixmill, method: str) -> None:
+    file = pixmill.upload("a.txt", b"a")
+
+    response = pixmill.http.request(method, f"{FILES}/{file['id']}", content=b"{}" * 100_000)
+
+    assert response.status_code == (204 if method == "DELETE" else 200)
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS])

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_event_stream
-from image_processor.routers.events import EventRoutes
+from image_processor.routers.events import EventRoutes, refuse_method
 
 
 def create_app() -> Starlette:
@@ -20,4 +20,5 @@ def create_app() -> Starlette:
     logs.configure(settings.log.level)
     routes = EventRoutes(create_event_stream(settings))
     spare_what_exists()
-    return Starlette(routes=[Route("/api/image-processing/events", routes.events)])
+    paths = ("/api/image-processing/events", "/api/image-processing/events/")
+    return Starlette(routes=[Route(path, routes.events) for path in paths], exception_handlers={405: refuse_method})

@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service_kit.problems import Problem, database_unavailable, invalid_fields
-from service_kit.request_body import decode_chunked, drain_refused, send_continue
+from service_kit.request_body import decode_chunked, drain_unread, send_continue
 
 log = structlog.get_logger()
 
@@ -83,7 +83,7 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
     app.before_request(_begin_request)
     app.after_request(_log_request)
     app.after_request(_drop_type_of_no_content)
-    app.after_request(drain_refused)
+    app.after_request(drain_unread)
     app.register_error_handler(Problem, render)
     app.register_error_handler(HTTPException, _render_http_exception)
     app.register_error_handler(DBAPIError, _render_database_error)
@@ -175,7 +175,7 @@ def render(problem: Problem) -> Response:
 
 
 _DETAILS: dict[int, Callable[[], str]] = {
-    404: lambda: f"There is nothing at {request.script_root}{request.path}.",
+    404: lambda: f"There is nothing at {request.environ['REQUEST_URI'].partition('?')[0]}.",
     405: lambda: f"{request.method} is not possible here.",
 }
 

@@ -69,12 +69,12 @@ def send_continue(application: "WSGIApplication") -> "WSGIApplication":
     return answered
 
 
-def drain_refused(response: Response) -> Response:
-    """Reads the rest of a refused request's body.
+def drain_unread(response: Response) -> Response:
+    """Reads the rest of the body that a request should not have, or that is refused.
 
     Closing the connection before it came would reset it, and the client would lose the answer.
     """
-    if response.status_code >= 400:
+    if response.status_code >= 400 or request.method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         stream = get_input_stream(request.environ, max_content_length=None)
         with suppress(OSError, HTTPException):
             for _ in range(MAX_DRAINED_BYTES // CHUNK):

@@ -52,6 +52,13 @@ class EventRoutes:
             return
 
 
+async def refuse_method(request: Request, _error: Exception) -> Response:
+    """405, as the API answers it."""
+    response = _rendered(Problem("method-not-allowed", 405, f"{request.method} is not possible here."))
+    response.headers["Allow"] = "GET, HEAD"
+    return response
+
+
 def _rendered(problem: Problem) -> Response:
     headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
     return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
