@@ -8,6 +8,8 @@ from io import BytesIO
 from zipfile import ZipFile
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.client import FILES, Pixmill, assert_problem
 from tests.images import photo
@@ -107,6 +109,30 @@ def test_a_range_that_is_none_answers_the_whole(pixmill: Pixmill, url: str, want
     response = pixmill.http.get(url, headers={"Range": wanted})
 
     assert (response.status_code, response.content) == (200, CONTENT)
+
+
+RANGES = st.text("bytesBYTES=-, 0123456789x;*", max_size=30) | st.lists(
+    st.sampled_from(["-", ",", " ", "0", "7", "00", "10239", "10240", "9" * 30, "+1", "\t"]), max_size=8
+).map(lambda pieces: "bytes=" + "".join(pieces))
+
+
+@settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(RANGES.map(str.strip))
+def test_whatever_range_is_asked_for_the_bytes_are_those_that_are_told(pixmill: Pixmill, url: str, wanted: str) -> None:
+    response = pixmill.http.get(url, headers={"Range": wanted})
+
+    told = re.fullmatch(r"bytes (\d+)-(\d+)/10240", response.headers.get("Content-Range", ""))
+    match response.status_code:
+        case 200:
+            assert response.content == CONTENT
+        case 206 if told:
+            assert response.content == CONTENT[int(told[1]) : int(told[2]) + 1]
+        case 206:
+            assert response.headers["Content-Type"].startswith("multipart/byteranges")
+        case _:
+            assert_problem(response, 416, "10240 bytes")
 
 
 def test_if_range_decides_between_part_and_whole(pixmill: Pixmill, url: str) -> None:
