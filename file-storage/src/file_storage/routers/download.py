@@ -232,8 +232,9 @@ def _is_readable() -> bool:
 
 
 def _is_plain(wanted: Range, file: File) -> bool:
-    """Whether it is one range that does not reach behind the file."""
-    return len(wanted.ranges) == 1 and (wanted.ranges[0][1] or 0) <= file.size
+    """Whether it is one range that reaches neither behind the file nor before it."""
+    (first, stop), *others = wanted.ranges
+    return not others and -first <= file.size and (stop or 0) <= file.size
 
 
 def _is_judged_again() -> bool:

@@ -448,8 +448,11 @@ def _file_of_key(connection: Connection, used: Row[str, str, int | None], finger
     if used.fingerprint != fingerprint:
         detail = "This Idempotency-Key was used for another upload; take a new key."
         return Problem("idempotency-key-reused", 422, detail)
-    [file] = _files(connection.execute(_FILE, {"id": used.file_id}))
-    return file
+    files = _files(connection.execute(_FILE, {"id": used.file_id}))
+    if not files:
+        # Deleted since the key was read; the key went with it.
+        return Problem("idempotency-key-in-use", 409, "The file of this Idempotency-Key was just deleted; try again.")
+    return files[0]
 
 
 def _reference_blobs(connection: Connection, contents: Sequence[Content]) -> None:
