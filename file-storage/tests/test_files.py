@@ -6,10 +6,7 @@ import pytest
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from file_storage.models import File
 from file_storage.services.files import FileService
-from file_storage.services.names import FileName
-from file_storage.storage import Staging
 from service_kit.database import Database
 from service_kit.migrations import migrate
 from service_kit.problems import Problem
@@ -17,16 +14,11 @@ from service_kit.settings import load
 from sqlalchemy import event
 
 from tests.conftest import started_postgres
-
-
-def store(services: svcs.Container, content: bytes, key: str | None = None) -> File:
-    with services.get(Staging).stage() as staged:
-        staged.write(content)
-        return services.get(FileService).store(staged, FileName("a", ".bin"), "", key)
+from tests.stored import stored
 
 
 def test_a_file_is_deleted_though_its_bytes_cannot_be_removed(services: svcs.Container, tmp_path: Path) -> None:
-    files, file = services.get(FileService), store(services, b"content")
+    files, file = services.get(FileService), stored(services, b"content")
     blob = tmp_path / "blobs" / files.location(file)
     blob.unlink()
     blob.mkdir()  # nobody can unlink it, not even root
@@ -49,7 +41,7 @@ def test_a_key_whose_file_is_deleted_meanwhile_is_to_be_tried_again(
         migrate(url, "file_storage")
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", url)
         services = svcs.Container(create_registry(load(Settings)))
-        files, file = services.get(FileService), store(services, b"content", "key")
+        files, file = services.get(FileService), stored(services, b"content", "key")
 
         def delete_behind(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             if "FROM idempotency_keys" in statement and "fingerprint" in statement:
@@ -57,7 +49,7 @@ def test_a_key_whose_file_is_deleted_meanwhile_is_to_be_tried_again(
 
         event.listen(services.get(Database).engine, "after_cursor_execute", delete_behind)
         with pytest.raises(Problem, match="try again"):
-            store(services, b"content", "key")
+            stored(services, b"content", "key")
         event.remove(services.get(Database).engine, "after_cursor_execute", delete_behind)
 
-        assert store(services, b"content", "key").id != file.id
+        assert stored(services, b"content", "key").id != file.id

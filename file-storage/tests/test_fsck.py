@@ -11,12 +11,12 @@ import svcs
 from file_storage.models import Blob, File
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck, Report
-from file_storage.services.names import FileName
-from file_storage.storage import Staging
 from service_kit.database import Database
 from service_kit.problems import Problem
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
+
+from tests.stored import stored
 
 WAITING_SECONDS = 0.5
 
@@ -24,12 +24,6 @@ WAITING_SECONDS = 0.5
 @pytest.fixture
 def files(services: svcs.Container) -> FileService:
     return services.get(FileService)
-
-
-def stored(services: svcs.Container, content: bytes) -> File:
-    with services.get(Staging).stage() as staged:
-        staged.write(content)
-        return services.get(FileService).store(staged, FileName("a", ".bin"), "", None)
 
 
 def checked(services: svcs.Container) -> Report:

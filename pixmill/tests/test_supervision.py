@@ -27,12 +27,16 @@ class Launcher:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def start(self, script: str, ready: str = "ready") -> None:
-        """Returns when the shell's script has made the file ``ready``."""
+    def begin(self, script: str) -> None:
+        """Has a shell run the script, sooner or later."""
         command = [sys.executable, "-c", LAUNCHER, script, os.defpath]
         self.popen = subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, text=True)
+
+    def start(self, script: str) -> None:
+        """Returns when the script has made the file ``ready``."""
+        self.begin(script)
         deadline = time.monotonic() + 20
-        while not (self.folder / ready).exists():
+        while not (self.folder / "ready").exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
@@ -115,7 +119,7 @@ def test_a_child_is_told_when_the_launcher_dies(launcher: Launcher) -> None:
 
 @pytest.mark.parametrize("milliseconds", range(0, 400, 20))
 def test_a_signal_during_the_start_leaves_nothing(launcher: Launcher, milliseconds: int) -> None:
-    launcher.start("setsid sleep 100 & sleep 100", ready=".")
+    launcher.begin("setsid sleep 100 & sleep 100")
     time.sleep(milliseconds / 1000)
 
     launcher.popen.terminate()

@@ -1,0 +1,14 @@
+"""Files that the file service stores without a request, for its own tests."""
+
+import svcs
+from file_storage.models import File
+from file_storage.services.files import FileService
+from file_storage.services.names import FileName
+from file_storage.storage import Staging
+
+
+def stored(services: svcs.Container, content: bytes, key: str | None = None) -> File:
+    """:param key: the upload's Idempotency-Key."""
+    with services.get(Staging).stage() as staged:
+        staged.write(content)
+        return services.get(FileService).store(staged, FileName("a", ".bin"), "", key)
