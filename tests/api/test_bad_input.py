@@ -45,6 +45,11 @@ BAD_UPLOADS = {
     "JSON part is no JSON": (part("file", "a", b"1") + part("json", None, b"{") + END, 400, "JSON"),
     "name of 1000 characters": (part("file", "a" * 1000, b"1") + END, 422, "1000 characters"),
     "name of nothing": (part("file", "a.txt", b"1") + part("name", None, b"\x00\x01") + END, 422, "visible"),
+    "fields too long": (
+        part("file", "a", b"1") + part("f", None, b"x" * 80_000) + part("g", None, b"x" * 80_000) + END,
+        413,
+        "131072 bytes together",
+    ),
     "too many parts": (b"".join(part(f"f{n}", None, b"") for n in range(99)) + END, 413, "parts"),
 }
 

@@ -39,6 +39,14 @@ def test_names_and_comments_are_told_in_the_order_of_the_files(pixmill: Pixmill)
     assert (second["name"], second["comment"]) == ("1", "the second")
 
 
+def test_each_file_may_have_the_longest_comment(pixmill: Pixmill) -> None:
+    comment = "🏖" * 10_000
+
+    files = post_batch(pixmill, *[b"x"] * 100, told=[{"comment": comment}] * 100).json()["files"]
+
+    assert [one["file"]["comment"] for one in files] == [comment] * 100
+
+
 def test_the_same_keys_give_the_same_files(pixmill: Pixmill) -> None:
     told = [{"idempotency_key": uuid4().hex} for _ in range(3)]
 
@@ -80,6 +88,7 @@ def test_what_is_wrong_with_a_batch_is_told_and_nothing_of_it_is_kept(pixmill: P
     assert_problem(post_batch(pixmill, b"1", told={"name": "x"}), 422, "list")
     assert_problem(post_batch(pixmill, b"1", told=[{"nam": "x"}]), 422, "there are: name, comment, idempotency_key")
     assert_problem(post_batch(pixmill, b"1", told=[{"title": "x"}]), 422, "/0/title")
+    assert_problem(post_batch(pixmill, b"1", told=[{"title": "x" * 14_000_000}]), 413, "13107200 bytes together")
     assert_problem(pixmill.http.post(f"{FILES}/batch", files={"photo": b"x"}), 400, "name that part 'file'")
     assert_problem(pixmill.http.post(f"{FILES}/batch", files={"file": ("x", b"x")}, data={"name": "y"}), 400, "'name'")
     assert_problem(pixmill.http.post(f"{FILES}/batch", content=b"x"), 415, "multipart/form-data")

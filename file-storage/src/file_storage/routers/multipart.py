@@ -13,7 +13,8 @@ from werkzeug.http import parse_options_header
 from file_storage.storage import StagedBlob
 
 CHUNK = 256 * 1024
-MAX_FIELD_BYTES = 64 * 1024
+TEXT_BYTES_A_FILE = 128 * 1024
+"""What may be said of one file: the longest name and comment, each character escaped in JSON, and a little more."""
 MAX_PARTS = 16
 JSON_PARTS = ("json", "data")
 
@@ -37,7 +38,7 @@ def read_parts(body: Body, boundary: bytes, staged: StagedBlob, max_bytes: int) 
 
     The fields of a JSON part named ``json`` or ``data`` count as form fields.
 
-    :raises Problem: 400 malformed, truncated, or not exactly one part ``file``, 413 a file or a field too long.
+    :raises Problem: 400 malformed, truncated, or not exactly one part ``file``, 413 the file or the fields too long.
     """
     parts = _Parts(lambda: staged, max_files=1, max_bytes=max_bytes)
     _read(body, boundary, parts, MAX_PARTS)
@@ -56,7 +57,7 @@ def read_files(
     """Writes each part ``file`` to a staging file of its own.
 
     :returns: the staged bytes with each part's client name, and what the part ``json`` says; ``None`` without one.
-    :raises Problem: 400 malformed, truncated, without a file or with too many, 413 a file or a field too long.
+    :raises Problem: 400 malformed, truncated, without a file or with too many, 413 a file or the JSON too long.
     """
     parts = _Parts(stage, max_files, max_bytes)
     _read(body, boundary, parts, max_files + MAX_PARTS)
@@ -72,7 +73,7 @@ def _read(body: Body, boundary: bytes, parts: "_Parts", max_parts: int) -> None:
         for event in parser.parse_blocking(body.read, CHUNK):
             parts.handle(event)
     except ParserLimitReached as error:
-        detail = f"A form may have {max_parts} parts of {MAX_FIELD_BYTES} bytes, each with 8 headers of 4,096 bytes."
+        detail = f"A form may have {max_parts} parts, each with 8 headers of 4,096 bytes."
         raise Problem("form-too-large", 413, detail) from error
     except MultipartError as error:
         raise _malformed("The multipart body is malformed or ends early (RFC 7578).") from error
@@ -89,6 +90,7 @@ class _Parts:
         self._stage = stage
         self._max_files = max_files
         self._max_bytes = max_bytes
+        self._text_bytes_left = max_files * TEXT_BYTES_A_FILE
         self._text: bytearray | None = None
         self.files: list[tuple[StagedBlob, str]] = []
         self.texts: dict[str, bytearray] = {}
@@ -122,8 +124,10 @@ class _Parts:
             staged.write(data)
             return
         self._text += data
-        if len(self._text) > MAX_FIELD_BYTES:
-            raise Problem("form-too-large", 413, f"A form field may have {MAX_FIELD_BYTES} bytes.")
+        self._text_bytes_left -= len(data)
+        if self._text_bytes_left < 0:
+            allowed = self._max_files * TEXT_BYTES_A_FILE
+            raise Problem("form-too-large", 413, f"The fields of this form may have {allowed} bytes together.")
 
 
 def boundary_of(request: Request) -> bytes:
