@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import pytest
-from file_storage.storage import Staging, staging
+from file_storage.storage import Staging, StorageFullError, staging
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,3 +36,14 @@ def test_what_is_left_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
         raise LookupError
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unnamed_file_is_read_from_its_beginning_and_seen_by_nobody(tmp_path: Path) -> None:
+    with Staging(tmp_path, reserve_bytes=0).unnamed([b"one", b"two"]) as file:
+        assert file.read() == b"onetwo"
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unnamed_file_leaves_the_reserve_free(tmp_path: Path) -> None:
+    with pytest.raises(StorageFullError):
+        Staging(tmp_path, reserve_bytes=2**62).unnamed([b"one"])

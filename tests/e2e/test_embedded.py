@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import Pixmill
+from tests.client import FILES, Pixmill
 from tests.images import opened, photo
 from tests.processes import Process, children_of, free_port, processes_of
 from tests.stacks import ENVIRONMENT, PROJECT, SCRIPTS, EmbeddedStack
@@ -74,6 +74,20 @@ def test_no_process_is_left_when_the_launcher_dies(tmp_path: Path) -> None:
     while left := processes_of(stack.data):
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
+
+
+def test_several_ranges_are_answered_by_the_whole_where_they_cannot_be_put_together(tmp_path: Path) -> None:
+    first = EmbeddedStack(tmp_path)
+    with Pixmill(first.url) as client:
+        file = client.upload("a.bin", b"0123456789")
+    first.stop()
+
+    full = EmbeddedStack(tmp_path, {"FILE_STORAGE_STORAGE__RESERVE_BYTES": str(2**62)})
+    with Pixmill(full.url) as client:
+        response = client.http.get(f"{FILES}/{file['id']}/download", headers={"Range": "bytes=0-1,4-5"})
+    full.stop()
+
+    assert (response.status_code, response.content) == (200, b"0123456789")
 
 
 def test_it_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A file whose bytes are gone from the disk: its clients are told so, and the log has one line for it."""
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -29,6 +30,18 @@ def test_a_download_says_that_the_bytes_are_lost(pixmill: Pixmill, lost: object,
     response = pixmill.http.get(f"{FILES}/{lost}/download", headers={"Range": ranges} if ranges else {})
 
     assert_problem(response, 404, "are lost")
+
+
+def test_ranges_of_a_file_that_was_shortened_say_that_bytes_are_lost(embedded: Stack) -> None:
+    with Pixmill(embedded.url) as client:
+        file = client.upload("short.txt", f"shortened at {time.time_ns()}".encode())
+        [blob] = (embedded.files / "blobs").rglob(str(file["sha256"]))
+        os.truncate(blob, 5)
+
+        response = client.http.get(f"{FILES}/{file['id']}/download", headers={"Range": "bytes=0-1,4-8"})
+
+        client.http.delete(f"{FILES}/{file['id']}").raise_for_status()
+    assert_problem(response, 404, "bytes are lost")
 
 
 def test_an_archive_ends_before_its_length_and_leaves_no_stack_trace(

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal
 from urllib.parse import quote
 
 import svcs
@@ -28,7 +28,7 @@ from file_storage.routers.conditions import Verdict, range_applies, verdict
 from file_storage.routers.digests import digest
 from file_storage.routers.files import FilePath
 from file_storage.routers.ranges import (
-    MAX_MULTIPART_BYTES,
+    MAX_COPIED_BYTES,
     MAX_RANGES,
     Span,
     bytes_of,
@@ -40,6 +40,7 @@ from file_storage.routers.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
 from file_storage.services.links import Link, LinkSigner
+from file_storage.storage import Staging
 
 downloads = APIBlueprint("downloads", __name__, abp_tags=[Tag(name="files")])
 
@@ -53,8 +54,12 @@ INLINE_TYPES = frozenset(
 )
 """What a browser may show in our own origin: nothing of these can run script."""
 
-_JUDGED_AGAIN = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
-"""Conditions that a web server judges itself before it sends a file, by its own idea of tag and time."""
+_JUDGED_AGAIN = {
+    "X-Accel-Redirect": ("If-Match", "If-Unmodified-Since", "If-Modified-Since"),
+    "X-Sendfile": ("If-Modified-Since",),
+    "Location": ("If-Match", "If-Unmodified-Since", "If-Modified-Since"),
+}
+"""Conditions that nginx, uWSGI and S3 judge themselves before they send a file, by their own idea of tag and time."""
 
 _USUAL_RANGE = re.compile(r"bytes=(([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})(, ?|$))+")
 """The unit in small letters, no other spaces, and numbers of less than 63 bits."""
@@ -207,9 +212,8 @@ def _whole(response: Response, file: File) -> Response:
         return _handed_over(response, file)
     if _web_server_asks_again():
         return _asked_again([])
-    response.response = wrap_file(request.environ, svcs.flask.get(FileService).open(file))
     response.content_length = file.size
-    return response
+    return _read_from(response, svcs.flask.get(FileService).open(file))
 
 
 def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]) -> Response:
@@ -218,12 +222,23 @@ def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]
         return _handed_over(response, file)
     if _web_server_asks_again() and (all_ranges or len(parts) == 1):
         return _asked_again(parts)
-    if len(parts) > 1 and bytes_of(parts) > MAX_MULTIPART_BYTES:
+    staging = svcs.flask.get(Staging)
+    if bytes_of(parts) > min(MAX_COPIED_BYTES, staging.room()):
         return _whole(response, file)
-    content = svcs.flask.get(FileService).open(file)
-    if len(parts) > 1:
-        return multipart(response, content, parts, file.size)
-    return single(response, content, parts[0], file.size)
+    with svcs.flask.get(FileService).open(file) as content:
+        if len(parts) > 1:
+            pieces = multipart(response, content, parts, file.size)
+        else:
+            pieces = single(response, content, parts[0], file.size)
+        return _read_from(response, staging.unnamed(pieces))
+
+
+def _read_from(response: Response, body: IO[bytes]) -> Response:
+    """Has uWSGI send a file that has no name for it."""
+    response.response = wrap_file(request.environ, body)
+    # uWSGI knows the file again only as it is; what reads it piece by piece is a thread in Python.
+    response.direct_passthrough = True
+    return response
 
 
 def _is_readable() -> bool:
@@ -238,7 +253,8 @@ def _is_plain(wanted: Range, file: File) -> bool:
 
 
 def _is_judged_again() -> bool:
-    return any(name in request.headers for name in _JUDGED_AGAIN)
+    header = svcs.flask.get(Settings).download.header
+    return any(name in request.headers for name in _JUDGED_AGAIN[header])
 
 
 def _web_server_asks_again() -> bool:

@@ -5,16 +5,15 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from flask import Response
+from service_kit.problems import Problem
 from werkzeug.datastructures import Range
-
-from file_storage.routers.streams import until_broken
 
 CHUNK = 256 * 1024
 MAX_RANGES = 32
 """More ranges in one request are taken for an attack (RFC 9110, 17.15) and the whole file is sent."""
-MAX_MULTIPART_BYTES = 64 * 1024 * 1024
-"""So much nginx keeps for a slow client (proxy_max_temp_file_size), which then holds no thread of ours; for more it
-sends the whole file."""
+MAX_COPIED_BYTES = 64 * 1024 * 1024
+"""Ranges of more are not put together: the whole file is sent, which the web server has. So much of an answer nginx
+keeps for a slow client (proxy_max_temp_file_size)."""
 
 Span = tuple[int, int]
 """The first byte's offset, and the one behind the last."""
@@ -36,18 +35,23 @@ def bytes_of(parts: Sequence[Span]) -> int:
     return sum(stop - first for first, stop in parts)
 
 
-def single(response: Response, file: IO[bytes], part: Span, size: int) -> Response:
-    """206 with one part."""
+def single(response: Response, file: IO[bytes], part: Span, size: int) -> Iterator[bytes]:
+    """Makes the response a 206 with one part, whose bytes are given.
+
+    :raises Problem: 404 while they are given, the file has fewer bytes than ``size``.
+    """
     first, stop = part
     response.status_code = 206
     response.headers["Content-Range"] = f"bytes {first}-{stop - 1}/{size}"
     response.content_length = stop - first
-    response.response = until_broken(_body(file, [(b"", part)], b""))
-    return response
+    return _pieces(file, [(b"", part)], b"")
 
 
-def multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Response:
-    """206 with ``multipart/byteranges`` (RFC 9110, 14.6)."""
+def multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Iterator[bytes]:
+    """Makes the response a 206 with ``multipart/byteranges`` (RFC 9110, 14.6), whose bytes are given.
+
+    :raises Problem: as :func:`single`.
+    """
     boundary = secrets.token_hex(16)
     heads = [
         f"\r\n--{boundary}\r\nContent-Type: {response.content_type}\r\n"
@@ -58,19 +62,18 @@ def multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: 
     response.status_code = 206
     response.content_type = f"multipart/byteranges; boundary={boundary}"
     response.content_length = len(tail) + sum(map(len, heads)) + bytes_of(parts)
-    response.response = until_broken(_body(file, list(zip(heads, parts, strict=True)), tail))
-    return response
+    return _pieces(file, list(zip(heads, parts, strict=True)), tail)
 
 
-def _body(file: IO[bytes], parts: Sequence[tuple[bytes, Span]], tail: bytes) -> Iterator[bytes]:
-    with file:
-        for head, (first, stop) in parts:
-            yield head
-            file.seek(first)
-            while first < stop:
-                chunk = file.read(min(CHUNK, stop - first))
-                if not chunk:
-                    raise EOFError("the file is shorter than its row says")
-                first += len(chunk)
-                yield chunk
+def _pieces(file: IO[bytes], parts: Sequence[tuple[bytes, Span]], tail: bytes) -> Iterator[bytes]:
+    for head, (first, stop) in parts:
+        yield head
+        file.seek(first)
+        while first < stop:
+            piece = file.read(min(CHUNK, stop - first))
+            if not piece:
+                detail = "Some of the file's bytes are lost; an upload of the same bytes brings them back."
+                raise Problem("bytes-lost", 404, detail)
+            first += len(piece)
+            yield piece
     yield tail

@@ -7,9 +7,9 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
 
 CHUNK = 1024 * 1024
@@ -149,6 +149,20 @@ class Staging:
         with _forgotten_afterwards(StagedBlob(file, self), file) as staged:
             staged.take_over()
             yield staged
+
+    def unnamed(self, pieces: Iterable[bytes]) -> IO[bytes]:
+        """A file of these bytes, at its beginning, which nobody else sees and which is gone when it is closed.
+
+        :raises StorageFullError: there is no room.
+        """
+        with ExitStack() as closed_if_broken, storage_full():
+            file = closed_if_broken.enter_context(TemporaryFile(dir=self._folder))
+            for piece in pieces:
+                self.check_room(len(piece))
+                file.write(piece)
+            file.seek(0)
+            closed_if_broken.pop_all()
+        return file
 
     def room(self) -> int:
         """Bytes that may come before the reserve is touched; below 0 where it is."""
