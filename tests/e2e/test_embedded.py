@@ -136,6 +136,7 @@ def test_a_data_folder_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
     [
         ("FILE_STORAGE_UPLOAD__MAX_BYTES", "many", "upload.max_bytes"),
         ("FILE_STORAGE_UPLOAD__MAX_BITES", "1", "FILE_STORAGE_UPLOAD__MAX_BITES"),
+        ("FILE_STORAGE_DOWNLOAD__REDIRECT", "true", "storage.url"),
         ("FILE_STORAGE_CONFIG", "/nowhere.yml", "/nowhere.yml"),
     ],
 )

@@ -64,12 +64,9 @@ def s3_stack(request: pytest.FixtureRequest, s3: S3, tmp_path_factory: pytest.Te
 
 def start_on(s3: S3, sender: str, folder: Path) -> FullStack:
     """A full stack with its blobs in S3, which nginx sends or a redirect."""
-    download = {"nginx": ("X-Accel-Redirect", "/s3/"), "redirect": ("Location", "")}[sender]
     settings = {
         "FILE_STORAGE_STORAGE__URL": f"s3://{BUCKET}/{sender}",
-        "FILE_STORAGE_DOWNLOAD__HEADER": download[0],
-        "FILE_STORAGE_DOWNLOAD__ROOT": download[1],
-        "FILE_STORAGE_DOWNLOAD__ALL_RANGES": "false",
+        "FILE_STORAGE_DOWNLOAD__REDIRECT": str(sender == "redirect").lower(),
     }
     started = start("full", folder, settings | s3.environment)
     assert isinstance(started, FullStack)
@@ -126,6 +123,14 @@ def test_nginx_sends_the_file_as_ours(client: Pixmill, s3_stack: FullStack) -> N
         assert response.headers["Content-Disposition"] == 'attachment; filename="a.png"'
     not_modified = client.http.get(f"{FILES}/{file['id']}/download", headers={"If-None-Match": f'"{file["sha256"]}"'})
     assert not_modified.status_code == 304
+
+
+def test_only_nginx_says_that_it_asks_once_more(client: Pixmill) -> None:
+    place = f"{FILES}/{client.upload('a.bin', b'bytes')['id']}/download"
+
+    sent, said = client.http.get(place), client.http.get(place, headers={"X-Unconditional": "1"})
+
+    assert len(said.history) == len(sent.history)
 
 
 def test_every_way_in_leads_to_the_bucket(client: Pixmill, s3: S3) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 from service_kit.settings import Secret, Section, ServiceSettings, Url
 
@@ -26,9 +26,9 @@ class UploadSettings(Section):
 
 
 class DownloadSettings(Section):
-    header: Literal["X-Accel-Redirect", "X-Sendfile", "Location"]
+    header: Literal["X-Accel-Redirect", "X-Sendfile"]
     root: str
-    all_ranges: bool
+    redirect: bool
 
 
 class LinkSettings(Section):
@@ -48,3 +48,13 @@ class Settings(ServiceSettings):
     download: DownloadSettings
     links: LinkSettings
     log: LogSettings
+
+    @field_validator("download")
+    @classmethod
+    def _check_who_sends(cls, download: DownloadSettings, info: ValidationInfo) -> DownloadSettings:
+        in_s3 = bool("storage" in info.data and info.data["storage"].url)
+        if download.redirect and not in_s3:
+            raise ValueError("redirect leads to S3: set storage.url")
+        if download.header == "X-Sendfile" and in_s3 and not download.redirect:
+            raise ValueError("X-Sendfile names no file in S3: set redirect")
+        return download

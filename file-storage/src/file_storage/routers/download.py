@@ -44,6 +44,9 @@ from file_storage.storage import Staging
 
 downloads = APIBlueprint("downloads", __name__, abp_tags=[Tag(name="files")])
 
+S3_ROOT = "/s3/"
+"""nginx's location of blobs in S3."""
+
 ARCHIVE_LIMIT = 1000
 MAX_LINK_SECONDS = 7 * 24 * 3600
 
@@ -54,12 +57,12 @@ INLINE_TYPES = frozenset(
 )
 """What a browser may show in our own origin: nothing of these can run script."""
 
-_JUDGED_AGAIN = {
-    "X-Accel-Redirect": ("If-Match", "If-Unmodified-Since", "If-Modified-Since"),
-    "X-Sendfile": ("If-Modified-Since",),
-    "Location": ("If-Match", "If-Unmodified-Since", "If-Modified-Since"),
-}
-"""Conditions that nginx, uWSGI and S3 judge themselves before they send a file, by their own idea of tag and time."""
+_JUDGED_BY_UWSGI = ("If-Modified-Since",)
+_JUDGED_BY_OTHERS = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
+"""Conditions that uWSGI, or nginx and S3, judge before they send a file, by their own idea of tag and time."""
+
+_UNCONDITIONAL = "X-Unconditional"
+"""The header by which nginx says that it asks once more, for what the client is to have of it and nobody else."""
 
 _USUAL_RANGE = re.compile(r"bytes=(([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})(, ?|$))+")
 """The unit in small letters, no other spaces, and numbers of less than 63 bits."""
@@ -217,7 +220,7 @@ def _whole(response: Response, file: File) -> Response:
 
 
 def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]) -> Response:
-    all_ranges = svcs.flask.get(Settings).download.all_ranges
+    all_ranges = _sends_all_ranges(svcs.flask.get(Settings))
     if not _is_judged_again() and _is_readable() and (all_ranges or _is_plain(wanted, file)):
         return _handed_over(response, file)
     if _web_server_asks_again() and (all_ranges or len(parts) == 1):
@@ -252,9 +255,15 @@ def _is_plain(wanted: Range, file: File) -> bool:
     return not others and -first <= file.size and (stop or 0) <= file.size
 
 
+def _sends_all_ranges(settings: Settings) -> bool:
+    """Whether several ranges are answered: by nginx from its own disk, but neither by uWSGI nor by S3."""
+    return settings.download.header == "X-Accel-Redirect" and not settings.storage.url
+
+
 def _is_judged_again() -> bool:
-    header = svcs.flask.get(Settings).download.header
-    return any(name in request.headers for name in _JUDGED_AGAIN[header])
+    settings = svcs.flask.get(Settings)
+    sent_by_uwsgi = settings.download.header == "X-Sendfile" and not settings.storage.url
+    return any(name in request.headers for name in (_JUDGED_BY_UWSGI if sent_by_uwsgi else _JUDGED_BY_OTHERS))
 
 
 def _web_server_asks_again() -> bool:
@@ -272,11 +281,15 @@ def _asked_again(parts: Sequence[Span]) -> Response:
 
 
 def _handed_over(response: Response, file: File) -> Response:
-    settings = svcs.flask.get(Settings).download
-    response.headers.remove("Accept-Ranges")  # the web server says so itself
-    response.headers[settings.header] = settings.root + svcs.flask.get(FileService).location(file)
-    if settings.header == "Location":
+    settings = svcs.flask.get(Settings)
+    location = svcs.flask.get(FileService).location(file)
+    response.headers.remove("Accept-Ranges")  # whoever sends the file says so itself
+    if settings.download.redirect and _UNCONDITIONAL not in request.headers:
         response.status_code = 307
+        response.headers["Location"] = location
+    else:
+        root = S3_ROOT if settings.storage.url else settings.download.root
+        response.headers[settings.download.header] = root + location
     return response
 
 
