@@ -9,9 +9,9 @@ import pytest
 from tusclient.client import TusClient
 
 from tests.client import FILES, Pixmill
-from tests.conftest import skipped_where_a_program_is_missing
+from tests.conftest import skipped_where_a_program_is_missing, start, temporary_folder
 from tests.processes import find_program, kill_all
-from tests.stacks import EmbeddedStack, Stack
+from tests.stacks import EmbeddedStack, FullStack, Stack
 
 SCRIPT = Path(__file__).parent / "tus/upload.mjs"
 
@@ -59,7 +59,31 @@ def test_tuspy_uploads(stack: Stack, pixmill: Pixmill, big_file: Path) -> None:
     assert pixmill.download(file_id) == big_file.read_bytes()
 
 
-def test_an_upload_goes_on_after_a_restart_of_everything(tmp_path: Path, big_file: Path) -> None:
+def test_an_upload_goes_on_after_every_server_was_killed(
+    tmp_path_factory: pytest.TempPathFactory, big_file: Path
+) -> None:
+    stack = start("full", temporary_folder(tmp_path_factory, "killed"))
+    assert isinstance(stack, FullStack)
+    servers = [stack.postgres, stack.rabbitmq, stack.file_storage, stack.image_processor, stack.worker, stack.nginx]
+    try:
+        uploader = TusClient(f"{stack.url}{FILES}/uploads/").uploader(str(big_file), chunk_size=2_000_000)
+        uploader.upload(stop_at=4_000_000)
+
+        for server in servers:
+            server.kill()
+        for server in servers:
+            server.start()
+        stack.await_ready()
+        uploader.upload()
+
+        with Pixmill(stack.url) as pixmill:
+            upload = pixmill.http.head(str(uploader.url), headers={"Tus-Resumable": "1.0.0"})
+            assert pixmill.download(upload.headers["Pixmill-File-Id"]) == big_file.read_bytes()
+    finally:
+        stack.stop()
+
+
+def test_an_upload_goes_on_after_make_run_was_killed_and_begun_again(tmp_path: Path, big_file: Path) -> None:
     stack = EmbeddedStack(tmp_path)
     client = TusClient(f"{stack.url}{FILES}/uploads/")
     uploader = client.uploader(str(big_file), chunk_size=2_000_000)
