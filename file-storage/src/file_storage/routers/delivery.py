@@ -102,9 +102,9 @@ def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]
 
 
 def _read_from(response: Response, body: IO[bytes]) -> Response:
-    """Has uWSGI send a file that has no name for it."""
+    """Has uWSGI send an open file. One in S3, where no nginx asks again, is read through our thread."""
     response.response = wrap_file(request.environ, body)
-    # uWSGI knows the file again only as it is; what reads it piece by piece is a thread in Python.
+    # uWSGI knows the file again only as it is; wrapped once more it would be read by Python, a line at a time.
     response.direct_passthrough = True
     return response
 
