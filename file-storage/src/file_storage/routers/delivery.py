@@ -148,11 +148,16 @@ def _asked_again(parts: Sequence[Span]) -> Response:
 def _handed_over(response: Response, file: File) -> Response:
     settings = svcs.flask.get(Settings)
     location = svcs.flask.get(FileService).location(file)
-    response.headers.remove("Accept-Ranges")  # whoever sends the file says so itself
     if settings.download.redirect and _UNCONDITIONAL not in request.headers:
-        response.status_code = 307
-        response.headers["Location"] = location
-    else:
-        root = S3_ROOT if settings.storage.url else settings.download.root
-        response.headers[settings.download.header] = root + location
+        return _redirected(location)
+    root = S3_ROOT if settings.storage.url else settings.download.root
+    response.headers[settings.download.header] = root + location
+    response.headers.remove("Accept-Ranges")  # the web server says so itself
+    return response
+
+
+def _redirected(location: str) -> Response:
+    """Without what is said of the file's bytes, which are not in this answer."""
+    response = Response(status=307, headers={"Location": location, "Cache-Control": "no-cache"})
+    del response.headers["Content-Type"]
     return response
