@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 
 import httpx2
 import pytest
@@ -19,6 +20,8 @@ SLOW_CLIENTS = 100
 
 THOUSANDS = 500 + 1024 * (os.cpu_count() or 1)
 """More than 1,024 for each core, which nginx's examples have connections for."""
+
+SINCE_2019 = "If-Modified-Since: Tue, 01 Jan 2019 00:00:00 GMT"
 
 
 @contextmanager
@@ -78,9 +81,6 @@ def test_thousands_who_do_not_say_what_they_want_keep_nobody_out(full: FullStack
         assert client.http.get(f"{FILES}/?limit=1").status_code == 200
 
 
-SINCE_2019 = "If-Modified-Since: Tue, 01 Jan 2019 00:00:00 GMT"
-
-
 @pytest.mark.parametrize(
     "header",
     [
@@ -95,22 +95,20 @@ SINCE_2019 = "If-Modified-Since: Tue, 01 Jan 2019 00:00:00 GMT"
     ],
 )
 def test_slow_downloads_leave_the_service_to_others(stack: Stack, header: str) -> None:
-    with Pixmill(stack.url) as client:
-        head = f"GET {FILES}/{large_file(client)}/download HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
-        with slow_clients(stack, [head] * SLOW_CLIENTS) as slow:
-            for one in slow:
-                assert one.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
+    head = f"GET {FILES}/{large_file(stack.url)}/download HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
+    with slow_clients(stack, [head] * SLOW_CLIENTS) as slow, Pixmill(stack.url) as client:
+        for one in slow:
+            assert one.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
 
-            assert_quick(client)
+        assert_quick(client)
 
 
 def test_slow_archives_leave_the_service_to_others(full: FullStack) -> None:
-    with Pixmill(full.url) as client:
-        head = f"GET {FILES}/archive?id={large_file(client)} HTTP/1.1\r\nHost: x\r\n\r\n"
-        with slow_clients(full, [head] * SLOW_CLIENTS) as slow:
-            assert_quick(client)
+    head = f"GET {FILES}/archive?id={large_file(full.url)} HTTP/1.1\r\nHost: x\r\n\r\n"
+    with slow_clients(full, [head] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
+        assert_quick(client)
 
-            assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+        assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
 
 
 @pytest.mark.usefixtures("long_list")
@@ -130,9 +128,11 @@ def long_list(full: FullStack) -> None:
             client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
 
 
-def large_file(client: Pixmill) -> int:
-    """The id of a new file that no buffer on the way holds."""
-    return int(str(client.upload("large.bin", os.urandom(30_000_000))["id"]))
+@cache
+def large_file(url: str) -> int:
+    """The id of a file on the stack at this URL that no buffer on the way holds."""
+    with Pixmill(url) as client:
+        return int(str(client.upload("large.bin", os.urandom(30_000_000))["id"]))
 
 
 def assert_quick(client: Pixmill) -> None:

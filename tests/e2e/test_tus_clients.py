@@ -47,6 +47,12 @@ def test_tus_js_client_uploads(
     assert pixmill.download(file["id"]) == big_file.read_bytes()
 
 
+def content_of(pixmill: Pixmill, url: str | None) -> bytes:
+    """The bytes of the file that the upload at this URL has become."""
+    upload = pixmill.http.head(str(url), headers={"Tus-Resumable": "1.0.0"})
+    return pixmill.download(upload.headers["Pixmill-File-Id"])
+
+
 def test_tuspy_uploads(stack: Stack, pixmill: Pixmill, big_file: Path) -> None:
     client = TusClient(f"{stack.url}{FILES}/uploads/")
     uploader = client.uploader(
@@ -55,8 +61,7 @@ def test_tuspy_uploads(stack: Stack, pixmill: Pixmill, big_file: Path) -> None:
 
     uploader.upload()
 
-    file_id = pixmill.http.head(str(uploader.url), headers={"Tus-Resumable": "1.0.0"}).headers["Pixmill-File-Id"]
-    assert pixmill.download(file_id) == big_file.read_bytes()
+    assert content_of(pixmill, uploader.url) == big_file.read_bytes()
 
 
 def test_an_upload_goes_on_after_every_server_was_killed(
@@ -77,8 +82,7 @@ def test_an_upload_goes_on_after_every_server_was_killed(
         uploader.upload()
 
         with Pixmill(stack.url) as pixmill:
-            upload = pixmill.http.head(str(uploader.url), headers={"Tus-Resumable": "1.0.0"})
-            assert pixmill.download(upload.headers["Pixmill-File-Id"]) == big_file.read_bytes()
+            assert content_of(pixmill, uploader.url) == big_file.read_bytes()
     finally:
         stack.stop()
 
@@ -96,7 +100,6 @@ def test_an_upload_goes_on_after_make_run_was_killed_and_begun_again(tmp_path: P
     TusClient(f"{again.url}{FILES}/uploads/").uploader(str(big_file), chunk_size=2_000_000, url=moved).upload()
 
     with Pixmill(again.url) as pixmill:
-        file_id = pixmill.http.head(moved, headers={"Tus-Resumable": "1.0.0"}).headers["Pixmill-File-Id"]
-        content = pixmill.download(file_id)
+        content = content_of(pixmill, moved)
     again.stop()
     assert content == big_file.read_bytes()

@@ -20,15 +20,7 @@ from file_storage.config import Settings
 from file_storage.models import File
 from file_storage.routers.conditions import range_applies
 from file_storage.routers.digests import digest
-from file_storage.routers.ranges import (
-    MAX_COPIED_BYTES,
-    MAX_RANGES,
-    Span,
-    bytes_of,
-    multipart,
-    single,
-    spans,
-)
+from file_storage.routers.ranges import MAX_COPIED_BYTES, MAX_RANGES, Span, bytes_of, partial_content, spans
 from file_storage.services.files import FileService
 from file_storage.storage import Staging
 
@@ -40,7 +32,7 @@ _JUDGED_BY_OTHERS = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
 """Conditions that uWSGI, or nginx and S3, judge before they send a file, by their own idea of tag and time."""
 
 _UNCONDITIONAL = "X-Unconditional"
-"""The header by which nginx says that it asks once more, for what the client is to have of it and nobody else."""
+"""The header by which nginx says that it asks once more: for bytes that it sends itself, so for no redirect."""
 
 _USUAL_RANGE = re.compile(r"bytes=(([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})(, ?|$))+")
 """The unit in small letters, no other spaces, and numbers of less than 63 bits."""
@@ -85,7 +77,7 @@ def _whole(response: Response, file: File) -> Response:
 
 
 def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]) -> Response:
-    all_ranges = _sends_all_ranges(svcs.flask.get(Settings))
+    all_ranges = _web_server_sends_all_ranges()
     if not _is_judged_again() and _is_readable() and (all_ranges or _is_plain(wanted, file)):
         return _handed_over(response, file)
     if _web_server_asks_again() and (all_ranges or len(parts) == 1):
@@ -94,11 +86,7 @@ def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]
     if bytes_of(parts) > min(MAX_COPIED_BYTES, staging.room()):
         return _whole(response, file)
     with svcs.flask.get(FileService).open(file) as content:
-        if len(parts) > 1:
-            pieces = multipart(response, content, parts, file.size)
-        else:
-            pieces = single(response, content, parts[0], file.size)
-        return _read_from(response, staging.unnamed(pieces))
+        return _read_from(response, staging.unnamed(partial_content(response, content, parts, file.size)))
 
 
 def _read_from(response: Response, body: IO[bytes]) -> Response:
@@ -120,11 +108,6 @@ def _is_plain(wanted: Range, file: File) -> bool:
     return not others and -first <= file.size and (stop or 0) <= file.size
 
 
-def _sends_all_ranges(settings: Settings) -> bool:
-    """Whether several ranges are answered: by nginx from its own disk, but neither by uWSGI nor by S3."""
-    return settings.download.header == "X-Accel-Redirect" and not settings.storage.url
-
-
 def _is_judged_again() -> bool:
     settings = svcs.flask.get(Settings)
     sent_by_uwsgi = settings.download.header == "X-Sendfile" and not settings.storage.url
@@ -133,6 +116,11 @@ def _is_judged_again() -> bool:
 
 def _web_server_asks_again() -> bool:
     return svcs.flask.get(Settings).download.header == "X-Accel-Redirect"
+
+
+def _web_server_sends_all_ranges() -> bool:
+    """Whether several ranges are answered: by nginx from its own disk, but neither by uWSGI nor by S3."""
+    return _web_server_asks_again() and not svcs.flask.get(Settings).storage.url
 
 
 def _asked_again(parts: Sequence[Span]) -> Response:

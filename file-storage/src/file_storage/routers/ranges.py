@@ -35,11 +35,18 @@ def bytes_of(parts: Sequence[Span]) -> int:
     return sum(stop - first for first, stop in parts)
 
 
-def single(response: Response, file: IO[bytes], part: Span, size: int) -> Iterator[bytes]:
-    """Makes the response a 206 with one part, whose bytes are given.
+def partial_content(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Iterator[bytes]:
+    """Makes the response a 206 (RFC 9110, 15.3.7), and gives the bytes that it has to send.
 
-    :raises Problem: 404 while they are given, the file has fewer bytes than ``size``.
+    :param size: of the whole file.
+    :raises Problem: 404 while they are given, the file is shorter.
     """
+    if len(parts) > 1:
+        return _multipart(response, file, parts, size)
+    return _single(response, file, parts[0], size)
+
+
+def _single(response: Response, file: IO[bytes], part: Span, size: int) -> Iterator[bytes]:
     first, stop = part
     response.status_code = 206
     response.headers["Content-Range"] = f"bytes {first}-{stop - 1}/{size}"
@@ -47,11 +54,8 @@ def single(response: Response, file: IO[bytes], part: Span, size: int) -> Iterat
     return _pieces(file, [(b"", part)], b"")
 
 
-def multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Iterator[bytes]:
-    """Makes the response a 206 with ``multipart/byteranges`` (RFC 9110, 14.6), whose bytes are given.
-
-    :raises Problem: as :func:`single`.
-    """
+def _multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Iterator[bytes]:
+    """``multipart/byteranges`` (RFC 9110, 14.6)."""
     boundary = secrets.token_hex(16)
     heads = [
         f"\r\n--{boundary}\r\nContent-Type: {response.content_type}\r\n"

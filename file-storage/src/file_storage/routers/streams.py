@@ -17,5 +17,5 @@ def until_broken(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
     try:
         yield from pieces
-    except (OSError, EOFError, StorageUnavailableError, Problem) as error:
+    except (OSError, StorageUnavailableError, Problem) as error:
         log.error("response broken off", reason=str(error))
