@@ -1,5 +1,6 @@
 """Claims: one holder at a time, the most urgent first, and only the newest attempt ends a task."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -74,11 +75,22 @@ def test_a_process_leaves_the_others_their_part_of_what_is_pending(
     assert len(claims.claim(ONE, 10)) == part
 
 
+def test_a_clock_that_is_set_after_it_was_looked_at_takes_no_task(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+    claimed(claims, ONE)
+    looked_at = time.time() - 10
+    expire(database, task_id)
+
+    claims.expire_leases(looked_at)
+
+    assert task_of(database, task_id).status == "processing"
+
+
 def test_a_worker_cut_off_cannot_finish_what_another_took(claims: ClaimService, database: Database) -> None:
     task_id = add_task(database)
     stale = claimed(claims, ONE)
     expire(database, task_id)
-    claims.expire_leases()
+    claims.expire_leases(time.time())
     fresh = claimed(claims, TWO)
 
     assert not counts(claims, stale, Finished(7))
@@ -94,7 +106,7 @@ def test_a_heartbeat_renews_only_what_the_worker_holds(claims: ClaimService, dat
         expire(database, task_id)
 
     claims.heartbeat(ONE.worker, claims.holding_processes(ONE.worker))
-    claims.expire_leases()
+    claims.expire_leases(time.time())
 
     assert task_of(database, held).status == "processing"
     assert task_of(database, foreign).status == "pending"
@@ -110,7 +122,7 @@ def test_after_a_step_of_the_clock_every_lease_begins_anew(
         session.execute(update(Task).values(lease_until=epoch_now() + 3600 * hours))
 
     claims.renew_all_leases()
-    claims.expire_leases()
+    claims.expire_leases(time.time())
 
     with database.read() as session:
         left = session.scalars(select(Task.lease_until - epoch_now()).where(Task.id == task_id)).one()
@@ -145,7 +157,7 @@ def test_only_those_of_a_batch_that_another_took_do_not_count(claims: ClaimServi
     kept, taken_over = add_task(database), add_task(database)
     mine = claims.claim(ONE, 2)
     expire(database, taken_over)
-    claims.expire_leases()
+    claims.expire_leases(time.time())
 
     lost, following = claims.end_and_claim([Ended(claim, Finished(claim.task_id)) for claim in mine], ONE, 5)
 
@@ -182,7 +194,7 @@ def test_what_another_took_is_not_handed_back(claims: ClaimService, database: Da
     task_id = add_task(database)
     stale = claims.claim(ONE)
     expire(database, task_id)
-    claims.expire_leases()
+    claims.expire_leases(time.time())
     claims.claim(TWO)
 
     claims.hand_back(stale)

@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
@@ -24,6 +25,7 @@ from service_kit.migrations import migrate
 from service_kit.problems import Problem
 from sqlalchemy import delete, insert, select, update
 
+from tests.client import CERTIFICATES
 from tests.conftest import started_postgres
 
 MAX_CRASHES = 3
@@ -53,7 +55,7 @@ class TaskMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
-        storage = FileStorage(httpx2.Client())
+        storage = FileStorage(httpx2.Client(verify=CERTIFICATES))
         self.claims = ClaimService(self.database, RETRY, lease_seconds=60, processes=PROCESSES)
         self.tasks = TaskService(self.database, CeleryTaskQueue(create_celery(broker)), storage, Presets({}), hints=1)
         self.model: dict[int, Expected] = {}
@@ -124,7 +126,7 @@ class TaskMachine(RuleBasedStateMachine):
     def all_leases_run_out(self) -> None:
         with self.database.write() as session:
             session.execute(update(Task).where(Task.status == "processing").values(lease_until=epoch_now() - 1))
-        self.claims.expire_leases()
+        self.claims.expire_leases(time.time())
         self._crash(lambda task: True)
 
     @rule(worker=st.sampled_from(["one", "two"]))
@@ -243,6 +245,6 @@ def test_the_services_do_what_the_model_does(request: pytest.FixtureRequest, nam
     database = Database(url)
     machine = type("Machine", (TaskMachine,), {"database": database})
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    limits = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=checks)
+    limits = settings(max_examples=40, stateful_step_count=40, suppress_health_check=checks)
     run_state_machine_as_test(machine, settings=limits)
     database.engine.dispose()

@@ -25,19 +25,21 @@ class ClockWatch:
         self._on_step = on_step
         self._ahead: float | None = None
 
-    def look(self) -> None:
+    def look(self) -> float | None:
         """Does what is to be done, if the clock was set since the last look.
 
+        :returns: seconds since the epoch by that clock; ``None`` where the answer came too late to compare it.
         :raises SQLAlchemyError: the database is away; the next look finds the step.
         """
         began = time.monotonic()
         with self._database.read() as session:
-            now = session.scalars(select(epoch_now())).one()
+            now: float = session.scalars(select(epoch_now())).one()
         seconds = time.monotonic() - began
         if seconds > self._tolerance_seconds:
-            return
+            return None
         ahead = now - began
         if self._ahead is not None and abs(ahead - self._ahead) > self._tolerance_seconds + seconds:
             log.warning("database clock was set", seconds=round(ahead - self._ahead, 3))
             self._on_step()
         self._ahead = ahead
+        return now

@@ -78,9 +78,9 @@ class Relay:
             self._called.clear()
 
     def _run_once(self) -> None:
-        self._clock.look()
-        if time.monotonic() >= self._expire_from:
-            self._claims.expire_leases()
+        now = self._clock.look()
+        if now is not None and time.monotonic() >= self._expire_from:
+            self._claims.expire_leases(now)
         self._clear()
         if time.monotonic() >= self._keep_house_from:
             self._keep_house()

@@ -174,10 +174,14 @@ class ClaimService:
         with self._database.begin() as connection:
             self._put_back_crashed(connection, _in_order(held), reason)
 
-    def expire_leases(self) -> None:
-        """Puts back the tasks whose worker has not come back in time."""
+    def expire_leases(self, now: float) -> None:
+        """Puts back the tasks whose worker has not come back in time.
+
+        :param now: seconds since the epoch by the database's clock, which was not set since the leases began; it may be
+            set at any moment, so that it is not asked again.
+        """
         with self._database.begin() as connection:
-            ids = connection.execute(_EXPIRED).scalars().all()
+            ids = connection.execute(_EXPIRED, {"now": now}).scalars().all()
             if ids:
                 self._put_back_crashed(connection, Task.id.in_(ids), "its worker stopped answering")
 
@@ -366,7 +370,7 @@ _TAKE_CANCELLED = (
 )
 _EXPIRED = (
     select(Task.id)
-    .where(Task.status == "processing", Task.lease_until < epoch_now())
+    .where(Task.status == "processing", Task.lease_until < bindparam("now", type_=Double))
     .limit(EXPIRED_AT_ONCE)
     .with_for_update(skip_locked=True)
 )
