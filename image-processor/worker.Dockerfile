@@ -26,4 +26,4 @@ VOLUME /var/lib/pixmill-scratch
 # The relay touches this file as long as it has the database and the broker.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 \
   CMD ["find", "/var/lib/pixmill-scratch/alive", "-newermt", "-30 seconds"]
-CMD ["celery", "--quiet", "--app", "image_processor.worker", "worker", "--loglevel", "warning", "--without-gossip", "--without-mingle"]
+CMD ["celery", "--quiet", "--app", "image_processor.worker", "worker", "--without-gossip", "--without-mingle"]

@@ -141,7 +141,7 @@ def test_every_parameter_is_described(one: Algorithm) -> None:
 
 
 @pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_valid_params_give_a_result_or_a_reason(one: Algorithm, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(list(KINDS)))

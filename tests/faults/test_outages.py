@@ -1,5 +1,6 @@
 """What people are told while a part is away, and what happens when it is back."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from tests.client import FILES, TASKS, Pixmill, assert_problem
+from tests.client import FILES, TASKS, Pixmill, assert_problem, http
 from tests.conftest import start, temporary_folder
 from tests.faults.breakage import LEASE
 from tests.faults.load import Load
@@ -34,6 +34,15 @@ def test_without_rabbitmq_tasks_are_taken_within_a_second_and_done_later(stack: 
     assert response.status_code == 201
     assert took < 1
     assert pixmill.ended(response.json()["task_ids"][0])["status"] == "finished"
+
+
+def test_a_worker_that_has_lost_rabbitmq_says_so_in_json(stack: FullStack) -> None:
+    stack.rabbitmq.kill()
+    stack.rabbitmq.start()
+
+    told = stack.worker.told("broker lost", 30)
+
+    assert {json.loads(line)["level"] for line in told} == {"warning"}
 
 
 def test_without_postgresql_requests_are_told_to_come_again(stack: FullStack, pixmill: Pixmill) -> None:
@@ -155,7 +164,8 @@ def test_a_rolling_restart_refuses_no_request_and_errors_no_task(stack: FullStac
     def ask() -> None:
         while not ended.wait(0.02):
             for place in (FILES, TASKS):
-                answers.append(httpx2.get(f"{stack.url}{place}/?limit=1", timeout=30, trust_env=False).status_code)
+                url = f"{stack.url}{place}/?limit=1"
+                answers.append(http.get(url, timeout=30).status_code)
 
     asking = threading.Thread(target=ask)
     asking.start()

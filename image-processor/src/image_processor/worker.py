@@ -9,6 +9,7 @@ from uuid import uuid4
 import structlog
 import svcs
 from celery import signals
+from celery.utils.log import get_multiprocessing_logger
 from service_kit import logs
 from service_kit.garbage import spare_what_exists
 from service_kit.settings import load_or_exit
@@ -17,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from image_processor.config import WorkerSettings
 from image_processor.handler.callbacks import CallbackSender
 from image_processor.handler.celery_app import WORK, create_celery
+from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request
 from image_processor.handler.heartbeat import Heartbeat
 from image_processor.handler.relay import Relay
@@ -27,12 +29,11 @@ from image_processor.services.processing import ProcessingService
 
 log = structlog.get_logger()
 settings = load_or_exit(WorkerSettings)
-logs.configure(settings.log.level)
 
 WORKER = f"{socket.gethostname()}:{uuid4()}"
 
 app = create_celery(settings.broker)
-app.conf.update(worker_concurrency=settings.processes)
+app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsumer)
 services = svcs.Container(create_worker_registry(settings, app, WORKER))
 
 
@@ -60,6 +61,14 @@ def work() -> None:
     shutdown.hold_if_draining()
     if not services.get(ProcessingService).drain(Holder(WORKER, os.getpid()), shutdown.begun):
         signal.pause()
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: object) -> None:
+    """In Celery's stead, which writes no JSON."""
+    # It begins to tell of its processes when it is first asked for.
+    get_multiprocessing_logger()
+    logs.configure(settings.log.level)
 
 
 @signals.worker_init.connect

@@ -21,8 +21,19 @@ class _LineLogger:
     debug = info = warning = error = critical = exception = msg
 
 
+class _Libraries(logging.Handler):
+    """Makes events of what libraries log, which would be bare lines otherwise."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = record.getMessage()
+        structlog.get_logger().log(record.levelno, event, logger=record.name, exc_info=record.exc_info)
+
+
 def configure(level: str) -> None:
-    """Sends every event of ``level`` (a name of :mod:`logging`) and above to standard error as JSON."""
+    """Sends every event of ``level`` (a name of :mod:`logging`) and above to standard error as JSON.
+
+    Of libraries, warnings and worse.
+    """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -35,3 +46,10 @@ def configure(level: str) -> None:
         logger_factory=lambda *_: _LineLogger(),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[_Libraries(logging.WARNING)], force=True)
+    logging.captureWarnings(capture=True)
+    # Some have set up lines of their own by now.
+    for name in tuple(logging.root.manager.loggerDict):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True

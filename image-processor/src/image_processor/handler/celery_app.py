@@ -25,7 +25,6 @@ def create_celery(broker: BrokerSettings) -> Celery:
         # A broker that vanished without a word is noticed within so many seconds.
         broker_heartbeat=10,
         worker_enable_remote_control=False,
-        worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
         # Seconds that a dead process's answer may still be on its way. The database knows better.
         worker_lost_wait=0.2,

@@ -1,0 +1,90 @@
+"""Events are lines of JSON, whoever tells them."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from service_kit import logs
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Each test's settings are its own."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    logging.captureWarnings(capture=False)
+    yield
+    logging.captureWarnings(capture=False)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+
+
+def test_an_event_is_a_line_of_json(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+
+    structlog.get_logger().info("file stored", file_id=1, name="a\nb")
+
+    [line] = lines(capfd)
+    assert (line["event"], line["level"], line["file_id"], line["name"]) == ("file stored", "info", 1, "a\nb")
+
+
+def test_events_below_the_level_are_not_written(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("warning")
+
+    structlog.get_logger().info("file stored")
+
+    assert lines(capfd) == []
+
+
+def test_what_a_library_warns_of_is_an_event(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+
+    logging.getLogger("PIL.TiffImagePlugin").error("More samples than %d", 4)
+    logging.getLogger("PIL.TiffImagePlugin").info("Tag %d", 256)
+
+    [line] = lines(capfd)
+    assert (line["event"], line["level"], line["logger"]) == ("More samples than 4", "error", "PIL.TiffImagePlugin")
+
+
+def test_a_library_that_has_lines_of_its_own_writes_none(capfd: pytest.CaptureFixture[str]) -> None:
+    library = logging.getLogger("library.with.lines")
+    library.addHandler(logging.StreamHandler())
+    library.propagate = False
+    library.setLevel(logging.INFO)
+
+    logs.configure("info")
+    library.info("It began")
+    library.warning("It went wrong")
+
+    [line] = lines(capfd)
+    assert (line["event"], line["logger"]) == ("It went wrong", "library.with.lines")
+
+
+def test_an_error_that_a_library_logs_is_one_line_with_its_trace(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+
+    try:
+        raise ValueError("odd")
+    except ValueError:
+        logging.getLogger("library").exception("It went wrong")
+
+    [line] = lines(capfd)
+    assert line["event"] == "It went wrong"
+    assert str(line["exception"]).endswith("ValueError: odd")
+
+
+def test_a_warning_of_python_is_an_event(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+
+    warnings.showwarning("Old", DeprecationWarning, "library.py", 1)
+
+    [line] = lines(capfd)
+    assert (line["level"], line["logger"]) == ("warning", "py.warnings")
+    assert "DeprecationWarning: Old" in str(line["event"])

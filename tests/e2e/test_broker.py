@@ -1,0 +1,14 @@
+"""What Pixmill keeps in RabbitMQ."""
+
+from image_processor.handler.celery_app import QUEUE
+
+from tests.client import Pixmill
+from tests.images import photo
+from tests.stacks import FullStack
+
+
+def test_workers_declare_the_queue_of_tasks_and_no_other(full: FullStack) -> None:
+    with Pixmill(full.url) as pixmill:
+        pixmill.process(photo(30, 20), "photo.png", "flip", {"direction": "horizontal"})
+
+    assert full.queues() == [QUEUE]
