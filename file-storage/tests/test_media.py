@@ -1,9 +1,14 @@
 """What bytes are is told by the bytes."""
 
+import struct
+import tracemalloc
+from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
+from typing import IO
 
 import pytest
-from file_storage.services.media import Media, media_of
+from file_storage.services.media import HEADERS, Media, media_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -11,7 +16,7 @@ from PIL import Image
 
 def image(kind: str, **options: object) -> bytes:
     written = BytesIO()
-    Image.new("RGB", (30, 20)).save(written, kind, **options)  # type: ignore[arg-type]  # options of the format
+    Image.new("RGB", (30, 20)).save(written, kind, **options)
     return written.getvalue()
 
 
@@ -29,6 +34,83 @@ def image(kind: str, **options: object) -> bytes:
 )
 def test_an_image_tells_its_type_and_size(kind: str, media_type: str) -> None:
     assert media_of(BytesIO(image(kind))) == Media(media_type, 30, 20)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "BMP"])
+def test_the_size_is_told_by_the_header_alone(kind: str) -> None:
+    written = BytesIO()
+    Image.effect_noise((300, 200), 100).save(written, kind)
+
+    media = media_of(BytesIO(written.getvalue()[:2000]))
+
+    assert (media.width, media.height) == (300, 200)
+
+
+def test_an_icon_is_not_decoded_for_its_size() -> None:
+    assert media_of(BytesIO(image("ICO"))) == Media("image/x-icon")
+
+
+HUGE = 8 * HEADERS
+
+
+def webp_of_one_chunk(file: IO[bytes]) -> None:
+    file.write(b"RIFF" + struct.pack("<I", HUGE - 8) + b"WEBPVP8 ")
+
+
+def avif_of_one_box(file: IO[bytes]) -> None:
+    file.write(struct.pack(">I", 24) + b"ftypavif\0\0\0\0avifmif1" + struct.pack(">I", HUGE - 24) + b"meta")
+
+
+def tiff_with_a_long_tag(file: IO[bytes]) -> None:
+    xmp, bytes_of = 700, 1
+    file.write(b"II*\0" + struct.pack("<IHHHII", 8, 1, xmp, bytes_of, HUGE - 100, 50))
+
+
+def png_with_a_long_profile(file: IO[bytes]) -> None:
+    file.write(image("PNG")[:33] + struct.pack(">I", HUGE - 100) + b"iCCP")
+
+
+def jpeg_of_segments(file: IO[bytes]) -> None:
+    file.write(b"\xff\xd8")
+    for start in range(2, HUGE, 65537):
+        file.seek(start)
+        file.write(b"\xff\xe2\xff\xff")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [webp_of_one_chunk, avif_of_one_box, tiff_with_a_long_tag, png_with_a_long_profile, jpeg_of_segments],
+)
+def test_a_header_as_long_as_the_file_is_not_held_in_memory(
+    written: Callable[[IO[bytes]], None], tmp_path: Path
+) -> None:
+    with (tmp_path / "hostile").open("w+b") as file:
+        written(file)
+        file.truncate(HUGE)
+        file.seek(0)
+        tracemalloc.start()
+
+        media_of(file)
+
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 2.5 * HEADERS
+
+
+@pytest.mark.parametrize("start", [image("GIF")[:13], b"\xff\xd8\xff\xe0\0\2"])
+def test_a_header_of_single_bytes_is_given_up(start: bytes) -> None:
+    class Counted(BytesIO):
+        reads = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            self.reads += 1
+            return super().read(size)
+
+    file = Counted(start + bytes(1_000_000))
+
+    media = media_of(file)
+
+    assert (media.width, file.reads < 20_000) == (None, True)
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (30, 20)), (3, (30, 20)), (6, (20, 30)), (8, (20, 30))])
@@ -51,6 +133,12 @@ def test_the_size_is_that_of_the_image_as_it_is_shown(orientation: int, size: tu
         (b"<!DOCTYPE html><title>x</title>", "text/html"),
         (b" <!-- x --> <script>alert(1)</script>", "text/html"),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml"),
+        (
+            b'\xef\xbb\xbf<?xml version="1.0"?><!-- x -->\n<!-- y --> <!DOCTYPE svg PUBLIC "x" [ <!ENTITY y "z"> ]>',
+            "image/svg+xml",
+        ),
+        (b'<?xml version="1.0"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml">', "text/xml"),
+        (b"<?php echo 1;", "text/plain"),
         (b"", "application/octet-stream"),
         (b"\xff\xd8\xff\xe0 no image", "image/jpeg"),
         (b"\0\1\2\3", "application/octet-stream"),
@@ -58,6 +146,14 @@ def test_the_size_is_that_of_the_image_as_it_is_shown(orientation: int, size: tu
 )
 def test_other_content_is_known_by_its_signature(content: bytes, media_type: str) -> None:
     assert media_of(BytesIO(content)) == Media(media_type)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", [b" ", b"<!-- -->", b"<!--", b"<?xml >", b"<!doctype "])
+def test_text_is_looked_at_once(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("file_storage.services.media.HEAD", 1_000_000)
+
+    assert media_of(BytesIO(piece * (1_000_000 // len(piece)))).media_type in {"text/plain", "text/xml"}
 
 
 @given(st.binary(max_size=500), st.sampled_from([b"", image("PNG")[:40], image("TIFF")[:80], image("WEBP")[:30]]))

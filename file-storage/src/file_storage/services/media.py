@@ -3,7 +3,7 @@
 import codecs
 import re
 import warnings
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 import filetype
 from PIL import Image, UnidentifiedImageError
@@ -13,24 +13,28 @@ UNKNOWN = "application/octet-stream"
 HEAD = 4096
 """Bytes looked at of what is no image."""
 
+HEADERS = 32 * 1024 * 1024
+"""Bytes of an image looked at, at most: AVIF and WebP are read whole, and any header may claim its file's length. An
+image whose size is not known by then has none."""
+
+PAGE = 4096
+"""What each read of an image counts for at least, or headers of single bytes would take minutes."""
+
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 """EXIF orientations that show an image's width as its height (Exif 2.32, 4.6.4)."""
 
+_PROLOG = r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--.*?-->\s*+)*+"
 _MARKUP = (
-    (
-        re.compile(r"\A\s*(<\?xml[^>]*>)?\s*(<!--.*?-->\s*)?(<!doctype\s+svg[^>]*>)?\s*<svg[\s>]", re.I | re.S),
-        "image/svg+xml",
-    ),
-    (
-        re.compile(r"\A\s*(<!--.*?-->\s*)?<(!doctype\s+html|html|head|body|script|iframe)[\s>]", re.I | re.S),
-        "text/html",
-    ),
-    (re.compile(r"\A\s*<\?xml\s"), "text/xml"),
+    (re.compile(_PROLOG + r"<(?:!doctype\s++)?+svg[\s>]", re.I | re.S), "image/svg+xml"),
+    (re.compile(r"\s*+<\?xml\s"), "text/xml"),
+    (re.compile(_PROLOG + r"<(?:!doctype\s++html|html|head|body|script|iframe)[\s>]", re.I | re.S), "text/html"),
 )
-"""What can run script must be known as such (compare WHATWG MIME Sniffing, 7.1)."""
+"""What can run script must be known as such (compare WHATWG MIME Sniffing, 7.1). Possessive quantifiers, as nothing
+that matched is to be tried another way: white space alone has billions of them."""
 
-_FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+"""Those that Pillow opens by their headers. It decodes an ICO at once, whose picture may be a PNG of any size."""
 
 _COMMON_NAMES = {"image/mpo": "image/jpeg"}
 """A JPEG with a second picture behind it, as some cameras write, is one to all who read it."""
@@ -55,11 +59,29 @@ def media_of(file: IO[bytes]) -> Media:
     return _image(file) or Media(filetype.guess_mime(head) or _by_text(head))
 
 
+class _Headers:
+    """A file that ends after `HEADERS` bytes, wherever they are read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._left = HEADERS
+        self.seek = file.seek
+        self.tell = file.tell
+        self._read = file.read
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._read(self._left if size < 0 else min(size, self._left))
+        self._left = max(0, self._left - max(len(content), PAGE))
+        return content
+
+
 def _image(file: IO[bytes]) -> Media | None:
+    # Pillow asks no more of a file than to read, seek and tell (Image.open).
+    headers = cast("IO[bytes]", _Headers(file))
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with Image.open(headers, formats=_FORMATS) as image:
             media_type = image.get_format_mimetype()
-            turned = image.getexif().get(_ORIENTATION) in _TURNED
+            # Not the format's own: PNG's decodes all pixels, to find EXIF behind them.
+            turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
             width, height = image.size
     except UnidentifiedImageError:
         return None
@@ -78,4 +100,4 @@ def _by_text(head: bytes) -> str:
         return UNKNOWN
     if not text or "\0" in text:
         return UNKNOWN
-    return next((media_type for pattern, media_type in _MARKUP if pattern.search(text)), "text/plain")
+    return next((media_type for pattern, media_type in _MARKUP if pattern.match(text)), "text/plain")
