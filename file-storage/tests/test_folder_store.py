@@ -48,12 +48,12 @@ def test_an_adopted_file_becomes_a_blob_without_a_copy(tmp_path: Path, staging: 
     received = tmp_path / "received"
     received.write_bytes(b"content")
 
-    with staging.adopt(received) as staged:
+    with received.open("rb") as content, staging.adopt(received, content) as staged:
         staged.seal()
         store.publish(staged)
 
     assert staged.sha256 == hashlib.sha256(b"content").hexdigest()
-    assert (tmp_path / "blobs" / store.location(staged.sha256)).stat().st_ino == received.stat().st_ino
+    assert (tmp_path / "blobs" / store.location(staged.sha256, staged.size)).stat().st_ino == received.stat().st_ino
 
 
 def test_an_upload_leaves_the_reserve_free(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Resumable uploads: what happens when nobody goes on, or everything dies in between."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import svcs
@@ -48,6 +50,21 @@ def test_an_upload_that_nobody_went_on_with_is_removed(
     assert list((tmp_path / "uploads").iterdir()) == []
     with pytest.raises(Problem, match="no such upload"):
         uploads.get(upload.id)
+
+
+def test_what_has_come_is_on_the_disk_and_so_is_its_name(uploads: UploadService, tmp_path: Path) -> None:
+    synced, fsync = [], os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    with patch("os.fsync", sync):
+        upload = begun(uploads, 10)
+        uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
+
+    folder = tmp_path / "uploads"
+    assert synced == [str(folder), str(folder / upload.id)]
 
 
 def test_going_on_puts_the_end_off(services: svcs.Container, uploads: UploadService) -> None:
@@ -101,6 +118,19 @@ def test_it_is_one_file_however_often_its_end_is_interrupted(
     second = uploads.get(upload.id).upload
 
     assert second.file_id == first.file_id
+
+
+def test_parts_are_one_file_however_often_they_are_put_together(uploads: UploadService) -> None:
+    part = uploads.create(Beginning(4, FileName("part", ""), "", "", partial=True)).upload
+    uploads.append(part.id, 0, None, BytesIO(b"part"), None)
+    whole = Beginning(None, FileName("whole", ".bin"), "", "", partial=False)
+    other = Beginning(None, FileName("other", ".bin"), "", "", partial=False)
+
+    first, again, another = (uploads.concatenate([part.id], each, f"final;{part.id}") for each in (whole, whole, other))
+
+    assert again.id != first.id
+    assert again.file_id == first.file_id
+    assert another.file_id != first.file_id
 
 
 def test_whoever_looks_while_it_becomes_a_file_finds_it(uploads: UploadService, tmp_path: Path) -> None:

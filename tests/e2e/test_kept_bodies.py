@@ -2,19 +2,24 @@
 
 import hashlib
 import os
+import signal
 import time
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 
-from tests.client import FILES, Pixmill, assert_problem
+from tests.client import FILES, Pixmill, assert_problem, http
 from tests.processes import children_of, frozen
 from tests.stacks import FullStack
 
 CONTENT = os.urandom(3_000_000)
+RELOADED = "chain reloading complete"
+"""What uWSGI says; a SIGHUP before is not heeded."""
 
 
 @pytest.fixture
@@ -23,10 +28,14 @@ def incoming(full: FullStack) -> Path:
 
 
 def await_empty(folder: Path) -> None:
-    deadline = time.monotonic() + 5
-    while list(folder.iterdir()):
-        assert time.monotonic() < deadline, list(folder.iterdir())
-        time.sleep(0.05)
+    await_that(lambda: not list(folder.iterdir()), f"something is left in {folder}", 5)
+
+
+def await_that(condition: Callable[[], bool], otherwise: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.01)
 
 
 def await_whole(folder: Path) -> Path:
@@ -50,7 +59,7 @@ def test_a_form_is_the_file_it_has_and_leaves_nothing(full: FullStack, incoming:
 
 @pytest.mark.parametrize("path", ["/", "/batch"])
 def test_a_refused_form_leaves_nothing(full: FullStack, incoming: Path, path: str) -> None:
-    response = httpx2.post(f"{full.url}{FILES}{path}", files={"picture": ("p.bin", CONTENT)}, trust_env=False)
+    response = http.post(f"{full.url}{FILES}{path}", files={"picture": ("p.bin", CONTENT)})
 
     assert response.status_code == 400
     assert "'picture'" in response.json()["detail"]
@@ -64,15 +73,175 @@ def test_a_form_that_breaks_off_leaves_nothing(full: FullStack, incoming: Path) 
 
     headers = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(2 * len(CONTENT))}
     with pytest.raises(ConnectionAbortedError):
-        httpx2.post(f"{full.url}{FILES}/", content=half(), headers=headers, trust_env=False)
+        http.post(f"{full.url}{FILES}/", content=half(), headers=headers)
 
     await_empty(incoming)
 
 
 def test_a_body_that_is_gone_is_to_be_sent_again(full: FullStack, incoming: Path) -> None:
     with ThreadPoolExecutor() as aside, frozen(children_of(full.file_storage.popen.pid)):
-        answer = aside.submit(httpx2.put, f"{full.url}{FILES}/gone.bin", content=CONTENT, trust_env=False)
+        answer = aside.submit(http.put, f"{full.url}{FILES}/gone.bin", content=CONTENT)
         await_whole(incoming).unlink()
 
     assert_problem(answer.result(), 503, "send the request again")
     assert "Retry-After" in answer.result().headers
+
+
+LARGE = os.urandom(2**20) * 40
+"""Asked about before it comes, and read while it does."""
+HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="p.bin"\r\n\r\n'
+
+
+class Coming:
+    """A large body that pauses after half of its bytes, until file-storage reads it."""
+
+    def __init__(self, full: FullStack, head: bytes = b"", tail: bytes = b"") -> None:
+        self.size = len(head) + len(LARGE) + len(tail)
+        self._full = full
+        self._content = head + LARGE + tail
+        self.in_the_middle: Callable[[], object] = lambda: None
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._content[: self.size // 2]
+        await_that(lambda: bool(bodies_read(self._full)), "the body is not read while it comes")
+        self.in_the_middle()
+        yield self._content[self.size // 2 :]
+
+
+def bodies_read(full: FullStack) -> list[str]:
+    """The bodies of nginx that processes of file-storage have open."""
+    workers = map(psutil.Process, children_of(full.file_storage.popen.pid))
+    opened = [file.path for worker in workers for file in worker.open_files()]
+    return [path for path in opened if path.startswith(f"{full.files}/incoming/")]
+
+
+@pytest.fixture
+def staging(full: FullStack) -> Path:
+    folder = full.files / "staging"
+    await_empty(folder)
+    return folder
+
+
+def put(full: FullStack, body: Coming, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+    length = {"Content-Length": str(body.size)}
+    return http.put(f"{full.url}{FILES}/large.bin", content=iter(body), headers=length | dict(headers or {}))
+
+
+def post(full: FullStack, body: Coming, boundary: str = "x") -> httpx2.Response:
+    headers = {"Content-Length": str(body.size), "Content-Type": f"multipart/form-data; boundary={boundary}"}
+    return http.post(f"{full.url}{FILES}/", content=iter(body), headers=headers)
+
+
+def assert_stored(full: FullStack, response: httpx2.Response) -> None:
+    assert response.status_code == 201, response.text
+    stored = response.json()
+    assert (stored["size"], stored["sha256"]) == (len(LARGE), hashlib.sha256(LARGE).hexdigest())
+    with Pixmill(full.url) as pixmill:
+        assert pixmill.download(stored["id"]) == LARGE
+
+
+def test_a_large_body_is_read_while_it_comes(full: FullStack, incoming: Path, staging: Path) -> None:
+    response = put(full, Coming(full))
+
+    assert_stored(full, response)
+    await_empty(incoming)
+    await_empty(staging)
+
+
+def test_a_large_form_is_read_while_it_comes(full: FullStack, incoming: Path, staging: Path) -> None:
+    comment = b'\r\n--x\r\nContent-Disposition: form-data; name="comment"\r\n\r\nMine\r\n--x--\r\n'
+
+    response = post(full, Coming(full, HEAD, comment))
+
+    assert_stored(full, response)
+    assert (response.json()["name"], response.json()["comment"]) == ("p", "Mine")
+    await_empty(incoming)
+    await_empty(staging)
+
+
+def test_a_form_has_the_boundary_that_its_header_names(full: FullStack, staging: Path) -> None:
+    """And not the one with which it seems to begin: what stands before the first boundary is a preamble (RFC 2046)."""
+    boundary = "a-boundary-that-no-random-bytes-contain"
+    form = HEAD.replace(b"--x", f"--{boundary}".encode()) + f"The file\r\n--{boundary}--\r\n".encode()
+    body = Coming(full, HEAD, b"\r\n--x--\r\n" + form)
+
+    response = post(full, body, boundary)
+
+    assert response.status_code == 201, response.text
+    assert response.json()["size"] == len("The file")
+    await_empty(staging)
+
+
+def test_a_large_body_that_is_a_form_by_its_bytes_alone_is_the_file(full: FullStack, staging: Path) -> None:
+    body = Coming(full, HEAD, b"\r\n--x--\r\n")
+
+    response = put(full, body)
+
+    assert response.status_code == 201, response.text
+    assert response.json()["size"] == body.size
+    await_empty(staging)
+
+
+@pytest.mark.parametrize("head", [b"", HEAD], ids=["raw", "form"])
+def test_a_large_body_that_breaks_off_leaves_nothing(
+    full: FullStack, incoming: Path, staging: Path, head: bytes
+) -> None:
+    def hang_up() -> None:
+        raise ConnectionAbortedError
+
+    body = Coming(full, head)
+    body.in_the_middle = hang_up
+
+    with pytest.raises(ConnectionAbortedError):
+        put(full, body)
+
+    await_empty(incoming)
+    await_empty(staging)
+
+
+def test_a_large_body_that_was_changed_on_its_way_is_refused(full: FullStack, incoming: Path, staging: Path) -> None:
+    other = f"sha-256=:{b64encode(hashlib.sha256(b'other').digest()).decode()}:"
+
+    response = put(full, Coming(full), {"Content-Digest": other})
+
+    assert_problem(response, 400, "changed on its way")
+    await_empty(incoming)
+    await_empty(staging)
+
+
+@pytest.mark.parametrize("head", [b"", HEAD], ids=["raw", "form"])
+def test_a_large_body_outlives_the_processes_that_are_replaced(
+    full: FullStack, incoming: Path, staging: Path, head: bytes
+) -> None:
+    log = full.folder / "file-storage.log"
+
+    def replace() -> None:
+        reloads = log.read_text().count(RELOADED)
+        full.file_storage.popen.send_signal(signal.SIGHUP)
+        await_that(lambda: log.read_text().count(RELOADED) > reloads, "the processes are not replaced")
+
+    body = Coming(full, head, b"\r\n--x--\r\n" if head else b"")
+    body.in_the_middle = replace
+
+    assert_stored(full, post(full, body) if head else put(full, body))
+
+    await_empty(incoming)
+    await_empty(staging)
+
+
+def test_a_large_body_outlives_the_processes_that_are_killed(full: FullStack, incoming: Path, staging: Path) -> None:
+    master = full.file_storage.popen.pid
+
+    def kill_all() -> None:
+        before = children_of(master)
+        for process in before:
+            os.kill(process, signal.SIGKILL)
+        await_that(lambda: len(set(children_of(master)) - set(before)) == len(before), "the processes are not replaced")
+
+    body = Coming(full)
+    body.in_the_middle = kill_all
+
+    assert_stored(full, put(full, body))
+
+    await_empty(incoming)
+    await_empty(staging)

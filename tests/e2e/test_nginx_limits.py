@@ -11,7 +11,7 @@ import pytest
 from tests.client import FILES, TASKS, Pixmill, assert_problem
 from tests.conftest import start, temporary_folder
 from tests.processes import accepts, free_port
-from tests.stacks import FullStack
+from tests.stacks import MAX_UPLOAD, FullStack
 
 CHANGES = {"rate=2000r/s": "rate=1r/s", "burst=4000": "burst=5"}
 
@@ -80,6 +80,19 @@ def assert_answer(connection: socket.socket, status: bytes, word: bytes) -> None
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert b"application/problem+json" in answer
     assert word in answer
+
+
+@pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/"])
+def test_a_file_over_the_limit_is_refused_before_it_comes(full: FullStack, target: str) -> None:
+    with begun(full, target, MAX_UPLOAD + 2_000_000) as connection:
+        assert_answer(connection, b"413", b"larger than this server takes")
+
+
+def test_many_files_may_be_larger_together_than_one_alone(full: FullStack) -> None:
+    with begun(full, f"POST {FILES}/batch", MAX_UPLOAD + 2_000_000) as connection:
+        connection.settimeout(1)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
 
 
 @pytest.fixture(scope="module")

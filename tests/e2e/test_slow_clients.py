@@ -56,10 +56,19 @@ def test_slow_resumable_uploads_leave_the_service_to_others(full: FullStack) -> 
         ]
         with slow_clients(full, [head + "\0" * 1000 for head in heads]) as slow:
             assert_quick(client)
+            assert_takes_large_files(client)
 
             refused = [one for one in slow if was_answered(one)]
             assert all(one.recv(12) == b"HTTP/1.1 503" for one in refused)
             assert len(refused) < SLOW_CLIENTS
+
+
+def assert_takes_large_files(client: Pixmill) -> None:
+    """One process reads them all."""
+    began = time.monotonic()
+    for _ in range(5):
+        client.upload("large.bin", bytes(12_000_000))
+    assert time.monotonic() - began < 10
 
 
 def was_answered(connection: socket.socket) -> bool:

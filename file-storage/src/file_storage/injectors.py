@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 from service_kit.database import Database
 
 from file_storage.config import Settings, StorageSettings
+from file_storage.routers.read_ahead import ReadAhead
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.links import LinkSigner
@@ -35,6 +36,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(Settings, settings)
     registry.register_value(Database, database, ping=Database.ping)
     registry.register_value(Staging, staging, ping=Staging.ping)
+    registry.register_value(ReadAhead, ReadAhead(staging, received, settings.upload.max_bytes))
     registry.register_value(BlobStore, blobs, ping=methodcaller("ping"))
     registry.register_value(LinkSigner, LinkSigner(settings.links.secret.get_secret_value()))
     files = FileService(database, blobs, staging, Quota(database, settings.storage.quota_bytes))

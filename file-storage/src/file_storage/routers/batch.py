@@ -15,7 +15,7 @@ from service_kit.request_body import described, json_body, validated
 
 from file_storage.config import Settings
 from file_storage.models import File
-from file_storage.routers.bodies import body_size, receive_files
+from file_storage.routers.bodies import receive_files
 from file_storage.routers.file_out import FileOut, as_json
 from file_storage.routers.files import KEY, CopyIn, FileFields, name_of_copy
 from file_storage.services.files import Copy, FileService, Upload, not_found
@@ -91,10 +91,9 @@ class BatchOut(BaseModel):
     responses={200: BatchOut, **problem_responses(400, 409, 413, 415, 422, 507)},
 )
 def add_files() -> dict[str, object]:
-    service = svcs.flask.get(FileService)
-    settings = svcs.flask.get(Settings).upload
-    service.check_room(body_size(request, settings))
-    with receive_files(request, svcs.flask.get(Staging), settings, MAX_FILES) as (parts, told):
+    service, settings, staging = svcs.flask.get(FileService, Settings, Staging)
+    service.check_room(request.content_length or 0)
+    with receive_files(request, staging, settings.upload, MAX_FILES) as (parts, told):
         stored = service.store_all(_uploads(parts, told))
     return {"files": [_answer(one) for one in stored]}
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import svcs
 from flask import Response, request
@@ -16,9 +16,10 @@ from service_kit.query import Query
 from service_kit.request_body import validated
 
 from file_storage.config import Settings
-from file_storage.routers.bodies import body_size, receive_form, receive_raw
+from file_storage.routers.bodies import check_form_size, receive_form, receive_raw
 from file_storage.routers.file_out import FileOut, as_json, created
 from file_storage.routers.files import VISIBLE, FileFields, Name, idempotency_key
+from file_storage.routers.read_ahead import ReadAhead
 from file_storage.services.files import FileService
 from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import MAX_LENGTH, file_name
@@ -93,6 +94,7 @@ class RoomQuery(Query):
     """A body that is about to come."""
 
     bytes: int = Field(ge=0, le=MAX_ID)
+    files: Literal["one", "many"] = "one"
 
 
 class RawQuery(Query):
@@ -111,7 +113,12 @@ def list_files(query: FileQuery) -> Response:
 
 @collection.get("/room", summary="Ask, as nginx does, whether so many bytes may come", doc_ui=False)
 def check_room(query: RoomQuery) -> Response:
-    svcs.flask.get(FileService).check_room(query.bytes)
+    service, settings, ahead = svcs.flask.get(FileService, Settings, ReadAhead)
+    if query.files == "one":
+        check_form_size(query.bytes, settings.upload)
+    service.check_room(query.bytes)
+    if query.files == "one":
+        ahead.expect()
     return Response(status=204)
 
 
@@ -127,12 +134,12 @@ def add_file() -> Response:
         query = validated(RawQuery, request.args.to_dict())
         return store_raw(query.name, query.comment)
     key = idempotency_key()
-    settings = svcs.flask.get(Settings).upload
-    svcs.flask.get(FileService).check_room(body_size(request, settings))
-    with receive_form(request, svcs.flask.get(Staging), settings) as (staged, form):
+    service, settings, staging, ahead = svcs.flask.get(FileService, Settings, Staging, ReadAhead)
+    service.check_room(request.content_length or 0)
+    with receive_form(request, staging, settings.upload, ahead) as (staged, form):
         fields = validated(FileFields, form.fields)
         name = file_name(form.filename, fields.name)
-        return created(svcs.flask.get(FileService).store(staged, name, fields.comment or "", key))
+        return created(service.store(staged, name, fields.comment or "", key))
 
 
 @collection.put(
@@ -149,9 +156,10 @@ def store_raw(name: str, comment: str) -> Response:
     """Makes the current request's body a file."""
     key = idempotency_key()
     stored_name = file_name("", name)
-    svcs.flask.get(FileService).check_room(request.content_length or 0)
-    with receive_raw(request, svcs.flask.get(Staging), svcs.flask.get(Settings).upload) as staged:
-        return created(svcs.flask.get(FileService).store(staged, stored_name, comment, key))
+    service, settings, staging, ahead = svcs.flask.get(FileService, Settings, Staging, ReadAhead)
+    service.check_room(request.content_length or 0)
+    with receive_raw(request, staging, settings.upload, ahead) as staged:
+        return created(service.store(staged, stored_name, comment, key))
 
 
 def _epoch(time: datetime | None) -> float | None:

@@ -3,16 +3,15 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from flask import Request
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 from service_kit.problems import Problem
 from werkzeug.http import parse_options_header
 
-from file_storage.storage import StagedBlob
+from file_storage.storage import Readable, StagedBlob
 
-CHUNK = 256 * 1024
+CHUNK = 1024 * 1024
 TEXT_BYTES_A_FILE = 128 * 1024
 """What may be said of one file: the longest name and comment, each character escaped in JSON, and a little more."""
 MAX_PARTS = 16
@@ -27,13 +26,7 @@ class Form:
     fields: dict[str, object] = field(default_factory=dict)
 
 
-class Body(Protocol):
-    """Where a form is read from."""
-
-    def read(self, size: int) -> bytes: ...
-
-
-def read_parts(body: Body, boundary: bytes, staged: StagedBlob, max_bytes: int) -> Form:
+def read_parts(body: Readable, boundary: bytes, staged: StagedBlob, max_bytes: int) -> Form:
     """Writes the part ``file`` to ``staged`` and gives the rest of the form.
 
     The fields of a JSON part named ``json`` or ``data`` count as form fields.
@@ -52,7 +45,7 @@ def read_parts(body: Body, boundary: bytes, staged: StagedBlob, max_bytes: int) 
 
 
 def read_files(
-    body: Body, boundary: bytes, stage: Callable[[], StagedBlob], max_files: int, max_bytes: int
+    body: Readable, boundary: bytes, stage: Callable[[], StagedBlob], max_files: int, max_bytes: int
 ) -> tuple[Sequence[tuple[StagedBlob, str]], object]:
     """Writes each part ``file`` to a staging file of its own.
 
@@ -67,7 +60,7 @@ def read_files(
     return parts.files, None if text is None else _json(bytes(text))
 
 
-def _read(body: Body, boundary: bytes, parts: "_Parts", max_parts: int) -> None:
+def _read(body: Readable, boundary: bytes, parts: "_Parts", max_parts: int) -> None:
     try:
         parser = PushMultipartParser(boundary, max_segment_count=max_parts)
         for event in parser.parse_blocking(body.read, CHUNK):

@@ -1,6 +1,7 @@
 """Files: stored, listed, renamed, deleted."""
 
 import hashlib
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -219,18 +220,23 @@ class FileService:
     def location(self, file: File) -> str:
         """The path of the file's bytes below the root that the web server sends files from.
 
-        :raises Problem: 404, they are lost.
+        :raises Problem: 404, some of them are lost.
         """
         with _lost_where_missing(file):
-            return self._blobs.location(file.sha256)
+            return self._blobs.location(file.sha256, file.size)
 
     def open(self, file: File) -> BufferedReader:
         """The file's bytes, for reading.
 
-        :raises Problem: 404, they are lost.
+        :raises Problem: 404, some of them are lost.
         """
         with _lost_where_missing(file):
-            return self._blobs.open(file.sha256)
+            content = self._blobs.open(file.sha256)
+        if content.seek(0, os.SEEK_END) != file.size:
+            content.close()
+            raise _bytes_lost(file)
+        content.seek(0)
+        return content
 
     def page(self, wanted: FileFilter, after: str, limit: int) -> Sequence[File]:
         """At most ``limit`` of the wanted files, in the filter's order, behind the cursor ``after``."""
@@ -434,8 +440,12 @@ def _lost_where_missing(file: File) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        detail = f"The bytes of file {file.id} are lost; an upload of the same bytes brings them back."
-        raise Problem("bytes-lost", 404, detail) from error
+        raise _bytes_lost(file) from error
+
+
+def _bytes_lost(file: File) -> Problem:
+    detail = f"The bytes of file {file.id} are lost; an upload of the same bytes brings them back."
+    return Problem("bytes-lost", 404, detail)
 
 
 def _already_published() -> None:

@@ -1,5 +1,6 @@
 """Resumable uploads (tus 1.0.0): bytes come in any number of requests, then the upload becomes a file."""
 
+import hashlib
 import re
 import secrets
 import time
@@ -146,7 +147,7 @@ class UploadService:
         return whole
 
     def concatenate(self, parts: Sequence[str], beginning: Beginning, concat_header: str) -> Upload:
-        """Makes a file of finished partial uploads, in this order.
+        """Makes a file of finished partial uploads, in this order; one file, however often its client asks for it anew.
 
         :raises Problem: 404, a part does not exist; 400, it is no part or not complete; 413, too long together.
         :raises UploadBusyError: a request writes to a part.
@@ -157,7 +158,7 @@ class UploadService:
             for part in parts:
                 for data in self._bytes_of(part):
                     staged.write(data)
-            file = self._files.store(staged, beginning.name, beginning.comment, None)
+            file = self._files.store(staged, beginning.name, beginning.comment, _key_of_whole(parts, beginning))
         return self._insert(beginning, sum(lengths), concat_header, file)
 
     def terminate(self, upload_id: str) -> None:
@@ -283,7 +284,8 @@ class UploadService:
         with ExitStack() as held:
             try:
                 partial = held.enter_context(self._partials.hold(upload.id))
-                staged = held.enter_context(self._staging.adopt(partial.path))
+                content = held.enter_context(partial.path.open("rb"))
+                staged = held.enter_context(self._staging.adopt(partial.path, content))
             except FileNotFoundError:
                 return self._finished_meanwhile(upload.id)
             finished = self._stored(upload, staged)
@@ -331,6 +333,11 @@ class UploadService:
     def _check_offset(self, offset: int, actual: int) -> None:
         if offset != actual:
             raise Problem("offset-mismatch", 409, f"The upload has {actual} bytes; ask with HEAD and go on from there.")
+
+
+def _key_of_whole(parts: Sequence[str], beginning: Beginning) -> str:
+    whole = "\0".join([*parts, *beginning.name, beginning.comment])
+    return f"tus-{hashlib.sha256(whole.encode()).hexdigest()}"
 
 
 def _whole(upload: Upload) -> Progress:

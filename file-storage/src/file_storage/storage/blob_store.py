@@ -28,10 +28,10 @@ class BlobStore(Protocol):
         :raises StorageFullError: there is no room.
         """
 
-    def location(self, sha256: str) -> str:
+    def location(self, sha256: str, size: int) -> str:
         """Where the web server, or the client, gets a blob's bytes: below the root that the settings name.
 
-        :raises FileNotFoundError: the store sees that it does not have them.
+        :raises FileNotFoundError: the store sees that it does not have all ``size`` of them.
         """
 
     def open(self, sha256: str) -> BufferedReader:

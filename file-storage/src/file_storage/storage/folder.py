@@ -1,5 +1,6 @@
 """Blobs in a folder: ``<folder>/ab/cd/<sha256>``."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -7,7 +8,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from file_storage.storage.blob_store import blob_path
-from file_storage.storage.staging import StagedBlob, older_than, storage_full
+from file_storage.storage.staging import StagedBlob, older_than, storage_full, sync_folder
 
 
 class FolderBlobStore:
@@ -24,13 +25,15 @@ class FolderBlobStore:
         target = self._folder / blob_path(staged.sha256)
         with storage_full():
             _make_folders(target.parent, self._folder)
-        os.replace(staged.path, target)
-        _sync_folder(target.parent)
+        staged.path.replace(target)
+        sync_folder(target.parent)
 
-    def location(self, sha256: str) -> str:
+    def location(self, sha256: str, size: int) -> str:
         path = blob_path(sha256)
-        # A web server that has been named a file has no way back to an answer that says more than that it is not there.
-        (self._folder / path).stat()
+        # A web server that has been named a file has no way back to an answer that says more than that it is not there,
+        # and sends as much of it as it finds.
+        if (self._folder / path).stat().st_size != size:
+            raise FileNotFoundError(errno.ENOENT, "not all bytes are there", path)
         return path
 
     def open(self, sha256: str) -> BufferedReader:
@@ -43,7 +46,7 @@ class FolderBlobStore:
         damaged = self._folder.with_name("damaged")
         damaged.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):
-            os.replace(self._folder / blob_path(sha256), damaged / sha256)
+            (self._folder / blob_path(sha256)).replace(damaged / sha256)
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
         for path in older_than(self._folder.glob("??/??/*"), older_than_seconds):
@@ -59,12 +62,4 @@ def _make_folders(folder: Path, root: Path) -> None:
         return
     _make_folders(folder.parent, root)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder.parent)

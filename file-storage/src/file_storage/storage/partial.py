@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from file_storage.storage.staging import Staging, older_than, storage_full
+from file_storage.storage.staging import Staging, older_than, storage_full, sync_folder
 
 
 class UploadBusyError(Exception):
@@ -55,6 +55,8 @@ class PartialFiles:
         """:raises StorageFullError: there is no room."""
         with storage_full():
             self._path(upload_id).touch(exist_ok=False)
+            # The bytes that come are synced, which keeps them only under a name that is.
+            sync_folder(self._folder)
 
     def size(self, upload_id: str) -> int | None:
         """How many bytes have come; ``None`` where there is no such file."""

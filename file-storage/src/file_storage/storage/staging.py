@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
-from typing import IO
+from typing import IO, Protocol
 
-CHUNK = 1024 * 1024
+CHUNK = 256 * 1024
 
 SYNCED_TOGETHER = 64 * 1024 * 1024
 """So many bytes are sent to the disk while the next ones come: at the end little is left to wait for."""
@@ -35,11 +35,18 @@ class StorageFullError(Exception):
     """There is no room for the bytes; nothing of them was kept."""
 
 
+class Readable(Protocol):
+    """Where bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
+
+
 class StagedBlob:
     """A staging file, hashed and sent to the disk while it is written."""
 
-    def __init__(self, file: IO[bytes], staging: "Staging") -> None:
-        self.path = Path(file.name)
+    def __init__(self, file: IO[bytes], path: Path, staging: "Staging") -> None:
+        self.path = path
         self.size = 0
         self.sha256 = ""
         """In hexadecimal, once it is sealed."""
@@ -62,12 +69,11 @@ class StagedBlob:
             self._sync_on(len(data))
         self.size += len(data)
 
-    def take_over(self) -> None:
-        """Counts and hashes the bytes that the file has already; many are sent to the disk meanwhile."""
-        self.size = self.path.stat().st_size
-        self._sync_on(self.size)
-        with self.path.open("rb") as file:
-            self._hash = hashlib.file_digest(file, "sha256")
+    def take_over(self, data: bytes) -> None:
+        """Counts and hashes ``data``, which the file has already next; many bytes are sent to the disk meanwhile."""
+        self._hash.update(data)
+        self._sync_on(len(data))
+        self.size += len(data)
 
     def seal(self) -> None:
         """Makes the bytes durable; no write may follow.
@@ -87,9 +93,13 @@ class StagedBlob:
         """The sealed bytes, for reading; not after they are published."""
         return self.path.open("rb")
 
-    def settle(self) -> None:
-        """Waits until nothing in the background needs the file."""
+    def forget(self) -> None:
+        """Removes the file, unless it was published."""
         wait((self._hashed, self._synced))
+        # Before it is closed: that writes what is still buffered, which fails where the disk is full.
+        self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.close()
 
     def _hash_on(self, data: bytes) -> None:
         self._hashed.result()
@@ -125,29 +135,29 @@ class Staging:
         """Begins a blob; leaving the block before it is published leaves nothing behind."""
         with storage_full():
             file = NamedTemporaryFile(dir=self._folder, delete=False)  # noqa: SIM115 (closed by the block below)
-        with _forgotten_afterwards(StagedBlob(file, self), file) as staged:
+        with _forgotten_afterwards(StagedBlob(file, Path(file.name), self)) as staged:
             yield staged
 
     @contextmanager
-    def adopt(self, path: Path) -> Iterator[StagedBlob]:
-        """Begins a blob with the bytes of a complete file, which stays where it is.
+    def adopt(self, path: Path, content: Readable) -> Iterator[StagedBlob]:
+        """Begins a blob with the bytes of a file, which stays where it is.
 
         On the same file system no byte is copied: both names lead to the same bytes.
+
+        :param content: those bytes, all of them; the last may still be written while the first are read.
+        :raises StorageFullError: there is no room for a copy.
         """
         target = self._folder / f"adopted-{secrets.token_hex(8)}"
-        try:
-            os.link(path, target)
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-            with self.stage() as staged, path.open("rb") as source:
-                while data := source.read(CHUNK):
-                    staged.write(data)
+        with _forgotten_afterwards(StagedBlob(path.open("rb"), target, self)) as staged:
+            while data := content.read(CHUNK):
+                staged.take_over(data)
+            # Last, so that nothing is left of what ends before.
+            if _link(path, target):
                 yield staged
-            return
-        file = target.open("rb")
-        with _forgotten_afterwards(StagedBlob(file, self), file) as staged:
-            staged.take_over()
+                return
+        with self.stage() as staged, path.open("rb") as file:
+            while data := file.read(CHUNK):
+                staged.write(data)
             yield staged
 
     def unnamed(self, pieces: Iterable[bytes]) -> IO[bytes]:
@@ -211,13 +221,29 @@ def storage_full() -> Iterator[None]:
         raise
 
 
+def sync_folder(folder: Path) -> None:
+    """Makes the names durable that were given or taken in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _link(path: Path, target: Path) -> bool:
+    """Gives the file a second name; whether that is possible there."""
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno in _NO_LINK:
+            return False
+        raise
+    return True
+
+
 @contextmanager
-def _forgotten_afterwards(staged: StagedBlob, file: IO[bytes]) -> Iterator[StagedBlob]:
+def _forgotten_afterwards(staged: StagedBlob) -> Iterator[StagedBlob]:
     try:
         yield staged
     finally:
-        staged.settle()
-        # Before it is closed: that writes what is still buffered, which fails where the disk is full.
-        staged.path.unlink(missing_ok=True)
-        with suppress(OSError):
-            file.close()
+        staged.forget()

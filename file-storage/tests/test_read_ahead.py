@@ -1,0 +1,237 @@
+"""Bodies that are read while they come: the same as if they were read afterwards, or left to their request."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+import pytest
+from file_storage.routers import read_ahead
+from file_storage.routers.read_ahead import MAX_READINGS, ReadAhead
+from file_storage.storage import Staging, staging
+from hypothesis import given
+from hypothesis import strategies as st
+
+MAX_BYTES = 10_000_000
+CONTENT = os.urandom(100_000)
+HEAD = b'--x y\r\nContent-Disposition: form-data; name="file"; filename="p.bin"\r\n\r\n'
+FORM = HEAD + CONTENT + b'\r\n--x y\r\nContent-Disposition: form-data; name="comment"\r\n\r\nMine\r\n--x y--\r\n'
+
+
+class Folders:
+    """Where nginx keeps bodies, what is read ahead of them, and where it is staged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.incoming, self.staging = folder / "incoming", folder / "staging"
+        self.incoming.mkdir()
+        self.ahead = ReadAhead(Staging(self.staging, reserve_bytes=0), self.incoming, MAX_BYTES)
+
+    def begin(self, content: bytes, name: str = "0000000001") -> Path:
+        """A body whose first bytes have come and are being read."""
+        path = self.incoming / name
+        path.write_bytes(content)
+        self.ahead.expect()
+        until(lambda: path in self.read())
+        return path
+
+    def read(self) -> set[Path]:
+        """The bodies that are open, also if they have no name any more."""
+        opened = []
+        for number in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):
+                opened.append(number.readlink())
+        return {path for path in opened if path.parent == self.incoming}
+
+    def staged(self) -> list[Path]:
+        return list(self.staging.iterdir())
+
+
+@pytest.fixture(autouse=True)
+def every_body_is_worth_it() -> Iterator[None]:
+    with patch.object(read_ahead, "WORTH_IT", 1):
+        yield
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[Folders]:
+    folders = Folders(tmp_path)
+    yield folders
+    folders.ahead.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+@given(pieces=st.lists(st.binary(max_size=5000), min_size=1, max_size=8), chunk=st.integers(1, 4000))
+def test_a_body_is_its_pieces_in_their_order(pieces: list[bytes], chunk: int) -> None:
+    whole = b"!" + b"".join(pieces)
+    with TemporaryDirectory() as folder, patch.object(staging, "CHUNK", chunk):
+        folders = Folders(Path(folder))
+        path = folders.begin(b"!")
+        for piece in pieces:
+            append(path, piece)
+
+        with folders.ahead.taken(path) as finished:
+            read = finished()
+            assert read is not None
+            read.staged.seal()
+            assert (read.form, read.staged.size) == (None, len(whole))
+            assert read.staged.sha256 == hashlib.sha256(whole).hexdigest()
+            assert read.staged.path.read_bytes() == whole
+        folders.ahead.close()
+
+
+def test_a_body_is_not_copied(folders: Folders) -> None:
+    path = folders.begin(CONTENT)
+
+    with folders.ahead.taken(path) as finished:
+        read = finished()
+        assert read is not None
+        assert read.staged.path.samefile(path)
+
+
+@pytest.mark.parametrize("come", [len(HEAD), len(HEAD) + 1, len(HEAD) + len(CONTENT) + 3, len(FORM) - 1, len(FORM)])
+def test_a_form_is_parsed_as_it_comes(folders: Folders, come: int) -> None:
+    path = folders.begin(FORM[:come])
+    append(path, FORM[come:])
+
+    with folders.ahead.taken(path) as finished:
+        read = finished()
+        assert read is not None
+        assert read.form is not None
+        read.staged.seal()
+
+    assert (read.form.filename, read.form.fields, read.boundary) == ("p.bin", {"comment": "Mine"}, b"x y")
+    assert read.staged.sha256 == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_what_is_not_published_is_forgotten(folders: Folders) -> None:
+    with folders.ahead.taken(folders.begin(CONTENT)):
+        pass
+
+    assert folders.staged() == []
+
+
+@pytest.mark.parametrize("content", [CONTENT, FORM], ids=["raw", "form"])
+def test_a_body_whose_client_hung_up_is_forgotten(folders: Folders, content: bytes) -> None:
+    folders.begin(content).unlink()
+
+    until(lambda: not folders.read() and not folders.staged())
+
+
+@pytest.mark.parametrize("content", [CONTENT, FORM], ids=["raw", "form"])
+def test_a_body_to_which_nothing_comes_any_more_is_forgotten(folders: Folders, content: bytes) -> None:
+    """An nginx that was killed leaves such."""
+    path = folders.begin(content)
+
+    an_hour_ago = time.time() - 3600
+    os.utime(path, (an_hour_ago, an_hour_ago))
+
+    until(lambda: not folders.read() and not folders.staged())
+
+
+def test_nothing_is_left_when_the_process_ends(folders: Folders) -> None:
+    folders.begin(CONTENT, "0000000001")
+    folders.begin(FORM, "0000000002")
+
+    folders.ahead.close()
+
+    assert not folders.staged()
+    assert not folders.read()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        FORM[:-10],
+        FORM.replace(b'"file"', b'"fail"'),
+        FORM.replace(b"\r\n--x y--", b"\r\n" + HEAD + b"\r\n--x y--"),
+        HEAD + bytes(MAX_BYTES + 1),
+    ],
+    ids=["truncated", "no file", "two files", "too long"],
+)
+def test_a_form_with_a_mistake_is_left_to_its_request(folders: Folders, body: bytes) -> None:
+    path = folders.incoming / "0000000001"
+    path.write_bytes(body)
+    folders.ahead.expect()
+    time.sleep(0.1)
+
+    with folders.ahead.taken(path) as finished:
+        assert finished() is None
+
+    assert folders.staged() == []
+
+
+def test_a_name_that_has_become_anothers_is_left_to_its_request(folders: Folders) -> None:
+    path = folders.begin(CONTENT)
+    other = folders.incoming / "other"
+    other.write_bytes(b"other")
+    other.rename(path)
+
+    with folders.ahead.taken(path) as finished:
+        assert finished() is None
+
+
+def test_a_body_that_was_not_expected_is_left_to_its_request(folders: Folders) -> None:
+    path = folders.incoming / "0000000001"
+    path.write_bytes(CONTENT)
+
+    with folders.ahead.taken(path) as finished:
+        assert finished() is None
+
+
+def test_a_body_whose_request_has_come_is_not_begun(folders: Folders) -> None:
+    path = folders.incoming / "0000000001"
+    path.write_bytes(CONTENT)
+    with folders.ahead.taken(path):
+        pass
+
+    folders.ahead.expect()
+    time.sleep(0.1)
+
+    assert not folders.read()
+
+
+def test_only_so_many_bodies_are_read_at_once(folders: Folders) -> None:
+    for number in range(MAX_READINGS + 3):
+        (folders.incoming / f"{number:010}").write_bytes(CONTENT)
+
+    folders.ahead.expect()
+    until(lambda: len(folders.read()) == MAX_READINGS)
+    time.sleep(0.1)
+
+    assert len(folders.read()) == MAX_READINGS
+
+
+def test_no_thread_watches_when_nothing_is_expected_any_more(folders: Folders) -> None:
+    with patch.object(read_ahead, "WATCHED_SECONDS", 0.1):
+        folders.ahead.expect()
+        time.sleep(0.3)
+        folders.incoming.joinpath("0000000001").write_bytes(CONTENT)
+        time.sleep(0.1)
+        assert not folders.read()
+
+        folders.ahead.expect()
+        until(lambda: bool(folders.read()))
+
+
+def test_without_a_folder_nothing_is_read(tmp_path: Path) -> None:
+    ahead = ReadAhead(Staging(tmp_path, reserve_bytes=0), None, MAX_BYTES)
+
+    ahead.expect()
+
+    with ahead.taken(None) as finished:
+        assert finished() is None
