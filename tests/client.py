@@ -5,16 +5,31 @@ import time
 from typing import Self
 
 import httpx2
+from pixmill.embedded import READY_SECONDS
 
 FILES = "/api/file-server"
 TASKS = "/api/image-processing"
 WAIT_SECONDS = 60
+CERTIFICATES = ssl.create_default_context()
+"""The machine's, read once: a client that reads them itself takes a tenth of a second of CPU to make."""
+http = httpx2.Client(
+    timeout=60, trust_env=False, verify=CERTIFICATES, limits=httpx2.Limits(max_keepalive_connections=0)
+)
+"""For single requests, each on a connection of its own: a server may have been restarted since the last."""
+
+
+def is_ready(place: str) -> bool:
+    """Whether all that the server at ``place`` needs answers it."""
+    try:
+        return http.get(f"{place}/readyz", timeout=READY_SECONDS).status_code == 200
+    except httpx2.HTTPError:
+        return False
 
 
 class Pixmill:
     """A client that reads as the specification does."""
 
-    def __init__(self, url: str, verify: ssl.SSLContext | bool = True) -> None:
+    def __init__(self, url: str, verify: ssl.SSLContext = CERTIFICATES) -> None:
         self.http = httpx2.Client(base_url=url, timeout=60, trust_env=False, verify=verify)
 
     def __enter__(self) -> Self:

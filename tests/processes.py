@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-START_SECONDS = 60
+START_SECONDS = 300
+"""For machines that are shared with many: a server that fails to start ends, which is seen at once."""
 
 _PORTS_OF_A_RUNNER = 300
 _RUNNER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -79,6 +80,14 @@ class Process:
                 return
             time.sleep(0.05)
         raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
+
+    def told(self, words: str, seconds: float) -> list[str]:
+        """The lines of its log that have the words in them, once there is one."""
+        deadline = time.monotonic() + seconds
+        while not (lines := [line for line in self.log.read_text().splitlines() if words in line]):
+            assert time.monotonic() < deadline, f"{self.name} does not tell of '{words}'"
+            time.sleep(0.1)
+        return lines
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = 20) -> None:
         if self.popen.poll() is None:

@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-import httpx2
-
+from tests.client import http, is_ready
 from tests.processes import Process, accepts, find_program, free_port
 from tests.servers import start_postgres
 
@@ -63,7 +62,7 @@ class EmbeddedStack:
         command = [str(SCRIPTS / "pixmill"), "serve", "--port", str(self.port), "--data", str(self.data)]
         command += ["--project", str(PROJECT)]
         self.process = Process("pixmill serve", command, ENVIRONMENT | dict(environment or {}), folder / "embedded.log")
-        self.process.wait_until(lambda: _is_ready(self.url))
+        self.process.wait_until(lambda: is_ready(self.url))
 
     def stop(self) -> None:
         self.process.stop()
@@ -87,7 +86,7 @@ class FullStack:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._storage_port, self._processor_port, self._events_port = free_port(), free_port(), free_port()
-        self._epmd_port, self._inner_port = free_port(), free_port()
+        self._large_port, self._epmd_port, self._inner_port = free_port(), free_port(), free_port()
         self.inner_url = f"http://127.0.0.1:{self._inner_port}"
         """The port that is not published."""
         self.environment = ENVIRONMENT | self._settings() | dict(environment or {})
@@ -117,14 +116,14 @@ class FullStack:
         """One more worker, with a scratch folder of its own."""
         scratch = self.folder / f"scratch-{name}"
         celery = [str(SCRIPTS / "celery"), "--quiet", "--workdir", str(PROJECT), "--app", "image_processor.worker"]
-        worker = ["worker", "--loglevel", "warning", "--without-gossip", "--without-mingle"]
+        worker = ["worker", "--without-gossip", "--without-mingle"]
         # As worker.Dockerfile has it.
         env = self.environment | {"WORKER_SCRATCH_FOLDER": str(scratch), "MALLOC_ARENA_MAX": "2"}
         return Process(name, [*celery, *worker], env, self.folder / f"{name}.log")
 
     def await_ready(self) -> None:
         """Waits until every dependency of both services answers."""
-        self.nginx.wait_until(lambda: _is_ready(f"{self.url}/api/file-server") and _is_ready(self.url))
+        self.nginx.wait_until(lambda: is_ready(f"{self.url}/api/file-server") and is_ready(self.url))
 
     def requests(self, *parts: str) -> list[str]:
         """The lines of nginx's log that have all these parts."""
@@ -148,8 +147,15 @@ class FullStack:
 
     def named_blobs(self) -> set[str]:
         """The names of the blobs that files have."""
-        listed = httpx2.get(f"{self.url}/api/file-server/", timeout=60, trust_env=False).raise_for_status().json()
+        listed = http.get(f"{self.url}/api/file-server/").raise_for_status().json()
         return {file["sha256"] for file in listed}
+
+    def queues(self) -> list[str]:
+        """The names of RabbitMQ's queues."""
+        program = find_program("rabbitmqctl", "/usr/lib/rabbitmq/bin")
+        command = [program, "--quiet", "list_queues", "--no-table-headers", "name"]
+        run = subprocess.run(command, env=self._rabbitmq_environment, check=True, capture_output=True, text=True)
+        return run.stdout.split()
 
     def _settings(self) -> dict[str, str]:
         self._postgres_port, self._rabbitmq_port = free_port(), free_port()
@@ -179,7 +185,7 @@ class FullStack:
             "disk_free_limit.absolute = 50MB\n"
         )
         (home / "enabled_plugins").write_text("[].\n")
-        env = ENVIRONMENT | {
+        self._rabbitmq_environment = ENVIRONMENT | {
             "HOME": str(home),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "RABBITMQ_NODENAME": f"pixmill{self._rabbitmq_port}@localhost",
@@ -193,12 +199,12 @@ class FullStack:
         server = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin")
         # It leaves a dump in the folder it was started in, when its own is taken away from it.
         command = ["env", f"--chdir={home}", server]
-        process = Process("rabbitmq", command, env, self.folder / "rabbitmq.log")
+        process = Process("rabbitmq", command, self._rabbitmq_environment, self.folder / "rabbitmq.log")
         process.wait_until(accepts(self._rabbitmq_port))
         return process
 
     def _start_service(self, name: str, port: int) -> Process:
-        env = self.environment | {"LISTEN": f"127.0.0.1:{port}"}
+        env = self.environment | {"LISTEN": f"127.0.0.1:{port}", "LISTEN_LARGE": f"127.0.0.1:{self._large_port}"}
         command = [str(SCRIPTS / "uwsgi"), "--ini", f"config/{name}/wsgi.ini", "--chdir", str(PROJECT)]
         os.chdir(PROJECT)
         process = Process(name, command, env, self.folder / f"{name}.log")
@@ -218,6 +224,7 @@ class FullStack:
             "8080 $binary": f"{port} $binary",
             "127.0.0.1:8081": f"127.0.0.1:{inner_port}",
             "file-storage:8000": f"127.0.0.1:{self._storage_port}",
+            "file-storage:8001": f"127.0.0.1:{self._large_port}",
             "image-processor:8001": f"127.0.0.1:{self._events_port}",
             "image-processor:8000": f"127.0.0.1:{self._processor_port}",
             "/usr/share/pixmill/web": str(PROJECT / "web"),
@@ -235,10 +242,3 @@ class FullStack:
         path.write_text(config)
         command = [find_program("nginx"), "-c", str(path), "-g", "daemon off;", "-e", "stderr"]
         return Process(name, command, ENVIRONMENT, self.folder / f"{name}.log")
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/readyz", timeout=3, trust_env=False).status_code == 200
-    except httpx2.HTTPError:
-        return False

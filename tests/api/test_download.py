@@ -5,6 +5,7 @@ import re
 import time
 from base64 import b64encode
 from io import BytesIO
+from uuid import uuid4
 from zipfile import ZipFile
 
 import pytest
@@ -42,6 +43,18 @@ def test_head_is_get_without_the_body(pixmill: Pixmill, url: str) -> None:
     assert (head.status_code, head.content) == (200, b"")
     for name in ("Content-Length", "ETag", "Content-Type", "Content-Disposition"):
         assert head.headers[name] == pixmill.http.get(url).headers[name]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=5-9"}, {"If-Match": "*"}])
+def test_files_that_share_their_bytes_each_tell_their_own_time(pixmill: Pixmill, headers: dict[str, str]) -> None:
+    content = uuid4().bytes
+    files = [pixmill.upload("first.bin", content)]
+    time.sleep(1.1)
+    files += [pixmill.http.post(f"{FILES}/{files[0]['id']}/copy", json={}).json(), pixmill.upload("third.bin", content)]
+
+    answers = [pixmill.http.get(f"{FILES}/{file['id']}/download", headers=headers) for file in files]
+
+    assert [answer.headers.get_list("Last-Modified") for answer in answers] == [[file["created_at"]] for file in files]
 
 
 @pytest.mark.parametrize(
@@ -117,9 +130,7 @@ RANGES = st.text("bytesBYTES=-, 0123456789x;*", max_size=30) | st.lists(
 ).map(lambda pieces: "bytes=" + "".join(pieces))
 
 
-@settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RANGES.map(str.strip))
 def test_whatever_range_is_asked_for_the_bytes_are_those_that_are_told(pixmill: Pixmill, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})

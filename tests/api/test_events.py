@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.client import TASKS, Pixmill, assert_problem
+from tests.client import CERTIFICATES, TASKS, Pixmill, assert_problem
 from tests.images import photo
 from tests.stacks import Stack
 
@@ -44,7 +44,8 @@ class Listener:
 
     def __init__(self, url: str, query: dict[str, object], headers: dict[str, str]) -> None:
         self.events: list[tuple[float, Event]] = []
-        self._client = httpx2.Client(timeout=httpx2.Timeout(WAIT_SECONDS, read=None), trust_env=False)
+        timeout = httpx2.Timeout(WAIT_SECONDS, read=None)
+        self._client = httpx2.Client(timeout=timeout, trust_env=False, verify=CERTIFICATES)
         request = self._client.build_request("GET", f"{url}{EVENTS}", params=query, headers=headers)  # type: ignore[arg-type]  # plain
         self._response = self._client.send(request, stream=True)
         assert self._response.status_code == 200

@@ -15,7 +15,6 @@ FILES_CONFIG = Path(__file__).with_name("file_server_schemathesis.toml")
 OPTIONS = ("--max-examples", "20", "--seed", "1", "--no-color", "--exclude-path", "/events")
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("place", "config"), [(FILES, ["--config-file", FILES_CONFIG]), (TASKS, [])])
 def test_schemathesis_finds_nothing(stack: Stack, place: str, config: list[str | Path], tmp_path: Path) -> None:
     run = subprocess.run(

@@ -8,13 +8,13 @@ import httpx2
 import pytest
 from image_processor.services.file_storage import SMALL_BYTES, FileStorage, NewFile, ResultRevokedError
 
-from tests.client import FILES, Pixmill, assert_problem
+from tests.client import CERTIFICATES, FILES, Pixmill, assert_problem
 from tests.stacks import Stack
 
 
 @pytest.fixture
 def storage(stack: Stack) -> Iterator[FileStorage]:
-    with httpx2.Client(base_url=f"{stack.url}{FILES}", trust_env=False) as http:
+    with httpx2.Client(base_url=f"{stack.url}{FILES}", trust_env=False, verify=CERTIFICATES) as http:
         yield FileStorage(http)
 
 

@@ -1,6 +1,8 @@
 """Health, page, documentation, idempotency and chunked uploads."""
 
+import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 
 import httpx2
 import pytest
@@ -25,6 +27,11 @@ def test_the_page_names_the_service_and_its_interfaces(pixmill: Pixmill) -> None
     for text in ("Pixmill", f"{FILES}/docs", f"{TASKS}/docs"):
         assert text in page.text
     assert pixmill.http.get("/state.js").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/style.css", "/state.js", f"{FILES}/docs", f"{FILES}/healthz", "/nothing"])
+def test_a_browser_takes_nothing_for_another_kind_than_told(pixmill: Pixmill, path: str) -> None:
+    assert pixmill.http.get(path).headers.get_list("X-Content-Type-Options") == ["nosniff"]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,19 @@ def test_the_interface_is_described(pixmill: Pixmill, place: str) -> None:
     assert document["servers"] == [{"url": place}]
     assert page.status_code == 200
     assert "swagger" in page.text.lower()
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", f"{FILES}/?limit=1", f"{FILES}/{{id}}/download", f"{FILES}/0"])
+def test_every_answer_tells_the_time(pixmill: Pixmill, path: str) -> None:
+    file = pixmill.upload("a.txt", b"a")
+
+    before = int(time.time())
+    answers = [pixmill.http.request(method, path.format(**file)) for method in ("GET", "HEAD")]
+    after = time.time()
+
+    for answer in answers:
+        [told] = answer.headers.get_list("Date")
+        assert before <= parsedate_to_datetime(told).timestamp() <= after
 
 
 def test_the_request_id_comes_back(pixmill: Pixmill) -> None:

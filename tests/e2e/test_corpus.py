@@ -36,7 +36,6 @@ def corpus(embedded: Stack) -> Iterator[tuple[Pixmill, dict[int, Path]]]:
         yield pixmill, uploaded
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("batch", BATCHES)
 def test_every_file_ends_finished_or_in_a_clear_error(corpus: tuple[Pixmill, dict[int, Path]], batch: str) -> None:
     pixmill, files = corpus

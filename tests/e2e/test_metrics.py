@@ -3,11 +3,10 @@
 import os
 from collections.abc import Iterator
 
-import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.client import FILES, TASKS, Pixmill, assert_problem
+from tests.client import FILES, TASKS, Pixmill, assert_problem, http
 from tests.stacks import EmbeddedStack, FullStack
 
 
@@ -25,7 +24,7 @@ def pixmill(watched: EmbeddedStack | FullStack) -> Iterator[Pixmill]:
 
 def told(stack: EmbeddedStack | FullStack, place: str) -> dict[str, float]:
     url = stack.inner_url if isinstance(stack, FullStack) else stack.url
-    response = httpx2.get(f"{url}{place}/metrics", trust_env=False).raise_for_status()
+    response = http.get(f"{url}{place}/metrics").raise_for_status()
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     samples = [sample for family in text_string_to_metric_families(response.text) for sample in family.samples]
     return {"".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
@@ -88,4 +87,4 @@ def test_a_task_that_waits_is_told(full: FullStack) -> None:
 @pytest.mark.parametrize("place", [FILES, TASKS])
 def test_the_published_port_tells_nothing(full: FullStack, place: str) -> None:
     for path in ("metrics", "metrics/"):
-        assert_problem(httpx2.get(f"{full.url}{place}/{path}", trust_env=False), 404, "nothing")
+        assert_problem(http.get(f"{full.url}{place}/{path}"), 404, "nothing")

@@ -5,12 +5,11 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-import httpx2
 import pytest
 from image_processor.services.blobs import BlobClient
 from image_processor.services.file_storage import SourceError
 
-from tests.client import Pixmill
+from tests.client import Pixmill, http
 from tests.conftest import start, temporary_folder
 from tests.images import photo
 from tests.stacks import FullStack
@@ -48,7 +47,7 @@ def test_the_published_port_knows_no_such_address(full: FullStack) -> None:
     sha256 = upload(full, uuid4().bytes)
 
     for path in (f"/blobs-by-sha256/{sha256}", f"/blobs/{sha256[:2]}/{sha256[2:4]}/{sha256}"):
-        assert httpx2.get(f"{full.url}{path}", trust_env=False).status_code == 404
+        assert http.get(f"{full.url}{path}").status_code == 404
 
 
 def requests_of_sources(stack: FullStack) -> list[str]:

@@ -3,15 +3,17 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import httpx2
 
-from tests.client import FILES
+from tests.client import FILES, Pixmill
 from tests.stacks import FullStack
 
 CONTENTS = [random.Random(size).randbytes(size) for size in (0, 1, 4096, 70_000, 2_000_000)]
 """So few that files share their bytes, and that blobs are removed and come back all the time."""
+LARGE = random.Random(-1).randbytes(20_000_000)
+"""Read while it comes."""
 PART = 700_000
 TUS = {"Tus-Resumable": "1.0.0"}
 AGAIN_SECONDS = 60
@@ -27,7 +29,7 @@ class Hand(threading.Thread):
         self.deleted: set[int] = set()
         self.wrong: list[str] = []
         """What was answered otherwise than it should be, but for 503 and broken connections."""
-        self._http = httpx2.Client(base_url=stack.url, timeout=60, trust_env=False)
+        self._http = Pixmill(stack.url).http
         self._chance = random.Random(seed)
         self._seed = seed
         self._uploads = 0
@@ -43,6 +45,8 @@ class Hand(threading.Thread):
             self._put: 3,
             self._put_with_key: 3,
             self._post_form: 2,
+            self._put_large: 1,
+            self._post_large: 1,
             self._post_batch: 2,
             self._upload_in_parts: 3,
             self._copy: 3,
@@ -77,6 +81,16 @@ class Hand(threading.Thread):
     def _post_form(self) -> None:
         content = self._content()
         self._note(self._http.post(f"{FILES}/", files={"file": ("form.bin", content)}), content)
+
+    def _put_large(self) -> None:
+        length = {"Content-Length": str(len(LARGE))}
+        self._note(self._http.put(f"{FILES}/?name=large.bin", content=_slowly(LARGE), headers=length), LARGE)
+
+    def _post_large(self) -> None:
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n'
+        form = head + LARGE + b"\r\n--x--\r\n"
+        headers = {"Content-Length": str(len(form)), "Content-Type": "multipart/form-data; boundary=x"}
+        self._note(self._http.post(f"{FILES}/", content=_slowly(form), headers=headers), LARGE)
 
     def _post_batch(self) -> None:
         contents = [self._content() for _ in range(3)]
@@ -154,3 +168,10 @@ class Hand(threading.Thread):
                 return response
             time.sleep(0.2)
         raise TimeoutError(f"no answer came in {AGAIN_SECONDS} seconds")
+
+
+def _slowly(body: bytes) -> Iterator[bytes]:
+    """With time to begin to read it before it has come."""
+    yield body[:-1000]
+    time.sleep(0.2)
+    yield body[-1000:]

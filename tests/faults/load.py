@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import httpx2
 
-from tests.client import FILES, TASKS, Pixmill
+from tests.client import FILES, TASKS, Pixmill, http
 from tests.images import photo
 from tests.stacks import FullStack
 
@@ -54,7 +54,8 @@ class Load:
                 "cache": False,
             }
             try:
-                response = httpx2.post(f"{self.stack.url}{TASKS}/", json=body, timeout=30, trust_env=False)
+                url = f"{self.stack.url}{TASKS}/"
+                response = http.post(url, json=body, timeout=30)
             except httpx2.HTTPError:
                 self.refused[0] += 1
                 continue
@@ -108,6 +109,6 @@ class Load:
             self.post_batch()
 
     def _get(self, path: str) -> list[dict[str, object]]:
-        response = httpx2.get(f"{self.stack.url}{path}", timeout=60, trust_env=False)
+        response = http.get(f"{self.stack.url}{path}")
         listed: list[dict[str, object]] = response.raise_for_status().json()
         return listed

@@ -10,7 +10,6 @@ from tests.faults.load import Load
 from tests.stacks import FullStack
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", BREAKAGES)
 def test_nothing_is_lost_doubled_or_stuck(stack: FullStack, name: str) -> None:
     load = Load(stack, name)

@@ -81,7 +81,6 @@ def _right_again(clocks: dict[str, Clock]) -> Iterator[None]:
         clock.set(0)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "back"])
 @pytest.mark.parametrize("whose", [["services"], ["database"], ["services", "database"]], ids="-".join)
 def test_a_step_of_a_clock_harms_no_task(
@@ -102,7 +101,6 @@ def test_a_step_of_a_clock_harms_no_task(
     assert load.refused.total() == 0
 
 
-@pytest.mark.timeout(120)
 def test_a_database_clock_set_back_keeps_no_webhook_waiting(stack: FullStack, clocks: dict[str, Clock]) -> None:
     with Receiver(refusals=1) as receiver, Pixmill(stack.url) as pixmill:
         source = pixmill.upload("webhook.png", photo())
@@ -115,7 +113,6 @@ def test_a_database_clock_set_back_keeps_no_webhook_waiting(stack: FullStack, cl
         receiver.await_count(2)
 
 
-@pytest.mark.timeout(120)
 def test_a_database_clock_set_forward_takes_no_task_from_its_worker(stack: FullStack, clocks: dict[str, Clock]) -> None:
     with Pixmill(stack.url) as pixmill:
         source = pixmill.upload("paused.png", photo())

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -15,7 +16,10 @@ import httpx2
 
 from pixmill.supervision import Child, supervised
 
-START_SECONDS = 60
+START_SECONDS = 300
+"""For the smallest machines, and those shared with many: a start that fails ends at once, as its process does."""
+READY_SECONDS = 30
+"""For one answer: uWSGI takes the question while it loads, and answers all that were asked once it has loaded."""
 STOP_SECONDS = 9
 
 
@@ -88,19 +92,19 @@ class Embedded:
 
     def _wait_until_ready(self, server: Child) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            code = server.process.poll()
-            # Looked at after the process: one that ended because it was told to is no failed start.
-            if server.told_to_stop:
-                return
-            if code is not None:
-                raise StartError(f"the server ended while starting (exit code {code}); see the lines above")
-            try:
-                if httpx2.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200:
+        # One client and patient requests: what asks all the time takes the processor from the server that starts.
+        with httpx2.Client(base_url=self.url, timeout=READY_SECONDS, trust_env=False) as client:
+            while time.monotonic() < deadline:
+                code = server.process.poll()
+                # Looked at after the process: one that ended because it was told to is no failed start.
+                if server.told_to_stop:
                     return
-            except httpx2.HTTPError:
-                pass
-            time.sleep(0.05)
+                if code is not None:
+                    raise StartError(f"the server ended while starting (exit code {code}); see the lines above")
+                with suppress(httpx2.HTTPError):
+                    if client.get("/readyz").status_code == 200:
+                        return
+                time.sleep(0.05)
         raise StartError(f"the server did not become ready within {START_SECONDS} seconds")
 
     def _banner(self) -> str:
