@@ -15,6 +15,8 @@ FILES_CONFIG = Path(__file__).with_name("file_server_schemathesis.toml")
 OPTIONS = ("--max-examples", "20", "--seed", "1", "--no-color", "--exclude-path", "/events")
 
 
+# Each boundary of each parameter of each algorithm is tried.
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("place", "config"), [(FILES, ["--config-file", FILES_CONFIG]), (TASKS, [])])
 def test_schemathesis_finds_nothing(stack: Stack, place: str, config: list[str | Path], tmp_path: Path) -> None:
     run = subprocess.run(

@@ -5,7 +5,7 @@ import resource
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
@@ -17,6 +17,9 @@ from tests.stacks import FullStack, Stack
 
 SLOW_CLIENTS = 100
 """More than the service has threads."""
+
+HELD_SECONDS = 60
+"""After so many without a byte a client is given up (client_body_timeout, send_timeout, socket-timeout)."""
 
 THOUSANDS = 500 + 1024 * (os.cpu_count() or 1)
 """More than 1,024 for each core, which nginx's examples have connections for."""
@@ -65,10 +68,12 @@ def test_slow_resumable_uploads_leave_the_service_to_others(full: FullStack) -> 
 
 def assert_takes_large_files(client: Pixmill) -> None:
     """One process reads them all."""
-    began = time.monotonic()
-    for _ in range(5):
-        client.upload("large.bin", bytes(12_000_000))
-    assert time.monotonic() - began < 10
+
+    def upload() -> None:
+        for _ in range(5):
+            client.upload("large.bin", bytes(12_000_000))
+
+    assert_soon_done_within(10, upload)
 
 
 def was_answered(connection: socket.socket) -> bool:
@@ -145,9 +150,25 @@ def large_file(url: str) -> int:
 
 
 def assert_quick(client: Pixmill) -> None:
-    time.sleep(0.5)
-    began = time.monotonic()
-    for _ in range(10):
-        client.upload("quick.bin", b"quick")
+    def upload() -> None:
+        for _ in range(10):
+            client.upload("quick.bin", b"quick")
 
-    assert time.monotonic() - began < 5
+    time.sleep(0.5)
+    assert_soon_done_within(5, upload)
+
+
+def assert_soon_done_within(seconds: float, act: Callable[[], None]) -> None:
+    """At once, or once the machine has done what the slow clients asked for.
+
+    What one of them holds, it holds until it is given up after a minute: longer than is tried here.
+    """
+    deadline = time.monotonic() + HELD_SECONDS - 20
+    while seconds_of(act) >= seconds:
+        assert time.monotonic() < deadline
+
+
+def seconds_of(act: Callable[[], None]) -> float:
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
