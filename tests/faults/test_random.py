@@ -17,7 +17,7 @@ SEED = os.environ.get("PIXMILL_FAULTS_SEED", "1")
 PAUSE_SECONDS = 0.7
 
 
-@pytest.mark.timeout(SECONDS + 300)
+@pytest.mark.timeout(SECONDS + 600)
 def test_whatever_breaks_nothing_is_lost_doubled_or_stuck(
     stack: FullStack, record_property: Callable[[str, object], None]
 ) -> None:
