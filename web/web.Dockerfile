@@ -2,11 +2,12 @@
 FROM nginx:1.28.0
 RUN install --directory --owner 1000 --group 1000 /var/cache/nginx /var/lib/pixmill
 COPY web /usr/share/pixmill/web
-COPY config/nginx.conf /etc/nginx/nginx.conf
+# The image's entrypoint fills it in (config/nginx.env) and writes conf.d/nginx.conf.
+COPY config/nginx.conf /etc/nginx/templates/nginx.conf.template
 USER 1000:1000
 VOLUME /var/cache/nginx
 EXPOSE 8080
 STOPSIGNAL SIGQUIT
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 \
   CMD ["curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1:8080/"]
-CMD ["nginx", "-g", "daemon off;"]
+CMD ["nginx", "-c", "/etc/nginx/conf.d/nginx.conf", "-g", "daemon off;"]
