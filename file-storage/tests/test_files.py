@@ -6,15 +6,16 @@ import pytest
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
+from file_storage.models import Blob
 from file_storage.services.files import FileService
 from service_kit.database import Database
 from service_kit.migrations import migrate
 from service_kit.problems import Problem
 from service_kit.settings import load
-from sqlalchemy import event
+from sqlalchemy import event, update
 
-from tests.conftest import started_postgres
-from tests.stored import stored
+from tests.support.servers import started_postgres
+from tests.support.stored import stored
 
 
 def test_a_file_is_deleted_though_its_bytes_cannot_be_removed(services: svcs.Container, tmp_path: Path) -> None:
@@ -33,11 +34,23 @@ def test_a_file_is_deleted_though_its_bytes_cannot_be_removed(services: svcs.Con
     assert not blob.exists()
 
 
+def test_bytes_that_a_file_still_has_stay_though_they_were_counted_too_low(services: svcs.Container) -> None:
+    files = services.get(FileService)
+    first, second = stored(services, b"content"), stored(services, b"content")
+    with services.get(Database).write() as session:
+        session.execute(update(Blob).values(file_count=1))
+
+    files.delete(first.id)
+    garbage = files.collect_garbage(0)
+
+    assert garbage.blobs == 0
+    assert files.open(files.get(second.id)).read() == b"content"
+
+
+@pytest.mark.server
 @pytest.mark.usefixtures("settings")
-def test_a_key_whose_file_is_deleted_meanwhile_is_to_be_tried_again(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with started_postgres(tmp_path_factory, "keys") as url:
+def test_a_key_whose_file_is_deleted_meanwhile_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with started_postgres("keys") as url:
         migrate(url, "file_storage")
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", url)
         services = svcs.Container(create_registry(load(Settings)))
@@ -53,3 +66,24 @@ def test_a_key_whose_file_is_deleted_meanwhile_is_to_be_tried_again(
         event.remove(services.get(Database).engine, "after_cursor_execute", delete_behind)
 
         assert stored(services, b"content", "key").id != file.id
+
+
+def test_a_key_that_was_used_for_other_bytes_is_refused(services: svcs.Container) -> None:
+    stored(services, b"content", "key")
+
+    with pytest.raises(Problem, match="another upload") as refused:
+        stored(services, b"CONTENT", "key")
+
+    assert refused.value.status == 422
+
+
+def test_bytes_that_two_files_share_stay_until_the_second_is_deleted(services: svcs.Container, tmp_path: Path) -> None:
+    files = services.get(FileService)
+    first, second = stored(services, b"content"), stored(services, b"content")
+    blob = tmp_path / "blobs" / files.location(second)
+
+    files.delete(first.id)
+
+    assert files.open(second).read() == b"content"
+    files.delete(second.id)
+    assert not blob.exists()

@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from file_storage.storage import Staging, StorageFullError
@@ -33,6 +34,35 @@ def test_a_published_blob_lies_under_its_hash(tmp_path: Path, staging: Staging) 
     assert staged.sha256 == hashlib.sha256(b"onetwo").hexdigest()
     assert store.open(staged.sha256).read() == b"onetwo"
     assert files_of(tmp_path) == [staged.sha256]
+
+
+def test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name(tmp_path: Path, staging: Staging) -> None:
+    store = FolderBlobStore(tmp_path / "blobs")
+    steps, fsync, replace = [], os.fsync, os.replace
+
+    def sync(descriptor: int) -> None:
+        steps.append(f"sync {os.readlink(f'/proc/self/fd/{descriptor}')}")
+        fsync(descriptor)
+
+    def rename(source: Path, target: Path) -> None:
+        steps.append(f"rename to {target}")
+        replace(source, target)
+
+    with staging.stage() as staged:
+        staged.write(b"content")
+        written = staged.path
+        with patch("os.fsync", sync), patch("os.replace", rename):
+            staged.seal()
+            store.publish(staged)
+
+    blob = tmp_path / "blobs" / store.location(staged.sha256, staged.size)
+    folders = [blob.parent.parent.parent, blob.parent.parent]
+    assert steps == [
+        f"sync {written}",
+        *(f"sync {folder}" for folder in folders),
+        f"rename to {blob}",
+        f"sync {blob.parent}",
+    ]
 
 
 def test_what_is_not_published_leaves_nothing(tmp_path: Path, staging: Staging) -> None:

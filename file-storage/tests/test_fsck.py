@@ -16,7 +16,7 @@ from service_kit.problems import Problem
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from tests.stored import stored
+from tests.support.stored import stored
 
 WAITING_SECONDS = 0.5
 

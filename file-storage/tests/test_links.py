@@ -1,4 +1,4 @@
-"""Signed links: whoever changes a letter of one has none."""
+"""Signed links: whoever changes a letter of one has none, and it ends."""
 
 import time
 
@@ -35,3 +35,13 @@ def test_another_last_letter_of_the_same_signature_is_refused() -> None:
 
     with pytest.raises(Problem, match="not made by this server"):
         SIGNER.read(token[:-1] + "B")
+
+
+@given(file_id=st.integers(1, 2**63 - 1), expired_at=st.integers(1, int(time.time())))
+def test_a_link_that_has_expired_is_refused(file_id: int, expired_at: int) -> None:
+    token = SIGNER.sign(Link(file_id, expired_at))
+
+    with pytest.raises(Problem, match="expired") as refused:
+        SIGNER.read(token)
+
+    assert refused.value.status == 410

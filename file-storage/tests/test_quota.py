@@ -17,8 +17,8 @@ from service_kit.migrations import migrate
 from service_kit.problems import Problem
 from service_kit.settings import load
 
-from tests.conftest import started_postgres
-from tests.stored import stored
+from tests.support.servers import started_postgres
+from tests.support.stored import stored
 
 
 @pytest.fixture
@@ -60,13 +60,13 @@ def test_several_processes_see_one_quota(limited: svcs.Container, settings: Sett
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with started_postgres(tmp_path_factory, "quota") as url:
+def postgresql() -> Iterator[str]:
+    with started_postgres("quota") as url:
         migrate(url, "file_storage")
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def limited_processes(
     request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> list[svcs.Container]:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,8 @@ from file_storage.routers.read_ahead import MAX_READINGS, ReadAhead
 from file_storage.storage import Staging, staging
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.support.waiting import wait_until
 
 MAX_BYTES = 10_000_000
 CONTENT = os.urandom(100_000)
@@ -35,7 +37,7 @@ class Folders:
         path = self.incoming / name
         path.write_bytes(content)
         self.ahead.expect()
-        until(lambda: path in self.read())
+        wait_until(lambda: path in self.read(), "the body is being read")
         return path
 
     def read(self) -> set[Path]:
@@ -61,13 +63,6 @@ def folders(tmp_path: Path) -> Iterator[Folders]:
     folders = Folders(tmp_path)
     yield folders
     folders.ahead.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def append(path: Path, data: bytes) -> None:
@@ -129,7 +124,7 @@ def test_what_is_not_published_is_forgotten(folders: Folders) -> None:
 def test_a_body_whose_client_hung_up_is_forgotten(folders: Folders, content: bytes) -> None:
     folders.begin(content).unlink()
 
-    until(lambda: not folders.read() and not folders.staged())
+    wait_until(lambda: not folders.read() and not folders.staged(), "nothing is read or staged")
 
 
 @pytest.mark.parametrize("content", [CONTENT, FORM], ids=["raw", "form"])
@@ -140,7 +135,7 @@ def test_a_body_to_which_nothing_comes_any_more_is_forgotten(folders: Folders, c
     an_hour_ago = time.time() - 3600
     os.utime(path, (an_hour_ago, an_hour_ago))
 
-    until(lambda: not folders.read() and not folders.staged())
+    wait_until(lambda: not folders.read() and not folders.staged(), "nothing is read or staged")
 
 
 def test_nothing_is_left_when_the_process_ends(folders: Folders) -> None:
@@ -210,7 +205,7 @@ def test_only_so_many_bodies_are_read_at_once(folders: Folders) -> None:
         (folders.incoming / f"{number:010}").write_bytes(CONTENT)
 
     folders.ahead.expect()
-    until(lambda: len(folders.read()) == MAX_READINGS)
+    wait_until(lambda: len(folders.read()) == MAX_READINGS, "as many are read as may be")
     time.sleep(0.1)
 
     assert len(folders.read()) == MAX_READINGS
@@ -225,7 +220,7 @@ def test_no_thread_watches_when_nothing_is_expected_any_more(folders: Folders) -
         assert not folders.read()
 
         folders.ahead.expect()
-        until(lambda: bool(folders.read()))
+        wait_until(folders.read, "a body is read")
 
 
 def test_without_a_folder_nothing_is_read(tmp_path: Path) -> None:

@@ -67,6 +67,22 @@ def test_what_has_come_is_on_the_disk_and_so_is_its_name(uploads: UploadService,
     assert synced == [str(folder), str(folder / upload.id)]
 
 
+@pytest.mark.parametrize("offset", [0, 3, 5])
+def test_bytes_for_another_offset_are_refused_and_none_of_them_kept(
+    services: svcs.Container, uploads: UploadService, offset: int
+) -> None:
+    upload = begun(uploads, 8)
+    uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
+
+    with pytest.raises(Problem, match="has 4 bytes") as refused:
+        uploads.append(upload.id, offset, None, BytesIO(b"HALF"), None)
+
+    assert refused.value.status == 409
+    finished = uploads.append(upload.id, 4, None, BytesIO(b"rest"), None).upload
+    files = services.get(FileService)
+    assert files.open(files.get(finished.file_id or 0)).read() == b"halfrest"
+
+
 def test_going_on_puts_the_end_off(services: svcs.Container, uploads: UploadService) -> None:
     upload = begun(uploads, 10)
     with services.get(Database).write() as session:

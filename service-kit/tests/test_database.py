@@ -8,10 +8,12 @@ import pytest
 from service_kit.database import Database
 from sqlalchemy import text
 
-from tests.conftest import skipped_where_a_program_is_missing, temporary_folder
-from tests.processes import Process, free_port
-from tests.servers import start_postgres
-from tests.stacks import ENVIRONMENT
+from tests.support.environment import ENVIRONMENT
+from tests.support.folders import temporary_folder
+from tests.support.processes import Process, free_port, skip_where_missing
+from tests.support.servers import start_postgres
+
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +22,9 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Process]:
-    folder = temporary_folder(tmp_path_factory, "database")
-    with skipped_where_a_program_is_missing():
+def server(port: int) -> Iterator[Process]:
+    folder = temporary_folder("database")
+    with skip_where_missing():
         process = start_postgres(folder, port, ENVIRONMENT)
     yield process
     process.stop()

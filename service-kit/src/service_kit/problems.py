@@ -56,9 +56,10 @@ def database_unavailable() -> Problem:
 def invalid_fields(
     error: ValidationError, data: object, prefix: str = "", model: type[BaseModel] | None = None
 ) -> Problem:
-    """The 422 problem that names each wrong field of ``error`` by a JSON pointer under ``prefix``.
+    """Return the 422 problem that names each wrong field of ``error`` by a JSON pointer (RFC 6901).
 
     :param data: what was validated.
+    :param prefix: the pointer to ``data`` in what was sent; empty where it is the whole.
     :param model: what it was validated as; where it is told, an unknown field is answered with those that there are.
     """
     errors: list[FieldError] = []
@@ -67,11 +68,16 @@ def invalid_fields(
         detail = item["msg"]
         if item["type"] == "extra_forbidden" and (known := _known_fields(model, item["loc"][:-1])):
             detail = f"There is no such field; there are: {', '.join(known)}"
-        wrong = FieldError(pointer="/" + "/".join([prefix, *path]).lstrip("/"), detail=detail)
+        wrong = FieldError(pointer=prefix + "".join(f"/{_escaped(part)}" for part in path), detail=detail)
         if wrong not in errors:
             errors.append(wrong)
-    summary = "; ".join(f"{item['pointer']}: {item['detail']}" for item in errors[:3])
+    summary = "; ".join(f"{item['pointer'] or 'the whole'}: {item['detail']}" for item in errors[:3])
     return Problem("invalid-fields", 422, f"The request has wrong fields: {summary}", errors[:100])
+
+
+def _escaped(part: str) -> str:
+    """Return a part of a JSON pointer as RFC 6901, section 3 writes it."""
+    return part.replace("~", "~0").replace("/", "~1")
 
 
 def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> Sequence[str]:

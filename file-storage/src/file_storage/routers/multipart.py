@@ -129,7 +129,8 @@ def boundary_of(request: Request) -> bytes:
     :raises Problem: 415 another content type, 400 no boundary.
     """
     mimetype, options = parse_options_header(request.headers.get("Content-Type"))
-    if mimetype != "multipart/form-data":
+    # A media type has no case (RFC 9110, 8.3.1).
+    if mimetype.lower() != "multipart/form-data":
         raise Problem(
             "unsupported-media-type",
             415,

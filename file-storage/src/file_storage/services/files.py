@@ -381,14 +381,24 @@ class FileService:
             log.warning("blob left for gc", sha256=sha256, reason=str(error))
 
     def _remove_unreferenced(self, sha256: str) -> bool:
+        try:
+            return self._remove_where_the_count_is_0(sha256)
+        except IntegrityError:
+            # A file has the bytes, though the count says otherwise: fsck counts again.
+            log.warning("blob miscounted", sha256=sha256)
+            return False
+
+    def _remove_where_the_count_is_0(self, sha256: str) -> bool:
         with self._database.write() as session:
             # The count is read again under the row's lock: an upload may have revived the blob meanwhile.
             unreferenced: ColumnElement[bool] = (Blob.sha256 == sha256) & (Blob.file_count == 0)
             blob = session.scalar(select(Blob).where(unreferenced).with_for_update())
             if blob is None:
                 return False
-            self._blobs.delete(sha256)
+            # The row first: where a file still refers to it, the foreign key refuses, and the bytes stay.
             session.delete(blob)
+            session.flush()
+            self._blobs.delete(sha256)
             return True
 
 

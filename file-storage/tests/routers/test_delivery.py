@@ -1,0 +1,496 @@
+"""Who sends a file's bytes: nginx, uWSGI, S3 or the application, each with the answer of RFC 9110."""
+
+import hashlib
+import logging
+import random
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import structlog
+from file_storage.app import create_app
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from service_kit.migrations import migrate
+from werkzeug.test import TestResponse
+
+PROJECT = Path(__file__).parent.parent.parent.parent
+
+SIZE = 1000
+CONTENT = random.Random(9110).randbytes(SIZE)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+BLOB = f"{SHA256[:2]}/{SHA256[2:4]}/{SHA256}"
+DIGEST = f"sha-256=:{b64encode(hashlib.sha256(CONTENT).digest()).decode()}:"
+
+EARLIER = "Mon, 01 Jan 2001 00:00:00 GMT"
+LATER = "Wed, 01 Jan 2098 00:00:00 GMT"
+
+YOUNGER = {"If-Modified-Since": EARLIER}
+"""A condition that is met, which uWSGI would judge by the time of the blob: so the application sends the bytes."""
+
+MATCH = {"If-Match": f'"{SHA256}"'}
+"""A condition that is met, which nginx would judge by a tag of its own: so it is asked to ask again."""
+
+
+class Sites(NamedTuple):
+    """One store, as the applications before it are configured."""
+
+    folder: Path
+    nginx: FlaskClient
+    uwsgi: FlaskClient
+    full: FlaskClient
+    """Before uWSGI, on a disk that has no room."""
+    s3: FlaskClient
+    """Before nginx, with its blobs in S3."""
+    full_s3: FlaskClient
+    """The same, on a disk that has no room."""
+    redirecting: FlaskClient
+    """It sends clients to S3."""
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
+    folder = tmp_path_factory.mktemp("delivery")
+    handlers, level = logging.root.handlers[:], logging.root.level
+    by_uwsgi = {"DOWNLOAD__HEADER": "X-Sendfile", "DOWNLOAD__ROOT": f"{folder}/blobs/"}
+    in_s3 = {"STORAGE__URL": "s3://pixmill/files"}
+    migrate(f"sqlite:///{folder}/files.db", "file_storage")
+    yield Sites(
+        folder,
+        nginx=client(folder),
+        uwsgi=client(folder, by_uwsgi),
+        full=client(folder, by_uwsgi | {"STORAGE__RESERVE_BYTES": str(2**62)}),
+        s3=client(folder, in_s3),
+        full_s3=client(folder, in_s3 | {"STORAGE__RESERVE_BYTES": str(2**62)}),
+        redirecting=client(folder, in_s3 | {"DOWNLOAD__REDIRECT": "true"}),
+    )
+    logging.captureWarnings(capture=False)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def client(folder: Path, changed: dict[str, str] | None = None) -> FlaskClient:
+    settings = {
+        "DATABASE__URL": f"sqlite:///{folder}/files.db",
+        "STORAGE__FOLDER": str(folder),
+        "STORAGE__RESERVE_BYTES": "0",
+        "UPLOAD__BODY_FOLDER": "",
+        "LOG__LEVEL": "error",
+    }
+    with pytest.MonkeyPatch.context() as environment:
+        environment.chdir(PROJECT)
+        environment.setenv("PIXMILL_LINK_SECRET", "test-secret")
+        environment.setenv("AWS_ACCESS_KEY_ID", "test-key")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+        environment.setenv("AWS_REGION", "us-east-1")
+        for name, value in (settings | (changed or {})).items():
+            environment.setenv(f"FILE_STORAGE_{name}", value)
+        return create_app().test_client()
+
+
+def added(sites: Sites, content: bytes) -> str:
+    """The URL of a new file's bytes."""
+    response = sites.uwsgi.put("/?name=a.bin", data=content)
+    assert response.status_code == 201
+    return f"/{response.json['id']}/download" if response.json else ""
+
+
+@pytest.fixture(scope="module")
+def url(sites: Sites) -> str:
+    return added(sites, CONTENT)
+
+
+@pytest.fixture(scope="module")
+def empty(sites: Sites) -> str:
+    return added(sites, b"")
+
+
+def names_no_file(response: TestResponse) -> bool:
+    return not {"X-Accel-Redirect", "X-Sendfile"} & set(response.headers.keys())
+
+
+def byteranges(response: TestResponse) -> list[tuple[str, bytes]]:
+    """Where each part of an answer lies, and its bytes, by the grammar of RFC 2046, 5.1.1."""
+    assert response.mimetype == "multipart/byteranges"
+    boundary = response.mimetype_params["boundary"]
+    preamble, *parts, epilogue = response.data.split(f"\r\n--{boundary}".encode())
+    assert (preamble, epilogue) == (b"", b"--\r\n")
+    split = [part.split(b"\r\n\r\n", 1) for part in parts]
+    return [(re.findall("Content-Range: (.+)", head.decode())[0].strip(), content) for head, content in split]
+
+
+def test_nginx_is_named_the_blob_of_a_whole_file(sites: Sites, url: str) -> None:
+    response = sites.nginx.get(url)
+
+    assert (response.status_code, response.data) == (200, b"")
+    assert response.headers["X-Accel-Redirect"] == f"/blobs/{BLOB}"
+
+
+def test_uwsgi_is_named_the_blob_of_a_whole_file(sites: Sites, url: str) -> None:
+    response = sites.uwsgi.get(url)
+
+    assert (response.status_code, response.data) == (200, b"")
+    assert Path(response.headers["X-Sendfile"]).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-4"}])
+def test_what_another_sends_says_itself_that_it_has_ranges(sites: Sites, url: str, headers: dict[str, str]) -> None:
+    assert "Accept-Ranges" not in sites.nginx.get(url, headers=headers).headers
+    assert "Accept-Ranges" not in sites.uwsgi.get(url, headers=headers).headers
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-4"}, {"Range": "bytes=5000-"}])
+def test_head_has_the_size_and_no_sender(sites: Sites, url: str, headers: dict[str, str]) -> None:
+    for site in (sites.nginx, sites.uwsgi, sites.redirecting):
+        response = site.head(url, headers=headers)
+
+        assert (response.status_code, response.headers["Content-Length"], response.data) == (200, "1000", b"")
+        assert response.headers["Accept-Ranges"] == "bytes"
+        assert names_no_file(response)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["bytes=0-0", "bytes=0-", "bytes=999-", "bytes=999-999", "bytes=0-999", "bytes=-1", "bytes=-1000"]
+)
+def test_one_range_within_the_file_is_left_to_the_web_server(sites: Sites, url: str, wanted: str) -> None:
+    by_nginx = sites.nginx.get(url, headers={"Range": wanted})
+    by_uwsgi = sites.uwsgi.get(url, headers={"Range": wanted})
+
+    assert by_nginx.headers["X-Accel-Redirect"] == f"/blobs/{BLOB}"
+    assert by_uwsgi.headers["X-Sendfile"] == f"{sites.folder}/blobs/{BLOB}"
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-4,10-14", "bytes=0-0, -1", "bytes=5-9,1000-", "bytes=990-2000"])
+def test_nginx_cuts_every_range_from_its_own_disk(sites: Sites, url: str, wanted: str) -> None:
+    assert sites.nginx.get(url, headers={"Range": wanted}).headers["X-Accel-Redirect"] == f"/blobs/{BLOB}"
+
+
+EDGES = pytest.mark.parametrize(
+    ("wanted", "first", "last"),
+    [
+        ("0-0", 0, 0),
+        ("0-", 0, 999),
+        ("0-998", 0, 998),
+        ("0-999", 0, 999),
+        ("0-1000", 0, 999),
+        ("1-998", 1, 998),
+        ("998-999", 998, 999),
+        ("999-", 999, 999),
+        ("999-999", 999, 999),
+        ("999-1000", 999, 999),
+        ("-1", 999, 999),
+        ("-999", 1, 999),
+        ("-1000", 0, 999),
+        ("-1001", 0, 999),
+        (f"-{10**30}", 0, 999),
+        (f"3-{10**30}", 3, 999),
+    ],
+)
+
+
+@EDGES
+def test_a_range_that_the_application_sends_has_the_bytes_that_it_says(
+    sites: Sites, url: str, wanted: str, first: int, last: int
+) -> None:
+    response = sites.uwsgi.get(url, headers={"Range": f"bytes={wanted}"} | YOUNGER)
+
+    assert (response.status_code, response.data) == (206, CONTENT[first : last + 1])
+    assert response.headers["Content-Range"] == f"bytes {first}-{last}/1000"
+    assert response.headers["Content-Length"] == str(last + 1 - first)
+    assert names_no_file(response)
+
+
+@EDGES
+def test_nginx_asks_again_for_the_range_that_is_meant(
+    sites: Sites, url: str, wanted: str, first: int, last: int
+) -> None:
+    response = sites.nginx.get(url, headers={"Range": f"bytes={wanted}"} | MATCH)
+
+    assert (response.status_code, response.data) == (200, b"")
+    assert response.headers["X-Accel-Redirect"] == "/unconditional"
+    assert response.headers["X-Range"] == f"bytes={first}-{last}"
+
+
+@pytest.mark.parametrize("wanted", ["990-1000", "-1001", "0-4,10-14"])
+def test_what_uwsgi_would_answer_otherwise_the_application_sends(sites: Sites, url: str, wanted: str) -> None:
+    response = sites.uwsgi.get(url, headers={"Range": f"bytes={wanted}"})
+
+    assert response.status_code == 206
+    assert names_no_file(response)
+
+
+@pytest.mark.parametrize("wanted", ["BYTES=5-9", "bytes= 5-9", "bytes=5 - 9", "bytes=5-0000000000000000000009"])
+def test_a_range_in_another_spelling_is_put_into_the_usual_one(sites: Sites, url: str, wanted: str) -> None:
+    by_nginx = sites.nginx.get(url, headers={"Range": wanted})
+    by_uwsgi = sites.uwsgi.get(url, headers={"Range": wanted})
+
+    assert by_nginx.headers["X-Range"] == "bytes=5-9"
+    assert (by_uwsgi.status_code, by_uwsgi.data) == (206, CONTENT[5:10])
+
+
+@pytest.mark.parametrize("condition", ["If-Match", "If-Unmodified-Since", "If-Modified-Since"])
+def test_before_nginx_asks_again_nothing_is_said_of_the_file(sites: Sites, url: str, condition: str) -> None:
+    met = {"If-Match": "*", "If-Unmodified-Since": LATER, "If-Modified-Since": EARLIER}[condition]
+
+    response = sites.nginx.get(url, headers={condition: met})
+
+    assert response.headers["X-Accel-Redirect"] == "/unconditional"
+    assert not {"X-Range", "Content-Type", "ETag", "Content-Disposition", "Content-Digest"} & set(
+        response.headers.keys()
+    )
+
+
+def test_an_entity_tag_that_does_not_match_leaves_the_file_to_nginx(sites: Sites, url: str) -> None:
+    response = sites.nginx.get(url, headers={"If-None-Match": '"other"'})
+
+    assert response.headers["X-Accel-Redirect"] == f"/blobs/{BLOB}"
+
+
+@pytest.mark.parametrize("headers", [{"If-Match": "*"}, {"If-Unmodified-Since": LATER}])
+def test_conditions_that_uwsgi_does_not_know_leave_the_file_to_it(
+    sites: Sites, url: str, headers: dict[str, str]
+) -> None:
+    assert sites.uwsgi.get(url, headers=headers).headers["X-Sendfile"] == f"{sites.folder}/blobs/{BLOB}"
+
+
+def test_a_whole_file_that_uwsgi_would_judge_again_is_sent_by_the_application(sites: Sites, url: str) -> None:
+    response = sites.uwsgi.get(url, headers=YOUNGER)
+
+    assert (response.status_code, response.data) == (200, CONTENT)
+    assert response.headers["Content-Length"] == "1000"
+    assert names_no_file(response)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("0-4,10-14", [(0, 4), (10, 14)]),
+        ("0-0,-1", [(0, 0), (999, 999)]),
+        ("0-0,1-1,2-", [(0, 0), (1, 1), (2, 999)]),
+        ("0-997,998-2000,3000-", [(0, 997), (998, 999)]),
+        ("0-0,-2000", [(0, 0), (0, 999)]),
+    ],
+)
+def test_several_ranges_come_as_parts_in_their_order(
+    sites: Sites, url: str, wanted: str, expected: list[tuple[int, int]]
+) -> None:
+    response = sites.uwsgi.get(url, headers={"Range": f"bytes={wanted}"})
+
+    assert response.status_code == 206
+    assert byteranges(response) == [
+        (f"bytes {first}-{last}/1000", CONTENT[first : last + 1]) for first, last in expected
+    ]
+    assert response.headers["Content-Length"] == str(len(response.data))
+
+
+def test_of_several_ranges_one_that_lies_in_the_file_comes_alone(sites: Sites, url: str) -> None:
+    response = sites.uwsgi.get(url, headers={"Range": "bytes=995-2000,3000-"})
+
+    assert (response.status_code, response.data) == (206, CONTENT[995:])
+    assert response.headers["Content-Range"] == "bytes 995-999/1000"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 400), st.integers(0, 400)).map(lambda gap: (gap[0], gap[1])), min_size=1, max_size=6
+    )
+)
+def test_nginx_asks_again_for_bytes_of_the_file_alone(sites: Sites, url: str, gaps: list[tuple[int, int]]) -> None:
+    """The ranges follow one another: each gap is the bytes left out before a range, and the range's length less one."""
+    wanted, place = [], 0
+    for left_out, more in gaps:
+        wanted.append((place + left_out, place + left_out + more))
+        place += left_out + more + 1
+    inside = [(first, min(last, SIZE - 1)) for first, last in wanted if first < SIZE]
+
+    response = sites.nginx.get(url, headers={"Range": "bytes=" + ",".join(f"{a}-{b}" for a, b in wanted)} | MATCH)
+
+    if inside:
+        assert response.headers["X-Range"] == "bytes=" + ",".join(f"{first}-{last}" for first, last in inside)
+    else:
+        assert response.status_code == 416
+
+
+@given(
+    st.one_of(
+        st.tuples(st.integers(0, 1100), st.integers(0, 1100)).map(lambda ends: f"{min(ends)}-{max(ends)}"),
+        st.integers(0, 1100).map(lambda first: f"{first}-"),
+        st.integers(1, 1100).map(lambda length: f"-{length}"),
+    )
+)
+def test_the_bytes_of_a_206_are_those_that_content_range_names(sites: Sites, url: str, wanted: str) -> None:
+    response = sites.uwsgi.get(url, headers={"Range": f"bytes={wanted}"} | YOUNGER)
+
+    if response.status_code == 416:
+        assert int(wanted.partition("-")[0]) >= SIZE
+    else:
+        named = re.fullmatch(r"bytes (\d+)-(\d+)/1000", response.headers["Content-Range"])
+        assert named
+        assert response.data == CONTENT[int(named[1]) : int(named[2]) + 1]
+
+
+@pytest.mark.parametrize("wanted", ["1000-", "1000-1000", "1001-", "1000-1001,2000-", f"{10**30}-"])
+@pytest.mark.parametrize("conditions", [{}, YOUNGER, MATCH])
+def test_ranges_behind_the_last_byte_answer_416_with_the_size(
+    sites: Sites, url: str, wanted: str, conditions: dict[str, str]
+) -> None:
+    for site in (sites.nginx, sites.uwsgi, sites.s3):
+        response = site.get(url, headers={"Range": f"bytes={wanted}"} | conditions)
+
+        assert (response.status_code, response.mimetype) == (416, "application/problem+json")
+        assert response.headers["Content-Range"] == "bytes */1000"
+        assert names_no_file(response)
+
+
+@pytest.mark.parametrize("wanted", ["0-", "0-0", "1-"])
+def test_an_empty_file_has_no_byte_for_a_range(sites: Sites, empty: str, wanted: str) -> None:
+    response = sites.uwsgi.get(empty, headers={"Range": f"bytes={wanted}"})
+
+    assert response.status_code == 416
+    assert response.headers["Content-Range"] == "bytes */0"
+
+
+def test_an_empty_file_is_sent_whole(sites: Sites, empty: str) -> None:
+    response = sites.uwsgi.get(empty, headers=YOUNGER)
+
+    assert (response.status_code, response.data, response.headers["Content-Length"]) == (200, b"", "0")
+
+
+@pytest.mark.parametrize("wanted", ["bytes=9-5", "bytes=x", "bytes", "lines=1-2", "bytes=0x1-0x2", "bytes=1-2,3"])
+def test_a_range_that_is_none_is_ignored(sites: Sites, url: str, wanted: str) -> None:
+    by_nginx = sites.nginx.get(url, headers={"Range": wanted})
+    by_uwsgi = sites.uwsgi.get(url, headers={"Range": wanted})
+
+    assert (by_uwsgi.status_code, by_uwsgi.data) == (200, CONTENT)
+    assert by_nginx.headers["X-Accel-Redirect"] == "/unconditional"
+    assert "X-Range" not in by_nginx.headers
+
+
+@pytest.mark.parametrize(("count", "status"), [(32, 206), (33, 200)])
+def test_more_than_32_ranges_answer_the_whole_file(sites: Sites, url: str, count: int, status: int) -> None:
+    wanted = ",".join(f"{first}-{first}" for first in range(0, 2 * count, 2))
+
+    response = sites.uwsgi.get(url, headers={"Range": f"bytes={wanted}"})
+
+    assert response.status_code == status
+    assert ("Content-Range" in response.headers, response.data == CONTENT) == (False, status == 200)
+
+
+def test_ranges_that_the_disk_has_no_room_to_put_together_answer_the_whole_file(sites: Sites, url: str) -> None:
+    response = sites.full.get(url, headers={"Range": "bytes=0-4,10-14"})
+
+    assert (response.status_code, response.data) == (200, CONTENT)
+
+
+def test_ranges_in_s3_that_the_disk_has_no_room_to_put_together_nginx_asks_again_without(
+    sites: Sites, url: str
+) -> None:
+    response = sites.full_s3.get(url, headers={"Range": "bytes=0-4,10-14"})
+
+    assert response.headers["X-Accel-Redirect"] == "/unconditional"
+    assert "X-Range" not in response.headers
+
+
+@pytest.mark.parametrize("value", [f'"{SHA256}"', "{modified}"])
+def test_a_range_counts_where_if_range_names_this_file(sites: Sites, url: str, value: str) -> None:
+    modified = sites.uwsgi.head(url).headers["Last-Modified"]
+
+    response = sites.uwsgi.get(url, headers={"Range": "bytes=-5000", "If-Range": value.format(modified=modified)})
+
+    assert (response.status_code, response.data) == (206, CONTENT)
+
+
+@pytest.mark.parametrize("value", ['"other"', f'W/"{SHA256}"', EARLIER, LATER])
+@pytest.mark.parametrize("wanted", ["0-4", "1000-"])
+def test_a_range_is_ignored_where_if_range_names_another_file(sites: Sites, url: str, value: str, wanted: str) -> None:
+    response = sites.uwsgi.get(url, headers={"Range": f"bytes={wanted}", "If-Range": value})
+
+    assert (response.status_code, response.data) == (200, CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("status", "conditions"),
+    [
+        (412, {"If-Match": '"other"'}),
+        (412, {"If-Unmodified-Since": EARLIER}),
+        (304, {"If-None-Match": f'"{SHA256}"'}),
+        (304, {"If-Modified-Since": LATER}),
+    ],
+)
+@pytest.mark.parametrize("wanted", ["0-4", "1000-"])
+def test_conditions_come_before_ranges(
+    sites: Sites, url: str, wanted: str, status: int, conditions: dict[str, str]
+) -> None:
+    for site in (sites.nginx, sites.uwsgi, sites.redirecting):
+        response = site.get(url, headers={"Range": f"bytes={wanted}"} | conditions)
+
+        assert response.status_code == status
+        assert names_no_file(response)
+
+
+@pytest.mark.parametrize("headers", [{}, YOUNGER, {"Range": "bytes=9-5"}])
+def test_a_whole_file_has_the_digest_of_its_bytes(sites: Sites, url: str, headers: dict[str, str]) -> None:
+    response = sites.uwsgi.get(url, headers=headers)
+
+    assert (response.headers["Repr-Digest"], response.headers["Content-Digest"]) == (DIGEST, DIGEST)
+
+
+@pytest.mark.parametrize("wanted", ["0-4", "0-4,10-14", "990-1000"])
+def test_a_part_of_a_file_has_the_digest_of_the_whole_alone(sites: Sites, url: str, wanted: str) -> None:
+    response = sites.uwsgi.get(url, headers={"Range": f"bytes={wanted}"})
+
+    assert response.headers["Repr-Digest"] == DIGEST
+    assert "Content-Digest" not in response.headers
+
+
+def test_a_client_is_sent_to_s3_for_the_bytes(sites: Sites, url: str) -> None:
+    response = sites.redirecting.get(url)
+
+    assert (response.status_code, response.headers["Cache-Control"]) == (307, "no-cache")
+    assert re.match(rf"https://[^?]*pixmill[^?]*/files/{BLOB}\?.*X-Amz-Signature=", response.headers["Location"])
+    assert not {"Content-Type", "ETag", "Repr-Digest", "Content-Digest"} & set(response.headers.keys())
+
+
+@pytest.mark.parametrize("headers", [MATCH, {"Range": "bytes=-1001"}, {"Range": "bytes=990-1000"}, {"Range": "b=1"}])
+def test_what_s3_would_answer_otherwise_nginx_asks_again(sites: Sites, url: str, headers: dict[str, str]) -> None:
+    for site in (sites.s3, sites.redirecting):
+        assert site.get(url, headers=headers).headers["X-Accel-Redirect"] == "/unconditional"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-4"}])
+def test_nginx_that_asks_again_is_named_the_blob_and_not_sent_away(
+    sites: Sites, url: str, headers: dict[str, str]
+) -> None:
+    response = sites.redirecting.get(url, headers={"X-Unconditional": "1"} | headers)
+
+    assert response.status_code == 200
+    assert re.match(rf"/s3/https://[^?]*/files/{BLOB}\?", response.headers["X-Accel-Redirect"])
+
+
+def test_of_several_ranges_in_s3_nginx_asks_again_for_the_only_one_in_the_file(sites: Sites, url: str) -> None:
+    response = sites.s3.get(url, headers={"Range": "bytes=5-9,1000-"})
+
+    assert response.headers["X-Accel-Redirect"] == "/unconditional"
+    assert response.headers["X-Range"] == "bytes=5-9"
+
+
+@pytest.mark.parametrize("headers", [{}, YOUNGER, {"Range": "bytes=0-4"}, {"Range": "bytes=0-4,6-7"}])
+@pytest.mark.parametrize("left", [None, 0, 999, 1001])
+def test_a_file_whose_bytes_are_lost_answers_404(sites: Sites, headers: dict[str, str], left: int | None) -> None:
+    content = random.Random(f"{headers} {left}").randbytes(SIZE)
+    lost = added(sites, content)
+    name = hashlib.sha256(content).hexdigest()
+    blob = sites.folder / "blobs" / name[:2] / name[2:4] / name
+    blob.unlink()
+    if left is not None:
+        blob.write_bytes((content + b"more")[:left])
+
+    response = sites.uwsgi.get(lost, headers=headers)
+
+    assert (response.status_code, response.mimetype) == (404, "application/problem+json")
+    assert names_no_file(response)

@@ -1,0 +1,476 @@
+"""Multipart forms (RFC 7578, RFC 2046 5.1): the file goes to staging, the rest is kept."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from file_storage.routers.multipart import (
+    MAX_PARTS,
+    TEXT_BYTES_A_FILE,
+    Form,
+    boundary_of,
+    read_files,
+    read_parts,
+    too_large,
+)
+from file_storage.storage import StagedBlob, Staging
+from flask import Request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from service_kit.problems import Problem
+from werkzeug.test import EnvironBuilder
+
+BOUNDARY = b"AaB03x"
+"""The boundary of RFC 7578's examples."""
+
+NO_LIMIT = 2**40
+
+
+class SlowBody(BytesIO):
+    """A connection that never has more than some bytes at once."""
+
+    def __init__(self, body: bytes, at_once: int) -> None:
+        super().__init__(body)
+        self._at_once = at_once
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(self._at_once if size is None or size < 0 else min(size, self._at_once))
+
+
+def part(disposition: str, content: bytes, more: str = "") -> bytes:
+    return f"Content-Disposition: form-data; {disposition}\r\n{more}\r\n".encode() + content
+
+
+def file_part(content: bytes, filename: str = "a.bin") -> bytes:
+    return part(f'name="file"; filename="{filename}"', content, "Content-Type: application/octet-stream\r\n")
+
+
+def field(name: str, content: bytes) -> bytes:
+    return part(f'name="{name}"', content)
+
+
+def form(*parts: bytes) -> bytes:
+    """The body of a form, by the grammar of RFC 2046, 5.1.1."""
+    return b"".join(b"--" + BOUNDARY + b"\r\n" + each + b"\r\n" for each in parts) + b"--" + BOUNDARY + b"--\r\n"
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Staging:
+    return Staging(tmp_path, reserve_bytes=0)
+
+
+@pytest.fixture
+def staged(staging: Staging) -> Iterator[StagedBlob]:
+    with staging.stage() as staged:
+        yield staged
+
+
+def read(staged: StagedBlob, body: bytes, max_bytes: int = NO_LIMIT) -> Form:
+    """Reads a form with one file, and seals the file's bytes."""
+    found = read_parts(BytesIO(body), BOUNDARY, staged, max_bytes)
+    staged.seal()
+    return found
+
+
+def refusal(staged: StagedBlob, body: bytes, max_bytes: int = NO_LIMIT) -> Problem:
+    with pytest.raises(Problem) as raised:
+        read_parts(BytesIO(body), BOUNDARY, staged, max_bytes)
+    return raised.value
+
+
+def read_many(
+    stack: ExitStack, staging: Staging, body: bytes, max_files: int = 10, max_bytes: int = NO_LIMIT
+) -> tuple[Sequence[tuple[StagedBlob, str]], object]:
+    return read_files(
+        BytesIO(body), BOUNDARY, lambda: stack.enter_context(staging.stage()), max_files, max_bytes=max_bytes
+    )
+
+
+def refusal_of_many(staging: Staging, body: bytes, max_files: int = 10, max_bytes: int = NO_LIMIT) -> Problem:
+    with ExitStack() as stack, pytest.raises(Problem) as raised:
+        read_many(stack, staging, body, max_files, max_bytes)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x",
+        b"\r\n",
+        b"one\r\n\r\ntwo\r\n",
+        b"--AaB03x",
+        b"--AaB03x--\r\n",
+        b"\r\n--AaB03",
+        b"\r\n-\r\n--\r\n--A",
+        b"\n--AaB03x\n",
+        bytes(range(256)),
+    ],
+)
+def test_the_file_has_the_bytes_between_the_delimiters(staged: StagedBlob, content: bytes) -> None:
+    read(staged, form(file_part(content)))
+
+    assert staged.open().read() == content
+    assert (staged.size, staged.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+@settings(max_examples=50)
+@given(
+    pieces=st.lists(st.sampled_from([b"\r", b"\n", b"-", b"--", b"AaB03", b"x", b"\0"]), max_size=30),
+    at_once=st.integers(1, 40),
+)
+def test_the_file_is_the_same_however_its_form_is_cut_on_the_way(pieces: list[bytes], at_once: int) -> None:
+    content = b"".join(pieces).replace(b"\r\n--AaB03x", b"")
+    body = SlowBody(form(field("comment", b"before"), file_part(content), field("name", b"behind")), at_once)
+
+    with TemporaryDirectory() as folder, Staging(Path(folder), reserve_bytes=0).stage() as staged:
+        found = read_parts(body, BOUNDARY, staged, NO_LIMIT)
+        staged.seal()
+        stored = staged.path.read_bytes()
+
+    assert stored == content
+    assert found == Form("a.bin", {"comment": "before", "name": "behind"})
+
+
+def test_what_stands_before_and_behind_the_parts_is_ignored(staged: StagedBlob) -> None:
+    body = b"This is a preamble.\r\n" + form(file_part(b"content")) + b"This is an epilogue."
+
+    read(staged, body)
+
+    assert staged.open().read() == b"content"
+
+
+def test_the_last_delimiter_needs_no_line_end(staged: StagedBlob) -> None:
+    read(staged, form(file_part(b"content")).removesuffix(b"\r\n"))
+
+    assert staged.open().read() == b"content"
+
+
+@pytest.mark.parametrize(
+    ("disposition", "filename"),
+    [
+        ('name="file"; filename="photo.jpg"', "photo.jpg"),
+        ("name=file; filename=photo.jpg", "photo.jpg"),
+        ('filename="photo.jpg"; name="file"', "photo.jpg"),
+        ('name="file"; filename=""', ""),
+        ('name="file"; filename="my photo; old.jpg"', "my photo; old.jpg"),
+        ('name="file"; filename="снимок.jpg"', "снимок.jpg"),
+        ("name=\"file\"; filename*=UTF-8''%D1%81.jpg", "с.jpg"),
+        ('name="file"; filename="_.jpg"; filename*=UTF-8\'\'%D1%81.jpg', "с.jpg"),
+    ],
+)
+def test_the_client_name_is_read_in_every_form_that_clients_write(
+    staged: StagedBlob, disposition: str, filename: str
+) -> None:
+    assert read(staged, form(part(disposition, b"content"))).filename == filename
+
+
+def test_the_media_type_of_a_form_has_no_case() -> None:
+    request = Request.from_values(method="POST", content_type="Multipart/Form-Data; Boundary=AaB03x")
+
+    assert boundary_of(request) == b"AaB03x"
+
+
+def test_header_names_have_no_case(staged: StagedBlob) -> None:
+    shouted = b'CONTENT-DISPOSITION: FORM-DATA; NAME="file"; FILENAME="a.bin"\r\n\r\ncontent'
+
+    assert read(staged, form(shouted)).filename == "a.bin"
+
+
+@pytest.mark.parametrize("fields", [{}, {"name": "photo"}, {"name": "фото", "comment": "two\r\nlines"}, {"name": ""}])
+def test_other_parts_are_fields(staged: StagedBlob, fields: Mapping[str, str]) -> None:
+    parts = [field(name, text.encode()) for name, text in fields.items()]
+
+    assert read(staged, form(file_part(b"content"), *parts)).fields == fields
+
+
+def test_fields_may_stand_before_the_file(staged: StagedBlob) -> None:
+    found = read(staged, form(field("name", b"photo"), file_part(b"content")))
+
+    assert found == Form("a.bin", {"name": "photo"})
+    assert staged.open().read() == b"content"
+
+
+@pytest.mark.parametrize("name", ["json", "data"])
+def test_the_members_of_a_json_part_are_fields(staged: StagedBlob, name: str) -> None:
+    text = '{"name": "фото", "comment": null, "other": [1, {"a": true}]}'.encode()
+
+    found = read(staged, form(file_part(b"content"), field(name, text)))
+
+    assert found.fields == {"name": "фото", "comment": None, "other": [1, {"a": True}]}
+
+
+def test_a_json_part_may_come_as_a_file(staged: StagedBlob) -> None:
+    blob = part('name="json"; filename="blob"', b'{"name": "photo"}', "Content-Type: application/json\r\n")
+
+    found = read(staged, form(blob, file_part(b"content")))
+
+    assert found == Form("a.bin", {"name": "photo"})
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"{'name': 1}", "not valid JSON"),
+        (b'{"name": "\xff"}', "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"[]", "must be an object"),
+        (b'"name"', "must be an object"),
+        (b"null", "must be an object"),
+    ],
+)
+def test_a_json_part_that_is_no_object_is_malformed(staged: StagedBlob, text: bytes, detail: str) -> None:
+    problem = refusal(staged, form(file_part(b"content"), field("json", text)))
+
+    assert (problem.kind, problem.status) == ("malformed-upload", 400)
+    assert detail in problem.detail
+
+
+def test_a_field_that_is_not_utf_8_is_malformed(staged: StagedBlob) -> None:
+    problem = refusal(staged, form(file_part(b"content"), field("name", b"\xff")))
+
+    assert (problem.status, problem.detail) == (400, "A form field is not UTF-8.")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        form(),
+        form(field("name", b"photo")),
+        form(field("file", b"without a file name")),
+        form(part('name="json"; filename="a.json"', b"{}")),
+    ],
+)
+def test_a_form_without_a_file_is_malformed(staged: StagedBlob, body: bytes) -> None:
+    problem = refusal(staged, body)
+
+    assert (problem.kind, problem.status) == ("malformed-upload", 400)
+
+
+@pytest.mark.parametrize("name", ["photo", "File", "files[]", ""])
+def test_a_file_in_a_part_of_another_name_is_malformed(staged: StagedBlob, name: str) -> None:
+    problem = refusal(staged, form(part(f'name="{name}"; filename="a.bin"', b"content")))
+
+    assert problem.status == 400
+    assert f"a part named '{name}'" in problem.detail
+
+
+def test_a_second_file_is_malformed_where_one_is_expected(staged: StagedBlob) -> None:
+    problem = refusal(staged, form(file_part(b"one"), file_part(b"two")))
+
+    assert problem.status == 400
+    assert "may have 1, and more came" in problem.detail
+
+
+WHOLE = form(field("name", b"photo"), file_part(b"content"))
+
+
+LEAST = len(WHOLE) - len(b"\r\n")
+"""Bytes with which the form is complete."""
+
+
+@pytest.mark.parametrize("length", [*range(0, LEAST, 9), LEAST - 2, LEAST - 1])
+def test_a_form_that_ends_early_is_malformed(staged: StagedBlob, length: int) -> None:
+    problem = refusal(staged, WHOLE[:length])
+
+    assert (problem.kind, problem.status) == ("malformed-upload", 400)
+
+
+@pytest.mark.parametrize("body", [b"", b"content", b"--Other\r\n\r\n--Other--\r\n", b'{"name": "photo"}'])
+def test_a_body_that_is_no_form_with_this_boundary_is_malformed(staged: StagedBlob, body: bytes) -> None:
+    assert refusal(staged, body).status == 400
+
+
+def test_a_file_may_have_just_as_many_bytes_as_are_allowed(staged: StagedBlob) -> None:
+    read(staged, form(file_part(bytes(1000))), max_bytes=1000)
+
+    assert staged.size == 1000
+
+
+@pytest.mark.parametrize("size", [1001, 3_000_000])
+def test_a_file_of_more_bytes_is_too_large(staged: StagedBlob, size: int) -> None:
+    problem = refusal(staged, form(file_part(bytes(size))), max_bytes=1000)
+
+    assert problem == too_large(1000)
+    assert staged.size <= 1000
+
+
+def test_a_file_that_is_too_large_is_answered_413_with_the_limit() -> None:
+    problem = too_large(1000)
+
+    assert problem.status == 413
+    assert "1000 bytes" in problem.detail
+
+
+def test_the_limit_of_a_file_is_not_the_one_of_its_fields(staged: StagedBlob) -> None:
+    found = read(staged, form(field("comment", b"a" * 5000), file_part(b"x")), max_bytes=1)
+
+    assert found.fields == {"comment": "a" * 5000}
+
+
+def test_fields_may_have_just_as_many_bytes_together_as_are_allowed(staged: StagedBlob) -> None:
+    name, comment = b"n" * 1000, b"c" * (TEXT_BYTES_A_FILE - 1000)
+
+    found = read(staged, form(field("name", name), field("comment", comment), file_part(b"x")))
+
+    assert found.fields == {"name": name.decode(), "comment": comment.decode()}
+
+
+def test_fields_of_one_more_byte_are_too_large(staged: StagedBlob) -> None:
+    name, comment = b"n" * 1000, b"c" * (TEXT_BYTES_A_FILE - 999)
+
+    problem = refusal(staged, form(field("name", name), field("comment", comment), file_part(b"x")))
+
+    assert (problem.kind, problem.status) == ("form-too-large", 413)
+    assert str(TEXT_BYTES_A_FILE) in problem.detail
+
+
+def test_a_form_may_have_just_as_many_parts_as_are_allowed(staged: StagedBlob) -> None:
+    fields = [field(f"field{number}", b"") for number in range(MAX_PARTS - 1)]
+
+    assert len(read(staged, form(*fields, file_part(b"x"))).fields) == MAX_PARTS - 1
+
+
+def test_a_form_with_one_part_more_is_too_large(staged: StagedBlob) -> None:
+    fields = [field(f"field{number}", b"") for number in range(MAX_PARTS)]
+
+    problem = refusal(staged, form(*fields, file_part(b"x")))
+
+    assert (problem.kind, problem.status) == ("form-too-large", 413)
+
+
+@pytest.mark.parametrize("more", ["X-Long: " + "a" * 5000 + "\r\n", "X-Header: a\r\n" * 8])
+def test_a_part_with_too_much_of_a_header_is_too_large(staged: StagedBlob, more: str) -> None:
+    problem = refusal(staged, form(part('name="file"; filename="a.bin"', b"x", more)))
+
+    assert (problem.kind, problem.status) == ("form-too-large", 413)
+
+
+def test_several_files_come_in_their_order_each_with_its_name(staging: Staging) -> None:
+    body = form(file_part(b"one", "1.bin"), file_part(b"", "2.bin"), file_part(b"one", "1.bin"))
+
+    with ExitStack() as stack:
+        files, _ = read_many(stack, staging, body)
+        for blob, _ in files:
+            blob.seal()
+        found = [(blob.path.read_bytes(), name) for blob, name in files]
+
+    assert found == [(b"one", "1.bin"), (b"", "2.bin"), (b"one", "1.bin")]
+
+
+@pytest.mark.parametrize("said", [[{"name": "a"}, None], {"a": 1}, [], "text", None])
+def test_what_is_said_of_several_files_may_be_any_json(staging: Staging, said: object) -> None:
+    with ExitStack() as stack:
+        _, found = read_many(stack, staging, form(file_part(b"x"), field("json", json.dumps(said).encode())))
+
+    assert found == said
+
+
+def test_nothing_need_be_said_of_several_files(staging: Staging) -> None:
+    with ExitStack() as stack:
+        _, found = read_many(stack, staging, form(file_part(b"x")))
+
+    assert found is None
+
+
+@pytest.mark.parametrize("name", ["name", "data", "comment"])
+def test_several_files_take_no_other_field_than_json(staging: Staging, name: str) -> None:
+    problem = refusal_of_many(staging, form(file_part(b"x"), field(name, b"{}")))
+
+    assert problem.status == 400
+    assert f"a part '{name}'" in problem.detail
+
+
+def test_several_files_may_be_just_as_many_as_are_allowed(staging: Staging) -> None:
+    with ExitStack() as stack:
+        files, _ = read_many(stack, staging, form(*[file_part(b"x")] * 20), max_files=20)
+
+    assert len(files) == 20
+
+
+def test_one_file_more_is_malformed(staging: Staging) -> None:
+    problem = refusal_of_many(staging, form(*[file_part(b"x")] * 21), max_files=20)
+
+    assert problem.status == 400
+    assert "may have 20, and more came" in problem.detail
+
+
+def test_each_of_several_files_has_the_limit_for_itself(staging: Staging) -> None:
+    with ExitStack() as stack:
+        files, _ = read_many(stack, staging, form(file_part(bytes(10)), file_part(bytes(10))), max_bytes=10)
+
+    assert [blob.size for blob, _ in files] == [10, 10]
+
+
+def test_one_of_several_files_that_is_too_large_refuses_all(staging: Staging) -> None:
+    problem = refusal_of_many(staging, form(file_part(b"x"), file_part(bytes(11))), max_bytes=10)
+
+    assert problem == too_large(10)
+
+
+def test_several_files_without_any_are_malformed(staging: Staging) -> None:
+    assert refusal_of_many(staging, form(field("json", b"[]"))).status == 400
+
+
+def test_files_that_are_refused_leave_nothing_behind(staging: Staging, tmp_path: Path) -> None:
+    refusal_of_many(staging, form(file_part(b"one"), file_part(b"two"), field("json", b"{")))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def request_of(content_type: str | None) -> Request:
+    environ = EnvironBuilder(method="POST").get_environ()
+    if content_type is not None:
+        environ["CONTENT_TYPE"] = content_type.encode().decode("latin-1")  # as PEP 3333 has it
+    return Request(environ)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "boundary"),
+    [
+        ("multipart/form-data; boundary=AaB03x", b"AaB03x"),
+        ('multipart/form-data; boundary="AaB03x"', b"AaB03x"),
+        # RFC 2046, 5.1.1: what has a colon or a space stands in quotes.
+        ('multipart/form-data; boundary="gc0pJq0M:08jU534c0p"', b"gc0pJq0M:08jU534c0p"),
+        ('multipart/form-data; boundary="a b"', b"a b"),
+        ("multipart/form-data; charset=utf-8; boundary=AaB03x", b"AaB03x"),
+        ("multipart/form-data; Boundary=AaB03x", b"AaB03x"),
+        (f"multipart/form-data; boundary={'-' * 70}", b"-" * 70),
+    ],
+)
+def test_the_boundary_is_the_one_that_the_content_type_names(content_type: str, boundary: bytes) -> None:
+    assert boundary_of(request_of(content_type)) == boundary
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        'multipart/form-data; boundary=""',
+        "multipart/form-data; boundary=граница",
+        f"multipart/form-data; boundary={'a' * 201}",
+    ],
+)
+def test_a_form_without_a_boundary_that_can_be_used_is_malformed(content_type: str) -> None:
+    with pytest.raises(Problem) as raised:
+        boundary_of(request_of(content_type))
+
+    assert (raised.value.kind, raised.value.status) == ("malformed-upload", 400)
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "", "application/json", "multipart/mixed; boundary=AaB03x", "image/png", "form-data"]
+)
+def test_a_body_of_another_type_is_not_supported(content_type: str | None) -> None:
+    with pytest.raises(Problem) as raised:
+        boundary_of(request_of(content_type))
+
+    assert (raised.value.kind, raised.value.status) == ("unsupported-media-type", 415)

@@ -1,0 +1,223 @@
+"""Problem documents (RFC 9457), and the JSON pointers (RFC 6901) to wrong fields."""
+
+import json
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from service_kit.problems import FieldError, Problem, database_unavailable, invalid_fields
+
+
+class Crop(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["crop"]
+    width: int = Field(ge=1)
+    gravity: str = Field("center", alias="anchor")
+
+
+class Blur(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["blur"]
+    radius: float
+
+
+class Order(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    crop: Crop | None = None
+    crops: list[Crop] = []
+    steps: list[Annotated[Crop | Blur, Field(discriminator="kind")]] = []
+    size: int | list[int] = 0
+    either: Crop | Blur | None = None
+
+
+class Crops(RootModel[list[Crop]]):
+    pass
+
+
+def found(model: type[BaseModel], data: object, prefix: str = "") -> Problem:
+    with pytest.raises(ValidationError) as raised:
+        model.model_validate(data)
+    return invalid_fields(raised.value, data, prefix, model)
+
+
+def pointers(problem: Problem) -> list[str]:
+    return [error["pointer"] for error in problem.errors]
+
+
+def resolved(document: object, pointer: str) -> object:
+    """What a JSON pointer leads to, by RFC 6901, 4."""
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        document = document[int(name)] if isinstance(document, list) else document[name]  # type: ignore[index]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("status", "title"), [(400, "Bad Request"), (404, "Not Found"), (409, "Conflict"), (503, "Service Unavailable")]
+)
+def test_a_problem_has_the_members_of_rfc_9457(status: int, title: str) -> None:
+    document = Problem("file-not-found", status, "There is no file 7.").document()
+
+    assert document == {
+        "type": "urn:pixmill:problem:file-not-found",
+        "title": title,
+        "status": status,
+        "detail": "There is no file 7.",
+    }
+
+
+def test_a_status_without_a_phrase_is_called_by_the_kind() -> None:
+    assert Problem("client-closed-request", 499, "").document()["title"] == "Client closed request"
+
+
+def test_wrong_fields_are_a_member_of_their_own() -> None:
+    errors: list[FieldError] = [{"pointer": "/name", "detail": "Field required"}]
+
+    document = Problem("invalid-fields", 422, "", errors).document()
+
+    assert json.loads(json.dumps(document))["errors"] == [{"pointer": "/name", "detail": "Field required"}]
+
+
+def test_when_to_come_back_is_no_member() -> None:
+    assert Problem("busy", 503, "", retry_after=5).document().keys() == {"type", "title", "status", "detail"}
+
+
+def test_a_problem_reads_as_its_detail() -> None:
+    assert str(Problem("file-not-found", 404, "There is no file 7.")) == "There is no file 7."
+
+
+def test_a_problem_has_no_errors_of_another_one() -> None:
+    Problem("first", 422, "").errors.append({"pointer": "/name", "detail": "wrong"})
+
+    assert Problem("second", 422, "").errors == []
+
+
+def test_a_database_that_is_away_may_be_asked_again() -> None:
+    problem = database_unavailable()
+
+    assert (problem.kind, problem.status) == ("database-unavailable", 503)
+    assert problem.retry_after
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer"),
+    [
+        ({"name": 5}, "/name"),
+        ({"name": "a", "crop": {"kind": "crop", "width": 0}}, "/crop/width"),
+        ({"name": "a", "crops": [{"kind": "crop", "width": 1}, {"kind": "crop", "width": "x"}]}, "/crops/1/width"),
+        ({"name": "a", "crops": [5]}, "/crops/0"),
+        ({"name": "a", "crops": {}}, "/crops"),
+        ({"name": "a", "steps": [{"kind": "blur", "radius": "x"}]}, "/steps/0/radius"),
+        ({"name": "a", "size": [1, "x"]}, "/size/1"),
+        ({"name": "a", "other": 1}, "/other"),
+    ],
+)
+def test_a_pointer_leads_to_the_wrong_value_in_what_was_sent(data: dict[str, object], pointer: str) -> None:
+    problem = found(Order, data)
+
+    assert pointer in pointers(problem)
+    for each in pointers(problem):
+        resolved(data, each)
+
+
+@pytest.mark.parametrize(("field", "pointer"), [("a/b", "/a~1b"), ("a~b", "/a~0b"), ("~1", "/~01"), ("", "/")])
+def test_a_pointer_is_escaped_as_rfc_6901_says(field: str, pointer: str) -> None:
+    data = {"name": "a", field: 1}
+
+    problem = found(Order, data)
+
+    assert pointers(problem) == [pointer]
+    assert resolved(data, pointer) == 1
+
+
+def test_the_pointer_to_the_whole_document_is_empty() -> None:
+    problem = found(Order, 5)
+
+    assert pointers(problem) == [""]
+    assert "the whole: " in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer"),
+    [
+        ({}, "/name"),
+        ({"name": "a", "crop": {"kind": "crop"}}, "/crop/width"),
+        ({"name": "a", "steps": [{"kind": "blur", "radius": 1}, {"kind": "blur"}]}, "/steps/1/radius"),
+    ],
+)
+def test_a_pointer_names_the_field_that_is_missing(data: dict[str, object], pointer: str) -> None:
+    problem = found(Order, data)
+
+    assert problem.errors == [{"pointer": pointer, "detail": "Field required"}]
+
+
+def test_every_wrong_field_is_named() -> None:
+    problem = found(Order, {"crop": {"kind": "crop", "width": 0}, "other": 1})
+
+    assert (problem.kind, problem.status) == ("invalid-fields", 422)
+    assert set(pointers(problem)) == {"/name", "/crop/width", "/other"}
+
+
+def test_the_detail_names_the_first_three_wrong_fields() -> None:
+    problem = found(Order, {"name": "a", "a": 1, "b": 1, "c": 1, "d": 1})
+
+    assert all(f"/{name}: " in problem.detail for name in "abc")
+    assert "/d: " not in problem.detail
+
+
+def test_no_more_than_a_hundred_wrong_fields_are_named() -> None:
+    problem = found(Order, {"name": "a"} | {f"field{number}": 1 for number in range(150)})
+
+    assert len(problem.errors) == 100
+
+
+def test_the_same_mistake_is_named_once() -> None:
+    problem = found(Order, {"name": "a", "either": {"kind": "crop", "other": 1}})
+
+    assert pointers(problem).count("/either/other") == 1
+
+
+def test_a_prefix_stands_before_every_pointer() -> None:
+    problem = found(Order, {"crop": {"kind": "crop", "width": 0}}, "/params")
+
+    assert set(pointers(problem)) == {"/params/name", "/params/crop/width"}
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "known"),
+    [
+        (Order, {"name": "a", "other": 1}, "name, crop, crops, steps, size, either"),
+        (Order, {"name": "a", "crop": {"kind": "crop", "width": 1, "other": 1}}, "kind, width, anchor"),
+        (Order, {"name": "a", "crops": [{"kind": "crop", "width": 1, "other": 1}]}, "kind, width, anchor"),
+        (Crops, [{"kind": "crop", "width": 1, "other": 1}], "kind, width, anchor"),
+    ],
+)
+def test_an_unknown_field_is_answered_with_those_that_there_are(
+    model: type[BaseModel], data: object, known: str
+) -> None:
+    problem = found(model, data)
+
+    assert [error["detail"] for error in problem.errors] == [f"There is no such field; there are: {known}"]
+
+
+def test_an_unknown_field_of_one_of_several_models_is_answered_with_none() -> None:
+    problem = found(Order, {"name": "a", "steps": [{"kind": "blur", "radius": 1, "other": 1}]})
+
+    [error] = problem.errors
+    assert error["pointer"] == "/steps/0/other"
+    assert "there are" not in error["detail"]
+
+
+def test_an_unknown_field_is_named_where_its_model_is_not_said() -> None:
+    data = {"name": "a", "other": 1}
+    with pytest.raises(ValidationError) as raised:
+        Order.model_validate(data)
+
+    problem = invalid_fields(raised.value, data)
+
+    assert pointers(problem) == ["/other"]
+    assert "there are" not in problem.detail

@@ -1,0 +1,75 @@
+"""Query parameters: what is unknown is refused, and the schema is made once."""
+
+import pytest
+from pydantic import Field
+from service_kit.problems import Problem
+from service_kit.query import Query
+
+
+class Search(Query):
+    """Where is looked."""
+
+    word: str
+    limit: int = Field(10, ge=1)
+    kind: str = Field("any", alias="type")
+
+
+class Nothing(Query):
+    """No parameters."""
+
+
+def refusal(query: type[Query], sent: dict[str, object]) -> Problem:
+    with pytest.raises(Problem) as raised:
+        query.model_validate(sent)
+    assert raised.value.status == 422
+    return raised.value
+
+
+def test_parameters_are_read_as_their_types() -> None:
+    found = Search.model_validate({"word": "cat", "limit": "3", "type": "png"})
+
+    assert (found.word, found.limit, found.kind) == ("cat", 3, "png")
+
+
+def test_what_is_not_asked_for_has_its_default() -> None:
+    assert Search.model_validate({"word": "cat"}) == Search(word="cat", limit=10, type="any")
+
+
+def test_an_unknown_parameter_is_answered_with_those_that_there_are() -> None:
+    problem = refusal(Search, {"word": "cat", "offset": "5"})
+
+    assert problem.errors == [{"pointer": "/offset", "detail": "There is no such field; there are: word, limit, type"}]
+
+
+def test_the_query_without_parameters_takes_none() -> None:
+    problem = refusal(Nothing, {"word": "cat"})
+
+    assert [error["pointer"] for error in problem.errors] == ["/word"]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many", "1.5", ""])
+def test_a_wrong_parameter_is_named(limit: str) -> None:
+    problem = refusal(Search, {"word": "cat", "limit": limit})
+
+    assert [error["pointer"] for error in problem.errors] == ["/limit"]
+
+
+def test_every_wrong_parameter_is_named() -> None:
+    problem = refusal(Search, {"limit": "0", "offset": "5"})
+
+    assert {error["pointer"] for error in problem.errors} == {"/word", "/limit", "/offset"}
+
+
+def test_the_schema_is_made_once() -> None:
+    assert Search.model_json_schema() is Search.model_json_schema()
+
+
+def test_each_query_has_the_schema_of_its_own_parameters() -> None:
+    assert list(Search.model_json_schema()["properties"]) == ["word", "limit", "type"]  # type: ignore[call-overload]
+    assert Nothing.model_json_schema()["properties"] == {}
+
+
+def test_schemas_with_different_options_are_different() -> None:
+    by_name = Search.model_json_schema(by_alias=False)
+
+    assert by_name != Search.model_json_schema()

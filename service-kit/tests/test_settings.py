@@ -1,0 +1,175 @@
+"""Settings: a YAML file, and the environment over it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+from service_kit.settings import Secret, Section, ServiceSettings, SettingsError, Url, exit_with, load, load_or_exit
+
+FILE = """
+database:
+  url: postgresql://${TEST_USER}:${TEST_PASSWORD}@db/pixmill
+  pool_size: 4
+secret: ${TEST_PASSWORD}
+"""
+
+
+class DatabaseSection(Section):
+    url: Url
+    pool_size: int = Field(ge=1)
+
+
+class Settings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="KIT_TEST_", yaml_file="conf.yml")
+
+    database: DatabaseSection
+    secret: Secret
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The settings file, in the folder where the service runs."""
+    path = tmp_path / "conf.yml"
+    path.write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TEST_USER", "pixmill")
+    monkeypatch.setenv("TEST_PASSWORD", "p@ss/word")
+    return path
+
+
+def refusal() -> str:
+    with pytest.raises(SettingsError) as raised:
+        load(Settings)
+    return str(raised.value)
+
+
+def test_settings_come_from_the_file() -> None:
+    assert load(Settings).database.pool_size == 4
+
+
+def test_the_environment_stands_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIT_TEST_DATABASE__POOL_SIZE", "9")
+
+    found = load(Settings)
+
+    assert found.database.pool_size == 9
+    assert found.database.url.startswith("postgresql://")
+
+
+def test_the_environment_may_name_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "other.yml"
+    other.write_text(FILE.replace("pool_size: 4", "pool_size: 5"))
+    monkeypatch.setenv("KIT_TEST_CONFIG", str(other))
+
+    assert load(Settings).database.pool_size == 5
+
+
+def test_variables_in_a_url_are_percent_encoded() -> None:
+    assert load(Settings).database.url == "postgresql://pixmill:p%40ss%2Fword@db/pixmill"
+
+
+def test_variables_in_a_secret_stay_as_they_are() -> None:
+    assert load(Settings).secret.get_secret_value() == "p@ss/word"
+
+
+def test_a_secret_shows_nowhere() -> None:
+    assert "p@ss/word" not in repr(load(Settings))
+
+
+def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEST_USER")
+
+    assert "environment variable TEST_USER is not set" in refusal()
+
+
+def test_a_dollar_without_braces_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIT_TEST_SECRET", "pa$TEST_USER{x}")
+
+    assert load(Settings).secret.get_secret_value() == "pa$TEST_USER{x}"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.text(st.characters(min_codepoint=1, exclude_categories=["Cs"]), max_size=10))
+def test_no_password_changes_the_other_parts_of_a_url(password: str) -> None:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TEST_PASSWORD", password)
+        url = load(Settings).database.url
+
+    user_and_password, at, rest = url.removeprefix("postgresql://").partition("@")
+    assert (at, rest) == ("@", "db/pixmill")
+    assert user_and_password.count(":") == 1
+    assert not set("/?#") & set(user_and_password)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "name"),
+    [
+        ("pool_size: 4", "pool_size: 0", "database.pool_size"),
+        ("pool_size: 4", "pool_size: many", "database.pool_size"),
+        ("pool_size: 4", "", "database.pool_size"),
+        ("pool_size: 4", "pool_size: 4\n  size: 5", "database.size"),
+        ("secret:", "other: 1\nsecret:", "other"),
+        ("secret: ${TEST_PASSWORD}", "", "secret"),
+    ],
+)
+def test_a_wrong_setting_in_the_file_is_named_in_one_line(file: Path, was: str, becomes: str, name: str) -> None:
+    file.write_text(FILE.replace(was, becomes))
+
+    message = refusal()
+
+    assert message.startswith(f"setting {name} in conf.yml")
+    assert "\n" not in message
+
+
+def test_a_wrong_setting_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIT_TEST_DATABASE__POOL_SIZE", "0")
+
+    assert refusal().startswith("setting database.pool_size")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["KIT_TEST_OTHER", "KIT_TEST_DATABASE__OTHER", "KIT_TEST_SECRET__OTHER", "KIT_TEST_DATABASE_URL", "KIT_TEST_"],
+)
+def test_a_variable_that_is_no_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "1")
+
+    assert refusal() == f"environment variable {variable} is not a setting"
+
+
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIT_TESTING", "1")
+
+    assert load(Settings).database.pool_size == 4
+
+
+def test_a_file_that_is_missing_is_named(file: Path) -> None:
+    file.unlink()
+
+    assert refusal() == "settings file conf.yml does not exist (set KIT_TEST_CONFIG)"
+
+
+def test_good_settings_end_no_process() -> None:
+    assert load_or_exit(Settings) == load(Settings)
+
+
+def test_wrong_settings_end_the_process_with_one_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.unlink()
+
+    with pytest.raises(SystemExit) as raised:
+        load_or_exit(Settings)
+
+    printed = capsys.readouterr()
+    assert raised.value.code == 2
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert printed.err.startswith("pixmill: settings file conf.yml")
+
+
+def test_a_process_ends_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        exit_with(SettingsError("the reason"))
+
+    assert capsys.readouterr().err == "pixmill: the reason\n"
