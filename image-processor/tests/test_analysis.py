@@ -14,8 +14,8 @@ from PIL import Image
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from tests.images import encoded, opened, photo, pixels
-from tests.processing import processed, report
+from tests.support.algorithm_runs import processed, report
+from tests.support.images import encoded, opened, photo, pixels
 
 
 def test_info_tells_what_an_image_is() -> None:

@@ -10,8 +10,8 @@ from image_processor.services.decoding import ImageError
 from PIL import Image, ImageCms, ImageEnhance, ImageOps
 from skimage import color, data, exposure
 
-from tests.images import encoded, opened, photo, pixels
-from tests.processing import processed
+from tests.support.algorithm_runs import processed
+from tests.support.images import encoded, opened, photo, pixels
 
 SAMPLES = Path(data.__file__).parent
 LUMA = numpy.array([0.299, 0.587, 0.114])

@@ -7,8 +7,8 @@ import pytest
 from image_processor.services.decoding import ImageError
 from PIL import Image, ImageSequence
 
-from tests.images import encoded, opened, photo, pixels
-from tests.processing import processed
+from tests.support.algorithm_runs import processed
+from tests.support.images import encoded, opened, photo, pixels
 
 
 def plain(colour: tuple[int, ...], size: tuple[int, int] = (64, 48)) -> bytes:

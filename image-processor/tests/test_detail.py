@@ -8,8 +8,8 @@ from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import denoise_bilateral
 
-from tests.images import encoded, opened, photo, pixels
-from tests.processing import processed
+from tests.support.algorithm_runs import processed
+from tests.support.images import encoded, opened, photo, pixels
 
 INSIDE = (slice(12, -12), slice(12, -12))
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from tests.images import encoded, opened, pixels
-from tests.processing import processed
+from tests.support.algorithm_runs import processed
+from tests.support.images import encoded, opened, pixels
 
 ASTRONAUT = (Path(data.__file__).parent / "astronaut.png").read_bytes()
 FACE = (slice(80, 160), slice(190, 255))

@@ -9,8 +9,8 @@ from image_processor.services.decoding import ImageError
 from PIL import Image, ImageOps
 from skimage.transform import ProjectiveTransform, warp
 
-from tests.images import encoded, opened, photo, pixels
-from tests.processing import processed
+from tests.support.algorithm_runs import processed
+from tests.support.images import encoded, opened, photo, pixels
 
 
 def made(source: bytes, algorithm: str, **params: object) -> numpy.ndarray:
@@ -80,6 +80,17 @@ def test_kernels_are_those_of_pillow(kernel: str, filter: Image.Resampling) -> N
 
     expected = numpy.asarray(opened(source).resize((80, 60), filter)).astype(int)
     assert numpy.abs(result - expected)[3:-3, 3:-3].mean() < 3
+
+
+def test_transparent_colours_do_not_bleed_into_a_smaller_image() -> None:
+    image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, 31, 64))
+
+    result = made(encoded(image, "PNG"), "resize", width=16)
+
+    visible = result[result[..., 3] > 0]
+    assert visible[:, 0].max() <= 1
+    assert visible[:, 2].min() >= 254
 
 
 def test_linear_light_mixes_black_and_white_to_the_grey_of_half_the_light() -> None:

@@ -7,8 +7,8 @@ import numpy
 import pytest
 from PIL import Image, ImageOps
 
-from tests.images import encoded, opened, photo
-from tests.processing import processed
+from tests.support.algorithm_runs import processed
+from tests.support.images import encoded, opened, photo
 
 Peer = Callable[[Image.Image], Image.Image]
 

@@ -9,8 +9,8 @@ from image_processor.services.decoding import ImageError, Limits
 from PIL import Image, ImageCms
 from skimage.metrics import structural_similarity
 
-from tests.images import encoded, opened, photo, pixels
-from tests.processing import processed, report
+from tests.support.algorithm_runs import processed, report
+from tests.support.images import encoded, opened, photo, pixels
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

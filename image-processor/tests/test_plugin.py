@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.images import photo
+from tests.support.images import photo
 
 PROJECT = Path(__file__).parents[2]
 EXAMPLE = PROJECT / "docs/example-plugin"
@@ -38,7 +38,8 @@ def test_an_installed_algorithm_runs(
     source.write_bytes(photo())
 
     environment = os.environ | {"PYTHONPATH": str(installed)}
-    command = [sys.executable, "-m", "tests.process_file", source, result, "pipeline", json.dumps({"steps": steps})]
+    command = [sys.executable, "-m", "tests.support.peak_memory", source, result]
+    command += ["pipeline", json.dumps({"steps": steps})]
     subprocess.run(command, check=True, env=environment, cwd=PROJECT)
 
     assert Image.open(result).size == size

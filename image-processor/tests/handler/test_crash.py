@@ -1,0 +1,119 @@
+"""Crashes of a worker's processes are reported with their reason; its consumer declares no queues for delays."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+from billiard.einfo import (
+    ExceptionInfo,
+    ExceptionWithTraceback,  # type: ignore[attr-defined]  # the stubs lack it
+)
+from billiard.exceptions import WorkerLostError
+from billiard.pool import Pool
+from celery import Celery
+from celery.worker.consumer import Consumer
+from celery.worker.request import Request
+from image_processor.config import BrokerSettings
+from image_processor.handler.celery_app import QUEUE, WORK, create_celery
+from image_processor.handler.consumer import WorkConsumer
+from image_processor.handler.crash import crash_reason, crash_reporting_request
+from image_processor.handler.queue import CeleryTaskQueue
+from image_processor.handler.time_limit import time_limit
+
+PROCESS = 4711
+WAIT_SECONDS = 30
+
+Reports = list[tuple[int, BaseException]]
+
+
+@pytest.fixture
+def celery() -> Celery:
+    celery = create_celery(BrokerSettings(url="memory://", queue_type="classic", transport_options={}))
+    celery.task(name=WORK, shared=False)(exceed_the_time_limit)
+    return celery
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return []
+
+
+@pytest.fixture
+def request_of_a_hint(celery: Celery, reports: Reports) -> Request:
+    """What a worker makes of a message; reports go to ``reports``."""
+    CeleryTaskQueue(celery).publish(1)
+    with celery.connection_for_read() as connection, connection.channel() as channel:
+        message = celery.amqp.queues[QUEUE](channel).get(no_ack=True)
+    request_class = crash_reporting_request(lambda process, error: reports.append((process, error)))
+    return request_class(message, app=celery, task=celery.tasks[WORK])
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    pool = Pool(1, lost_worker_timeout=0.1)
+    yield pool
+    pool.terminate()
+    pool.join()
+
+
+def info_of(error: Exception) -> ExceptionInfo:
+    """The error as a process sends it to the worker."""
+    try:
+        raise error
+    except Exception:  # noqa: BLE001 (the library looks at what is being handled)
+        return ExceptionInfo()
+
+
+def exceed_the_time_limit() -> None:
+    with time_limit(0.01):
+        signal.pause()
+
+
+def test_the_death_of_a_process_is_reported_with_its_id(request_of_a_hint: Request, reports: Reports) -> None:
+    error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 1.")
+    request_of_a_hint.on_accepted(PROCESS, 0)  # type: ignore[arg-type]  # the stubs say str
+
+    request_of_a_hint.on_failure(info_of(error))
+
+    assert reports == [(PROCESS, error)]
+
+
+def test_an_unexpected_error_is_reported_without_the_library_s_wrapping(
+    request_of_a_hint: Request, reports: Reports
+) -> None:
+    error = ZeroDivisionError("nobody expected this")
+    request_of_a_hint.on_accepted(PROCESS, 0)  # type: ignore[arg-type]  # the stubs say str
+
+    request_of_a_hint.on_failure(info_of(error))
+
+    assert reports == [(PROCESS, error)]
+
+
+def test_a_message_that_no_process_had_is_not_reported(request_of_a_hint: Request, reports: Reports) -> None:
+    request_of_a_hint.on_failure(info_of(WorkerLostError("Worker exited prematurely")))
+
+    assert reports == []
+
+
+def test_a_process_that_exceeded_its_time_limit_took_too_long(pool: Pool) -> None:
+    with pytest.raises(ExceptionWithTraceback) as died:
+        pool.apply_async(exceed_the_time_limit).get(WAIT_SECONDS)
+
+    assert crash_reason(died.value.exc, 20) == "it took longer than 20 seconds"
+
+
+def test_a_process_that_was_killed_has_crashed() -> None:
+    error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 1.")
+
+    assert crash_reason(error, 20) == "it made its process crash, perhaps for lack of memory"
+
+
+def test_an_unexpected_error_is_named() -> None:
+    assert crash_reason(ZeroDivisionError("secret"), 20) == "an unexpected error (ZeroDivisionError)"
+
+
+def test_the_consumer_leaves_out_the_queues_for_delayed_messages_and_nothing_else() -> None:
+    own, of_celery = (set(consumer.Blueprint.default_steps) for consumer in (WorkConsumer, Consumer))
+
+    assert of_celery - own == {"celery.worker.consumer.delayed_delivery:DelayedDelivery"}
+    assert own < of_celery

@@ -1,0 +1,386 @@
+"""The heartbeat: it renews leases, kills processes of cancelled tasks and puts back what dead processes held."""
+
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from image_processor.handler import heartbeat as heartbeat_module
+from image_processor.handler.heartbeat import Heartbeat
+from image_processor.models import Task
+from image_processor.services.claims import ClaimService, Holder
+from service_kit.database import Database, epoch_now
+from service_kit.migrations import migrate
+from sqlalchemy import insert, select, text, update
+from structlog.testing import capture_logs
+
+LEASE_IN_THE_PAST = 1.0
+NEVER = 3600
+OFTEN = 0.01
+WAIT_SECONDS = 30
+WORKER = "worker"
+
+StartHeartbeat = Callable[..., Heartbeat]
+
+
+class Hooks:
+    """What a heartbeat has called: the holders whose remains it had removed, and how often it put tasks back."""
+
+    def __init__(self) -> None:
+        self.discarded: list[Holder] = []
+        self.put_back = 0
+        self.errors: list[Exception] = []
+        self.before_discard: Callable[[], None] = lambda: None
+
+    def discard(self, holder: Holder) -> None:
+        if self.errors:
+            raise self.errors.pop()
+        self.before_discard()
+        self.discarded.append(holder)
+
+    def on_put_back(self) -> None:
+        self.put_back += 1
+
+    def has_put_back(self, times: int) -> bool:
+        return self.put_back >= times
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file; each test has its copy, as a migration takes longer than most of them."""
+    path = tmp_path_factory.mktemp("migrated") / "tasks.db"
+    migrate(f"sqlite:///{path}", "image_processor")
+    return path
+
+
+@pytest.fixture
+def database(migrated: Path, tmp_path: Path) -> Database:
+    return Database(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
+
+
+@pytest.fixture
+def hooks() -> Hooks:
+    return Hooks()
+
+
+@pytest.fixture
+def living() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(["sleep", "600"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def dead() -> int:
+    """The id of a process that is gone."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture
+def start_heartbeat(claims: ClaimService, hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartHeartbeat]:
+    monkeypatch.setattr(heartbeat_module, "LOOK_SECONDS", OFTEN)
+    hearts: list[Heartbeat] = []
+
+    def start_heartbeat(interval_seconds: float = NEVER, dies: int | None = None) -> Heartbeat:
+        heart = Heartbeat(claims, WORKER, interval_seconds, hooks.discard, hooks.on_put_back)
+        hearts.append(heart)
+        if dies is not None:
+            heart.process_died(dies, "it fell asleep")
+        heart.start()
+        return heart
+
+    yield start_heartbeat
+    for heart in hearts:
+        heart.stop()
+    until(lambda: not any(thread.name == "heartbeat" for thread in threading.enumerate()))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come true in time"
+        time.sleep(0.005)
+
+
+def hold_tasks(
+    database: Database, claims: ClaimService, process: int, count: int = 1, worker: str = WORKER
+) -> list[int]:
+    """Adds tasks that a process holds by a lease that has run out."""
+    with database.write() as session:
+        for _ in range(count):
+            session.execute(insert(Task).values(source_id=1, algorithm="flip"))
+    task_ids = [claim.task_id for claim in claims.claim(Holder(worker, process), count)]
+    with database.write() as session:
+        session.execute(update(Task).where(Task.id.in_(task_ids)).values(lease_until=LEASE_IN_THE_PAST))
+    return task_ids
+
+
+def cancel(database: Database, task_id: int) -> None:
+    with database.write() as session:
+        session.execute(update(Task).where(Task.id == task_id).values(status="cancelled"))
+
+
+def task_of(database: Database, task_id: int) -> Task:
+    with database.read() as session:
+        return session.get_one(Task, task_id)
+
+
+def is_renewed(database: Database, task_id: int) -> bool:
+    with database.read() as session:
+        return session.scalars(select(Task.lease_until > epoch_now()).where(Task.id == task_id)).one() is True
+
+
+@contextmanager
+def table_away(database: Database, table: str) -> Iterator[None]:
+    """Every statement on the table fails meanwhile."""
+    with database.begin() as connection:
+        connection.execute(text(f"ALTER TABLE {table} RENAME TO away"))
+    yield
+    with database.begin() as connection:
+        connection.execute(text(f"ALTER TABLE away RENAME TO {table}"))
+
+
+def test_the_lease_of_a_living_process_is_renewed(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, living: subprocess.Popen[bytes]
+) -> None:
+    [held] = hold_tasks(database, claims, living.pid)
+
+    start_heartbeat(interval_seconds=OFTEN)
+
+    until(lambda: is_renewed(database, held))
+
+
+def test_the_lease_of_a_process_that_is_gone_is_not_renewed(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    living: subprocess.Popen[bytes],
+    dead: int,
+) -> None:
+    [left] = hold_tasks(database, claims, dead)
+    [held] = hold_tasks(database, claims, living.pid)
+
+    start_heartbeat(interval_seconds=OFTEN)
+    until(lambda: is_renewed(database, held))
+
+    assert not is_renewed(database, left)
+
+
+def test_the_lease_of_another_worker_is_not_renewed(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, living: subprocess.Popen[bytes]
+) -> None:
+    [foreign] = hold_tasks(database, claims, living.pid, worker="another worker")
+    [held] = hold_tasks(database, claims, living.pid)
+
+    start_heartbeat(interval_seconds=OFTEN)
+    until(lambda: is_renewed(database, held))
+
+    assert not is_renewed(database, foreign)
+
+
+def test_leases_are_renewed_at_their_interval_and_not_at_each_look(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    hooks: Hooks,
+    living: subprocess.Popen[bytes],
+    dead: int,
+) -> None:
+    [held] = hold_tasks(database, claims, living.pid)
+
+    heart = start_heartbeat(interval_seconds=NEVER)
+    for death in range(1, 4):
+        heart.process_died(dead, "so that each look is noticed")
+        until(partial(hooks.has_put_back, death))
+
+    assert not is_renewed(database, held)
+
+
+def test_the_process_of_a_cancelled_task_is_killed(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, living: subprocess.Popen[bytes]
+) -> None:
+    [cancelled] = hold_tasks(database, claims, living.pid)
+    cancel(database, cancelled)
+
+    start_heartbeat()
+
+    assert living.wait(WAIT_SECONDS) == -signal.SIGKILL
+
+
+def test_a_process_that_let_go_of_its_cancelled_task_lives_on(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    hooks: Hooks,
+    living: subprocess.Popen[bytes],
+    dead: int,
+) -> None:
+    holder = Holder(WORKER, living.pid)
+    with database.write() as session:
+        session.execute(insert(Task).values(source_id=1, algorithm="flip"))
+    [claim] = claims.claim(holder)
+    cancel(database, claim.task_id)
+    claims.let_go(claim, holder)
+
+    start_heartbeat(dies=dead)
+    until(lambda: hooks.put_back == 1)
+
+    assert living.poll() is None
+
+
+def test_what_else_a_killed_process_held_is_pending_again_and_counts_no_crash(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, living: subprocess.Popen[bytes]
+) -> None:
+    cancelled, other = hold_tasks(database, claims, living.pid, count=2)
+    cancel(database, cancelled)
+
+    # The worker reports the killed process as dead, perhaps before the heartbeat has released what it held.
+    start_heartbeat(dies=living.pid)
+    until(lambda: task_of(database, other).status == "pending")
+
+    assert task_of(database, other).crashes == 0
+
+
+def test_a_killed_process_leaves_the_cancelled_task_cancelled(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    hooks: Hooks,
+    living: subprocess.Popen[bytes],
+) -> None:
+    [cancelled] = hold_tasks(database, claims, living.pid)
+    cancel(database, cancelled)
+
+    start_heartbeat()
+    until(lambda: hooks.put_back == 1)
+
+    task = task_of(database, cancelled)
+    assert (task.status, task.claimed_by) == ("cancelled", None)
+
+
+def test_what_a_killed_process_left_is_removed(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    hooks: Hooks,
+    living: subprocess.Popen[bytes],
+) -> None:
+    [cancelled] = hold_tasks(database, claims, living.pid)
+    cancel(database, cancelled)
+
+    start_heartbeat()
+    until(lambda: hooks.put_back == 1)
+
+    assert hooks.discarded == [Holder(WORKER, living.pid)]
+
+
+def test_a_cancelled_task_whose_process_is_gone_already_releases_what_else_it_held(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, dead: int
+) -> None:
+    cancelled, other = hold_tasks(database, claims, dead, count=2)
+    cancel(database, cancelled)
+
+    start_heartbeat()
+
+    until(lambda: task_of(database, other).status == "pending")
+
+
+def test_the_processes_of_another_worker_are_not_killed(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    hooks: Hooks,
+    living: subprocess.Popen[bytes],
+    dead: int,
+) -> None:
+    [foreign] = hold_tasks(database, claims, living.pid, worker="another worker")
+    cancel(database, foreign)
+
+    start_heartbeat(dies=dead)
+    until(lambda: hooks.put_back == 1)
+
+    assert living.poll() is None
+
+
+def test_what_a_dead_process_held_is_pending_again_and_counts_a_crash(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, dead: int
+) -> None:
+    [left] = hold_tasks(database, claims, dead)
+
+    start_heartbeat(dies=dead)
+    until(lambda: task_of(database, left).status == "pending")
+
+    assert task_of(database, left).crashes == 1
+
+
+def test_a_task_that_killed_too_many_processes_ends_with_the_reason_of_the_last_death(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, dead: int
+) -> None:
+    [left] = hold_tasks(database, claims, dead)
+    with database.write() as session:
+        session.execute(update(Task).values(crashes=2))
+
+    start_heartbeat(dies=dead)
+    until(lambda: task_of(database, left).status == "error")
+
+    assert "it fell asleep" in (task_of(database, left).error or "")
+
+
+def test_what_a_dead_process_left_is_removed_before_its_task_is_put_back(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, hooks: Hooks, dead: int
+) -> None:
+    [left] = hold_tasks(database, claims, dead)
+    statuses: list[str] = []
+    hooks.before_discard = lambda: statuses.append(task_of(database, left).status)
+
+    start_heartbeat(dies=dead)
+    until(lambda: hooks.has_put_back(1))
+
+    assert (hooks.discarded, statuses) == ([Holder(WORKER, dead)], ["processing"])
+
+
+def test_a_death_is_recorded_after_the_database_has_come_back(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, dead: int
+) -> None:
+    [left] = hold_tasks(database, claims, dead)
+    with capture_logs() as logs, table_away(database, "tasks"):
+        start_heartbeat(dies=dead)
+        until(lambda: any(entry["event"] == "heartbeat missed" for entry in logs))
+
+    until(lambda: task_of(database, left).status == "pending")
+
+
+def test_leases_are_renewed_after_the_database_has_come_back(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, living: subprocess.Popen[bytes]
+) -> None:
+    [held] = hold_tasks(database, claims, living.pid)
+    with capture_logs() as logs, table_away(database, "tasks"):
+        start_heartbeat(interval_seconds=OFTEN)
+        until(lambda: any(entry["event"] == "heartbeat missed" for entry in logs))
+
+    until(lambda: is_renewed(database, held))
+
+
+def test_leases_are_renewed_after_an_unexpected_error(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    hooks: Hooks,
+    living: subprocess.Popen[bytes],
+    dead: int,
+) -> None:
+    [held] = hold_tasks(database, claims, living.pid)
+    hooks.errors.append(RuntimeError("nobody expected this"))
+
+    start_heartbeat(interval_seconds=OFTEN, dies=dead)
+
+    until(lambda: is_renewed(database, held))

@@ -1,0 +1,232 @@
+"""Shutdown: a running task gets its time, no new one begins, and what is left is handed back before all ends."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+NEVER = 3600
+WAIT_SECONDS = 30
+
+# A worker without Celery's loop. It obeys its standard input and says on standard output what it does. The kernel ends
+# it where a test waits for words that it does not say.
+WORKER = """
+import os, signal, sys
+from billiard import Process
+from celery.worker import state
+from image_processor.config import BrokerSettings
+from image_processor.handler.celery_app import QUEUE, WORK, create_celery
+from image_processor.handler.queue import CeleryTaskQueue
+from image_processor.handler.shutdown import GracefulShutdown
+from celery.worker.request import Request
+
+LIMIT_SECONDS = 30
+
+def say(words):
+    os.write(1, f"{words}\\n".encode())
+
+def take_hints(hints):
+    signal.alarm(LIMIT_SECONDS)
+    os.close(to_process)
+    for _ in hints:
+        say("hint taken")
+        shutdown.hold_if_draining()
+        say("task begun")
+
+def hand_back():
+    say(f"handed back while the process was {'alive' if child.is_alive() else 'dead'}")
+
+signal.alarm(LIMIT_SECONDS)
+celery = create_celery(BrokerSettings(url="memory://", queue_type="classic", transport_options={}))
+celery.task(name=WORK, shared=False)(say)
+CeleryTaskQueue(celery).publish(2)
+with celery.connection_for_read() as connection, connection.channel() as channel:
+    messages = [celery.amqp.queues[QUEUE](channel).get(no_ack=True) for _ in range(2)]
+request, next_request = (Request(message, app=celery) for message in messages)
+shutdown = GracefulShutdown(float(sys.argv[1]), hand_back)
+hints, to_process = os.pipe()
+child = Process(target=take_hints, args=(os.fdopen(hints),), daemon=True)
+child.start()
+shutdown.listen()
+say(child.pid)
+for line in sys.stdin:
+    match line.strip():
+        case "receive":
+            state.task_reserved(next_request)
+            say("obeyed")
+        case "accept":
+            state.task_accepted(next_request)
+            say("obeyed")
+        case "begin":
+            state.task_reserved(request)
+            state.task_accepted(request)
+            say("obeyed")
+        case "end":
+            say("task ended")
+            state.task_ready(request)
+        case "hint":
+            os.write(to_process, b"\\n")
+        case "begun?":
+            say("draining" if shutdown.begun() else "working")
+while True:
+    signal.pause()
+"""
+
+
+class Worker:
+    """The worker as a child process, and what it has told so far."""
+
+    def __init__(self, seconds: float) -> None:
+        command = [sys.executable, "-c", WORKER, str(seconds)]
+        self._popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.process = int(self.next_words())
+
+    def do(self, command: str) -> None:
+        assert self._popen.stdin is not None
+        self._popen.stdin.write(f"{command}\n")
+
+    def next_words(self) -> str:
+        assert self._popen.stdout is not None
+        return self._popen.stdout.readline().strip()
+
+    def answer(self, command: str) -> str:
+        self.do(command)
+        return self.next_words()
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        self._popen.send_signal(number)
+
+    def drain(self) -> None:
+        """Returns when the signal has arrived."""
+        self.signal()
+        until(lambda: self.answer("begun?") == "draining")
+
+    def last_words(self) -> list[str]:
+        """What it tells until it and its process have ended."""
+        return self._popen.communicate(timeout=WAIT_SECONDS)[0].splitlines()
+
+    def exit_code(self) -> int:
+        return self._popen.wait(WAIT_SECONDS)
+
+    def kill(self) -> None:
+        self._popen.kill()
+        self._popen.communicate()
+
+
+StartWorker = Callable[[float], Worker]
+
+
+@pytest.fixture
+def start_worker() -> Iterator[StartWorker]:
+    workers: list[Worker] = []
+
+    def start_worker(seconds: float) -> Worker:
+        workers.append(Worker(seconds))
+        return workers[-1]
+
+    yield start_worker
+    for worker in workers:
+        worker.kill()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come true in time"
+        time.sleep(0.005)
+
+
+def sleeps(process: int) -> bool:
+    return "\nState:\tS" in Path(f"/proc/{process}/status").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_worker_hands_back_and_ends_at_the_first_signal(start_worker: StartWorker, number: int) -> None:
+    worker = start_worker(NEVER)
+
+    worker.signal(number)
+
+    assert worker.exit_code() == 0
+
+
+def test_a_running_task_ends_before_the_worker_hands_back(start_worker: StartWorker) -> None:
+    worker = start_worker(NEVER)
+    worker.answer("begin")
+
+    worker.drain()
+    worker.do("end")
+
+    assert worker.last_words()[0] == "task ended"
+
+
+def test_a_second_signal_cuts_no_running_task_short(start_worker: StartWorker) -> None:
+    worker = start_worker(NEVER)
+    worker.answer("begin")
+    worker.drain()
+
+    worker.drain()
+    worker.do("end")
+
+    assert worker.last_words()[0] == "task ended"
+
+
+def test_a_task_that_takes_longer_than_its_time_is_handed_back(start_worker: StartWorker) -> None:
+    worker = start_worker(0)
+    worker.answer("begin")
+
+    worker.signal()
+
+    assert worker.last_words()[0] == "handed back while the process was alive"
+
+
+def test_a_hint_that_no_process_has_begun_is_not_awaited(start_worker: StartWorker) -> None:
+    worker = start_worker(NEVER)
+    worker.answer("receive")
+
+    worker.signal()
+
+    assert worker.exit_code() == 0
+
+
+def test_a_hint_that_a_process_takes_while_its_worker_drains_is_not_awaited(start_worker: StartWorker) -> None:
+    worker = start_worker(NEVER)
+    worker.answer("receive")
+    worker.answer("begin")
+    worker.drain()
+
+    worker.answer("accept")
+    worker.do("end")
+
+    assert worker.exit_code() == 0
+
+
+def test_what_a_worker_holds_is_handed_back_before_its_process_is_killed(start_worker: StartWorker) -> None:
+    worker = start_worker(NEVER)
+
+    worker.signal()
+
+    assert worker.last_words()[0] == "handed back while the process was alive"
+
+
+def test_a_process_takes_new_tasks_while_its_worker_works(start_worker: StartWorker) -> None:
+    worker = start_worker(NEVER)
+
+    taken = worker.answer("hint")
+
+    assert (taken, worker.next_words()) == ("hint taken", "task begun")
+
+
+def test_a_process_takes_no_new_task_while_its_worker_drains(start_worker: StartWorker) -> None:
+    worker = start_worker(NEVER)
+    worker.answer("begin")
+    worker.drain()
+
+    worker.answer("hint")
+    until(lambda: sleeps(worker.process))
+    worker.do("end")
+
+    assert "task begun" not in worker.last_words()
