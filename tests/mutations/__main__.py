@@ -1,0 +1,90 @@
+"""``python -m tests.mutations [WORD…]``: break each rule in a copy of the project and run the tests that must notice.
+
+Words choose the mutations whose rule contains one of them. Exits with 1 where a mutation was not caught, or where the
+tests fail without any.
+"""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.mutations.rules import MUTATIONS, Mutation
+from tests.support.environment import PROJECT
+
+PACKAGES = ("service-kit", "file-storage", "image-processor", "pixmill")
+AT_ONCE = 2
+FIRST_RUNNER = 10
+"""Each run of tests has ports of its own (tests.support.processes), and no others than `make test`."""
+FAILED, PASSED = 1, 0
+"""Exit codes of pytest. Any other means that it ran no test."""
+
+
+@contextmanager
+def copy_of_project() -> Iterator[Path]:
+    """A folder with the files that git knows or would add."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o755)  # PostgreSQL runs as another user
+        for name in filter(None, listed.split("\0")):
+            if (PROJECT / name).is_file():
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(PROJECT / name, place / name)
+        yield place
+
+
+def run_tests(project: Path, tests: Sequence[str], runner: int) -> "subprocess.CompletedProcess[str]":
+    """Run tests of ``make test`` against the sources in ``project``."""
+    sources = os.pathsep.join(str(project / package / "src") for package in PACKAGES)
+    environment = os.environ | {"PYTHONPATH": sources, "PIXMILL_TEST_RUNNER": str(runner)}
+    command = [sys.executable, "-m", "pytest", "-m", "not thorough", "--numprocesses", "0", "--exitfirst", "--quiet"]
+    command += ["--basetemp", str(project / "tmp"), *tests]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+def is_caught(mutation: Mutation, runner: int) -> bool:
+    """Whether the tests fail on a copy with this mutation; prints the outcome."""
+    with copy_of_project() as project:
+        path = project / mutation.file
+        text = path.read_text()
+        if text.count(mutation.before) != 1:
+            print(f"OUTDATED  {mutation.rule}: the text stands {text.count(mutation.before)} times in {mutation.file}")
+            return False
+        path.write_text(text.replace(mutation.before, mutation.after))
+        run = run_tests(project, mutation.caught_by.split(), runner)
+    # A server that does not start is no failure of a test: pytest counts it as an error, and exits with the same code.
+    caught = run.returncode == FAILED and " failed" in run.stdout.splitlines()[-1]
+    print(f"{'caught   ' if caught else 'NOT CAUGHT'} {mutation.rule}", flush=True)
+    if not caught and run.returncode != PASSED:
+        print(run.stdout[-2000:] + run.stderr[-2000:])
+    return caught
+
+
+def main(words: Sequence[str]) -> int:
+    chosen = [one for one in MUTATIONS if not words or any(word in one.rule for word in words)]
+    if not chosen:
+        print("No rule has one of these words.")
+        return 1
+    tests = sorted({name for one in chosen for name in one.caught_by.split()})
+    with copy_of_project() as project:
+        control = run_tests(project, tests, FIRST_RUNNER)
+    if control.returncode != PASSED:
+        print(control.stdout[-5000:])
+        print("The tests fail without a mutation; mend that first.")
+        return 1
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        caught = list(threads.map(is_caught, chosen, itertools.count(FIRST_RUNNER + 1)))
+    print(f"{sum(caught)} of {len(chosen)} mutations were caught.")
+    return 0 if all(caught) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

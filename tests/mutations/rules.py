@@ -1,0 +1,252 @@
+"""Rules that matter, each with a change that breaks it and the tests of ``make test`` that must then fail."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One change of one file.
+
+    :ivar rule: what is broken, in one sentence.
+    :ivar file: below the project's folder.
+    :ivar before: text that stands in the file exactly once.
+    :ivar after: what replaces it.
+    :ivar caught_by: pytest's names of the tests (or a file of them) of which at least one must fail.
+    """
+
+    rule: str
+    file: str
+    before: str
+    after: str
+    caught_by: str
+
+
+_CLAIMS = "image-processor/src/image_processor/services/claims.py"
+_FILES = "file-storage/src/file_storage/services/files.py"
+_NGINX = "config/nginx.conf"
+
+MUTATIONS = [
+    # Tasks.
+    Mutation(
+        rule="a claim raises the attempt, so that an older holder cannot finish the task",
+        file=_CLAIMS,
+        before="attempt=Task.attempt + 1,",
+        after="attempt=Task.attempt,",
+        caught_by="image-processor/tests/test_claims.py::test_a_worker_cut_off_cannot_finish_what_another_took",
+    ),
+    Mutation(
+        rule="only the newest attempt finishes a task",
+        file=_CLAIMS,
+        before="if attempts.get(claim.task_id) == claim.attempt]",
+        after="if claim.task_id in attempts]",
+        caught_by="image-processor/tests/test_claims.py::test_a_worker_cut_off_cannot_finish_what_another_took",
+    ),
+    Mutation(
+        rule="a cancelled task stays cancelled when its attempt ends",
+        file=_CLAIMS,
+        before='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == "processing")',
+        after='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status.in_(["processing", "cancelled"]))',
+        caught_by="image-processor/tests/test_pipeline.py"
+        "::test_a_cancelled_task_that_ended_by_itself_keeps_nothing_from_being_done",
+    ),
+    Mutation(
+        rule="a task stays with its worker until its lease has run out",
+        file=_CLAIMS,
+        before='Task.status == "processing", Task.lease_until < bindparam("now", type_=Double)',
+        after='Task.status == "processing", Task.lease_until < bindparam("now", type_=Double) + 3600',
+        caught_by="image-processor/tests/test_claims.py::test_a_clock_that_is_set_after_it_was_looked_at_takes_no_task",
+    ),
+    Mutation(
+        rule="a task that crashes its worker too often ends in error",
+        file=_CLAIMS,
+        before='"crashes": Task.crashes + 1,',
+        after='"crashes": Task.crashes,',
+        caught_by="image-processor/tests/test_claims.py::test_three_crashes_end_a_task_in_error",
+    ),
+    Mutation(
+        rule="the relay publishes the lost hint of a pending task again",
+        file="image-processor/src/image_processor/handler/relay.py",
+        before="if waiting == 0:",
+        after="if waiting != 0:",
+        caught_by="image-processor/tests/handler/test_relay.py"
+        "::test_a_pending_task_whose_hint_is_overdue_is_published_again",
+    ),
+    Mutation(
+        rule="the heartbeat renews no lease of a process that is gone",
+        file="image-processor/src/image_processor/handler/heartbeat.py",
+        before="self._claims.holding_processes(self._worker) if _lives(process)]",
+        after="self._claims.holding_processes(self._worker)]",
+        caught_by="image-processor/tests/handler/test_heartbeat.py"
+        "::test_the_lease_of_a_process_that_is_gone_is_not_renewed",
+    ),
+    # Stored bytes.
+    Mutation(
+        rule="an idempotency key is good for the same content only",
+        file=_FILES,
+        before='"\\0".join([self.content.sha256, *self.name, self.comment])',
+        after='"\\0".join([*self.name, self.comment])',
+        caught_by="file-storage/tests/test_files.py::test_a_key_that_was_used_for_other_bytes_is_refused",
+    ),
+    Mutation(
+        rule="a blob stays as long as one file has its bytes",
+        file=_FILES,
+        before=".values(file_count=Blob.file_count - 1)",
+        after=".values(file_count=0)",
+        caught_by="file-storage/tests/test_files.py::test_bytes_that_two_files_share_stay_until_the_second_is_deleted",
+    ),
+    Mutation(
+        rule="the bytes of a file are durable before the file exists",
+        file="file-storage/src/file_storage/storage/staging.py",
+        before="self._synced.result()\n            os.fsync(self._file.fileno())",
+        after="self._synced.result()",
+        caught_by="file-storage/tests/test_folder_store.py"
+        "::test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name",
+    ),
+    Mutation(
+        rule="the name of a blob is durable before the file exists",
+        file="file-storage/src/file_storage/storage/folder.py",
+        before="staged.path.replace(target)\n        sync_folder(target.parent)",
+        after="staged.path.replace(target)",
+        caught_by="file-storage/tests/test_folder_store.py"
+        "::test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name",
+    ),
+    Mutation(
+        rule="the row of a file commits only when its bytes are in place",
+        file=_FILES,
+        before="self._side_by_side(lambda addition: addition.publish(), new)",
+        after="connection.commit()\n        self._side_by_side(lambda addition: addition.publish(), new)",
+        caught_by="file-storage/tests/test_write_safety.py",
+    ),
+    Mutation(
+        rule="the quota counts the bytes of every file",
+        file="file-storage/src/file_storage/services/quota.py",
+        before=".filter(Blob.file_count > 0)",
+        after=".filter(Blob.file_count > 1)",
+        caught_by="file-storage/tests/test_quota.py::test_what_would_go_over_the_quota_is_refused",
+    ),
+    # What comes and goes.
+    Mutation(
+        rule="a file in a form is no larger than the limit",
+        file="file-storage/src/file_storage/routers/multipart.py",
+        before="if staged.size + len(data) > self._max_bytes:",
+        after="if staged.size > self._max_bytes:",
+        caught_by="file-storage/tests/routers/test_multipart.py::test_a_file_of_more_bytes_is_too_large",
+    ),
+    Mutation(
+        rule="a body with another Content-Digest is refused",
+        file="file-storage/src/file_storage/routers/digests.py",
+        before="if not hmac.compare_digest(actual.digest(), digest):",
+        after="if len(actual.digest()) != len(digest):",
+        caught_by="file-storage/tests/routers/test_digests.py::test_a_body_that_was_changed_on_its_way_is_refused",
+    ),
+    Mutation(
+        rule="a resumable upload takes bytes at its own offset only",
+        file="file-storage/src/file_storage/services/uploads.py",
+        before="if offset != actual:",
+        after="if offset > actual:",
+        caught_by="file-storage/tests/test_uploads.py::test_bytes_for_another_offset_are_refused_and_none_of_them_kept",
+    ),
+    Mutation(
+        rule="a stored name has no folder of the client",
+        file="file-storage/src/file_storage/services/names.py",
+        before='client_name.replace("\\\\", "/").rsplit("/", 1)[-1]',
+        after="client_name",
+        caught_by="file-storage/tests/test_names.py",
+    ),
+    Mutation(
+        rule="a range includes the last byte that it names",
+        file="file-storage/src/file_storage/routers/ranges.py",
+        before="else min(stop, size)",
+        after="else min(stop - 1, size)",
+        caught_by="file-storage/tests/routers/test_ranges.py"
+        "::test_a_range_ends_with_the_file_and_includes_both_of_its_ends",
+    ),
+    Mutation(
+        rule="a date in If-Range lets the range count only where it is the file's own",
+        file="file-storage/src/file_storage/routers/conditions.py",
+        before="condition.date == modified",
+        after="condition.date >= modified",
+        caught_by="file-storage/tests/routers/test_conditions.py::test_no_other_date_lets_the_range_count",
+    ),
+    Mutation(
+        rule="a signed link is good until it expires",
+        file="file-storage/src/file_storage/services/links.py",
+        before="if link.expires_at <= time.time():",
+        after="if link.expires_at <= 0:",
+        caught_by="file-storage/tests/test_links.py::test_a_link_that_has_expired_is_refused",
+    ),
+    # What others may reach.
+    Mutation(
+        rule="a webhook reaches public addresses only",
+        file="image-processor/src/image_processor/handler/public_network.py",
+        before="(ip.is_global and not ip.is_multicast)",
+        after="(not ip.is_private and not ip.is_multicast)",
+        caught_by="image-processor/tests/test_public_network.py::test_inner_addresses_are_refused",
+    ),
+    Mutation(
+        rule="the signature of a webhook covers its timestamp",
+        file="image-processor/src/image_processor/handler/callbacks.py",
+        before="self._webhook.sign(message_id, now, body.decode())",
+        after="self._webhook.sign(message_id, datetime.fromtimestamp(0, UTC), body.decode())",
+        caught_by="image-processor/tests/handler/test_callbacks.py"
+        "::test_the_signature_verifies_with_the_standard_webhooks_library",
+    ),
+    Mutation(
+        rule="nginx alone says which file has the body of an upload",
+        file=_NGINX,
+        before='# For nginx alone to say, below.\n        proxy_set_header X-Body-File "";',
+        after="# For nginx alone to say, below.",
+        caught_by="tests/api/test_upload.py::test_nobody_else_names_a_body_file_by_another_spelling_of_the_address",
+    ),
+    Mutation(
+        rule="the published port shows no metrics",
+        file=_NGINX,
+        before="location ~ ^/api/file-server/(metrics|room)/?$ {\n            if ($limited_address) { return 404; }",
+        after="location ~ ^/api/file-server/(metrics|room)/?$ {",
+        caught_by="tests/e2e/test_metrics.py::test_the_published_port_tells_nothing",
+    ),
+    # Images.
+    Mutation(
+        rule="the EXIF orientation of an image is applied",
+        file="image-processor/src/image_processor/services/decoding.py",
+        before='fail_on="truncated", **options).autorot()',
+        after='fail_on="truncated", **options)',
+        caught_by="image-processor/tests/test_geometry.py::test_orientation_is_applied_once",
+    ),
+    Mutation(
+        rule="the colors of transparent pixels do not bleed into a resized image",
+        file="image-processor/src/image_processor/imaging/scaling.py",
+        before="return on_premultiplied(image, lambda bands: resampled(bands, width, height, kernel))",
+        after="return resampled(image, width, height, kernel)",
+        caught_by="image-processor/tests/test_geometry.py::test_transparent_colours_do_not_bleed_into_a_smaller_image",
+    ),
+    Mutation(
+        rule="a result keeps the ICC profile of its source",
+        file="image-processor/src/image_processor/services/encoding.py",
+        before='return output.profile == "strip"',
+        after='return output.profile != "srgb"',
+        caught_by="image-processor/tests/test_output.py::test_metadata_stays_unless_it_is_stripped",
+    ),
+    Mutation(
+        rule="the pixels of all frames of an animation count",
+        file="image-processor/src/image_processor/services/decoding.py",
+        before="check_pixels(header.width * header.height * frames,",
+        after="check_pixels(header.width * header.height,",
+        caught_by="image-processor/tests/services/test_decoding.py::test_the_pixels_of_all_frames_count",
+    ),
+    # Answers.
+    Mutation(
+        rule="a problem names each wrong field by a JSON pointer",
+        file="service-kit/src/service_kit/problems.py",
+        before='pointer=prefix + "".join(f"/{_escaped(part)}" for part in path)',
+        after="pointer=prefix",
+        caught_by="service-kit/tests/test_problems.py::test_a_pointer_leads_to_the_wrong_value_in_what_was_sent",
+    ),
+    Mutation(
+        rule="the link to the next page keeps the filter",
+        file="service-kit/src/service_kit/paging.py",
+        before='query.model_dump(mode="json", exclude_unset=True) | {"after": place(shown[-1])}',
+        after='{"limit": query.limit, "after": place(shown[-1])}',
+        caught_by="service-kit/tests/test_paging.py::test_the_next_page_has_the_same_filters",
+    ),
+]
