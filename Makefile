@@ -1,5 +1,5 @@
-# `make run` serves on this machine; `make test` proves everything, until 25 tests have failed: where a stack does not start,
-# all that need it fail. Both do all of their set-up.
+# `make run` serves on this machine, `make test` proves in minutes what matters, `make test-all` proves everything.
+# Each does all of its set-up.
 PORT ?= 8080
 DATA ?= data
 HOST ?= 127.0.0.1
@@ -7,7 +7,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := service-kit file-storage image-processor pixmill
 
-.PHONY: run demo test test-compose faults fuzz bench docs lint format lock clean
+# What of the tests runs: K=expression (as pytest's -k) or K=path; without K all of them, after lint.
+CHOSEN = $(if $(wildcard $(firstword $(subst ::, ,$(K)))),$(K),$(if $(K),-k "$(K)"))
+PYTEST = $(BIN)/python -m pytest
+# So many failures say that a server does not start, and that more of them would say no more.
+ENOUGH = --maxfail 25
+
+.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs lint format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -15,19 +21,40 @@ run: .venv/run
 demo: .venv/run
 	@scripts/demo $(PORT)
 
+# For the loop of a person who edits a file: no server is started.
+unit: .venv/test
+	$(PYTEST) -m "not thorough and not server" $(ENOUGH) $(or $(CHOSEN),$(PACKAGES))
+
+# What every change must pass.
 test: .venv/test
+	@scripts/install-servers
+	@$(if $(K),,$(MAKE) --no-print-directory lint)
+	$(PYTEST) -m "not thorough" $(ENOUGH) $(CHOSEN)
+
+# Before a release, and before an issue is called resolved whose subject is tested here alone: all tests on both stacks, many
+# examples, ten minutes of breakages, the mutations, waiting times, and docker-compose with restarts.
+test-all: .venv/test
 	@scripts/install-servers
 	@scripts/fetch-corpus
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest --maxfail 25
+	PIXMILL_FAULTS_SECONDS=600 $(PYTEST) --hypothesis-profile thorough
+	$(BIN)/python -m tests.mutations
+	$(BIN)/python -m bench.waits
+	scripts/test-compose --all
 
+# docker-compose.yml alone: it comes up, serves and can be maintained. Needs Docker and docker-compose.
 test-compose: .venv/test
 	@scripts/test-compose
+
+# Breaks a rule at a time in a copy of the sources, and expects a test of `make test` to notice.
+mutations: .venv/test
+	@scripts/install-servers
+	$(BIN)/python -m tests.mutations
 
 # Breaks everything in a random order for ten minutes, while tasks run. SEED= chooses the order.
 faults: .venv/test
 	@scripts/install-servers
-	PIXMILL_FAULTS_SECONDS=600 PIXMILL_FAULTS_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest tests/faults
+	PIXMILL_FAULTS_SECONDS=600 PIXMILL_FAULTS_SEED=$(or $(SEED),$(shell date +%s)) $(PYTEST) tests/faults
 
 # Damages image files for ten minutes and has them processed, each worker's limits as they are in use. What crashes or
 # hangs stays in .fuzz/. FUZZ_SECONDS= chooses another time.

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.photographs import photographs
-from tests.processes import peak_of
+from tests.support.processes import peak_of
 
 WIDTH, HEIGHT = 4000, 3000
 ROUNDS = 3

@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.client import FILES, Pixmill
-from tests.processes import Process, accepts, find_program, free_port
-from tests.stacks import ENVIRONMENT, FullStack
+from tests.support.client import FILES, Pixmill
+from tests.support.environment import ENVIRONMENT
+from tests.support.processes import Process, accepts, find_program, free_port
+from tests.support.stacks import FullStack
 
 GIB = 1024**3
 SECONDS = 5.0

@@ -23,10 +23,9 @@ from service_kit.database import Database
 from sqlalchemy import select
 
 from bench.photographs import photographs
-from tests.client import FILES, TASKS, Pixmill
-from tests.conftest import STACKS
-from tests.processes import memory_of, processes_of
-from tests.stacks import EmbeddedStack, FullStack
+from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.processes import memory_of, processes_of
+from tests.support.stacks import STACKS, EmbeddedStack, FullStack
 
 SIZES = {
     "0.3 MP to 128 px": (640, 480, 128),

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import sqlalchemy
 
-from tests.client import FILES, Pixmill
-from tests.processes import memory_of, processes_of
-from tests.stacks import FullStack
+from tests.support.client import FILES, Pixmill
+from tests.support.processes import memory_of, processes_of
+from tests.support.stacks import FullStack
 
 WANTED_MS = 50
 TIMES = 20

@@ -1,53 +1,39 @@
-"""Both stacks, each started once."""
+"""Both stacks, each started once by each test runner.
+
+The API suite runs on the full stack. The embedded one mounts the same two Flask apps, so it can answer differently only
+where one of these decides:
+
+- uWSGI's own HTTP socket instead of nginx: bodies, their limits, ranges, how bytes are sent;
+- SQLite instead of PostgreSQL: statements, above all lists, claims and idempotency keys;
+- kombu's file transport instead of RabbitMQ: hints;
+- one process group instead of several services: the event stream, file-storage called in the worker's process.
+
+Tests of these have the marker ``both_stacks``. ``make test-all`` runs the others on the embedded stack too.
+"""
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.client import Pixmill
-from tests.processes import MissingProgramError, free_port, kill_all
-from tests.servers import start_postgres
-from tests.stacks import ENVIRONMENT, EmbeddedStack, FullStack, Stack
+from tests.support.client import Pixmill
+from tests.support.folders import temporary_folder
+from tests.support.stacks import Stack, start
 
-STACKS: dict[str, type[EmbeddedStack] | type[FullStack]] = {"embedded": EmbeddedStack, "full": FullStack}
-
-
-@contextmanager
-def skipped_where_a_program_is_missing() -> Iterator[None]:
-    """Skips the test where this machine lacks a server, but never in CI."""
-    try:
-        yield
-    except MissingProgramError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
-
-
-def start(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> EmbeddedStack | FullStack:
-    """The stack of that name, started in ``folder``."""
-    with skipped_where_a_program_is_missing():
-        try:
-            return STACKS[name](folder, environment)
-        except BaseException:
-            # Whatever has started is not known to anybody who could stop it.
-            kill_all(folder)
-            raise
+REMOTE = os.environ.get("PIXMILL_URL")
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = start("embedded", temporary_folder(tmp_path_factory, "embedded"))
+def embedded() -> Iterator[Stack]:
+    stack = start("embedded", temporary_folder("embedded"))
     yield stack
     stack.stop()
 
 
 @pytest.fixture(scope="session")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = start("full", temporary_folder(tmp_path_factory, "full"))
+def full() -> Iterator[Stack]:
+    stack = start("full", temporary_folder("full"))
     yield stack
     stack.stop()
 
@@ -59,43 +45,30 @@ class RemoteStack:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.folder = self.files = self.scratch = Path()
+        self.folder = self.files = self.scratch = self.worker_log = Path()
 
     def stop(self) -> None:
-        """It was not started here."""
+        """Leave it running: the tests did not start it."""
 
 
-@pytest.fixture(scope="session", params=["remote"] if os.environ.get("PIXMILL_URL") else ["embedded", "full"])
+@pytest.fixture(scope="session", params=["remote"] if REMOTE else ["full", "embedded"])
 def stack(request: pytest.FixtureRequest) -> Stack:
     if request.param == "remote":
-        return RemoteStack(os.environ["PIXMILL_URL"])
+        return RemoteStack(str(REMOTE))
     started: Stack = request.getfixturevalue(request.param)
     return started
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the embedded stack to ``make test-all`` where it answers as the full one does."""
+    for item in items:
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if params.get("stack") == "embedded" and item.get_closest_marker("both_stacks") is None:
+            item.add_marker("thorough")
 
 
 @pytest.fixture
 def pixmill(stack: Stack) -> Iterator[Pixmill]:
     with Pixmill(stack.url) as client:
         yield client
-
-
-@contextmanager
-def started_postgres(factory: pytest.TempPathFactory, name: str) -> Iterator[str]:
-    """The URL of an empty database on a PostgreSQL of its own, which ends with the block."""
-    port = free_port()
-    with skipped_where_a_program_is_missing():
-        server = start_postgres(temporary_folder(factory, name), port, ENVIRONMENT)
-    try:
-        yield f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill"
-    finally:
-        server.stop()
-
-
-def temporary_folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    """A new folder that every user may pass through, as PostgreSQL runs as another one."""
-    folder = factory.mktemp(name)
-    place = folder
-    while place.owner() == folder.owner() and place != Path(tempfile.gettempdir()):
-        place.chmod(0o755)
-        place = place.parent
-    return folder

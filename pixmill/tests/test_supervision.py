@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.waiting import STATE_SECONDS, wait_until
+
 LAUNCHER = """
 import sys
 from pathlib import Path
@@ -35,14 +37,11 @@ class Launcher:
     def start(self, script: str) -> None:
         """Returns when the script has made the file ``ready``."""
         self.begin(script)
-        deadline = time.monotonic() + 20
-        while not (self.folder / "ready").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until((self.folder / "ready").exists, "the script is ready")
 
     def told(self) -> str:
         """Of its end: the child's exit code, and whether it was told to stop."""
-        return self.popen.communicate(timeout=20)[1].strip()
+        return self.popen.communicate(timeout=STATE_SECONDS)[1].strip()
 
     def left(self) -> list[psutil.Process]:
         """What still runs in its folder."""
@@ -110,10 +109,7 @@ def test_a_child_is_told_when_the_launcher_dies(launcher: Launcher) -> None:
 
     launcher.popen.kill()
 
-    deadline = time.monotonic() + 20
-    while launcher.left():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not launcher.left(), "no process is left")
     assert (launcher.folder / "told").exists()
 
 
@@ -124,5 +120,5 @@ def test_a_signal_during_the_start_leaves_nothing(launcher: Launcher, millisecon
 
     launcher.popen.terminate()
 
-    launcher.popen.wait(20)
+    launcher.popen.wait(STATE_SECONDS)
     assert launcher.left() == []

@@ -4,8 +4,11 @@ import json
 from uuid import uuid4
 
 import httpx2
+import pytest
 
-from tests.client import FILES, Pixmill, assert_problem
+from tests.support.client import FILES, Pixmill, assert_problem
+
+pytestmark = pytest.mark.both_stacks
 
 
 def post_batch(pixmill: Pixmill, *contents: bytes, told: object = None) -> httpx2.Response:

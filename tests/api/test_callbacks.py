@@ -2,26 +2,16 @@
 
 import base64
 import json
-import socket
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 import pytest
 from standardwebhooks import Webhook
 
-from tests.client import Pixmill
-from tests.images import photo
-from tests.receiver import Receiver
-from tests.stacks import CALLBACK_SECRET, Stack
-
-
-@contextmanager
-def receivers_that_never_answer(count: int) -> Iterator[list[str]]:
-    """The URLs of servers that take a request and say nothing."""
-    with ExitStack() as stack:
-        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        yield [f"http://127.0.0.1:{server.getsockname()[1]}/" for server in servers]
+from tests.support.client import Pixmill
+from tests.support.environment import CALLBACK_SECRET
+from tests.support.images import photo
+from tests.support.receiver import Receiver
+from tests.support.stacks import Stack
 
 
 @pytest.fixture
@@ -68,14 +58,3 @@ def test_a_refused_webhook_is_sent_again_with_the_same_id(pixmill: Pixmill, rece
 
     first, second = (headers["webhook-id"] for headers, _ in receiver.received)
     assert first == second
-
-
-def test_receivers_that_do_not_answer_keep_no_other_waiting(pixmill: Pixmill, receiver: Receiver) -> None:
-    with receivers_that_never_answer(5) as urls:
-        for task_id in [create(pixmill, url, photo()) for url in urls]:
-            pixmill.ended(task_id)
-        began = time.monotonic()
-        create(pixmill, receiver.url, photo())
-        receiver.await_count(1)
-
-    assert time.monotonic() - began < 9, "one alone takes its timeout of 10 seconds"

@@ -7,8 +7,8 @@ import zipfile
 import pytest
 from image_processor.algorithms.registry import all_algorithms
 
-from tests.client import FILES, TASKS, Pixmill, assert_problem
-from tests.images import opened, photo
+from tests.support.client import FILES, TASKS, Pixmill, assert_problem
+from tests.support.images import opened, photo
 
 
 def result_of(pixmill: Pixmill, task_id: int) -> dict[str, object]:
@@ -19,6 +19,7 @@ def result_of(pixmill: Pixmill, task_id: int) -> dict[str, object]:
     return file
 
 
+@pytest.mark.both_stacks
 def test_a_pipeline_takes_all_its_steps(pixmill: Pixmill) -> None:
     steps = [
         {"algorithm": "resize", "params": {"width": 32}},
@@ -187,6 +188,7 @@ def test_a_wrong_preset_makes_no_task(pixmill: Pixmill, body: dict[str, object],
     assert_problem(pixmill.post_tasks({"file_ids": [source], **body}), status, word)
 
 
+@pytest.mark.both_stacks
 def test_every_algorithm_runs_on_the_server(pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     others = {2: pixmill.upload("q.png", photo(mode="RGBA"))["id"], 3: pixmill.upload("r.png", photo())["id"]}

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.client import FILES, Pixmill, assert_problem
-from tests.images import photo
+from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.images import photo
+
+pytestmark = pytest.mark.both_stacks
 
 CONTENT = bytes(range(256)) * 40
 
@@ -130,7 +132,7 @@ RANGES = st.text("bytesBYTES=-, 0123456789x;*", max_size=30) | st.lists(
 ).map(lambda pieces: "bytes=" + "".join(pieces))
 
 
-@settings(max_examples=200, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RANGES.map(str.strip))
 def test_whatever_range_is_asked_for_the_bytes_are_those_that_are_told(pixmill: Pixmill, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.client import CERTIFICATES, TASKS, Pixmill, assert_problem
-from tests.images import photo
-from tests.stacks import Stack
+from tests.support.client import CERTIFICATES, TASKS, Pixmill, assert_problem
+from tests.support.images import photo
+from tests.support.stacks import Stack
+from tests.support.waiting import wait_until
 
 EVENTS = f"{TASKS}/events"
 WAIT_SECONDS = 20
@@ -65,10 +66,7 @@ class Listener:
         return [one["status"] for one in told if one["id"] == task_id]
 
     def await_status(self, task_id: int, status: str) -> None:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while status not in self.statuses(task_id):
-            assert time.monotonic() < deadline, self.statuses(task_id)
-            time.sleep(0.02)
+        wait_until(lambda: status in self.statuses(task_id), f"task {task_id} is {status}")
 
 
 @contextmanager
@@ -85,6 +83,7 @@ def task_on_a_photo(pixmill: Pixmill) -> int:
     return pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0]
 
 
+@pytest.mark.both_stacks
 def test_every_change_of_a_task_is_told_in_order(stack: Stack, pixmill: Pixmill) -> None:
     with listening(stack) as listener:
         task_id = task_on_a_photo(pixmill)
@@ -93,6 +92,7 @@ def test_every_change_of_a_task_is_told_in_order(stack: Stack, pixmill: Pixmill)
     assert listener.statuses(task_id) == ["pending", "processing", "finished"]
 
 
+@pytest.mark.both_stacks
 def test_a_listener_goes_on_where_it_left_off(stack: Stack, pixmill: Pixmill) -> None:
     with listening(stack) as first:
         task_id = task_on_a_photo(pixmill)
@@ -118,6 +118,7 @@ def test_an_id_from_before_a_backup_was_restored_keeps_nothing_back(
     assert listener.statuses(task_id) == ["pending", "processing", "finished"]
 
 
+@pytest.mark.both_stacks
 def test_a_filter_by_id_leaves_the_others_out(stack: Stack, pixmill: Pixmill) -> None:
     one = task_on_a_photo(pixmill)
     two = one + 1
@@ -160,6 +161,7 @@ def test_a_slash_at_the_end_changes_nothing(pixmill: Pixmill) -> None:
         assert response.headers["Content-Type"].startswith("text/event-stream")
 
 
+@pytest.mark.both_stacks
 def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: Pixmill) -> None:
     limits = httpx2.Limits(max_connections=None)
     with httpx2.Client(base_url=stack.url, timeout=WAIT_SECONDS, limits=limits, trust_env=False) as http:

@@ -4,8 +4,8 @@ import numpy
 import pytest
 from PIL import Image, ImageCms
 
-from tests.client import Pixmill
-from tests.images import encoded, opened, photo, pixels
+from tests.support.client import Pixmill
+from tests.support.images import encoded, opened, photo, pixels
 
 
 @pytest.mark.parametrize(

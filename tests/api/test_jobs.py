@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.client import FILES, TASKS, Pixmill, assert_problem
-from tests.images import photo
+from tests.support.client import FILES, TASKS, Pixmill, assert_problem
+from tests.support.images import photo
 
 
 def failed_task(pixmill: Pixmill) -> int:
@@ -32,6 +32,7 @@ def test_a_task_that_has_ended_cannot_be_cancelled(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.post(f"{TASKS}/999999999/cancel"), 404, "999999999")
 
 
+@pytest.mark.both_stacks
 def test_pending_tasks_are_cancelled_at_once_and_run_again_after_a_restart(pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 30))["id"] for n in range(12)]
     last = pixmill.create_tasks(sources, "resize", {"width": 2000})[-1]
@@ -62,6 +63,7 @@ def test_a_task_that_has_not_ended_is_not_forgotten(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.delete(f"{TASKS}/{last}"), 409, "cancel it first")
 
 
+@pytest.mark.both_stacks
 def test_all_tasks_in_error_are_restarted_at_once(pixmill: Pixmill) -> None:
     mine = [failed_task(pixmill), failed_task(pixmill)]
 
@@ -77,6 +79,7 @@ def test_a_wrong_bulk_restart_is_refused(pixmill: Pixmill, body: object) -> None
     assert_problem(pixmill.http.post(f"{TASKS}/restart", json=body), 422, "")
 
 
+@pytest.mark.both_stacks
 def test_the_list_is_filtered(pixmill: Pixmill) -> None:
     bad, good = failed_task(pixmill), finished_task(pixmill)
 
@@ -138,6 +141,7 @@ def made_again(pixmill: Pixmill, content: bytes, **more: object) -> Sequence[dic
     return [finished_task(pixmill, content, **more) for _ in range(2)]
 
 
+@pytest.mark.both_stacks
 def test_the_same_work_is_not_done_twice(pixmill: Pixmill) -> None:
     first, second = made_again(pixmill, photo(123, 77))
 
@@ -145,6 +149,7 @@ def test_the_same_work_is_not_done_twice(pixmill: Pixmill) -> None:
     assert pixmill.download(first["result_id"]) == pixmill.download(second["result_id"])
 
 
+@pytest.mark.both_stacks
 def test_a_cached_result_survives_the_deletion_of_the_first(pixmill: Pixmill) -> None:
     first, second = made_again(pixmill, photo(124, 77))
     pixmill.http.delete(f"{FILES}/{first['result_id']}")

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.client import FILES, Pixmill, assert_problem
-from tests.images import photo
-from tests.stacks import Stack
+from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.images import photo
+from tests.support.stacks import Stack
+
+pytestmark = pytest.mark.both_stacks
 
 NAMES = ["Ёлка зимой.JPG", "straße.png", "50%_off.txt", "b.txt", "a.txt", "c.txt"]
 CONTENTS = [photo(60, 40, format="JPEG"), photo(10, 30), b"words of all sorts", b"xx", b"xx", b"x"]

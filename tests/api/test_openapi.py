@@ -6,25 +6,39 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import FILES, TASKS
-from tests.stacks import Stack
+from tests.support.client import FILES, TASKS
+from tests.support.stacks import Stack
 
 SCRIPT = Path(sys.executable).parent / "schemathesis"
-FILES_CONFIG = Path(__file__).with_name("file_server_schemathesis.toml")
+PLACES: dict[str, list[str | Path]] = {
+    FILES: ["--config-file", Path(__file__).with_name("file_server_schemathesis.toml")],
+    TASKS: [],
+}
 # The event stream never ends.
-OPTIONS = ("--max-examples", "20", "--seed", "1", "--no-color", "--exclude-path", "/events")
+OPTIONS = ("--seed", "1", "--no-color", "--exclude-path", "/events")
+# Each boundary of each parameter of 57 algorithms alone makes thousands of requests: that is for the thorough run.
+A_FEW_EXAMPLES = ("--phases", "examples,fuzzing", "--max-examples", "5")
 
 
-# Each boundary of each parameter of each algorithm is tried.
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("place", "config"), [(FILES, ["--config-file", FILES_CONFIG]), (TASKS, [])])
-def test_schemathesis_finds_nothing(stack: Stack, place: str, config: list[str | Path], tmp_path: Path) -> None:
+def assert_schemathesis_finds_nothing(stack: Stack, place: str, folder: Path, *options: str) -> None:
     run = subprocess.run(
-        [SCRIPT, *config, "run", f"{stack.url}{place}/openapi.json", *OPTIONS],
-        cwd=tmp_path,
+        [SCRIPT, *PLACES[place], "run", f"{stack.url}{place}/openapi.json", *OPTIONS, *options],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-1000:]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_schemathesis_finds_nothing_in_a_few_examples(full: Stack, place: str, tmp_path: Path) -> None:
+    assert_schemathesis_finds_nothing(full, place, tmp_path, *A_FEW_EXAMPLES)
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("place", PLACES)
+def test_schemathesis_finds_nothing(stack: Stack, place: str, tmp_path: Path) -> None:
+    assert_schemathesis_finds_nothing(stack, place, tmp_path, "--max-examples", "20")

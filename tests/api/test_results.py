@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from image_processor.services.file_storage import SMALL_BYTES, FileStorage, NewFile, ResultRevokedError
 
-from tests.client import CERTIFICATES, FILES, Pixmill, assert_problem
-from tests.stacks import Stack
+from tests.support.client import CERTIFICATES, FILES, Pixmill, assert_problem
+from tests.support.stacks import Stack
 
 
 @pytest.fixture

@@ -9,9 +9,12 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from tests.client import FILES, Pixmill, assert_problem
-from tests.images import photo
-from tests.stacks import Stack
+from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.images import photo
+from tests.support.stacks import Stack
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.both_stacks
 
 UPLOADS = f"{FILES}/uploads/"
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -243,10 +246,12 @@ def test_what_came_before_a_broken_connection_is_kept(pixmill: Pixmill, stack: S
     with _half_sent(stack, url, CONTENT[:200_000]):
         time.sleep(0.5)
 
-    deadline = time.monotonic() + 10
-    while (offset := int(head(pixmill, url).headers["Upload-Offset"])) < 100_000 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert 100_000 < offset <= 200_000
+    def kept() -> int | None:
+        offset = int(head(pixmill, url).headers["Upload-Offset"])
+        return offset if offset > 100_000 else None
+
+    offset = wait_until(kept, "most of it is kept")
+    assert offset <= 200_000
     rest = _when_free(lambda: patch(pixmill, url, offset, CONTENT[offset:]))
     assert pixmill.download(rest.headers["Pixmill-File-Id"]) == CONTENT
 
@@ -261,9 +266,11 @@ def test_of_two_writers_one_is_told_to_wait(pixmill: Pixmill, stack: Stack) -> N
 
 
 def _when_free(attempt: Callable[[], httpx2.Response]) -> httpx2.Response:
-    deadline = time.monotonic() + 10
-    while (response := attempt()).status_code == 423 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    def unless_locked() -> httpx2.Response | None:
+        response = attempt()
+        return None if response.status_code == 423 else response
+
+    response = wait_until(unless_locked, "the other request has ended")
     assert response.status_code == 204, response.text
     return response
 

@@ -7,7 +7,9 @@ from email.utils import parsedate_to_datetime
 import httpx2
 import pytest
 
-from tests.client import FILES, TASKS, Pixmill, assert_problem
+from tests.support.client import FILES, TASKS, Pixmill, assert_problem
+
+pytestmark = pytest.mark.both_stacks
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS, ""])

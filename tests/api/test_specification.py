@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from tests.client import FILES, TASKS, Pixmill
-from tests.images import opened, photo
+from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.images import opened, photo
+
+pytestmark = pytest.mark.both_stacks
 
 HTTP_DATE = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
 PDF = b"%PDF-1.4\n" + bytes(range(256)) * 955 + b"x" * 152

@@ -7,8 +7,9 @@ import time
 import httpx2
 import pytest
 
-from tests.client import FILES, TASKS, Pixmill, http, is_ready
-from tests.images import photo
+from tests.support.client import FILES, TASKS, Pixmill, http, is_ready
+from tests.support.images import photo
+from tests.support.waiting import wait_until
 
 SERVICES = ["worker", "nginx", "image-processor", "file-storage", "rabbitmq", "postgres"]
 RECOVERY_SECONDS = 150
@@ -16,10 +17,7 @@ RECOVERY_SECONDS = 150
 
 def restart(service: str, url: str) -> None:
     subprocess.run(["docker-compose", "restart", "--timeout", "20", service], check=True, capture_output=True)
-    deadline = time.monotonic() + RECOVERY_SECONDS
-    while not all(is_ready(f"{url}{place}") for place in (FILES, TASKS)):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(lambda: all(is_ready(f"{url}{place}") for place in (FILES, TASKS)), "both services are ready")
 
 
 def await_all(url: str, task_ids: list[int]) -> list[dict[str, object]]:

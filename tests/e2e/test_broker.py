@@ -2,9 +2,9 @@
 
 from image_processor.handler.celery_app import QUEUE
 
-from tests.client import Pixmill
-from tests.images import photo
-from tests.stacks import FullStack
+from tests.support.client import Pixmill
+from tests.support.images import photo
+from tests.support.stacks import FullStack
 
 
 def test_workers_declare_the_queue_of_tasks_and_no_other(full: FullStack) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import FILES, TASKS, Pixmill
-from tests.stacks import PROJECT, Stack
+from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.environment import PROJECT
+from tests.support.stacks import Stack
+
+pytestmark = pytest.mark.thorough
 
 CORPUS = PROJECT / ".corpus"
 STEPS = [{"algorithm": "rotate", "params": {"angle": 5}}, {"algorithm": "saturation", "params": {"amount": 20}}]

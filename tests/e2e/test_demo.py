@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import opened, photo
-from tests.processes import free_port
-from tests.stacks import ENVIRONMENT, SCRIPTS, FullStack
+from tests.support.environment import ENVIRONMENT, SCRIPTS
+from tests.support.images import opened, photo
+from tests.support.processes import free_port
+from tests.support.stacks import FullStack
 
 
 def demo(photos: Path, url: str, output: Path) -> "subprocess.CompletedProcess[str]":

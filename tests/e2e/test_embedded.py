@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import FILES, Pixmill
-from tests.images import opened, photo
-from tests.processes import Process, children_of, free_port, processes_of
-from tests.stacks import ENVIRONMENT, PROJECT, SCRIPTS, EmbeddedStack
+from tests.support.client import FILES, Pixmill
+from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.images import opened, photo
+from tests.support.processes import Process, children_of, free_port, processes_of
+from tests.support.stacks import EmbeddedStack
+from tests.support.waiting import STATE_SECONDS, wait_until
 
 
 def serve(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -29,20 +31,18 @@ def maintain(command: str, data: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_every_process_within_ten_seconds(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)])
+def test_a_signal_stops_every_process(tmp_path: Path, number: int) -> None:
     stack = EmbeddedStack(tmp_path)
     assert processes_of(stack.data)
 
-    began = time.monotonic()
     stack.process.popen.send_signal(number)
-    code = stack.process.popen.wait(12)
 
-    assert (code, time.monotonic() - began < 10) == (0, True)
+    assert stack.process.popen.wait(STATE_SECONDS) == 0
     assert processes_of(stack.data) == {}
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
+@pytest.mark.parametrize("seconds", [0.3, *(pytest.param(later, marks=pytest.mark.thorough) for later in (0.8, 1.5))])
 def test_a_signal_during_the_start_is_no_failure(tmp_path: Path, seconds: float) -> None:
     command = [str(SCRIPTS / "pixmill"), "serve", "--project", str(PROJECT), "--port", str(free_port())]
     process = Process("pixmill serve", [*command, "--data", str(tmp_path / "data")], ENVIRONMENT, tmp_path / "log")
@@ -51,7 +51,7 @@ def test_a_signal_during_the_start_is_no_failure(tmp_path: Path, seconds: float)
 
     process.popen.send_signal(signal.SIGTERM)
 
-    assert process.popen.wait(12) == 0
+    assert process.popen.wait(STATE_SECONDS) == 0
     assert processes_of(tmp_path) == {}
 
 
@@ -61,21 +61,20 @@ def test_no_process_is_left_when_the_server_dies(tmp_path: Path) -> None:
 
     os.kill(server, signal.SIGKILL)
 
-    assert stack.process.popen.wait(12) != 0
+    assert stack.process.popen.wait(STATE_SECONDS) != 0
     assert processes_of(stack.data) == {}
 
 
+@pytest.mark.thorough
 def test_no_process_is_left_when_the_launcher_dies(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path)
 
     stack.process.popen.kill()
 
-    deadline = time.monotonic() + 12
-    while left := processes_of(stack.data):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
+    wait_until(lambda: not processes_of(stack.data), "no process is left")
 
 
+@pytest.mark.thorough
 def test_several_ranges_are_answered_by_the_whole_where_they_cannot_be_put_together(tmp_path: Path) -> None:
     first = EmbeddedStack(tmp_path)
     with Pixmill(first.url) as client:
@@ -155,6 +154,7 @@ def test_a_wrong_setting_stops_the_start_with_one_clear_line(name: str, value: s
     assert word in ended.stderr
 
 
+@pytest.mark.thorough
 def test_an_operator_checks_its_files_while_it_serves(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path)
     with Pixmill(stack.url) as pixmill:

@@ -9,10 +9,11 @@ import httpx2
 import pytest
 import trustme
 
-from tests.client import FILES, TASKS, Pixmill
-from tests.images import opened, photo
-from tests.processes import Process, accepts, find_program, free_port
-from tests.stacks import ENVIRONMENT, PROJECT, FullStack
+from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.environment import ENVIRONMENT, PROJECT
+from tests.support.images import opened, photo
+from tests.support.processes import Process, accepts, find_program, free_port
+from tests.support.stacks import FullStack
 
 
 def printed_in(readme: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import signal
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +12,10 @@ import httpx2
 import psutil
 import pytest
 
-from tests.client import FILES, Pixmill, assert_problem, http
-from tests.processes import children_of, frozen
-from tests.stacks import FullStack
+from tests.support.client import FILES, Pixmill, assert_problem, http
+from tests.support.processes import children_of, frozen
+from tests.support.stacks import FullStack
+from tests.support.waiting import wait_until
 
 CONTENT = os.urandom(3_000_000)
 RELOADED = "chain reloading complete"
@@ -28,25 +28,14 @@ def incoming(full: FullStack) -> Path:
 
 
 def await_empty(folder: Path) -> None:
-    await_that(lambda: not list(folder.iterdir()), f"something is left in {folder}", 5)
-
-
-def await_that(condition: Callable[[], bool], otherwise: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.01)
+    wait_until(lambda: not list(folder.iterdir()), f"{folder} is empty")
 
 
 def await_whole(folder: Path) -> Path:
-    """The body in the folder, once all of it has come."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        for path in folder.iterdir():
-            if path.stat().st_size == len(CONTENT):
-                return path
-        time.sleep(0.05)
-    raise AssertionError("no body came")
+    """Return the body in the folder, once all of it has come."""
+    return wait_until(
+        lambda: next((path for path in folder.iterdir() if path.stat().st_size == len(CONTENT)), None), "a whole body"
+    )
 
 
 def test_a_form_is_the_file_it_has_and_leaves_nothing(full: FullStack, incoming: Path) -> None:
@@ -103,7 +92,7 @@ class Coming:
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._content[: self.size // 2]
-        await_that(lambda: bool(bodies_read(self._full)), "the body is not read while it comes")
+        wait_until(lambda: bodies_read(self._full), "the body is read while it comes")
         self.in_the_middle()
         yield self._content[self.size // 2 :]
 
@@ -209,6 +198,7 @@ def test_a_large_body_that_was_changed_on_its_way_is_refused(full: FullStack, in
     await_empty(staging)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("head", [b"", HEAD], ids=["raw", "form"])
 def test_a_large_body_outlives_the_processes_that_are_replaced(
     full: FullStack, incoming: Path, staging: Path, head: bytes
@@ -218,7 +208,7 @@ def test_a_large_body_outlives_the_processes_that_are_replaced(
     def replace() -> None:
         reloads = log.read_text().count(RELOADED)
         full.file_storage.popen.send_signal(signal.SIGHUP)
-        await_that(lambda: log.read_text().count(RELOADED) > reloads, "the processes are not replaced")
+        wait_until(lambda: log.read_text().count(RELOADED) > reloads, "the processes are replaced")
 
     body = Coming(full, head, b"\r\n--x--\r\n" if head else b"")
     body.in_the_middle = replace
@@ -236,7 +226,7 @@ def test_a_large_body_outlives_the_processes_that_are_killed(full: FullStack, in
         before = children_of(master)
         for process in before:
             os.kill(process, signal.SIGKILL)
-        await_that(lambda: len(set(children_of(master)) - set(before)) == len(before), "the processes are not replaced")
+        wait_until(lambda: len(set(children_of(master)) - set(before)) == len(before), "the processes are replaced")
 
     body = Coming(full)
     body.in_the_middle = kill_all

@@ -3,18 +3,21 @@
 import pytest
 import pyvips
 
-from tests.client import FILES, Pixmill
-from tests.conftest import start, temporary_folder
-from tests.processes import peak_of, processes_of
+from tests.support.client import FILES, Pixmill
+from tests.support.folders import temporary_folder
+from tests.support.processes import peak_of, processes_of
+from tests.support.stacks import start
+
+pytestmark = pytest.mark.thorough
 
 PEAK = 150 * 1024 * 1024
 
 
-def test_100_megapixels_take_a_worker_less_than_150_megabytes(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_100_megapixels_take_a_worker_less_than_150_megabytes() -> None:
     ramp = pyvips.Image.xyz(10_000, 10_000)
     image = ramp[0].linear(1 / 40, 0).bandjoin([ramp[1] / 40, (ramp[0] + ramp[1]) % 255]).cast("uchar")
     content = image.copy(interpretation="srgb").jpegsave_buffer(Q=80)
-    stack = start("embedded", temporary_folder(tmp_path_factory, "large"), {"WORKER_CONCURRENCY": "1"})
+    stack = start("embedded", temporary_folder("large"), {"WORKER_CONCURRENCY": "1"})
     try:
         with Pixmill(stack.url) as pixmill:
             source = pixmill.http.put(f"{FILES}/", params={"name": "large.jpg"}, content=content).json()["id"]

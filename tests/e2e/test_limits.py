@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy
 import pytest
 from PIL import Image
 
-from tests.client import TASKS, Pixmill
-from tests.conftest import STACKS, start, temporary_folder
-from tests.images import encoded, photo
-from tests.stacks import MISBEHAVING, Stack
+from tests.support.client import TASKS, Pixmill
+from tests.support.environment import MISBEHAVING
+from tests.support.folders import temporary_folder
+from tests.support.images import encoded, photo
+from tests.support.stacks import Stack, start
+from tests.support.waiting import wait_until
 
 LIMITS = MISBEHAVING | {
     "WORKER_CONCURRENCY": "2",
@@ -21,9 +24,9 @@ LIMITS = MISBEHAVING | {
 }
 
 
-@pytest.fixture(scope="module", params=list(STACKS))
-def limited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = start(request.param, temporary_folder(tmp_path_factory, "limits"), LIMITS)
+@pytest.fixture(scope="module", params=["full", pytest.param("embedded", marks=pytest.mark.thorough)])
+def limited(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    stack = start(request.param, temporary_folder("limits"), LIMITS)
     yield stack
     stack.stop()
 
@@ -35,10 +38,12 @@ def pixmill(limited: Stack) -> Iterator[Pixmill]:
 
 
 def await_status(pixmill: Pixmill, task_id: int, status: str) -> None:
-    deadline = time.monotonic() + 30
-    while pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] != status:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == status, f"the task is {status}")
+
+
+def one_line_of(log: Path, words: str) -> str:
+    [line] = [line for line in log.read_text().splitlines() if words in line]
+    return line
 
 
 @pytest.mark.parametrize(
@@ -83,19 +88,17 @@ def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, li
     assert list(limited.scratch.glob("*/")) == []
 
 
-def test_a_cancelled_task_stops_within_two_seconds_and_leaves_no_result(pixmill: Pixmill, limited: Stack) -> None:
+def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: Pixmill, limited: Stack) -> None:
     files_before = pixmill.counts()[0]
     source_id = pixmill.upload("p.png", photo(200, 100))["id"]
     task_id = pixmill.create_tasks([source_id], "pause", {"seconds": 1.9})[0]
     await_status(pixmill, task_id, "processing")
 
-    began = time.monotonic()
     cancelled = pixmill.http.post(f"{TASKS}/{task_id}/cancel").json()
-    while list(limited.scratch.glob("*/")):
-        assert time.monotonic() - began < 2
-        time.sleep(0.02)
+    wait_until(lambda: not list(limited.scratch.glob("*/")), "the scratch folder is empty")
 
     assert cancelled["status"] == "cancelled"
+    assert f'"task_id": {task_id}' in one_line_of(limited.worker_log, "cancelled task stopped")
     time.sleep(2)  # longer than the rest of the work would have taken
     assert pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == "cancelled"
     assert pixmill.counts()[0] == files_before + 1

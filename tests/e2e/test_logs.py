@@ -3,7 +3,7 @@
 import json
 import socket
 
-from tests.stacks import FullStack
+from tests.support.stacks import FullStack
 
 
 def test_the_event_streams_server_tells_in_json_of_what_is_no_request(full: FullStack) -> None:
@@ -11,5 +11,5 @@ def test_the_event_streams_server_tells_in_json_of_what_is_no_request(full: Full
         client.sendall(b"nonsense\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 400")
 
-    told = full.image_processor.told("Invalid HTTP request", 10)
+    told = full.image_processor.logged("Invalid HTTP request")
     assert {json.loads(line)["logger"] for line in told} == {"uvicorn.error"}

@@ -9,8 +9,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.client import FILES, Pixmill, assert_problem
-from tests.stacks import Stack
+from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.stacks import Stack
+
+pytestmark = pytest.mark.both_stacks
 
 
 @pytest.fixture(params=[Path.unlink, partial(os.truncate, length=5)], ids=["missing", "shortened"])

@@ -4,9 +4,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.client import FILES, Pixmill
-from tests.processes import memory_of, processes_of
-from tests.stacks import MAX_UPLOAD, Stack
+import pytest
+
+from tests.support.client import FILES, Pixmill
+from tests.support.environment import MAX_UPLOAD
+from tests.support.processes import memory_of, processes_of
+from tests.support.stacks import Stack
+
+pytestmark = pytest.mark.both_stacks
 
 CHUNK = bytes(range(256)) * 4096
 CHUNKS = MAX_UPLOAD // len(CHUNK) - 2

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.client import FILES, TASKS, Pixmill, assert_problem, http
-from tests.stacks import EmbeddedStack, FullStack
+from tests.support.client import FILES, TASKS, Pixmill, assert_problem, http
+from tests.support.stacks import EmbeddedStack, FullStack
 
 
 @pytest.fixture(params=["embedded", "full"])

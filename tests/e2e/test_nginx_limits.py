@@ -8,16 +8,17 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.client import FILES, TASKS, Pixmill, assert_problem
-from tests.conftest import start, temporary_folder
-from tests.processes import accepts, free_port
-from tests.stacks import MAX_UPLOAD, FullStack
+from tests.support.client import FILES, TASKS, Pixmill, assert_problem
+from tests.support.environment import MAX_UPLOAD
+from tests.support.folders import temporary_folder
+from tests.support.processes import accepts, free_port
+from tests.support.stacks import FullStack, start
 
-CHANGES = {"rate=2000r/s": "rate=1r/s", "burst=4000": "burst=5"}
+FEW = {"NGINX_REQUESTS_PER_SECOND": "1", "NGINX_REQUESTS_AT_ONCE": "5"}
 
 
 def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStack) -> None:
-    with limited(full, CHANGES) as client, ThreadPoolExecutor(4) as threads:
+    with limited(full, FEW) as client, ThreadPoolExecutor(4) as threads:
         answers: list[httpx2.Response] = list(threads.map(lambda _: client.http.get(f"{FILES}/?limit=1"), range(20)))
 
     refused = [answer for answer in answers if answer.status_code != 200]
@@ -28,8 +29,8 @@ def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStac
 
 
 def test_behind_a_proxy_that_is_believed_each_client_has_limits_of_its_own(full: FullStack) -> None:
-    believed = "http {\n    real_ip_header X-Forwarded-For;\n    set_real_ip_from 127.0.0.0/8;"
-    with limited(full, CHANGES | {"http {": believed}) as client:
+    believed = "real_ip_header X-Forwarded-For; set_real_ip_from 127.0.0.0/8;"
+    with limited(full, FEW, believed) as client:
         clients = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in range(20)]
 
         answers = [client.http.get(f"{FILES}/?limit=1", headers=headers) for headers in clients]
@@ -38,10 +39,10 @@ def test_behind_a_proxy_that_is_believed_each_client_has_limits_of_its_own(full:
 
 
 @contextmanager
-def limited(full: FullStack, changes: Mapping[str, str]) -> Iterator[Pixmill]:
+def limited(full: FullStack, values: Mapping[str, str], http_lines: str = "") -> Iterator[Pixmill]:
     """A client of an nginx whose configuration was changed."""
     port = free_port()
-    nginx = full.start_nginx("limited-nginx", port, free_port(), changes)
+    nginx = full.start_nginx("limited-nginx", port, free_port(), values, http_lines)
     try:
         nginx.wait_until(accepts(port))
         with Pixmill(f"http://127.0.0.1:{port}") as client:
@@ -96,9 +97,9 @@ def test_many_files_may_be_larger_together_than_one_alone(full: FullStack) -> No
 
 
 @pytest.fixture(scope="module")
-def quota(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
+def quota() -> Iterator[FullStack]:
     """A stack on which all files together may have 20 MB."""
-    folder = temporary_folder(tmp_path_factory, "quota")
+    folder = temporary_folder("quota")
     stack = start("full", folder, {"FILE_STORAGE_STORAGE__QUOTA_BYTES": "20000000"})
     assert isinstance(stack, FullStack)
     yield stack

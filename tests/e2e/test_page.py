@@ -9,10 +9,10 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.client import FILES, TASKS
-from tests.conftest import skipped_where_a_program_is_missing
-from tests.processes import find_program
-from tests.stacks import Stack
+from tests.support.client import FILES, TASKS
+from tests.support.processes import find_program, skip_where_missing
+from tests.support.stacks import Stack
+from tests.support.waiting import STATE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def browser() -> Iterator[Chrome]:
         options.add_argument(f"--{option}")
     options.add_argument("--window-size=1000,800")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with skipped_where_a_program_is_missing():
+    with skip_where_missing():
         options.binary_location = find_program("chromium")
         service = Service(find_program("chromedriver"))
     with Chrome(options=options, service=service) as chrome:
@@ -38,7 +38,7 @@ def errors_in(browser: Chrome) -> list[str]:
 def test_the_page_shows_the_state_of_both_services(stack: Stack, browser: Chrome, tmp_path: Path) -> None:
     browser.get(stack.url)
     states = browser.find_elements(By.CSS_SELECTOR, "[data-service]")
-    WebDriverWait(browser, 10).until(lambda _: all(state.text.startswith("ok") for state in states))
+    WebDriverWait(browser, STATE_SECONDS).until(lambda _: all(state.text.startswith("ok") for state in states))
     browser.save_screenshot(str(tmp_path / "page.png"))
 
     assert browser.title == "Pixmill"
@@ -49,7 +49,7 @@ def test_the_page_shows_the_state_of_both_services(stack: Stack, browser: Chrome
 @pytest.mark.parametrize(("place", "operations"), [(FILES, 16), (TASKS, 10)])
 def test_the_api_page_shows_every_operation(stack: Stack, browser: Chrome, place: str, operations: int) -> None:
     browser.get(f"{stack.url}{place}/docs")
-    WebDriverWait(browser, 20).until(lambda page: page.find_elements(By.CSS_SELECTOR, ".opblock"))
+    WebDriverWait(browser, STATE_SECONDS).until(lambda page: page.find_elements(By.CSS_SELECTOR, ".opblock"))
 
     assert len(browser.find_elements(By.CSS_SELECTOR, ".opblock")) == operations
     assert errors_in(browser) == []

@@ -1,8 +1,8 @@
 """Earlier results are given to tasks that ask for the same: many in one request, and none is made again."""
 
-from tests.client import Pixmill
-from tests.images import photo
-from tests.stacks import FullStack
+from tests.support.client import Pixmill
+from tests.support.images import photo
+from tests.support.stacks import FullStack
 
 COUNT = 100
 

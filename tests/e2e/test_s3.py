@@ -12,11 +12,12 @@ import pytest
 from file_storage.storage.blob_store import blob_path
 from obstore.store import S3Store
 
-from tests.client import FILES, Pixmill, assert_problem, http
-from tests.conftest import start, temporary_folder
-from tests.images import opened, photo
-from tests.processes import Process, accepts, children_of, free_port, frozen, memory_of, processes_of
-from tests.stacks import ENVIRONMENT, SCRIPTS, FullStack
+from tests.support.client import FILES, Pixmill, assert_problem, http
+from tests.support.environment import ENVIRONMENT, SCRIPTS
+from tests.support.folders import temporary_folder
+from tests.support.images import opened, photo
+from tests.support.processes import Process, accepts, children_of, free_port, frozen, memory_of, processes_of
+from tests.support.stacks import FullStack, start
 
 BUCKET = "files"
 
@@ -54,9 +55,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     server.process.stop()
 
 
-@pytest.fixture(scope="module", params=["nginx", "redirect"])
-def s3_stack(request: pytest.FixtureRequest, s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    started = start_on(s3, request.param, temporary_folder(tmp_path_factory, request.param))
+@pytest.fixture(scope="module", params=["nginx", pytest.param("redirect", marks=pytest.mark.thorough)])
+def s3_stack(request: pytest.FixtureRequest, s3: S3) -> Iterator[FullStack]:
+    started = start_on(s3, request.param, temporary_folder(request.param))
     yield started
     started.stop()
 
@@ -184,9 +185,10 @@ def test_memory_does_not_grow_with_the_file(client: Pixmill, s3_stack: FullStack
     assert all(memory_of(number) - before[number] < 60_000_000 for number in workers)
 
 
+@pytest.mark.thorough
 def test_a_store_that_is_away_is_told_and_waited_for(tmp_path_factory: pytest.TempPathFactory) -> None:
     s3 = S3(tmp_path_factory.mktemp("s3-away"))
-    stack = start_on(s3, "nginx", temporary_folder(tmp_path_factory, "s3-away"))
+    stack = start_on(s3, "nginx", temporary_folder("s3-away"))
     try:
         with Pixmill(stack.url) as client:
             gone, source = client.upload("gone.bin", b"deleted while S3 is away"), client.upload("p.png", photo(80, 60))

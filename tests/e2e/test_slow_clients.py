@@ -5,23 +5,22 @@ import resource
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from functools import cache
 
-import httpx2
 import psutil
 import pytest
 
-from tests.client import FILES, Pixmill
-from tests.processes import children_of
-from tests.stacks import FullStack, Stack
-
-SLOW_CLIENTS = 100
-"""More than the service has threads."""
+from tests.support.client import FILES, Pixmill
+from tests.support.processes import children_of
+from tests.support.slow_clients import SLOW_CLIENTS, SLOW_UPLOAD, download_request, slow_clients
+from tests.support.stacks import FullStack, Stack
 
 THOUSANDS = 500 + 1024 * (os.cpu_count() or 1)
 """More than 1,024 for each core, which nginx's examples have connections for."""
+
+BEFORE_THE_SLOW_END = 30
+"""Seconds. Servers end a connection that is silent for 60: who is answered later was kept waiting by slow clients."""
 
 A_REST = 0.1
 """Seconds of the processor that a service's processes take in a second, at most, when they have nothing to do."""
@@ -29,25 +28,9 @@ A_REST = 0.1
 SINCE_2019 = "If-Modified-Since: Tue, 01 Jan 2019 00:00:00 GMT"
 
 
-@contextmanager
-def slow_clients(stack: Stack, sent: Iterable[str]) -> Iterator[list[socket.socket]]:
-    """A connection for each, on which so much was sent and from which nothing is read; from several addresses."""
-    url = httpx2.URL(stack.url)
-    with ExitStack() as opened:
-        clients = []
-        for number, begun in enumerate(sent):
-            source = (f"127.0.0.{number % 10 + 2}", 0)
-            connection = socket.create_connection((url.host, url.port or 80), 5, source)
-            connection.settimeout(None)
-            connection.sendall(begun.encode())
-            clients.append(opened.enter_context(connection))
-        yield clients
-
-
 def test_slow_uploads_leave_the_service_to_others(full: FullStack) -> None:
-    head = f"PUT {FILES}/slow.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
-    with slow_clients(full, [head + "\0" * 1000] * SLOW_CLIENTS), Pixmill(full.url) as client:
-        assert_quick(client)
+    with slow_clients(full, [SLOW_UPLOAD] * SLOW_CLIENTS), Pixmill(full.url) as client:
+        assert_serves(client)
 
 
 def test_slow_resumable_uploads_leave_the_service_to_others(full: FullStack) -> None:
@@ -60,7 +43,7 @@ def test_slow_resumable_uploads_leave_the_service_to_others(full: FullStack) -> 
             for url in urls
         ]
         with slow_clients(full, [head + "\0" * 1000 for head in heads]) as slow:
-            assert_quick(client)
+            assert_serves(client)
             assert_takes_large_files(client)
 
             refused = [one for one in slow if was_answered(one)]
@@ -70,10 +53,9 @@ def test_slow_resumable_uploads_leave_the_service_to_others(full: FullStack) -> 
 
 def assert_takes_large_files(client: Pixmill) -> None:
     """One process reads them all."""
-    began = time.monotonic()
+    client.http.timeout = BEFORE_THE_SLOW_END
     for _ in range(5):
         client.upload("large.bin", bytes(12_000_000))
-    assert time.monotonic() - began < 10
 
 
 def was_answered(connection: socket.socket) -> bool:
@@ -95,42 +77,49 @@ def test_thousands_who_do_not_say_what_they_want_keep_nobody_out(full: FullStack
         assert client.http.get(f"{FILES}/?limit=1").status_code == 200
 
 
+@pytest.mark.both_stacks
 @pytest.mark.parametrize(
     "header",
     [
         "Accept: */*",
-        "Range: bytes=1-",
-        "Range: BYTES=1-",
-        "Range: bytes=0-0,9-",
-        "If-Match: *",
         "If-Match: *\r\nRange: bytes=0-0,9-",
-        SINCE_2019,
-        f"{SINCE_2019}\r\nRange: bytes=1-",
+        *(
+            pytest.param(other, marks=pytest.mark.thorough)
+            for other in (
+                "Range: bytes=1-",
+                "Range: BYTES=1-",
+                "Range: bytes=0-0,9-",
+                "If-Match: *",
+                SINCE_2019,
+                f"{SINCE_2019}\r\nRange: bytes=1-",
+            )
+        ),
     ],
 )
 def test_slow_downloads_leave_the_service_to_others(stack: Stack, header: str) -> None:
-    head = f"GET {FILES}/{large_file(stack.url)}/download HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
-    with slow_clients(stack, [head] * SLOW_CLIENTS) as slow, Pixmill(stack.url) as client:
+    request = download_request(large_file(stack.url), header)
+    with slow_clients(stack, [request] * SLOW_CLIENTS) as slow, Pixmill(stack.url) as client:
         for one in slow:
             assert one.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
 
-        assert_quick(client)
+        assert_serves(client)
 
 
 def test_slow_archives_leave_the_service_to_others(full: FullStack) -> None:
     head = f"GET {FILES}/archive?id={large_file(full.url)} HTTP/1.1\r\nHost: x\r\n\r\n"
     with slow_clients(full, [head] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
-        assert_quick(client)
+        assert_serves(client)
 
         assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("long_list")
 def test_slow_readers_of_a_list_leave_the_service_to_others(full: FullStack) -> None:
     head = f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"
     with slow_clients(full, [head] * 40) as slow, Pixmill(full.url) as client:
         await_rest(full)
-        assert_quick(client)
+        assert_serves(client)
 
         assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200"}
 
@@ -164,10 +153,9 @@ def large_file(url: str) -> int:
         return int(str(client.upload("large.bin", os.urandom(30_000_000))["id"]))
 
 
-def assert_quick(client: Pixmill) -> None:
+def assert_serves(client: Pixmill) -> None:
+    """Upload files while the slow clients hold what they hold; ``bench.waits`` measures how long that takes."""
     time.sleep(0.5)
-    began = time.monotonic()
+    client.http.timeout = BEFORE_THE_SLOW_END
     for _ in range(10):
         client.upload("quick.bin", b"quick")
-
-    assert time.monotonic() - began < 5

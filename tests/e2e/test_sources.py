@@ -9,10 +9,10 @@ import pytest
 from image_processor.services.blobs import BlobClient
 from image_processor.services.file_storage import SourceError
 
-from tests.client import Pixmill, http
-from tests.conftest import start, temporary_folder
-from tests.images import photo
-from tests.stacks import FullStack
+from tests.support.client import Pixmill, http
+from tests.support.folders import temporary_folder
+from tests.support.images import photo
+from tests.support.stacks import FullStack, start
 
 
 @pytest.fixture
@@ -64,8 +64,9 @@ def test_a_worker_beside_the_storage_asks_for_no_bytes(full: FullStack) -> None:
     assert requests_of_sources(full) == before
 
 
-def test_a_worker_on_another_machine_gets_its_sources_from_nginx(tmp_path_factory: pytest.TempPathFactory) -> None:
-    stack = start("full", temporary_folder(tmp_path_factory, "remote"), {"WORKER_FILE_STORAGE__BLOBS_FOLDER": ""})
+@pytest.mark.thorough
+def test_a_worker_on_another_machine_gets_its_sources_from_nginx() -> None:
+    stack = start("full", temporary_folder("remote"), {"WORKER_FILE_STORAGE__BLOBS_FOLDER": ""})
     assert isinstance(stack, FullStack)
     try:
         with Pixmill(stack.url) as pixmill:

@@ -8,10 +8,10 @@ import numpy
 import pytest
 from tusclient.client import TusClient
 
-from tests.client import FILES, Pixmill
-from tests.conftest import skipped_where_a_program_is_missing, start, temporary_folder
-from tests.processes import find_program, kill_all
-from tests.stacks import EmbeddedStack, FullStack, Stack
+from tests.support.client import FILES, Pixmill
+from tests.support.folders import temporary_folder
+from tests.support.processes import find_program, kill_all, skip_where_missing
+from tests.support.stacks import EmbeddedStack, FullStack, Stack, start
 
 SCRIPT = Path(__file__).parent / "tus/upload.mjs"
 
@@ -26,7 +26,7 @@ def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("node")
-    with skipped_where_a_program_is_missing():
+    with skip_where_missing():
         npm = find_program("npm")
     command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "tus-js-client@4.3.1"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
@@ -64,10 +64,9 @@ def test_tuspy_uploads(stack: Stack, pixmill: Pixmill, big_file: Path) -> None:
     assert content_of(pixmill, uploader.url) == big_file.read_bytes()
 
 
-def test_an_upload_goes_on_after_every_server_was_killed(
-    tmp_path_factory: pytest.TempPathFactory, big_file: Path
-) -> None:
-    stack = start("full", temporary_folder(tmp_path_factory, "killed"))
+@pytest.mark.thorough
+def test_an_upload_goes_on_after_every_server_was_killed(big_file: Path) -> None:
+    stack = start("full", temporary_folder("killed"))
     assert isinstance(stack, FullStack)
     servers = [stack.postgres, stack.rabbitmq, stack.file_storage, stack.image_processor, stack.worker, stack.nginx]
     try:
@@ -87,6 +86,7 @@ def test_an_upload_goes_on_after_every_server_was_killed(
         stack.stop()
 
 
+@pytest.mark.thorough
 def test_an_upload_goes_on_after_make_run_was_killed_and_begun_again(tmp_path: Path, big_file: Path) -> None:
     stack = EmbeddedStack(tmp_path)
     client = TusClient(f"{stack.url}{FILES}/uploads/")

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from tests.processes import Process, children_of
-from tests.stacks import MISBEHAVING, FullStack
+from tests.support.environment import MISBEHAVING
+from tests.support.processes import Process, children_of
+from tests.support.stacks import FullStack
 
 Breakage = Callable[[FullStack, random.Random], None]
 

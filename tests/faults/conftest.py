@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import start, temporary_folder
 from tests.faults.breakage import LEASE
-from tests.stacks import FullStack
+from tests.support.folders import temporary_folder
+from tests.support.stacks import FullStack, start
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    started = start("full", temporary_folder(tmp_path_factory, "faults"), LEASE)
+def stack() -> Iterator[FullStack]:
+    started = start("full", temporary_folder("faults"), LEASE)
     assert isinstance(started, FullStack)
     yield started
     started.stop()

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import httpx2
 
-from tests.client import FILES, Pixmill
-from tests.stacks import FullStack
+from tests.support.client import FILES, Pixmill
+from tests.support.stacks import FullStack
 
 CONTENTS = [random.Random(size).randbytes(size) for size in (0, 1, 4096, 70_000, 2_000_000)]
 """So few that files share their bytes, and that blobs are removed and come back all the time."""

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import httpx2
 
-from tests.client import FILES, TASKS, Pixmill, http
-from tests.images import photo
-from tests.stacks import FullStack
+from tests.support.client import FILES, TASKS, Pixmill, http
+from tests.support.images import photo
+from tests.support.stacks import FullStack
 
 SOURCES = 8
 BATCH = 40

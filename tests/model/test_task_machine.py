@@ -25,8 +25,8 @@ from service_kit.migrations import migrate
 from service_kit.problems import Problem
 from sqlalchemy import delete, insert, select, update
 
-from tests.client import CERTIFICATES
-from tests.conftest import started_postgres
+from tests.support.client import CERTIFICATES
+from tests.support.servers import started_postgres
 
 MAX_CRASHES = 3
 RETRY = RetrySettings(max_seconds=900, base_delay_seconds=60, max_delay_seconds=60, max_crashes=MAX_CRASHES)
@@ -233,18 +233,18 @@ def sqlite() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with started_postgres(tmp_path_factory, "model") as url:
+def postgresql() -> Iterator[str]:
+    with started_postgres("model") as url:
         yield url
 
 
-@pytest.mark.parametrize("name", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("name", ["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
 def test_the_services_do_what_the_model_does(request: pytest.FixtureRequest, name: str) -> None:
     url: str = request.getfixturevalue(name)
     migrate(url, "image_processor")
     database = Database(url)
     machine = type("Machine", (TaskMachine,), {"database": database})
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    limits = settings(max_examples=40, stateful_step_count=40, suppress_health_check=checks)
+    limits = settings(max_examples=settings().max_examples // 5, stateful_step_count=40, suppress_health_check=checks)
     run_state_machine_as_test(machine, settings=limits)
     database.engine.dispose()

@@ -1,15 +1,15 @@
 """What the API tests say to a running Pixmill."""
 
 import ssl
-import time
 from typing import Self
 
 import httpx2
 from pixmill.embedded import READY_SECONDS
 
+from tests.support.waiting import wait_until
+
 FILES = "/api/file-server"
 TASKS = "/api/image-processing"
-WAIT_SECONDS = 60
 CERTIFICATES = ssl.create_default_context()
 """The machine's, read once: a client that reads them itself takes a tenth of a second of CPU to make."""
 http = httpx2.Client(
@@ -65,13 +65,12 @@ class Pixmill:
 
     def ended(self, task_id: int) -> dict[str, object]:
         """The task, once it is finished or in error."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < deadline:
+
+        def once_ended() -> dict[str, object]:
             task: dict[str, object] = self.http.get(f"{TASKS}/{task_id}").json()
-            if task["status"] in ("finished", "error"):
-                return task
-            time.sleep(0.05)
-        raise AssertionError(f"task {task_id} did not end: {task}")
+            return task if task["status"] in ("finished", "error") else {}
+
+        return wait_until(once_ended, f"task {task_id} has ended")
 
     def process(self, content: bytes, name: str, algorithm: str, params: dict[str, object] | None = None) -> bytes:
         """Uploads an image, has it processed and gives the result's bytes."""

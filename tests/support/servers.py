@@ -3,10 +3,13 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.processes import Process, find_program
+from tests.support.environment import ENVIRONMENT
+from tests.support.folders import temporary_folder
+from tests.support.processes import Process, find_program, free_port, skip_where_missing
 
 
 def start_postgres(
@@ -43,3 +46,15 @@ def start_postgres(
     create = [*psql, "-c", "CREATE DATABASE pixmill"]
     process.wait_until(lambda: subprocess.run(create, capture_output=True, check=False).returncode == 0)
     return process
+
+
+@contextmanager
+def started_postgres(name: str) -> Iterator[str]:
+    """Give the URL of an empty database on a PostgreSQL of its own, which stops when the block ends."""
+    port = free_port()
+    with skip_where_missing():
+        server = start_postgres(temporary_folder(name), port, ENVIRONMENT)
+    try:
+        yield f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill"
+    finally:
+        server.stop()

@@ -1,10 +1,9 @@
 """A receiver of webhooks."""
 
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-WAIT_SECONDS = 30
+from tests.support.waiting import wait_until
 
 
 class Receiver(ThreadingHTTPServer):
@@ -25,10 +24,7 @@ class Receiver(ThreadingHTTPServer):
         super().server_close()
 
     def await_count(self, count: int) -> None:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while len(self.received) < count:
-            assert time.monotonic() < deadline, self.received
-            time.sleep(0.05)
+        wait_until(lambda: len(self.received) >= count, f"{count} webhooks have come")
 
 
 class _Handler(BaseHTTPRequestHandler):

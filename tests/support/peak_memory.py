@@ -1,4 +1,4 @@
-"""``python -m tests.process_file SOURCE RESULT ALGORITHM PARAMS``: what a worker does, in a process of its own.
+"""``python -m tests.support.peak_memory SOURCE RESULT ALGORITHM PARAMS``: what a worker does, in a process of its own.
 
 Prints the bytes of memory that it took at most.
 """
@@ -12,7 +12,7 @@ from image_processor.services.decoding import Limits
 from image_processor.services.images import process_image
 from image_processor.services.plan import plan_of
 
-from tests.processes import peak_of
+from tests.support.processes import peak_of
 
 if __name__ == "__main__":
     source, result, algorithm, params = sys.argv[1:]

@@ -1,35 +1,18 @@
 """The two ways to run Pixmill, started from the project's own configuration."""
 
 import os
+import re
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-from tests.client import http, is_ready
-from tests.processes import Process, accepts, find_program, free_port
-from tests.servers import start_postgres
-
-PROJECT = Path(__file__).parent.parent
-SCRIPTS = Path(sys.executable).parent
-MAX_UPLOAD = 256 * 1024 * 1024
-CALLBACK_SECRET = "test-secret"
-LINK_SECRET = "test-secret-of-links"
-ENVIRONMENT = {
-    "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
-    "PIXMILL_LINK_SECRET": LINK_SECRET,
-    "WORKER_CALLBACKS__ALLOW_NETWORKS": '["127.0.0.0/8"]',
-    "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
-    "LANG": "C.UTF-8",
-    # Small enough that a test can go over them.
-    "FILE_STORAGE_UPLOAD__MAX_BYTES": str(MAX_UPLOAD),
-    "WORKER_LIMITS__MAX_SECONDS": "20",
-}
-MISBEHAVING = {"PYTHONPATH": str(PROJECT / "tests/faults/plugin")}
-"""For ``environment``: installs the algorithms crash, hang, hoard and pause."""
+from tests.support.client import http, is_ready
+from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.processes import Process, accepts, find_program, free_port, kill_all, skip_where_missing
+from tests.support.servers import start_postgres
 
 
 class Stack(Protocol):
@@ -43,6 +26,8 @@ class Stack(Protocol):
     """The folder of file-storage: ``blobs/`` and ``staging/``."""
     scratch: Path
     """Where the worker keeps sources and results while a task runs."""
+    worker_log: Path
+    """The log of the worker, or of the process that it is part of."""
 
     def stop(self) -> None: ...
 
@@ -59,6 +44,7 @@ class EmbeddedStack:
         self.data = folder / "data"
         self.files = self.data / "files"
         self.scratch = self.data / "scratch"
+        self.worker_log = folder / "embedded.log"
         command = [str(SCRIPTS / "pixmill"), "serve", "--port", str(self.port), "--data", str(self.data)]
         command += ["--project", str(PROJECT)]
         self.process = Process("pixmill serve", command, ENVIRONMENT | dict(environment or {}), folder / "embedded.log")
@@ -83,6 +69,7 @@ class FullStack:
         self.files = folder / "files"
         self.files.mkdir(exist_ok=True)
         self.scratch = folder / "scratch-worker"
+        self.worker_log = folder / "worker.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._storage_port, self._processor_port, self._events_port = free_port(), free_port(), free_port()
@@ -211,34 +198,60 @@ class FullStack:
         process.wait_until(accepts(port))
         return process
 
-    def start_nginx(self, name: str, port: int, inner_port: int, changes: Mapping[str, str] | None = None) -> Process:
-        """An nginx on ``port`` with the shipped configuration, or one that an operator has changed.
+    def start_nginx(
+        self, name: str, port: int, inner_port: int, values: Mapping[str, str] | None = None, http_lines: str = ""
+    ) -> Process:
+        """Start an nginx on ``port`` with the shipped configuration, or as an operator has changed it.
 
         :param inner_port: the one without limits.
+        :param values: for variables of ``config/nginx.env``.
+        :param http_lines: what the operator has added to ``http { … }``.
         """
-        config = (PROJECT / "config/nginx.conf").read_text()
-        places = {
-            **(changes or {}),
-            "listen 8080;": f"listen 127.0.0.1:{port};",
-            "listen 8081;": f"listen 127.0.0.1:{inner_port};",
-            "8080 $binary": f"{port} $binary",
-            "127.0.0.1:8081": f"127.0.0.1:{inner_port}",
-            "file-storage:8000": f"127.0.0.1:{self._storage_port}",
-            "file-storage:8001": f"127.0.0.1:{self._large_port}",
-            "image-processor:8001": f"127.0.0.1:{self._events_port}",
-            "image-processor:8000": f"127.0.0.1:{self._processor_port}",
-            "/usr/share/pixmill/web": str(PROJECT / "web"),
-            "/var/lib/pixmill": str(self.files),
-            "/var/cache/nginx": str(self.folder),
-            "/tmp/nginx.pid": str(self.folder / f"{name}.pid"),
-            "/dev/stdout": str(self.folder / f"{name}-access.log"),
+        here = {
+            "NGINX_ADDRESS": "127.0.0.1",
+            "NGINX_PORT": str(port),
+            "NGINX_INNER_PORT": str(inner_port),
+            "FILE_STORAGE": f"127.0.0.1:{self._storage_port}",
+            "FILE_STORAGE_LARGE": f"127.0.0.1:{self._large_port}",
+            "IMAGE_PROCESSOR": f"127.0.0.1:{self._processor_port}",
+            "EVENTS": f"127.0.0.1:{self._events_port}",
+            "WEB_FOLDER": str(PROJECT / "web"),
+            "FILES_FOLDER": str(self.files),
+            "NGINX_CACHE_FOLDER": str(self.folder),
+            "NGINX_PID_FILE": str(self.folder / f"{name}.pid"),
+            "NGINX_ACCESS_LOG": str(self.folder / f"{name}-access.log"),
         }
-        for shipped, here in places.items():
-            assert shipped in config, f"config/nginx.conf has no '{shipped}' any more"
-            config = config.replace(shipped, here)
-        if os.getuid() == 0:
-            config = f"user root;\n{config}"
+        config = filled_in(PROJECT / "config/nginx.conf", {**here, **(values or {})})
         path = self.folder / f"{name}.conf"
-        path.write_text(config)
-        command = [find_program("nginx"), "-c", str(path), "-g", "daemon off;", "-e", "stderr"]
+        path.write_text(config.replace("http {", f"http {{\n{http_lines}", 1))
+        user = "user root; " if os.getuid() == 0 else ""
+        command = [find_program("nginx"), "-c", str(path), "-g", f"{user}daemon off;", "-e", "stderr"]
         return Process(name, command, ENVIRONMENT, self.folder / f"{name}.log")
+
+
+def filled_in(template: Path, values: Mapping[str, str]) -> str:
+    """Return the text of a template as nginx's image fills it in with the variables of its ``.env`` file.
+
+    :param values: what differs from the ``.env`` file.
+    :raises AssertionError: a value is for no variable of the file.
+    :raises KeyError: the template names a variable that the file lacks.
+    """
+    lines = template.with_suffix(".env").read_text().splitlines()
+    shipped = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert values.keys() <= shipped.keys(), values.keys() - shipped.keys()
+    variables = shipped | dict(values)
+    return re.sub(r"\$\{(\w+)\}", lambda found: variables[found[1]], template.read_text())
+
+
+STACKS: Mapping[str, type[EmbeddedStack] | type[FullStack]] = {"embedded": EmbeddedStack, "full": FullStack}
+
+
+def start(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> EmbeddedStack | FullStack:
+    """Start the stack of that name in ``folder``; skip the test where a server is not installed."""
+    with skip_where_missing():
+        try:
+            return STACKS[name](folder, environment)
+        except BaseException:
+            # Nobody holds the servers that have started: end them by their folder.
+            kill_all(folder)
+            raise

@@ -1,0 +1,27 @@
+"""What every server of a test is started with."""
+
+import os
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+SCRIPTS = Path(sys.executable).parent
+MAX_UPLOAD = 256 * 1024 * 1024
+CALLBACK_SECRET = "test-secret"
+LINK_SECRET = "test-secret-of-links"
+ENVIRONMENT = {
+    "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
+    "PIXMILL_LINK_SECRET": LINK_SECRET,
+    "WORKER_CALLBACKS__ALLOW_NETWORKS": '["127.0.0.0/8"]',
+    "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
+    "LANG": "C.UTF-8",
+    # Small enough that a test can go over them.
+    "FILE_STORAGE_UPLOAD__MAX_BYTES": str(MAX_UPLOAD),
+    "WORKER_LIMITS__MAX_SECONDS": "20",
+}
+_SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
+"""Servers run the same sources as the tests: ``tests.mutations`` changes them."""
+if _SOURCES:
+    ENVIRONMENT["PYTHONPATH"] = _SOURCES[0]
+MISBEHAVING = {"PYTHONPATH": os.pathsep.join([str(PROJECT / "tests/faults/plugin"), *_SOURCES])}
+"""For ``environment``: installs the algorithms crash, hang, hoard and pause."""

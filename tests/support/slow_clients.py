@@ -1,0 +1,36 @@
+"""Clients that begin something and then keep the server waiting."""
+
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx2
+
+from tests.support.client import FILES
+from tests.support.stacks import Stack
+
+SLOW_CLIENTS = 100
+"""More than the service has threads."""
+
+SLOW_UPLOAD = f"PUT {FILES}/slow.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + "\0" * 1000
+"""An upload that goes no further than this."""
+
+
+def download_request(file_id: object, header: str = "Accept: */*") -> str:
+    """Return a request for a file, which a slow client sends and whose answer it does not read."""
+    return f"GET {FILES}/{file_id}/download HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
+
+
+@contextmanager
+def slow_clients(stack: Stack, sent: Iterable[str]) -> Iterator[list[socket.socket]]:
+    """Open a connection for each text, from several addresses; send the text and read nothing."""
+    url = httpx2.URL(stack.url)
+    with ExitStack() as opened:
+        clients = []
+        for number, begun in enumerate(sent):
+            source = (f"127.0.0.{number % 10 + 2}", 0)
+            connection = socket.create_connection((url.host, url.port or 80), 5, source)
+            connection.settimeout(None)
+            connection.sendall(begun.encode())
+            clients.append(opened.enter_context(connection))
+        yield clients
