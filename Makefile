@@ -79,7 +79,7 @@ docs: .venv/test
 lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(PACKAGES:%=%/src) tests bench docs/build.py conftest.py
+	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py conftest.py
 
 format: .venv/test
 	$(BIN)/ruff format .

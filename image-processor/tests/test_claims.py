@@ -143,9 +143,8 @@ def test_several_are_claimed_and_ended_at_once_each_with_its_own_end(claims: Cla
     late, urgent, early = add_task(database), add_task(database, priority=9), add_task(database)
     taken = claims.claim(ONE, 3)
 
-    lost = claims.end(
-        [Ended(claim, outcome) for claim, outcome in zip(taken, [Finished(1), Failed("no"), Finished(3)], strict=True)]
-    )
+    outcomes: list[Outcome] = [Finished(1), Failed("no"), Finished(3)]
+    lost = claims.end([Ended(claim, outcome) for claim, outcome in zip(taken, outcomes, strict=True)])
 
     assert [claim.task_id for claim in taken] == [urgent, late, early]
     assert not lost

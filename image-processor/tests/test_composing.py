@@ -1,6 +1,7 @@
 """Several images in one, against Pillow and NumPy."""
 
 import io
+from collections.abc import Callable
 
 import numpy
 import pytest
@@ -15,7 +16,7 @@ def plain(colour: tuple[int, ...], size: tuple[int, int] = (64, 48)) -> bytes:
     return encoded(Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour), "PNG")
 
 
-BLENDS = {
+BLENDS: dict[str, Callable[[numpy.ndarray, numpy.ndarray], numpy.ndarray]] = {
     "normal": lambda base, over: over,
     "multiply": lambda base, over: base * over,
     "screen": lambda base, over: base + over - base * over,

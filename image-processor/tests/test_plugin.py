@@ -38,7 +38,7 @@ def test_an_installed_algorithm_runs(
     source.write_bytes(photo())
 
     environment = os.environ | {"PYTHONPATH": str(installed)}
-    command = [sys.executable, "-m", "tests.support.peak_memory", source, result]
+    command: list[str | Path] = [sys.executable, "-m", "tests.support.peak_memory", source, result]
     command += ["pipeline", json.dumps({"steps": steps})]
     subprocess.run(command, check=True, env=environment, cwd=PROJECT)
 

@@ -43,7 +43,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_100_megapixels_take_less_than_150_megabytes(
     large: Path, tmp_path: Path, algorithm: str, params: dict[str, object]
 ) -> None:
-    command = [sys.executable, "-m", "tests.support.peak_memory", large, tmp_path / "result"]
+    command: list[str | Path] = [sys.executable, "-m", "tests.support.peak_memory", large, tmp_path / "result"]
     command += [algorithm, json.dumps(params)]
 
     environment = {"MALLOC_ARENA_MAX": "2"}

@@ -10,14 +10,14 @@ STATE_SECONDS = 120
 Found = TypeVar("Found")
 
 
-def wait_until(look: Callable[[], Found | None], state: str) -> Found:
+def wait_until(look: Callable[[], Found | None], state: str = "") -> Found:
     """Call ``look`` until it returns something true, and return that.
 
-    :param state: what is waited for, for the error.
+    :param state: what is waited for, where the call itself does not say it.
     :raises AssertionError: nothing true came within :data:`STATE_SECONDS`.
     """
     deadline = time.monotonic() + STATE_SECONDS
     while not (found := look()):
-        assert time.monotonic() < deadline, f"not within {STATE_SECONDS} seconds: {state}"
-        time.sleep(0.05)
+        assert time.monotonic() < deadline, f"not within {STATE_SECONDS} seconds: {state or look}"
+        time.sleep(0.02)
     return found

@@ -3,13 +3,10 @@
 import base64
 import ipaddress
 import json
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from image_processor.handler import callbacks as sender_module
@@ -19,33 +16,20 @@ from image_processor.models import Callback, Task
 from image_processor.services import callbacks as service_module
 from image_processor.services.callbacks import CallbackService
 from service_kit.database import Database
-from service_kit.migrations import migrate
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, select, update
 from standardwebhooks import Webhook
 from structlog.testing import capture_logs
 
 from tests.support.receiver import Receiver
+from tests.support.tables import table_away
+from tests.support.waiting import wait_until
 
 LOOK_SECONDS = 0.01
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 SECRET = "a secret that the receiver has too"
 TIMEOUT_SECONDS = 60
-WAIT_SECONDS = 30
 
 StartSender = Callable[..., CallbackSender]
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file; each test has its copy, as a migration takes longer than most of them."""
-    path = tmp_path_factory.mktemp("migrated") / "tasks.db"
-    migrate(f"sqlite:///{path}", "image_processor")
-    return path
-
-
-@pytest.fixture
-def database(migrated: Path, tmp_path: Path) -> Database:
-    return Database(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +69,7 @@ def start_sender(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterato
     yield start_sender
     for sender in senders:
         sender.stop()
-    until(lambda: not any(thread.name in ("callback", "callbacks") for thread in threading.enumerate()))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "this did not come true in time"
-        time.sleep(0.005)
+    wait_until(lambda: not any(thread.name in ("callback", "callbacks") for thread in threading.enumerate()))
 
 
 def end_task(database: Database, url: str, status: str = "finished", error: str | None = None) -> int:
@@ -122,23 +99,13 @@ def lower_case(headers: dict[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-@contextmanager
-def table_away(database: Database, table: str) -> Iterator[None]:
-    """Every statement on the table fails meanwhile."""
-    with database.begin() as connection:
-        connection.execute(text(f"ALTER TABLE {table} RENAME TO away"))
-    yield
-    with database.begin() as connection:
-        connection.execute(text(f"ALTER TABLE away RENAME TO {table}"))
-
-
 def test_a_webhook_that_was_accepted_is_not_sent_again(
     start_sender: StartSender, database: Database, receiver: Receiver
 ) -> None:
     end_task(database, receiver.url)
 
     start_sender()
-    until(lambda: not waiting(database))
+    wait_until(lambda: not waiting(database))
 
     assert len(receiver.received) == 1
 
@@ -189,7 +156,7 @@ def test_a_refused_webhook_is_sent_until_it_is_accepted(
     end_task(database, receiver.url)
 
     start_sender()
-    until(lambda: not waiting(database))
+    wait_until(lambda: not waiting(database))
 
     assert len(receiver.received) == 3
 
@@ -225,7 +192,7 @@ def test_a_webhook_that_nothing_takes_is_tried_again(start_sender: StartSender, 
 
     start_sender()
 
-    until(lambda: tries(database) >= 2)
+    wait_until(lambda: tries(database) >= 2)
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", f"http://{'a' * 70}.example/"], ids=["scheme", "long host name"])
@@ -236,7 +203,7 @@ def test_a_url_that_cannot_be_requested_is_a_failed_try(
 
     start_sender()
 
-    until(lambda: tries(database) >= 2)
+    wait_until(lambda: tries(database) >= 2)
 
 
 def test_a_webhook_that_was_refused_for_too_long_is_given_up(
@@ -247,7 +214,7 @@ def test_a_webhook_that_was_refused_for_too_long_is_given_up(
 
     start_sender(max_seconds=0)
 
-    until(lambda: not waiting(database))
+    wait_until(lambda: not waiting(database))
 
 
 def test_a_webhook_to_a_forbidden_address_is_given_up_at_once(
@@ -257,8 +224,8 @@ def test_a_webhook_to_a_forbidden_address_is_given_up_at_once(
 
     with capture_logs() as logs:
         start_sender(allowed=())
-        until(lambda: not waiting(database))
-        until(lambda: any(entry["event"] == "callback given up" for entry in logs))
+        wait_until(lambda: not waiting(database))
+        wait_until(lambda: any(entry["event"] == "callback given up" for entry in logs))
 
     assert not any(entry["event"] == "callback failed" for entry in logs)
 
@@ -267,7 +234,7 @@ def test_a_forbidden_address_gets_no_request(start_sender: StartSender, database
     end_task(database, receiver.url)
 
     start_sender(allowed=())
-    until(lambda: not waiting(database))
+    wait_until(lambda: not waiting(database))
 
     assert receiver.received == []
 
@@ -292,7 +259,7 @@ def test_no_more_webhooks_are_taken_than_there_are_senders(
         end_task(database, url_of(silent))
 
     start_sender()
-    until(lambda: sum(callback.tries for callback in waiting(database)) >= 2)
+    wait_until(lambda: sum(callback.tries for callback in waiting(database)) >= 2)
     time.sleep(20 * LOOK_SECONDS)
 
     assert sorted(callback.tries for callback in waiting(database)) == [0, 1, 1]
@@ -304,6 +271,6 @@ def test_after_a_database_error_webhooks_are_sent(
     end_task(database, receiver.url)
     with capture_logs() as logs, table_away(database, "callbacks"):
         start_sender()
-        until(lambda: any(entry["event"] == "callbacks wait for the database" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "callbacks wait for the database" for entry in logs))
 
     receiver.await_count(1)

@@ -1,7 +1,6 @@
 """The clock watch: a step of the database's clock is noticed, slow drift and late answers are not taken for one."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from tests.support.waiting import wait_until
+
 HOUR = 3600.0
 TOLERANCE_SECONDS = 30.0
-WAIT_SECONDS = 30
 
 
 class DatabaseClock:
@@ -60,15 +60,9 @@ def watch(database: Database, clock: DatabaseClock, steps: list[str]) -> ClockWa
     return ClockWatch(database, TOLERANCE_SECONDS, lambda: steps.append("step"))
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "this did not come true in time"
-
-
 def look_in_time(watch: ClockWatch) -> None:
     """Looks until an answer has come in time, also on a busy machine."""
-    until(lambda: watch.look() is not None)
+    wait_until(lambda: watch.look() is not None)
 
 
 @pytest.mark.parametrize("ahead", [HOUR, -HOUR], ids=["forward", "backward"])

@@ -1,14 +1,10 @@
 """The heartbeat: it renews leases, kills processes of cancelled tasks and puts back what dead processes held."""
 
-import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 from image_processor.handler import heartbeat as heartbeat_module
@@ -16,14 +12,15 @@ from image_processor.handler.heartbeat import Heartbeat
 from image_processor.models import Task
 from image_processor.services.claims import ClaimService, Holder
 from service_kit.database import Database, epoch_now
-from service_kit.migrations import migrate
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, select, update
 from structlog.testing import capture_logs
+
+from tests.support.tables import table_away
+from tests.support.waiting import STATE_SECONDS, wait_until
 
 LEASE_IN_THE_PAST = 1.0
 NEVER = 3600
 OFTEN = 0.01
-WAIT_SECONDS = 30
 WORKER = "worker"
 
 StartHeartbeat = Callable[..., Heartbeat]
@@ -49,19 +46,6 @@ class Hooks:
 
     def has_put_back(self, times: int) -> bool:
         return self.put_back >= times
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file; each test has its copy, as a migration takes longer than most of them."""
-    path = tmp_path_factory.mktemp("migrated") / "tasks.db"
-    migrate(f"sqlite:///{path}", "image_processor")
-    return path
-
-
-@pytest.fixture
-def database(migrated: Path, tmp_path: Path) -> Database:
-    return Database(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
 
 
 @pytest.fixture
@@ -101,14 +85,7 @@ def start_heartbeat(claims: ClaimService, hooks: Hooks, monkeypatch: pytest.Monk
     yield start_heartbeat
     for heart in hearts:
         heart.stop()
-    until(lambda: not any(thread.name == "heartbeat" for thread in threading.enumerate()))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "this did not come true in time"
-        time.sleep(0.005)
+    wait_until(lambda: not any(thread.name == "heartbeat" for thread in threading.enumerate()))
 
 
 def hold_tasks(
@@ -139,16 +116,6 @@ def is_renewed(database: Database, task_id: int) -> bool:
         return session.scalars(select(Task.lease_until > epoch_now()).where(Task.id == task_id)).one() is True
 
 
-@contextmanager
-def table_away(database: Database, table: str) -> Iterator[None]:
-    """Every statement on the table fails meanwhile."""
-    with database.begin() as connection:
-        connection.execute(text(f"ALTER TABLE {table} RENAME TO away"))
-    yield
-    with database.begin() as connection:
-        connection.execute(text(f"ALTER TABLE away RENAME TO {table}"))
-
-
 def test_the_lease_of_a_living_process_is_renewed(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, living: subprocess.Popen[bytes]
 ) -> None:
@@ -156,7 +123,7 @@ def test_the_lease_of_a_living_process_is_renewed(
 
     start_heartbeat(interval_seconds=OFTEN)
 
-    until(lambda: is_renewed(database, held))
+    wait_until(lambda: is_renewed(database, held))
 
 
 def test_the_lease_of_a_process_that_is_gone_is_not_renewed(
@@ -170,7 +137,7 @@ def test_the_lease_of_a_process_that_is_gone_is_not_renewed(
     [held] = hold_tasks(database, claims, living.pid)
 
     start_heartbeat(interval_seconds=OFTEN)
-    until(lambda: is_renewed(database, held))
+    wait_until(lambda: is_renewed(database, held))
 
     assert not is_renewed(database, left)
 
@@ -182,7 +149,7 @@ def test_the_lease_of_another_worker_is_not_renewed(
     [held] = hold_tasks(database, claims, living.pid)
 
     start_heartbeat(interval_seconds=OFTEN)
-    until(lambda: is_renewed(database, held))
+    wait_until(lambda: is_renewed(database, held))
 
     assert not is_renewed(database, foreign)
 
@@ -200,7 +167,7 @@ def test_leases_are_renewed_at_their_interval_and_not_at_each_look(
     heart = start_heartbeat(interval_seconds=NEVER)
     for death in range(1, 4):
         heart.process_died(dead, "so that each look is noticed")
-        until(partial(hooks.has_put_back, death))
+        wait_until(partial(hooks.has_put_back, death))
 
     assert not is_renewed(database, held)
 
@@ -213,7 +180,7 @@ def test_the_process_of_a_cancelled_task_is_killed(
 
     start_heartbeat()
 
-    assert living.wait(WAIT_SECONDS) == -signal.SIGKILL
+    assert living.wait(STATE_SECONDS) == -signal.SIGKILL
 
 
 def test_a_process_that_let_go_of_its_cancelled_task_lives_on(
@@ -232,7 +199,7 @@ def test_a_process_that_let_go_of_its_cancelled_task_lives_on(
     claims.let_go(claim, holder)
 
     start_heartbeat(dies=dead)
-    until(lambda: hooks.put_back == 1)
+    wait_until(lambda: hooks.put_back == 1)
 
     assert living.poll() is None
 
@@ -245,7 +212,7 @@ def test_what_else_a_killed_process_held_is_pending_again_and_counts_no_crash(
 
     # The worker reports the killed process as dead, perhaps before the heartbeat has released what it held.
     start_heartbeat(dies=living.pid)
-    until(lambda: task_of(database, other).status == "pending")
+    wait_until(lambda: task_of(database, other).status == "pending")
 
     assert task_of(database, other).crashes == 0
 
@@ -261,7 +228,7 @@ def test_a_killed_process_leaves_the_cancelled_task_cancelled(
     cancel(database, cancelled)
 
     start_heartbeat()
-    until(lambda: hooks.put_back == 1)
+    wait_until(lambda: hooks.put_back == 1)
 
     task = task_of(database, cancelled)
     assert (task.status, task.claimed_by) == ("cancelled", None)
@@ -278,7 +245,7 @@ def test_what_a_killed_process_left_is_removed(
     cancel(database, cancelled)
 
     start_heartbeat()
-    until(lambda: hooks.put_back == 1)
+    wait_until(lambda: hooks.put_back == 1)
 
     assert hooks.discarded == [Holder(WORKER, living.pid)]
 
@@ -291,7 +258,7 @@ def test_a_cancelled_task_whose_process_is_gone_already_releases_what_else_it_he
 
     start_heartbeat()
 
-    until(lambda: task_of(database, other).status == "pending")
+    wait_until(lambda: task_of(database, other).status == "pending")
 
 
 def test_the_processes_of_another_worker_are_not_killed(
@@ -306,7 +273,7 @@ def test_the_processes_of_another_worker_are_not_killed(
     cancel(database, foreign)
 
     start_heartbeat(dies=dead)
-    until(lambda: hooks.put_back == 1)
+    wait_until(lambda: hooks.put_back == 1)
 
     assert living.poll() is None
 
@@ -317,7 +284,7 @@ def test_what_a_dead_process_held_is_pending_again_and_counts_a_crash(
     [left] = hold_tasks(database, claims, dead)
 
     start_heartbeat(dies=dead)
-    until(lambda: task_of(database, left).status == "pending")
+    wait_until(lambda: task_of(database, left).status == "pending")
 
     assert task_of(database, left).crashes == 1
 
@@ -330,7 +297,7 @@ def test_a_task_that_killed_too_many_processes_ends_with_the_reason_of_the_last_
         session.execute(update(Task).values(crashes=2))
 
     start_heartbeat(dies=dead)
-    until(lambda: task_of(database, left).status == "error")
+    wait_until(lambda: task_of(database, left).status == "error")
 
     assert "it fell asleep" in (task_of(database, left).error or "")
 
@@ -343,7 +310,7 @@ def test_what_a_dead_process_left_is_removed_before_its_task_is_put_back(
     hooks.before_discard = lambda: statuses.append(task_of(database, left).status)
 
     start_heartbeat(dies=dead)
-    until(lambda: hooks.has_put_back(1))
+    wait_until(lambda: hooks.has_put_back(1))
 
     assert (hooks.discarded, statuses) == ([Holder(WORKER, dead)], ["processing"])
 
@@ -354,9 +321,9 @@ def test_a_death_is_recorded_after_the_database_has_come_back(
     [left] = hold_tasks(database, claims, dead)
     with capture_logs() as logs, table_away(database, "tasks"):
         start_heartbeat(dies=dead)
-        until(lambda: any(entry["event"] == "heartbeat missed" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "heartbeat missed" for entry in logs))
 
-    until(lambda: task_of(database, left).status == "pending")
+    wait_until(lambda: task_of(database, left).status == "pending")
 
 
 def test_leases_are_renewed_after_the_database_has_come_back(
@@ -365,9 +332,9 @@ def test_leases_are_renewed_after_the_database_has_come_back(
     [held] = hold_tasks(database, claims, living.pid)
     with capture_logs() as logs, table_away(database, "tasks"):
         start_heartbeat(interval_seconds=OFTEN)
-        until(lambda: any(entry["event"] == "heartbeat missed" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "heartbeat missed" for entry in logs))
 
-    until(lambda: is_renewed(database, held))
+    wait_until(lambda: is_renewed(database, held))
 
 
 def test_leases_are_renewed_after_an_unexpected_error(
@@ -383,4 +350,4 @@ def test_leases_are_renewed_after_an_unexpected_error(
 
     start_heartbeat(interval_seconds=OFTEN, dies=dead)
 
-    until(lambda: is_renewed(database, held))
+    wait_until(lambda: is_renewed(database, held))

@@ -1,10 +1,8 @@
 """The relay: lost hints are published again, expired leases end, and no outage stops it."""
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,17 +16,18 @@ from image_processor.handler.relay import Relay
 from image_processor.models import Task
 from image_processor.services.claims import ClaimService, Holder
 from service_kit.database import Database, epoch_now
-from service_kit.migrations import migrate
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import event, insert, select, update
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 from structlog.testing import capture_logs
+
+from tests.support.tables import table_away
+from tests.support.waiting import wait_until
 
 HOLDER = Holder("worker", 11)
 HOUR = 3600
 NEVER = 3600
 OFTEN = 0.01
-WAIT_SECONDS = 30
 
 StartRelay = Callable[..., Relay]
 
@@ -41,19 +40,6 @@ class Counter:
 
     def __call__(self) -> None:
         self.calls += 1
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file; each test has its copy, as a migration takes longer than most of them."""
-    path = tmp_path_factory.mktemp("migrated") / "tasks.db"
-    migrate(f"sqlite:///{path}", "image_processor")
-    return path
-
-
-@pytest.fixture
-def database(migrated: Path, tmp_path: Path) -> Database:
-    return Database(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
 
 
 @pytest.fixture
@@ -105,20 +91,13 @@ def start_relay(
     yield start_relay
     for relay in relays:
         relay.stop()
-    until(lambda: not any(thread.name == "relay" for thread in threading.enumerate()))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "this did not come true in time"
-        time.sleep(0.005)
+    wait_until(lambda: not any(thread.name == "relay" for thread in threading.enumerate()))
 
 
 def await_whole_pass(clear: Counter) -> None:
     """Returns after a pass of the relay that began after the call."""
     seen = clear.calls
-    until(lambda: clear.calls >= seen + 3)
+    wait_until(lambda: clear.calls >= seen + 3)
 
 
 def declare_queue(celery: Celery) -> None:
@@ -161,23 +140,13 @@ def hold_a_task(database: Database, claims: ClaimService, lease_seconds: float) 
         session.execute(update(Task).values(lease_until=epoch_now() + lease_seconds))
 
 
-@contextmanager
-def table_away(database: Database, table: str) -> Iterator[None]:
-    """Every statement on the table fails meanwhile."""
-    with database.begin() as connection:
-        connection.execute(text(f"ALTER TABLE {table} RENAME TO away"))
-    yield
-    with database.begin() as connection:
-        connection.execute(text(f"ALTER TABLE away RENAME TO {table}"))
-
-
 def test_a_pending_task_whose_hint_is_overdue_is_published_again(
     start_relay: StartRelay, database: Database, celery: Celery
 ) -> None:
     add_tasks(database, 1)
 
     start_relay()
-    until(lambda: count_hints(celery) > 0)
+    wait_until(lambda: count_hints(celery) > 0)
 
     assert take_hint(celery) == WORK
 
@@ -186,7 +155,7 @@ def test_each_pending_task_gets_one_hint(start_relay: StartRelay, database: Data
     add_tasks(database, 3)
 
     start_relay(interval_seconds=NEVER)
-    until(lambda: count_hints(celery) >= 3)
+    wait_until(lambda: count_hints(celery) >= 3)
 
     assert count_hints(celery) == 3
 
@@ -229,21 +198,21 @@ def test_a_relay_that_is_called_looks_at_once(
     start_relay: StartRelay, database: Database, celery: Celery, alive: Path
 ) -> None:
     relay = start_relay(interval_seconds=NEVER)
-    until(alive.exists)
+    wait_until(alive.exists)
     add_tasks(database, 1)
 
     relay.call()
 
-    until(lambda: count_hints(celery) == 1)
+    wait_until(lambda: count_hints(celery) == 1)
 
 
 def test_a_stopped_relay_ends_its_thread_before_its_interval_is_over(start_relay: StartRelay, alive: Path) -> None:
     relay = start_relay(interval_seconds=NEVER)
-    until(alive.exists)
+    wait_until(alive.exists)
 
     relay.stop()
 
-    until(lambda: not any(thread.name == "relay" for thread in threading.enumerate()))
+    wait_until(lambda: not any(thread.name == "relay" for thread in threading.enumerate()))
 
 
 def test_the_task_of_a_worker_whose_lease_ran_out_is_pending_again(
@@ -253,7 +222,7 @@ def test_the_task_of_a_worker_whose_lease_ran_out_is_pending_again(
 
     start_relay()
 
-    until(lambda: status_of_the_task(database) == "pending")
+    wait_until(lambda: status_of_the_task(database) == "pending")
 
 
 def test_no_lease_runs_out_because_the_clock_was_set_forward(
@@ -279,10 +248,10 @@ def test_after_a_database_error_it_publishes_again(start_relay: StartRelay, data
     add_tasks(database, 1)
     with capture_logs() as logs, table_away(database, "tasks"):
         start_relay()
-        until(lambda: any(entry["event"] == "relay waits for the database" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "relay waits for the database" for entry in logs))
         assert count_hints(celery) == 0
 
-    until(lambda: count_hints(celery) == 1)
+    wait_until(lambda: count_hints(celery) == 1)
 
 
 def test_after_a_database_error_workers_have_time_to_renew_their_leases(
@@ -291,7 +260,7 @@ def test_after_a_database_error_workers_have_time_to_renew_their_leases(
     hold_a_task(database, claims, lease_seconds=-1)
     with capture_logs() as logs, table_away(database, "tasks"):
         start_relay(patience=NEVER)
-        until(lambda: any(entry["event"] == "relay waits for the database" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "relay waits for the database" for entry in logs))
 
     await_whole_pass(clear)
 
@@ -303,11 +272,11 @@ def test_after_a_broker_error_it_publishes_again(start_relay: StartRelay, databa
     add_tasks(database, 1)
     with capture_logs() as logs:
         start_relay()
-        until(lambda: any(entry["event"] == "relay waits for the broker" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "relay waits for the broker" for entry in logs))
 
     declare_queue(celery)
 
-    until(lambda: count_hints(celery) == 1)
+    wait_until(lambda: count_hints(celery) == 1)
 
 
 def test_after_an_unexpected_error_it_publishes_again(
@@ -323,7 +292,7 @@ def test_after_an_unexpected_error_it_publishes_again(
 
     start_relay(clear=clear_with_an_error)
 
-    until(lambda: count_hints(celery) == 1)
+    wait_until(lambda: count_hints(celery) == 1)
 
 
 def test_leases_run_out_while_the_broker_is_away(
@@ -334,15 +303,15 @@ def test_leases_run_out_while_the_broker_is_away(
 
     start_relay()
 
-    until(lambda: status_of_the_task(database) == "pending")
+    wait_until(lambda: status_of_the_task(database) == "pending")
 
 
 def test_each_pass_makes_the_liveness_file_new(start_relay: StartRelay, alive: Path) -> None:
     start_relay()
-    until(alive.exists)
+    wait_until(alive.exists)
     alive.unlink()
 
-    until(alive.exists)
+    wait_until(alive.exists)
 
 
 def test_the_liveness_file_stays_old_while_the_broker_is_away(
@@ -361,7 +330,7 @@ def test_the_liveness_file_stays_old_while_the_database_is_away(
 ) -> None:
     with capture_logs() as logs, table_away(database, "tasks"):
         start_relay()
-        until(lambda: len([entry for entry in logs if entry["event"] == "relay waits for the database"]) >= 2)
+        wait_until(lambda: len([entry for entry in logs if entry["event"] == "relay waits for the database"]) >= 2)
 
         assert not alive.exists()
 
@@ -383,10 +352,10 @@ def test_housekeeping_is_done_again_when_it_is_due(
 
     start_relay()
 
-    until(lambda: keep_house.calls >= 2)
+    wait_until(lambda: keep_house.calls >= 2)
 
 
 def test_discarded_results_are_cleared_at_each_pass(start_relay: StartRelay, clear: Counter) -> None:
     start_relay()
 
-    until(lambda: clear.calls >= 3)
+    wait_until(lambda: clear.calls >= 3)

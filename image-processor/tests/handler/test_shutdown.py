@@ -3,14 +3,14 @@
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import STATE_SECONDS, wait_until
+
 NEVER = 3600
-WAIT_SECONDS = 30
 
 # A worker without Celery's loop. It obeys its standard input and says on standard output what it does. The kernel ends
 # it where a test waits for words that it does not say.
@@ -23,6 +23,7 @@ from image_processor.handler.celery_app import QUEUE, WORK, create_celery
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.shutdown import GracefulShutdown
 from celery.worker.request import Request
+
 
 LIMIT_SECONDS = 30
 
@@ -103,14 +104,14 @@ class Worker:
     def drain(self) -> None:
         """Returns when the signal has arrived."""
         self.signal()
-        until(lambda: self.answer("begun?") == "draining")
+        wait_until(lambda: self.answer("begun?") == "draining")
 
     def last_words(self) -> list[str]:
         """What it tells until it and its process have ended."""
-        return self._popen.communicate(timeout=WAIT_SECONDS)[0].splitlines()
+        return self._popen.communicate(timeout=STATE_SECONDS)[0].splitlines()
 
     def exit_code(self) -> int:
-        return self._popen.wait(WAIT_SECONDS)
+        return self._popen.wait(STATE_SECONDS)
 
     def kill(self) -> None:
         self._popen.kill()
@@ -131,13 +132,6 @@ def start_worker() -> Iterator[StartWorker]:
     yield start_worker
     for worker in workers:
         worker.kill()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "this did not come true in time"
-        time.sleep(0.005)
 
 
 def sleeps(process: int) -> bool:
@@ -226,7 +220,7 @@ def test_a_process_takes_no_new_task_while_its_worker_drains(start_worker: Start
     worker.drain()
 
     worker.answer("hint")
-    until(lambda: sleeps(worker.process))
+    wait_until(lambda: sleeps(worker.process))
     worker.do("end")
 
     assert "task begun" not in worker.last_words()

@@ -3,41 +3,27 @@
 import asyncio
 import gc
 import itertools
-import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import aclosing, contextmanager
-from pathlib import Path
+from collections.abc import Callable, Collection
+from contextlib import aclosing
 
 import pytest
 from image_processor.models import Task, TaskEvent
 from image_processor.services.event_stream import EventStream, ListenerTooSlowError, Subscription
 from image_processor.services.events import Position, TaskEvents, position_of
 from service_kit.database import Database
-from service_kit.migrations import migrate
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, update
 from structlog.testing import capture_logs
+
+from tests.support.tables import table_away
+from tests.support.waiting import STATE_SECONDS
 
 BEGINNING = Position(0, 0)
 POLL_SECONDS = 0.005
 LATER = 0.02
 """Seconds in which a listener has read what the database has, and waits for what comes."""
-WAIT_SECONDS = 30
 
 Change = tuple[int, str]
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file; each test has its copy, as a migration takes longer than most of them."""
-    path = tmp_path_factory.mktemp("migrated") / "tasks.db"
-    migrate(f"sqlite:///{path}", "image_processor")
-    return path
-
-
-@pytest.fixture
-def database(migrated: Path, tmp_path: Path) -> Database:
-    return Database(f"sqlite:///{shutil.copy(migrated, tmp_path)}")
 
 
 @pytest.fixture
@@ -60,7 +46,7 @@ def change(database: Database, task_id: int, *statuses: str) -> None:
 async def events_of(stream: EventStream, subscription: Subscription, count: int) -> list[TaskEvent]:
     """The next events that the subscription gets; it ends with them."""
     events: list[TaskEvent] = []
-    async with asyncio.timeout(WAIT_SECONDS), aclosing(stream.follow(subscription)) as following:  # type: ignore[type-var]
+    async with asyncio.timeout(STATE_SECONDS), aclosing(stream.follow(subscription)) as following:  # type: ignore[type-var]
         async for event in following:
             events.append(event)
             if len(events) == count:
@@ -73,7 +59,7 @@ def changes_in(events: Collection[TaskEvent]) -> list[Change]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + STATE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "this did not come true in time"
         await asyncio.sleep(0.005)
@@ -82,16 +68,6 @@ async def until(condition: Callable[[], bool]) -> None:
 def nothing_reads() -> bool:
     """Whether no task runs in the event loop but the test's own."""
     return asyncio.all_tasks() == {asyncio.current_task()}
-
-
-@contextmanager
-def table_away(database: Database, table: str) -> Iterator[None]:
-    """Every statement on the table fails meanwhile."""
-    with database.begin() as connection:
-        connection.execute(text(f"ALTER TABLE {table} RENAME TO away"))
-    yield
-    with database.begin() as connection:
-        connection.execute(text(f"ALTER TABLE away RENAME TO {table}"))
 
 
 def test_a_listener_gets_every_change_in_the_order_of_the_changes(database: Database, stream: EventStream) -> None:
@@ -114,7 +90,7 @@ def test_a_change_while_the_listener_follows_reaches_it(database: Database, stre
     async def listen() -> list[TaskEvent]:
         subscription = await stream.subscribe(BEGINNING, ())
         events = []
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(STATE_SECONDS):
             async for event in stream.follow(subscription):
                 events.append(event)
                 if len(events) == 3:
@@ -200,7 +176,7 @@ def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(database: Data
     async def listen() -> list[TaskEvent]:
         events = []
         subscription = await stream.subscribe(BEGINNING, {chosen})
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(STATE_SECONDS):
             async for event in stream.follow(subscription):
                 events.append(event)
                 if position_of(event) > subscription.seen:
@@ -270,7 +246,7 @@ def test_a_slow_listener_takes_nothing_from_a_fast_one(database: Database) -> No
         fast = await stream.subscribe(None, ())
         seen: list[int] = []
         add_task(database)
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(STATE_SECONDS):
             async for event in stream.follow(fast):
                 seen.append(event.task_id)
                 if len(seen) == 6:
