@@ -57,7 +57,7 @@ def kill_postgres(stack: FullStack, chance: random.Random) -> None:
 
 
 def stop_postgres(stack: FullStack, chance: random.Random) -> None:
-    stack.postgres.stop(signal.SIGINT)
+    stack.postgres.stop()
     time.sleep(chance.uniform(0.5, 2))
     stack.postgres.start()
 

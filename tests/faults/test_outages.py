@@ -44,7 +44,7 @@ def test_a_worker_that_has_lost_rabbitmq_says_so_in_json(stack: FullStack) -> No
 
 
 def test_without_postgresql_requests_are_told_to_come_again(stack: FullStack, pixmill: Pixmill) -> None:
-    stack.postgres.stop(signal.SIGINT)
+    stack.postgres.stop()
     try:
         refused = [pixmill.http.get(f"{TASKS}/"), pixmill.http.get(f"{FILES}/1")]
     finally:
@@ -59,7 +59,7 @@ def test_without_postgresql_requests_are_told_to_come_again(stack: FullStack, pi
 @pytest.mark.thorough
 def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmill: Pixmill) -> None:
     services = (stack.file_storage, stack.image_processor)
-    stack.postgres.stop(signal.SIGINT)
+    stack.postgres.stop()
     for service in services:
         service.stop()
         service.start()

@@ -67,12 +67,23 @@ def find_program(name: str, *places: str) -> str:
 
 
 class Process:
-    """One server with its log; stopped with everything it started."""
+    """One server with its log; stopped with everything it started.
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    :param stop_signal: what asks the server to end soon, without waiting for its clients.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
         self.name = name
         self.log = log
         self._command = command
+        self._stop_signal = stop_signal
         self._env = {**env, **leftovers.owner()}
         self.start()
 
@@ -105,9 +116,9 @@ class Process:
 
         return wait_until(lines, f"{self.name} logs '{words}'")
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 20) -> None:
+    def stop(self, seconds: float = 20) -> None:
         if self.popen.poll() is None:
-            self.popen.send_signal(number)
+            self.popen.send_signal(self._stop_signal)
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(seconds)
         self.kill()

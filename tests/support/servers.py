@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ def start_postgres(
     variables = [f"{name}={value}" for name, value in (server_env or {}).items()]
     server = ["env", *variables, find_program("postgres", binaries), "-D", str(data), "-p", str(port)]
     options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-    process = Process("postgres", [*prefix, *server, *options], env, folder / "postgres.log")
+    process = Process("postgres", [*prefix, *server, *options], env, folder / "postgres.log", signal.SIGINT)
     psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "pixmill", "-d", "postgres"]
     create = [*psql, "-c", "CREATE DATABASE pixmill"]
     process.wait_until(lambda: subprocess.run(create, capture_output=True, check=False).returncode == 0)

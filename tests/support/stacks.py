@@ -90,11 +90,11 @@ class FullStack:
 
     def stop(self) -> None:
         self.worker.stop()
-        self.nginx.stop(signal.SIGQUIT, 5)
+        self.nginx.stop(5)
         self.image_processor.stop()
         self.file_storage.stop()
         self.rabbitmq.stop()
-        self.postgres.stop(signal.SIGINT)
+        self.postgres.stop()
         epmd = find_program("epmd", "/usr/lib/erlang/erts-*/bin")
         env = ENVIRONMENT | {"ERL_EPMD_PORT": str(self._epmd_port)}
         subprocess.run([epmd, "-kill"], env=env, capture_output=True, check=False)
@@ -226,7 +226,7 @@ class FullStack:
         path.write_text(config.replace("http {", f"http {{\n{http_lines}", 1))
         user = "user root; " if os.getuid() == 0 else ""
         command = [find_program("nginx"), "-c", str(path), "-g", f"{user}daemon off;", "-e", "stderr"]
-        return Process(name, command, ENVIRONMENT, self.folder / f"{name}.log")
+        return Process(name, command, ENVIRONMENT, self.folder / f"{name}.log", signal.SIGQUIT)
 
 
 def filled_in(template: Path, values: Mapping[str, str]) -> str:
