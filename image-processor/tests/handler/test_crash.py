@@ -87,6 +87,18 @@ def test_an_unexpected_error_is_reported_without_the_library_s_wrapping(
     assert reports == [(PROCESS, error)]
 
 
+def test_a_lack_of_memory_is_reported_though_the_library_raises_it_again(
+    request_of_a_hint: Request, reports: Reports
+) -> None:
+    error = MemoryError()
+    request_of_a_hint.on_accepted(PROCESS, 0)  # type: ignore[arg-type]  # the stubs say str
+
+    with pytest.raises(MemoryError):
+        request_of_a_hint.on_failure(info_of(error))
+
+    assert reports == [(PROCESS, error)]
+
+
 def test_a_message_that_no_process_had_is_not_reported(request_of_a_hint: Request, reports: Reports) -> None:
     request_of_a_hint.on_failure(info_of(WorkerLostError("Worker exited prematurely")))
 

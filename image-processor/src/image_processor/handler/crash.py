@@ -14,11 +14,12 @@ def crash_reporting_request(report: CrashReport) -> type[Request]:
 
     class CrashReportingRequest(Request):
         def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> None:
-            super().on_failure(exc_info, send_failed_event, return_ok)
+            # Before Celery's own part, which raises a MemoryError again instead of returning.
             # A process's error comes wrapped, to carry its traceback.
             error = exc_info.exception
             if self.worker_pid is not None and error is not None:
                 report(int(self.worker_pid), getattr(error, "exc", error))
+            super().on_failure(exc_info, send_failed_event, return_ok)
 
     return CrashReportingRequest
 
