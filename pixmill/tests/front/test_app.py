@@ -153,7 +153,7 @@ def test_an_answer_is_passed_on_but_for_what_is_about_its_connection(tmp_path: P
     exchange = exchanged(tmp_path, OK + b"Content-Length: 5\r\nX-Request-ID: 7\r\n\r\nhello")
 
     assert (exchange.status, exchange.body, exchange.is_complete) == (200, b"hello", True)
-    assert exchange.headers == {b"content-length": b"5", b"x-request-id": b"7"}
+    assert exchange.headers.keys() == {b"content-length", b"x-request-id", b"date"}
 
 
 def test_an_answer_that_breaks_off_is_not_completed(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pixmill.front.protocol import StrictHttp
 
 IDLE_SECONDS = 75
 """As nginx keeps a connection without a request."""
-STOP_SECONDS = 5
+STOP_SECONDS = 3
+"""For downloads and uploads in progress; the launcher ends everything after nine (``embedded.STOP_SECONDS``)."""
 
 
 def main() -> None:
@@ -32,6 +33,8 @@ def main() -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        # Its own is up to a second late.
+        date_header=False,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,

@@ -12,7 +12,7 @@ from image_processor.events import create_app as create_events
 from service_kit.problems import Problem
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pixmill.front.client import BrokenOffError, Client, ClientGoneError
+from pixmill.front.client import BrokenOffError, Client, ClientGoneError, dated
 from pixmill.front.framing import check_framing, in_origin_form
 
 log = structlog.get_logger()
@@ -49,6 +49,7 @@ class Front:
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        send = dated(send)
         client = Client(scope, receive, send)
         try:
             check_framing(scope)

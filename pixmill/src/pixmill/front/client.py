@@ -4,9 +4,10 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
+from email.utils import formatdate
 
 from service_kit.problems import Problem
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 SILENT_SECONDS = 60
 """A body of which nothing more comes for so long is given up."""
@@ -14,6 +15,18 @@ STUCK_SECONDS = 120
 """So is an answer of which the client takes nothing more."""
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
+
+
+def dated(send: Send) -> Send:
+    """Return ``send`` for answers that are to have a Date (RFC 9110, 6.6.1)."""
+
+    async def send_dated(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            date = (b"Date", formatdate(usegmt=True).encode())
+            message = {**message, "headers": [date, *message["headers"]]}
+        await send(message)
+
+    return send_dated
 
 
 class ClientGoneError(Exception):

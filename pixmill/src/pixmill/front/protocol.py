@@ -4,6 +4,7 @@ import asyncio
 import json
 import string
 import sys
+from email.utils import formatdate
 from urllib.parse import quote
 
 import h11
@@ -50,10 +51,9 @@ class StrictHttp(H11Protocol):
             ("Content-Type", "application/problem+json"),
             ("Content-Length", str(len(body))),
             ("Connection", "close"),
+            ("Date", formatdate(usegmt=True)),
             ("X-Content-Type-Options", "nosniff"),
         ]
-        for name, value in self.server_state.default_headers:
-            headers.append((name.decode(), value.decode()))
         for event in (
             h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES[status]),
             h11.Data(data=body),
