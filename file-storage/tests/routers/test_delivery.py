@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 import pytest
 import structlog
@@ -55,7 +56,7 @@ class Sites(NamedTuple):
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
-    folder = tmp_path_factory.mktemp("delivery")
+    folder = tmp_path_factory.mktemp("доставка")
     handlers, level = logging.root.handlers[:], logging.root.level
     by_front = {"DOWNLOAD__HEADER": "X-Sendfile", "DOWNLOAD__ROOT": f"{folder}/blobs/"}
     in_s3 = {"STORAGE__URL": "s3://pixmill/files"}
@@ -122,7 +123,7 @@ def sent_by_front(response: TestResponse) -> bytes:
         return given
     assert response.data == b""
     first = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    with Path(response.headers["X-Sendfile"]).open("rb") as file:
+    with Path(unquote(response.headers["X-Sendfile"])).open("rb") as file:
         file.seek(int(first[1]) if first else 0)
         return file.read(int(response.headers["Content-Length"]))
 
@@ -150,7 +151,7 @@ def test_the_front_is_named_the_blob_of_a_whole_file_and_its_length(
 ) -> None:
     response = sites.front.get(url, headers=headers)
 
-    assert response.headers["X-Sendfile"] == f"{sites.folder}/blobs/{BLOB}"
+    assert response.headers["X-Sendfile"] == quote(f"{sites.folder}/blobs/{BLOB}")
     assert (response.status_code, response.headers["Content-Length"]) == (200, "1000")
     assert sent_by_front(response) == CONTENT
 
@@ -217,7 +218,7 @@ def test_the_front_is_told_which_bytes_a_range_means(
 ) -> None:
     response = sites.front.get(url, headers={"Range": f"bytes={wanted}"} | conditions)
 
-    assert response.headers["X-Sendfile"] == f"{sites.folder}/blobs/{BLOB}"
+    assert response.headers["X-Sendfile"] == quote(f"{sites.folder}/blobs/{BLOB}")
     assert (response.status_code, response.data) == (206, b"")
     assert response.headers["Content-Range"] == f"bytes {first}-{last}/1000"
     assert response.headers["Content-Length"] == str(last + 1 - first)

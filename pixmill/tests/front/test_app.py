@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import pytest
 from pixmill.front.app import CHUNK, Front
@@ -170,8 +171,8 @@ def test_of_a_named_file_as_many_bytes_are_sent_as_the_answer_says(
     tmp_path: Path, content_range: bytes, first: int, length: int
 ) -> None:
     content = bytes(range(250)) * 4
-    (tmp_path / "blob").write_bytes(content)
-    head = OK + b"X-Sendfile: %b\r\nContent-Length: %d\r\n" % (bytes(tmp_path / "blob"), length)
+    (tmp_path / "блоб %41").write_bytes(content)
+    head = OK + b"X-Sendfile: %b\r\nContent-Length: %d\r\n" % (quote(f"{tmp_path}/блоб %41").encode(), length)
 
     exchange = exchanged(tmp_path, head + (b"Content-Range: %b\r\n\r\n" % content_range if content_range else b"\r\n"))
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import IO
+from urllib.parse import quote
 
 import svcs
 from flask import Response, request
@@ -154,7 +155,8 @@ def _handed_over(response: Response, file: File) -> Response:
 def _sent_by_front(response: Response, file: File, part: Span) -> Response:
     """Have the front send one part of the file, or the whole, with the headers that the answer has."""
     location = svcs.flask.get(FileService).location(file)
-    response.headers["X-Sendfile"] = svcs.flask.get(Settings).download.root + location
+    # Escaped: a header has no letters beyond Latin-1, and an operator's folder may.
+    response.headers["X-Sendfile"] = quote(svcs.flask.get(Settings).download.root + location)
     response.content_length = bytes_of([part])
     return response
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import httpcore2
 import structlog
@@ -93,7 +94,9 @@ def _question(client: Client, request: Scope) -> httpcore2.Request:
     target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
     names = {name for name, _ in request["headers"]}
     headers = [(name, value) for name, value in _end_to_end(request["headers"]) if name != b"x-forwarded-for"]
-    headers.append((b"x-forwarded-for", request["client"][0].encode()))
+    # None where the client was gone before it was taken.
+    if request["client"]:
+        headers.append((b"x-forwarded-for", request["client"][0].encode()))
     if b"host" not in names:
         headers.append((b"host", b"localhost"))
     if b"transfer-encoding" in names:
@@ -122,7 +125,7 @@ async def _bytes_of_answer(response: httpcore2.Response) -> AsyncGenerator[bytes
 
 async def _bytes_of_file(headers: Mapping[bytes, bytes]) -> AsyncGenerator[bytes, None]:
     """Give as many bytes of the file that the application names as its answer says, from where it says."""
-    path, left = headers[b"x-sendfile"].decode(), int(headers[b"content-length"])
+    path, left = unquote_to_bytes(headers[b"x-sendfile"]), int(headers[b"content-length"])
     found = _FIRST_BYTE.match(headers.get(b"content-range", b""))
     position = int(found[1]) if found else 0
     try:
