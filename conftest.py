@@ -5,6 +5,7 @@ import sys
 import pytest
 from hypothesis import settings
 
+import pixmill  # noqa: F401 (before pytest takes the folder of that name, which holds its tests, for the package)
 from tests.support import leftovers
 
 # A busy machine is no failure: no example has a deadline.

@@ -3,7 +3,7 @@
 The API suite runs on the full stack. The embedded one mounts the same two Flask apps, so it can answer differently only
 where one of these decides:
 
-- uWSGI's own HTTP socket instead of nginx: bodies, their limits, ranges, how bytes are sent;
+- the front (`pixmill/front`) instead of nginx: framing, bodies, their limits, ranges, how bytes are sent;
 - SQLite instead of PostgreSQL: statements, above all lists, claims and idempotency keys;
 - kombu's file transport instead of RabbitMQ: hints;
 - one process group instead of several services: the event stream, file-storage called in the worker's process.

@@ -19,6 +19,8 @@ from service_kit.problems import Problem
         ("photo.jpg", "v1.2", "v1.2", ".jpg"),
         ("blob", "photo.jpg", "photo", ".jpg"),
         ("photo.jpg", "AC/DC", "AC_DC", ".jpg"),
+        ("C:\\Users\\me\\", None, "me", ""),
+        ("ends with\\", None, "ends with", ""),
         (".bashrc", None, ".bashrc", ""),
         ("trailing.", None, "trailing.", ""),
     ],

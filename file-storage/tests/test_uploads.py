@@ -83,6 +83,27 @@ def test_bytes_for_another_offset_are_refused_and_none_of_them_kept(
     assert files.open(files.get(finished.file_id or 0)).read() == b"halfrest"
 
 
+def test_a_length_below_what_has_come_is_refused_and_changes_nothing(uploads: UploadService) -> None:
+    upload = begun(uploads, None)
+    uploads.append(upload.id, 0, None, BytesIO(b"12345"), None)
+
+    with pytest.raises(Problem) as refused:
+        uploads.append(upload.id, 5, 3, BytesIO(b""), None)
+
+    assert refused.value.status == 400
+    found = uploads.get(upload.id)
+    assert (found.offset, found.upload.length, found.upload.finished) == (5, None, False)
+
+
+def test_the_length_may_be_what_has_come_already(uploads: UploadService) -> None:
+    upload = begun(uploads, None)
+    uploads.append(upload.id, 0, None, BytesIO(b"12345"), None)
+
+    done = uploads.append(upload.id, 5, 5, BytesIO(b""), None)
+
+    assert (done.upload.length, done.upload.finished) == (5, True)
+
+
 def test_going_on_puts_the_end_off(services: svcs.Container, uploads: UploadService) -> None:
     upload = begun(uploads, 10)
     with services.get(Database).write() as session:

@@ -111,6 +111,8 @@ def test_a_client_that_goes_away_leaves_nothing(pixmill: Pixmill, stack: Stack) 
         ("a\x00b\x1f.txt", "ab", ".txt"),
         ("photo\u202egpj.exe", "photogpj", ".exe"),
         ("👩‍👧 семья 家族.JPG", "👩‍👧 семья 家族", ".jpg"),
+        ("C:\\Users\\me\\pic.jpg", "pic", ".jpg"),
+        ("a\\b.txt", "b", ".txt"),
         (".bashrc", ".bashrc", ""),
         ("archive.tar.gz", "archive.tar", ".gz"),
     ],

@@ -132,6 +132,17 @@ def test_the_length_may_come_later_but_once(pixmill: Pixmill) -> None:
     assert pixmill.download(last.headers["Pixmill-File-Id"]) == b"abcdef"
 
 
+def test_a_length_below_what_has_come_is_refused_and_changes_nothing(pixmill: Pixmill) -> None:
+    url = begin(pixmill, Upload_Defer_Length="1")
+    patch(pixmill, url, 0, b"12345")
+
+    refused = patch(pixmill, url, 5, b"", Upload_Length="3")
+
+    assert_problem(refused, 400, "5 bytes already")
+    looked = head(pixmill, url)
+    assert (looked.headers["Upload-Offset"], looked.headers["Upload-Defer-Length"]) == ("5", "1")
+
+
 @pytest.mark.parametrize("algorithm", ["sha1", "md5", "sha256"])
 def test_a_checksum_keeps_or_discards_a_piece(pixmill: Pixmill, algorithm: str) -> None:
     url = begin(pixmill, Upload_Length="6")

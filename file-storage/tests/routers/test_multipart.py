@@ -162,6 +162,18 @@ def test_the_last_delimiter_needs_no_line_end(staged: StagedBlob) -> None:
         ('name="file"; filename="снимок.jpg"', "снимок.jpg"),
         ("name=\"file\"; filename*=UTF-8''%D1%81.jpg", "с.jpg"),
         ('name="file"; filename="_.jpg"; filename*=UTF-8\'\'%D1%81.jpg', "с.jpg"),
+        # .NET: the name also as an encoded word (RFC 2047).
+        ("name=file; filename=\"=?utf-8?B?0YEuanBn?=\"; filename*=utf-8''%D1%81.jpg", "с.jpg"),
+        # Browsers, and curl since 7.81: only quotes, CR and LF are escaped.
+        (r'name="file"; filename="a\b.txt"', r"a\b.txt"),
+        ('name="file"; filename="ends with\\"', "ends with\\"),
+        ('name="file"; filename="say %22a%22%0D%0A 100%41.txt"', 'say "a"\r\n 100%41.txt'),
+        (r'name="file"; filename="C:\Users\me\new.jpg"', "new.jpg"),
+        (r'name="file"; filename="\\server\share\new.jpg"', "new.jpg"),
+        ('name="file"; filename="a; filename*=UTF-8\'\'b.txt"', "a; filename*=UTF-8''b.txt"),
+        # curl before 7.81, and Python's email package: quoted pairs.
+        (r'name="file"; filename="say \"a\".txt"', 'say "a".txt'),
+        (r'name="file"; filename="C:\\Users\\me\\new.jpg"', "new.jpg"),
     ],
 )
 def test_the_client_name_is_read_in_every_form_that_clients_write(
@@ -238,6 +250,22 @@ def test_a_field_that_is_not_utf_8_is_malformed(staged: StagedBlob) -> None:
     problem = refusal(staged, form(file_part(b"content"), field("name", b"\xff")))
 
     assert (problem.status, problem.detail) == (400, "A form field is not UTF-8.")
+
+
+@pytest.mark.parametrize("name", ["name", "json"])
+def test_a_field_that_comes_twice_is_refused(staged: StagedBlob, name: str) -> None:
+    text = b'{"comment": "mine"}'
+
+    problem = refusal(staged, form(file_part(b"content"), field(name, text), field(name, text)))
+
+    assert (problem.kind, problem.status) == ("invalid-fields", 422)
+    assert f"more than one '{name}'" in problem.detail
+
+
+def test_a_field_that_stands_in_the_json_part_too_is_refused(staged: StagedBlob) -> None:
+    problem = refusal(staged, form(file_part(b"content"), field("name", b"a"), field("json", b'{"name": "b"}')))
+
+    assert (problem.kind, problem.status) == ("invalid-fields", 422)
 
 
 @pytest.mark.parametrize(

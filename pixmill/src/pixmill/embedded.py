@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryDirectory
 
 import httpx2
 
@@ -19,7 +20,7 @@ from pixmill.supervision import Child, supervised
 START_SECONDS = 300
 """For the smallest machines, and those shared with many: a start that fails ends at once, as its process does."""
 READY_SECONDS = 30
-"""For one answer: uWSGI takes the question while it loads, and answers all that were asked once it has loaded."""
+"""For one answer: the front takes the question while uWSGI loads, which answers all that were asked once it has."""
 STOP_SECONDS = 9
 
 
@@ -51,7 +52,11 @@ class Embedded:
         self._check_port()
         self._prepare_folders()
         command = ["uwsgi", "--ini", "config/embedded/wsgi.ini"]
-        with supervised(command, self.project, self._environment(), STOP_SECONDS) as server:
+        with (
+            # The data folder's path may be longer than that of a Unix socket can be.
+            TemporaryDirectory(prefix="pixmill-", ignore_cleanup_errors=True) as run,
+            supervised(command, self.project, self._environment(Path(run)), STOP_SECONDS) as server,
+        ):
             self._wait_until_ready(server)
             if not server.told_to_stop:
                 print(self._banner(), flush=True)
@@ -81,12 +86,12 @@ class Embedded:
                 f"cannot write to the data folder {self.data} ({error.strerror}); choose another DATA="
             ) from error
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, run: Path) -> dict[str, str]:
         places = {
             "PIXMILL_HOST": self.host,
             "PIXMILL_PORT": str(self.port),
             "PIXMILL_WEB": str(self.project / "web"),
-            "PIXMILL_EVENTS_PORT": str(_free_port()),
+            "PIXMILL_SOCKET": str(run / "uwsgi"),
         }
         return _environment_of(self.data, self.project, places)
 
@@ -154,10 +159,3 @@ def _secret(data: Path, purpose: str) -> str:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(32))
     return path.read_text()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,14 +1,16 @@
 """Who sends the bytes of a file: a web server, and not a thread of ours piece by piece.
 
-It is named the file (``X-Accel-Redirect``, ``X-Sendfile``), or the client is named a signed URL; whoever sends it then
-judges ranges, and some conditions, by itself. Where that would not be our answer, nginx asks once more for just the
-bytes that are to be sent, and uWSGI is given an open file that has no others.
+nginx is named the file (``X-Accel-Redirect``), or the client a signed URL; who sends it then judges ranges, and some
+conditions, by itself. Where that would not be our answer, nginx asks once more for just the bytes that are to be sent.
+The front of the embedded stack (``X-Sendfile``) judges nothing: it sends the bytes that the answer's Content-Length and
+Content-Range name. Several ranges it gets as an open file that has no other bytes.
 """
 
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import IO
+from urllib.parse import quote
 
 import svcs
 from flask import Response, request
@@ -20,16 +22,15 @@ from file_storage.config import Settings
 from file_storage.models import File
 from file_storage.routers.conditions import range_applies
 from file_storage.routers.digests import digest
-from file_storage.routers.ranges import MAX_COPIED_BYTES, MAX_RANGES, Span, bytes_of, partial_content, spans
+from file_storage.routers.ranges import MAX_COPIED_BYTES, MAX_RANGES, Span, bytes_of, partial, partial_content, spans
 from file_storage.services.files import FileService
 from file_storage.storage import Staging
 
 S3_ROOT = "/s3/"
 """nginx's location of blobs in S3."""
 
-_JUDGED_BY_UWSGI = ("If-Modified-Since",)
-_JUDGED_BY_OTHERS = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
-"""Conditions that uWSGI, or nginx and S3, judge before they send a file, by their own idea of tag and time."""
+_JUDGED_AGAIN = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
+"""Conditions that nginx and S3 judge before they send a file, by their own idea of tag and time."""
 
 _UNCONDITIONAL = "X-Unconditional"
 """The header by which nginx says that it asks once more: for bytes that it sends itself, so for no redirect."""
@@ -68,6 +69,8 @@ def _wanted_ranges(file: File, modified: datetime) -> Range | None:
 
 def _whole(response: Response, file: File) -> Response:
     response.headers["Content-Digest"] = digest(file.sha256)
+    if _front_sends():
+        return _sent_by_front(response, file, (0, file.size))
     if "Range" not in request.headers and not _is_judged_again():
         return _handed_over(response, file)
     if _web_server_asks_again():
@@ -77,6 +80,8 @@ def _whole(response: Response, file: File) -> Response:
 
 
 def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]) -> Response:
+    if _front_sends() and len(parts) == 1:
+        return _sent_by_front(partial(response, parts[0], file.size), file, parts[0])
     all_ranges = _web_server_sends_all_ranges()
     if not _is_judged_again() and _is_readable() and (all_ranges or _is_plain(wanted, file)):
         return _handed_over(response, file)
@@ -90,7 +95,7 @@ def _ranges(response: Response, file: File, wanted: Range, parts: Sequence[Span]
 
 
 def _read_from(response: Response, body: IO[bytes]) -> Response:
-    """Has uWSGI send an open file. One in S3, where no nginx asks again, is read through our thread."""
+    """Have uWSGI send an open file. One in S3, where no nginx asks again, is read through our thread."""
     response.response = wrap_file(request.environ, body)
     # uWSGI knows the file again only as it is; wrapped once more it would be read by Python, a line at a time.
     response.direct_passthrough = True
@@ -109,9 +114,12 @@ def _is_plain(wanted: Range, file: File) -> bool:
 
 
 def _is_judged_again() -> bool:
+    return any(name in request.headers for name in _JUDGED_AGAIN)
+
+
+def _front_sends() -> bool:
     settings = svcs.flask.get(Settings)
-    sent_by_uwsgi = settings.download.header == "X-Sendfile" and not settings.storage.url
-    return any(name in request.headers for name in (_JUDGED_BY_UWSGI if sent_by_uwsgi else _JUDGED_BY_OTHERS))
+    return settings.download.header == "X-Sendfile" and not settings.storage.url
 
 
 def _web_server_asks_again() -> bool:
@@ -119,7 +127,7 @@ def _web_server_asks_again() -> bool:
 
 
 def _web_server_sends_all_ranges() -> bool:
-    """Whether several ranges are answered: by nginx from its own disk, but neither by uWSGI nor by S3."""
+    """Whether several ranges are answered: by nginx from its own disk, but neither by the front nor by S3."""
     return _web_server_asks_again() and not svcs.flask.get(Settings).storage.url
 
 
@@ -140,7 +148,16 @@ def _handed_over(response: Response, file: File) -> Response:
         return _redirected(location)
     root = S3_ROOT if settings.storage.url else settings.download.root
     response.headers[settings.download.header] = root + location
-    response.headers.remove("Accept-Ranges")  # the web server says so itself
+    response.headers.remove("Accept-Ranges")  # nginx says so itself
+    return response
+
+
+def _sent_by_front(response: Response, file: File, part: Span) -> Response:
+    """Have the front send one part of the file, or the whole, with the headers that the answer has."""
+    location = svcs.flask.get(FileService).location(file)
+    # Escaped: a header has no letters beyond Latin-1, and an operator's folder may.
+    response.headers["X-Sendfile"] = quote(svcs.flask.get(Settings).download.root + location)
+    response.content_length = bytes_of([part])
     return response
 
 

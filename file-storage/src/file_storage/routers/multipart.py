@@ -1,12 +1,19 @@
 """Reads a ``multipart/form-data`` upload (RFC 7578) straight into the blob store."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from flask import Request
-from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
-from service_kit.problems import Problem
+from multipart import (
+    MultipartError,
+    MultipartSegment,
+    ParserLimitReached,
+    PushMultipartParser,
+    parse_content_disposition,
+)
+from service_kit.problems import FieldError, Problem
 from werkzeug.http import parse_options_header
 
 from file_storage.storage import Readable, StagedBlob
@@ -16,6 +23,8 @@ TEXT_BYTES_A_FILE = 128 * 1024
 """What may be said of one file: the longest name and comment, each character escaped in JSON, and a little more."""
 MAX_PARTS = 16
 JSON_PARTS = ("json", "data")
+
+_QUOTED = re.compile(r'"(\\"|[^"])*"')
 
 
 @dataclass
@@ -31,16 +40,18 @@ def read_parts(body: Readable, boundary: bytes, staged: StagedBlob, max_bytes: i
 
     The fields of a JSON part named ``json`` or ``data`` count as form fields.
 
-    :raises Problem: 400 malformed, truncated, or not exactly one part ``file``, 413 the file or the fields too long.
+    :raises Problem: 400 malformed, truncated, or not exactly one part ``file``, 413 the file or the fields too long,
+        422 a field that comes twice.
     """
     parts = _Parts(lambda: staged, max_files=1, max_bytes=max_bytes)
     _read(body, boundary, parts, MAX_PARTS)
     form = Form(parts.files[0][1])
-    for name, text in parts.texts.items():
-        if name in JSON_PARTS:
-            form.fields.update(_json_fields(bytes(text)))
-        else:
-            form.fields[name] = _decoded(bytes(text))
+    for part, text in parts.texts.items():
+        fields = _json_fields(bytes(text)) if part in JSON_PARTS else {part: _decoded(bytes(text))}
+        for name, value in fields.items():
+            if name in form.fields:
+                raise _repeated(name)
+            form.fields[name] = value
     return form
 
 
@@ -96,11 +107,9 @@ class _Parts:
             self._append(event)
 
     def _begin(self, part: MultipartSegment) -> None:
-        # Its own reader of this header does not know filename*, which some clients send (RFC 5987).
-        _, options = parse_options_header(part.header("Content-Disposition"))
-        name, filename = options.get("name", ""), options.get("filename")
+        name, filename = _names_in(part.header("Content-Disposition") or "")
         if filename is None or name in JSON_PARTS:
-            self._text = self.texts[name] = bytearray()
+            self._begin_field(name)
             return
         if name != "file":
             raise _malformed(f"The file came in a part named '{name[:50]}'; name that part 'file'.")
@@ -108,6 +117,12 @@ class _Parts:
             raise _malformed(f"Of parts named 'file' this request may have {self._max_files}, and more came.")
         self._text = None
         self.files.append((self._stage(), filename))
+
+    def _begin_field(self, name: str) -> None:
+        # Which of two values is meant, nobody knows.
+        if name in self.texts:
+            raise _repeated(name)
+        self._text = self.texts[name] = bytearray()
 
     def _append(self, data: bytes) -> None:
         if self._text is None:
@@ -143,6 +158,18 @@ def boundary_of(request: Request) -> bytes:
     return boundary.encode("ascii")
 
 
+def _names_in(disposition: str) -> tuple[str, str | None]:
+    """Return ``name`` and the file name of a part's Content-Disposition, as browsers and older clients write them.
+
+    Browsers escape only quotes, CR and LF, by percent signs; a backslash stands for itself (WHATWG HTML,
+    multipart/form-data encoding). Some clients repeat the file name as ``filename*`` (RFC 5987), which then counts.
+    """
+    _, name, filename = parse_content_disposition(disposition)
+    # The parser of forms leaves filename* out; the other one takes backslashes away, so it gets no quoted text.
+    extended = parse_options_header(_QUOTED.sub('""', disposition))[1].get("filename")
+    return name or "", extended or filename
+
+
 def _json_fields(text: bytes) -> dict[str, object]:
     fields = _json(text)
     if not isinstance(fields, dict):
@@ -162,6 +189,11 @@ def _decoded(text: bytes) -> str:
         return text.decode()
     except UnicodeDecodeError as error:
         raise _malformed("A form field is not UTF-8.") from error
+
+
+def _repeated(name: str) -> Problem:
+    detail = f"The form has more than one '{name[:50]}'; send each field once."
+    return Problem("invalid-fields", 422, detail, [FieldError(pointer=f"/{name[:50]}", detail=detail)])
 
 
 def _malformed(detail: str) -> Problem:

@@ -43,15 +43,20 @@ def partial_content(response: Response, file: IO[bytes], parts: Sequence[Span], 
     """
     if len(parts) > 1:
         return _multipart(response, file, parts, size)
-    return _single(response, file, parts[0], size)
+    partial(response, parts[0], size)
+    return _pieces(file, [(b"", parts[0])], b"")
 
 
-def _single(response: Response, file: IO[bytes], part: Span, size: int) -> Iterator[bytes]:
+def partial(response: Response, part: Span, size: int) -> Response:
+    """Make the response a 206 for one part (RFC 9110, 15.3.7.1).
+
+    :param size: of the whole file.
+    """
     first, stop = part
     response.status_code = 206
     response.headers["Content-Range"] = f"bytes {first}-{stop - 1}/{size}"
     response.content_length = stop - first
-    return _pieces(file, [(b"", part)], b"")
+    return response
 
 
 def _multipart(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Iterator[bytes]:

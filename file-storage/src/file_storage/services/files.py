@@ -234,7 +234,7 @@ class FileService:
             content = self._blobs.open(file.sha256)
         if content.seek(0, os.SEEK_END) != file.size:
             content.close()
-            raise _bytes_lost(file)
+            raise bytes_lost(file)
         content.seek(0)
         return content
 
@@ -450,10 +450,11 @@ def _lost_where_missing(file: File) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise _bytes_lost(file) from error
+        raise bytes_lost(file) from error
 
 
-def _bytes_lost(file: File) -> Problem:
+def bytes_lost(file: File) -> Problem:
+    """Return the problem of a file that has fewer bytes on the disk than it should."""
     detail = f"The bytes of file {file.id} are lost; an upload of the same bytes brings them back."
     return Problem("bytes-lost", 404, detail)
 

@@ -25,7 +25,7 @@ def file_name(client_name: str, wanted: str | None) -> FileName:
     :param wanted: the ``name`` that the client asked for instead, if any.
     :raises Problem: 422, the name is empty or longer than 255 characters.
     """
-    base = _visible(client_name.replace("\\", "/").rsplit("/", 1)[-1])
+    base = _visible(client_name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
     own = _split(base)
     if wanted is None:
         return FileName(_checked(own.name), _checked_extension(own.extension))

@@ -127,7 +127,7 @@ class UploadService:
         :param length: the whole upload's, where the client tells it only now.
         :param checksum: without a match nothing of the request is kept.
         :raises Problem: 404 and 410 as :meth:`get`; 409, the upload has another offset; 403, it is made of parts;
-            400, its length was known already; 413, too long; 460, another checksum.
+            400, its length was known already or is less than what has come; 413, too long; 460, another checksum.
         :raises UploadBusyError: another request writes to it.
         """
         upload = self._row(upload_id)
@@ -137,7 +137,7 @@ class UploadService:
             try:
                 with self._partials.hold(upload_id) as partial:
                     self._check_offset(offset, partial.size)
-                    self._take(self._with_length(upload, length), partial, body, checksum)
+                    self._take(self._with_length(upload, length, partial.size), partial, body, checksum)
             except FileNotFoundError:
                 upload = self._finished_meanwhile(upload_id)
             else:
@@ -266,12 +266,20 @@ class UploadService:
         finally:
             partial.sync()
 
-    def _with_length(self, upload: Upload, length: int | None) -> Upload:
+    def _with_length(self, upload: Upload, length: int | None, reached: int) -> Upload:
+        """Record the length that a client names later.
+
+        :param reached: how many bytes have come.
+        :raises Problem: 400, it is known already or less than what has come; 413, too long.
+        """
         with self._database.write() as session:
             values: dict[str, object] = {"expires_at": epoch_now() + self._lifetime}
             if length is not None and length != upload.length:
                 if upload.length is not None:
                     raise Problem("upload-length-known", 400, f"This upload has {upload.length} bytes already.")
+                if length < reached:
+                    detail = f"The upload has {reached} bytes already; it cannot have {length} in the end."
+                    raise Problem("invalid-upload-length", 400, detail)
                 self._check_length(length)
                 values["length"] = length
             changed = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)

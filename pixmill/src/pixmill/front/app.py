@@ -1,0 +1,141 @@
+"""The front's ASGI application: the event stream is its own, files it sends itself, all else uWSGI answers."""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+import httpcore2
+import structlog
+from image_processor.events import create_app as create_events
+from service_kit.problems import Problem
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pixmill.front.client import BrokenOffError, Client, ClientGoneError, dated
+from pixmill.front.framing import check_framing, in_origin_form
+
+log = structlog.get_logger()
+
+ASKED_AT_ONCE = 96
+"""Requests that uWSGI has and has not begun to answer: as many as its threads and its queue (``listen``, 100) take."""
+CHUNK = 256 * 1024
+
+EVENTS = re.compile(r"/api/image-processing/events/?")
+
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
+)
+"""Headers of one connection (RFC 9110, 7.6.1), not of the message; and one between uWSGI and us."""
+_FIRST_BYTE = re.compile(rb"bytes (\d+)-")
+
+
+def create_app() -> "Front":
+    """Return the application, which finds uWSGI at ``PIXMILL_SOCKET``."""
+    return Front(Path(os.environ["PIXMILL_SOCKET"]), create_events())
+
+
+class Front:
+    """Passes requests on.
+
+    :param socket: uWSGI's.
+    :param events: answers requests for the event stream, whose listeners would each hold a thread of uWSGI.
+    """
+
+    def __init__(self, socket: Path, events: ASGIApp) -> None:
+        # uWSGI serves one request a connection.
+        self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
+        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        send = dated(send)
+        client = Client(scope, receive, send)
+        try:
+            check_framing(scope)
+            request = in_origin_form(scope)
+            if EVENTS.fullmatch(request["path"]):
+                client.is_answered = True
+                await self._events(request, receive, send)
+            else:
+                await self._pass_on(client, request)
+        except ClientGoneError:
+            return
+        except Exception as error:  # noqa: BLE001 (uvicorn would write bare text)
+            await _refuse(client, error)
+
+    async def _pass_on(self, client: Client, request: Scope) -> None:
+        async with self._asking:
+            response = await self._uwsgi.handle_async_request(_question(client, request))
+        try:
+            headers = {name.lower(): value for name, value in response.headers}
+            pieces = _bytes_of_file(headers) if b"x-sendfile" in headers else _bytes_of_answer(response)
+            await client.answer(response.status, _end_to_end(response.headers), pieces)
+        finally:
+            await response.aclose()
+
+
+async def _refuse(client: Client, error: Exception) -> None:
+    match error:
+        case Problem():
+            problem = error
+        case httpcore2.NetworkError() | httpcore2.ProtocolError():
+            log.warning("uWSGI did not answer", reason=str(error) or type(error).__name__)
+            problem = Problem("unavailable", 503, "The server is about to start or stop; try again.", retry_after=1)
+        case _:
+            log.error("unexpected error", exc_info=error)
+            problem = Problem("internal-error", 500, "Something went wrong on our side; the log has it.")
+    if not client.is_answered:
+        await client.refuse(problem)
+
+
+def _question(client: Client, request: Scope) -> httpcore2.Request:
+    target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
+    names = {name for name, _ in request["headers"]}
+    headers = [(name, value) for name, value in _end_to_end(request["headers"]) if name != b"x-forwarded-for"]
+    # None where the client was gone before it was taken.
+    if request["client"]:
+        headers.append((b"x-forwarded-for", request["client"][0].encode()))
+    if b"host" not in names:
+        headers.append((b"host", b"localhost"))
+    if b"transfer-encoding" in names:
+        headers.append((b"transfer-encoding", b"chunked"))
+    has_body = bool(names & {b"content-length", b"transfer-encoding"})
+    url = httpcore2.URL(scheme=b"http", host=b"uwsgi", target=target)
+    return httpcore2.Request(request["method"], url, headers=headers, content=client.body() if has_body else None)
+
+
+def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers that are not about one connection."""
+    named = {
+        token.strip().lower() for name, value in headers if name.lower() == b"connection" for token in value.split(b",")
+    }
+    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | named]
+
+
+async def _bytes_of_answer(response: httpcore2.Response) -> AsyncGenerator[bytes, None]:
+    try:
+        async for piece in response.aiter_stream():
+            yield piece
+    except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+        # Whoever broke it off has said why.
+        raise BrokenOffError from error
+
+
+async def _bytes_of_file(headers: Mapping[bytes, bytes]) -> AsyncGenerator[bytes, None]:
+    """Give as many bytes of the file that the application names as its answer says, from where it says."""
+    path, left = unquote_to_bytes(headers[b"x-sendfile"]), int(headers[b"content-length"])
+    found = _FIRST_BYTE.match(headers.get(b"content-range", b""))
+    position = int(found[1]) if found else 0
+    try:
+        with await asyncio.to_thread(open, path, "rb") as file:
+            while left:
+                piece = await asyncio.to_thread(os.pread, file.fileno(), min(CHUNK, left), position)
+                if not piece:
+                    raise EOFError("the file is shorter than its answer says")
+                position, left = position + len(piece), left - len(piece)
+                yield piece
+    except (OSError, EOFError) as error:
+        log.error("response broken off", reason=str(error))
+        raise BrokenOffError from error

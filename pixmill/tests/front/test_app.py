@@ -1,0 +1,214 @@
+"""What the front makes of a request and of uWSGI's answer, with a Unix socket that says what uWSGI would."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import pytest
+from pixmill.front.app import CHUNK, Front
+from starlette.types import Message, Receive, Scope, Send
+
+Headers = list[tuple[bytes, bytes]]
+
+OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+
+
+class Exchange(NamedTuple):
+    """What uWSGI was asked, and the messages that the client's server was given."""
+
+    asked: bytes
+    sent: list[Message]
+
+    @property
+    def status(self) -> object:
+        return self.sent[0]["status"]
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return {name.lower(): value for name, value in self.sent[0]["headers"]}
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message["body"] for message in self.sent[1:])
+
+    @property
+    def is_complete(self) -> bool:
+        return self.sent[-1].get("more_body") is False
+
+
+async def no_events(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise AssertionError("nobody listens here")
+
+
+class Peers:
+    """The client's side of a front, and uWSGI's.
+
+    :param answer: what uWSGI says to each request.
+    :param body: the pieces of the client's; after ``None`` it is gone.
+    :param leaves_after: the number of messages that the client takes before it goes.
+    """
+
+    def __init__(self, answer: bytes, body: Iterable[bytes | None], leaves_after: int | None) -> None:
+        self.asked = b""
+        self.sent: list[Message] = []
+        self._answer = answer
+        self._body = iter(body)
+        self._leaves_after = leaves_after
+        self._gone = asyncio.Event()
+
+    async def uwsgi(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked += await reader.readuntil(b"\r\n\r\n")
+        if b"content-length" in self.asked or b"chunked" in self.asked:
+            self.asked += await reader.read(65536)
+        writer.write(self._answer)
+        await writer.drain()
+        writer.close()
+
+    async def receive(self) -> Message:
+        for piece in self._body:
+            if piece is None:
+                break
+            return {"type": "http.request", "body": piece, "more_body": piece != b""}
+        else:
+            await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if not self._gone.is_set():
+            self.sent.append(message)
+        if len(self.sent) == self._leaves_after:
+            self._gone.set()
+        await asyncio.sleep(0)
+
+
+async def run(socket: Path, peers: Peers, scope: Scope, is_up: bool) -> None:
+    front = Front(socket, no_events)
+    if is_up:
+        async with await asyncio.start_unix_server(peers.uwsgi, socket):
+            await front(scope, peers.receive, peers.send)
+    else:
+        await front(scope, peers.receive, peers.send)
+
+
+def exchanged(
+    folder: Path,
+    answer: bytes | None,
+    method: str = "GET",
+    headers: Headers | None = None,
+    body: Iterable[bytes | None] = (),
+    leaves_after: int | None = None,
+) -> Exchange:
+    """Send one request through a front; the parameters are those of :class:`Peers`.
+
+    :param answer: ``None`` where nothing listens.
+    """
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "path": "/a",
+        "raw_path": b"/a",
+        "query_string": b"b=%20c",
+        "headers": headers or [(b"host", b"x")],
+        "client": ("192.0.2.7", 1),
+        "state": {},
+    }
+    peers = Peers(answer or b"", body, leaves_after)
+    asyncio.run(run(folder / "uwsgi", peers, scope, is_up=answer is not None))
+    return Exchange(peers.asked, peers.sent)
+
+
+def test_a_request_is_passed_on_as_it_is_but_for_what_is_about_its_connection(tmp_path: Path) -> None:
+    headers = [
+        (b"host", b"files.example"),
+        (b"connection", b"keep-alive, x-mine"),
+        (b"x-mine", b"1"),
+        (b"x-sendfile", b"/etc/passwd"),
+        (b"x-forwarded-for", b"127.0.0.1"),
+        (b"accept", b"*/*"),
+    ]
+
+    asked = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", headers=headers).asked
+
+    line, *fields = asked.decode().strip().split("\r\n")
+    assert line == "GET /a?b=%20c HTTP/1.1"
+    assert fields == ["host: files.example", "accept: */*", "x-forwarded-for: 192.0.2.7"]
+
+
+def test_a_body_is_passed_on_as_it_is_framed(tmp_path: Path) -> None:
+    answer = OK + b"Content-Length: 0\r\n\r\n"
+    pieces = [b"abc", b"de", b""]
+    host = (b"host", b"x")
+
+    known = exchanged(tmp_path, answer, "PUT", [host, (b"content-length", b"5")], pieces)
+    unknown = exchanged(tmp_path, answer, "PUT", [host, (b"transfer-encoding", b"chunked")], pieces)
+
+    assert b"content-length: 5\r\n" in known.asked
+    assert b"transfer-encoding: chunked\r\n" in unknown.asked
+    assert (known.status, unknown.status) == (200, 200)
+
+
+def test_an_answer_is_passed_on_but_for_what_is_about_its_connection(tmp_path: Path) -> None:
+    exchange = exchanged(tmp_path, OK + b"Content-Length: 5\r\nX-Request-ID: 7\r\n\r\nhello")
+
+    assert (exchange.status, exchange.body, exchange.is_complete) == (200, b"hello", True)
+    assert exchange.headers.keys() == {b"content-length", b"x-request-id", b"date"}
+
+
+def test_an_answer_that_breaks_off_is_not_completed(tmp_path: Path) -> None:
+    exchange = exchanged(tmp_path, OK + b"Content-Length: 9\r\n\r\nhello")
+
+    assert (exchange.body, exchange.is_complete) == (b"hello", False)
+
+
+@pytest.mark.parametrize(
+    ("content_range", "first", "length"),
+    [(b"", 0, 1000), (b"bytes 10-19/1000", 10, 10), (b"bytes 999-999/1000", 999, 1)],
+)
+def test_of_a_named_file_as_many_bytes_are_sent_as_the_answer_says(
+    tmp_path: Path, content_range: bytes, first: int, length: int
+) -> None:
+    content = bytes(range(250)) * 4
+    (tmp_path / "блоб %41").write_bytes(content)
+    head = OK + b"X-Sendfile: %b\r\nContent-Length: %d\r\n" % (quote(f"{tmp_path}/блоб %41").encode(), length)
+
+    exchange = exchanged(tmp_path, head + (b"Content-Range: %b\r\n\r\n" % content_range if content_range else b"\r\n"))
+
+    assert (exchange.body, exchange.is_complete) == (content[first : first + length], True)
+    assert b"x-sendfile" not in exchange.headers
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(b"short")], ids=["gone", "cut"])
+def test_a_named_file_that_has_lost_bytes_breaks_off(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    (tmp_path / "blob").write_bytes(bytes(1000))
+    change(tmp_path / "blob")
+
+    exchange = exchanged(tmp_path, OK + b"X-Sendfile: %b\r\nContent-Length: 1000\r\n\r\n" % bytes(tmp_path / "blob"))
+
+    assert (len(exchange.body) < 1000, exchange.is_complete) == (True, False)
+
+
+def test_no_more_of_a_file_is_read_once_its_client_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(bytes(50 * CHUNK))
+    head = OK + b"X-Sendfile: %b\r\nContent-Length: %d\r\n\r\n" % (bytes(tmp_path / "blob"), 50 * CHUNK)
+
+    exchange = exchanged(tmp_path, head, leaves_after=3)
+
+    assert len(exchange.body) == 2 * CHUNK
+
+
+def test_a_client_that_goes_before_its_body_is_complete_gets_no_answer(tmp_path: Path) -> None:
+    headers = [(b"host", b"x"), (b"content-length", b"5")]
+
+    assert exchanged(tmp_path, OK + b"\r\n", "PUT", headers, [b"abc", None]).sent == []
+
+
+@pytest.mark.parametrize("answer", [None, b""], ids=["nothing listens", "it ends"])
+def test_a_server_that_does_not_answer_is_unavailable(tmp_path: Path, answer: bytes | None) -> None:
+    exchange = exchanged(tmp_path, answer)
+
+    assert (exchange.status, exchange.headers[b"retry-after"]) == (503, b"1")
+    assert exchange.headers[b"content-type"] == b"application/problem+json"
+    assert exchange.is_complete
