@@ -11,6 +11,8 @@ Quality = Annotated[int, Field(ge=1, le=100)]
 
 ANIMATED = ("webp", "gif", "tiff")
 """The formats that hold several frames."""
+STILL = ("jpeg", "png", "avif")
+"""The formats that hold one."""
 
 DEFAULT_QUALITY = {"jpeg": 90, "webp": 85, "avif": 65}
 DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7}

@@ -9,7 +9,10 @@ import pyvips
 from image_processor.imaging.colour import in_srgb
 
 Shrink = Callable[[float], pyvips.Image]
-"""Opens the image anew, smaller by about this factor and never by more, as its format can at little cost."""
+"""Opens the image again, smaller by about this factor and never by more, as its format can at little cost."""
+
+PAGE_SIZES = "page-sizes"
+"""A field of metadata: width x height of each page, where a document's pages differ in size."""
 
 
 class UnsuitableImageError(Exception):
