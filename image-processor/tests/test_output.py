@@ -1,5 +1,6 @@
 """How results are encoded: formats, quality, metadata, profiles, and the search for the smallest file."""
 
+import io
 import struct
 
 import numpy
@@ -147,22 +148,90 @@ def test_metadata_stays_unless_it_is_stripped(algorithm: str) -> None:
     assert result.info["icc_profile"] == SRGB
 
 
-def test_only_the_copyright_is_kept() -> None:
-    result = opened(processed(tagged(), "strip_metadata"))
+def described(format: str) -> bytes:
+    """An image with everything that a camera and a desk write into it."""
+    exif = Image.Exif()
+    exif[0x010E], exif[0x010F], exif[0x013B], exif[0x8298] = "a secret", "Maker secret", "Ada L.", "(c) Ada"
+    exif.get_ifd(0x8769)[0x9003] = "2020:02:02 02:02:02"
+    exif.get_ifd(0x8825)[1] = "N"
+    exif.get_ifd(0x8825)[2] = (51.0, 30.0, 0.0)
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>secret</x:xmpmeta>"
+    if format == "TIFF":
+        exif[700] = xmp
+        loaded = Image.Exif()  # as Pillow writes no directory into a TIFF that was not read
+        loaded.load(exif.tobytes())
+        return photo(format=format, exif=loaded, icc_profile=SRGB)
+    return photo(format=format, exif=exif, icc_profile=SRGB, xmp=xmp, comment=b"secret")
 
+
+SOURCES = ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"]
+TARGETS = ["jpeg", "png", "webp", "tiff", "avif"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_all_of_exif_is_kept_from_every_format_to_every_other(source: str, target: str) -> None:
+    exif = opened(processed(described(source), "convert", {"format": target})).getexif()
+
+    assert (exif[0x010F], exif[0x013B], exif[0x8298]) == ("Maker secret", "Ada L.", "(c) Ada")
+    assert exif.get_ifd(0x8769)[0x9003] == "2020:02:02 02:02:02"
+    assert exif.get_ifd(0x8825)[2] == (51.0, 30.0, 0.0)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_only_the_copyright_is_kept(source: str, target: str) -> None:
+    content = processed(described(source), "convert", {"format": target, "metadata": "copyright"})
+
+    result = opened(content)
     exif = result.getexif()
-    assert exif[0x8298] == "(c) Ada"
-    assert exif[0x013B] == "Ada L."
-    assert 0x010F not in exif
+    assert (exif[0x8298], exif[0x013B]) == ("(c) Ada", "Ada L.")
+    assert not {0x010E, 0x010F} & set(exif)
     assert not exif.get_ifd(0x8825)
+    assert b"secret" not in content
     assert result.info["icc_profile"] == SRGB
 
 
-def test_everything_is_stripped() -> None:
-    result = opened(processed(tagged(), "strip_metadata", {"keep_copyright": False, "keep_profile": False}))
+@pytest.mark.parametrize("target", [*TARGETS, "gif"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_everything_is_stripped(source: str, target: str) -> None:
+    content = processed(described(source), "convert", {"format": target, "metadata": "strip", "profile": "strip"})
 
-    assert 0x8298 not in result.getexif()
-    assert "icc_profile" not in result.info
+    result = opened(content)
+    assert not {0x010E, 0x010F, 0x8298, 0x013B, 0x8769, 0x8825} & set(result.getexif())
+    assert not {"icc_profile", "xmp", "comment"} & set(result.info)
+    assert b"secret" not in content
+
+
+@pytest.mark.parametrize("metadata", ["keep", "copyright", "strip"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_empty_exif_block_is_made(target: str, metadata: str) -> None:
+    result = opened(processed(photo(), "convert", {"format": target, "metadata": metadata}))
+
+    assert "exif" not in result.info
+    assert 0x8769 not in result.getexif()
+
+
+@pytest.mark.parametrize("metadata", ["keep", "copyright", "strip"])
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_stripping_leaves_an_animation_its_timing(format: str, metadata: str) -> None:
+    frames = [opened(photo(40, 30)).rotate(90 * turn) for turn in range(3)]
+    source = encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=[100, 250, 40], loop=3)
+
+    found = report(processed(source, "convert", {"metadata": metadata}), "info")
+
+    assert (found["delays"], found["loop"]) == ([100, 250, 40], report(source, "info")["loop"])
+
+
+def test_every_page_of_a_tiff_stays_beside_its_exif() -> None:
+    pages = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
+    source = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo={315: "Ada"})
+
+    result = Image.open(io.BytesIO(processed(source, "flip")))
+
+    assert (getattr(result, "n_frames", 1), result.getexif()[315]) == (2, "Ada")
+    result.seek(1)
+    assert result.convert("RGB").getpixel((0, 0)) == (0, 0, 255)
 
 
 def with_thumbnail(content: bytes) -> bytes:

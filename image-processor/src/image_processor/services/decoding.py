@@ -15,6 +15,7 @@ from image_processor.imaging.colour import in_colour, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
 from image_processor.services.codec.errors import ImageError, reason_of
+from image_processor.services.codec.exif_block import with_exif_of_tiff
 from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
 
 __all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "check_pixels", "decode"]
@@ -82,11 +83,13 @@ def _decoded(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
         header = _opened(source, found, page=layout.pages[0])
     check_pixels(header.width * header.height * len(layout.pages), limits, "The image has")
     if len(layout.pages) > 1 and found in ANIMATED:
-        return Decoded(Picture.of(_animation(source, found, layout)), found)
+        frames = _animation(source, found, layout)
+        return Decoded(Picture.of([_described(frames[0], source, found), *frames[1:]]), found)
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
     access = "sequential" if sequential and stored in _UPRIGHT_AS_STORED else "random"
     page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
-    picture = Picture.of([with_page_sizes(_still(source, found, access, **page), layout)])
+    still = with_page_sizes(_still(source, found, access, **page), layout)
+    picture = Picture.of([_described(still, source, found)])
     if found in _SHRINKERS:
         picture = replace(picture, shrink=lambda factor: _shrunk(source, access, found, factor))
     return Decoded(picture, found, layout.unread)
@@ -166,6 +169,11 @@ def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Imag
     roll = _opened(source, found, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
     height = roll.get_page_height()
     return [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
+
+
+def _described(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:
+    """Return the image with what its file says of it and libvips does not."""
+    return with_exif_of_tiff(image, source) if found == "tiff" else image
 
 
 def _upright(frame: pyvips.Image) -> pyvips.Image:

@@ -11,7 +11,8 @@ from image_processor.imaging.colour import in_srgb
 from image_processor.imaging.output import ANIMATED, DEFAULT_EFFORT, DEFAULT_QUALITY, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, frames_of, joined
 from image_processor.imaging.ssim import ssim
-from image_processor.services.decoding import ImageError
+from image_processor.services.codec.errors import ImageError
+from image_processor.services.codec.exif_block import has_exif, write_into_tiff
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
 
@@ -144,12 +145,37 @@ def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
         image = in_srgb(image)
     if name == "jpeg":
         image = flattened(image, output.background)
-    fields = [field for field in image.get_fields() if _is_removed(field, output)]
-    if fields:
+    return _with_metadata(image, output)
+
+
+def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
+    """Return the image without the fields of EXIF that the file will not have; :func:`_keep` says what else it has."""
+    unwanted = [field for field in image.get_fields() if field.startswith("exif-") and not _stays(field, output)]
+    if unwanted:
         image = image.copy()
-        for field in fields:
+        for field in unwanted:
             image.remove(field)
     return image
+
+
+def _stays(field: str, output: Output) -> bool:
+    # A small picture of what the source was, before a face was blurred or an edge cut, never stays.
+    if field.startswith("exif-ifd1-"):
+        return False
+    if output.metadata == "keep":
+        return True
+    return output.metadata == "copyright" and (field == "exif-data" or field.endswith(("-Copyright", "-Artist")))
+
+
+def _keep(image: pyvips.Image, output: Output) -> str:
+    """Return what the saver writes of the metadata, for its ``keep``: what is not named stays out."""
+    kept = [] if output.profile == "strip" else ["icc"]
+    if output.metadata == "keep":
+        kept += ["xmp", "iptc", "other"]
+    # Without a field of it libvips would make an EXIF block of its own.
+    if has_exif(image):
+        kept.append("exif")
+    return ":".join(kept) or "none"
 
 
 def _holds(name: str, image: pyvips.Image) -> bool:
@@ -160,24 +186,17 @@ def _holds(name: str, image: pyvips.Image) -> bool:
     )
 
 
-_OF_THE_SOURCE = ("jpeg-thumbnail-data", "exif-ifd1-", "gainmap-")
-"""A small picture of what the source was, before a face was blurred or an edge cut; a map of its brightness."""
-
-
-def _is_removed(field: str, output: Output) -> bool:
-    if field == "icc-profile-data":
-        return output.profile == "strip"
-    if field.startswith(_OF_THE_SOURCE):
-        return True
-    if output.metadata == "keep":
-        return False
-    if field == "exif-data" or field.endswith(("-Copyright", "-Artist")):
-        return output.metadata == "strip"
-    return field.startswith(("exif-", "xmp-", "iptc-", "photoshop-", "png-comment-", "gif-comment"))
-
-
 def _save(image: pyvips.Image, name: str, output: Output, quality: int, path: Path) -> None:
+    image = _without_thumbnail(image)
     _SAVERS[name](image, output, quality, path)
+
+
+def _without_thumbnail(image: pyvips.Image) -> pyvips.Image:
+    if not image.get_typeof("jpeg-thumbnail-data"):
+        return image
+    image = image.copy()
+    image.remove("jpeg-thumbnail-data")
+    return image
 
 
 def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
@@ -194,6 +213,7 @@ def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) ->
         trellis_quant=effort > 5,
         overshoot_deringing=effort > 5,
         optimize_scans=effort > 5 and output.progressive,
+        keep=_keep(image, output),
     )
 
 
@@ -204,7 +224,7 @@ _SUBSAMPLING = {"auto": "auto", "4:2:0": "on", "4:4:4": "off"}
 
 def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
     effort = output.effort or DEFAULT_EFFORT["png"]
-    options: dict[str, object] = {"compression": effort, "interlace": output.progressive}
+    options: dict[str, object] = {"compression": effort, "interlace": output.progressive, "keep": _keep(image, output)}
     if output.palette or quality < 100:
         options |= {"palette": True, "Q": quality, "bitdepth": _bits(output.colours), "effort": effort}
     image.pngsave(str(path), **options)
@@ -217,7 +237,7 @@ def _bits(colours: int) -> int:
 
 def _save_webp(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
     effort = (output.effort or DEFAULT_EFFORT["webp"]) * 6 // 9
-    image.webpsave(str(path), Q=quality, lossless=output.lossless, effort=effort)
+    image.webpsave(str(path), Q=quality, lossless=output.lossless, effort=effort, keep=_keep(image, output))
 
 
 def _save_avif(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
@@ -229,6 +249,7 @@ def _save_avif(image: pyvips.Image, output: Output, quality: int, path: Path) ->
         effort=output.effort or DEFAULT_EFFORT["avif"],
         subsample_mode=_SUBSAMPLING[output.subsampling],
         bitdepth=12 if image.format == "ushort" else 8,
+        keep=_keep(image, output),
     )
 
 
@@ -236,11 +257,13 @@ def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> 
     # A GIF's only quality is the number of its colours.
     bits = min((output.colours - 1).bit_length(), max(1, round(quality * 8 / 100)))
     effort = output.effort or DEFAULT_EFFORT["gif"]
-    image.gifsave(str(path), bitdepth=bits, effort=effort, interlace=output.progressive)
+    image.gifsave(str(path), bitdepth=bits, effort=effort, interlace=output.progressive, keep=_keep(image, output))
 
 
 def _save_tiff(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:  # noqa: ARG001 (all savers' shape)
-    image.tiffsave(str(path), compression="deflate", predictor="horizontal")
+    image.tiffsave(str(path), compression="deflate", predictor="horizontal", keep=_keep(image, output))
+    if has_exif(image):
+        write_into_tiff(path, image)
 
 
 _SAVERS: Mapping[str, Callable[[pyvips.Image, Output, int, Path], None]] = {

@@ -21,6 +21,9 @@ _KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, 277, 284, 339)
 """What libvips needs to be the same in all pages of one load: size, bits, meaning and number of samples."""
 _OF_A_PAGE = frozenset({_SUBFILE_TYPE, *_KIND})
 
+DAMAGED = (struct.error, KeyError, ValueError, OverflowError, OSError)
+"""What reading a damaged file may raise."""
+
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of one value of each type."""
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -125,27 +128,34 @@ def _directories(source: Path) -> Iterator[Directory]:
                 seen.add(place)
                 directory, place = reader.directory(place, _OF_A_PAGE)
                 yield directory
-        except (struct.error, KeyError, ValueError, OverflowError, OSError):
+        except DAMAGED:
             return
 
 
-def first_directory(source: Path) -> Directory | None:
-    """Return the first directory with all its values."""
-    with source.open("rb") as file:
-        try:
-            reader = _Reader(file)
-            return reader.directory(reader.first)[0]
-        except (struct.error, KeyError, ValueError, OverflowError, OSError):
-            return None
+@dataclass(frozen=True)
+class Described:
+    """What a TIFF, or the EXIF block of another format, says of its first picture: three directories of tags."""
+
+    image: Directory
+    photo: Directory | None = None
+    gps: Directory | None = None
 
 
-def subdirectory(source: Path, directory: Directory, tag: int) -> Directory | None:
-    """Return the group of tags to which a tag of the directory points, such as EXIF's."""
-    place = directory.number(tag)
+def described(file: IO[bytes]) -> Described | None:
+    """Return the first directory and those of EXIF and GPS that belong to it; None where the file is none."""
+    try:
+        reader = _Reader(file)
+        image = reader.directory(reader.first)[0]
+    except DAMAGED:
+        return None
+    return Described(image, _subdirectory(reader, image, EXIF_DIRECTORY), _subdirectory(reader, image, GPS_DIRECTORY))
+
+
+def _subdirectory(reader: _Reader, image: Directory, tag: int) -> Directory | None:
+    place = image.number(tag)
     if not place:
         return None
-    with source.open("rb") as file:
-        try:
-            return _Reader(file).directory(place)[0]
-        except (struct.error, KeyError, ValueError, OverflowError, OSError):
-            return None
+    try:
+        return reader.directory(place)[0]
+    except DAMAGED:
+        return None
