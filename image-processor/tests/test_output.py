@@ -2,10 +2,12 @@
 
 import io
 import struct
+import zlib
 
 import numpy
 import pytest
 import pyvips
+import tifffile
 from image_processor.services.decoding import ImageError, Limits
 from PIL import Image, ImageCms
 from skimage.metrics import structural_similarity
@@ -316,3 +318,158 @@ def test_a_side_that_the_format_cannot_hold_is_named() -> None:
 def test_a_result_over_the_limit_is_refused() -> None:
     with pytest.raises(ImageError, match="The result would have"):
         processed(photo(), "resize", {"width": 2000, "height": 2000}, limits=Limits(1_000_000, 10))
+
+
+def chunks(content: bytes, added: bytes) -> bytes:
+    """The PNG with further chunks before its pixels."""
+    return content[:33] + added + content[33:]
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+FLAT = encoded(Image.new("RGB", (16, 16), (188, 100, 50)), "PNG")
+D65_AND_P3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+DESCRIBED = {
+    # (223, 168, 122) and (201, 94, 33) are what LittleCMS makes of (188, 100, 50) in linear light and in Display P3.
+    "linear gAMA": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 100_000))), (223, 168, 122)),
+    "gAMA of sRGB": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 45_455))), (188, 100, 50)),
+    "gAMA beside sRGB": (
+        chunks(FLAT, chunk(b"sRGB", b"\0") + chunk(b"gAMA", struct.pack(">I", 100_000))),
+        (188, 100, 50),
+    ),
+    "cHRM of P3": (
+        chunks(FLAT, chunk(b"cHRM", D65_AND_P3)),
+        (201, 94, 33),
+    ),
+    "a damaged cHRM": (chunks(FLAT, chunk(b"cHRM", bytes(8) + b"\xff" * 24)), (188, 100, 50)),
+    "cICP of P3": (chunks(FLAT, chunk(b"cICP", bytes([12, 13, 0, 1]))), (201, 94, 33)),
+    "cICP before gAMA": (
+        chunks(FLAT, chunk(b"cICP", bytes([12, 13, 0, 1])) + chunk(b"gAMA", struct.pack(">I", 100_000))),
+        (201, 94, 33),
+    ),
+    "cICP of sRGB": (chunks(FLAT, chunk(b"cICP", bytes([1, 13, 0, 1]))), (188, 100, 50)),
+}
+
+
+@pytest.mark.parametrize("kind", DESCRIBED)
+def test_colors_that_a_png_describes_are_converted(kind: str) -> None:
+    content, color = DESCRIBED[kind]
+
+    stripped = pixels(processed(content, "convert", {"profile": "strip"}))
+    worked_on = pixels(processed(content, "brightness", {"amount": 0, "output": {"profile": "strip"}}))
+
+    assert numpy.abs(stripped - color).max() <= 1
+    assert numpy.abs(worked_on - color).max() <= 1
+
+
+@pytest.mark.parametrize("kind", DESCRIBED)
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "tiff"])
+def test_a_kept_description_of_colors_is_a_profile_that_says_the_same(target: str, kind: str) -> None:
+    content, color = DESCRIBED[kind]
+
+    result = opened(processed(content, "convert", {"format": target, "quality": 100}))
+
+    assert numpy.abs(numpy.asarray(in_srgb(result)).astype(int) - color).max() <= 3
+    assert len(result.info.get("icc_profile") or b"") < 1200
+
+
+def in_srgb(image: Image.Image) -> Image.Image:
+    """The image as LittleCMS shows it."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image.convert("RGB")
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    assert converted is not None
+    return converted
+
+
+def test_grey_of_another_gamma_is_converted() -> None:
+    content = chunks(encoded(Image.new("L", (16, 16), 100), "PNG"), chunk(b"gAMA", struct.pack(">I", 100_000)))
+
+    result = pixels(processed(content, "convert", {"profile": "strip"}))
+
+    assert numpy.abs(result - 168).max() <= 1  # as of the middle of the three bands above
+
+
+def renamed(profile: bytes) -> bytes:
+    """The profile with linear curves; its name stays."""
+    linear = b"curv" + bytes(8)
+    place = profile.index(b"para")
+    return profile[:place] + linear + profile[place + len(linear) :]
+
+
+def test_a_profile_is_what_its_numbers_say_and_not_its_name() -> None:
+    source = photo(icc_profile=renamed(SRGB))
+    assert b"s\0R\0G\0B" in SRGB, "it calls itself sRGB"
+
+    result = pixels(processed(source, "convert", {"profile": "strip"}))
+
+    expected = numpy.asarray(in_srgb(opened(source))).astype(int)
+    assert numpy.abs(result - expected).max() <= 2
+    assert numpy.abs(expected - pixels(photo())).max() > 40
+
+
+def test_the_colors_of_srgb_are_left_as_they_are() -> None:
+    assert numpy.array_equal(
+        pixels(processed(photo(icc_profile=SRGB), "convert", {"profile": "srgb"})), pixels(photo())
+    )
+
+
+ODD_PROFILES = {
+    "two bytes behind it": SRGB + b"\0\0",
+    "cut short": SRGB[:-100],
+    "no profile": b"odd" * 100,
+    "empty": SRGB[:128] + bytes(4),
+}
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff"])
+@pytest.mark.parametrize("odd", ODD_PROFILES)
+@pytest.mark.parametrize("profile", ["keep", "srgb", "strip"])
+def test_an_odd_profile_makes_no_format_fail(odd: str, target: str, profile: str) -> None:
+    source = photo(format="JPEG", quality=100, icc_profile=ODD_PROFILES[odd])
+
+    result = pixels(processed(source, "convert", {"format": target, "profile": profile, "quality": 100}))
+
+    assert numpy.abs(result - pixels(source)).mean() < 3
+
+
+def test_a_profile_with_something_behind_it_is_kept_without_that() -> None:
+    result = opened(processed(photo(icc_profile=SRGB + b"\0\0"), "convert", {"format": "png"}))
+
+    assert result.info["icc_profile"] == SRGB
+
+
+def cmyk_with_alpha() -> bytes:
+    """A TIFF of cyan on the left, transparent black on the right."""
+    values = numpy.zeros((16, 16, 5), "uint8")
+    values[:, :8] = (255, 0, 0, 0, 255)
+    values[:, 8:] = (0, 0, 0, 255, 0)
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="separated", extrasamples=["unassalpha"])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("background", "inks"), [("#ffffff", (0, 0, 0, 0)), ("#ff0000", (0, 255, 255, 0))])
+def test_cmyk_with_alpha_lies_on_the_background_in_a_jpeg(background: str, inks: tuple[int, ...]) -> None:
+    result = opened(
+        processed(cmyk_with_alpha(), "convert", {"format": "jpeg", "background": background, "quality": 100})
+    )
+
+    assert result.mode == "CMYK"
+    assert numpy.abs(numpy.asarray(result)[:, 12].astype(int) - inks).max() <= 6
+    assert numpy.abs(numpy.asarray(result)[:, 2].astype(int) - (255, 0, 0, 0)).max() <= 6
+
+
+def test_a_small_cmyk_result_has_no_large_profile() -> None:
+    source = photo()
+
+    result = processed(source, "to_colorspace", {"space": "cmyk", "output": {"format": "jpeg", "quality": 100}})
+
+    assert opened(result).mode == "CMYK"
+    assert len(result) < 20_000
+    back = pixels(processed(result, "convert", {"format": "png"}))
+    assert numpy.abs(back - pixels(source)).mean() < 25, "it is read through the same profile again"

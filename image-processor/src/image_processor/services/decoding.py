@@ -14,6 +14,7 @@ import pyvips
 from image_processor.imaging.colour import in_colour, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
+from image_processor.services.codec.colors import with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff
 from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
@@ -84,7 +85,7 @@ def _decoded(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
     check_pixels(header.width * header.height * len(layout.pages), limits, "The image has")
     if len(layout.pages) > 1 and found in ANIMATED:
         frames = _animation(source, found, layout)
-        return Decoded(Picture.of([_described(frames[0], source, found), *frames[1:]]), found)
+        return Decoded(Picture.of([_described(frame, source, found) for frame in frames]), found)
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
     access = "sequential" if sequential and stored in _UPRIGHT_AS_STORED else "random"
     page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
@@ -173,6 +174,7 @@ def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Imag
 
 def _described(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:
     """Return the image with what its file says of it and libvips does not."""
+    image = with_described_colors(image, source, found)
     return with_exif_of_tiff(image, source) if found == "tiff" else image
 
 
@@ -197,4 +199,4 @@ _SHRINKERS = {
 
 def _shrunk(source: Path, access: str, found: str, factor: float) -> pyvips.Image:
     power = max(power for power in (1, 2, 4, 8) if power <= factor)
-    return _still(source, found, access, **_SHRINKERS[found](power))
+    return _described(_still(source, found, access, **_SHRINKERS[found](power)), source, found)

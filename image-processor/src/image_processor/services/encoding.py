@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import pyvips
@@ -10,7 +11,9 @@ from image_processor.imaging.canvas import flattened
 from image_processor.imaging.colour import in_srgb
 from image_processor.imaging.output import ANIMATED, DEFAULT_EFFORT, DEFAULT_QUALITY, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, frames_of, joined
+from image_processor.imaging.profiles import general_cmyk
 from image_processor.imaging.ssim import ssim
+from image_processor.services.codec.colors import PROFILE
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.exif_block import has_exif, write_into_tiff
 
@@ -145,7 +148,41 @@ def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
         image = in_srgb(image)
     if name == "jpeg":
         image = flattened(image, output.background)
-    return _with_metadata(image, output)
+    return _with_metadata(_with_profile(image, name), output)
+
+
+def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
+    """Return the image with a profile that the format takes, its colors converted where it takes theirs not.
+
+    What a reader forgives a writer does not: libpng refuses what lcms can read.
+    """
+    if image.get_typeof(PROFILE) and not _takes(name, image):
+        image = in_srgb(image)
+    if not image.get_typeof(PROFILE) or (_takes(name, image) and not _is_general_cmyk(image)):
+        return image
+    image = image.copy()
+    image.remove(PROFILE)
+    return image
+
+
+def _is_general_cmyk(image: pyvips.Image) -> bool:
+    return image.interpretation == "cmyk" and bytes(image.get(PROFILE)) == general_cmyk()
+
+
+def _takes(name: str, image: pyvips.Image) -> bool:
+    """Return whether the format's writer takes the image's profile."""
+    return _tried(name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
+
+
+@lru_cache(maxsize=64)
+def _tried(name: str, profile: bytes, bands: int, band_format: str, interpretation: str) -> bool:
+    pixel = pyvips.Image.black(1, 1, bands=bands).cast(band_format).copy(interpretation=interpretation)
+    pixel.set_type(pyvips.GValue.blob_type, PROFILE, profile)
+    try:
+        pixel.write_to_buffer(EXTENSIONS[name])
+    except pyvips.Error:
+        return False
+    return True
 
 
 def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
