@@ -5,7 +5,9 @@ from typing import Annotated
 import pyvips
 from pydantic import Field
 
+from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.profiles import means_srgb
+from image_processor.imaging.samples import usual
 
 Colour = Annotated[str, Field(pattern=r"^#([0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})$")]
 """A CSS hex colour (CSS Color 4, 5.2): ``#rgb``, ``#rgba``, ``#rrggbb`` or ``#rrggbbaa``, in sRGB."""
@@ -100,9 +102,10 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
     Colours go through the embedded ICC profile (ICC.1:2010), CMYK without one through a general profile. An image that
     is sRGB already is left as it is.
     """
+    image = usual(image)
     if image.format in ("uchar", "ushort") and image.interpretation in ("srgb", "rgb16", "b-w", "grey16", "multiband"):
         if image.bands > 4:
-            raise pyvips.Error("an image of more than four bands has no colours")
+            raise UnsuitableImageError(f"The image has {image.bands} bands, and does not say which are its colours.")
         return _through_profile(_named(image))
     if image.interpretation == "cmyk":
         return image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=8)

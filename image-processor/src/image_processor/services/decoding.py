@@ -48,6 +48,8 @@ _LOADERS = {"jpeg": pyvips.Image.jpegload, "avif": pyvips.Image.heifload, "tiff"
 """Loaders that are called by name, as libvips would sniff another or none."""
 _UPRIGHT_AS_STORED = (0, 1, 2)
 """EXIF orientations that need no rows in another order than the file has them."""
+_READ_ONCE = ("uchar", "ushort", "uint")
+"""Samples of a kind that are read from top to bottom once; of others the greatest is looked for first."""
 _FAIL_ON = "error"
 """Pixels that are missing or cannot be decoded are an error; what else a loader warns of is not."""
 
@@ -87,9 +89,10 @@ def _decoded(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
         frames = _animation(source, found, layout)
         return Decoded(Picture.of([_described(frame, source, found) for frame in frames]), found)
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
-    access = "sequential" if sequential and stored in _UPRIGHT_AS_STORED else "random"
+    in_order = stored in _UPRIGHT_AS_STORED and header.format in _READ_ONCE
+    access = "sequential" if sequential and in_order else "random"
     page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
-    still = with_page_sizes(_still(source, found, access, **page), layout)
+    still = with_page_sizes(layout.usable(_still(source, found, access, **page), 0), layout)
     picture = Picture.of([_described(still, source, found)])
     if found in _SHRINKERS:
         picture = replace(picture, shrink=lambda factor: _shrunk(source, access, found, factor))
@@ -165,11 +168,13 @@ def _opened(source: Path, found: str, **options: object) -> pyvips.Image:
 def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Image]:
     if not layout.together:
         frames = [_upright(_opened(source, found, page=page)) for page in layout.pages]
+        frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
         kinds = {(frame.bands, frame.format, frame.interpretation) for frame in frames}
         return frames if len(kinds) == 1 else [in_colour(in_srgb(frame)) for frame in frames]
     roll = _opened(source, found, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
     height = roll.get_page_height()
-    return [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
+    frames = [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
+    return [layout.usable(frame, number) for number, frame in enumerate(frames)]
 
 
 def _described(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:

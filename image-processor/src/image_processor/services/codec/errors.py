@@ -13,6 +13,13 @@ _WRITERS = re.compile(r"(vips2\w+|wbuffer_\w+|\w+save\w*): ?", re.IGNORECASE)
 _READERS = re.compile(r"(\w+2vips|VipsJpeg|vipspng|vips_\w+|\w+load\w*|heif|webp|source input|image): ?", re.IGNORECASE)
 _NOISE = re.compile(r".*(: bad seek to -?\d+|load error|write error)|system error: .*", re.IGNORECASE)
 _PLUGIN = re.compile(r"built in: (?P<codec>\S+)|(?P<compression>[\w -]+) compression support is not configured")
+_PLAIN = {
+    "bad labq format": "its colors are CIELAB of a kind that is not supported",
+    "samples out of range": "its samples are of a kind that is not supported",
+    "required field 262 missing": "it does not say what its samples mean (PhotometricInterpretation is missing)",
+    "samples_per_pixel not a whole number of bytes": "the bits of its samples make no whole bytes",
+}
+"""What libvips says in words of its own."""
 
 
 def reason_of(detail: str) -> str:
@@ -42,7 +49,8 @@ def _worded(line: str) -> str:
     missing = _PLUGIN.search(line)
     if missing is not None:
         return f"its compression ({(missing['codec'] or missing['compression']).strip()}) is not supported"
-    if line.startswith("bad labq format"):
-        return "its colors are CIELAB of a kind that is not supported"
+    for cryptic, plain in _PLAIN.items():
+        if line.startswith(cryptic):
+            return plain
     # A path of the worker's machine is nothing to the person who asked.
     return line.split("/")[0].strip(" :'\"") or "the decoder gave no reason"

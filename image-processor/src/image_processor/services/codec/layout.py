@@ -7,6 +7,7 @@ from pathlib import Path
 import pyvips
 
 from image_processor.imaging.picture import PAGE_SIZES, frames_of
+from image_processor.imaging.samples import marked_raw
 from image_processor.services.codec import png, tiff
 
 
@@ -24,6 +25,17 @@ class Layout:
     together: bool = True
     sizes: Sequence[tuple[int, int]] = ()
     unread: str | None = None
+    directories: Sequence[tiff.Directory] = ()
+
+    def usable(self, image: pyvips.Image, number: int) -> pyvips.Image:
+        """Return the frame of that number without spare bands, and marked where its samples are unusual."""
+        if number >= len(self.directories):
+            return image
+        bands = self.directories[number].samples(image.bands)
+        if len(bands) < image.bands:
+            chosen = image[bands[0]].bandjoin([image[band] for band in bands[1:]]) if len(bands) > 1 else image[0]
+            image = chosen.copy(interpretation=image.interpretation)
+        return marked_raw(image)
 
 
 def layout_of(source: Path, header: pyvips.Image, found: str) -> Layout:
@@ -68,7 +80,14 @@ def _of_tiff(directories: Sequence[tiff.Directory]) -> Layout:
     if len(set(sizes)) > 1:
         listed = ", ".join(f"{width} × {height}" for width, height in sizes[:4]) + (" …" if len(sizes) > 4 else "")
         return Layout(
-            pages[:1], sizes=sizes, unread=f"The pages of this TIFF differ in size ({listed}): only the first is read"
+            pages[:1],
+            sizes=sizes,
+            unread=f"The pages of this TIFF differ in size ({listed}): only the first is read",
+            directories=[directories[pages[0]]],
         )
     in_row = pages == list(range(pages[0], pages[0] + len(pages)))
-    return Layout(pages, together=in_row and all(kind == kinds[0] for kind in kinds))
+    return Layout(
+        pages,
+        together=in_row and all(kind == kinds[0] for kind in kinds),
+        directories=[directories[number] for number in pages if directories],
+    )

@@ -17,9 +17,14 @@ EXIF_DIRECTORY, GPS_DIRECTORY = 34665, 34853
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a smaller copy of another page, a page's transparency."""
-_KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, 277, 284, 339)
+_KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, 277, 284, 338, 339)
 """What libvips needs to be the same in all pages of one load: size, bits, meaning and number of samples."""
-_OF_A_PAGE = frozenset({_SUBFILE_TYPE, *_KIND})
+_EXTRA_SAMPLES, _PHOTOMETRIC = 338, 262
+_OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, *_KIND})
+_COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3}
+"""How many samples are colors, by PhotometricInterpretation."""
+_ALPHA = (1, 2)
+"""Values of ExtraSamples; 0 is a sample of which the file does not say what it is."""
 
 DAMAGED = (struct.error, KeyError, ValueError, OverflowError, OSError)
 """What reading a damaged file may raise."""
@@ -64,6 +69,16 @@ class Directory:
         """Width and height of the page as it is shown."""
         size = self.number(WIDTH) or 0, self.number(HEIGHT) or 0
         return size[::-1] if (self.number(ORIENTATION) or 1) in (5, 6, 7, 8) else size
+
+    def samples(self, bands: int) -> Sequence[int]:
+        """Return which of so many bands are the colors, and the alpha if there is one; the others are spare."""
+        colors = _COLORS.get(self.number(_PHOTOMETRIC) or 0, bands)
+        entry = self.entries.get(_EXTRA_SAMPLES)
+        if bands <= colors or (entry is None and bands == colors + 1):  # many forget to call their alpha one
+            return range(bands)
+        extra = [] if entry is None else [value for (value,) in struct.iter_unpack(f"{self.order}H", entry.data)]
+        alpha = next((number for number, value in enumerate(extra[: bands - colors]) if value in _ALPHA), None)
+        return [*range(colors)] if alpha is None else [*range(colors), colors + alpha]
 
     @property
     def kind(self) -> Sequence[bytes | None]:
