@@ -3,13 +3,15 @@
 import io
 import struct
 import zlib
+from typing import cast
 
 import numpy
 import pytest
 import pyvips
 import tifffile
 from image_processor.services.decoding import ImageError, Limits
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
+from skimage import data
 from skimage.metrics import structural_similarity
 
 from tests.support.algorithm_runs import processed, report
@@ -473,3 +475,91 @@ def test_a_small_cmyk_result_has_no_large_profile() -> None:
     assert len(result) < 20_000
     back = pixels(processed(result, "convert", {"format": "png"}))
     assert numpy.abs(back - pixels(source)).mean() < 25, "it is read through the same profile again"
+
+
+def translucent() -> bytes:
+    image = opened(photo(160, 120, mode="RGBA"))
+    image.putalpha(image.getchannel("R"))
+    return encoded(image, "PNG")
+
+
+@pytest.mark.parametrize("colours", [2, 3, 5, 16, 40, 100, 256])
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("format", ["png", "gif"])
+def test_colors_are_no_more_than_were_asked_for(format: str, alpha: bool, colours: int) -> None:
+    source = translucent() if alpha else photo()
+
+    result = opened(processed(source, "convert", {"format": format, "palette": True, "colours": colours}))
+
+    found = result.convert("RGBA").getcolors(100_000) or []
+    assert colours // 2 <= len(found) <= colours
+
+
+@pytest.mark.parametrize("colours", [5, 40, 100])
+def test_fewer_colors_are_as_near_as_those_of_pillow(colours: int) -> None:
+    source = opened(grainy())
+
+    result = processed(grainy(), "convert", {"palette": True, "colours": colours})
+
+    pillows = numpy.asarray(source.quantize(colours, dither=Image.Dither.NONE).convert("RGB")).astype(int)
+    mine = numpy.asarray(opened(result).convert("RGB")).astype(int)
+    assert ((mine - pixels(grainy())) ** 2).mean() < 1.3 * ((pillows - pixels(grainy())) ** 2).mean()
+
+
+@pytest.mark.parametrize("effort", [1, 3, 6, 9])
+@pytest.mark.parametrize("name", ["astronaut", "page", "logo"])
+def test_a_png_is_no_larger_than_pillows_at_the_same_effort(name: str, effort: int) -> None:
+    source = encoded(Image.fromarray(getattr(data, name)()), "PNG", compress_level=1)
+
+    result = processed(source, "convert", {"effort": effort})
+
+    pillows = encoded(opened(source), "PNG", compress_level=effort)
+    assert len(result) < 1.01 * len(pillows)
+    assert numpy.array_equal(pixels(result), pixels(source))
+
+
+@pytest.mark.parametrize("colours", [2, 5, 16, 100, 256])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("algorithm", ["flip", "convert"])
+def test_a_palette_stays_one_where_all_colors_fit(algorithm: str, mode: str, colours: int) -> None:
+    method = Image.Quantize.FASTOCTREE
+    unlimited = opened(translucent() if mode == "RGBA" else photo(160, 120))
+    source = encoded(unlimited.quantize(colours, method), "PNG", optimize=True)
+
+    result = processed(source, algorithm)
+
+    expected = ImageOps.mirror(opened(source)) if algorithm == "flip" else opened(source)
+    assert opened(result).mode == "P"
+    assert numpy.array_equal(numpy.asarray(opened(result).convert("RGBA")), numpy.asarray(expected.convert("RGBA")))
+    assert len(result) < 1.1 * len(encoded(expected, "PNG", optimize=True)) + 100
+
+
+def test_a_palette_of_too_few_colors_is_given_up() -> None:
+    source = photo(mode="P", width=320, height=240)
+
+    result = opened(processed(source, "resize", {"width": 100}))
+
+    assert result.mode == "RGB"
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
+@pytest.mark.parametrize("source", [grainy(160, 120), translucent()], ids=["opaque", "alpha"])
+def test_the_ssim_that_was_asked_for_is_what_compare_finds(source: bytes, format: str) -> None:
+    result = processed(source, "optimize", {"format": format, "min_ssim": 0.95})
+
+    found = report(result, "compare", {"file_id": 2}, {2: source})
+
+    assert cast("float", found["ssim"]) >= 0.95
+
+
+def test_a_format_that_cannot_hold_the_image_does_not_end_auto() -> None:
+    source = photo(16_384, 4)  # WebP holds 16,383 a side, AVIF 16,384
+
+    result = opened(processed(source, "convert", {"format": "auto"}))
+
+    assert (result.format, result.size) == ("AVIF", (16_384, 4))
+
+
+def test_auto_says_why_where_no_format_can_hold_the_image() -> None:
+    with pytest.raises(ImageError, match="AVIF holds 16,384"):
+        processed(photo(17_000, 2), "convert", {"format": "auto"})

@@ -8,14 +8,15 @@ from pathlib import Path
 import pyvips
 
 from image_processor.imaging.canvas import flattened
-from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.colour import in_eight_bits, in_srgb, with_alpha
 from image_processor.imaging.output import ANIMATED, DEFAULT_EFFORT, DEFAULT_QUALITY, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, frames_of, joined
 from image_processor.imaging.profiles import general_cmyk
-from image_processor.imaging.ssim import ssim
+from image_processor.imaging.ssim import comparable, ssim
 from image_processor.services.codec.colors import PROFILE
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.exif_block import has_exif, write_into_tiff
+from image_processor.services.codec.palette import bits_for, colors_of, with_at_most
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
 
@@ -72,12 +73,20 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
         _write(image, chosen, output, result)
         return chosen
     candidates = ["webp"] if animated else ["avif", "webp"]
-    paths = {name: result.with_name(f"{result.name}.{name}") for name in candidates}
-    for name, path in paths.items():
-        _write(image, name, output, path)
-    smallest = min(paths, key=lambda name: paths[name].stat().st_size)
-    paths.pop(smallest).rename(result)
-    for larger in paths.values():
+    made, failures = dict[str, Path](), list[ImageError | pyvips.Error]()
+    for name in candidates:
+        path = result.with_name(f"{result.name}.{name}")
+        try:
+            _write(image, name, output, path)
+            made[name] = path
+        except (ImageError, pyvips.Error) as error:
+            path.unlink(missing_ok=True)
+            failures.append(error)
+    if not made:
+        raise failures[0]
+    smallest = min(made, key=lambda name: made[name].stat().st_size)
+    made.pop(smallest).rename(result)
+    for larger in made.values():
         larger.unlink()
     return smallest
 
@@ -113,7 +122,7 @@ def _search(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
 
     def is_alike(quality: int) -> bool:
         _save(image, name, output, quality, path)
-        return ssim(_comparable(image), _comparable(_read(path))) >= (output.min_ssim or 0)
+        return ssim(comparable(in_srgb(image)), comparable(in_srgb(_read(path)))) >= (output.min_ssim or 0)
 
     def is_too_large(quality: int) -> bool:
         _save(image, name, output, quality, path)
@@ -136,10 +145,6 @@ def _search(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
 def _read(path: Path) -> pyvips.Image:
     image = pyvips.Image.new_from_file(str(path))
     return pyvips.Image.new_from_file(str(path), n=-1) if frames_of(image) > 1 else image
-
-
-def _comparable(image: pyvips.Image) -> pyvips.Image:
-    return flattened(in_srgb(image), "#808080").colourspace("b-w").cast("uchar")
 
 
 def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
@@ -261,15 +266,40 @@ _SUBSAMPLING = {"auto": "auto", "4:2:0": "on", "4:4:4": "off"}
 
 def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
     effort = output.effort or DEFAULT_EFFORT["png"]
-    options: dict[str, object] = {"compression": effort, "interlace": output.progressive, "keep": _keep(image, output)}
+    options: dict[str, object] = {
+        # The level of libvips' zlib that makes files as small as those of others at this effort.
+        "compression": min(9, effort + 2),
+        "interlace": output.progressive,
+        "keep": _keep(image, output),
+    }
     if output.palette or quality < 100:
-        options |= {"palette": True, "Q": quality, "bitdepth": _bits(output.colours), "effort": effort}
-    image.pngsave(str(path), **options)
+        image, dither = _with_few_colors(image, output.colours, quality, effort)
+        few = {"palette": True, "Q": quality, "bitdepth": bits_for(output.colours), "effort": effort, "dither": dither}
+        image.pngsave(str(path), **options, **few)
+    elif not (image.get_typeof("palette") and _save_with_its_palette(image := _held(image), path, options)):
+        image.pngsave(str(path), filter="all", **options)
 
 
-def _bits(colours: int) -> int:
-    """Bits that so many colours need; PNG has palettes of 1, 2, 4 and 8."""
-    return next(bits for bits in (1, 2, 4, 8) if 2**bits >= colours)
+def _save_with_its_palette(image: pyvips.Image, path: Path, options: Mapping[str, object]) -> bool:
+    """Save the image with a palette and return whether that keeps every pixel."""
+    colors = colors_of(image)
+    if colors is None:
+        return False
+    image.pngsave(str(path), palette=True, dither=0, bitdepth=bits_for(colors), **options)
+    saved = pyvips.Image.new_from_file(str(path))
+    saved = with_alpha(saved) if image.hasalpha() else saved  # the palette has no alpha where all is opaque
+    return saved.bands == image.bands and float((saved - image).abs().max()) == 0
+
+
+def _with_few_colors(image: pyvips.Image, colors: int, quality: int, effort: int) -> tuple[pyvips.Image, float]:
+    """Return the image for a saver that knows powers of two alone, and how much that may dither it."""
+    if colors in (2, 4, 16, 256):
+        return image, 1
+    return with_at_most(_eight_bits(image), colors, quality, effort), 0
+
+
+def _eight_bits(image: pyvips.Image) -> pyvips.Image:
+    return in_eight_bits(in_srgb(image))
 
 
 def _save_webp(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
@@ -294,7 +324,12 @@ def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> 
     # A GIF's only quality is the number of its colours.
     bits = min((output.colours - 1).bit_length(), max(1, round(quality * 8 / 100)))
     effort = output.effort or DEFAULT_EFFORT["gif"]
-    image.gifsave(str(path), bitdepth=bits, effort=effort, interlace=output.progressive, keep=_keep(image, output))
+    dither = 1.0
+    if 2**bits > output.colours:
+        image, dither = with_at_most(_eight_bits(image), output.colours, 100, effort), 0.0
+    image.gifsave(
+        str(path), bitdepth=bits, dither=dither, effort=effort, interlace=output.progressive, keep=_keep(image, output)
+    )
 
 
 def _save_tiff(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:  # noqa: ARG001 (all savers' shape)
