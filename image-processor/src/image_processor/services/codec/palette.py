@@ -56,19 +56,25 @@ def _merged(palette: Array, weights: Array, colors: int) -> Array:
     """
     stands_for = numpy.arange(len(palette))
     palette, weights = palette.copy(), weights.copy()
-    left = list(range(len(palette)))
-    while len(left) > colors:
-        some, weight = palette[left], weights[left]
-        apart = ((some[:, None] - some[None]) ** 2).sum(axis=2)
-        cost = apart * (weight[:, None] * weight[None]) / (weight[:, None] + weight[None])
-        numpy.fill_diagonal(cost, numpy.inf)
-        one, other = divmod(int(cost.argmin()), len(left))
-        kept, gone = left[one], left[other]
-        total = weights[kept] + weights[gone]
-        palette[kept] = (palette[kept] * weights[kept] + palette[gone] * weights[gone]) / total
+
+    def cost_of(one: int) -> Array:
+        apart: Array = ((palette - palette[one]) ** 2).sum(axis=1)
+        cost: Array = apart * weights * weights[one] / (weights + weights[one])
+        return numpy.where(gone, numpy.inf, cost)
+
+    gone = numpy.zeros(len(palette), "bool")
+    costs = numpy.stack([cost_of(one) for one in range(len(palette))])
+    numpy.fill_diagonal(costs, numpy.inf)
+    for _ in range(len(palette) - colors):
+        kept, lost = divmod(int(costs.argmin()), len(palette))
+        total = weights[kept] + weights[lost]
+        palette[kept] = (palette[kept] * weights[kept] + palette[lost] * weights[lost]) / total
         weights[kept] = total
-        stands_for[stands_for == gone] = kept
-        left.remove(gone)
+        stands_for[stands_for == lost] = kept
+        gone[lost] = True
+        costs[lost, :] = costs[:, lost] = numpy.inf
+        costs[kept, :] = costs[:, kept] = cost_of(kept)
+        costs[kept, kept] = numpy.inf
     merged: Array = numpy.rint(palette)[stands_for]
     return merged
 
