@@ -246,3 +246,15 @@ def test_of_a_sequence_the_first_frame_is_read_where_one_is_wanted(format: str) 
 def test_frames_of_a_sequence_are_never_lost_silently(format: str, target: str) -> None:
     with pytest.raises(ImageError, match=rf"This {format} is .*only the first can be read. For that one"):
         processed(sequence(format), "convert", {"format": target})
+
+
+def test_info_counts_the_frames_of_an_animated_png() -> None:
+    assert report(sequence("PNG"), "info")["frames"] == 3
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "avif"])
+@pytest.mark.parametrize("algorithm", ["flip", "blur"])
+def test_the_first_frame_of_an_animated_png_becomes_one_still(algorithm: str, target: str) -> None:
+    result = opened(processed(sequence("PNG"), algorithm, {"output": {"format": target}}))
+
+    assert (result.size, getattr(result, "n_frames", 1)) == ((32, 24), 1)

@@ -17,12 +17,14 @@ class Layout:
 
     :param pages: their numbers in the file.
     :param together: whether libvips can load them all in one: they are of one kind, one after the other.
+    :param frames: how many the file has, where they are more than are read.
     :param sizes: of all pages as they are shown, where they differ.
     :param unread: why others are not read, a sentence; ``None`` where there are no others.
     """
 
     pages: Sequence[int]
     together: bool = True
+    frames: int = 1
     sizes: Sequence[tuple[int, int]] = ()
     unread: str | None = None
     directories: Sequence[tiff.Directory] = ()
@@ -44,18 +46,19 @@ def layout_of(source: Path, header: pyvips.Image, found: str) -> Layout:
         return _of_tiff(tiff.directories(source)[: frames_of(header)])
     if found == "png":
         frames = png.frames_of_animation(source)
-        return Layout([0], unread=_unread("PNG", frames)) if frames > 1 else Layout([0])
+        return Layout([0], frames=frames, unread=_unread("PNG", frames)) if frames > 1 else Layout([0])
     if found == "avif":
         return Layout([0], unread=_unread("AVIF", None)) if is_avif_sequence(source) else Layout([0])
     return Layout(range(frames_of(header)))
 
 
 def with_page_sizes(image: pyvips.Image, layout: Layout) -> pyvips.Image:
-    """Return the first page, with the number and the sizes of all among its metadata where a TIFF has several."""
-    if not image.get_typeof("n-pages"):
+    """Return the first frame, with the number of all and the sizes of a TIFF's pages among its metadata."""
+    frames = max(len(layout.pages), len(layout.sizes), layout.frames)
+    if not image.get_typeof("n-pages") and frames == 1:
         return image
     image = image.copy()
-    image.set_type(pyvips.GValue.gint_type, "n-pages", max(len(layout.pages), len(layout.sizes)))
+    image.set_type(pyvips.GValue.gint_type, "n-pages", frames)
     if layout.sizes:
         listed = " ".join(f"{width}x{height}" for width, height in layout.sizes)
         image.set_type(pyvips.GValue.gstr_type, PAGE_SIZES, listed)
