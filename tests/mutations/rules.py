@@ -222,7 +222,7 @@ MUTATIONS = [
     ),
     Mutation(
         rule="a result keeps the ICC profile of its source",
-        file="image-processor/src/image_processor/services/encoding.py",
+        file="image-processor/src/image_processor/services/codec/saving.py",
         before='kept = [] if output.profile == "strip" else ["icc"]',
         after='kept = [] if output.profile != "srgb" else ["icc"]',
         caught_by="image-processor/tests/test_output.py::test_metadata_stays_unless_it_is_stripped",
