@@ -114,13 +114,36 @@ def test_a_header_of_single_bytes_is_given_up(start: bytes) -> None:
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (30, 20)), (3, (30, 20)), (6, (20, 30)), (8, (20, 30))])
-def test_the_size_is_that_of_the_image_as_it_is_shown(orientation: int, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_the_size_is_that_of_the_image_as_it_is_shown(kind: str, orientation: int, size: tuple[int, int]) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
 
-    media = media_of(BytesIO(image("JPEG", exif=exif)))
+    media = media_of(BytesIO(image(kind, exif=exif)))
 
     assert (media.width, media.height) == size
+
+
+def test_an_orientation_in_xmp_turns_nothing() -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+    assert media_of(BytesIO(image("JPEG", xmp=xmp))) == Media("image/jpeg", 30, 20)
+
+
+def test_an_animated_png_is_a_png() -> None:
+    frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")]
+
+    assert media_of(BytesIO(image("PNG", save_all=True, append_images=frames))) == Media("image/png", 30, 20)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_size_of_a_tiff_is_told_whatever_its_pixels_are(turned: bool) -> None:
+    tags = [(256, 30), (257, 20), (258, 8), (259, 1), (262, 5), (274, 6 if turned else 1), (277, 7)]
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags)
+
+    media = media_of(BytesIO(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(100)))
+
+    assert media == Media("image/tiff", *((20, 30) if turned else (30, 20)))
 
 
 @pytest.mark.parametrize(

@@ -153,3 +153,41 @@ def test_exif_is_read() -> None:
     assert found["image"]["Copyright"] == "(c) Ada"
     assert found["photo"]["DateTimeOriginal"] == "2026:11:25 10:00:00"
     assert found["gps"]["GPSLatitudeRef"] == "N"
+
+
+def test_exif_values_have_the_names_of_the_standard() -> None:
+    exif = Image.Exif()
+    exif[0x0128] = 2
+    exif.get_ifd(0x8769).update({0x8822: 2, 0x9207: 5, 0xA403: 1, 0x9209: 0x19, 0xA001: 65535, 0xA406: 3, 0xA402: 77})
+
+    found = cast("dict[str, dict[str, str]]", report(photo(format="JPEG", exif=exif), "exif"))
+
+    assert found["image"]["ResolutionUnit"] == "Inch"
+    # CIPA DC-008-2019, 4.6.5
+    assert {name: found["photo"][name] for name in ("ExposureProgram", "MeteringMode", "WhiteBalance")} == {
+        "ExposureProgram": "Normal program",
+        "MeteringMode": "Pattern",
+        "WhiteBalance": "Manual white balance",
+    }
+    assert found["photo"]["Flash"] == "Flash fired, auto mode"
+    assert (found["photo"]["ColorSpace"], found["photo"]["SceneCaptureType"]) == ("Uncalibrated", "Night scene")
+    assert found["photo"]["ExposureMode"] == "77"
+    assert "Internal error" not in str(found)
+
+
+def test_the_place_is_told_in_decimal_degrees_as_well() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 31.5), 3: "E", 4: (151.0, 12.0, 54.0), 5: b"\1", 6: 12.5})
+
+    found = report(photo(format="JPEG", exif=exif), "exif")
+
+    assert (found["latitude"], found["longitude"]) == (-33.85875, 151.215)
+    assert found["altitude"] == -12.5
+
+
+@pytest.mark.parametrize("latitude", [(51.0,), ()])
+def test_a_place_that_is_no_place_is_left_out(latitude: tuple[float, ...]) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: latitude})
+
+    assert "latitude" not in report(photo(format="JPEG", exif=exif), "exif")

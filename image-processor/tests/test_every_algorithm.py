@@ -158,7 +158,7 @@ def test_any_valid_params_give_a_result_or_a_reason(one: Algorithm, data: st.Dat
     try:
         result = processed(KINDS[kind], one.name, params, files)
     except ImageError as error:
-        assert str(error).endswith((".", "pixels", "gave no reason")) or "damaged or cannot be written" in str(error)
+        assert str(error).endswith(".")
         return
 
     assert len(result) > 0

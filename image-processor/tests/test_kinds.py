@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import numpy
 import pytest
+import tifffile
+from image_processor.services.decoding import ImageError
 from PIL import Image, ImageOps
 
 from tests.support.algorithm_runs import processed
@@ -88,3 +90,102 @@ def test_the_colours_of_cmyk_are_those_of_its_rgb() -> None:
     expected = numpy.asarray(opened(source).convert("L")).astype(int)
     grey = numpy.asarray(Image.fromarray(result).convert("L")).astype(int)
     assert numpy.corrcoef(expected.ravel(), grey.ravel())[0, 1] > 0.9
+
+
+RAMP = numpy.linspace(0, 1, 24 * 16).reshape(16, 24)
+COLORS = numpy.dstack([RAMP, RAMP[::-1], 1 - RAMP])
+
+
+def tiff(values: numpy.ndarray, **options: object) -> bytes:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        getattr(writer, "write")(values, **options)  # noqa: B009 (its types are stricter than what it takes)
+    return file.getvalue()
+
+
+def bytes_of(*bands: numpy.ndarray) -> numpy.ndarray:
+    values: numpy.ndarray = numpy.rint(numpy.dstack(bands) * 255).astype("uint8")
+    return values
+
+
+# What each sample means is as ImageMagick and Pillow have it: 0 is black, and 1, or the greatest number, is white.
+SAMPLES = {
+    "floating point": (tiff(RAMP.astype("float32")), RAMP),
+    "half precision": (tiff(RAMP.astype("float16")), RAMP),
+    "floating-point colors": (tiff(COLORS.astype("float32"), photometric="rgb"), COLORS),
+    "floating point below 0": (tiff((RAMP - 0.25).astype("float32")), RAMP.clip(0.25) - 0.25),
+    "32 bits": (tiff((RAMP * (2**32 - 1)).astype("uint32")), RAMP),
+    "32 bits of colors": (tiff((COLORS * (2**32 - 1)).astype("uint32"), photometric="rgb"), COLORS),
+    "a spare band": (tiff(bytes_of(COLORS, RAMP), photometric="rgb", extrasamples=[0]), COLORS),
+    "two spare bands": (tiff(bytes_of(COLORS, RAMP, RAMP), photometric="rgb", extrasamples=[0, 0]), COLORS),
+    "a spare band of grey": (tiff(bytes_of(RAMP, RAMP[::-1]), photometric="minisblack", extrasamples=[0]), RAMP),
+    "white is zero": (tiff(bytes_of(RAMP)[..., 0], photometric="miniswhite"), 1 - RAMP),
+}
+
+
+@pytest.mark.parametrize("algorithm", ["convert", "brightness", "flip"])
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_samples_of_every_kind_are_shown_as_they_are_meant(kind: str, target: str, algorithm: str) -> None:
+    content, expected = SAMPLES[kind]
+    output = {"format": target, "quality": 100}
+    params = {"brightness": {"amount": 0}}.get(algorithm, {})
+
+    result = opened(processed(content, algorithm, output if algorithm == "convert" else params | {"output": output}))
+
+    values = numpy.asarray(result).astype(float) / (257 if result.mode.startswith("I") else 1)
+    values = values[:, ::-1] if algorithm == "flip" else values
+    if values.ndim > expected.ndim:
+        values = values[..., 0]
+    assert values.shape == expected.shape, "nothing spare is left"
+    assert numpy.abs(values - expected * 255).mean() < 4
+
+
+UNCLEAR = {
+    "signed": (tiff((RAMP * 127).astype("int8")), "signed samples"),
+    "signed 16 bits": (tiff((RAMP * 32_767).astype("int16")), "signed samples"),
+    "signed 32 bits": (tiff((RAMP * 2**30).astype("int32")), "signed samples"),
+    "floating point up to 255": (tiff((RAMP * 255).astype("float32")), "up to 255, where 1 is white"),
+    "floating point up to 2": (tiff((COLORS * 2).astype("float32"), photometric="rgb"), "up to 2, where 1 is white"),
+    "not a number": (tiff(numpy.full((8, 8), numpy.nan, "float32")), "None of the image's samples is a number"),
+    "double precision": (tiff(RAMP), "samples are of a kind that is not supported"),
+    "complex numbers": (tiff(RAMP.astype("complex64")), "samples are of a kind that is not supported"),
+}
+
+
+PARAMS: dict[str, dict[str, object]] = {
+    "convert": {"format": "png"},
+    "brightness": {"amount": 0},
+    "dominant_colors": {},
+}
+
+
+@pytest.mark.parametrize("algorithm", PARAMS)
+@pytest.mark.parametrize("kind", UNCLEAR)
+def test_samples_that_may_mean_anything_are_refused_in_words(kind: str, algorithm: str) -> None:
+    content, reason = UNCLEAR[kind]
+
+    with pytest.raises(ImageError, match=reason):
+        processed(content, algorithm, PARAMS[algorithm])
+
+
+def test_an_alpha_behind_a_spare_band_is_the_alpha() -> None:
+    alpha = RAMP[::-1]
+    source = tiff(bytes_of(COLORS, RAMP, alpha), photometric="rgb", extrasamples=["unspecified", "unassalpha"])
+
+    result = opened(processed(source, "convert", {"format": "png"}))
+
+    assert numpy.array_equal(numpy.asarray(result), bytes_of(COLORS, alpha))
+
+
+@pytest.mark.parametrize("colour", ["#ff0000", "#00ff0080"])
+def test_grey_with_alpha_lies_on_a_colored_background(colour: str) -> None:
+    source = photo(mode="LA")
+
+    result = opened(processed(source, "convert", {"format": "jpeg", "background": colour, "quality": 100}))
+
+    opaque = tuple(int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    ground = Image.new("RGBA", (64, 48), (*opaque, 255))
+    ground.alpha_composite(opened(source).convert("RGBA"))
+    difference = numpy.asarray(result.convert("RGB")).astype(int) - numpy.asarray(ground.convert("RGB"))
+    assert numpy.abs(difference).mean() < 3

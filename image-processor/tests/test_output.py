@@ -1,12 +1,17 @@
 """How results are encoded: formats, quality, metadata, profiles, and the search for the smallest file."""
 
+import io
 import struct
+import zlib
+from typing import cast
 
 import numpy
 import pytest
 import pyvips
+import tifffile
 from image_processor.services.decoding import ImageError, Limits
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
+from skimage import data
 from skimage.metrics import structural_similarity
 
 from tests.support.algorithm_runs import processed, report
@@ -147,22 +152,90 @@ def test_metadata_stays_unless_it_is_stripped(algorithm: str) -> None:
     assert result.info["icc_profile"] == SRGB
 
 
-def test_only_the_copyright_is_kept() -> None:
-    result = opened(processed(tagged(), "strip_metadata"))
+def described(format: str) -> bytes:
+    """An image with everything that a camera and a desk write into it."""
+    exif = Image.Exif()
+    exif[0x010E], exif[0x010F], exif[0x013B], exif[0x8298] = "a secret", "Maker secret", "Ada L.", "(c) Ada"
+    exif.get_ifd(0x8769)[0x9003] = "2020:02:02 02:02:02"
+    exif.get_ifd(0x8825)[1] = "N"
+    exif.get_ifd(0x8825)[2] = (51.0, 30.0, 0.0)
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>secret</x:xmpmeta>"
+    if format == "TIFF":
+        exif[700] = xmp
+        loaded = Image.Exif()  # as Pillow writes no directory into a TIFF that was not read
+        loaded.load(exif.tobytes())
+        return photo(format=format, exif=loaded, icc_profile=SRGB)
+    return photo(format=format, exif=exif, icc_profile=SRGB, xmp=xmp, comment=b"secret")
 
+
+SOURCES = ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"]
+TARGETS = ["jpeg", "png", "webp", "tiff", "avif"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_all_of_exif_is_kept_from_every_format_to_every_other(source: str, target: str) -> None:
+    exif = opened(processed(described(source), "convert", {"format": target})).getexif()
+
+    assert (exif[0x010F], exif[0x013B], exif[0x8298]) == ("Maker secret", "Ada L.", "(c) Ada")
+    assert exif.get_ifd(0x8769)[0x9003] == "2020:02:02 02:02:02"
+    assert exif.get_ifd(0x8825)[2] == (51.0, 30.0, 0.0)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_only_the_copyright_is_kept(source: str, target: str) -> None:
+    content = processed(described(source), "convert", {"format": target, "metadata": "copyright"})
+
+    result = opened(content)
     exif = result.getexif()
-    assert exif[0x8298] == "(c) Ada"
-    assert exif[0x013B] == "Ada L."
-    assert 0x010F not in exif
+    assert (exif[0x8298], exif[0x013B]) == ("(c) Ada", "Ada L.")
+    assert not {0x010E, 0x010F} & set(exif)
     assert not exif.get_ifd(0x8825)
+    assert b"secret" not in content
     assert result.info["icc_profile"] == SRGB
 
 
-def test_everything_is_stripped() -> None:
-    result = opened(processed(tagged(), "strip_metadata", {"keep_copyright": False, "keep_profile": False}))
+@pytest.mark.parametrize("target", [*TARGETS, "gif"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_everything_is_stripped(source: str, target: str) -> None:
+    content = processed(described(source), "convert", {"format": target, "metadata": "strip", "profile": "strip"})
 
-    assert 0x8298 not in result.getexif()
-    assert "icc_profile" not in result.info
+    result = opened(content)
+    assert not {0x010E, 0x010F, 0x8298, 0x013B, 0x8769, 0x8825} & set(result.getexif())
+    assert not {"icc_profile", "xmp", "comment"} & set(result.info)
+    assert b"secret" not in content
+
+
+@pytest.mark.parametrize("metadata", ["keep", "copyright", "strip"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_empty_exif_block_is_made(target: str, metadata: str) -> None:
+    result = opened(processed(photo(), "convert", {"format": target, "metadata": metadata}))
+
+    assert "exif" not in result.info
+    assert 0x8769 not in result.getexif()
+
+
+@pytest.mark.parametrize("metadata", ["keep", "copyright", "strip"])
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_stripping_leaves_an_animation_its_timing(format: str, metadata: str) -> None:
+    frames = [opened(photo(40, 30)).rotate(90 * turn) for turn in range(3)]
+    source = encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=[100, 250, 40], loop=3)
+
+    found = report(processed(source, "convert", {"metadata": metadata}), "info")
+
+    assert (found["delays"], found["loop"]) == ([100, 250, 40], report(source, "info")["loop"])
+
+
+def test_every_page_of_a_tiff_stays_beside_its_exif() -> None:
+    pages = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
+    source = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo={315: "Ada"})
+
+    result = Image.open(io.BytesIO(processed(source, "flip")))
+
+    assert (getattr(result, "n_frames", 1), result.getexif()[315]) == (2, "Ada")
+    result.seek(1)
+    assert result.convert("RGB").getpixel((0, 0)) == (0, 0, 255)
 
 
 def with_thumbnail(content: bytes) -> bytes:
@@ -247,3 +320,246 @@ def test_a_side_that_the_format_cannot_hold_is_named() -> None:
 def test_a_result_over_the_limit_is_refused() -> None:
     with pytest.raises(ImageError, match="The result would have"):
         processed(photo(), "resize", {"width": 2000, "height": 2000}, limits=Limits(1_000_000, 10))
+
+
+def chunks(content: bytes, added: bytes) -> bytes:
+    """The PNG with further chunks before its pixels."""
+    return content[:33] + added + content[33:]
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+FLAT = encoded(Image.new("RGB", (16, 16), (188, 100, 50)), "PNG")
+D65_AND_P3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+DESCRIBED = {
+    # (223, 168, 122) and (201, 94, 33) are what LittleCMS makes of (188, 100, 50) in linear light and in Display P3.
+    "linear gAMA": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 100_000))), (223, 168, 122)),
+    "gAMA of sRGB": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 45_455))), (188, 100, 50)),
+    "gAMA beside sRGB": (
+        chunks(FLAT, chunk(b"sRGB", b"\0") + chunk(b"gAMA", struct.pack(">I", 100_000))),
+        (188, 100, 50),
+    ),
+    "cHRM of P3": (
+        chunks(FLAT, chunk(b"cHRM", D65_AND_P3)),
+        (201, 94, 33),
+    ),
+    "a damaged cHRM": (chunks(FLAT, chunk(b"cHRM", bytes(8) + b"\xff" * 24)), (188, 100, 50)),
+    "cICP of P3": (chunks(FLAT, chunk(b"cICP", bytes([12, 13, 0, 1]))), (201, 94, 33)),
+    "cICP before gAMA": (
+        chunks(FLAT, chunk(b"cICP", bytes([12, 13, 0, 1])) + chunk(b"gAMA", struct.pack(">I", 100_000))),
+        (201, 94, 33),
+    ),
+    "cICP of sRGB": (chunks(FLAT, chunk(b"cICP", bytes([1, 13, 0, 1]))), (188, 100, 50)),
+}
+
+
+@pytest.mark.parametrize("kind", DESCRIBED)
+def test_colors_that_a_png_describes_are_converted(kind: str) -> None:
+    content, color = DESCRIBED[kind]
+
+    stripped = pixels(processed(content, "convert", {"profile": "strip"}))
+    worked_on = pixels(processed(content, "brightness", {"amount": 0, "output": {"profile": "strip"}}))
+
+    assert numpy.abs(stripped - color).max() <= 1
+    assert numpy.abs(worked_on - color).max() <= 1
+
+
+@pytest.mark.parametrize("kind", DESCRIBED)
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "tiff"])
+def test_a_kept_description_of_colors_is_a_profile_that_says_the_same(target: str, kind: str) -> None:
+    content, color = DESCRIBED[kind]
+
+    result = opened(processed(content, "convert", {"format": target, "quality": 100}))
+
+    assert numpy.abs(numpy.asarray(in_srgb(result)).astype(int) - color).max() <= 3
+    assert len(result.info.get("icc_profile") or b"") < 1200
+
+
+def in_srgb(image: Image.Image) -> Image.Image:
+    """The image as LittleCMS shows it."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image.convert("RGB")
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    assert converted is not None
+    return converted
+
+
+def test_grey_of_another_gamma_is_converted() -> None:
+    content = chunks(encoded(Image.new("L", (16, 16), 100), "PNG"), chunk(b"gAMA", struct.pack(">I", 100_000)))
+
+    result = pixels(processed(content, "convert", {"profile": "strip"}))
+
+    assert numpy.abs(result - 168).max() <= 1  # as of the middle of the three bands above
+
+
+def renamed(profile: bytes) -> bytes:
+    """The profile with linear curves; its name stays."""
+    linear = b"curv" + bytes(8)
+    place = profile.index(b"para")
+    return profile[:place] + linear + profile[place + len(linear) :]
+
+
+def test_a_profile_is_what_its_numbers_say_and_not_its_name() -> None:
+    source = photo(icc_profile=renamed(SRGB))
+    assert b"s\0R\0G\0B" in SRGB, "it calls itself sRGB"
+
+    result = pixels(processed(source, "convert", {"profile": "strip"}))
+
+    expected = numpy.asarray(in_srgb(opened(source))).astype(int)
+    assert numpy.abs(result - expected).max() <= 2
+    assert numpy.abs(expected - pixels(photo())).max() > 40
+
+
+def test_the_colors_of_srgb_are_left_as_they_are() -> None:
+    assert numpy.array_equal(
+        pixels(processed(photo(icc_profile=SRGB), "convert", {"profile": "srgb"})), pixels(photo())
+    )
+
+
+ODD_PROFILES = {
+    "two bytes behind it": SRGB + b"\0\0",
+    "cut short": SRGB[:-100],
+    "no profile": b"odd" * 100,
+    "empty": SRGB[:128] + bytes(4),
+}
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff"])
+@pytest.mark.parametrize("odd", ODD_PROFILES)
+@pytest.mark.parametrize("profile", ["keep", "srgb", "strip"])
+def test_an_odd_profile_makes_no_format_fail(odd: str, target: str, profile: str) -> None:
+    source = photo(format="JPEG", quality=100, icc_profile=ODD_PROFILES[odd])
+
+    result = pixels(processed(source, "convert", {"format": target, "profile": profile, "quality": 100}))
+
+    assert numpy.abs(result - pixels(source)).mean() < 3
+
+
+def test_a_profile_with_something_behind_it_is_kept_without_that() -> None:
+    result = opened(processed(photo(icc_profile=SRGB + b"\0\0"), "convert", {"format": "png"}))
+
+    assert result.info["icc_profile"] == SRGB
+
+
+def cmyk_with_alpha() -> bytes:
+    """A TIFF of cyan on the left, transparent black on the right."""
+    values = numpy.zeros((16, 16, 5), "uint8")
+    values[:, :8] = (255, 0, 0, 0, 255)
+    values[:, 8:] = (0, 0, 0, 255, 0)
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="separated", extrasamples=["unassalpha"])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("background", "inks"), [("#ffffff", (0, 0, 0, 0)), ("#ff0000", (0, 255, 255, 0))])
+def test_cmyk_with_alpha_lies_on_the_background_in_a_jpeg(background: str, inks: tuple[int, ...]) -> None:
+    result = opened(
+        processed(cmyk_with_alpha(), "convert", {"format": "jpeg", "background": background, "quality": 100})
+    )
+
+    assert result.mode == "CMYK"
+    assert numpy.abs(numpy.asarray(result)[:, 12].astype(int) - inks).max() <= 6
+    assert numpy.abs(numpy.asarray(result)[:, 2].astype(int) - (255, 0, 0, 0)).max() <= 6
+
+
+def test_a_small_cmyk_result_has_no_large_profile() -> None:
+    source = photo()
+
+    result = processed(source, "to_colorspace", {"space": "cmyk", "output": {"format": "jpeg", "quality": 100}})
+
+    assert opened(result).mode == "CMYK"
+    assert len(result) < 20_000
+    back = pixels(processed(result, "convert", {"format": "png"}))
+    assert numpy.abs(back - pixels(source)).mean() < 25, "it is read through the same profile again"
+
+
+def translucent() -> bytes:
+    image = opened(photo(160, 120, mode="RGBA"))
+    image.putalpha(image.getchannel("R"))
+    return encoded(image, "PNG")
+
+
+@pytest.mark.parametrize("colours", [2, 3, 5, 16, 40, 100, 256])
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("format", ["png", "gif"])
+def test_colors_are_no_more_than_were_asked_for(format: str, alpha: bool, colours: int) -> None:
+    source = translucent() if alpha else photo()
+
+    result = opened(processed(source, "convert", {"format": format, "palette": True, "colours": colours}))
+
+    found = result.convert("RGBA").getcolors(100_000) or []
+    assert colours // 2 <= len(found) <= colours
+
+
+@pytest.mark.parametrize("colours", [5, 40, 100])
+def test_fewer_colors_are_as_near_as_those_of_pillow(colours: int) -> None:
+    source = opened(grainy())
+
+    result = processed(grainy(), "convert", {"palette": True, "colours": colours})
+
+    pillows = numpy.asarray(source.quantize(colours, dither=Image.Dither.NONE).convert("RGB")).astype(int)
+    mine = numpy.asarray(opened(result).convert("RGB")).astype(int)
+    assert ((mine - pixels(grainy())) ** 2).mean() < 1.3 * ((pillows - pixels(grainy())) ** 2).mean()
+
+
+@pytest.mark.parametrize("effort", [1, 3, 6, 9])
+@pytest.mark.parametrize("name", ["astronaut", "page", "logo"])
+def test_a_png_is_no_larger_than_pillows_at_the_same_effort(name: str, effort: int) -> None:
+    source = encoded(Image.fromarray(getattr(data, name)()), "PNG", compress_level=1)
+
+    result = processed(source, "convert", {"effort": effort})
+
+    pillows = encoded(opened(source), "PNG", compress_level=effort)
+    assert len(result) < 1.01 * len(pillows)
+    assert numpy.array_equal(pixels(result), pixels(source))
+
+
+@pytest.mark.parametrize("colours", [2, 5, 16, 100, 256])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("algorithm", ["flip", "convert"])
+def test_a_palette_stays_one_where_all_colors_fit(algorithm: str, mode: str, colours: int) -> None:
+    method = Image.Quantize.FASTOCTREE
+    unlimited = opened(translucent() if mode == "RGBA" else photo(160, 120))
+    source = encoded(unlimited.quantize(colours, method), "PNG", optimize=True)
+
+    result = processed(source, algorithm)
+
+    expected = ImageOps.mirror(opened(source)) if algorithm == "flip" else opened(source)
+    assert opened(result).mode == "P"
+    assert numpy.array_equal(numpy.asarray(opened(result).convert("RGBA")), numpy.asarray(expected.convert("RGBA")))
+    assert len(result) < 1.1 * len(encoded(expected, "PNG", optimize=True)) + 100
+
+
+def test_a_palette_of_too_few_colors_is_given_up() -> None:
+    source = photo(mode="P", width=320, height=240)
+
+    result = opened(processed(source, "resize", {"width": 100}))
+
+    assert result.mode == "RGB"
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
+@pytest.mark.parametrize("source", [grainy(160, 120), translucent()], ids=["opaque", "alpha"])
+def test_the_ssim_that_was_asked_for_is_what_compare_finds(source: bytes, format: str) -> None:
+    result = processed(source, "optimize", {"format": format, "min_ssim": 0.95})
+
+    found = report(result, "compare", {"file_id": 2}, {2: source})
+
+    assert cast("float", found["ssim"]) >= 0.95
+
+
+def test_a_format_that_cannot_hold_the_image_does_not_end_auto() -> None:
+    source = photo(16_384, 4)  # WebP holds 16,383 a side, AVIF 16,384
+
+    result = opened(processed(source, "convert", {"format": "auto"}))
+
+    assert (result.format, result.size) == ("AVIF", (16_384, 4))
+
+
+def test_auto_says_why_where_no_format_can_hold_the_image() -> None:
+    with pytest.raises(ImageError, match="AVIF holds 16,384"):
+        processed(photo(17_000, 2), "convert", {"format": "auto"})

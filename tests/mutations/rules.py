@@ -209,8 +209,8 @@ MUTATIONS = [
     Mutation(
         rule="the EXIF orientation of an image is applied",
         file="image-processor/src/image_processor/services/decoding.py",
-        before='fail_on="truncated", **options).autorot()',
-        after='fail_on="truncated", **options)',
+        before="return _opened(source, found, access=access, **options).autorot()",
+        after="return _opened(source, found, access=access, **options)",
         caught_by="image-processor/tests/test_geometry.py::test_orientation_is_applied_once",
     ),
     Mutation(
@@ -222,17 +222,32 @@ MUTATIONS = [
     ),
     Mutation(
         rule="a result keeps the ICC profile of its source",
-        file="image-processor/src/image_processor/services/encoding.py",
-        before='return output.profile == "strip"',
-        after='return output.profile != "srgb"',
+        file="image-processor/src/image_processor/services/codec/saving.py",
+        before='kept = [] if output.profile == "strip" else ["icc"]',
+        after='kept = [] if output.profile != "srgb" else ["icc"]',
         caught_by="image-processor/tests/test_output.py::test_metadata_stays_unless_it_is_stripped",
     ),
     Mutation(
         rule="the pixels of all frames of an animation count",
         file="image-processor/src/image_processor/services/decoding.py",
-        before="check_pixels(header.width * header.height * frames,",
+        before="check_pixels(header.width * header.height * len(layout.pages),",
         after="check_pixels(header.width * header.height,",
         caught_by="image-processor/tests/services/test_decoding.py::test_the_pixels_of_all_frames_count",
+    ),
+    Mutation(
+        rule="pixels that cannot be decoded are an error",
+        file="image-processor/src/image_processor/services/decoding.py",
+        before='_FAIL_ON = "error"',
+        after='_FAIL_ON = "truncated"',
+        caught_by="image-processor/tests/services/test_decoding.py::"
+        "test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_with_the_source",
+    ),
+    Mutation(
+        rule="every frame of an animation is turned upright",
+        file="image-processor/src/image_processor/services/decoding.py",
+        before="    return frame.autorot()",
+        after="    return frame",
+        caught_by="image-processor/tests/services/test_decoding.py::test_every_frame_is_turned_upright",
     ),
     # Answers.
     Mutation(

@@ -7,6 +7,7 @@ from typing import IO, NamedTuple, cast
 
 import filetype
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 UNKNOWN = "application/octet-stream"
 
@@ -20,9 +21,12 @@ image whose size is not known by then has none."""
 PAGE = 4096
 """What each read of an image counts for at least, or headers of single bytes would take minutes."""
 
-_ORIENTATION = 0x0112
+_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
 _TURNED = (5, 6, 7, 8)
 """EXIF orientations that show an image's width as its height (Exif 2.32, 4.6.4)."""
+
+_TIFF_ORDERS = (b"II", b"MM")
+_BIG_TIFF = 43
 
 _PROLOG = r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--.*?-->\s*+)*+"
 _MARKUP = (
@@ -36,8 +40,8 @@ that matched is to be tried another way: white space alone has billions of them.
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
 """Those that Pillow opens by their headers. It decodes an ICO at once, whose picture may be a PNG of any size."""
 
-_COMMON_NAMES = {"image/mpo": "image/jpeg"}
-"""A JPEG with a second picture behind it, as some cameras write, is one to all who read it."""
+_COMMON_NAMES = {"image/mpo": "image/jpeg", "image/apng": "image/png"}
+"""A JPEG with a second picture behind it, as some cameras write, and an animated PNG are ones to all who read them."""
 
 # Only headers are read here, never pixels: how many there are is the image-processor's care.
 Image.MAX_IMAGE_PIXELS = None
@@ -80,17 +84,42 @@ def _image(file: IO[bytes]) -> Media | None:
     try:
         with Image.open(headers, formats=_FORMATS) as image:
             media_type = image.get_format_mimetype()
-            # Not the format's own: PNG's decodes all pixels, to find EXIF behind them.
-            turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
-            width, height = image.size
+            width, height = _size_as_shown(image)
     except UnidentifiedImageError:
-        return None
+        return _tiff(file)
     except Exception:  # noqa: BLE001 (a hostile header makes Pillow raise anything at all)
         return None
     if media_type is None:
         return None
-    media_type = _COMMON_NAMES.get(media_type, media_type)
-    return Media(media_type, height, width) if turned else Media(media_type, width, height)
+    return Media(_COMMON_NAMES.get(media_type, media_type), width, height)
+
+
+def _size_as_shown(image: Image.Image) -> tuple[int, int]:
+    if image.format == "TIFF":  # Pillow's size of a TIFF is upright already
+        return image.size
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    # EXIF alone, as the image-processor and browsers have it: Pillow's getexif would take the orientation of XMP too.
+    return image.size[::-1] if exif.get(_ORIENTATION) in _TURNED else image.size
+
+
+def _tiff(file: IO[bytes]) -> Media | None:
+    """Return the size of a TIFF whose kind of pixels Pillow does not know; its tags are as those of any other."""
+    file.seek(0)
+    if file.read(2) not in _TIFF_ORDERS:
+        return None
+    file.seek(0)
+    headers = cast("IO[bytes]", _Headers(file))
+    try:
+        head = headers.read(8)
+        tags = ImageFileDirectory_v2(head + headers.read(8) if _BIG_TIFF in head[2:4] else head)
+        headers.seek(tags.next)
+        tags.load(headers)
+        size = int(tags[_WIDTH]), int(tags[_HEIGHT])
+        turned = tags.get(_ORIENTATION) in _TURNED
+    except Exception:  # noqa: BLE001 (a hostile header makes Pillow raise anything at all)
+        return None
+    return Media("image/tiff", *(size[::-1] if turned else size))
 
 
 def _by_text(head: bytes) -> str:

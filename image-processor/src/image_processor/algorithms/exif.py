@@ -1,15 +1,21 @@
 """``exif``"""
 
 import re
+from collections.abc import Sequence
+from fractions import Fraction
 
 import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import NoParams, algorithm
+from image_processor.imaging.exif_values import NAMES, flash
 from image_processor.imaging.output import Report
 
 _GROUPS = {"ifd0": "image", "ifd1": "thumbnail", "ifd2": "photo", "ifd3": "gps", "ifd4": "interoperability"}
 _LIBVIPS = re.compile(r"(?P<both>.*), (?P<kind>\w+), \d+ components?, \d+ bytes?\)", re.DOTALL)
+_FAILED = "Internal error"
+_BELOW_THE_SEA = "Sea level reference"
+"""libexif's words for 1, where 0 is "Sea level"."""
 
 
 class ExifReport(Report):
@@ -18,6 +24,9 @@ class ExifReport(Report):
     image: dict[str, str] = Field(default_factory=dict, description="Of the image: camera, artist, copyright …")
     photo: dict[str, str] = Field(default_factory=dict, description="Of the shot: exposure, lens, time …")
     gps: dict[str, str] = Field(default_factory=dict, description="Where it was taken.")
+    latitude: float | None = Field(None, description="Decimal degrees, north of the equator; south: negative.")
+    longitude: float | None = Field(None, description="Decimal degrees, east of Greenwich; west: negative.")
+    altitude: float | None = Field(None, description="Meters above the sea; below: negative.")
     thumbnail: dict[str, str] = Field(default_factory=dict)
     interoperability: dict[str, str] = Field(default_factory=dict)
 
@@ -30,16 +39,60 @@ def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (
         _, _, rest = field.partition("exif-")
         group, _, name = rest.partition("-")
         if field.startswith("exif-ifd") and group in _GROUPS:
-            tags[_GROUPS[group]][name] = _value(str(image.get(field)))
-    return ExifReport(**tags)
+            tags[_GROUPS[group]][name] = _value(name, str(image.get(field)))
+    return ExifReport(
+        image=tags["image"],
+        photo=tags["photo"],
+        gps=tags["gps"],
+        thumbnail=tags["thumbnail"],
+        interoperability=tags["interoperability"],
+        latitude=_degrees(image, "Latitude", "S"),
+        longitude=_degrees(image, "Longitude", "W"),
+        altitude=_altitude(image),
+    )
 
 
-def _value(text: str) -> str:
+def _value(name: str, text: str) -> str:
     """What a person reads; libvips writes ``raw (as a person reads it, type, count, bytes)``."""
     found = _LIBVIPS.fullmatch(text)
     if found is None:
         return text.strip()
     both = found["both"]
-    # Of a text both are the same, and may have parentheses; anything else is raw in numbers.
-    read = both[len(both) // 2 + 1 :] if found["kind"].upper() == "ASCII" else both.partition(" (")[2]
-    return read.strip()
+    if found["kind"].upper() == "ASCII":  # both are the same, and may have parentheses
+        return both[len(both) // 2 + 1 :].strip()
+    raw, _, read = both.partition(" (")
+    if raw.isdecimal() and (name in NAMES or name == "Flash"):
+        # libexif's own words fail for what it was not made to translate.
+        return flash(int(raw)) if name == "Flash" else NAMES[name].get(int(raw), raw)
+    return raw if _FAILED in read else read.strip()
+
+
+def _numbers(image: pyvips.Image, name: str) -> Sequence[float]:
+    """Return the rational numbers of a tag of GPS; none where it is missing or says nothing."""
+    field = f"exif-ifd3-GPS{name}"
+    if not image.get_typeof(field):
+        return []
+    raw = str(image.get(field)).partition(" (")[0]
+    try:
+        return [float(Fraction(part)) for part in raw.split()]
+    except (ValueError, ZeroDivisionError):
+        return []
+
+
+def _degrees(image: pyvips.Image, name: str, negative: str) -> float | None:
+    parts = _numbers(image, name)
+    if len(parts) != 3:
+        return None
+    degrees = parts[0] + parts[1] / 60 + parts[2] / 3600
+    reference = f"exif-ifd3-GPS{name}Ref"
+    turned = image.get_typeof(reference) and str(image.get(reference)).startswith(negative)
+    return round(-degrees if turned else degrees, 7)
+
+
+def _altitude(image: pyvips.Image) -> float | None:
+    meters = _numbers(image, "Altitude")
+    if len(meters) != 1:
+        return None
+    reference = "exif-ifd3-GPSAltitudeRef"
+    below = image.get_typeof(reference) and str(image.get(reference)).startswith(_BELOW_THE_SEA)
+    return -meters[0] if below else meters[0]

@@ -1,11 +1,18 @@
 """``info``"""
 
 import pyvips
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from image_processor.algorithms.registry import NoParams, algorithm
 from image_processor.imaging.output import Report
-from image_processor.imaging.picture import frames_of
+from image_processor.imaging.picture import PAGE_SIZES, frames_of
+
+
+class PageSize(BaseModel):
+    """Pixels of an upright page."""
+
+    width: int
+    height: int
 
 
 class InfoReport(Report):
@@ -15,6 +22,7 @@ class InfoReport(Report):
     width: int = Field(description="Pixels of the upright image, of one frame.")
     height: int
     frames: int
+    pages: list[PageSize] | None = Field(None, description="The pages of a TIFF, where they differ in size.")
     bands: int
     bits: int = Field(description="A band.")
     colour_space: str
@@ -40,6 +48,7 @@ def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (
         width=image.width,
         height=image.height,
         frames=frames,
+        pages=_pages(image),
         bands=image.bands,
         bits=_BITS.get(image.format, 64),
         colour_space=image.interpretation,
@@ -52,3 +61,10 @@ def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (
         loop=image.get("loop") if frames > 1 and image.get_typeof("loop") else None,
         dots_per_inch=round(image.xres * 25.4, 2),
     )
+
+
+def _pages(image: pyvips.Image) -> list[PageSize] | None:
+    if not image.get_typeof(PAGE_SIZES):
+        return None
+    sizes = [size.split("x") for size in str(image.get(PAGE_SIZES)).split()]
+    return [PageSize(width=int(width), height=int(height)) for width, height in sizes]

@@ -20,7 +20,7 @@ class ToColorspaceParams(Params):
 
 @algorithm(sequential=True, any_colour_space=True)
 def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Image:
-    """Convert the colours through ICC profiles to sRGB, Display P3 or CMYK (the profile is embedded), or to grey."""
+    """Convert the colours through ICC profiles to sRGB, Display P3 (the profile is embedded), CMYK or grey."""
     if params.space == "p3":
         return in_colour(_tagged(image)).icc_transform("p3", embedded=True, input_profile="srgb", depth=_depth(image))
     image = in_srgb(image)

@@ -5,6 +5,10 @@ from typing import Annotated
 import pyvips
 from pydantic import Field
 
+from image_processor.imaging.errors import UnsuitableImageError
+from image_processor.imaging.profiles import means_srgb
+from image_processor.imaging.samples import usual
+
 Colour = Annotated[str, Field(pattern=r"^#([0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})$")]
 """A CSS hex colour (CSS Color 4, 5.2): ``#rgb``, ``#rgba``, ``#rrggbb`` or ``#rrggbbaa``, in sRGB."""
 
@@ -12,7 +16,6 @@ RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Shares of the luma (ITU-R BT.601, 2.5.1)."""
 
 DEEP = ("ushort", "rgb16", "grey16")
-_PROFILES_OF_SRGB = (b"sRGB IEC61966", "sRGB".encode("utf-16-be"))
 
 
 def rgba(colour: str) -> tuple[float, float, float, float]:
@@ -70,9 +73,27 @@ def in_colour(image: pyvips.Image) -> pyvips.Image:
 def ink(image: pyvips.Image, colour: str) -> list[float]:
     """The colour as values of the image's bands; with alpha where the image has it."""
     red, green, blue, alpha = rgba(colour)
-    values = [luma(red, green, blue)] if is_grey(image) else [red, green, blue]
+    if image.interpretation == "cmyk":
+        values = _inks(image, colour)
+    else:
+        values = [luma(red, green, blue)] if is_grey(image) else [red, green, blue]
     scale = maximum(image) / 255
     return [value * scale for value in [*values, alpha][: image.bands]]
+
+
+def _inks(image: pyvips.Image, colour: str) -> list[float]:
+    """Return cyan, magenta, yellow and black of the color, by the image's own profile; paper for white."""
+    values = rgba(colour)[:3]
+    if min(values) == 255:
+        return [0, 0, 0, 0]
+    pixel = pyvips.Image.black(1, 1, bands=3).linear([1] * 3, list(values)).cast("uchar").copy(interpretation="srgb")
+    if image.get_typeof("icc-profile-data"):
+        pixel.set_type(pyvips.GValue.blob_type, "icc-profile-data", image.get("icc-profile-data"))
+        try:
+            return list(pixel.colourspace("lab").icc_export(depth=8)(0, 0))
+        except pyvips.Error:  # the profile is none of CMYK, or damaged
+            pass
+    return list(pixel.icc_transform("cmyk", input_profile="srgb", depth=8)(0, 0))
 
 
 def in_srgb(image: pyvips.Image) -> pyvips.Image:
@@ -81,9 +102,10 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
     Colours go through the embedded ICC profile (ICC.1:2010), CMYK without one through a general profile. An image that
     is sRGB already is left as it is.
     """
+    image = usual(image)
     if image.format in ("uchar", "ushort") and image.interpretation in ("srgb", "rgb16", "b-w", "grey16", "multiband"):
         if image.bands > 4:
-            raise pyvips.Error("an image of more than four bands has no colours")
+            raise UnsuitableImageError(f"The image has {image.bands} bands, and does not say which are its colours.")
         return _through_profile(_named(image))
     if image.interpretation == "cmyk":
         return image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=8)
@@ -107,6 +129,5 @@ def _through_profile(image: pyvips.Image) -> pyvips.Image:
 
 
 def is_srgb(image: pyvips.Image) -> bool:
-    """Whether the image's profile calls itself sRGB."""
-    profile = image.get("icc-profile-data")
-    return any(name in profile for name in _PROFILES_OF_SRGB)
+    """Whether the image's profile gives the colours that sRGB would give."""
+    return means_srgb(bytes(image.get("icc-profile-data")))

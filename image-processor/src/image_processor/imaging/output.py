@@ -11,6 +11,8 @@ Quality = Annotated[int, Field(ge=1, le=100)]
 
 ANIMATED = ("webp", "gif", "tiff")
 """The formats that hold several frames."""
+STILL = ("jpeg", "png", "avif")
+"""The formats that hold one."""
 
 DEFAULT_QUALITY = {"jpeg": 90, "webp": 85, "avif": 65}
 DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7}
@@ -45,11 +47,14 @@ class Output(Params):
     palette: bool = Field(default=False, description="PNG: at most `colours` colours, a much smaller file.")
     colours: int = Field(default=256, ge=2, le=256, description="Of GIF and of PNG's `palette`.")
     metadata: Literal["keep", "copyright", "strip"] = Field(
-        default="keep", description="EXIF, XMP and IPTC: all, only EXIF's Artist and Copyright, or none."
+        default="keep",
+        description="EXIF, XMP and IPTC: all, only EXIF's Artist and Copyright, or none. A GIF has none.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
-        description="ICC: kept; colours converted to sRGB, with its profile; or converted, without a profile.",
+        description="ICC: kept; colours converted to sRGB, with its profile; or converted, without a profile. Colours "
+        "that gAMA, cHRM, cICP or nclx describe are kept by a small profile, but PQ and HLG. A general CMYK profile "
+        "(960 kB) is never written: CMYK without a profile is read through it again.",
     )
     background: Colour = Field(
         default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."

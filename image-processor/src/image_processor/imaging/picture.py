@@ -7,13 +7,15 @@ from typing import Self
 import pyvips
 
 from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.errors import UnsuitableImageError
+
+__all__ = ["PAGE_SIZES", "Picture", "Shrink", "UnsuitableImageError", "frames_of", "joined"]
 
 Shrink = Callable[[float], pyvips.Image]
-"""Opens the image anew, smaller by about this factor and never by more, as its format can at little cost."""
+"""Opens the image again, smaller by about this factor and never by more, as its format can at little cost."""
 
-
-class UnsuitableImageError(Exception):
-    """The algorithm cannot be applied to this image with these params; the message says why."""
+PAGE_SIZES = "page-sizes"
+"""A field of metadata: width x height of each page, where a document's pages differ in size."""
 
 
 @dataclass(frozen=True)

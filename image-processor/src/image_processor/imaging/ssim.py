@@ -4,7 +4,10 @@ import math
 
 import pyvips
 
+from image_processor.imaging.canvas import flattened
+from image_processor.imaging.colour import in_colour, in_eight_bits
 from image_processor.imaging.gaussian import gaussian
+from image_processor.imaging.luma import luma_of
 
 SIGMA = 1.5
 _MARGIN = 5
@@ -30,6 +33,16 @@ def ssim(one: pyvips.Image, other: pyvips.Image) -> float:
     if min(one.width, one.height) > 4 * _MARGIN:
         likeness = likeness.crop(_MARGIN, _MARGIN, one.width - 2 * _MARGIN, one.height - 2 * _MARGIN)
     return float(likeness.avg())
+
+
+def opaque(image: pyvips.Image) -> pyvips.Image:
+    """Return the grey or sRGB image as it is compared: in 8 bits and three bands, transparent parts on white."""
+    return flattened(in_eight_bits(in_colour(image)), "#ffffff")
+
+
+def comparable(image: pyvips.Image) -> pyvips.Image:
+    """Return the luma of the grey or sRGB image, as :func:`ssim` takes it."""
+    return luma_of(opaque(image))
 
 
 def psnr(one: pyvips.Image, other: pyvips.Image, white: float) -> float | None:

@@ -1,7 +1,7 @@
 """Images read from files: hardened against hostile input, upright, shrunk while they are decoded where that serves."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +11,15 @@ os.environ.setdefault("VIPS_CONCURRENCY", "1")
 
 import pyvips
 
-from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.colour import in_colour, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
+from image_processor.services.codec.colors import with_described_colors
+from image_processor.services.codec.errors import ImageError, reason_of
+from image_processor.services.codec.exif_block import with_exif_of_tiff
+from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
+
+__all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "check_pixels", "decode"]
 
 pyvips.block_untrusted_set(True)  # noqa: FBT003 (the binding takes it so)
 pyvips.cache_set_max(0)
@@ -27,11 +33,7 @@ class Limits:
     max_frames: int
 
 
-class ImageError(Exception):
-    """The image cannot be processed, now or ever; the message is for the person who asked."""
-
-
-_FORMATS = {
+READABLE = {
     "jpegload": "jpeg",
     "uhdrload": "jpeg",  # Ultra HDR, as telephones write it: a JPEG for all to see, and a map of what is brighter
     "pngload": "png",
@@ -40,37 +42,67 @@ _FORMATS = {
     "tiffload": "tiff",
     "heifload": "avif",
 }
+"""The loaders of libvips that are used, and the formats that they read."""
+READABLE_NAMES = "JPEG, PNG, WebP, GIF, TIFF, AVIF"
+_LOADERS = {"jpeg": pyvips.Image.jpegload, "avif": pyvips.Image.heifload, "tiff": pyvips.Image.tiffload}
+"""Loaders that are called by name, as libvips would sniff another or none."""
 _UPRIGHT_AS_STORED = (0, 1, 2)
 """EXIF orientations that need no rows in another order than the file has them."""
+_READ_ONCE = ("uchar", "ushort", "uint")
+"""Samples of a kind that are read from top to bottom once; of others the greatest is looked for first."""
+_FAIL_ON = "error"
+"""Pixels that are missing or cannot be decoded are an error; what else a loader warns of is not."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture, and the name of the format it came in."""
+    """A picture, and the name of the format it came in.
+
+    :param unread: why the file's other frames are not in the picture, a sentence; ``None`` where all are.
+    """
 
     picture: Picture
     format: str
+    unread: str | None = None
 
 
 def decode(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
     """The image of a file, with its EXIF orientation applied. Pixels are decoded when they are asked for.
 
     :param sequential: they are asked for once, from top to bottom, and so need not all be held.
-    :raises ImageError: not an image that Pixmill reads, or over a limit.
+    :raises ImageError: not an image that Pixmill reads, damaged, or over a limit.
     """
+    try:
+        return _decoded(source, limits, sequential=sequential)
+    except pyvips.Error as error:
+        raise ImageError(f"The image cannot be decoded: {reason_of(error.detail)}.") from error
+
+
+def _decoded(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
     header, found = _header(source)
-    frames = frames_of(header)
-    if frames > limits.max_frames:
-        raise ImageError(f"The image has {frames} frames; {limits.max_frames} are possible.")
-    check_pixels(header.width * header.height * frames, limits, "The image has")
-    if frames > 1 and found in ANIMATED:
-        return Decoded(_animation(source), found)
+    check_frames(frames_of(header), limits)
+    layout = layout_of(source, header, found)
+    if layout.pages[0] > 0:
+        header = _opened(source, found, page=layout.pages[0])
+    check_pixels(header.width * header.height * len(layout.pages), limits, "The image has")
+    if len(layout.pages) > 1 and found in ANIMATED:
+        frames = _animation(source, found, layout)
+        return Decoded(Picture.of([_described(frame, source, found) for frame in frames]), found)
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
-    access = "sequential" if sequential and stored in _UPRIGHT_AS_STORED else "random"
-    picture = Picture.of([_still(source, found, access)])
+    in_order = stored in _UPRIGHT_AS_STORED and header.format in _READ_ONCE
+    access = "sequential" if sequential and in_order else "random"
+    page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
+    still = with_page_sizes(layout.usable(_still(source, found, access, **page), 0), layout)
+    picture = Picture.of([_described(still, source, found)])
     if found in _SHRINKERS:
         picture = replace(picture, shrink=lambda factor: _shrunk(source, access, found, factor))
-    return Decoded(picture, found)
+    return Decoded(picture, found, layout.unread)
+
+
+def check_frames(frames: int, limits: Limits) -> None:
+    """Raise ImageError where there are more frames than may be."""
+    if frames > limits.max_frames:
+        raise ImageError(f"The image has {frames} frames; {limits.max_frames} are possible.")
 
 
 def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
@@ -104,26 +136,63 @@ class NamedFiles:
 
 
 def _header(source: Path) -> tuple[pyvips.Image, str]:
-    known = "JPEG, PNG, WebP, GIF, TIFF, AVIF"
+    """Return the file's header and the name of its format: here alone it is decided who reads a file.
+
+    :raises ImageError: nobody does, or the header is damaged.
+    """
+    if is_avif_sequence(source):
+        return _opened(source, "avif"), "avif"
     try:
         header = pyvips.Image.new_from_file(str(source))
     except pyvips.Error as error:
-        raise ImageError(f"The file is not an image of a known format ({known}).") from error
+        raise ImageError(_unknown(error)) from error
     loader = str(header.get("vips-loader"))
-    if loader not in _FORMATS:
-        raise ImageError(f"The file's format is not one of {known}.")
-    return header, _FORMATS[loader]
+    if loader not in READABLE:
+        raise ImageError(f"The file's format is not one of {READABLE_NAMES}.")
+    if loader == "heifload" and header.get("heif-compression") != "av1":
+        raise ImageError(f"The file is a HEIC or another HEIF, which is not read: the formats are {READABLE_NAMES}.")
+    return header, READABLE[loader]
 
 
-def _animation(source: Path) -> Picture:
-    roll = pyvips.Image.new_from_file(str(source), n=-1, fail_on="truncated")
+def _unknown(error: pyvips.Error) -> str:
+    if not error.message.startswith("unable to call"):  # no loader was found that could be called
+        return f"The file is not an image of a known format ({READABLE_NAMES})."
+    return f"The image cannot be decoded: {reason_of(error.detail)}."
+
+
+def _opened(source: Path, found: str, **options: object) -> pyvips.Image:
+    load = _LOADERS.get(found, pyvips.Image.new_from_file)
+    return load(str(source), fail_on=_FAIL_ON, **options)
+
+
+def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Image]:
+    if not layout.together:
+        frames = [_upright(_opened(source, found, page=page)) for page in layout.pages]
+        frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
+        kinds = {(frame.bands, frame.format, frame.interpretation) for frame in frames}
+        return frames if len(kinds) == 1 else [in_colour(in_srgb(frame)) for frame in frames]
+    roll = _opened(source, found, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
     height = roll.get_page_height()
-    return Picture.of([roll.crop(0, top, roll.width, height) for top in range(0, roll.height, height)])
+    frames = [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
+    return [layout.usable(frame, number) for number, frame in enumerate(frames)]
+
+
+def _described(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:
+    """Return the image with what its file says of it and libvips does not."""
+    image = with_described_colors(image, source, found)
+    return with_exif_of_tiff(image, source) if found == "tiff" else image
+
+
+def _upright(frame: pyvips.Image) -> pyvips.Image:
+    """Return the frame with its EXIF orientation applied, and without the height that its roll had a page."""
+    frame = frame.copy()
+    if frame.get_typeof("page-height"):
+        frame.remove("page-height")
+    return frame.autorot()
 
 
 def _still(source: Path, found: str, access: str, **options: object) -> pyvips.Image:
-    load = pyvips.Image.jpegload if found == "jpeg" else pyvips.Image.new_from_file
-    return load(str(source), access=access, fail_on="truncated", **options).autorot()
+    return _opened(source, found, access=access, **options).autorot()
 
 
 _SHRINKERS = {
@@ -135,4 +204,4 @@ _SHRINKERS = {
 
 def _shrunk(source: Path, access: str, found: str, factor: float) -> pyvips.Image:
     power = max(power for power in (1, 2, 4, 8) if power <= factor)
-    return _still(source, found, access, **_SHRINKERS[found](power))
+    return _described(_still(source, found, access, **_SHRINKERS[found](power)), source, found)

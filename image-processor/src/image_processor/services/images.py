@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pyvips
 
-from image_processor.imaging.output import Report, Tiles
+from image_processor.imaging.output import STILL, Report, Tiles
 from image_processor.imaging.picture import UnsuitableImageError
+from image_processor.services.codec.errors import failed_while_writing, reason_of
 from image_processor.services.decoding import Decoded, ImageError, Limits, NamedFiles, check_pixels, decode
 from image_processor.services.encoding import EXTENSIONS, encodes_once, write_picture, write_report, write_tiles
 from image_processor.services.plan import Plan
@@ -28,13 +29,27 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
     except UnsuitableImageError as error:
         raise ImageError(str(error)) from error
     except pyvips.Error as error:
-        reason = str(error.detail if hasattr(error, "detail") else error).strip().splitlines()
-        raise ImageError(
-            f"The image is damaged or cannot be written: {_public(reason[-1] if reason else 'unknown')}"
-        ) from error
+        raise ImageError(_sentence(error)) from error
+
+
+def _sentence(error: pyvips.Error) -> str:
+    detail = str(error.detail)
+    if failed_while_writing(detail):
+        return f"The result cannot be written: {reason_of(detail)}."
+    return f"The image cannot be decoded: {reason_of(detail)}."
+
+
+def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
+    """Raise ImageError where the result would have all frames, and some of them are not read."""
+    if decoded.unread is None or isinstance(plan.encoding, Tiles):
+        return
+    one_is_wanted = any(algorithm.frames == "first" for algorithm, _ in plan.steps)
+    if not one_is_wanted and plan.encoding.format not in STILL:
+        raise ImageError(f"{decoded.unread}. For that one, choose the output format jpeg, png or avif.")
 
 
 def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits: Limits) -> str | None:
+    _refuse_lost_frames(decoded, plan)
     picture = decoded.picture
     for algorithm, params in plan.steps:
         made = algorithm.apply(picture, params, files)
@@ -46,7 +61,3 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
         return write_tiles(picture, plan.encoding, result)
     written = write_picture(picture, plan.encoding, decoded.format, result)
     return None if written == decoded.format else EXTENSIONS[written]
-
-
-def _public(reason: str) -> str:
-    return reason.split("/")[0].strip(" :'\"") or "the decoder gave no reason"

@@ -1,0 +1,138 @@
+"""ICC profiles (ICC.1:2010): what their numbers say, and small ones for colors that are described in other ways."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import numpy
+import pyvips
+
+_STEPS = 9
+"""Of each of red, green and blue, in the grid by which a profile is compared with sRGB."""
+_TOLERANCE = 2 * 257
+"""Of 65,535: as much as the many profiles of sRGB differ from each other."""
+_D50 = (0.9642, 1.0, 0.8249)
+_BRADFORD = numpy.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+Point = tuple[float, float]
+"""Chromaticity, x and y of CIE 1931."""
+
+
+@dataclass(frozen=True)
+class Primaries:
+    """The colors of a display's lamps, and its white."""
+
+    red: Point
+    green: Point
+    blue: Point
+    white: Point = (0.3127, 0.3290)
+
+
+SRGB = Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """A transfer function: light is the sample to this power; None: as sRGB has it."""
+
+    power: float | None
+
+
+@lru_cache(maxsize=64)
+def means_srgb(profile: bytes) -> bool:
+    """Return whether the profile of RGB gives colors as sRGB does: by its numbers, whatever it calls itself."""
+    if profile[16:20] != b"RGB ":
+        return False
+    try:
+        seen = _grid().copy()
+        seen.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+        converted = seen.icc_transform("srgb", embedded=True, depth=16)
+        return bool((converted - _grid()).abs().max() <= _TOLERANCE)
+    except pyvips.Error:
+        return False
+
+
+@cache
+def _grid() -> pyvips.Image:
+    levels = numpy.linspace(0, 65535, _STEPS).astype("uint16")
+    grid = numpy.stack(numpy.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
+    return pyvips.Image.new_from_array(numpy.ascontiguousarray(grid)).copy(interpretation="rgb16")
+
+
+@cache
+def general_cmyk() -> bytes:
+    """Return the profile through which CMYK without a profile goes; it is large, and written into no result."""
+    return bytes(pyvips.Image.profile_load("cmyk"))
+
+
+def without_tail(profile: bytes) -> bytes:
+    """Return the profile as long as it says that it is: what some programs leave behind it no writer takes."""
+    (length,) = struct.unpack(">I", profile[:4].rjust(4, b"\0"))
+    return profile[:length] if 128 < length < len(profile) else profile
+
+
+@lru_cache(maxsize=64)
+def small_profile(primaries: Primaries, gamma: Gamma, *, grey: bool) -> bytes:
+    """Return a profile of some 500 bytes for a display with these lamps and this transfer function."""
+    texts = {b"desc": _text_of_version_2("Described by the image"), b"cprt": b"text" + bytes(4) + b"CC0\0"}
+    tags = {**texts, b"wtpt": _xyz(_D50)}
+    if grey:
+        tags[b"kTRC"] = _curve(gamma)
+    else:
+        columns = _adapted(primaries)
+        tags |= {name: _xyz(columns[:, number]) for number, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
+        tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(gamma))
+    return _assembled(tags, b"GRAY" if grey else b"RGB ")
+
+
+def _adapted(primaries: Primaries) -> numpy.ndarray:
+    """Return XYZ of the three lamps, one a column, as they are seen where white is D50."""
+
+    def xyz(point: Point) -> numpy.ndarray:
+        x, y = point
+        return numpy.array([x / y, 1.0, (1 - x - y) / y])
+
+    lamps = numpy.column_stack([xyz(primaries.red), xyz(primaries.green), xyz(primaries.blue)])
+    white = xyz(primaries.white)
+    cones = (_BRADFORD @ numpy.array(_D50)) / (_BRADFORD @ white)
+    adaptation = numpy.linalg.inv(_BRADFORD) @ numpy.diag(cones) @ _BRADFORD
+    scaled: numpy.ndarray = adaptation @ (lamps * numpy.linalg.solve(lamps, white))
+    return scaled
+
+
+def _fixed(value: float) -> bytes:
+    return struct.pack(">i", round(value * 65536))
+
+
+def _xyz(values: Sequence[float] | numpy.ndarray) -> bytes:
+    return b"XYZ " + bytes(4) + b"".join(_fixed(float(value)) for value in values)
+
+
+def _curve(gamma: Gamma) -> bytes:
+    if gamma.power is None:  # IEC 61966-2-1
+        points = [((x + 0.055) / 1.055) ** 2.4 if x > 0.04045 else x / 12.92 for x in numpy.linspace(0, 1, 256)]
+    else:
+        points = [float(x**gamma.power) for x in numpy.linspace(0, 1, 256)]
+    samples = [round(point * 65535) for point in points]
+    return b"curv" + bytes(4) + struct.pack(">I256H", 256, *samples)
+
+
+def _text_of_version_2(text: str) -> bytes:
+    content = text.encode("ascii") + b"\0"
+    return b"desc" + bytes(4) + struct.pack(">I", len(content)) + content + bytes(78)
+
+
+def _assembled(tags: dict[bytes, bytes], space: bytes) -> bytes:
+    start = 128 + 4 + 12 * len(tags)
+    table, body, places = b"", b"", dict[bytes, int]()
+    for name, data in tags.items():
+        if data not in places:
+            places[data] = start + len(body)
+            body += data + bytes(-len(data) % 4)
+        table += name + struct.pack(">II", places[data], len(data))
+    content = struct.pack(">I", len(tags)) + table + body
+    head = struct.pack(">I4sI4s4s4s", 128 + len(content), bytes(4), 0x02200000, b"mntr", space, b"XYZ ")
+    head += struct.pack(">6H4s", 2000, 1, 1, 0, 0, 0, b"acsp") + bytes(28)
+    head += b"".join(_fixed(value) for value in _D50)
+    return head.ljust(128, b"\0") + content

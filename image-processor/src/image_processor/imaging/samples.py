@@ -1,0 +1,59 @@
+"""Samples of other kinds than 8 and 16 bits, as TIFF has them, made into those."""
+
+import pyvips
+
+from image_processor.imaging.errors import UnsuitableImageError
+
+_RAW = "raw-samples"
+"""A field of metadata: the samples are as the file has them, and may be of any kind."""
+_WHITE = 1 + 1e-6
+"""The greatest floating-point sample, but for what rounding adds."""
+_DEEP = {"b-w": "grey16", "srgb": "rgb16", "scrgb": "rgb16", "multiband": "rgb16"}
+
+
+def marked_raw(image: pyvips.Image) -> pyvips.Image:
+    """Return the image, marked where its samples are of another kind than 8 or 16 bits."""
+    if image.format in ("uchar", "ushort") or image.interpretation in ("lab", "labs", "labq", "xyz", "lch"):
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, _RAW, 1)
+    return image
+
+
+def usual(image: pyvips.Image) -> pyvips.Image:
+    """Return the image with 16 bits a sample, where the file had numbers of 32 bits or floating-point ones from 0 to 1.
+
+    :raises UnsuitableImageError: the file does not say what its numbers mean: they are signed, or greater than 1.
+    """
+    if not image.get_typeof(_RAW):
+        return image
+    scaled = _scaled(image).rint().cast("ushort")
+    grey = scaled.bands < 3 and image.interpretation != "cmyk"
+    scaled = scaled.copy(interpretation="grey16" if grey else _DEEP.get(image.interpretation, image.interpretation))
+    scaled.remove(_RAW)
+    return scaled
+
+
+def _scaled(image: pyvips.Image) -> pyvips.Image:
+    if image.format == "uint":
+        return image / 65_537
+    if image.format not in ("float", "double"):
+        raise UnsuitableImageError(
+            "The image has signed samples, of which no value is known to be black or white: save it with unsigned ones."
+        )
+    greatest = _greatest(image)
+    if not greatest <= _WHITE:
+        raise UnsuitableImageError(
+            f"The image has floating-point samples up to {greatest:g}, where 1 is white: scale it to 0 … 1 first, or "
+            "save it with 8 or 16 bits."
+        )
+    return image * 65_535
+
+
+def _greatest(image: pyvips.Image) -> float:
+    try:
+        return float(image.max())
+    except pyvips.Error as error:
+        if "not set" in error.detail:  # there is none where none is a number
+            raise UnsuitableImageError("None of the image's samples is a number.") from error
+        raise

@@ -1,0 +1,1 @@
+"""What the decoder and the encoders know of single formats."""

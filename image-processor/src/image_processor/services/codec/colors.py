@@ -1,0 +1,94 @@
+"""Colors that a file describes without an ICC profile: by chunks of a PNG, by the nclx box of an AVIF."""
+
+import struct
+from pathlib import Path
+
+import pyvips
+
+from image_processor.imaging.colour import is_grey
+from image_processor.imaging.profiles import SRGB, Gamma, Primaries, means_srgb, small_profile, without_tail
+from image_processor.services.codec.png import chunks_before_pixels
+
+PROFILE = "icc-profile-data"
+_LIKE_SRGB = (43_182, 47_727)
+"""gAMA times 100,000 that is taken for sRGB: 1/2.2, five percent more or less, as libpng does."""
+_PRIMARIES = {  # ITU-T H.273, table 2
+    1: SRGB,
+    4: Primaries((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), (0.310, 0.316)),
+    5: Primaries((0.64, 0.33), (0.29, 0.60), (0.15, 0.06)),
+    6: Primaries((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
+    7: Primaries((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
+    9: Primaries((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    11: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.314, 0.351)),
+    12: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
+}
+_GAMMAS = {  # ITU-T H.273, table 3; those of television are shown as sRGB, as browsers do
+    **dict.fromkeys((1, 2, 6, 13, 14, 15), Gamma(None)),
+    4: Gamma(2.2),
+    5: Gamma(2.8),
+    8: Gamma(1.0),
+}
+_HEAD_OF_AVIF = 65_536
+
+
+def with_described_colors(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:
+    """Return the image with a profile that says what its file says of its colors in another way."""
+    described: tuple[Primaries, Gamma] | None = None
+    if found == "png":
+        described = _of_png(source, has_profile=bool(image.get_typeof(PROFILE)))
+    elif found == "avif" and not image.get_typeof(PROFILE):
+        described = _of_avif(source)
+    profile: bytes | None = None
+    if described is not None:
+        profile = small_profile(*described, grey=is_grey(image))
+        profile = None if means_srgb(profile) else profile
+    elif image.get_typeof(PROFILE):
+        kept = bytes(image.get(PROFILE))
+        profile = without_tail(kept) if without_tail(kept) != kept else None
+    if profile is None:
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.blob_type, PROFILE, profile)
+    return image
+
+
+def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | None:
+    """Return what the strongest chunk says (PNG, third edition, 12.1); None where it is sRGB, or nothing."""
+    chunks = chunks_before_pixels(source)
+    coded = chunks.get(b"cICP", b"")
+    if len(coded) == 4 and coded[2] == 0:
+        return _coded(coded[0], coded[1])
+    if has_profile or b"sRGB" in chunks:
+        return None
+    gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big")
+    points = [value / 100_000 for (value,) in struct.iter_unpack(">I", chunks.get(b"cHRM", b"").ljust(32, b"\0")[:32])]
+    if not gamma and not all(points):
+        return None
+    (white, red, green, blue) = zip(points[::2], points[1::2], strict=True)
+    primaries = Primaries(red, green, blue, white) if _is_real(points) else SRGB
+    if not gamma or (_LIKE_SRGB[0] <= gamma <= _LIKE_SRGB[1] and primaries == SRGB):
+        return primaries, Gamma(None)
+    return primaries, Gamma(100_000 / gamma)
+
+
+def _is_real(points: list[float]) -> bool:
+    """Return whether these are chromaticities of four colors, no three of them on a line."""
+    if not all(0 < point < 1 for point in points):
+        return False
+    (_, (rx, ry), (gx, gy), (bx, by)) = zip(points[::2], points[1::2], strict=True)
+    return abs((gx - rx) * (by - ry) - (bx - rx) * (gy - ry)) > 0.01
+
+
+def _of_avif(source: Path) -> tuple[Primaries, Gamma] | None:
+    with source.open("rb") as file:
+        head = file.read(_HEAD_OF_AVIF)
+    place = head.find(b"colrnclx")
+    if place < 0 or len(head) < place + 12:
+        return None
+    return _coded(*struct.unpack_from(">HH", head, place + 8))
+
+
+def _coded(primaries: int, transfer: int) -> tuple[Primaries, Gamma] | None:
+    """Return what the code points of H.273 say; None where it cannot be said by a small profile (PQ, HLG)."""
+    gamma = _GAMMAS.get(transfer)
+    return None if gamma is None else (_PRIMARIES.get(primaries, SRGB), gamma)

@@ -1,0 +1,179 @@
+"""EXIF (CIPA DC-008) between TIFF, whose tags libvips does not read or write, and the fields that libvips has of it."""
+
+import io
+import struct
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import pyvips
+
+from image_processor.services.codec import tiff
+from image_processor.services.codec.tiff import EXIF_DIRECTORY, GPS_DIRECTORY, SIZES, Described, Directory, Entry
+
+_START = b"Exif\0\0"
+_OF_THE_IMAGE = (270, 271, 272, 305, 306, tiff.ARTIST, 316, tiff.COPYRIGHT)
+"""Description, make, model, software, time, artist, computer and copyright: the rest says how pixels are stored."""
+_BOUND_TO_THEIR_FILE = (37500, 40962, 40963, 40965)
+"""MakerNote and the interoperability directory point to other places of it; the pixels' number is its own."""
+_LONGEST = 65_000
+"""Bytes of a block; a segment of JPEG holds 65,533."""
+
+
+def with_exif_of_tiff(image: pyvips.Image, source: Path) -> pyvips.Image:
+    """Return the image with the fields that libvips would give it, were the TIFF's tags those of a JPEG."""
+    with source.open("rb") as file:
+        found = tiff.described(file)
+    block = None if found is None else _block(found)
+    if block is None:
+        return image
+    try:
+        jpeg = pyvips.Image.black(1, 1).jpegsave_buffer(keep="none")
+        pixel = pyvips.Image.jpegload_buffer(jpeg[:2] + _segment(block) + jpeg[2:])
+    except pyvips.Error:
+        return image
+    return _with_fields(image, pixel)
+
+
+def write_into_tiff(path: Path, image: pyvips.Image) -> None:
+    """Add the image's EXIF fields to a TIFF that libvips wrote: its first directory is written again, at the end."""
+    fields = _with_fields(pyvips.Image.black(1, 1).copy(), image)
+    content = fields.jpegsave_buffer(keep="exif")  # libvips updates the block by the fields as it saves
+    start = content.find(_START)
+    found = None if start < 0 else tiff.described(io.BytesIO(content[start + len(_START) :]))
+    if found is None:
+        return
+    with path.open("r+b") as file:
+        order, big = _form(file.read(4))
+        head = struct.Struct(order + ("Q" if big else "I"))
+        file.seek(8 if big else 4)
+        (first,) = head.unpack(file.read(head.size))
+        rows, following = _rows(file, first, order, big=big)
+        place = file.seek(0, 2)
+        place += file.write(bytes(place % 2))
+        added = _Layout(order, big=big)
+        groups = ((EXIF_DIRECTORY, found.photo, "exif-ifd2-"), (GPS_DIRECTORY, found.gps, "exif-ifd3-"))
+        for tag, directory, prefix in groups:
+            own = {} if directory is None else _kept(directory)
+            if directory is not None and own and _has(image, prefix):
+                rows[tag] = added.row(tag, Entry(4, 1, struct.pack(f"{order}I", place)), 0)
+                place += file.write(added.directory(_reordered(own, directory.order, order), place))
+        ours = {tag: found.image.entries[tag] for tag in _OF_THE_IMAGE if tag in found.image.entries}
+        ours = {tag: entry for tag, entry in ours.items() if tag not in rows}
+        content = added.directory(_reordered(ours, found.image.order, order), place, rows, following)
+        file.write(content)
+        file.seek(8 if big else 4)
+        file.write(head.pack(place))
+
+
+def has_exif(image: pyvips.Image) -> bool:
+    """Return whether the image has EXIF fields, beside the block that they were read from."""
+    return _has(image, "exif-ifd")
+
+
+def _has(image: pyvips.Image, prefix: str) -> bool:
+    return any(field.startswith(prefix) for field in image.get_fields())
+
+
+def _with_fields(image: pyvips.Image, other: pyvips.Image) -> pyvips.Image:
+    """Return the image with the EXIF fields of the other, and with no others."""
+    image = image.copy()
+    fields = [field for field in other.get_fields() if field.startswith("exif-")]
+    for field in fields:
+        image.set_type(other.get_typeof(field), field, other.get(field))
+    # libvips reads the block again when it is set, with fields that the other image has no more.
+    for field in image.get_fields():
+        if field.startswith("exif-") and field not in fields:
+            image.remove(field)
+    return image
+
+
+def _segment(block: bytes) -> bytes:
+    return b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
+
+
+def _kept(directory: Directory) -> Mapping[int, Entry]:
+    return {tag: entry for tag, entry in directory.entries.items() if tag not in _BOUND_TO_THEIR_FILE}
+
+
+def _block(found: Described) -> bytes | None:
+    """Return the EXIF block of these tags; None where there are none, or more than a block holds."""
+    order = found.image.order
+    image = {tag: found.image.entries[tag] for tag in _OF_THE_IMAGE if tag in found.image.entries}
+    groups = {EXIF_DIRECTORY: found.photo, GPS_DIRECTORY: found.gps}
+    pointed = {tag: group for tag, group in groups.items() if group is not None and group.entries}
+    if not image and not pointed:
+        return None
+    layout = _Layout(order, big=False)
+    content = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
+    places = dict.fromkeys(pointed, 0)
+    for _ in range(2):  # the second time with the places that the first has found
+        rows = {tag: layout.row(tag, Entry(4, 1, struct.pack(f"{order}I", place)), 0) for tag, place in places.items()}
+        body = layout.directory(image, len(content), rows)
+        for tag, group in pointed.items():
+            places[tag] = len(content) + len(body)
+            body += layout.directory(_kept(group), places[tag])
+    block = _START + content + body
+    return block if len(block) <= _LONGEST else None
+
+
+class _Layout:
+    """How directories are written in one byte order."""
+
+    def __init__(self, order: str, *, big: bool) -> None:
+        self._order = order
+        self._count, self._place = ("Q", "Q") if big else ("H", "I")
+        self._inline = 8 if big else 4
+
+    def row(self, tag: int, entry: Entry, place: int) -> bytes:
+        """Return the entry's row; a value that does not fit into it stands at the place."""
+        short = len(entry.data) <= self._inline
+        value = entry.data.ljust(self._inline, b"\0") if short else struct.pack(self._order + self._place, place)
+        return struct.pack(f"{self._order}HH{self._place}", tag, entry.kind, entry.count) + value
+
+    def directory(
+        self, entries: Mapping[int, Entry], place: int, rows: Mapping[int, bytes] | None = None, following: int = 0
+    ) -> bytes:
+        """Return the directory for that place of the file, with the values of its entries behind it.
+
+        :param rows: that are complete already.
+        """
+        rows = dict(rows or {})
+        count = len(entries) + len(rows)
+        width = 2 + 2 + 2 * struct.calcsize("=" + self._place)
+        behind = place + struct.calcsize("=" + self._count) + count * width + struct.calcsize("=" + self._place)
+        values = b""
+        for tag, entry in entries.items():
+            rows[tag] = self.row(tag, entry, behind + len(values))
+            if len(entry.data) > self._inline:
+                values += entry.data + bytes(len(entry.data) % 2)
+        head = struct.pack(self._order + self._count, count)
+        tail = struct.pack(self._order + self._place, following)
+        content = head + b"".join(rows[tag] for tag in sorted(rows)) + tail + values
+        return content + bytes(len(content) % 2)
+
+
+def _form(head: bytes) -> tuple[str, bool]:
+    order = "<" if head[:2] == b"II" else ">"
+    return order, struct.unpack(f"{order}H", head[2:4])[0] == 43
+
+
+def _rows(file: io.BufferedRandom, place: int, order: str, *, big: bool) -> tuple[dict[int, bytes], int]:
+    """Return the rows of a directory by their tags, as they stand, and the place of the next directory."""
+    count_of, place_of = (struct.Struct(order + letter) for letter in ("QQ" if big else "HI"))
+    file.seek(place)
+    (count,) = count_of.unpack(file.read(count_of.size))
+    rows = [file.read(20 if big else 12) for _ in range(count)]
+    (following,) = place_of.unpack(file.read(place_of.size))
+    return {struct.unpack(f"{order}H", row[:2])[0]: row for row in rows}, following
+
+
+def _reordered(entries: Mapping[int, Entry], order: str, wanted: str) -> Mapping[int, Entry]:
+    if order == wanted:
+        return entries
+    return {tag: Entry(entry.kind, entry.count, _swapped(entry)) for tag, entry in entries.items()}
+
+
+def _swapped(entry: Entry) -> bytes:
+    width = {5: 4, 10: 4}.get(entry.kind, SIZES.get(entry.kind, 1))
+    pieces: Collection[bytes] = [entry.data[at : at + width][::-1] for at in range(0, len(entry.data), width)]
+    return b"".join(pieces)

@@ -1,0 +1,96 @@
+"""Which frames a file has, and which of them are read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyvips
+
+from image_processor.imaging.picture import PAGE_SIZES, frames_of
+from image_processor.imaging.samples import marked_raw
+from image_processor.services.codec import png, tiff
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The frames that are read.
+
+    :param pages: their numbers in the file.
+    :param together: whether libvips can load them all in one: they are of one kind, one after the other.
+    :param frames: how many the file has, where they are more than are read.
+    :param sizes: of all pages as they are shown, where they differ.
+    :param unread: why others are not read, a sentence; ``None`` where there are no others.
+    """
+
+    pages: Sequence[int]
+    together: bool = True
+    frames: int = 1
+    sizes: Sequence[tuple[int, int]] = ()
+    unread: str | None = None
+    directories: Sequence[tiff.Directory] = ()
+
+    def usable(self, image: pyvips.Image, number: int) -> pyvips.Image:
+        """Return the frame of that number without spare bands, and marked where its samples are unusual."""
+        if number >= len(self.directories):
+            return image
+        bands = self.directories[number].samples(image.bands)
+        if len(bands) < image.bands:
+            chosen = image[bands[0]].bandjoin([image[band] for band in bands[1:]]) if len(bands) > 1 else image[0]
+            image = chosen.copy(interpretation=image.interpretation)
+        return marked_raw(image)
+
+
+def layout_of(source: Path, header: pyvips.Image, found: str) -> Layout:
+    """Return the frames of the file, whose format was found already."""
+    if found == "tiff":
+        return _of_tiff(tiff.directories(source)[: frames_of(header)])
+    if found == "png":
+        frames = png.frames_of_animation(source)
+        return Layout([0], frames=frames, unread=_unread("PNG", frames)) if frames > 1 else Layout([0])
+    if found == "avif":
+        return Layout([0], unread=_unread("AVIF", None)) if is_avif_sequence(source) else Layout([0])
+    return Layout(range(frames_of(header)))
+
+
+def with_page_sizes(image: pyvips.Image, layout: Layout) -> pyvips.Image:
+    """Return the first frame, with the number of all and the sizes of a TIFF's pages among its metadata."""
+    frames = max(len(layout.pages), len(layout.sizes), layout.frames)
+    if not image.get_typeof("n-pages") and frames == 1:
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, "n-pages", frames)
+    if layout.sizes:
+        listed = " ".join(f"{width}x{height}" for width, height in layout.sizes)
+        image.set_type(pyvips.GValue.gstr_type, PAGE_SIZES, listed)
+    return image
+
+
+def is_avif_sequence(source: Path) -> bool:
+    """Return whether the file's first brand is that of AVIF sequences (AVIF 1.1, 7.2), which libvips does not sniff."""
+    with source.open("rb") as file:
+        return file.read(12)[4:] == b"ftypavis"
+
+
+def _unread(name: str, frames: int | None) -> str:
+    many = "is animated" if frames is None else f"is an animation of {frames} frames"
+    return f"This {name} {many}, of which only the first can be read"
+
+
+def _of_tiff(directories: Sequence[tiff.Directory]) -> Layout:
+    pages = [number for number, directory in enumerate(directories) if directory.is_page] or [0]
+    kinds = [directories[number].kind for number in pages] if directories else []
+    sizes = [directories[number].size for number in pages] if directories else []
+    if len(set(sizes)) > 1:
+        listed = ", ".join(f"{width} × {height}" for width, height in sizes[:4]) + (" …" if len(sizes) > 4 else "")
+        return Layout(
+            pages[:1],
+            sizes=sizes,
+            unread=f"The pages of this TIFF differ in size ({listed}): only the first is read",
+            directories=[directories[pages[0]]],
+        )
+    in_row = pages == list(range(pages[0], pages[0] + len(pages)))
+    return Layout(
+        pages,
+        together=in_row and all(kind == kinds[0] for kind in kinds),
+        directories=[directories[number] for number in pages if directories],
+    )

@@ -1,0 +1,96 @@
+"""Images of few colors: counting them, and leaving no more of them than were asked for."""
+
+from typing import TypeAlias
+
+import numpy
+import pyvips
+
+MOST = 256
+_AT_ONCE = 1_000_000
+"""Pixels that are looked at together."""
+
+Array: TypeAlias = numpy.ndarray
+
+
+def colors_of(image: pyvips.Image) -> int | None:
+    """Return how many colors an 8-bit image in memory has; None where they are more than a palette holds."""
+    if image.format != "uchar" or image.bands > 4:
+        return None
+    seen = numpy.empty(0, "uint32")
+    rows = max(1, _AT_ONCE // image.width)
+    for top in range(0, image.height, rows):
+        part = image.crop(0, top, image.width, min(rows, image.height - top))
+        seen = numpy.union1d(seen, _packed(part.numpy()))
+        if len(seen) > MOST:
+            return None
+    return len(seen)
+
+
+def with_at_most(image: pyvips.Image, colors: int, quality: int, effort: int) -> pyvips.Image:
+    """Return the image with at most so many colors; libvips alone would leave 2, 4, 16 or 256."""
+    bits = bits_for(colors)
+    quantized = image.pngsave_buffer(palette=True, Q=quality, bitdepth=bits, effort=effort, compression=1)
+    roughly = pyvips.Image.pngload_buffer(quantized)
+    values = roughly.numpy().reshape(-1, roughly.bands)
+    packed, place, counts = numpy.unique(_packed(values), return_inverse=True, return_counts=True)
+    if len(packed) > colors:
+        first = numpy.zeros(len(packed), "int64")
+        first[place] = numpy.arange(len(place))
+        values = _merged(values[first].astype("float64"), counts.astype("float64"), colors)[place]
+    made = pyvips.Image.new_from_memory(
+        numpy.ascontiguousarray(values.astype("uint8")).tobytes(), roughly.width, roughly.height, roughly.bands, "uchar"
+    )
+    made = made.copy(interpretation=roughly.interpretation)
+    return _like(made, image)
+
+
+def bits_for(colors: int) -> int:
+    """Return the bits that so many colors need; PNG has palettes of 1, 2, 4 and 8."""
+    return next(bits for bits in (1, 2, 4, 8) if 2**bits >= colors)
+
+
+def _merged(palette: Array, weights: Array, colors: int) -> Array:
+    """Return for each color the one that stands for it: the two are merged whose merging costs least.
+
+    (J. H. Ward, "Hierarchical grouping to optimize an objective function", 1963.)
+    """
+    stands_for = numpy.arange(len(palette))
+    palette, weights = palette.copy(), weights.copy()
+
+    def cost_of(one: int) -> Array:
+        apart: Array = ((palette - palette[one]) ** 2).sum(axis=1)
+        cost: Array = apart * weights * weights[one] / (weights + weights[one])
+        return numpy.where(gone, numpy.inf, cost)
+
+    gone = numpy.zeros(len(palette), "bool")
+    costs = numpy.stack([cost_of(one) for one in range(len(palette))])
+    numpy.fill_diagonal(costs, numpy.inf)
+    for _ in range(len(palette) - colors):
+        kept, lost = divmod(int(costs.argmin()), len(palette))
+        total = weights[kept] + weights[lost]
+        palette[kept] = (palette[kept] * weights[kept] + palette[lost] * weights[lost]) / total
+        weights[kept] = total
+        stands_for[stands_for == lost] = kept
+        gone[lost] = True
+        costs[lost, :] = costs[:, lost] = numpy.inf
+        costs[kept, :] = costs[:, kept] = cost_of(kept)
+        costs[kept, kept] = numpy.inf
+    merged: Array = numpy.rint(palette)[stands_for]
+    return merged
+
+
+def _packed(values: Array) -> Array:
+    """Return each pixel as one number."""
+    values = values.reshape(-1, values.shape[-1] if values.ndim > 1 else 1)
+    packed = numpy.zeros(len(values), "uint32")
+    for band in range(values.shape[1]):
+        packed = (packed << 8) | values[:, band]
+    return packed
+
+
+def _like(made: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
+    """Return what was made with the metadata of the image."""
+    for field in image.get_fields():
+        if not made.get_typeof(field):
+            made.set_type(image.get_typeof(field), field, image.get(field))
+    return made.copy(xres=image.xres, yres=image.yres)

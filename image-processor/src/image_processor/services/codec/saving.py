@@ -1,0 +1,153 @@
+"""The writers of each format, and what they write of the metadata."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pyvips
+
+from image_processor.imaging.colour import in_eight_bits, in_srgb, with_alpha
+from image_processor.imaging.output import DEFAULT_EFFORT, Output
+from image_processor.services.codec.exif_block import has_exif, write_into_tiff
+from image_processor.services.codec.palette import bits_for, colors_of, with_at_most
+
+_HELD_BYTES = 100_000_000
+"""A larger result that is encoded several times waits on disk."""
+
+
+def save(image: pyvips.Image, name: str, output: Output, quality: int, path: Path) -> None:
+    image = _without_thumbnail(image)
+    _SAVERS[name](image, output, quality, path)
+
+
+def _without_thumbnail(image: pyvips.Image) -> pyvips.Image:
+    if not image.get_typeof("jpeg-thumbnail-data"):
+        return image
+    image = image.copy()
+    image.remove("jpeg-thumbnail-data")
+    return image
+
+
+def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
+    effort = output.effort or DEFAULT_EFFORT["jpeg"]
+    # The best Huffman code needs a second look at all that is encoded: 12 bytes of memory a pixel.
+    is_small = image.width * image.height <= _OPTIMIZED_PIXELS
+    image.jpegsave(
+        str(path),
+        Q=quality,
+        optimize_coding=effort > 5 or (effort > 1 and is_small),
+        interlace=output.progressive,
+        subsample_mode=_SUBSAMPLING[output.subsampling],
+        # mozjpeg's means; a libvips without it ignores them.
+        trellis_quant=effort > 5,
+        overshoot_deringing=effort > 5,
+        optimize_scans=effort > 5 and output.progressive,
+        keep=_keep(image, output),
+    )
+
+
+_OPTIMIZED_PIXELS = 4_000_000
+
+_SUBSAMPLING = {"auto": "auto", "4:2:0": "on", "4:4:4": "off"}
+
+
+def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
+    effort = output.effort or DEFAULT_EFFORT["png"]
+    options: dict[str, object] = {
+        # The level of libvips' zlib that makes files as small as those of others at this effort.
+        "compression": min(9, effort + 2),
+        "interlace": output.progressive,
+        "keep": _keep(image, output),
+    }
+    if output.palette or quality < 100:
+        image, dither = _with_few_colors(image, output.colours, quality, effort)
+        few = {"palette": True, "Q": quality, "bitdepth": bits_for(output.colours), "effort": effort, "dither": dither}
+        image.pngsave(str(path), **options, **few)
+    elif not (image.get_typeof("palette") and _save_with_its_palette(image := held(image), path, options)):
+        image.pngsave(str(path), filter="all", **options)
+
+
+def _save_with_its_palette(image: pyvips.Image, path: Path, options: Mapping[str, object]) -> bool:
+    """Save the image with a palette and return whether that keeps every pixel."""
+    colors = colors_of(image)
+    if colors is None:
+        return False
+    image.pngsave(str(path), palette=True, dither=0, bitdepth=bits_for(colors), **options)
+    saved = pyvips.Image.new_from_file(str(path))
+    saved = with_alpha(saved) if image.hasalpha() else saved  # the palette has no alpha where all is opaque
+    return saved.bands == image.bands and float((saved - image).abs().max()) == 0
+
+
+def _with_few_colors(image: pyvips.Image, colors: int, quality: int, effort: int) -> tuple[pyvips.Image, float]:
+    """Return the image for a saver that knows powers of two alone, and how much that may dither it."""
+    if colors in (2, 4, 16, 256):
+        return image, 1
+    return with_at_most(_eight_bits(image), colors, quality, effort), 0
+
+
+def _eight_bits(image: pyvips.Image) -> pyvips.Image:
+    return in_eight_bits(in_srgb(image))
+
+
+def _save_webp(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
+    effort = (output.effort or DEFAULT_EFFORT["webp"]) * 6 // 9
+    image.webpsave(str(path), Q=quality, lossless=output.lossless, effort=effort, keep=_keep(image, output))
+
+
+def _save_avif(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
+    image.heifsave(
+        str(path),
+        compression="av1",
+        Q=quality,
+        lossless=output.lossless,
+        effort=output.effort or DEFAULT_EFFORT["avif"],
+        subsample_mode=_SUBSAMPLING[output.subsampling],
+        bitdepth=12 if image.format == "ushort" else 8,
+        keep=_keep(image, output),
+    )
+
+
+def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
+    # A GIF's only quality is the number of its colours.
+    bits = min((output.colours - 1).bit_length(), max(1, round(quality * 8 / 100)))
+    effort = output.effort or DEFAULT_EFFORT["gif"]
+    dither = 1.0
+    if 2**bits > output.colours:
+        image, dither = with_at_most(_eight_bits(image), output.colours, 100, effort), 0.0
+    image.gifsave(
+        str(path), bitdepth=bits, dither=dither, effort=effort, interlace=output.progressive, keep=_keep(image, output)
+    )
+
+
+def _save_tiff(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:  # noqa: ARG001 (all savers' shape)
+    image.tiffsave(str(path), compression="deflate", predictor="horizontal", keep=_keep(image, output))
+    if has_exif(image):
+        write_into_tiff(path, image)
+
+
+_SAVERS: Mapping[str, Callable[[pyvips.Image, Output, int, Path], None]] = {
+    "jpeg": _save_jpeg,
+    "png": _save_png,
+    "webp": _save_webp,
+    "avif": _save_avif,
+    "gif": _save_gif,
+    "tiff": _save_tiff,
+}
+
+
+def _keep(image: pyvips.Image, output: Output) -> str:
+    """Return what the saver writes of the metadata, for its ``keep``: what is not named stays out."""
+    kept = [] if output.profile == "strip" else ["icc"]
+    if output.metadata == "keep":
+        kept += ["xmp", "iptc", "other"]
+    # Without a field of it libvips would make an EXIF block of its own.
+    if has_exif(image):
+        kept.append("exif")
+    return ":".join(kept) or "none"
+
+
+def held(image: pyvips.Image) -> pyvips.Image:
+    if image.width * image.height * image.bands <= _HELD_BYTES:
+        return image.copy_memory()
+    held = pyvips.Image.new_temp_file("%s.v")
+    image.write(held)
+    return held

@@ -1,0 +1,176 @@
+"""The directories of a TIFF (TIFF 6.0; BigTIFF), which libvips names by number alone."""
+
+import struct
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+MOST_DIRECTORIES = 4096
+_MOST_ENTRIES = 4096
+_MOST_BYTES = 60_000
+"""Of all values of a directory, as many as EXIF in a JPEG can have; strips' places and pictures are left out."""
+
+WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
+ARTIST, COPYRIGHT = 315, 33432
+EXIF_DIRECTORY, GPS_DIRECTORY = 34665, 34853
+_SUBFILE_TYPE = 254
+_REDUCED, _MASK = 1, 4
+"""Bits of NewSubfileType: a smaller copy of another page, a page's transparency."""
+_KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, 277, 284, 338, 339)
+"""What libvips needs to be the same in all pages of one load: size, bits, meaning and number of samples."""
+_EXTRA_SAMPLES, _PHOTOMETRIC = 338, 262
+_OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, *_KIND})
+_COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3}
+"""How many samples are colors, by PhotometricInterpretation."""
+_ALPHA = (1, 2)
+"""Values of ExtraSamples; 0 is a sample of which the file does not say what it is."""
+
+DAMAGED = (struct.error, KeyError, ValueError, OverflowError, OSError)
+"""What reading a damaged file may raise."""
+
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of one value of each type."""
+_INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tag's value as it stands in the file, in the file's byte order."""
+
+    kind: int
+    count: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory: the tags of one page, or of a group of tags such as EXIF's.
+
+    :param order: ``<`` or ``>``, the byte order.
+    """
+
+    order: str
+    entries: Mapping[int, Entry] = field(default_factory=dict)
+
+    def number(self, tag: int) -> int | None:
+        """Return the tag's first value, where it is a whole number."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind not in _INTEGERS or not entry.data:
+            return None
+        return int(struct.unpack_from(self.order + _INTEGERS[entry.kind], entry.data)[0])
+
+    @property
+    def is_page(self) -> bool:
+        return not (self.number(_SUBFILE_TYPE) or 0) & (_REDUCED | _MASK)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the page as it is shown."""
+        size = self.number(WIDTH) or 0, self.number(HEIGHT) or 0
+        return size[::-1] if (self.number(ORIENTATION) or 1) in (5, 6, 7, 8) else size
+
+    def samples(self, bands: int) -> Sequence[int]:
+        """Return which of so many bands are the colors, and the alpha if there is one; the others are spare."""
+        colors = _COLORS.get(self.number(_PHOTOMETRIC) or 0, bands)
+        entry = self.entries.get(_EXTRA_SAMPLES)
+        if bands <= colors or (entry is None and bands == colors + 1):  # many forget to call their alpha one
+            return range(bands)
+        extra = [] if entry is None else [value for (value,) in struct.iter_unpack(f"{self.order}H", entry.data)]
+        alpha = next((number for number, value in enumerate(extra[: bands - colors]) if value in _ALPHA), None)
+        return [*range(colors)] if alpha is None else [*range(colors), colors + alpha]
+
+    @property
+    def kind(self) -> Sequence[bytes | None]:
+        """What two pages have in common that libvips can load together."""
+        return [entry.data if (entry := self.entries.get(tag)) else None for tag in _KIND]
+
+
+class _Reader:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        head = file.read(16)
+        self.order = {b"II": "<", b"MM": ">"}[head[:2]]
+        version = struct.unpack_from(f"{self.order}H", head, 2)[0]
+        self._big = version == 43
+        if version not in (42, 43):
+            raise ValueError(version)
+        self._offset = "Q" if self._big else "I"
+        self.first = int(struct.unpack_from(self.order + self._offset, head, 8 if self._big else 4)[0])
+
+    def directory(self, place: int, tags: Collection[int] | None = None) -> tuple[Directory, int]:
+        """Return the directory at that place of the file, and the place of the next, 0 after the last.
+
+        :param tags: those whose values are read; ``None``: all.
+        """
+        self._file.seek(place)
+        count = self._number("Q" if self._big else "H")
+        if count > _MOST_ENTRIES:
+            raise ValueError(count)
+        row = struct.Struct(f"{self.order}HH{self._offset}{8 if self._big else 4}s")
+        rows = list(row.iter_unpack(self._file.read(row.size * count)))
+        following = self._number(self._offset)
+        entries, left = {}, _MOST_BYTES
+        for tag, kind, number, inline in rows:
+            length = SIZES.get(kind, 1) * number
+            if length <= left and (tags is None or tag in tags):
+                entries[tag] = Entry(kind, number, self._value(length, inline))
+                left -= length
+        return Directory(self.order, entries), following
+
+    def _value(self, length: int, inline: bytes) -> bytes:
+        if length <= len(inline):
+            return inline[:length]
+        self._file.seek(struct.unpack(self.order + self._offset, inline)[0])
+        return self._file.read(length)
+
+    def _number(self, layout: str) -> int:
+        layout = self.order + layout
+        return int(struct.unpack(layout, self._file.read(struct.calcsize(layout)))[0])
+
+
+def directories(source: Path) -> Sequence[Directory]:
+    """Return the directories in the order of the file, as many as can be read of a damaged one."""
+    return list(_directories(source))
+
+
+def _directories(source: Path) -> Iterator[Directory]:
+    with source.open("rb") as file:
+        try:
+            reader = _Reader(file)
+            place, seen = reader.first, set[int]()
+            while place and place not in seen and len(seen) < MOST_DIRECTORIES:
+                seen.add(place)
+                directory, place = reader.directory(place, _OF_A_PAGE)
+                yield directory
+        except DAMAGED:
+            return
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a TIFF, or the EXIF block of another format, says of its first picture: three directories of tags."""
+
+    image: Directory
+    photo: Directory | None = None
+    gps: Directory | None = None
+
+
+def described(file: IO[bytes]) -> Described | None:
+    """Return the first directory and those of EXIF and GPS that belong to it; None where the file is none."""
+    try:
+        reader = _Reader(file)
+        image = reader.directory(reader.first)[0]
+    except DAMAGED:
+        return None
+    return Described(image, _subdirectory(reader, image, EXIF_DIRECTORY), _subdirectory(reader, image, GPS_DIRECTORY))
+
+
+def _subdirectory(reader: _Reader, image: Directory, tag: int) -> Directory | None:
+    place = image.number(tag)
+    if not place:
+        return None
+    try:
+        return reader.directory(place)[0]
+    except DAMAGED:
+        return None

@@ -1,0 +1,80 @@
+"""The file server and the image processor agree on what an image is: its format, and its size as it is shown."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from file_storage.services.media import Media, media_of
+from image_processor.services.decoding import ImageError, Limits, decode
+from PIL import Image
+
+from tests.support.environment import PROJECT
+from tests.support.images import encoded, opened, photo
+
+LIMITS = Limits(max_pixels=10**9, max_frames=10**5)
+
+
+def processor_says(path: Path) -> Media | None:
+    """What the image processor makes of the file; None where it reads none."""
+    try:
+        decoded = decode(path, LIMITS, sequential=True)
+    except ImageError:
+        return None
+    return Media(f"image/{decoded.format}", decoded.picture.width, decoded.picture.height)
+
+
+def oriented(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def still(format: str, orientation: int) -> bytes:
+    return photo(40, 20, format=format, exif=oriented(orientation))
+
+
+def animated(format: str, orientation: int) -> bytes:
+    frames = [opened(photo(40, 20)), opened(photo(40, 20)).rotate(180)]
+    return encoded(frames[0], format, save_all=True, append_images=frames[1:], exif=oriented(orientation))
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize(
+    ("format", "made"),
+    [
+        *((kind, still) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF")),
+        *((kind, animated) for kind in ("PNG", "WEBP", "TIFF", "GIF")),
+    ],
+)
+def test_both_services_know_the_same_size(
+    format: str, made: Callable[[str, int], bytes], orientation: int, tmp_path: Path
+) -> None:
+    content = made(format, orientation)
+    (tmp_path / "source").write_bytes(content)
+
+    assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source")
+
+
+@pytest.mark.parametrize("content", [photo(mode="CMYK", format="TIFF"), photo(mode="CMYK", format="JPEG")])
+def test_both_services_know_the_size_of_cmyk(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(content)
+
+    assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source")
+
+
+@pytest.mark.thorough
+def test_both_services_agree_on_a_thousand_files() -> None:
+    files = sorted(path for path in (PROJECT / ".corpus").rglob("*") if path.is_file())
+    assert len(files) > 1000, "run scripts/fetch-corpus"
+
+    differing = {}
+    for path in files:
+        processor = processor_says(path)
+        with path.open("rb") as file:
+            stored = media_of(file)
+        # Of a damaged header the file server may know no size, but never another one.
+        if processor is not None and stored not in (processor, Media(processor.media_type)):
+            differing[path.name] = stored, processor
+
+    assert differing == {}
