@@ -8,6 +8,9 @@ from typing import IO, NamedTuple, cast
 import filetype
 from PIL import Image, UnidentifiedImageError
 
+from file_storage.services.heif_header import heif_type
+from file_storage.services.image_headers import size_of
+
 UNKNOWN = "application/octet-stream"
 
 HEAD = 4096
@@ -19,6 +22,9 @@ image whose size is not known by then has none."""
 
 PAGE = 4096
 """What each read of an image counts for at least, or headers of single bytes would take minutes."""
+
+LARGEST_SIDE = 2**31 - 1
+"""What a header may say of 32 bits, the database holds in 31."""
 
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
@@ -34,7 +40,7 @@ _MARKUP = (
 that matched is to be tried another way: white space alone has billions of them."""
 
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
-"""Those that Pillow opens by their headers. It decodes an ICO at once, whose picture may be a PNG of any size."""
+"""Those that Pillow opens by their headers; other images have their sizes from :mod:`image_headers`."""
 
 _COMMON_NAMES = {"image/mpo": "image/jpeg"}
 """A JPEG with a second picture behind it, as some cameras write, is one to all who read it."""
@@ -56,7 +62,11 @@ def media_of(file: IO[bytes]) -> Media:
     """Sniffs what the bytes are."""
     head = file.read(HEAD)
     file.seek(0)
-    return _image(file) or Media(filetype.guess_mime(head) or _by_text(head))
+    media = None if (heif := heif_type(head)) else _image(file)
+    if media is not None:
+        return media
+    media_type = heif or filetype.guess_mime(head) or _by_text(head)
+    return _media(media_type, size_of(media_type, cast("IO[bytes]", _Headers(file))))
 
 
 class _Headers:
@@ -89,8 +99,12 @@ def _image(file: IO[bytes]) -> Media | None:
         return None
     if media_type is None:
         return None
-    media_type = _COMMON_NAMES.get(media_type, media_type)
-    return Media(media_type, height, width) if turned else Media(media_type, width, height)
+    return _media(_COMMON_NAMES.get(media_type, media_type), (height, width) if turned else (width, height))
+
+
+def _media(media_type: str, size: tuple[int, int] | None) -> Media:
+    """Return the media with its size, but with none that no image has and no column holds."""
+    return Media(media_type, *size) if size and min(size) > 0 and max(size) <= LARGEST_SIDE else Media(media_type)
 
 
 def _by_text(head: bytes) -> str:

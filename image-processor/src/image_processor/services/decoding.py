@@ -14,6 +14,7 @@ import pyvips
 from image_processor.imaging.colour import in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
+from image_processor.services.readers import KNOWN, DamagedError, open_foreign
 
 pyvips.block_untrusted_set(True)  # noqa: FBT003 (the binding takes it so)
 pyvips.cache_set_max(0)
@@ -46,10 +47,14 @@ _UPRIGHT_AS_STORED = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture, and the name of the format it came in."""
+    """A picture, and the name of the format it came in.
+
+    :param lossless: the file keeps every pixel; set for formats alone that Pixmill does not write.
+    """
 
     picture: Picture
     format: str
+    lossless: bool = False
 
 
 def decode(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
@@ -58,6 +63,9 @@ def decode(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
     :param sequential: they are asked for once, from top to bottom, and so need not all be held.
     :raises ImageError: not an image that Pixmill reads, or over a limit.
     """
+    foreign = _foreign(source, limits)
+    if foreign is not None:
+        return foreign
     header, found = _header(source)
     frames = frames_of(header)
     if frames > limits.max_frames:
@@ -103,8 +111,20 @@ class NamedFiles:
             raise UnsuitableImageError(f"File {file_id} is no text.") from error
 
 
+def _foreign(source: Path, limits: Limits) -> Decoded | None:
+    """Return the image of a file that libvips does not read; ``None`` where it may try."""
+    try:
+        opened = open_foreign(source)
+        if opened is None:
+            return None
+        check_pixels(opened.width * opened.height, limits, "The image has")
+        return Decoded(Picture.of([opened.image()]), opened.format, opened.lossless)
+    except DamagedError as error:
+        raise ImageError(f"The image is damaged: {error}.") from error
+
+
 def _header(source: Path) -> tuple[pyvips.Image, str]:
-    known = "JPEG, PNG, WebP, GIF, TIFF, AVIF"
+    known = ", ".join(("JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", *KNOWN))
     try:
         header = pyvips.Image.new_from_file(str(source))
     except pyvips.Error as error:

@@ -11,7 +11,7 @@ from image_processor.imaging.colour import in_srgb
 from image_processor.imaging.output import ANIMATED, DEFAULT_EFFORT, DEFAULT_QUALITY, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, frames_of, joined
 from image_processor.imaging.ssim import ssim
-from image_processor.services.decoding import ImageError
+from image_processor.services.decoding import Decoded, ImageError
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
 
@@ -51,6 +51,16 @@ def encodes_once(encoding: Output | Tiles) -> bool:
     if isinstance(encoding, Tiles):
         return True
     return encoding.format != "auto" and encoding.max_bytes is None and encoding.min_ssim is None
+
+
+def source_format(decoded: Decoded, picture: Picture) -> str:
+    """Return the format of a result "as the source".
+
+    A format that Pixmill does not write becomes PNG, where the picture has alpha or the source is lossless, or JPEG.
+    """
+    if decoded.format in EXTENSIONS:
+        return decoded.format
+    return "png" if decoded.lossless or picture.first.hasalpha() else "jpeg"
 
 
 def write_picture(picture: Picture, output: Output, source_format: str, result: Path) -> str:

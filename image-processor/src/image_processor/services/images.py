@@ -8,7 +8,14 @@ import pyvips
 from image_processor.imaging.output import Report, Tiles
 from image_processor.imaging.picture import UnsuitableImageError
 from image_processor.services.decoding import Decoded, ImageError, Limits, NamedFiles, check_pixels, decode
-from image_processor.services.encoding import EXTENSIONS, encodes_once, write_picture, write_report, write_tiles
+from image_processor.services.encoding import (
+    EXTENSIONS,
+    encodes_once,
+    source_format,
+    write_picture,
+    write_report,
+    write_tiles,
+)
 from image_processor.services.plan import Plan
 
 
@@ -44,7 +51,7 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
         check_pixels(picture.width * picture.height * len(picture.frames), limits, "The result would have")
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
-    written = write_picture(picture, plan.encoding, decoded.format, result)
+    written = write_picture(picture, plan.encoding, source_format(decoded, picture), result)
     return None if written == decoded.format else EXTENSIONS[written]
 
 

@@ -1,0 +1,67 @@
+"""What a reader gives: the size of an image from its header, and its pixels when they are asked for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyvips
+
+from image_processor.services.readers.metadata import Metadata, with_metadata
+
+_LONGEST_REASON = 120
+
+
+class DamagedError(Exception):
+    """The file is not what its first bytes promise; the message is the decoder's reason."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An image whose header has been read.
+
+    :param format: the name that ``info`` reports.
+    :param width: pixels of the upright image, and so is ``height``.
+    :param lossless: the file keeps every pixel, and so must a result in the format of its source.
+    :param pixels: decodes the image.
+    """
+
+    format: str
+    width: int
+    height: int
+    lossless: bool
+    pixels: Callable[[], pyvips.Image]
+    metadata: Metadata = Metadata()  # noqa: RUF009 (a tuple cannot be changed)
+
+    def image(self) -> pyvips.Image:
+        """Return the decoded, upright image with its metadata.
+
+        :raises DamagedError: the pixels cannot be decoded.
+        """
+        with reading():
+            image = with_metadata(self.pixels(), self.metadata)
+        image.set_type(pyvips.GValue.gstr_type, "vips-loader", self.format)
+        if (image.width, image.height) != (self.width, self.height):
+            raise DamagedError("the header claims another size than the pixels have")
+        return image
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Blame the file for what a decoder raises, but not for the machine's want of memory or disk.
+
+    :raises DamagedError: the decoder raised something else.
+    """
+    try:
+        yield
+    except (DamagedError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DamagedError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    lines = str(getattr(error, "detail", error)).strip().splitlines()
+    reason = lines[-1].split("/")[0].strip(" .:'\"") if lines else ""
+    return reason[:_LONGEST_REASON] or "the decoder gave no reason"
