@@ -4,10 +4,14 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import IO
 
+from service_kit.svg_header import root_size
+
 from file_storage.services.heif_header import Size, heif_size
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PICTURES = 100
+_ROOT = 64 * 1024
+"""Bytes of an SVG in which its root is looked for: drawing programs write entities and comments before it."""
 
 
 def size_of(media_type: str, file: IO[bytes]) -> Size | None:
@@ -43,6 +47,7 @@ def _ico(file: IO[bytes]) -> Size:
 
 
 _READERS: Mapping[str, Callable[[IO[bytes]], Size | None]] = {
+    "image/svg+xml": lambda file: root_size(file.read(_ROOT)),
     "image/heic": heif_size,
     "image/heic-sequence": heif_size,
     "image/vnd.adobe.photoshop": _psd,

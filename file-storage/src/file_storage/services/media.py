@@ -32,7 +32,7 @@ _TURNED = (5, 6, 7, 8)
 
 _PROLOG = r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--.*?-->\s*+)*+"
 _MARKUP = (
-    (re.compile(_PROLOG + r"<(?:!doctype\s++)?+svg[\s>]", re.I | re.S), "image/svg+xml"),
+    (re.compile(_PROLOG + r"<(?:!doctype\s++)?+(?:\w++:)?+svg[\s>/]", re.I | re.S), "image/svg+xml"),
     (re.compile(r"\s*+<\?xml\s"), "text/xml"),
     (re.compile(_PROLOG + r"<(?:!doctype\s++html|html|head|body|script|iframe)[\s>]", re.I | re.S), "text/html"),
 )

@@ -9,7 +9,8 @@ import pyvips
 from image_processor.imaging.colour import in_srgb
 
 Shrink = Callable[[float], pyvips.Image]
-"""Opens the image anew, smaller by about this factor and never by more, as its format can at little cost."""
+"""Opens the image again, smaller by about this factor and never by more, as its format can at little cost; a drawing by
+the factor itself, and below 1 larger."""
 
 
 class UnsuitableImageError(Exception):
@@ -22,12 +23,14 @@ class Picture:
 
     :param width: pixels of the upright frame, exact even where ``frames`` were shrunk while they were decoded.
     :param shrink: set while nothing has been decoded yet, for formats that can be decoded smaller.
+    :param is_drawing: it is rendered, sharp at every size.
     """
 
     frames: Sequence[pyvips.Image]
     width: int
     height: int
     shrink: Shrink | None = None
+    is_drawing: bool = False
 
     @classmethod
     def of(cls, frames: Sequence[pyvips.Image]) -> Self:
@@ -54,7 +57,7 @@ class Picture:
     def at_least(self, width: float, height: float) -> Sequence[pyvips.Image]:
         """Its frames, perhaps shrunk, but neither side below that many pixels."""
         factor = min(self.width / width, self.height / height)
-        if self.shrink is None or factor < 2:
+        if self.shrink is None or (factor < 2 and not self.is_drawing) or factor == 1:
             return self.frames
         return [self.shrink(factor)]
 

@@ -14,7 +14,7 @@ import pyvips
 from image_processor.imaging.colour import in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
-from image_processor.services.readers import KNOWN, DamagedError, open_foreign
+from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
 pyvips.block_untrusted_set(True)  # noqa: FBT003 (the binding takes it so)
 pyvips.cache_set_max(0)
@@ -118,7 +118,19 @@ def _foreign(source: Path, limits: Limits) -> Decoded | None:
         if opened is None:
             return None
         check_pixels(opened.width * opened.height, limits, "The image has")
-        return Decoded(Picture.of([opened.image()]), opened.format, opened.lossless)
+        picture = Picture.of([opened.image()])
+    except DamagedError as error:
+        raise ImageError(f"The image is damaged: {error}.") from error
+    if opened.at_size is not None:
+        picture = replace(picture, shrink=lambda factor: _rendered(opened, factor, limits), is_drawing=True)
+    return Decoded(picture, opened.format, opened.lossless)
+
+
+def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:
+    width, height = max(1, round(opened.width / factor)), max(1, round(opened.height / factor))
+    check_pixels(width * height, limits, "The image would have")
+    try:
+        return opened.rendered(width, height)
     except DamagedError as error:
         raise ImageError(f"The image is damaged: {error}.") from error
 

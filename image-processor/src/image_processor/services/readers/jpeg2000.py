@@ -4,10 +4,10 @@ from functools import partial
 from pathlib import Path
 
 import pyvips
-from PIL import Image
 
 from image_processor.services.readers.metadata import Metadata
 from image_processor.services.readers.opened import Opened
+from image_processor.services.readers.pillow import Image
 from image_processor.services.readers.raster import from_pillow
 
 _HEADER = 64 * 1024

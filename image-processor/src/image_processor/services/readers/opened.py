@@ -23,6 +23,7 @@ class Opened:
     :param width: pixels of the upright image, and so is ``height``.
     :param lossless: the file keeps every pixel, and so must a result in the format of its source.
     :param pixels: decodes the image.
+    :param at_size: renders a drawing at another width and height; ``None`` where there are pixels to begin with.
     """
 
     format: str
@@ -31,6 +32,7 @@ class Opened:
     lossless: bool
     pixels: Callable[[], pyvips.Image]
     metadata: Metadata = Metadata()  # noqa: RUF009 (a tuple cannot be changed)
+    at_size: Callable[[int, int], pyvips.Image] | None = None
 
     def image(self) -> pyvips.Image:
         """Return the decoded, upright image with its metadata.
@@ -38,11 +40,25 @@ class Opened:
         :raises DamagedError: the pixels cannot be decoded.
         """
         with reading():
-            image = with_metadata(self.pixels(), self.metadata)
-        image.set_type(pyvips.GValue.gstr_type, "vips-loader", self.format)
+            image = self._with_metadata(self.pixels())
         if (image.width, image.height) != (self.width, self.height):
             raise DamagedError("the header claims another size than the pixels have")
         return image
+
+    def rendered(self, width: int, height: int) -> pyvips.Image:
+        """Return the drawing at this size, or any other image as it is.
+
+        :raises DamagedError: it cannot be rendered.
+        """
+        if self.at_size is None:
+            return self.image()
+        with reading():
+            return self._with_metadata(self.at_size(width, height))
+
+    def _with_metadata(self, image: pyvips.Image) -> pyvips.Image:
+        complete = with_metadata(image, self.metadata)
+        complete.set_type(pyvips.GValue.gstr_type, "vips-loader", self.format)
+        return complete
 
 
 @contextmanager

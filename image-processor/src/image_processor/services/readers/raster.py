@@ -1,18 +1,14 @@
 """BMP, ICO, JPEG 2000 and PSD (its flattened picture), which Pillow reads with its own decoders."""
 
-import warnings
 from functools import partial
 from pathlib import Path
 
 import pyvips
-from PIL import Image, ImageCms
+from PIL import ImageCms
 
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
-
-# What the header says is compared with this service's own limit before a pixel is decoded.
-Image.MAX_IMAGE_PIXELS = None
-warnings.filterwarnings("ignore", module=r"PIL\.")
+from image_processor.services.readers.pillow import Image
 
 _NAMES = {"BMP": "bmp", "PSD": "psd"}
 _BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "I;16": 1}

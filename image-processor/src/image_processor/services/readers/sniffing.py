@@ -1,5 +1,6 @@
 """Which reader a file has, by its first bytes."""
 
+import re
 from collections.abc import Callable, Sequence
 
 HEAD = 4096
@@ -10,6 +11,12 @@ _ANY_CODEC = {b"mif1", b"mif2", b"msf1"}
 """Brands of a file type box (ISO/IEC 23008-12, 10): the codec is named by the items alone."""
 
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+_SVG = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?[^>]*+>\s*+)*+(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+"
+    rb"(?:<!doctype\s++svg(?:[^\[>]*+\[(?:[^\]]*+)\])?+[^>]*+>\s*+)?+(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+<(?:\w++:)?+svg[\s>/]",
+    re.IGNORECASE,
+)
+"""Possessive quantifiers: what has matched is tried no other way."""
 
 
 def reader_of(head: bytes) -> str | None:
@@ -28,6 +35,11 @@ def is_heif(head: bytes) -> bool:
     return bool(brands & _ANY_CODEC) and not brands & _AV1 and b"av01" not in head
 
 
+def is_svg(head: bytes) -> bool:
+    """Return whether the first element is ``svg``, whatever declarations and comments come before it."""
+    return _SVG.match(head) is not None
+
+
 def is_bmp(head: bytes) -> bool:
     """Return whether a bitmap's header of a known size follows the two letters that a text may begin with too."""
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
@@ -40,6 +52,7 @@ def begins_with(*beginnings: bytes) -> Callable[[bytes], bool]:
 
 _READERS: Sequence[tuple[Callable[[bytes], bool], str]] = (
     (is_heif, "heif"),
+    (is_svg, "svg"),
     (is_bmp, "raster"),
     (begins_with(b"8BPS\0\1"), "raster"),
     (begins_with(b"\0\0\1\0"), "icon"),
