@@ -53,6 +53,7 @@ def begins_with(*beginnings: bytes) -> Callable[[bytes], bool]:
 _READERS: Sequence[tuple[Callable[[bytes], bool], str]] = (
     (is_heif, "heif"),
     (is_svg, "svg"),
+    (begins_with(b"%PDF-"), "pdf"),
     (is_bmp, "raster"),
     (begins_with(b"8BPS\0\1"), "raster"),
     (begins_with(b"\0\0\1\0"), "icon"),
