@@ -1,6 +1,7 @@
 """HEIC: pixels against the encoder's input, upright, with alpha, metadata and 16 bits; limits by the header; damage."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy
@@ -140,6 +141,16 @@ def test_an_image_of_more_pixels_is_refused_by_its_header(tmp_path: Path) -> Non
 
     with pytest.raises(ImageError, match="10,000 pixels; 9,999 are possible"):
         decode(source, Limits(max_pixels=9_999, max_frames=1), sequential=True)
+
+
+@pytest.mark.parametrize("claimed", [(30, 20), (9_000, 9_000)])
+def test_a_header_that_claims_another_size_than_the_tiles_have_is_damage(claimed: tuple[int, int]) -> None:
+    source = heic(opened(photo(300, 200)), tile_size=128)
+    size = struct.pack(">II", 300, 200)
+    assert source.count(size) == 1
+
+    with pytest.raises(ImageError, match=r"damaged: .*size"):
+        processed(source.replace(size, struct.pack(">II", *claimed)), "convert", KEPT)
 
 
 @pytest.mark.parametrize("kept", [20, 100, 300, 0.5, 0.9])

@@ -177,6 +177,11 @@ def test_an_svg_of_more_pixels_is_refused_by_its_root() -> None:
         processed(svg("", 'width="100000" height="100000"'), "convert", KEPT)
 
 
+def test_a_drawing_that_needs_more_memory_than_there_is_does_not_end_the_process() -> None:
+    with pytest.raises(MemoryError):
+        processed(svg("", 'width="1000000" height="1000000"'), "convert", KEPT, limits=Limits(10**12, 1))
+
+
 @pytest.mark.parametrize("source", [svg("")[:-3], svg("<g>"), svg("", 'width="0" height="3"')])
 def test_a_damaged_svg_is_refused_with_a_reason(source: bytes) -> None:
     with pytest.raises(ImageError, match=r"^The image is damaged: .{5,}\.$"):

@@ -1,5 +1,6 @@
 """What a reader gives: the size of an image from its header, and its pixels when they are asked for."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ import pyvips
 from image_processor.services.readers.metadata import Metadata, with_metadata
 
 _LONGEST_REASON = 120
+_NO_MEMORY = re.compile(r"out of memory|allocating \d+ bytes failed", re.IGNORECASE)
+"""How OpenJPEG and libheif say it."""
 
 
 class DamagedError(Exception):
@@ -65,6 +68,7 @@ class Opened:
 def reading() -> Iterator[None]:
     """Blame the file for what a decoder raises, but not for the machine's want of memory or disk.
 
+    :raises MemoryError: the decoder had too little memory.
     :raises DamagedError: the decoder raised something else.
     """
     try:
@@ -74,10 +78,13 @@ def reading() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise DamagedError(_reason(error)) from error
+        message = str(getattr(error, "detail", error)).strip()
+        if _NO_MEMORY.search(message):
+            raise MemoryError(message) from error
+        raise DamagedError(_reason(message)) from error
 
 
-def _reason(error: Exception) -> str:
-    lines = str(getattr(error, "detail", error)).strip().splitlines()
+def _reason(message: str) -> str:
+    lines = message.splitlines()
     reason = lines[-1].split("/")[0].strip(" .:'\"") if lines else ""
     return reason[:_LONGEST_REASON] or "the decoder gave no reason"

@@ -19,6 +19,9 @@ _STACK = 64 * 1024 * 1024
 """resvg calls itself for each level: on a thread's usual stack a few hundred levels end the process."""
 
 _FONT = "Roboto"
+_PIXEL_BYTES = 4
+_CANVASES = 4
+"""The picture, its PNG, and a layer or two of groups that are transparent, masked or filtered."""
 
 
 def open_image(source: Path) -> Opened:
@@ -39,10 +42,19 @@ def open_image(source: Path) -> Opened:
 
 
 def _rendered(root: Element, width: int, height: int) -> pyvips.Image:
+    _check_memory(_CANVASES * _PIXEL_BYTES * width * height)
     root.set("width", str(width))
     root.set("height", str(height))
     png = _on_a_deep_stack(ElementTree.tostring(root, encoding="unicode"))
     return pyvips.Image.pngload_buffer(png)
+
+
+def _check_memory(size: int) -> None:
+    """Ask for so many bytes and give them back: Rust ends the process where it is given none.
+
+    :raises MemoryError: they are more than the process may have.
+    """
+    bytearray(size)
 
 
 def _on_a_deep_stack(text: str) -> bytes:
