@@ -13,6 +13,7 @@ from image_processor.services.readers.opened import DamagedError, reading
         (OSError("image file is truncated"), "image file is truncated"),
         (KeyError(), "the decoder gave no reason"),
         (OSError("cannot identify image file '/var/lib/secret/source'"), "cannot identify image file"),
+        (OSError(errno.EINVAL, "Invalid argument"), "Invalid argument"),  # a seek before the beginning
         (RuntimeError("x" * 1000), "x" * 120),
     ],
 )

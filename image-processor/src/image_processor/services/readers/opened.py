@@ -1,5 +1,6 @@
 """What a reader gives: the size of an image from its header, and its pixels when they are asked for."""
 
+import errno
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ import pyvips
 from image_processor.services.readers.metadata import Metadata, with_metadata
 
 _LONGEST_REASON = 120
+_OF_THE_FILE = (None, errno.EINVAL, errno.EOVERFLOW)
+"""Error numbers of what a file's contents lead to: none where Pillow raises an error of its own, or those of a seek to
+a place that a header names and that cannot be."""
+
 _NO_MEMORY = re.compile(r"out of memory|allocating \d+ bytes failed", re.IGNORECASE)
 """How OpenJPEG and libheif say it."""
 
@@ -76,9 +81,9 @@ def reading() -> Iterator[None]:
     except (DamagedError, MemoryError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
             raise
-        message = str(getattr(error, "detail", error)).strip()
+        message = str(getattr(error, "detail", None) or getattr(error, "strerror", None) or error).strip()
         if _NO_MEMORY.search(message):
             raise MemoryError(message) from error
         raise DamagedError(_reason(message)) from error
