@@ -9,6 +9,9 @@ import filetype
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from file_storage.services.heif_header import heif_type
+from file_storage.services.image_headers import size_of
+
 UNKNOWN = "application/octet-stream"
 
 HEAD = 4096
@@ -21,6 +24,9 @@ image whose size is not known by then has none."""
 PAGE = 4096
 """What each read of an image counts for at least, or headers of single bytes would take minutes."""
 
+LARGEST_SIDE = 2**31 - 1
+"""What a header may say of 32 bits, the database holds in 31."""
+
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
 _TURNED = (5, 6, 7, 8)
 """EXIF orientations that show an image's width as its height (Exif 2.32, 4.6.4)."""
@@ -30,7 +36,7 @@ _BIG_TIFF = 43
 
 _PROLOG = r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--.*?-->\s*+)*+"
 _MARKUP = (
-    (re.compile(_PROLOG + r"<(?:!doctype\s++)?+svg[\s>]", re.I | re.S), "image/svg+xml"),
+    (re.compile(_PROLOG + r"<(?:!doctype\s++)?+(?:\w++:)?+svg[\s>/]", re.I | re.S), "image/svg+xml"),
     (re.compile(r"\s*+<\?xml\s"), "text/xml"),
     (re.compile(_PROLOG + r"<(?:!doctype\s++html|html|head|body|script|iframe)[\s>]", re.I | re.S), "text/html"),
 )
@@ -38,7 +44,7 @@ _MARKUP = (
 that matched is to be tried another way: white space alone has billions of them."""
 
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
-"""Those that Pillow opens by their headers. It decodes an ICO at once, whose picture may be a PNG of any size."""
+"""Those that Pillow opens by their headers; other images have their sizes from :mod:`image_headers`."""
 
 _COMMON_NAMES = {"image/mpo": "image/jpeg", "image/apng": "image/png"}
 """A JPEG with a second picture behind it, as some cameras write, and an animated PNG are ones to all who read them."""
@@ -60,7 +66,11 @@ def media_of(file: IO[bytes]) -> Media:
     """Sniffs what the bytes are."""
     head = file.read(HEAD)
     file.seek(0)
-    return _image(file) or Media(filetype.guess_mime(head) or _by_text(head))
+    media = None if (heif := heif_type(head)) else _image(file)
+    if media is not None:
+        return media
+    media_type = heif or filetype.guess_mime(head) or _by_text(head)
+    return _media(media_type, size_of(media_type, cast("IO[bytes]", _Headers(file))))
 
 
 class _Headers:
@@ -91,7 +101,7 @@ def _image(file: IO[bytes]) -> Media | None:
         return None
     if media_type is None:
         return None
-    return Media(_COMMON_NAMES.get(media_type, media_type), width, height)
+    return _media(_COMMON_NAMES.get(media_type, media_type), (width, height))
 
 
 def _size_as_shown(image: Image.Image) -> tuple[int, int]:
@@ -119,7 +129,12 @@ def _tiff(file: IO[bytes]) -> Media | None:
         turned = tags.get(_ORIENTATION) in _TURNED
     except Exception:  # noqa: BLE001 (a hostile header makes Pillow raise anything at all)
         return None
-    return Media("image/tiff", *(size[::-1] if turned else size))
+    return _media("image/tiff", size[::-1] if turned else size)
+
+
+def _media(media_type: str, size: tuple[int, int] | None) -> Media:
+    """Return the media with its size, but with none that no image has and no column holds."""
+    return Media(media_type, *size) if size and min(size) > 0 and max(size) <= LARGEST_SIDE else Media(media_type)
 
 
 def _by_text(head: bytes) -> str:

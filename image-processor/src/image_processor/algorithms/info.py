@@ -18,7 +18,10 @@ class PageSize(BaseModel):
 class InfoReport(Report):
     """What the image is."""
 
-    format: str = Field(description="`jpeg`, `png`, `webp`, `gif`, `tiff` or `heif` (AVIF, HEIC).")
+    format: str = Field(
+        description="`jpeg`, `png`, `webp`, `gif`, `tiff`, `heif` (AVIF), `heic`, `jp2` (JPEG 2000), `bmp`, `ico`, "
+        "`psd`, `svg` or `pdf`."
+    )
     width: int = Field(description="Pixels of the upright image, of one frame.")
     height: int
     frames: int

@@ -23,8 +23,9 @@ class Output(Params):
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
         default="source",
-        description="`source`: as the source; `auto`: the smallest of AVIF and WebP (an animation: WebP). JPEG, PNG "
-        "and AVIF hold the first frame of an animation.",
+        description="`source`: as the source, or where that is a format that is only read, PNG for an image with alpha "
+        "or from a lossless file (BMP, ICO, PSD, SVG, PDF), else JPEG; `auto`: the smallest of AVIF and WebP (an "
+        "animation: WebP). JPEG, PNG and AVIF hold the first frame of an animation.",
         examples=["webp"],
     )
     quality: Quality | None = Field(

@@ -12,7 +12,8 @@ from image_processor.imaging.errors import UnsuitableImageError
 __all__ = ["PAGE_SIZES", "Picture", "Shrink", "UnsuitableImageError", "frames_of", "joined"]
 
 Shrink = Callable[[float], pyvips.Image]
-"""Opens the image again, smaller by about this factor and never by more, as its format can at little cost."""
+"""Opens the image again, smaller by about this factor and never by more, as its format can at little cost; a drawing by
+the factor itself, and below 1 larger."""
 
 PAGE_SIZES = "page-sizes"
 """A field of metadata: width x height of each page, where a document's pages differ in size."""
@@ -24,12 +25,14 @@ class Picture:
 
     :param width: pixels of the upright frame, exact even where ``frames`` were shrunk while they were decoded.
     :param shrink: set while nothing has been decoded yet, for formats that can be decoded smaller.
+    :param is_drawing: it is rendered, sharp at every size.
     """
 
     frames: Sequence[pyvips.Image]
     width: int
     height: int
     shrink: Shrink | None = None
+    is_drawing: bool = False
 
     @classmethod
     def of(cls, frames: Sequence[pyvips.Image]) -> Self:
@@ -56,7 +59,7 @@ class Picture:
     def at_least(self, width: float, height: float) -> Sequence[pyvips.Image]:
         """Its frames, perhaps shrunk, but neither side below that many pixels."""
         factor = min(self.width / width, self.height / height)
-        if self.shrink is None or factor < 2:
+        if self.shrink is None or (factor < 2 and not self.is_drawing) or factor == 1:
             return self.frames
         return [self.shrink(factor)]
 

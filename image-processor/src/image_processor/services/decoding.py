@@ -18,6 +18,7 @@ from image_processor.services.codec.colors import with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff
 from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
+from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
 __all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "check_pixels", "decode"]
 
@@ -43,7 +44,7 @@ READABLE = {
     "heifload": "avif",
 }
 """The loaders of libvips that are used, and the formats that they read."""
-READABLE_NAMES = "JPEG, PNG, WebP, GIF, TIFF, AVIF"
+READABLE_NAMES = ", ".join(("JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", *KNOWN))
 _LOADERS = {"jpeg": pyvips.Image.jpegload, "avif": pyvips.Image.heifload, "tiff": pyvips.Image.tiffload}
 """Loaders that are called by name, as libvips would sniff another or none."""
 _UPRIGHT_AS_STORED = (0, 1, 2)
@@ -59,11 +60,13 @@ class Decoded:
     """A picture, and the name of the format it came in.
 
     :param unread: why the file's other frames are not in the picture, a sentence; ``None`` where all are.
+    :param lossless: the file keeps every pixel; set for formats alone that Pixmill does not write.
     """
 
     picture: Picture
     format: str
     unread: str | None = None
+    lossless: bool = False
 
 
 def decode(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
@@ -79,6 +82,9 @@ def decode(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
 
 
 def _decoded(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
+    foreign = _foreign(source, limits)
+    if foreign is not None:
+        return foreign
     header, found = _header(source)
     check_frames(frames_of(header), limits)
     layout = layout_of(source, header, found)
@@ -135,6 +141,30 @@ class NamedFiles:
             raise UnsuitableImageError(f"File {file_id} is no text.") from error
 
 
+def _foreign(source: Path, limits: Limits) -> Decoded | None:
+    """Return the image of a file that libvips does not read; ``None`` where it may try."""
+    try:
+        opened = open_foreign(source)
+        if opened is None:
+            return None
+        check_pixels(opened.width * opened.height, limits, "The image has")
+        picture = Picture.of([opened.image()])
+    except DamagedError as error:
+        raise ImageError(f"The image is damaged: {error}.") from error
+    if opened.at_size is not None:
+        picture = replace(picture, shrink=lambda factor: _rendered(opened, factor, limits), is_drawing=True)
+    return Decoded(picture, opened.format, lossless=opened.lossless)
+
+
+def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:
+    width, height = max(1, round(opened.width / factor)), max(1, round(opened.height / factor))
+    check_pixels(width * height, limits, "The image would have")
+    try:
+        return opened.rendered(width, height)
+    except DamagedError as error:
+        raise ImageError(f"The image is damaged: {error}.") from error
+
+
 def _header(source: Path) -> tuple[pyvips.Image, str]:
     """Return the file's header and the name of its format: here alone it is decided who reads a file.
 
@@ -150,7 +180,7 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
     if loader not in READABLE:
         raise ImageError(f"The file's format is not one of {READABLE_NAMES}.")
     if loader == "heifload" and header.get("heif-compression") != "av1":
-        raise ImageError(f"The file is a HEIC or another HEIF, which is not read: the formats are {READABLE_NAMES}.")
+        raise ImageError(f"The file is a HEIF of a kind that is not read: the formats are {READABLE_NAMES}.")
     return header, READABLE[loader]
 
 

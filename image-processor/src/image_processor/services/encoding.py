@@ -15,6 +15,7 @@ from image_processor.imaging.ssim import comparable, ssim
 from image_processor.services.codec.colors import PROFILE
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import held, save
+from image_processor.services.decoding import Decoded
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
 
@@ -52,6 +53,16 @@ def encodes_once(encoding: Output | Tiles) -> bool:
     if isinstance(encoding, Tiles):
         return True
     return encoding.format != "auto" and encoding.max_bytes is None and encoding.min_ssim is None
+
+
+def source_format(decoded: Decoded, picture: Picture) -> str:
+    """Return the format of a result "as the source".
+
+    A format that Pixmill does not write becomes PNG, where the picture has alpha or the source is lossless, or JPEG.
+    """
+    if decoded.format in EXTENSIONS:
+        return decoded.format
+    return "png" if decoded.lossless or picture.first.hasalpha() else "jpeg"
 
 
 def write_picture(picture: Picture, output: Output, source_format: str, result: Path) -> str:

@@ -9,7 +9,14 @@ from image_processor.imaging.output import STILL, Report, Tiles
 from image_processor.imaging.picture import UnsuitableImageError
 from image_processor.services.codec.errors import failed_while_writing, reason_of
 from image_processor.services.decoding import Decoded, ImageError, Limits, NamedFiles, check_pixels, decode
-from image_processor.services.encoding import EXTENSIONS, encodes_once, write_picture, write_report, write_tiles
+from image_processor.services.encoding import (
+    EXTENSIONS,
+    encodes_once,
+    source_format,
+    write_picture,
+    write_report,
+    write_tiles,
+)
 from image_processor.services.plan import Plan
 
 
@@ -59,5 +66,5 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
         check_pixels(picture.width * picture.height * len(picture.frames), limits, "The result would have")
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
-    written = write_picture(picture, plan.encoding, decoded.format, result)
+    written = write_picture(picture, plan.encoding, source_format(decoded, picture), result)
     return None if written == decoded.format else EXTENSIONS[written]

@@ -1,0 +1,41 @@
+"""HEIC and HEIF, as telephones write them: the primary image, upright, with 8 or 16 bits a band."""
+
+from functools import partial
+from pathlib import Path
+
+import pillow_heif
+import pyvips
+from pillow_heif import HeifImage
+
+from image_processor.services.readers.metadata import metadata_of
+from image_processor.services.readers.opened import Opened
+
+# A worker has a process for each core; and of a file nothing is wanted but its picture.
+pillow_heif.options.DECODE_THREADS = 1
+pillow_heif.options.THUMBNAILS = False
+pillow_heif.options.DEPTH_IMAGES = False
+pillow_heif.options.AUX_IMAGES = False
+
+_BANDS = {"L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
+
+
+def open_image(source: Path) -> Opened:
+    """Return the file's primary image."""
+    file = pillow_heif.open_heif(source, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    image = file[file.primary_index]
+    width, height = image.size
+    metadata = metadata_of(image.info.items(), is_upright=True)
+    return Opened("heic", width, height, lossless=False, pixels=partial(_pixels, image), metadata=metadata)
+
+
+def _pixels(image: HeifImage) -> pyvips.Image:
+    data = image.data
+    name, _, deep = image.mode.partition(";")
+    bands = _BANDS[name]
+    decoded = pyvips.Image.new_from_memory(data, *image.size, bands, "ushort" if deep else "uchar")
+    if deep:
+        white = 2 ** int(str(image.info["bit_depth"])) - 1
+        decoded = (decoded * (65535 / white)).rint().cast("ushort")
+    space = ("grey16" if deep else "b-w") if bands < 3 else ("rgb16" if deep else "srgb")
+    decoded = decoded.copy(interpretation=space)
+    return decoded.unpremultiply().cast(decoded.format) if image.premultiplied_alpha else decoded

@@ -1,0 +1,37 @@
+"""ICO: the largest of its pictures."""
+
+import struct
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import pyvips
+from PIL.IcoImagePlugin import IcoFile
+
+from image_processor.services.readers.opened import Opened
+from image_processor.services.readers.raster import from_pillow
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def open_image(source: Path) -> Opened:
+    """Return the icon's largest picture, of the size that it has itself: the directory holds no side above 256."""
+    with source.open("rb") as file:
+        width, height = _size(file, IcoFile(file).entry[0].offset)
+    return Opened("ico", width, height, lossless=True, pixels=partial(_pixels, source))
+
+
+def _size(file: IO[bytes], offset: int) -> tuple[int, int]:
+    """Return the size of the PNG or of the bitmap at ``offset``; below a bitmap of twice its height lies a mask."""
+    file.seek(offset)
+    head = file.read(24)
+    if head.startswith(_PNG):
+        width, height = struct.unpack(">II", head[16:24])
+        return width, height
+    width, height = struct.unpack("<ii", head[4:12])
+    return width, abs(height) // 2
+
+
+def _pixels(source: Path) -> pyvips.Image:
+    with source.open("rb") as file:
+        return from_pillow(IcoFile(file).frame(0))

@@ -1,0 +1,56 @@
+"""EXIF, XMP and ICC profiles of files that libvips does not read, put onto its images."""
+
+import io
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pyvips
+
+_EXIF_HEADER = b"Exif\0\0"
+_FIELDS = ("exif-", "xmp-data", "icc-profile-data", "orientation")
+
+
+class Metadata(NamedTuple):
+    """What a file says of its image.
+
+    :param is_upright: the decoder has turned the pixels already, whatever EXIF says.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    profile: bytes | None = None
+    is_upright: bool = False
+
+
+def metadata_of(info: Iterable[tuple[object, object]], *, is_upright: bool = False) -> Metadata:
+    """Return the metadata among the items of an image's ``info``, as Pillow and its plugins name them."""
+    found = {name: value for name, value in info if isinstance(value, bytes)}
+    return Metadata(found.get("exif"), found.get("xmp"), found.get("icc_profile"), is_upright)
+
+
+def with_metadata(image: pyvips.Image, metadata: Metadata) -> pyvips.Image:
+    """Return the image with these metadata and upright."""
+    image = image.copy()
+    if metadata.exif or metadata.xmp or metadata.profile:
+        carrier = _carrier(metadata)
+        for field in carrier.get_fields():
+            if field.startswith(_FIELDS):
+                image.set_type(carrier.get_typeof(field), field, carrier.get(field))
+    if metadata.is_upright:
+        for field in ("orientation", "exif-ifd0-Orientation"):
+            image.remove(field)
+        return image
+    return image.autorot()
+
+
+def _carrier(metadata: Metadata) -> pyvips.Image:
+    """Return an image of one pixel with the metadata: libvips parses EXIF only while it reads a file."""
+    from PIL import Image, PngImagePlugin  # not by processes that read no such image
+
+    text = PngImagePlugin.PngInfo()
+    if metadata.xmp:
+        text.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace").rstrip("\0"))
+    exif = (metadata.exif or b"").removeprefix(_EXIF_HEADER) or None
+    buffer = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(buffer, "PNG", pnginfo=text, exif=exif, icc_profile=metadata.profile)
+    return pyvips.Image.pngload_buffer(buffer.getvalue())

@@ -1,0 +1,50 @@
+"""BMP, ICO, JPEG 2000 and PSD (its flattened picture), which Pillow reads with its own decoders."""
+
+from functools import partial
+from pathlib import Path
+
+import pyvips
+from PIL import ImageCms
+
+from image_processor.services.readers.metadata import metadata_of
+from image_processor.services.readers.opened import Opened
+from image_processor.services.readers.pillow import Image
+
+_NAMES = {"BMP": "bmp", "PSD": "psd"}
+_BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "I;16": 1}
+_SPACES = {"L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk", "I;16": "grey16"}
+_PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
+"""Modes of Pillow, and those of the above that hold their pixels."""
+
+
+def open_image(source: Path) -> Opened:
+    """Return the image of a BMP or a PSD."""
+    with Image.open(source, formats=list(_NAMES)) as image:
+        name = _NAMES[str(image.format)]
+        pixels, metadata = partial(_pixels, source), metadata_of(image.info.items())
+        return Opened(name, *image.size, lossless=True, pixels=pixels, metadata=metadata)
+
+
+def _pixels(source: Path) -> pyvips.Image:
+    with Image.open(source, formats=list(_NAMES)) as image:
+        return from_pillow(image)
+
+
+def from_pillow(image: Image.Image) -> pyvips.Image:
+    """Return the image decoded, as grey, sRGB or CMYK."""
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        image = image if converted is None else converted
+    elif image.mode not in _BANDS:
+        image = image.convert(_plain_mode(image))
+    decoded = pyvips.Image.new_from_memory(
+        image.tobytes(), *image.size, _BANDS[image.mode], "ushort" if image.mode == "I;16" else "uchar"
+    )
+    return decoded.copy(interpretation=_SPACES[image.mode])
+
+
+def _plain_mode(image: Image.Image) -> str:
+    if image.mode in ("P", "PA"):
+        return "RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB"
+    return _PLAIN.get(image.mode, "RGB")

@@ -1,0 +1,61 @@
+"""Which reader a file has, by its first bytes."""
+
+import re
+from collections.abc import Callable, Sequence
+
+HEAD = 4096
+
+_HEVC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_AV1 = {b"avif", b"avis"}
+_ANY_CODEC = {b"mif1", b"mif2", b"msf1"}
+"""Brands of a file type box (ISO/IEC 23008-12, 10): the codec is named by the items alone."""
+
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+_SVG = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?[^>]*+>\s*+)*+(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+"
+    rb"(?:<!doctype\s++svg(?:[^\[>]*+\[(?:[^\]]*+)\])?+[^>]*+>\s*+)?+(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+<(?:\w++:)?+svg[\s>/]",
+    re.IGNORECASE,
+)
+"""Possessive quantifiers: what has matched is tried no other way."""
+
+
+def reader_of(head: bytes) -> str | None:
+    """Return the name of the reader's module; ``None`` where libvips may try."""
+    return next((name for is_format, name in _READERS if is_format(head)), None)
+
+
+def is_heif(head: bytes) -> bool:
+    """Return whether this is HEIF with HEVC in it; AVIF is the same box format, and libvips reads it."""
+    if head[4:8] != b"ftyp":
+        return False
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = {head[8:12], *(head[start : start + 4] for start in range(16, end, 4))}
+    if brands & _HEVC:
+        return head[8:12] not in _AV1
+    return bool(brands & _ANY_CODEC) and not brands & _AV1 and b"av01" not in head
+
+
+def is_svg(head: bytes) -> bool:
+    """Return whether the first element is ``svg``, whatever declarations and comments come before it."""
+    return _SVG.match(head) is not None
+
+
+def is_bmp(head: bytes) -> bool:
+    """Return whether a bitmap's header of a known size follows the two letters that a text may begin with too."""
+    return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+
+
+def begins_with(*beginnings: bytes) -> Callable[[bytes], bool]:
+    """Return a test for these first bytes."""
+    return lambda head: head.startswith(beginnings)
+
+
+_READERS: Sequence[tuple[Callable[[bytes], bool], str]] = (
+    (is_heif, "heif"),
+    (is_svg, "svg"),
+    (begins_with(b"%PDF-"), "pdf"),
+    (is_bmp, "raster"),
+    (begins_with(b"8BPS\0\1"), "raster"),
+    (begins_with(b"\0\0\1\0"), "icon"),
+    (begins_with(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), "jpeg2000"),
+)

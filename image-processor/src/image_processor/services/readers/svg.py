@@ -1,0 +1,98 @@
+"""SVG, rendered by resvg at its own size, or at the size that a step of the plan needs. Nothing is loaded for it."""
+
+import threading
+from functools import partial
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import pyvips
+import resvg_py
+from font_roboto import font_files
+from service_kit.svg_header import svg_size
+
+from image_processor.services.readers.opened import DamagedError, Opened
+from image_processor.services.readers.svg_rules import keep_harmless
+
+_LONGEST = 32 * 1024 * 1024
+_STACK = 64 * 1024 * 1024
+"""resvg calls itself for each level: on a thread's usual stack a few hundred levels end the process."""
+
+_FONT = "Roboto"
+_PIXEL_BYTES = 4
+_CANVASES = 4
+"""The picture, its PNG, and a layer or two of groups that are transparent, masked or filtered."""
+
+
+def open_image(source: Path) -> Opened:
+    """Return the picture, of the size that its root element gives."""
+    if source.stat().st_size > _LONGEST:
+        raise DamagedError(f"an SVG may have {_LONGEST:,} bytes")
+    # Expat refuses entities that grow beyond measure, and fetches none.
+    root = ElementTree.fromstring(source.read_bytes())  # noqa: S314
+    size = svg_size(root.attrib)
+    if size is None:
+        raise DamagedError("the SVG has no size")
+    keep_harmless(root)
+    width, height = size
+    if "viewBox" not in root.attrib:
+        root.set("viewBox", f"0 0 {width} {height}")
+    at_size = partial(_rendered, root)
+    return Opened("svg", width, height, lossless=True, pixels=partial(at_size, width, height), at_size=at_size)
+
+
+def _rendered(root: Element, width: int, height: int) -> pyvips.Image:
+    _check_memory(_CANVASES * _PIXEL_BYTES * width * height)
+    root.set("width", str(width))
+    root.set("height", str(height))
+    png = _on_a_deep_stack(ElementTree.tostring(root, encoding="unicode"))
+    return pyvips.Image.pngload_buffer(png)
+
+
+def _check_memory(size: int) -> None:
+    """Ask for so many bytes and give them back: Rust ends the process where it is given none.
+
+    :raises MemoryError: they are more than the process may have.
+    """
+    bytearray(size)
+
+
+def _on_a_deep_stack(text: str) -> bytes:
+    """Return the rendered PNG.
+
+    :raises DamagedError: resvg cannot render it; where it panics this is no ``Exception``, which alone is caught.
+    """
+    made: list[bytes] = []
+    reasons: list[str] = []
+
+    def render() -> None:
+        try:
+            made.append(_render(text))
+        except BaseException as error:  # noqa: BLE001 (a panic in Rust is no Exception)
+            reasons.append(str(error))
+
+    before = threading.stack_size(_STACK)
+    try:
+        thread = threading.Thread(target=render, name="resvg")
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    if reasons:
+        raise DamagedError(reasons[0])
+    return made[0]
+
+
+def _render(text: str) -> bytes:
+    return resvg_py.svg_to_bytes(
+        svg_string=text,
+        dpi=96,
+        skip_system_fonts=True,
+        font_files=[font_files[name] for name in ("Roboto", "RobotoBold", "RobotoItalic", "RobotoBoldItalic")],
+        font_family=_FONT,
+        serif_family=_FONT,
+        sans_serif_family=_FONT,
+        cursive_family=_FONT,
+        fantasy_family=_FONT,
+        monospace_family=_FONT,
+    )

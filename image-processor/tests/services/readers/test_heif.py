@@ -1,0 +1,162 @@
+"""HEIC: pixels against the encoder's input, upright, with alpha, metadata and 16 bits; limits by the header; damage."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy
+import pillow_heif
+import pytest
+from image_processor.services.decoding import ImageError, Limits, decode
+from image_processor.services.images import process_image
+from image_processor.services.plan import plan_of
+from PIL import Image, ImageCms, ImageOps
+
+from tests.support.algorithm_runs import LIMITS, processed, report
+from tests.support.images import opened, photo, pixels
+
+KEPT = {"format": "png"}
+
+
+def heic(image: Image.Image, **options: object) -> bytes:
+    """The image as HEIC, nearly without loss: its colours are not halved, and no quality is taken off."""
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, quality=-1, chroma=444, **options)
+    return buffer.getvalue()
+
+
+def upright(orientation: int) -> Image.Image:
+    """What a viewer shows of a photograph that was stored with this orientation."""
+    image = opened(photo())
+    image.getexif()[0x0112] = orientation
+    return ImageOps.exif_transpose(image)
+
+
+def turned(orientation: int) -> bytes:
+    """The photograph as it was stored, with boxes ``irot`` and ``imir`` that turn it, and an orientation in EXIF."""
+    image = opened(photo())
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "Camera"
+    file = pillow_heif.from_bytes(image.mode, image.size, image.tobytes())
+    buffer = io.BytesIO()
+    file.save(buffer, quality=-1, chroma=444, exif=exif.tobytes())
+    return buffer.getvalue()
+
+
+def test_the_pixels_are_those_that_were_encoded() -> None:
+    image = opened(photo())
+
+    result = pixels(processed(heic(image), "convert", KEPT))
+
+    assert numpy.abs(result - numpy.asarray(image)).max() <= 3
+
+
+def test_alpha_is_kept() -> None:
+    image = opened(photo(mode="RGBA"))
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+
+    result = pixels(processed(heic(image), "convert", KEPT))
+
+    assert result.shape == (48, 64, 4)
+    assert numpy.abs(result[..., 3] - numpy.asarray(image)[..., 3]).max() <= 3
+
+
+def test_a_grey_image_stays_grey() -> None:
+    image = opened(photo(mode="L"))
+
+    result = opened(processed(heic(image), "convert", KEPT))
+
+    assert result.mode == "L"
+    assert numpy.abs(numpy.asarray(result).astype(int) - numpy.asarray(image)).max() <= 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_image_is_upright(orientation: int) -> None:
+    source = turned(orientation)
+    with_box = b"irot" in source or b"imir" in source
+
+    result = opened(processed(source, "convert", KEPT))
+
+    assert with_box == (orientation > 1)
+    assert result.getexif().get(0x0112, 1) == 1
+    assert numpy.abs(numpy.asarray(result).astype(int) - numpy.asarray(upright(orientation))).max() <= 3
+
+
+def test_exif_is_kept() -> None:
+    assert opened(processed(turned(6), "convert", KEPT)).getexif()[0x010F] == "Camera"
+
+
+def test_the_profile_is_kept() -> None:
+    image = opened(photo())
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.info["icc_profile"] = profile
+
+    assert opened(processed(heic(image), "convert", KEPT)).info["icc_profile"] == profile
+
+
+def test_a_grid_is_one_image() -> None:
+    image = opened(photo(300, 200))
+    source = heic(image, tile_size=128)
+
+    result = pixels(processed(source, "convert", KEPT))
+
+    assert b"grid" in source
+    assert numpy.abs(result - numpy.asarray(image)).max() <= 3
+
+
+def test_ten_bits_fill_sixteen() -> None:
+    white = numpy.full((48, 64, 3), 65535, dtype="uint16")
+    white[:, :32] = 0
+    buffer = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", (64, 48), white.tobytes()).save(buffer, quality=-1, chroma=444)
+
+    found = report(buffer.getvalue(), "info")
+    result = pixels(processed(buffer.getvalue(), "convert", {"format": "png"}))
+
+    assert (found["bits"], found["colour_space"]) == (16, "rgb16")
+    assert (result[0, 0].max(), result[0, 63].min()) == (0, 255)
+
+
+def test_info_calls_the_format_heic() -> None:
+    assert report(heic(opened(photo())), "info")["format"] == "heic"
+
+
+@pytest.mark.parametrize(("mode", "extension", "format"), [("RGB", ".jpg", "JPEG"), ("RGBA", ".png", "PNG")])
+def test_a_result_as_the_source_is_a_jpeg_or_with_alpha_a_png(
+    tmp_path: Path, mode: str, extension: str, format: str
+) -> None:
+    source, result = tmp_path / "source", tmp_path / "result"
+    source.write_bytes(heic(opened(photo(mode=mode))))
+
+    written = process_image(source, {}, result, plan_of("resize", {"width": 32, "height": 24}), LIMITS)
+
+    assert written == extension
+    assert (opened(result.read_bytes()).format, opened(result.read_bytes()).size) == (format, (32, 24))
+
+
+def test_an_image_of_more_pixels_is_refused_by_its_header(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(heic(opened(photo(100, 100)))[:-200])  # its pixels cannot be decoded
+
+    with pytest.raises(ImageError, match="10,000 pixels; 9,999 are possible"):
+        decode(source, Limits(max_pixels=9_999, max_frames=1), sequential=True)
+
+
+@pytest.mark.parametrize("claimed", [(30, 20), (9_000, 9_000)])
+def test_a_header_that_claims_another_size_than_the_tiles_have_is_damage(claimed: tuple[int, int]) -> None:
+    source = heic(opened(photo(300, 200)), tile_size=128)
+    size = struct.pack(">II", 300, 200)
+    assert source.count(size) == 1
+
+    with pytest.raises(ImageError, match=r"damaged: .*size"):
+        processed(source.replace(size, struct.pack(">II", *claimed)), "convert", KEPT)
+
+
+@pytest.mark.parametrize("kept", [20, 100, 300, 0.5, 0.9])
+def test_a_damaged_file_is_refused_with_a_reason(kept: float) -> None:
+    whole = heic(opened(photo()))
+    length = int(kept if kept > 1 else len(whole) * kept)
+
+    with pytest.raises(ImageError, match=r"^The image is damaged: .{5,}\.$"):
+        processed(whole[:length], "convert", KEPT)
