@@ -4,10 +4,10 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
-from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.alpha import local_mean, on_colours
 from image_processor.imaging.gaussian import gaussian
 from image_processor.imaging.params import MAX_SIDE
-from image_processor.imaging.scaling import resampled
+from image_processor.imaging.scaling import scaled
 
 
 class UpscaleParams(Params):
@@ -22,10 +22,8 @@ def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
     if max(width, height) > MAX_SIDE:
         raise UnsuitableImageError(f"The result would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
 
-    def enlarged(bands: pyvips.Image) -> pyvips.Image:
-        large = resampled(bands, width, height, "cubic")
-        if params.sharpen == 0:
-            return large
-        return large + (large - gaussian(large, params.factor / 2)) * (params.sharpen / 100)
-
-    return on_premultiplied(image, enlarged)
+    large = scaled(image, width, height, "cubic")
+    if params.sharpen == 0:
+        return large
+    mean = local_mean(large, lambda bands: gaussian(bands, params.factor / 2))
+    return on_colours(large, lambda colors: colors + (colors - mean) * (params.sharpen / 100))
