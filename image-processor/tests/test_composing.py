@@ -146,6 +146,13 @@ def test_an_overlay_lies_where_it_is_put() -> None:
     assert (xs.min(), xs.max(), ys.min(), ys.max()) == (51, 60, 38, 42)
 
 
+@pytest.mark.parametrize("blend", ["normal", "multiply"])
+def test_an_overlay_outside_of_the_image_changes_nothing(blend: str) -> None:
+    params = {"file_id": 4, "x": 500, "blend": blend}
+
+    assert (pixels(processed(photo(), "overlay", params, {4: plain((255, 0, 0))})) == pixels(photo())).all()
+
+
 def test_opacity_is_pillows_blend() -> None:
     result = processed(photo(), "overlay", {"file_id": 4, "opacity": 40}, {4: plain((200, 90, 30))})
 

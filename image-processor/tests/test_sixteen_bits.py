@@ -29,6 +29,9 @@ LESS_ALIKE: Mapping[str, float] = {
     "edges canny": 255,
     # Profiles reckon in steps of their own.
     "to_colorspace cmyk": 4,
+    # Weights in whole numbers.
+    "blur": 2.1,
+    "extend blur": 2.1,
     # The amount of an unsharp mask makes its rounding larger.
     "upscale": 2,
 }

@@ -10,7 +10,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_visible
 from image_processor.imaging.arrays import DeepPixels, deep_pixels_of, with_pixels
 
-_PATCH, _SEARCH = 7, 15
+_PATCH, _SEARCH = 7, 9
 """Pixels along the sides of what is compared, and of where it is looked for."""
 _REACH = (_PATCH + _SEARCH) // 2
 
@@ -55,5 +55,5 @@ def _smoothed(pixels: DeepPixels, params: DenoiseParams) -> DeepPixels:
     else:
         strength = params.strength / 2 * scale
         made = cv2.fastNlMeansDenoising(pixels, [strength] * pixels.shape[2], None, _PATCH, _SEARCH, cv2.NORM_L1)
-    whole: DeepPixels = numpy.asarray(made).reshape(pixels.shape).round().astype(pixels.dtype)
-    return whole
+    values = numpy.rint(numpy.asarray(made)).reshape(pixels.shape)
+    return values.astype("uint16") if scale > 1 else values.astype("uint8")

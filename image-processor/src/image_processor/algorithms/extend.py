@@ -59,4 +59,4 @@ def _ground(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
 def _blurred(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
     share = min(1.0, BLURRED_SIDE / max(image.width, image.height))
     small = scaled(image, max(1, round(image.width * share)), max(1, round(image.height * share)))
-    return scaled(on_premultiplied(small, lambda bands: gaussian_to_see(bands, 2)), width, height)
+    return scaled(on_premultiplied(small, lambda bands: gaussian_to_see(bands, 2)), width, height, "cubic")

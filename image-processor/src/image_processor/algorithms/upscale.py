@@ -9,6 +9,9 @@ from image_processor.imaging.gaussian import gaussian
 from image_processor.imaging.params import MAX_SIDE
 from image_processor.imaging.scaling import scaled
 
+_SOFTNESS = 0.5
+"""Pixels of the source: the standard deviation of the unsharp mask's Gaussian."""
+
 
 class UpscaleParams(Params):
     factor: float = Field(2.0, gt=1, le=8, description="How many times as wide and as high, up to 8.", examples=[2])
@@ -17,13 +20,13 @@ class UpscaleParams(Params):
 
 @algorithm(sequential=True)
 def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
-    """Enlarge the image (bicubic) and sharpen what became soft."""
+    """Enlarge the image (bicubic) and sharpen what becomes soft."""
     width, height = round(image.width * params.factor), round(image.height * params.factor)
     if max(width, height) > MAX_SIDE:
         raise UnsuitableImageError(f"The result would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
 
-    large = scaled(image, width, height, "cubic")
-    if params.sharpen == 0:
-        return large
-    mean = local_mean(large, lambda bands: gaussian(bands, params.factor / 2))
-    return on_colours(large, lambda colors: colors + (colors - mean) * (params.sharpen / 100))
+    if params.sharpen > 0:
+        # Before it is enlarged, where there are fewer pixels: a Gaussian of half of what becomes one pixel.
+        mean = local_mean(image, lambda bands: gaussian(bands, _SOFTNESS))
+        image = on_colours(image, lambda colors: colors + (colors - mean) * (params.sharpen / 100))
+    return scaled(image, width, height, "cubic")

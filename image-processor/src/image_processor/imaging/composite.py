@@ -18,7 +18,7 @@ def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str 
     """
     base = in_colour(base)
     ground, layer = _in_floats(base), _in_floats(in_colour(over))
-    layer = layer.embed(left, top, base.width, base.height)
+    layer = _within(layer, left, top, base)
     if mode not in _BY_ALPHA:
         layer = _blended(ground, layer, mode)
     made = _composed(ground, layer, _BY_ALPHA.get(mode, "over"))
@@ -28,8 +28,16 @@ def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str 
 
 def masked(base: pyvips.Image, mask: pyvips.Image, left: int, top: int, *, out: bool) -> pyvips.Image:
     """Return ``base``, transparent where ``mask`` at ``left``, ``top`` is transparent; with ``out`` where it is not."""
-    share = (with_alpha(mask)[-1] / maximum(mask)).embed(left, top, base.width, base.height)
+    share = _within(with_alpha(mask)[-1] / maximum(mask), left, top, base)
     return faded(base, share * -1 + 1 if out else share)
+
+
+def _within(layer: pyvips.Image, left: int, top: int, base: pyvips.Image) -> pyvips.Image:
+    """Return the layer on a ground of nothing, as large as ``base``."""
+    meets = -layer.width < left < base.width and -layer.height < top < base.height
+    if not meets:
+        return (layer.crop(0, 0, 1, 1) * 0).embed(0, 0, base.width, base.height)
+    return layer.embed(left, top, base.width, base.height)
 
 
 def _in_floats(image: pyvips.Image) -> pyvips.Image:

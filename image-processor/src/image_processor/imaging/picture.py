@@ -54,9 +54,11 @@ class Picture:
     def at_least(self, width: float, height: float) -> Sequence[pyvips.Image]:
         """Its frames, perhaps shrunk, but neither side below that many pixels."""
         factor = min(self.width / width, self.height / height)
-        if self.shrink is None or factor < 2:
+        # Where a side does not divide, its last pixel would stand for less than the others, and shift them all.
+        fitting = [power for power in (2, 4, 8) if power <= factor and self.width % power == self.height % power == 0]
+        if self.shrink is None or not fitting:
             return self.frames
-        return [self.shrink(factor)]
+        return [self.shrink(max(fitting))]
 
 
 def frames_of(image: pyvips.Image) -> int:
