@@ -8,6 +8,7 @@ import pytest
 import pyvips
 from image_processor.services.decoding import ImageError
 from PIL import Image, ImageOps
+from service_kit.problems import Problem
 from skimage.transform import ProjectiveTransform, warp
 
 from tests.support.algorithm_runs import processed
@@ -252,13 +253,20 @@ def test_contain_is_transparent_where_nothing_else_is_asked() -> None:
         ({"aspect_ratio": 1, "gravity": "west"}, (0, 0, 48, 48)),
         ({"width": 20, "height": 20, "focal": {"x": 0, "y": 1}}, (0, 28, 20, 48)),
         ({"width": 1000, "height": 10, "top": 40, "left": 60}, (60, 40, 64, 48)),
-        ({}, (0, 0, 64, 48)),
     ],
 )
 def test_crop_keeps_the_part(params: dict[str, object], box: tuple[int, int, int, int]) -> None:
     expected = numpy.asarray(opened(photo()).crop(box)).astype(int)
 
     assert (made(photo(), "crop", **params) == expected).all()
+
+
+@pytest.mark.parametrize("algorithm", ["crop", "pad", "extend", "levels", "curves"])
+def test_what_would_do_nothing_is_refused_with_what_to_give(algorithm: str) -> None:
+    with pytest.raises(Problem) as refused:
+        processed(photo(), algorithm, {})
+
+    assert "nothing to do: give" in str(refused.value.document())
 
 
 def test_a_part_outside_of_the_image_is_refused() -> None:
@@ -415,6 +423,23 @@ def test_tile_makes_a_deep_zoom_pyramid() -> None:
     assert tile.size == (256, 256)
     close = numpy.asarray(tile).astype(int) - pixels(photo(600, 400))[:256, :256]
     assert numpy.abs(close[..., :2]).mean() < 3
+
+
+@pytest.mark.parametrize("layout", ["google", "zoomify", "iiif", "iiif3"])
+def test_viewers_get_tiles_of_256_pixels(layout: str) -> None:
+    archive = zipfile.ZipFile(io.BytesIO(processed(photo(600, 400), "tile", {"layout": layout})))
+
+    sizes = [opened(archive.read(name)).size for name in archive.namelist() if name.endswith(".jpg")]
+    assert max(sizes) == (256, 256)
+
+
+@pytest.mark.parametrize("layout", ["iiif", "iiif3"])
+def test_iiif_tiles_bear_the_address_given(layout: str) -> None:
+    params = {"layout": layout, "id": "https://images.example.org/tiles"}
+
+    archive = zipfile.ZipFile(io.BytesIO(processed(photo(600, 400), "tile", params)))
+
+    assert "https://images.example.org/tiles/image" in archive.read("image/info.json").decode()
 
 
 def test_thumbnail_crops_to_its_size_or_stays_within() -> None:
