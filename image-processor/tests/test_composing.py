@@ -179,6 +179,16 @@ def test_a_text_is_written_in_cyrillic() -> None:
     assert (result[..., 1] == 0).all()
 
 
+def test_a_large_text_has_sharp_edges() -> None:
+    params = {"mark": {"text": "H"}, "scale": 90, "opacity": 100, "gravity": "centre"}
+
+    result = pixels(processed(plain((0, 0, 0), (1600, 1600)), "watermark", params))
+
+    row = result[500, :, 0]
+    assert (row > 250).any()
+    assert ((row > 8) & (row < 247)).sum() <= 8, "two pixels on each side of each stem"
+
+
 def test_letters_that_the_font_lacks_are_no_crash() -> None:
     result = opened(processed(plain((0, 0, 0)), "watermark", {"mark": {"text": "漢字 👩‍👧"}}))
 
