@@ -21,12 +21,14 @@ Channel = numpy.ndarray
 
 def _dodge(base: Channel, over: Channel) -> Channel:
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        return numpy.where(base == 0, 0, numpy.where(over == 1, 1, numpy.minimum(1, base / (1 - over))))
+        made: Channel = numpy.where(base == 0, 0, numpy.where(over == 1, 1, numpy.minimum(1, base / (1 - over))))
+    return made
 
 
 def _burn(base: Channel, over: Channel) -> Channel:
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        return numpy.where(base == 1, 1, numpy.where(over == 0, 0, 1 - numpy.minimum(1, (1 - base) / over)))
+        made: Channel = numpy.where(base == 1, 1, numpy.where(over == 0, 0, 1 - numpy.minimum(1, (1 - base) / over)))
+    return made
 
 
 def _soft_light(base: Channel, over: Channel) -> Channel:
