@@ -33,11 +33,15 @@ def _burn(base: Channel, over: Channel) -> Channel:
 
 def _soft_light(base: Channel, over: Channel) -> Channel:
     steep = numpy.where(base <= 0.25, ((16 * base - 12) * base + 4) * base, numpy.sqrt(base))
-    return numpy.where(over <= 0.5, base - (1 - 2 * over) * base * (1 - base), base + (2 * over - 1) * (steep - base))
+    made: Channel = numpy.where(
+        over <= 0.5, base - (1 - 2 * over) * base * (1 - base), base + (2 * over - 1) * (steep - base)
+    )
+    return made
 
 
 def _hard_light(base: Channel, over: Channel) -> Channel:
-    return numpy.where(over <= 0.5, 2 * base * over, base + (2 * over - 1) * (1 - base))
+    made: Channel = numpy.where(over <= 0.5, 2 * base * over, base + (2 * over - 1) * (1 - base))
+    return made
 
 
 # B(Cb, Cs) of W3C's Compositing and Blending 1, 9.1.
