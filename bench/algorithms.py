@@ -9,7 +9,6 @@ Where ours is slower, seen on two cores in November 2026:
 - ``perspective``: libvips asks an image of floating-point coordinates where each pixel comes from, OpenCV a matrix.
 - ``edges``: ours decode colours and make the luma, OpenCV decodes grey; Sobel is reckoned in floating point.
 - ``histogram``: ours counts the luma in another pass, and turns a truncated file away.
-- ``blur`` as a box: libvips adds up the window for each pixel, Pillow keeps a running sum.
 - ``crop``, ``grayscale``, ``saturation``: within a quarter; libvips checks that the file is whole.
 """
 

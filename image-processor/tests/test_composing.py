@@ -16,7 +16,36 @@ def plain(colour: tuple[int, ...], size: tuple[int, int] = (64, 48)) -> bytes:
     return encoded(Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour), "PNG")
 
 
-BLENDS: dict[str, Callable[[numpy.ndarray, numpy.ndarray], numpy.ndarray]] = {
+Channel = numpy.ndarray
+
+
+def _dodge(base: Channel, over: Channel) -> Channel:
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        made: Channel = numpy.where(base == 0, 0, numpy.where(over == 1, 1, numpy.minimum(1, base / (1 - over))))
+    return made
+
+
+def _burn(base: Channel, over: Channel) -> Channel:
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        made: Channel = numpy.where(base == 1, 1, numpy.where(over == 0, 0, 1 - numpy.minimum(1, (1 - base) / over)))
+    return made
+
+
+def _soft_light(base: Channel, over: Channel) -> Channel:
+    steep = numpy.where(base <= 0.25, ((16 * base - 12) * base + 4) * base, numpy.sqrt(base))
+    made: Channel = numpy.where(
+        over <= 0.5, base - (1 - 2 * over) * base * (1 - base), base + (2 * over - 1) * (steep - base)
+    )
+    return made
+
+
+def _hard_light(base: Channel, over: Channel) -> Channel:
+    made: Channel = numpy.where(over <= 0.5, 2 * base * over, base + (2 * over - 1) * (1 - base))
+    return made
+
+
+# B(Cb, Cs) of W3C's Compositing and Blending 1, 9.1.
+BLENDS: dict[str, Callable[[Channel, Channel], Channel]] = {
     "normal": lambda base, over: over,
     "multiply": lambda base, over: base * over,
     "screen": lambda base, over: base + over - base * over,
@@ -24,20 +53,83 @@ BLENDS: dict[str, Callable[[numpy.ndarray, numpy.ndarray], numpy.ndarray]] = {
     "lighten": numpy.maximum,
     "difference": lambda base, over: numpy.abs(base - over),
     "exclusion": lambda base, over: base + over - 2 * base * over,
-    "add": lambda base, over: numpy.minimum(1, base + over),
-    "overlay": lambda base, over: numpy.where(base <= 0.5, 2 * base * over, 1 - 2 * (1 - base) * (1 - over)),
-    "hard-light": lambda base, over: numpy.where(over <= 0.5, 2 * base * over, 1 - 2 * (1 - base) * (1 - over)),
+    "overlay": lambda base, over: _hard_light(over, base),
+    "hard-light": _hard_light,
+    "soft-light": _soft_light,
+    "colour-dodge": _dodge,
+    "colour-burn": _burn,
 }
 
 
-@pytest.mark.parametrize("blend", BLENDS)
-def test_blend_modes_are_those_of_the_w3c(blend: str) -> None:
-    base, over = pixels(photo()) / 255, numpy.array([200, 90, 30]) / 255
+def composed(base: numpy.ndarray, over: numpy.ndarray, blend: str) -> numpy.ndarray:
+    """What W3C's formulas give for RGBA of 0 to 1: colors weighed by their alpha, and alpha (9.1.4 and 9.2)."""
+    below, above = base[..., 3:], over[..., 3:]
+    if blend == "add":
+        weighed = numpy.minimum(1, base[..., :3] * below + over[..., :3] * above)
+        return numpy.dstack([weighed, numpy.minimum(1, below + above)])
+    mixed = (1 - below) * over[..., :3] + below * BLENDS[blend](base[..., :3], over[..., :3])
+    weighed = above * mixed + (1 - above) * below * base[..., :3]
+    return numpy.dstack([weighed, above + below * (1 - above)])
 
-    result = pixels(processed(photo(), "overlay", {"file_id": 4, "blend": blend}, {4: plain((200, 90, 30))}))
 
-    expected = numpy.broadcast_to(BLENDS[blend](base, over), base.shape) * 255
-    assert numpy.abs(result - expected).max() <= 2
+def many_colors(seed: int, opaque: bool) -> numpy.ndarray:
+    values = numpy.random.default_rng(seed).integers(0, 256, (48, 64, 4)).astype("uint8")
+    values[:4, :, :3], values[4:8, :, :3] = 0, 255
+    values[:, :8, 3] = 0
+    values[:, 8:16, 3] = 255
+    if opaque:
+        values[..., 3] = 255
+    return values
+
+
+@pytest.mark.parametrize("opaque", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("blend", [*BLENDS, "add"])
+def test_blend_modes_are_those_of_the_w3c_whatever_the_alpha(blend: str, opaque: tuple[bool, bool]) -> None:
+    base, over = many_colors(1, opaque[0]), many_colors(2, opaque[1])
+    files = {4: encoded(Image.fromarray(over), "PNG")}
+
+    result = pixels(processed(encoded(Image.fromarray(base), "PNG"), "overlay", {"file_id": 4, "blend": blend}, files))
+
+    result = result / 255
+    weighed = numpy.dstack([result[..., :3] * result[..., 3:], result[..., 3:]])
+    assert numpy.abs(weighed - composed(base / 255, over / 255, blend)).max() <= 2 / 255
+
+
+def test_white_multiplied_at_half_opacity_changes_nothing() -> None:
+    params = {"file_id": 4, "blend": "multiply", "opacity": 50}
+
+    result = pixels(processed(plain((180, 212, 65)), "overlay", params, {4: plain((255, 255, 255))}))
+
+    assert (result == (180, 212, 65)).all()
+
+
+@pytest.mark.parametrize("blend", ["mask", "mask-out"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_a_mask_makes_any_source_transparent(mode: str, blend: str) -> None:
+    mask = numpy.dstack([numpy.zeros((48, 64, 3)), numpy.tile(numpy.arange(64) * 4, (48, 1))]).astype("uint8")
+    files = {4: encoded(Image.fromarray(mask), "PNG")}
+
+    result = opened(processed(photo(mode=mode), "overlay", {"file_id": 4, "blend": blend}, files)).convert("RGBA")
+
+    alpha = mask[..., 3] if blend == "mask" else 255 - mask[..., 3]
+    assert (numpy.asarray(result)[..., 3] == alpha).all()
+    seen = alpha > 0
+    assert (numpy.asarray(result)[seen][:, :3] == numpy.asarray(opened(photo(mode=mode)).convert("RGB"))[seen]).all()
+
+
+def test_a_mask_smaller_than_the_source_hides_all_around_it() -> None:
+    result = pixels(processed(photo(), "overlay", {"file_id": 4, "blend": "mask"}, {4: plain((0, 0, 0), (10, 10))}))
+
+    assert (result[..., 3] == 255).sum() == 100
+
+
+def test_an_animation_has_its_background_under_transparent_parts() -> None:
+    clear = plain((255, 0, 0, 0))
+    params = {"others": [2], "background": "#00ff00", "output": {"format": "webp", "lossless": True}}
+
+    result = opened(processed(clear, "animate", params, {2: clear}))
+
+    assert numpy.asarray(result.convert("RGBA"))[0, 0].tolist() == [0, 255, 0, 255]
 
 
 def test_a_mask_keeps_what_lies_under_it() -> None:
@@ -58,6 +150,13 @@ def test_an_overlay_lies_where_it_is_put() -> None:
 
     ys, xs = numpy.nonzero(result[..., 0] > 128)
     assert (xs.min(), xs.max(), ys.min(), ys.max()) == (51, 60, 38, 42)
+
+
+@pytest.mark.parametrize("blend", ["normal", "multiply"])
+def test_an_overlay_outside_of_the_image_changes_nothing(blend: str) -> None:
+    params = {"file_id": 4, "x": 500, "blend": blend}
+
+    assert (pixels(processed(photo(), "overlay", params, {4: plain((255, 0, 0))})) == pixels(photo())).all()
 
 
 def test_opacity_is_pillows_blend() -> None:
@@ -84,6 +183,16 @@ def test_a_text_is_written_in_cyrillic() -> None:
     assert abs((xs.max() - xs.min()) - 320) < 12, "80 per cent of the width"
     assert abs((xs.max() + xs.min()) / 2 - 200) < 8
     assert (result[..., 1] == 0).all()
+
+
+def test_a_large_text_has_sharp_edges() -> None:
+    params = {"mark": {"text": "H"}, "scale": 90, "opacity": 100, "gravity": "centre"}
+
+    result = pixels(processed(plain((0, 0, 0), (1600, 1600)), "watermark", params))
+
+    row = result[500, :, 0]
+    assert (row > 250).any()
+    assert ((row > 8) & (row < 247)).sum() <= 8, "two pixels on each side of each stem"
 
 
 def test_letters_that_the_font_lacks_are_no_crash() -> None:

@@ -5,8 +5,10 @@ import zipfile
 
 import numpy
 import pytest
+import pyvips
 from image_processor.services.decoding import ImageError
 from PIL import Image, ImageOps
+from service_kit.problems import Problem
 from skimage.transform import ProjectiveTransform, warp
 
 from tests.support.algorithm_runs import processed
@@ -82,6 +84,114 @@ def test_kernels_are_those_of_pillow(kernel: str, filter: Image.Resampling) -> N
     assert numpy.abs(result - expected)[3:-3, 3:-3].mean() < 3
 
 
+@pytest.mark.parametrize("factor", [2, 3, 4, 36])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_nearest_repeats_each_pixel_exactly(mode: str, factor: int) -> None:
+    source = photo(8, 6, mode=mode)
+
+    result = made(source, "resize", width=8 * factor, height=6 * factor, kernel="nearest")
+
+    assert (result == pixels(source).repeat(factor, axis=0).repeat(factor, axis=1)).all()
+
+
+@pytest.mark.parametrize("size", [(32, 24), (21, 17), (100, 9), (7, 5)])
+def test_nearest_takes_the_pixel_that_each_middle_lies_in(size: tuple[int, int]) -> None:
+    result = made(photo(64, 48), "resize", width=size[0], height=size[1], kernel="nearest")
+
+    across, down = (((numpy.arange(n) + 0.5) * side / n).astype(int) for n, side in zip(size, (64, 48), strict=True))
+    assert (result == pixels(photo(64, 48))[down][:, across]).all()
+
+
+@pytest.mark.parametrize("size", [(120, 90), (101, 67), (300, 61)])
+@pytest.mark.parametrize(
+    ("kernel", "filter"),
+    [
+        ("linear", Image.Resampling.BILINEAR),
+        ("cubic", Image.Resampling.BICUBIC),
+        ("lanczos3", Image.Resampling.LANCZOS),
+    ],
+)
+def test_an_image_is_enlarged_with_the_kernel_asked_for(
+    kernel: str, filter: Image.Resampling, size: tuple[int, int]
+) -> None:
+    random = numpy.random.default_rng(3)
+    source = encoded(Image.fromarray(random.integers(80, 175, (60, 80, 3), dtype="uint8")), "PNG")
+
+    result = made(source, "resize", width=size[0], height=size[1], kernel=kernel)
+
+    expected = numpy.asarray(opened(source).resize(size, filter)).astype(int)
+    inside = (slice(8, -8), slice(8, -8))
+    assert numpy.abs(result - expected)[inside].max() <= (1 if kernel == "lanczos3" else 4), "libvips rounds places"
+
+
+def test_mitchell_and_lanczos2_differ_from_the_others_when_enlarging() -> None:
+    dot = numpy.zeros((9, 9), dtype="uint8")
+    dot[4, 4] = 255
+    source = encoded(Image.fromarray(dot), "PNG")
+
+    results = [made(source, "resize", width=45, kernel=kernel) for kernel in ("mitchell", "lanczos2", "lanczos3")]
+
+    assert results[0].max() == round(255 * (8 / 9) ** 2), "(6 - 2B) / 6 in each direction, with B = 1/3"
+    assert (results[1] != results[2]).any()
+
+
+@pytest.mark.parametrize("size", [(1601, 1199), (1603, 1201), (1600, 1202), (1606, 1204)])
+@pytest.mark.parametrize("orientation", [1, 3])
+def test_an_image_that_is_decoded_smaller_is_shifted_nowhere(size: tuple[int, int], orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    random = numpy.random.default_rng(8).integers(0, 255, (size[1] // 40, size[0] // 40, 3), dtype="uint8")
+    source = encoded(Image.fromarray(random).resize(size, Image.Resampling.BICUBIC), "JPEG", quality=97, exif=exif)
+
+    result = made(source, "resize", width=200, height=150, output={"format": "png"})
+
+    upright = ImageOps.exif_transpose(opened(source))
+    expected = numpy.asarray(upright.resize((200, 150), Image.Resampling.LANCZOS)).astype(int)
+    apart = (result - expected) ** 2
+    for part in (apart[:20], apart[-20:], apart[:, :20], apart[:, -20:]):
+        assert part.mean() < 1.5, "46 decibels"
+
+
+SMALL_PAGODA = (320, 214)
+
+
+def one_picture_in_many_files() -> dict[str, bytes]:
+    y, x = numpy.mgrid[0 : SMALL_PAGODA[1], 0 : SMALL_PAGODA[0]]
+    random = numpy.random.default_rng(5).integers(0, 60, (*x.shape, 3))
+    spots = [
+        ((x - a) ** 2 + (y - b) ** 2 < 500)[..., None] * numpy.array(c)
+        for a, b, c in ((60, 40, (150, 20, 20)), (200, 160, (20, 150, 20)), (290, 60, (10, 10, 150)))
+    ]
+    jpeg = encoded(Image.fromarray((sum(spots) + random).astype("uint8")), "JPEG", quality=95)
+    shown = numpy.asarray(opened(jpeg))
+    deep = pyvips.Image.new_from_array(shown.astype("uint16") * 257).copy(interpretation="rgb16")
+    png = encoded(opened(jpeg), "PNG")
+    return {
+        "JPEG": jpeg,
+        "PNG": png,
+        "TIFF": encoded(opened(jpeg), "TIFF"),
+        "16 bits": deep.pngsave_buffer(bitdepth=16),
+    }
+
+
+@pytest.mark.parametrize("gravity", ["attention", "entropy"])
+@pytest.mark.parametrize("size", [(100, 100), (50, 100), (100, 30)])
+@pytest.mark.parametrize("algorithm", ["resize", "crop"])
+def test_a_smart_crop_shows_the_same_part_whatever_the_file(
+    algorithm: str, size: tuple[int, int], gravity: str
+) -> None:
+    params = {"width": size[0], "height": size[1], "gravity": gravity, "output": {"format": "png"}}
+    params |= {"fit": "cover"} if algorithm == "resize" else {}
+
+    results = {
+        kind: pyvips.Image.new_from_buffer(processed(content, algorithm, params), "")
+        for kind, content in one_picture_in_many_files().items()
+    }
+
+    shown = {kind: image.numpy() / (257 if image.format == "ushort" else 1) for kind, image in results.items()}
+    assert all(numpy.abs(shown["PNG"] - other).max() <= 2 for other in shown.values())
+
+
 def test_transparent_colours_do_not_bleed_into_a_smaller_image() -> None:
     image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 31, 64))
@@ -143,13 +253,20 @@ def test_contain_is_transparent_where_nothing_else_is_asked() -> None:
         ({"aspect_ratio": 1, "gravity": "west"}, (0, 0, 48, 48)),
         ({"width": 20, "height": 20, "focal": {"x": 0, "y": 1}}, (0, 28, 20, 48)),
         ({"width": 1000, "height": 10, "top": 40, "left": 60}, (60, 40, 64, 48)),
-        ({}, (0, 0, 64, 48)),
     ],
 )
 def test_crop_keeps_the_part(params: dict[str, object], box: tuple[int, int, int, int]) -> None:
     expected = numpy.asarray(opened(photo()).crop(box)).astype(int)
 
     assert (made(photo(), "crop", **params) == expected).all()
+
+
+@pytest.mark.parametrize("algorithm", ["crop", "pad", "extend", "levels", "curves"])
+def test_what_would_do_nothing_is_refused_with_what_to_give(algorithm: str) -> None:
+    with pytest.raises(Problem) as refused:
+        processed(photo(), algorithm, {})
+
+    assert "nothing to do: give" in str(refused.value.document())
 
 
 def test_a_part_outside_of_the_image_is_refused() -> None:
@@ -254,12 +371,38 @@ def test_perspective_is_that_of_scikit_image() -> None:
     source = photo()
     points = [{"x": x / 64, "y": y / 48} for x, y in corners]
 
-    result = made(source, "perspective", corners=points, background="#000000")
+    result = made(source, "perspective", corners=points, background="#000000", width=64, height=48)
 
     edges = numpy.array([(0, 0), (64, 0), (64, 48), (0, 48)]) - 0.5
     transform = ProjectiveTransform.from_estimate(edges, numpy.array(corners) - 0.5)
     expected = warp(pixels(source).astype(float), transform, output_shape=(48, 64), order=3, preserve_range=True)
     assert numpy.abs(result - expected)[2:-2, 2:-2, :2].mean() < 1
+
+
+def test_a_straightened_page_is_as_large_as_its_longer_edges() -> None:
+    points = [{"x": x / 64, "y": y / 48} for x, y in [(10, 8), (50, 8), (60, 44), (6, 40)]]
+
+    result = made(photo(), "perspective", corners=points)
+
+    assert result.shape[:2] == (round(numpy.hypot(10, 36)), round(numpy.hypot(54, 4)))
+
+
+def test_fine_stripes_become_gray_where_perspective_shrinks() -> None:
+    stripes = numpy.tile(numpy.array([0, 255], dtype="uint8"), (400, 350))
+    whole = [{"x": x, "y": y} for x, y in [(0, 0), (1, 0), (1, 1), (0, 1)]]
+
+    result = made(encoded(Image.fromarray(stripes), "PNG"), "perspective", corners=whole, width=100, height=57)
+
+    assert result[2:-2, 2:-2, 0].std() < 5
+    assert abs(result[2:-2, 2:-2, 0].mean() - 127.5) < 2
+
+
+@pytest.mark.parametrize("order", [(0, 2, 1, 3), (0, 1, 3, 2), (1, 0, 2, 3)])
+def test_crossed_corners_are_refused(order: tuple[int, ...]) -> None:
+    corners = [{"x": 0.1, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]
+
+    with pytest.raises(ImageError, match="no quadrangle"):
+        processed(photo(), "perspective", {"corners": [corners[place] for place in order]})
 
 
 def test_four_points_on_a_line_are_refused() -> None:
@@ -280,6 +423,23 @@ def test_tile_makes_a_deep_zoom_pyramid() -> None:
     assert tile.size == (256, 256)
     close = numpy.asarray(tile).astype(int) - pixels(photo(600, 400))[:256, :256]
     assert numpy.abs(close[..., :2]).mean() < 3
+
+
+@pytest.mark.parametrize("layout", ["google", "zoomify", "iiif", "iiif3"])
+def test_viewers_get_tiles_of_256_pixels(layout: str) -> None:
+    archive = zipfile.ZipFile(io.BytesIO(processed(photo(600, 400), "tile", {"layout": layout})))
+
+    sizes = [opened(archive.read(name)).size for name in archive.namelist() if name.endswith(".jpg")]
+    assert max(sizes) == (256, 256)
+
+
+@pytest.mark.parametrize("layout", ["iiif", "iiif3"])
+def test_iiif_tiles_bear_the_address_given(layout: str) -> None:
+    params = {"layout": layout, "id": "https://images.example.org/tiles"}
+
+    archive = zipfile.ZipFile(io.BytesIO(processed(photo(600, 400), "tile", params)))
+
+    assert "https://images.example.org/tiles/image" in archive.read("image/info.json").decode()
 
 
 def test_thumbnail_crops_to_its_size_or_stays_within() -> None:

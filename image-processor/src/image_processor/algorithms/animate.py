@@ -8,8 +8,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.canvas import placed
-from image_processor.imaging.colour import Colour, in_colour, in_eight_bits, with_alpha
+from image_processor.imaging.canvas import flattened, placed
+from image_processor.imaging.colour import Colour, in_colour, in_eight_bits, rgba, with_alpha
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import FileId, Side
 from image_processor.imaging.picture import Picture
@@ -25,7 +25,7 @@ class AnimateParams(Params):
     loop: int = Field(0, ge=0, le=65_535, description="How often it is shown; 0: without end.")
     width: Side | None = Field(None, description="Pixels; without it, the source's.", examples=[240])
     height: Side | None = Field(None, description="Pixels; without it, the source's.", examples=[180])
-    background: Colour = Field("#ffffff", description="Around images of another shape.")
+    background: Colour = Field("#ffffff", description="Around images of another shape, and under transparent parts.")
 
     def file_ids(self) -> Sequence[int]:
         return self.others
@@ -33,7 +33,7 @@ class AnimateParams(Params):
 
 @algorithm
 def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
-    """Make an animation of several images, the source first: WebP, or GIF by `output.format`."""
+    """Make an animation of several images in 8 bits, the source first: WebP, or GIF by `output.format`."""
     width, height = params.width or picture.width, params.height or picture.height
     images = chain([picture.first], map(files.image, params.others))
     frames = [_frame(image, width, height, params.background) for image in images]
@@ -43,7 +43,10 @@ def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
 def _frame(image: pyvips.Image, width: int, height: int, background: str) -> pyvips.Image:
     colours = with_alpha(in_eight_bits(in_colour(image)))
     small = colours.thumbnail_image(width, height=height, size="down", no_rotate=True)
-    return placed(small, width, height, "centre", background).copy_memory()  # so that no large image is held
+    frame = placed(small, width, height, "centre", background)
+    if rgba(background)[3] == 255:
+        frame = flattened(frame, background)
+    return frame.copy_memory()  # so that no large image is held
 
 
 def _timed(frame: pyvips.Image, delay: int, count: int, loop: int) -> pyvips.Image:

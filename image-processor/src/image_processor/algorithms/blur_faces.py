@@ -11,6 +11,9 @@ from image_processor.imaging.blocks import in_blocks
 from image_processor.imaging.faces import faces_of
 from image_processor.imaging.gaussian import gaussian_to_see
 
+LEAST_SHARE = 0.06
+"""Of the face's size: a blur or blocks below it would leave who it is to be seen."""
+
 
 class BlurFacesParams(Params):
     method: Literal["blur", "pixelate"] = Field(
@@ -35,7 +38,7 @@ def blur_faces(image: pyvips.Image, params: BlurFacesParams) -> pyvips.Image:
     for face in faces_of(image):
         area = face.grown(params.padding / 100, image)
         part = image.crop(area.left, area.top, area.width, area.height)
-        size = max(2.0, max(area.width, area.height) * params.strength / 500)
+        size = max(2.0, max(area.width, area.height) * (LEAST_SHARE + params.strength / 700))
         image = image.insert(_unknown(part, size, params.method), area.left, area.top)
     return image
 

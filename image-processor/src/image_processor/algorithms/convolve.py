@@ -7,7 +7,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.alpha import on_visible
 from image_processor.imaging.colour import maximum
 
 Weight = Annotated[float, Field(ge=-1000, le=1000)]
@@ -29,10 +29,10 @@ class ConvolveParams(Params):
 
 @algorithm(sequential=True)
 def convolve(image: pyvips.Image, params: ConvolveParams) -> pyvips.Image:
-    """Make each pixel the weighed sum of its neighbours."""
+    """Make each pixel the weighed sum of its neighbors; alpha stays."""
     side = math.isqrt(len(params.kernel))
     rows = [params.kernel[start : start + side] for start in range(0, side * side, side)]
     total = sum(params.kernel)
     scale = total if params.normalize and abs(total) > 1e-9 else 1.0
     mask = pyvips.Image.new_from_array(rows, scale, params.offset * maximum(image) / 255)
-    return on_premultiplied(image, lambda bands: bands.conv(mask, precision="float"))
+    return on_visible(image, side // 2, lambda colors: colors.conv(mask, precision="float"))

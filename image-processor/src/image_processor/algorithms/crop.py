@@ -1,12 +1,13 @@
 """``crop``: ``{"width": 200, "height": 100, "left": 10, "top": 20}``, or by ``gravity``, in pixels or per cent."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from service_kit.json_types import OPTIONAL
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.gravity import FocalPoint, Gravity, window
-from image_processor.imaging.params import MAX_SIDE
+from image_processor.imaging.params import MAX_SIDE, needs_one_of
 from image_processor.imaging.picture import Picture
 
 Length = Annotated[float, Field(gt=0, le=MAX_SIDE)]
@@ -14,22 +15,36 @@ Offset = Annotated[float, Field(ge=0, le=MAX_SIDE)]
 
 
 class CropParams(Params):
-    width: Length | None = Field(None, description="Of the part; without it, as wide as the image.", examples=[50])
-    height: Length | None = Field(None, description="Of the part; without it, as high as the image.", examples=[50])
+    model_config = needs_one_of("width", "height", "aspect_ratio", "left", "top")
+
+    width: Annotated[Length | None, OPTIONAL] = Field(
+        None, description="Of the part; without it, as wide as the image.", examples=[50]
+    )
+    height: Annotated[Length | None, OPTIONAL] = Field(
+        None, description="Of the part; without it, as high as the image.", examples=[50]
+    )
     unit: Literal["px", "percent"] = Field(
         "px",
         description="Of `width`, `height`, `left` and `top`: pixels, or per cent of the image.",
         examples=["percent"],
     )
-    left: Offset | None = Field(None, description="The part's left edge; without it, `gravity` decides.")
-    top: Offset | None = Field(None, description="The part's upper edge; without it, `gravity` decides.")
-    aspect_ratio: Annotated[float, Field(ge=0.01, le=100)] | None = Field(
+    left: Annotated[Offset | None, OPTIONAL] = Field(
+        None, description="The part's left edge; without it, `gravity` decides."
+    )
+    top: Annotated[Offset | None, OPTIONAL] = Field(
+        None, description="The part's upper edge; without it, `gravity` decides."
+    )
+    aspect_ratio: Annotated[Annotated[float, Field(ge=0.01, le=100)] | None, OPTIONAL] = Field(
         None, description="Width divided by height: the largest such part of what `width` and `height` say."
     )
     gravity: Gravity = Field(
         "centre", description="What stays, where `left` or `top` do not say.", examples=["attention"]
     )
     focal: FocalPoint | None = Field(None, description="The point that stays in the middle; goes before `gravity`.")
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        return self.with_one_of("width", "height", "aspect_ratio", "left", "top")
 
 
 @algorithm(any_colour_space=True)

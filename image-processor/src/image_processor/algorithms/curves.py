@@ -1,14 +1,16 @@
 """``curves``: ``{"all": [{"input": 0, "output": 0}, {"input": 128, "output": 160}, {"input": 255, "output": 255}]}``"""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy
 import pyvips
-from pydantic import Field
+from pydantic import Field, model_validator
+from service_kit.json_types import OPTIONAL
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.colour import in_colour, is_grey
 from image_processor.imaging.monotone import MonotoneCurve
+from image_processor.imaging.params import needs_one_of
 from image_processor.imaging.tone import Curve, with_tone, with_tones
 
 
@@ -21,7 +23,9 @@ Points = Annotated[list[CurvePoint], Field(min_length=1, max_length=32)]
 
 
 class CurvesParams(Params):
-    all: Points | None = Field(
+    model_config = needs_one_of("all", "red", "green", "blue")
+
+    all: Annotated[Points | None, OPTIONAL] = Field(
         None,
         description="Points of the curve of all bands, 0 to 255 each; the last of two with the same input counts.",
         examples=[
@@ -33,9 +37,13 @@ class CurvesParams(Params):
             ]
         ],
     )
-    red: Points | None = Field(None, description="Of red, after `all`.")
-    green: Points | None = Field(None, description="Of green, after `all`.")
-    blue: Points | None = Field(None, description="Of blue, after `all`.")
+    red: Annotated[Points | None, OPTIONAL] = Field(None, description="Of red, after `all`.")
+    green: Annotated[Points | None, OPTIONAL] = Field(None, description="Of green, after `all`.")
+    blue: Annotated[Points | None, OPTIONAL] = Field(None, description="Of blue, after `all`.")
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        return self.with_one_of("all", "red", "green", "blue")
 
 
 @algorithm(sequential=True)

@@ -2,15 +2,17 @@
 
 from typing import Literal
 
+import numpy
 import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_colours
-from image_processor.imaging.arrays import Pixels, pixels_of, with_pixels
+from image_processor.imaging.alpha import on_visible
+from image_processor.imaging.arrays import DeepPixels, deep_pixels_of, with_pixels
 
-_PATCH, _SEARCH = 7, 15
+_PATCH, _SEARCH = 7, 9
 """Pixels along the sides of what is compared, and of where it is looked for."""
+_REACH = (_PATCH + _SEARCH) // 2
 
 
 class DenoiseParams(Params):
@@ -25,29 +27,33 @@ class DenoiseParams(Params):
 
 @algorithm
 def denoise(image: pyvips.Image, params: DenoiseParams) -> pyvips.Image:
-    """Take noise away and keep edges.
+    """Take noise away and keep edges; alpha stays.
 
     (C. Tomasi and R. Manduchi, "Bilateral Filtering for Gray and Color Images", 1998; A. Buades et al., "A non-local
     algorithm for image denoising", 2005.)
     """
     if params.method == "median":
         side = 3 + 2 * round(params.strength / 34)
-        return on_colours(
-            image, lambda colours: colours.rank(side, side, side * side // 2) if _fits(colours, side) else colours
-        )
-    return on_colours(image, lambda colours: with_pixels(colours, _smoothed(pixels_of(colours), params)))
+        if not _fits(image, side):
+            return image
+        return on_visible(image, side // 2, lambda colors: colors.rank(side, side, side * side // 2))
+    return on_visible(image, _REACH, lambda colors: with_pixels(colors, _smoothed(deep_pixels_of(colors), params)))
 
 
 def _fits(image: pyvips.Image, side: int) -> bool:
     return int(min(image.width, image.height)) >= side
 
 
-def _smoothed(pixels: Pixels, params: DenoiseParams) -> Pixels:
+def _smoothed(pixels: DeepPixels, params: DenoiseParams) -> DeepPixels:
     import cv2  # a large library, which the API's processes never need
 
+    scale = 257 if pixels.dtype == numpy.uint16 else 1
     if params.method == "bilateral":
-        made = cv2.bilateralFilter(pixels, d=9, sigmaColor=params.strength * 2, sigmaSpace=3)
+        # OpenCV takes 16 bits as floating point only.
+        values = pixels if scale == 1 else pixels.astype("float32")
+        made = cv2.bilateralFilter(values, d=9, sigmaColor=params.strength * 2 * scale, sigmaSpace=3)
     else:
-        strength = params.strength / 2
+        strength = params.strength / 2 * scale
         made = cv2.fastNlMeansDenoising(pixels, [strength] * pixels.shape[2], None, _PATCH, _SEARCH, cv2.NORM_L1)
-    return made.reshape(pixels.shape).astype("uint8")
+    values = numpy.rint(numpy.asarray(made)).reshape(pixels.shape)
+    return values.astype("uint16") if scale > 1 else values.astype("uint8")

@@ -6,14 +6,14 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_colours
+from image_processor.imaging.alpha import on_visible
 from image_processor.imaging.arrays import pixels_of, with_pixels
-from image_processor.imaging.luma import luma_of
+from image_processor.imaging.luma import exact_luma_of, luma_of
 
 
 class EdgesParams(Params):
     method: Literal["sobel", "canny"] = Field(
-        "sobel", description="How steep it is everywhere, or thin lines.", examples=["canny"]
+        "sobel", description="How steep it is everywhere, or thin lines (looked for in 8 bits).", examples=["canny"]
     )
     low: float = Field(100.0, ge=0, le=2000, description="Canny: the gradient from which a line may go on.")
     high: float = Field(200.0, ge=0, le=2000, description="Canny: the gradient from which a line begins.")
@@ -21,13 +21,14 @@ class EdgesParams(Params):
 
 @algorithm
 def edges(image: pyvips.Image, params: EdgesParams) -> pyvips.Image:
-    """Find edges: white on black.
+    """Find edges: white on black; alpha stays.
 
     (I. Sobel, "An Isotropic 3×3 Image Gradient Operator", 1968; J. Canny, "A Computational Approach to Edge
     Detection", 1986.)
     """
-    find = _sobel if params.method == "sobel" else lambda grey: _canny(grey, params.low, params.high)
-    return on_colours(image, lambda colours: find(luma_of(colours)))
+    if params.method == "sobel":
+        return on_visible(image, 1, lambda colours: _sobel(exact_luma_of(colours)))
+    return on_visible(image, 3, lambda colours: _canny(luma_of(colours), params.low, params.high))
 
 
 def _sobel(grey: pyvips.Image) -> pyvips.Image:

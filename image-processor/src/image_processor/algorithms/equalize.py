@@ -7,13 +7,14 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import Pixels, pixels_of, with_pixels
+from image_processor.imaging.colour import alpha_band, maximum
 from image_processor.imaging.lightness import on_lightness
 
 
 class EqualizeParams(Params):
     method: Literal["global", "clahe"] = Field(
         "global",
-        description="Over the whole image, or in the neighbourhood of each pixel, limited (CLAHE).",
+        description="Over the whole image, or in the neighborhood of each pixel, limited, in 256 steps (CLAHE).",
         examples=["clahe"],
     )
     window: int = Field(64, ge=8, le=1024, description="CLAHE: pixels along a side of the neighbourhood.")
@@ -22,13 +23,31 @@ class EqualizeParams(Params):
 
 @algorithm
 def equalize(image: pyvips.Image, params: EqualizeParams) -> pyvips.Image:
-    """Spread the lightness evenly, so that detail shows everywhere; hues stay.
+    """Spread the lightness evenly, so that detail shows everywhere; hues stay, and invisible pixels do not count.
 
     (K. Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", 1994.)
     """
+    alpha = alpha_band(image)
+    if alpha is not None and alpha.max() == 0:
+        return image
     if params.method == "global":
-        return on_lightness(image, pyvips.Image.hist_equal)
-    return on_lightness(image, lambda grey: with_pixels(grey, _clahe(pixels_of(grey), params)))
+        return on_lightness(image, lambda gray: _equalized(gray, alpha))
+    return on_lightness(image, lambda gray: with_pixels(gray, _clahe(pixels_of(_plain(gray, alpha)), params)))
+
+
+def _equalized(gray: pyvips.Image, alpha: pyvips.Image | None) -> pyvips.Image:
+    """Return the tones spread so that each part of the range has as many pixels, weighed by their alpha."""
+    counts = gray.hist_find() if alpha is None else alpha.hist_find_indexed(gray)
+    below = counts.hist_cum()
+    return gray.maplut((below * (maximum(gray) / below.max())).rint().cast(gray.format))
+
+
+def _plain(gray: pyvips.Image, alpha: pyvips.Image | None) -> pyvips.Image:
+    """Return the tones, all invisible ones of the mean of the visible ones."""
+    if alpha is None:
+        return gray
+    mean = (gray * alpha).avg() / alpha.avg()
+    return (alpha > 0).ifthenelse(gray, round(mean)).copy(interpretation=gray.interpretation).cast(gray.format)
 
 
 def _clahe(grey: Pixels, params: EqualizeParams) -> Pixels:

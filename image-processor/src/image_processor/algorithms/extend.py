@@ -1,9 +1,10 @@
 """``extend``: ``{"aspect_ratio": 1}`` or ``{"width": 800, "height": 600}``"""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pyvips
-from pydantic import Field
+from pydantic import Field, model_validator
+from service_kit.json_types import OPTIONAL
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
@@ -11,7 +12,7 @@ from image_processor.imaging.canvas import placed
 from image_processor.imaging.colour import Colour
 from image_processor.imaging.gaussian import gaussian_to_see
 from image_processor.imaging.gravity import Compass, corner
-from image_processor.imaging.params import MAX_SIDE, Side
+from image_processor.imaging.params import MAX_SIDE, Side, needs_one_of
 from image_processor.imaging.scaling import scaled
 
 BLURRED_SIDE = 64
@@ -19,9 +20,15 @@ BLURRED_SIDE = 64
 
 
 class ExtendParams(Params):
-    width: Side | None = Field(None, description="Pixels, at least; without it, as wide as the image.")
-    height: Side | None = Field(None, description="Pixels, at least; without it, as high as the image.")
-    aspect_ratio: Annotated[float, Field(ge=0.01, le=100)] | None = Field(
+    model_config = needs_one_of("width", "height", "aspect_ratio")
+
+    width: Annotated[Side | None, OPTIONAL] = Field(
+        None, description="Pixels, at least; without it, as wide as the image."
+    )
+    height: Annotated[Side | None, OPTIONAL] = Field(
+        None, description="Pixels, at least; without it, as high as the image."
+    )
+    aspect_ratio: Annotated[Annotated[float, Field(ge=0.01, le=100)] | None, OPTIONAL] = Field(
         None,
         description="Width divided by height that the result has, at least as large as the rest says.",
         examples=[1],
@@ -33,6 +40,10 @@ class ExtendParams(Params):
         examples=["blur"],
     )
     background: Colour = Field("#ffffff", description="Of the mode `background`.")
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        return self.with_one_of("width", "height", "aspect_ratio")
 
 
 @algorithm
@@ -57,5 +68,6 @@ def _ground(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
 
 
 def _blurred(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
-    small = image.thumbnail_image(BLURRED_SIDE, height=BLURRED_SIDE, size="down", no_rotate=True)
-    return scaled(on_premultiplied(small, lambda bands: gaussian_to_see(bands, 2)), width, height)
+    share = min(1.0, BLURRED_SIDE / max(image.width, image.height))
+    small = scaled(image, max(1, round(image.width * share)), max(1, round(image.height * share)))
+    return scaled(on_premultiplied(small, lambda bands: gaussian_to_see(bands, 2)), width, height, "cubic")

@@ -7,8 +7,8 @@ import pyvips
 from numpy.typing import NDArray
 from pydantic import Field
 
-from image_processor.algorithms.registry import NoParams, algorithm
-from image_processor.imaging.colour import colour_bands, in_eight_bits, is_grey
+from image_processor.algorithms.registry import NoParams, UnsuitableImageError, algorithm
+from image_processor.imaging.colour import alpha_band, colour_bands, in_eight_bits, is_grey
 from image_processor.imaging.luma import luma_of
 from image_processor.imaging.output import Report
 
@@ -36,19 +36,27 @@ class HistogramReport(Report):
 
 @algorithm
 def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's shape)
-    """Count the tones of red, green, blue and luma; transparency does not count."""
-    colours = in_eight_bits(colour_bands(image)).copy_memory()
-    luma = _channel(_counts(luma_of(colours))[0])
+    """Count the tones of red, green, blue and luma, in 8 bits; invisible pixels do not count."""
+    image = in_eight_bits(image).copy_memory()
+    colours, alpha = colour_bands(image), alpha_band(image)
+    visible = None if alpha is None else alpha > 0
+    if visible is not None and visible.max() == 0:
+        raise UnsuitableImageError("No pixel of the image is visible.")
+    luma = _channel(_counts(luma_of(colours), visible)[0])
     if is_grey(colours):
         return HistogramReport(luma=luma)
-    red, green, blue = (_channel(counts) for counts in _counts(colours))
+    red, green, blue = (_channel(counts) for counts in _counts(colours, visible))
     return HistogramReport(red=red, green=green, blue=blue, luma=luma)
 
 
-def _counts(image: pyvips.Image) -> NDArray[numpy.int64]:
-    """For each band, how many pixels have each of the 256 tones."""
-    found = numpy.asarray(image.hist_find().numpy(), dtype="int64").reshape(-1, image.bands)
-    return numpy.pad(found, ((0, 256 - len(found)), (0, 0))).T
+def _counts(image: pyvips.Image, visible: pyvips.Image | None) -> NDArray[numpy.int64]:
+    """Return for each band how many of the visible pixels have each of the 256 tones."""
+    if visible is None:
+        found = numpy.asarray(image.hist_find().numpy(), dtype="int64").reshape(-1, image.bands)
+        return numpy.pad(found, ((0, 256 - len(found)), (0, 0))).T
+    seen = visible.numpy() > 0
+    bands = [image[band].numpy()[seen] for band in range(image.bands)]
+    return numpy.array([numpy.bincount(values, minlength=256) for values in bands], dtype="int64")
 
 
 def _channel(counts: NDArray[numpy.int64]) -> Channel:

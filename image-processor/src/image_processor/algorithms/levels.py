@@ -1,17 +1,20 @@
 """``levels``: ``{"black": 20, "white": 235}``"""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import pyvips
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.params import needs_one_of
 from image_processor.imaging.tone import with_tone
 
 Level = Annotated[float, Field(ge=0, le=255)]
 
 
 class LevelsParams(Params):
+    model_config = needs_one_of("black", "white", "gamma", "output_black", "output_white")
+
     black: Level = Field(0, description="What becomes black, 0 to 255.", examples=[30])
     white: Level = Field(
         255, description="What becomes white, 0 to 255; not above `black`: only black and white stay.", examples=[220]
@@ -19,6 +22,10 @@ class LevelsParams(Params):
     gamma: float = Field(1.0, ge=0.1, le=10, description="Of what lies between: above 1 brighter.", examples=[1.2])
     output_black: Level = Field(0, description="What black becomes in the end.")
     output_white: Level = Field(255, description="What white becomes in the end.")
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        return self.with_one_of("black", "white", "gamma", "output_black", "output_white")
 
 
 @algorithm(sequential=True)

@@ -36,7 +36,7 @@ class MontageParams(Params):
 
 @algorithm(first_frame_only=True)
 def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.Image:
-    """Put several images on one contact sheet, the source first."""
+    """Put several images on one contact sheet in 8 bits, the source first."""
     count = 1 + len(params.others)
     columns = min(params.columns or math.ceil(math.sqrt(count)), count)
     rows = -(-count // columns)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import faded
-from image_processor.imaging.composite import laid
+from image_processor.imaging.composite import laid, masked
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import FileId, Side
@@ -18,7 +18,7 @@ Blend = Literal[
     "normal", "multiply", "screen", "overlay", "darken", "lighten", "colour-dodge", "colour-burn", "hard-light",
     "soft-light", "difference", "exclusion", "add", "mask", "mask-out",
 ]  # fmt: skip
-_PORTER_DUFF = {"normal": "over", "mask": "dest-in", "mask-out": "dest-out"}
+_MASKS = ("mask", "mask-out")
 
 Offset = Annotated[int, Field(ge=-16_384, le=16_384)]
 
@@ -49,7 +49,10 @@ def overlay(image: pyvips.Image, params: OverlayParams, files: Files) -> pyvips.
     """Lay another image on this one, with a blend mode."""
     over = faded(_sized(files.image(params.file_id), params), params.opacity / 100)
     left, top = corner(params.gravity, image.width - over.width, image.height - over.height)
-    return laid(image, over, left + params.x, top + params.y, _PORTER_DUFF.get(params.blend, params.blend))
+    left, top = left + params.x, top + params.y
+    if params.blend in _MASKS:
+        return masked(image, over, left, top, out=params.blend == "mask-out")
+    return laid(image, over, left, top, params.blend)
 
 
 def _sized(over: pyvips.Image, params: OverlayParams) -> pyvips.Image:

@@ -1,18 +1,21 @@
 """``pad``: ``{"top": 10, "bottom": 10, "background": "#000"}``"""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pyvips
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import embedded
 from image_processor.imaging.colour import Colour
+from image_processor.imaging.params import needs_one_of
 
 Margin = Annotated[int, Field(ge=0, le=10_000)]
 
 
 class PadParams(Params):
+    model_config = needs_one_of("top", "right", "bottom", "left")
+
     top: Margin = Field(0, description="Pixels above.", examples=[20])
     right: Margin = Field(0, description="Pixels to the right.", examples=[20])
     bottom: Margin = Field(0, description="Pixels below.", examples=[60])
@@ -22,6 +25,10 @@ class PadParams(Params):
         description="What stands there: a colour, the last pixels again, or the image mirrored or repeated.",
     )
     background: Colour = Field("#ffffff", description="Of the mode `background`.", examples=["#1d3557"])
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        return self.with_one_of("top", "right", "bottom", "left")
 
 
 @algorithm

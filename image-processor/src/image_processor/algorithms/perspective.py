@@ -1,5 +1,7 @@
 """``perspective``: makes a photographed page or screen rectangular, from its four corners."""
 
+import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy
@@ -10,7 +12,13 @@ from image_processor.algorithms.registry import Params, UnsuitableImageError, al
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import inkable, weighed_ink
 from image_processor.imaging.colour import Colour
-from image_processor.imaging.params import Side
+from image_processor.imaging.params import MAX_SIDE, Side
+from image_processor.imaging.scaling import resampled
+
+Corner = tuple[float, float]
+
+_READ_PIXELS = 100_000_000
+"""Of a shrunk result, at most."""
 
 
 class Point(Params):
@@ -25,33 +33,69 @@ class PerspectiveParams(Params):
         description="Of what becomes a rectangle: upper left, upper right, lower right, lower left.",
         examples=[[{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]],
     )
-    width: Side | None = Field(None, description="Pixels of the result; without it, as wide as the image.")
-    height: Side | None = Field(None, description="Pixels of the result; without it, as high as the image.")
+    width: Side | None = Field(None, description="Pixels of the result; without it, as the longer edge across.")
+    height: Side | None = Field(None, description="Pixels of the result; without it, as the longer edge down.")
     background: Colour = Field("#ffffff00", description="Of what lies outside of the image.")
 
 
 @algorithm
 def perspective(image: pyvips.Image, params: PerspectiveParams) -> pyvips.Image:
     """Straighten a quadrangle, such as a photographed page, into a rectangle."""
-    width, height = params.width or image.width, params.height or image.height
     corners = [(point.x * image.width - 0.5, point.y * image.height - 0.5) for point in params.corners]
-    index = _index(_homography(width, height, corners), width, height)
+    _check(corners)
+    upper_left, upper_right, lower_right, lower_left = corners
+    width = params.width or _longer((upper_left, upper_right), (lower_left, lower_right))
+    height = params.height or _longer((upper_left, lower_left), (upper_right, lower_right))
+    fine = _fineness(corners, width, height)
+    index = _index(_homography(width * fine, height * fine, corners), width * fine, height * fine)
     image = inkable(image, params.background)
     background = weighed_ink(image, params.background)
-    return on_premultiplied(
-        image,
-        lambda bands: bands.mapim(
-            index, interpolate=pyvips.Interpolate.new("bicubic"), extend="background", background=background
-        ),
-    )
+
+    def straightened(bands: pyvips.Image) -> pyvips.Image:
+        flat = bands.mapim(
+            index,
+            interpolate=pyvips.Interpolate.new("bicubic"),
+            extend="background",
+            background=background,
+            premultiplied=True,
+        )
+        return resampled(flat, width, height, "lanczos3") if fine > 1 else flat
+
+    return on_premultiplied(image, straightened)
 
 
-def _homography(width: int, height: int, corners: list[tuple[float, float]]) -> list[float]:
+def _check(corners: Sequence[Corner]) -> None:
+    """:raises UnsuitableImageError: edges cross, or a corner points inwards or lies between its neighbors."""
+    turns = []
+    for place in range(4):
+        (x0, y0), (x1, y1), (x2, y2) = (corners[(place + step) % 4] for step in range(3))
+        turns.append((x1 - x0) * (y2 - y1) - (y1 - y0) * (x2 - x1))
+    if not (all(turn > 1e-6 for turn in turns) or all(turn < -1e-6 for turn in turns)):
+        raise UnsuitableImageError(
+            "The four corners are no quadrangle: give upper left, upper right, lower right, lower left."
+        )
+
+
+def _longer(*edges: tuple[Corner, Corner]) -> int:
+    """Return the length of the longest edge in pixels, as far as a result may have them."""
+    return min(MAX_SIDE, max(1, *(round(math.dist(start, end)) for start, end in edges)))
+
+
+def _fineness(corners: Sequence[Corner], width: int, height: int) -> int:
+    """Return how many times finer than the result pixels must be read, so that none of the image is left out."""
+    upper_left, upper_right, lower_right, lower_left = corners
+    across = max(math.dist(upper_left, upper_right), math.dist(lower_left, lower_right)) / width
+    down = max(math.dist(upper_left, lower_left), math.dist(upper_right, lower_right)) / height
+    most = max(1, math.isqrt(_READ_PIXELS // (width * height)))
+    return min(most, max(1, math.ceil(max(across, down) - 0.25)))
+
+
+def _homography(width: int, height: int, corners: Sequence[Corner]) -> list[float]:
     """The eight coefficients that take the result's corners to ``corners``.
 
     (P. Heckbert, "Fundamentals of Texture Mapping and Image Warping", 1989, 2.2.3.)
 
-    :raises UnsuitableImageError: three of the corners lie on a line.
+    :raises UnsuitableImageError: three of the corners lie nearly on a line.
     """
     # Pixels' middles have whole numbers.
     right, bottom = width - 0.5, height - 0.5

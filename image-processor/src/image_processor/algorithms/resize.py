@@ -9,7 +9,7 @@ from service_kit.json_types import OPTIONAL
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import placed
 from image_processor.imaging.colour import Colour, in_srgb
-from image_processor.imaging.gravity import FocalPoint, Gravity, cut
+from image_processor.imaging.gravity import SMART, FocalPoint, Gravity, cut
 from image_processor.imaging.linear_light import in_linear_light
 from image_processor.imaging.params import MAX_SIDE, Side
 from image_processor.imaging.picture import Picture
@@ -42,9 +42,7 @@ class ResizeParams(Params):
         default=False, description="Whether `cover`, `contain`, `inside` and `outside` may enlarge; `fill` always does."
     )
     background: Colour = Field("#ffffff00", description="Of `contain`; transparent by default.")
-    kernel: Kernel = Field(
-        "lanczos3", description="How pixels are weighed; where the image is enlarged, `cubic` is the best."
-    )
+    kernel: Kernel = Field("lanczos3", description="How pixels are weighed, both to shrink and to enlarge.")
     linear: bool = Field(default=False, description="In linear light: slower, and right for fine bright detail.")
     dpr: Annotated[float, Field(ge=0.1, le=8)] = Field(
         1.0, description="Device pixel ratio, 0.1 to 8: multiplies width and height."
@@ -62,7 +60,9 @@ def resize(picture: Picture, params: ResizeParams) -> Picture:
     """Resize to width × height, or to one of them in proportion; never enlarged unless asked."""
     box_width, box_height = _box(picture, params)
     width, height = _whole_size(picture, params, box_width, box_height)
-    source = picture.frames if params.linear else picture.at_least(width, height)
+    # A smart crop of an image that was decoded smaller would find another part than of the same image as PNG.
+    smart = params.fit == "cover" and params.focal is None and params.gravity in SMART
+    source = picture.frames if params.linear or smart else picture.at_least(width, height)
     if params.linear or params.fit == "contain":
         source = [in_srgb(frame) for frame in source]
     whole = Picture.of([_scale(frame, width, height, params) for frame in source])

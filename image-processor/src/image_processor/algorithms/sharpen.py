@@ -4,7 +4,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.alpha import local_mean, on_colours
 from image_processor.imaging.colour import maximum
 from image_processor.imaging.gaussian import gaussian
 
@@ -23,13 +23,15 @@ class SharpenParams(Params):
 
 @algorithm(sequential=True)
 def sharpen(image: pyvips.Image, params: SharpenParams) -> pyvips.Image:
-    """Make edges stand out (unsharp mask)."""
+    """Make edges stand out (unsharp mask); alpha stays."""
     least = params.threshold * maximum(image) / 255
 
-    def sharpened(bands: pyvips.Image) -> pyvips.Image:
-        detail = bands - gaussian(bands, params.radius)
+    mean = local_mean(image, lambda bands: gaussian(bands, params.radius))
+
+    def sharpened(colors: pyvips.Image) -> pyvips.Image:
+        detail = colors - mean
         if least > 0:
             detail = (detail.abs() < least).ifthenelse(0, detail)
-        return bands + detail * (params.amount / 100)
+        return colors + detail * (params.amount / 100)
 
-    return on_premultiplied(image, sharpened)
+    return on_colours(image, sharpened)

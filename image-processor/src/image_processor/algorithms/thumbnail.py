@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.gravity import Gravity, cut
+from image_processor.imaging.gravity import SMART, Gravity, cut
 from image_processor.imaging.params import Side
 from image_processor.imaging.picture import Picture
 from image_processor.imaging.scaling import scaled
@@ -24,7 +24,10 @@ def thumbnail(picture: Picture, params: ThumbnailParams) -> Picture:
     across, down = params.width / picture.width, params.height / picture.height
     scale = min(1.0, max(across, down) if params.crop else min(across, down))
     width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    whole = Picture.of([scaled(frame, width, height) for frame in picture.at_least(width, height)])
+    # A smart crop of an image that was decoded smaller would find another part than of the same image as PNG.
+    smart = params.crop and params.gravity in SMART
+    source = picture.frames if smart else picture.at_least(width, height)
+    whole = Picture.of([scaled(frame, width, height) for frame in source])
     if not params.crop:
         return whole
     return cut(whole, min(width, params.width), min(height, params.height), params.gravity, None)

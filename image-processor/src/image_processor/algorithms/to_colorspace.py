@@ -7,13 +7,15 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_colours
-from image_processor.imaging.colour import colour_bands, in_colour, in_srgb
+from image_processor.imaging.canvas import flattened
+from image_processor.imaging.colour import in_colour, in_srgb
 from image_processor.imaging.luma import luma_of
 
 
 class ToColorspaceParams(Params):
     space: Literal["srgb", "p3", "cmyk", "grey"] = Field(
-        description="`cmyk` can be kept by JPEG and TIFF, and has no alpha; other formats turn it back into sRGB.",
+        description="`cmyk` has 8 bits and no alpha (what is transparent lies on white), and can be kept by "
+        "JPEG and TIFF; other formats turn it back into sRGB.",
         examples=["grey"],
     )
 
@@ -28,7 +30,7 @@ def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Ima
         return image
     if params.space == "grey":
         return on_colours(image, luma_of)
-    return colour_bands(in_colour(image)).icc_transform("cmyk", input_profile="srgb", depth=8)
+    return flattened(in_colour(image), "#ffffff").icc_transform("cmyk", input_profile="srgb", depth=8)
 
 
 def _tagged(image: pyvips.Image) -> pyvips.Image:

@@ -4,10 +4,13 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
-from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.alpha import local_mean, on_colours
 from image_processor.imaging.gaussian import gaussian
 from image_processor.imaging.params import MAX_SIDE
-from image_processor.imaging.scaling import resampled
+from image_processor.imaging.scaling import scaled
+
+_SOFTNESS = 0.5
+"""Pixels of the source: the standard deviation of the unsharp mask's Gaussian."""
 
 
 class UpscaleParams(Params):
@@ -17,15 +20,13 @@ class UpscaleParams(Params):
 
 @algorithm(sequential=True)
 def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
-    """Enlarge the image (bicubic) and sharpen what became soft."""
+    """Enlarge the image (bicubic) and sharpen what becomes soft."""
     width, height = round(image.width * params.factor), round(image.height * params.factor)
     if max(width, height) > MAX_SIDE:
         raise UnsuitableImageError(f"The result would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
 
-    def enlarged(bands: pyvips.Image) -> pyvips.Image:
-        large = resampled(bands, width, height, "cubic")
-        if params.sharpen == 0:
-            return large
-        return large + (large - gaussian(large, params.factor / 2)) * (params.sharpen / 100)
-
-    return on_premultiplied(image, enlarged)
+    if params.sharpen > 0:
+        # Before it is enlarged, where there are fewer pixels: a Gaussian of half of what becomes one pixel.
+        mean = local_mean(image, lambda bands: gaussian(bands, _SOFTNESS))
+        image = on_colours(image, lambda colors: colors + (colors - mean) * (params.sharpen / 100))
+    return scaled(image, width, height, "cubic")

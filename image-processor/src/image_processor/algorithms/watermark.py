@@ -16,7 +16,10 @@ from image_processor.imaging.scaling import scaled
 from image_processor.imaging.typeset import typeset
 
 TEXT_HEIGHT = 128
-"""Pixels of a line before the mark is scaled to the image."""
+"""Pixels of a line that shows how large the text is to be."""
+
+LEAST_TEXT_HEIGHT = 16
+"""Smaller letters are made of these, as their strokes would vanish."""
 
 
 class FileMark(Params):
@@ -57,7 +60,7 @@ class WatermarkParams(Params):
 @algorithm(sequential=True)
 def watermark(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips.Image:
     """Put a mark on the image: another image or a text, once or all over."""
-    mark = faded(_sized(_mark(params.mark, files), image, params), params.opacity / 100)
+    mark = faded(_sized(image, params, files), params.opacity / 100)
     margin = round(image.width * params.margin / 100)
     if params.tile:
         return laid(image, _tiled(mark, image.width, image.height, margin), 0, 0)
@@ -65,19 +68,32 @@ def watermark(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyv
     return laid(image, mark, left + margin, top + margin)
 
 
-def _mark(mark: FileMark | TextMark, files: Files) -> pyvips.Image:
-    if isinstance(mark, FileMark):
-        return with_alpha(in_colour(files.image(mark.file_id)))
-    return typeset(mark.text, TEXT_HEIGHT, mark.colour, bold=mark.bold)
+def _sized(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips.Image:
+    """Return the mark at its angle, as wide as asked for, and not higher than the image."""
+    if isinstance(params.mark, FileMark):
+        mark = _turned(with_alpha(in_colour(files.image(params.mark.file_id))), params.rotation)
+    else:
+        draft = _turned(_written(params.mark, TEXT_HEIGHT), params.rotation)
+        # Letters are drawn at their size: those of a draft made larger would be jagged.
+        height = max(LEAST_TEXT_HEIGHT, round(TEXT_HEIGHT * _scale(draft, image, params)))
+        mark = _turned(_written(params.mark, height), params.rotation)
+    scale = _scale(mark, image, params)
+    return scaled(mark, max(1, round(mark.width * scale)), max(1, round(mark.height * scale)))
 
 
-def _sized(mark: pyvips.Image, image: pyvips.Image, params: WatermarkParams) -> pyvips.Image:
-    """The mark at its angle, as wide as asked for, and not higher than the image."""
-    if params.rotation:
-        mark = on_premultiplied(mark, lambda bands: bands.rotate(params.rotation, background=[0, 0, 0, 0]))
-    scale = min(image.width * params.scale / 100 / mark.width, image.height / mark.height)
-    width, height = max(1, round(mark.width * scale)), max(1, round(mark.height * scale))
-    return scaled(mark, width, height)
+def _written(mark: TextMark, height: int) -> pyvips.Image:
+    return typeset(mark.text, height, mark.colour, bold=mark.bold)
+
+
+def _turned(mark: pyvips.Image, degrees: float) -> pyvips.Image:
+    if not degrees:
+        return mark
+    return on_premultiplied(mark, lambda bands: bands.rotate(degrees, background=[0, 0, 0, 0]))
+
+
+def _scale(mark: pyvips.Image, image: pyvips.Image, params: WatermarkParams) -> float:
+    """Return how many times larger the mark must be."""
+    return float(min(image.width * params.scale / 100 / mark.width, image.height / mark.height))
 
 
 def _tiled(mark: pyvips.Image, width: int, height: int, margin: int) -> pyvips.Image:

@@ -4,7 +4,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import colour_bands, is_grey
+from image_processor.imaging.colour import alpha_band, colour_bands, is_grey
 from image_processor.imaging.tone import Curve, with_tones
 
 MAX_GAIN = 8.0
@@ -16,16 +16,24 @@ class WhiteBalanceParams(Params):
 
 @algorithm
 def white_balance(image: pyvips.Image, params: WhiteBalanceParams) -> pyvips.Image:
-    """Take away a colour cast: the mean of all pixels becomes grey.
+    """Take away a colour cast: the mean of all visible pixels becomes gray.
 
     (The grey-world assumption: G. Buchsbaum, "A spatial processor model for object colour perception", 1980.)
     """
     if is_grey(image):
         return image
-    means = [max(colour_bands(image)[band].avg(), 1e-6) for band in range(3)]
+    means = _means(image)
     grey = sum(means) / 3
     gains = [1 + (min(grey / mean, MAX_GAIN) - 1) * params.amount / 100 for mean in means]
     return with_tones(image, [_gain(gain) for gain in gains])
+
+
+def _means(image: pyvips.Image) -> list[float]:
+    """Return the mean of each band, each pixel weighed by its alpha."""
+    alpha = alpha_band(image)
+    weight = 1.0 if alpha is None else max(alpha.avg(), 1e-6)
+    weighed = colour_bands(image) if alpha is None else colour_bands(image) * alpha
+    return [max(weighed[band].avg() / weight, 1e-6) for band in range(3)]
 
 
 def _gain(gain: float) -> Curve:

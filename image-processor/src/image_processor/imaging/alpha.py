@@ -25,10 +25,37 @@ def on_premultiplied(image: pyvips.Image, change: Change) -> pyvips.Image:
     """
     if not image.hasalpha():
         return rounded(change(image), image.format)
+    return rounded(_weighed(image, change), image.format).copy(interpretation=image.interpretation)
+
+
+def local_mean(image: pyvips.Image, blur: Change) -> pyvips.Image:
+    """Return the blurred colors, each weighed by its alpha, in floating point and without alpha."""
+    return colour_bands(_weighed(image, blur)) if image.hasalpha() else blur(image)
+
+
+def on_visible(image: pyvips.Image, reach: int, change: Change) -> pyvips.Image:
+    """Change the colors by a filter of pixels up to ``reach`` apart, and leave the alpha as it was.
+
+    Invisible pixels are given the colors of visible ones near them first, so that what they hide has no part in it.
+    """
+    return on_colours(_filled(image, reach), change)
+
+
+def _weighed(image: pyvips.Image, change: Change) -> pyvips.Image:
     white = maximum(image)
-    weighed = image.premultiply(max_alpha=white)
-    changed = change(weighed).unpremultiply(max_alpha=white)
-    return rounded(changed, image.format).copy(interpretation=image.interpretation)
+    return change(image.premultiply(max_alpha=white)).unpremultiply(max_alpha=white)
+
+
+def _filled(image: pyvips.Image, reach: int) -> pyvips.Image:
+    alpha = alpha_band(image)
+    if alpha is None:
+        return image
+    # A square blur of twice the reach touches every pixel that the filter may see.
+    side = 4 * reach + 1
+    square = pyvips.Image.new_from_array([[1.0] * side], side)
+    near = rounded(local_mean(image, lambda bands: bands.convsep(square, precision="float")), image.format)
+    colours = (alpha > 0).ifthenelse(colour_bands(image), near)
+    return colours.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
 def faded(image: pyvips.Image, share: pyvips.Image | float) -> pyvips.Image:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from image_processor.imaging.colour import in_eight_bits
 
 Pixels = NDArray[numpy.uint8]
+DeepPixels = NDArray[numpy.uint8] | NDArray[numpy.uint16] | NDArray[numpy.float32]
+"""Of 8 or 16 bits or in floating point, as the image."""
 
 
 def pixels_of(image: pyvips.Image) -> Pixels:
@@ -15,10 +17,16 @@ def pixels_of(image: pyvips.Image) -> Pixels:
     return numpy.ascontiguousarray(values, dtype="uint8").reshape(image.height, image.width, image.bands)
 
 
-def with_pixels(image: pyvips.Image, pixels: Pixels) -> pyvips.Image:
-    """The image, its metadata kept, with other pixels of the same size."""
+def deep_pixels_of(image: pyvips.Image) -> DeepPixels:
+    """Return the image as an array of height × width × bands, of its own depth."""
+    values: DeepPixels = numpy.ascontiguousarray(image.numpy()).reshape(image.height, image.width, image.bands)
+    return values
+
+
+def with_pixels(image: pyvips.Image, pixels: DeepPixels) -> pyvips.Image:
+    """Return the image, its metadata kept, with other pixels, of its own depth or of 8 bits."""
     made = pyvips.Image.new_from_array(numpy.ascontiguousarray(pixels))
-    made = made * 257 if image.format == "ushort" else made
+    made = made * 257 if image.format == "ushort" and pixels.dtype == numpy.uint8 else made
     # An operation's result has the metadata of its first image; one pixel of it is enough.
-    bearer = image[0].crop(0, 0, 1, 1).copy_memory().embed(0, 0, image.width, image.height)
+    bearer = image[0].crop(0, 0, 1, 1).copy_memory().embed(0, 0, pixels.shape[1], pixels.shape[0])
     return (bearer * 0 + made).cast(image.format).copy(interpretation=image.interpretation)

@@ -1,20 +1,67 @@
 """One image laid on another."""
 
+from collections.abc import Mapping
+
 import pyvips
 
-from image_processor.imaging.alpha import rounded
-from image_processor.imaging.colour import in_colour, in_eight_bits, maximum, with_alpha
+from image_processor.imaging.alpha import faded, rounded
+from image_processor.imaging.colour import colour_bands, in_colour, maximum, with_alpha
+
+_BY_ALPHA: Mapping[str, str] = {"normal": "over", "add": "add"}
+"""The modes that mix colors by their alpha alone, as libvips does."""
 
 
-def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str = "over") -> pyvips.Image:
-    """``over``, grey or sRGB, on ``base`` at ``left``, ``top``; the result has the size and depth of ``base``.
+def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str = "normal") -> pyvips.Image:
+    """Return ``base`` with ``over``, both gray or sRGB, at ``left``, ``top``; size and depth are those of ``base``.
 
-    :param mode: a blend mode of libvips (those of W3C's Compositing and Blending 1, and Porter and Duff's).
+    :param mode: one of W3C's Compositing and Blending 1, in libvips' spelling.
     """
     base = in_colour(base)
-    scale = 257 if maximum(base) > 255 else 1
-    ground = with_alpha(base) / scale if scale > 1 else with_alpha(base)
-    ground = ground.copy(interpretation="srgb")
-    made = ground.composite2(with_alpha(in_eight_bits(in_colour(over))), mode, x=left, y=top, compositing_space="srgb")
-    made = rounded(made * scale, base.format).copy(interpretation=base.interpretation)
+    ground, layer = _in_floats(base), _in_floats(in_colour(over))
+    layer = _within(layer, left, top, base)
+    if mode not in _BY_ALPHA:
+        layer = _blended(ground, layer, mode)
+    made = _composed(ground, layer, _BY_ALPHA.get(mode, "over"))
+    made = rounded(made * (maximum(base) / 255), base.format).copy(interpretation=base.interpretation)
     return made if base.hasalpha() else made[0:3].copy(interpretation=base.interpretation)
+
+
+def masked(base: pyvips.Image, mask: pyvips.Image, left: int, top: int, *, out: bool) -> pyvips.Image:
+    """Return ``base``, transparent where ``mask`` at ``left``, ``top`` is transparent; with ``out`` where it is not."""
+    share = _within(with_alpha(mask)[-1] / maximum(mask), left, top, base)
+    return faded(base, share * -1 + 1 if out else share)
+
+
+def _within(layer: pyvips.Image, left: int, top: int, base: pyvips.Image) -> pyvips.Image:
+    """Return the layer on a ground of nothing, as large as ``base``."""
+    meets = -layer.width < left < base.width and -layer.height < top < base.height
+    if not meets:
+        return (layer.crop(0, 0, 1, 1) * 0).embed(0, 0, base.width, base.height)
+    return layer.embed(left, top, base.width, base.height)
+
+
+def _in_floats(image: pyvips.Image) -> pyvips.Image:
+    """Return the image with alpha, 0 to 255 whatever its depth."""
+    return (with_alpha(image) * (255 / maximum(image))).copy(interpretation="srgb")
+
+
+def _blended(ground: pyvips.Image, layer: pyvips.Image, mode: str) -> pyvips.Image:
+    """Return the layer with its colors blended with those of the ground as far as that is opaque.
+
+    (W3C, Compositing and Blending 1, 9: Cs = (1 - αb) · Cs + αb · B(Cb, Cs).) libvips blends opaque images only as the
+    W3C does.
+    """
+    blend = colour_bands(_composed(_opaque(ground), _opaque(layer), mode))
+    if mode == "colour-burn":
+        blend = (colour_bands(ground) >= 255).ifthenelse(255, blend)  # libvips burns white to black by black
+    backdrop = ground[3] / 255
+    mixed = layer[0:3] * (backdrop * -1 + 1) + blend * backdrop
+    return mixed.bandjoin(layer[3]).copy(interpretation="srgb")
+
+
+def _opaque(image: pyvips.Image) -> pyvips.Image:
+    return colour_bands(image).bandjoin(255).copy(interpretation="srgb")
+
+
+def _composed(ground: pyvips.Image, layer: pyvips.Image, mode: str) -> pyvips.Image:
+    return ground.composite2(layer, mode, compositing_space="srgb")

@@ -5,6 +5,7 @@ from typing import Literal
 import pyvips
 from pydantic import Field
 
+from image_processor.imaging.colour import in_colour, in_eight_bits, in_srgb
 from image_processor.imaging.params import Params, Share
 from image_processor.imaging.picture import Picture
 
@@ -58,6 +59,8 @@ def window(image: pyvips.Image, width: int, height: int, gravity: str, focal: Fo
         left, top = round(focal.x * image.width - width / 2), round(focal.y * image.height - height / 2)
         return min(max(left, 0), room_x), min(max(top, 0), room_y)
     if gravity in SMART and (room_x or room_y):
-        found = image.smartcrop(width, height, interesting=gravity)
+        # The same pixels have the same window, whatever their depth and their bands.
+        plain = in_eight_bits(in_colour(in_srgb(image)))
+        found = plain.smartcrop(width, height, interesting=gravity)
         return -found.xoffset, -found.yoffset
     return corner(gravity, room_x, room_y)

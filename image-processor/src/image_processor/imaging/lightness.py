@@ -3,18 +3,17 @@
 import pyvips
 
 from image_processor.imaging.alpha import Change, on_colours
-from image_processor.imaging.colour import in_colour, in_eight_bits, is_grey, rgba
+from image_processor.imaging.colour import in_colour, is_grey, rgba
 
 
 def on_lightness(image: pyvips.Image, change: Change) -> pyvips.Image:
-    """Changes the lightness, given as 8 bits, and leaves hue and chroma; of a grey image, its values."""
+    """Change the lightness, given in 16 bits, and leave hue and chroma; of a gray image, its values as they are."""
 
     def changed(colours: pyvips.Image) -> pyvips.Image:
         if is_grey(colours):
-            made = change(in_eight_bits(colours))
-            return (made if colours.format == "uchar" else made * 257).copy(interpretation=colours.interpretation)
+            return change(colours).copy(interpretation=colours.interpretation)
         lab = colours.colourspace("lab")
-        lightness = change((lab[0] * 2.55).rint().cast("uchar")) / 2.55
+        lightness = change((lab[0] * 655.35).rint().cast("ushort")) / 655.35
         return _encoded(lightness.bandjoin(lab[1:3]), colours)
 
     return on_colours(image, changed)

@@ -10,12 +10,15 @@ from image_processor.imaging.colour import BLUE, GREEN, RED, in_colour, is_grey
 
 def luma_of(colours: pyvips.Image) -> pyvips.Image:
     """One grey band of the same brightness, in the image's own format."""
+    return rounded(exact_luma_of(colours), colours.format)
+
+
+def exact_luma_of(colours: pyvips.Image) -> pyvips.Image:
+    """Return the luma of colors in floating point, for filters that would make its rounding larger."""
     if is_grey(colours):
         return colours
     grey = "grey16" if colours.format == "ushort" else "b-w"
-    return rounded(colours.recomb(pyvips.Image.new_from_array([[RED, GREEN, BLUE]])), colours.format).copy(
-        interpretation=grey
-    )
+    return colours.recomb(pyvips.Image.new_from_array([[RED, GREEN, BLUE]])).copy(interpretation=grey)
 
 
 def with_matrix(image: pyvips.Image, rows: Sequence[Sequence[float]]) -> pyvips.Image:

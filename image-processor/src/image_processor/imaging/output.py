@@ -1,8 +1,8 @@
 """How a result is encoded: what ``output`` may say, for every algorithm whose result is an image."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from image_processor.imaging.colour import Colour
 from image_processor.imaging.params import Params
@@ -80,8 +80,24 @@ class Tiles(Params):
     )
     format: Literal["jpeg", "png", "webp"] = Field("jpeg", description="Of the tiles.")
     quality: Quality = Field(85, description="1 to 100, of JPEG and WebP tiles.", examples=[75])
-    tile_size: int = Field(254, ge=64, le=4096, description="Pixels along a tile's side, without its overlap.")
+    tile_size: int = Field(
+        254,
+        ge=64,
+        le=4096,
+        description="Pixels along a tile's side, without its overlap; without it, 254 of Deep Zoom, 256 of the others.",
+    )
     overlap: int = Field(1, ge=0, le=64, description="Pixels that neighbouring tiles share (Deep Zoom).")
+    id: str = Field(
+        "https://example.com/iiif",
+        pattern=r"^https?://[!-~]{1,500}$",
+        description="IIIF: the address of the folder that the tiles will be served from.",
+    )
+
+    @model_validator(mode="after")
+    def _sized_by_layout(self) -> Self:
+        if "tile_size" not in self.model_fields_set and self.layout != "dz":
+            self.tile_size = 256
+        return self
 
 
 class Report(BaseModel):

@@ -1,7 +1,7 @@
 """The base of parameters, and the types that many of them have."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -33,9 +33,20 @@ class Params(BaseModel):
     def _whole_numbers(cls, data: object) -> object:
         return _whole(data)
 
+    def with_one_of(self, *names: str) -> Self:
+        """:raises ValueError: none of these parameters is given, so that nothing would be done."""
+        if any(name in self.model_fields_set and getattr(self, name) is not None for name in names):
+            return self
+        raise ValueError(f"nothing to do: give {', '.join(names[:-1])} or {names[-1]}")
+
     def file_ids(self) -> Sequence[int]:
         """The files, beside the source, that these parameters name; the function gets them as ``files``."""
         return ()
+
+
+def needs_one_of(*names: str) -> ConfigDict:
+    """Return what says in the JSON Schema that one of these parameters must be given."""
+    return ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in names]})
 
 
 class NoParams(Params):

@@ -59,9 +59,13 @@ class Picture:
     def at_least(self, width: float, height: float) -> Sequence[pyvips.Image]:
         """Its frames, perhaps shrunk, but neither side below that many pixels."""
         factor = min(self.width / width, self.height / height)
-        if self.shrink is None or (factor < 2 and not self.is_drawing) or factor == 1:
+        if self.shrink is None or factor == 1:
             return self.frames
-        return [self.shrink(factor)]
+        if self.is_drawing:
+            return [self.shrink(factor)]
+        # Where a side does not divide, its last pixel would stand for less than the others, and shift them all.
+        fitting = [power for power in (2, 4, 8) if power <= factor and self.width % power == self.height % power == 0]
+        return [self.shrink(max(fitting))] if fitting else self.frames
 
 
 def frames_of(image: pyvips.Image) -> int:

@@ -1,0 +1,111 @@
+"""What is hidden under full transparency has no part in a result, whatever the algorithm does."""
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+
+import numpy
+import pytest
+from image_processor.services.decoding import ImageError
+from PIL import Image
+
+from tests.support.algorithm_runs import processed, report
+from tests.support.images import encoded, opened, photo, pixels
+from tests.support.variants import VARIANTS, Variant, files_for, textured
+
+WIDTH, HEIGHT = 64, 48
+HIDDEN = [(255, 0, 255), (0, 255, 0), (0, 0, 0)]
+
+
+def ellipse() -> numpy.ndarray:
+    """Alpha with a soft edge."""
+    y, x = numpy.mgrid[0:HEIGHT, 0:WIDTH]
+    alpha: numpy.ndarray = numpy.clip((1 - numpy.hypot((x - 32) / 26, (y - 22) / 18)) * 6 * 255, 0, 255).astype("uint8")
+    return alpha
+
+
+def hiding(color: Sequence[int]) -> bytes:
+    colors = textured(WIDTH, HEIGHT)
+    colors[ellipse() == 0] = color
+    return encoded(Image.fromarray(numpy.dstack([colors, ellipse()])), "PNG")
+
+
+def seen(result: bytes) -> numpy.ndarray:
+    """Its pixels, or its analysis, as far as they are seen."""
+    if result.startswith(b"{"):
+        return numpy.array(list(json.dumps(json.loads(result)).encode()))
+    if result.startswith(b"PK"):
+        archive = zipfile.ZipFile(io.BytesIO(result))
+        return numpy.frombuffer(b"".join(archive.read(name) for name in sorted(archive.namelist())), "uint8")
+    values = pixels(result)
+    if opened(result).mode in ("RGBA", "LA"):
+        values[..., :-1][values[..., -1] == 0] = 0
+    return values
+
+
+# A lossy encoder smooths the edge to what is hidden, and what has no face is refused.
+@pytest.mark.parametrize(
+    "variant", [one for one in VARIANTS if not one.algorithm.encodes and one.name != "crop_faces"], ids=str
+)
+def test_hidden_colors_do_not_change_what_is_seen(variant: Variant) -> None:
+    params = dict(variant.params)
+    if variant.algorithm.result == "image":
+        params["output"] = {"format": "tiff"} if params.get("space") == "cmyk" else {"lossless": True}
+    files = files_for(variant.algorithm, photo(WIDTH, HEIGHT))
+
+    first, *others = (seen(processed(hiding(color), variant.name, params, files)) for color in HIDDEN)
+
+    assert all(numpy.array_equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize("name", ["convolve", "edges", "emboss", "sharpen", "denoise", "equalize", "white_balance"])
+def test_filters_of_colors_leave_the_alpha(name: str) -> None:
+    for variant in (one for one in VARIANTS if one.name == name):
+        result = pixels(processed(hiding((0, 0, 0)), name, variant.params))
+
+        assert (result[..., -1] == ellipse()).all(), variant
+
+
+@pytest.mark.parametrize("method", ["global", "clahe"])
+def test_equalize_spreads_the_visible_tones_only(method: str) -> None:
+    half = numpy.dstack([textured(WIDTH, HEIGHT), numpy.full((HEIGHT, WIDTH), 255)])
+    whole = numpy.concatenate([half, half * 0], axis=1).astype("uint8")
+    params = {"method": method, "window": 64}
+
+    visible = pixels(processed(encoded(Image.fromarray(half.astype("uint8")), "PNG"), "equalize", params))
+    result = pixels(processed(encoded(Image.fromarray(whole), "PNG"), "equalize", params))
+
+    apart = numpy.abs(result[:, :WIDTH] - visible)
+    assert apart.max() <= 1 if method == "global" else apart[:, : WIDTH // 2].mean() <= 16
+
+
+def test_white_balance_makes_the_mean_of_what_is_visible_gray() -> None:
+    result = pixels(processed(hiding((0, 255, 0)), "white_balance")).astype(float)
+
+    means = numpy.average(result[..., :3], axis=(0, 1), weights=numpy.dstack([ellipse()] * 3))
+    assert numpy.ptp(means) <= 2
+
+
+def test_a_histogram_counts_what_is_visible() -> None:
+    found = report(hiding((255, 0, 255)), "histogram")
+
+    visible = textured(WIDTH, HEIGHT)[ellipse() > 0]
+    red = found["red"]
+    assert isinstance(red, dict)
+    assert red["counts"] == numpy.bincount(visible[:, 0], minlength=256).tolist()
+
+
+def test_an_image_without_a_visible_pixel_has_no_histogram() -> None:
+    clear = encoded(Image.new("RGBA", (9, 9), (255, 0, 0, 0)), "PNG")
+
+    with pytest.raises(ImageError, match="No pixel of the image is visible"):
+        report(clear, "histogram")
+
+
+def test_cmyk_shows_white_where_nothing_is() -> None:
+    params = {"space": "cmyk", "output": {"format": "tiff"}}
+
+    result = pixels(processed(hiding((255, 0, 255)), "to_colorspace", params))
+
+    assert result[0, 0].max() <= 2, "no ink"

@@ -1,0 +1,100 @@
+"""Every algorithm keeps the depth of an image of 16 bits a band."""
+
+from collections.abc import Mapping
+
+import numpy
+import pytest
+import pyvips
+
+from tests.support.algorithm_runs import processed
+from tests.support.images import photo
+from tests.support.variants import VARIANTS, Variant, files_for, textured
+
+EIGHT_BITS_SAID = {"animate", "montage", "to_colorspace cmyk"}
+"""Their descriptions say so."""
+FEW_TONES = {"blur_faces", "edges canny", "equalize clahe", "extend background", "noise", "posterize", "threshold"}
+"""What has few tones, or other ones, by its nature."""
+LESS_ALIKE: Mapping[str, float] = {
+    # Of 255: OpenCV compares patches in other units.
+    "denoise non_local_means": 2,
+    # Kernels make the rounding of colors near invisible pixels larger.
+    "convolve": 5,
+    "edges sobel": 5,
+    "emboss": 5,
+    "sharpen": 4,
+    # Equal lightness of 8 bits may differ in 16.
+    "equalize global": 4,
+    # A luma is rounded before it is compared, in units of the image.
+    "threshold": 255,
+    "edges canny": 255,
+    # Profiles reckon in steps of their own.
+    "to_colorspace cmyk": 4,
+    # Weights in whole numbers.
+    "blur": 2.1,
+    "extend blur": 2.1,
+    # The amount of an unsharp mask makes its rounding larger.
+    "upscale": 2,
+}
+CASES = [
+    one
+    for one in VARIANTS
+    if one.algorithm.result == "image" and not one.algorithm.encodes and one.name != "crop_faces"
+]
+
+
+def saved(values: numpy.ndarray) -> bytes:
+    deep = values.dtype == numpy.uint16
+    image = pyvips.Image.new_from_array(values).copy(interpretation="rgb16" if deep else "srgb")
+    content: bytes = image.pngsave_buffer(bitdepth=16 if deep else 8)
+    return content
+
+
+def decoded(content: bytes) -> tuple[numpy.ndarray, str]:
+    """The pixels, colors weighed by their alpha, 0 to 255 each; and the format of a band."""
+    image = pyvips.Image.new_from_buffer(content, "")
+    values = numpy.asarray(image.numpy(), dtype=float) / (257 if image.format == "ushort" else 1)
+    if image.hasalpha():
+        values[..., :-1] *= values[..., -1:] / 255
+    return values, image.format
+
+
+def named(variant: Variant, names: set[str]) -> bool:
+    return bool({variant.name, str(variant)} & names)
+
+
+def eight_bits(alpha: bool) -> numpy.ndarray:
+    colors = textured(64, 48)
+    y, x = numpy.mgrid[0:48, 0:64]
+    ellipse = numpy.clip((1 - numpy.hypot((x - 32) / 26, (y - 22) / 18)) * 6 * 255, 0, 255).astype("uint8")
+    return numpy.dstack([colors, ellipse]) if alpha else colors
+
+
+@pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "alpha"])
+@pytest.mark.parametrize("variant", CASES, ids=str)
+def test_sixteen_bits_give_what_eight_bits_give(variant: Variant, alpha: bool) -> None:
+    shallow = eight_bits(alpha)
+    files = files_for(variant.algorithm, photo(64, 48))
+    params = dict(variant.params)
+    if variant.name == "animate":
+        params["output"] = {"lossless": True}
+
+    expected, _ = decoded(processed(saved(shallow), variant.name, params, files))
+    result, _ = decoded(processed(saved(shallow.astype("uint16") * 257), variant.name, params, files))
+
+    assert result.shape == expected.shape
+    tolerance = LESS_ALIKE.get(str(variant), LESS_ALIKE.get(variant.name, 1.6))
+    assert numpy.abs(result - expected).max() <= tolerance
+    assert numpy.abs(result - expected).mean() <= 1
+
+
+@pytest.mark.parametrize("variant", [one for one in CASES if not named(one, EIGHT_BITS_SAID)], ids=str)
+def test_sixteen_bits_stay_sixteen_bits(variant: Variant) -> None:
+    y, x = numpy.mgrid[0:48, 0:64]
+    fine = numpy.dstack([x * 900 + y * 13, y * 1200 + x * 7, (x + y) * 500 + 3]).astype("uint16")
+    files = files_for(variant.algorithm, photo(64, 48))
+
+    result, band = decoded(processed(saved(fine), variant.name, variant.params, files))
+
+    assert band == "ushort"
+    between = numpy.abs(result - numpy.rint(result))[..., :3] > 0.01
+    assert between.mean() > 0.2 or named(variant, FEW_TONES), "values lie between those of 8 bits"
