@@ -72,7 +72,7 @@ def without_rabbitmq(stack: FullStack, client: Pixmill) -> float:
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        stack = FullStack(Path(folder), MISBEHAVING | {"WORKER_LIMITS__MAX_SECONDS": "120"})
+        stack = FullStack(Path(folder), MISBEHAVING)
         try:
             with Pixmill(stack.url) as client:
                 large = client.upload("large.bin", os.urandom(30_000_000))["id"]

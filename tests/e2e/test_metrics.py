@@ -64,7 +64,9 @@ def test_tasks_that_failed_are_told_and_nothing_waits(watched: EmbeddedStack | F
     after = told(watched, TASKS)
     assert after["pixmill_taskserror"] == before["pixmill_taskserror"] + 1
     assert (after["pixmill_taskspending"], after["pixmill_tasksprocessing"]) == (0, 0)
-    assert (after["pixmill_oldest_pending_task_seconds"], after["pixmill_webhooks"]) == (0, 0)
+    assert after["pixmill_oldest_pending_task_seconds"] == 0
+    # Other tests may have left some to addresses where nobody answers.
+    assert after["pixmill_webhooks"] <= before["pixmill_webhooks"]
 
 
 def test_a_task_that_waits_is_told(full: FullStack) -> None:
