@@ -65,7 +65,8 @@ def invalid_fields(
     errors: list[FieldError] = []
     for item in error.errors():
         path = _path(item["loc"], data, keep_last=item["type"] == "missing")
-        detail = item["msg"]
+        # Pydantic puts this before the words of our own checks.
+        detail = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden" and (known := _known_fields(model, item["loc"][:-1])):
             detail = f"There is no such field; there are: {', '.join(known)}"
         wrong = FieldError(pointer=prefix + "".join(f"/{_escaped(part)}" for part in path), detail=detail)
