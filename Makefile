@@ -7,10 +7,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := service-kit file-storage image-processor pixmill
 
-# What of the tests runs: K=expression (as pytest's -k) or K=path; without K all of them, after lint.
-CHOSEN = $(if $(wildcard $(firstword $(subst ::, ,$(K)))),$(K),$(if $(K),-k "$(K)"))
+# What of the tests runs: K=expression (as pytest's -k) or K=path, which has a slash; without K all of them, after lint.
+export K
+EXPRESSION = $(if $(findstring /,$(K)),,$(if $(K),-k "$$K"))
+CHOSEN = $(if $(findstring /,$(K)),"$$K",$(EXPRESSION))
 PYTEST = $(BIN)/python -m pytest
-# So many failures say that a server does not start, and that more of them would say no more.
+# More failures than these have one cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
 .PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs lint format lock clean
@@ -23,7 +25,7 @@ demo: .venv/run
 
 # For the loop of a person who edits a file: no server is started.
 unit: .venv/test
-	$(PYTEST) -m "not thorough and not server" $(ENOUGH) $(or $(CHOSEN),$(PACKAGES))
+	$(PYTEST) -m "not thorough and not server" $(ENOUGH) $(if $(findstring /,$(K)),"$$K",$(EXPRESSION) $(PACKAGES))
 
 # What every change must pass.
 test: .venv/test
@@ -71,6 +73,7 @@ bench: .venv/test
 	$(BIN)/python -m bench.algorithms
 	$(BIN)/python -m bench.files
 	$(BIN)/python -m bench.listing
+	$(BIN)/python -m bench.waits
 
 # The page of the algorithms, with its pictures, from their code.
 docs: .venv/test

@@ -1,7 +1,8 @@
 """``python -m bench.waits``: how long people wait while something else is slow or away.
 
-Compares the time of an upload on an idle stack with its time beside a hundred slow clients, in one run. Measures how
-long a batch takes without RabbitMQ, and how soon a cancelled task ends. Exits with 1 where a limit is passed.
+Compares the time of an upload on an idle stack with its time while a hundred slow clients wait, in one run. Measures
+how long a batch takes without RabbitMQ, how soon a cancelled task ends, and how soon all of `make run` has stopped.
+Exits with 1 where a limit is passed.
 """
 
 import os
@@ -15,16 +16,18 @@ from pathlib import Path
 from tests.support.client import TASKS, Pixmill
 from tests.support.environment import MISBEHAVING
 from tests.support.images import photo
-from tests.support.slow_clients import SLOW_CLIENTS, SLOW_UPLOAD, download_request, slow_clients
-from tests.support.stacks import FullStack
+from tests.support.slow_clients import SLOW_CLIENTS, SLOW_UPLOAD, archive_request, download_request, slow_clients
+from tests.support.stacks import FullStack, start
 from tests.support.waiting import wait_until
 
 UPLOADS = 20
 AT_MOST: Mapping[str, float] = {
     "upload beside slow uploads, times that of an idle stack": 20,
     "upload beside slow downloads, times that of an idle stack": 20,
+    "upload beside slow archives, times that of an idle stack": 20,
     "batch without RabbitMQ, seconds": 1,
     "cancelled task until its process is gone, seconds": 2,
+    "`make run` until all of it has stopped, seconds": 10,
 }
 
 
@@ -69,10 +72,18 @@ def without_rabbitmq(stack: FullStack, client: Pixmill) -> float:
         stack.rabbitmq.start()
 
 
+def stopping() -> float:
+    """Seconds from SIGTERM until nothing of ``make run`` runs any more."""
+    with tempfile.TemporaryDirectory() as folder:
+        stack = start("embedded", Path(folder))
+        return seconds_of(stack.stop)
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        stack = FullStack(Path(folder), MISBEHAVING)
+        stack = start("full", Path(folder), MISBEHAVING)
+        assert isinstance(stack, FullStack)
         try:
             with Pixmill(stack.url) as client:
                 large = client.upload("large.bin", os.urandom(30_000_000))["id"]
@@ -82,11 +93,13 @@ def main() -> int:
                 found = [
                     beside_slow(stack, client, SLOW_UPLOAD, idle),
                     beside_slow(stack, client, download_request(large), idle),
+                    beside_slow(stack, client, archive_request(large), idle),
                     without_rabbitmq(stack, client),
                     cancelling(stack, client),
                 ]
         finally:
             stack.stop()
+    found.append(stopping())
     for (what, limit), value in zip(AT_MOST.items(), found, strict=True):
         print(f"{what}: {value:.2f} (at most {limit:g}){'' if value <= limit else '  TOO MUCH'}")
     return int(any(value > limit for value, limit in zip(found, AT_MOST.values(), strict=True)))

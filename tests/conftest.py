@@ -21,6 +21,7 @@ from tests.support.client import Pixmill
 from tests.support.folders import temporary_folder
 from tests.support.stacks import Stack, start
 
+HERE = Path(__file__).parent
 REMOTE = os.environ.get("PIXMILL_URL")
 
 
@@ -61,8 +62,10 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the embedded stack to ``make test-all`` where it answers as the full one does."""
+    """Mark what starts servers, and leave the embedded stack to ``make test-all`` where it answers as the full one."""
     for item in items:
+        if any(item.path.is_relative_to(HERE / name) for name in ("api", "e2e", "faults", "compose")):
+            item.add_marker("server")
         params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if params.get("stack") == "embedded" and item.get_closest_marker("both_stacks") is None:
             item.add_marker("thorough")

@@ -91,7 +91,7 @@ def test_a_dollar_without_braces_is_no_variable(monkeypatch: pytest.MonkeyPatch)
     assert load(Settings).secret.get_secret_value() == "pa$TEST_USER{x}"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=settings().max_examples // 3)
 @given(st.text(st.characters(min_codepoint=1, exclude_categories=["Cs"]), max_size=10))
 def test_no_password_changes_the_other_parts_of_a_url(password: str) -> None:
     with pytest.MonkeyPatch.context() as environment:

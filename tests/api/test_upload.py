@@ -1,7 +1,6 @@
 """Bodies that are the file itself, and digests (RFC 9530)."""
 
 import hashlib
-import json
 import socket
 import subprocess
 from base64 import b64encode
@@ -12,7 +11,7 @@ import pytest
 
 from tests.support.client import FILES, Pixmill, assert_problem
 from tests.support.images import photo
-from tests.support.stacks import FullStack, Stack
+from tests.support.stacks import Stack
 
 pytestmark = pytest.mark.both_stacks
 
@@ -170,16 +169,3 @@ def test_nobody_else_names_a_body_file(pixmill: Pixmill, tmp_path: Path) -> None
     response = pixmill.http.put(f"{FILES}/a.bin", content=b"mine", headers={"X-Body-File": str(secret)})
 
     assert pixmill.download(response.json()["id"]) == b"mine"
-
-
-def test_nobody_else_names_a_body_file_by_another_spelling_of_the_address(full: FullStack, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_bytes(b"secret")
-    address = f"{full.url}{FILES.replace('file', '%66ile')}/?name=a.bin"
-
-    answer = curl("--data-binary", "mine", "-H", "Content-Type: text/plain", "-H", f"X-Body-File: {secret}", address)
-
-    file = json.loads(answer)
-    assert "id" in file, file
-    with Pixmill(full.url) as client:
-        assert client.download(file["id"]) == b"mine"

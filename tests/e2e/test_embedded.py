@@ -21,7 +21,7 @@ from tests.support.waiting import STATE_SECONDS, wait_until
 def serve(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [str(SCRIPTS / "pixmill"), "serve", "--project", str(PROJECT), *options]
     env = ENVIRONMENT | environment
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=STATE_SECONDS, check=False)
 
 
 def maintain(command: str, data: Path) -> "subprocess.CompletedProcess[str]":

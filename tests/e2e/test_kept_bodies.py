@@ -235,3 +235,17 @@ def test_a_large_body_outlives_the_processes_that_are_killed(full: FullStack, in
 
     await_empty(incoming)
     await_empty(staging)
+
+
+def test_nobody_else_names_a_body_file_by_another_spelling_of_the_address(full: FullStack, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    address = f"{full.url}{FILES.replace('file', '%66ile')}/?name=a.bin"
+
+    headers = {"Content-Type": "text/plain", "X-Body-File": str(secret)}
+
+    file = http.post(address, content=b"mine", headers=headers).json()
+
+    assert "id" in file, file
+    with Pixmill(full.url) as client:
+        assert client.download(file["id"]) == b"mine"

@@ -83,7 +83,7 @@ def test_a_task_that_waits_is_told(full: FullStack) -> None:
     with Pixmill(full.url) as client:
         client.ended(task_id)
     assert waiting["pixmill_taskspending"] == 1
-    assert 0 < waiting["pixmill_oldest_pending_task_seconds"] < 60
+    assert waiting["pixmill_oldest_pending_task_seconds"] > 0
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS])

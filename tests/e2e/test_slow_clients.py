@@ -13,14 +13,14 @@ import pytest
 
 from tests.support.client import FILES, Pixmill
 from tests.support.processes import children_of
-from tests.support.slow_clients import SLOW_CLIENTS, SLOW_UPLOAD, download_request, slow_clients
+from tests.support.slow_clients import SLOW_CLIENTS, SLOW_UPLOAD, archive_request, download_request, slow_clients
 from tests.support.stacks import FullStack, Stack
 
 THOUSANDS = 500 + 1024 * (os.cpu_count() or 1)
 """More than 1,024 for each core, which nginx's examples have connections for."""
 
 BEFORE_THE_SLOW_END = 30
-"""Seconds. Servers end a connection that is silent for 60: who is answered later was kept waiting by slow clients."""
+"""Seconds that a client waits for an answer; servers end a connection that is silent for 60, and then serve again."""
 
 A_REST = 0.1
 """Seconds of the processor that a service's processes take in a second, at most, when they have nothing to do."""
@@ -106,8 +106,8 @@ def test_slow_downloads_leave_the_service_to_others(stack: Stack, header: str) -
 
 
 def test_slow_archives_leave_the_service_to_others(full: FullStack) -> None:
-    head = f"GET {FILES}/archive?id={large_file(full.url)} HTTP/1.1\r\nHost: x\r\n\r\n"
-    with slow_clients(full, [head] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
+    request = archive_request(large_file(full.url))
+    with slow_clients(full, [request] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
         assert_serves(client)
 
         assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}

@@ -11,6 +11,7 @@ import httpx2
 from tests.support.client import FILES, TASKS, Pixmill, http
 from tests.support.images import photo
 from tests.support.stacks import FullStack
+from tests.support.waiting import wait_until
 
 SOURCES = 8
 BATCH = 40
@@ -96,13 +97,10 @@ class Load:
 
     def _await_files(self, results: set[object]) -> None:
         # What a cancelled or crashed task uploaded is deleted a moment later.
-        deadline = time.monotonic() + 20
-        while True:
-            made = {file["id"] for file in self._get(f"{FILES}/") if file["name"] == self.name} - self._files_before
-            if made == results:
-                return
-            assert time.monotonic() < deadline, f"orphans {made - results}, missing {results - made}"
-            time.sleep(0.5)
+        def made() -> set[object]:
+            return {file["id"] for file in self._get(f"{FILES}/") if file["name"] == self.name} - self._files_before
+
+        wait_until(lambda: made() == results, "each finished task has one result, and no other file is left")
 
     def _post_batches(self, pause_seconds: float) -> None:
         while not self._stopped.wait(pause_seconds):

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from tests.mutations.rules import MUTATIONS, Mutation
 from tests.support.environment import PROJECT
+from tests.support.folders import temporary_folder
 
 PACKAGES = ("service-kit", "file-storage", "image-processor", "pixmill")
 AT_ONCE = 2
 FIRST_RUNNER = 10
-"""Each run of tests has ports of its own (tests.support.processes), and no others than `make test`."""
+"""Each run of tests has ports of its own (tests.support.processes), and none of `make test`'s."""
 FAILED, PASSED = 1, 0
 """Exit codes of pytest. Any other means that it ran no test."""
 
@@ -31,7 +32,7 @@ def copy_of_project() -> Iterator[Path]:
     """A folder with the files that git knows or would add."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_folder("mutation")) as folder:
         place = Path(folder)
         place.chmod(0o755)  # PostgreSQL runs as another user
         for name in filter(None, listed.split("\0")):

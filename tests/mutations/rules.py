@@ -150,7 +150,7 @@ MUTATIONS = [
     Mutation(
         rule="a stored name has no folder of the client",
         file="file-storage/src/file_storage/services/names.py",
-        before='client_name.replace("\\\\", "/").rsplit("/", 1)[-1]',
+        before='client_name.replace("\\\\", "/").rstrip("/").rsplit("/", 1)[-1]',
         after="client_name",
         caught_by="file-storage/tests/test_names.py",
     ),
@@ -264,5 +264,34 @@ MUTATIONS = [
         before='query.model_dump(mode="json", exclude_unset=True) | {"after": place(shown[-1])}',
         after='{"limit": query.limit, "after": place(shown[-1])}',
         caught_by="service-kit/tests/test_paging.py::test_the_next_page_has_the_same_filters",
+    ),
+    # The front of the embedded stack.
+    Mutation(
+        rule="the front sends no more of a file than the answer's length says",
+        file="pixmill/src/pixmill/front/app.py",
+        before="min(CHUNK, left), position)",
+        after="CHUNK, position)",
+        caught_by="pixmill/tests/front/test_app.py::test_of_a_named_file_as_many_bytes_are_sent_as_the_answer_says",
+    ),
+    Mutation(
+        rule="a request whose length is said in two ways is refused",
+        file="pixmill/src/pixmill/front/framing.py",
+        before='if b"content-length" in headers:',
+        after='if b"content-length" not in headers and headers == {}:',
+        caught_by="pixmill/tests/front/test_framing.py",
+    ),
+    Mutation(
+        rule="the signature of a link is compared to its last letter",
+        file="file-storage/src/file_storage/services/links.py",
+        before="if self.sign(link) != token:",
+        after="if self.sign(link)[:-1] != token[:-1]:",
+        caught_by="file-storage/tests/test_links.py",
+    ),
+    Mutation(
+        rule="a link is good only with the server's signature",
+        file="file-storage/src/file_storage/services/links.py",
+        before="link = Link(*self._serializer.loads(token))",
+        after="link = Link(*self._serializer.loads_unsafe(token)[1])",
+        caught_by="file-storage/tests/test_links.py",
     ),
 ]

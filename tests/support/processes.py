@@ -45,7 +45,7 @@ def free_port() -> int:
     """A port that nothing else takes before its server does.
 
     Linux gives none of these to outgoing connections (from 32,768 on, ip_local_port_range), runners of tests that work
-    side by side have their own, and none is told again soon.
+    side by side have their own, and none is given again soon.
     """
     while True:
         port = _LOWEST_PORT + next(_ports) % _PORTS_OF_A_RUNNER

@@ -18,7 +18,7 @@ def start_postgres(
 ) -> Process:
     """A PostgreSQL of its own in ``folder``, with an empty database ``pixmill`` that its user ``pixmill`` may use.
 
-    :param server_env: what only the server itself has beside ``env``, not what starts it.
+    :param server_env: variables of the server itself, not of what starts it.
     """
     binaries = "/usr/lib/postgresql/*/bin"
     data = folder / "postgres"

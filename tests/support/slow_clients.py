@@ -21,6 +21,11 @@ def download_request(file_id: object, header: str = "Accept: */*") -> str:
     return f"GET {FILES}/{file_id}/download HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
 
 
+def archive_request(file_id: object) -> str:
+    """Return a request for an archive of one file."""
+    return f"GET {FILES}/archive?id={file_id} HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
 @contextmanager
 def slow_clients(stack: Stack, sent: Iterable[str]) -> Iterator[list[socket.socket]]:
     """Open a connection for each text, from several addresses; send the text and read nothing."""

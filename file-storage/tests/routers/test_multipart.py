@@ -119,7 +119,7 @@ def test_the_file_has_the_bytes_between_the_delimiters(staged: StagedBlob, conte
     assert (staged.size, staged.sha256) == (len(content), hashlib.sha256(content).hexdigest())
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(
     pieces=st.lists(st.sampled_from([b"\r", b"\n", b"-", b"--", b"AaB03", b"x", b"\0"]), max_size=30),
     at_once=st.integers(1, 40),
