@@ -25,7 +25,7 @@ demo: .venv/run
 
 # For the loop of a person who edits a file: no server is started.
 unit: .venv/test
-	$(PYTEST) -m "not thorough and not server" $(ENOUGH) $(if $(findstring /,$(K)),"$$K",$(EXPRESSION) $(PACKAGES))
+	$(PYTEST) -m "not thorough and not server and not slow" $(ENOUGH) $(if $(findstring /,$(K)),"$$K",$(EXPRESSION) $(PACKAGES))
 
 # What every change must pass.
 test: .venv/test

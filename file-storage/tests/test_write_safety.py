@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import svcs
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
@@ -16,6 +17,7 @@ CONTENT = b"half of it, and the rest"
 MORE_STEPS_THAN_AN_UPLOAD_HAS = 60
 
 
+@pytest.mark.slow
 def test_whatever_the_step_the_file_is_whole_or_not_there(services: svcs.Container, tmp_path: Path) -> None:
     files, fsck = services.get(FileService, Fsck)
     steps = 0

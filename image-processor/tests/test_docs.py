@@ -8,6 +8,8 @@ import numpy
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 

@@ -19,6 +19,8 @@ from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo
 from tests.support.params import params_of
 
+pytestmark = pytest.mark.slow
+
 CUBE = "LUT_3D_SIZE 2\n" + "\n".join(f"{1 - r} {g} {b}" for b in (0, 1) for g in (0, 1) for r in (0, 1))
 DELAYS = [100, 250, 40]
 

@@ -24,6 +24,7 @@ def test_a_face_becomes_unknown_and_the_rest_stays(method: str) -> None:
     assert not changed[:, 320:].any()
 
 
+@pytest.mark.slow
 def test_a_large_photograph_is_searched_too() -> None:
     large = encoded(opened(ASTRONAUT).resize((2048, 2048)), "JPEG", quality=95)
 

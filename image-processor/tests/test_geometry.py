@@ -48,6 +48,7 @@ def test_resize_fits_as_asked(params: dict[str, object], size: tuple[int, int]) 
     assert opened(processed(photo(120, 60), "resize", params)).size == size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["JPEG", "WEBP", "PNG"])
 @pytest.mark.parametrize("width", [1600, 700, 400, 333, 200, 199, 100, 41, 7, 1])
 def test_an_image_that_is_decoded_smaller_has_the_exact_size(format: str, width: int) -> None:

@@ -14,6 +14,8 @@ from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
 from tests.support.variants import VARIANTS, Variant, files_for, textured
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT = 64, 48
 HIDDEN = [(255, 0, 255), (0, 255, 0), (0, 0, 0)]
 

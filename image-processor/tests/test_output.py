@@ -95,6 +95,7 @@ def test_auto_takes_the_smaller_of_avif_and_webp() -> None:
     assert len(result) == min(sizes.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png"])
 @pytest.mark.parametrize("wanted", [0.8, 0.95])
 def test_the_smallest_file_that_is_like_enough_is_found(format: str, wanted: float) -> None:
@@ -109,6 +110,7 @@ def test_the_smallest_file_that_is_like_enough_is_found(format: str, wanted: flo
     assert len(result) <= len(best)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png", "gif"])
 def test_the_best_file_under_a_size_is_found(format: str) -> None:
     source = grainy(160, 120)
@@ -506,6 +508,7 @@ def test_fewer_colors_are_as_near_as_those_of_pillow(colours: int) -> None:
     assert ((mine - pixels(grainy())) ** 2).mean() < 1.3 * ((pillows - pixels(grainy())) ** 2).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effort", [1, 3, 6, 9])
 @pytest.mark.parametrize("name", ["astronaut", "page", "logo"])
 def test_a_png_is_no_larger_than_pillows_at_the_same_effort(name: str, effort: int) -> None:

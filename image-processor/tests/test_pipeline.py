@@ -143,6 +143,7 @@ def test_an_attempt_is_told_what_comes_next(
     assert all(next_id == after for next_id, after in told)
 
 
+@pytest.mark.slow
 def test_what_waits_behind_a_long_task_is_handed_back(
     run: Callable[..., bool], claims: ClaimService, database: Database
 ) -> None:

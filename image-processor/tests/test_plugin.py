@@ -11,6 +11,8 @@ from PIL import Image
 
 from tests.support.images import photo
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 EXAMPLE = PROJECT / "docs/example-plugin"
 

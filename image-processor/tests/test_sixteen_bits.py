@@ -10,6 +10,8 @@ from tests.support.algorithm_runs import processed
 from tests.support.images import photo
 from tests.support.variants import VARIANTS, Variant, files_for, textured
 
+pytestmark = pytest.mark.slow
+
 EIGHT_BITS_SAID = {"animate", "montage", "to_colorspace cmyk"}
 """Their descriptions say so."""
 FEW_TONES = {"blur_faces", "edges canny", "equalize clahe", "extend background", "noise", "posterize", "threshold"}

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import pyvips
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1024 * 1024
 PROJECT = Path(__file__).parents[2]
 

@@ -88,6 +88,7 @@ def test_a_child_that_was_not_listening_yet_is_told_again(launcher: Launcher) ->
     assert launcher.told() == "7 True"
 
 
+@pytest.mark.slow
 def test_what_does_not_heed_the_signal_is_killed(launcher: Launcher) -> None:
     launcher.start("trap '' TERM; setsid sleep 100 & touch ready; while true; do sleep 0.01; done")
 
@@ -113,6 +114,7 @@ def test_a_child_is_told_when_the_launcher_dies(launcher: Launcher) -> None:
     assert (launcher.folder / "told").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("milliseconds", range(0, 400, 20))
 def test_a_signal_during_the_start_leaves_nothing(launcher: Launcher, milliseconds: int) -> None:
     launcher.begin("setsid sleep 100 & sleep 100")

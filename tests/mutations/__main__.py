@@ -78,7 +78,7 @@ def main(words: Sequence[str]) -> int:
     with copy_of_project() as project:
         control = run_tests(project, tests, FIRST_RUNNER)
     if control.returncode != PASSED:
-        print(control.stdout[-5000:])
+        print(control.stdout[-5000:] + control.stderr[-2000:])
         print("The tests fail without a mutation; mend that first.")
         return 1
     with ThreadPoolExecutor(AT_ONCE) as threads:

@@ -197,7 +197,7 @@ MUTATIONS = [
         file=_NGINX,
         before='# For nginx alone to say, below.\n        proxy_set_header X-Body-File "";',
         after="# For nginx alone to say, below.",
-        caught_by="tests/api/test_upload.py::test_nobody_else_names_a_body_file_by_another_spelling_of_the_address",
+        caught_by="tests/e2e/test_kept_bodies.py::test_nobody_else_names_a_body_file_by_another_spelling_of_the_address",
     ),
     Mutation(
         rule="the published port shows no metrics",
