@@ -1,6 +1,7 @@
 """Images read from files: no more pixels than are allowed, however many frames they are in, and all of them or none."""
 
 import io
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -246,3 +247,15 @@ def test_the_first_frame_of_an_animated_png_becomes_one_still(algorithm: str, ta
     result = opened(processed(sequence("PNG"), algorithm, {"output": {"format": target}}))
 
     assert (result.size, getattr(result, "n_frames", 1)) == ((32, 24), 1)
+
+
+@pytest.mark.parametrize("frames", [0, 2**31, 2**31 + 1, 2**32 - 1])
+def test_a_number_of_frames_that_no_png_can_have_is_ignored(frames: int) -> None:
+    still = photo(8, 6)
+    chunk = b"acTL" + frames.to_bytes(4, "big") + bytes(4)
+    after_header = 8 + 25
+    control = (8).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+
+    result = processed(still[:after_header] + control + still[after_header:], "flip")
+
+    assert numpy.array_equal(pixels(result), pixels(still)[:, ::-1])

@@ -30,4 +30,6 @@ def chunks_before_pixels(source: Path) -> Mapping[bytes, bytes]:
 def frames_of_animation(source: Path) -> int:
     """Return how many frames an APNG has; 1 for any other PNG."""
     control = chunks_before_pixels(source).get(b"acTL", b"")
-    return max(1, int(struct.unpack(">I", control[:4])[0])) if len(control) == 8 else 1
+    frames = int(struct.unpack(">I", control[:4])[0]) if len(control) == 8 else 1
+    # A greater number is none that a PNG can hold (PNG, third edition, 7.1): such a chunk is ignored.
+    return frames if 1 <= frames < 2**31 else 1
