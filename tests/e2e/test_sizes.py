@@ -73,8 +73,8 @@ def test_both_services_agree_on_a_thousand_files() -> None:
         processor = processor_says(path)
         with path.open("rb") as file:
             stored = media_of(file)
-        # Of a damaged header the file server may know no size, but never another one.
-        if processor is not None and stored not in (processor, Media(processor.media_type)):
+        # Of a damaged header, or of a PDF, the file server may know no size, but never another one.
+        if processor is not None and (stored.width, stored.height) not in (processor[1:], (None, None)):
             differing[path.name] = stored, processor
 
     assert differing == {}
