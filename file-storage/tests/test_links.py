@@ -1,4 +1,4 @@
-"""Signed links: whoever changes a letter of one has none, and it ends."""
+"""Signed links: a changed letter makes one invalid, and each expires."""
 
 import time
 

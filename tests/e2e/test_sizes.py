@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from file_storage.services.media import Media, media_of
 from image_processor.services.decoding import ImageError, Limits, decode
+from image_processor.services.encoding import EXTENSIONS
 from PIL import Image
 
 from tests.support.environment import PROJECT
 from tests.support.images import encoded, opened, photo
 
 LIMITS = Limits(max_pixels=10**9, max_frames=10**5)
+WRITTEN = {f"image/{name}" for name in EXTENSIONS}
 
 
 def processor_says(path: Path) -> Media | None:
@@ -73,8 +75,12 @@ def test_both_services_agree_on_a_thousand_files() -> None:
         processor = processor_says(path)
         with path.open("rb") as file:
             stored = media_of(file)
+        if processor is None:
+            continue
+        # The formats that are read only have other names in the two services.
+        media_type = processor.media_type if processor.media_type in WRITTEN else stored.media_type
         # Of a damaged header, or of a PDF, the file server may know no size, but never another one.
-        if processor is not None and (stored.width, stored.height) not in (processor[1:], (None, None)):
+        if stored not in (Media(media_type, processor.width, processor.height), Media(media_type)):
             differing[path.name] = stored, processor
 
     assert differing == {}
