@@ -5,7 +5,7 @@ import resource
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import psutil
@@ -13,14 +13,19 @@ import pytest
 
 from tests.support.client import FILES, Pixmill
 from tests.support.processes import children_of
-from tests.support.slow_clients import SLOW_CLIENTS, SLOW_UPLOAD, archive_request, download_request, slow_clients
+from tests.support.slow_clients import (
+    SLOW_CLIENTS,
+    SLOW_UPLOAD,
+    archive_request,
+    download_request,
+    resumable_upload,
+    slow_clients,
+)
 from tests.support.stacks import FullStack, Stack
+from tests.support.waiting import STATE_SECONDS
 
 THOUSANDS = 500 + 1024 * (os.cpu_count() or 1)
 """More than 1,024 for each core, which nginx's examples have connections for."""
-
-BEFORE_THE_SLOW_END = 30
-"""Seconds that a client waits for an answer; servers end a connection that is silent for 60, and then serve again."""
 
 A_REST = 0.1
 """Seconds of the processor that a service's processes take in a second, at most, when they have nothing to do."""
@@ -29,33 +34,21 @@ SINCE_2019 = "If-Modified-Since: Tue, 01 Jan 2019 00:00:00 GMT"
 
 
 def test_slow_uploads_leave_the_service_to_others(full: FullStack) -> None:
-    with slow_clients(full, [SLOW_UPLOAD] * SLOW_CLIENTS), Pixmill(full.url) as client:
-        assert_serves(client)
+    with slow_clients(full, [SLOW_UPLOAD] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
+        assert_serves(client, slow)
 
 
 def test_slow_resumable_uploads_leave_the_service_to_others(full: FullStack) -> None:
     with Pixmill(full.url) as client:
         begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
         urls = [client.http.post(f"{FILES}/uploads/", headers=begin).headers["Location"] for _ in range(SLOW_CLIENTS)]
-        heads = [
-            f"PATCH {url} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
-            "Content-Type: application/offset+octet-stream\r\nContent-Length: 1000000\r\n\r\n"
-            for url in urls
-        ]
-        with slow_clients(full, [head + "\0" * 1000 for head in heads]) as slow:
-            assert_serves(client)
-            assert_takes_large_files(client)
+        with slow_clients(full, [resumable_upload(url) for url in urls]) as slow:
+            # One process reads all large ones.
+            assert_serves(client, slow, bytes(12_000_000))
 
             refused = [one for one in slow if was_answered(one)]
             assert all(one.recv(12) == b"HTTP/1.1 503" for one in refused)
             assert len(refused) < SLOW_CLIENTS
-
-
-def assert_takes_large_files(client: Pixmill) -> None:
-    """One process reads them all."""
-    client.http.timeout = BEFORE_THE_SLOW_END
-    for _ in range(5):
-        client.upload("large.bin", bytes(12_000_000))
 
 
 def was_answered(connection: socket.socket) -> bool:
@@ -102,13 +95,13 @@ def test_slow_downloads_leave_the_service_to_others(stack: Stack, header: str) -
         for one in slow:
             assert one.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
 
-        assert_serves(client)
+        assert_serves(client, slow)
 
 
 def test_slow_archives_leave_the_service_to_others(full: FullStack) -> None:
     request = archive_request(large_file(full.url))
     with slow_clients(full, [request] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
-        assert_serves(client)
+        assert_serves(client, slow)
 
         assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
 
@@ -119,7 +112,7 @@ def test_slow_readers_of_a_list_leave_the_service_to_others(full: FullStack) -> 
     head = f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"
     with slow_clients(full, [head] * 40) as slow, Pixmill(full.url) as client:
         await_rest(full)
-        assert_serves(client)
+        assert_serves(client, slow)
 
         assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200"}
 
@@ -153,9 +146,16 @@ def large_file(url: str) -> int:
         return int(str(client.upload("large.bin", os.urandom(30_000_000))["id"]))
 
 
-def assert_serves(client: Pixmill) -> None:
-    """Upload files while the slow clients hold what they hold; ``bench.waits`` measures how long that takes."""
+def assert_serves(client: Pixmill, slow: Sequence[socket.socket], content: bytes = b"quick") -> None:
+    """Upload files while the server holds the slow clients' connections; ``bench.waits`` measures how long that takes.
+
+    A server that serves nobody beside them serves again when it has let them go, which it does after a minute.
+    """
     time.sleep(0.5)
-    client.http.timeout = BEFORE_THE_SLOW_END
+    client.http.timeout = STATE_SECONDS
     for _ in range(10):
-        client.upload("quick.bin", b"quick")
+        client.upload("quick.bin", content)
+
+    held = {connection.raddr for connection in psutil.net_connections("tcp") if connection.pid}
+    let_go = [one for one in slow if one.getsockname() not in held]
+    assert all(one.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 503" for one in let_go)

@@ -16,6 +16,12 @@ SLOW_UPLOAD = f"PUT {FILES}/slow.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 1000
 """An upload that goes no further than this."""
 
 
+def resumable_upload(url: str) -> str:
+    """Return a request that continues a resumable upload of 1,000,000 bytes and goes no further than this."""
+    head = f"PATCH {url} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+    return f"{head}Content-Type: application/offset+octet-stream\r\nContent-Length: 1000000\r\n\r\n" + "\0" * 1000
+
+
 def download_request(file_id: object, header: str = "Accept: */*") -> str:
     """Return a request for a file, which a slow client sends and whose answer it does not read."""
     return f"GET {FILES}/{file_id}/download HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"

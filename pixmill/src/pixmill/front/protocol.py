@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import string
 import sys
 from email.utils import formatdate
@@ -15,6 +16,8 @@ from pixmill.front.framing import HEAD_TOO_LARGE
 
 SILENT_SECONDS = 60
 """A client that says nothing for so long before its request's head is complete is let go."""
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+_LENGTH = re.compile(rb"^content-length:(.*)", re.IGNORECASE | re.MULTILINE)
 _AS_SENT = string.punctuation + " \r"
 
 _DETAILS = {
@@ -37,6 +40,13 @@ class StrictHttp(H11Protocol):
         super().data_received(self._lenient(data))
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self._expect_head()
+
+    def handle_events(self) -> None:
+        # h11 drops a repeated Content-Length that says the same; nginx refuses it (RFC 9110, 8.6).
+        if self.conn.their_state is h11.IDLE and _repeats_length(self.conn.trailing_data[0]):
+            self.send_400_response("repeated Content-Length")
+        else:
+            super().handle_events()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (its text says less than ours)
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
@@ -77,3 +87,9 @@ class StrictHttp(H11Protocol):
         data = data.lstrip(b"\r\n")
         line, end, rest = data.partition(b"\n")
         return data if line.isascii() else quote(line, safe=_AS_SENT).encode() + end + rest
+
+
+def _repeats_length(received: bytes) -> bool:
+    end = _END_OF_HEAD.search(received)
+    lengths = b",".join(_LENGTH.findall(received, 0, end.start())) if end else b""
+    return b"," in lengths
