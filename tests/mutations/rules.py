@@ -85,14 +85,14 @@ MUTATIONS = [
         file=_FILES,
         before='"\\0".join([self.content.sha256, *self.name, self.comment])',
         after='"\\0".join([*self.name, self.comment])',
-        caught_by="file-storage/tests/test_files.py::test_a_key_that_was_used_for_other_bytes_is_refused",
+        caught_by="file-storage/tests/services/test_files.py::test_a_key_that_was_used_for_other_bytes_is_refused",
     ),
     Mutation(
         rule="a blob stays as long as one file has its bytes",
         file=_FILES,
         before="            session.flush()\n            self._blobs.delete(sha256)",
         after="            self._blobs.delete(sha256)",
-        caught_by="file-storage/tests/test_files.py"
+        caught_by="file-storage/tests/services/test_files.py"
         "::test_bytes_that_a_file_still_has_stay_though_they_were_counted_too_low",
     ),
     Mutation(
@@ -100,7 +100,7 @@ MUTATIONS = [
         file="file-storage/src/file_storage/storage/staging.py",
         before="self._synced.result()\n            os.fsync(self._file.fileno())",
         after="self._synced.result()",
-        caught_by="file-storage/tests/test_folder_store.py"
+        caught_by="file-storage/tests/storage/test_folder.py"
         "::test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name",
     ),
     Mutation(
@@ -108,7 +108,7 @@ MUTATIONS = [
         file="file-storage/src/file_storage/storage/folder.py",
         before="staged.path.replace(target)\n        sync_folder(target.parent)",
         after="staged.path.replace(target)",
-        caught_by="file-storage/tests/test_folder_store.py"
+        caught_by="file-storage/tests/storage/test_folder.py"
         "::test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name",
     ),
     Mutation(
@@ -116,65 +116,65 @@ MUTATIONS = [
         file=_FILES,
         before="self._side_by_side(lambda addition: addition.publish(), new)",
         after="connection.commit()\n        self._side_by_side(lambda addition: addition.publish(), new)",
-        caught_by="file-storage/tests/test_write_safety.py",
+        caught_by="file-storage/tests/storage/test_write_safety.py",
     ),
     Mutation(
         rule="the quota counts the bytes of every file",
         file="file-storage/src/file_storage/services/quota.py",
         before=".filter(Blob.file_count > 0)",
         after=".filter(Blob.file_count > 1)",
-        caught_by="file-storage/tests/test_quota.py::test_what_would_go_over_the_quota_is_refused",
+        caught_by="file-storage/tests/services/test_quota.py::test_what_would_go_over_the_quota_is_refused",
     ),
     # What comes and goes.
     Mutation(
         rule="a file in a form is no larger than the limit",
-        file="file-storage/src/file_storage/routers/multipart.py",
+        file="file-storage/src/file_storage/intake/multipart.py",
         before="if staged.size + len(data) > self._max_bytes:",
         after="if staged.size > self._max_bytes:",
-        caught_by="file-storage/tests/routers/test_multipart.py::test_a_file_of_more_bytes_is_too_large",
+        caught_by="file-storage/tests/intake/test_multipart.py::test_a_file_of_more_bytes_is_too_large",
     ),
     Mutation(
         rule="a body with another Content-Digest is refused",
-        file="file-storage/src/file_storage/routers/digests.py",
+        file="file-storage/src/file_storage/headers/digests.py",
         before="if not hmac.compare_digest(actual.digest(), digest):",
         after="if len(actual.digest()) != len(digest):",
-        caught_by="file-storage/tests/routers/test_digests.py::test_a_body_that_was_changed_on_its_way_is_refused",
+        caught_by="file-storage/tests/headers/test_digests.py::test_a_body_that_was_changed_on_its_way_is_refused",
     ),
     Mutation(
         rule="a resumable upload takes bytes at its own offset only",
         file="file-storage/src/file_storage/services/uploads.py",
         before="if offset != actual:",
         after="if offset > actual:",
-        caught_by="file-storage/tests/test_uploads.py::test_bytes_for_another_offset_are_refused_and_none_of_them_kept",
+        caught_by="file-storage/tests/services/test_uploads.py::test_bytes_for_another_offset_are_refused_and_none_of_them_kept",
     ),
     Mutation(
         rule="a stored name has no folder of the client",
         file="file-storage/src/file_storage/services/names.py",
         before='client_name.replace("\\\\", "/").rstrip("/").rsplit("/", 1)[-1]',
         after="client_name",
-        caught_by="file-storage/tests/test_names.py",
+        caught_by="file-storage/tests/services/test_names.py",
     ),
     Mutation(
         rule="a range includes the last byte that it names",
-        file="file-storage/src/file_storage/routers/ranges.py",
+        file="file-storage/src/file_storage/sending/ranges.py",
         before="else min(stop, size)",
         after="else min(stop - 1, size)",
-        caught_by="file-storage/tests/routers/test_ranges.py"
+        caught_by="file-storage/tests/sending/test_ranges.py"
         "::test_a_range_ends_with_the_file_and_includes_both_of_its_ends",
     ),
     Mutation(
         rule="a date in If-Range lets the range count only where it is the file's own",
-        file="file-storage/src/file_storage/routers/conditions.py",
+        file="file-storage/src/file_storage/headers/conditions.py",
         before="condition.date == modified",
         after="condition.date >= modified",
-        caught_by="file-storage/tests/routers/test_conditions.py::test_no_other_date_lets_the_range_count",
+        caught_by="file-storage/tests/headers/test_conditions.py::test_no_other_date_lets_the_range_count",
     ),
     Mutation(
         rule="a signed link is good until it expires",
         file="file-storage/src/file_storage/services/links.py",
         before="if link.expires_at <= time.time():",
         after="if link.expires_at <= 0:",
-        caught_by="file-storage/tests/test_links.py::test_a_link_that_has_expired_is_refused",
+        caught_by="file-storage/tests/services/test_links.py::test_a_link_that_has_expired_is_refused",
     ),
     # What others may reach.
     Mutation(
@@ -285,13 +285,13 @@ MUTATIONS = [
         file="file-storage/src/file_storage/services/links.py",
         before="if self.sign(link) != token:",
         after="if self.sign(link)[:-1] != token[:-1]:",
-        caught_by="file-storage/tests/test_links.py",
+        caught_by="file-storage/tests/services/test_links.py",
     ),
     Mutation(
         rule="a link is good only with the server's signature",
         file="file-storage/src/file_storage/services/links.py",
         before="link = Link(*self._serializer.loads(token))",
         after="link = Link(*self._serializer.loads_unsafe(token)[1])",
-        caught_by="file-storage/tests/test_links.py",
+        caught_by="file-storage/tests/services/test_links.py",
     ),
 ]

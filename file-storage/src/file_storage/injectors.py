@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from service_kit.database import Database
 
 from file_storage.config import Settings, StorageSettings
-from file_storage.routers.read_ahead import ReadAhead
+from file_storage.intake.read_ahead import ReadAhead
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.links import LinkSigner

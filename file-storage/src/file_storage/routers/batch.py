@@ -14,10 +14,10 @@ from service_kit.problems import Problem
 from service_kit.request_body import described, json_body, validated
 
 from file_storage.config import Settings
+from file_storage.intake.bodies import receive_files
 from file_storage.models import File
-from file_storage.routers.bodies import receive_files
-from file_storage.routers.file_out import FileOut, as_json
 from file_storage.routers.files import KEY, CopyIn, FileFields, name_of_copy
+from file_storage.routers.schemas import FileOut, as_json
 from file_storage.services.files import Copy, FileService, Upload, not_found
 from file_storage.services.names import file_name
 from file_storage.storage import StagedBlob, Staging

@@ -16,10 +16,10 @@ from service_kit.query import Query
 from service_kit.request_body import validated
 
 from file_storage.config import Settings
-from file_storage.routers.bodies import check_form_size, receive_form, receive_raw
-from file_storage.routers.file_out import FileOut, as_json, created
+from file_storage.intake.bodies import check_form_size, receive_form, receive_raw
+from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.files import VISIBLE, FileFields, Name, idempotency_key
-from file_storage.routers.read_ahead import ReadAhead
+from file_storage.routers.schemas import FileOut, as_json, created
 from file_storage.services.files import FileService
 from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import MAX_LENGTH, file_name

@@ -17,12 +17,12 @@ from service_kit.query import Query
 from service_kit.request_body import described, json_body
 from werkzeug.http import http_date, quote_etag
 
+from file_storage.headers.conditions import Verdict, verdict
+from file_storage.headers.digests import digest
 from file_storage.models import File
-from file_storage.routers.conditions import Verdict, verdict
-from file_storage.routers.delivery import deliver
-from file_storage.routers.digests import digest
 from file_storage.routers.files import FilePath
-from file_storage.routers.streams import until_broken
+from file_storage.sending.delivery import deliver
+from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
 from file_storage.services.links import Link, LinkSigner

@@ -14,7 +14,7 @@ from service_kit.problems import Problem
 from service_kit.request_body import described, json_body
 
 from file_storage.models import File
-from file_storage.routers.file_out import FileOut, as_json, created, file_response
+from file_storage.routers.schemas import FileOut, as_json, created, file_response
 from file_storage.services.files import FileService
 from file_storage.services.names import MAX_LENGTH, FileName, renamed
 

@@ -16,8 +16,8 @@ from service_kit.problems import Problem
 from werkzeug.http import http_date
 
 from file_storage.config import Settings
+from file_storage.headers.digests import checked_body
 from file_storage.models import Upload
-from file_storage.routers.digests import checked_body
 from file_storage.services.names import FileName, file_name
 from file_storage.services.uploads import Beginning, UploadService
 

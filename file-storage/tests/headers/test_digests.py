@@ -6,7 +6,7 @@ from base64 import b64encode
 from io import BytesIO
 
 import pytest
-from file_storage.routers.digests import CheckedBody, checked_body, digest
+from file_storage.headers.digests import CheckedBody, checked_body, digest
 from flask import Request
 from hypothesis import given
 from hypothesis import strategies as st

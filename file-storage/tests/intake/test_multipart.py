@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from file_storage.routers.multipart import (
+from file_storage.intake.multipart import (
     MAX_PARTS,
     TEXT_BYTES_A_FILE,
     Form,

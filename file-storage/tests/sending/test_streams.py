@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from file_storage.routers.streams import until_broken
+from file_storage.sending.streams import until_broken
 from file_storage.storage import StorageUnavailableError
 from hypothesis import given
 from hypothesis import strategies as st

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from file_storage.config import Settings, UploadSettings
-from file_storage.routers.bodies import BODY_FILE, receive_raw
-from file_storage.routers.read_ahead import ReadAhead
+from file_storage.intake.bodies import BODY_FILE, receive_raw
+from file_storage.intake.read_ahead import ReadAhead
 from file_storage.storage import Staging
 from flask import Request
 from service_kit.problems import Problem

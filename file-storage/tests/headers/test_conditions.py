@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from file_storage.routers.conditions import Verdict, range_applies, verdict
+from file_storage.headers.conditions import Verdict, range_applies, verdict
 from flask import Request
 from hypothesis import given
 from hypothesis import strategies as st

@@ -19,10 +19,10 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import wrap_file
 
 from file_storage.config import Settings
+from file_storage.headers.conditions import range_applies
+from file_storage.headers.digests import digest
 from file_storage.models import File
-from file_storage.routers.conditions import range_applies
-from file_storage.routers.digests import digest
-from file_storage.routers.ranges import MAX_COPIED_BYTES, MAX_RANGES, Span, bytes_of, partial, partial_content, spans
+from file_storage.sending.ranges import MAX_COPIED_BYTES, MAX_RANGES, Span, bytes_of, partial, partial_content, spans
 from file_storage.services.files import FileService
 from file_storage.storage import Staging
 

@@ -8,9 +8,9 @@ from flask import Request
 from service_kit.problems import Problem
 
 from file_storage.config import UploadSettings
-from file_storage.routers.digests import CheckedBody, checked_body
-from file_storage.routers.multipart import Form, boundary_of, read_files, read_parts, too_large
-from file_storage.routers.read_ahead import ReadAhead, ReadBody
+from file_storage.headers.digests import CheckedBody, checked_body
+from file_storage.intake.multipart import Form, boundary_of, read_files, read_parts, too_large
+from file_storage.intake.read_ahead import ReadAhead, ReadBody
 from file_storage.storage import StagedBlob, Staging
 
 CHUNK = 1024 * 1024

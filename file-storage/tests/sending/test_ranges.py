@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from io import BytesIO
 
 import pytest
-from file_storage.routers.ranges import CHUNK, bytes_of, partial_content, spans
+from file_storage.sending.ranges import CHUNK, bytes_of, partial_content, spans
 from flask import Response
 from hypothesis import given
 from hypothesis import strategies as st

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 from service_kit.problems import Problem
 
-from file_storage.routers.multipart import Form, read_parts
+from file_storage.intake.multipart import Form, read_parts
 from file_storage.storage import StagedBlob, Staging, StorageFullError
 
 log = structlog.get_logger()

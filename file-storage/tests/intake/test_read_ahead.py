@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import pytest
-from file_storage.routers import read_ahead
-from file_storage.routers.read_ahead import MAX_READINGS, ReadAhead
+from file_storage.intake import read_ahead
+from file_storage.intake.read_ahead import MAX_READINGS, ReadAhead
 from file_storage.storage import Staging, staging
 from hypothesis import given
 from hypothesis import strategies as st

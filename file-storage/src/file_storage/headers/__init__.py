@@ -1,0 +1,1 @@
+"""HTTP headers that say something of a file's bytes: conditions and digests."""

@@ -1,0 +1,1 @@
+"""Request bodies on their way into the blob store."""
