@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
-from service_kit.problems import FieldError, Problem, database_unavailable, invalid_fields
+from service_kit.errors import FieldError
+from service_kit.problems import Problem, database_unavailable, invalid_fields
 
 
 class Crop(BaseModel):

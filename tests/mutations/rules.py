@@ -22,7 +22,8 @@ class Mutation:
 
 
 _CLAIMS = "image-processor/src/image_processor/services/claims.py"
-_FILES = "file-storage/src/file_storage/services/files.py"
+_BLOBS = "file-storage/src/file_storage/services/blobs.py"
+_STORING = "file-storage/src/file_storage/services/storing.py"
 _NGINX = "config/nginx.conf"
 
 MUTATIONS = [
@@ -82,16 +83,16 @@ MUTATIONS = [
     # Stored bytes.
     Mutation(
         rule="an idempotency key is good for the same content only",
-        file=_FILES,
-        before='"\\0".join([self.content.sha256, *self.name, self.comment])',
+        file=_STORING,
+        before='"\\0".join([self.blob.sha256, *self.name, self.comment])',
         after='"\\0".join([*self.name, self.comment])',
         caught_by="file-storage/tests/services/test_files.py::test_a_key_that_was_used_for_other_bytes_is_refused",
     ),
     Mutation(
         rule="a blob stays as long as one file has its bytes",
-        file=_FILES,
-        before="            session.flush()\n            self._blobs.delete(sha256)",
-        after="            self._blobs.delete(sha256)",
+        file=_BLOBS,
+        before="            session.flush()\n            self._store.delete(sha256)",
+        after="            self._store.delete(sha256)",
         caught_by="file-storage/tests/services/test_files.py"
         "::test_bytes_that_a_file_still_has_stay_though_they_were_counted_too_low",
     ),
@@ -113,9 +114,9 @@ MUTATIONS = [
     ),
     Mutation(
         rule="the row of a file commits only when its bytes are in place",
-        file=_FILES,
-        before="self._side_by_side(lambda addition: addition.publish(), new)",
-        after="connection.commit()\n        self._side_by_side(lambda addition: addition.publish(), new)",
+        file=_STORING,
+        before="self._in_parallel(lambda addition: addition.publish(), new)",
+        after="connection.commit()\n        self._in_parallel(lambda addition: addition.publish(), new)",
         caught_by="file-storage/tests/storage/test_write_safety.py",
     ),
     Mutation(

@@ -2,8 +2,8 @@
 
 import svcs
 from file_storage.models import File
-from file_storage.services.files import FileService
 from file_storage.services.names import FileName
+from file_storage.services.storing import StoringService
 from file_storage.storage import Staging
 
 
@@ -11,4 +11,4 @@ def stored(services: svcs.Container, content: bytes, key: str | None = None) -> 
     """:param key: the upload's Idempotency-Key."""
     with services.get(Staging).stage() as staged:
         staged.write(content)
-        return services.get(FileService).store(staged, FileName("a", ".bin"), "", key)
+        return services.get(StoringService).store(staged, FileName("a", ".bin"), "", key)

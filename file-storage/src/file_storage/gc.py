@@ -6,13 +6,17 @@ The exit code is 2 where the database or the store does not answer.
 import structlog
 
 from file_storage.maintenance import argument_parser, ended_by_a_line, services
-from file_storage.services.files import FileService
+from file_storage.services.blobs import BlobService
 from file_storage.services.uploads import UploadService
+from file_storage.storage import Staging
 
 if __name__ == "__main__":
     older_than = argument_parser("gc", __doc__).parse_args().older_than
-    files, uploads = services().get(FileService, UploadService)
+    blobs, staging, uploads = services().get(BlobService, Staging, UploadService)
     with ended_by_a_line():
-        garbage = files.collect_garbage(older_than)
-        expired = uploads.collect_garbage(older_than)
-    structlog.get_logger().info("garbage collected", **garbage._asdict(), uploads=expired)
+        removed = {
+            "blobs": blobs.collect_garbage(older_than),
+            "staging": staging.sweep(older_than),
+            "uploads": uploads.collect_garbage(older_than),
+        }
+    structlog.get_logger().info("garbage collected", **removed)

@@ -9,48 +9,71 @@ from service_kit.database import Database
 
 from file_storage.config import Settings, StorageSettings
 from file_storage.intake.read_ahead import ReadAhead
+from file_storage.sending.copies import RangeCopies
+from file_storage.sending.front import FrontSender
+from file_storage.sending.nginx import NginxS3Sender, NginxSender
+from file_storage.sending.redirect import NginxRedirectSender, RedirectSender
+from file_storage.sending.sender import Sender
+from file_storage.services.blobs import BlobService
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
+from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.links import LinkSigner
 from file_storage.services.metrics import FileMetrics
 from file_storage.services.quota import Quota
+from file_storage.services.storing import StoringService
 from file_storage.services.uploads import UploadService
 from file_storage.storage import BlobStore, Staging
 from file_storage.storage.folder import FolderBlobStore
 from file_storage.storage.partial import PartialFiles
 from file_storage.storage.s3 import S3BlobStore
 
-ABANDONED_AFTER_SECONDS = 24 * 3600
-"""A staging file that nobody wrote to for so long was left by a process that died."""
-
 
 def create_registry(settings: Settings) -> svcs.Registry:
-    """Everything a request may ask for, by its type."""
+    """Return everything a request may ask for, by its type; nothing runs yet."""
     registry = svcs.Registry()
     database = Database(settings.database.url, settings.database.pool_size)
     folder = Path(settings.storage.folder)
     received = Path(settings.upload.body_folder) if settings.upload.body_folder else None
     staging = Staging(folder / "staging", settings.storage.reserve_bytes, received)
-    staging.sweep(ABANDONED_AFTER_SECONDS)
-    blobs = _blob_store(settings.storage)
+    store = _blob_store(settings.storage)
+    blobs, keys = BlobService(database, store), IdempotencyKeys(database)
+    files = FileService(database, store, blobs, keys)
+    quota = Quota(database, settings.storage.quota_bytes)
+    storing = StoringService(database, store, staging, quota, blobs, keys)
+    partials = PartialFiles(folder / "uploads", staging)
+    uploads = UploadService(
+        database, partials, staging, storing, settings.upload.max_bytes, settings.upload.resumable_seconds
+    )
+    ahead = ReadAhead(staging, received, settings.upload.max_bytes)
     registry.register_value(Settings, settings)
     registry.register_value(Database, database, ping=Database.ping)
     registry.register_value(Staging, staging, ping=Staging.ping)
-    registry.register_value(ReadAhead, ReadAhead(staging, received, settings.upload.max_bytes))
-    registry.register_value(BlobStore, blobs, ping=methodcaller("ping"))
-    registry.register_value(LinkSigner, LinkSigner(settings.links.secret.get_secret_value()))
-    files = FileService(database, blobs, staging, Quota(database, settings.storage.quota_bytes))
+    registry.register_value(BlobStore, store, ping=methodcaller("ping"))
+    registry.register_value(BlobService, blobs)
+    registry.register_value(IdempotencyKeys, keys)
     registry.register_value(FileService, files)
-    registry.register_value(Collector, FileMetrics(database, staging, settings.storage.quota_bytes))
-    registry.register_value(Fsck, Fsck(database, blobs, files))
-    partials = PartialFiles(folder / "uploads", staging)
+    registry.register_value(StoringService, storing)
     registry.register_value(PartialFiles, partials)
-    uploads = UploadService(
-        database, partials, staging, files, settings.upload.max_bytes, settings.upload.resumable_seconds
-    )
     registry.register_value(UploadService, uploads)
+    registry.register_value(ReadAhead, ahead, on_registry_close=ahead.close)
+    registry.register_value(Sender, _sender(settings, files, RangeCopies(files, staging)))
+    registry.register_value(LinkSigner, LinkSigner(settings.links.secret.get_secret_value()))
+    registry.register_value(Collector, FileMetrics(database, staging, settings.storage.quota_bytes))
+    registry.register_value(Fsck, Fsck(database, store, blobs, staging))
     return registry
 
 
 def _blob_store(settings: StorageSettings) -> BlobStore:
     return S3BlobStore(settings.url) if settings.url else FolderBlobStore(Path(settings.folder, "blobs"))
+
+
+def _sender(settings: Settings, files: FileService, copies: RangeCopies) -> Sender:
+    behind_nginx = settings.download.header == "X-Accel-Redirect"
+    if not settings.storage.url:
+        root = settings.download.root
+        return NginxSender(files, root) if behind_nginx else FrontSender(files, copies, root)
+    if not behind_nginx:
+        return RedirectSender(files, copies)
+    nginx = NginxS3Sender(files, copies)
+    return NginxRedirectSender(files, nginx) if settings.download.redirect else nginx

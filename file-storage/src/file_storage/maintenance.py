@@ -12,8 +12,9 @@ from service_kit.settings import load_or_exit
 from sqlalchemy.exc import DBAPIError
 
 from file_storage.config import Settings
-from file_storage.injectors import ABANDONED_AFTER_SECONDS, create_registry
+from file_storage.injectors import create_registry
 from file_storage.storage import StorageUnavailableError
+from file_storage.storage.staging import ABANDONED_AFTER_SECONDS
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from file_storage.sending.ranges import CHUNK, bytes_of, partial_content, spans
 from flask import Response
 from hypothesis import given
 from hypothesis import strategies as st
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 from werkzeug.datastructures import Range
 from werkzeug.http import parse_range_header
 
@@ -220,7 +220,7 @@ def test_two_answers_never_share_a_boundary() -> None:
 def test_a_file_that_has_become_shorter_is_a_problem(parts: list[tuple[int, int]]) -> None:
     pieces = partial_content(Response(), BytesIO(CONTENT[:-1]), parts, 1000)
 
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(DomainError) as raised:
         list(pieces)
 
-    assert (raised.value.kind, raised.value.status) == ("bytes-lost", 404)
+    assert raised.value.kind == "bytes-lost"

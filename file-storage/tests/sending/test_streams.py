@@ -8,7 +8,7 @@ from file_storage.sending.streams import until_broken
 from file_storage.storage import StorageUnavailableError
 from hypothesis import given
 from hypothesis import strategies as st
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 from structlog.testing import capture_logs
 
 
@@ -33,7 +33,7 @@ def test_what_does_not_break_comes_as_it_is(pieces: list[bytes]) -> None:
 EXPECTED_ERRORS = [
     OSError("The disk is gone."),
     StorageUnavailableError("The bucket is gone."),
-    Problem("bytes-lost", 404, "The bytes are gone."),
+    DomainError("bytes-lost", "The bytes are gone."),
 ]
 
 

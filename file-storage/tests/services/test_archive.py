@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 from file_storage.models import File
 from file_storage.services.archive import zip_of
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 
 FILE = File(id=7, name="a", extension=".bin", size=10)
 
@@ -19,7 +19,7 @@ def test_an_archive_breaks_off_where_a_file_was_cut() -> None:
     archive = zip_of([FILE], lambda _: opened(b"12345"))
     length, sent = len(archive), 0
 
-    with pytest.raises(Problem, match="bytes of file 7 are lost"):
+    with pytest.raises(DomainError, match="bytes of file 7 are lost"):
         for piece in archive:
             sent += len(piece)
 

@@ -7,10 +7,11 @@ import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
 from file_storage.models import Blob
+from file_storage.services.blobs import BlobService
 from file_storage.services.files import FileService
 from service_kit.database import Database
+from service_kit.errors import DomainError
 from service_kit.migrations import migrate
-from service_kit.problems import Problem
 from service_kit.settings import load
 from sqlalchemy import event, update
 
@@ -26,11 +27,11 @@ def test_a_file_is_deleted_though_its_bytes_cannot_be_removed(services: svcs.Con
 
     files.delete(file.id)
 
-    with pytest.raises(Problem, match="no file"):
+    with pytest.raises(DomainError, match="no file"):
         files.get(file.id)
     blob.rmdir()
     blob.write_bytes(b"content")
-    assert files.collect_garbage(0).blobs == 1
+    assert services.get(BlobService).collect_garbage(0) == 1
     assert not blob.exists()
 
 
@@ -41,9 +42,9 @@ def test_bytes_that_a_file_still_has_stay_though_they_were_counted_too_low(servi
         session.execute(update(Blob).values(file_count=1))
 
     files.delete(first.id)
-    garbage = files.collect_garbage(0)
+    removed = services.get(BlobService).collect_garbage(0)
 
-    assert garbage.blobs == 0
+    assert removed == 0
     assert files.open(files.get(second.id)).read() == b"content"
 
 
@@ -61,7 +62,7 @@ def test_a_key_whose_file_is_deleted_meanwhile_is_to_be_tried_again(monkeypatch:
                 files.delete(file.id)
 
         event.listen(services.get(Database).engine, "after_cursor_execute", delete_behind)
-        with pytest.raises(Problem, match="try again"):
+        with pytest.raises(DomainError, match="try again"):
             stored(services, b"content", "key")
         event.remove(services.get(Database).engine, "after_cursor_execute", delete_behind)
 
@@ -71,10 +72,10 @@ def test_a_key_whose_file_is_deleted_meanwhile_is_to_be_tried_again(monkeypatch:
 def test_a_key_that_was_used_for_other_bytes_is_refused(services: svcs.Container) -> None:
     stored(services, b"content", "key")
 
-    with pytest.raises(Problem, match="another upload") as refused:
+    with pytest.raises(DomainError, match="another upload") as refused:
         stored(services, b"CONTENT", "key")
 
-    assert refused.value.status == 422
+    assert refused.value.kind == "idempotency-key-reused"
 
 
 def test_bytes_that_two_files_share_stay_until_the_second_is_deleted(services: svcs.Container, tmp_path: Path) -> None:

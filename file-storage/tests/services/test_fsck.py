@@ -12,7 +12,7 @@ from file_storage.models import Blob, File
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck, Report
 from service_kit.database import Database
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
@@ -79,7 +79,7 @@ def test_damaged_bytes_are_set_aside_and_healed_by_an_upload(
 
     assert (found.damaged, found.lost) == (1, 1)
     assert (tmp_path / "damaged" / file.sha256).read_bytes() == b"c0ntent"
-    with pytest.raises(Problem, match="lost"):
+    with pytest.raises(DomainError, match="lost"):
         files.open(file)
     stored(services, b"content")
     assert files.open(file).read() == b"content"

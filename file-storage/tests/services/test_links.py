@@ -6,7 +6,7 @@ import pytest
 from file_storage.services.links import Link, LinkSigner
 from hypothesis import given
 from hypothesis import strategies as st
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 
 SIGNER = LinkSigner("a secret of tests")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
@@ -25,7 +25,7 @@ def test_any_changed_letter_is_refused(link: Link, place: int, letter: str) -> N
     changed = token[:place] + letter + token[place + 1 :]
 
     if changed != token:
-        with pytest.raises(Problem, match="not made by this server"):
+        with pytest.raises(DomainError, match="not made by this server"):
             SIGNER.read(changed)
 
 
@@ -33,7 +33,7 @@ def test_another_last_letter_of_the_same_signature_is_refused() -> None:
     tokens = (SIGNER.sign(Link(number, 2**40)) for number in range(1, 1000))
     token = next(token for token in tokens if token.endswith("A"))
 
-    with pytest.raises(Problem, match="not made by this server"):
+    with pytest.raises(DomainError, match="not made by this server"):
         SIGNER.read(token[:-1] + "B")
 
 
@@ -41,7 +41,7 @@ def test_another_last_letter_of_the_same_signature_is_refused() -> None:
 def test_a_link_that_has_expired_is_refused(file_id: int, expired_at: int) -> None:
     token = SIGNER.sign(Link(file_id, expired_at))
 
-    with pytest.raises(Problem, match="expired") as refused:
+    with pytest.raises(DomainError, match="expired") as refused:
         SIGNER.read(token)
 
-    assert refused.value.status == 410
+    assert refused.value.kind == "link-expired"

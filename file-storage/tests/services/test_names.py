@@ -6,7 +6,7 @@ import pytest
 from file_storage.services.names import MAX_LENGTH, file_name, renamed
 from hypothesis import given
 from hypothesis import strategies as st
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_names_and_extensions_are_told_apart(client_name: str, wanted: str | Non
 def test_a_stored_name_is_never_a_path_nor_invisible(client_name: str, wanted: str | None) -> None:
     try:
         stored = file_name(client_name, wanted)
-    except Problem as problem:
-        assert problem.status == 422
+    except DomainError as error:
+        assert error.kind == "invalid-fields"
         return
 
     whole = stored.name + stored.extension

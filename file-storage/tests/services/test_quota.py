@@ -12,9 +12,10 @@ from file_storage.injectors import create_registry
 from file_storage.services.files import FileService
 from file_storage.services.listing import FileFilter
 from file_storage.services.names import FileName
+from file_storage.services.storing import StoringService
 from file_storage.storage import Staging
+from service_kit.errors import DomainError
 from service_kit.migrations import migrate
-from service_kit.problems import Problem
 from service_kit.settings import load
 
 from tests.support.servers import started_postgres
@@ -30,10 +31,10 @@ def limited(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> svcs.Contain
 def test_what_would_go_over_the_quota_is_refused(limited: svcs.Container, tmp_path: Path) -> None:
     stored(limited, b"x" * 60)
 
-    with pytest.raises(Problem, match="100 bytes, and have 60") as refused:
+    with pytest.raises(DomainError, match="100 bytes, and have 60") as refused:
         stored(limited, b"y" * 41)
 
-    assert refused.value.status == 507
+    assert refused.value.kind == "quota-exceeded"
     assert len([path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]) == 1
     assert stored(limited, b"y" * 40).size == 40
 
@@ -46,8 +47,8 @@ def test_deleted_files_make_room(limited: svcs.Container) -> None:
 
 
 def test_it_is_told_before_the_body_comes(limited: svcs.Container) -> None:
-    with pytest.raises(Problem, match="100 bytes"):
-        limited.get(FileService).check_room(101)
+    with pytest.raises(DomainError, match="100 bytes"):
+        limited.get(StoringService).check_room(101)
 
 
 def test_several_processes_see_one_quota(limited: svcs.Container, settings: Settings) -> None:
@@ -55,7 +56,7 @@ def test_several_processes_see_one_quota(limited: svcs.Container, settings: Sett
     stored(limited, b"x" * 50)
     stored(other, b"y" * 45)
 
-    with pytest.raises(Problem, match="have 95"):
+    with pytest.raises(DomainError, match="have 95"):
         stored(limited, b"z" * 45)
 
 
@@ -87,9 +88,9 @@ def test_uploads_that_end_at_the_same_moment_do_not_go_over_it_together(
             staged.write(bytes([number]) * 300)
             together.wait()
             try:
-                limited_processes[number].get(FileService).store(staged, FileName("a", ".bin"), "", None)
-            except Problem as problem:
-                assert problem.status == 507
+                limited_processes[number].get(StoringService).store(staged, FileName("a", ".bin"), "", None)
+            except DomainError as error:
+                assert error.kind == "quota-exceeded"
                 return False
             return True
 

@@ -16,7 +16,7 @@ from file_storage.services.names import FileName
 from file_storage.services.uploads import Beginning, UploadService
 from file_storage.storage.partial import PartialFiles, UploadBusyError
 from service_kit.database import Database
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 from service_kit.settings import load
 from sqlalchemy import update
 
@@ -42,13 +42,13 @@ def test_an_upload_that_nobody_went_on_with_is_removed(
     uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
     let_expire(services)
 
-    with pytest.raises(Problem, match="expired") as gone:
+    with pytest.raises(DomainError, match="expired") as gone:
         uploads.get(upload.id)
     removed = uploads.expire()
 
-    assert (gone.value.status, removed) == (410, 1)
+    assert (gone.value.kind, removed) == ("upload-expired", 1)
     assert list((tmp_path / "uploads").iterdir()) == []
-    with pytest.raises(Problem, match="no such upload"):
+    with pytest.raises(DomainError, match="no such upload"):
         uploads.get(upload.id)
 
 
@@ -74,10 +74,10 @@ def test_bytes_for_another_offset_are_refused_and_none_of_them_kept(
     upload = begun(uploads, 8)
     uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
 
-    with pytest.raises(Problem, match="has 4 bytes") as refused:
+    with pytest.raises(DomainError, match="has 4 bytes") as refused:
         uploads.append(upload.id, offset, None, BytesIO(b"HALF"), None)
 
-    assert refused.value.status == 409
+    assert refused.value.kind == "offset-mismatch"
     finished = uploads.append(upload.id, 4, None, BytesIO(b"rest"), None).upload
     files = services.get(FileService)
     assert files.open(files.get(finished.file_id or 0)).read() == b"halfrest"
@@ -87,10 +87,10 @@ def test_a_length_below_what_has_come_is_refused_and_changes_nothing(uploads: Up
     upload = begun(uploads, None)
     uploads.append(upload.id, 0, None, BytesIO(b"12345"), None)
 
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(DomainError) as refused:
         uploads.append(upload.id, 5, 3, BytesIO(b""), None)
 
-    assert refused.value.status == 400
+    assert refused.value.kind == "invalid-upload-length"
     found = uploads.get(upload.id)
     assert (found.offset, found.upload.length, found.upload.finished) == (5, None, False)
 
@@ -202,5 +202,5 @@ def test_the_quota_counts_when_an_upload_begins(settings: Settings, monkeypatch:
     monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "100")
     limited = svcs.Container(create_registry(load(type(settings)))).get(UploadService)
 
-    with pytest.raises(Problem, match="100 bytes"):
+    with pytest.raises(DomainError, match="100 bytes"):
         begun(limited, 101)

@@ -10,6 +10,7 @@ from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.listing import FileFilter
 from file_storage.services.names import FileName
+from file_storage.services.storing import StoringService
 from file_storage.storage import Staging
 
 SCRIPT = Path(__file__).parent / "upload_killed.py"
@@ -44,6 +45,6 @@ def _upload_again(services: svcs.Container, files: FileService) -> None:
     """What the client does that got no answer: the same key gives one file, whatever the first attempt left."""
     with services.get(Staging).stage() as staged:
         staged.write(CONTENT)
-        file = files.store(staged, FileName("killed", ".bin"), "", "key")
+        file = services.get(StoringService).store(staged, FileName("killed", ".bin"), "", "key")
     assert len(files.page(FileFilter(), "", 10)) == 1
     files.delete(file.id)

@@ -12,8 +12,8 @@ from typing import ParamSpec, TypeVar
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from file_storage.services.files import FileService
 from file_storage.services.names import FileName
+from file_storage.services.storing import StoringService
 from file_storage.storage import Staging
 from service_kit.database import Database
 from service_kit.settings import load
@@ -42,7 +42,7 @@ def counted(step: Callable[P, T]) -> Callable[P, T]:
 
 
 services = svcs.Container(create_registry(load(Settings)))
-files, staging = services.get(FileService, Staging)
+storing, staging = services.get(StoringService, Staging)
 for name in STEPS:
     setattr(os, name, counted(getattr(os, name)))
 for happening in ("begin", "commit"):
@@ -53,4 +53,4 @@ with staging.stage() as staged:
     staged.write(b"half of it, ")
     count_down()
     staged.write(b"and the rest")
-    print(files.store(staged, FileName("killed", ".bin"), "", "key").id)
+    print(storing.store(staged, FileName("killed", ".bin"), "", "key").id)

@@ -23,7 +23,7 @@ def create_app() -> OpenAPI:
         registry = create_api_registry(settings)
     except SettingsError as error:
         exit_with(error)
-    app = create_api(__name__, "Pixmill image processing", "Have images processed in batches.", BASE_PATH, registry)
+    app = create_api(__name__, "Pixmill image processing", "Have images processed in batches.", BASE_PATH, registry, {})
     app.register_api(catalogue)
     app.register_api(tasks)
     app.paths["/events"] = EVENTS

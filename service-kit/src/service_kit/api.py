@@ -1,10 +1,11 @@
 """The Flask application both services start from: problems, request log, health, metrics and the OpenAPI page."""
 
+import atexit
 import json
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -19,7 +20,8 @@ from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from service_kit.problems import Problem, database_unavailable, invalid_fields
+from service_kit.errors import DomainError
+from service_kit.problems import Problem, database_unavailable, invalid_fields, problem_of
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
 
 log = structlog.get_logger()
@@ -57,11 +59,19 @@ def array_response(items: dict[str, object]) -> dict[str, object]:
     return {"content": {"application/json": {"schema": {"type": "array", "items": items}}}}
 
 
-def create_api(name: str, title: str, description: str, base_path: str, registry: svcs.Registry) -> OpenAPI:
-    """An application with everything but its routes.
+def create_api(
+    name: str,
+    title: str,
+    description: str,
+    base_path: str,
+    registry: svcs.Registry,
+    statuses: Mapping[str, int],
+) -> OpenAPI:
+    """Return an application with everything but its routes.
 
-    :param registry: has a :class:`prometheus_client.registry.Collector` too, whose metrics are told.
     :param base_path: where the web server mounts it, such as ``/api/file-server``.
+    :param registry: has a :class:`prometheus_client.registry.Collector` too, whose metrics are published.
+    :param statuses: the HTTP status of each kind of :class:`DomainError`.
     """
     app = OpenAPI(
         name,
@@ -80,11 +90,13 @@ def create_api(name: str, title: str, description: str, base_path: str, registry
     wsgi_app = ProxyFix(send_continue(decode_chunked(app.wsgi_app)), x_for=0, x_proto=1)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # Flask's documented way
     svcs.flask.init_app(app, registry=registry)
+    atexit.register(svcs.flask.close_registry, app)
     app.before_request(_begin_request)
     app.after_request(_log_request)
     app.after_request(_drop_type_of_no_content)
     app.after_request(drain_unread)
     app.register_error_handler(Problem, render)
+    app.register_error_handler(DomainError, lambda error: render(problem_of(error, statuses)))
     app.register_error_handler(HTTPException, _render_http_exception)
     app.register_error_handler(DBAPIError, _render_database_error)
     app.register_error_handler(Exception, _render_unexpected)

@@ -1,20 +1,15 @@
-"""Problem documents (RFC 9457), raised anywhere and rendered by the API."""
+"""Problem documents (RFC 9457): how an API answers errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypedDict, get_args
+from typing import get_args
 
 from pydantic import BaseModel, RootModel, ValidationError
 
+from service_kit.errors import DomainError, FieldError
+
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
-
-
-class FieldError(TypedDict):
-    """One wrong field: a JSON pointer to it (RFC 6901) and what is wrong."""
-
-    pointer: str
-    detail: str
 
 
 @dataclass
@@ -46,6 +41,15 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         if self.errors:
             document["errors"] = self.errors
         return document
+
+
+def problem_of(error: DomainError, statuses: Mapping[str, int]) -> Problem:
+    """Return the problem that answers a domain error.
+
+    :param statuses: the HTTP status of each kind.
+    :raises KeyError: the kind has none.
+    """
+    return Problem(error.kind, statuses[error.kind], error.detail, error.errors, error.retry_after)
 
 
 def database_unavailable() -> Problem:

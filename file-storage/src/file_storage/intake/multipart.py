@@ -13,7 +13,8 @@ from multipart import (
     PushMultipartParser,
     parse_content_disposition,
 )
-from service_kit.problems import FieldError, Problem
+from service_kit.errors import FieldError
+from service_kit.problems import Problem
 from werkzeug.http import parse_options_header
 
 from file_storage.storage import Readable, StagedBlob

@@ -5,7 +5,6 @@ its own. When the body is complete its request finds the work done. Where it doe
 body itself: nothing depends on what is here but how long a client waits after its last byte.
 """
 
-import atexit
 import os
 import re
 import threading
@@ -16,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from service_kit.errors import DomainError
 from service_kit.problems import Problem
 
 from file_storage.intake.multipart import Form, read_parts
-from file_storage.storage import StagedBlob, Staging, StorageFullError
+from file_storage.storage import StagedBlob, Staging
 
 log = structlog.get_logger()
 
@@ -73,7 +73,6 @@ class ReadAhead:
         self._known: set[str] = set()
         """Names in the folder that are read, or that a request has come for."""
         self._readings: dict[str, _Reading] = {}
-        atexit.register(self.close)
 
     def expect(self) -> None:
         """Says that a large body is about to come."""
@@ -190,7 +189,7 @@ class _Reading:
                 self._kept = stack.pop_all()
         except _AbandonedError:
             log.debug("body abandoned", body=self._path.name)
-        except (Problem, StorageFullError, OSError) as error:
+        except (Problem, DomainError, OSError) as error:
             log.info("body not read ahead", body=self._path.name, reason=str(error))
 
     def _read_into(self, stack: ExitStack) -> ReadBody:

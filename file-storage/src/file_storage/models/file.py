@@ -64,7 +64,7 @@ class Upload(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     length: Mapped[int | None] = mapped_column(BigInteger)
-    """In bytes; unknown while the client has not told it."""
+    """In bytes; unknown while the client has not sent it."""
     metadata_header: Mapped[str] = mapped_column(Text)
     """Upload-Metadata as it came."""
     concat_header: Mapped[str | None] = mapped_column(Text)
@@ -76,3 +76,12 @@ class Upload(Base):
     file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="SET NULL"), index=True)
     """The file that the finished upload became."""
     finished: Mapped[bool]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it becomes a part of another upload instead of a file."""
+        return self.concat_header == "partial"
+
+    @property
+    def is_made_of_parts(self) -> bool:
+        return self.concat_header is not None and not self.is_part

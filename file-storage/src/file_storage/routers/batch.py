@@ -9,17 +9,21 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from service_kit.api import ProblemOut, problem_responses
 from service_kit.database import MAX_ID
+from service_kit.errors import DomainError
 from service_kit.json_types import WHOLE_NUMBER
-from service_kit.problems import Problem
+from service_kit.problems import Problem, problem_of
 from service_kit.request_body import described, json_body, validated
 
 from file_storage.config import Settings
+from file_storage.headers.idempotency import KEY
 from file_storage.intake.bodies import receive_files
 from file_storage.models import File
-from file_storage.routers.files import KEY, CopyIn, FileFields, name_of_copy
-from file_storage.routers.schemas import FileOut, as_json
-from file_storage.services.files import Copy, FileService, Upload, not_found
+from file_storage.routers.schemas import CopyIn, FileFields, FileOut, as_json, name_of_copy
+from file_storage.routers.statuses import STATUSES
+from file_storage.services.errors import file_not_found
+from file_storage.services.files import FileService
 from file_storage.services.names import file_name
+from file_storage.services.storing import NewCopy, NewFile, StoringService
 from file_storage.storage import StagedBlob, Staging
 
 batch = APIBlueprint("batch", __name__, abp_tags=[Tag(name="files")])
@@ -91,11 +95,11 @@ class BatchOut(BaseModel):
     responses={200: BatchOut, **problem_responses(400, 409, 413, 415, 422, 507)},
 )
 def add_files() -> dict[str, object]:
-    service, settings, staging = svcs.flask.get(FileService, Settings, Staging)
-    service.check_room(request.content_length or 0)
-    with receive_files(request, staging, settings.upload, MAX_FILES) as (parts, told):
-        stored = service.store_all(_uploads(parts, told))
-    return {"files": [_answer(one) for one in stored]}
+    storing, settings, staging = svcs.flask.get(StoringService, Settings, Staging)
+    storing.check_room(request.content_length or 0)
+    with receive_files(request, staging, settings.upload, MAX_FILES) as (parts, described_by):
+        stored = storing.store_all(_new_files(parts, described_by))
+    return {"files": [_answer(file) for file in stored]}
 
 
 @batch.post(
@@ -107,27 +111,32 @@ def add_files() -> dict[str, object]:
 )
 def copy_files() -> dict[str, object]:
     wanted = json_body(CopiesIn).copies
-    _check_keys([one.idempotency_key for one in wanted])
-    service = svcs.flask.get(FileService)
-    sources = {file.id: file for file in service.existing([one.file_id for one in wanted])}
+    _check_keys([copy.idempotency_key for copy in wanted])
+    files, storing = svcs.flask.get(FileService, StoringService)
+    sources = {file.id: file for file in files.existing([copy.file_id for copy in wanted])}
     copies = [
-        Copy(sources[one.file_id], name_of_copy(sources[one.file_id], one), one.idempotency_key)
-        for one in wanted
-        if one.file_id in sources
+        NewCopy(sources[copy.file_id], name_of_copy(sources[copy.file_id], copy), copy.idempotency_key)
+        for copy in wanted
+        if copy.file_id in sources
     ]
-    copied = iter(service.copy_all(copies))
-    return {"files": [_answer(next(copied) if one.file_id in sources else not_found(one.file_id)) for one in wanted]}
+    copied = iter(storing.copy_all(copies))
+    answered = [next(copied) if copy.file_id in sources else file_not_found(copy.file_id) for copy in wanted]
+    return {"files": [_answer(copy) for copy in answered]}
 
 
-def _uploads(parts: Sequence[tuple[StagedBlob, str]], told: object) -> Sequence[Upload]:
-    fields = validated(BatchIn, [{}] * len(parts) if told is None else told).root
-    if len(fields) != len(parts):
-        detail = f"The JSON part tells of {len(fields)} files, and {len(parts)} came; it takes one object for each."
+def _new_files(parts: Sequence[tuple[StagedBlob, str]], described_by: object) -> Sequence[NewFile]:
+    """Return the files of a form.
+
+    :param described_by: the JSON part; ``None`` where there is none.
+    """
+    descriptions = validated(BatchIn, [{}] * len(parts) if described_by is None else described_by).root
+    if len(descriptions) != len(parts):
+        detail = f"The JSON part has {len(descriptions)} objects for {len(parts)} files; send one for each file."
         raise Problem("invalid-fields", 422, detail)
-    _check_keys([one.idempotency_key for one in fields])
+    _check_keys([fields.idempotency_key for fields in descriptions])
     return [
-        Upload(staged, file_name(client_name, said.name), said.comment or "", said.idempotency_key)
-        for (staged, client_name), said in zip(parts, fields, strict=True)
+        NewFile(staged, file_name(client_name, fields.name), fields.comment or "", fields.idempotency_key)
+        for (staged, client_name), fields in zip(parts, descriptions, strict=True)
     ]
 
 
@@ -137,7 +146,7 @@ def _check_keys(keys: Sequence[str | None]) -> None:
         raise Problem("invalid-fields", 422, "Two files of the request have the same idempotency_key.")
 
 
-def _answer(stored: File | Problem) -> dict[str, object]:
-    if isinstance(stored, Problem):
-        return {"problem": stored.document()}
+def _answer(stored: File | DomainError) -> dict[str, object]:
+    if isinstance(stored, DomainError):
+        return {"problem": problem_of(stored, STATUSES).document()}
     return {"file": as_json(stored)}

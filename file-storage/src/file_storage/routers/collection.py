@@ -16,21 +16,27 @@ from service_kit.query import Query
 from service_kit.request_body import validated
 
 from file_storage.config import Settings
-from file_storage.intake.bodies import check_form_size, receive_form, receive_raw
+from file_storage.headers.idempotency import idempotency_key
+from file_storage.intake.bodies import check_form_size, receive_form
 from file_storage.intake.read_ahead import ReadAhead
-from file_storage.routers.files import VISIBLE, FileFields, Name, idempotency_key
-from file_storage.routers.schemas import FileOut, as_json, created
+from file_storage.routers.raw_body import store_body
+from file_storage.routers.schemas import (
+    MAX_COMMENT,
+    VISIBLE,
+    FileFields,
+    FileOut,
+    Name,
+    ShortComment,
+    as_json,
+    created,
+)
 from file_storage.services.files import FileService
 from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import MAX_LENGTH, file_name
+from file_storage.services.storing import StoringService
 from file_storage.storage import Staging
 
 collection = APIBlueprint("collection", __name__, abp_tags=[Tag(name="files")])
-
-MAX_QUERY_COMMENT = 500
-"""A URL has no room for the 10,000 characters that a comment may have."""
-
-ShortComment = Annotated[str, Field(max_length=MAX_QUERY_COMMENT, pattern=NO_NUL)]
 
 _FORM = "multipart/form-data"
 _FORM_SCHEMA = {
@@ -40,7 +46,7 @@ _FORM_SCHEMA = {
     "properties": {
         "file": {"type": "string", "format": "binary"},
         "name": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": VISIBLE},
-        "comment": {"type": "string", "maxLength": 10_000, "pattern": NO_NUL},
+        "comment": {"type": "string", "maxLength": MAX_COMMENT, "pattern": NO_NUL},
     },
 }
 _LIST = array_response({"$ref": "#/components/schemas/File"})
@@ -113,10 +119,10 @@ def list_files(query: FileQuery) -> Response:
 
 @collection.get("/room", summary="Ask, as nginx does, whether so many bytes may come", doc_ui=False)
 def check_room(query: RoomQuery) -> Response:
-    service, settings, ahead = svcs.flask.get(FileService, Settings, ReadAhead)
+    storing, settings, ahead = svcs.flask.get(StoringService, Settings, ReadAhead)
     if query.files == "one":
         check_form_size(query.bytes, settings.upload)
-    service.check_room(query.bytes)
+    storing.check_room(query.bytes)
     if query.files == "one":
         ahead.expect()
     return Response(status=204)
@@ -132,14 +138,14 @@ def check_room(query: RoomQuery) -> Response:
 def add_file() -> Response:
     if "name" in request.args and request.mimetype != _FORM:
         query = validated(RawQuery, request.args.to_dict())
-        return store_raw(query.name, query.comment)
-    key = idempotency_key()
-    service, settings, staging, ahead = svcs.flask.get(FileService, Settings, Staging, ReadAhead)
-    service.check_room(request.content_length or 0)
+        return store_body(query.name, query.comment)
+    key = idempotency_key(request)
+    storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
+    storing.check_room(request.content_length or 0)
     with receive_form(request, staging, settings.upload, ahead) as (staged, form):
         fields = validated(FileFields, form.fields)
         name = file_name(form.filename, fields.name)
-        return created(service.store(staged, name, fields.comment or "", key))
+        return created(storing.store(staged, name, fields.comment or "", key))
 
 
 @collection.put(
@@ -149,17 +155,7 @@ def add_file() -> Response:
     responses={201: FileOut, **_PROBLEMS},
 )
 def put_file(query: RawQuery) -> Response:
-    return store_raw(query.name, query.comment)
-
-
-def store_raw(name: str, comment: str) -> Response:
-    """Makes the current request's body a file."""
-    key = idempotency_key()
-    stored_name = file_name("", name)
-    service, settings, staging, ahead = svcs.flask.get(FileService, Settings, Staging, ReadAhead)
-    service.check_room(request.content_length or 0)
-    with receive_raw(request, staging, settings.upload, ahead) as staged:
-        return created(service.store(staged, stored_name, comment, key))
+    return store_body(query.name, query.comment)
 
 
 def _epoch(time: datetime | None) -> float | None:

@@ -20,8 +20,8 @@ from werkzeug.http import http_date, quote_etag
 from file_storage.headers.conditions import Verdict, verdict
 from file_storage.headers.digests import digest
 from file_storage.models import File
-from file_storage.routers.files import FilePath
-from file_storage.sending.delivery import deliver
+from file_storage.routers.schemas import FilePath
+from file_storage.sending.sender import Sender, deliver
 from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
@@ -155,7 +155,7 @@ def _sent(file: File, disposition: str) -> Response:
     response.headers["Content-Disposition"] = _disposition(
         "inline" if shown else "attachment", file.name + file.extension
     )
-    return deliver(response, file, modified)
+    return deliver(response, file, modified, svcs.flask.get(Sender))
 
 
 def _disposition(kind: str, name: str) -> str:

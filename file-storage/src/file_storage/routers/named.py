@@ -10,8 +10,8 @@ from service_kit.query import Query
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter, Map
 
-from file_storage.routers.collection import ShortComment, store_raw
-from file_storage.routers.files import Name
+from file_storage.routers.raw_body import store_body
+from file_storage.routers.schemas import Name, ShortComment
 
 named = APIBlueprint("named", __name__)
 
@@ -41,7 +41,7 @@ class NamedQuery(Query):
 @named.put("/<new_name:name>", summary="Add a file whose bytes are the body, as curl -T does", doc_ui=False)
 def put_named_file(path: NamePath, query: NamedQuery) -> Response:
     # curl appends the local name even where the query has one.
-    return store_raw(query.name or path.name, query.comment)
+    return store_body(query.name or path.name, query.comment)
 
 
 @named.route("/<new_name:name>", methods=["GET", "POST", "PATCH", "DELETE"])

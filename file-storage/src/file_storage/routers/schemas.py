@@ -1,10 +1,47 @@
-"""How an answer shows a file."""
+"""What requests say of files, and how answers show them."""
+
+from typing import Annotated
 
 from flask import Response, request
 from pydantic import BaseModel, ConfigDict, Field
+from service_kit.json_types import NO_NUL
 from werkzeug.http import http_date
 
 from file_storage.models import File
+from file_storage.services.names import MAX_LENGTH, FileName, renamed
+
+MAX_COMMENT = 10_000
+MAX_QUERY_COMMENT = 500
+"""A URL has no room for the characters that a comment may have."""
+
+VISIBLE = r"[^\s.\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+"""For clients only: the server refuses a name without such a character with a sentence of its own."""
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": VISIBLE})]
+Comment = Annotated[str, Field(max_length=MAX_COMMENT, pattern=NO_NUL)]
+ShortComment = Annotated[str, Field(max_length=MAX_QUERY_COMMENT, pattern=NO_NUL)]
+
+
+class FilePath(BaseModel):
+    id: int = Field(description="The file's id.")
+
+
+class FileFields(BaseModel):
+    """The name and comment of a file; a missing key leaves it as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = Field(None, description="1 to 255 characters; without or with the file's extension.")
+    comment: Comment | None = Field(None, description="Up to 10,000 characters.")
+
+
+class CopyIn(BaseModel):
+    """The name of a copy; without one it has the name of its source."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = Field(None, description="1 to 255 characters; without or with the extension.")
+    extension: str | None = Field(None, pattern=r"^(\.[^/\\\x00]{1,254})?$", description="With its dot, or empty.")
 
 
 class FileOut(BaseModel):
@@ -26,6 +63,7 @@ class FileOut(BaseModel):
 
 
 def as_json(file: File) -> dict[str, object]:
+    """Return a file as :class:`FileOut` shows it."""
     return {
         "id": file.id,
         "name": file.name,
@@ -42,11 +80,21 @@ def as_json(file: File) -> dict[str, object]:
 
 
 def file_response(file: File, status: int) -> Response:
+    """Return the answer that shows a file."""
     return Response(FileOut.model_validate(as_json(file)).model_dump_json(), status, mimetype="application/json")
 
 
 def created(file: File) -> Response:
-    """201, and where the new file is."""
+    """Return a 201 with the new file and its URL."""
     response = file_response(file, 201)
     response.headers["Location"] = f"{request.script_root}/{file.id}"
     return response
+
+
+def name_of_copy(source: File, wanted: CopyIn) -> FileName:
+    """Return the name of a copy.
+
+    :raises DomainError: ``invalid-fields``, the name cannot be stored.
+    """
+    extension = source.extension if wanted.extension is None else wanted.extension
+    return FileName(renamed(wanted.name or source.name, extension), extension.lower())

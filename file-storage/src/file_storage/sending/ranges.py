@@ -5,22 +5,22 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from flask import Response
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 from werkzeug.datastructures import Range
 
 CHUNK = 256 * 1024
 MAX_RANGES = 32
 """More ranges in one request are taken for an attack (RFC 9110, 17.15) and the whole file is sent."""
 MAX_COPIED_BYTES = 64 * 1024 * 1024
-"""Ranges of more are not put together: the whole file is sent, which the web server has. So much of an answer nginx
-keeps for a slow client (proxy_max_temp_file_size)."""
+"""Ranges of at most this many bytes are copied; for more, the web server sends the whole file. nginx keeps this much of
+an answer for a slow client (proxy_max_temp_file_size)."""
 
 Span = tuple[int, int]
 """The first byte's offset, and the one behind the last."""
 
 
 def spans(wanted: Range, size: int) -> list[Span]:
-    """The parts of a file of ``size`` bytes that the wanted ranges name, those outside it left out."""
+    """Return the parts of a file of ``size`` bytes that the wanted ranges name, without those outside it."""
     found = []
     for start, stop in wanted.ranges:
         first = max(0, size + start) if start < 0 else start
@@ -31,15 +31,15 @@ def spans(wanted: Range, size: int) -> list[Span]:
 
 
 def bytes_of(parts: Sequence[Span]) -> int:
-    """How many bytes the parts have together."""
+    """Return how many bytes the parts have together."""
     return sum(stop - first for first, stop in parts)
 
 
 def partial_content(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Iterator[bytes]:
-    """Makes the response a 206 (RFC 9110, 15.3.7), and gives the bytes that it has to send.
+    """Make the response a 206 (RFC 9110, 15.3.7); give the bytes of its body.
 
     :param size: of the whole file.
-    :raises Problem: 404 while they are given, the file is shorter.
+    :raises DomainError: ``bytes-lost`` on the way, the file is shorter.
     """
     if len(parts) > 1:
         return _multipart(response, file, parts, size)
@@ -82,7 +82,7 @@ def _pieces(file: IO[bytes], parts: Sequence[tuple[bytes, Span]], tail: bytes) -
             piece = file.read(min(CHUNK, stop - first))
             if not piece:
                 detail = "Some of the file's bytes are lost; an upload of the same bytes brings them back."
-                raise Problem("bytes-lost", 404, detail)
+                raise DomainError("bytes-lost", detail)
             first += len(piece)
             yield piece
     yield tail

@@ -3,19 +3,17 @@
 from collections.abc import Iterable, Iterator
 
 import structlog
-from service_kit.problems import Problem
-
-from file_storage.storage import StorageUnavailableError
+from service_kit.errors import DomainError
 
 log = structlog.get_logger()
 
 
 def until_broken(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces, as far as they can be read.
+    """Give the pieces until one cannot be read; log why.
 
-    The status has been sent when one cannot: the log has why, and the client, which knows the length, misses the rest.
+    The status has been sent by then. The client knows the length and sees that the rest is missing.
     """
     try:
         yield from pieces
-    except (OSError, StorageUnavailableError, Problem) as error:
+    except (OSError, DomainError) as error:
         log.error("response broken off", reason=str(error))

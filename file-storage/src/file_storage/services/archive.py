@@ -6,7 +6,7 @@ from io import BufferedReader
 from zipstream import ZipStream
 
 from file_storage.models import File
-from file_storage.services.files import bytes_lost
+from file_storage.services.errors import bytes_lost
 
 CHUNK = 256 * 1024
 
@@ -29,7 +29,7 @@ def zip_of(files: Sequence[File], opened: Callable[[File], BufferedReader]) -> Z
 def _content(file: File, opened: Callable[[File], BufferedReader]) -> Iterator[bytes]:
     """Give exactly as many bytes as the archive's length counts with.
 
-    :raises Problem: 404 while they are given, the blob was cut after it was opened.
+    :raises DomainError: ``bytes-lost`` on the way, the blob was cut after it was opened.
     """
     left = file.size
     with opened(file) as content:

@@ -11,8 +11,8 @@ from service_kit.database import Database
 from sqlalchemy import func, select, update
 
 from file_storage.models import Blob, File
-from file_storage.services.files import FileService
-from file_storage.storage import BlobStore
+from file_storage.services.blobs import BlobService
+from file_storage.storage import BlobStore, Staging
 
 log = structlog.get_logger()
 
@@ -66,10 +66,11 @@ class Report:
 class Fsck:
     """The check of everything that is stored."""
 
-    def __init__(self, database: Database, blobs: BlobStore, files: FileService) -> None:
+    def __init__(self, database: Database, store: BlobStore, blobs: BlobService, staging: Staging) -> None:
         self._database = database
+        self._store = store
         self._blobs = blobs
-        self._files = files
+        self._staging = staging
 
     def run(self, older_than_seconds: float, *, read_bytes: bool) -> Report:
         """Checks every blob, and logs a line for each that is not as it should be.
@@ -89,7 +90,7 @@ class Fsck:
             report.missing += state is State.MISSING
             report.damaged += state is State.DAMAGED
             report.unreadable += state is State.UNREADABLE
-        report.orphans = sum(self._files.collect_garbage(older_than_seconds))
+        report.orphans = self._blobs.collect_garbage(older_than_seconds) + self._staging.sweep(older_than_seconds)
         return report
 
     def _confirm(self, sha256: str, *, read_bytes: bool) -> State:
@@ -108,7 +109,7 @@ class Fsck:
             files = select(File.id).where(File.sha256 == sha256).order_by(File.id).limit(NAMED_FILES)
             log.error("blob lost", sha256=sha256, state=state, reason=reason, file_ids=list(session.scalars(files)))
             if state is State.DAMAGED:
-                self._blobs.set_aside(sha256)
+                self._store.set_aside(sha256)
             return state
 
     def _referenced(self) -> Iterator[str]:
@@ -138,7 +139,7 @@ class Fsck:
 
     def _look(self, sha256: str, *, read_bytes: bool) -> Finding:
         try:
-            with self._blobs.open(sha256) as file:
+            with self._store.open(sha256) as file:
                 if not read_bytes or hashlib.file_digest(file, "sha256").hexdigest() == sha256:
                     return WHOLE
                 return Finding(State.DAMAGED, "its bytes have another SHA-256")

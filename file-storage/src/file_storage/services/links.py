@@ -1,10 +1,10 @@
-"""Signed links: whoever has one may download one file until it expires."""
+"""Signed links: each lets its holder download one file until it expires."""
 
 import time
 from typing import NamedTuple
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 
 
 class Link(NamedTuple):
@@ -17,7 +17,7 @@ class Link(NamedTuple):
 class LinkSigner:
     """Makes and reads the tokens of signed links; each is an HMAC over a file's id and a time.
 
-    :param secret: whoever knows it can make links to any file.
+    :param secret: lets its holder make links to any file.
     """
 
     def __init__(self, secret: str) -> None:
@@ -28,7 +28,7 @@ class LinkSigner:
         return token
 
     def read(self, token: str) -> Link:
-        """:raises Problem: 403, the token was not made here; 410, it has expired."""
+        """:raises DomainError: ``invalid-link``, the token was not made here; ``link-expired``."""
         try:
             link = Link(*self._serializer.loads(token))
         except BadSignature as error:
@@ -37,9 +37,9 @@ class LinkSigner:
         if self.sign(link) != token:
             raise _invalid()
         if link.expires_at <= time.time():
-            raise Problem("link-expired", 410, "This link has expired; ask for a new one.")
+            raise DomainError("link-expired", "This link has expired; ask for a new one.")
         return link
 
 
-def _invalid() -> Problem:
-    return Problem("invalid-link", 403, "This link was not made by this server, or is cut short.")
+def _invalid() -> DomainError:
+    return DomainError("invalid-link", "This link was not made by this server, or is cut short.")

@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 from sqlalchemy import Boolean, ColumnElement, Select, String, func, literal, select, tuple_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -70,7 +70,7 @@ class FileFilter:
     def page(self, after: str, limit: int) -> Select[File]:
         """The query for at most ``limit`` files behind the cursor ``after`` (empty: from the start).
 
-        :raises Problem: 404, the cursor is none of this order's.
+        :raises DomainError: ``page-not-found``, the cursor belongs to another order.
         """
         column = self.sort.removeprefix("-")
         keys = [_SORT_COLUMNS[column], File.id] if column in _SORT_COLUMNS else [File.id]
@@ -101,7 +101,7 @@ class FileFilter:
             return [_checked_text(value) if column == "name" else _checked_number(value), _checked_id(file_id)]
         except (ValueError, TypeError, RecursionError) as error:
             detail = "There is no page after this in this order; take the next page's URL from the Link header."
-            raise Problem("page-not-found", 404, detail) from error
+            raise DomainError("page-not-found", detail) from error
 
     def _conditions(self) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []

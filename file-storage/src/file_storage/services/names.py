@@ -3,7 +3,7 @@
 import unicodedata
 from typing import NamedTuple
 
-from service_kit.problems import FieldError, Problem
+from service_kit.errors import DomainError, FieldError
 
 MAX_LENGTH = 255
 
@@ -23,7 +23,7 @@ def file_name(client_name: str, wanted: str | None) -> FileName:
 
     :param client_name: the ``filename`` of the part; of a path only the last component counts (RFC 7578, 4.2).
     :param wanted: the ``name`` that the client asked for instead, if any.
-    :raises Problem: 422, the name is empty or longer than 255 characters.
+    :raises DomainError: ``invalid-fields``, the name is empty or longer than 255 characters.
     """
     base = _visible(client_name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
     own = _split(base)
@@ -38,7 +38,7 @@ def file_name(client_name: str, wanted: str | None) -> FileName:
 def renamed(wanted: str, extension: str) -> str:
     """The stored form of a name given by a person, whose file has ``extension`` already.
 
-    :raises Problem: 422, the name is empty or longer than 255 characters.
+    :raises DomainError: ``invalid-fields``, the name is empty or longer than 255 characters.
     """
     name = _cleaned(wanted)
     if extension and name.lower().endswith(extension) and len(name) > len(extension):
@@ -81,5 +81,5 @@ def _checked_extension(extension: str) -> str:
     return extension
 
 
-def _invalid(detail: str) -> Problem:
-    return Problem("invalid-fields", 422, detail, [FieldError(pointer="/name", detail=detail)])
+def _invalid(detail: str) -> DomainError:
+    return DomainError("invalid-fields", detail, [FieldError(pointer="/name", detail=detail)])

@@ -3,18 +3,18 @@
 import time
 
 from service_kit.database import Database, one_at_a_time
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from file_storage.models import Blob
 
 SUMMING = 0.01
-"""The part of a process's time that it may spend on sums: for as long as that allows, one is believed, with this
-process's own uploads added."""
+"""The part of a process's time that it spends on sums at most. Until the next sum is due, it relies on the last one and
+adds its own uploads."""
 
 FAR = 0.9
 SMALL = 0.001
-"""An upload smaller than this part of the quota, that ends below the other one, is not summed for."""
+"""No sum is needed for an upload that is smaller than ``SMALL`` and ends below ``FAR``, both as parts of the quota."""
 
 _LOCK = 507
 """For :class:`one_at_a_time`; nothing else of Pixmill locks by a number."""
@@ -36,9 +36,9 @@ class Quota:
         self._trusted_until = 0.0
 
     def check(self, more: int) -> None:
-        """Tells soon what cannot be stored; :meth:`check_added` tells for certain.
+        """Refuse early what cannot be stored; :meth:`check_added` decides exactly.
 
-        :raises Problem: 507, ``more`` bytes would go over the quota.
+        :raises DomainError: ``quota-exceeded``, by ``more`` bytes.
         """
         if not self._limit:
             return
@@ -51,7 +51,7 @@ class Quota:
     def check_added(self, connection: Connection, more: int) -> None:
         """Within the transaction that has added ``more`` bytes; those that end close to the quota wait for each other.
 
-        :raises Problem: 507, they went over the quota.
+        :raises DomainError: ``quota-exceeded``.
         """
         if not self._limit:
             return
@@ -74,6 +74,6 @@ class Quota:
         ended = time.monotonic()
         self._trusted_until = ended + (ended - began) / SUMMING
 
-    def _exceeded(self, used: int) -> Problem:
+    def _exceeded(self, used: int) -> DomainError:
         detail = f"All files together may have {self._limit} bytes, and have {used}; delete what is not needed."
-        return Problem("quota-exceeded", 507, detail)
+        return DomainError("quota-exceeded", detail)

@@ -11,13 +11,13 @@ from typing import NamedTuple, Protocol
 
 import structlog
 from service_kit.database import Database, epoch_now
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 from sqlalchemy import delete, select, update
 
 from file_storage.models import File, Upload
-from file_storage.services.files import FileService
 from file_storage.services.names import FileName
-from file_storage.storage import StagedBlob, Staging, StorageFullError, StorageUnavailableError
+from file_storage.services.storing import StoringService
+from file_storage.storage import Readable, StagedBlob, Staging
 from file_storage.storage.partial import PartialFile, PartialFiles, UploadBusyError
 
 log = structlog.get_logger()
@@ -25,20 +25,14 @@ log = structlog.get_logger()
 CHUNK = 64 * 1024
 COPY_CHUNK = 1024 * 1024
 EXPIRE_SECONDS = 60
-"""Expired uploads are removed when another begins, at most so often."""
+"""New uploads remove expired ones at most once in this time."""
 EXPIRED_AT_ONCE = 100
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Body(Protocol):
-    """What a request brings."""
-
-    def read(self, size: int) -> bytes: ...
-
-
 class Checksum(Protocol):
-    """What the bytes of one request are compared with."""
+    """The checksum that a client sends with the bytes of one request."""
 
     def update(self, data: bytes, /) -> None: ...
 
@@ -49,8 +43,8 @@ class Checksum(Protocol):
 class Beginning:
     """How a client describes a new upload.
 
-    :param length: in bytes; ``None`` where the client will tell it later.
-    :param partial: it is to be a part of another.
+    :param length: in bytes; ``None`` where the client sends it later.
+    :param partial: it becomes a part of another upload.
     """
 
     length: int | None
@@ -70,8 +64,8 @@ class Progress(NamedTuple):
 class UploadService:
     """The rules of resumable uploads.
 
-    :param max_bytes: how long an upload may be.
-    :param lifetime: seconds after which an upload is removed that nobody went on with.
+    :param max_bytes: of one upload.
+    :param lifetime: seconds without a request after which an upload is removed.
     """
 
     def __init__(
@@ -79,7 +73,7 @@ class UploadService:
         database: Database,
         partials: PartialFiles,
         staging: Staging,
-        files: FileService,
+        files: StoringService,
         max_bytes: int,
         lifetime: float,
     ) -> None:
@@ -92,9 +86,9 @@ class UploadService:
         self._expire_from = 0.0
 
     def create(self, beginning: Beginning) -> Progress:
-        """Begins an upload without bytes; one of length 0 is a file at once.
+        """Begin an upload without bytes; one of length 0 is a file at once.
 
-        :raises Problem: 413, too long.
+        :raises DomainError: ``upload-too-long``.
         """
         self._check_length(beginning.length)
         self._expire_now_and_then()
@@ -103,9 +97,9 @@ class UploadService:
         return Progress(self._finished(upload) if upload.length == 0 else upload, 0)
 
     def get(self, upload_id: str) -> Progress:
-        """The upload; one that is complete is a file from now on, if a crash had kept it from becoming one.
+        """Return an upload; make it a file if it is complete and a crash kept it from becoming one.
 
-        :raises Problem: 404, there is no such upload; 410, it has expired, or its bytes are gone.
+        :raises DomainError: ``upload-not-found``; ``upload-expired``, also where its bytes are gone.
         """
         upload = self._row(upload_id)
         if upload.finished:
@@ -120,19 +114,20 @@ class UploadService:
         return Progress(upload, size)
 
     def append(
-        self, upload_id: str, offset: int, length: int | None, body: Body, checksum: Checksum | None
+        self, upload_id: str, offset: int, length: int | None, body: Readable, checksum: Checksum | None
     ) -> Progress:
-        """Adds a request's bytes at ``offset``; what came before a connection broke is kept.
+        """Add a request's bytes at ``offset``; keep what came before a connection broke.
 
-        :param length: the whole upload's, where the client tells it only now.
+        :param length: the whole upload's, where the client sends it only now.
         :param checksum: without a match nothing of the request is kept.
-        :raises Problem: 404 and 410 as :meth:`get`; 409, the upload has another offset; 403, it is made of parts;
-            400, its length was known already or is less than what has come; 413, too long; 460, another checksum.
+        :raises DomainError: ``upload-not-found`` and ``upload-expired`` as :meth:`get`; ``offset-mismatch``;
+            ``upload-final``, it is made of parts; ``upload-length-known``; ``invalid-upload-length``, less than what
+            has come; ``upload-too-long``; ``checksum-mismatch``.
         :raises UploadBusyError: another request writes to it.
         """
         upload = self._row(upload_id)
-        if upload.concat_header is not None and upload.concat_header != "partial":
-            raise Problem("upload-final", 403, "An upload made of others takes no bytes.")
+        if upload.is_made_of_parts:
+            raise DomainError("upload-final", "An upload made of others takes no bytes.")
         if not upload.finished:
             try:
                 with self._partials.hold(upload_id) as partial:
@@ -147,9 +142,9 @@ class UploadService:
         return whole
 
     def concatenate(self, parts: Sequence[str], beginning: Beginning, concat_header: str) -> Upload:
-        """Makes a file of finished partial uploads, in this order; one file, however often its client asks for it anew.
+        """Make one file of finished partial uploads, in this order; a repeated request finds the same file.
 
-        :raises Problem: 404, a part does not exist; 400, it is no part or not complete; 413, too long together.
+        :raises DomainError: ``upload-not-found``; ``upload-no-part``; ``upload-incomplete``; ``upload-too-long``.
         :raises UploadBusyError: a request writes to a part.
         """
         lengths = [self._length_of_part(part) for part in parts]
@@ -162,16 +157,16 @@ class UploadService:
         return self._insert(beginning, sum(lengths), concat_header, file)
 
     def terminate(self, upload_id: str) -> None:
-        """Forgets an upload and its bytes; the file that it became stays.
+        """Forget an upload and its bytes; the file that it became stays.
 
-        :raises Problem: 404, there is no such upload.
+        :raises DomainError: ``upload-not-found``.
         :raises UploadBusyError: a request writes to it.
         """
         self._row(upload_id)
         self._remove(upload_id)
 
     def expire(self) -> int:
-        """Removes uploads that nobody went on with, and tells how many; one that is complete becomes a file first."""
+        """Remove expired uploads and return how many; a complete one becomes a file first."""
         with self._database.read() as session:
             old = select(Upload).where(Upload.expires_at < epoch_now()).limit(EXPIRED_AT_ONCE)
             expired = session.scalars(old).all()
@@ -182,12 +177,12 @@ class UploadService:
                     self._finished(upload)
                 self._remove(upload.id)
                 removed += 1
-            except (Problem, UploadBusyError, StorageFullError, StorageUnavailableError) as error:
+            except DomainError as error:
                 log.warning("upload not removed", upload_id=upload.id, reason=str(error))
         return removed
 
     def collect_garbage(self, older_than_seconds: float) -> int:
-        """Removes expired uploads, and bytes that belong to none, as a crash may leave them; tells how many."""
+        """Remove expired uploads, and bytes of none, which a crash may leave; return how many."""
         removed = 0
         while expired := self.expire():
             removed += expired
@@ -231,34 +226,34 @@ class UploadService:
             known = select(Upload, epoch_now()).where(Upload.id == upload_id)
             found = session.execute(known).one_or_none() if _ID.fullmatch(upload_id) else None
         if found is None:
-            raise Problem("upload-not-found", 404, "There is no such upload; begin it anew.")
+            raise DomainError("upload-not-found", "There is no such upload; begin a new one.")
         upload, now = found
         if upload.expires_at < now:
-            raise Problem("upload-expired", 410, "This upload has expired; begin it anew.")
+            raise DomainError("upload-expired", "This upload has expired; begin a new one.")
         return upload
 
     def _finished_meanwhile(self, upload_id: str) -> Upload:
-        """The upload, whose bytes have just gone: into a file, which another request has made of them.
+        """Read an upload again whose bytes have gone: another request has just made them a file.
 
-        :raises Problem: 410, they are in no file.
+        :raises DomainError: ``upload-expired``, they are in no file.
         """
         upload = self._row(upload_id)
         if not upload.finished:
             raise _bytes_gone()
         return upload
 
-    def _take(self, upload: Upload, partial: PartialFile, body: Body, checksum: Checksum | None) -> None:
+    def _take(self, upload: Upload, partial: PartialFile, body: Readable, checksum: Checksum | None) -> None:
         before = partial.size
         limit = self._max_bytes if upload.length is None else upload.length
         try:
             while data := body.read(CHUNK):
                 if partial.size + len(data) > limit:
-                    raise Problem("upload-too-long", 413, f"The upload may have {limit} bytes at most.")
+                    raise DomainError("upload-too-long", f"The upload may have {limit} bytes at most.")
                 if checksum is not None:
                     checksum.update(data)
                 partial.append(data)
             if checksum is not None and not checksum.matches():
-                raise Problem("checksum-mismatch", 460, "The bytes were changed on their way; send them again.")
+                raise DomainError("checksum-mismatch", "The bytes were changed on their way; send them again.")
         except Exception:
             if checksum is not None:
                 partial.truncate(before)
@@ -270,24 +265,25 @@ class UploadService:
         """Record the length that a client names later.
 
         :param reached: how many bytes have come.
-        :raises Problem: 400, it is known already or less than what has come; 413, too long.
+        :raises DomainError: ``upload-length-known``; ``invalid-upload-length``, less than what has come;
+            ``upload-too-long``.
         """
         with self._database.write() as session:
             values: dict[str, object] = {"expires_at": epoch_now() + self._lifetime}
             if length is not None and length != upload.length:
                 if upload.length is not None:
-                    raise Problem("upload-length-known", 400, f"This upload has {upload.length} bytes already.")
+                    raise DomainError("upload-length-known", f"This upload has {upload.length} bytes already.")
                 if length < reached:
                     detail = f"The upload has {reached} bytes already; it cannot have {length} in the end."
-                    raise Problem("invalid-upload-length", 400, detail)
+                    raise DomainError("invalid-upload-length", detail)
                 self._check_length(length)
                 values["length"] = length
             changed = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
             return session.scalars(changed).one()
 
     def _finished(self, upload: Upload) -> Upload:
-        """Makes a complete upload a file; the key makes it one file even where a crash comes in between."""
-        if upload.concat_header == "partial":
+        """Make a complete upload a file; its key makes it one file even where a crash comes in between."""
+        if upload.is_part:
             return upload
         with ExitStack() as held:
             try:
@@ -319,10 +315,10 @@ class UploadService:
 
     def _length_of_part(self, part: str) -> int:
         upload = self._row(part)
-        if upload.concat_header != "partial":
-            raise Problem("upload-no-part", 400, f"The upload {part} was not begun with Upload-Concat: partial.")
+        if not upload.is_part:
+            raise DomainError("upload-no-part", f"The upload {part} was not begun with Upload-Concat: partial.")
         if upload.length is None or self._partials.size(part) != upload.length:
-            raise Problem("upload-incomplete", 400, f"The part {part} is not complete yet; send its rest first.")
+            raise DomainError("upload-incomplete", f"The part {part} is not complete yet; send its rest first.")
         return upload.length
 
     def _bytes_of(self, part: str) -> Iterator[bytes]:
@@ -335,12 +331,12 @@ class UploadService:
 
     def _check_length(self, length: int | None) -> None:
         if length is not None and length > self._max_bytes:
-            raise Problem("upload-too-long", 413, f"An upload may have {self._max_bytes} bytes at most.")
+            raise DomainError("upload-too-long", f"An upload may have {self._max_bytes} bytes at most.")
         self._files.check_room(length or 0)
 
     def _check_offset(self, offset: int, actual: int) -> None:
         if offset != actual:
-            raise Problem("offset-mismatch", 409, f"The upload has {actual} bytes; ask with HEAD and go on from there.")
+            raise DomainError("offset-mismatch", f"The upload has {actual} bytes; ask with HEAD and go on from there.")
 
 
 def _key_of_whole(parts: Sequence[str], beginning: Beginning) -> str:
@@ -352,5 +348,5 @@ def _whole(upload: Upload) -> Progress:
     return Progress(upload, upload.length or 0)
 
 
-def _bytes_gone() -> Problem:
-    return Problem("upload-expired", 410, "The bytes of this upload are gone; begin it anew.")
+def _bytes_gone() -> DomainError:
+    return DomainError("upload-expired", "The bytes of this upload are gone; begin a new one.")

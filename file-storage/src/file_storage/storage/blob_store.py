@@ -4,11 +4,23 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import Protocol
 
+from service_kit.errors import DomainError
+
 from file_storage.storage.staging import StagedBlob
 
 
-class StorageUnavailableError(Exception):
-    """The store does not answer at this moment."""
+class StorageUnavailableError(DomainError):
+    """The store does not answer at this moment.
+
+    :param reason: for the log; clients do not see it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("storage-unavailable", "The store of the files does not answer; try again.", retry_after=5)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class BlobStore(Protocol):

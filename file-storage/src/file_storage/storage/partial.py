@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from service_kit.errors import DomainError
+
 from file_storage.storage.staging import Staging, older_than, storage_full, sync_folder
 
 
-class UploadBusyError(Exception):
+class UploadBusyError(DomainError):
     """Another request is writing to this upload."""
+
+    def __init__(self) -> None:
+        super().__init__("upload-busy", "Another request writes to this upload; try again in a moment.")
 
 
 class PartialFile:

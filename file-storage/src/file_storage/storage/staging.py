@@ -12,7 +12,12 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Protocol
 
+from service_kit.errors import DomainError
+
 CHUNK = 256 * 1024
+
+ABANDONED_AFTER_SECONDS = 24 * 3600
+"""A staging file that nobody wrote to for so long was left by a process that died."""
 
 SYNCED_TOGETHER = 64 * 1024 * 1024
 """So many bytes are sent to the disk while the next ones come: at the end little is left to wait for."""
@@ -31,8 +36,11 @@ _NOTHING: Future[None] = Future()
 _NOTHING.set_result(None)
 
 
-class StorageFullError(Exception):
+class StorageFullError(DomainError):
     """There is no room for the bytes; nothing of them was kept."""
+
+    def __init__(self) -> None:
+        super().__init__("storage-full", "The server has no room for this file; nothing of it was kept.")
 
 
 class Readable(Protocol):

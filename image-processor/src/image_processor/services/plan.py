@@ -6,7 +6,8 @@ from functools import cache
 from typing import Annotated, TypeVar
 
 from pydantic import Field, ValidationError, create_model
-from service_kit.problems import FieldError, Problem, invalid_fields
+from service_kit.errors import FieldError
+from service_kit.problems import Problem, invalid_fields
 
 from image_processor.algorithms.registry import Algorithm, Params, all_algorithms, find_algorithm
 from image_processor.imaging.output import Output, Tiles

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import structlog
 from service_kit.database import MAX_ID, Database, each_of
-from service_kit.problems import FieldError, Problem
+from service_kit.errors import FieldError
+from service_kit.problems import Problem
 from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, delete, insert, select, update
 from sqlalchemy.orm import Session
 

@@ -1,0 +1,23 @@
+"""A file whose bytes are the request's body: how both ``PUT`` routes store it."""
+
+import svcs
+from flask import Response, request
+
+from file_storage.config import Settings
+from file_storage.headers.idempotency import idempotency_key
+from file_storage.intake.bodies import receive_raw
+from file_storage.intake.read_ahead import ReadAhead
+from file_storage.routers.schemas import created
+from file_storage.services.names import file_name
+from file_storage.services.storing import StoringService
+from file_storage.storage import Staging
+
+
+def store_body(name: str, comment: str) -> Response:
+    """Make the current request's body a file."""
+    key = idempotency_key(request)
+    stored_name = file_name("", name)
+    storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
+    storing.check_room(request.content_length or 0)
+    with receive_raw(request, staging, settings.upload, ahead) as staged:
+        return created(storing.store(staged, stored_name, comment, key))

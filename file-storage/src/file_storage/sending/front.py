@@ -1,0 +1,38 @@
+"""The front of the embedded stack: it judges nothing and sends the bytes that the answer's headers name."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from flask import Response
+from werkzeug.datastructures import Range
+
+from file_storage.models import File
+from file_storage.sending.copies import RangeCopies
+from file_storage.sending.ranges import Span, bytes_of, partial
+from file_storage.services.files import FileService
+
+
+class FrontSender:
+    """The front sends one part of a file (``X-Sendfile``); several parts are put together before.
+
+    :param root: the folder of the blobs.
+    """
+
+    def __init__(self, files: FileService, copies: RangeCopies, root: str) -> None:
+        self._files = files
+        self._copies = copies
+        self._root = root
+
+    def whole(self, response: Response, file: File) -> Response:
+        return self._send(response, file, (0, file.size))
+
+    def ranges(self, response: Response, file: File, _wanted: Range, parts: Sequence[Span]) -> Response | None:
+        if len(parts) == 1:
+            return self._send(partial(response, parts[0], file.size), file, parts[0])
+        return self._copies.send(response, file, parts)
+
+    def _send(self, response: Response, file: File, part: Span) -> Response:
+        # Escaped: a header has no letters beyond Latin-1, and an operator's folder may.
+        response.headers["X-Sendfile"] = quote(self._root + self._files.location(file))
+        response.content_length = bytes_of([part])
+        return response

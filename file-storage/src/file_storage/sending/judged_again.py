@@ -1,0 +1,34 @@
+"""Whether a web server answers a request as we would: it judges ranges and some conditions by its own rules."""
+
+import re
+
+from flask import Request
+from werkzeug.datastructures import Range
+
+from file_storage.models import File
+
+_CONDITIONS = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
+"""Conditions that nginx and S3 judge before they send a file, by their own idea of tag and time."""
+
+_USUAL_RANGE = re.compile(r"bytes=(([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})(, ?|$))+")
+"""The unit in small letters, no other spaces, and numbers of less than 63 bits: others make some servers hang up."""
+
+
+def whole_is_safe(request: Request) -> bool:
+    """Return whether nginx and S3 send the whole file for this request."""
+    return "Range" not in request.headers and not _has_condition(request)
+
+
+def ranges_are_safe(request: Request) -> bool:
+    """Return whether nginx sends the request's ranges of a file on its own disk as RFC 9110 wants it."""
+    return _USUAL_RANGE.fullmatch(request.headers["Range"]) is not None and not _has_condition(request)
+
+
+def range_is_safe(request: Request, wanted: Range, file: File) -> bool:
+    """Return whether S3 sends the request's range: a single one that reaches neither behind the file nor before it."""
+    (first, stop), *others = wanted.ranges
+    return not others and -first <= file.size and (stop or 0) <= file.size and ranges_are_safe(request)
+
+
+def _has_condition(request: Request) -> bool:
+    return any(name in request.headers for name in _CONDITIONS)

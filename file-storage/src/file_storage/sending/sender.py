@@ -1,0 +1,62 @@
+"""What sends the bytes of a file: a web server or the store, so that no thread of ours passes them on."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from flask import Response, request
+from werkzeug.datastructures import Range
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
+
+from file_storage.headers.conditions import range_applies
+from file_storage.headers.digests import digest
+from file_storage.models import File
+from file_storage.sending.ranges import MAX_RANGES, Span, spans
+
+
+class Sender(Protocol):
+    """A way to send files; there is one for each deployment."""
+
+    def whole(self, response: Response, file: File, /) -> Response:
+        """Have the whole file sent.
+
+        :raises DomainError: ``bytes-lost``.
+        """
+
+    def ranges(self, response: Response, file: File, wanted: Range, parts: Sequence[Span], /) -> Response | None:
+        """Have these parts of the file sent; return ``None`` where they are too many bytes to put together.
+
+        :param wanted: the request's ranges.
+        :param parts: the parts of the file that they name, at least one.
+        :raises DomainError: ``bytes-lost``.
+        """
+
+
+def deliver(response: Response, file: File, modified: datetime, sender: Sender) -> Response:
+    """Have ``sender`` send what the request wants of the file; its conditions have been judged.
+
+    :param modified: in UTC, to the second.
+    :raises RequestedRangeNotSatisfiable: none of the wanted ranges is in the file.
+    :raises DomainError: ``bytes-lost``.
+    """
+    if request.method == "HEAD":
+        response.content_length = file.size
+        return response
+    wanted = _wanted_ranges(file, modified)
+    if wanted is not None:
+        parts = spans(wanted, file.size)
+        if not parts:
+            detail = f"The file has {file.size} bytes; ask for some of them."
+            raise RequestedRangeNotSatisfiable(file.size, description=detail)
+        if (sent := sender.ranges(response, file, wanted, parts)) is not None:
+            return sent
+    response.headers["Content-Digest"] = digest(file.sha256)
+    return sender.whole(response, file)
+
+
+def _wanted_ranges(file: File, modified: datetime) -> Range | None:
+    """Return the ranges that the request asks for; ``None`` where it is answered as if it asked for none."""
+    wanted = request.range
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) > MAX_RANGES:
+        return None
+    return wanted if range_applies(request, file.sha256, modified) else None
