@@ -247,7 +247,7 @@ def test_a_wrong_piece_is_refused(pixmill: Pixmill) -> None:
     assert_problem(patch(pixmill, url, 3, b"defg"), 413, "6 bytes")
     assert_problem(patch(pixmill, url, 3, b"d", Content_Type="text/plain"), 415, "offset+octet-stream")
     assert_problem(pixmill.http.patch(url, headers=TUS | BYTES, content=b"d"), 400, "Upload-Offset")
-    assert_problem(patch(pixmill, f"{UPLOADS}nothing", 0, b"abc"), 404, "begin it anew")
+    assert_problem(patch(pixmill, f"{UPLOADS}nothing", 0, b"abc"), 404, "begin a new one")
     assert head(pixmill, url).headers["Upload-Offset"] == "3"
 
 
