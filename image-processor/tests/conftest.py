@@ -25,7 +25,7 @@ def database(migrated: Path, tmp_path: Path) -> Database:
 
 @pytest.fixture
 def retry() -> RetrySettings:
-    return RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3)
+    return RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3, max_losses=10)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from image_processor.config import RetrySettings
 from image_processor.models import DiscardedResult, Task
 from image_processor.services.claims import (
+    SUSPECT_LOSSES,
     Claim,
     ClaimService,
     Crashed,
@@ -220,6 +221,44 @@ def test_three_crashes_end_a_task_in_error(
 
     task = task_of(database, task_id)
     assert (task.status, task.error) == ("error", "Gave up after 3 attempts: it took longer than 20 seconds.")
+
+
+def lose_worker(claims: ClaimService, database: Database, task_id: int) -> None:
+    claims.claim(ONE)
+    expire(database, task_id)
+    claims.expire_leases(time.time())
+
+
+def test_a_lost_worker_counts_no_crash_of_its_tasks(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+
+    for _ in range(SUSPECT_LOSSES - 1):
+        lose_worker(claims, database, task_id)
+
+    task = task_of(database, task_id)
+    assert (task.status, task.crashes, task.losses) == ("pending", 0, SUSPECT_LOSSES - 1)
+    assert not claimed(claims, ONE).suspect
+
+
+def test_a_task_that_loses_worker_after_worker_is_done_alone(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+    for _ in range(SUSPECT_LOSSES):
+        lose_worker(claims, database, task_id)
+    add_task(database)
+
+    [claim] = claims.claim(ONE, 2)
+
+    assert (claim.task_id, claim.suspect) == (task_id, True)
+
+
+def test_a_task_that_loses_too_many_workers_ends_in_error(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+
+    for _ in range(10):
+        lose_worker(claims, database, task_id)
+
+    task = task_of(database, task_id)
+    assert (task.status, task.error) == ("error", "Gave up after 10 attempts: its worker stopped answering.")
 
 
 def test_what_a_lost_task_may_have_uploaded_is_discarded(claims: ClaimService, database: Database) -> None:

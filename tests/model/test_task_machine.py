@@ -16,7 +16,17 @@ from image_processor.config import BrokerSettings, RetrySettings
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.models import Task
-from image_processor.services.claims import Claim, ClaimService, Ended, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.claims import (
+    SUSPECT_LOSSES,
+    Claim,
+    ClaimService,
+    Ended,
+    Failed,
+    Finished,
+    Holder,
+    Outcome,
+    Postponed,
+)
 from image_processor.services.file_storage import FileStorage
 from image_processor.services.presets import Presets
 from image_processor.services.tasks import TaskFilter, TaskService
@@ -29,7 +39,11 @@ from tests.support.client import CERTIFICATES
 from tests.support.servers import started_postgres
 
 MAX_CRASHES = 3
-RETRY = RetrySettings(max_seconds=900, base_delay_seconds=60, max_delay_seconds=60, max_crashes=MAX_CRASHES)
+MAX_LOSSES = 4
+COMPARED = (Task.id, Task.status, Task.attempt, Task.crashes, Task.losses)
+RETRY = RetrySettings(
+    max_seconds=900, base_delay_seconds=60, max_delay_seconds=60, max_crashes=MAX_CRASHES, max_losses=MAX_LOSSES
+)
 PROCESSES = 2
 HOLDERS = [Holder("one", 1), Holder("one", 2), Holder("two", 1)]
 OUTCOMES: list[Outcome] = [Finished(7), Failed("not an image"), Postponed("no answer")]
@@ -43,8 +57,13 @@ class Expected:
     status: str = "pending"
     attempt: int = 0
     crashes: int = 0
+    losses: int = 0
     due: bool = True
     holder: Holder | None = None
+
+    @property
+    def suspect(self) -> bool:
+        return self.crashes > 0 or self.losses >= SUSPECT_LOSSES
 
 
 class TaskMachine(RuleBasedStateMachine):
@@ -78,10 +97,10 @@ class TaskMachine(RuleBasedStateMachine):
         ]
         part = math.ceil(len(waiting) / PROCESSES)
         due = [task_id for _, task_id in sorted(waiting)][: min(count, part)]
-        if due and self.model[due[0]].crashes:
+        if due and self.model[due[0]].suspect:
             expected = [] if beside_others else due[:1]
         else:
-            expected = list(takewhile(lambda task_id: not self.model[task_id].crashes, due))
+            expected = list(takewhile(lambda task_id: not self.model[task_id].suspect, due))
         assert [claim.task_id for claim in claims] == expected
         for claim in claims:
             task = self.model[claim.task_id]
@@ -127,7 +146,11 @@ class TaskMachine(RuleBasedStateMachine):
         with self.database.write() as session:
             session.execute(update(Task).where(Task.status == "processing").values(lease_until=epoch_now() - 1))
         self.claims.expire_leases(time.time())
-        self._crash(lambda task: True)
+        for task in self.model.values():
+            if task.status == "processing":
+                task.losses += 1
+                task.status = "error" if task.losses >= MAX_LOSSES else "pending"
+                task.due, task.holder = True, None
 
     @rule(worker=st.sampled_from(["one", "two"]))
     def worker_stops(self, worker: str) -> None:
@@ -202,9 +225,9 @@ class TaskMachine(RuleBasedStateMachine):
     @invariant()
     def the_rows_are_as_the_model_has_them(self) -> None:
         with self.database.read() as session:
-            rows = session.execute(select(Task.id, Task.status, Task.attempt, Task.crashes, Task.error)).all()
-        assert {row.id: (row.status, row.attempt, row.crashes) for row in rows} == {
-            task_id: (task.status, task.attempt, task.crashes) for task_id, task in self.model.items()
+            rows = session.execute(select(*COMPARED, Task.error)).all()
+        assert {row.id: (row.status, row.attempt, row.crashes, row.losses) for row in rows} == {
+            task_id: (task.status, task.attempt, task.crashes, task.losses) for task_id, task in self.model.items()
         }
         assert all((row.error is not None) == (row.status == "error") for row in rows)
 
@@ -223,7 +246,7 @@ class TaskMachine(RuleBasedStateMachine):
                 task.due, task.holder = True, None
 
     def _restart(self, task: Expected) -> None:
-        task.status, task.crashes, task.due, task.holder = "pending", 0, True, None
+        task.status, task.crashes, task.losses, task.due, task.holder = "pending", 0, 0, True, None
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from file_storage.config import Settings, UploadSettings
-from file_storage.intake.bodies import BODY_FILE, receive_raw
+from file_storage.intake.bodies import BODY_FILE, BODY_LENGTH, receive_raw
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.storage import Staging
 from flask import Request
@@ -41,6 +41,21 @@ def ahead(staging: Staging, upload: UploadSettings) -> Iterator[ReadAhead]:
     ahead = ReadAhead(staging, None, upload.max_bytes)
     yield ahead
     ahead.close()
+
+
+def test_a_body_of_another_length_than_the_client_has_sent_is_to_be_sent_again(
+    upload: UploadSettings, staging: Staging, ahead: ReadAhead, tmp_path: Path
+) -> None:
+    short = Path(upload.body_folder, "short")
+    short.write_bytes(b"half")
+    headers = [(BODY_FILE, str(short)), (BODY_LENGTH, "8")]
+    request = Request(EnvironBuilder(method="PUT", headers=headers).get_environ())
+
+    with pytest.raises(Problem) as raised, receive_raw(request, staging, upload, ahead):
+        pass
+
+    assert (raised.value.status, raised.value.retry_after) == (503, 1)
+    assert not list((tmp_path / "staging").iterdir())
 
 
 def named(kept: Path) -> Request:

@@ -65,6 +65,7 @@ class RetrySettings(Section):
     base_delay_seconds: float = Field(gt=0)
     max_delay_seconds: float = Field(gt=0)
     max_crashes: int = Field(ge=1, le=100)
+    max_losses: int = Field(ge=1, le=1000)
 
 
 class RelaySettings(Section):

@@ -58,7 +58,8 @@ class epoch_now(GenericFunction[float]):  # noqa: N801 (named as SQL functions a
 
 @compiles(epoch_now, "postgresql")
 def _epoch_now_postgresql(_element: epoch_now, _compiler: SQLCompiler, **_options: object) -> str:
-    return "extract(epoch from clock_timestamp())::double precision"
+    # Stable within a statement, so that an index serves comparisons with it; clock_timestamp() is volatile.
+    return "extract(epoch from statement_timestamp())::double precision"
 
 
 @compiles(epoch_now, "sqlite")

@@ -1,5 +1,6 @@
 """Request bodies on their way into the blob store: multipart forms, raw bytes, and what the web server has kept."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ MAX_FORM_OVERHEAD = 1024 * 1024
 
 BODY_FILE = "X-Body-File"
 """The header by which the web server names the file that it has written a raw body to."""
+BODY_LENGTH = "X-Body-Length"
+"""The header with the client's Content-Length, where it sent one: so long must that file be."""
 
 
 def check_form_size(size: int, settings: UploadSettings) -> None:
@@ -116,13 +119,17 @@ def _streamed(body: CheckedBody, staging: Staging, settings: UploadSettings) -> 
 def _body(request: Request, kept: Path | None) -> Iterator[CheckedBody]:
     """The body, from the disk where the web server has kept it.
 
-    :raises Problem: 503, something was not found while it was in use, because it is not there any more.
+    :raises Problem: 503, the body is not there any more, or not as long as the client has said.
     """
     if kept is None:
         yield checked_body(request)
         return
     try:
         with kept.open("rb") as file:
+            expected = request.headers.get(BODY_LENGTH)
+            if expected and int(expected) != os.fstat(file.fileno()).st_size:
+                detail = "Some of the body's bytes are not there yet; send the request again."
+                raise Problem("body-incomplete", 503, detail, retry_after=1)
             yield CheckedBody(file, request.headers)
     except FileNotFoundError as error:
         if kept.exists():

@@ -23,6 +23,8 @@ class Task(Base):
     A pending task may be claimed from ``due_at`` on; 0 is at once, whatever becomes of the clock. ``lease_until`` is
     when a processing task's worker counts as dead. ``retry_seconds`` is how long it was tried and waited with after
     transient failures, a sum of spans, which no step of a clock changes.
+    ``crashes`` counts the processes that died of the task, ``losses`` the workers that stopped answering while they
+    held it.
     ``claimed_by`` is the worker and ``process`` the id of its process that holds the task; a cancelled task keeps them
     until its work has stopped. ``source_*`` tell the file as it was when the task was made; its bytes never change.
     """
@@ -54,6 +56,7 @@ class Task(Base):
     restarts: Mapped[int] = mapped_column(Integer, default=0)
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     crashes: Mapped[int] = mapped_column(Integer, default=0)
+    losses: Mapped[int] = mapped_column(Integer, default=0)
     due_at: Mapped[float] = mapped_column(Double, default=0.0)
     lease_until: Mapped[float | None] = mapped_column(Double)
     claimed_by: Mapped[str | None] = mapped_column(String(255))

@@ -5,7 +5,7 @@
 
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import structlog
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
 from sqlalchemy import ColumnElement, Connection, Double, Integer, Row, bindparam, case, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from image_processor.config import RetrySettings
 from image_processor.models import DiscardedResult, Task
@@ -20,6 +21,9 @@ from image_processor.models import DiscardedResult, Task
 log = structlog.get_logger()
 
 EXPIRED_AT_ONCE = 1000
+
+SUSPECT_LOSSES = 3
+"""A task that has lost this many workers may be what brings them down."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ class Claim:
     cache: bool
     result_key: str
     suspect: bool
-    """It was held by a process that died. Until it has ended its process holds no other task, to which one more death
-    would be counted as well."""
+    """Its process died before, or its workers were lost repeatedly. Until it has ended, its process holds no other
+    task, which would be counted as having crashed too."""
     claimed_at: float = field(default_factory=time.monotonic, compare=False)
     """When, by this machine's monotonic clock."""
 
@@ -172,10 +176,12 @@ class ClaimService:
         """Records that a process died; after too many crashes the task it held ends in error."""
         held = (Task.status == "processing") & (Task.claimed_by == holder.worker) & (Task.process == holder.process)
         with self._database.begin() as connection:
-            self._put_back_crashed(connection, _in_order(held), reason)
+            _put_back(connection, _in_order(held), self._after_a_crash(reason), reason)
 
     def expire_leases(self, now: float) -> None:
-        """Puts back the tasks whose worker has not come back in time.
+        """Put back the tasks whose worker has not come back in time.
+
+        That counts as a loss, not as a crash: a machine that is lost says nothing of the tasks it held.
 
         :param now: seconds since the epoch by the database's clock, which was not set since the leases began; it may be
             set at any moment, so that it is not asked again.
@@ -183,7 +189,8 @@ class ClaimService:
         with self._database.begin() as connection:
             ids = connection.execute(_EXPIRED, {"now": now}).scalars().all()
             if ids:
-                self._put_back_crashed(connection, Task.id.in_(ids), "its worker stopped answering")
+                reason = "its worker stopped answering"
+                _put_back(connection, Task.id.in_(ids), self._after_a_loss(reason), reason)
 
     def renew_all_leases(self) -> None:
         """Lets every lease begin anew, as the database's clock has been set: no worker is late, and none ahead."""
@@ -202,7 +209,7 @@ class ClaimService:
     def claimable(self, limit: int) -> int:
         """How many tasks may be claimed now; counts no further than ``limit``."""
         with self._database.connect() as connection:
-            found = select(Task.id).where(_CLAIMABLE).limit(limit).subquery()
+            found = select(Task.id).where(_CLAIMABLE).order_by(*_URGENCY).limit(limit).subquery()
             return connection.scalar(select(func.count()).select_from(found), self._longest_delay) or 0
 
     def is_pending_above(self, priority: int) -> bool:
@@ -258,7 +265,7 @@ class ClaimService:
             case Postponed(reason):
                 values = self._postponement(claim, reason)
             case Crashed(reason):
-                values = self._put_back(reason)
+                values = self._after_a_crash(reason)
         statement = update(Task).where(Task.id == claim.task_id).values(**_UNHELD, **values)
         status = connection.execute(statement.returning(Task.status)).scalar_one()
         if status == "error" and not (claim.attempt == 1 and isinstance(outcome, Failed)):
@@ -281,22 +288,29 @@ class ClaimService:
             "retry_seconds": tried + delay,
         }
 
-    def _put_back(self, reason: str) -> dict[str, object]:
-        poison = Task.crashes + 1 >= self._retry.max_crashes
-        detail = f"Gave up after {self._retry.max_crashes} attempts: {reason}."
-        return {
-            "crashes": Task.crashes + 1,
-            "status": case((poison, "error"), else_="pending"),
-            "error": case((poison, detail), else_=None),
-            "due_at": 0.0,
-        }
+    def _after_a_crash(self, reason: str) -> dict[str, object]:
+        return {"crashes": Task.crashes + 1, **_pending_or_given_up(Task.crashes, self._retry.max_crashes, reason)}
 
-    def _put_back_crashed(self, connection: Connection, which: ColumnElement[bool], reason: str) -> None:
-        put_back = update(Task).where(which).values(**_UNHELD, **self._put_back(reason))
-        changed = connection.execute(put_back.returning(Task.id, Task.status)).all()
-        discard_results(connection, Task.id.in_([row.id for row in changed if row.status == "error"]))
-        for row in changed:
-            log.warning("worker process lost", task_id=row.id, status=row.status, reason=reason)
+    def _after_a_loss(self, reason: str) -> dict[str, object]:
+        return {"losses": Task.losses + 1, **_pending_or_given_up(Task.losses, self._retry.max_losses, reason)}
+
+
+def _pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: str) -> dict[str, object]:
+    given_up = counter + 1 >= most
+    return {
+        "status": case((given_up, "error"), else_="pending"),
+        "error": case((given_up, f"Gave up after {most} attempts: {reason}."), else_=None),
+        "due_at": 0.0,
+    }
+
+
+def _put_back(connection: Connection, which: ColumnElement[bool], values: Mapping[str, object], reason: str) -> None:
+    changed = connection.execute(
+        update(Task).where(which).values(**_UNHELD, **values).returning(Task.id, Task.status)
+    ).all()
+    discard_results(connection, Task.id.in_([row.id for row in changed if row.status == "error"]))
+    for row in changed:
+        log.warning("worker process lost", task_id=row.id, status=row.status, reason=reason)
 
 
 def discard_results(connection: Connection, which: ColumnElement[bool]) -> None:
@@ -308,11 +322,11 @@ def discard_results(connection: Connection, which: ColumnElement[bool]) -> None:
 _RESULT_KEY = Task.result_key.concat("-").concat(Task.restarts)
 
 
-def _held_together(due: Sequence[Row[int, int]], beside_others: bool) -> Sequence[Row[int, int]]:
-    """Those of the most urgent that one process may hold at a time: a suspect alone, or what comes before one."""
-    if due and due[0].crashes:
+def _held_together(due: Sequence[Row[int, bool]], beside_others: bool) -> Sequence[Row[int, bool]]:
+    """Return those of the most urgent that one process may hold: a suspect alone, or what comes before one."""
+    if due and due[0].suspect:
         return [] if beside_others else due[:1]
-    return list(takewhile(lambda row: not row.crashes, due))
+    return list(takewhile(lambda row: not row.suspect, due))
 
 
 def _claim_of(row: "Row[*tuple[object, ...]]") -> Claim:
@@ -328,7 +342,7 @@ def _claim_of(row: "Row[*tuple[object, ...]]") -> Claim:
         params=row.params,
         cache=row.cache,
         result_key=f"{row.result_key}-{row.restarts}",
-        suspect=row.crashes > 0,
+        suspect=row.suspect,
     )
 
 
@@ -348,17 +362,21 @@ _PENDING = {"status": "pending", "due_at": 0.0, **_UNHELD}
 _NOT_YET_DUE = Task.due_at.between(epoch_now(), epoch_now() + bindparam("longest_delay", type_=Double))
 _CLAIMABLE = (Task.status == "pending") & ~_NOT_YET_DUE
 
+# The order of the index of pending tasks. Without it the planner may look for "any" pending task through all that have
+# ended.
+_URGENCY = (Task.priority.desc(), Task.id)
+
 # Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): towards the end of the work each takes less.
-_SHARED = select(Task.id).where(_CLAIMABLE).limit(bindparam("shared_count", type_=Integer)).subquery()
+_SHARED = (
+    select(Task.id).where(_CLAIMABLE).order_by(*_URGENCY).limit(bindparam("shared_count", type_=Integer)).subquery()
+)
 _PROCESSES = bindparam("processes", type_=Integer)
 _PART = select((func.count() + _PROCESSES - 1) // _PROCESSES).select_from(_SHARED).scalar_subquery()
 
+_SUSPECT = ((Task.crashes > 0) | (Task.losses >= SUSPECT_LOSSES)).label("suspect")
+
 _MOST_URGENT = (
-    select(Task.id, Task.crashes)
-    .where(_CLAIMABLE)
-    .order_by(Task.priority.desc(), Task.id)
-    .limit(_PART)
-    .with_for_update(skip_locked=True)
+    select(Task.id, _SUSPECT).where(_CLAIMABLE).order_by(*_URGENCY).limit(_PART).with_for_update(skip_locked=True)
 )
 _HELD_CANCELLED = (Task.claimed_by == bindparam("worker")) & (Task.status == "cancelled")
 _CANCELLED = select(Task.id).where(_HELD_CANCELLED)
@@ -374,7 +392,7 @@ _EXPIRED = (
     .limit(EXPIRED_AT_ONCE)
     .with_for_update(skip_locked=True)
 )
-_PENDING_ABOVE = select(Task.id).where(_CLAIMABLE, Task.priority > bindparam("priority")).limit(1)
+_PENDING_ABOVE = select(Task.id).where(_CLAIMABLE, Task.priority > bindparam("priority")).order_by(*_URGENCY).limit(1)
 _CLAIM = (
     update(Task)
     .where(Task.id.in_(bindparam("ids", expanding=True)))
@@ -398,7 +416,7 @@ _CLAIM = (
         Task.cache,
         Task.result_key,
         Task.restarts,
-        Task.crashes,
+        _SUSPECT,
     )
 )
 _LOCK_HELD = (

@@ -237,6 +237,7 @@ def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int
             status="pending",
             error=None,
             crashes=0,
+            losses=0,
             retry_seconds=0.0,
             claimed_by=None,
             process=None,

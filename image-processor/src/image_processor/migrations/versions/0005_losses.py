@@ -1,0 +1,11 @@
+"""A task counts how often its worker was lost, apart from how often it made its own process crash."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    op.add_column("tasks", sa.Column("losses", sa.Integer, nullable=False, server_default="0"))
