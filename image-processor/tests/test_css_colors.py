@@ -1,4 +1,4 @@
-"""Colors as CSS writes them; what they are was read from resvg, which has a CSS parser of its own, and from CSS Color 4."""
+"""Colors as CSS writes them, against resvg, which reads CSS by itself, and the examples of CSS Color 4."""
 
 import io
 import re
@@ -99,8 +99,25 @@ def test_a_missing_number_sign_is_pointed_out(color: str) -> None:
 
 @pytest.mark.parametrize(
     "color",
-    ["", "#", "#12345", "#ggg", "rgb()", "rgb(1,2)", "rgb(1 2 3 4)", "rgb(1,2,3,4,5)", "rgb(1,2,x)", "rgb(1,,2)"]
-    + ["rgb(1deg,2,3)", "hsl(1%,2%,3%)", "hsl(1, 2deg, 3%)", "rgb(1,2,3,4deg)", "currentcolor", "red;", "rgb(1 2 3 /)"],
+    [
+        "",
+        "#",
+        "#12345",
+        "#ggg",
+        "rgb()",
+        "rgb(1,2)",
+        "rgb(1 2 3 4)",
+        "rgb(1,2,3,4,5)",
+        "rgb(1,2,x)",
+        "rgb(1,,2)",
+        "rgb(1deg,2,3)",
+        "hsl(1%,2%,3%)",
+        "hsl(1, 2deg, 3%)",
+        "rgb(1,2,3,4deg)",
+        "currentcolor",
+        "red;",
+        "rgb(1 2 3 /)",
+    ],
 )
 def test_what_css_does_not_read_is_refused(color: str) -> None:
     with pytest.raises(ValueError, match="is no color"):

@@ -31,8 +31,9 @@ def _object(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrat
 
 
 def _value(name: str, field: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrategy[object]:
-    if "anyOf" in field:
-        return st.one_of([_value(name, one, definitions) for one in cast("list[Schema]", field["anyOf"])])
+    choices = cast("list[Schema]", field.get("anyOf", field.get("oneOf", [])))
+    if choices:
+        return st.one_of([_value(name, one, definitions) for one in choices])
     if "$ref" in field:
         return _object(definitions[str(field["$ref"]).rsplit("/", 1)[-1]], definitions)
     if "enum" in field:

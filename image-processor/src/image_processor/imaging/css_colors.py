@@ -7,7 +7,10 @@ from functools import partial
 
 from PIL import ImageColor
 
-NAMES: Mapping[str, str] = {**ImageColor.colormap, "transparent": "#00000000"}
+NAMES: Mapping[str, str] = {
+    **{name: str(color) for name, color in ImageColor.colormap.items()},
+    "transparent": "#00000000",
+}
 """The named colors (CSS Color 4, 6.1)."""
 
 _ALPHA = r"(0|1|0?\.\d{1,3}|\d{1,2}%|100%)"
