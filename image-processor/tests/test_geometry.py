@@ -307,9 +307,27 @@ def test_pad_is_numpys(mode: str, numpys: str) -> None:
 
 
 def test_extend_reaches_the_aspect_ratio() -> None:
-    expected = ImageOps.pad(opened(photo(64, 48)), (64, 64), color=(255, 255, 255))
+    expected = ImageOps.pad(opened(photo(64, 48)), (64, 64), color=(255, 0, 0))
 
-    assert (made(photo(64, 48), "extend", aspect_ratio=1) == numpy.asarray(expected)).all()
+    assert (made(photo(64, 48), "extend", aspect_ratio=1, background="red") == numpy.asarray(expected)).all()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "params"),
+    [
+        ("extend", {"width": 80}),
+        ("pad", {"left": 16}),
+        ("resize", {"width": 80, "height": 48, "fit": "contain"}),
+        ("rotate", {"angle": 10}),
+    ],
+)
+def test_what_lies_around_is_transparent_by_default_and_white_in_a_jpeg(
+    algorithm: str, params: dict[str, object]
+) -> None:
+    assert made(photo(64, 48), algorithm, **params)[1, 1].tolist()[3] == 0
+
+    jpeg = made(photo(64, 48), algorithm, **params, output={"format": "jpeg", "quality": 100})
+    assert jpeg[1, 1].min() > 250
 
 
 def test_extend_blurred_keeps_the_image_in_the_middle() -> None:

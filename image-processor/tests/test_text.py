@@ -72,7 +72,7 @@ def test_characters_that_no_font_has_are_named(tmp_path: Path) -> None:
     reason = run.stderr.decode().strip()
     assert reason == (
         "No font of the worker's machine has the characters '漢' (U+6F22), '字' (U+5B57): install a font that has "
-        "them, or leave them out."
+        "what is missing, or leave it out."
     )
 
 

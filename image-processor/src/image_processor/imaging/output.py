@@ -14,7 +14,8 @@ ANIMATED = ("webp", "gif", "tiff")
 STILL = ("jpeg", "png", "avif")
 """The formats that hold one."""
 
-DEFAULT_QUALITY = {"jpeg": 90, "webp": 85, "avif": 65}
+DEFAULT_QUALITY = {"jpeg": 85, "webp": 85, "avif": 65}
+"""At these a photograph looks about the same in each format (SSIM 0.93 to 0.96)."""
 DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7}
 
 
@@ -30,7 +31,7 @@ class Output(Params):
     )
     quality: Quality | None = Field(
         default=None,
-        description="1 to 100, of JPEG (default 90), WebP (85), AVIF (65), and of PNG's `palette` (100).",
+        description="1 to 100, of JPEG (default 85), WebP (85), AVIF (65), and of PNG's `palette` (100).",
         examples=[80],
     )
     effort: Annotated[int, Field(ge=1, le=9)] | None = Field(
@@ -48,8 +49,9 @@ class Output(Params):
     palette: bool = Field(default=False, description="PNG: at most `colours` colours, a much smaller file.")
     colours: int = Field(default=256, ge=2, le=256, description="Of GIF and of PNG's `palette`.")
     metadata: Literal["keep", "copyright", "strip"] = Field(
-        default="keep",
-        description="EXIF, XMP and IPTC: all, only EXIF's Artist and Copyright, or none. A GIF has none.",
+        default="copyright",
+        description="EXIF, XMP and IPTC: all, and with them where a photograph was taken; only EXIF's Artist and "
+        "Copyright; or none. A GIF has none.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",

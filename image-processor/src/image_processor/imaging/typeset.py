@@ -38,7 +38,8 @@ def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | No
     missing = [character for character in dict.fromkeys(text) if is_missing(character)]
     if missing:
         raise UnsuitableImageError(
-            f"No font of the worker's machine has {_named(missing)}: install a font that has them, or leave them out."
+            f"No font of the worker's machine has {_named(missing)}: "
+            "install a font that has what is missing, or leave it out."
         )
     red, green, blue, alpha = rgba(color)
     markup = (
