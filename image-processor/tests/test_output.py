@@ -160,9 +160,13 @@ def test_the_copyright_and_the_profile_stay_by_default(algorithm: str) -> None:
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("algorithm", USUAL)
 def test_no_result_tells_where_a_photograph_was_taken_by_default(algorithm: str, format: str) -> None:
-    params = {"resize": {"width": 20}, "brightness": {"amount": 5}, "optimize": {"format": "webp"}}.get(algorithm)
+    params: dict[str, dict[str, object]] = {
+        "resize": {"width": 20},
+        "brightness": {"amount": 5},
+        "optimize": {"format": "webp"},
+    }
 
-    content = processed(described(format), algorithm, params)
+    content = processed(described(format), algorithm, params.get(algorithm))
 
     exif = opened(content).getexif()
     assert not exif.get_ifd(0x8825)
@@ -290,8 +294,7 @@ def test_no_small_picture_of_the_source_stays_within(algorithm: str, metadata: s
     source = with_thumbnail(photo(format="JPEG"))
     assert source.count(b"\xff\xd8\xff") == 2
 
-    output = {"metadata": metadata}
-    result = processed(source, algorithm, output if algorithm == "convert" else {"output": output})
+    result = processed(source, "pipeline", {"steps": [{"algorithm": algorithm}], "output": {"metadata": metadata}})
 
     assert result.count(b"\xff\xd8\xff") == 1
 
