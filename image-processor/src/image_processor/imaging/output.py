@@ -56,8 +56,8 @@ class Output(Params):
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
         description="ICC: kept; colours converted to sRGB, with its profile; or converted, without a profile. Colours "
-        "that gAMA, cHRM, cICP or nclx describe are kept by a small profile, but PQ and HLG. A general CMYK profile "
-        "(960 kB) is never written: CMYK without a profile is read through it again.",
+        "that gAMA, cHRM, cICP or nclx describe are kept by a small profile, but PQ and HLG. What `to_colorspace` "
+        "makes CMYK gets a compact profile (14 kB); CMYK without a profile stays without.",
     )
     background: Colour = Field(
         default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."
