@@ -278,7 +278,7 @@ def test_the_compact_profile_gives_the_colors_of_the_large_one() -> None:
     for inks in (any_inks, of_photograph):
         error = color.deltaE_ciede2000(as_lab(inks, compact_cmyk()), as_lab(inks, general_cmyk()))
         assert error.mean() < 0.7
-        assert numpy.percentile(error, 99) < 2
+        assert numpy.percentile(error, 99) < 3
 
 
 def as_inks(photograph: Image.Image, profile: bytes) -> Image.Image:

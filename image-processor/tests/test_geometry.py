@@ -7,6 +7,7 @@ import numpy
 import pytest
 import pyvips
 from image_processor.services.decoding import ImageError
+from image_processor.services.plan import plan_of
 from PIL import Image, ImageOps
 from service_kit.problems import Problem
 from skimage.transform import ProjectiveTransform, warp
@@ -446,10 +447,18 @@ def test_tile_makes_a_deep_zoom_pyramid() -> None:
 
 @pytest.mark.parametrize("layout", ["google", "zoomify", "iiif", "iiif3"])
 def test_viewers_get_tiles_of_256_pixels(layout: str) -> None:
-    archive = zipfile.ZipFile(io.BytesIO(processed(photo(600, 400), "tile", {"layout": layout})))
+    archive = zipfile.ZipFile(
+        io.BytesIO(processed(photo(600, 400), "tile", {"layout": layout, "id": "https://a.example/b"}))
+    )
 
     sizes = [opened(archive.read(name)).size for name in archive.namelist() if name.endswith(".jpg")]
     assert max(sizes) == (256, 256)
+
+
+@pytest.mark.parametrize("layout", ["iiif", "iiif3"])
+def test_iiif_tiles_without_an_address_are_refused(layout: str) -> None:
+    with pytest.raises(Problem, match="IIIF needs `id`, the address of the folder"):
+        plan_of("tile", {"layout": layout})
 
 
 @pytest.mark.parametrize("layout", ["iiif", "iiif3"])

@@ -14,10 +14,16 @@ def params_of(model: type[BaseModel]) -> st.SearchStrategy[dict[str, object]]:
     schema = model.model_json_schema()
     definitions = cast("Mapping[str, Schema]", schema.get("$defs", {}))
     made = _object(schema, definitions)
-    alternatives = [cast("list[str]", one["required"]) for one in schema.get("anyOf", [])]
-    if not alternatives:
-        return made
-    return made.filter(lambda params: any(set(needed) <= params.keys() for needed in alternatives))
+    alternatives = cast("list[Schema]", schema.get("anyOf", []))
+    return made.filter(lambda params: not alternatives or any(_meets(params, one) for one in alternatives))
+
+
+def _meets(params: Mapping[str, object], alternative: Schema) -> bool:
+    """Return whether the params have what the alternative requires, and only values that it allows."""
+    properties = cast("Mapping[str, Schema]", alternative.get("properties", {}))
+    return set(cast("list[str]", alternative.get("required", []))) <= params.keys() and all(
+        params[name] in cast("list[object]", field["enum"]) for name, field in properties.items() if name in params
+    )
 
 
 def _object(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrategy[dict[str, object]]:

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from service_kit.json_types import OPTIONAL
 
 from image_processor.imaging.colour import Colour
 from image_processor.imaging.params import Params
@@ -74,8 +75,17 @@ class Output(Params):
     )
 
 
+_IIIF = ("iiif", "iiif3")
+
+
 class Tiles(Params):
     """How the result is encoded as a pyramid of tiles in a ZIP."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"properties": {"layout": {"enum": ["dz", "zoomify", "google"]}}}, {"required": ["id"]}]
+        }
+    )
 
     layout: Literal["dz", "zoomify", "google", "iiif", "iiif3"] = Field(
         "dz", description="Deep Zoom, Zoomify, Google Maps, or IIIF Image API 2 or 3."
@@ -89,11 +99,16 @@ class Tiles(Params):
         description="Pixels along a tile's side, without its overlap; without it, 254 of Deep Zoom, 256 of the others.",
     )
     overlap: int = Field(1, ge=0, le=64, description="Pixels that neighbouring tiles share (Deep Zoom).")
-    id: str = Field(
-        "https://example.com/iiif",
-        pattern=r"^https?://[!-~]{1,500}$",
-        description="IIIF: the address of the folder that the tiles will be served from.",
+    id: Annotated[Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$")] | None, OPTIONAL] = Field(
+        None,
+        description="IIIF, where it is needed: the address of the folder that the tiles will be served from.",
     )
+
+    @model_validator(mode="after")
+    def _has_an_id(self) -> Self:
+        if self.layout in _IIIF and self.id is None:
+            raise ValueError("IIIF needs `id`, the address of the folder that the tiles will be served from")
+        return self
 
     @model_validator(mode="after")
     def _sized_by_layout(self) -> Self:

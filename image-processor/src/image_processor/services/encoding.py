@@ -40,7 +40,7 @@ def write_tiles(picture: Picture, tiles: Tiles, result: Path) -> str:
         suffix=_TILES[tiles.format].format(quality=tiles.quality),
         tile_size=tiles.tile_size,
         overlap=tiles.overlap,
-        id=tiles.id,
+        **({} if tiles.id is None else {"id": tiles.id}),
         container="zip",
         background=[255],
     )
