@@ -22,8 +22,9 @@ RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-
  && install --directory --owner pixmill --group pixmill /var/lib/pixmill-scratch
 COPY --from=builder /opt/pixmill /opt/pixmill
 # MALLOC_ARENA_MAX: fewer heaps, and with them less memory that every image takes and gives back.
-ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 TMPDIR=/var/lib/pixmill-scratch
-# What the fonts have is looked up once, here.
+ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 TMPDIR=/var/lib/pixmill-scratch \
+    XDG_CACHE_HOME=/tmp/.cache
+# What these fonts have is looked up once, here; XDG_CACHE_HOME is for those that are mounted.
 RUN python -c "import pyvips; pyvips.Image.text('x')"
 WORKDIR /etc/pixmill
 COPY config/worker config/worker
