@@ -173,6 +173,21 @@ def test_an_outline_has_the_color_that_is_asked_for() -> None:
     assert (result.sum(axis=2) < 255).sum() == 0, "nothing is black"
 
 
+@pytest.mark.parametrize("color", ["transparent", "#ffffff00", "rgb(0 0 0 / 0%)"])
+def test_transparent_letters_show_the_image_within_their_outline(color: str) -> None:
+    mark = {"text": "H", "colour": color, "outline": "red"}
+    solid = {"text": "H", "colour": "blue", "outline": "red"}
+    params: dict[str, object] = {"opacity": 100, "scale": 30}
+    drawn = pixels(processed(plain(255), "watermark", {**params, "mark": solid}))
+    letters = (drawn == (0, 0, 255)).all(axis=2)
+
+    result = pixels(processed(plain(255), "watermark", {**params, "mark": mark}))
+
+    assert letters.sum() > 1000
+    assert (result[letters] == 255).all()
+    assert (numpy.abs(result - (255, 0, 0)).max(axis=2) < 8).sum() > 200
+
+
 def test_an_outline_that_is_no_color_is_refused() -> None:
     with pytest.raises(Problem, match="'thick' is no color"):
         plan_of("watermark", {"mark": {"text": "H", "outline": "thick"}})

@@ -51,7 +51,7 @@ def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | No
         raise UnsuitableImageError("The text has no character that can be seen.") from error
     letters = letters.copy(interpretation="srgb")
     ink = letters[0:3].bandjoin((letters[3] * (alpha / 255)).cast("uchar"))
-    return ink if outline is None else _outlined(ink, letters[3], height, outline)
+    return ink if outline is None else _outlined(ink, letters[3], height, outline, opaque=alpha == 255)
 
 
 def contrasting(color: str) -> str:
@@ -64,7 +64,7 @@ def contrasting(color: str) -> str:
     return "#000000" if luminance > 0.179 else "#ffffff"
 
 
-def _outlined(ink: pyvips.Image, shape: pyvips.Image, height: int, color: str) -> pyvips.Image:
+def _outlined(ink: pyvips.Image, shape: pyvips.Image, height: int, color: str, *, opaque: bool) -> pyvips.Image:
     """Return the ink on a soft copy of its shape that is a little larger."""
     reach = max(1.0, height * _OUTLINE_SHARE)
     margin = round(2 * reach)
@@ -73,6 +73,8 @@ def _outlined(ink: pyvips.Image, shape: pyvips.Image, height: int, color: str) -
     spread = gaussian_to_see(wide, reach * 0.75)
     red, green, blue, alpha = rgba(color)
     strength = (spread * _OUTLINE_GAIN > 255).ifthenelse(255, spread * _OUTLINE_GAIN) * (alpha / 255)
+    if not opaque:  # what shows through the letters is the image
+        strength *= wide / -255 + 1
     ground = (strength * 0 + [red, green, blue]).bandjoin(strength).cast("uchar").copy(interpretation="srgb")
     return ground.composite2(ink.embed(margin, margin, width, height), "over").cast("uchar")
 
