@@ -10,7 +10,8 @@ import pytest
 import pyvips
 import tifffile
 from image_processor.services.decoding import ImageError, Limits
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data
 from skimage.metrics import structural_similarity
 
@@ -143,15 +144,41 @@ def tagged() -> bytes:
     return photo(format="JPEG", exif=exif, icc_profile=SRGB, comment=b"hello")
 
 
-@pytest.mark.parametrize("algorithm", ["flip", "resize", "brightness", "convert"])
-def test_metadata_stays_unless_it_is_stripped(algorithm: str) -> None:
+USUAL = ["flip", "resize", "thumbnail", "auto_orient", "brightness", "optimize", "convert"]
+
+
+@pytest.mark.parametrize("algorithm", USUAL)
+def test_the_copyright_and_the_profile_stay_by_default(algorithm: str) -> None:
     params = {"resize": {"width": 20}, "brightness": {"amount": 5}}.get(algorithm)
 
     result = opened(processed(tagged(), algorithm, params))
 
-    assert result.getexif()[0x010F] == "Maker"
-    assert result.getexif()[0x8298] == "(c) Ada"
+    assert (result.getexif()[0x013B], result.getexif()[0x8298]) == ("Ada L.", "(c) Ada")
     assert result.info["icc_profile"] == SRGB
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("algorithm", USUAL)
+def test_no_result_tells_where_a_photograph_was_taken_by_default(algorithm: str, format: str) -> None:
+    params: dict[str, dict[str, object]] = {
+        "resize": {"width": 20},
+        "brightness": {"amount": 5},
+        "optimize": {"format": "webp"},
+    }
+
+    content = processed(described(format), algorithm, params.get(algorithm))
+
+    exif = opened(content).getexif()
+    assert not exif.get_ifd(0x8825)
+    assert not {0x010E, 0x010F} & set(exif)
+    assert b"secret" not in content
+
+
+def test_metadata_is_kept_by_an_algorithm_that_is_asked_to() -> None:
+    result = opened(processed(tagged(), "flip", {"output": {"metadata": "keep"}}))
+
+    assert result.getexif()[0x010F] == "Maker"
+    assert result.getexif().get_ifd(0x8825)[1] == "N"
 
 
 def described(format: str) -> bytes:
@@ -177,7 +204,7 @@ TARGETS = ["jpeg", "png", "webp", "tiff", "avif"]
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("source", SOURCES)
 def test_all_of_exif_is_kept_from_every_format_to_every_other(source: str, target: str) -> None:
-    exif = opened(processed(described(source), "convert", {"format": target})).getexif()
+    exif = opened(processed(described(source), "convert", {"format": target, "metadata": "keep"})).getexif()
 
     assert (exif[0x010F], exif[0x013B], exif[0x8298]) == ("Maker secret", "Ada L.", "(c) Ada")
     assert exif.get_ifd(0x8769)[0x9003] == "2020:02:02 02:02:02"
@@ -229,6 +256,16 @@ def test_stripping_leaves_an_animation_its_timing(format: str, metadata: str) ->
     assert (found["delays"], found["loop"]) == ([100, 250, 40], report(source, "info")["loop"])
 
 
+def test_a_jpeg_has_quality_85_and_half_the_chroma_by_default() -> None:
+    ours = Image.open(io.BytesIO(processed(grainy(), "convert", {"format": "jpeg"})))
+    pillows = io.BytesIO()
+    opened(grainy()).save(pillows, "JPEG", quality=85, subsampling="4:2:0")
+
+    assert isinstance(ours, JpegImageFile)
+    assert JpegImagePlugin.get_sampling(ours) == 2, "4:2:0"
+    assert ours.quantization == cast("JpegImageFile", opened(pillows.getvalue())).quantization
+
+
 def test_every_page_of_a_tiff_stays_beside_its_exif() -> None:
     pages = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
     source = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo={315: "Ada"})
@@ -251,12 +288,13 @@ def with_thumbnail(content: bytes) -> bytes:
     return content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:]
 
 
-@pytest.mark.parametrize("algorithm", ["convert", "flip", "blur_faces", "strip_metadata"])
-def test_no_small_picture_of_the_source_stays_within(algorithm: str) -> None:
+@pytest.mark.parametrize("metadata", ["keep", "copyright"])
+@pytest.mark.parametrize("algorithm", ["convert", "flip", "blur_faces"])
+def test_no_small_picture_of_the_source_stays_within(algorithm: str, metadata: str) -> None:
     source = with_thumbnail(photo(format="JPEG"))
     assert source.count(b"\xff\xd8\xff") == 2
 
-    result = processed(source, algorithm)
+    result = processed(source, "pipeline", {"steps": [{"algorithm": algorithm}], "output": {"metadata": metadata}})
 
     assert result.count(b"\xff\xd8\xff") == 1
 

@@ -295,4 +295,26 @@ MUTATIONS = [
         after="link = Link(*self._serializer.loads_unsafe(token)[1])",
         caught_by="file-storage/tests/services/test_links.py",
     ),
+    # Images.
+    Mutation(
+        rule="a result does not tell where a photograph was taken, unless it is asked to",
+        file="image-processor/src/image_processor/imaging/output.py",
+        before='        default="copyright",\n        description="EXIF',
+        after='        default="keep",\n        description="EXIF',
+        caught_by="image-processor/tests/test_output.py::test_no_result_tells_where_a_photograph_was_taken_by_default",
+    ),
+    Mutation(
+        rule="a character that no font has is an error",
+        file="image-processor/src/image_processor/imaging/typeset.py",
+        before="    if missing:",
+        after="    if missing and not text:",
+        caught_by="image-processor/tests/test_text.py::test_characters_that_no_font_has_are_named",
+    ),
+    Mutation(
+        rule="a text has an outline that can be told from it",
+        file="image-processor/src/image_processor/imaging/typeset.py",
+        before='return "#000000" if luminance > 0.179 else "#ffffff"',
+        after='return "#ffffff" if luminance > 0.179 else "#000000"',
+        caught_by="image-processor/tests/test_text.py::test_a_text_can_be_read_on_any_ground_by_default",
+    ),
 ]

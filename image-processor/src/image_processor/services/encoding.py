@@ -8,6 +8,7 @@ import pyvips
 
 from image_processor.imaging.canvas import flattened
 from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.compact_cmyk import compact_cmyk
 from image_processor.imaging.output import ANIMATED, DEFAULT_QUALITY, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, frames_of, joined
 from image_processor.imaging.profiles import general_cmyk
@@ -39,7 +40,7 @@ def write_tiles(picture: Picture, tiles: Tiles, result: Path) -> str:
         suffix=_TILES[tiles.format].format(quality=tiles.quality),
         tile_size=tiles.tile_size,
         overlap=tiles.overlap,
-        id=tiles.id,
+        **({} if tiles.id is None else {"id": tiles.id}),
         container="zip",
         background=[255],
     )
@@ -163,10 +164,16 @@ def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
     """
     if image.get_typeof(PROFILE) and not _takes(name, image):
         image = in_srgb(image)
-    if not image.get_typeof(PROFILE) or (_takes(name, image) and not _is_general_cmyk(image)):
+    if not image.get_typeof(PROFILE):
+        return image
+    general = _is_general_cmyk(image)
+    if _takes(name, image) and not general:
         return image
     image = image.copy()
-    image.remove(PROFILE)
+    if general:
+        image.set_type(pyvips.GValue.blob_type, PROFILE, compact_cmyk())
+    else:
+        image.remove(PROFILE)
     return image
 
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageOps
 from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import opened, photo, pixels
 
-KEPT = {"format": "png"}
+KEPT = {"format": "png", "metadata": "keep"}
 
 
 def heic(image: Image.Image, **options: object) -> bytes:
