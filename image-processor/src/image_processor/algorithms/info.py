@@ -25,7 +25,9 @@ class InfoReport(Report):
     width: int = Field(description="Pixels of the upright image, of one frame.")
     height: int
     frames: int
-    pages: list[PageSize] | None = Field(None, description="The pages of a TIFF, where they differ in size.")
+    pages: list[PageSize] | None = Field(
+        None, description="The pages of a TIFF or a PDF (at the `dpi`), where there are several; of the first thousand."
+    )
     bands: int
     bits: int = Field(description="A band.")
     colour_space: str
