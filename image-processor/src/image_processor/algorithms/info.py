@@ -19,8 +19,8 @@ class InfoReport(Report):
     """What the image is."""
 
     format: str = Field(
-        description="`jpeg`, `png`, `webp`, `gif`, `tiff`, `heif` (AVIF), `heic`, `jp2` (JPEG 2000), `bmp`, `ico`, "
-        "`psd`, `svg` or `pdf`."
+        description="`jpeg`, `png`, `webp`, `gif`, `tiff`, `heif` (AVIF), `heic`, `jxl` (JPEG XL), `jp2` (JPEG 2000), "
+        "`bmp`, `ico`, `psd`, `svg` or `pdf`."
     )
     width: int = Field(description="Pixels of the upright image, of one frame.")
     height: int

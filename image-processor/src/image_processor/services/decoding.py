@@ -154,7 +154,7 @@ def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
         opened = open_foreign(source, wanted)
         if opened is None:
             return None
-        check_page(wanted.page, opened.frames)
+        check_page(wanted.page, opened.frames, opened.unread)
         check_pixels(opened.width * opened.height, limits, "The image has")
         picture = Picture.of([opened.image()])
     except DamagedError as error:

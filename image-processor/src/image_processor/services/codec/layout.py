@@ -9,7 +9,6 @@ import pyvips
 from image_processor.imaging.picture import frames_of, with_pages
 from image_processor.imaging.samples import marked_raw
 from image_processor.services.codec import png, tiff
-from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.pages import check_page
 
 
@@ -64,9 +63,7 @@ def _first(page: int | None, frames: int, unread: str | None) -> Layout:
     """Return the first frame of a file of which no other is read."""
     if page is None:
         return Layout([0], frames=frames, unread=unread)
-    if page > 1 and unread is not None:
-        raise ImageError(f"{unread}.")
-    check_page(page, 1)
+    check_page(page, 1, unread)
     return Layout([0], frames=frames)
 
 

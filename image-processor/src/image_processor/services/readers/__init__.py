@@ -10,7 +10,7 @@ from image_processor.services.readers.sniffing import HEAD, reader_of
 
 __all__ = ["KNOWN", "DamagedError", "Opened", "open_foreign"]
 
-KNOWN = ("HEIC", "JPEG 2000", "BMP", "ICO", "PSD", "SVG", "PDF")
+KNOWN = ("HEIC", "JPEG XL", "JPEG 2000", "BMP", "ICO", "PSD", "SVG", "PDF")
 """The formats as people call them."""
 
 
