@@ -4,6 +4,7 @@ import io
 import random
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy
@@ -16,7 +17,6 @@ from PIL import Image, ImageCms, ImageOps
 
 from tests.fuzz.seeds import jpeg_xl_files
 from tests.support.algorithm_runs import LIMITS, processed, report
-from tests.support.folders import temporary_folder
 from tests.support.images import opened, photo, pixels
 from tests.support.jpegxl import HLG, LINEAR, P3, PQ, jpegxl
 
@@ -43,10 +43,11 @@ def deep(array: numpy.ndarray) -> numpy.ndarray:
 
 def decoded(content: bytes) -> numpy.ndarray:
     """The pixels as libvips holds them."""
-    path = temporary_folder("jpegxl") / "source"
-    path.write_bytes(content)
-    samples: numpy.ndarray = decode(path, LIMITS, sequential=False).picture.first.numpy()
-    return samples
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        samples: numpy.ndarray = decode(Path(file.name), LIMITS, sequential=False).picture.first.numpy()
+        return samples
 
 
 def shown(content: bytes) -> numpy.ndarray:

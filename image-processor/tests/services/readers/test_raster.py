@@ -51,6 +51,15 @@ SOURCES = {
 }
 
 
+@pytest.mark.parametrize("bits", [16, 32])
+def test_a_deep_psd_is_refused_in_words(bits: int) -> None:
+    source = bytearray(psd(colorful()))
+    source[22:24] = struct.pack(">H", bits)
+
+    with pytest.raises(ImageError, match=rf"^A PSD of {bits} bits a channel is not read: save it with 8 bits"):
+        processed(bytes(source), "convert", KEPT)
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_pixels_are_those_that_were_encoded(name: str) -> None:
     result = opened(processed(SOURCES[name], "convert", KEPT))

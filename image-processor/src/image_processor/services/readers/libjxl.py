@@ -11,6 +11,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.opened import DamagedError
 
 _LONGEST_BOX = 4 * 1024 * 1024
@@ -161,7 +162,8 @@ def library() -> ctypes.CDLL:
 def header_of(content: bytes) -> Header:
     """Return what the file says of its image.
 
-    :raises DamagedError: its headers are damaged, or it is of a kind whose pixels would come out wrong.
+    :raises DamagedError: its headers are damaged.
+    :raises ImageError: it is of a kind whose pixels would come out wrong.
     """
     with _decoder(content, _BASIC_INFO | _COLOR_ENCODING | _BOX) as decoder:
         info, profile, boxes = BasicInfo(), None, _Boxes(decoder)
@@ -308,7 +310,7 @@ def _refuse_black(decoder: c_void_p, info: BasicInfo) -> None:
     for number in range(info.num_extra_channels):
         library().JxlDecoderGetExtraChannelInfo(decoder, number, byref(channel))
         if channel.type == _BLACK:
-            raise DamagedError("its colors are CMYK, which is not read of a JPEG XL")
+            raise ImageError("The colors of this JPEG XL are CMYK, which is not read.")
 
 
 def _keep_profile(decoder: c_void_p) -> None:
@@ -324,7 +326,7 @@ def _profile(decoder: c_void_p, info: BasicInfo) -> bytes | None:
     color = ColorEncoding()
     if library().JxlDecoderGetColorAsEncodedProfile(decoder, _DATA, byref(color)) == _SUCCESS:
         if color.transfer_function in (_PQ, _HLG):
-            raise DamagedError("its colors are of high dynamic range (PQ or HLG), which is not read of a JPEG XL")
+            raise ImageError("The colors of this JPEG XL are of high dynamic range (PQ or HLG), which is not read.")
         plain = color.transfer_function == _SRGB_TRANSFER and color.white_point == _D65
         if plain and (color.color_space == _GRAY or (color.color_space, color.primaries) == (_RGB, _SRGB_PRIMARIES)):
             return None
