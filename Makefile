@@ -67,7 +67,7 @@ faults: .venv/test
 # hangs stays in .fuzz/. FUZZ_SECONDS= chooses another time.
 fuzz: .venv/test
 	@scripts/fetch-corpus
-	@mkdir -p .fuzz/corpus
+	@$(BIN)/python -m tests.fuzz.seeds .fuzz/corpus
 	$(BIN)/python -m tests.fuzz.decode .fuzz/corpus .corpus -max_total_time=$(or $(FUZZ_SECONDS),600) \
 	  -max_len=65536 -timeout=20 -rss_limit_mb=2048 -artifact_prefix=.fuzz/
 

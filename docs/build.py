@@ -12,6 +12,7 @@ from pathlib import Path
 from image_processor.algorithms.registry import Algorithm, all_algorithms
 from image_processor.imaging.css_colors import PATTERN
 from image_processor.imaging.output import Output
+from image_processor.imaging.source import Source
 from image_processor.services.decoding import Limits
 from image_processor.services.images import process_image
 from image_processor.services.plan import PIPELINE, Pipeline, plan_of
@@ -122,6 +123,8 @@ def page(workshop: Workshop) -> Iterator[str]:
     """The lines of ``algorithms.md``."""
     yield HEAD
     yield from parameters(Output)
+    yield SOURCE
+    yield from parameters(Source)
     yield PIPELINES
     yield from parameters(Pipeline)
     yield from overview()
@@ -145,6 +148,13 @@ done ends the task in `error`, with the reason.
 
 Each algorithm whose result is an image takes `output` among its params, for example
 `{"width": 800, "output": {"format": "auto", "max_bytes": 100000}}`.
+"""
+
+SOURCE = """
+## `source`
+
+Each algorithm takes `source` among its params, and so does a pipeline: which page is read, and how finely a drawing is
+drawn. `{"width": 800, "source": {"page": 3}}`; `info` lists the pages.
 """
 
 PIPELINES = """
@@ -218,6 +228,8 @@ def kind(field: Mapping[str, object], definitions: Mapping[str, Mapping[str, obj
     if "$ref" in field:
         definition = definitions[str(field["$ref"]).rsplit("/", 1)[-1]]
         properties = definition.get("properties")
+        if definition.get("title") == "Source":
+            return "[source](#source)"
         if definition.get("title") == "Output" or not isinstance(properties, dict):
             return "[output](#output)"
         return "{" + ", ".join(f"`{name}`: {kind(one, definitions)}" for name, one in properties.items()) + "}"

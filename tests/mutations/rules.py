@@ -266,6 +266,27 @@ MUTATIONS = [
         after='{"limit": query.limit, "after": place(shown[-1])}',
         caught_by="service-kit/tests/test_paging.py::test_the_next_page_has_the_same_filters",
     ),
+    Mutation(
+        rule="a result is remembered by the page and the resolution that its source was read at",
+        file="image-processor/src/image_processor/services/plan.py",
+        before="_dumped(self.encoding), _dumped(self.source)]",
+        after="_dumped(self.encoding)]",
+        caught_by="image-processor/tests/services/test_source.py::test_a_result_is_remembered_by_page_and_resolution",
+    ),
+    Mutation(
+        rule="pixels of a JPEG XL are decoded to the profile that they came from",
+        file="image-processor/src/image_processor/services/readers/libjxl.py",
+        before="            if event == _COLOR_ENCODING:\n                _keep_profile(decoder)\n            elif",
+        after="            if",
+        caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_an_icc_profile_is_kept_with_its_pixels",
+    ),
+    Mutation(
+        rule="a decoder that has too little memory does not blame the file",
+        file="image-processor/src/image_processor/services/readers/libjxl.py",
+        before="self.is_out |= place is None",
+        after="self.is_out |= False",
+        caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_want_of_memory_is_not_told_as_damage",
+    ),
     # The front of the embedded stack.
     Mutation(
         rule="the front sends no more of a file than the answer's length says",
