@@ -66,18 +66,20 @@ def interpolated(pixels: DeepPixels, width: int, height: int, kernel: str) -> De
         lines = weights @ pixels[taken].reshape(len(taken), -1).astype("float32")
         wide = made[: stop - start]
         for first, last, places, shares in across:
-            numpy.matmul(lines[:, places], shares, out=wide[:, first:last])
+            # Inside the image they lie side by side, and need not be gathered.
+            beside = places[-1] - places[0] + 1 == len(places)
+            values = lines[:, places[0] : places[-1] + 1] if beside else lines[:, places]
+            numpy.matmul(values, shares, out=wide[:, first:last])
         _store(wide, result[start:stop])
     return result.reshape(height, width, bands)
 
 
 def _store(values: Values, result: DeepPixels) -> None:
     """Put the values into the result, as whole numbers within its range where it has those."""
-    if result.dtype.kind == "f":
-        result[...] = values
-        return
-    numpy.rint(values, out=values)
-    numpy.clip(values, 0, numpy.iinfo(result.dtype).max, out=values)
+    white = {"uint8": 255, "uint16": 65535}.get(result.dtype.name)
+    if white is not None:
+        numpy.rint(values, out=values)
+        numpy.clip(values, 0, white, out=values)
     result[...] = values
 
 
@@ -86,7 +88,7 @@ class _Block(NamedTuple):
 
     start: int
     stop: int
-    taken: NDArray[numpy.intp] | slice
+    taken: NDArray[numpy.intp]
     weights: Values
 
 
@@ -94,9 +96,7 @@ def _for_bands(block: _Block, bands: int) -> _Block:
     """Return the block for lines in which the bands of a pixel follow each other, its weights by columns."""
     places = (numpy.asarray(block.taken)[:, None] * bands + numpy.arange(bands)).ravel()
     weights = numpy.kron(block.weights.T, numpy.eye(bands, dtype="float32"))
-    # Inside the image they lie side by side, and need not be gathered.
-    taken = slice(places[0], places[-1] + 1) if places[-1] - places[0] + 1 == len(places) else places
-    return _Block(block.start * bands, block.stop * bands, taken, weights)
+    return _Block(block.start * bands, block.stop * bands, places, weights)
 
 
 def _blocks(count: int, wanted: int, kernel: Kernel, size: int) -> list[_Block]:
