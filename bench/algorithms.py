@@ -5,11 +5,10 @@ multiple of a plain resize in the same run; exits with 1 where one takes more th
 ``animate`` stand beside a plain resize that makes as many pixels, and in the same format: four times those of the
 source, and two frames of WebP. Most of their time is that of writing them.
 
-Seen in November 2026, before and after, in seconds: ``noise`` 2.5, 0.6; ``denoise`` 2.0, 1.7; ``optimize`` 7.7, about
-1.5; enlarging to 48 megapixels 6.5, 1.3. On 24 megapixels, in seconds of one core: ``optimize`` of a JPEG 24, 3; to
-WebP with an SSIM of 0.99 103, 9; to a GIF of 9 MB 97, 35; ``convert`` to the smallest format 17, 11. None of the
-slowest parameters comes near the time limit of 60 seconds: ``non_local_means`` 17, ``median`` of strength 100 5,
-motion blur of radius 100 5, ``sharpen`` of radius 5.9 7.
+Seen in November 2026 beside other work: multiples of a resize: ``denoise`` 22, ``optimize`` 15, ``noise`` 3. On 24
+megapixels, seconds before, and of one core after: ``optimize`` of a JPEG 24, 3; to WebP with an SSIM of 0.99 103, 9;
+to the smaller of two formats 22 after; to PNG 32, 23; to a GIF of 9 MB 97, 35. Other slow parameters, of 8 bits,
+before: ``non_local_means`` 17, ``median`` of strength 100 5, motion blur of radius 100 5, ``sharpen`` of radius 5.9 7.
 
 Both read the same JPEG and write a result, in a process of their own and on one core, in turn; the best of three
 counts. The peer is Pillow, or OpenCV where Pillow has no such operation.
@@ -91,7 +90,7 @@ TYPICAL: dict[str, dict[str, object]] = {
     "animate": {"others": [2]},
     "crop": {"width": 2000, "height": 1500},
     "curves": {"all": [{"input": 64, "output": 40}, {"input": 192, "output": 225}]},
-    "extend": {"aspect_ratio": "1:1"},
+    "extend": {"width": 4400, "height": 3400},
     "levels": {"black": 20, "white": 235},
     "montage": {"others": [2, 2, 2]},
     "pad": {"top": 100, "bottom": 100},
