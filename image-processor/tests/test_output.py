@@ -132,6 +132,66 @@ def test_both_wishes_are_met_or_refused() -> None:
         processed(grainy(), "optimize", {"format": "jpeg", "min_ssim": 0.99, "max_bytes": 3000})
 
 
+def test_an_ssim_that_no_allowed_quality_has_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"has an SSIM of 0\.\d+ at a quality of 5, less than 0\.99"):
+        processed(grainy(), "convert", {"format": "webp", "quality": 5, "min_ssim": 0.99})
+
+
+def test_the_format_that_reaches_the_ssim_is_taken_and_not_the_smaller_that_does_not() -> None:
+    source = grainy()
+    output = {"format": "auto", "quality": 60, "min_ssim": 0.83}
+    reached = []
+    for name in ("avif", "webp"):
+        plain = processed(source, "convert", {"format": name, "quality": 60})
+        if cast("float", report(plain, "compare", {"file_id": 2}, {2: source})["ssim"]) >= 0.83:
+            reached.append(name.upper())
+    assert len(reached) == 1, "one of them alone can"
+
+    assert opened(processed(source, "convert", output)).format == reached[0]
+
+
+LARGE = {"width": 1900, "height": 1300}
+
+
+def large() -> bytes:
+    """An image of more than two megapixels: smooth above, fine texture below."""
+    coarse = numpy.asarray(opened(photo(LARGE["width"], LARGE["height"])).convert("RGB")).astype(float)
+    grain = numpy.random.default_rng(8).normal(0, 18, coarse.shape)
+    grain[: LARGE["height"] // 2] *= 0.2
+    return encoded(Image.fromarray(numpy.clip(coarse + grain, 0, 255).astype("uint8")), "PNG", compress_level=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["jpeg", "webp", pytest.param("auto", marks=pytest.mark.thorough)])
+def test_the_ssim_of_a_large_image_is_reached_and_hardly_exceeded(format: str) -> None:
+    source = large()
+
+    result = processed(source, "optimize", {"format": format, "min_ssim": 0.9})
+
+    greys = [numpy.asarray(opened(content).convert("L")) for content in (source, result)]
+    alike = structural_similarity(*greys, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    assert 0.9 <= alike + 0.0005 < 0.91
+    assert cast("float", report(result, "compare", {"file_id": 2}, {2: source})["ssim"]) >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["jpeg", pytest.param("auto", marks=pytest.mark.thorough)])
+def test_a_large_image_fills_the_bytes_that_it_may_have(format: str) -> None:
+    source = large()
+
+    result = processed(source, "convert", {"format": format, "max_bytes": 300_000})
+
+    assert 270_000 <= len(result) <= 300_000
+
+
+@pytest.mark.thorough
+def test_auto_takes_the_format_that_is_smaller_for_a_large_image() -> None:
+    source = large()
+    sizes = {name: len(processed(source, "convert", {"format": name})) for name in ("avif", "webp")}
+
+    assert len(processed(source, "convert", {"format": "auto"})) == min(sizes.values())
+
+
 def test_a_tiff_has_no_quality_to_search() -> None:
     with pytest.raises(ImageError, match="take another format"):
         processed(photo(), "convert", {"format": "tiff", "max_bytes": 10})

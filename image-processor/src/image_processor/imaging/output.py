@@ -37,7 +37,8 @@ class Output(Params):
     )
     effort: Annotated[int, Field(ge=1, le=9)] | None = Field(
         default=None,
-        description="1 (fast) to 9 (small): time for a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF 7.",
+        description="1 (fast) to 9 (small): time for a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF 7. "
+        "A palette is looked for with 5 at most above a megapixel, with 3 above six.",
         examples=[7],
     )
     lossless: bool = Field(
@@ -64,14 +65,19 @@ class Output(Params):
         default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."
     )
     max_bytes: int | None = Field(
-        default=None, ge=1, le=2**40, description="The quality is lowered until the file has so many bytes at most."
+        default=None,
+        ge=1,
+        le=2**40,
+        description="The highest quality with which the file has so many bytes at most; above two megapixels "
+        "it may be a little lower.",
     )
     min_ssim: float | None = Field(
         default=None,
         ge=0.5,
         lt=1,
-        description="The lowest quality whose SSIM with the image is at least this, 0.5 to 1 (Wang et al., 2004).",
-        examples=[0.98],
+        description="The lowest quality whose SSIM with the image is at least this, 0.5 to 1 (Wang et al., 2004), and "
+        "which is no higher than `quality`; an error where there is none. Above two megapixels it may be a little "
+        "higher.",
     )
 
 
