@@ -18,7 +18,7 @@ MAX_DELAY_SECONDS = 3600
 
 
 _DUE = Callback.due_at <= epoch_now()
-_FIRST_DUE = select(Callback.id).where(_DUE).limit(1)
+_FIRST_DUE = select(Callback.id).where(_DUE).order_by(Callback.due_at).limit(1)
 
 
 class CallbackService:

@@ -15,7 +15,7 @@ RETRY_SECONDS = 5
 
 # What is due later than any waits was put off before the database's clock was set back.
 _DUE = (DiscardedResult.due_at <= epoch_now()) | (DiscardedResult.due_at > epoch_now() + RETRY_SECONDS)
-_FIRST_DUE = select(DiscardedResult.key).where(_DUE).limit(1)
+_FIRST_DUE = select(DiscardedResult.key).where(_DUE).order_by(DiscardedResult.due_at).limit(1)
 
 
 class DiscardedResults:

@@ -20,7 +20,7 @@ from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import opened, photo, pixels
 from tests.support.jpegxl import HLG, LINEAR, P3, PQ, jpegxl
 
-KEPT = {"format": "png"}
+KEPT = {"format": "png", "metadata": "keep"}
 LEAST_LOSS = 0.1
 """Butteraugli distance; 1 is hardly seen."""
 
