@@ -48,7 +48,7 @@ MUTATIONS = [
         rule="a cancelled task stays cancelled when its attempt ends",
         file=_CLAIMS,
         before='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == TaskStatus.PROCESSING)',
-        after='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status.in_([TaskStatus.PROCESSING, TaskStatus.CANCELLED]))',
+        after='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status != TaskStatus.FINISHED)',
         caught_by="image-processor/tests/services/jobs/test_work_loop.py"
         "::test_a_cancelled_task_that_ended_by_itself_keeps_nothing_from_being_done",
     ),

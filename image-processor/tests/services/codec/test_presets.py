@@ -10,7 +10,7 @@ import yaml
 from image_processor.services.codec.presets import Presets
 from service_kit.settings import SettingsError
 
-CONFIG = Path(__file__).parents[3] / "config" / "image-processor" / "conf.yml"
+CONFIG = Path(__file__).parents[4] / "config" / "image-processor" / "conf.yml"
 
 
 @pytest.mark.parametrize(
