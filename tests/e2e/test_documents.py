@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import Pixmill, is_ready
+from tests.support.client import TASKS, Pixmill, is_ready
 from tests.support.documents import (
     Block,
     all_blocks,
@@ -54,7 +54,9 @@ class Clone:
         self.data = folder / "data"
         self.environment = ENVIRONMENT | {"PORT": str(port)}
         [start] = [block for block in blocks(PROJECT / "README.md") if block.starts_embedded]
-        self.process = Process("make run", ["env", f"--chdir={folder}", "bash", "-c", start.text], self.environment, folder / "log")
+        self.process = Process(
+            "make run", ["env", f"--chdir={folder}", "bash", "-c", start.text], self.environment, folder / "log"
+        )
         self.process.wait_until(lambda: is_ready(self.url))
 
 
@@ -79,12 +81,10 @@ def images(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def await_tasks(clone: Clone) -> None:
-    """A reader takes longer for the next command than a task for its work."""
-
     def none_runs() -> bool:
         with Pixmill(clone.url) as client:
-            statuses = {"status": ["pending", "processing"]}
-            return client.http.get("/api/image-processing/", params=statuses).json() == []
+            tasks = client.http.get(f"{TASKS}/").json()
+            return all(task["status"] not in ("pending", "processing") for task in tasks)
 
     wait_until(none_runs, "no task waits")
 
@@ -99,9 +99,10 @@ def test_the_commands_of_a_page_run_as_printed(clone: Clone, images: Path, page:
             assert_runs(block, images, clone.environment, clone.url)
             continue
         for command, shown in steps(block):
+            # A reader takes longer for the next command than a task for its work.
+            await_tasks(clone)
             answer = answer_of(command, images, clone.environment, clone.url)
             assert matches(shown, answer), f"{block}\n$ {command}shown: {shown}\nanswered: {answer}"
-            await_tasks(clone)
 
 
 def test_what_is_not_run_has_a_reason() -> None:
@@ -110,7 +111,10 @@ def test_what_is_not_run_has_a_reason() -> None:
 
 
 def test_starts_are_printed_once() -> None:
-    assert [block.page for block in all_blocks() if block.starts_embedded and block.is_run] == ["README.md", "README.ru.md"]
+    assert [block.page for block in all_blocks() if block.starts_embedded and block.is_run] == [
+        "README.md",
+        "README.ru.md",
+    ]
 
 
 def translations() -> list[tuple[Path, Path]]:
@@ -158,7 +162,10 @@ def test_links_to_headings_find_them(page: Path) -> None:
         if "://" in target:
             continue
         text = (page.parent / target if target else page).read_text("utf-8")
-        slugs = {re.sub(r"[^\w -]", "", line.lower()).strip().replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.M)}
+        slugs = {
+            re.sub(r"[^\w -]", "", line.lower()).strip().replace(" ", "-")
+            for line in re.findall(r"^#+ (.*)$", text, re.M)
+        }
         assert heading in slugs, f"{page}: {target}#{heading}"
 
 

@@ -86,13 +86,15 @@ def _is_incomplete(command: str) -> bool:
     return subprocess.run(["bash", "-n", "-c", command], capture_output=True, check=False).returncode != 0
 
 
-def assert_runs(block: Block, folder: Path, environment: Mapping[str, str], url: str = PRINTED_URL) -> None:
+def assert_runs(
+    block: Block, folder: Path, environment: Mapping[str, str], url: str = PRINTED_URL, seconds: float = 120
+) -> None:
     """Run a `sh` block as a script; every command must succeed.
 
     :param url: takes the place of the printed one: a test has a port of its own.
     """
     script = block.text.replace(PRINTED_URL, url)
-    run = _run(["bash", "-euo", "pipefail", "-c", script], folder, environment)
+    run = _run(["bash", "-euo", "pipefail", "-c", script], folder, environment, seconds)
     assert run.returncode == 0, f"{block}\n{run.stdout}{run.stderr}"
     assert "urn:pixmill:problem" not in run.stdout, f"{block}\n{run.stdout}"
 
@@ -103,12 +105,14 @@ def answer_of(command: str, folder: Path, environment: Mapping[str, str], url: s
     return run.stdout.replace(url, PRINTED_URL)
 
 
-def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+def _run(
+    command: list[str], folder: Path, environment: Mapping[str, str], seconds: float = 120
+) -> "subprocess.CompletedProcess[str]":
     # A silent curl: its progress would hide the errors.
     (folder / ".curlrc").write_text("silent\nshow-error\nmax-time = 60\n")
     environment = {**environment, "HOME": str(folder)}
     return subprocess.run(
-        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=120
+        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=seconds
     )
 
 
