@@ -16,6 +16,9 @@ _DATE = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
 _VARYING = re.compile(rf"({_DATE}| ?…)")
 """What an answer has that no page can foresee, and what a page leaves out."""
 
+KEPT = ("alembic_version", "storage_totals")
+"""Tables that are not emptied: the schema's version, and sums that follow the other tables by triggers."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -133,6 +136,6 @@ def forget_everything(data: Path) -> None:
         with sqlite3.connect(data / f"{name}.db", timeout=30) as connection:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (table,) in tables:
-                if table not in ("alembic_version",):
+                if table not in KEPT:
                     connection.execute(f'DELETE FROM "{table}"')
         connection.close()
