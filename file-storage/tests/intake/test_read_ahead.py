@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 from file_storage.intake import read_ahead
-from file_storage.intake.read_ahead import MAX_READINGS, ReadAhead
+from file_storage.intake.read_ahead import MAX_BODIES, ReadAhead
 from file_storage.storage import Staging, staging
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,8 +53,8 @@ class Folders:
 
 
 @pytest.fixture(autouse=True)
-def every_body_is_worth_it() -> Iterator[None]:
-    with patch.object(read_ahead, "WORTH_IT", 1):
+def read_small_bodies_ahead() -> Iterator[None]:
+    with patch.object(read_ahead, "MIN_BYTES", 1):
         yield
 
 
@@ -79,8 +79,8 @@ def test_a_body_is_its_pieces_in_their_order(pieces: list[bytes], chunk: int) ->
         for piece in pieces:
             append(path, piece)
 
-        with folders.ahead.taken(path) as finished:
-            read = finished()
+        with folders.ahead.claim(path) as finish:
+            read = finish()
             assert read is not None
             read.staged.seal()
             assert (read.form, read.staged.size) == (None, len(whole))
@@ -92,8 +92,8 @@ def test_a_body_is_its_pieces_in_their_order(pieces: list[bytes], chunk: int) ->
 def test_a_body_is_not_copied(folders: Folders) -> None:
     path = folders.begin(CONTENT)
 
-    with folders.ahead.taken(path) as finished:
-        read = finished()
+    with folders.ahead.claim(path) as finish:
+        read = finish()
         assert read is not None
         assert read.staged.path.samefile(path)
 
@@ -103,8 +103,8 @@ def test_a_form_is_parsed_as_it_comes(folders: Folders, come: int) -> None:
     path = folders.begin(FORM[:come])
     append(path, FORM[come:])
 
-    with folders.ahead.taken(path) as finished:
-        read = finished()
+    with folders.ahead.claim(path) as finish:
+        read = finish()
         assert read is not None
         assert read.form is not None
         read.staged.seal()
@@ -114,7 +114,7 @@ def test_a_form_is_parsed_as_it_comes(folders: Folders, come: int) -> None:
 
 
 def test_what_is_not_published_is_forgotten(folders: Folders) -> None:
-    with folders.ahead.taken(folders.begin(CONTENT)):
+    with folders.ahead.claim(folders.begin(CONTENT)):
         pass
 
     assert folders.staged() == []
@@ -164,8 +164,8 @@ def test_a_form_with_a_mistake_is_left_to_its_request(folders: Folders, body: by
     folders.ahead.expect()
     time.sleep(0.1)
 
-    with folders.ahead.taken(path) as finished:
-        assert finished() is None
+    with folders.ahead.claim(path) as finish:
+        assert finish() is None
 
     assert folders.staged() == []
 
@@ -176,22 +176,22 @@ def test_a_name_that_has_become_anothers_is_left_to_its_request(folders: Folders
     other.write_bytes(b"other")
     other.rename(path)
 
-    with folders.ahead.taken(path) as finished:
-        assert finished() is None
+    with folders.ahead.claim(path) as finish:
+        assert finish() is None
 
 
 def test_a_body_that_was_not_expected_is_left_to_its_request(folders: Folders) -> None:
     path = folders.incoming / "0000000001"
     path.write_bytes(CONTENT)
 
-    with folders.ahead.taken(path) as finished:
-        assert finished() is None
+    with folders.ahead.claim(path) as finish:
+        assert finish() is None
 
 
 def test_a_body_whose_request_has_come_is_not_begun(folders: Folders) -> None:
     path = folders.incoming / "0000000001"
     path.write_bytes(CONTENT)
-    with folders.ahead.taken(path):
+    with folders.ahead.claim(path):
         pass
 
     folders.ahead.expect()
@@ -201,18 +201,18 @@ def test_a_body_whose_request_has_come_is_not_begun(folders: Folders) -> None:
 
 
 def test_only_so_many_bodies_are_read_at_once(folders: Folders) -> None:
-    for number in range(MAX_READINGS + 3):
+    for number in range(MAX_BODIES + 3):
         (folders.incoming / f"{number:010}").write_bytes(CONTENT)
 
     folders.ahead.expect()
-    wait_until(lambda: len(folders.read()) == MAX_READINGS, "as many are read as may be")
+    wait_until(lambda: len(folders.read()) == MAX_BODIES, "as many are read as may be")
     time.sleep(0.1)
 
-    assert len(folders.read()) == MAX_READINGS
+    assert len(folders.read()) == MAX_BODIES
 
 
 def test_no_thread_watches_when_nothing_is_expected_any_more(folders: Folders) -> None:
-    with patch.object(read_ahead, "WATCHED_SECONDS", 0.1):
+    with patch.object(read_ahead, "WATCH_SECONDS", 0.1):
         folders.ahead.expect()
         time.sleep(0.3)
         folders.incoming.joinpath("0000000001").write_bytes(CONTENT)
@@ -228,5 +228,5 @@ def test_without_a_folder_nothing_is_read(tmp_path: Path) -> None:
 
     ahead.expect()
 
-    with ahead.taken(None) as finished:
-        assert finished() is None
+    with ahead.claim(None) as finish:
+        assert finish() is None

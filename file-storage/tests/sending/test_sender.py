@@ -1,17 +1,14 @@
 """Who sends a file's bytes: nginx, the front, S3 or the application, each with the answer of RFC 9110."""
 
 import hashlib
-import logging
 import random
 import re
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import pytest
-import structlog
 from file_storage.app import create_app
 from flask.testing import FlaskClient
 from hypothesis import given
@@ -55,13 +52,12 @@ class Sites(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
+def sites(tmp_path_factory: pytest.TempPathFactory, restored_logging: None) -> Sites:
     folder = tmp_path_factory.mktemp("доставка")
-    handlers, level = logging.root.handlers[:], logging.root.level
     by_front = {"DOWNLOAD__HEADER": "X-Sendfile", "DOWNLOAD__ROOT": f"{folder}/blobs/"}
     in_s3 = {"STORAGE__URL": "s3://pixmill/files"}
     migrate(f"sqlite:///{folder}/files.db", "file_storage")
-    yield Sites(
+    return Sites(
         folder,
         nginx=client(folder),
         front=client(folder, by_front),
@@ -70,10 +66,6 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
         full_s3=client(folder, in_s3 | {"STORAGE__RESERVE_BYTES": str(2**62)}),
         redirecting=client(folder, in_s3 | {"DOWNLOAD__REDIRECT": "true"}),
     )
-    logging.captureWarnings(capture=False)
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def client(folder: Path, changed: dict[str, str] | None = None) -> FlaskClient:

@@ -10,7 +10,7 @@ from typing import IO
 import imagecodecs
 import numpy
 import pytest
-from file_storage.services.media import HEADERS, Media, media_of
+from file_storage.services.media import MAX_IMAGE_BYTES, Media, media_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -151,7 +151,7 @@ def test_a_size_that_no_column_holds_is_none() -> None:
     assert media_of(BytesIO(b"8BPS" + struct.pack(">H6xHII", 1, 3, 2**32 - 1, 1))).width is None
 
 
-HUGE = 8 * HEADERS
+HUGE = 8 * MAX_IMAGE_BYTES
 
 
 def webp_of_one_chunk(file: IO[bytes]) -> None:
@@ -195,7 +195,7 @@ def test_a_header_as_long_as_the_file_is_not_held_in_memory(
 
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert most < 2.5 * HEADERS
+    assert most < 2.5 * MAX_IMAGE_BYTES
 
 
 @pytest.mark.parametrize("start", [image("GIF")[:13], b"\xff\xd8\xff\xe0\0\2"])
@@ -274,7 +274,7 @@ def test_other_content_is_known_by_its_signature(content: bytes, media_type: str
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("piece", [b" ", b"<!-- -->", b"<!--", b"<?xml >", b"<!doctype "])
 def test_text_is_looked_at_once(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("file_storage.services.media.HEAD", 1_000_000)
+    monkeypatch.setattr("file_storage.services.media.HEAD_BYTES", 1_000_000)
 
     assert media_of(BytesIO(piece * (1_000_000 // len(piece)))).media_type in {"text/plain", "text/xml"}
 

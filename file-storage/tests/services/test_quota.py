@@ -31,7 +31,7 @@ def limited(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> svcs.Contain
 def test_what_would_go_over_the_quota_is_refused(limited: svcs.Container, tmp_path: Path) -> None:
     stored(limited, b"x" * 60)
 
-    with pytest.raises(DomainError, match="100 bytes, and have 60") as refused:
+    with pytest.raises(DomainError, match="at most 100 bytes and have 60") as refused:
         stored(limited, b"y" * 41)
 
     assert refused.value.kind == "quota-exceeded"

@@ -13,7 +13,7 @@ from file_storage.injectors import create_registry
 from file_storage.models import Upload
 from file_storage.services.files import FileService
 from file_storage.services.names import FileName
-from file_storage.services.uploads import Beginning, UploadService
+from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage.partial import PartialFiles, UploadBusyError
 from service_kit.database import Database
 from service_kit.errors import DomainError
@@ -27,7 +27,7 @@ def uploads(services: svcs.Container) -> UploadService:
 
 
 def begun(uploads: UploadService, length: int | None) -> Upload:
-    return uploads.create(Beginning(length, FileName("a", ".bin"), "", "", partial=False)).upload
+    return uploads.create(NewUpload(length, FileName("a", ".bin"), "", "", partial=False)).upload
 
 
 def let_expire(services: svcs.Container) -> None:
@@ -158,10 +158,10 @@ def test_it_is_one_file_however_often_its_end_is_interrupted(
 
 
 def test_parts_are_one_file_however_often_they_are_put_together(uploads: UploadService) -> None:
-    part = uploads.create(Beginning(4, FileName("part", ""), "", "", partial=True)).upload
+    part = uploads.create(NewUpload(4, FileName("part", ""), "", "", partial=True)).upload
     uploads.append(part.id, 0, None, BytesIO(b"part"), None)
-    whole = Beginning(None, FileName("whole", ".bin"), "", "", partial=False)
-    other = Beginning(None, FileName("other", ".bin"), "", "", partial=False)
+    whole = NewUpload(None, FileName("whole", ".bin"), "", "", partial=False)
+    other = NewUpload(None, FileName("other", ".bin"), "", "", partial=False)
 
     first, again, another = (uploads.concatenate([part.id], each, f"final;{part.id}") for each in (whole, whole, other))
 
