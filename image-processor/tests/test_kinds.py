@@ -180,7 +180,9 @@ def test_an_alpha_behind_a_spare_band_is_the_alpha() -> None:
 
 @pytest.mark.parametrize("colour", ["#ff0000", "#00ff0080"])
 def test_grey_with_alpha_lies_on_a_colored_background(colour: str) -> None:
-    source = photo(mode="LA")
+    half = opened(photo(mode="LA"))
+    half.putalpha(Image.linear_gradient("L").resize(half.size))
+    source = encoded(half, "PNG")
 
     result = opened(processed(source, "convert", {"format": "jpeg", "background": colour, "quality": 100}))
 
@@ -189,3 +191,13 @@ def test_grey_with_alpha_lies_on_a_colored_background(colour: str) -> None:
     ground.alpha_composite(opened(source).convert("RGBA"))
     difference = numpy.asarray(result.convert("RGB")).astype(int) - numpy.asarray(ground.convert("RGB"))
     assert numpy.abs(difference).mean() < 3
+
+
+def test_the_corners_of_grey_are_of_the_background_in_a_jpeg() -> None:
+    output = {"format": "jpeg", "background": "#ff0000", "quality": 100}
+
+    result = opened(processed(photo(mode="L"), "round_corners", {"radius": 10, "output": output}))
+
+    red, green, blue = result.convert("RGB").getpixel((0, 0))
+    assert red > 245
+    assert max(green, blue) < 10

@@ -5,6 +5,7 @@ import struct
 import zlib
 from typing import cast
 
+import cv2
 import numpy
 import pytest
 import pyvips
@@ -396,6 +397,63 @@ def test_grey_of_another_gamma_is_converted() -> None:
     result = pixels(processed(content, "convert", {"profile": "strip"}))
 
     assert numpy.abs(result - 168).max() <= 1  # as of the middle of the three bands above
+
+
+GREY_STEPS = Image.fromarray(numpy.repeat(numpy.arange(20, 256, 5, "uint8"), 16).reshape(-1, 16))
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff", "gif"])
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("gamma", [1.0, 1.8])
+def test_grey_looks_as_it_did_in_every_format(gamma: float, depth: int, target: str) -> None:
+    flat = encoded(GREY_STEPS, "PNG") if depth == 8 else sixteen_bits(GREY_STEPS)
+    content = chunks(flat, chunk(b"gAMA", struct.pack(">I", round(100_000 / gamma))))
+
+    lossless = {"lossless": True} if target in ("webp", "avif") else {}
+    result = opened(processed(content, "convert", {"format": target, "quality": 100, **lossless}))
+
+    light = (numpy.asarray(GREY_STEPS) / 255) ** gamma  # IEC 61966-2-1, backwards
+    encoded_light = numpy.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, 12.92 * light) * 255
+    shown = numpy.asarray(in_srgb(in_eight_bits(result)).convert("L")).astype(float)
+    assert numpy.abs(shown - encoded_light).max() < (8 if target == "jpeg" else 4)
+    assert numpy.abs(encoded_light - numpy.asarray(GREY_STEPS)).max() > 15
+
+
+def sixteen_bits(image: Image.Image) -> bytes:
+    return bytes(cv2.imencode(".png", numpy.asarray(image).astype("uint16") * 257)[1])
+
+
+def in_eight_bits(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith("I"):
+        return image
+    eight = Image.fromarray((numpy.asarray(image) // 257).astype("uint8"))
+    eight.info = image.info
+    return eight
+
+
+@pytest.mark.parametrize("source", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("algorithm", ["convert", "resize", "flip", "optimize"])
+def test_a_gif_which_has_no_profile_has_the_colors_of_srgb(algorithm: str, source: str) -> None:
+    content = encoded(Image.new("RGB", (16, 16), (188, 100, 50)), source, quality=100, icc_profile=renamed(SRGB))
+    output: dict[str, object] = {"format": "gif"}
+    params = output if algorithm in ("convert", "optimize") else {"output": output}
+    params |= {"width": 8} if algorithm == "resize" else {}
+
+    result = opened(processed(content, algorithm, params))
+
+    expected = numpy.asarray(in_srgb(opened(content))).astype(int)[0, 0]
+    assert numpy.abs(pixels(encoded(result.convert("RGB"), "PNG")) - expected).max() <= 3
+    assert numpy.abs(expected - (188, 100, 50)).max() > 50
+
+
+def test_grey_of_another_gamma_lies_on_a_colored_background_as_it_looks() -> None:
+    half = encoded(Image.new("LA", (16, 16), (100, 51)), "PNG")
+    content = chunks(half, chunk(b"gAMA", struct.pack(">I", 100_000)))
+
+    result = opened(processed(content, "convert", {"format": "jpeg", "background": "#ff0000", "quality": 100}))
+
+    shown = numpy.asarray(in_srgb(result)).astype(int)[8, 8]
+    assert numpy.abs(shown - (168 * 0.2 + 255 * 0.8, 168 * 0.2, 168 * 0.2)).max() <= 2
 
 
 def renamed(profile: bytes) -> bytes:

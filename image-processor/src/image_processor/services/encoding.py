@@ -175,7 +175,7 @@ def _is_general_cmyk(image: pyvips.Image) -> bool:
 
 
 def _takes(name: str, image: pyvips.Image) -> bool:
-    """Return whether the format's writer takes the image's profile."""
+    """Return whether the image's profile will be in a file of the format: no writer of it refuses or drops it."""
     return _tried(name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
 
 
@@ -184,10 +184,10 @@ def _tried(name: str, profile: bytes, bands: int, band_format: str, interpretati
     pixel = pyvips.Image.black(1, 1, bands=bands).cast(band_format).copy(interpretation=interpretation)
     pixel.set_type(pyvips.GValue.blob_type, PROFILE, profile)
     try:
-        pixel.write_to_buffer(EXTENSIONS[name])
+        written = pyvips.Image.new_from_buffer(pixel.write_to_buffer(EXTENSIONS[name]), "")
     except pyvips.Error:
         return False
-    return True
+    return bool(written.get_typeof(PROFILE)) and bytes(written.get(PROFILE)) == profile
 
 
 def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
