@@ -4,12 +4,13 @@ import io
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy
 import pytest
 import tifffile
 from image_processor.services.decoding import ImageError, Limits, decode
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
@@ -215,6 +216,102 @@ def test_pages_of_different_kinds_are_all_read() -> None:
         result.seek(number)
         seen.append(result.convert("RGB").getpixel((3, 3)))
     assert seen == [(90, 90, 90), (200, 10, 20)]
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+LINEAR = SRGB.replace(b"para", b"curv" + bytes(8) + b"para", 1)[: len(SRGB)]
+SWAPPED = SRGB.replace(b"rXYZ", b"....", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"....", b"bXYZ", 1)
+COLORS = [(188, 100, 50), (30, 200, 120), (90, 20, 160)]
+
+
+class Page(NamedTuple):
+    """How a page has its color; only the first band, where it has one."""
+
+    bits: int = 8
+    bands: int = 3
+    profile: bytes | None = None
+
+
+PAGES = {
+    "8 and 16 bits": [Page(), Page(16)],
+    "16 and 8 bits": [Page(16), Page()],
+    "grey of 8 and colors of 16 bits": [Page(bands=1), Page(16)],
+    "8 bits and floating point": [Page(), Page(32)],
+    "with and without alpha": [Page(), Page(16, bands=4), Page(bands=1)],
+    "a profile and none": [Page(profile=LINEAR), Page()],
+    "none and a profile": [Page(), Page(profile=LINEAR)],
+    "two profiles": [Page(profile=LINEAR), Page(profile=SWAPPED), Page(profile=LINEAR)],
+    "one profile in 8 and 16 bits": [Page(profile=SWAPPED), Page(16, profile=SWAPPED)],
+    "one profile": [Page(profile=SWAPPED), Page(profile=SWAPPED)],
+}
+
+
+def document(made: Sequence[Page]) -> bytes:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        for page, color in zip(made, COLORS, strict=False):
+            values = numpy.broadcast_to((*color, 255)[: page.bands], (20, 30, page.bands)).squeeze()
+            values = {8: values, 16: values * 257, 32: values / 255}[page.bits]
+            getattr(tiff, "write")(  # noqa: B009 (its types are stricter than it is)
+                values.astype({8: "uint8", 16: "uint16", 32: "float32"}[page.bits]),
+                photometric="minisblack" if page.bands == 1 else "rgb",
+                extrasamples=["unassalpha"] if page.bands == 4 else None,
+                iccprofile=page.profile,
+                metadata=None,
+            )
+    return file.getvalue()
+
+
+def as_littlecms_shows(color: Sequence[int], profile: bytes | None) -> numpy.ndarray:
+    image = Image.new("RGB", (1, 1), tuple(color))
+    if profile is not None:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"))
+        assert converted is not None
+        image = converted
+    return numpy.asarray(image).astype(int)[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "output"),
+    [
+        ("convert", {"format": "tiff"}),
+        ("convert", {"format": "tiff", "profile": "strip"}),
+        ("convert", {"format": "webp", "lossless": True}),
+        ("convert", {"format": "gif"}),
+        ("convert", {"format": "png"}),
+        ("resize", {"format": "tiff"}),
+        ("brightness", {"format": "tiff"}),
+    ],
+)
+@pytest.mark.parametrize("kind", PAGES)
+def test_every_page_has_its_own_depth_and_profile(kind: str, algorithm: str, output: dict[str, object]) -> None:
+    steps: dict[str, dict[str, object]] = {"resize": {"width": 9}, "brightness": {"amount": 0}}
+    params = steps[algorithm] | {"output": output} if algorithm in steps else output
+
+    result = processed(document(PAGES[kind]), algorithm, params)
+
+    shown = frames_of(result)
+    assert len(shown) == (1 if output["format"] == "png" else len(PAGES[kind]))
+    for page, color, (seen, profile) in zip(PAGES[kind], COLORS, shown, strict=False):
+        expected = as_littlecms_shows(color[:1] * 3 if page.bands == 1 else color, page.profile)
+        assert numpy.abs(as_littlecms_shows(seen, profile) - expected).max() <= 3, page
+
+
+def frames_of(content: bytes) -> Sequence[tuple[Sequence[int], bytes | None]]:
+    """Each frame's color in 8 bits, and its profile."""
+    if content[:4] in (b"II*\0", b"MM\0*"):
+        with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+            found = [(one.asarray(), getattr(one, "iccprofile", None)) for one in tiff.pages]
+    else:
+        image = Image.open(io.BytesIO(content))
+        profile = image.info.get("icc_profile")
+        found = [(numpy.asarray(one.convert("RGB")), profile) for one in ImageSequence.all_frames(image)]
+    colors = [values[3, 3] / {"uint8": 1, "uint16": 257, "float32": 1 / 255}[values.dtype.name] for values, _ in found]
+    return [
+        ([round(float(value)) for value in numpy.resize(color[:3], 3)], profile)
+        for color, (_, profile) in zip(colors, found, strict=True)
+    ]
 
 
 def sequence(format: str) -> bytes:

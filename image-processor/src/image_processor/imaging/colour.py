@@ -1,5 +1,6 @@
 """Colours as parameters, and images in a colour space that an algorithm can reckon with."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import pyvips
@@ -68,6 +69,24 @@ def in_colour(image: pyvips.Image) -> pyvips.Image:
     if not is_grey(image):
         return image
     return image.colourspace("rgb16" if image.format == "ushort" else "srgb")
+
+
+def in_sixteen_bits(image: pyvips.Image) -> pyvips.Image:
+    """Return the grey or sRGB image with 16 bits a band."""
+    if image.format == "ushort":
+        return image
+    return (image * 257).cast("ushort").copy(interpretation="grey16" if is_grey(image) else "rgb16")
+
+
+def alike(images: Sequence[pyvips.Image]) -> Sequence[pyvips.Image]:
+    """Return grey or sRGB images with the bands and the depth that all of them need: colors, alpha, 16 bits."""
+    if not all(map(is_grey, images)):
+        images = [in_colour(image) for image in images]
+    if any(image.hasalpha() for image in images):
+        images = [with_alpha(image) for image in images]
+    if any(image.format == "ushort" for image in images):
+        images = [in_sixteen_bits(image) for image in images]
+    return images
 
 
 def ink(image: pyvips.Image, colour: str) -> list[float]:

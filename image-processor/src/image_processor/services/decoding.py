@@ -11,10 +11,10 @@ os.environ.setdefault("VIPS_CONCURRENCY", "1")
 
 import pyvips
 
-from image_processor.imaging.colour import in_colour, in_srgb
+from image_processor.imaging.colour import alike, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
-from image_processor.services.codec.colors import with_described_colors
+from image_processor.services.codec.colors import PROFILE, with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff
 from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
@@ -199,12 +199,16 @@ def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Imag
     if not layout.together:
         frames = [_upright(_opened(source, found, page=page)) for page in layout.pages]
         frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
-        kinds = {(frame.bands, frame.format, frame.interpretation) for frame in frames}
-        return frames if len(kinds) == 1 else [in_colour(in_srgb(frame)) for frame in frames]
+        kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
+        return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])
     roll = _opened(source, found, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
     height = roll.get_page_height()
     frames = [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
     return [layout.usable(frame, number) for number, frame in enumerate(frames)]
+
+
+def _profile(image: pyvips.Image) -> bytes | None:
+    return bytes(image.get(PROFILE)) if image.get_typeof(PROFILE) else None
 
 
 def _described(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:

@@ -17,8 +17,12 @@ EXIF_DIRECTORY, GPS_DIRECTORY = 34665, 34853
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a smaller copy of another page, a page's transparency."""
-_KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, 277, 284, 338, 339)
-"""What libvips needs to be the same in all pages of one load: size, bits, meaning and number of samples."""
+_PROFILE = 34675
+_KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, 277, 284, 338, 339, _PROFILE)
+"""What needs to be the same in all pages that libvips loads together: it takes one page's for all.
+
+Size, bits, meaning and number of samples, and the ICC profile.
+"""
 _EXTRA_SAMPLES, _PHOTOMETRIC = 338, 262
 _OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, *_KIND})
 _COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3}
@@ -116,6 +120,8 @@ class _Reader:
             if length <= left and (tags is None or tag in tags):
                 entries[tag] = Entry(kind, number, self._value(length, inline))
                 left -= length
+            elif tag == _PROFILE and tags is not None:
+                entries[tag] = Entry(kind, number, inline)  # its place, which says whether two pages share it
         return Directory(self.order, entries), following
 
     def _value(self, length: int, inline: bytes) -> bytes:
