@@ -1,8 +1,10 @@
 """The same pixels, whatever kind of image they came in, against Pillow."""
 
 import io
+import struct
 from collections.abc import Callable
 
+import cv2
 import numpy
 import pytest
 import tifffile
@@ -167,6 +169,64 @@ def test_samples_that_may_mean_anything_are_refused_in_words(kind: str, algorith
 
     with pytest.raises(ImageError, match=reason):
         processed(content, algorithm, PARAMS[algorithm])
+
+
+SMOOTH = cv2.GaussianBlur(numpy.asarray(opened(photo())), (0, 0), 3)
+YCBCR = {
+    "uncompressed": {"subsampling": (1, 1)},
+    "LZW": {"subsampling": (1, 1), "compression": "lzw", "predictor": True},
+    "Deflate": {"subsampling": (1, 1), "compression": "zlib"},
+    "in strips": {"subsampling": (1, 1), "rowsperstrip": 8},
+    "JPEG": {"subsampling": (2, 2), "compression": "jpeg", "compressionargs": {"level": 95}},
+    "BT.709": {"subsampling": (1, 1), "extratags": [(529, 5, 3, (2126, 10000, 7152, 10000, 722, 10000), True)]},
+    "of television": {
+        "subsampling": (1, 1),
+        "extratags": [(532, 5, 6, (16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1), True)],
+    },
+    "a damaged coefficient": {"subsampling": (1, 1), "extratags": [(529, 5, 3, (299, 1000, 0, 1000, 1, 0), True)]},
+}
+
+
+@pytest.mark.parametrize("target", ["png", "webp", "jpeg"])
+@pytest.mark.parametrize("kind", YCBCR)
+def test_brightness_and_chroma_are_shown_as_opencv_shows_them(kind: str, target: str) -> None:
+    samples = numpy.asarray(Image.fromarray(SMOOTH).convert("YCbCr"))
+    content = tiff(samples, photometric="ycbcr", **YCBCR[kind])
+    lossless = {"lossless": True} if target == "webp" else {"quality": 100}
+
+    result = numpy.asarray(opened(processed(content, "convert", {"format": target, **lossless}))).astype(int)
+
+    if kind == "a damaged coefficient":
+        content = tiff(samples, photometric="ycbcr", subsampling=(1, 1))
+    shown = cv2.imdecode(numpy.frombuffer(content, "uint8"), cv2.IMREAD_COLOR)[..., ::-1]
+    # libtiff reckons in whole numbers.
+    assert numpy.abs(result - shown).max() <= (6 if target == "jpeg" else 3)
+
+
+def test_chroma_of_fewer_pixels_makes_no_alpha() -> None:
+    # Of each 2 × 2 pixels four times the brightness, and the chroma once (TIFF 6.0, 21).
+    samples = numpy.tile(numpy.array([98] * 4 + [89, 200], "uint8"), 12 * 8)
+    tags = {256: 24, 257: 16, 259: 1, 262: 6, 273: 8, 277: 3, 278: 16, 279: len(samples)}
+    rows = [(tag, 4, 1, struct.pack("<I", value)) for tag, value in tags.items()]
+    rows += [(258, 3, 3, struct.pack("<I", 8 + len(samples))), (530, 3, 2, struct.pack("<HH", 2, 2))]
+    directory = b"".join(struct.pack("<HHI", *row[:3]) + row[3] for row in sorted(rows))
+    values = samples.tobytes() + struct.pack("<4H", 8, 8, 8, 0)
+    head = b"II*\0" + struct.pack("<I", 8 + len(values))
+    content = head + values + struct.pack("<H", len(rows)) + directory + bytes(4)
+
+    result = numpy.asarray(opened(processed(content, "convert", {"format": "png"})))
+
+    shown = cv2.imdecode(numpy.frombuffer(content, "uint8"), cv2.IMREAD_COLOR)[..., ::-1]
+    assert result.shape == shown.shape
+    assert numpy.abs(result.astype(int) - shown).max() <= 1
+
+
+def test_chroma_in_planes_of_its_own_is_refused_in_words() -> None:
+    planes = numpy.ascontiguousarray(SMOOTH.transpose(2, 0, 1))
+    content = tiff(planes, photometric="ycbcr", subsampling=(1, 1), planarconfig="separate")
+
+    with pytest.raises(ImageError, match="YCbCr in separate planes"):
+        processed(content, "convert", {"format": "png"})
 
 
 def test_an_alpha_behind_a_spare_band_is_the_alpha() -> None:

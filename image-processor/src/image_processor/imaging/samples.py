@@ -1,5 +1,7 @@
 """Samples of other kinds than 8 and 16 bits, as TIFF has them, made into those."""
 
+from collections.abc import Sequence
+
 import pyvips
 
 from image_processor.imaging.errors import UnsuitableImageError
@@ -32,6 +34,24 @@ def usual(image: pyvips.Image) -> pyvips.Image:
     scaled = scaled.copy(interpretation="grey16" if grey else _DEEP.get(image.interpretation, image.interpretation))
     scaled.remove(_RAW)
     return scaled
+
+
+def from_ycbcr(image: pyvips.Image, coefficients: Sequence[float], limits: Sequence[float]) -> pyvips.Image:
+    """Return brightness and chroma of 8 or 16 bits, perhaps with alpha, as red, green and blue.
+
+    :param coefficients: shares of red, green and blue in the brightness.
+    :param limits: the samples of black and white, and of no and full chroma, twice; of 255.
+    """
+    red, green, blue = coefficients
+    scale = 257 if image.format == "ushort" else 1
+    ranges = zip(limits[::2], limits[1::2], (255, 127, 127), strict=True)
+    factors = [(full / (end - start), start * scale) for start, end, full in ranges]
+    parts = image[0:3].linear([factor for factor, _ in factors], [-factor * start for factor, start in factors])
+    of_red, of_blue = 2 - 2 * red, 2 - 2 * blue
+    matrix = [[1, 0, of_red], [1, -blue * of_blue / green, -red * of_red / green], [1, of_blue, 0]]
+    colors = parts.recomb(pyvips.Image.new_from_array(matrix)).rint().cast(image.format)
+    colors = colors if image.bands == 3 else colors.bandjoin(image[3:])
+    return colors.copy(interpretation="rgb16" if image.format == "ushort" else "srgb")
 
 
 def _scaled(image: pyvips.Image) -> pyvips.Image:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pyvips
 
+from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.picture import PAGE_SIZES, frames_of
-from image_processor.imaging.samples import marked_raw
+from image_processor.imaging.samples import from_ycbcr, marked_raw
 from image_processor.services.codec import png, tiff
 
 
@@ -30,10 +31,17 @@ class Layout:
     directories: Sequence[tiff.Directory] = ()
 
     def usable(self, image: pyvips.Image, number: int) -> pyvips.Image:
-        """Return the frame of that number without spare bands, and marked where its samples are unusual."""
+        """Return the frame of that number in RGB, without spare bands, and marked where its samples are unusual."""
         if number >= len(self.directories):
             return image
-        bands = self.directories[number].samples(image.bands)
+        directory = self.directories[number]
+        if directory.ycbcr is not None and image.bands == directory.number(tiff.SAMPLES):
+            if directory.is_in_planes:  # libvips mixes their rows up
+                raise UnsuitableImageError(
+                    "The image has YCbCr in separate planes, which are not read: save it as RGB."
+                )
+            image = from_ycbcr(image, directory.ycbcr.coefficients, directory.ycbcr.limits)
+        bands = directory.samples(image.bands)
         if len(bands) < image.bands:
             chosen = image[bands[0]].bandjoin([image[band] for band in bands[1:]]) if len(bands) > 1 else image[0]
             image = chosen.copy(interpretation=image.interpretation)

@@ -17,14 +17,18 @@ EXIF_DIRECTORY, GPS_DIRECTORY = 34665, 34853
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a smaller copy of another page, a page's transparency."""
-_PROFILE = 34675
-_KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, 277, 284, 338, 339, _PROFILE)
+SAMPLES, _PLANES, _COMPRESSION, _PROFILE = 277, 284, 259, 34675
+_SUBSAMPLING, _COEFFICIENTS, _BLACK_AND_WHITE = 530, 529, 532
+_KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, SAMPLES, _PLANES, 338, 339, _SUBSAMPLING, _PROFILE)
 """What needs to be the same in all pages that libvips loads together: it takes one page's for all.
 
 Size, bits, meaning and number of samples, and the ICC profile.
 """
 _EXTRA_SAMPLES, _PHOTOMETRIC = 338, 262
-_OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, *_KIND})
+_OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
+_YCBCR = 6
+_JPEG = (6, 7)
+"""Compressions whose decoder makes RGB of YCbCr."""
 _COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3}
 """How many samples are colors, by PhotometricInterpretation."""
 _ALPHA = (1, 2)
@@ -48,6 +52,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class YCbCr:
+    """How samples are brightness and chroma (TIFF 6.0, 20 and 21).
+
+    :param coefficients: shares of red, green and blue in the brightness.
+    :param limits: the samples of black and white, and of no and full chroma, twice; of 255.
+    """
+
+    coefficients: Sequence[float] = (0.299, 0.587, 0.114)
+    limits: Sequence[float] = (0, 255, 128, 255, 128, 255)
+
+
+@dataclass(frozen=True)
 class Directory:
     """A directory: the tags of one page, or of a group of tags such as EXIF's.
 
@@ -64,6 +80,29 @@ class Directory:
             return None
         return int(struct.unpack_from(self.order + _INTEGERS[entry.kind], entry.data)[0])
 
+    def fractions(self, tag: int, count: int) -> Sequence[float] | None:
+        """Return the tag's values, where they are so many fractions."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind != 5 or len(entry.data) != 8 * count:
+            return None
+        values = list(struct.iter_unpack(f"{self.order}II", entry.data))
+        return [above / below for above, below in values] if all(below for _, below in values) else None
+
+    @property
+    def ycbcr(self) -> YCbCr | None:
+        """How brightness and chroma stand in the samples; None where they are none, or a decoder makes RGB of them."""
+        if self.number(_PHOTOMETRIC) != _YCBCR or self.number(_COMPRESSION) in _JPEG:
+            return None
+        coefficients = self.fractions(_COEFFICIENTS, 3) or YCbCr.coefficients
+        limits = self.fractions(_BLACK_AND_WHITE, 6) or YCbCr.limits
+        pairs = zip(limits[::2], limits[1::2], strict=True)
+        return YCbCr(coefficients, limits) if all(coefficients) and all(a != b for a, b in pairs) else YCbCr()
+
+    @property
+    def is_in_planes(self) -> bool:
+        """Whether all samples of a band stand together."""
+        return self.number(_PLANES) == 2
+
     @property
     def is_page(self) -> bool:
         return not (self.number(_SUBFILE_TYPE) or 0) & (_REDUCED | _MASK)
@@ -77,6 +116,8 @@ class Directory:
     def samples(self, bands: int) -> Sequence[int]:
         """Return which of so many bands are the colors, and the alpha if there is one; the others are spare."""
         colors = _COLORS.get(self.number(_PHOTOMETRIC) or 0, bands)
+        if self.number(_PHOTOMETRIC) == _YCBCR and bands > (self.number(SAMPLES) or bands):
+            return range(colors)  # libvips has let libtiff make RGBA of them
         entry = self.entries.get(_EXTRA_SAMPLES)
         if bands <= colors or (entry is None and bands == colors + 1):  # many forget to call their alpha one
             return range(bands)
