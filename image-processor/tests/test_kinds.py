@@ -261,3 +261,43 @@ def test_the_corners_of_grey_are_of_the_background_in_a_jpeg() -> None:
     red, green, blue = result.convert("RGB").getpixel((0, 0))
     assert red > 245
     assert max(green, blue) < 10
+
+
+EDGE = numpy.tile(numpy.repeat([0, 1], 48), (64, 1)).astype("float32")
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "tiff"])
+@pytest.mark.parametrize("kernel", ["cubic", "mitchell", "lanczos3"])
+@pytest.mark.parametrize("width", [40, 200])
+def test_a_hard_edge_in_floating_point_is_resized_as_in_sixteen_bits(width: int, kernel: str, target: str) -> None:
+    params = {"width": width, "kernel": kernel, "output": {"format": target, "quality": 100}}
+    whole = tiff((EDGE * 65_535).astype("uint16"))
+
+    result = numpy.asarray(opened(processed(tiff(EDGE), "resize", params))).astype(float)
+
+    expected = numpy.asarray(opened(processed(whole, "resize", params))).astype(float)
+    white = {"png": 1, "jpeg": 1, "tiff": 65_535}[target]
+    assert numpy.abs(result * white - expected).max() <= 1.01
+    if target == "tiff":
+        pillows = Image.fromarray(EDGE).resize((width, round(width * 2 / 3)), Image.Resampling.LANCZOS)
+        assert kernel != "lanczos3" or numpy.abs(result - numpy.asarray(pillows).clip(0, 1)).max() < 0.02
+
+
+def test_a_range_that_is_refused_is_that_of_the_source_and_not_of_what_it_became() -> None:
+    values = numpy.zeros((64, 96), "float32")
+    values[30, 40] = 236
+
+    with pytest.raises(ImageError, match="up to 236, where 1 is white"):
+        processed(tiff(values), "resize", {"width": 30, "output": {"format": "png"}})
+
+
+@pytest.mark.parametrize("target", ["png", "tiff"])
+def test_what_is_not_a_number_is_black_and_reaches_no_farther_than_a_black_pixel(target: str) -> None:
+    holed, black = numpy.full((64, 96), 0.5, "float32"), numpy.full((64, 96), 0.5, "float32")
+    holed[30, 40], black[30, 40] = numpy.nan, 0
+    params = {"width": 48, "output": {"format": target}}
+
+    result = numpy.asarray(opened(processed(tiff(holed), "resize", params))).astype(float)
+
+    assert numpy.array_equal(result, numpy.asarray(opened(processed(tiff(black), "resize", params))).astype(float))
+    assert result[2, 2] == (0.5 if target == "tiff" else 32_768)
