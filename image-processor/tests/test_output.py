@@ -13,6 +13,7 @@ import tifffile
 from image_processor.services.decoding import ImageError, Limits
 from PIL import Image, ImageCms, ImageOps
 from skimage import data
+from skimage.color import xyz2rgb
 from skimage.metrics import structural_similarity
 
 from tests.support.algorithm_runs import processed, report
@@ -454,6 +455,56 @@ def test_grey_of_another_gamma_lies_on_a_colored_background_as_it_looks() -> Non
 
     shown = numpy.asarray(in_srgb(result)).astype(int)[8, 8]
     assert numpy.abs(shown - (168 * 0.2 + 255 * 0.8, 168 * 0.2, 168 * 0.2)).max() <= 2
+
+
+def of_a_camera(format: str, space: int | None, index: str | None) -> bytes:
+    """A picture without a profile, whose EXIF tells its color space."""
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    photo_tags = exif.get_ifd(0x8769)
+    if space is not None:
+        photo_tags[40961] = space
+    if index is not None:
+        photo_tags[40965] = {1: index}
+    options: dict[str, object] = {"lossless": True} if format == "WEBP" else {"quality": 100, "subsampling": 0}
+    return encoded(Image.new("RGB", (16, 16), (188, 100, 50)), format, exif=exif, **options)
+
+
+def from_adobe_rgb(color: tuple[int, int, int]) -> numpy.ndarray:
+    """Adobe RGB (1998), 4.3.5, and scikit-image's sRGB; what sRGB does not hold is cut off."""
+    light = (numpy.array(color) / 255) ** 2.19921875
+    xyz = [[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]] @ light
+    converted: numpy.ndarray = xyz2rgb(xyz) * 255
+    return converted
+
+
+@pytest.mark.parametrize(
+    ("space", "index", "is_adobe"),
+    [(65535, "R03", True), (2, None, True), (None, "R03", True), (1, "R98", False), (65535, None, False)],
+)
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_adobe_rgb_of_a_camera_is_converted(format: str, space: int | None, index: str | None, is_adobe: bool) -> None:
+    source = of_a_camera(format, space, index)
+    expected = from_adobe_rgb((188, 100, 50)) if is_adobe else numpy.array([188, 100, 50])
+    assert not is_adobe or numpy.abs(expected - (188, 100, 50)).max() > 20
+
+    for params in ({"profile": "strip"}, {"profile": "srgb"}, {"profile": "keep"}, {"format": "gif"}):
+        result = processed(source, "convert", {"format": "png", **params})
+        again = processed(result, "convert", {"format": "webp", "lossless": True, "profile": "strip"})
+
+        assert numpy.abs(numpy.asarray(in_srgb(opened(result))).astype(int) - expected).max() <= 3, params
+        assert numpy.abs(pixels(again)[..., :3] - expected).max() <= 3, "a second time nothing is converted"
+
+
+@pytest.mark.parametrize("profile", ["keep", "strip", "srgb"])
+def test_exif_says_adobe_rgb_only_where_the_colors_are(profile: str) -> None:
+    source = of_a_camera("JPEG", 65535, "R03")
+
+    exif = opened(processed(source, "convert", {"format": "jpeg", "profile": profile})).getexif()
+
+    assert exif[271] == "Maker"
+    assert exif.get_ifd(0x8769)[40961] == (65535 if profile == "keep" else 1)
+    assert exif.get_ifd(0xA005).get(1) == ("R03" if profile == "keep" else None)
 
 
 def renamed(profile: bytes) -> bytes:

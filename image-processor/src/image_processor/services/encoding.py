@@ -7,12 +7,12 @@ from pathlib import Path
 import pyvips
 
 from image_processor.imaging.canvas import flattened
-from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.colour import in_srgb, is_srgb
 from image_processor.imaging.output import ANIMATED, DEFAULT_QUALITY, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, frames_of, joined
 from image_processor.imaging.profiles import general_cmyk
 from image_processor.imaging.ssim import comparable, ssim
-from image_processor.services.codec.colors import PROFILE
+from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif, with_exif_of_srgb
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import held, save
 from image_processor.services.decoding import Decoded
@@ -153,7 +153,7 @@ def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
         image = in_srgb(image)
     if name == "jpeg":
         image = flattened(image, output.background)
-    return _with_metadata(_with_profile(image, name), output)
+    return _with_metadata(_with_color_space(_with_profile(image, name), output), output)
 
 
 def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
@@ -168,6 +168,12 @@ def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
     image = image.copy()
     image.remove(PROFILE)
     return image
+
+
+def _with_color_space(image: pyvips.Image, output: Output) -> pyvips.Image:
+    """Return the image, whose EXIF no longer says Adobe RGB where the file's colors have become those of sRGB."""
+    has_other = bool(image.get_typeof(PROFILE)) and output.profile == "keep" and not is_srgb(image)
+    return image if has_other or not is_adobe_rgb_by_exif(image) else with_exif_of_srgb(image)
 
 
 def _is_general_cmyk(image: pyvips.Image) -> bool:
