@@ -646,6 +646,25 @@ def test_a_palette_stays_one_where_all_colors_fit(algorithm: str, mode: str, col
     assert len(result) < 1.1 * len(encoded(expected, "PNG", optimize=True)) + 100
 
 
+@pytest.mark.parametrize("transparency", [3, bytes([0, 128, 255, 30])], ids=["one color", "several"])
+@pytest.mark.parametrize("colours", [5, 64, 256])
+@pytest.mark.parametrize("algorithm", ["flip", "convert"])
+def test_a_palette_of_which_a_part_is_transparent_stays_one(
+    algorithm: str, colours: int, transparency: int | bytes
+) -> None:
+    image = Image.fromarray(data.astronaut()).resize((160, 120)).quantize(colours)
+    source = encoded(image, "PNG", transparency=transparency)
+
+    result = processed(source, algorithm)
+
+    expected = ImageOps.mirror(opened(source)) if algorithm == "flip" else opened(source)
+    shown, wanted = (numpy.asarray(one.convert("RGBA")) for one in (opened(result), expected))
+    assert opened(result).mode == "P"
+    assert numpy.array_equal(shown[..., 3], wanted[..., 3])
+    assert numpy.array_equal(shown[wanted[..., 3] > 0], wanted[wanted[..., 3] > 0])
+    assert len(result) < 1.1 * len(source)
+
+
 def test_a_palette_of_too_few_colors_is_given_up() -> None:
     source = photo(mode="P", width=320, height=240)
 
