@@ -9,7 +9,7 @@ import numpy
 import pytest
 import tifffile
 from image_processor.services.decoding import ImageError
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo
@@ -219,6 +219,77 @@ def test_chroma_of_fewer_pixels_makes_no_alpha() -> None:
     shown = cv2.imdecode(numpy.frombuffer(content, "uint8"), cv2.IMREAD_COLOR)[..., ::-1]
     assert result.shape == shown.shape
     assert numpy.abs(result.astype(int) - shown).max() <= 1
+
+
+def in_cielab(image: Image.Image) -> numpy.ndarray:
+    """As LittleCMS has it: L* of 255, a* and b* signed."""
+    converted = ImageCms.profileToProfile(
+        image, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    assert converted is not None
+    return numpy.asarray(converted).copy()
+
+
+def in_cielab_of_16_bits(image: Image.Image) -> numpy.ndarray:
+    lightness, *chroma = numpy.moveaxis(in_cielab(image), -1, 0)
+    return numpy.dstack(
+        [lightness * numpy.uint16(257), *(band.view("int8").astype("int16").view("uint16") << 8 for band in chroma)]
+    )
+
+
+LAB = {
+    "8 bits": lambda image: tiff(in_cielab(image), photometric="cielab"),
+    "8 bits, compressed": lambda image: tiff(in_cielab(image), photometric="cielab", compression="lzw", predictor=True),
+    "16 bits": lambda image: tiff(in_cielab_of_16_bits(image), photometric="cielab"),
+    "ICC's L*a*b*": lambda image: tiff(in_cielab(image) ^ numpy.array([0, 128, 128], "uint8"), photometric="icclab"),
+    "with alpha": lambda image: tiff(
+        numpy.dstack([in_cielab(image), numpy.full(image.size[::-1], 255, "uint8")]),
+        photometric="cielab",
+        extrasamples=["unassalpha"],
+    ),
+}
+
+
+@pytest.mark.parametrize("algorithm", ["convert", "flip", "brightness", "resize"])
+@pytest.mark.parametrize("target", ["png", "jpeg", "tiff"])
+@pytest.mark.parametrize("kind", LAB)
+def test_cielab_is_shown_as_littlecms_shows_it(kind: str, target: str, algorithm: str) -> None:
+    picture = Image.fromarray(SMOOTH)
+    output: dict[str, object] = {"format": target, "quality": 100, "profile": "strip"}
+    steps: dict[str, dict[str, object]] = {"brightness": {"amount": 0}, "flip": {}, "resize": {"width": 32}}
+    params = output if algorithm == "convert" else steps[algorithm] | {"output": output}
+
+    result = processed(LAB[kind](picture), algorithm, params)
+
+    picture = ImageOps.mirror(picture) if algorithm == "flip" else picture
+    picture = picture.resize((32, 24), Image.Resampling.LANCZOS) if algorithm == "resize" else picture
+    shown = cv2.imdecode(numpy.frombuffer(result, "uint8"), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
+    assert numpy.abs(shown - numpy.asarray(picture)).mean() < 2
+    assert numpy.abs(shown - numpy.asarray(picture)).max() < 14  # 8 bits of L*a*b* are coarse
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_alpha_beside_cielab_is_the_alpha(bits: int) -> None:
+    picture, alpha = Image.fromarray(SMOOTH), numpy.tile(numpy.arange(0, 256, 4, "uint8"), (48, 1))
+    values = in_cielab(picture) if bits == 8 else in_cielab_of_16_bits(picture)
+    bands = numpy.dstack([values, alpha.astype(values.dtype) * values.dtype.type(257 if bits == 16 else 1)])
+
+    content = tiff(bands, photometric="cielab", extrasamples=["unassalpha"])
+    result = numpy.asarray(opened(processed(content, "convert", {"format": "png"}))).astype(int)
+
+    assert numpy.abs(result[..., 3] - alpha).max() <= 1
+    assert numpy.abs(result[..., :3] - SMOOTH).max() < 14
+
+
+@pytest.mark.parametrize("photometric", [10, 32803, 32844])
+def test_what_libvips_would_only_take_for_gray_or_rgb_is_refused_in_words(photometric: int) -> None:
+    content = bytearray(tiff(bytes_of(COLORS), photometric="rgb"))
+    with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
+        place = file.pages.first.tags[262].offset + 8
+    content[place : place + 2] = struct.pack("<H", photometric)
+
+    with pytest.raises(ImageError, match="is not read: save it as RGB"):
+        processed(bytes(content), "convert", {"format": "png"})
 
 
 def test_chroma_in_planes_of_its_own_is_refused_in_words() -> None:

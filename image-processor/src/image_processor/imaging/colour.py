@@ -128,6 +128,8 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
         return _through_profile(_named(image))
     if image.interpretation == "cmyk":
         return image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=8)
+    if image.interpretation in ("lab", "labs"):
+        return image.icc_export(output_profile="srgb", depth=16 if image.interpretation == "labs" else 8)
     deep = image.interpretation in DEEP or image.format in DEEP
     return image.colourspace("rgb16" if deep else "srgb")
 

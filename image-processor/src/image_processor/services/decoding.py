@@ -14,6 +14,7 @@ import pyvips
 from image_processor.imaging.colour import alike, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
+from image_processor.services.codec.cielab import open_cielab
 from image_processor.services.codec.colors import PROFILE, with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff
@@ -175,6 +176,9 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
     try:
         header = pyvips.Image.new_from_file(str(source))
     except pyvips.Error as error:
+        cielab = open_cielab(source, fail_on=_FAIL_ON)
+        if cielab is not None:
+            return cielab, "tiff"
         raise ImageError(_unknown(error)) from error
     loader = str(header.get("vips-loader"))
     if loader not in READABLE:
@@ -192,7 +196,13 @@ def _unknown(error: pyvips.Error) -> str:
 
 def _opened(source: Path, found: str, **options: object) -> pyvips.Image:
     load = _LOADERS.get(found, pyvips.Image.new_from_file)
-    return load(str(source), fail_on=_FAIL_ON, **options)
+    try:
+        return load(str(source), fail_on=_FAIL_ON, **options)
+    except pyvips.Error:
+        cielab = open_cielab(source, fail_on=_FAIL_ON, **options) if found == "tiff" else None
+        if cielab is None:
+            raise
+        return cielab
 
 
 def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Image]:

@@ -10,6 +10,7 @@ from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.picture import PAGE_SIZES, frames_of
 from image_processor.imaging.samples import from_ycbcr, marked_raw
 from image_processor.services.codec import png, tiff
+from image_processor.services.codec.cielab import from_cielab, with_alpha_of_255
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,17 @@ class Layout:
                     "The image has YCbCr in separate planes, which are not read: save it as RGB."
                 )
             image = from_ycbcr(image, directory.ycbcr.coefficients, directory.ycbcr.limits)
+        meaning = directory.number(tiff.PHOTOMETRIC) or 0
+        if meaning in tiff.UNREAD:
+            raise UnsuitableImageError(f"The image has {tiff.UNREAD[meaning]}, which is not read: save it as RGB.")
+        if meaning in (tiff.CIELAB, tiff.ICCLAB) and image.format in ("uchar", "ushort") and image.bands >= 3:
+            image = from_cielab(image, signed=meaning == tiff.CIELAB)
         bands = directory.samples(image.bands)
         if len(bands) < image.bands:
             chosen = image[bands[0]].bandjoin([image[band] for band in bands[1:]]) if len(bands) > 1 else image[0]
             image = chosen.copy(interpretation=image.interpretation)
+        if image.interpretation == "labs":
+            image = with_alpha_of_255(image)
         return marked_raw(image)
 
 

@@ -17,19 +17,21 @@ EXIF_DIRECTORY, GPS_DIRECTORY = 34665, 34853
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a smaller copy of another page, a page's transparency."""
-SAMPLES, _PLANES, _COMPRESSION, _PROFILE = 277, 284, 259, 34675
+_BITS, SAMPLES, _PLANES, _COMPRESSION, _PROFILE = 258, 277, 284, 259, 34675
 _SUBSAMPLING, _COEFFICIENTS, _BLACK_AND_WHITE = 530, 529, 532
-_KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, SAMPLES, _PLANES, 338, 339, _SUBSAMPLING, _PROFILE)
+_KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, 339, _SUBSAMPLING, _PROFILE)
 """What needs to be the same in all pages that libvips loads together: it takes one page's for all.
 
 Size, bits, meaning and number of samples, and the ICC profile.
 """
-_EXTRA_SAMPLES, _PHOTOMETRIC = 338, 262
+_EXTRA_SAMPLES, PHOTOMETRIC = 338, 262
 _OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
-_YCBCR = 6
+_YCBCR, CIELAB, ICCLAB = 6, 8, 9
+UNREAD = {10: "ITU L*a*b* of fax", 32803: "the mosaic of a camera's sensor", 32844: "LogL"}
+"""Values of PhotometricInterpretation that libvips takes for gray or RGB."""
 _JPEG = (6, 7)
 """Compressions whose decoder makes RGB of YCbCr."""
-_COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3}
+_COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3, 9: 3}
 """How many samples are colors, by PhotometricInterpretation."""
 _ALPHA = (1, 2)
 """Values of ExtraSamples; 0 is a sample of which the file does not say what it is."""
@@ -44,11 +46,15 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 @dataclass(frozen=True)
 class Entry:
-    """A tag's value as it stands in the file, in the file's byte order."""
+    """A tag's value as it stands in the file, in the file's byte order.
+
+    :param place: in the file, of a value that its row holds; otherwise of where it stands.
+    """
 
     kind: int
     count: int
     data: bytes
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,12 +97,16 @@ class Directory:
     @property
     def ycbcr(self) -> YCbCr | None:
         """How brightness and chroma stand in the samples; None where they are none, or a decoder makes RGB of them."""
-        if self.number(_PHOTOMETRIC) != _YCBCR or self.number(_COMPRESSION) in _JPEG:
+        if self.number(PHOTOMETRIC) != _YCBCR or self.number(_COMPRESSION) in _JPEG:
             return None
         coefficients = self.fractions(_COEFFICIENTS, 3) or YCbCr.coefficients
         limits = self.fractions(_BLACK_AND_WHITE, 6) or YCbCr.limits
         pairs = zip(limits[::2], limits[1::2], strict=True)
         return YCbCr(coefficients, limits) if all(coefficients) and all(a != b for a, b in pairs) else YCbCr()
+
+    @property
+    def is_8_bit(self) -> bool:
+        return self.number(_BITS) == 8
 
     @property
     def is_in_planes(self) -> bool:
@@ -115,8 +125,8 @@ class Directory:
 
     def samples(self, bands: int) -> Sequence[int]:
         """Return which of so many bands are the colors, and the alpha if there is one; the others are spare."""
-        colors = _COLORS.get(self.number(_PHOTOMETRIC) or 0, bands)
-        if self.number(_PHOTOMETRIC) == _YCBCR and bands > (self.number(SAMPLES) or bands):
+        colors = _COLORS.get(self.number(PHOTOMETRIC) or 0, bands)
+        if self.number(PHOTOMETRIC) == _YCBCR and bands > (self.number(SAMPLES) or bands):
             return range(colors)  # libvips has let libtiff make RGBA of them
         entry = self.entries.get(_EXTRA_SAMPLES)
         if bands <= colors or (entry is None and bands == colors + 1):  # many forget to call their alpha one
@@ -156,10 +166,11 @@ class _Reader:
         rows = list(row.iter_unpack(self._file.read(row.size * count)))
         following = self._number(self._offset)
         entries, left = {}, _MOST_BYTES
-        for tag, kind, number, inline in rows:
+        for row_number, (tag, kind, number, inline) in enumerate(rows):
             length = SIZES.get(kind, 1) * number
             if length <= left and (tags is None or tag in tags):
-                entries[tag] = Entry(kind, number, self._value(length, inline))
+                end = place + (8 if self._big else 2) + row.size * (row_number + 1)
+                entries[tag] = Entry(kind, number, self._value(length, inline), end - len(inline))
                 left -= length
             elif tag == _PROFILE and tags is not None:
                 entries[tag] = Entry(kind, number, inline)  # its place, which says whether two pages share it
