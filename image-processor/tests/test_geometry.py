@@ -486,5 +486,7 @@ def test_what_is_flat_in_sixteen_bits_stays_flat_when_it_is_resized(bands: int, 
     result = processed(source, "resize", {"width": width, "kernel": kernel})
 
     values = cv2.imdecode(numpy.frombuffer(result, "uint8"), cv2.IMREAD_UNCHANGED)
-    assert (values.dtype, values.shape[1]) == (numpy.uint16, width)
+    assert values is not None
+    assert values.dtype == numpy.uint16
+    assert values.shape[1] == width
     assert set(numpy.unique(values)) == {65_275, *([65_535] if bands == 4 else [])}

@@ -172,7 +172,7 @@ def test_samples_that_may_mean_anything_are_refused_in_words(kind: str, algorith
 
 
 SMOOTH = cv2.GaussianBlur(numpy.asarray(opened(photo())), (0, 0), 3)
-YCBCR = {
+YCBCR: dict[str, dict[str, object]] = {
     "uncompressed": {"subsampling": (1, 1)},
     "LZW": {"subsampling": (1, 1), "compression": "lzw", "predictor": True},
     "Deflate": {"subsampling": (1, 1), "compression": "zlib"},
@@ -187,6 +187,12 @@ YCBCR = {
 }
 
 
+def as_opencv_shows(content: bytes) -> numpy.ndarray:
+    shown = cv2.imdecode(numpy.frombuffer(content, "uint8"), cv2.IMREAD_COLOR)
+    assert shown is not None
+    return shown[..., ::-1].astype(int)
+
+
 @pytest.mark.parametrize("target", ["png", "webp", "jpeg"])
 @pytest.mark.parametrize("kind", YCBCR)
 def test_brightness_and_chroma_are_shown_as_opencv_shows_them(kind: str, target: str) -> None:
@@ -198,7 +204,7 @@ def test_brightness_and_chroma_are_shown_as_opencv_shows_them(kind: str, target:
 
     if kind == "a damaged coefficient":
         content = tiff(samples, photometric="ycbcr", subsampling=(1, 1))
-    shown = cv2.imdecode(numpy.frombuffer(content, "uint8"), cv2.IMREAD_COLOR)[..., ::-1]
+    shown = as_opencv_shows(content)
     # libtiff reckons in whole numbers.
     assert numpy.abs(result - shown).max() <= (6 if target == "jpeg" else 3)
 
@@ -216,7 +222,7 @@ def test_chroma_of_fewer_pixels_makes_no_alpha() -> None:
 
     result = numpy.asarray(opened(processed(content, "convert", {"format": "png"})))
 
-    shown = cv2.imdecode(numpy.frombuffer(content, "uint8"), cv2.IMREAD_COLOR)[..., ::-1]
+    shown = as_opencv_shows(content)
     assert result.shape == shown.shape
     assert numpy.abs(result.astype(int) - shown).max() <= 1
 
@@ -263,14 +269,14 @@ def test_cielab_is_shown_as_littlecms_shows_it(kind: str, target: str, algorithm
 
     picture = ImageOps.mirror(picture) if algorithm == "flip" else picture
     picture = picture.resize((32, 24), Image.Resampling.LANCZOS) if algorithm == "resize" else picture
-    shown = cv2.imdecode(numpy.frombuffer(result, "uint8"), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
+    shown = as_opencv_shows(result)
     assert numpy.abs(shown - numpy.asarray(picture)).mean() < 2
     assert numpy.abs(shown - numpy.asarray(picture)).max() < 14  # 8 bits of L*a*b* are coarse
 
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_alpha_beside_cielab_is_the_alpha(bits: int) -> None:
-    picture, alpha = Image.fromarray(SMOOTH), numpy.tile(numpy.arange(0, 256, 4, "uint8"), (48, 1))
+    picture, alpha = Image.fromarray(SMOOTH), numpy.tile(numpy.arange(0, 256, 4).astype("uint8"), (48, 1))
     values = in_cielab(picture) if bits == 8 else in_cielab_of_16_bits(picture)
     bands = numpy.dstack([values, alpha.astype(values.dtype) * values.dtype.type(257 if bits == 16 else 1)])
 
@@ -329,7 +335,7 @@ def test_the_corners_of_grey_are_of_the_background_in_a_jpeg() -> None:
 
     result = opened(processed(photo(mode="L"), "round_corners", {"radius": 10, "output": output}))
 
-    red, green, blue = result.convert("RGB").getpixel((0, 0))
+    red, green, blue = numpy.asarray(result.convert("RGB"))[0, 0]
     assert red > 245
     assert max(green, blue) < 10
 

@@ -11,7 +11,7 @@ import pytest
 import pyvips
 import tifffile
 from image_processor.services.decoding import ImageError, Limits
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageColor, ImageOps
 from skimage import data
 from skimage.color import xyz2rgb
 from skimage.metrics import structural_similarity
@@ -345,6 +345,7 @@ DESCRIBED = {
         chunks(FLAT, chunk(b"sRGB", b"\0") + chunk(b"gAMA", struct.pack(">I", 100_000))),
         (188, 100, 50),
     ),
+    "a gAMA of nonsense": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 4_000_000_000))), (188, 100, 50)),
     "cHRM of P3": (
         chunks(FLAT, chunk(b"cHRM", D65_AND_P3)),
         (201, 94, 33),
@@ -400,7 +401,7 @@ def test_grey_of_another_gamma_is_converted() -> None:
     assert numpy.abs(result - 168).max() <= 1  # as of the middle of the three bands above
 
 
-GREY_STEPS = Image.fromarray(numpy.repeat(numpy.arange(20, 256, 5, "uint8"), 16).reshape(-1, 16))
+GREY_STEPS = Image.fromarray(numpy.repeat(numpy.arange(20, 256, 5).astype("uint8"), 16).reshape(-1, 16))
 
 
 @pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff", "gif"])
@@ -437,7 +438,7 @@ def in_eight_bits(image: Image.Image) -> Image.Image:
 def test_a_gif_which_has_no_profile_has_the_colors_of_srgb(algorithm: str, source: str) -> None:
     content = encoded(Image.new("RGB", (16, 16), (188, 100, 50)), source, quality=100, icc_profile=renamed(SRGB))
     output: dict[str, object] = {"format": "gif"}
-    params = output if algorithm in ("convert", "optimize") else {"output": output}
+    params: dict[str, object] = output if algorithm in ("convert", "optimize") else {"output": output}
     params |= {"width": 8} if algorithm == "resize" else {}
 
     result = opened(processed(content, algorithm, params))
@@ -455,6 +456,20 @@ def test_grey_of_another_gamma_lies_on_a_colored_background_as_it_looks() -> Non
 
     shown = numpy.asarray(in_srgb(result)).astype(int)[8, 8]
     assert numpy.abs(shown - (168 * 0.2 + 255 * 0.8, 168 * 0.2, 168 * 0.2)).max() <= 2
+
+
+@pytest.mark.parametrize("background", ["#ff8000", "#808080", "#ffffff"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("gamma", [1.0, 1.8])
+def test_a_background_has_its_own_color_whatever_the_profile(gamma: float, mode: str, background: str) -> None:
+    clear = encoded(Image.new("RGBA", (16, 16), (10, 20, 30, 0)).convert(mode), "PNG")
+    content = chunks(clear, chunk(b"gAMA", struct.pack(">I", round(100_000 / gamma))) + chunk(b"cHRM", D65_AND_P3))
+
+    result = opened(processed(content, "convert", {"format": "jpeg", "background": background, "quality": 100}))
+
+    shown = numpy.asarray(in_srgb(result)).astype(int)
+    assert numpy.abs(shown - ImageColor.getrgb(background)).max() <= 3
+    assert result.info.get("icc_profile") or len(set(ImageColor.getrgb(background))) > 1, "the profile is kept"
 
 
 def of_a_camera(format: str, space: int | None, index: str | None) -> bytes:

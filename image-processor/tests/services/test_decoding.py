@@ -269,7 +269,7 @@ def as_littlecms_shows(color: Sequence[int], profile: bytes | None) -> numpy.nda
         converted = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"))
         assert converted is not None
         image = converted
-    return numpy.asarray(image).astype(int)[0, 0]
+    return numpy.asarray(image).astype(int).reshape(-1)
 
 
 @pytest.mark.parametrize(

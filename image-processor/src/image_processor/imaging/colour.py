@@ -90,29 +90,35 @@ def alike(images: Sequence[pyvips.Image]) -> Sequence[pyvips.Image]:
 
 
 def ink(image: pyvips.Image, colour: str) -> list[float]:
-    """The colour as values of the image's bands; with alpha where the image has it."""
+    """The colour as values of the image's bands, by its own profile; with alpha where the image has it."""
     red, green, blue, alpha = rgba(colour)
-    if image.interpretation == "cmyk":
-        values = _inks(image, colour)
-    else:
+    values = _by_profile(image, colour)
+    if values is None:
         values = [luma(red, green, blue)] if is_grey(image) else [red, green, blue]
     scale = maximum(image) / 255
     return [value * scale for value in [*values, alpha][: image.bands]]
 
 
-def _inks(image: pyvips.Image, colour: str) -> list[float]:
-    """Return cyan, magenta, yellow and black of the color, by the image's own profile; paper for white."""
+def _by_profile(image: pyvips.Image, colour: str) -> list[float] | None:
+    """Return the color as the image's profile has it, 0 to 255; None where it has none but sRGB's.
+
+    CMYK without one goes through a general profile, and white is paper.
+    """
     values = rgba(colour)[:3]
-    if min(values) == 255:
+    is_cmyk = image.interpretation == "cmyk"
+    if is_cmyk and min(values) == 255:
         return [0, 0, 0, 0]
     pixel = pyvips.Image.black(1, 1, bands=3).linear([1] * 3, list(values)).cast("uchar").copy(interpretation="srgb")
-    if image.get_typeof("icc-profile-data"):
-        pixel.set_type(pyvips.GValue.blob_type, "icc-profile-data", image.get("icc-profile-data"))
+    if image.get_typeof("icc-profile-data") and not is_srgb(image):
+        seen = pixel.icc_import(input_profile="srgb").copy()
+        seen.set_type(pyvips.GValue.blob_type, "icc-profile-data", image.get("icc-profile-data"))
         try:
-            return list(pixel.colourspace("lab").icc_export(depth=8)(0, 0))
-        except pyvips.Error:  # the profile is none of CMYK, or damaged
+            made = list(seen.icc_export(depth=8)(0, 0))
+            if len(made) == (4 if is_cmyk else colour_bands(image).bands):
+                return made
+        except pyvips.Error:  # the profile is one of another color space, or damaged
             pass
-    return list(pixel.icc_transform("cmyk", input_profile="srgb", depth=8)(0, 0))
+    return list(pixel.icc_transform("cmyk", input_profile="srgb", depth=8)(0, 0)) if is_cmyk else None
 
 
 def in_srgb(image: pyvips.Image) -> pyvips.Image:

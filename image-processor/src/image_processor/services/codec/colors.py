@@ -12,6 +12,8 @@ from image_processor.services.codec.png import chunks_before_pixels
 PROFILE = "icc-profile-data"
 _LIKE_SRGB = (43_182, 47_727)
 """gAMA times 100,000 that is taken for sRGB: 1/2.2, five percent more or less, as libpng does."""
+_GAMMAS_OF_PNG = (16, 625_000_000)
+"""gAMA times 100,000 that is meant, and no nonsense, as libpng sees it."""
 _PRIMARIES = {  # ITU-T H.273, table 2
     1: SRGB,
     4: Primaries((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), (0.310, 0.316)),
@@ -89,6 +91,7 @@ def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | Non
     if has_profile or b"sRGB" in chunks:
         return None
     gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big")
+    gamma = gamma if _GAMMAS_OF_PNG[0] <= gamma <= _GAMMAS_OF_PNG[1] else 0
     points = [value / 100_000 for (value,) in struct.iter_unpack(">I", chunks.get(b"cHRM", b"").ljust(32, b"\0")[:32])]
     if not gamma and not all(points):
         return None
