@@ -54,7 +54,8 @@ class Output(Params):
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
         description="ICC: kept; colours converted to sRGB, with its profile; or converted, without a profile. Colours "
-        "that gAMA, cHRM, cICP or nclx describe are kept by a small profile, but PQ and HLG. A general CMYK profile "
+        "that gAMA, cHRM, cICP or nclx describe, or a camera's EXIF as Adobe RGB, are kept by a small profile, but PQ "
+        "and HLG. A GIF, and gray in WebP and AVIF, have none: they are converted. A general CMYK profile "
         "(960 kB) is never written: CMYK without a profile is read through it again.",
     )
     background: Colour = Field(
