@@ -8,7 +8,7 @@ import cv2
 import numpy
 import pytest
 import tifffile
-from image_processor.services.decoding import ImageError
+from image_processor.services.codec.decoding import ImageError
 from PIL import Image, ImageCms, ImageOps
 
 from tests.support.algorithm_runs import processed

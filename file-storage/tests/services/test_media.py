@@ -7,6 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
+import imagecodecs
+import numpy
 import pytest
 from file_storage.services.media import HEADERS, Media, media_of
 from hypothesis import given
@@ -115,6 +117,34 @@ def test_a_heic_tells_the_size_of_its_picture_as_it_is_shown(
 @pytest.mark.parametrize("kept", range(40, 120, 7))
 def test_a_heic_that_is_cut_off_has_no_size(kept: int) -> None:
     assert media_of(BytesIO(heic(b"heic", SIZE)[:kept])) == Media("image/heic")
+
+
+SIDES = [(1, 1), (8, 8), (256, 8), (257, 100), (600, 8), (64, 48), (120, 100), (150, 100), (125, 100), (1920, 1080)]
+"""Widths and heights for each way in which a JPEG XL tells its size: by eights, by a ratio, by numbers."""
+
+
+@pytest.mark.parametrize("size", [*SIDES, (200, 100), (9000, 7), (7, 9000), (270000, 1)])
+@pytest.mark.parametrize("in_container", [False, True])
+def test_a_jpeg_xl_tells_its_size(size: tuple[int, int], *, in_container: bool) -> None:
+    pixels = numpy.zeros((size[1], size[0]), "uint8")
+    content = imagecodecs.jpegxl_encode(pixels, lossless=True, effort=1, usecontainer=in_container)
+
+    assert media_of(BytesIO(content)) == Media("image/jxl", *size)
+
+
+def test_a_jpeg_xl_in_numbered_parts_tells_its_size() -> None:
+    stream = imagecodecs.jpegxl_encode(numpy.zeros((48, 64), "uint8"), lossless=True)
+    start = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ") + box(b"Exif", bytes(4))
+    parts = box(b"jxlp", bytes(4) + stream[:3]) + box(b"jxlp", b"\x80\0\0\1" + stream[3:])
+
+    assert media_of(BytesIO(start + parts)) == Media("image/jxl", 64, 48)
+
+
+@pytest.mark.parametrize("kept", [2, 3])
+def test_a_jpeg_xl_that_is_cut_off_has_no_size(kept: int) -> None:
+    content = imagecodecs.jpegxl_encode(numpy.zeros((48, 65), "uint8"), lossless=True)
+
+    assert media_of(BytesIO(content[:kept])) == Media("image/jxl")
 
 
 def test_a_size_that_no_column_holds_is_none() -> None:
@@ -250,6 +280,7 @@ def test_text_is_looked_at_once(piece: bytes, monkeypatch: pytest.MonkeyPatch) -
 
 
 STARTS = [b"", image("PNG")[:40], image("TIFF")[:80], image("WEBP")[:30], heic(b"heic", SIZE)[:90], b"8BPS\0\1"]
+STARTS += [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n", b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x40jxlp"]
 
 
 @given(st.binary(max_size=500), st.sampled_from([*STARTS, b"\0\0\1\0\1\0"]))

@@ -10,6 +10,7 @@ from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
 from image_processor.routers.catalogue import catalogue
 from image_processor.routers.events_operation import EVENTS
+from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
 
 BASE_PATH = "/api/image-processing"
@@ -23,7 +24,9 @@ def create_app() -> OpenAPI:
         registry = create_api_registry(settings)
     except SettingsError as error:
         exit_with(error)
-    app = create_api(__name__, "Pixmill image processing", "Have images processed in batches.", BASE_PATH, registry, {})
+    app = create_api(
+        __name__, "Pixmill image processing", "Have images processed in batches.", BASE_PATH, registry, STATUSES
+    )
     app.register_api(catalogue)
     app.register_api(tasks)
     app.paths["/events"] = EVENTS

@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service_kit.errors import DomainError
-from service_kit.problems import Problem, database_unavailable, invalid_fields, problem_of
+from service_kit.problems import Problem, database_unavailable, invalid_request, problem_of
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
 
 log = structlog.get_logger()
@@ -174,7 +174,7 @@ def _drop_type_of_no_content(response: Response) -> Response:
 
 
 def _refuse_fields(error: ValidationError) -> Response:
-    return render(invalid_fields(error, request.args))
+    return render(invalid_request(error, request.args))
 
 
 def render(problem: Problem) -> Response:

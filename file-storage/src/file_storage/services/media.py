@@ -11,6 +11,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from file_storage.services.heif_header import heif_type
 from file_storage.services.image_headers import size_of
+from file_storage.services.jpegxl_header import jpegxl_type
 
 UNKNOWN = "application/octet-stream"
 
@@ -66,10 +67,11 @@ def media_of(file: IO[bytes]) -> Media:
     """Sniffs what the bytes are."""
     head = file.read(HEAD)
     file.seek(0)
-    media = None if (heif := heif_type(head)) else _image(file)
+    known = heif_type(head) or jpegxl_type(head)
+    media = None if known else _image(file)
     if media is not None:
         return media
-    media_type = heif or filetype.guess_mime(head) or _by_text(head)
+    media_type = known or filetype.guess_mime(head) or _by_text(head)
     return _media(media_type, size_of(media_type, cast("IO[bytes]", _Headers(file))))
 
 

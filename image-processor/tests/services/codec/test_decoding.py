@@ -1,0 +1,357 @@
+"""Images read from files: no more pixels than are allowed, however many frames they are in, and all of them or none."""
+
+import io
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy
+import pytest
+import tifffile
+from image_processor.services.codec.decoding import ImageError, Limits, decode
+from PIL import Image, ImageCms, ImageOps, ImageSequence
+
+from tests.support.algorithm_runs import processed, report
+from tests.support.images import encoded, opened, photo, pixels
+
+
+def animation(width: int, height: int, frames: int, format: str) -> bytes:
+    colours = [(40 * number, 100, 200) for number in range(frames)]
+    first, *others = [Image.new("RGB", (width, height), colour) for colour in colours]
+    return encoded(first, format, save_all=True, append_images=others, duration=100)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_an_image_may_have_just_as_many_pixels_as_are_allowed(tmp_path: Path, format: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(photo(40, 25, format=format))
+
+    decoded = decode(source, Limits(max_pixels=1000, max_frames=1), sequential=True)
+
+    assert (decoded.picture.width, decoded.picture.height) == (40, 25)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_an_image_of_more_pixels_is_refused(tmp_path: Path, format: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(photo(40, 25, format=format))
+
+    with pytest.raises(ImageError, match="1,000 pixels; 999 are possible"):
+        decode(source, Limits(max_pixels=999, max_frames=1), sequential=True)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
+def test_the_pixels_of_all_frames_count(tmp_path: Path, format: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(animation(20, 10, 5, format))
+
+    with pytest.raises(ImageError, match="1,000 pixels; 999 are possible"):
+        decode(source, Limits(max_pixels=999, max_frames=5), sequential=True)
+
+    assert len(decode(source, Limits(max_pixels=1000, max_frames=5), sequential=True).picture.frames) == 5
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
+def test_an_animation_of_more_frames_is_refused(tmp_path: Path, format: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(animation(20, 10, 5, format))
+
+    with pytest.raises(ImageError, match="5 frames; 4 are possible"):
+        decode(source, Limits(max_pixels=1000, max_frames=4), sequential=True)
+
+
+STRIP = 8
+"""Rows."""
+
+
+def in_strips() -> tuple[bytes, Sequence[tuple[int, int]]]:
+    """A TIFF of six compressed strips, and where each of them begins and ends."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels(photo()).astype("uint8"), compression="zlib", rowsperstrip=STRIP, photometric="rgb")
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages.first
+        places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    return file.getvalue(), [(start, start + length) for start, length in places]
+
+
+def with_a_corrupt_strip() -> bytes:
+    content, strips = in_strips()
+    start, end = strips[3]
+    return content[:start] + bytes(end - start) + content[end:]
+
+
+def cut_short() -> bytes:
+    content, strips = in_strips()
+    assert strips[0][0] > content.find(b"\x1a\x01"), "the directory comes first"
+    return content[: strips[3][0] + 5]
+
+
+UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "ZSTD": (lambda: photo(format="TIFF", compression="zstd"), "compression (ZSTD) is not supported"),
+    "LZMA": (lambda: photo(format="TIFF", compression="lzma"), "compression (LZMA) is not supported"),
+    "a corrupt strip": (with_a_corrupt_strip, "Decoding error at scanline"),
+    "a file cut short": (cut_short, "Read error at scanline"),
+    "a JPEG cut short": (lambda: photo(format="JPEG", quality=95)[:-900], "premature end of JPEG image"),
+    "a WebP cut short": (lambda: photo(format="WEBP")[:-100], "unable to parse image"),
+    "a PNG cut short": (lambda: photo()[:-100], "libpng read error"),
+}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "params"),
+    [
+        ("convert", {"format": "png"}),
+        ("convert", {"format": "jpeg"}),
+        ("flip", {"direction": "vertical", "output": {"format": "webp"}}),
+        ("dominant_colors", {}),
+    ],
+)
+@pytest.mark.parametrize("kind", UNDECODABLE)
+def test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_with_the_source(
+    kind: str, algorithm: str, params: dict[str, object]
+) -> None:
+    made, reason = UNDECODABLE[kind]
+
+    with pytest.raises(ImageError) as caught:
+        processed(made(), algorithm, params)
+
+    assert str(caught.value).startswith("The image cannot be decoded: ")
+    assert reason in str(caught.value)
+
+
+def test_a_tag_that_nobody_knows_makes_no_file_fail() -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels(photo()).astype("uint8"), extratags=[(65_000, "s", 0, "odd", True)])
+
+    assert numpy.array_equal(pixels(processed(file.getvalue(), "convert", {"format": "png"})), pixels(photo()))
+
+
+PCX = encoded(Image.new("RGB", (8, 8)), "PCX")
+
+
+def test_a_file_of_a_format_that_is_not_read_says_which_are() -> None:
+    with pytest.raises(ImageError, match=r"known format \(JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, JPEG XL, .*PDF\)"):
+        processed(PCX, "info")
+
+
+def turned(orientation: int, format: str, frames: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    first, *others = [opened(photo(40, 20)).rotate(180 * number) for number in range(frames)]
+    options = {"lossless": True} if format == "WEBP" else {}
+    return encoded(first, format, save_all=True, append_images=others, exif=exif, duration=100, **options)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["WEBP", "TIFF"])
+def test_every_frame_is_turned_upright(format: str, orientation: int) -> None:
+    source = turned(orientation, format, 2)
+    upright = ImageOps.exif_transpose(opened(turned(orientation, "PNG", 1)))
+
+    result = Image.open(io.BytesIO(processed(source, "convert", {"format": "webp", "lossless": True})))
+
+    assert getattr(result, "n_frames", 1) == 2
+    assert result.getexif().get(0x0112, 1) == 1
+    for number in range(2):
+        result.seek(number)
+        frame = numpy.asarray(result.convert("RGB"))
+        assert numpy.array_equal(frame, numpy.asarray(upright.rotate(180 * number)))
+    assert report(source, "info")["width"] == upright.width
+
+
+def pages(*shapes: tuple[int, int], reduced: Sequence[int] = ()) -> bytes:
+    """A TIFF of pages of one colour each, 10, 20, 30 …"""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        for number, shape in enumerate(shapes):
+            page = numpy.full((*shape, 3), 10 * (number + 1), "uint8")
+            tiff.write(page, photometric="rgb", subfiletype=1 if number in reduced else 0, metadata=None)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("algorithm", ["convert", "resize", "flip"])
+def test_of_pages_of_different_size_the_first_is_a_still(algorithm: str) -> None:
+    params: dict[str, object] = {"format": "png"} if algorithm == "convert" else {"output": {"format": "png"}}
+    params |= {"width": 30, "height": 20} if algorithm == "resize" else {}
+
+    result = opened(processed(pages((20, 30), (8, 9)), algorithm, params))
+
+    assert (result.size, result.getpixel((3, 3))) == ((30, 20), (10, 10, 10))
+
+
+def test_info_lists_the_pages_of_different_size() -> None:
+    found = report(pages((20, 30), (8, 9)), "info")
+
+    assert (found["width"], found["height"], found["frames"]) == (30, 20, 2)
+    assert found["pages"] == [{"width": 30, "height": 20}, {"width": 9, "height": 8}]
+
+
+def test_pages_of_different_size_are_never_lost_silently() -> None:
+    with pytest.raises(ImageError, match=r"pages of this TIFF differ in size .30 × 20, 9 × 8.*only the first"):
+        processed(pages((20, 30), (8, 9)), "flip")
+
+
+@pytest.mark.parametrize("reduced", [0, 1])
+def test_a_page_of_reduced_resolution_is_no_page_of_the_document(reduced: int) -> None:
+    source = pages((8, 9), (20, 30), reduced=[0]) if reduced == 0 else pages((20, 30), (8, 9), reduced=[1])
+
+    result = opened(processed(source, "flip"))
+
+    assert (result.size, getattr(result, "n_frames", 1)) == ((30, 20), 1)
+    assert result.getpixel((3, 3)) == ((20, 20, 20) if reduced == 0 else (10, 10, 10))
+
+
+def test_pages_of_different_kinds_are_all_read() -> None:
+    grey, colour = Image.new("L", (30, 20), 90), Image.new("RGB", (30, 20), (200, 10, 20))
+
+    result = Image.open(
+        io.BytesIO(processed(encoded(grey, "TIFF", save_all=True, append_images=[colour]), "convert", {}))
+    )
+
+    seen = []
+    for number in range(2):
+        result.seek(number)
+        seen.append(result.convert("RGB").getpixel((3, 3)))
+    assert seen == [(90, 90, 90), (200, 10, 20)]
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+LINEAR = SRGB.replace(b"para", b"curv" + bytes(8) + b"para", 1)[: len(SRGB)]
+SWAPPED = SRGB.replace(b"rXYZ", b"....", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"....", b"bXYZ", 1)
+COLORS = [(188, 100, 50), (30, 200, 120), (90, 20, 160)]
+
+
+class Page(NamedTuple):
+    """How a page has its color; only the first band, where it has one."""
+
+    bits: int = 8
+    bands: int = 3
+    profile: bytes | None = None
+
+
+PAGES = {
+    "8 and 16 bits": [Page(), Page(16)],
+    "16 and 8 bits": [Page(16), Page()],
+    "grey of 8 and colors of 16 bits": [Page(bands=1), Page(16)],
+    "8 bits and floating point": [Page(), Page(32)],
+    "with and without alpha": [Page(), Page(16, bands=4), Page(bands=1)],
+    "a profile and none": [Page(profile=LINEAR), Page()],
+    "none and a profile": [Page(), Page(profile=LINEAR)],
+    "two profiles": [Page(profile=LINEAR), Page(profile=SWAPPED), Page(profile=LINEAR)],
+    "one profile in 8 and 16 bits": [Page(profile=SWAPPED), Page(16, profile=SWAPPED)],
+    "one profile": [Page(profile=SWAPPED), Page(profile=SWAPPED)],
+}
+
+
+def document(made: Sequence[Page]) -> bytes:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        for page, color in zip(made, COLORS, strict=False):
+            values = numpy.broadcast_to((*color, 255)[: page.bands], (20, 30, page.bands)).squeeze()
+            values = {8: values, 16: values * 257, 32: values / 255}[page.bits]
+            getattr(tiff, "write")(  # noqa: B009 (its types are stricter than it is)
+                values.astype({8: "uint8", 16: "uint16", 32: "float32"}[page.bits]),
+                photometric="minisblack" if page.bands == 1 else "rgb",
+                extrasamples=["unassalpha"] if page.bands == 4 else None,
+                iccprofile=page.profile,
+                metadata=None,
+            )
+    return file.getvalue()
+
+
+def as_littlecms_shows(color: Sequence[int], profile: bytes | None) -> numpy.ndarray:
+    image = Image.new("RGB", (1, 1), tuple(color))
+    if profile is not None:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"))
+        assert converted is not None
+        image = converted
+    return numpy.asarray(image).astype(int).reshape(-1)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "output"),
+    [
+        ("convert", {"format": "tiff"}),
+        ("convert", {"format": "tiff", "profile": "strip"}),
+        ("convert", {"format": "webp", "lossless": True}),
+        ("convert", {"format": "gif"}),
+        ("convert", {"format": "png"}),
+        ("resize", {"format": "tiff"}),
+        ("brightness", {"format": "tiff"}),
+    ],
+)
+@pytest.mark.parametrize("kind", PAGES)
+def test_every_page_has_its_own_depth_and_profile(kind: str, algorithm: str, output: dict[str, object]) -> None:
+    steps: dict[str, dict[str, object]] = {"resize": {"width": 9}, "brightness": {"amount": 0}}
+    params = steps[algorithm] | {"output": output} if algorithm in steps else output
+
+    result = processed(document(PAGES[kind]), algorithm, params)
+
+    shown = frames_of(result)
+    assert len(shown) == (1 if output["format"] == "png" else len(PAGES[kind]))
+    for page, color, (seen, profile) in zip(PAGES[kind], COLORS, shown, strict=False):
+        expected = as_littlecms_shows(color[:1] * 3 if page.bands == 1 else color, page.profile)
+        assert numpy.abs(as_littlecms_shows(seen, profile) - expected).max() <= 3, page
+
+
+def frames_of(content: bytes) -> Sequence[tuple[Sequence[int], bytes | None]]:
+    """Each frame's color in 8 bits, and its profile."""
+    if content[:4] in (b"II*\0", b"MM\0*"):
+        with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+            found = [(one.asarray(), getattr(one, "iccprofile", None)) for one in tiff.pages]
+    else:
+        image = Image.open(io.BytesIO(content))
+        profile = image.info.get("icc_profile")
+        found = [(numpy.asarray(one.convert("RGB")), profile) for one in ImageSequence.all_frames(image)]
+    colors = [values[3, 3] / {"uint8": 1, "uint16": 257, "float32": 1 / 255}[values.dtype.name] for values, _ in found]
+    return [
+        ([round(float(value)) for value in numpy.resize(color[:3], 3)], profile)
+        for color, (_, profile) in zip(colors, found, strict=True)
+    ]
+
+
+def sequence(format: str) -> bytes:
+    return animation(32, 24, 3, format)
+
+
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_of_a_sequence_the_first_frame_is_read_where_one_is_wanted(format: str) -> None:
+    result = opened(processed(sequence(format), "convert", {"format": "png"}))
+
+    expected = numpy.asarray(opened(sequence(format)).convert("RGB")).astype(int)
+    assert numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - expected).max() <= 3
+    assert report(sequence(format), "dominant_colors")
+
+
+@pytest.mark.parametrize("target", ["webp", "gif", "source"])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_frames_of_a_sequence_are_never_lost_silently(format: str, target: str) -> None:
+    with pytest.raises(ImageError, match=rf"This {format} is .*only the first can be read. For that one"):
+        processed(sequence(format), "convert", {"format": target})
+
+
+def test_info_counts_the_frames_of_an_animated_png() -> None:
+    assert report(sequence("PNG"), "info")["frames"] == 3
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "avif"])
+@pytest.mark.parametrize("algorithm", ["flip", "blur"])
+def test_the_first_frame_of_an_animated_png_becomes_one_still(algorithm: str, target: str) -> None:
+    result = opened(processed(sequence("PNG"), algorithm, {"output": {"format": target}}))
+
+    assert (result.size, getattr(result, "n_frames", 1)) == ((32, 24), 1)
+
+
+@pytest.mark.parametrize("frames", [0, 2**31, 2**31 + 1, 2**32 - 1])
+def test_a_number_of_frames_that_no_png_can_have_is_ignored(frames: int) -> None:
+    still = photo(8, 6)
+    chunk = b"acTL" + frames.to_bytes(4, "big") + bytes(4)
+    after_header = 8 + 25
+    control = (8).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+
+    result = processed(still[:after_header] + control + still[after_header:], "flip")
+
+    assert numpy.array_equal(pixels(result), pixels(still)[:, ::-1])
