@@ -228,7 +228,7 @@ def test_chroma_of_fewer_pixels_makes_no_alpha() -> None:
 
 
 def in_cielab(image: Image.Image) -> numpy.ndarray:
-    """As LittleCMS has it: L* of 255, a* and b* signed."""
+    """As LittleCMS converts it: L* of 255, a* and b* signed."""
     converted = ImageCms.profileToProfile(
         image, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
     )

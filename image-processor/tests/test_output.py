@@ -772,7 +772,7 @@ def test_a_palette_of_which_a_part_is_transparent_stays_one(
     result = processed(source, algorithm)
 
     expected = ImageOps.mirror(opened(source)) if algorithm == "flip" else opened(source)
-    shown, wanted = (numpy.asarray(one.convert("RGBA")) for one in (opened(result), expected))
+    shown, wanted = (numpy.asarray(image.convert("RGBA")) for image in (opened(result), expected))
     assert opened(result).mode == "P"
     assert numpy.array_equal(shown[..., 3], wanted[..., 3])
     assert numpy.array_equal(shown[wanted[..., 3] > 0], wanted[wanted[..., 3] > 0])

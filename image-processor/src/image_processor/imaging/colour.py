@@ -73,14 +73,14 @@ def in_colour(image: pyvips.Image) -> pyvips.Image:
 
 
 def in_sixteen_bits(image: pyvips.Image) -> pyvips.Image:
-    """Return the grey or sRGB image with 16 bits a band."""
+    """Return the gray or sRGB image with 16 bits a band."""
     if image.format == "ushort":
         return image
     return (image * 257).cast("ushort").copy(interpretation="grey16" if is_grey(image) else "rgb16")
 
 
 def alike(images: Sequence[pyvips.Image]) -> Sequence[pyvips.Image]:
-    """Return grey or sRGB images with the bands and the depth that all of them need: colors, alpha, 16 bits."""
+    """Return gray or sRGB images with the bands and the depth that all of them need: colors, alpha, 16 bits."""
     if not all(map(is_grey, images)):
         images = [in_colour(image) for image in images]
     if any(image.hasalpha() for image in images):
@@ -101,7 +101,7 @@ def ink(image: pyvips.Image, colour: str) -> list[float]:
 
 
 def _by_profile(image: pyvips.Image, colour: str) -> list[float] | None:
-    """Return the color as the image's profile has it, 0 to 255; None where it has none but sRGB's.
+    """Return the color in the values of the image's profile, 0 to 255; None where it has none but sRGB's.
 
     CMYK without one goes through a general profile, and white is paper.
     """

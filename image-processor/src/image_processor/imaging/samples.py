@@ -28,7 +28,7 @@ def mixed(image: pyvips.Image, mix: Callable[[pyvips.Image], pyvips.Image]) -> p
     """Return the image as ``mix`` makes it of neighboring samples.
 
     Those in floating point have no range that would cut a kernel's ringing off, so it is theirs: none lies beyond the
-    least and the greatest that there were. What is not a number is black, and spoils no sample beside it.
+    least and the greatest that there were. What is not a number is black, and spoils no sample next to it.
     """
     if not image.get_typeof(_RAW) or image.format not in ("float", "double"):
         return mix(image)

@@ -234,7 +234,7 @@ class Page(NamedTuple):
 PAGES = {
     "8 and 16 bits": [Page(), Page(16)],
     "16 and 8 bits": [Page(16), Page()],
-    "grey of 8 and colors of 16 bits": [Page(bands=1), Page(16)],
+    "gray of 8 and colors of 16 bits": [Page(bands=1), Page(16)],
     "8 bits and floating point": [Page(), Page(32)],
     "with and without alpha": [Page(), Page(16, bands=4), Page(bands=1)],
     "a profile and none": [Page(profile=LINEAR), Page()],
@@ -301,11 +301,11 @@ def frames_of(content: bytes) -> Sequence[tuple[Sequence[int], bytes | None]]:
     """Each frame's color in 8 bits, and its profile."""
     if content[:4] in (b"II*\0", b"MM\0*"):
         with tifffile.TiffFile(io.BytesIO(content)) as tiff:
-            found = [(one.asarray(), getattr(one, "iccprofile", None)) for one in tiff.pages]
+            found = [(page.asarray(), getattr(page, "iccprofile", None)) for page in tiff.pages]
     else:
         image = Image.open(io.BytesIO(content))
         profile = image.info.get("icc_profile")
-        found = [(numpy.asarray(one.convert("RGB")), profile) for one in ImageSequence.all_frames(image)]
+        found = [(numpy.asarray(frame.convert("RGB")), profile) for frame in ImageSequence.all_frames(image)]
     colors = [values[3, 3] / {"uint8": 1, "uint16": 257, "float32": 1 / 255}[values.dtype.name] for values, _ in found]
     return [
         ([round(float(value)) for value in numpy.resize(color[:3], 3)], profile)

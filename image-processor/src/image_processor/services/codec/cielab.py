@@ -12,7 +12,7 @@ from image_processor.services.codec import tiff
 def open_cielab(source: Path, **options: object) -> pyvips.Image | None:
     """Return the TIFF with its samples as they stand in the file; None where no page has CIELAB of 8 bits.
 
-    libvips is told another meaning of the samples, of which it knows nothing; the file is not changed.
+    libvips reads another meaning of the samples, of which it knows nothing; the file does not change.
     """
     pages = [
         page for page in tiff.directories(source) if page.number(tiff.PHOTOMETRIC) == tiff.CIELAB and page.is_8_bit

@@ -87,7 +87,7 @@ class Directory:
         return int(struct.unpack_from(self.order + _INTEGERS[entry.kind], entry.data)[0])
 
     def fractions(self, tag: int, count: int) -> Sequence[float] | None:
-        """Return the tag's values, where they are so many fractions."""
+        """Return the tag's values, where they are this number of fractions."""
         entry = self.entries.get(tag)
         if entry is None or entry.kind != 5 or len(entry.data) != 8 * count:
             return None
@@ -96,7 +96,7 @@ class Directory:
 
     @property
     def ycbcr(self) -> YCbCr | None:
-        """How brightness and chroma stand in the samples; None where they are none, or a decoder makes RGB of them."""
+        """How brightness and chroma stand in the samples; None if they are RGB already."""
         if self.number(PHOTOMETRIC) != _YCBCR or self.number(_COMPRESSION) in _JPEG:
             return None
         coefficients = self.fractions(_COEFFICIENTS, 3) or YCbCr.coefficients
