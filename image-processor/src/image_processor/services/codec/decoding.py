@@ -1,13 +1,8 @@
 """Images read from files: hardened against hostile input, upright, shrunk while they are decoded where that serves."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-# libvips reads these when it is loaded: images above the threshold are decoded to disk, not to memory.
-os.environ.setdefault("VIPS_DISC_THRESHOLD", "100m")
-os.environ.setdefault("VIPS_CONCURRENCY", "1")
 
 import pyvips
 
