@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
@@ -170,7 +171,10 @@ class _Reader:
             length = SIZES.get(kind, 1) * number
             if length <= left and (tags is None or tag in tags):
                 end = place + (8 if self._big else 2) + row.size * (row_number + 1)
-                entries[tag] = Entry(kind, number, self._value(length, inline), end - len(inline))
+                data = self._value(length, inline)
+                if tag == _PROFILE and tags is not None:
+                    data = sha256(data).digest()  # a document of 4,096 pages would hold as many profiles
+                entries[tag] = Entry(kind, number, data, end - len(inline))
                 left -= length
             elif tag == _PROFILE and tags is not None:
                 entries[tag] = Entry(kind, number, inline)  # its place, which says whether two pages share it
