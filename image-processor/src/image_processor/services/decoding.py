@@ -17,6 +17,7 @@ from image_processor.imaging.picture import Picture, UnsuitableImageError, frame
 from image_processor.services.codec.colors import with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff
+from image_processor.services.codec.jpeg import with_all_segments
 from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
@@ -210,6 +211,8 @@ def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Imag
 def _described(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:
     """Return the image with what its file says of it and libvips does not."""
     image = with_described_colors(image, source, found)
+    if found == "jpeg":
+        image = with_all_segments(image, source)
     return with_exif_of_tiff(image, source) if found == "tiff" else image
 
 

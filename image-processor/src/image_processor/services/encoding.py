@@ -13,6 +13,7 @@ from image_processor.imaging.picture import Picture, frames_of, joined
 from image_processor.imaging.profiles import general_cmyk
 from image_processor.imaging.ssim import comparable, ssim
 from image_processor.services.codec.colors import PROFILE
+from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import held, save
 from image_processor.services.decoding import Decoded
@@ -153,7 +154,7 @@ def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
         image = in_srgb(image)
     if name == "jpeg":
         image = flattened(image, output.background)
-    return _with_metadata(_with_profile(image, name), output)
+    return without_dropped_parts(_with_metadata(_with_profile(image, name), output), name)
 
 
 def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
