@@ -1,12 +1,14 @@
 """Images read from files: no more pixels than are allowed, however many frames they are in, and all of them or none."""
 
 import io
+import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy
 import pytest
+import pyvips
 import tifffile
 from image_processor.services.decoding import ImageError, Limits, decode
 from PIL import Image, ImageOps
@@ -87,14 +89,38 @@ def cut_short() -> bytes:
     return content[: strips[3][0] + 5]
 
 
+def changed(content: bytes, place: int, length: int = 1) -> bytes:
+    """The file with other bytes there."""
+    other = bytes(byte ^ 0x55 for byte in content[place : place + length])
+    return content[:place] + other + content[place + length :]
+
+
+def of_compression(number: int) -> bytes:
+    """A TIFF that says of itself that it is compressed so."""
+    return photo(format="TIFF").replace(
+        struct.pack("<HHIHH", 259, 3, 1, 1, 0), struct.pack("<HHIHH", 259, 3, 1, number, 0)
+    )
+
+
 UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "ZSTD": (lambda: photo(format="TIFF", compression="zstd"), "compression (ZSTD) is not supported"),
     "LZMA": (lambda: photo(format="TIFF", compression="lzma"), "compression (LZMA) is not supported"),
     "a corrupt strip": (with_a_corrupt_strip, "Decoding error at scanline"),
     "a file cut short": (cut_short, "Read error at scanline"),
     "a JPEG cut short": (lambda: photo(format="JPEG", quality=95)[:-900], "premature end of JPEG image"),
-    "a WebP cut short": (lambda: photo(format="WEBP")[:-100], "unable to parse image"),
-    "a PNG cut short": (lambda: photo()[:-100], "libpng read error"),
+    "a WebP cut short": (lambda: photo(format="WEBP")[:-100], "the file is cut short or corrupt"),
+    "a PNG cut short": (lambda: photo()[:-100], "the file is cut short."),
+    "a PNG that ends in its header": (lambda: photo()[:20], "the file is cut short."),
+    "a PNG whose header is changed": (lambda: changed(photo(), 23), "its part IHDR is corrupt: the checksum is wrong"),
+    "a PNG whose pixels are changed": (lambda: changed(photo(), 100), "its compressed pixels are corrupt"),
+    "a GIF cut short": (lambda: photo(format="GIF")[:40], "the file is cut short."),
+    "a TIFF that ends before its directory": (
+        lambda: photo(format="TIFF")[:40],
+        "the TIFF is cut short, or its header",
+    ),
+    "JPEG 2000 in a TIFF": (lambda: of_compression(34712), "compression (JPEG 2000) is not supported; in a TIFF Defl"),
+    "JPEG XL in a TIFF": (lambda: of_compression(50002), "compression (JPEG XL) is not supported; in a TIFF Deflate"),
+    "a wrong number of bits": (lambda: of_compression(4), "Bits/sample must be 1 for Group 3/4 encoding/decoding."),
 }
 
 
@@ -118,6 +144,56 @@ def test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_wit
 
     assert str(caught.value).startswith("The image cannot be decoded: ")
     assert reason in str(caught.value)
+
+
+LOSING = {
+    "progressive JPEG": lambda: photo(200, 150, format="JPEG", quality=90, progressive=True),
+    "JPEG in a TIFF": lambda: photo(200, 150, format="TIFF", compression="jpeg"),
+    "CCITT group 3": lambda: photo(200, 150, "1", "TIFF", compression="group3"),
+    "CCITT group 4": lambda: photo(200, 150, "1", "TIFF", compression="group4"),
+}
+
+
+@pytest.mark.parametrize("kind", LOSING)
+def test_what_a_loader_warns_of_is_an_error_where_it_costs_pixels(kind: str) -> None:
+    whole = LOSING[kind]()
+    damaged = [changed(whole, place, 30) for place in range(900, len(whole) - 60, len(whole) // 20)]
+    refused = [content for content in damaged if is_refused_at_the_first_warning(content)]
+    assert len(refused) > 5
+
+    for content in refused:
+        with pytest.raises(ImageError, match="The image cannot be decoded: "):
+            processed(content, "convert", {"format": "png"})
+    result = processed(whole, "convert", {"format": "png"})
+    expected = numpy.asarray(opened(whole).convert(opened(result).mode)).astype(int)
+    assert numpy.abs(pixels(result) - expected).max() <= 1
+
+
+def is_refused_at_the_first_warning(content: bytes) -> bool:
+    """Whether libvips, at its strictest, refuses it; Pillow and OpenCV are silent about lost pixels."""
+    try:
+        pyvips.Image.new_from_buffer(content, "", fail_on="warning").copy_memory()
+    except pyvips.Error:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("padding", [b"\0\0\0", b"\xff\xff", b"\0junk\xff\xd0junk"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_stands_before_the_pixels_of_a_jpeg_costs_none(padding: bytes, *, progressive: bool) -> None:
+    whole = photo(format="JPEG", progressive=progressive)
+    start = whole.index(b"\xff\xdb")
+
+    result = processed(whole[:start] + padding + whole[start:], "convert", {"format": "png"})
+
+    assert numpy.abs(pixels(result) - pixels(whole)).max() <= 1
+
+
+def test_one_damaged_file_is_not_held_against_the_next() -> None:
+    with pytest.raises(ImageError):
+        processed(changed(LOSING["progressive JPEG"](), 1500, 30), "convert", {"format": "png"})
+
+    assert processed(photo(format="JPEG"), "convert", {"format": "png"})
 
 
 def test_a_tag_that_nobody_knows_makes_no_file_fail() -> None:

@@ -14,6 +14,7 @@ import pyvips
 from image_processor.imaging.colour import in_colour, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
+from image_processor.services.codec import complaints
 from image_processor.services.codec.colors import with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff
@@ -46,6 +47,13 @@ READABLE = {
 }
 """The loaders of libvips that are used, and the formats that they read."""
 READABLE_NAMES = ", ".join(("JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", *KNOWN))
+_BEGINNINGS = {
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG",),
+    "GIF": (b"GIF8",),
+}
+"""First bytes, by which a file is known that no loader takes."""
 _LOADERS = {"jpeg": pyvips.Image.jpegload, "avif": pyvips.Image.heifload, "tiff": pyvips.Image.tiffload}
 """Loaders that are called by name, as libvips would sniff another or none."""
 _UPRIGHT_AS_STORED = (0, 1, 2)
@@ -53,7 +61,7 @@ _UPRIGHT_AS_STORED = (0, 1, 2)
 _READ_ONCE = ("uchar", "ushort", "uint")
 """Samples of a kind that are read from top to bottom once; of others the greatest is looked for first."""
 _FAIL_ON = "error"
-"""Pixels that are missing or cannot be decoded are an error; what else a loader warns of is not."""
+"""Pixels that are missing or cannot be decoded are an error; of the rest :mod:`complaints` hears."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ def decode(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
     try:
         return _decoded(source, limits, sequential=sequential)
     except pyvips.Error as error:
-        raise ImageError(f"The image cannot be decoded: {reason_of(error.detail)}.") from error
+        raise ImageError(f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}.") from error
 
 
 def _decoded(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
@@ -176,7 +184,7 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
     try:
         header = pyvips.Image.new_from_file(str(source))
     except pyvips.Error as error:
-        raise ImageError(_unknown(error)) from error
+        raise ImageError(_unknown(error, source)) from error
     loader = str(header.get("vips-loader"))
     if loader not in READABLE:
         raise ImageError(f"The file's format is not one of {READABLE_NAMES}.")
@@ -185,10 +193,16 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
     return header, READABLE[loader]
 
 
-def _unknown(error: pyvips.Error) -> str:
-    if not error.message.startswith("unable to call"):  # no loader was found that could be called
-        return f"The file is not an image of a known format ({READABLE_NAMES})."
-    return f"The image cannot be decoded: {reason_of(error.detail)}."
+def _unknown(error: pyvips.Error, source: Path) -> str:
+    if error.message.startswith("unable to call"):
+        return f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}."
+    # No loader was found that could be called.
+    with source.open("rb") as file:
+        head = file.read(4)
+    begun = next((name for name, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
+    if begun is not None:
+        return f"The image cannot be decoded: the {begun} is cut short, or its header is corrupt."
+    return f"The file is not an image of a known format ({READABLE_NAMES})."
 
 
 def _opened(source: Path, found: str, **options: object) -> pyvips.Image:

@@ -8,6 +8,7 @@ import pyvips
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
+_START = b"\xff\xd8"
 _APP1, _APP13, _SCAN, _END = 0xE1, 0xED, 0xDA, 0xD9
 _MOST_SEGMENTS = 10_000
 
@@ -27,16 +28,28 @@ def with_all_segments(image: pyvips.Image, source: Path) -> pyvips.Image:
     return image
 
 
-def _segments(source: Path) -> Iterator[tuple[int, bytes]]:
-    """Give the marker and the content of each application segment before the pixels."""
+def has_gap_before_pixels(source: Path) -> bool:
+    """Return whether something other than segments stands before the first scan of a JPEG; a reader skips it."""
+    return any(marker is None for marker, _ in _segments(source))
+
+
+def _segments(source: Path) -> Iterator[tuple[int | None, bytes]]:
+    """Give the marker and the content of each segment before the pixels that may matter.
+
+    The marker is None, and the last, where something else follows.
+    """
     with source.open("rb") as file:
-        file.seek(2)
+        if file.read(2) != _START:
+            return
         for _ in range(_MOST_SEGMENTS):
             marker = file.read(2)
-            while marker[1:] == b"\xff":  # a marker may have fill bytes before it
+            while marker == b"\xff\xff":  # a marker may have fill bytes before it
                 marker = marker[1:] + file.read(1)
+            if marker[:1] != b"\xff":
+                yield None, b""
+                return
             head = file.read(2)
-            if len(head) < 2 or marker[0] != 0xFF or marker[1] in (_SCAN, _END):
+            if len(head) < 2 or marker[1] in (_SCAN, _END):
                 return
             (length,) = struct.unpack(">H", head)
             if marker[1] in (_APP1, _APP13):
