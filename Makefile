@@ -15,7 +15,7 @@ PYTEST = $(BIN)/python -m pytest
 # More failures than these have one cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
-.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs lint format lock clean
+.PHONY: run demo unit test test-all test-compose mutations plans faults fuzz bench docs lint format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -53,6 +53,11 @@ mutations: .venv/test
 	@scripts/install-servers
 	$(BIN)/python -m tests.mutations
 
+# Explains every statement on a PostgreSQL with a million rows a table: none may read a whole table.
+plans: .venv/test
+	@scripts/install-servers
+	$(PYTEST) tests/e2e/test_plans.py
+
 # Breaks everything in a random order for ten minutes, while tasks run. SEED= chooses the order.
 faults: .venv/test
 	@scripts/install-servers
@@ -62,7 +67,7 @@ faults: .venv/test
 # hangs stays in .fuzz/. FUZZ_SECONDS= chooses another time.
 fuzz: .venv/test
 	@scripts/fetch-corpus
-	@mkdir -p .fuzz/corpus
+	@$(BIN)/python -m tests.fuzz.seeds .fuzz/corpus
 	$(BIN)/python -m tests.fuzz.decode .fuzz/corpus .corpus -max_total_time=$(or $(FUZZ_SECONDS),600) \
 	  -max_len=65536 -timeout=20 -rss_limit_mb=2048 -artifact_prefix=.fuzz/
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import cv2
 import numpy
+from image_processor.imaging.output import DEFAULT_QUALITY
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
 Change = Callable[[Image.Image], Image.Image]
@@ -20,7 +21,7 @@ class Peer(Protocol):
 
 def pillow(change: Change, format: str = "JPEG", **options: int) -> Peer:
     """A change by Pillow, saved as a JPEG of our default quality unless ``options`` say otherwise."""
-    chosen = options or {"quality": 90}
+    chosen = options or {"quality": DEFAULT_QUALITY["jpeg"]}
 
     def prepared(source: Path, result: Path) -> Callable[[], object]:
         return lambda: change(Image.open(source)).save(result, format, **chosen)
@@ -36,7 +37,9 @@ def opencv(change: Callable[[Pixels], Pixels], flags: int = cv2.IMREAD_COLOR) ->
         def run() -> None:
             image = cv2.imread(str(source), flags)
             assert image is not None
-            cv2.imwrite(str(result.with_suffix(".jpg")), change(image), [cv2.IMWRITE_JPEG_QUALITY, 90])
+            cv2.imwrite(
+                str(result.with_suffix(".jpg")), change(image), [cv2.IMWRITE_JPEG_QUALITY, DEFAULT_QUALITY["jpeg"]]
+            )
 
         return run
 

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from image_processor.algorithms.registry import Algorithm, all_algorithms
+from image_processor.imaging.css_colors import PATTERN
 from image_processor.imaging.output import Output
+from image_processor.imaging.source import Source
 from image_processor.services.decoding import Limits
 from image_processor.services.images import process_image
 from image_processor.services.plan import PIPELINE, Pipeline, plan_of
@@ -121,6 +123,8 @@ def page(workshop: Workshop) -> Iterator[str]:
     """The lines of ``algorithms.md``."""
     yield HEAD
     yield from parameters(Output)
+    yield SOURCE
+    yield from parameters(Source)
     yield PIPELINES
     yield from parameters(Pipeline)
     yield from overview()
@@ -133,7 +137,8 @@ def page(workshop: Workshop) -> Iterator[str]:
 HEAD = """# The algorithms
 
 Made from the code by `make docs`; `GET /api/image-processing/algorithms` tells the same as JSON Schema. Lengths are
-pixels, colours are CSS hex colours (`#rgb`, `#rrggbb`, with alpha `#rrggbbaa`), in sRGB.
+pixels, colours are those of CSS, in sRGB: a name (`white`, `transparent`, whatever the case), `#rgb`, `#rgba`,
+`#rrggbb`, `#rrggbbaa`, `rgb(255, 0, 0)`, `rgba(255, 0, 0, 0.5)`, `rgb(255 0 0 / 50%)` or `hsl(120, 100%, 50%)`.
 
 Every algorithm first turns the image upright (EXIF orientation). Geometry keeps CMYK, 16 bits a band and ICC profiles;
 what reckons with colours converts them to sRGB first. Transparent pixels never bleed into visible ones. What cannot be
@@ -143,6 +148,13 @@ done ends the task in `error`, with the reason.
 
 Each algorithm whose result is an image takes `output` among its params, for example
 `{"width": 800, "output": {"format": "auto", "max_bytes": 100000}}`.
+"""
+
+SOURCE = """
+## `source`
+
+Each algorithm takes `source` among its params, and so does a pipeline: which page is read, and how finely a drawing is
+drawn. `{"width": 800, "source": {"page": 3}}`; `info` lists the pages.
 """
 
 PIPELINES = """
@@ -209,12 +221,15 @@ def parameters(model: type[BaseModel]) -> Iterator[str]:
 
 def kind(field: Mapping[str, object], definitions: Mapping[str, Mapping[str, object]]) -> str:
     """A type with its range, for people."""
-    if "anyOf" in field and isinstance(field["anyOf"], list):
-        kinds = [kind(one, definitions) for one in field["anyOf"] if one != {"type": "null"}]
+    choices = field.get("anyOf", field.get("oneOf"))
+    if isinstance(choices, list):
+        kinds = [kind(one, definitions) for one in choices if one != {"type": "null"}]
         return " or ".join(dict.fromkeys(kinds))
     if "$ref" in field:
         definition = definitions[str(field["$ref"]).rsplit("/", 1)[-1]]
         properties = definition.get("properties")
+        if definition.get("title") == "Source":
+            return "[source](#source)"
         if definition.get("title") == "Output" or not isinstance(properties, dict):
             return "[output](#output)"
         return "{" + ", ".join(f"`{name}`: {kind(one, definitions)}" for name, one in properties.items()) + "}"
@@ -223,7 +238,7 @@ def kind(field: Mapping[str, object], definitions: Mapping[str, Mapping[str, obj
     if field.get("type") == "array" and isinstance(field.get("items"), dict):
         items = kind(dict(field["items"]), definitions)  # type: ignore[call-overload]  # a mapping, as was just seen
         return f"{field.get('minItems', 0)} to {field.get('maxItems', '∞')} × ({items})"
-    if "pattern" in field and "0-9a-f" in str(field["pattern"]):
+    if field.get("pattern") == PATTERN:
         return "colour"
     return f"{field.get('type', 'any')}{limits(field)}"
 

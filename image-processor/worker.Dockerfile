@@ -14,11 +14,18 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
  && find /opt/pixmill -name __pycache__ -prune -exec rm -rf {} +
 
 FROM python:3.11.14-slim-bookworm
+# Fonts for text marks, 20 MB: most alphabets and symbols, Chinese, Japanese, Korean, emoji. README says how to add others.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends fontconfig-config fonts-dejavu-core fonts-wqy-microhei fonts-noto-color-emoji \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill \
  && install --directory --owner pixmill --group pixmill /var/lib/pixmill-scratch
 COPY --from=builder /opt/pixmill /opt/pixmill
 # MALLOC_ARENA_MAX: fewer heaps, and with them less memory that every image takes and gives back.
-ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 TMPDIR=/var/lib/pixmill-scratch
+ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 TMPDIR=/var/lib/pixmill-scratch \
+    XDG_CACHE_HOME=/tmp/.cache
+# What these fonts have is looked up once, here; XDG_CACHE_HOME is for those that are mounted.
+RUN python -c "import pyvips; pyvips.Image.text('x')"
 WORKDIR /etc/pixmill
 COPY config/worker config/worker
 USER pixmill

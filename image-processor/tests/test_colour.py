@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy
 import pytest
+from image_processor.imaging.compact_cmyk import compact_cmyk
+from image_processor.imaging.profiles import general_cmyk
 from image_processor.services.decoding import ImageError
 from PIL import Image, ImageCms, ImageEnhance, ImageOps
 from skimage import color, data, exposure
@@ -249,11 +251,59 @@ def test_a_damaged_lut_is_refused(lut: bytes, reason: str) -> None:
         processed(photo(), "lut", {"file_id": 5}, {5: lut})
 
 
-def test_cmyk_comes_out_as_cmyk() -> None:
-    result = opened(processed(photo(format="JPEG"), "to_colorspace", {"space": "cmyk"}))
+def test_a_small_cmyk_image_has_a_small_profile() -> None:
+    content = processed(photo(format="JPEG"), "to_colorspace", {"space": "cmyk"})
 
+    result = opened(content)
     assert result.mode == "CMYK"
-    assert "icc_profile" not in result.info, "960 kB, and what CMYK without a profile is read through anyway"
+    assert 10_000 < len(result.info["icc_profile"]) < 15_000
+    assert len(content) < 20_000
+
+
+def as_lab(inks: Image.Image, profile: bytes) -> numpy.ndarray:
+    """The colors of CMYK by Pillow's LittleCMS, as they are shown in sRGB."""
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    shown = ImageCms.profileToProfile(inks, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    lab: numpy.ndarray = color.rgb2lab(numpy.asarray(shown))
+    return lab
+
+
+def test_the_compact_profile_gives_the_colors_of_the_large_one() -> None:
+    random = numpy.random.default_rng(3).integers(0, 256, (100, 100, 4)).astype("uint8")
+    any_inks = Image.frombytes("CMYK", (100, 100), random.tobytes())
+    photograph = encoded(Image.open(SAMPLES / "coffee.png"), "PNG")
+    of_photograph = opened(processed(photograph, "to_colorspace", {"space": "cmyk", "output": {"format": "tiff"}}))
+    assert of_photograph.info["icc_profile"] == compact_cmyk()
+
+    for inks in (any_inks, of_photograph):
+        error = color.deltaE_ciede2000(as_lab(inks, compact_cmyk()), as_lab(inks, general_cmyk()))
+        assert error.mean() < 0.7
+        assert numpy.percentile(error, 99) < 3
+
+
+def as_inks(photograph: Image.Image, profile: bytes) -> Image.Image:
+    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    made = ImageCms.profileToProfile(photograph, ImageCms.createProfile("sRGB"), target, outputMode="CMYK")
+    assert made is not None
+    return made
+
+
+def test_other_programs_convert_by_the_compact_profile_as_well_as_by_the_large_one() -> None:
+    photograph = Image.open(SAMPLES / "coffee.png").convert("RGB")
+    wanted = color.rgb2lab(numpy.asarray(photograph))
+
+    compact, large = (
+        color.deltaE_ciede2000(as_lab(as_inks(photograph, profile), general_cmyk()), wanted).mean()
+        for profile in (compact_cmyk(), general_cmyk())
+    )
+
+    assert compact < large + 0.5
+
+
+def test_cmyk_without_a_profile_stays_without() -> None:
+    result = opened(processed(photo(mode="CMYK", format="JPEG"), "flip"))
+
+    assert (result.mode, "icc_profile" in result.info) == ("CMYK", False)
 
 
 def test_p3_holds_the_same_colours() -> None:

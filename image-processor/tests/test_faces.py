@@ -6,6 +6,7 @@ import numpy
 import pytest
 from PIL import Image
 from skimage import data
+from skimage.feature import Cascade
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, pixels
@@ -22,6 +23,50 @@ def test_a_face_becomes_unknown_and_the_rest_stays(method: str) -> None:
     assert changed[FACE].mean() > 0.9
     assert not changed[250:].any()
     assert not changed[:, 320:].any()
+
+
+def faces_seen_by_another_detector(image: numpy.ndarray) -> bool:
+    """Whether scikit-image's detector, by local binary patterns, finds a face around where the astronaut's is."""
+    cascade = Cascade(data.lbp_frontal_face_cascade_filename())
+    found = cascade.detect_multi_scale(
+        img=image[:240, 120:330].astype("uint8"), scale_factor=1.2, step_ratio=1, min_size=(50, 50), max_size=(150, 150)
+    )
+    return len(found) > 0
+
+
+def detail(image: numpy.ndarray, cycles: int) -> float:
+    """The power of all waves in the face of which so many or more fit into its width of 65 pixels."""
+    gray = image[FACE].mean(axis=2)
+    height, width = gray.shape
+    seen = (gray - gray.mean()) * numpy.outer(numpy.hanning(height), numpy.hanning(width))
+    down, across = numpy.fft.fftfreq(height) * 65, numpy.fft.fftfreq(width) * 65
+    power = numpy.abs(numpy.fft.fft2(seen)) ** 2
+    return float(power[numpy.hypot(down[:, None], across[None, :]) >= cycles].sum())
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"strength": 10}, {"method": "pixelate"}, {"method": "pixelate", "strength": 10}]
+)
+def test_another_detector_finds_the_face_no_more(params: dict[str, object]) -> None:
+    assert faces_seen_by_another_detector(pixels(ASTRONAUT))
+
+    assert not faces_seen_by_another_detector(pixels(processed(ASTRONAUT, "blur_faces", params)))
+
+
+@pytest.mark.parametrize(("strength", "cycles"), [(50, 3), (10, 4)])
+def test_a_blurred_face_has_no_detail_by_which_people_are_told_apart(strength: int, cycles: int) -> None:
+    """People know a face by what 8 to 13 waves across it show (R. Näsänen, 1999)."""
+    before, after = pixels(ASTRONAUT), pixels(processed(ASTRONAUT, "blur_faces", {"strength": strength}))
+
+    assert detail(after, cycles) < 0.001 * detail(before, cycles)
+
+
+@pytest.mark.parametrize(("strength", "most"), [(50, 6), (10, 8)])
+def test_a_pixelated_face_is_a_few_blocks(strength: int, most: int) -> None:
+    result = pixels(processed(ASTRONAUT, "blur_faces", {"method": "pixelate", "strength": strength}))
+
+    edges = numpy.abs(numpy.diff(result[FACE], axis=1)).max(axis=(0, 2)) > 0
+    assert 2 <= 1 + edges.sum() <= most
 
 
 @pytest.mark.slow

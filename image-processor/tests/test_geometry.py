@@ -7,6 +7,7 @@ import numpy
 import pytest
 import pyvips
 from image_processor.services.decoding import ImageError
+from image_processor.services.plan import plan_of
 from PIL import Image, ImageOps
 from service_kit.problems import Problem
 from skimage.transform import ProjectiveTransform, warp
@@ -307,9 +308,27 @@ def test_pad_is_numpys(mode: str, numpys: str) -> None:
 
 
 def test_extend_reaches_the_aspect_ratio() -> None:
-    expected = ImageOps.pad(opened(photo(64, 48)), (64, 64), color=(255, 255, 255))
+    expected = ImageOps.pad(opened(photo(64, 48)), (64, 64), color=(255, 0, 0))
 
-    assert (made(photo(64, 48), "extend", aspect_ratio=1) == numpy.asarray(expected)).all()
+    assert (made(photo(64, 48), "extend", aspect_ratio=1, background="red") == numpy.asarray(expected)).all()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "params"),
+    [
+        ("extend", {"width": 80}),
+        ("pad", {"left": 16}),
+        ("resize", {"width": 80, "height": 48, "fit": "contain"}),
+        ("rotate", {"angle": 10}),
+    ],
+)
+def test_what_lies_around_is_transparent_by_default_and_white_in_a_jpeg(
+    algorithm: str, params: dict[str, object]
+) -> None:
+    assert made(photo(64, 48), algorithm, **params)[1, 1].tolist()[3] == 0
+
+    jpeg = made(photo(64, 48), algorithm, **params, output={"format": "jpeg", "quality": 100})
+    assert jpeg[1, 1].min() > 250
 
 
 def test_extend_blurred_keeps_the_image_in_the_middle() -> None:
@@ -428,10 +447,18 @@ def test_tile_makes_a_deep_zoom_pyramid() -> None:
 
 @pytest.mark.parametrize("layout", ["google", "zoomify", "iiif", "iiif3"])
 def test_viewers_get_tiles_of_256_pixels(layout: str) -> None:
-    archive = zipfile.ZipFile(io.BytesIO(processed(photo(600, 400), "tile", {"layout": layout})))
+    archive = zipfile.ZipFile(
+        io.BytesIO(processed(photo(600, 400), "tile", {"layout": layout, "id": "https://a.example/b"}))
+    )
 
     sizes = [opened(archive.read(name)).size for name in archive.namelist() if name.endswith(".jpg")]
     assert max(sizes) == (256, 256)
+
+
+@pytest.mark.parametrize("layout", ["iiif", "iiif3"])
+def test_iiif_tiles_without_an_address_are_refused(layout: str) -> None:
+    with pytest.raises(Problem, match="IIIF needs `id`, the address of the folder"):
+        plan_of("tile", {"layout": layout})
 
 
 @pytest.mark.parametrize("layout", ["iiif", "iiif3"])

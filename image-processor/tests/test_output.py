@@ -10,7 +10,8 @@ import pytest
 import pyvips
 import tifffile
 from image_processor.services.decoding import ImageError, Limits
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data
 from skimage.metrics import structural_similarity
 
@@ -131,6 +132,66 @@ def test_both_wishes_are_met_or_refused() -> None:
         processed(grainy(), "optimize", {"format": "jpeg", "min_ssim": 0.99, "max_bytes": 3000})
 
 
+def test_an_ssim_that_no_allowed_quality_has_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"has an SSIM of 0\.\d+ at a quality of 5, less than 0\.99"):
+        processed(grainy(), "convert", {"format": "webp", "quality": 5, "min_ssim": 0.99})
+
+
+def test_the_format_that_reaches_the_ssim_is_taken_and_not_the_smaller_that_does_not() -> None:
+    source = grainy()
+    output = {"format": "auto", "quality": 60, "min_ssim": 0.83}
+    reached = []
+    for name in ("avif", "webp"):
+        plain = processed(source, "convert", {"format": name, "quality": 60})
+        if cast("float", report(plain, "compare", {"file_id": 2}, {2: source})["ssim"]) >= 0.83:
+            reached.append(name.upper())
+    assert len(reached) == 1, "one of them alone can"
+
+    assert opened(processed(source, "convert", output)).format == reached[0]
+
+
+LARGE = {"width": 1900, "height": 1300}
+
+
+def large() -> bytes:
+    """An image of more than two megapixels: smooth above, fine texture below."""
+    coarse = numpy.asarray(opened(photo(LARGE["width"], LARGE["height"])).convert("RGB")).astype(float)
+    grain = numpy.random.default_rng(8).normal(0, 18, coarse.shape)
+    grain[: LARGE["height"] // 2] *= 0.2
+    return encoded(Image.fromarray(numpy.clip(coarse + grain, 0, 255).astype("uint8")), "PNG", compress_level=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["jpeg", "webp", pytest.param("auto", marks=pytest.mark.thorough)])
+def test_the_ssim_of_a_large_image_is_reached_and_hardly_exceeded(format: str) -> None:
+    source = large()
+
+    result = processed(source, "optimize", {"format": format, "min_ssim": 0.9})
+
+    greys = [numpy.asarray(opened(content).convert("L")) for content in (source, result)]
+    alike = structural_similarity(*greys, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    assert 0.9 <= alike + 0.0005 < 0.91
+    assert cast("float", report(result, "compare", {"file_id": 2}, {2: source})["ssim"]) >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["jpeg", pytest.param("auto", marks=pytest.mark.thorough)])
+def test_a_large_image_fills_the_bytes_that_it_may_have(format: str) -> None:
+    source = large()
+
+    result = processed(source, "convert", {"format": format, "max_bytes": 300_000})
+
+    assert 270_000 <= len(result) <= 300_000
+
+
+@pytest.mark.thorough
+def test_auto_takes_the_format_that_is_smaller_for_a_large_image() -> None:
+    source = large()
+    sizes = {name: len(processed(source, "convert", {"format": name})) for name in ("avif", "webp")}
+
+    assert len(processed(source, "convert", {"format": "auto"})) == min(sizes.values())
+
+
 def test_a_tiff_has_no_quality_to_search() -> None:
     with pytest.raises(ImageError, match="take another format"):
         processed(photo(), "convert", {"format": "tiff", "max_bytes": 10})
@@ -143,15 +204,41 @@ def tagged() -> bytes:
     return photo(format="JPEG", exif=exif, icc_profile=SRGB, comment=b"hello")
 
 
-@pytest.mark.parametrize("algorithm", ["flip", "resize", "brightness", "convert"])
-def test_metadata_stays_unless_it_is_stripped(algorithm: str) -> None:
+USUAL = ["flip", "resize", "thumbnail", "auto_orient", "brightness", "optimize", "convert"]
+
+
+@pytest.mark.parametrize("algorithm", USUAL)
+def test_the_copyright_and_the_profile_stay_by_default(algorithm: str) -> None:
     params = {"resize": {"width": 20}, "brightness": {"amount": 5}}.get(algorithm)
 
     result = opened(processed(tagged(), algorithm, params))
 
-    assert result.getexif()[0x010F] == "Maker"
-    assert result.getexif()[0x8298] == "(c) Ada"
+    assert (result.getexif()[0x013B], result.getexif()[0x8298]) == ("Ada L.", "(c) Ada")
     assert result.info["icc_profile"] == SRGB
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("algorithm", USUAL)
+def test_no_result_tells_where_a_photograph_was_taken_by_default(algorithm: str, format: str) -> None:
+    params: dict[str, dict[str, object]] = {
+        "resize": {"width": 20},
+        "brightness": {"amount": 5},
+        "optimize": {"format": "webp"},
+    }
+
+    content = processed(described(format), algorithm, params.get(algorithm))
+
+    exif = opened(content).getexif()
+    assert not exif.get_ifd(0x8825)
+    assert not {0x010E, 0x010F} & set(exif)
+    assert b"secret" not in content
+
+
+def test_metadata_is_kept_by_an_algorithm_that_is_asked_to() -> None:
+    result = opened(processed(tagged(), "flip", {"output": {"metadata": "keep"}}))
+
+    assert result.getexif()[0x010F] == "Maker"
+    assert result.getexif().get_ifd(0x8825)[1] == "N"
 
 
 def described(format: str) -> bytes:
@@ -177,7 +264,7 @@ TARGETS = ["jpeg", "png", "webp", "tiff", "avif"]
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("source", SOURCES)
 def test_all_of_exif_is_kept_from_every_format_to_every_other(source: str, target: str) -> None:
-    exif = opened(processed(described(source), "convert", {"format": target})).getexif()
+    exif = opened(processed(described(source), "convert", {"format": target, "metadata": "keep"})).getexif()
 
     assert (exif[0x010F], exif[0x013B], exif[0x8298]) == ("Maker secret", "Ada L.", "(c) Ada")
     assert exif.get_ifd(0x8769)[0x9003] == "2020:02:02 02:02:02"
@@ -229,6 +316,16 @@ def test_stripping_leaves_an_animation_its_timing(format: str, metadata: str) ->
     assert (found["delays"], found["loop"]) == ([100, 250, 40], report(source, "info")["loop"])
 
 
+def test_a_jpeg_has_quality_85_and_half_the_chroma_by_default() -> None:
+    ours = Image.open(io.BytesIO(processed(grainy(), "convert", {"format": "jpeg"})))
+    pillows = io.BytesIO()
+    opened(grainy()).save(pillows, "JPEG", quality=85, subsampling="4:2:0")
+
+    assert isinstance(ours, JpegImageFile)
+    assert JpegImagePlugin.get_sampling(ours) == 2, "4:2:0"
+    assert ours.quantization == cast("JpegImageFile", opened(pillows.getvalue())).quantization
+
+
 def test_every_page_of_a_tiff_stays_beside_its_exif() -> None:
     pages = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
     source = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo={315: "Ada"})
@@ -251,12 +348,13 @@ def with_thumbnail(content: bytes) -> bytes:
     return content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:]
 
 
-@pytest.mark.parametrize("algorithm", ["convert", "flip", "blur_faces", "strip_metadata"])
-def test_no_small_picture_of_the_source_stays_within(algorithm: str) -> None:
+@pytest.mark.parametrize("metadata", ["keep", "copyright"])
+@pytest.mark.parametrize("algorithm", ["convert", "flip", "blur_faces"])
+def test_no_small_picture_of_the_source_stays_within(algorithm: str, metadata: str) -> None:
     source = with_thumbnail(photo(format="JPEG"))
     assert source.count(b"\xff\xd8\xff") == 2
 
-    result = processed(source, algorithm)
+    result = processed(source, "pipeline", {"steps": [{"algorithm": algorithm}], "output": {"metadata": metadata}})
 
     assert result.count(b"\xff\xd8\xff") == 1
 

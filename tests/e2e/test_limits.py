@@ -50,7 +50,7 @@ def one_line_of(log: Path, words: str) -> str:
     ("algorithm", "words"),
     [
         ("crash", "Gave up after 3 attempts: it made its process crash"),
-        ("hang", "Gave up after 3 attempts: it took longer than 2 seconds"),
+        ("hang", "Gave up: it took longer than 2 seconds. Make the image smaller first"),
         ("hoard", "The image needs more memory than a worker may use."),
     ],
 )

@@ -3,8 +3,11 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
+import numpy
 import pytest
+import tifffile
 from file_storage.services.media import Media, media_of
 from image_processor.services.decoding import ImageError, Limits, decode
 from image_processor.services.encoding import EXTENSIONS
@@ -12,6 +15,7 @@ from PIL import Image
 
 from tests.support.environment import PROJECT
 from tests.support.images import encoded, opened, photo
+from tests.support.jpegxl import jpegxl
 
 LIMITS = Limits(max_pixels=10**9, max_frames=10**5)
 WRITTEN = {f"image/{name}" for name in EXTENSIONS}
@@ -58,11 +62,37 @@ def test_both_services_know_the_same_size(
     assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source")
 
 
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("boxes", [(), ((b"xml ", b"<x/>"),)])
+def test_both_services_know_the_same_size_of_a_jpeg_xl(
+    boxes: tuple[tuple[bytes, bytes], ...], orientation: int, tmp_path: Path
+) -> None:
+    content = jpegxl(numpy.zeros((20, 40, 3), "uint8"), orientation=orientation, boxes=boxes)
+    (tmp_path / "source").write_bytes(content)
+
+    size = (40, 20) if orientation < 5 else (20, 40)
+    assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source") == Media("image/jxl", *size)
+
+
 @pytest.mark.parametrize("content", [photo(mode="CMYK", format="TIFF"), photo(mode="CMYK", format="JPEG")])
 def test_both_services_know_the_size_of_cmyk(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(content)
 
     assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_both_services_know_the_size_of_a_tiff_whose_first_picture_is_a_small_one(
+    order: Literal["<", ">"], big: bool, tmp_path: Path
+) -> None:
+    pixels = numpy.zeros((32, 48, 3), "uint8")
+    with tifffile.TiffWriter(tmp_path / "source", bigtiff=big, byteorder=order) as file:
+        file.write(pixels[::4, ::4].copy(), photometric="rgb", subfiletype=1)
+        file.write(pixels, photometric="rgb")
+
+    content = (tmp_path / "source").read_bytes()
+    assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source") == Media("image/tiff", 48, 32)
 
 
 @pytest.mark.thorough

@@ -266,6 +266,27 @@ MUTATIONS = [
         after='{"limit": query.limit, "after": place(shown[-1])}',
         caught_by="service-kit/tests/test_paging.py::test_the_next_page_has_the_same_filters",
     ),
+    Mutation(
+        rule="a result is remembered by the page and the resolution that its source was read at",
+        file="image-processor/src/image_processor/services/plan.py",
+        before="_dumped(self.encoding), _dumped(self.source)]",
+        after="_dumped(self.encoding)]",
+        caught_by="image-processor/tests/services/test_source.py::test_a_result_is_remembered_by_page_and_resolution",
+    ),
+    Mutation(
+        rule="pixels of a JPEG XL are decoded to the profile that they came from",
+        file="image-processor/src/image_processor/services/readers/libjxl.py",
+        before="            if event == _COLOR_ENCODING:\n                _keep_profile(decoder)\n            elif",
+        after="            if",
+        caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_an_icc_profile_is_kept_with_its_pixels",
+    ),
+    Mutation(
+        rule="a decoder that has too little memory does not blame the file",
+        file="image-processor/src/image_processor/services/readers/libjxl.py",
+        before="self.is_out |= place is None",
+        after="self.is_out |= False",
+        caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_want_of_memory_is_not_told_as_damage",
+    ),
     # The front of the embedded stack.
     Mutation(
         rule="the front sends no more of a file than the answer's length says",
@@ -294,5 +315,27 @@ MUTATIONS = [
         before="link = Link(*self._serializer.loads(token))",
         after="link = Link(*self._serializer.loads_unsafe(token)[1])",
         caught_by="file-storage/tests/services/test_links.py",
+    ),
+    # Images.
+    Mutation(
+        rule="a result does not tell where a photograph was taken, unless it is asked to",
+        file="image-processor/src/image_processor/imaging/output.py",
+        before='        default="copyright",\n        description="EXIF',
+        after='        default="keep",\n        description="EXIF',
+        caught_by="image-processor/tests/test_output.py::test_no_result_tells_where_a_photograph_was_taken_by_default",
+    ),
+    Mutation(
+        rule="a character that no font has is an error",
+        file="image-processor/src/image_processor/imaging/typeset.py",
+        before="    if missing:",
+        after="    if missing and not text:",
+        caught_by="image-processor/tests/test_text.py::test_characters_that_no_font_has_are_named",
+    ),
+    Mutation(
+        rule="a text has an outline that can be told from it",
+        file="image-processor/src/image_processor/imaging/typeset.py",
+        before='return "#000000" if luminance > 0.179 else "#ffffff"',
+        after='return "#ffffff" if luminance > 0.179 else "#000000"',
+        caught_by="image-processor/tests/test_text.py::test_a_text_can_be_read_on_any_ground_by_default",
     ),
 ]

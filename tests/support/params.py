@@ -14,10 +14,16 @@ def params_of(model: type[BaseModel]) -> st.SearchStrategy[dict[str, object]]:
     schema = model.model_json_schema()
     definitions = cast("Mapping[str, Schema]", schema.get("$defs", {}))
     made = _object(schema, definitions)
-    alternatives = [cast("list[str]", one["required"]) for one in schema.get("anyOf", [])]
-    if not alternatives:
-        return made
-    return made.filter(lambda params: any(set(needed) <= params.keys() for needed in alternatives))
+    alternatives = cast("list[Schema]", schema.get("anyOf", []))
+    return made.filter(lambda params: not alternatives or any(_meets(params, one) for one in alternatives))
+
+
+def _meets(params: Mapping[str, object], alternative: Schema) -> bool:
+    """Return whether the params have what the alternative requires, and only values that it allows."""
+    properties = cast("Mapping[str, Schema]", alternative.get("properties", {}))
+    return set(cast("list[str]", alternative.get("required", []))) <= params.keys() and all(
+        params[name] in cast("list[object]", field["enum"]) for name, field in properties.items() if name in params
+    )
 
 
 def _object(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrategy[dict[str, object]]:
@@ -31,8 +37,9 @@ def _object(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrat
 
 
 def _value(name: str, field: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrategy[object]:
-    if "anyOf" in field:
-        return st.one_of([_value(name, one, definitions) for one in cast("list[Schema]", field["anyOf"])])
+    choices = cast("list[Schema]", field.get("anyOf", field.get("oneOf", [])))
+    if choices:
+        return st.one_of([_value(name, one, definitions) for one in choices])
     if "$ref" in field:
         return _object(definitions[str(field["$ref"]).rsplit("/", 1)[-1]], definitions)
     if "enum" in field:
@@ -65,7 +72,7 @@ def _number(name: str, field: Schema) -> st.SearchStrategy[object]:
     low = cast("float", field.get("minimum", field.get("exclusiveMinimum", -1000)))
     high = cast("float", field.get("maximum", field.get("exclusiveMaximum", 1000)))
     if high > 2000:
-        high = 9 if name in ("file_id", "others") else 600
+        high = {"file_id": 9, "others": 9, "page": 2}.get(name, 600)
     if whole:
         return st.integers(int(low), int(high))
     return st.floats(

@@ -7,6 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
+import imagecodecs
+import numpy
 import pytest
 from file_storage.services.media import HEADERS, Media, media_of
 from hypothesis import given
@@ -117,6 +119,34 @@ def test_a_heic_that_is_cut_off_has_no_size(kept: int) -> None:
     assert media_of(BytesIO(heic(b"heic", SIZE)[:kept])) == Media("image/heic")
 
 
+SIDES = [(1, 1), (8, 8), (256, 8), (257, 100), (600, 8), (64, 48), (120, 100), (150, 100), (125, 100), (1920, 1080)]
+"""Widths and heights for each way in which a JPEG XL tells its size: by eights, by a ratio, by numbers."""
+
+
+@pytest.mark.parametrize("size", [*SIDES, (200, 100), (9000, 7), (7, 9000), (270000, 1)])
+@pytest.mark.parametrize("in_container", [False, True])
+def test_a_jpeg_xl_tells_its_size(size: tuple[int, int], *, in_container: bool) -> None:
+    pixels = numpy.zeros((size[1], size[0]), "uint8")
+    content = imagecodecs.jpegxl_encode(pixels, lossless=True, effort=1, usecontainer=in_container)
+
+    assert media_of(BytesIO(content)) == Media("image/jxl", *size)
+
+
+def test_a_jpeg_xl_in_numbered_parts_tells_its_size() -> None:
+    stream = imagecodecs.jpegxl_encode(numpy.zeros((48, 64), "uint8"), lossless=True)
+    start = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ") + box(b"Exif", bytes(4))
+    parts = box(b"jxlp", bytes(4) + stream[:3]) + box(b"jxlp", b"\x80\0\0\1" + stream[3:])
+
+    assert media_of(BytesIO(start + parts)) == Media("image/jxl", 64, 48)
+
+
+@pytest.mark.parametrize("kept", [2, 3])
+def test_a_jpeg_xl_that_is_cut_off_has_no_size(kept: int) -> None:
+    content = imagecodecs.jpegxl_encode(numpy.zeros((48, 65), "uint8"), lossless=True)
+
+    assert media_of(BytesIO(content[:kept])) == Media("image/jxl")
+
+
 def test_a_size_that_no_column_holds_is_none() -> None:
     assert media_of(BytesIO(b"8BPS" + struct.pack(">H6xHII", 1, 3, 2**32 - 1, 1))).width is None
 
@@ -217,6 +247,46 @@ def test_the_size_of_a_tiff_is_told_whatever_its_pixels_are(turned: bool) -> Non
     assert media == Media("image/tiff", *((20, 30) if turned else (30, 20)))
 
 
+def tiff_of(*directories: tuple[int, int, int], order: str, big: bool = False) -> bytes:
+    """A TIFF of directories of these subfile types, widths and heights; no pixels."""
+    count, place = ("Q", "Q") if big else ("H", "I")
+    mark = b"II" if order == "<" else b"MM"
+    content = mark + (struct.pack(f"{order}HHHQ", 43, 8, 0, 16) if big else struct.pack(f"{order}HI", 42, 8))
+    for number, values in enumerate(directories):
+        rows = [struct.pack(f"{order}HH{place}I", 254 + at + (at > 0), 4, 1, value) for at, value in enumerate(values)]
+        directory = struct.pack(order + count, 3) + b"".join(row.ljust(20 if big else 12, b"\0") for row in rows)
+        end = len(content) + len(directory) + struct.calcsize(order + place)
+        content += directory + struct.pack(order + place, 0 if number == len(directories) - 1 else end)
+    return content
+
+
+PAGE, REDUCED, MASK = 0, 1, 4
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("directories", "size"),
+    [
+        ([(REDUCED, 8, 6), (PAGE, 40, 30), (PAGE, 50, 60)], (40, 30)),
+        ([(REDUCED, 8, 6), (MASK, 40, 30), (REDUCED | 2, 4, 3), (2, 48, 32)], (48, 32)),
+        ([(PAGE, 40, 30), (REDUCED, 8, 6)], (40, 30)),
+        ([(REDUCED, 8, 6), (MASK, 9, 9)], (8, 6)),
+    ],
+)
+def test_the_size_of_a_tiff_is_that_of_its_first_page(
+    directories: list[tuple[int, int, int]], size: tuple[int, int], order: str, *, big: bool
+) -> None:
+    assert media_of(BytesIO(tiff_of(*directories, order=order, big=big))) == Media("image/tiff", *size)
+
+
+def test_directories_of_a_tiff_in_a_circle_end() -> None:
+    content = tiff_of((REDUCED, 8, 6), (MASK, 9, 9), order="<")
+    circle = content[:-4] + struct.pack("<I", 8)
+
+    assert media_of(BytesIO(circle)) == Media("image/tiff", 8, 6)
+
+
 @pytest.mark.parametrize(
     ("content", "media_type"),
     [
@@ -250,6 +320,7 @@ def test_text_is_looked_at_once(piece: bytes, monkeypatch: pytest.MonkeyPatch) -
 
 
 STARTS = [b"", image("PNG")[:40], image("TIFF")[:80], image("WEBP")[:30], heic(b"heic", SIZE)[:90], b"8BPS\0\1"]
+STARTS += [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n", b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x40jxlp"]
 
 
 @given(st.binary(max_size=500), st.sampled_from([*STARTS, b"\0\0\1\0\1\0"]))

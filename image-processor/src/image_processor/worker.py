@@ -19,7 +19,7 @@ from image_processor.config import WorkerSettings
 from image_processor.handler.callbacks import CallbackSender
 from image_processor.handler.celery_app import WORK, create_celery
 from image_processor.handler.consumer import WorkConsumer
-from image_processor.handler.crash import crash_reason, crash_reporting_request
+from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
 from image_processor.handler.heartbeat import Heartbeat
 from image_processor.handler.relay import Relay
 from image_processor.handler.shutdown import GracefulShutdown
@@ -39,7 +39,7 @@ services = svcs.Container(create_worker_registry(settings, app, WORKER))
 
 def report_crash(process: int, error: BaseException) -> None:
     """Has what the process held put back."""
-    services.get(Heartbeat).process_died(process, crash_reason(error, settings.limits.max_seconds))
+    services.get(Heartbeat).process_died(process, crash_reason(error, settings.limits.max_seconds), overran(error))
 
 
 def hand_back() -> None:

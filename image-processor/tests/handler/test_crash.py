@@ -13,7 +13,7 @@ from celery.worker.request import Request
 from image_processor.config import BrokerSettings
 from image_processor.handler.celery_app import QUEUE, WORK, create_celery
 from image_processor.handler.consumer import WorkConsumer
-from image_processor.handler.crash import crash_reason, crash_reporting_request
+from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.time_limit import time_limit
 
@@ -109,12 +109,15 @@ def test_a_process_that_exceeded_its_time_limit_took_too_long(pool: Pool) -> Non
     with pytest.raises(Exception) as died:
         pool.apply_async(exceed_the_time_limit).get(STATE_SECONDS)
 
-    assert crash_reason(getattr(died.value, "exc", died.value), 20) == "it took longer than 20 seconds"
+    error = getattr(died.value, "exc", died.value)
+    assert overran(error)
+    assert crash_reason(error, 20) == "it took longer than 20 seconds"
 
 
 def test_a_process_that_was_killed_has_crashed() -> None:
     error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 1.")
 
+    assert not overran(error)
     assert crash_reason(error, 20) == "it made its process crash, perhaps for lack of memory"
 
 

@@ -11,8 +11,10 @@ from image_processor.handler import heartbeat as heartbeat_module
 from image_processor.handler.heartbeat import Heartbeat
 from image_processor.models import Task
 from image_processor.services.claims import ClaimService, Holder
+from image_processor.services.scratch import InWork
 from service_kit.database import Database, epoch_now
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
 from tests.support.tables import table_away
@@ -34,12 +36,15 @@ class Hooks:
         self.put_back = 0
         self.errors: list[Exception] = []
         self.before_discard: Callable[[], None] = lambda: None
+        self.in_work: InWork | None = None
 
-    def discard(self, holder: Holder) -> None:
+    def discard(self, holder: Holder) -> InWork | None:
         if self.errors:
             raise self.errors.pop()
         self.before_discard()
         self.discarded.append(holder)
+        found, self.in_work = self.in_work, None
+        return found
 
     def on_put_back(self) -> None:
         self.put_back += 1
@@ -170,6 +175,79 @@ def test_leases_are_renewed_at_their_interval_and_not_at_each_look(
         wait_until(partial(hooks.has_put_back, death))
 
     assert not is_renewed(database, held)
+
+
+def test_what_takes_too_long_ends_at_once_and_what_its_process_held_beside_it_is_handed_back(
+    start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, hooks: Hooks, dead: int
+) -> None:
+    slow, neighbour = hold_tasks(database, claims, dead, count=2)
+    hooks.in_work = InWork(slow, 1)
+
+    start_heartbeat().process_died(dead, "it took longer than 20 seconds", overran=True)
+    wait_until(partial(hooks.has_put_back, 1))
+
+    ended, handed_back = task_of(database, slow), task_of(database, neighbour)
+    assert (ended.status, ended.error, ended.claimed_by) == (
+        "error",
+        "Gave up: it took longer than 20 seconds. Make the image smaller first, or choose other parameters.",
+        None,
+    )
+    assert (handed_back.status, handed_back.crashes) == ("pending", 0)
+
+
+def test_what_takes_too_long_ends_though_the_database_was_away(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    hooks: Hooks,
+    dead: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [slow] = hold_tasks(database, claims, dead)
+    hooks.in_work = InWork(slow, 1)
+    record, failures = claims.overran, [SQLAlchemyError("away")]
+
+    def record_at_the_second_try(holder: Holder, task_id: int, attempt: int, reason: str) -> None:
+        if failures:
+            raise failures.pop()
+        record(holder, task_id, attempt, reason)
+
+    monkeypatch.setattr(claims, "overran", record_at_the_second_try)
+    start_heartbeat().process_died(dead, "it took longer than 20 seconds", overran=True)
+    wait_until(partial(hooks.has_put_back, 1))
+
+    assert (task_of(database, slow).status, len(hooks.discarded)) == ("error", 2)
+
+
+@pytest.mark.parametrize(("overran", "is_known"), [(True, False), (False, True)], ids=["while fetching", "killed"])
+def test_what_may_go_better_next_time_is_tried_again(
+    start_heartbeat: StartHeartbeat,
+    database: Database,
+    claims: ClaimService,
+    hooks: Hooks,
+    dead: int,
+    overran: bool,
+    is_known: bool,
+) -> None:
+    [held] = hold_tasks(database, claims, dead)
+    hooks.in_work = InWork(held, 1) if is_known else None
+
+    start_heartbeat().process_died(dead, "it died", overran=overran)
+    wait_until(partial(hooks.has_put_back, 1))
+
+    task = task_of(database, held)
+    assert (task.status, task.crashes) == ("pending", 1)
+
+
+def test_an_attempt_that_another_worker_has_taken_over_is_not_ended(
+    database: Database, claims: ClaimService, dead: int
+) -> None:
+    [held] = hold_tasks(database, claims, dead, worker="another worker")
+
+    claims.overran(Holder(WORKER, dead), held, 1, "it took longer than 20 seconds")
+    claims.overran(Holder("another worker", dead), held, 7, "it took longer than 20 seconds")
+
+    assert task_of(database, held).status == "pending", "handed back by the holder, not ended"
 
 
 def test_the_process_of_a_cancelled_task_is_killed(

@@ -22,6 +22,19 @@ class Blob(Base):
     file_count: Mapped[int] = mapped_column(BigInteger)
 
 
+class StorageTotal(Base):
+    """What the transactions of one database connection have added to the sums over all blobs, kept by triggers.
+
+    ``bytes`` counts each blob that has files once, ``files`` every file. Row 0 has what earlier connections added.
+    """
+
+    __tablename__ = "storage_totals"
+
+    connection: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    files: Mapped[int] = mapped_column(BigInteger)
+
+
 class File(Base):
     """A file as people see it. Times are seconds since 1970 by the database's clock."""
 

@@ -33,8 +33,9 @@ ARCHIVE_LIMIT = 1000
 MAX_LINK_SECONDS = 7 * 24 * 3600
 
 INLINE_TYPES = frozenset(
-    {"text/plain", "image/avif", "image/bmp", "image/gif", "image/heic", "image/jp2", "image/jpeg", "image/png"}
-    | {"image/tiff", "image/webp", "image/x-icon", "audio/mpeg", "audio/ogg", "audio/x-wav", "audio/x-flac"}
+    {"text/plain", "image/avif", "image/bmp", "image/gif", "image/heic", "image/jp2", "image/jpeg", "image/jxl"}
+    | {"image/png", "image/tiff", "image/webp", "image/x-icon"}
+    | {"audio/mpeg", "audio/ogg", "audio/x-wav", "audio/x-flac"}
     | {"video/mp4", "video/mpeg", "video/webm", "video/quicktime", "video/x-matroska"}
 )
 """What a browser may show in our own origin: nothing of these can run script."""

@@ -7,6 +7,7 @@ from typing import IO
 from service_kit.svg_header import root_size
 
 from file_storage.services.heif_header import Size, heif_size
+from file_storage.services.jpegxl_header import jpegxl_size
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PICTURES = 100
@@ -49,6 +50,7 @@ def _ico(file: IO[bytes]) -> Size:
 _READERS: Mapping[str, Callable[[IO[bytes]], Size | None]] = {
     "image/svg+xml": lambda file: root_size(file.read(_ROOT)),
     "image/heic": heif_size,
+    "image/jxl": jpegxl_size,
     "image/heic-sequence": heif_size,
     "image/vnd.adobe.photoshop": _psd,
     "image/x-icon": _ico,

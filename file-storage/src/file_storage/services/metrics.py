@@ -6,13 +6,12 @@ from prometheus_client import Metric
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from service_kit.database import Database
-from sqlalchemy import BigInteger, cast, func, select
+from sqlalchemy import func, select
 
-from file_storage.models import Blob, Upload
-from file_storage.services.quota import STORED_BYTES
+from file_storage.models import Upload
+from file_storage.services.totals import stored
 from file_storage.storage import Staging
 
-_STORED = select(cast(func.coalesce(func.sum(Blob.file_count), 0), BigInteger), STORED_BYTES)
 _UNFINISHED = select(func.count()).select_from(Upload).where(Upload.finished.is_(False))
 
 
@@ -28,11 +27,13 @@ class FileMetrics(Collector):
         self._quota_bytes = quota_bytes
 
     def collect(self) -> Iterator[Metric]:
-        with self._database.read() as session:
-            files, stored = session.execute(_STORED).one()
-            unfinished = session.scalars(_UNFINISHED).one()
-        yield GaugeMetricFamily("pixmill_files", "Files.", files)
-        yield GaugeMetricFamily("pixmill_stored_bytes", "Bytes of all files, those that several share once.", stored)
+        with self._database.connect() as connection:
+            totals = stored(connection)
+            unfinished = connection.scalars(_UNFINISHED).one()
+        yield GaugeMetricFamily("pixmill_files", "Files.", totals.files)
+        yield GaugeMetricFamily(
+            "pixmill_stored_bytes", "Bytes of all files, those that several share once.", totals.bytes
+        )
         yield GaugeMetricFamily("pixmill_quota_bytes", "Bytes that all files may have; 0: no limit.", self._quota_bytes)
         yield GaugeMetricFamily(
             "pixmill_room_bytes",

@@ -55,5 +55,5 @@ def _smoothed(pixels: DeepPixels, params: DenoiseParams) -> DeepPixels:
     else:
         strength = params.strength / 2 * scale
         made = cv2.fastNlMeansDenoising(pixels, [strength] * pixels.shape[2], None, _PATCH, _SEARCH, cv2.NORM_L1)
-    values = numpy.rint(numpy.asarray(made)).reshape(pixels.shape)
-    return values.astype("uint16") if scale > 1 else values.astype("uint8")
+    smoothed = numpy.asarray(made).reshape(pixels.shape)
+    return smoothed.astype("uint8") if scale == 1 else numpy.rint(smoothed).astype("uint16")

@@ -39,7 +39,7 @@ class ExtendParams(Params):
         description="What lies around it: a colour, its last pixels, or itself mirrored, repeated, large and blurred.",
         examples=["blur"],
     )
-    background: Colour = Field("#ffffff", description="Of the mode `background`.")
+    background: Colour = Field("#ffffff00", description="Of the mode `background`; transparent by default.")
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:

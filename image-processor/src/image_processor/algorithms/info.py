@@ -19,13 +19,15 @@ class InfoReport(Report):
     """What the image is."""
 
     format: str = Field(
-        description="`jpeg`, `png`, `webp`, `gif`, `tiff`, `heif` (AVIF), `heic`, `jp2` (JPEG 2000), `bmp`, `ico`, "
-        "`psd`, `svg` or `pdf`."
+        description="`jpeg`, `png`, `webp`, `gif`, `tiff`, `heif` (AVIF), `heic`, `jxl` (JPEG XL), `jp2` (JPEG 2000), "
+        "`bmp`, `ico`, `psd`, `svg` or `pdf`."
     )
     width: int = Field(description="Pixels of the upright image, of one frame.")
     height: int
     frames: int
-    pages: list[PageSize] | None = Field(None, description="The pages of a TIFF, where they differ in size.")
+    pages: list[PageSize] | None = Field(
+        None, description="The pages of a TIFF or a PDF (at the `dpi`), where there are several; of the first thousand."
+    )
     bands: int
     bits: int = Field(description="A band.")
     colour_space: str

@@ -1,11 +1,15 @@
 """``noise``: ``{"amount": 20}``"""
 
+import numpy
 import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_colours
 from image_processor.imaging.colour import maximum
+
+_SAMPLES = 8_000_000
+"""Of chance at most, in memory; below them they begin anew, shifted sideways."""
 
 
 class NoiseParams(Params):
@@ -19,11 +23,24 @@ def noise(image: pyvips.Image, params: NoiseParams) -> pyvips.Image:
     """Add Gaussian noise."""
 
     def noisy(colours: pyvips.Image) -> pyvips.Image:
-        sigma = params.amount / 100 * maximum(colours)
-        layers = [
-            pyvips.Image.gaussnoise(colours.width, colours.height, mean=0, sigma=sigma, seed=params.seed + band)
-            for band in range(1 if params.monochrome else colours.bands)
-        ]
-        return colours + (layers[0] if len(layers) == 1 else layers[0].bandjoin(layers[1:]))
+        bands = 1 if params.monochrome else colours.bands
+        return colours + _grain(colours, bands, params.amount / 100 * maximum(colours), params.seed)
 
     return on_colours(image, noisy)
+
+
+def _grain(image: pyvips.Image, bands: int, sigma: float, seed: int) -> pyvips.Image:
+    """Return noise of the image's size: NumPy makes it ten times as fast as libvips."""
+    random = numpy.random.default_rng(seed)
+    rows = min(image.height, max(1, _SAMPLES // (image.width * bands)))
+    # Whole numbers are all that an image of 8 bits can take up.
+    kind = "int16" if image.format == "uchar" else "float32"
+    values = numpy.empty((rows, image.width, bands), kind)
+    for row in values:
+        made = random.standard_normal(row.shape, "float32") * numpy.float32(sigma)
+        row[...] = made if kind == "float32" else numpy.rint(made)
+    grain = pyvips.Image.new_from_array(values)
+    strips = [grain]
+    while len(strips) * rows < image.height:
+        strips.append(grain.wrap(x=int(random.integers(image.width)), y=0))
+    return pyvips.Image.arrayjoin(strips, across=1).crop(0, 0, image.width, image.height)

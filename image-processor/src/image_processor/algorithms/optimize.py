@@ -15,7 +15,9 @@ class OptimizeParams(Params):
         "source", description="`auto`: the smallest of AVIF and WebP.", examples=["webp"]
     )
     min_ssim: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
-        None, description="SSIM with the image, 0.5 to 1; without it and `max_bytes`, 0.98.", examples=[0.97]
+        None,
+        description="SSIM with the image, 0.5 to 1; without it and `max_bytes`, 0.98 (as `gif`: the best it can be).",
+        examples=[0.97],
     )
     max_bytes: Annotated[int, Field(ge=1, le=2**40)] | None = Field(None, description="Bytes the file may have.")
     metadata: Literal["keep", "copyright", "strip"] = Field("copyright", description="As in `output`.")
@@ -25,7 +27,7 @@ class OptimizeParams(Params):
 def optimize(params: OptimizeParams) -> Output:
     """Search for the smallest file that still looks the same, or for the best one under a size."""
     wanted = params.min_ssim
-    if wanted is None and params.max_bytes is None:
+    if wanted is None and params.max_bytes is None and params.format != "gif":
         wanted = DEFAULT_SSIM
     return Output(
         format=params.format,

@@ -24,7 +24,9 @@ class PadParams(Params):
         "background",
         description="What stands there: a colour, the last pixels again, or the image mirrored or repeated.",
     )
-    background: Colour = Field("#ffffff", description="Of the mode `background`.", examples=["#1d3557"])
+    background: Colour = Field(
+        "#ffffff00", description="Of the mode `background`; transparent by default.", examples=["#1d3557"]
+    )
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:

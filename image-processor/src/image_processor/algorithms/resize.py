@@ -62,7 +62,9 @@ def resize(picture: Picture, params: ResizeParams) -> Picture:
     width, height = _whole_size(picture, params, box_width, box_height)
     # A smart crop of an image that was decoded smaller would find another part than of the same image as PNG.
     smart = params.fit == "cover" and params.focal is None and params.gravity in SMART
-    source = picture.frames if params.linear or smart else picture.at_least(width, height)
+    # A drawing is drawn at the size, whatever comes then: nothing is resampled.
+    as_stored = (params.linear or smart) and not picture.is_drawing
+    source = picture.frames if as_stored else picture.at_least(width, height)
     if params.linear or params.fit == "contain":
         source = [in_srgb(frame) for frame in source]
     whole = Picture.of([_scale(frame, width, height, params) for frame in source])

@@ -1,25 +1,39 @@
 """``watermark``: ``{"mark": {"text": "© Pixmill"}, "gravity": "southeast"}``"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import pyvips
-from pydantic import Field
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import faded, on_premultiplied
 from image_processor.imaging.colour import Colour, in_colour, with_alpha
 from image_processor.imaging.composite import laid
+from image_processor.imaging.css_colors import PATTERN, canonical
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import FileId
 from image_processor.imaging.scaling import scaled
-from image_processor.imaging.typeset import typeset
+from image_processor.imaging.typeset import contrasting, typeset
 
 TEXT_HEIGHT = 128
 """Pixels of a line that shows how large the text is to be."""
 
 LEAST_TEXT_HEIGHT = 16
 """Smaller letters are made of these, as their strokes would vanish."""
+
+
+def _outline(text: str) -> str:
+    return text if text in _OUTLINES else canonical(text)
+
+
+_OUTLINES = ("auto", "none")
+Outline = Annotated[
+    str,
+    AfterValidator(_outline),
+    WithJsonSchema({"anyOf": [{"enum": list(_OUTLINES), "type": "string"}, {"type": "string", "pattern": PATTERN}]}),
+]
 
 
 class FileMark(Params):
@@ -35,17 +49,34 @@ class TextMark(Params):
         min_length=1,
         max_length=500,
         pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$",
-        description="Latin, Greek or Cyrillic; lines are parted by newlines.",
+        description="Latin, Greek, Cyrillic, and what else the fonts of the worker's machine have; lines are parted by "
+        "newlines.",
         examples=["© Pixmill"],
     )
     colour: Colour = Field("#ffffff", description="Of the letters.")
+    outline: Outline = Field(
+        "auto",
+        description="Around the letters: `auto` is black around light ones and white around dark ones, so that they "
+        "can be read on any image; a colour; or `none`.",
+        examples=["none"],
+    )
     bold: bool = Field(default=False, description="Whether the letters are bold.")
 
 
+def _kind(mark: object) -> str | None:
+    """Return which of the two marks is meant, so that a mistake in one is not told as those of both."""
+    names = mark.keys() if isinstance(mark, Mapping) else type(mark).model_fields if isinstance(mark, Params) else ()
+    return "TextMark" if "text" in names else "FileMark" if "file_id" in names else None
+
+
+Mark = Annotated[
+    Annotated[FileMark, Tag("FileMark")] | Annotated[TextMark, Tag("TextMark")],
+    Discriminator(_kind, custom_error_type="no_mark", custom_error_message="a mark has either `text` or `file_id`"),
+]
+
+
 class WatermarkParams(Params):
-    mark: FileMark | TextMark = Field(
-        description="What is put on the image.", examples=[{"text": "© Pixmill", "bold": True}]
-    )
+    mark: Mark = Field(description="What is put on the image.", examples=[{"text": "© Pixmill", "bold": True}])
     scale: float = Field(25.0, ge=1, le=100, description="The mark's width in per cent of the image's.", examples=[40])
     opacity: float = Field(50.0, ge=0, le=100, description="Per cent.", examples=[80])
     rotation: float = Field(0.0, ge=-360, le=360, description="Degrees, clockwise.")
@@ -82,7 +113,8 @@ def _sized(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips
 
 
 def _written(mark: TextMark, height: int) -> pyvips.Image:
-    return typeset(mark.text, height, mark.colour, bold=mark.bold)
+    outline = contrasting(mark.colour) if mark.outline == "auto" else mark.outline
+    return typeset(mark.text, height, mark.colour, bold=mark.bold, outline=None if outline == "none" else outline)
 
 
 def _turned(mark: pyvips.Image, degrees: float) -> pyvips.Image:

@@ -28,7 +28,12 @@ def crash_reason(error: BaseException, max_seconds: float) -> str:
     """Why a process is gone, in words for the person who made the task."""
     if not isinstance(error, WorkerLostError):
         return f"an unexpected error ({type(error).__name__})"
-    # The signal of handler.time_limit; billiard tells a process's end in this text only.
-    if "SIGALRM" in str(error):
+    if overran(error):
         return f"it took longer than {max_seconds:g} seconds"
     return "it made its process crash, perhaps for lack of memory"
+
+
+def overran(error: BaseException) -> bool:
+    """Whether a process is gone as it exceeded the time limit."""
+    # The signal of handler.time_limit; billiard tells a process's end in this text only.
+    return isinstance(error, WorkerLostError) and "SIGALRM" in str(error)

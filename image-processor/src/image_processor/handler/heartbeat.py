@@ -6,11 +6,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.services.claims import ClaimService, Holder
+from image_processor.services.scratch import InWork
 
 log = structlog.get_logger()
 
@@ -18,10 +20,20 @@ LOOK_SECONDS = 0.5
 """Between two looks for cancelled tasks."""
 
 
+@dataclass
+class _Death:
+    """A process that is gone, until that is recorded."""
+
+    holder: Holder
+    reason: str
+    overran: bool
+    in_work: InWork | None = None
+
+
 class Heartbeat:
     """A thread of the worker's main process.
 
-    :param discard: removes what a process left that was killed.
+    :param discard: removes what a process left that was killed, and gives what it was processing.
     :param on_put_back: called when a process is gone, and with it the hint it worked on.
     """
 
@@ -30,7 +42,7 @@ class Heartbeat:
         claims: ClaimService,
         worker: str,
         interval_seconds: float,
-        discard: Callable[[Holder], None],
+        discard: Callable[[Holder], InWork | None],
         on_put_back: Callable[[], None],
     ) -> None:
         self._claims = claims
@@ -38,7 +50,7 @@ class Heartbeat:
         self._looks = max(1, round(interval_seconds / LOOK_SECONDS))
         self._discard = discard
         self._on_put_back = on_put_back
-        self._dead: deque[tuple[Holder, str]] = deque()
+        self._dead: deque[_Death] = deque()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
 
@@ -48,9 +60,12 @@ class Heartbeat:
     def stop(self) -> None:
         self._stopped.set()
 
-    def process_died(self, process: int, reason: str) -> None:
-        """What the process held is put back, as soon as the database takes it."""
-        self._dead.append((Holder(self._worker, process), reason))
+    def process_died(self, process: int, reason: str, overran: bool = False) -> None:
+        """What the process held is put back, as soon as the database takes it.
+
+        :param overran: it died as what it was processing took too long.
+        """
+        self._dead.append(_Death(Holder(self._worker, process), reason, overran))
 
     def _loop(self) -> None:
         looks = 0
@@ -84,10 +99,13 @@ class Heartbeat:
 
     def _put_back_dead(self) -> None:
         while self._dead:
-            holder, reason = self._dead[0]
+            death = self._dead[0]
             # First what it left: who sees the task's end finds nothing of it any more.
-            self._discard(holder)
-            self._claims.crashed(holder, reason)
+            death.in_work = self._discard(death.holder) or death.in_work
+            if death.overran and death.in_work is not None:
+                self._claims.overran(death.holder, *death.in_work, death.reason)
+            else:
+                self._claims.crashed(death.holder, death.reason)
             self._dead.popleft()
             self._on_put_back()
 

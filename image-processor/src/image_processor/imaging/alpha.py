@@ -58,6 +58,33 @@ def _filled(image: pyvips.Image, reach: int) -> pyvips.Image:
     return colours.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
+def without_hidden_colors(image: pyvips.Image) -> pyvips.Image:
+    """Return the image, its invisible pixels in colors of visible ones near them.
+
+    What mixes neighbors, as encoders do that keep fewer colors than pixels, then shows nothing of what was hidden.
+    (S. Gortler et al., "The Lumigraph", 1996: pull and push.)
+    """
+    alpha = alpha_band(image)
+    if alpha is None:
+        return image
+    levels = [image.premultiply(max_alpha=maximum(image))]
+    while max(levels[-1].width, levels[-1].height) > 1:
+        level = levels[-1]
+        across, down = -(-level.width // _PULL) * _PULL, -(-level.height // _PULL) * _PULL
+        levels.append(level.embed(0, 0, across, down).shrink(_PULL, _PULL).copy_memory())
+    colors = colour_bands(levels.pop().unpremultiply(max_alpha=maximum(image)))
+    for level in reversed(levels):
+        near = colors.zoom(_PULL, _PULL).crop(0, 0, level.width, level.height)
+        own = colour_bands(level.unpremultiply(max_alpha=maximum(image)))
+        colors = (level[level.bands - 1] > 0).ifthenelse(own, near)
+    filled = (alpha > 0).ifthenelse(colour_bands(image), rounded(colors, image.format))
+    return filled.bandjoin(alpha).copy(interpretation=image.interpretation)
+
+
+_PULL = 4
+"""Pixels along the sides of the squares that are mixed."""
+
+
 def faded(image: pyvips.Image, share: pyvips.Image | float) -> pyvips.Image:
     """The image with its alpha multiplied by ``share``, 0 to 1: everywhere the same, or one for each pixel."""
     image = with_alpha(image)

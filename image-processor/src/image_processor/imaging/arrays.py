@@ -28,5 +28,5 @@ def with_pixels(image: pyvips.Image, pixels: DeepPixels) -> pyvips.Image:
     made = pyvips.Image.new_from_array(numpy.ascontiguousarray(pixels))
     made = made * 257 if image.format == "ushort" and pixels.dtype == numpy.uint8 else made
     # An operation's result has the metadata of its first image; one pixel of it is enough.
-    bearer = image[0].crop(0, 0, 1, 1).copy_memory().embed(0, 0, pixels.shape[1], pixels.shape[0])
-    return (bearer * 0 + made).cast(image.format).copy(interpretation=image.interpretation)
+    bearer = image[0].crop(0, 0, 1, 1).cast(made.format).copy_memory()
+    return bearer.insert(made, 0, 0, expand=True).cast(image.format).copy(interpretation=image.interpretation)

@@ -3,14 +3,15 @@
 from typing import Annotated
 
 import pyvips
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from image_processor.imaging.css_colors import PATTERN, canonical
 from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.profiles import means_srgb
 from image_processor.imaging.samples import usual
 
-Colour = Annotated[str, Field(pattern=r"^#([0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})$")]
-"""A CSS hex colour (CSS Color 4, 5.2): ``#rgb``, ``#rgba``, ``#rrggbb`` or ``#rrggbbaa``, in sRGB."""
+Colour = Annotated[str, AfterValidator(canonical), Field(json_schema_extra={"pattern": PATTERN})]
+"""A CSS color in sRGB, whatever its form; it is ``#rrggbb`` or ``#rrggbbaa`` when it has been read."""
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Shares of the luma (ITU-R BT.601, 2.5.1)."""

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from service_kit.json_types import OPTIONAL
 
 from image_processor.imaging.colour import Colour
 from image_processor.imaging.params import Params
@@ -14,7 +15,8 @@ ANIMATED = ("webp", "gif", "tiff")
 STILL = ("jpeg", "png", "avif")
 """The formats that hold one."""
 
-DEFAULT_QUALITY = {"jpeg": 90, "webp": 85, "avif": 65}
+DEFAULT_QUALITY = {"jpeg": 85, "webp": 85, "avif": 65}
+"""At these a photograph looks about the same in each format (SSIM 0.93 to 0.96)."""
 DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7}
 
 
@@ -30,12 +32,13 @@ class Output(Params):
     )
     quality: Quality | None = Field(
         default=None,
-        description="1 to 100, of JPEG (default 90), WebP (85), AVIF (65), and of PNG's `palette` (100).",
+        description="1 to 100, of JPEG (default 85), WebP (85), AVIF (65), and of PNG's `palette` (100).",
         examples=[80],
     )
     effort: Annotated[int, Field(ge=1, le=9)] | None = Field(
         default=None,
-        description="1 (fast) to 9 (small): time for a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF 7.",
+        description="1 (fast) to 9 (small): time for a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF 7. "
+        "A palette is looked for with 5 at most above a megapixel, with 3 above six.",
         examples=[7],
     )
     lossless: bool = Field(
@@ -48,32 +51,47 @@ class Output(Params):
     palette: bool = Field(default=False, description="PNG: at most `colours` colours, a much smaller file.")
     colours: int = Field(default=256, ge=2, le=256, description="Of GIF and of PNG's `palette`.")
     metadata: Literal["keep", "copyright", "strip"] = Field(
-        default="keep",
-        description="EXIF, XMP and IPTC: all, only EXIF's Artist and Copyright, or none. A GIF has none.",
+        default="copyright",
+        description="EXIF, XMP and IPTC: all, and with them where a photograph was taken; only EXIF's Artist and "
+        "Copyright; or none. A GIF has none.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
         description="ICC: kept; colours converted to sRGB, with its profile; or converted, without a profile. Colours "
-        "that gAMA, cHRM, cICP or nclx describe are kept by a small profile, but PQ and HLG. A general CMYK profile "
-        "(960 kB) is never written: CMYK without a profile is read through it again.",
+        "that gAMA, cHRM, cICP or nclx describe are kept by a small profile, but PQ and HLG. What `to_colorspace` "
+        "makes CMYK gets a compact profile (14 kB); CMYK without a profile stays without.",
     )
     background: Colour = Field(
         default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."
     )
     max_bytes: int | None = Field(
-        default=None, ge=1, le=2**40, description="The quality is lowered until the file has so many bytes at most."
+        default=None,
+        ge=1,
+        le=2**40,
+        description="The highest quality with which the file has so many bytes at most; above two megapixels "
+        "it may be a little lower.",
     )
     min_ssim: float | None = Field(
         default=None,
         ge=0.5,
         lt=1,
-        description="The lowest quality whose SSIM with the image is at least this, 0.5 to 1 (Wang et al., 2004).",
-        examples=[0.98],
+        description="The lowest quality whose SSIM with the image is at least this, 0.5 to 1 (Wang et al., 2004), and "
+        "which is no higher than `quality`; an error where there is none. Above two megapixels it may be a little "
+        "higher.",
     )
+
+
+_IIIF = ("iiif", "iiif3")
 
 
 class Tiles(Params):
     """How the result is encoded as a pyramid of tiles in a ZIP."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"properties": {"layout": {"enum": ["dz", "zoomify", "google"]}}}, {"required": ["id"]}]
+        }
+    )
 
     layout: Literal["dz", "zoomify", "google", "iiif", "iiif3"] = Field(
         "dz", description="Deep Zoom, Zoomify, Google Maps, or IIIF Image API 2 or 3."
@@ -87,11 +105,16 @@ class Tiles(Params):
         description="Pixels along a tile's side, without its overlap; without it, 254 of Deep Zoom, 256 of the others.",
     )
     overlap: int = Field(1, ge=0, le=64, description="Pixels that neighbouring tiles share (Deep Zoom).")
-    id: str = Field(
-        "https://example.com/iiif",
-        pattern=r"^https?://[!-~]{1,500}$",
-        description="IIIF: the address of the folder that the tiles will be served from.",
+    id: Annotated[Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$")] | None, OPTIONAL] = Field(
+        None,
+        description="IIIF, where it is needed: the address of the folder that the tiles will be served from.",
     )
+
+    @model_validator(mode="after")
+    def _has_an_id(self) -> Self:
+        if self.layout in _IIIF and self.id is None:
+            raise ValueError("IIIF needs `id`, the address of the folder that the tiles will be served from")
+        return self
 
     @model_validator(mode="after")
     def _sized_by_layout(self) -> Self:

@@ -9,14 +9,14 @@ import pyvips
 from image_processor.imaging.colour import in_srgb
 from image_processor.imaging.errors import UnsuitableImageError
 
-__all__ = ["PAGE_SIZES", "Picture", "Shrink", "UnsuitableImageError", "frames_of", "joined"]
+__all__ = ["PAGE_SIZES", "Picture", "Shrink", "UnsuitableImageError", "frames_of", "joined", "with_pages"]
 
 Shrink = Callable[[float], pyvips.Image]
 """Opens the image again, smaller by about this factor and never by more, as its format can at little cost; a drawing by
 the factor itself, and below 1 larger."""
 
 PAGE_SIZES = "page-sizes"
-"""A field of metadata: width x height of each page, where a document's pages differ in size."""
+"""A field of metadata: width x height of each of a document's pages, where there are several."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,18 @@ class Picture:
 def frames_of(image: pyvips.Image) -> int:
     """How many frames the image's file has."""
     return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+
+
+def with_pages(image: pyvips.Image, frames: int, sizes: Sequence[tuple[int, int]]) -> pyvips.Image:
+    """Return the image with so many frames, and these sizes of its file's pages, among its metadata."""
+    if frames < 2 and not image.get_typeof("n-pages"):
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, "n-pages", max(1, frames))
+    if len(sizes) > 1:
+        listed = " ".join(f"{width}x{height}" for width, height in sizes)
+        image.set_type(pyvips.GValue.gstr_type, PAGE_SIZES, listed)
+    return image
 
 
 def joined(picture: Picture) -> pyvips.Image:

@@ -1,7 +1,7 @@
 """ICC profiles (ICC.1:2010): what their numbers say, and small ones for colors that are described in other ways."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -12,7 +12,7 @@ _STEPS = 9
 """Of each of red, green and blue, in the grid by which a profile is compared with sRGB."""
 _TOLERANCE = 2 * 257
 """Of 65,535: as much as the many profiles of sRGB differ from each other."""
-_D50 = (0.9642, 1.0, 0.8249)
+D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = numpy.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 Point = tuple[float, float]
@@ -62,7 +62,7 @@ def _grid() -> pyvips.Image:
 
 @cache
 def general_cmyk() -> bytes:
-    """Return the profile through which CMYK without a profile goes; it is large, and written into no result."""
+    """Return the profile through which CMYK without a profile goes; results get a compact one in its place."""
     return bytes(pyvips.Image.profile_load("cmyk"))
 
 
@@ -75,15 +75,15 @@ def without_tail(profile: bytes) -> bytes:
 @lru_cache(maxsize=64)
 def small_profile(primaries: Primaries, gamma: Gamma, *, grey: bool) -> bytes:
     """Return a profile of some 500 bytes for a display with these lamps and this transfer function."""
-    texts = {b"desc": _text_of_version_2("Described by the image"), b"cprt": b"text" + bytes(4) + b"CC0\0"}
-    tags = {**texts, b"wtpt": _xyz(_D50)}
+    texts = {b"desc": text_of_version_2("Described by the image"), b"cprt": b"text" + bytes(4) + b"CC0\0"}
+    tags = {**texts, b"wtpt": xyz_tag(D50)}
     if grey:
         tags[b"kTRC"] = _curve(gamma)
     else:
         columns = _adapted(primaries)
-        tags |= {name: _xyz(columns[:, number]) for number, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
+        tags |= {name: xyz_tag(columns[:, number]) for number, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
         tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(gamma))
-    return _assembled(tags, b"GRAY" if grey else b"RGB ")
+    return assembled(tags, b"GRAY" if grey else b"RGB ", kind=b"mntr", connection=b"XYZ ")
 
 
 def _adapted(primaries: Primaries) -> numpy.ndarray:
@@ -95,7 +95,7 @@ def _adapted(primaries: Primaries) -> numpy.ndarray:
 
     lamps = numpy.column_stack([xyz(primaries.red), xyz(primaries.green), xyz(primaries.blue)])
     white = xyz(primaries.white)
-    cones = (_BRADFORD @ numpy.array(_D50)) / (_BRADFORD @ white)
+    cones = (_BRADFORD @ numpy.array(D50)) / (_BRADFORD @ white)
     adaptation = numpy.linalg.inv(_BRADFORD) @ numpy.diag(cones) @ _BRADFORD
     scaled: numpy.ndarray = adaptation @ (lamps * numpy.linalg.solve(lamps, white))
     return scaled
@@ -105,7 +105,7 @@ def _fixed(value: float) -> bytes:
     return struct.pack(">i", round(value * 65536))
 
 
-def _xyz(values: Sequence[float] | numpy.ndarray) -> bytes:
+def xyz_tag(values: Sequence[float] | numpy.ndarray) -> bytes:
     return b"XYZ " + bytes(4) + b"".join(_fixed(float(value)) for value in values)
 
 
@@ -118,12 +118,18 @@ def _curve(gamma: Gamma) -> bytes:
     return b"curv" + bytes(4) + struct.pack(">I256H", 256, *samples)
 
 
-def _text_of_version_2(text: str) -> bytes:
+def text_of_version_2(text: str) -> bytes:
     content = text.encode("ascii") + b"\0"
     return b"desc" + bytes(4) + struct.pack(">I", len(content)) + content + bytes(78)
 
 
-def _assembled(tags: dict[bytes, bytes], space: bytes) -> bytes:
+def assembled(tags: Mapping[bytes, bytes], space: bytes, *, kind: bytes, connection: bytes) -> bytes:
+    """Return the profile with these tags.
+
+    :param space: of the colors that it describes.
+    :param kind: of device.
+    :param connection: the space that they are described in.
+    """
     start = 128 + 4 + 12 * len(tags)
     table, body, places = b"", b"", dict[bytes, int]()
     for name, data in tags.items():
@@ -132,7 +138,7 @@ def _assembled(tags: dict[bytes, bytes], space: bytes) -> bytes:
             body += data + bytes(-len(data) % 4)
         table += name + struct.pack(">II", places[data], len(data))
     content = struct.pack(">I", len(tags)) + table + body
-    head = struct.pack(">I4sI4s4s4s", 128 + len(content), bytes(4), 0x02200000, b"mntr", space, b"XYZ ")
+    head = struct.pack(">I4sI4s4s4s", 128 + len(content), bytes(4), 0x02200000, kind, space, connection)
     head += struct.pack(">6H4s", 2000, 1, 1, 0, 0, 0, b"acsp") + bytes(28)
-    head += b"".join(_fixed(value) for value in _D50)
+    head += b"".join(_fixed(value) for value in D50)
     return head.ljust(128, b"\0") + content

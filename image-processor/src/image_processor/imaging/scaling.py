@@ -6,8 +6,6 @@ from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.arrays import deep_pixels_of, with_pixels
 from image_processor.imaging.interpolation import interpolated
 
-_INTERPOLATORS = {"linear": "bilinear", "cubic": "bicubic"}
-
 _MIDDLE = 0.5 + 1e-6
 """Of a pixel; a little more, so that what lies on an edge is in the pixel that begins there."""
 
@@ -33,12 +31,12 @@ def resampled(bands: pyvips.Image, width: int, height: int, kernel: str) -> pyvi
     across, down = width / bands.width, height / bands.height
     if max(across, down) == 1:
         return bands
-    if kernel not in _INTERPOLATORS:
+    if kernel != "linear":
         bands = bands.copy_memory()
         return with_pixels(bands, interpolated(deep_pixels_of(bands), width, height, kernel))
     return bands.affine(
         [across, 0, 0, down],
-        interpolate=pyvips.Interpolate.new(_INTERPOLATORS[kernel]),
+        interpolate=pyvips.Interpolate.new("bilinear"),
         odx=(across - 1) / 2,
         ody=(down - 1) / 2,
         oarea=[0, 0, width, height],

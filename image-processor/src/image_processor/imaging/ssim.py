@@ -2,16 +2,22 @@
 
 import math
 
+import numpy
 import pyvips
+from numpy.typing import NDArray
 
+from image_processor.imaging.arrays import Pixels, pixels_of
 from image_processor.imaging.canvas import flattened
 from image_processor.imaging.colour import in_colour, in_eight_bits
-from image_processor.imaging.gaussian import gaussian
 from image_processor.imaging.luma import luma_of
 
 SIGMA = 1.5
 _MARGIN = 5
 """Pixels along the edges that the window of SIGMA (11 × 11) does not cover whole; they do not count."""
+_STRIP = 256
+"""Rows at a time."""
+
+Values = NDArray[numpy.float32]
 
 
 def ssim(one: pyvips.Image, other: pyvips.Image) -> float:
@@ -20,19 +26,36 @@ def ssim(one: pyvips.Image, other: pyvips.Image) -> float:
     (Z. Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, with its Gaussian
     window of 1.5 pixels, K1 = 0.01 and K2 = 0.03.)
     """
-    one, other = one.cast("float"), other.cast("float")
+    first, second = pixels_of(one)[..., 0], pixels_of(other)[..., 0]
+    height = len(first)
+    margin = _MARGIN if min(one.width, one.height) > 4 * _MARGIN else 0
+    total = 0.0
+    # In strips, as a large image in floating point is many times as large.
+    for start in range(margin, height - margin, _STRIP):
+        stop = min(start + _STRIP, height - margin)
+        top, bottom = max(0, start - _MARGIN), min(height, stop + _MARGIN)
+        alike = _likeness(first[top:bottom], second[top:bottom])
+        total += float(alike[start - top : stop - top, margin : one.width - margin].sum(dtype="float64"))
+    return total / int((height - 2 * margin) * (one.width - 2 * margin))
 
-    mean_one, mean_other = gaussian(one, SIGMA), gaussian(other, SIGMA)
-    variance_one = gaussian(one * one, SIGMA) - mean_one * mean_one
-    variance_other = gaussian(other * other, SIGMA) - mean_other * mean_other
-    covariance = gaussian(one * other, SIGMA) - mean_one * mean_other
+
+def _likeness(first: Pixels, second: Pixels) -> Values:
+    """Return how alike they are around each pixel."""
+    import cv2  # a large library, which the API's processes never need
+
+    def mean(values: Values) -> Values:
+        side = 2 * _MARGIN + 1
+        blurred = cv2.GaussianBlur(values, (side, side), SIGMA, borderType=cv2.BORDER_REPLICATE)
+        return numpy.asarray(blurred, "float32")
+
+    one, other = first.astype("float32"), second.astype("float32")
+    mean_one, mean_other = mean(one), mean(other)
+    squares, product = mean_one * mean_one + mean_other * mean_other, mean_one * mean_other
+    variances = mean(one * one + other * other) - squares
+    covariance = mean(one * other) - product
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    likeness = ((mean_one * mean_other * 2 + c1) * (covariance * 2 + c2)) / (
-        (mean_one * mean_one + mean_other * mean_other + c1) * (variance_one + variance_other + c2)
-    )
-    if min(one.width, one.height) > 4 * _MARGIN:
-        likeness = likeness.crop(_MARGIN, _MARGIN, one.width - 2 * _MARGIN, one.height - 2 * _MARGIN)
-    return float(likeness.avg())
+    likeness = (product * 2 + c1) * (covariance * 2 + c2) / ((squares + c1) * (variances + c2))
+    return likeness.astype("float32")
 
 
 def opaque(image: pyvips.Image) -> pyvips.Image:

@@ -1,27 +1,115 @@
-"""Text as an image, in fonts that are installed with Pixmill: Roboto, Latin, Greek and Cyrillic."""
+"""Text as an image: in Roboto, installed with Pixmill, and where that lacks a character in any font of the machine."""
 
+from functools import cache, lru_cache
 from html import escape
 
+import numpy
 import pyvips
 from font_roboto import font_files
 
 from image_processor.imaging.colour import rgba
-from image_processor.imaging.picture import UnsuitableImageError
+from image_processor.imaging.errors import UnsuitableImageError
+from image_processor.imaging.gaussian import gaussian_to_see
+
+_OUTLINE_SHARE = 0.045
+"""Of a line's height: how far the outline reaches."""
+_OUTLINE_GAIN = 5
+"""How much stronger the blurred letters are made: so much that the outline is opaque beside them."""
+
+_TRIED_HEIGHT = 32
+"""Pixels of a line in which characters are tried."""
+_SHOWN = 10
+"""Missing characters that are named."""
+_IN_NO_FONT = ("\u0378", "\U0010fffd")
+"""Characters that Unicode gives to nobody, of four digits and of more."""
+_FRAME = 2
+"""Pixels: the box that Pango draws for a character without a font has a line and a gap inside."""
 
 
-def typeset(text: str, height: int, colour: str, *, bold: bool) -> pyvips.Image:
-    """The text in sRGB with alpha, cropped to its ink; lines are parted by newlines.
+def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | None) -> pyvips.Image:
+    """The text in sRGB with alpha, cropped to its ink and its outline; lines are parted by newlines.
+
+    Emoji have the colors of their font.
 
     :param height: of a line, in pixels.
-    :raises UnsuitableImageError: the text has nothing to be seen.
+    :param outline: its color; ``None`` for none.
+    :raises UnsuitableImageError: the text has nothing to be seen, or a character that is in no font.
     """
-    name, weight = ("RobotoBold", "Bold ") if bold else ("Roboto", "")
-    try:
-        mask = pyvips.Image.text(
-            escape(text, quote=False), font=f"Roboto {weight}{height}px", fontfile=font_files[name]
+    missing = [character for character in dict.fromkeys(text) if is_missing(character)]
+    if missing:
+        raise UnsuitableImageError(
+            f"No font of the worker's machine has {_named(missing)}: "
+            "install a font that has what is missing, or leave it out."
         )
+    red, green, blue, alpha = rgba(color)
+    markup = (
+        f'<span foreground="#{round(red):02x}{round(green):02x}{round(blue):02x}">{escape(text, quote=False)}</span>'
+    )
+    try:
+        letters = _drawn(markup, height, bold=bold, in_colors=True)
     except pyvips.Error as error:
         raise UnsuitableImageError("The text has no character that can be seen.") from error
-    red, green, blue, alpha = rgba(colour)
-    ink = (mask * 0 + [red, green, blue]).cast("uchar").copy(interpretation="srgb")
-    return ink.bandjoin((mask * (alpha / 255)).cast("uchar"))
+    letters = letters.copy(interpretation="srgb")
+    ink = letters[0:3].bandjoin((letters[3] * (alpha / 255)).cast("uchar"))
+    return ink if outline is None else _outlined(ink, letters[3], height, outline, opaque=alpha == 255)
+
+
+def contrasting(color: str) -> str:
+    """Return black or white: what is easier to tell from the color (WCAG 2, relative luminance)."""
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+        for share in (value / 255 for value in rgba(color)[:3])
+    )
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if luminance > 0.179 else "#ffffff"
+
+
+def _outlined(ink: pyvips.Image, shape: pyvips.Image, height: int, color: str, *, opaque: bool) -> pyvips.Image:
+    """Return the ink on a soft copy of its shape that is a little larger."""
+    reach = max(1.0, height * _OUTLINE_SHARE)
+    margin = round(2 * reach)
+    width, height = ink.width + 2 * margin, ink.height + 2 * margin
+    wide = shape.embed(margin, margin, width, height).copy(interpretation="b-w")
+    spread = gaussian_to_see(wide, reach * 0.75)
+    red, green, blue, alpha = rgba(color)
+    strength = (spread * _OUTLINE_GAIN > 255).ifthenelse(255, spread * _OUTLINE_GAIN) * (alpha / 255)
+    if not opaque:  # what shows through the letters is the image
+        strength *= wide / -255 + 1
+    ground = (strength * 0 + [red, green, blue]).bandjoin(strength).cast("uchar").copy(interpretation="srgb")
+    return ground.composite2(ink.embed(margin, margin, width, height), "over").cast("uchar")
+
+
+@lru_cache(maxsize=8192)
+def is_missing(character: str) -> bool:
+    """Return whether no font of the machine has the character: Pango then draws a box, which its frame tells."""
+    try:
+        drawn = _tried(character)
+    except pyvips.Error:  # a space, or what chooses a direction or a form: nothing is drawn
+        return False
+    return any(drawn.shape == box.shape and (_frame(drawn) == _frame(box)).all() for box in _boxes())
+
+
+@cache
+def _boxes() -> tuple[numpy.ndarray, ...]:
+    return tuple(_tried(character) for character in _IN_NO_FONT)
+
+
+def _tried(character: str) -> numpy.ndarray:
+    drawn: numpy.ndarray = _drawn(escape(character), _TRIED_HEIGHT, bold=False, in_colors=False).numpy()
+    return drawn
+
+
+def _frame(drawn: numpy.ndarray) -> numpy.ndarray:
+    sides = (drawn[:_FRAME], drawn[-_FRAME:], drawn[:, :_FRAME].T, drawn[:, -_FRAME:].T)
+    return numpy.concatenate([side.ravel() for side in sides])
+
+
+def _drawn(markup: str, height: int, *, bold: bool, in_colors: bool) -> pyvips.Image:
+    name, weight = ("RobotoBold", "Bold ") if bold else ("Roboto", "")
+    return pyvips.Image.text(markup, font=f"Roboto {weight}{height}px", fontfile=font_files[name], rgba=in_colors)
+
+
+def _named(characters: list[str]) -> str:
+    shown = [f"'{character}' (U+{ord(character):04X})" for character in characters[:_SHOWN]]
+    more = f" and {len(characters) - _SHOWN} more" if len(characters) > _SHOWN else ""
+    return f"the character{'s' if len(characters) > 1 else ''} {', '.join(shown)}{more}"

@@ -12,6 +12,9 @@ _HELD = text("claimed_by IS NOT NULL")
 _RESTARTABLE = text("status IN ('error', 'cancelled')")
 
 
+PRIORITIES = range(10)
+
+
 class Base(DeclarativeBase):
     pass
 

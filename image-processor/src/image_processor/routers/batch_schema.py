@@ -132,5 +132,6 @@ def _pipeline_schema() -> dict[str, object]:
                 "items": {"$ref": REFERENCE.format(model="Step")},
             },
             "output": {"anyOf": [{"$ref": REFERENCE.format(model="Output")}, {"type": "null"}]},
+            "source": {"anyOf": [{"$ref": REFERENCE.format(model="Source")}, {"type": "null"}]},
         },
     }

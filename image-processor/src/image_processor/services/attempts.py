@@ -18,7 +18,7 @@ from image_processor.services.file_storage import FileStorageUnavailableError, R
 from image_processor.services.images import process_image
 from image_processor.services.plan import Plan, plan_of
 from image_processor.services.reuse import ReuseService
-from image_processor.services.scratch import ScratchFullError, blaming_a_full_disk
+from image_processor.services.scratch import ScratchFullError, blaming_a_full_disk, in_work
 from image_processor.services.sources import Sources
 
 log = structlog.get_logger()
@@ -100,7 +100,8 @@ class AttemptService:
                 # Here, where nothing of what fills the disk has been removed yet.
                 with blaming_a_full_disk(folder):
                     self._sources.fetch_files(files, beside=source)
-                    return Made(result, process_image(source, files, result, plan, limits), key)
+                    with in_work(folder, claim.task_id, claim.attempt):
+                        return Made(result, process_image(source, files, result, plan, limits), key)
         except Exception:
             result.unlink(missing_ok=True)
             raise

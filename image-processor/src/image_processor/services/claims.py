@@ -178,6 +178,21 @@ class ClaimService:
         with self._database.begin() as connection:
             _put_back(connection, _in_order(held), self._after_a_crash(reason), reason)
 
+    def overran(self, holder: Holder, task_id: int, attempt: int, reason: str) -> None:
+        """Records that a process died as this attempt took too long: it would again, so the task ends in error.
+
+        What else the process held did nothing wrong, and is handed back.
+        """
+        held = (Task.status == "processing") & (Task.claimed_by == holder.worker) & (Task.process == holder.process)
+        at_fault = held & (Task.id == task_id) & (Task.attempt == attempt)
+        detail = f"Gave up: {reason}. Make the image smaller first, or choose other parameters."
+        with self._database.begin() as connection:
+            ended = update(Task).where(at_fault).values(**_UNHELD, status="error", error=detail).returning(Task.id)
+            for ended_id in connection.scalars(ended).all():
+                discard_results(connection, Task.id == ended_id)
+                log.warning("worker process lost", task_id=ended_id, status="error", reason=reason)
+            connection.execute(update(Task).where(_in_order(held)).values(**_PENDING))
+
     def expire_leases(self, now: float) -> None:
         """Put back the tasks whose worker has not come back in time.
 

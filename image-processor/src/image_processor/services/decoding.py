@@ -14,12 +14,14 @@ import pyvips
 from image_processor.imaging.colour import in_colour, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
+from image_processor.imaging.source import Source
 from image_processor.services.codec import complaints
 from image_processor.services.codec.colors import with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff
 from image_processor.services.codec.jpeg import with_all_segments
 from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
+from image_processor.services.codec.pages import check_page
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
 __all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "check_pixels", "decode"]
@@ -64,6 +66,9 @@ _FAIL_ON = "error"
 """Pixels that are missing or cannot be decoded are an error; of the rest :mod:`complaints` hears."""
 
 
+AS_IT_IS = Source()
+
+
 @dataclass(frozen=True)
 class Decoded:
     """A picture, and the name of the format it came in.
@@ -78,39 +83,41 @@ class Decoded:
     lossless: bool = False
 
 
-def decode(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
+def decode(source: Path, limits: Limits, *, sequential: bool, wanted: Source = AS_IT_IS) -> Decoded:
     """The image of a file, with its EXIF orientation applied. Pixels are decoded when they are asked for.
 
     :param sequential: they are asked for once, from top to bottom, and so need not all be held.
-    :raises ImageError: not an image that Pixmill reads, damaged, or over a limit.
+    :param wanted: which page, and how finely a drawing is drawn.
+    :raises ImageError: not an image that Pixmill reads, damaged, over a limit, or without the page.
     """
     try:
-        return _decoded(source, limits, sequential=sequential)
+        return _decoded(source, limits, wanted, sequential=sequential)
     except pyvips.Error as error:
         raise ImageError(f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}.") from error
 
 
-def _decoded(source: Path, limits: Limits, *, sequential: bool) -> Decoded:
-    foreign = _foreign(source, limits)
+def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) -> Decoded:
+    foreign = _foreign(source, limits, wanted)
     if foreign is not None:
         return foreign
     header, found = _header(source)
-    check_frames(frames_of(header), limits)
-    layout = layout_of(source, header, found)
+    if wanted.page is None:
+        check_frames(frames_of(header), limits)
+    layout = layout_of(source, header, found, wanted.page)
     if layout.pages[0] > 0:
         header = _opened(source, found, page=layout.pages[0])
     check_pixels(header.width * header.height * len(layout.pages), limits, "The image has")
     if len(layout.pages) > 1 and found in ANIMATED:
-        frames = _animation(source, found, layout)
-        return Decoded(Picture.of([_described(frame, source, found) for frame in frames]), found)
+        frames = [with_page_sizes(frame, layout) for frame in _animation(source, found, layout)]
+        return Decoded(Picture.of([_described(frame, source, found, layout.pages[0]) for frame in frames]), found)
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
     in_order = stored in _UPRIGHT_AS_STORED and header.format in _READ_ONCE
     access = "sequential" if sequential and in_order else "random"
     page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
     still = with_page_sizes(layout.usable(_still(source, found, access, **page), 0), layout)
-    picture = Picture.of([_described(still, source, found)])
+    picture = Picture.of([_described(still, source, found, layout.pages[0])])
     if found in _SHRINKERS:
-        picture = replace(picture, shrink=lambda factor: _shrunk(source, access, found, factor))
+        picture = replace(picture, shrink=lambda factor: _shrunk(source, access, found, factor, page))
     return Decoded(picture, found, layout.unread)
 
 
@@ -150,19 +157,20 @@ class NamedFiles:
             raise UnsuitableImageError(f"File {file_id} is no text.") from error
 
 
-def _foreign(source: Path, limits: Limits) -> Decoded | None:
+def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
     """Return the image of a file that libvips does not read; ``None`` where it may try."""
     try:
-        opened = open_foreign(source)
+        opened = open_foreign(source, wanted)
         if opened is None:
             return None
+        check_page(wanted.page, opened.frames, opened.unread)
         check_pixels(opened.width * opened.height, limits, "The image has")
         picture = Picture.of([opened.image()])
     except DamagedError as error:
         raise ImageError(f"The image is damaged: {error}.") from error
     if opened.at_size is not None:
         picture = replace(picture, shrink=lambda factor: _rendered(opened, factor, limits), is_drawing=True)
-    return Decoded(picture, opened.format, lossless=opened.lossless)
+    return Decoded(picture, opened.format, None if wanted.page else opened.unread, opened.lossless)
 
 
 def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:
@@ -222,12 +230,12 @@ def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Imag
     return [layout.usable(frame, number) for number, frame in enumerate(frames)]
 
 
-def _described(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:
-    """Return the image with what its file says of it and libvips does not."""
+def _described(image: pyvips.Image, source: Path, found: str, page: int) -> pyvips.Image:
+    """Return the image of the page of that number, from 0, with what its file says of it and libvips does not."""
     image = with_described_colors(image, source, found)
     if found == "jpeg":
         image = with_all_segments(image, source)
-    return with_exif_of_tiff(image, source) if found == "tiff" else image
+    return with_exif_of_tiff(image, source, page) if found == "tiff" else image
 
 
 def _upright(frame: pyvips.Image) -> pyvips.Image:
@@ -249,6 +257,6 @@ _SHRINKERS = {
 }
 
 
-def _shrunk(source: Path, access: str, found: str, factor: float) -> pyvips.Image:
+def _shrunk(source: Path, access: str, found: str, factor: float, page: Mapping[str, int]) -> pyvips.Image:
     power = max(power for power in (1, 2, 4, 8) if power <= factor)
-    return _described(_still(source, found, access, **_SHRINKERS[found](power)), source, found)
+    return _described(_still(source, found, access, **page, **_SHRINKERS[found](power)), source, found, 0)

@@ -14,7 +14,7 @@ RETRY_SECONDS = 5
 
 
 # What is due later than any waits was put off before the database's clock was set back.
-_DUE = ~DiscardedResult.due_at.between(epoch_now(), epoch_now() + RETRY_SECONDS)
+_DUE = (DiscardedResult.due_at <= epoch_now()) | (DiscardedResult.due_at > epoch_now() + RETRY_SECONDS)
 _FIRST_DUE = select(DiscardedResult.key).where(_DUE).limit(1)
 
 

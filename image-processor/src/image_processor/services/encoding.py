@@ -1,27 +1,31 @@
 """Results written to files, in the format, the quality and with the metadata that were asked for."""
 
-from bisect import bisect_left
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import pyvips
 
+from image_processor.imaging.alpha import without_hidden_colors
 from image_processor.imaging.canvas import flattened
 from image_processor.imaging.colour import in_srgb
-from image_processor.imaging.output import ANIMATED, DEFAULT_QUALITY, Output, Report, Tiles
-from image_processor.imaging.picture import Picture, frames_of, joined
+from image_processor.imaging.compact_cmyk import compact_cmyk
+from image_processor.imaging.output import ANIMATED, Output, Report, Tiles
+from image_processor.imaging.picture import Picture, joined
 from image_processor.imaging.profiles import general_cmyk
-from image_processor.imaging.ssim import comparable, ssim
 from image_processor.services.codec.colors import PROFILE
 from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
-from image_processor.services.codec.saving import held, save
+from image_processor.services.codec.saving import held
+from image_processor.services.codec.search import Encoding
 from image_processor.services.decoding import Decoded
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
 
 _LARGEST_SIDE = {"webp": 16_383, "avif": 16_384, "jpeg": 65_535, "gif": 65_535}
 _LOSSY = ("jpeg", "gif")
+_MIXING = ("webp", "avif")
+"""Formats with alpha whose lossy form lets the colors of neighbors run together."""
 
 
 def write_report(report: Report, result: Path) -> str:
@@ -33,6 +37,8 @@ def write_report(report: Report, result: Path) -> str:
 def write_tiles(picture: Picture, tiles: Tiles, result: Path) -> str:
     """Writes a pyramid of tiles, and gives the file's extension."""
     image = in_srgb(picture.first)
+    # Smaller levels are means of straight colors, and JPEG has no alpha.
+    image = flattened(image, "#ffffff") if tiles.format == "jpeg" else without_hidden_colors(held(image))
     image.dzsave(
         str(result),
         basename="image",
@@ -40,7 +46,7 @@ def write_tiles(picture: Picture, tiles: Tiles, result: Path) -> str:
         suffix=_TILES[tiles.format].format(quality=tiles.quality),
         tile_size=tiles.tile_size,
         overlap=tiles.overlap,
-        id=tiles.id,
+        **({} if tiles.id is None else {"id": tiles.id}),
         container="zip",
         background=[255],
     )
@@ -79,18 +85,34 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
     image = joined(picture) if chosen in ("auto", *ANIMATED) else picture.first
     image = image if encodes_once(output) else held(image)
     if chosen != "auto":
-        _write(image, chosen, output, result)
+        _encoding(image, chosen, output, result).write()
         return chosen
-    candidates = ["webp"] if animated else ["avif", "webp"]
-    made, failures = dict[str, Path](), list[ImageError | pyvips.Error]()
+    return _write_smallest(image, ["webp"] if animated else ["avif", "webp"], output, result)
+
+
+def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Output, result: Path) -> str:
+    """Write the image in the format that gives the smallest file; of a large one, as a sample of it lets expect.
+
+    What a format cannot hold does not count.
+    """
+    encodings, failures = dict[str, Encoding](), list[ImageError | pyvips.Error]()
     for name in candidates:
-        path = result.with_name(f"{result.name}.{name}")
         try:
-            _write(image, name, output, path)
-            made[name] = path
-        except (ImageError, pyvips.Error) as error:
-            path.unlink(missing_ok=True)
+            encodings[name] = _encoding(image, name, output, result.with_name(f"{result.name}.{name}"))
+        except ImageError as error:
             failures.append(error)
+    if len(encodings) > 1 and all(encoding.is_sampled for encoding in encodings.values()):
+        encodings = dict(sorted(encodings.items(), key=lambda one: one[1].expected_bytes()))
+    made = dict[str, Path]()
+    for name, encoding in encodings.items():
+        try:
+            encoding.write()
+            made[name] = encoding.path
+        except (ImageError, pyvips.Error) as error:
+            encoding.path.unlink(missing_ok=True)
+            failures.append(error)
+        if made and encoding.is_sampled:
+            break
     if not made:
         raise failures[0]
     smallest = min(made, key=lambda name: made[name].stat().st_size)
@@ -100,7 +122,11 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
     return smallest
 
 
-def _write(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
+def _encoding(image: pyvips.Image, name: str, output: Output, path: Path) -> Encoding:
+    """Return how the image becomes a file of the format.
+
+    :raises ImageError: it cannot.
+    """
     prepared = _prepared(image, name, output)
     if output.lossless and name in _LOSSY:
         raise ImageError(f"{name.upper()} has no lossless form: choose PNG, WebP or AVIF.")
@@ -108,44 +134,9 @@ def _write(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
     height = prepared.get_page_height() if name in ANIMATED else prepared.height
     if max(prepared.width, height) > largest:
         raise ImageError(f"The result has {prepared.width} × {height} pixels; {name.upper()} holds {largest:,} a side.")
-    quality = output.quality or DEFAULT_QUALITY.get(name, 100)
-    if output.max_bytes is None and output.min_ssim is None:
-        save(prepared, name, output, quality, path)
-    elif name == "tiff":
+    if name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
         raise ImageError("A TIFF has no quality to choose: take another format with max_bytes or min_ssim.")
-    else:
-        _search(prepared, name, output, path)
-
-
-def _search(image: pyvips.Image, name: str, output: Output, path: Path) -> None:
-    """Bisects the quality, 1 to 100 or as high as was given: both the size and the SSIM grow with it."""
-    highest = output.quality or 100
-
-    def is_alike(quality: int) -> bool:
-        save(image, name, output, quality, path)
-        return ssim(comparable(in_srgb(image)), comparable(in_srgb(_read(path)))) >= (output.min_ssim or 0)
-
-    def is_too_large(quality: int) -> bool:
-        save(image, name, output, quality, path)
-        return path.stat().st_size > (output.max_bytes or 0)
-
-    if output.min_ssim is not None:
-        best = 1 + bisect_left(range(1, highest), True, key=is_alike)  # noqa: FBT003 (the first that is)
-    else:
-        best = max(1, bisect_left(range(1, highest + 1), True, key=is_too_large))  # noqa: FBT003 (the last that is not)
-    save(image, name, output, best, path)
-    size = path.stat().st_size
-    if output.max_bytes is not None and size > output.max_bytes:
-        wanted = "" if output.min_ssim is None else f" at an SSIM of {output.min_ssim}"
-        raise ImageError(
-            f"As {name.upper()} the smallest result{wanted} has {size:,} bytes, more than {output.max_bytes:,}: "
-            "make the image smaller first, or choose another format."
-        )
-
-
-def _read(path: Path) -> pyvips.Image:
-    image = pyvips.Image.new_from_file(str(path))
-    return pyvips.Image.new_from_file(str(path), n=-1) if frames_of(image) > 1 else image
+    return Encoding(prepared, name, output, path)
 
 
 def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
@@ -154,6 +145,8 @@ def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
         image = in_srgb(image)
     if name == "jpeg":
         image = flattened(image, output.background)
+    if name in _MIXING and image.hasalpha() and not output.lossless:
+        image = held(without_hidden_colors(held(image)))
     return without_dropped_parts(_with_metadata(_with_profile(image, name), output), name)
 
 
@@ -164,10 +157,16 @@ def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
     """
     if image.get_typeof(PROFILE) and not _takes(name, image):
         image = in_srgb(image)
-    if not image.get_typeof(PROFILE) or (_takes(name, image) and not _is_general_cmyk(image)):
+    if not image.get_typeof(PROFILE):
+        return image
+    general = _is_general_cmyk(image)
+    if _takes(name, image) and not general:
         return image
     image = image.copy()
-    image.remove(PROFILE)
+    if general:
+        image.set_type(pyvips.GValue.blob_type, PROFILE, compact_cmyk())
+    else:
+        image.remove(PROFILE)
     return image
 
 

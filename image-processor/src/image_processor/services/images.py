@@ -37,7 +37,7 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
     sequential = all(one.sequential for one, _ in plan.steps) and encodes_once(plan.encoding)
     complaints.forget()
     try:
-        decoded = decode(source, limits, sequential=sequential)
+        decoded = decode(source, limits, sequential=sequential, wanted=plan.source)
         extension = _apply(decoded, plan, NamedFiles(files, limits), result, limits)
     except UnsuitableImageError as error:
         raise ImageError(str(error)) from error

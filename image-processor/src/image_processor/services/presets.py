@@ -19,7 +19,10 @@ class Presets:
             try:
                 plan_of(PIPELINE, pipeline)
             except Problem as error:
-                raise SettingsError(f"setting presets.{name}: {error}") from error
+                wrong = (
+                    f"{one['pointer'].removeprefix('/params') or 'the whole'}: {one['detail']}" for one in error.errors
+                )
+                raise SettingsError(f"setting presets.{name}: {'; '.join(wrong)}") from error
         self._params = params
 
     def __getitem__(self, name: str) -> Mapping[str, object]:

@@ -15,6 +15,7 @@ from image_processor.services.claims import ClaimService, Holder
 from image_processor.services.delivery import DeliveryService
 from image_processor.services.pipeline import Pipeline
 from image_processor.services.reuse import ReuseService
+from image_processor.services.scratch import InWork, found_in_work
 
 log = structlog.get_logger()
 
@@ -75,10 +76,13 @@ class ProcessingService:
                 self._claims.release(holder.worker, holder.process)
                 return
 
-    def discard(self, holder: Holder) -> None:
-        """Removes what a process left that was killed."""
+    def discard(self, holder: Holder) -> InWork | None:
+        """Removes what a process left that was killed, and gives what it was processing then."""
+        found = None
         for folder in self._scratch.glob(f"{_prefix(holder)}*"):
+            found = found_in_work(folder) or found
             shutil.rmtree(folder, ignore_errors=True)
+        return found
 
     def sweep(self) -> None:
         """Removes what workers left that were killed as a whole: too old for any task that still runs."""

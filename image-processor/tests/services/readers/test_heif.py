@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageOps
 from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import opened, photo, pixels
 
-KEPT = {"format": "png"}
+KEPT = {"format": "png", "metadata": "keep"}
 
 
 def heic(image: Image.Image, **options: object) -> bytes:
@@ -93,6 +93,34 @@ def test_the_profile_is_kept() -> None:
     image.info["icc_profile"] = profile
 
     assert opened(processed(heic(image), "convert", KEPT)).info["icc_profile"] == profile
+
+
+def coded(primaries: int, transfer: int, mode: str = "RGB") -> bytes:
+    """A HEIC of one color whose meaning an nclx box tells (ITU-T H.273)."""
+    color = (200, 120, 60) if mode == "RGB" else 120
+    image = Image.new(mode, (32, 32), color)
+    return heic(image, color_primaries=primaries, transfer_characteristics=transfer, matrix_coefficients=1)
+
+
+def test_colors_of_display_p3_are_those_of_its_numbers() -> None:
+    kept = opened(processed(coded(12, 13), "convert", KEPT))
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(kept.info["icc_profile"]))
+    converted = ImageCms.profileToProfile(kept, profile, ImageCms.createProfile("sRGB"))
+
+    # The same color by the matrices of CSS Color 4 (17): from Display P3 to XYZ, and from XYZ to sRGB.
+    assert numpy.abs(numpy.asarray(converted).astype(int) - (213, 115, 42)).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (1, 1), (2, 2)])
+def test_srgb_needs_no_profile(primaries: int, transfer: int, mode: str) -> None:
+    assert "icc_profile" not in opened(processed(coded(primaries, transfer, mode), "convert", KEPT)).info
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_high_dynamic_range_is_refused_in_words(transfer: int) -> None:
+    with pytest.raises(ImageError, match="high dynamic range"):
+        processed(coded(9, transfer), "convert", KEPT)
 
 
 def test_a_grid_is_one_image() -> None:

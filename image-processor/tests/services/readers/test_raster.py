@@ -1,10 +1,13 @@
 """BMP, ICO, JPEG 2000 and PSD: pixels against Pillow's, alpha, 16 bits, profiles, limits by the header, damage."""
 
+import io
 import struct
 from pathlib import Path
 
+import imagecodecs
 import numpy
 import pytest
+import tifffile
 from image_processor.services.decoding import ImageError, Limits, decode
 from image_processor.services.images import process_image
 from image_processor.services.plan import plan_of
@@ -49,6 +52,36 @@ SOURCES = {
     "j2k": encoded(colorful(), "JPEG2000", no_jp2=True),
     "psd": psd(colorful()),
 }
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+@pytest.mark.parametrize("bands", [3, 4])
+@pytest.mark.parametrize("codec", ["jp2", "j2k"])
+def test_deep_colors_of_jpeg_2000_stay_deep(codec: str, bands: int, bits: int) -> None:
+    image = numpy.random.default_rng(bits).integers(0, 2**bits, (40, 64, bands), "uint16")
+    source = bytes(imagecodecs.jpeg2k_encode(image, level=0, codecformat=codec, reversible=True, bitspersample=bits))
+
+    result = processed(source, "convert", {"format": "tiff"})
+
+    assert numpy.abs(tifffile.imread(io.BytesIO(result)).astype(float) - image * (65535 / (2**bits - 1))).max() <= 0.51
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9, 0.99])
+def test_deep_jpeg_2000_that_is_cut_short_is_damage(kept: float) -> None:
+    image = numpy.random.default_rng(1).integers(0, 2**16, (40, 64, 3), "uint16")
+    source = bytes(imagecodecs.jpeg2k_encode(image, level=0, codecformat="jp2", reversible=True))
+
+    with pytest.raises(ImageError, match="damaged"):
+        processed(source[: int(len(source) * kept)], "convert", KEPT)
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_a_deep_psd_is_refused_in_words(bits: int) -> None:
+    source = bytearray(psd(colorful()))
+    source[22:24] = struct.pack(">H", bits)
+
+    with pytest.raises(ImageError, match=rf"^A PSD of {bits} bits a channel is not read: save it with 8 bits"):
+        processed(bytes(source), "convert", KEPT)
 
 
 @pytest.mark.parametrize("name", SOURCES)

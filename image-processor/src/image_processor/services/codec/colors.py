@@ -57,7 +57,7 @@ def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | Non
     chunks = chunks_before_pixels(source)
     coded = chunks.get(b"cICP", b"")
     if len(coded) == 4 and coded[2] == 0:
-        return _coded(coded[0], coded[1])
+        return coded_colors(coded[0], coded[1])
     if has_profile or b"sRGB" in chunks:
         return None
     gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big")
@@ -85,10 +85,10 @@ def _of_avif(source: Path) -> tuple[Primaries, Gamma] | None:
     place = head.find(b"colrnclx")
     if place < 0 or len(head) < place + 12:
         return None
-    return _coded(*struct.unpack_from(">HH", head, place + 8))
+    return coded_colors(*struct.unpack_from(">HH", head, place + 8))
 
 
-def _coded(primaries: int, transfer: int) -> tuple[Primaries, Gamma] | None:
+def coded_colors(primaries: int, transfer: int) -> tuple[Primaries, Gamma] | None:
     """Return what the code points of H.273 say; None where it cannot be said by a small profile (PQ, HLG)."""
     gamma = _GAMMAS.get(transfer)
     return None if gamma is None else (_PRIMARIES.get(primaries, SRGB), gamma)

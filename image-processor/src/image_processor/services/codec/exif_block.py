@@ -19,10 +19,10 @@ _LONGEST = 65_000
 """Bytes of a block; a segment of JPEG holds 65,533."""
 
 
-def with_exif_of_tiff(image: pyvips.Image, source: Path) -> pyvips.Image:
-    """Return the image with the fields that libvips would give it, were the TIFF's tags those of a JPEG."""
+def with_exif_of_tiff(image: pyvips.Image, source: Path, page: int = 0) -> pyvips.Image:
+    """Return the image with the fields that libvips would give it, were the tags of the TIFF's page those of a JPEG."""
     with source.open("rb") as file:
-        found = tiff.described(file)
+        found = tiff.described(file, page)
     block = None if found is None else _block(found)
     if block is None:
         return image

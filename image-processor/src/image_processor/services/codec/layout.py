@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pyvips
 
-from image_processor.imaging.picture import PAGE_SIZES, frames_of
+from image_processor.imaging.picture import frames_of, with_pages
 from image_processor.imaging.samples import marked_raw
 from image_processor.services.codec import png, tiff
+from image_processor.services.codec.pages import check_page
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Layout:
     :param pages: their numbers in the file.
     :param together: whether libvips can load them all in one: they are of one kind, one after the other.
     :param frames: how many the file has, where they are more than are read.
-    :param sizes: of all pages as they are shown, where they differ.
+    :param sizes: of all pages of a TIFF as they are shown.
     :param unread: why others are not read, a sentence; ``None`` where there are no others.
     """
 
@@ -40,29 +41,35 @@ class Layout:
         return marked_raw(image)
 
 
-def layout_of(source: Path, header: pyvips.Image, found: str) -> Layout:
-    """Return the frames of the file, whose format was found already."""
+def layout_of(source: Path, header: pyvips.Image, found: str, page: int | None = None) -> Layout:
+    """Return the frames of the file, whose format was found already.
+
+    :param page: the only one that is read, from 1.
+    :raises ImageError: there is no such page.
+    """
     if found == "tiff":
-        return _of_tiff(tiff.directories(source)[: frames_of(header)])
+        return _of_tiff(tiff.directories(source)[: frames_of(header)], page)
     if found == "png":
         frames = png.frames_of_animation(source)
-        return Layout([0], frames=frames, unread=_unread("PNG", frames)) if frames > 1 else Layout([0])
+        return _first(page, frames, _unread("PNG", frames) if frames > 1 else None)
     if found == "avif":
-        return Layout([0], unread=_unread("AVIF", None)) if is_avif_sequence(source) else Layout([0])
-    return Layout(range(frames_of(header)))
+        return _first(page, 1, _unread("AVIF", None) if is_avif_sequence(source) else None)
+    frames = frames_of(header)
+    check_page(page, frames)
+    return Layout(range(frames)) if page is None else Layout([page - 1], frames=frames)
+
+
+def _first(page: int | None, frames: int, unread: str | None) -> Layout:
+    """Return the first frame of a file of which no other is read."""
+    if page is None:
+        return Layout([0], frames=frames, unread=unread)
+    check_page(page, 1, unread)
+    return Layout([0], frames=frames)
 
 
 def with_page_sizes(image: pyvips.Image, layout: Layout) -> pyvips.Image:
-    """Return the first frame, with the number of all and the sizes of a TIFF's pages among its metadata."""
-    frames = max(len(layout.pages), len(layout.sizes), layout.frames)
-    if not image.get_typeof("n-pages") and frames == 1:
-        return image
-    image = image.copy()
-    image.set_type(pyvips.GValue.gint_type, "n-pages", frames)
-    if layout.sizes:
-        listed = " ".join(f"{width}x{height}" for width, height in layout.sizes)
-        image.set_type(pyvips.GValue.gstr_type, PAGE_SIZES, listed)
-    return image
+    """Return the frame that is read, with the number of all and the sizes of a TIFF's pages among its metadata."""
+    return with_pages(image, max(len(layout.pages), len(layout.sizes), layout.frames), layout.sizes)
 
 
 def is_avif_sequence(source: Path) -> bool:
@@ -76,21 +83,26 @@ def _unread(name: str, frames: int | None) -> str:
     return f"This {name} {many}, of which only the first can be read"
 
 
-def _of_tiff(directories: Sequence[tiff.Directory]) -> Layout:
+def _of_tiff(directories: Sequence[tiff.Directory], page: int | None) -> Layout:
     pages = [number for number, directory in enumerate(directories) if directory.is_page] or [0]
     kinds = [directories[number].kind for number in pages] if directories else []
     sizes = [directories[number].size for number in pages] if directories else []
+    if page is not None:
+        check_page(page, len(pages))
+        chosen = pages[page - 1]
+        return Layout([chosen], frames=len(pages), sizes=sizes, directories=directories[chosen : chosen + 1])
     if len(set(sizes)) > 1:
         listed = ", ".join(f"{width} × {height}" for width, height in sizes[:4]) + (" …" if len(sizes) > 4 else "")
         return Layout(
             pages[:1],
             sizes=sizes,
-            unread=f"The pages of this TIFF differ in size ({listed}): only the first is read",
+            unread=f"The pages of this TIFF differ in size ({listed}): without source.page only the first is read",
             directories=[directories[pages[0]]],
         )
     in_row = pages == list(range(pages[0], pages[0] + len(pages)))
     return Layout(
         pages,
         together=in_row and all(kind == kinds[0] for kind in kinds),
+        sizes=sizes,
         directories=[directories[number] for number in pages if directories],
     )

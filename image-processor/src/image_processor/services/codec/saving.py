@@ -59,6 +59,7 @@ def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> 
         "keep": _keep(image, output),
     }
     if output.palette or quality < 100:
+        effort = _palette_effort(image, effort)
         image, dither = _with_few_colors(image, output.colours, quality, effort)
         few = {"palette": True, "Q": quality, "bitdepth": bits_for(output.colours), "effort": effort, "dither": dither}
         image.pngsave(str(path), **options, **few)
@@ -109,13 +110,27 @@ def _save_avif(image: pyvips.Image, output: Output, quality: int, path: Path) ->
 def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
     # A GIF's only quality is the number of its colours.
     bits = min((output.colours - 1).bit_length(), max(1, round(quality * 8 / 100)))
-    effort = output.effort or DEFAULT_EFFORT["gif"]
+    effort = _palette_effort(image, output.effort or DEFAULT_EFFORT["gif"])
     dither = 1.0
     if 2**bits > output.colours:
         image, dither = with_at_most(_eight_bits(image), output.colours, 100, effort), 0.0
     image.gifsave(
         str(path), bitdepth=bits, dither=dither, effort=effort, interlace=output.progressive, keep=_keep(image, output)
     )
+
+
+GIF_QUALITIES = (13, 25, 38, 50, 63, 75, 88, 100)
+"""One for each number of bits."""
+
+
+def _palette_effort(image: pyvips.Image, effort: int) -> int:
+    """Return the effort to find colors for a palette: with much, a large image would take minutes."""
+    pixels = image.width * image.height
+    return min(effort, next((most for least, most in _PALETTE_EFFORTS if pixels > least), 9))
+
+
+_PALETTE_EFFORTS = ((6_000_000, 3), (1_000_000, 5))
+"""More pixels than the first number: the second at most."""
 
 
 def _save_tiff(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:  # noqa: ARG001 (all savers' shape)

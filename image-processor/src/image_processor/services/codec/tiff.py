@@ -156,11 +156,13 @@ class Described:
     gps: Directory | None = None
 
 
-def described(file: IO[bytes]) -> Described | None:
-    """Return the first directory and those of EXIF and GPS that belong to it; None where the file is none."""
+def described(file: IO[bytes], number: int = 0) -> Described | None:
+    """Return the directory of that number and those of EXIF and GPS that belong to it; None where there is none."""
     try:
         reader = _Reader(file)
-        image = reader.directory(reader.first)[0]
+        image, following = reader.directory(reader.first)
+        for _ in range(number):
+            image, following = reader.directory(following)
     except DAMAGED:
         return None
     return Described(image, _subdirectory(reader, image, EXIF_DIRECTORY), _subdirectory(reader, image, GPS_DIRECTORY))

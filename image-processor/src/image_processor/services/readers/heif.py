@@ -7,6 +7,9 @@ import pillow_heif
 import pyvips
 from pillow_heif import HeifImage
 
+from image_processor.imaging.profiles import means_srgb, small_profile
+from image_processor.services.codec.colors import coded_colors
+from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
 
@@ -25,7 +28,24 @@ def open_image(source: Path) -> Opened:
     image = file[file.primary_index]
     width, height = image.size
     metadata = metadata_of(image.info.items(), is_upright=True)
+    if metadata.profile is None:
+        metadata = metadata._replace(profile=_coded_profile(image))
     return Opened("heic", width, height, lossless=False, pixels=partial(_pixels, image), metadata=metadata)
+
+
+def _coded_profile(image: HeifImage) -> bytes | None:
+    """Return a profile for the colors that an nclx box describes; ``None`` where they are sRGB or nothing is said.
+
+    :raises ImageError: they are of high dynamic range.
+    """
+    coded = image.info.get("nclx_profile")
+    if not isinstance(coded, dict):
+        return None
+    colors = coded_colors(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
+    if colors is None:
+        raise ImageError("The colors of this HEIF are of high dynamic range (PQ or HLG), which is not read.")
+    profile = small_profile(*colors, grey=_BANDS[image.mode.partition(";")[0]] < 3)
+    return None if means_srgb(profile) or colors == coded_colors(1, 13) else profile
 
 
 def _pixels(image: HeifImage) -> pyvips.Image:

@@ -3,10 +3,12 @@
 from functools import partial
 from pathlib import Path
 
+import imagecodecs
+import numpy
 import pyvips
 
 from image_processor.services.readers.metadata import Metadata
-from image_processor.services.readers.opened import Opened
+from image_processor.services.readers.opened import DamagedError, Opened
 from image_processor.services.readers.pillow import Image
 from image_processor.services.readers.raster import from_pillow
 
@@ -14,16 +16,46 @@ _HEADER = 64 * 1024
 _CODING_STYLE = b"\xff\x52"
 _FIRST_TILE = b"\xff\x90"
 _CODESTREAM = b"\xff\x4f\xff\x51"
+_SYCC = b"colr\1\0\0\0\0\0\x12"
+_DEEP_BYTES = 4 * (4 + 2)
+"""Of a pixel while it is decoded: four samples as OpenJPEG has them, and as they become."""
 
 
 def open_image(source: Path) -> Opened:
-    """Return the image; OpenJPEG gives 16 bits of a grey one, and 8 of colours."""
+    """Return the image, with the bits that it has."""
     with Image.open(source, formats=["JPEG2000"]) as image:
         width, height = image.size
     with source.open("rb") as file:
         head = file.read(_HEADER)
     metadata = Metadata(profile=_profile(head))
-    return Opened("jp2", width, height, _is_lossless(head), partial(_pixels, source), metadata)
+    deepest = _bits_of_colors(head)
+    pixels = partial(_pixels, source) if deepest is None else partial(_deep_pixels, source, deepest, width * height)
+    return Opened("jp2", width, height, _is_lossless(head), pixels, metadata)
+
+
+def _bits_of_colors(head: bytes) -> int | None:
+    """Return the bits of red, green and blue, where they are more than 8; ``None`` where Pillow reads the image.
+
+    Pillow gives 16 bits of a grey image alone (sizes of components: ISO/IEC 15444-1, A.5.1).
+    """
+    boxes, _, stream = head.partition(_CODESTREAM)
+    components = int.from_bytes(stream[36:38], "big")
+    sizes = {stream[38 + 3 * number : 41 + 3 * number] for number in range(components)}
+    if components not in (3, 4) or len(sizes) != 1 or _SYCC in boxes:
+        return None
+    depth, across, down = sizes.pop().ljust(3, b"\0")
+    return depth + 1 if 8 <= depth < 16 and across == down == 1 else None
+
+
+def _deep_pixels(source: Path, bits: int, pixels: int) -> pyvips.Image:
+    bytearray(_DEEP_BYTES * pixels)  # asked for and given back: OpenJPEG does not tell that it has too little memory
+    try:
+        array = imagecodecs.jpeg2k_decode(source.read_bytes(), numthreads=1)
+    except imagecodecs.Jpeg2kError as error:  # which names a function of OpenJPEG
+        raise DamagedError("its pixels cannot be decoded") from error
+    image = pyvips.Image.new_from_array(numpy.ascontiguousarray(array)).copy(interpretation="rgb16")
+    white = 2**bits - 1
+    return image if white == 65535 else (image * (65535 / white)).rint().cast("ushort")
 
 
 def _pixels(source: Path) -> pyvips.Image:

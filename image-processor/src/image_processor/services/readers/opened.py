@@ -3,13 +3,14 @@
 import errno
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyvips
 
-from image_processor.services.codec.errors import shortened
+from image_processor.imaging.picture import with_pages
+from image_processor.services.codec.errors import ImageError, shortened
 from image_processor.services.readers.metadata import Metadata, with_metadata
 
 _OF_THE_FILE = (None, errno.EINVAL, errno.EOVERFLOW)
@@ -32,6 +33,10 @@ class Opened:
     :param width: pixels of the upright image, and so is ``height``.
     :param lossless: the file keeps every pixel, and so must a result in the format of its source.
     :param pixels: decodes the image.
+    :param pages: width and height of each of a document's pages, where it can have several; of the first, where
+        there are very many.
+    :param frames: how many frames or pages the file has.
+    :param unread: why the file's other frames are not read, a sentence; ``None`` where there are no others.
     :param at_size: renders a drawing at another width and height; ``None`` where there are pixels to begin with.
     """
 
@@ -41,6 +46,9 @@ class Opened:
     lossless: bool
     pixels: Callable[[], pyvips.Image]
     metadata: Metadata = Metadata()  # noqa: RUF009 (a tuple cannot be changed)
+    frames: int = 1
+    pages: Sequence[tuple[int, int]] = ()
+    unread: str | None = None
     at_size: Callable[[int, int], pyvips.Image] | None = None
 
     def image(self) -> pyvips.Image:
@@ -65,7 +73,7 @@ class Opened:
             return self._with_metadata(self.at_size(width, height))
 
     def _with_metadata(self, image: pyvips.Image) -> pyvips.Image:
-        complete = with_metadata(image, self.metadata)
+        complete = with_pages(with_metadata(image, self.metadata), self.frames, self.pages)
         complete.set_type(pyvips.GValue.gstr_type, "vips-loader", self.format)
         return complete
 
@@ -79,7 +87,7 @@ def reading() -> Iterator[None]:
     """
     try:
         yield
-    except (DamagedError, MemoryError):
+    except (DamagedError, ImageError, MemoryError):
         raise
     except (struct.error, EOFError) as error:
         raise DamagedError("the file is cut short or corrupt") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyvips
 from PIL import ImageCms
 
+from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
 from image_processor.services.readers.pillow import Image
@@ -16,9 +17,20 @@ _SPACES = {"L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk
 _PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
 """Modes of Pillow, and those of the above that hold their pixels."""
 
+_UNREAD_BITS = (16, 32)
+"""Of a PSD's channels."""
+
 
 def open_image(source: Path) -> Opened:
-    """Return the image of a BMP or a PSD."""
+    """Return the image of a BMP or a PSD.
+
+    :raises ImageError: it is a PSD of samples that Pillow does not read.
+    """
+    with source.open("rb") as file:
+        head = file.read(24)
+    bits = int.from_bytes(head[22:24], "big")
+    if head.startswith(b"8BPS") and bits in _UNREAD_BITS:
+        raise ImageError(f"A PSD of {bits} bits a channel is not read: save it with 8 bits, or as a TIFF.")
     with Image.open(source, formats=list(_NAMES)) as image:
         name = _NAMES[str(image.format)]
         pixels, metadata = partial(_pixels, source), metadata_of(image.info.items())

@@ -1,4 +1,4 @@
-"""SVG, rendered by resvg at its own size, or at the size that a step of the plan needs. Nothing is loaded for it."""
+"""SVG, drawn by resvg at a resolution, or at the size that a step of the plan needs. Nothing is loaded for it."""
 
 import threading
 from functools import partial
@@ -11,6 +11,7 @@ import resvg_py
 from font_roboto import font_files
 from service_kit.svg_header import svg_size
 
+from image_processor.imaging.source import DOTS_PER_INCH, Source
 from image_processor.services.readers.opened import DamagedError, Opened
 from image_processor.services.readers.svg_rules import keep_harmless
 
@@ -24,8 +25,8 @@ _CANVASES = 4
 """The picture, its PNG, and a layer or two of groups that are transparent, masked or filtered."""
 
 
-def open_image(source: Path) -> Opened:
-    """Return the picture, of the size that its root element gives."""
+def open_image(source: Path, wanted: Source) -> Opened:
+    """Return the picture, of the size that its root element gives where its resolution is that of CSS."""
     if source.stat().st_size > _LONGEST:
         raise DamagedError(f"an SVG may have {_LONGEST:,} bytes")
     # Expat refuses entities that grow beyond measure, and fetches none.
@@ -37,6 +38,8 @@ def open_image(source: Path) -> Opened:
     width, height = size
     if "viewBox" not in root.attrib:
         root.set("viewBox", f"0 0 {width} {height}")
+    scale = (wanted.dpi or DOTS_PER_INCH["svg"]) / DOTS_PER_INCH["svg"]
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
     at_size = partial(_rendered, root)
     return Opened("svg", width, height, lossless=True, pixels=partial(at_size, width, height), at_size=at_size)
 
@@ -86,7 +89,7 @@ def _on_a_deep_stack(text: str) -> bytes:
 def _render(text: str) -> bytes:
     return resvg_py.svg_to_bytes(
         svg_string=text,
-        dpi=96,
+        dpi=DOTS_PER_INCH["svg"],
         skip_system_fonts=True,
         font_files=[font_files[name] for name in ("Roboto", "RobotoBold", "RobotoItalic", "RobotoBoldItalic")],
         font_family=_FONT,

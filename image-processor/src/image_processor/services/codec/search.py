@@ -1,0 +1,192 @@
+"""The quality at which a file still looks the same, or is just small enough.
+
+Of a large image a sample is tried in each quality that comes into question. The whole image is encoded and measured a
+few times only; that a file does what was asked for is always measured on that file.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import cache, cached_property
+from pathlib import Path
+
+import pyvips
+
+from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.output import DEFAULT_QUALITY, Output
+from image_processor.imaging.picture import frames_of
+from image_processor.imaging.ssim import comparable, ssim
+from image_processor.services.codec.errors import ImageError
+from image_processor.services.codec.saving import GIF_QUALITIES, save
+
+SAMPLED_FROM = 2_000_000
+"""Pixels from which on a sample is tried first."""
+_SIDE, _COUNT = 256, 3
+"""Pixels along a side of the sample's squares, and how many squares lie along each of its sides."""
+_BLOCK = 16
+"""Squares begin where blocks of a JPEG do, as the traces of an earlier encoding lie there."""
+_FEW = 3
+"""Encodings of a whole image, after which the best of them is taken."""
+_NEAR = 0.03
+"""Of all steps: by so few a quality that was found need not be improved."""
+
+Measure = Callable[[int], float]
+
+
+class Encoding:
+    """An image that becomes a file of a format, in the quality that was asked for or that is searched for.
+
+    :param image: its colors and metadata are those of the file.
+    """
+
+    def __init__(self, image: pyvips.Image, name: str, output: Output, path: Path) -> None:
+        self._name = name
+        self._output = output
+        self.path = path
+        self._trial = path.with_name(f"{path.name}.trial")
+        self._whole = image
+        self.is_sampled = image.width * image.height > SAMPLED_FROM
+        self._quality = output.quality or (100 if self._searches else DEFAULT_QUALITY.get(name, 100))
+        self._qualities = [one for one in GIF_QUALITIES if one <= self._quality] if name == "gif" else []
+        self._qualities = self._qualities or list(range(1, self._quality + 1))
+
+    @cached_property
+    def _sample(self) -> pyvips.Image:
+        return sample_of(self._whole)
+
+    @cached_property
+    def _measured_sample(self) -> Measure:
+        return cache(self._measure_of(self._sample))
+
+    def write(self) -> None:
+        """Write the file.
+
+        :raises ImageError: no quality does what was asked for.
+        """
+        if not self._searches:
+            save(self._whole, self._name, self._output, self._quality, self.path)
+            return
+        try:
+            self._search()
+        finally:
+            self._trial.unlink(missing_ok=True)
+        self._check_size()
+
+    def expected_bytes(self) -> float:
+        """Return how large the file would be of a sample, to be compared with those in other formats."""
+        quality = self._quality
+        try:
+            if self._searches:
+                quality = self._quality_at(min(self._first_of_sample(1), len(self._qualities)))
+            save(self._sample, self._name, self._output, quality, self._trial)
+            return self._trial.stat().st_size
+        except (ImageError, pyvips.Error):
+            return math.inf  # writing the image will tell why
+        finally:
+            self._trial.unlink(missing_ok=True)
+
+    @property
+    def _searches(self) -> bool:
+        return self._output.max_bytes is not None or self._output.min_ssim is not None
+
+    @property
+    def _limit(self) -> float:
+        """What a measure may be at most."""
+        return self._output.max_bytes or 0 if self._output.min_ssim is None else 1 - self._output.min_ssim
+
+    def _quality_at(self, step: int) -> int:
+        """Return the quality of a step, from 1 on: the measure becomes less with each."""
+        return self._qualities[-step if self._output.min_ssim is None else step - 1]
+
+    def _measure_of(self, image: pyvips.Image) -> Measure:
+        """Return what encodes the image as a trial, and gives its bytes, or how far its SSIM is from 1."""
+        is_size = self._output.min_ssim is None
+        luma = image if is_size or not self._searches else comparable(in_srgb(image)).copy_memory()
+
+        def measured(step: int) -> float:
+            save(image, self._name, self._output, self._quality_at(step), self._trial)
+            if is_size:
+                return self._trial.stat().st_size
+            # As many places as `compare` tells.
+            return 1 - round(ssim(luma, comparable(in_srgb(_read(self._trial)))), 6)
+
+        return measured
+
+    def _first_of_sample(self, ratio: float) -> int:
+        """Return the first step at which the sample's measure times the ratio is within the limit."""
+        steps = range(1, len(self._qualities) + 1)
+        return 1 + bisect_left(steps, True, key=lambda step: self._measured_sample(step) * ratio <= self._limit)  # noqa: FBT003 (the first that is)
+
+    def _search(self) -> None:
+        """Write the file at the first step that is within the limit; of a large image, at one little later."""
+        measured = self._measure_of(self._whole)
+        last = len(self._qualities)
+        failed, found, value = 0, last + 1, 0.0
+        ratio = self._first_ratio()
+        tried = 0
+        while found - failed > 1:
+            guess = self._first_of_sample(ratio) if self.is_sampled and tried < _FEW else (failed + found) // 2
+            if self.is_sampled and found <= last and (tried >= _FEW or guess > found - last * _NEAR):
+                return
+            step = min(max(guess, failed + 1), found - 1)
+            value = measured(step)
+            tried += 1
+            if value <= self._limit:
+                found = step
+                self._trial.replace(self.path)
+            else:
+                failed = step
+            if self.is_sampled and value > 0 and tried < _FEW:
+                ratio = value / (self._measured_sample(step) or value)
+        if found > last:
+            raise self._unfulfilled(value)
+
+    def _first_ratio(self) -> float:
+        if not self.is_sampled or self._output.min_ssim is not None:
+            return 1
+        return float(self._whole.width * self._whole.height / (self._sample.width * self._sample.height))
+
+    def _check_size(self) -> None:
+        size = self.path.stat().st_size
+        if self._output.max_bytes is not None and size > self._output.max_bytes:
+            raise self._too_large(size, f" at an SSIM of {self._output.min_ssim}")
+
+    def _unfulfilled(self, value: float) -> ImageError:
+        if self._output.min_ssim is None:
+            return self._too_large(round(value), "")
+        return ImageError(
+            f"As {self._name.upper()} the result has an SSIM of {1 - value:.6f} at a quality of {self._quality}, less "
+            f"than {self._output.min_ssim}: choose another format, a higher quality, or a lower SSIM."
+        )
+
+    def _too_large(self, size: int, wanted: str) -> ImageError:
+        return ImageError(
+            f"As {self._name.upper()} the smallest result{wanted} has {size:,} bytes, more than "
+            f"{self._output.max_bytes or 0:,}: make the image smaller first, or choose another format."
+        )
+
+
+def sample_of(image: pyvips.Image) -> pyvips.Image:
+    """Return squares from all over the image, side by side, with its profile and without other metadata."""
+    across, down = min(_COUNT, max(1, image.width // _SIDE)), min(_COUNT, max(1, image.height // _SIDE))
+    width, height = min(_SIDE, image.width), min(_SIDE, image.height)
+    squares = [
+        image.crop(left, top, width, height)
+        for top in _places(image.height - height, down)
+        for left in _places(image.width - width, across)
+    ]
+    sample = pyvips.Image.arrayjoin(squares, across=across).copy(interpretation=image.interpretation).copy_memory()
+    for name in sample.get_fields():
+        if name.startswith("exif-") or name in ("xmp-data", "iptc-data", "page-height", "n-pages", "delay"):
+            sample.remove(name)
+    return sample
+
+
+def _places(room: int, count: int) -> list[int]:
+    """Return the beginnings of so many squares, with as much room around each."""
+    return [room * (2 * number + 1) // (2 * count) // _BLOCK * _BLOCK for number in range(count)]
+
+
+def _read(path: Path) -> pyvips.Image:
+    image = pyvips.Image.new_from_file(str(path))
+    return pyvips.Image.new_from_file(str(path), n=-1) if frames_of(image) > 1 else image

@@ -1,0 +1,299 @@
+"""JPEG XL: pixels against what was encoded, upright, with alpha, profiles, metadata and 16 bits; limits; damage."""
+
+import io
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy
+import pytest
+from image_processor.imaging.profiles import Gamma, Primaries, small_profile
+from image_processor.services.decoding import ImageError, Limits, decode
+from image_processor.services.images import process_image
+from image_processor.services.plan import plan_of
+from PIL import Image, ImageCms, ImageOps
+
+from tests.fuzz.seeds import jpeg_xl_files
+from tests.support.algorithm_runs import LIMITS, processed, report
+from tests.support.images import opened, photo, pixels
+from tests.support.jpegxl import HLG, LINEAR, P3, PQ, jpegxl
+
+KEPT = {"format": "png"}
+LEAST_LOSS = 0.1
+"""Butteraugli distance; 1 is hardly seen."""
+
+
+def photograph(mode: str = "RGB", width: int = 64, height: int = 48) -> numpy.ndarray:
+    """The photograph as an array of three axes."""
+    array = numpy.asarray(opened(photo(width, height, mode=mode)))
+    return array.reshape(*array.shape[:2], -1)
+
+
+def with_alpha(array: numpy.ndarray) -> numpy.ndarray:
+    ramp = numpy.tile(numpy.arange(64, dtype="uint8") * 4, (48, 1))
+    return numpy.concatenate([array, ramp[..., None]], axis=2)
+
+
+def deep(array: numpy.ndarray) -> numpy.ndarray:
+    """Each sample as 16 bits that no 8 bits can hold."""
+    return numpy.asarray(array.astype("uint16") * 257 - (array > 100) * 3, dtype="uint16")
+
+
+def decoded(content: bytes) -> numpy.ndarray:
+    """The pixels as libvips holds them."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        samples: numpy.ndarray = decode(Path(file.name), LIMITS, sequential=False).picture.first.numpy()
+        return samples
+
+
+def shown(content: bytes) -> numpy.ndarray:
+    """The result's colors in sRGB, as LittleCMS converts them by its profile."""
+    image = opened(content)
+    if "icc_profile" in image.info:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"))
+        image = image if converted is None else converted
+    return numpy.asarray(image).astype(int)
+
+
+def wide_profile() -> bytes:
+    """A profile of a wide gamut that no enumerated encoding of JPEG XL has."""
+    return small_profile(Primaries((0.70, 0.29), (0.20, 0.75), (0.14, 0.05)), Gamma(2.0), grey=False)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_each_pixel_of_a_lossless_file_is_the_one_that_was_encoded(mode: str) -> None:
+    array = photograph(mode)
+
+    assert (decoded(jpegxl(array)) == array.squeeze()).all()
+    assert (decoded(jpegxl(with_alpha(array))) == with_alpha(array)).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_sixteen_bits_are_kept(mode: str) -> None:
+    array = deep(photograph(mode))
+
+    found = report(jpegxl(array), "info")
+
+    assert (found["bits"], found["colour_space"]) == (16, "rgb16" if mode == "RGB" else "grey16")
+    assert (decoded(jpegxl(array)) == array.squeeze()).all()
+
+
+def test_floating_point_becomes_sixteen_bits() -> None:
+    array = photograph().astype("float32") / 255
+    array[0, 0] = (-0.5, 1.5, 0.5)
+
+    result = decoded(jpegxl(array))
+
+    assert result[0, 0].tolist() == [0, 65535, 32768]
+    assert numpy.abs(result.astype(int) - numpy.clip(array, 0, 1) * 65535).max() <= 1
+
+
+def test_a_lossy_file_looks_like_what_was_encoded() -> None:
+    array = photograph()
+
+    result = pixels(processed(jpegxl(array, distance=LEAST_LOSS), "convert", KEPT))
+
+    assert numpy.abs(result - array).max() <= 12
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_image_is_upright(orientation: int) -> None:
+    array = photograph()
+    stored = Image.fromarray(array)
+    stored.getexif()[0x0112] = orientation
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    boxes = [(b"Exif", bytes(4) + exif.tobytes().removeprefix(b"Exif\0\0"))]
+
+    source = jpegxl(array, orientation=orientation, boxes=boxes)
+    result = opened(processed(source, "convert", KEPT))
+
+    assert (numpy.asarray(result) == numpy.asarray(ImageOps.exif_transpose(stored))).all()
+    assert result.getexif().get(0x0112, 1) == 1
+    assert report(source, "info")["width"] == result.width
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("offset", [0, 6])
+def test_exif_and_xmp_are_kept(offset: int, *, compressed: bool) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+    boxes = [(b"Exif", offset.to_bytes(4, "big") + b"Exif\0\0"[:offset] + block), (b"xml ", xmp)]
+
+    source = jpegxl(photograph(), boxes=boxes, compressed_boxes=compressed)
+    result = opened(processed(source, "convert", {**KEPT, "metadata": "keep"}))
+    stripped = processed(jpegxl(photograph(), boxes=boxes), "convert", {**KEPT, "metadata": "strip"})
+
+    assert result.getexif()[0x010F] == "Camera"
+    assert b"xmpmeta" in str(result.info["XML:com.adobe.xmp"]).encode()
+    assert b"Camera" not in stripped
+    assert b"xmpmeta" not in stripped
+
+
+@pytest.mark.parametrize("distance", [0, LEAST_LOSS])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_srgb_needs_no_profile(mode: str, distance: float) -> None:
+    result = opened(processed(jpegxl(photograph(mode), distance=distance), "convert", KEPT))
+
+    assert "icc_profile" not in result.info
+
+
+@pytest.mark.parametrize("distance", [0, LEAST_LOSS])
+def test_colors_of_display_p3_are_those_of_its_numbers(distance: float) -> None:
+    array = numpy.full((16, 16, 3), (200, 120, 60), dtype="uint8")
+
+    result = shown(processed(jpegxl(array, primaries=P3, distance=distance), "convert", KEPT))
+
+    # The same color by the matrices of CSS Color 4 (17): from Display P3 to XYZ, and from XYZ to sRGB.
+    assert numpy.abs(result - (213, 115, 42)).max() <= 2
+
+
+@pytest.mark.parametrize("distance", [0, LEAST_LOSS])
+def test_linear_light_is_shown_as_it_was_meant(distance: float) -> None:
+    array = numpy.full((16, 16, 3), 13933, dtype="uint16")
+
+    result = pixels(
+        processed(jpegxl(array, transfer=LINEAR, distance=distance), "convert", {**KEPT, "profile": "srgb"})
+    )
+
+    assert numpy.abs(result - 127).max() <= 2  # IEC 61966-2-1: 0.2126 is 127 of 255
+
+
+@pytest.mark.parametrize("distance", [0, LEAST_LOSS])
+def test_an_icc_profile_is_kept_with_its_pixels(distance: float) -> None:
+    array = numpy.full((16, 16, 3), (200, 120, 60), dtype="uint8")
+
+    result = opened(processed(jpegxl(array, icc=wide_profile(), distance=distance), "convert", KEPT))
+
+    assert result.info["icc_profile"] == wide_profile()
+    assert numpy.abs(numpy.asarray(result).astype(int) - array).max() <= 2
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+@pytest.mark.parametrize("distance", [0, LEAST_LOSS])
+def test_high_dynamic_range_is_refused_in_words(transfer: int, distance: float) -> None:
+    source = jpegxl(deep(photograph()), primaries=9, transfer=transfer, distance=distance)
+
+    with pytest.raises(ImageError, match="high dynamic range"):
+        processed(source, "convert", KEPT)
+
+
+def test_cmyk_is_refused_in_words() -> None:
+    source = jpegxl(photograph(), black=photograph("L"))
+
+    with pytest.raises(ImageError, match="CMYK"):
+        processed(source, "convert", KEPT)
+
+
+def test_premultiplied_colors_are_divided_by_their_alpha() -> None:
+    array = numpy.full((8, 8, 4), (100, 50, 25, 128), dtype="uint8")
+
+    result = decoded(jpegxl(array, premultiplied=True))
+
+    assert numpy.abs(result.astype(int) - (199, 100, 50, 128)).max() <= 1
+
+
+def animation() -> bytes:
+    return jpegxl(photograph(), 255 - photograph())
+
+
+@pytest.mark.parametrize("format", ["source", "webp", "gif"])
+def test_frames_are_never_lost_silently(format: str) -> None:
+    with pytest.raises(ImageError, match=r"JPEG XL is animated, .*For that one, choose the output format"):
+        processed(animation(), "convert", {"format": format})
+
+
+def test_the_first_frame_of_an_animation_is_had_where_one_is_wanted() -> None:
+    by_format = pixels(processed(animation(), "convert", KEPT))
+    by_page = pixels(processed(animation(), "flip", {"source": {"page": 1}}))
+
+    assert (by_format == photograph()).all()
+    assert (by_page == photograph()[:, ::-1]).all() or (by_page == photograph()[::-1]).all()
+    with pytest.raises(ImageError, match="only the first frame can be read"):
+        processed(animation(), "convert", {**KEPT, "source": {"page": 2}})
+
+
+@pytest.mark.parametrize(
+    ("distance", "bands", "extension"), [(0, 3, ".png"), (LEAST_LOSS, 3, ".jpg"), (LEAST_LOSS, 4, ".png")]
+)
+def test_a_result_as_the_source_is_a_png_or_where_it_lost_pixels_already_a_jpeg(
+    tmp_path: Path, distance: float, bands: int, extension: str
+) -> None:
+    (tmp_path / "source").write_bytes(jpegxl(with_alpha(photograph())[..., :bands].copy(), distance=distance))
+
+    written = process_image(tmp_path / "source", {}, tmp_path / "result", plan_of("flip", None), LIMITS)
+
+    assert written == extension
+
+
+def test_an_image_of_more_pixels_is_refused_by_its_header(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(jpegxl(photograph(width=100, height=100)))
+
+    with pytest.raises(ImageError, match="10,000 pixels; 9,999 are possible"):
+        decode(source, Limits(max_pixels=9_999, max_frames=1), sequential=True)
+
+
+@pytest.mark.parametrize("boxes", [(), ((b"xml ", b"<x/>"),)])
+@pytest.mark.parametrize("kept", [2, 3, 10, 20, 40, 0.3, 0.6, 0.9, 0.99])
+def test_a_file_that_is_cut_short_is_refused_with_a_reason(kept: float, boxes: tuple[tuple[bytes, bytes], ...]) -> None:
+    whole = jpegxl(photograph(), boxes=boxes)
+    length = int(kept if kept > 1 else len(whole) * kept)
+
+    with pytest.raises(ImageError, match=r"^The (image|file) .{5,}\.$"):
+        processed(whole[:length], "convert", KEPT)
+
+
+def test_other_bytes_behind_the_first_two_are_damage() -> None:
+    with pytest.raises(ImageError, match="damaged"):
+        processed(b"\xff\x0a" + bytes(range(256)) * 20, "convert", KEPT)
+
+
+@pytest.mark.parametrize("number", range(len(jpeg_xl_files())))
+def test_a_damaged_file_ends_in_a_picture_or_a_reason(number: int, tmp_path: Path) -> None:
+    whole, places = jpeg_xl_files()[number], random.Random(number)
+
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(3):
+            content[places.randrange(12, len(content))] = places.randrange(256)
+        (tmp_path / "source").write_bytes(content)
+        try:
+            decode(tmp_path / "source", LIMITS, sequential=False).picture.first.avg()
+        except ImageError as error:
+            assert str(error).endswith(".")
+
+
+@pytest.mark.slow
+def test_want_of_memory_is_not_told_as_damage(tmp_path: Path) -> None:
+    """Neither is it the end of the process, whether the decoder itself has too little or what holds its pixels."""
+    blocks = numpy.random.default_rng(0).integers(0, 256, (100, 100, 3), "uint8")
+    (tmp_path / "source").write_bytes(jpegxl(numpy.kron(blocks, numpy.ones((16, 16, 1), "uint8"))))
+    code = """if True:
+        import resource, sys
+        from pathlib import Path
+        from image_processor.services.decoding import Limits, decode
+        from image_processor.services.readers import jpegxl, libjxl
+
+        libjxl.library()
+        status = Path("/proc/self/status").read_text()
+        now = int(status.partition("VmData:")[2].split()[0]) * 1024
+        limit = now + int(sys.argv[2]) * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        try:
+            decode(Path(sys.argv[1]), Limits(10**9, 1), sequential=False)
+        except MemoryError:
+            print("no memory")
+    """
+
+    for mebibytes in (5, 15, 25):
+        arguments = [sys.executable, "-c", code, str(tmp_path / "source"), str(mebibytes)]
+        run = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        assert (run.returncode, run.stdout.strip()) == (0, "no memory"), run.stderr[-500:]

@@ -1,0 +1,307 @@
+"""No statement reads a whole table: every one is explained on a PostgreSQL with a million rows a table."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import psycopg
+import pytest
+import svcs
+from file_storage.config import Settings as FileSettings
+from file_storage.injectors import create_registry
+from file_storage.services.blobs import BlobService
+from file_storage.services.files import FileService
+from file_storage.services.fsck import Fsck
+from file_storage.services.idempotency import IdempotencyKeys
+from file_storage.services.listing import SORTS, FileFilter
+from file_storage.services.names import FileName
+from file_storage.services.storing import StoringService
+from file_storage.services.totals import fold
+from file_storage.services.uploads import Beginning, UploadService
+from file_storage.storage import Staging
+from image_processor.config import ApiSettings, RetrySettings
+from image_processor.injectors import create_api_registry
+from image_processor.services.callbacks import CallbackService
+from image_processor.services.claims import ClaimService, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.discarded_results import DiscardedResults
+from image_processor.services.events import Position, TaskEvents
+from image_processor.services.file_storage import FileStorage
+from image_processor.services.result_cache import CacheHit, ResultCache
+from image_processor.services.tasks import Batch, TaskFilter, TaskService
+from prometheus_client.registry import Collector
+from service_kit.database import Database
+from service_kit.migrations import migrate
+from service_kit.settings import load
+from sqlalchemy import Engine, event
+
+from tests.support.servers import started_postgres
+from tests.support.stored import stored
+
+pytestmark = pytest.mark.thorough
+
+LARGE = {"tasks", "task_events", "callbacks", "idempotency_keys", "files", "blobs"}
+HOLDER = Holder("worker", 1)
+
+ROWS = [
+    "SET session_replication_role = replica",
+    """
+    INSERT INTO blobs (sha256, size, file_count)
+    SELECT encode(sha256(n::text::bytea), 'hex'), n, 1 FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO files (name, extension, search_name, comment, size, sha256, media_type, created_at, updated_at)
+    SELECT 'name ' || md5(n::text), '.jpg', 'name ' || md5(n::text) || '.jpg', '', n,
+           encode(sha256(n::text::bytea), 'hex'), CASE WHEN n % 100 = 0 THEN 'image/png' ELSE 'image/jpeg' END, n, n
+    FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO idempotency_keys (key, fingerprint, file_id, created_at)
+    SELECT 'key-' || n, '', n, extract(epoch from now()) - n % 80000 FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO uploads (id, length, metadata_header, name, extension, comment, expires_at, finished)
+    SELECT md5(n::text), 1, '', 'a', '', '', extract(epoch from now()) + n, true FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO tasks (source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
+                       restarts, attempt, crashes, due_at, lease_until, claimed_by, process, created_at, updated_at)
+    SELECT n, 'a', '.jpg', status, 'flip', n % 10, true, md5(n::text), 0, 1, 0, 0,
+           CASE WHEN status = 'processing' THEN extract(epoch from now()) + 60 END,
+           CASE WHEN status = 'processing' THEN 'another' END, CASE WHEN status = 'processing' THEN 7 END, n, n
+    FROM (SELECT n, CASE WHEN n % 1000 = 1 THEN 'error' WHEN n % 5000 = 2 THEN 'cancelled'
+                         WHEN n % 10000 = 3 THEN 'processing' WHEN n > 999000 THEN 'pending'
+                         ELSE 'finished' END AS status
+          FROM generate_series(1, 1000000) n) AS made
+    """,
+    """
+    INSERT INTO task_events (transaction_id, task_id, status, created_at)
+    SELECT n / 3, n, 'finished', extract(epoch from now()) - 80000 + n / 20 FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO callbacks (task_id, url, status, tries, due_at, created_at)
+    SELECT n, 'http://127.0.0.1:9/', 'finished', 1, extract(epoch from now()) + n % 40, extract(epoch from now())
+    FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO cached_results (key, result_id, created_at)
+    SELECT encode(sha256(n::text::bytea), 'hex'), n, extract(epoch from now()) FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO discarded_results (key, due_at)
+    SELECT 'discarded-' || n, extract(epoch from now()) + 3 FROM generate_series(1, 1000000) n
+    """,
+    "SET session_replication_role = DEFAULT",
+    "ANALYZE",
+]
+
+
+class Scan(NamedTuple):
+    """A table that a statement reads from its beginning to its end."""
+
+    table: str
+    statement: str
+
+
+class Explained:
+    """Explains every statement of an engine before it runs.
+
+    :ivar statements: how many were explained.
+    """
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        self.statements = 0
+        self.scans: list[Scan] = []
+        self._connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        event.listen(engine, "before_cursor_execute", self._explain)
+
+    def _explain(
+        self, _connection: object, _cursor: object, statement: str, parameters: object, _context: object, many: bool
+    ) -> None:
+        first = parameters[0] if many and isinstance(parameters, Sequence) else parameters
+        if not statement.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
+            return
+        self.statements += 1
+        [(plan,)] = self._connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", first).fetchall()  # type: ignore[arg-type]  # the driver's own statement and parameters
+        self.scans += [Scan(table, statement) for table in scanned(plan[0]["Plan"]) if table in LARGE]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def scanned(node: dict[str, object]) -> Iterator[str]:
+    """Give the tables that a plan reads whole."""
+    if node["Node Type"] == "Seq Scan":
+        yield str(node["Relation Name"])
+    below = node.get("Plans", [])
+    for child in below if isinstance(below, list) else []:
+        yield from scanned(child)
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[str]:
+    """The URL of a database with a million rows a table."""
+    with started_postgres("plans") as url:
+        migrate(url, "file_storage")
+        migrate(url, "image_processor")
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            for statement in ROWS:
+                connection.execute(statement.encode())
+        yield url
+
+
+@pytest.fixture
+def environment(large: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret")
+    monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", large)
+    monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(tmp_path_factory.mktemp("files")))
+    monkeypatch.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", "0")
+    monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", str(2**60))
+    monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", "")
+    monkeypatch.setenv("IMAGE_PROCESSOR_DATABASE__URL", large)
+    monkeypatch.setenv("IMAGE_PROCESSOR_BROKER__URL", "memory://")
+    monkeypatch.setenv("IMAGE_PROCESSOR_FILE_STORAGE__URL", "wsgi://file_storage.app/api/file-server")
+
+
+@pytest.fixture
+def files(environment: None) -> svcs.Container:
+    return svcs.Container(create_registry(load(FileSettings)))
+
+
+@pytest.fixture
+def jobs(environment: None) -> svcs.Container:
+    return svcs.Container(create_api_registry(load(ApiSettings)))
+
+
+def assert_no_scan(explained: Explained, at_least: int) -> None:
+    explained.close()
+    assert explained.scans == []
+    assert explained.statements >= at_least
+
+
+def test_finding_files_scans_no_table(files: svcs.Container, large: str) -> None:
+    explained, service = Explained(files.get(Database).engine, large), files.get(FileService)
+    filters = [
+        {"name": "abcdef"},
+        {"name": "zq"},
+        {"extension": "png"},
+        {"media_type": "image/png"},
+        {"media_type": "video/*"},
+        {"created_after": 999_990.0},
+        {"created_before": 10.0},
+        {"size_min": 999_990},
+        {"size_max": 10},
+    ]
+
+    service.get(5)
+    service.existing([1, 2, 3])
+    files.get(IdempotencyKeys).file("key-7")
+    for wanted in filters:
+        service.page(FileFilter(**wanted), "", 100)  # type: ignore[arg-type]  # each has a value of its own type
+    for sort in SORTS:
+        found = service.page(FileFilter(sort=sort), "", 100)
+        service.page(FileFilter(sort=sort), FileFilter(sort=sort).cursor(found[-1]), 100)
+
+    assert_no_scan(explained, 20)
+
+
+def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> None:
+    explained = Explained(files.get(Database).engine, large)
+    service, storing, uploads = files.get(FileService, StoringService, UploadService)
+
+    new = stored(files, b"content", "a key")
+    storing.copy(new, FileName("copy", ".bin"), "another key")
+    service.change(new.id, "renamed", "a comment")
+    service.revoke("another key")
+    service.delete(new.id)
+    begun = uploads.create(Beginning(3, FileName("a", ".bin"), "", "", partial=False)).upload
+    uploads.get(begun.id)
+    uploads.terminate(begun.id)
+    uploads.expire()
+
+    assert_no_scan(explained, 20)
+
+
+def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> None:
+    with files.get(Staging).stage() as staged:
+        staged.write(b"kept")
+        files.get(StoringService).store(staged, FileName("a", ".bin"), "", None)
+    explained = Explained(files.get(Database).engine, large)
+
+    files.get(BlobService).collect_garbage(0)
+    files.get(UploadService).collect_garbage(0)
+    list(files.get(Collector).collect())
+    fold(files.get(Database))
+    fsck = files.get(Fsck)
+    fsck._page("")
+    fsck._recount("0" * 64)
+    with files.get(Database).begin() as connection:
+        files.get(IdempotencyKeys)._forget_from = 0.0
+        files.get(IdempotencyKeys).made_earlier(connection, [])
+
+    assert_no_scan(explained, 8)
+
+
+def test_asking_for_tasks_scans_no_table(jobs: svcs.Container, large: str) -> None:
+    explained, service = Explained(jobs.get(Database).engine, large), jobs.get(TaskService)
+
+    created = service.create(Batch(file_ids=[1, 2, 3], algorithm="flip", params={}))
+    service.get(created[0])
+    service.page(0, 100, TaskFilter())
+    service.page(0, 100, TaskFilter(ids=created))
+    service.page(0, 100, TaskFilter(source_id=3))
+    for status in ("pending", "processing", "error", "cancelled", "finished"):
+        service.page(0, 100, TaskFilter(status=status))
+    service.cancel(created[0])
+    service.restart(created[0])
+    service.cancel(created[0])
+    service.delete(created[0])
+    service.restart_all(TaskFilter(status="cancelled"))
+    list(jobs.get(Collector).collect())
+
+    assert_no_scan(explained, 20)
+
+
+def test_working_on_tasks_scans_no_table(jobs: svcs.Container, large: str) -> None:
+    database = jobs.get(Database)
+    explained = Explained(database.engine, large)
+    retry = RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3, max_losses=10)
+    claims = ClaimService(database, retry, lease_seconds=60, processes=1)
+    cache, discarded = ResultCache(database), DiscardedResults(database, jobs.get(FileStorage))
+
+    assert claims.claimable(32) == 32
+    claims.is_pending_above(5)
+    outcomes: list[Outcome] = [Finished(1), Failed("no"), Postponed("later"), Crashed("crash")]
+    taken = claims.claim(HOLDER, len(outcomes))
+    claims.end([Ended(claim, outcome) for claim, outcome in zip(taken, outcomes, strict=True)])
+    [claim] = claims.claim(HOLDER)
+    claims.heartbeat(HOLDER.worker, claims.holding_processes(HOLDER.worker))
+    claims.take_cancelled(HOLDER.worker)
+    claims.let_go(claim, HOLDER)
+    claims.hand_back([claim])
+    claims.claim(HOLDER, 2)
+    claims.crashed(HOLDER, "crash")
+    claims.claim(HOLDER)
+    claims.release(HOLDER.worker, HOLDER.process)
+    claims.release(HOLDER.worker)
+    claims.expire_leases(0)
+    claims.renew_all_leases()
+    cache.find(["0" * 64])
+    cache.remember({"1" * 64: CacheHit(1, None)})
+    cache.forget_older_than(30 * 86_400)
+    discarded.clear()
+
+    assert_no_scan(explained, 25)
+
+
+def test_telling_of_tasks_scans_no_table(jobs: svcs.Container, large: str) -> None:
+    database = jobs.get(Database)
+    explained = Explained(database.engine, large)
+    events, callbacks = TaskEvents(database), CallbackService(database, timeout_seconds=10, max_seconds=86_400)
+
+    position = events.latest()
+    events.after(position, 1000)
+    events.after(Position(position.transaction_id - 1000, 0), 1000, [1, 2, 3])
+    events.forget_older_than(86_400)
+    callbacks.take_due(16)
+    callbacks.hasten()
+
+    assert_no_scan(explained, 6)
