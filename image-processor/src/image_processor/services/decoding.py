@@ -18,7 +18,7 @@ from image_processor.imaging.source import Source
 from image_processor.services.codec import complaints
 from image_processor.services.codec.colors import with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
-from image_processor.services.codec.exif_block import with_exif_of_tiff
+from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
 from image_processor.services.codec.jpeg import with_all_segments
 from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
 from image_processor.services.codec.pages import check_page
@@ -235,7 +235,8 @@ def _described(image: pyvips.Image, source: Path, found: str, page: int) -> pyvi
     image = with_described_colors(image, source, found)
     if found == "jpeg":
         image = with_all_segments(image, source)
-    return with_exif_of_tiff(image, source, page) if found == "tiff" else image
+    image = with_exif_of_tiff(image, source, page) if found == "tiff" else image
+    return without_invented_tags(image)
 
 
 def _upright(frame: pyvips.Image) -> pyvips.Image:
