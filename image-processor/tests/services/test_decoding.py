@@ -308,12 +308,27 @@ def test_of_a_sequence_the_first_frame_is_read_where_one_is_wanted(format: str) 
 @pytest.mark.parametrize("target", ["webp", "gif", "source"])
 @pytest.mark.parametrize("format", ["PNG", "AVIF"])
 def test_frames_of_a_sequence_are_never_lost_silently(format: str, target: str) -> None:
-    with pytest.raises(ImageError, match=rf"This {format} is .*only the first can be read. For that one"):
+    with pytest.raises(ImageError, match=rf"This {format} is an animation of 3 frames, of which only .* For that one"):
         processed(sequence(format), "convert", {"format": target})
 
 
-def test_info_counts_the_frames_of_an_animated_png() -> None:
-    assert report(sequence("PNG"), "info")["frames"] == 3
+@pytest.mark.parametrize("frames", [2, 3, 5])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_info_counts_the_frames_of_a_sequence(format: str, frames: int) -> None:
+    source = animation(32, 24, frames, format)
+    assert getattr(Image.open(io.BytesIO(source)), "n_frames", 1) == frames
+
+    assert report(source, "info")["frames"] == frames
+
+
+def test_a_sequence_is_one_whatever_its_first_brand_says() -> None:
+    source = sequence("AVIF").replace(b"ftypavis", b"ftypavif", 1)
+
+    assert report(source, "info")["frames"] == 3
+
+
+def test_an_avif_of_one_picture_has_one_frame() -> None:
+    assert report(photo(format="AVIF"), "info")["frames"] == 1
 
 
 @pytest.mark.parametrize("target", ["png", "jpeg", "avif"])

@@ -16,11 +16,12 @@ from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
 from image_processor.imaging.source import Source
 from image_processor.services.codec import complaints
+from image_processor.services.codec.avif import is_sequence
 from image_processor.services.codec.colors import with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
 from image_processor.services.codec.jpeg import with_all_segments
-from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
+from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
 from image_processor.services.codec.pages import check_page
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
@@ -187,7 +188,7 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
 
     :raises ImageError: nobody does, or the header is damaged.
     """
-    if is_avif_sequence(source):
+    if is_sequence(source):
         return _opened(source, "avif"), "avif"
     try:
         header = pyvips.Image.new_from_file(str(source))
