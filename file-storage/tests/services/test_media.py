@@ -80,6 +80,22 @@ def test_an_svg_tells_the_size_that_a_browser_gives_it(root: str, size: tuple[in
     assert media_of(BytesIO(f'<?xml version="1.0"?>\n{root}'.encode())) == Media("image/svg+xml", *size)
 
 
+SVG = "<svg xmlns='http://www.w3.org/2000/svg' width='30' height='20'/>"
+BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"<?xml version='1.0'?><!-- {'x' * 50_000} -->{SVG}".encode(),
+        f"{BOM}<?xml version='1.0' encoding='UTF-16'?>{SVG}".encode("utf-16-le"),
+        f"{BOM}{SVG}".encode("utf-16-be"),
+    ],
+)
+def test_an_svg_is_known_by_its_root_wherever_and_however_it_is_written(content: bytes) -> None:
+    assert media_of(BytesIO(content)) == Media("image/svg+xml", 30, 20)
+
+
 def heic(brand: bytes, *properties: bytes) -> bytes:
     """The boxes of a HEIC whose item 2, not its first, is the picture, with these properties; pixels are not there."""
     thumbnail = box(b"ispe", struct.pack(">4xII", 8, 8))
@@ -302,6 +318,9 @@ def test_directories_of_a_tiff_in_a_circle_end() -> None:
         ),
         (b'<?xml version="1.0"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml">', "text/xml"),
         (b"<?php echo 1;", "text/plain"),
+        (b"<!-- " + b"x" * 50_000 + b" --><html>", "text/html"),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}<html>".encode("utf-16-le"), "text/html"),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}words".encode("utf-16-be"), "application/octet-stream"),
         (b"", "application/octet-stream"),
         (b"\xff\xd8\xff\xe0 no image", "image/jpeg"),
         (b"\0\1\2\3", "application/octet-stream"),

@@ -18,6 +18,9 @@ UNKNOWN = "application/octet-stream"
 HEAD = 4096
 """Bytes looked at of what is no image."""
 
+MARKUP = 64 * 1024
+"""Bytes looked at of what may be markup."""
+
 HEADERS = 32 * 1024 * 1024
 """Bytes of an image looked at, at most: AVIF and WebP are read whole, and any header may claim its file's length. An
 image whose size is not known by then has none."""
@@ -40,6 +43,9 @@ _MARKUP = (
 )
 """What can run script must be known as such (compare WHATWG MIME Sniffing, 7.1). Possessive quantifiers, as nothing
 that matched is to be tried another way: white space alone has billions of them."""
+
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<|\xff\xfe|\xfe\xff")
 
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
 """Those that Pillow opens by their headers; other images have their sizes from :mod:`image_headers`."""
@@ -71,7 +77,7 @@ def media_of(file: IO[bytes]) -> Media:
     media = None if known else _image(file)
     if media is not None:
         return media
-    media_type = known or filetype.guess_mime(head) or _by_text(head)
+    media_type = known or filetype.guess_mime(head) or _by_text(_start_of_text(file, head))
     return _media(media_type, size_of(media_type, cast("IO[bytes]", _Headers(file))))
 
 
@@ -116,11 +122,21 @@ def _media(media_type: str, size: tuple[int, int] | None) -> Media:
     return Media(media_type, *size) if size and min(size) > 0 and max(size) <= LARGEST_SIDE else Media(media_type)
 
 
+def _start_of_text(file: IO[bytes], head: bytes) -> bytes:
+    """Return more than the head where it may be markup: programs write long comments before the root."""
+    if not _MAY_BE_MARKUP.match(head):
+        return head
+    file.seek(0)
+    return file.read(max(len(head), MARKUP))
+
+
 def _by_text(head: bytes) -> str:
+    is_wide = head.startswith(_WIDE)
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+        text = codecs.getincrementaldecoder("utf-16" if is_wide else "utf-8-sig")().decode(head)
     except UnicodeDecodeError:
         return UNKNOWN
     if not text or "\0" in text:
         return UNKNOWN
-    return next((media_type for pattern, media_type in _MARKUP if pattern.match(text)), "text/plain")
+    other = UNKNOWN if is_wide else "text/plain"
+    return next((media_type for pattern, media_type in _MARKUP if pattern.match(text)), other)
