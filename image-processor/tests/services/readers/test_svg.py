@@ -110,12 +110,10 @@ def test_a_compressed_svg_may_have_no_more_bytes_than_another() -> None:
         processed(gzip.compress(b"<!-- x -->" + RECTANGLE + b" " * 40_000_000), "convert", KEPT)
 
 
-@pytest.mark.parametrize(
-    "content", [gzip.compress(b"words"), gzip.compress(gzip.compress(RECTANGLE)), b"\x1f\x8b" + bytes(20)]
-)
-def test_what_is_compressed_is_no_svg_by_that(content: bytes) -> None:
-    with pytest.raises(ImageError):
-        processed(content, "convert", KEPT)
+@pytest.mark.parametrize("inside", [b"words", gzip.compress(RECTANGLE), b""])
+def test_what_is_compressed_is_no_svg_by_that(inside: bytes) -> None:
+    with pytest.raises(ImageError, match="not an image of a known format"):
+        processed(gzip.compress(inside), "convert", KEPT)
 
 
 def test_entities_of_its_own_are_replaced() -> None:
