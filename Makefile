@@ -7,6 +7,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := service-kit file-storage image-processor pixmill
 
+# What is already written in the project's words (CONTRIBUTING.md); what is rewritten joins it.
+PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md docs/*/*.md docs/*/*/*.md)) .github \
+  docs/example-plugin tests/compose tests/support/documents.py tests/e2e/test_documents.py tests/e2e/test_check_prose.py \
+  file-storage/src/file_storage/models file-storage/src/file_storage/sending \
+  image-processor/src/image_processor/migrations
+
 # What of the tests runs: K=expression (as pytest's -k) or K=path, which has a slash; without K all of them, after lint.
 export K
 EXPRESSION = $(if $(findstring /,$(K)),,$(if $(K),-k "$$K"))
@@ -15,7 +21,7 @@ PYTEST = $(BIN)/python -m pytest
 # More failures than these have one cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
-.PHONY: run demo unit test test-all test-compose mutations plans faults fuzz bench docs lint format lock clean
+.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs lint types prose format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -53,11 +59,6 @@ mutations: .venv/test
 	@scripts/install-servers
 	$(BIN)/python -m tests.mutations
 
-# Explains every statement on a PostgreSQL with a million rows a table: none may read a whole table.
-plans: .venv/test
-	@scripts/install-servers
-	$(PYTEST) tests/e2e/test_plans.py
-
 # Breaks everything in a random order for ten minutes, while tasks run. SEED= chooses the order.
 faults: .venv/test
 	@scripts/install-servers
@@ -67,7 +68,7 @@ faults: .venv/test
 # hangs stays in .fuzz/. FUZZ_SECONDS= chooses another time.
 fuzz: .venv/test
 	@scripts/fetch-corpus
-	@$(BIN)/python -m tests.fuzz.seeds .fuzz/corpus
+	@mkdir -p .fuzz/corpus
 	$(BIN)/python -m tests.fuzz.decode .fuzz/corpus .corpus -max_total_time=$(or $(FUZZ_SECONDS),600) \
 	  -max_len=65536 -timeout=20 -rss_limit_mb=2048 -artifact_prefix=.fuzz/
 
@@ -84,10 +85,15 @@ bench: .venv/test
 docs: .venv/test
 	$(BIN)/python docs/build.py
 
-lint: .venv/test
+lint: .venv/test types prose
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: .venv/test
 	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py conftest.py
+
+prose: .venv/python
+	$(BIN)/python scripts/check-prose $(PROSE)
 
 format: .venv/test
 	$(BIN)/ruff format .

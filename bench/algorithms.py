@@ -103,9 +103,9 @@ CUBE = "LUT_3D_SIZE 2\n" + "\n".join(f"{1 - r} {g} {b}" for b in (0, 1) for g in
 
 def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) -> Callable[[], object]:
     """What a worker does."""
-    from image_processor.services.decoding import Limits
-    from image_processor.services.images import process_image
-    from image_processor.services.plan import plan_of
+    from image_processor.services.codec.decoding import Limits
+    from image_processor.services.codec.plan import plan_of
+    from image_processor.services.codec.process import process_image
 
     plan = plan_of(name, params)
     cube = result.with_name("cube")

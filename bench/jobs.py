@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from image_processor.models import TaskEvent
-from image_processor.services.decoding import Limits
-from image_processor.services.images import process_image
-from image_processor.services.plan import plan_of
+from image_processor.services.codec.decoding import Limits
+from image_processor.services.codec.plan import plan_of
+from image_processor.services.codec.process import process_image
 from service_kit.database import Database
 from sqlalchemy import select
 

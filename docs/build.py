@@ -13,9 +13,9 @@ from image_processor.algorithms.registry import Algorithm, all_algorithms
 from image_processor.imaging.css_colors import PATTERN
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source
-from image_processor.services.decoding import Limits
-from image_processor.services.images import process_image
-from image_processor.services.plan import PIPELINE, Pipeline, plan_of
+from image_processor.services.codec.decoding import Limits
+from image_processor.services.codec.plan import PIPELINE, Pipeline, plan_of
+from image_processor.services.codec.process import process_image
 from pydantic import BaseModel
 from skimage import data
 

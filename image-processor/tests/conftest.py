@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from image_processor.config import RetrySettings
-from image_processor.services.claims import ClaimService
+from image_processor.services.jobs.claims import ClaimService
+from image_processor.services.jobs.leases import LeaseService
 from service_kit.database import Database
 from service_kit.migrations import migrate
 
@@ -31,3 +32,8 @@ def retry() -> RetrySettings:
 @pytest.fixture
 def claims(database: Database, retry: RetrySettings) -> ClaimService:
     return ClaimService(database, retry, lease_seconds=60, processes=1)
+
+
+@pytest.fixture
+def leases(database: Database, retry: RetrySettings) -> LeaseService:
+    return LeaseService(database, retry, lease_seconds=60)

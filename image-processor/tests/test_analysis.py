@@ -9,7 +9,7 @@ import imagehash
 import numpy
 import pytest
 from image_processor.algorithms.blurhash import encode
-from image_processor.services.decoding import ImageError
+from image_processor.services.codec.decoding import ImageError
 from PIL import Image
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity

@@ -8,7 +8,7 @@ import numpy
 import pytest
 from image_processor.imaging.compact_cmyk import compact_cmyk
 from image_processor.imaging.profiles import general_cmyk
-from image_processor.services.decoding import ImageError
+from image_processor.services.codec.decoding import ImageError
 from PIL import Image, ImageCms, ImageEnhance, ImageOps
 from skimage import color, data, exposure
 

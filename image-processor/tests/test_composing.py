@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy
 import pytest
-from image_processor.services.decoding import ImageError
+from image_processor.services.codec.decoding import ImageError
 from PIL import Image, ImageSequence
 
 from tests.support.algorithm_runs import processed

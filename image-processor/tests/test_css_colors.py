@@ -9,9 +9,9 @@ import resvg_py
 from image_processor.algorithms.border import BorderParams
 from image_processor.imaging.colour import rgba
 from image_processor.imaging.css_colors import NAMES, PATTERN, canonical
-from image_processor.services.plan import plan_of
+from image_processor.services.codec.plan import plan_of
 from PIL import Image
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened
@@ -81,7 +81,7 @@ def test_what_renderers_of_svg_do_not_know_is_what_css_says(color: str, expected
 
 
 def test_a_color_that_is_no_color_is_told_what_is_one() -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(DomainError) as refused:
         plan_of("border", {"colour": "whiteish"})
 
     (wrong,) = refused.value.errors

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROW = re.compile(r"^\| `([\w.]+)` \| `(\w+)` \| `(.+?)` \| (.+) \|$", re.MULTILINE)
-PAGES = ["defaults.md", "defaults.ru.md"]
+PAGES = ["defaults.md", "ru/defaults.md"]
 
 
 def rows(page: str) -> list[tuple[str, str, str]]:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from image_processor.algorithms.registry import Algorithm, all_algorithms
-from image_processor.services.decoding import ImageError
-from image_processor.services.plan import task_params
+from image_processor.services.codec.decoding import ImageError
+from image_processor.services.codec.plan import task_params
 from PIL import Image, ImageSequence
 
 from tests.support.algorithm_runs import processed

@@ -6,10 +6,10 @@ import zipfile
 import numpy
 import pytest
 import pyvips
-from image_processor.services.decoding import ImageError
-from image_processor.services.plan import plan_of
+from image_processor.services.codec.decoding import ImageError
+from image_processor.services.codec.plan import plan_of
 from PIL import Image, ImageOps
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 from skimage.transform import ProjectiveTransform, warp
 
 from tests.support.algorithm_runs import processed
@@ -265,10 +265,10 @@ def test_crop_keeps_the_part(params: dict[str, object], box: tuple[int, int, int
 
 @pytest.mark.parametrize("algorithm", ["crop", "pad", "extend", "levels", "curves"])
 def test_what_would_do_nothing_is_refused_with_what_to_give(algorithm: str) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(DomainError) as refused:
         processed(photo(), algorithm, {})
 
-    assert "nothing to do: give" in str(refused.value.document())
+    assert any("nothing to do: give" in error["detail"] for error in refused.value.errors)
 
 
 def test_a_part_outside_of_the_image_is_refused() -> None:
@@ -457,7 +457,7 @@ def test_viewers_get_tiles_of_256_pixels(layout: str) -> None:
 
 @pytest.mark.parametrize("layout", ["iiif", "iiif3"])
 def test_iiif_tiles_without_an_address_are_refused(layout: str) -> None:
-    with pytest.raises(Problem, match="IIIF needs `id`, the address of the folder"):
+    with pytest.raises(DomainError, match="IIIF needs `id`, the address of the folder"):
         plan_of("tile", {"layout": layout})
 
 

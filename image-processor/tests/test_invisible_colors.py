@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy
 import pytest
-from image_processor.services.decoding import ImageError
+from image_processor.services.codec.decoding import ImageError
 from PIL import Image
 
 from tests.support.algorithm_runs import processed, report

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy
 import pytest
 import tifffile
-from image_processor.services.decoding import ImageError
+from image_processor.services.codec.decoding import ImageError
 from PIL import Image, ImageOps
 
 from tests.support.algorithm_runs import processed

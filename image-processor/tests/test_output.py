@@ -9,7 +9,7 @@ import numpy
 import pytest
 import pyvips
 import tifffile
-from image_processor.services.decoding import ImageError, Limits
+from image_processor.services.codec.decoding import ImageError, Limits
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data

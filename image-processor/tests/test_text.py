@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy
 import pytest
-from image_processor.services.decoding import ImageError
-from image_processor.services.plan import plan_of
+from image_processor.services.codec.decoding import ImageError
+from image_processor.services.codec.plan import plan_of
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, pixels
@@ -39,7 +39,7 @@ def written_with(fonts: list[Path], folder: Path, text: str, **mark: str) -> sub
     params = {"mark": {"text": text, "outline": "none", **mark}, "scale": 90, "opacity": 100, "gravity": "centre"}
     code = (
         "import sys; from tests.support.algorithm_runs import processed; "
-        "from image_processor.services.decoding import ImageError\n"
+        "from image_processor.services.codec.decoding import ImageError\n"
         f"try: sys.stdout.buffer.write(processed(sys.stdin.buffer.read(), 'watermark', {params!r}))\n"
         "except ImageError as error: sys.exit(str(error))"
     )
@@ -189,12 +189,12 @@ def test_transparent_letters_show_the_image_within_their_outline(color: str) -> 
 
 
 def test_an_outline_that_is_no_color_is_refused() -> None:
-    with pytest.raises(Problem, match="'thick' is no color"):
+    with pytest.raises(DomainError, match="'thick' is no color"):
         plan_of("watermark", {"mark": {"text": "H", "outline": "thick"}})
 
 
 def test_a_mark_with_one_mistake_is_told_that_one() -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(DomainError) as refused:
         plan_of("watermark", {"mark": {"text": "H", "colour": "whiteish"}})
 
     assert [wrong["pointer"] for wrong in refused.value.errors] == ["/params/mark/colour"]
@@ -202,7 +202,7 @@ def test_a_mark_with_one_mistake_is_told_that_one() -> None:
 
 @pytest.mark.parametrize("mark", [{}, {"colour": "red"}, "text", None])
 def test_a_mark_of_nothing_is_told_what_there_is(mark: object) -> None:
-    with pytest.raises(Problem, match="a mark has either `text` or `file_id`"):
+    with pytest.raises(DomainError, match="a mark has either `text` or `file_id`"):
         plan_of("watermark", {"mark": mark})
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from service_kit.errors import FieldError
-from service_kit.problems import Problem, database_unavailable, invalid_fields
+from service_kit.problems import Problem, database_unavailable, invalid_request
 
 
 class Crop(BaseModel):
@@ -42,7 +42,7 @@ class Crops(RootModel[list[Crop]]):
 def found(model: type[BaseModel], data: object, prefix: str = "") -> Problem:
     with pytest.raises(ValidationError) as raised:
         model.model_validate(data)
-    return invalid_fields(raised.value, data, prefix, model)
+    return invalid_request(raised.value, data, prefix, model)
 
 
 def pointers(problem: Problem) -> list[str]:
@@ -218,7 +218,7 @@ def test_an_unknown_field_is_named_where_its_model_is_not_said() -> None:
     with pytest.raises(ValidationError) as raised:
         Order.model_validate(data)
 
-    problem = invalid_fields(raised.value, data)
+    problem = invalid_request(raised.value, data)
 
     assert pointers(problem) == ["/other"]
     assert "there are" not in problem.detail

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from image_processor.services.file_storage import SMALL_BYTES, FileStorage, NewFile, ResultRevokedError
+from image_processor.services.files.client import SMALL_BYTES, FileStorage, NewFile, ResultRevokedError
 
 from tests.support.client import CERTIFICATES, FILES, Pixmill, assert_problem
 from tests.support.stacks import Stack

@@ -1,4 +1,4 @@
-"""Behind a proxy that holds the certificate, with the lines that the README prints."""
+"""Behind a proxy that holds the certificate, with the lines that the page about HTTPS prints."""
 
 import os
 import re
@@ -16,9 +16,11 @@ from tests.support.processes import Process, accepts, find_program, free_port
 from tests.support.stacks import FullStack
 
 
-def printed_in(readme: str) -> str:
+def printed_in(page: str) -> str:
     """The configuration of the proxy in front."""
-    blocks: list[str] = re.findall(r"```nginx\n(server .*?)```", (PROJECT / readme).read_text(), re.DOTALL)
+    blocks: list[str] = re.findall(
+        r"```nginx\n(server .*?)```", (PROJECT / page / "operations/https.md").read_text(), re.DOTALL
+    )
     [block] = blocks
     return block
 
@@ -33,7 +35,7 @@ def secure_port(full: FullStack, authority: trustme.CA, tmp_path_factory: pytest
     folder, port = tmp_path_factory.mktemp("https"), free_port()
     certificate = authority.issue_cert("127.0.0.1")
     certificate.private_key_and_cert_chain_pem.write_to_path(folder / "certificate.pem")
-    server = printed_in("README.md")
+    server = printed_in("docs")
     places = {
         "listen 443": f"listen 127.0.0.1:{port}",
         "/etc/ssl/photos.example.pem": str(folder / "certificate.pem"),
@@ -93,4 +95,4 @@ def test_a_link_begins_with_https_and_the_name(pixmill: Pixmill) -> None:
 
 
 def test_both_languages_print_the_same_lines() -> None:
-    assert printed_in("README.md") == printed_in("README.ru.md")
+    assert printed_in("docs") == printed_in("docs/ru")

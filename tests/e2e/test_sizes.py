@@ -9,8 +9,8 @@ import numpy
 import pytest
 import tifffile
 from file_storage.services.media import Media, media_of
-from image_processor.services.decoding import ImageError, Limits, decode
-from image_processor.services.encoding import EXTENSIONS
+from image_processor.services.codec.decoding import ImageError, Limits, decode
+from image_processor.services.codec.encoding import EXTENSIONS
 from PIL import Image
 
 from tests.support.environment import PROJECT

@@ -6,8 +6,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from image_processor.services.blobs import BlobClient
-from image_processor.services.file_storage import SourceError
+from image_processor.services.files.blob_http import BlobClient
+from image_processor.services.files.client import SourceError
 
 from tests.support.client import Pixmill, http
 from tests.support.folders import temporary_folder

@@ -11,9 +11,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["image_processor"]):
-    from image_processor.services.decoding import ImageError, Limits
-    from image_processor.services.images import process_image
-    from image_processor.services.plan import plan_of
+    from image_processor.services.codec.decoding import ImageError, Limits
+    from image_processor.services.codec.plan import plan_of
+    from image_processor.services.codec.process import process_image
 
 LIMITS = Limits(max_pixels=4_000_000, max_frames=50)
 PLANS = [

@@ -15,24 +15,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from image_processor.config import BrokerSettings, RetrySettings
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
-from image_processor.models import Task
-from image_processor.services.claims import (
-    SUSPECT_LOSSES,
-    Claim,
-    ClaimService,
-    Ended,
-    Failed,
-    Finished,
-    Holder,
-    Outcome,
-    Postponed,
-)
-from image_processor.services.file_storage import FileStorage
-from image_processor.services.presets import Presets
-from image_processor.services.tasks import TaskFilter, TaskService
+from image_processor.models import Task, TaskStatus
+from image_processor.services.codec.presets import Presets
+from image_processor.services.files.client import FileStorage
+from image_processor.services.jobs.claims import SUSPECT_LOSSES, ClaimService
+from image_processor.services.jobs.leases import LeaseService
+from image_processor.services.jobs.outcomes import Claim, Ended, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.tasks.tasks import TaskFilter, TaskService
 from service_kit.database import Database, epoch_now
+from service_kit.errors import DomainError
 from service_kit.migrations import migrate
-from service_kit.problems import Problem
 from sqlalchemy import delete, insert, select, update
 
 from tests.support.client import CERTIFICATES
@@ -76,6 +68,7 @@ class TaskMachine(RuleBasedStateMachine):
         broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
         storage = FileStorage(httpx2.Client(verify=CERTIFICATES))
         self.claims = ClaimService(self.database, RETRY, lease_seconds=60, processes=PROCESSES)
+        self.leases = LeaseService(self.database, RETRY, lease_seconds=60)
         self.tasks = TaskService(self.database, CeleryTaskQueue(create_celery(broker)), storage, Presets({}), hints=1)
         self.model: dict[int, Expected] = {}
         self.held: list[Claim] = []
@@ -138,14 +131,14 @@ class TaskMachine(RuleBasedStateMachine):
 
     @rule(holder=st.sampled_from(HOLDERS))
     def process_dies(self, holder: Holder) -> None:
-        self.claims.crashed(holder, "crash")
+        self.leases.crashed(holder, "crash")
         self._crash(lambda task: task.holder == holder)
 
     @rule()
     def all_leases_run_out(self) -> None:
         with self.database.write() as session:
             session.execute(update(Task).where(Task.status == "processing").values(lease_until=epoch_now() - 1))
-        self.claims.expire_leases(time.time())
+        self.leases.expire_leases(time.time())
         for task in self.model.values():
             if task.status == "processing":
                 task.losses += 1
@@ -154,7 +147,7 @@ class TaskMachine(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(["one", "two"]))
     def worker_stops(self, worker: str) -> None:
-        self.claims.release(worker)
+        self.leases.release(worker)
         for task in self.model.values():
             if task.status == "processing" and task.holder and task.holder.worker == worker:
                 task.status, task.due, task.holder = "pending", True, None
@@ -168,12 +161,12 @@ class TaskMachine(RuleBasedStateMachine):
             assert self.tasks.cancel(task_id).status == "cancelled"
             task.status = "cancelled"
         else:
-            with pytest.raises(Problem, match="only a pending or processing"):
+            with pytest.raises(DomainError, match="only a pending or processing"):
                 self.tasks.cancel(task_id)
 
     @rule(worker=st.sampled_from(["one", "two"]))
     def worker_stops_what_was_cancelled(self, worker: str) -> None:
-        stopped = self.claims.take_cancelled(worker)
+        stopped = self.leases.take_cancelled(worker)
 
         expected = {
             (task_id, task.holder.process)
@@ -193,12 +186,12 @@ class TaskMachine(RuleBasedStateMachine):
             assert self.tasks.restart(task_id).status == "pending"
             self._restart(task)
         else:
-            with pytest.raises(Problem, match="only a task in error or cancelled"):
+            with pytest.raises(DomainError, match="only a task in error or cancelled"):
                 self.tasks.restart(task_id)
 
     @rule(status=st.sampled_from(["error", "cancelled"]))
     def restart_all(self, status: str) -> None:
-        restarted = self.tasks.restart_all(TaskFilter(status=status))
+        restarted = self.tasks.restart_all(TaskFilter(status=TaskStatus(status)))
 
         assert restarted == sorted(task_id for task_id, task in self.model.items() if task.status == status)
         for task_id in restarted:
@@ -212,7 +205,7 @@ class TaskMachine(RuleBasedStateMachine):
             self.tasks.delete(task_id)
             del self.model[task_id]
         else:
-            with pytest.raises(Problem, match="cancel it first"):
+            with pytest.raises(DomainError, match="cancel it first"):
                 self.tasks.delete(task_id)
 
     @rule()

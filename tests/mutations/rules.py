@@ -21,7 +21,9 @@ class Mutation:
     caught_by: str
 
 
-_CLAIMS = "image-processor/src/image_processor/services/claims.py"
+_CLAIMS = "image-processor/src/image_processor/services/jobs/claims.py"
+_LEASES = "image-processor/src/image_processor/services/jobs/leases.py"
+_TRANSITIONS = "image-processor/src/image_processor/services/jobs/transitions.py"
 _BLOBS = "file-storage/src/file_storage/services/blobs.py"
 _STORING = "file-storage/src/file_storage/services/storing.py"
 _NGINX = "config/nginx.conf"
@@ -33,51 +35,51 @@ MUTATIONS = [
         file=_CLAIMS,
         before="attempt=Task.attempt + 1,",
         after="attempt=Task.attempt,",
-        caught_by="image-processor/tests/test_claims.py::test_a_worker_cut_off_cannot_finish_what_another_took",
+        caught_by="image-processor/tests/services/jobs/test_claims.py::test_a_worker_cut_off_cannot_finish_what_another_took",
     ),
     Mutation(
         rule="only the newest attempt finishes a task",
         file=_CLAIMS,
         before="if attempts.get(claim.task_id) == claim.attempt]",
         after="if claim.task_id in attempts]",
-        caught_by="image-processor/tests/test_claims.py::test_a_worker_cut_off_cannot_finish_what_another_took",
+        caught_by="image-processor/tests/services/jobs/test_claims.py::test_a_worker_cut_off_cannot_finish_what_another_took",
     ),
     Mutation(
         rule="a cancelled task stays cancelled when its attempt ends",
         file=_CLAIMS,
-        before='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == "processing")',
-        after='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status.in_(["processing", "cancelled"]))',
-        caught_by="image-processor/tests/test_pipeline.py"
+        before='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == TaskStatus.PROCESSING)',
+        after='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status != TaskStatus.FINISHED)',
+        caught_by="image-processor/tests/services/jobs/test_work_loop.py"
         "::test_a_cancelled_task_that_ended_by_itself_keeps_nothing_from_being_done",
     ),
     Mutation(
         rule="a task stays with its worker until its lease has run out",
-        file=_CLAIMS,
-        before='Task.status == "processing", Task.lease_until < bindparam("now", type_=Double)',
-        after='Task.status == "processing", Task.lease_until < bindparam("now", type_=Double) + 3600',
-        caught_by="image-processor/tests/test_claims.py::test_a_clock_that_is_set_after_it_was_looked_at_takes_no_task",
+        file=_LEASES,
+        before='Task.status == TaskStatus.PROCESSING, Task.lease_until < bindparam("now", type_=Double)',
+        after='Task.status == TaskStatus.PROCESSING, Task.lease_until < bindparam("now", type_=Double) + 3600',
+        caught_by="image-processor/tests/services/jobs/test_claims.py::test_a_clock_that_is_set_after_it_was_looked_at_takes_no_task",
     ),
     Mutation(
         rule="a task that crashes its worker too often ends in error",
-        file=_CLAIMS,
-        before='"crashes": Task.crashes + 1,',
-        after='"crashes": Task.crashes,',
-        caught_by="image-processor/tests/test_claims.py::test_three_crashes_end_a_task_in_error",
+        file=_TRANSITIONS,
+        before="counter.key: counter + 1,",
+        after="counter.key: counter,",
+        caught_by="image-processor/tests/services/jobs/test_claims.py::test_three_crashes_end_a_task_in_error",
     ),
     Mutation(
         rule="the relay publishes the lost hint of a pending task again",
-        file="image-processor/src/image_processor/handler/relay.py",
+        file="image-processor/src/image_processor/background/relay.py",
         before="if waiting == 0:",
         after="if waiting != 0:",
-        caught_by="image-processor/tests/handler/test_relay.py"
+        caught_by="image-processor/tests/background/test_relay.py"
         "::test_a_pending_task_whose_hint_is_overdue_is_published_again",
     ),
     Mutation(
         rule="the heartbeat renews no lease of a process that is gone",
-        file="image-processor/src/image_processor/handler/heartbeat.py",
-        before="self._claims.holding_processes(self._worker) if _lives(process)]",
-        after="self._claims.holding_processes(self._worker)]",
-        caught_by="image-processor/tests/handler/test_heartbeat.py"
+        file="image-processor/src/image_processor/background/heartbeat.py",
+        before="self._leases.holding_processes(self._worker) if _lives(process)]",
+        after="self._leases.holding_processes(self._worker)]",
+        caught_by="image-processor/tests/background/test_heartbeat.py"
         "::test_the_lease_of_a_process_that_is_gone_is_not_renewed",
     ),
     # Stored bytes.
@@ -121,9 +123,9 @@ MUTATIONS = [
     ),
     Mutation(
         rule="the quota counts the bytes of every file",
-        file="file-storage/src/file_storage/services/quota.py",
-        before=".filter(Blob.file_count > 0)",
-        after=".filter(Blob.file_count > 1)",
+        file="file-storage/src/file_storage/migrations/versions/0005_totals.py",
+        before="bytes = bytes + NEW.size * (NEW.file_count > 0)\n",
+        after="bytes = bytes + NEW.size * (NEW.file_count > 1)\n",
         caught_by="file-storage/tests/services/test_quota.py::test_what_would_go_over_the_quota_is_refused",
     ),
     # What comes and goes.
@@ -180,17 +182,17 @@ MUTATIONS = [
     # What others may reach.
     Mutation(
         rule="a webhook reaches public addresses only",
-        file="image-processor/src/image_processor/handler/public_network.py",
+        file="image-processor/src/image_processor/background/public_network.py",
         before="(ip.is_global and not ip.is_multicast)",
         after="(not ip.is_private and not ip.is_multicast)",
-        caught_by="image-processor/tests/test_public_network.py::test_inner_addresses_are_refused",
+        caught_by="image-processor/tests/background/test_public_network.py::test_inner_addresses_are_refused",
     ),
     Mutation(
         rule="the signature of a webhook covers its timestamp",
-        file="image-processor/src/image_processor/handler/callbacks.py",
+        file="image-processor/src/image_processor/background/webhook_sender.py",
         before="self._webhook.sign(message_id, now, body.decode())",
         after="self._webhook.sign(message_id, datetime.fromtimestamp(0, UTC), body.decode())",
-        caught_by="image-processor/tests/handler/test_callbacks.py"
+        caught_by="image-processor/tests/background/test_webhook_sender.py"
         "::test_the_signature_verifies_with_the_standard_webhooks_library",
     ),
     Mutation(
@@ -210,7 +212,7 @@ MUTATIONS = [
     # Images.
     Mutation(
         rule="the EXIF orientation of an image is applied",
-        file="image-processor/src/image_processor/services/decoding.py",
+        file="image-processor/src/image_processor/services/codec/decoding.py",
         before="return _opened(source, found, access=access, **options).autorot()",
         after="return _opened(source, found, access=access, **options)",
         caught_by="image-processor/tests/test_geometry.py::test_orientation_is_applied_once",
@@ -231,30 +233,30 @@ MUTATIONS = [
     ),
     Mutation(
         rule="the pixels of all frames of an animation count",
-        file="image-processor/src/image_processor/services/decoding.py",
+        file="image-processor/src/image_processor/services/codec/decoding.py",
         before="check_pixels(header.width * header.height * len(layout.pages),",
         after="check_pixels(header.width * header.height,",
-        caught_by="image-processor/tests/services/test_decoding.py::test_the_pixels_of_all_frames_count",
+        caught_by="image-processor/tests/services/codec/test_decoding.py::test_the_pixels_of_all_frames_count",
     ),
     Mutation(
         rule="pixels that cannot be decoded are an error",
-        file="image-processor/src/image_processor/services/decoding.py",
+        file="image-processor/src/image_processor/services/codec/decoding.py",
         before='_FAIL_ON = "error"',
         after='_FAIL_ON = "truncated"',
-        caught_by="image-processor/tests/services/test_decoding.py::"
+        caught_by="image-processor/tests/services/codec/test_decoding.py::"
         "test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_with_the_source",
     ),
     Mutation(
         rule="every frame of an animation is turned upright",
-        file="image-processor/src/image_processor/services/decoding.py",
+        file="image-processor/src/image_processor/services/codec/decoding.py",
         before="    return frame.autorot()",
         after="    return frame",
-        caught_by="image-processor/tests/services/test_decoding.py::test_every_frame_is_turned_upright",
+        caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_frame_is_turned_upright",
     ),
     # Answers.
     Mutation(
         rule="a problem names each wrong field by a JSON pointer",
-        file="service-kit/src/service_kit/problems.py",
+        file="service-kit/src/service_kit/field_errors.py",
         before='pointer=prefix + "".join(f"/{_escaped(part)}" for part in path)',
         after="pointer=prefix",
         caught_by="service-kit/tests/test_problems.py::test_a_pointer_leads_to_the_wrong_value_in_what_was_sent",
@@ -268,7 +270,7 @@ MUTATIONS = [
     ),
     Mutation(
         rule="a result is remembered by the page and the resolution that its source was read at",
-        file="image-processor/src/image_processor/services/plan.py",
+        file="image-processor/src/image_processor/services/codec/plan.py",
         before="_dumped(self.encoding), _dumped(self.source)]",
         after="_dumped(self.encoding)]",
         caught_by="image-processor/tests/services/test_source.py::test_a_result_is_remembered_by_page_and_resolution",

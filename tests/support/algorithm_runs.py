@@ -5,9 +5,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from image_processor.services.decoding import Limits
-from image_processor.services.images import process_image
-from image_processor.services.plan import plan_of
+from image_processor.services.codec.decoding import Limits
+from image_processor.services.codec.plan import plan_of
+from image_processor.services.codec.process import process_image
 
 LIMITS = Limits(max_pixels=100_000_000, max_frames=1000)
 

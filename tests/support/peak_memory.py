@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from image_processor.services.decoding import Limits
-from image_processor.services.images import process_image
-from image_processor.services.plan import plan_of
+from image_processor.services.codec.decoding import Limits
+from image_processor.services.codec.plan import plan_of
+from image_processor.services.codec.process import process_image
 
 from tests.support.processes import peak_of
 

@@ -11,33 +11,34 @@ from celery import Celery
 from prometheus_client.registry import Collector
 from service_kit.database import Database
 
+from image_processor.background.clock_watch import ClockWatch
+from image_processor.background.heartbeat import Heartbeat
+from image_processor.background.public_network import public_http_pool
+from image_processor.background.relay import Relay
+from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import ApiSettings, BlobSourceSettings, FileStorageSettings, WorkerSettings
-from image_processor.handler.callbacks import CallbackSender
 from image_processor.handler.celery_app import create_celery
-from image_processor.handler.clock_watch import ClockWatch
-from image_processor.handler.heartbeat import Heartbeat
-from image_processor.handler.public_network import public_http_pool
 from image_processor.handler.queue import CeleryTaskQueue
-from image_processor.handler.relay import Relay
 from image_processor.handler.time_limit import time_limit
-from image_processor.services.attempts import AttemptService
-from image_processor.services.blob_folder import BlobFolder
-from image_processor.services.blobs import BlobClient
-from image_processor.services.callbacks import CallbackService
-from image_processor.services.claims import ClaimService
-from image_processor.services.delivery import DeliveryService
-from image_processor.services.discarded_results import DiscardedResults
-from image_processor.services.event_stream import EventStream
-from image_processor.services.events import TaskEvents
-from image_processor.services.file_storage import FileStorage
-from image_processor.services.metrics import TaskMetrics
-from image_processor.services.presets import Presets
-from image_processor.services.processing import ProcessingService
-from image_processor.services.queue import TaskQueue
-from image_processor.services.result_cache import ResultCache
-from image_processor.services.reuse import ReuseService
-from image_processor.services.sources import Sources
-from image_processor.services.tasks import TaskService
+from image_processor.services.codec.presets import Presets
+from image_processor.services.files.blob_folder import BlobFolder
+from image_processor.services.files.blob_http import BlobClient
+from image_processor.services.files.client import FileStorage
+from image_processor.services.files.sources import Sources
+from image_processor.services.jobs.attempts import AttemptService
+from image_processor.services.jobs.claims import ClaimService
+from image_processor.services.jobs.discarded_results import DiscardedResults
+from image_processor.services.jobs.leases import LeaseService
+from image_processor.services.jobs.result_cache import ResultCache
+from image_processor.services.jobs.result_upload import ResultUpload
+from image_processor.services.jobs.reuse import ReuseService
+from image_processor.services.jobs.runner import Runner
+from image_processor.services.tasks.event_stream import EventStream
+from image_processor.services.tasks.events import TaskEvents
+from image_processor.services.tasks.metrics import TaskMetrics
+from image_processor.services.tasks.queue import TaskQueue
+from image_processor.services.tasks.tasks import TaskService
+from image_processor.services.tasks.webhooks import WebhookService
 
 
 def create_api_registry(settings: ApiSettings) -> svcs.Registry:
@@ -66,6 +67,7 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     """Everything a worker's process may ask for, by its type; made when first asked for."""
     database = Database(settings.database.url, settings.database.pool_size)
     claims = ClaimService(database, settings.retry, settings.lease.seconds, settings.processes)
+    leases = LeaseService(database, settings.retry, settings.lease.seconds)
     storage = FileStorage(_http_client(settings.file_storage))
     cache = ResultCache(database)
     scratch = Path(settings.scratch_folder)
@@ -75,40 +77,40 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     sources = Sources(storage, folder, blobs, settings.limits)
     reuse = ReuseService(storage, cache)
     attempts = AttemptService(sources, reuse, settings.limits, limit)
-    delivery = DeliveryService(storage, cache)
-    processing = ProcessingService(claims, attempts, reuse, delivery, scratch, settings.limits.max_seconds)
+    upload = ResultUpload(storage, cache)
+    runner = Runner(claims, leases, attempts, reuse, upload, scratch, settings.limits.max_seconds)
     events = TaskEvents(database)
-    callbacks = CallbackService(database, settings.callbacks.timeout_seconds, settings.callbacks.max_seconds)
+    callbacks = WebhookService(database, settings.callbacks.timeout_seconds, settings.callbacks.max_seconds)
 
     def keep_house() -> None:
         events.forget_older_than(settings.relay.keep_events_seconds)
         cache.forget_older_than(settings.relay.keep_cache_seconds)
 
     def begin_anew() -> None:
-        claims.renew_all_leases()
+        leases.renew_all_leases()
         callbacks.hasten()
 
     def relay() -> Relay:
         lease, clear = settings.lease.seconds, DiscardedResults(database, storage).clear
         clock = ClockWatch(database, lease / 2, begin_anew)
         queue = CeleryTaskQueue(celery)
-        return Relay(claims, queue, settings.relay, scratch / "alive", clock, clear, keep_house, lease)
+        return Relay(claims, leases, queue, settings.relay, scratch / "alive", clock, clear, keep_house, lease)
 
     def heartbeat(services: svcs.Container) -> Heartbeat:
         call = services.get(Relay).call
-        return Heartbeat(claims, worker, settings.lease.heartbeat_seconds, processing.discard, call)
+        return Heartbeat(leases, worker, settings.lease.heartbeat_seconds, runner.discard, call)
 
-    def callback_sender() -> CallbackSender:
+    def callback_sender() -> WebhookSender:
         chosen = settings.callbacks
         http = public_http_pool(chosen.allow_networks)
-        return CallbackSender(callbacks, http, chosen.timeout_seconds, chosen.secret.get_secret_value())
+        return WebhookSender(callbacks, http, chosen.timeout_seconds, chosen.secret.get_secret_value())
 
     registry = svcs.Registry()
-    registry.register_value(ClaimService, claims)
-    registry.register_value(ProcessingService, processing)
+    registry.register_value(LeaseService, leases)
+    registry.register_value(Runner, runner)
     registry.register_factory(Relay, relay)
     registry.register_factory(Heartbeat, heartbeat)
-    registry.register_factory(CallbackSender, callback_sender)
+    registry.register_factory(WebhookSender, callback_sender)
     return registry
 
 

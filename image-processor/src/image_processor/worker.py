@@ -15,17 +15,18 @@ from service_kit.garbage import spare_what_exists
 from service_kit.settings import load_or_exit
 from sqlalchemy.exc import SQLAlchemyError
 
+from image_processor.background.heartbeat import Heartbeat
+from image_processor.background.relay import Relay
+from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import WorkerSettings
-from image_processor.handler.callbacks import CallbackSender
 from image_processor.handler.celery_app import WORK, create_celery
 from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
-from image_processor.handler.heartbeat import Heartbeat
-from image_processor.handler.relay import Relay
 from image_processor.handler.shutdown import GracefulShutdown
 from image_processor.injectors import create_worker_registry
-from image_processor.services.claims import ClaimService, Holder
-from image_processor.services.processing import ProcessingService
+from image_processor.services.jobs.leases import LeaseService
+from image_processor.services.jobs.outcomes import Holder
+from image_processor.services.jobs.runner import Runner
 
 log = structlog.get_logger()
 settings = load_or_exit(WorkerSettings)
@@ -44,10 +45,10 @@ def report_crash(process: int, error: BaseException) -> None:
 
 def hand_back() -> None:
     """Puts back what this worker holds."""
-    for thread in services.get(Relay, Heartbeat, CallbackSender):
+    for thread in services.get(Relay, Heartbeat, WebhookSender):
         thread.stop()
     try:
-        services.get(ClaimService).release(WORKER)
+        services.get(LeaseService).release(WORKER)
     except SQLAlchemyError as error:
         log.warning("tasks not handed back, their leases will run out", error=str(error))
 
@@ -59,7 +60,7 @@ shutdown = GracefulShutdown(settings.shutdown_seconds, hand_back)
 def work() -> None:
     """A hint: tasks are pending."""
     shutdown.hold_if_draining()
-    if not services.get(ProcessingService).drain(Holder(WORKER, os.getpid()), shutdown.begun):
+    if not services.get(Runner).drain(Holder(WORKER, os.getpid()), shutdown.begun):
         signal.pause()
 
 
@@ -90,6 +91,6 @@ def _begin_process(**_: object) -> None:
 @signals.worker_ready.connect
 def _begin(**_: object) -> None:
     shutdown.listen()
-    services.get(ProcessingService).sweep()
-    for thread in services.get(Relay, Heartbeat, CallbackSender):
+    services.get(Runner).sweep()
+    for thread in services.get(Relay, Heartbeat, WebhookSender):
         thread.start()

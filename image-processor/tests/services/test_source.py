@@ -6,11 +6,11 @@ import numpy
 import pypdfium2
 import pytest
 import tifffile
-from image_processor.services.decoding import ImageError
-from image_processor.services.plan import plan_of
-from image_processor.services.result_cache import cache_key
+from image_processor.services.codec.decoding import ImageError
+from image_processor.services.codec.plan import plan_of
+from image_processor.services.jobs.result_cache import cache_key
 from PIL import Image
-from service_kit.problems import Problem
+from service_kit.errors import DomainError
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
@@ -178,7 +178,7 @@ def test_an_svg_is_sharp_where_resolution_makes_it_larger_before_any_step() -> N
 def test_a_wrong_source_is_refused_at_its_field(algorithm: str, source: dict[str, object]) -> None:
     params = {"resize": {"width": 4}, "compare": {"file_id": 1}}.get(algorithm, {})
 
-    with pytest.raises(Problem) as problem:
+    with pytest.raises(DomainError) as problem:
         plan_of(algorithm, {**params, "source": source})
 
     assert [error["pointer"] for error in problem.value.errors] == [f"/params/source/{next(iter(source))}"]

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service_kit.problems import invalid_fields
+from service_kit.problems import invalid_request
 
 
 class Query(BaseModel):
@@ -22,7 +22,7 @@ class Query(BaseModel):
         try:
             return super().model_validate(obj, **options)  # type: ignore[arg-type]  # passed through as they are
         except ValidationError as error:
-            raise invalid_fields(error, obj, model=cls) from error
+            raise invalid_request(error, obj, model=cls) from error
 
     @classmethod
     @cache

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wsgi import get_input_stream
 
-from service_kit.problems import Problem, invalid_fields
+from service_kit.problems import Problem, invalid_request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -114,4 +114,4 @@ def validated(model: type[_Model], data: object) -> _Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise invalid_fields(error, data, model=model) from error
+        raise invalid_request(error, data, model=model) from error

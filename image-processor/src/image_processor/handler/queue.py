@@ -8,11 +8,11 @@ from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
 from image_processor.handler.celery_app import QUEUE, WORK
-from image_processor.services.queue import QueueUnavailableError
+from image_processor.services.tasks.queue import QueueUnavailableError
 
 
 class CeleryTaskQueue:
-    """Implements :class:`image_processor.services.queue.TaskQueue`.
+    """Implements :class:`image_processor.services.tasks.queue.TaskQueue`.
 
     Each thread keeps a connection of its own. Celery's pool would be closed, at the broker too, by every process
     that the worker forks. A connection that the broker cut in the middle of a word raises whatever its half-closed

@@ -1,5 +1,5 @@
 """The rows of image-processor."""
 
-from image_processor.models.task import Base, CachedResult, Callback, DiscardedResult, Task, TaskEvent
+from image_processor.models.task import Base, CachedResult, Callback, DiscardedResult, Task, TaskEvent, TaskStatus
 
-__all__ = ["Base", "CachedResult", "Callback", "DiscardedResult", "Task", "TaskEvent"]
+__all__ = ["Base", "CachedResult", "Callback", "DiscardedResult", "Task", "TaskEvent", "TaskStatus"]

@@ -1,9 +1,10 @@
 """Tasks: one algorithm on one file, and what their changes leave to be done."""
 
+from enum import StrEnum
 from uuid import uuid4
 
 from service_kit.database import Id, epoch_now
-from sqlalchemy import JSON, BigInteger, Boolean, Double, Index, Integer, SmallInteger, String, Text, text
+from sqlalchemy import JSON, BigInteger, Boolean, Double, Enum, Index, Integer, SmallInteger, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _PENDING = text("status = 'pending'")
@@ -13,6 +14,19 @@ _RESTARTABLE = text("status IN ('error', 'cancelled')")
 
 
 PRIORITIES = range(10)
+
+
+class TaskStatus(StrEnum):
+    """The states of a task; the last three are its ends."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    FINISHED = "finished"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+_STATUS = Enum(TaskStatus, native_enum=False, length=16, values_callable=list)
 
 
 class Base(DeclarativeBase):
@@ -48,7 +62,7 @@ class Task(Base):
     source_extension: Mapped[str] = mapped_column(String(255), default="")
     source_sha256: Mapped[str | None] = mapped_column(String(64))
     result_id: Mapped[int | None] = mapped_column(BigInteger)
-    status: Mapped[str] = mapped_column(String(16), default="pending")
+    status: Mapped[TaskStatus] = mapped_column(_STATUS, default=TaskStatus.PENDING)
     algorithm: Mapped[str] = mapped_column(String(64))
     params: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
     priority: Mapped[int] = mapped_column(SmallInteger, default=0)
@@ -81,7 +95,7 @@ class TaskEvent(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     transaction_id: Mapped[int] = mapped_column(BigInteger)
     task_id: Mapped[int] = mapped_column(BigInteger)
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[TaskStatus] = mapped_column(_STATUS)
     result_id: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[float] = mapped_column(Double, index=True)
@@ -96,7 +110,7 @@ class Callback(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     task_id: Mapped[int] = mapped_column(BigInteger)
     url: Mapped[str] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[TaskStatus] = mapped_column(_STATUS)
     result_id: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
     tries: Mapped[int] = mapped_column(Integer, default=0)

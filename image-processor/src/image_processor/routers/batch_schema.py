@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from image_processor.algorithms.registry import Params, all_algorithms
-from image_processor.services.plan import MAX_STEPS, PIPELINE, task_params
+from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, task_params
 
 REFERENCE = "#/components/schemas/{model}"
 

@@ -12,8 +12,8 @@ from service_kit.api import array_response
 
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.routers.batch_schema import PIPELINE_SUMMARY
-from image_processor.services.plan import PIPELINE, Pipeline, task_params
-from image_processor.services.presets import Presets
+from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
+from image_processor.services.codec.presets import Presets
 
 catalogue = APIBlueprint("catalogue", __name__, abp_tags=[Tag(name="catalogue")])
 

@@ -10,9 +10,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from image_processor.models import TaskEvent
-from image_processor.services.event_stream import MAX_IDS, EventStream, ListenerTooSlowError, Subscription
-from image_processor.services.events import Position, position_of
+from image_processor.models import TaskEvent, TaskStatus
+from image_processor.services.tasks.event_stream import MAX_IDS, EventStream, ListenerTooSlowError, Subscription
+from image_processor.services.tasks.events import Position, position_of
 
 log = structlog.get_logger()
 
@@ -83,6 +83,6 @@ def _task_ids(request: Request) -> set[int]:
 
 def _as_json(event: TaskEvent) -> dict[str, object]:
     shown: dict[str, object] = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
-    if event.status == "error":
+    if event.status == TaskStatus.ERROR:
         shown["error"] = event.error
     return shown

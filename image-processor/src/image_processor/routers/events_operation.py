@@ -3,7 +3,7 @@
 from flask_openapi3.models import PathItem
 from service_kit.api import PROBLEM_CONTENT
 
-from image_processor.services.event_stream import MAX_IDS
+from image_processor.services.tasks.event_stream import MAX_IDS
 
 _ID = {
     "name": "id",

@@ -14,16 +14,15 @@ from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
 from service_kit.request_body import described, json_body
 
-from image_processor.models import Task
+from image_processor.models import Task, TaskStatus
 from image_processor.routers.batch_schema import batch_body
-from image_processor.services.tasks import Batch, TaskFilter, TaskService
+from image_processor.services.tasks.tasks import Batch, TaskFilter, TaskService
 
 tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
 
 BATCH_LIMIT = 10_000
 
 FileId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
-Status = Literal["pending", "processing", "finished", "error", "cancelled"]
 
 
 def _without_credentials(url: HttpUrl) -> HttpUrl:
@@ -43,7 +42,7 @@ class TaskOut(BaseModel):
     id: int
     source_id: int = Field(description="The id of the file that is processed.")
     result_id: int | None = Field(description="The id of the file that came out, once the task is finished.")
-    status: Status
+    status: TaskStatus
     algorithm: str
     params: dict[str, object] | None
     error: str | None = Field(None, description="Why the task ended in error; only then is the key there.")
@@ -109,7 +108,7 @@ class TaskQuery(PageQuery[int]):
     id: Annotated[Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)] | None, OPTIONAL] = (
         Field(None, description="Only these; may be repeated.")
     )
-    status: Annotated[Status | None, OPTIONAL] = Field(None, description="Only tasks in this state.")
+    status: Annotated[TaskStatus | None, OPTIONAL] = Field(None, description="Only tasks in this state.")
     algorithm: Annotated[Annotated[str, Field(max_length=64)] | None, OPTIONAL] = Field(
         None, description="Only tasks of this algorithm."
     )
@@ -123,7 +122,7 @@ class RestartIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: Literal["error", "cancelled"]
+    status: Literal[TaskStatus.ERROR, TaskStatus.CANCELLED]
     algorithm: str | None = Field(None, max_length=64, description="Only tasks of this algorithm.")
 
 
@@ -209,7 +208,7 @@ def _as_json(task: Task) -> dict[str, object]:
         "algorithm": task.algorithm,
         "params": task.params,
     }
-    if task.status == "error":
+    if task.status == TaskStatus.ERROR:
         shown["error"] = task.error
     if task.priority:
         shown["priority"] = task.priority

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy
 import pillow_heif
 import pytest
-from image_processor.services.decoding import ImageError, Limits, decode
-from image_processor.services.images import process_image
-from image_processor.services.plan import plan_of
+from image_processor.services.codec.decoding import ImageError, Limits, decode
+from image_processor.services.codec.plan import plan_of
+from image_processor.services.codec.process import process_image
 from PIL import Image, ImageCms, ImageOps
 
 from tests.support.algorithm_runs import LIMITS, processed, report

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy
 import pytest
 from image_processor.imaging.profiles import Gamma, Primaries, small_profile
-from image_processor.services.decoding import ImageError, Limits, decode
-from image_processor.services.images import process_image
-from image_processor.services.plan import plan_of
+from image_processor.services.codec.decoding import ImageError, Limits, decode
+from image_processor.services.codec.plan import plan_of
+from image_processor.services.codec.process import process_image
 from PIL import Image, ImageCms, ImageOps
 
 from tests.fuzz.seeds import jpeg_xl_files
@@ -20,7 +20,7 @@ from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import opened, photo, pixels
 from tests.support.jpegxl import HLG, LINEAR, P3, PQ, jpegxl
 
-KEPT = {"format": "png"}
+KEPT = {"format": "png", "metadata": "keep"}
 LEAST_LOSS = 0.1
 """Butteraugli distance; 1 is hardly seen."""
 
@@ -279,7 +279,7 @@ def test_want_of_memory_is_not_told_as_damage(tmp_path: Path) -> None:
     code = """if True:
         import resource, sys
         from pathlib import Path
-        from image_processor.services.decoding import Limits, decode
+        from image_processor.services.codec.decoding import Limits, decode
         from image_processor.services.readers import jpegxl, libjxl
 
         libjxl.library()

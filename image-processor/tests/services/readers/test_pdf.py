@@ -2,7 +2,7 @@
 
 import numpy
 import pytest
-from image_processor.services.decoding import ImageError, Limits
+from image_processor.services.codec.decoding import ImageError, Limits
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels

@@ -8,9 +8,9 @@ import imagecodecs
 import numpy
 import pytest
 import tifffile
-from image_processor.services.decoding import ImageError, Limits, decode
-from image_processor.services.images import process_image
-from image_processor.services.plan import plan_of
+from image_processor.services.codec.decoding import ImageError, Limits, decode
+from image_processor.services.codec.plan import plan_of
+from image_processor.services.codec.process import process_image
 from PIL import Image, ImageCms
 
 from tests.support.algorithm_runs import LIMITS, processed, report

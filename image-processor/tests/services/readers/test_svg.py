@@ -5,7 +5,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from image_processor.services.decoding import ImageError, Limits
+from image_processor.services.codec.decoding import ImageError, Limits
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import opened, photo, pixels, png_bomb

@@ -1,0 +1,15 @@
+"""The HTTP status of each error of image-processor's rules."""
+
+from collections.abc import Mapping
+
+STATUSES: Mapping[str, int] = {
+    "file-not-found": 404,
+    "file-storage-unavailable": 503,
+    "invalid-fields": 422,
+    "preset-not-found": 404,
+    "task-not-cancellable": 409,
+    "task-not-ended": 409,
+    "task-not-found": 404,
+    "task-not-restartable": 409,
+    "unknown-algorithm": 422,
+}

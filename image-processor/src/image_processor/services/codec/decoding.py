@@ -1,0 +1,259 @@
+"""Images read from files: hardened against hostile input, upright, shrunk while they are decoded where that serves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyvips
+
+from image_processor.imaging.colour import in_colour, in_srgb
+from image_processor.imaging.output import ANIMATED
+from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
+from image_processor.imaging.source import Source
+from image_processor.services.codec import complaints
+from image_processor.services.codec.avif import is_sequence
+from image_processor.services.codec.colors import with_described_colors
+from image_processor.services.codec.errors import ImageError, reason_of
+from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
+from image_processor.services.codec.jpeg import with_all_segments
+from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
+from image_processor.services.codec.pages import check_page
+from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
+
+__all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "check_pixels", "decode"]
+
+pyvips.block_untrusted_set(True)  # noqa: FBT003 (the binding takes it so)
+pyvips.cache_set_max(0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an image may cost."""
+
+    max_pixels: int
+    max_frames: int
+
+
+READABLE = {
+    "jpegload": "jpeg",
+    "uhdrload": "jpeg",  # Ultra HDR, as telephones write it: a JPEG for all to see, and a map of what is brighter
+    "pngload": "png",
+    "webpload": "webp",
+    "gifload": "gif",
+    "tiffload": "tiff",
+    "heifload": "avif",
+}
+"""The loaders of libvips that are used, and the formats that they read."""
+READABLE_NAMES = ", ".join(("JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", *KNOWN))
+_BEGINNINGS = {
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG",),
+    "GIF": (b"GIF8",),
+}
+"""First bytes, by which a file is known that no loader takes."""
+_LOADERS = {"jpeg": pyvips.Image.jpegload, "avif": pyvips.Image.heifload, "tiff": pyvips.Image.tiffload}
+"""Loaders that are called by name, as libvips would sniff another or none."""
+_UPRIGHT_AS_STORED = (0, 1, 2)
+"""EXIF orientations that need no rows in another order than the file has them."""
+_READ_ONCE = ("uchar", "ushort", "uint")
+"""Samples of a kind that are read from top to bottom once; of others the greatest is looked for first."""
+_FAIL_ON = "error"
+"""Pixels that are missing or cannot be decoded are an error; of the rest :mod:`complaints` hears."""
+
+
+AS_IT_IS = Source()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture, and the name of the format it came in.
+
+    :param unread: why the file's other frames are not in the picture, a sentence; ``None`` where all are.
+    :param lossless: the file keeps every pixel; set for formats alone that Pixmill does not write.
+    """
+
+    picture: Picture
+    format: str
+    unread: str | None = None
+    lossless: bool = False
+
+
+def decode(source: Path, limits: Limits, *, sequential: bool, wanted: Source = AS_IT_IS) -> Decoded:
+    """The image of a file, with its EXIF orientation applied. Pixels are decoded when they are asked for.
+
+    :param sequential: they are asked for once, from top to bottom, and so need not all be held.
+    :param wanted: which page, and how finely a drawing is drawn.
+    :raises ImageError: not an image that Pixmill reads, damaged, over a limit, or without the page.
+    """
+    try:
+        return _decoded(source, limits, wanted, sequential=sequential)
+    except pyvips.Error as error:
+        raise ImageError(f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}.") from error
+
+
+def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) -> Decoded:
+    foreign = _foreign(source, limits, wanted)
+    if foreign is not None:
+        return foreign
+    header, found = _header(source)
+    if wanted.page is None:
+        check_frames(frames_of(header), limits)
+    layout = layout_of(source, header, found, wanted.page)
+    if layout.pages[0] > 0:
+        header = _opened(source, found, page=layout.pages[0])
+    check_pixels(header.width * header.height * len(layout.pages), limits, "The image has")
+    if len(layout.pages) > 1 and found in ANIMATED:
+        frames = [with_page_sizes(frame, layout) for frame in _animation(source, found, layout)]
+        return Decoded(Picture.of([_described(frame, source, found, layout.pages[0]) for frame in frames]), found)
+    stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
+    in_order = stored in _UPRIGHT_AS_STORED and header.format in _READ_ONCE
+    access = "sequential" if sequential and in_order else "random"
+    page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
+    still = with_page_sizes(layout.usable(_still(source, found, access, **page), 0), layout)
+    picture = Picture.of([_described(still, source, found, layout.pages[0])])
+    if found in _SHRINKERS:
+        picture = replace(picture, shrink=lambda factor: _shrunk(source, access, found, factor, page))
+    return Decoded(picture, found, layout.unread)
+
+
+def check_frames(frames: int, limits: Limits) -> None:
+    """Raise ImageError where there are more frames than may be."""
+    if frames > limits.max_frames:
+        raise ImageError(f"The image has {frames} frames; {limits.max_frames} are possible.")
+
+
+def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
+    """:raises ImageError: there are more than may be."""
+    if pixels > limits.max_pixels:
+        raise ImageError(f"{subject} {pixels:,} pixels; {limits.max_pixels:,} are possible.")
+
+
+class NamedFiles:
+    """Implements :class:`image_processor.imaging.files.Files` over files that were fetched already."""
+
+    def __init__(self, paths: Mapping[int, Path], limits: Limits) -> None:
+        self._paths = paths
+        self._limits = limits
+
+    def image(self, file_id: int) -> pyvips.Image:
+        try:
+            decoded = decode(self._paths[file_id], self._limits, sequential=False)
+        except ImageError as error:
+            raise UnsuitableImageError(f"File {file_id}: {error}") from error
+        return in_srgb(decoded.picture.first)
+
+    def text(self, file_id: int, max_bytes: int) -> str:
+        path = self._paths[file_id]
+        if path.stat().st_size > max_bytes:
+            raise UnsuitableImageError(f"File {file_id} has more than {max_bytes:,} bytes.")
+        try:
+            return path.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise UnsuitableImageError(f"File {file_id} is no text.") from error
+
+
+def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
+    """Return the image of a file that libvips does not read; ``None`` where it may try."""
+    try:
+        opened = open_foreign(source, wanted)
+        if opened is None:
+            return None
+        check_page(wanted.page, opened.frames, opened.unread)
+        check_pixels(opened.width * opened.height, limits, "The image has")
+        picture = Picture.of([opened.image()])
+    except DamagedError as error:
+        raise ImageError(f"The image is damaged: {error}.") from error
+    if opened.at_size is not None:
+        picture = replace(picture, shrink=lambda factor: _rendered(opened, factor, limits), is_drawing=True)
+    return Decoded(picture, opened.format, None if wanted.page else opened.unread, opened.lossless)
+
+
+def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:
+    width, height = max(1, round(opened.width / factor)), max(1, round(opened.height / factor))
+    check_pixels(width * height, limits, "The image would have")
+    try:
+        return opened.rendered(width, height)
+    except DamagedError as error:
+        raise ImageError(f"The image is damaged: {error}.") from error
+
+
+def _header(source: Path) -> tuple[pyvips.Image, str]:
+    """Return the file's header and the name of its format: here alone it is decided who reads a file.
+
+    :raises ImageError: nobody does, or the header is damaged.
+    """
+    if is_sequence(source):
+        return _opened(source, "avif"), "avif"
+    try:
+        header = pyvips.Image.new_from_file(str(source))
+    except pyvips.Error as error:
+        raise ImageError(_unknown(error, source)) from error
+    loader = str(header.get("vips-loader"))
+    if loader not in READABLE:
+        raise ImageError(f"The file's format is not one of {READABLE_NAMES}.")
+    if loader == "heifload" and header.get("heif-compression") != "av1":
+        raise ImageError(f"The file is a HEIF of a kind that is not read: the formats are {READABLE_NAMES}.")
+    return header, READABLE[loader]
+
+
+def _unknown(error: pyvips.Error, source: Path) -> str:
+    if error.message.startswith("unable to call"):
+        return f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}."
+    # No loader was found that could be called.
+    with source.open("rb") as file:
+        head = file.read(4)
+    begun = next((name for name, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
+    if begun is not None:
+        return f"The image cannot be decoded: the {begun} is cut short, or its header is corrupt."
+    return f"The file is not an image of a known format ({READABLE_NAMES})."
+
+
+def _opened(source: Path, found: str, **options: object) -> pyvips.Image:
+    load = _LOADERS.get(found, pyvips.Image.new_from_file)
+    return load(str(source), fail_on=_FAIL_ON, **options)
+
+
+def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Image]:
+    if not layout.together:
+        frames = [_upright(_opened(source, found, page=page)) for page in layout.pages]
+        frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
+        kinds = {(frame.bands, frame.format, frame.interpretation) for frame in frames}
+        return frames if len(kinds) == 1 else [in_colour(in_srgb(frame)) for frame in frames]
+    roll = _opened(source, found, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
+    height = roll.get_page_height()
+    frames = [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
+    return [layout.usable(frame, number) for number, frame in enumerate(frames)]
+
+
+def _described(image: pyvips.Image, source: Path, found: str, page: int) -> pyvips.Image:
+    """Return the image of the page of that number, from 0, with what its file says of it and libvips does not."""
+    image = with_described_colors(image, source, found)
+    if found == "jpeg":
+        image = with_all_segments(image, source)
+    image = with_exif_of_tiff(image, source, page) if found == "tiff" else image
+    return without_invented_tags(image)
+
+
+def _upright(frame: pyvips.Image) -> pyvips.Image:
+    """Return the frame with its EXIF orientation applied, and without the height that its roll had a page."""
+    frame = frame.copy()
+    if frame.get_typeof("page-height"):
+        frame.remove("page-height")
+    return frame.autorot()
+
+
+def _still(source: Path, found: str, access: str, **options: object) -> pyvips.Image:
+    return _opened(source, found, access=access, **options).autorot()
+
+
+_SHRINKERS = {
+    # Powers of two: what a JPEG's blocks can give, and a scaler of good quality has no more than two times left to do.
+    "jpeg": lambda power: {"shrink": power},
+    "webp": lambda power: {"scale": 1 / power},
+}
+
+
+def _shrunk(source: Path, access: str, found: str, factor: float, page: Mapping[str, int]) -> pyvips.Image:
+    power = max(power for power in (1, 2, 4, 8) if power <= factor)
+    return _described(_still(source, found, access, **page, **_SHRINKERS[found](power)), source, found, 0)

@@ -1,0 +1,217 @@
+"""Results written to files, in the format, the quality and with the metadata that were asked for."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import pyvips
+
+from image_processor.imaging.alpha import without_hidden_colors
+from image_processor.imaging.canvas import flattened
+from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.compact_cmyk import compact_cmyk
+from image_processor.imaging.output import ANIMATED, Output, Report, Tiles
+from image_processor.imaging.picture import Picture, joined
+from image_processor.imaging.profiles import general_cmyk
+from image_processor.services.codec.colors import PROFILE
+from image_processor.services.codec.decoding import Decoded
+from image_processor.services.codec.descriptions import without_dropped_parts
+from image_processor.services.codec.errors import ImageError
+from image_processor.services.codec.saving import held
+from image_processor.services.codec.search import Encoding
+
+EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
+
+_LARGEST_SIDE = {"webp": 16_383, "avif": 16_384, "jpeg": 65_535, "gif": 65_535}
+_LOSSY = ("jpeg", "gif")
+_MIXING = ("webp", "avif")
+"""Formats with alpha whose lossy form lets the colors of neighbors run together."""
+
+
+def write_report(report: Report, result: Path) -> str:
+    """Writes what an analysis found, and gives the file's extension."""
+    result.write_text(report.model_dump_json(indent=2, exclude_none=True) + "\n", "utf-8")
+    return ".json"
+
+
+def write_tiles(picture: Picture, tiles: Tiles, result: Path) -> str:
+    """Writes a pyramid of tiles, and gives the file's extension."""
+    image = in_srgb(picture.first)
+    # Smaller levels are means of straight colors, and JPEG has no alpha.
+    image = flattened(image, "#ffffff") if tiles.format == "jpeg" else without_hidden_colors(held(image))
+    image.dzsave(
+        str(result),
+        basename="image",
+        layout=tiles.layout,
+        suffix=_TILES[tiles.format].format(quality=tiles.quality),
+        tile_size=tiles.tile_size,
+        overlap=tiles.overlap,
+        **({} if tiles.id is None else {"id": tiles.id}),
+        container="zip",
+        background=[255],
+    )
+    return ".zip"
+
+
+_TILES = {"jpeg": ".jpg[Q={quality}]", "png": ".png", "webp": ".webp[Q={quality}]"}
+
+
+def encodes_once(encoding: Output | Tiles) -> bool:
+    """Whether the pixels are needed once only: no format and no quality is searched for."""
+    if isinstance(encoding, Tiles):
+        return True
+    return encoding.format != "auto" and encoding.max_bytes is None and encoding.min_ssim is None
+
+
+def source_format(decoded: Decoded, picture: Picture) -> str:
+    """Return the format of a result "as the source".
+
+    A format that Pixmill does not write becomes PNG, where the picture has alpha or the source is lossless, or JPEG.
+    """
+    if decoded.format in EXTENSIONS:
+        return decoded.format
+    return "png" if decoded.lossless or picture.first.hasalpha() else "jpeg"
+
+
+def write_picture(picture: Picture, output: Output, source_format: str, result: Path) -> str:
+    """Writes the picture and gives the name of the format; of an animation, the first frame where it must.
+
+    :raises ImageError: the format cannot hold it, or it cannot be made as small as was asked.
+    """
+    animated = len(picture.frames) > 1
+    chosen = source_format if output.format == "source" else output.format
+    if animated and output.format == "source" and chosen not in ANIMATED:
+        chosen = "webp"
+    image = joined(picture) if chosen in ("auto", *ANIMATED) else picture.first
+    image = image if encodes_once(output) else held(image)
+    if chosen != "auto":
+        _encoding(image, chosen, output, result).write()
+        return chosen
+    return _write_smallest(image, ["webp"] if animated else ["avif", "webp"], output, result)
+
+
+def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Output, result: Path) -> str:
+    """Write the image in the format that gives the smallest file; of a large one, as a sample of it lets expect.
+
+    What a format cannot hold does not count.
+    """
+    encodings, failures = dict[str, Encoding](), list[ImageError | pyvips.Error]()
+    for name in candidates:
+        try:
+            encodings[name] = _encoding(image, name, output, result.with_name(f"{result.name}.{name}"))
+        except ImageError as error:
+            failures.append(error)
+    if len(encodings) > 1 and all(encoding.is_sampled for encoding in encodings.values()):
+        encodings = dict(sorted(encodings.items(), key=lambda one: one[1].expected_bytes()))
+    made = dict[str, Path]()
+    for name, encoding in encodings.items():
+        try:
+            encoding.write()
+            made[name] = encoding.path
+        except (ImageError, pyvips.Error) as error:
+            encoding.path.unlink(missing_ok=True)
+            failures.append(error)
+        if made and encoding.is_sampled:
+            break
+    if not made:
+        raise failures[0]
+    smallest = min(made, key=lambda name: made[name].stat().st_size)
+    made.pop(smallest).rename(result)
+    for larger in made.values():
+        larger.unlink()
+    return smallest
+
+
+def _encoding(image: pyvips.Image, name: str, output: Output, path: Path) -> Encoding:
+    """Return how the image becomes a file of the format.
+
+    :raises ImageError: it cannot.
+    """
+    prepared = _prepared(image, name, output)
+    if output.lossless and name in _LOSSY:
+        raise ImageError(f"{name.upper()} has no lossless form: choose PNG, WebP or AVIF.")
+    largest = _LARGEST_SIDE.get(name, 2**31)
+    height = prepared.get_page_height() if name in ANIMATED else prepared.height
+    if max(prepared.width, height) > largest:
+        raise ImageError(f"The result has {prepared.width} × {height} pixels; {name.upper()} holds {largest:,} a side.")
+    if name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
+        raise ImageError("A TIFF has no quality to choose: take another format with max_bytes or min_ssim.")
+    return Encoding(prepared, name, output, path)
+
+
+def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
+    """The image with the colours and the metadata that the file will have."""
+    if output.profile != "keep" or (name != "tiff" and not _holds(name, image)):
+        image = in_srgb(image)
+    if name == "jpeg":
+        image = flattened(image, output.background)
+    if name in _MIXING and image.hasalpha() and not output.lossless:
+        image = held(without_hidden_colors(held(image)))
+    return without_dropped_parts(_with_metadata(_with_profile(image, name), output), name)
+
+
+def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
+    """Return the image with a profile that the format takes, its colors converted where it takes theirs not.
+
+    What a reader forgives a writer does not: libpng refuses what lcms can read.
+    """
+    if image.get_typeof(PROFILE) and not _takes(name, image):
+        image = in_srgb(image)
+    if not image.get_typeof(PROFILE):
+        return image
+    general = _is_general_cmyk(image)
+    if _takes(name, image) and not general:
+        return image
+    image = image.copy()
+    if general:
+        image.set_type(pyvips.GValue.blob_type, PROFILE, compact_cmyk())
+    else:
+        image.remove(PROFILE)
+    return image
+
+
+def _is_general_cmyk(image: pyvips.Image) -> bool:
+    return image.interpretation == "cmyk" and bytes(image.get(PROFILE)) == general_cmyk()
+
+
+def _takes(name: str, image: pyvips.Image) -> bool:
+    """Return whether the format's writer takes the image's profile."""
+    return _tried(name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
+
+
+@lru_cache(maxsize=64)
+def _tried(name: str, profile: bytes, bands: int, band_format: str, interpretation: str) -> bool:
+    pixel = pyvips.Image.black(1, 1, bands=bands).cast(band_format).copy(interpretation=interpretation)
+    pixel.set_type(pyvips.GValue.blob_type, PROFILE, profile)
+    try:
+        pixel.write_to_buffer(EXTENSIONS[name])
+    except pyvips.Error:
+        return False
+    return True
+
+
+def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
+    """Return the image without the fields of EXIF that the file will not have; :func:`_keep` says what else it has."""
+    unwanted = [field for field in image.get_fields() if field.startswith("exif-") and not _stays(field, output)]
+    if unwanted:
+        image = image.copy()
+        for field in unwanted:
+            image.remove(field)
+    return image
+
+
+def _stays(field: str, output: Output) -> bool:
+    # A small picture of what the source was, before a face was blurred or an edge cut, never stays.
+    if field.startswith("exif-ifd1-"):
+        return False
+    if output.metadata == "keep":
+        return True
+    return output.metadata == "copyright" and (field == "exif-data" or field.endswith(("-Copyright", "-Artist")))
+
+
+def _holds(name: str, image: pyvips.Image) -> bool:
+    if image.format not in ("uchar", "ushort"):
+        return False
+    return image.interpretation in ("srgb", "rgb16", "b-w", "grey16") or (
+        image.interpretation == "cmyk" and name == "jpeg"
+    )

@@ -1,0 +1,37 @@
+"""Presets: pipelines that the operator has named."""
+
+from collections.abc import Iterator, Mapping
+
+from service_kit.errors import DomainError
+from service_kit.settings import SettingsError
+
+from image_processor.services.codec.plan import PIPELINE, plan_of
+
+
+class Presets:
+    """The params of a ``pipeline`` by the name of the preset.
+
+    :raises SettingsError: one of them is no valid pipeline.
+    """
+
+    def __init__(self, params: Mapping[str, Mapping[str, object]]) -> None:
+        for name, pipeline in params.items():
+            try:
+                plan_of(PIPELINE, pipeline)
+            except DomainError as error:
+                wrong = (
+                    f"{one['pointer'].removeprefix('/params') or 'the whole'}: {one['detail']}" for one in error.errors
+                )
+                raise SettingsError(f"setting presets.{name}: {'; '.join(wrong)}") from error
+        self._params = params
+
+    def __getitem__(self, name: str) -> Mapping[str, object]:
+        """:raises DomainError: ``preset-not-found``."""
+        if name not in self._params:
+            there = ", ".join(self._params) or "none in this server's configuration"
+            raise DomainError("preset-not-found", f"There is no preset '{name}'; there are: {there}.")
+        return self._params[name]
+
+    def items(self) -> Iterator[tuple[str, Mapping[str, object]]]:
+        """All of them, in the order of the configuration."""
+        return iter(self._params.items())

@@ -1,0 +1,1 @@
+"""The files that tasks need, read from file-storage."""

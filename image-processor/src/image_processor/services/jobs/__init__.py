@@ -1,0 +1,1 @@
+"""The work on tasks in a worker: claimed, done, recorded."""

@@ -1,0 +1,247 @@
+"""Tasks claimed with a lease, and ended only by their newest attempt (a fencing token).
+
+``attempt`` grows with each claim (M. Kleppmann, "How to do distributed locking", 2016, on fencing tokens).
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import takewhile
+
+import structlog
+from service_kit.database import Database, epoch_now
+from sqlalchemy import Connection, Double, Integer, Row, bindparam, case, func, select, update
+
+from image_processor.config import RetrySettings
+from image_processor.models import Task, TaskStatus
+from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.jobs.transitions import PENDING, UNHELD, discard_results, pending_or_given_up
+
+log = structlog.get_logger()
+
+SUSPECT_LOSSES = 3
+"""A task that has lost this many workers may be what brings them down."""
+
+
+class ClaimService:
+    """The beginning and the end of attempts.
+
+    :param processes: of this worker: none claims more than its part of what is pending.
+    """
+
+    def __init__(self, database: Database, retry: RetrySettings, lease_seconds: float, processes: int) -> None:
+        self._database = database
+        self._retry = retry
+        self._longest_delay = {"longest_delay": retry.max_delay_seconds}
+        self._lease_seconds = lease_seconds
+        self._processes = processes
+
+    def claim(self, holder: Holder, count: int = 1, beside_others: bool = False) -> Sequence[Claim]:
+        """Claim at most ``count`` pending tasks, the most urgent first, the oldest among equals.
+
+        :param beside_others: the holder has more tasks in hand; then it is given no suspect.
+        """
+        with self._database.begin() as connection:
+            return self._claim(connection, holder, count, beside_others)
+
+    def end(self, ended: Sequence[Ended]) -> Sequence[Claim]:
+        """Record how attempts ended; return those that do not count any more.
+
+        One does not when another attempt has taken the task over, or somebody has cancelled it.
+        """
+        with self._database.begin() as connection:
+            return self._record(connection, ended)
+
+    def end_and_claim(
+        self, ended: Sequence[Ended], holder: Holder, count: int = 1, beside_others: bool = False
+    ) -> tuple[Sequence[Claim], Sequence[Claim]]:
+        """:meth:`end` and :meth:`claim` in one transaction; nothing is claimed where an attempt does not count."""
+        with self._database.begin() as connection:
+            lost = self._record(connection, ended)
+            return lost, [] if lost else self._claim(connection, holder, count, beside_others)
+
+    def hand_back(self, claims: Sequence[Claim]) -> None:
+        """Put tasks back that were not begun."""
+        with self._database.begin() as connection:
+            held = self._lock_held(connection, claims)
+            if held:
+                connection.execute(_HAND_BACK, [{"task_id": claim.task_id} for claim in held])
+
+    def let_go(self, claim: Claim, holder: Holder) -> bool:
+        """Give up a cancelled attempt; return ``False`` where the worker has taken it to kill its process."""
+        with self._database.begin() as connection:
+            attempt = (
+                (Task.id == claim.task_id) & (Task.attempt == claim.attempt) & (Task.status == TaskStatus.CANCELLED)
+            )
+            state = connection.execute(select(Task.claimed_by).where(attempt).with_for_update()).first()
+            connection.execute(update(Task).where(attempt).values(claimed_by=None, process=None))
+        return state is None or state.claimed_by == holder.worker
+
+    def claimable(self, limit: int) -> int:
+        """Return how many tasks may be claimed now, at most ``limit``."""
+        with self._database.connect() as connection:
+            found = select(Task.id).where(_CLAIMABLE).order_by(*_URGENCY).limit(limit).subquery()
+            return connection.scalar(select(func.count()).select_from(found), self._longest_delay) or 0
+
+    def is_pending_above(self, priority: int) -> bool:
+        """Return whether a task that may be claimed is more urgent."""
+        with self._database.connect() as connection:
+            found = connection.execute(_PENDING_ABOVE, {"priority": priority, **self._longest_delay})
+            return found.first() is not None
+
+    def _claim(self, connection: Connection, holder: Holder, count: int, beside_others: bool) -> Sequence[Claim]:
+        shared = {"shared_count": count * self._processes, "processes": self._processes}
+        due = connection.execute(_MOST_URGENT, {**shared, **self._longest_delay}).all()
+        ids = [row.id for row in _held_together(due, beside_others)]
+        if not ids:
+            return []
+        values = {
+            "ids": ids,
+            "worker": holder.worker,
+            "holding_process": holder.process,
+            "lease_seconds": self._lease_seconds,
+        }
+        rows = {row.id: row for row in connection.execute(_CLAIM, values)}
+        return [_claim_of(rows[task_id]) for task_id in ids]
+
+    def _record(self, connection: Connection, ended: Sequence[Ended]) -> Sequence[Claim]:
+        if not ended:
+            return []
+        held = self._lock_held(connection, [claim for claim, _ in ended])
+        finished = [
+            {"task_id": claim.task_id, "result": outcome.result_id}
+            for claim, outcome in ended
+            if claim in held and isinstance(outcome, Finished)
+        ]
+        if finished:
+            connection.execute(_FINISH, finished)
+        for claim, outcome in ended:
+            if claim not in held:
+                _log_end("claim lost", claim, outcome)
+            elif isinstance(outcome, Finished):
+                _log_end("task ended", claim, outcome, status=TaskStatus.FINISHED)
+            else:
+                self._record_unfinished(connection, claim, outcome)
+        return [claim for claim, _ in ended if claim not in held]
+
+    def _lock_held(self, connection: Connection, claims: Sequence[Claim]) -> Sequence[Claim]:
+        rows = connection.execute(_LOCK_HELD, {"ids": [claim.task_id for claim in claims]})
+        attempts = {row.id: row.attempt for row in rows}
+        return [claim for claim in claims if attempts.get(claim.task_id) == claim.attempt]
+
+    def _record_unfinished(self, connection: Connection, claim: Claim, outcome: Failed | Postponed | Crashed) -> None:
+        match outcome:
+            case Failed(reason):
+                values: dict[str, object] = {"status": TaskStatus.ERROR, "error": reason}
+            case Postponed(reason):
+                values = self._postponement(claim, reason)
+            case Crashed(reason):
+                values = pending_or_given_up(Task.crashes, self._retry.max_crashes, reason)
+        statement = update(Task).where(Task.id == claim.task_id).values(**UNHELD, **values)
+        status = connection.execute(statement.returning(Task.status)).scalar_one()
+        if status == TaskStatus.ERROR and not (claim.attempt == 1 and isinstance(outcome, Failed)):
+            discard_results(connection, Task.id == claim.task_id)
+        _log_end("task ended", claim, outcome, status=status)
+
+    def _postponement(self, claim: Claim, reason: str) -> dict[str, object]:
+        """Later again, or in error when the retry budget is spent.
+
+        The delay is exponential with full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015).
+        """
+        ceiling = min(self._retry.max_delay_seconds, self._retry.base_delay_seconds * 2 ** min(claim.attempt - 1, 20))
+        delay = random.uniform(0, 1) * ceiling  # noqa: S311 (spread, not secrecy)
+        tried = Task.retry_seconds + (time.monotonic() - claim.claimed_at)
+        spent = tried > self._retry.max_seconds
+        return {
+            "status": case((spent, TaskStatus.ERROR), else_=TaskStatus.PENDING),
+            "error": case((spent, f"Gave up after repeated failures: {reason}"), else_=None),
+            "due_at": epoch_now() + delay,
+            "retry_seconds": tried + delay,
+        }
+
+
+def _held_together(due: Sequence[Row[int, bool]], beside_others: bool) -> Sequence[Row[int, bool]]:
+    """Return those of the most urgent that one process may hold: a suspect alone, or what comes before one."""
+    if due and due[0].suspect:
+        return [] if beside_others else due[:1]
+    return list(takewhile(lambda row: not row.suspect, due))
+
+
+def _claim_of(row: "Row[*tuple[object, ...]]") -> Claim:
+    return Claim(
+        task_id=row.id,
+        attempt=row.attempt,
+        source_id=row.source_id,
+        source_name=row.source_name,
+        source_extension=row.source_extension,
+        source_sha256=row.source_sha256,
+        priority=row.priority,
+        algorithm=row.algorithm,
+        params=row.params,
+        cache=row.cache,
+        result_key=f"{row.result_key}-{row.restarts}",
+        suspect=row.suspect,
+    )
+
+
+def _log_end(event: str, claim: Claim, outcome: Outcome, **state: str) -> None:
+    log.info(event, task_id=claim.task_id, attempt=claim.attempt, **asdict(outcome), **state)
+
+
+# What is due later than any delay lasts was postponed before the database's clock was set back.
+_NOT_YET_DUE = Task.due_at.between(epoch_now(), epoch_now() + bindparam("longest_delay", type_=Double))
+_CLAIMABLE = (Task.status == TaskStatus.PENDING) & ~_NOT_YET_DUE
+
+# The order of the index of pending tasks. Without it the planner may look for "any" pending task through all that have
+# ended.
+_URGENCY = (Task.priority.desc(), Task.id)
+
+# Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): towards the end of the work each takes less.
+_SHARED = (
+    select(Task.id).where(_CLAIMABLE).order_by(*_URGENCY).limit(bindparam("shared_count", type_=Integer)).subquery()
+)
+_PROCESSES = bindparam("processes", type_=Integer)
+_PART = select((func.count() + _PROCESSES - 1) // _PROCESSES).select_from(_SHARED).scalar_subquery()
+
+_SUSPECT = ((Task.crashes > 0) | (Task.losses >= SUSPECT_LOSSES)).label("suspect")
+
+_MOST_URGENT = (
+    select(Task.id, _SUSPECT).where(_CLAIMABLE).order_by(*_URGENCY).limit(_PART).with_for_update(skip_locked=True)
+)
+_PENDING_ABOVE = select(Task.id).where(_CLAIMABLE, Task.priority > bindparam("priority")).order_by(*_URGENCY).limit(1)
+_CLAIM = (
+    update(Task)
+    .where(Task.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        status=TaskStatus.PROCESSING,
+        attempt=Task.attempt + 1,
+        claimed_by=bindparam("worker"),
+        process=bindparam("holding_process"),
+        lease_until=epoch_now() + bindparam("lease_seconds", type_=Double),
+    )
+    .returning(
+        Task.id,
+        Task.attempt,
+        Task.source_id,
+        Task.source_name,
+        Task.source_extension,
+        Task.source_sha256,
+        Task.priority,
+        Task.algorithm,
+        Task.params,
+        Task.cache,
+        Task.result_key,
+        Task.restarts,
+        _SUSPECT,
+    )
+)
+_LOCK_HELD = (
+    select(Task.id, Task.attempt)
+    .where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == TaskStatus.PROCESSING)
+    .order_by(Task.id)
+    .with_for_update()
+)
+_THIS = Task.id == bindparam("task_id")
+_FINISH = update(Task).where(_THIS).values(status=TaskStatus.FINISHED, result_id=bindparam("result"), **UNHELD)
+_HAND_BACK = update(Task).where(_THIS).values(**PENDING)

@@ -1,0 +1,49 @@
+"""Results that no task will have: deleted at file-storage, also those that are still being uploaded."""
+
+import structlog
+from service_kit.database import Database, epoch_now
+from sqlalchemy import delete, select, update
+
+from image_processor.models import DiscardedResult
+from image_processor.services.files.client import FileStorage, FileStorageUnavailableError
+
+log = structlog.get_logger()
+
+BATCH = 50
+RETRY_SECONDS = 5
+
+
+# What is due later than any waits was put off before the database's clock was set back.
+_DUE = (DiscardedResult.due_at <= epoch_now()) | (DiscardedResult.due_at > epoch_now() + RETRY_SECONDS)
+_FIRST_DUE = select(DiscardedResult.key).where(_DUE).order_by(DiscardedResult.due_at).limit(1)
+
+
+class DiscardedResults:
+    """The keys to be revoked, and their revocation."""
+
+    def __init__(self, database: Database, storage: FileStorage) -> None:
+        self._database = database
+        self._storage = storage
+
+    def clear(self) -> None:
+        """Revokes the keys that are due; those that cannot be now are due again later."""
+        for key in self._take_due():
+            try:
+                self._storage.revoke(key)
+            except FileStorageUnavailableError as error:
+                log.warning("result not discarded yet", key=key, error=str(error))
+                return
+            with self._database.begin() as connection:
+                connection.execute(delete(DiscardedResult).where(DiscardedResult.key == key))
+
+    def _take_due(self) -> list[str]:
+        with self._database.connect() as connection:
+            if connection.execute(_FIRST_DUE).first() is None:
+                return []
+        with self._database.begin() as connection:
+            keys = connection.scalars(
+                select(DiscardedResult.key).where(_DUE).limit(BATCH).with_for_update(skip_locked=True)
+            ).all()
+            taken = DiscardedResult.key.in_(keys)
+            connection.execute(update(DiscardedResult).where(taken).values(due_at=epoch_now() + RETRY_SECONDS))
+        return list(keys)

@@ -1,0 +1,66 @@
+"""Results that were made before: the same content, algorithm, params and engine give the same bytes."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from service_kit.database import Database, dialect_of, epoch_now, insert_or_update
+from sqlalchemy import bindparam, delete, select
+
+from image_processor.models import CachedResult
+from image_processor.services.codec.engine import engine_version
+from image_processor.services.codec.plan import Plan
+
+ENGINE = engine_version()
+
+
+class CacheHit(NamedTuple):
+    """A file that holds the result, which may be deleted by now.
+
+    :param extension: of the result; ``None`` where it is the source's.
+    """
+
+    result_id: int
+    extension: str | None
+
+
+class ResultCache:
+    """Remembers which file is the result of what."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, CacheHit]:
+        """Where the results lie of those keys whose results were made before."""
+        with self._database.connect() as connection:
+            rows = connection.execute(_FIND, {"keys": keys})
+            return {row.key: CacheHit(row.result_id, row.extension) for row in rows}
+
+    def remember(self, results: Mapping[str, CacheHit]) -> None:
+        """What :meth:`find` gives from now on, by key."""
+        rows = [{"key": key, **results[key]._asdict()} for key in sorted(results)]
+        with self._database.begin() as connection:
+            insert = insert_or_update(dialect_of(connection), CachedResult)
+            replaced = {name: insert.excluded[name] for name in CacheHit._fields} | {"created_at": epoch_now()}
+            connection.execute(
+                insert.values(rows).on_conflict_do_update(index_elements=[CachedResult.key], set_=replaced)
+            )
+
+    def forget_older_than(self, seconds: float) -> None:
+        with self._database.begin() as connection:
+            connection.execute(delete(CachedResult).where(CachedResult.created_at < epoch_now() - seconds))
+
+
+_FIND = select(CachedResult.key, CachedResult.result_id, CachedResult.extension).where(
+    CachedResult.key.in_(bindparam("keys", expanding=True))
+)
+
+
+def cache_key(plan: Plan, contents: Sequence[str]) -> str:
+    """What the result depends on, hashed.
+
+    :param contents: the SHA-256 of the source, and of the files that the plan names.
+    """
+    parts = [ENGINE, contents, plan.identity()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,75 @@
+"""Results that were made before, given to tasks that ask for the same: no image is decoded."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from service_kit.errors import DomainError
+
+from image_processor.services.codec.plan import Plan, plan_of
+from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, NewCopy, SourceError
+from image_processor.services.jobs.outcomes import Claim, Ended, Finished
+from image_processor.services.jobs.result_cache import ResultCache, cache_key
+
+Contents = Callable[[tuple[int, ...]], Sequence[str]]
+"""Gives the SHA-256 of files."""
+
+
+class ReuseService:
+    """Copies earlier results, many in one request."""
+
+    def __init__(self, storage: FileStorage, cache: ResultCache) -> None:
+        self._storage = storage
+        self._cache = cache
+
+    def key_of(self, claim: Claim, plan: Plan) -> str | None:
+        """What the task's result is remembered by; ``None`` where it is not.
+
+        :raises SourceError: a file that the plan names does not exist any more.
+        :raises FileStorageUnavailableError: try again later.
+        """
+        return _key(claim, plan, self._contents)
+
+    def reuse(self, claims: Sequence[Claim]) -> Sequence[Ended]:
+        """Those of the tasks that an earlier result could be given to; whatever stands in the way of others is left to
+        their attempts to tell.
+
+        :raises DBAPIError: the database is away.
+        """
+        contents = cache(self._contents)  # the tasks of a batch name the same files
+        keyed = [(claim, key) for claim in claims if (key := _key_if_possible(claim, contents)) is not None]
+        hits = self._cache.find([key for _, key in keyed]) if keyed else {}
+        found = [(claim, hits[key]) for claim, key in keyed if key in hits]
+        if not found:
+            return []
+        copies = [
+            NewCopy(
+                hit.result_id,
+                claim.source_name,
+                claim.source_extension if hit.extension is None else hit.extension,
+                claim.result_key,
+            )
+            for claim, hit in found
+        ]
+        answers = zip(found, self._storage.copy(copies), strict=True)
+        return [Ended(claim, Finished(answer)) for (claim, _), answer in answers if isinstance(answer, int)]
+
+    def _contents(self, file_ids: tuple[int, ...]) -> Sequence[str]:
+        """The SHA-256 of each file that a plan names."""
+        found = self._storage.find(file_ids) if file_ids else {}
+        for file_id in file_ids:
+            if file_id not in found:
+                raise SourceError(f"The file {file_id} that params name does not exist any more.")
+        return [found[file_id].sha256 for file_id in file_ids]
+
+
+def _key_if_possible(claim: Claim, contents: Contents) -> str | None:
+    try:
+        return _key(claim, plan_of(claim.algorithm, claim.params), contents)
+    except (DomainError, SourceError, FileStorageUnavailableError):
+        return None
+
+
+def _key(claim: Claim, plan: Plan, contents: Contents) -> str | None:
+    if not claim.cache or claim.source_sha256 is None:
+        return None
+    return cache_key(plan, [claim.source_sha256, *contents(tuple(plan.file_ids()))])

@@ -1,0 +1,51 @@
+"""How rows of tasks change together: the values and statements that claims and leases share."""
+
+from collections.abc import Mapping
+
+import structlog
+from service_kit.database import dialect_of, insert_or_ignore
+from sqlalchemy import ColumnElement, Connection, case, select, update
+from sqlalchemy.orm import InstrumentedAttribute
+
+from image_processor.models import DiscardedResult, Task, TaskStatus
+
+log = structlog.get_logger()
+
+UNHELD = {"lease_until": None, "claimed_by": None, "process": None}
+PENDING = {"status": TaskStatus.PENDING, "due_at": 0.0, **UNHELD}
+_RESULT_KEY = Task.result_key.concat("-").concat(Task.restarts)
+
+
+def in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the same tasks, locked by ascending id: two that change several at once never wait for each other."""
+    return Task.id.in_(select(Task.id).where(which).order_by(Task.id).with_for_update())
+
+
+def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: str) -> dict[str, object]:
+    """Return the values that count one more on ``counter``: pending again, or in error at ``most``."""
+    given_up = counter + 1 >= most
+    return {
+        counter.key: counter + 1,
+        "status": case((given_up, TaskStatus.ERROR), else_=TaskStatus.PENDING),
+        "error": case((given_up, f"Gave up after {most} attempts: {reason}."), else_=None),
+        "due_at": 0.0,
+    }
+
+
+def put_back(connection: Connection, which: ColumnElement[bool], values: Mapping[str, object], reason: str) -> None:
+    """Take tasks from the process that has died with them.
+
+    :param values: of :func:`pending_or_given_up`.
+    """
+    changed = connection.execute(
+        update(Task).where(which).values(**UNHELD, **values).returning(Task.id, Task.status)
+    ).all()
+    discard_results(connection, Task.id.in_([row.id for row in changed if row.status == TaskStatus.ERROR]))
+    for row in changed:
+        log.warning("worker process lost", task_id=row.id, status=row.status, reason=reason)
+
+
+def discard_results(connection: Connection, which: ColumnElement[bool]) -> None:
+    """Have results deleted that earlier attempts of these tasks may have uploaded and that no task will have."""
+    for key in connection.scalars(select(_RESULT_KEY).where(which)).all():
+        connection.execute(insert_or_ignore(dialect_of(connection), DiscardedResult).values(key=key))

@@ -1,0 +1,261 @@
+"""Tasks as people see them: created in batches, listed, cancelled, restarted, deleted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import structlog
+from service_kit.database import MAX_ID, Database, each_of
+from service_kit.errors import DomainError, FieldError
+from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from image_processor.models import Task, TaskStatus
+from image_processor.services.codec.plan import PIPELINE, plan_of
+from image_processor.services.codec.presets import Presets
+from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceFile
+from image_processor.services.jobs.transitions import discard_results
+from image_processor.services.tasks.queue import QueueUnavailableError, TaskQueue
+
+log = structlog.get_logger()
+
+NAMED_IDS = 100
+"""How many unknown file ids a problem names one by one."""
+
+RESTARTABLE = (TaskStatus.ERROR, TaskStatus.CANCELLED)
+ENDED = (TaskStatus.FINISHED, *RESTARTABLE)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The same algorithm, or the same preset, on each of the files.
+
+    :param priority: 0 to 9; tasks of a higher one are done first.
+    :param cache: whether a result that was made before may be used again.
+    :param callback_url: told when a task ends.
+    """
+
+    file_ids: Sequence[int]
+    algorithm: str | None = None
+    params: Mapping[str, object] | None = None
+    preset: str | None = None
+    priority: int = 0
+    cache: bool = True
+    callback_url: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    """Which tasks are meant; empty and ``None`` mean all."""
+
+    ids: Sequence[int] = ()
+    status: TaskStatus | None = None
+    algorithm: str | None = None
+    source_id: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        wanted: list[ColumnElement[bool]] = []
+        if self.ids:
+            wanted.append(Task.id.in_(self.ids))
+        if self.status is not None:
+            wanted.append(Task.status == self.status)
+        if self.algorithm is not None:
+            wanted.append(Task.algorithm == self.algorithm)
+        if self.source_id is not None:
+            wanted.append(Task.source_id == self.source_id)
+        return wanted
+
+
+class TaskService:
+    """The rules of tasks over the database, the queue and file-storage.
+
+    :param hints: how many hints a batch sends at most: as many processes as may begin at once.
+    """
+
+    def __init__(
+        self, database: Database, queue: TaskQueue, storage: FileStorage, presets: Presets, hints: int
+    ) -> None:
+        self._database = database
+        self._presets = presets
+        self._queue = queue
+        self._storage = storage
+        self._hints = hints
+
+    def create(self, batch: Batch) -> Sequence[int]:
+        """Make one pending task for each file; return their ids in the same order.
+
+        :raises DomainError: ``file-not-found``, ``preset-not-found``, ``unknown-algorithm``, ``invalid-fields`` or
+            ``file-storage-unavailable``; then no task is made.
+        """
+        algorithm, params = self._chosen(batch)
+        sources = self._sources(batch, plan_of(algorithm, params).file_ids())
+        same = {
+            "algorithm": algorithm,
+            "params": params,
+            "priority": batch.priority,
+            "cache": batch.cache,
+            "callback_url": batch.callback_url,
+        }
+        rows = [
+            {"source_id": file_id, "result_key": str(uuid4()), **sources[file_id]._asdict()}
+            for file_id in batch.file_ids
+        ]
+        with self._database.begin() as connection:
+            # Ids are given in the order of the rows, and may be returned in another.
+            task_ids = sorted(connection.execute(_INSERT_TASKS, {**same, "rows": rows}).scalars())
+        log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=algorithm, preset=batch.preset)
+        self._publish(len(task_ids))
+        return task_ids
+
+    def _chosen(self, batch: Batch) -> tuple[str, Mapping[str, object] | None]:
+        """The algorithm and its params; a preset's are written down, so that they stay when the preset changes."""
+        if batch.preset is not None:
+            return PIPELINE, self._presets[batch.preset]
+        return batch.algorithm or "", batch.params
+
+    def _sources(self, batch: Batch, named: Sequence[int]) -> Mapping[int, SourceFile]:
+        """What the batch's files are called, once it is certain that these and the ``named`` ones exist."""
+        try:
+            found = self._storage.find(batch.file_ids)
+            found_named = self._storage.find(named) if named else {}
+        except FileStorageUnavailableError as error:
+            detail = "The file server does not answer; try again."
+            raise DomainError("file-storage-unavailable", detail, retry_after=5) from error
+        for file_ids, known, pointer in ((batch.file_ids, found, "/file_ids"), (named, found_named, "/params")):
+            missing = [file_id for file_id in file_ids if file_id not in known]
+            if missing:
+                raise _unknown_files(missing, pointer)
+        return found
+
+    def get(self, task_id: int) -> Task:
+        """:raises DomainError: ``task-not-found``."""
+        with self._database.read() as session:
+            task = session.get(Task, task_id) if 0 < task_id <= MAX_ID else None
+        if task is None:
+            raise _not_found(task_id)
+        return task
+
+    def page(self, after: int, limit: int, wanted: TaskFilter) -> Sequence[Task]:
+        """At most ``limit`` wanted tasks whose id is greater than ``after``, by id."""
+        statement = select(Task).where(Task.id > after, *wanted.conditions()).order_by(Task.id).limit(limit)
+        with self._database.read() as session:
+            return session.scalars(statement).all()
+
+    def cancel(self, task_id: int) -> Task:
+        """Ends a task that is pending or processing; its work is stopped and its result discarded.
+
+        :raises DomainError: ``task-not-found``; ``task-not-cancellable``, it has ended already.
+        """
+        with self._database.write() as session:
+            task = _locked(session, task_id)
+            if task.status in ENDED:
+                detail = f"Task {task_id} is {task.status}; only a pending or processing task can be cancelled."
+                raise DomainError("task-not-cancellable", detail)
+            task.status, task.lease_until = TaskStatus.CANCELLED, None
+            if task.attempt:
+                discard_results(session.connection(), Task.id == task_id)
+            session.flush()
+            session.refresh(task)
+        log.info("task cancelled", task_id=task_id)
+        return task
+
+    def delete(self, task_id: int) -> None:
+        """Forgets a task that has ended; its result stays a file.
+
+        :raises DomainError: ``task-not-found``; ``task-not-ended``.
+        """
+        with self._database.write() as session:
+            task = _locked(session, task_id)
+            if task.status not in ENDED:
+                detail = f"Task {task_id} is {task.status}; cancel it first."
+                raise DomainError("task-not-ended", detail)
+            session.execute(delete(Task).where(Task.id == task_id))
+        log.info("task deleted", task_id=task_id)
+
+    def restart(self, task_id: int) -> Task:
+        """Puts a task that ended in error or was cancelled back to pending.
+
+        :raises DomainError: ``task-not-found``; ``task-not-restartable``, its status is another one.
+        """
+        with self._database.write() as session:
+            task = _locked(session, task_id)
+            if task.status not in RESTARTABLE:
+                detail = f"Task {task_id} is {task.status}; only a task in error or cancelled can be restarted."
+                raise DomainError("task-not-restartable", detail)
+            _restart(session, Task.id == task_id)
+            session.refresh(task)
+        log.info("task restarted", task_id=task_id)
+        self._publish(1)
+        return task
+
+    def restart_all(self, wanted: TaskFilter) -> Sequence[int]:
+        """Puts all wanted tasks that are in error or cancelled back to pending, and gives their ids in order."""
+        with self._database.write() as session:
+            restarted = _restart(session, *wanted.conditions())
+        log.info("tasks restarted", count=len(restarted))
+        if restarted:
+            self._publish(len(restarted))
+        return restarted
+
+    def _publish(self, tasks: int) -> None:
+        try:
+            self._queue.publish(min(tasks, self._hints))
+        except QueueUnavailableError as error:
+            log.warning("broker unavailable, the relay will publish", error=str(error))
+
+
+_ROW = each_of("rows")
+_OF_EACH = {
+    "source_id": cast(_ROW["source_id"].as_string(), BigInteger),
+    "source_name": _ROW["name"].as_string(),
+    "source_extension": _ROW["extension"].as_string(),
+    "source_sha256": _ROW["sha256"].as_string(),
+    "result_key": _ROW["result_key"].as_string(),
+}
+_OF_ALL = {
+    name: bindparam(name, type_=Task.__table__.columns[name].type)
+    for name in ("algorithm", "params", "priority", "cache", "callback_url")
+}
+_INSERT_TASKS = (
+    insert(Task).from_select([*_OF_EACH, *_OF_ALL], select(*_OF_EACH.values(), *_OF_ALL.values())).returning(Task.id)
+)
+
+
+def _locked(session: Session, task_id: int) -> Task:
+    task = session.get(Task, task_id, with_for_update=True) if 0 < task_id <= MAX_ID else None
+    if task is None:
+        raise _not_found(task_id)
+    return task
+
+
+def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int]:
+    statement = (
+        update(Task)
+        .where(Task.status.in_(RESTARTABLE), *conditions)
+        .values(
+            status=TaskStatus.PENDING,
+            error=None,
+            crashes=0,
+            losses=0,
+            retry_seconds=0.0,
+            claimed_by=None,
+            process=None,
+            # A new idempotency key: the old one may be revoked.
+            restarts=Task.restarts + 1,
+            due_at=0.0,
+        )
+        .returning(Task.id)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(session.scalars(statement))
+
+
+def _unknown_files(missing: Sequence[int], pointer: str) -> DomainError:
+    named = ", ".join(map(str, missing[:NAMED_IDS])) + (" and more" if len(missing) > NAMED_IDS else "")
+    errors = [FieldError(pointer=pointer, detail=f"There is no file {file_id}.") for file_id in missing[:NAMED_IDS]]
+    detail = f"These {pointer.removeprefix('/')} do not exist: {named}. No task was made."
+    return DomainError("file-not-found", detail, errors)
+
+
+def _not_found(task_id: int) -> DomainError:
+    return DomainError("task-not-found", f"There is no task {task_id}.")

@@ -1,0 +1,276 @@
+"""The sender of webhooks: signed, sent until accepted, to public addresses only, and a slow one holds up no other."""
+
+import base64
+import ipaddress
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from image_processor.background import webhook_sender as sender_module
+from image_processor.background.public_network import Network, public_http_pool
+from image_processor.background.webhook_sender import WebhookSender
+from image_processor.models import Callback, Task
+from image_processor.services.tasks import webhooks as service_module
+from image_processor.services.tasks.webhooks import WebhookService
+from service_kit.database import Database
+from sqlalchemy import insert, select, update
+from standardwebhooks import Webhook
+from structlog.testing import capture_logs
+
+from tests.support.receiver import Receiver
+from tests.support.tables import table_away
+from tests.support.waiting import wait_until
+
+LOOK_SECONDS = 0.01
+LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
+SECRET = "a secret that the receiver has too"
+TIMEOUT_SECONDS = 60
+
+StartSender = Callable[..., WebhookSender]
+
+
+@pytest.fixture(scope="module")
+def running_receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver(running_receiver: Receiver) -> Receiver:
+    """The same server for all tests, as its end takes longer than a test; it has received nothing yet."""
+    running_receiver.received.clear()
+    running_receiver.refusals = 0
+    return running_receiver
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A server that takes a request and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.fixture
+def start_sender(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartSender]:
+    monkeypatch.setattr(sender_module, "LOOK_SECONDS", LOOK_SECONDS)
+    monkeypatch.setattr(service_module, "BASE_DELAY_SECONDS", 0.01)
+    senders: list[WebhookSender] = []
+
+    def start_sender(allowed: Sequence[Network] = (LOOPBACK,), max_seconds: float = 3600) -> WebhookSender:
+        callbacks = WebhookService(database, TIMEOUT_SECONDS, max_seconds)
+        sender = WebhookSender(callbacks, public_http_pool(allowed), TIMEOUT_SECONDS, SECRET)
+        senders.append(sender)
+        sender.start()
+        return sender
+
+    yield start_sender
+    for sender in senders:
+        sender.stop()
+    wait_until(lambda: not any(thread.name in ("callback", "callbacks") for thread in threading.enumerate()))
+
+
+def end_task(database: Database, url: str, status: str = "finished", error: str | None = None) -> int:
+    """Adds a task and ends it, so that the database writes its webhook."""
+    with database.write() as session:
+        statement = insert(Task).values(source_id=1, algorithm="flip", callback_url=url).returning(Task.id)
+        task_id = session.execute(statement).scalar_one()
+        session.execute(update(Task).where(Task.id == task_id).values(status=status, result_id=7, error=error))
+    return task_id
+
+
+def url_of(server: socket.socket) -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+def waiting(database: Database) -> Sequence[Callback]:
+    with database.read() as session:
+        return session.scalars(select(Callback)).all()
+
+
+def tries(database: Database) -> int:
+    [callback] = waiting(database)
+    return callback.tries
+
+
+def lower_case(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def test_a_webhook_that_was_accepted_is_not_sent_again(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    end_task(database, receiver.url)
+
+    start_sender()
+    wait_until(lambda: not waiting(database))
+
+    assert len(receiver.received) == 1
+
+
+def test_a_webhook_tells_the_task_its_status_and_its_result(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    task_id = end_task(database, receiver.url)
+
+    start_sender()
+    receiver.await_count(1)
+
+    _headers, body = receiver.received[0]
+    assert json.loads(body) == {
+        "type": "task.finished",
+        "task": {"id": task_id, "status": "finished", "result_id": 7},
+    }
+
+
+def test_a_webhook_of_a_task_in_error_tells_the_reason(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    end_task(database, receiver.url, status="error", error="zu groß")
+
+    start_sender()
+    receiver.await_count(1)
+
+    _headers, body = receiver.received[0]
+    assert json.loads(body)["task"]["error"] == "zu groß"
+
+
+def test_the_signature_verifies_with_the_standard_webhooks_library(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    end_task(database, receiver.url, status="error", error="zu groß")
+
+    start_sender()
+    receiver.await_count(1)
+
+    headers, body = receiver.received[0]
+    assert Webhook(base64.b64encode(SECRET.encode()).decode()).verify(body, lower_case(headers))
+
+
+def test_a_refused_webhook_is_sent_until_it_is_accepted(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    receiver.refusals = 2
+    end_task(database, receiver.url)
+
+    start_sender()
+    wait_until(lambda: not waiting(database))
+
+    assert len(receiver.received) == 3
+
+
+def test_a_refused_webhook_is_sent_again_with_the_same_id(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    receiver.refusals = 1
+    end_task(database, receiver.url)
+
+    start_sender()
+    receiver.await_count(2)
+
+    first, second = (lower_case(headers)["webhook-id"] for headers, _body in receiver.received)
+    assert first == second
+
+
+def test_two_webhooks_have_different_ids(start_sender: StartSender, database: Database, receiver: Receiver) -> None:
+    end_task(database, receiver.url)
+    end_task(database, receiver.url)
+
+    start_sender()
+    receiver.await_count(2)
+
+    first, second = (lower_case(headers)["webhook-id"] for headers, _body in receiver.received)
+    assert first != second
+
+
+def test_a_webhook_that_nothing_takes_is_tried_again(start_sender: StartSender, database: Database) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = url_of(server)
+    end_task(database, url)
+
+    start_sender()
+
+    wait_until(lambda: tries(database) >= 2)
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", f"http://{'a' * 70}.example/"], ids=["scheme", "long host name"])
+def test_a_url_that_cannot_be_requested_is_a_failed_try(
+    start_sender: StartSender, database: Database, url: str
+) -> None:
+    end_task(database, url)
+
+    start_sender()
+
+    wait_until(lambda: tries(database) >= 2)
+
+
+def test_a_webhook_that_was_refused_for_too_long_is_given_up(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    receiver.refusals = 1000
+    end_task(database, receiver.url)
+
+    start_sender(max_seconds=0)
+
+    wait_until(lambda: not waiting(database))
+
+
+def test_a_webhook_to_a_forbidden_address_is_given_up_at_once(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    end_task(database, receiver.url)
+
+    with capture_logs() as logs:
+        start_sender(allowed=())
+        wait_until(lambda: not waiting(database))
+        wait_until(lambda: any(entry["event"] == "callback given up" for entry in logs))
+
+    assert not any(entry["event"] == "callback failed" for entry in logs)
+
+
+def test_a_forbidden_address_gets_no_request(start_sender: StartSender, database: Database, receiver: Receiver) -> None:
+    end_task(database, receiver.url)
+
+    start_sender(allowed=())
+    wait_until(lambda: not waiting(database))
+
+    assert receiver.received == []
+
+
+def test_a_receiver_that_does_not_answer_holds_up_no_other(
+    start_sender: StartSender, database: Database, receiver: Receiver, silent: socket.socket
+) -> None:
+    for _ in range(5):
+        end_task(database, url_of(silent))
+    end_task(database, receiver.url)
+
+    start_sender()
+
+    receiver.await_count(1)
+
+
+def test_no_more_webhooks_are_taken_than_there_are_senders(
+    start_sender: StartSender, database: Database, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "SENDERS", 2)
+    for _ in range(3):
+        end_task(database, url_of(silent))
+
+    start_sender()
+    wait_until(lambda: sum(callback.tries for callback in waiting(database)) >= 2)
+    time.sleep(20 * LOOK_SECONDS)
+
+    assert sorted(callback.tries for callback in waiting(database)) == [0, 1, 1]
+
+
+def test_after_a_database_error_webhooks_are_sent(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    end_task(database, receiver.url)
+    with capture_logs() as logs, table_away(database, "callbacks"):
+        start_sender()
+        wait_until(lambda: any(entry["event"] == "callbacks wait for the database" for entry in logs))
+
+    receiver.await_count(1)

@@ -1,0 +1,351 @@
+"""Images read from files: no more pixels than are allowed, however many frames they are in, and all of them or none."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy
+import pytest
+import pyvips
+import tifffile
+from image_processor.services.codec.decoding import ImageError, Limits, decode
+from PIL import Image, ImageOps
+
+from tests.support.algorithm_runs import processed, report
+from tests.support.images import encoded, opened, photo, pixels
+
+
+def animation(width: int, height: int, frames: int, format: str) -> bytes:
+    colours = [(40 * number, 100, 200) for number in range(frames)]
+    first, *others = [Image.new("RGB", (width, height), colour) for colour in colours]
+    return encoded(first, format, save_all=True, append_images=others, duration=100)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_an_image_may_have_just_as_many_pixels_as_are_allowed(tmp_path: Path, format: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(photo(40, 25, format=format))
+
+    decoded = decode(source, Limits(max_pixels=1000, max_frames=1), sequential=True)
+
+    assert (decoded.picture.width, decoded.picture.height) == (40, 25)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_an_image_of_more_pixels_is_refused(tmp_path: Path, format: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(photo(40, 25, format=format))
+
+    with pytest.raises(ImageError, match="1,000 pixels; 999 are possible"):
+        decode(source, Limits(max_pixels=999, max_frames=1), sequential=True)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
+def test_the_pixels_of_all_frames_count(tmp_path: Path, format: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(animation(20, 10, 5, format))
+
+    with pytest.raises(ImageError, match="1,000 pixels; 999 are possible"):
+        decode(source, Limits(max_pixels=999, max_frames=5), sequential=True)
+
+    assert len(decode(source, Limits(max_pixels=1000, max_frames=5), sequential=True).picture.frames) == 5
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
+def test_an_animation_of_more_frames_is_refused(tmp_path: Path, format: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(animation(20, 10, 5, format))
+
+    with pytest.raises(ImageError, match="5 frames; 4 are possible"):
+        decode(source, Limits(max_pixels=1000, max_frames=4), sequential=True)
+
+
+STRIP = 8
+"""Rows."""
+
+
+def in_strips() -> tuple[bytes, Sequence[tuple[int, int]]]:
+    """A TIFF of six compressed strips, and where each of them begins and ends."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels(photo()).astype("uint8"), compression="zlib", rowsperstrip=STRIP, photometric="rgb")
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages.first
+        places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    return file.getvalue(), [(start, start + length) for start, length in places]
+
+
+def with_a_corrupt_strip() -> bytes:
+    content, strips = in_strips()
+    start, end = strips[3]
+    return content[:start] + bytes(end - start) + content[end:]
+
+
+def cut_short() -> bytes:
+    content, strips = in_strips()
+    assert strips[0][0] > content.find(b"\x1a\x01"), "the directory comes first"
+    return content[: strips[3][0] + 5]
+
+
+def changed(content: bytes, place: int, length: int = 1) -> bytes:
+    """The file with other bytes there."""
+    other = bytes(byte ^ 0x55 for byte in content[place : place + length])
+    return content[:place] + other + content[place + length :]
+
+
+def of_compression(number: int) -> bytes:
+    """A TIFF that says of itself that it is compressed so."""
+    return photo(format="TIFF").replace(
+        struct.pack("<HHIHH", 259, 3, 1, 1, 0), struct.pack("<HHIHH", 259, 3, 1, number, 0)
+    )
+
+
+UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "ZSTD": (lambda: photo(format="TIFF", compression="zstd"), "compression (ZSTD) is not supported"),
+    "LZMA": (lambda: photo(format="TIFF", compression="lzma"), "compression (LZMA) is not supported"),
+    "a corrupt strip": (with_a_corrupt_strip, "Decoding error at scanline"),
+    "a file cut short": (cut_short, "Read error at scanline"),
+    "a JPEG cut short": (lambda: photo(format="JPEG", quality=95)[:-900], "premature end of JPEG image"),
+    "a WebP cut short": (lambda: photo(format="WEBP")[:-100], "the file is cut short or corrupt"),
+    "a PNG cut short": (lambda: photo()[:-100], "the file is cut short."),
+    "a PNG that ends in its header": (lambda: photo()[:20], "the file is cut short."),
+    "a PNG whose header is changed": (lambda: changed(photo(), 23), "its part IHDR is corrupt: the checksum is wrong"),
+    "a PNG whose pixels are changed": (lambda: changed(photo(), 100), "its compressed pixels are corrupt"),
+    "a GIF cut short": (lambda: photo(format="GIF")[:40], "the file is cut short."),
+    "a TIFF that ends before its directory": (
+        lambda: photo(format="TIFF")[:40],
+        "the TIFF is cut short, or its header",
+    ),
+    "JPEG 2000 in a TIFF": (lambda: of_compression(34712), "compression (JPEG 2000) is not supported; in a TIFF Defl"),
+    "JPEG XL in a TIFF": (lambda: of_compression(50002), "compression (JPEG XL) is not supported; in a TIFF Deflate"),
+    "a wrong number of bits": (lambda: of_compression(4), "Bits/sample must be 1 for Group 3/4 encoding/decoding."),
+}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "params"),
+    [
+        ("convert", {"format": "png"}),
+        ("convert", {"format": "jpeg"}),
+        ("flip", {"direction": "vertical", "output": {"format": "webp"}}),
+        ("dominant_colors", {}),
+    ],
+)
+@pytest.mark.parametrize("kind", UNDECODABLE)
+def test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_with_the_source(
+    kind: str, algorithm: str, params: dict[str, object]
+) -> None:
+    made, reason = UNDECODABLE[kind]
+
+    with pytest.raises(ImageError) as caught:
+        processed(made(), algorithm, params)
+
+    assert str(caught.value).startswith("The image cannot be decoded: ")
+    assert reason in str(caught.value)
+
+
+LOSING = {
+    "progressive JPEG": lambda: photo(200, 150, format="JPEG", quality=90, progressive=True),
+    "JPEG in a TIFF": lambda: photo(200, 150, format="TIFF", compression="jpeg"),
+    "CCITT group 3": lambda: photo(200, 150, "1", "TIFF", compression="group3"),
+    "CCITT group 4": lambda: photo(200, 150, "1", "TIFF", compression="group4"),
+}
+
+
+@pytest.mark.parametrize("kind", LOSING)
+def test_what_a_loader_warns_of_is_an_error_where_it_costs_pixels(kind: str) -> None:
+    whole = LOSING[kind]()
+    damaged = [changed(whole, place, 30) for place in range(900, len(whole) - 60, len(whole) // 20)]
+    refused = [content for content in damaged if is_refused_at_the_first_warning(content)]
+    assert len(refused) > 5
+
+    for content in refused:
+        with pytest.raises(ImageError, match="The image cannot be decoded: "):
+            processed(content, "convert", {"format": "png"})
+    result = processed(whole, "convert", {"format": "png"})
+    expected = numpy.asarray(opened(whole).convert(opened(result).mode)).astype(int)
+    assert numpy.abs(pixels(result) - expected).max() <= 1
+
+
+def is_refused_at_the_first_warning(content: bytes) -> bool:
+    """Whether libvips, at its strictest, refuses it; Pillow and OpenCV are silent about lost pixels."""
+    try:
+        pyvips.Image.new_from_buffer(content, "", fail_on="warning").copy_memory()
+    except pyvips.Error:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("padding", [b"\0\0\0", b"\xff\xff", b"\0junk\xff\xd0junk"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_stands_before_the_pixels_of_a_jpeg_costs_none(padding: bytes, *, progressive: bool) -> None:
+    whole = photo(format="JPEG", progressive=progressive)
+    start = whole.index(b"\xff\xdb")
+
+    result = processed(whole[:start] + padding + whole[start:], "convert", {"format": "png"})
+
+    assert numpy.abs(pixels(result) - pixels(whole)).max() <= 1
+
+
+def test_one_damaged_file_is_not_held_against_the_next() -> None:
+    with pytest.raises(ImageError):
+        processed(changed(LOSING["progressive JPEG"](), 1500, 30), "convert", {"format": "png"})
+
+    assert processed(photo(format="JPEG"), "convert", {"format": "png"})
+
+
+def test_a_tag_that_nobody_knows_makes_no_file_fail() -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels(photo()).astype("uint8"), extratags=[(65_000, "s", 0, "odd", True)])
+
+    assert numpy.array_equal(pixels(processed(file.getvalue(), "convert", {"format": "png"})), pixels(photo()))
+
+
+PCX = encoded(Image.new("RGB", (8, 8)), "PCX")
+
+
+def test_a_file_of_a_format_that_is_not_read_says_which_are() -> None:
+    with pytest.raises(ImageError, match=r"known format \(JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, JPEG XL, .*PDF\)"):
+        processed(PCX, "info")
+
+
+def turned(orientation: int, format: str, frames: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    first, *others = [opened(photo(40, 20)).rotate(180 * number) for number in range(frames)]
+    options = {"lossless": True} if format == "WEBP" else {}
+    return encoded(first, format, save_all=True, append_images=others, exif=exif, duration=100, **options)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["WEBP", "TIFF"])
+def test_every_frame_is_turned_upright(format: str, orientation: int) -> None:
+    source = turned(orientation, format, 2)
+    upright = ImageOps.exif_transpose(opened(turned(orientation, "PNG", 1)))
+
+    result = Image.open(io.BytesIO(processed(source, "convert", {"format": "webp", "lossless": True})))
+
+    assert getattr(result, "n_frames", 1) == 2
+    assert result.getexif().get(0x0112, 1) == 1
+    for number in range(2):
+        result.seek(number)
+        frame = numpy.asarray(result.convert("RGB"))
+        assert numpy.array_equal(frame, numpy.asarray(upright.rotate(180 * number)))
+    assert report(source, "info")["width"] == upright.width
+
+
+def pages(*shapes: tuple[int, int], reduced: Sequence[int] = ()) -> bytes:
+    """A TIFF of pages of one colour each, 10, 20, 30 …"""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        for number, shape in enumerate(shapes):
+            page = numpy.full((*shape, 3), 10 * (number + 1), "uint8")
+            tiff.write(page, photometric="rgb", subfiletype=1 if number in reduced else 0, metadata=None)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("algorithm", ["convert", "resize", "flip"])
+def test_of_pages_of_different_size_the_first_is_a_still(algorithm: str) -> None:
+    params: dict[str, object] = {"format": "png"} if algorithm == "convert" else {"output": {"format": "png"}}
+    params |= {"width": 30, "height": 20} if algorithm == "resize" else {}
+
+    result = opened(processed(pages((20, 30), (8, 9)), algorithm, params))
+
+    assert (result.size, result.getpixel((3, 3))) == ((30, 20), (10, 10, 10))
+
+
+def test_info_lists_the_pages_of_different_size() -> None:
+    found = report(pages((20, 30), (8, 9)), "info")
+
+    assert (found["width"], found["height"], found["frames"]) == (30, 20, 2)
+    assert found["pages"] == [{"width": 30, "height": 20}, {"width": 9, "height": 8}]
+
+
+def test_pages_of_different_size_are_never_lost_silently() -> None:
+    with pytest.raises(ImageError, match=r"pages of this TIFF differ in size .30 × 20, 9 × 8.*only the first"):
+        processed(pages((20, 30), (8, 9)), "flip")
+
+
+@pytest.mark.parametrize("reduced", [0, 1])
+def test_a_page_of_reduced_resolution_is_no_page_of_the_document(reduced: int) -> None:
+    source = pages((8, 9), (20, 30), reduced=[0]) if reduced == 0 else pages((20, 30), (8, 9), reduced=[1])
+
+    result = opened(processed(source, "flip"))
+
+    assert (result.size, getattr(result, "n_frames", 1)) == ((30, 20), 1)
+    assert result.getpixel((3, 3)) == ((20, 20, 20) if reduced == 0 else (10, 10, 10))
+
+
+def test_pages_of_different_kinds_are_all_read() -> None:
+    grey, colour = Image.new("L", (30, 20), 90), Image.new("RGB", (30, 20), (200, 10, 20))
+
+    result = Image.open(
+        io.BytesIO(processed(encoded(grey, "TIFF", save_all=True, append_images=[colour]), "convert", {}))
+    )
+
+    seen = []
+    for number in range(2):
+        result.seek(number)
+        seen.append(result.convert("RGB").getpixel((3, 3)))
+    assert seen == [(90, 90, 90), (200, 10, 20)]
+
+
+def sequence(format: str) -> bytes:
+    return animation(32, 24, 3, format)
+
+
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_of_a_sequence_the_first_frame_is_read_where_one_is_wanted(format: str) -> None:
+    result = opened(processed(sequence(format), "convert", {"format": "png"}))
+
+    expected = numpy.asarray(opened(sequence(format)).convert("RGB")).astype(int)
+    assert numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - expected).max() <= 3
+    assert report(sequence(format), "dominant_colors")
+
+
+@pytest.mark.parametrize("target", ["webp", "gif", "source"])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_frames_of_a_sequence_are_never_lost_silently(format: str, target: str) -> None:
+    with pytest.raises(ImageError, match=rf"This {format} is an animation of 3 frames, of which only .* For that one"):
+        processed(sequence(format), "convert", {"format": target})
+
+
+@pytest.mark.parametrize("frames", [2, 3, 5])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_info_counts_the_frames_of_a_sequence(format: str, frames: int) -> None:
+    source = animation(32, 24, frames, format)
+    assert getattr(Image.open(io.BytesIO(source)), "n_frames", 1) == frames
+
+    assert report(source, "info")["frames"] == frames
+
+
+def test_a_sequence_is_one_whatever_its_first_brand_says() -> None:
+    source = sequence("AVIF").replace(b"ftypavis", b"ftypavif", 1)
+
+    assert report(source, "info")["frames"] == 3
+
+
+def test_an_avif_of_one_picture_has_one_frame() -> None:
+    assert report(photo(format="AVIF"), "info")["frames"] == 1
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "avif"])
+@pytest.mark.parametrize("algorithm", ["flip", "blur"])
+def test_the_first_frame_of_an_animated_png_becomes_one_still(algorithm: str, target: str) -> None:
+    result = opened(processed(sequence("PNG"), algorithm, {"output": {"format": target}}))
+
+    assert (result.size, getattr(result, "n_frames", 1)) == ((32, 24), 1)
+
+
+@pytest.mark.parametrize("frames", [0, 2**31, 2**31 + 1, 2**32 - 1])
+def test_a_number_of_frames_that_no_png_can_have_is_ignored(frames: int) -> None:
+    still = photo(8, 6)
+    chunk = b"acTL" + frames.to_bytes(4, "big") + bytes(4)
+    after_header = 8 + 25
+    control = (8).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+
+    result = processed(still[:after_header] + control + still[after_header:], "flip")
+
+    assert numpy.array_equal(pixels(result), pixels(still)[:, ::-1])

@@ -1,0 +1,57 @@
+"""An attempt at a task that was made by another version."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import httpx2
+import pytest
+from image_processor.config import LimitSettings
+from image_processor.services.files.client import FileStorage
+from image_processor.services.files.sources import Sources
+from image_processor.services.jobs.attempts import AttemptService
+from image_processor.services.jobs.outcomes import Claim, Failed
+from image_processor.services.jobs.result_cache import ResultCache
+from image_processor.services.jobs.reuse import ReuseService
+from service_kit.database import Database
+
+LIMITS = LimitSettings(
+    max_file_bytes=100, max_task_bytes=150, max_pixels=1, max_frames=1, max_seconds=1, max_memory_bytes=2**30
+)
+
+
+def task_of(algorithm: str, params: dict[str, object]) -> Claim:
+    return Claim(
+        task_id=1,
+        attempt=1,
+        source_id=1,
+        source_name="p",
+        source_extension=".jpg",
+        source_sha256="0" * 64,
+        priority=0,
+        algorithm=algorithm,
+        params=params,
+        cache=True,
+        result_key="key",
+        suspect=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "params"),
+    [("crop", {}), ("pipeline", {"steps": [{"algorithm": "crop", "params": {}}]})],
+)
+def test_a_stored_task_whose_params_are_refused_today_fails_with_the_reason(
+    algorithm: str, params: dict[str, object], tmp_path: Path
+) -> None:
+    with httpx2.Client(base_url="http://127.0.0.1:9") as http:
+        storage = FileStorage(http)
+        reuse = ReuseService(storage, ResultCache(Database(f"sqlite:///{tmp_path}/tasks.db", 1)))
+        attempts = AttemptService(Sources(storage, None, None, LIMITS), reuse, LIMITS, nullcontext)
+        task = task_of(algorithm, params)
+
+        assert reuse.reuse([task]) == []
+        outcome = attempts.attempt(task, None, tmp_path)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.reason.startswith("The task cannot be done any more: ")
+    assert "nothing to do: give width, height, aspect_ratio, left or top" in outcome.reason

@@ -1,0 +1,351 @@
+"""Claims: one holder at a time, the most urgent first, and only the newest attempt ends a task."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from image_processor.config import RetrySettings
+from image_processor.models import DiscardedResult, Task
+from image_processor.services.jobs.claims import SUSPECT_LOSSES, ClaimService
+from image_processor.services.jobs.leases import LeaseService
+from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
+from service_kit.database import Database, epoch_now
+from sqlalchemy import insert, select, update
+
+ONE, TWO = Holder("one", 11), Holder("two", 22)
+
+
+def add_task(database: Database, priority: int = 0) -> int:
+    with database.write() as session:
+        statement = insert(Task).values(source_id=1, algorithm="flip", priority=priority).returning(Task.id)
+        return session.execute(statement).scalar_one()
+
+
+def task_of(database: Database, task_id: int) -> Task:
+    with database.read() as session:
+        return session.get_one(Task, task_id)
+
+
+def expire(database: Database, task_id: int) -> None:
+    with database.write() as session:
+        session.execute(update(Task).where(Task.id == task_id).values(lease_until=epoch_now() - 1))
+
+
+def claimed(claims: ClaimService, holder: Holder) -> Claim:
+    [claim] = claims.claim(holder)
+    return claim
+
+
+def counts(claims: ClaimService, claim: Claim, outcome: Outcome) -> bool:
+    return not claims.end([Ended(claim, outcome)])
+
+
+def test_a_task_is_claimed_once(claims: ClaimService, database: Database) -> None:
+    add_task(database)
+
+    assert claims.claim(ONE)
+    assert claims.claim(TWO) == []
+
+
+def test_the_most_urgent_is_claimed_first_and_the_oldest_among_equals(claims: ClaimService, database: Database) -> None:
+    late, urgent, early = add_task(database), add_task(database, priority=9), add_task(database)
+
+    order = [claimed(claims, ONE).task_id for _ in range(3)]
+
+    assert order == [urgent, late, early]
+
+
+@pytest.mark.parametrize(("pending", "part"), [(100, 10), (20, 7), (8, 3), (1, 1), (0, 0)])
+def test_a_process_leaves_the_others_their_part_of_what_is_pending(
+    database: Database, retry: RetrySettings, pending: int, part: int
+) -> None:
+    for _ in range(pending):
+        add_task(database)
+
+    claims = ClaimService(database, retry, lease_seconds=60, processes=3)
+
+    assert len(claims.claim(ONE, 10)) == part
+
+
+def test_a_clock_that_is_set_after_it_was_looked_at_takes_no_task(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    task_id = add_task(database)
+    claimed(claims, ONE)
+    looked_at = time.time() - 10
+    expire(database, task_id)
+
+    leases.expire_leases(looked_at)
+
+    assert task_of(database, task_id).status == "processing"
+
+
+def test_a_worker_cut_off_cannot_finish_what_another_took(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    task_id = add_task(database)
+    stale = claimed(claims, ONE)
+    expire(database, task_id)
+    leases.expire_leases(time.time())
+    fresh = claimed(claims, TWO)
+
+    assert not counts(claims, stale, Finished(7))
+    assert counts(claims, fresh, Finished(8))
+    assert task_of(database, task_id).result_id == 8
+
+
+def test_a_heartbeat_renews_only_what_the_worker_holds(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    held, foreign = add_task(database), add_task(database)
+    claims.claim(ONE)
+    claims.claim(TWO)
+    for task_id in (held, foreign):
+        expire(database, task_id)
+
+    leases.heartbeat(ONE.worker, leases.holding_processes(ONE.worker))
+    leases.expire_leases(time.time())
+
+    assert task_of(database, held).status == "processing"
+    assert task_of(database, foreign).status == "pending"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_after_a_step_of_the_clock_every_lease_begins_anew(
+    leases: LeaseService, claims: ClaimService, database: Database, hours: int
+) -> None:
+    task_id = add_task(database)
+    claims.claim(ONE)
+    with database.write() as session:
+        session.execute(update(Task).values(lease_until=epoch_now() + 3600 * hours))
+
+    leases.renew_all_leases()
+    leases.expire_leases(time.time())
+
+    with database.read() as session:
+        left = session.scalars(select(Task.lease_until - epoch_now()).where(Task.id == task_id)).one()
+    assert left == pytest.approx(60, abs=5)
+
+
+def test_ending_one_task_claims_the_next(claims: ClaimService, database: Database) -> None:
+    first, second = add_task(database), add_task(database)
+
+    lost, following = claims.end_and_claim([Ended(claimed(claims, ONE), Finished(5))], ONE)
+
+    assert not lost
+    assert [claim.task_id for claim in following] == [second]
+    assert task_of(database, first).status == "finished"
+
+
+def test_several_are_claimed_and_ended_at_once_each_with_its_own_end(claims: ClaimService, database: Database) -> None:
+    late, urgent, early = add_task(database), add_task(database, priority=9), add_task(database)
+    taken = claims.claim(ONE, 3)
+
+    outcomes: list[Outcome] = [Finished(1), Failed("no"), Finished(3)]
+    lost = claims.end([Ended(claim, outcome) for claim, outcome in zip(taken, outcomes, strict=True)])
+
+    assert [claim.task_id for claim in taken] == [urgent, late, early]
+    assert not lost
+    ends = [(task.result_id, task.error) for task in (task_of(database, task_id) for task_id in (urgent, late, early))]
+    assert ends == [(1, None), (None, "no"), (3, None)]
+
+
+def test_only_those_of_a_batch_that_another_took_do_not_count(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    kept, taken_over = add_task(database), add_task(database)
+    mine = claims.claim(ONE, 2)
+    expire(database, taken_over)
+    leases.expire_leases(time.time())
+
+    lost, following = claims.end_and_claim([Ended(claim, Finished(claim.task_id)) for claim in mine], ONE, 5)
+
+    assert [claim.task_id for claim in lost] == [taken_over]
+    assert following == [], "first it is asked why one was lost"
+    assert task_of(database, kept).result_id == kept
+    assert task_of(database, taken_over).status == "pending"
+
+
+def test_a_task_whose_process_died_is_held_alone(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    suspect, neighbour = add_task(database), add_task(database)
+    claims.claim(ONE)
+    leases.crashed(ONE, "crash")
+
+    beside_others = claims.claim(ONE, 5, beside_others=True)
+    alone = claims.claim(ONE, 5)
+    after_it = claims.claim(TWO, 5)
+
+    assert beside_others == []
+    assert [(claim.task_id, claim.suspect) for claim in alone] == [(suspect, True)]
+    assert [(claim.task_id, claim.suspect) for claim in after_it] == [(neighbour, False)]
+
+
+def test_what_was_not_begun_is_handed_back_without_a_crash(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+
+    claims.hand_back(claims.claim(ONE))
+
+    task = task_of(database, task_id)
+    assert (task.status, task.crashes, claims.claimable(10)) == ("pending", 0, 1)
+
+
+def test_what_another_took_is_not_handed_back(leases: LeaseService, claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+    stale = claims.claim(ONE)
+    expire(database, task_id)
+    leases.expire_leases(time.time())
+    claims.claim(TWO)
+
+    claims.hand_back(stale)
+
+    assert task_of(database, task_id).claimed_by == TWO.worker
+
+
+def by_death(leases: LeaseService, _claims: ClaimService, _claim: Claim) -> None:
+    leases.crashed(ONE, "it took longer than 20 seconds")
+
+
+def by_error(_leases: LeaseService, claims: ClaimService, claim: Claim) -> None:
+    claims.end([Ended(claim, Crashed("it took longer than 20 seconds"))])
+
+
+@pytest.mark.parametrize("crash", [by_death, by_error])
+def test_three_crashes_end_a_task_in_error(
+    leases: LeaseService,
+    claims: ClaimService,
+    database: Database,
+    crash: Callable[[LeaseService, ClaimService, Claim], None],
+) -> None:
+    task_id = add_task(database)
+
+    for _ in range(3):
+        crash(leases, claims, claimed(claims, ONE))
+
+    task = task_of(database, task_id)
+    assert (task.status, task.error) == ("error", "Gave up after 3 attempts: it took longer than 20 seconds.")
+
+
+def lose_worker(leases: LeaseService, claims: ClaimService, database: Database, task_id: int) -> None:
+    claims.claim(ONE)
+    expire(database, task_id)
+    leases.expire_leases(time.time())
+
+
+def test_a_lost_worker_counts_no_crash_of_its_tasks(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    task_id = add_task(database)
+
+    for _ in range(SUSPECT_LOSSES - 1):
+        lose_worker(leases, claims, database, task_id)
+
+    task = task_of(database, task_id)
+    assert (task.status, task.crashes, task.losses) == ("pending", 0, SUSPECT_LOSSES - 1)
+    assert not claimed(claims, ONE).suspect
+
+
+def test_a_task_that_loses_worker_after_worker_is_done_alone(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    task_id = add_task(database)
+    for _ in range(SUSPECT_LOSSES):
+        lose_worker(leases, claims, database, task_id)
+    add_task(database)
+
+    [claim] = claims.claim(ONE, 2)
+
+    assert (claim.task_id, claim.suspect) == (task_id, True)
+
+
+def test_a_task_that_loses_too_many_workers_ends_in_error(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    task_id = add_task(database)
+
+    for _ in range(10):
+        lose_worker(leases, claims, database, task_id)
+
+    task = task_of(database, task_id)
+    assert (task.status, task.error) == ("error", "Gave up after 10 attempts: its worker stopped answering.")
+
+
+def test_what_a_lost_task_may_have_uploaded_is_discarded(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    add_task(database)
+    for _ in range(3):
+        claim = claimed(claims, ONE)
+        leases.crashed(ONE, "crash")
+
+    with database.read() as session:
+        assert session.scalars(select(DiscardedResult.key)).all() == [claim.result_key]
+
+
+def test_a_first_attempt_that_cannot_succeed_leaves_nothing_to_discard(
+    claims: ClaimService, database: Database
+) -> None:
+    add_task(database)
+
+    claims.end([Ended(claimed(claims, ONE), Failed("not an image"))])
+
+    with database.read() as session:
+        assert session.scalars(select(DiscardedResult.key)).all() == []
+
+
+def test_a_death_reported_late_does_not_touch_anothers_claim(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    task_id = add_task(database)
+    claims.claim(TWO)
+
+    leases.crashed(ONE, "late")
+
+    assert task_of(database, task_id).status == "processing"
+
+
+def test_a_transient_failure_is_tried_again_later(claims: ClaimService, database: Database) -> None:
+    task_id = add_task(database)
+
+    claims.end([Ended(claimed(claims, ONE), Postponed("no answer"))])
+
+    task = task_of(database, task_id)
+    assert (task.status, 0 < task.retry_seconds < 1.1) == ("pending", True)
+
+
+@pytest.mark.parametrize(("due_in", "due"), [(-1, True), (50, False), (3600, True)])
+def test_what_is_due_later_than_any_delay_was_postponed_by_another_clock(
+    claims: ClaimService, database: Database, due_in: int, due: bool
+) -> None:
+    task_id = add_task(database)
+    with database.write() as session:
+        session.execute(update(Task).where(Task.id == task_id).values(due_at=epoch_now() + due_in))
+
+    assert claims.claimable(10) == due
+    assert len(claims.claim(ONE)) == due
+
+
+def test_a_spent_retry_budget_ends_in_error(database: Database, retry: RetrySettings) -> None:
+    claims = ClaimService(database, retry.model_copy(update={"max_seconds": 0}), lease_seconds=60, processes=1)
+    task_id = add_task(database)
+    claim = claimed(claims, ONE)
+    with database.write() as session:
+        session.execute(update(Task).where(Task.id == task_id).values(retry_seconds=1))
+
+    claims.end([Ended(claim, Postponed("no answer"))])
+
+    task = task_of(database, task_id)
+    assert (task.status, task.error) == ("error", "Gave up after repeated failures: no answer")
+
+
+def test_a_worker_that_stops_hands_its_tasks_back(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
+    task_id = add_task(database)
+    claims.claim(ONE)
+
+    leases.release(ONE.worker)
+
+    assert task_of(database, task_id).status == "pending"
+    assert claims.claimable(10) == 1

@@ -1,0 +1,248 @@
+"""The pipeline of a worker's process: every task once, several held at a time, none kept from others for long."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import httpx2
+import pytest
+from image_processor.models import Task
+from image_processor.services.files.client import FileStorage
+from image_processor.services.jobs.claims import ClaimService
+from image_processor.services.jobs.leases import LeaseService
+from image_processor.services.jobs.outcomes import Claim, Failed, Finished, Holder, Outcome
+from image_processor.services.jobs.result_cache import ResultCache
+from image_processor.services.jobs.result_upload import ResultUpload
+from image_processor.services.jobs.reuse import ReuseService
+from image_processor.services.jobs.work_loop import HAND_BACK_SECONDS, TOGETHER, TOGETHER_SECONDS, Pace, WorkLoop
+from service_kit.database import Database
+from sqlalchemy import func, insert, select, update
+
+ONE, TWO = Holder("one", 11), Holder("two", 22)
+
+
+@pytest.fixture
+def reuse(database: Database) -> ReuseService:
+    return ReuseService(FileStorage(httpx2.Client()), ResultCache(database))
+
+
+@pytest.fixture
+def delivery(database: Database) -> ResultUpload:
+    return ResultUpload(FileStorage(httpx2.Client()), ResultCache(database))
+
+
+@pytest.fixture
+def run(claims: ClaimService, reuse: ReuseService, delivery: ResultUpload) -> Callable[..., bool]:
+    def run(attempt: Callable[[Claim], Outcome], stopping: Callable[[], bool] = lambda: False) -> bool:
+        return WorkLoop(claims, reuse, delivery, ONE, stopping).run(lambda claim, _following: attempt(claim))
+
+    return run
+
+
+def add_tasks(database: Database, count: int, crashes: int = 0, priority: int = 0) -> list[int]:
+    row = {"source_id": 1, "algorithm": "flip", "crashes": crashes, "priority": priority}
+    with database.write() as session:
+        rows = [row] * count
+        return list(session.scalars(insert(Task).returning(Task.id), rows))
+
+
+def finished(database: Database) -> Sequence[int]:
+    with database.read() as session:
+        return session.scalars(select(Task.id).where(Task.status == "finished")).all()
+
+
+def count_of(database: Database, status: str) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(Task).where(Task.status == status)) or 0
+
+
+def test_every_task_is_done_once_and_ends_as_it_went(run: Callable[..., bool], database: Database) -> None:
+    task_ids = add_tasks(database, 100)
+    done: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        done.append(claim.task_id)
+        return Finished(claim.task_id) if claim.task_id % 2 else Failed("even")
+
+    assert run(attempt)
+    assert done == task_ids
+    with database.read() as session:
+        rows = session.execute(select(Task.id, Task.status, Task.result_id).order_by(Task.id)).all()
+    assert [tuple(row) for row in rows] == [
+        (task_id, "finished", task_id) if task_id % 2 else (task_id, "error", None) for task_id in task_ids
+    ]
+
+
+def test_short_tasks_are_claimed_ahead(run: Callable[..., bool], database: Database) -> None:
+    add_tasks(database, 100)
+    held: list[int] = []
+
+    def attempt(_claim: Claim) -> Outcome:
+        held.append(count_of(database, "processing"))
+        return Finished(1)
+
+    run(attempt)
+
+    assert held[0] == 1, "as long as it is not known how long they take"
+    assert max(held) > 8
+
+
+def test_an_urgent_task_passes_what_was_claimed_before_it_came(run: Callable[..., bool], database: Database) -> None:
+    add_tasks(database, 100)
+    done: list[int] = []
+    urgent: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        done.append(claim.task_id)
+        if len(done) == 20:
+            urgent.extend(add_tasks(database, 1, priority=9))
+        time.sleep(0.01)
+        return Finished(1)
+
+    run(attempt)
+
+    assert done.index(urgent[0]) - 20 <= TOGETHER + 1
+
+
+def test_a_result_more_urgent_than_what_is_in_work_is_recorded_at_once(
+    run: Callable[..., bool], database: Database
+) -> None:
+    add_tasks(database, 60)
+    done: list[int] = []
+    urgent: list[int] = []
+    seen: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        if len(done) == 20:
+            urgent.extend(add_tasks(database, 1, priority=9))
+        if urgent and done[-1] == urgent[0]:
+            time.sleep(TOGETHER_SECONDS / 2)
+            seen.extend(finished(database))
+        done.append(claim.task_id)
+        time.sleep(0.01)
+        return Finished(1)
+
+    run(attempt)
+
+    assert urgent[0] in seen
+
+
+def test_an_attempt_is_told_what_comes_next(
+    claims: ClaimService, reuse: ReuseService, delivery: ResultUpload, database: Database
+) -> None:
+    add_tasks(database, 100)
+    done, expected = [], []
+
+    def attempt(claim: Claim, following: Claim | None) -> Outcome:
+        done.append(claim.task_id)
+        expected.append(None if following is None else following.task_id)
+        return Finished(1)
+
+    WorkLoop(claims, reuse, delivery, ONE, lambda: False).run(attempt)
+
+    told = [(next_id, after) for next_id, after in zip(expected, done[1:], strict=False) if next_id is not None]
+    assert len(told) > 50
+    assert all(next_id == after for next_id, after in told)
+
+
+@pytest.mark.slow
+def test_what_waits_behind_a_long_task_is_handed_back(
+    run: Callable[..., bool], claims: ClaimService, database: Database
+) -> None:
+    task_ids = add_tasks(database, 60)
+    taken_by_another: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        if claim.task_id == task_ids[30]:
+            time.sleep(2.5 * HAND_BACK_SECONDS)
+            taken_by_another.extend(other.task_id for other in claims.claim(TWO, 100))
+        return Finished(1)
+
+    run(attempt)
+
+    assert taken_by_another == task_ids[31:]
+
+
+def test_a_task_whose_process_died_is_done_alone(run: Callable[..., bool], database: Database) -> None:
+    add_tasks(database, 30)
+    [suspect] = add_tasks(database, 1, crashes=1)
+    add_tasks(database, 30)
+    beside_it: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        if claim.task_id == suspect:
+            time.sleep(0.2)
+            beside_it.append(count_of(database, "processing") - 1)
+        return Finished(1)
+
+    run(attempt)
+
+    assert beside_it == [0]
+    assert count_of(database, "finished") == 61
+
+
+def test_nothing_is_begun_once_the_worker_stops_and_what_was_claimed_is_handed_back(
+    run: Callable[..., bool], database: Database
+) -> None:
+    add_tasks(database, 60)
+    stop = threading.Event()
+    begun: list[int] = []
+
+    def attempt(claim: Claim) -> Outcome:
+        begun.append(claim.task_id)
+        if len(begun) == 20:
+            stop.set()
+        return Finished(1)
+
+    assert run(attempt, stop.is_set)
+    assert (count_of(database, "finished"), count_of(database, "pending")) == (20, 40)
+
+
+def test_a_process_that_is_to_be_killed_begins_nothing_more(
+    leases: LeaseService, run: Callable[..., bool], claims: ClaimService, database: Database
+) -> None:
+    add_tasks(database, 1)
+
+    def attempt(claim: Claim) -> Outcome:
+        with database.write() as session:
+            session.execute(update(Task).where(Task.id == claim.task_id).values(status="cancelled"))
+        assert leases.take_cancelled(ONE.worker) == [(claim.task_id, ONE.process)]
+        add_tasks(database, 1)
+        return Finished(1)
+
+    assert run(attempt) is False
+    assert count_of(database, "pending") == 1
+
+
+def test_a_cancelled_task_that_ended_by_itself_keeps_nothing_from_being_done(
+    run: Callable[..., bool], database: Database
+) -> None:
+    task_ids = add_tasks(database, 20)
+
+    def attempt(claim: Claim) -> Outcome:
+        if claim.task_id == task_ids[10]:
+            with database.write() as session:
+                session.execute(update(Task).where(Task.id == claim.task_id).values(status="cancelled"))
+        return Finished(1)
+
+    assert run(attempt)
+    assert (count_of(database, "finished"), count_of(database, "cancelled")) == (19, 1)
+
+
+def test_an_error_of_the_attempt_ends_the_run(run: Callable[..., bool], database: Database) -> None:
+    add_tasks(database, 3)
+
+    def attempt(_claim: Claim) -> Outcome:
+        raise LookupError("unforeseen")
+
+    with pytest.raises(LookupError):
+        run(attempt)
+
+
+def test_the_slower_tasks_are_the_fewer_are_claimed_ahead() -> None:
+    quick, slow = Pace(), Pace()
+    for _ in range(10):
+        quick.note(0.005)
+        slow.note(1.6)
+
+    assert (quick.ahead(), slow.ahead()) == (31, 0)

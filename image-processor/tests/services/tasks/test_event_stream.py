@@ -1,0 +1,324 @@
+"""The event stream: every change in order, from where a listener stands, and one slow listener harms no other."""
+
+import asyncio
+import gc
+import itertools
+import time
+from collections.abc import Callable, Collection
+from contextlib import aclosing
+
+import pytest
+from image_processor.models import Task, TaskEvent
+from image_processor.services.tasks.event_stream import EventStream, ListenerTooSlowError, Subscription
+from image_processor.services.tasks.events import Position, TaskEvents, position_of
+from service_kit.database import Database
+from sqlalchemy import insert, update
+from structlog.testing import capture_logs
+
+from tests.support.tables import table_away
+from tests.support.waiting import STATE_SECONDS
+
+BEGINNING = Position(0, 0)
+POLL_SECONDS = 0.005
+LATER = 0.02
+"""Seconds in which a listener has read what the database has, and waits for what comes."""
+
+Change = tuple[int, str]
+
+
+@pytest.fixture
+def stream(database: Database) -> EventStream:
+    return EventStream(TaskEvents(database), POLL_SECONDS, backlog=100)
+
+
+def add_task(database: Database) -> int:
+    with database.write() as session:
+        statement = insert(Task).values(source_id=1, algorithm="flip").returning(Task.id)
+        return session.execute(statement).scalar_one()
+
+
+def change(database: Database, task_id: int, *statuses: str) -> None:
+    for status in statuses:
+        with database.write() as session:
+            session.execute(update(Task).where(Task.id == task_id).values(status=status))
+
+
+async def events_of(stream: EventStream, subscription: Subscription, count: int) -> list[TaskEvent]:
+    """The next events that the subscription gets; it ends with them."""
+    events: list[TaskEvent] = []
+    async with asyncio.timeout(STATE_SECONDS), aclosing(stream.follow(subscription)) as following:  # type: ignore[type-var]
+        async for event in following:
+            events.append(event)
+            if len(events) == count:
+                break
+    return events
+
+
+def changes_in(events: Collection[TaskEvent]) -> list[Change]:
+    return [(event.task_id, event.status) for event in events]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + STATE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come true in time"
+        await asyncio.sleep(0.005)
+
+
+def nothing_reads() -> bool:
+    """Whether no task runs in the event loop but the test's own."""
+    return asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_a_listener_gets_every_change_in_the_order_of_the_changes(database: Database, stream: EventStream) -> None:
+    async def listen() -> tuple[list[TaskEvent], list[Change]]:
+        subscription = await stream.subscribe(None, ())
+        first, second = add_task(database), add_task(database)
+        change(database, second, "processing", "finished")
+        change(database, first, "processing")
+        made = [(first, "pending"), (second, "pending"), (second, "processing"), (second, "finished")]
+        return await events_of(stream, subscription, 5), [*made, (first, "processing")]
+
+    events, made = asyncio.run(listen())
+
+    assert changes_in(events) == made
+
+
+def test_a_change_while_the_listener_follows_reaches_it(database: Database, stream: EventStream) -> None:
+    task_id = add_task(database)
+
+    async def listen() -> list[TaskEvent]:
+        subscription = await stream.subscribe(BEGINNING, ())
+        events = []
+        async with asyncio.timeout(STATE_SECONDS):
+            async for event in stream.follow(subscription):
+                events.append(event)
+                if len(events) == 3:
+                    break
+                status = "processing" if len(events) == 1 else "finished"
+                asyncio.get_running_loop().call_later(LATER, change, database, task_id, status)
+        return events
+
+    events = asyncio.run(listen())
+
+    assert [event.status for event in events] == ["pending", "processing", "finished"]
+
+
+def test_a_listener_without_a_position_gets_nothing_from_before_it_came(
+    database: Database, stream: EventStream
+) -> None:
+    earlier = add_task(database)
+
+    async def listen() -> list[TaskEvent]:
+        subscription = await stream.subscribe(None, ())
+        change(database, earlier, "processing")
+        return await events_of(stream, subscription, 1)
+
+    events = asyncio.run(listen())
+
+    assert changes_in(events) == [(earlier, "processing")]
+
+
+def test_a_listener_goes_on_behind_the_position_it_gives(database: Database, stream: EventStream) -> None:
+    task_id = add_task(database)
+    change(database, task_id, "processing", "finished")
+
+    async def listen() -> list[TaskEvent]:
+        [first] = await events_of(stream, await stream.subscribe(BEGINNING, ()), 1)
+        return await events_of(stream, await stream.subscribe(position_of(first), ()), 2)
+
+    events = asyncio.run(listen())
+
+    assert [event.status for event in events] == ["processing", "finished"]
+
+
+def test_what_a_listener_finds_in_the_database_and_in_its_queue_reaches_it_once(
+    database: Database, stream: EventStream
+) -> None:
+    async def listen() -> list[TaskEvent]:
+        subscription = await stream.subscribe(BEGINNING, ())
+        task_id = add_task(database)
+        await until(lambda: not subscription.queue.empty())
+        change(database, task_id, "processing")
+        return await events_of(stream, subscription, 2)
+
+    events = asyncio.run(listen())
+
+    assert [event.status for event in events] == ["pending", "processing"]
+
+
+@pytest.mark.parametrize("since", [None, BEGINNING], ids=["from now on", "from the beginning"])
+def test_a_listener_gets_only_the_tasks_it_chose(
+    database: Database, stream: EventStream, since: Position | None
+) -> None:
+    chosen, other = add_task(database), add_task(database)
+
+    async def listen() -> list[TaskEvent]:
+        subscription = await stream.subscribe(since, {chosen})
+        for task_id in (other, chosen):
+            change(database, task_id, "processing", "finished")
+        return await events_of(stream, subscription, 2 if since is None else 3)
+
+    events = asyncio.run(listen())
+
+    assert {event.task_id for event in events} == {chosen}
+
+
+def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(database: Database, stream: EventStream) -> None:
+    chosen, other = add_task(database), add_task(database)
+    statuses = itertools.cycle(["processing", "pending"])
+
+    def change_both() -> None:
+        status = next(statuses)
+        change(database, other, status)
+        change(database, chosen, status)
+
+    async def listen() -> list[TaskEvent]:
+        events = []
+        subscription = await stream.subscribe(BEGINNING, {chosen})
+        async with asyncio.timeout(STATE_SECONDS):
+            async for event in stream.follow(subscription):
+                events.append(event)
+                if position_of(event) > subscription.seen:
+                    break  # it came from the queue, no longer from the database
+                asyncio.get_running_loop().call_later(LATER, change_both)
+        return events
+
+    events = asyncio.run(listen())
+
+    assert {event.task_id for event in events} == {chosen}
+
+
+@pytest.mark.parametrize("since", [Position(0, 2**62), Position(2**62, 1)])
+def test_a_position_that_only_a_lost_database_had_reached_keeps_no_change_back(
+    database: Database, stream: EventStream, since: Position
+) -> None:
+    add_task(database)
+
+    async def listen() -> tuple[int, list[TaskEvent]]:
+        subscription = await stream.subscribe(since, ())
+        task_id = add_task(database)
+        return task_id, await events_of(stream, subscription, 1)
+
+    task_id, events = asyncio.run(listen())
+
+    assert changes_in(events) == [(task_id, "pending")]
+
+
+def test_a_listener_that_falls_behind_by_more_than_the_backlog_is_sent_away(database: Database) -> None:
+    stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
+
+    async def listen() -> None:
+        subscription = await stream.subscribe(None, ())
+        for _ in range(3):
+            add_task(database)
+        await until(nothing_reads)
+        await events_of(stream, subscription, 4)
+
+    with pytest.raises(ListenerTooSlowError):
+        asyncio.run(listen())
+
+
+def test_a_listener_that_is_sent_away_gets_first_what_waits_for_it(database: Database) -> None:
+    stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
+
+    async def listen() -> list[int]:
+        seen = []
+        subscription = await stream.subscribe(None, ())
+        for _ in range(3):
+            add_task(database)
+        await until(nothing_reads)
+        with pytest.raises(ListenerTooSlowError):
+            async for event in stream.follow(subscription):
+                seen.append(event.id)
+        return seen
+
+    seen = asyncio.run(listen())
+
+    assert seen == [1, 2, 3]
+
+
+def test_a_slow_listener_takes_nothing_from_a_fast_one(database: Database) -> None:
+    stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
+
+    async def listen() -> list[int]:
+        _slow = await stream.subscribe(None, ())
+        fast = await stream.subscribe(None, ())
+        seen: list[int] = []
+        add_task(database)
+        async with asyncio.timeout(STATE_SECONDS):
+            async for event in stream.follow(fast):
+                seen.append(event.task_id)
+                if len(seen) == 6:
+                    break
+                asyncio.get_running_loop().call_later(LATER, add_task, database)
+        return seen
+
+    seen = asyncio.run(listen())
+
+    assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_nothing_is_read_once_the_last_listener_has_gone(database: Database, stream: EventStream) -> None:
+    async def listen() -> None:
+        subscription = await stream.subscribe(None, ())
+        add_task(database)
+        await events_of(stream, subscription, 1)
+
+        await until(nothing_reads)
+
+    asyncio.run(listen())
+
+
+def test_nothing_is_read_for_a_listener_that_went_away_before_it_followed(
+    database: Database, stream: EventStream
+) -> None:
+    async def listen() -> None:
+        await stream.subscribe(None, ())
+        gc.collect()
+
+        await until(nothing_reads)
+
+    asyncio.run(listen())
+
+
+def test_a_listener_that_comes_after_the_reading_has_stopped_gets_new_changes(
+    database: Database, stream: EventStream
+) -> None:
+    async def listen() -> tuple[int, list[TaskEvent]]:
+        subscription = await stream.subscribe(None, ())
+        add_task(database)
+        await events_of(stream, subscription, 1)
+        await until(nothing_reads)
+        add_task(database)
+        later = await stream.subscribe(None, ())
+        task_id = add_task(database)
+        return task_id, await events_of(stream, later, 1)
+
+    task_id, events = asyncio.run(listen())
+
+    assert changes_in(events) == [(task_id, "pending")]
+
+
+def test_many_listeners_share_one_reader(stream: EventStream) -> None:
+    async def listen() -> int:
+        _subscriptions = [await stream.subscribe(None, ()) for _ in range(5)]
+        return len(asyncio.all_tasks() - {asyncio.current_task()})
+
+    readers = asyncio.run(listen())
+
+    assert readers == 1
+
+
+def test_after_a_database_error_the_listener_gets_what_has_changed(database: Database, stream: EventStream) -> None:
+    async def listen() -> tuple[int, list[TaskEvent]]:
+        subscription = await stream.subscribe(None, ())
+        with capture_logs() as logs, table_away(database, "task_events"):
+            await until(lambda: any(entry["event"] == "events wait for the database" for entry in logs))
+        task_id = add_task(database)
+        await until(lambda: not subscription.queue.empty())
+        return task_id, await events_of(stream, subscription, 1)
+
+    task_id, events = asyncio.run(listen())
+
+    assert changes_in(events) == [(task_id, "pending")]

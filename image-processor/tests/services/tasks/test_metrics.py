@@ -1,0 +1,48 @@
+"""What monitoring reads of the tasks."""
+
+import pytest
+from image_processor.models import Callback, Task
+from image_processor.services.tasks.metrics import TaskMetrics
+from service_kit.database import Database
+from sqlalchemy import delete, insert, update
+
+URL = "http://127.0.0.1:9/"
+
+
+def samples(database: Database) -> dict[str, float]:
+    found = [sample for metric in TaskMetrics(database).collect() for sample in metric.samples]
+    return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in found}
+
+
+def test_without_tasks_nothing_waits(database: Database) -> None:
+    assert samples(database) == {
+        "pixmill_tasks pending": 0,
+        "pixmill_tasks processing": 0,
+        "pixmill_tasks error": 0,
+        "pixmill_tasks cancelled": 0,
+        "pixmill_oldest_pending_task_seconds": 0,
+        "pixmill_webhooks": 0,
+    }
+
+
+@pytest.mark.parametrize("status", ["pending", "processing", "error", "cancelled"])
+def test_each_status_is_counted(database: Database, status: str) -> None:
+    with database.write() as session:
+        session.execute(insert(Task), [{"source_id": 1, "algorithm": "flip"}] * 3)
+        session.execute(update(Task).where(Task.id > 1).values(status=status))
+
+    counted = {"pending": 1, status: 3 if status == "pending" else 2}
+    found = {name: value for name, value in samples(database).items() if name.startswith("pixmill_tasks") and value}
+    assert found == {f"pixmill_tasks {name}": value for name, value in counted.items()}
+
+
+def test_a_webhook_is_counted_until_it_is_delivered(database: Database) -> None:
+    with database.write() as session:
+        session.execute(insert(Task), {"source_id": 1, "algorithm": "flip", "callback_url": URL})
+        session.execute(update(Task).values(status="finished", result_id=7))
+    undelivered = samples(database)["pixmill_webhooks"]
+
+    with database.write() as session:
+        session.execute(delete(Callback))
+
+    assert (undelivered, samples(database)["pixmill_webhooks"]) == (1, 0)

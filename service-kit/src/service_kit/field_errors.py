@@ -1,0 +1,69 @@
+"""What pydantic finds wrong, field by field."""
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from pydantic import BaseModel, RootModel, ValidationError
+
+from service_kit.errors import DomainError, FieldError
+
+
+def invalid_fields(
+    error: ValidationError, data: object, prefix: str = "", model: type[BaseModel] | None = None
+) -> DomainError:
+    """Return the error that names each wrong field of ``error`` by a JSON pointer (RFC 6901).
+
+    :param data: what was validated.
+    :param prefix: the pointer to ``data`` in what was sent; empty where it is the whole.
+    :param model: what it was validated as; where it is told, an unknown field is answered with those that there are.
+    """
+    errors: list[FieldError] = []
+    for item in error.errors():
+        path = _path(item["loc"], data, keep_last=item["type"] == "missing")
+        # Pydantic puts this before the words of our own checks.
+        detail = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden" and (known := _known_fields(model, item["loc"][:-1])):
+            detail = f"There is no such field; there are: {', '.join(known)}"
+        wrong = FieldError(pointer=prefix + "".join(f"/{_escaped(part)}" for part in path), detail=detail)
+        if wrong not in errors:
+            errors.append(wrong)
+    summary = "; ".join(f"{item['pointer'] or 'the whole'}: {item['detail']}" for item in errors[:3])
+    return DomainError("invalid-fields", f"The request has wrong fields: {summary}", errors[:100])
+
+
+def _escaped(part: str) -> str:
+    """Return a part of a JSON pointer as RFC 6901, section 3 writes it."""
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> Sequence[str]:
+    """The fields of the model that lies at ``location`` in another; none where it cannot be told."""
+    model = _model_in(model)
+    for part in location:
+        if model is not None and part in model.model_fields:
+            model = _model_in(model.model_fields[str(part)].annotation)
+    return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The one model that a type is, or holds."""
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return _model_in(annotation.model_fields["root"].annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = {model for argument in get_args(annotation) if (model := _model_in(argument)) is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _path(location: tuple[int | str, ...], data: object, *, keep_last: bool) -> list[str]:
+    """The way through ``data``: pydantic's location without the names of the alternatives that it tried."""
+    path = []
+    for place, part in enumerate(location):
+        if isinstance(data, Mapping) and (part in data or (keep_last and place + 1 == len(location))):
+            data = data.get(part)
+        elif isinstance(data, Sequence) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            continue
+        path.append(str(part))
+    return path

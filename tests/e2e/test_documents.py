@@ -1,0 +1,173 @@
+"""The pages keep their word: each shell block runs as printed, links lead somewhere, both languages show the same."""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import TASKS, Pixmill, is_ready
+from tests.support.documents import (
+    Block,
+    all_blocks,
+    answer_of,
+    assert_runs,
+    blocks,
+    forget_everything,
+    is_translation,
+    matches,
+    pages,
+    steps,
+)
+from tests.support.environment import ENVIRONMENT, PROJECT
+from tests.support.folders import temporary_folder
+from tests.support.processes import Process, free_port
+from tests.support.waiting import wait_until
+
+WRITTEN_BY_OTHERS = {"docs/configuration.md"}
+"""Generated from the settings."""
+
+EMBEDDED = [
+    block
+    for block in all_blocks()
+    if block.is_run and not (block.needs_compose or block.starts_embedded or is_translation(block))
+]
+
+
+class Clone:
+    """A clone of the project with installed requirements, in which `make run` has been typed as README prints it."""
+
+    def __init__(self, folder: Path) -> None:
+        for path in PROJECT.iterdir():
+            if path.name not in (".venv", ".git", "data"):
+                (folder / path.name).symlink_to(path)
+        installed = folder / ".venv"
+        installed.mkdir()
+        (installed / "bin").symlink_to(Path(sys.executable).parent)
+        for stamp in ("python", "run", "test"):
+            (installed / stamp).touch()
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.folder = folder
+        self.data = folder / "data"
+        self.environment = ENVIRONMENT | {"PORT": str(port)}
+        [start] = [block for block in blocks(PROJECT / "README.md") if block.starts_embedded]
+        self.process = Process(
+            "make run", ["env", f"--chdir={folder}", "bash", "-c", start.text], self.environment, folder / "log"
+        )
+        self.process.wait_until(lambda: is_ready(self.url))
+
+
+@pytest.fixture(scope="module")
+def clone() -> Iterator[Clone]:
+    started = Clone(temporary_folder("documents"))
+    yield started
+    started.process.stop()
+
+
+@pytest.fixture(scope="module")
+def images(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pages of the API have their readers be, and README too: a folder with the photograph."""
+    folder = tmp_path_factory.mktemp("images")
+    shutil.copytree(PROJECT / "docs/images", folder / "docs/images")
+    shutil.copy(PROJECT / "docs/images/rocket.jpg", folder)
+    (folder / ".venv").symlink_to(clone.folder / ".venv")
+    (folder / "data").symlink_to(clone.data)
+    for name in ("config", "web"):
+        (folder / name).symlink_to(PROJECT / name)
+    return folder
+
+
+def await_tasks(clone: Clone) -> None:
+    def none_runs() -> bool:
+        with Pixmill(clone.url) as client:
+            tasks = client.http.get(f"{TASKS}/").json()
+            return all(task["status"] not in ("pending", "processing") for task in tasks)
+
+    wait_until(none_runs, "no task waits")
+
+
+@pytest.mark.parametrize("page", sorted({block.page for block in EMBEDDED}))
+def test_the_commands_of_a_page_run_as_printed(clone: Clone, images: Path, page: str) -> None:
+    forget_everything(clone.data)
+    for block in EMBEDDED:
+        if block.page != page:
+            continue
+        if block.language == "sh":
+            assert_runs(block, images, clone.environment, clone.url)
+            continue
+        for command, shown in steps(block):
+            # A reader takes longer for the next command than a task for its work.
+            await_tasks(clone)
+            answer = answer_of(command, images, clone.environment, clone.url)
+            assert matches(shown, answer), f"{block}\n$ {command}shown: {shown}\nanswered: {answer}"
+
+
+def test_what_is_not_run_has_a_reason() -> None:
+    for block in all_blocks():
+        assert block.comment == "" or re.match(r"(not )?run: \w.{10,}", block.comment), block
+
+
+def test_starts_are_printed_once() -> None:
+    assert [block.page for block in all_blocks() if block.starts_embedded and block.is_run] == [
+        "README.md",
+        "README.ru.md",
+    ]
+
+
+def translations() -> list[tuple[Path, Path]]:
+    """Pages in English, each with its Russian one."""
+    docs, russian = PROJECT / "docs", PROJECT / "docs/ru"
+    found = [(docs / page.relative_to(russian), page) for page in sorted(russian.rglob("*.md"))]
+    return [(PROJECT / "README.md", PROJECT / "README.ru.md"), *found]
+
+
+def without_comments(block: Block) -> str:
+    """The commands alone: what follows ` #`, and a comment about how it is run, is translated."""
+    return re.sub(r" +# .*", "", block.text)
+
+
+@pytest.mark.parametrize(("english", "russian"), translations(), ids=lambda page: str(page.relative_to(PROJECT)))
+def test_both_languages_print_the_same_commands(english: Path, russian: Path) -> None:
+    printed = [without_comments(block) for block in blocks(english)]
+
+    assert [without_comments(block) for block in blocks(russian)] == printed
+
+
+@pytest.mark.parametrize(("english", "russian"), translations(), ids=lambda page: str(page.relative_to(PROJECT)))
+def test_both_languages_link_to_each_other(english: Path, russian: Path) -> None:
+    assert russian in linked(english)
+    assert english in linked(russian)
+
+
+def linked(page: Path) -> list[Path]:
+    """The files that a page links to."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    return [(page.parent / target).resolve() for target in targets if "://" not in target and "mailto:" not in target]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(PROJECT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    missing = {str(path.relative_to(PROJECT)) for path in linked(page) if not path.exists()}
+
+    assert missing - WRITTEN_BY_OTHERS == set()
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(PROJECT)))
+def test_links_to_headings_find_them(page: Path) -> None:
+    for target, heading in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        text = (page.parent / target if target else page).read_text("utf-8")
+        slugs = {
+            re.sub(r"[^\w -]", "", line.lower()).strip().replace(" ", "-")
+            for line in re.findall(r"^#+ (.*)$", text, re.M)
+        }
+        assert heading in slugs, f"{page}: {target}#{heading}"
+
+
+def test_readme_is_short() -> None:
+    assert len((PROJECT / "README.md").read_bytes()) <= 6 * 1024
