@@ -1,6 +1,7 @@
 """Images read from files: no more pixels than are allowed, however many frames they are in, and all of them or none."""
 
 import io
+import logging
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -187,6 +188,16 @@ def test_what_stands_before_the_pixels_of_a_jpeg_costs_none(padding: bytes, *, p
     result = processed(whole[:start] + padding + whole[start:], "convert", {"format": "png"})
 
     assert numpy.abs(pixels(result) - pixels(whole)).max() <= 1
+
+
+def test_warnings_are_heard_whoever_sets_up_logging() -> None:
+    whole = LOSING["CCITT group 3"]()
+    assert processed(whole, "convert", {"format": "png"})
+
+    logging.getLogger("pyvips").handlers.clear()  # as service_kit.logs does
+
+    with pytest.raises(ImageError, match="Line length mismatch"):
+        processed(changed(whole, 1200, 30), "convert", {"format": "png"})
 
 
 def test_one_damaged_file_is_not_held_against_the_next() -> None:

@@ -34,11 +34,12 @@ class _Heard(logging.Handler):
 
 
 _heard = _Heard()
-logging.getLogger("pyvips").addHandler(_heard)
 
 
 def forget() -> None:
     """Begin anew: what was said so far was of another file."""
+    # Once more each time: whoever sets logging up takes away the handlers that there are.
+    logging.getLogger("pyvips").addHandler(_heard)
     _heard.lines.clear()
     pyvips.Error("")
 
