@@ -273,6 +273,33 @@ def test_all_of_exif_is_kept_from_every_format_to_every_other(source: str, targe
     assert exif.get_ifd(0x8825)[2] == (51.0, 30.0, 0.0)
 
 
+OF_THE_RESULT = {0x0112, 0x011A, 0x011B, 0x0128, 0x8769, 0x8825, 0xA002, 0xA003}
+"""Orientation, resolution, the places of other directories, and the number of pixels."""
+
+
+@pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_tag_is_written_that_the_source_does_not_have(source: str, target: str) -> None:
+    exif = opened(processed(described(source), "convert", {"format": target, "metadata": "keep"})).getexif()
+
+    assert set(exif) - OF_THE_RESULT <= {0x010E, 0x010F, 0x013B, 0x8298}
+    assert set(exif.get_ifd(0x8769)) - OF_THE_RESULT == {0x9003}
+
+
+@pytest.mark.parametrize("target", ["jpeg", "tiff"])
+@pytest.mark.parametrize("source", ["JPEG", "TIFF"])
+def test_what_windows_writes_of_an_image_is_kept(source: str, target: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x9C9B], exif[0x9C9D] = "Maker", "Title\0".encode("utf-16-le"), "Ada\0".encode("utf-16-le")
+    loaded = Image.Exif()  # as Pillow writes no directory into a TIFF that was not read
+    loaded.load(exif.tobytes())
+
+    result = processed(photo(format=source, exif=loaded), "convert", {"format": target, "metadata": "keep"})
+
+    kept = opened(result).getexif()
+    assert (kept[0x9C9B], kept[0x9C9D]) == (exif[0x9C9B], exif[0x9C9D])
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("source", SOURCES)
 def test_only_the_copyright_is_kept(source: str, target: str) -> None:

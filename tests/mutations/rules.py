@@ -247,6 +247,22 @@ MUTATIONS = [
         "test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_with_the_source",
     ),
     Mutation(
+        rule="pixels that a loader gives up with a warning are an error",
+        file="image-processor/src/image_processor/services/codec/process.py",
+        before="    if lost is not None and not (",
+        after="    if lost is not None and (",
+        caught_by="image-processor/tests/services/codec/test_decoding.py::"
+        "test_what_a_loader_warns_of_is_an_error_where_it_costs_pixels",
+    ),
+    Mutation(
+        rule="kept metadata holds no picture of the source",
+        file="image-processor/src/image_processor/services/codec/encoding.py",
+        before="return without_dropped_parts(_with_metadata(_with_profile(image, name), output), name)",
+        after="return _with_metadata(_with_profile(image, name), output)",
+        caught_by="image-processor/tests/services/codec/test_descriptions.py::"
+        "test_no_picture_of_the_source_stays_in_a_result",
+    ),
+    Mutation(
         rule="every frame of an animation is turned upright",
         file="image-processor/src/image_processor/services/codec/decoding.py",
         before="    return frame.autorot()",

@@ -53,7 +53,8 @@ class Output(Params):
     metadata: Literal["keep", "copyright", "strip"] = Field(
         default="copyright",
         description="EXIF, XMP and IPTC: all, and with them where a photograph was taken; only EXIF's Artist and "
-        "Copyright; or none. A GIF has none.",
+        "Copyright; or none. Pictures of the source within them never stay, nor what tells of a motion video or a gain "
+        "map. A GIF has none of them; IPTC is in JPEG and TIFF alone.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",

@@ -1,6 +1,8 @@
 """Images read from files: no more pixels than are allowed, however many frames they are in, and all of them or none."""
 
 import io
+import logging
+import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import NamedTuple
 
 import numpy
 import pytest
+import pyvips
 import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits, decode
 from PIL import Image, ImageCms, ImageOps, ImageSequence
@@ -88,14 +91,38 @@ def cut_short() -> bytes:
     return content[: strips[3][0] + 5]
 
 
+def changed(content: bytes, place: int, length: int = 1) -> bytes:
+    """The file with other bytes there."""
+    other = bytes(byte ^ 0x55 for byte in content[place : place + length])
+    return content[:place] + other + content[place + length :]
+
+
+def of_compression(number: int) -> bytes:
+    """A TIFF that says of itself that it is compressed so."""
+    return photo(format="TIFF").replace(
+        struct.pack("<HHIHH", 259, 3, 1, 1, 0), struct.pack("<HHIHH", 259, 3, 1, number, 0)
+    )
+
+
 UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "ZSTD": (lambda: photo(format="TIFF", compression="zstd"), "compression (ZSTD) is not supported"),
     "LZMA": (lambda: photo(format="TIFF", compression="lzma"), "compression (LZMA) is not supported"),
     "a corrupt strip": (with_a_corrupt_strip, "Decoding error at scanline"),
     "a file cut short": (cut_short, "Read error at scanline"),
     "a JPEG cut short": (lambda: photo(format="JPEG", quality=95)[:-900], "premature end of JPEG image"),
-    "a WebP cut short": (lambda: photo(format="WEBP")[:-100], "unable to parse image"),
-    "a PNG cut short": (lambda: photo()[:-100], "libpng read error"),
+    "a WebP cut short": (lambda: photo(format="WEBP")[:-100], "the file is cut short or corrupt"),
+    "a PNG cut short": (lambda: photo()[:-100], "the file is cut short."),
+    "a PNG that ends in its header": (lambda: photo()[:20], "the file is cut short."),
+    "a PNG whose header is changed": (lambda: changed(photo(), 23), "its part IHDR is corrupt: the checksum is wrong"),
+    "a PNG whose pixels are changed": (lambda: changed(photo(), 100), "its compressed pixels are corrupt"),
+    "a GIF cut short": (lambda: photo(format="GIF")[:40], "the file is cut short."),
+    "a TIFF that ends before its directory": (
+        lambda: photo(format="TIFF")[:40],
+        "the TIFF is cut short, or its header",
+    ),
+    "JPEG 2000 in a TIFF": (lambda: of_compression(34712), "compression (JPEG 2000) is not supported; in a TIFF Defl"),
+    "JPEG XL in a TIFF": (lambda: of_compression(50002), "compression (JPEG XL) is not supported; in a TIFF Deflate"),
+    "a wrong number of bits": (lambda: of_compression(4), "Bits/sample must be 1 for Group 3/4 encoding/decoding."),
 }
 
 
@@ -119,6 +146,66 @@ def test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_wit
 
     assert str(caught.value).startswith("The image cannot be decoded: ")
     assert reason in str(caught.value)
+
+
+LOSING = {
+    "progressive JPEG": lambda: photo(200, 150, format="JPEG", quality=90, progressive=True),
+    "JPEG in a TIFF": lambda: photo(200, 150, format="TIFF", compression="jpeg"),
+    "CCITT group 3": lambda: photo(200, 150, "1", "TIFF", compression="group3"),
+    "CCITT group 4": lambda: photo(200, 150, "1", "TIFF", compression="group4"),
+}
+
+
+@pytest.mark.parametrize("kind", LOSING)
+def test_what_a_loader_warns_of_is_an_error_where_it_costs_pixels(kind: str) -> None:
+    whole = LOSING[kind]()
+    damaged = [changed(whole, place, 30) for place in range(900, len(whole) - 60, len(whole) // 20)]
+    refused = [content for content in damaged if is_refused_at_the_first_warning(content)]
+    assert len(refused) > 5
+
+    for content in refused:
+        with pytest.raises(ImageError, match="The image cannot be decoded: "):
+            processed(content, "convert", {"format": "png"})
+    result = processed(whole, "convert", {"format": "png"})
+    expected = numpy.asarray(opened(whole).convert(opened(result).mode)).astype(int)
+    assert numpy.abs(pixels(result) - expected).max() <= 1
+
+
+def is_refused_at_the_first_warning(content: bytes) -> bool:
+    """Whether libvips, at its strictest, refuses it; Pillow and OpenCV are silent about lost pixels."""
+    try:
+        pyvips.Image.new_from_buffer(content, "", fail_on="warning").copy_memory()
+    except pyvips.Error:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("padding", [b"\0\0\0", b"\xff\xff", b"\0junk\xff\xd0junk"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_stands_before_the_pixels_of_a_jpeg_costs_none(padding: bytes, *, progressive: bool) -> None:
+    whole = photo(format="JPEG", progressive=progressive)
+    start = whole.index(b"\xff\xdb")
+
+    result = processed(whole[:start] + padding + whole[start:], "convert", {"format": "png"})
+
+    assert numpy.abs(pixels(result) - pixels(whole)).max() <= 1
+
+
+def test_warnings_are_heard_whoever_sets_up_logging() -> None:
+    whole = LOSING["CCITT group 3"]()
+    assert processed(whole, "convert", {"format": "png"})
+
+    logging.getLogger("pyvips").handlers.clear()  # as service_kit.logs does
+
+    with pytest.raises(ImageError, match="Line length mismatch"):
+        processed(changed(whole, 1200, 30), "convert", {"format": "png"})
+
+
+def test_one_damaged_file_is_not_held_against_the_next() -> None:
+    with pytest.raises(ImageError):
+        processed(changed(LOSING["progressive JPEG"](), 1500, 30), "convert", {"format": "png"})
+
+    assert processed(photo(format="JPEG"), "convert", {"format": "png"})
 
 
 def test_a_tag_that_nobody_knows_makes_no_file_fail() -> None:
@@ -329,12 +416,27 @@ def test_of_a_sequence_the_first_frame_is_read_where_one_is_wanted(format: str) 
 @pytest.mark.parametrize("target", ["webp", "gif", "source"])
 @pytest.mark.parametrize("format", ["PNG", "AVIF"])
 def test_frames_of_a_sequence_are_never_lost_silently(format: str, target: str) -> None:
-    with pytest.raises(ImageError, match=rf"This {format} is .*only the first can be read. For that one"):
+    with pytest.raises(ImageError, match=rf"This {format} is an animation of 3 frames, of which only .* For that one"):
         processed(sequence(format), "convert", {"format": target})
 
 
-def test_info_counts_the_frames_of_an_animated_png() -> None:
-    assert report(sequence("PNG"), "info")["frames"] == 3
+@pytest.mark.parametrize("frames", [2, 3, 5])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_info_counts_the_frames_of_a_sequence(format: str, frames: int) -> None:
+    source = animation(32, 24, frames, format)
+    assert getattr(Image.open(io.BytesIO(source)), "n_frames", 1) == frames
+
+    assert report(source, "info")["frames"] == frames
+
+
+def test_a_sequence_is_one_whatever_its_first_brand_says() -> None:
+    source = sequence("AVIF").replace(b"ftypavis", b"ftypavif", 1)
+
+    assert report(source, "info")["frames"] == 3
+
+
+def test_an_avif_of_one_picture_has_one_frame() -> None:
+    assert report(photo(format="AVIF"), "info")["frames"] == 1
 
 
 @pytest.mark.parametrize("target", ["png", "jpeg", "avif"])

@@ -15,6 +15,7 @@ from image_processor.imaging.picture import Picture, joined
 from image_processor.imaging.profiles import general_cmyk
 from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif, with_exif_of_srgb
 from image_processor.services.codec.decoding import Decoded
+from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import held
 from image_processor.services.codec.search import Encoding
@@ -146,7 +147,8 @@ def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
         image = flattened(image, output.background)
     if name in _MIXING and image.hasalpha() and not output.lossless:
         image = held(without_hidden_colors(held(image)))
-    return _with_metadata(_with_color_space(_with_profile(image, name), output), output)
+    described = _with_metadata(_with_color_space(_with_profile(image, name), output), output)
+    return without_dropped_parts(described, name)
 
 
 def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:

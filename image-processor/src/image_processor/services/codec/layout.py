@@ -9,7 +9,7 @@ import pyvips
 from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.picture import frames_of, with_pages
 from image_processor.imaging.samples import from_ycbcr, marked_raw
-from image_processor.services.codec import png, tiff
+from image_processor.services.codec import avif, png, tiff
 from image_processor.services.codec.cielab import from_cielab, with_alpha_of_255
 from image_processor.services.codec.pages import check_page
 
@@ -69,7 +69,8 @@ def layout_of(source: Path, header: pyvips.Image, found: str, page: int | None =
         frames = png.frames_of_animation(source)
         return _first(page, frames, _unread("PNG", frames) if frames > 1 else None)
     if found == "avif":
-        return _first(page, 1, _unread("AVIF", None) if is_avif_sequence(source) else None)
+        frames = avif.frames_of_sequence(source)
+        return _first(page, frames, _unread("AVIF", frames) if frames > 1 else None)
     frames = frames_of(header)
     check_page(page, frames)
     return Layout(range(frames)) if page is None else Layout([page - 1], frames=frames)
@@ -88,15 +89,8 @@ def with_page_sizes(image: pyvips.Image, layout: Layout) -> pyvips.Image:
     return with_pages(image, max(len(layout.pages), len(layout.sizes), layout.frames), layout.sizes)
 
 
-def is_avif_sequence(source: Path) -> bool:
-    """Return whether the file's first brand is that of AVIF sequences (AVIF 1.1, 7.2), which libvips does not sniff."""
-    with source.open("rb") as file:
-        return file.read(12)[4:] == b"ftypavis"
-
-
-def _unread(name: str, frames: int | None) -> str:
-    many = "is animated" if frames is None else f"is an animation of {frames} frames"
-    return f"This {name} {many}, of which only the first can be read"
+def _unread(name: str, frames: int) -> str:
+    return f"This {name} is an animation of {frames} frames, of which only the first can be read"
 
 
 def _of_tiff(directories: Sequence[tiff.Directory], page: int | None) -> Layout:

@@ -75,10 +75,12 @@ class Directory:
     """A directory: the tags of one page, or of a group of tags such as EXIF's.
 
     :param order: ``<`` or ``>``, the byte order.
+    :param tags: all that there are, also those whose values are too long to be read.
     """
 
     order: str
     entries: Mapping[int, Entry] = field(default_factory=dict)
+    tags: Collection[int] = ()
 
     def number(self, tag: int) -> int | None:
         """Return the tag's first value, where it is a whole number."""
@@ -178,7 +180,7 @@ class _Reader:
                 left -= length
             elif tag == _PROFILE and tags is not None:
                 entries[tag] = Entry(kind, number, inline)  # its place, which says whether two pages share it
-        return Directory(self.order, entries), following
+        return Directory(self.order, entries, [tag for tag, *_ in rows]), following
 
     def _value(self, length: int, inline: bytes) -> bytes:
         if length <= len(inline):
