@@ -6,17 +6,20 @@ import warnings
 from typing import IO, NamedTuple, cast
 
 import filetype
-from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL import Image
 
 from file_storage.services.heif_header import heif_type
 from file_storage.services.image_headers import size_of
 from file_storage.services.jpegxl_header import jpegxl_type
+from file_storage.services.tiff_header import tiff_size
 
 UNKNOWN = "application/octet-stream"
 
 HEAD_BYTES = 4096
 """First bytes that are read of a file that is not an image."""
+
+MARKUP_BYTES = 64 * 1024
+"""First bytes that are read of a file that may be markup."""
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 """Maximum bytes of an image that are read: Pillow reads AVIF and WebP whole, and any header may claim to be as long as
@@ -28,12 +31,9 @@ MIN_READ_BYTES = 4096
 MAX_SIDE = 2**31 - 1
 """A header may have 32 bits for a side, the database has 31."""
 
-_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
+_ORIENTATION = 0x0112
 _ROTATED = (5, 6, 7, 8)
 """EXIF orientations that display an image's width as its height (Exif 2.32, 4.6.4)."""
-
-_TIFF_ORDERS = (b"II", b"MM")
-_BIG_TIFF = 43
 
 _PROLOG = r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--.*?-->\s*+)*+"
 _MARKUP = (
@@ -44,7 +44,10 @@ _MARKUP = (
 """Text that can run script must be recognized (compare WHATWG MIME Sniffing, 7.1). Possessive quantifiers avoid
 backtracking, which would take billions of steps for white space alone."""
 
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<|\xff\xfe|\xfe\xff")
+
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
 """Formats that Pillow opens by their headers; :mod:`image_headers` reads the sizes of others."""
 
 _COMMON_NAMES = {"image/mpo": "image/jpeg", "image/apng": "image/png"}
@@ -69,10 +72,13 @@ def media_of(file: IO[bytes]) -> Media:
     head = file.read(HEAD_BYTES)
     file.seek(0)
     known = heif_type(head) or jpegxl_type(head)
+    if not known and (size := tiff_size(cast("IO[bytes]", _LimitedFile(file)))):
+        return _media("image/tiff", size)
+    file.seek(0)
     media = None if known else _image(file)
     if media is not None:
         return media
-    media_type = known or filetype.guess_mime(head) or _by_text(head)
+    media_type = known or filetype.guess_mime(head) or _by_text(_text_head(file, head))
     return _media(media_type, size_of(media_type, cast("IO[bytes]", _LimitedFile(file))))
 
 
@@ -98,8 +104,6 @@ def _image(file: IO[bytes]) -> Media | None:
         with Image.open(limited, formats=_FORMATS) as image:
             media_type = image.get_format_mimetype()
             width, height = _displayed_size(image)
-    except UnidentifiedImageError:
-        return _tiff(file)
     except Exception:  # noqa: BLE001 (a hostile header can make Pillow raise any error)
         return None
     if media_type is None:
@@ -108,31 +112,10 @@ def _image(file: IO[bytes]) -> Media | None:
 
 
 def _displayed_size(image: Image.Image) -> tuple[int, int]:
-    if image.format == "TIFF":  # Pillow has already applied a TIFF's orientation
-        return image.size
     exif = Image.Exif()
     exif.load(image.info.get("exif", b""))
     # EXIF alone, like the image-processor and browsers: Pillow's getexif would also use the orientation in XMP.
     return image.size[::-1] if exif.get(_ORIENTATION) in _ROTATED else image.size
-
-
-def _tiff(file: IO[bytes]) -> Media | None:
-    """Return the size of a TIFF whose pixel format Pillow does not support, from its tags."""
-    file.seek(0)
-    if file.read(2) not in _TIFF_ORDERS:
-        return None
-    file.seek(0)
-    limited = cast("IO[bytes]", _LimitedFile(file))
-    try:
-        head = limited.read(8)
-        tags = ImageFileDirectory_v2(head + limited.read(8) if _BIG_TIFF in head[2:4] else head)
-        limited.seek(tags.next)
-        tags.load(limited)
-        size = int(tags[_WIDTH]), int(tags[_HEIGHT])
-        is_rotated = tags.get(_ORIENTATION) in _ROTATED
-    except Exception:  # noqa: BLE001 (a hostile header can make Pillow raise any error)
-        return None
-    return _media("image/tiff", size[::-1] if is_rotated else size)
 
 
 def _media(media_type: str, size: tuple[int, int] | None) -> Media:
@@ -140,11 +123,21 @@ def _media(media_type: str, size: tuple[int, int] | None) -> Media:
     return Media(media_type, *size) if size and min(size) > 0 and max(size) <= MAX_SIDE else Media(media_type)
 
 
+def _text_head(file: IO[bytes], head: bytes) -> bytes:
+    """Return a longer head if it may be markup: some programs write long comments before the root."""
+    if not _MAY_BE_MARKUP.match(head):
+        return head
+    file.seek(0)
+    return file.read(max(len(head), MARKUP_BYTES))
+
+
 def _by_text(head: bytes) -> str:
+    is_utf_16 = head.startswith(_UTF_16_MARKS)
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+        text = codecs.getincrementaldecoder("utf-16" if is_utf_16 else "utf-8-sig")().decode(head)
     except UnicodeDecodeError:
         return UNKNOWN
     if not text or "\0" in text:
         return UNKNOWN
-    return next((media_type for pattern, media_type in _MARKUP if pattern.match(text)), "text/plain")
+    default = UNKNOWN if is_utf_16 else "text/plain"
+    return next((media_type for pattern, media_type in _MARKUP if pattern.match(text)), default)
