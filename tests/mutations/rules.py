@@ -220,8 +220,8 @@ MUTATIONS = [
     Mutation(
         rule="the colors of transparent pixels do not bleed into a resized image",
         file="image-processor/src/image_processor/imaging/scaling.py",
-        before="return on_premultiplied(image, lambda bands: resampled(bands, width, height, kernel))",
-        after="return resampled(image, width, height, kernel)",
+        before="on_premultiplied(it, lambda bands: resampled(bands, width, height, kernel))",
+        after="resampled(it, width, height, kernel)",
         caught_by="image-processor/tests/test_geometry.py::test_transparent_colours_do_not_bleed_into_a_smaller_image",
     ),
     Mutation(
@@ -229,7 +229,7 @@ MUTATIONS = [
         file="image-processor/src/image_processor/services/codec/saving.py",
         before='kept = [] if output.profile == "strip" else ["icc"]',
         after='kept = [] if output.profile != "srgb" else ["icc"]',
-        caught_by="image-processor/tests/test_output.py::test_metadata_stays_unless_it_is_stripped",
+        caught_by="image-processor/tests/test_output.py::test_the_copyright_and_the_profile_stay_by_default",
     ),
     Mutation(
         rule="the pixels of all frames of an animation count",
@@ -257,7 +257,7 @@ MUTATIONS = [
     Mutation(
         rule="kept metadata holds no picture of the source",
         file="image-processor/src/image_processor/services/codec/encoding.py",
-        before="return without_dropped_parts(_with_metadata(_with_profile(image, name), output), name)",
+        before="return without_dropped_parts(described, name)",
         after="return _with_metadata(_with_profile(image, name), output)",
         caught_by="image-processor/tests/services/codec/test_descriptions.py::"
         "test_no_picture_of_the_source_stays_in_a_result",
