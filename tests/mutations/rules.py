@@ -71,8 +71,7 @@ MUTATIONS = [
         file="image-processor/src/image_processor/background/relay.py",
         before="if waiting == 0:",
         after="if waiting != 0:",
-        caught_by="image-processor/tests/background/test_relay.py"
-        "::test_a_pending_task_whose_hint_is_overdue_is_published_again",
+        caught_by="image-processor/tests/background/test_relay.py::test_a_lost_hint_is_published_again",
     ),
     Mutation(
         rule="the heartbeat renews no lease of a process that is gone",

@@ -68,7 +68,7 @@ class WebhookService:
                 again = update(Callback).where(Callback.id == callback.id).values(due_at=epoch_now() + delay)
                 session.execute(again)
 
-    def hasten(self) -> None:
+    def reset_delays(self) -> None:
         """Makes due what would wait longer than a delivery takes: the database's clock has been set."""
         late = Callback.due_at > epoch_now() + self._taken_seconds
         with self._database.write() as session:
