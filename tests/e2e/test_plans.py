@@ -282,7 +282,7 @@ def test_working_on_tasks_scans_no_table(jobs: svcs.Container, large: str) -> No
     [claim] = claims.claim(HOLDER)
     leases.heartbeat(HOLDER.worker, leases.holding_processes(HOLDER.worker))
     leases.take_cancelled(HOLDER.worker)
-    claims.let_go(claim, HOLDER)
+    claims.give_up(claim, HOLDER)
     claims.hand_back([claim])
     claims.claim(HOLDER, 2)
     leases.crashed(HOLDER, "crash")

@@ -17,7 +17,7 @@ BASE_PATH = "/api/image-processing"
 
 
 def create_app() -> OpenAPI:
-    """The WSGI application, configured by ``config/image-processor/conf.yml`` and the environment."""
+    """Return the WSGI application, configured by ``config/image-processor/conf.yml`` and the environment."""
     settings = load_or_exit(ApiSettings)
     logs.configure(settings.log.level)
     try:

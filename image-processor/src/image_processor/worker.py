@@ -97,6 +97,6 @@ def _begin_process(**_: object) -> None:
 @signals.worker_ready.connect
 def _begin(**_: object) -> None:
     shutdown.listen()
-    services.get(Runner).sweep()
+    services.get(Runner).delete_abandoned()
     for thread in threads():
         thread.start()

@@ -1,4 +1,4 @@
-"""Sources by the SHA-256 of their bytes, sent by the web server alone: no service is asked, no row looked up."""
+"""Fetch sources by SHA-256 from the web server, without a request to file-storage or its database."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from image_processor.services.files.client import CHUNK, FileStorageUnavailableE
 class BlobClient:
     """Fetches blobs.
 
-    :param url: what stands before a blob's SHA-256.
-    :param timeout_seconds: without a byte, after which a transfer has failed.
+    :param url: the prefix of a blob's URL; its SHA-256 follows.
+    :param timeout_seconds: to connect, and between two chunks.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
@@ -20,10 +20,10 @@ class BlobClient:
         self._http = urllib3.PoolManager(timeout=timeout_seconds, retries=False)
 
     def fetch(self, sha256: str, target: Path, max_bytes: int) -> bool:
-        """Writes the blob to ``target``; ``False`` where the web server does not have it.
+        """Write the blob to ``target``; return ``False`` if the web server does not have it.
 
         :raises FileStorageUnavailableError: try again later.
-        :raises SourceError: it has more than ``max_bytes``.
+        :raises SourceError: the blob has more than ``max_bytes``.
         """
         try:
             response = self._http.request("GET", self._url + sha256, preload_content=False)
