@@ -8,7 +8,7 @@ from service_kit.settings import SettingsError, exit_with, load_or_exit
 
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
-from image_processor.routers.catalogue import catalogue
+from image_processor.routers.catalog import catalog
 from image_processor.routers.events_operation import EVENTS
 from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
@@ -27,7 +27,7 @@ def create_app() -> OpenAPI:
     app = create_api(
         __name__, "Pixmill image processing", "Have images processed in batches.", BASE_PATH, registry, STATUSES
     )
-    app.register_api(catalogue)
+    app.register_api(catalog)
     app.register_api(tasks)
     app.paths["/events"] = EVENTS
     spare_what_exists()
