@@ -88,7 +88,7 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
 
     def relay() -> Relay:
         lease = settings.lease.seconds
-        # Leases and retries were set by the old time.
+        # After a step of the clock, the stored times of leases and retries are wrong.
         clock = ClockWatch(database, lease / 2, [leases.renew_all_leases, callbacks.reset_delays])
         return Relay(claims, leases, CeleryTaskQueue(celery), settings.relay, scratch / "alive", clock, lease)
 
@@ -106,7 +106,7 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
         wake_relay = services.get(Relay).wake
         return Heartbeat(leases, worker, settings.lease.heartbeat_seconds, runner.discard, wake_relay)
 
-    def callback_sender() -> WebhookSender:
+    def webhook_sender() -> WebhookSender:
         chosen = settings.callbacks
         http = public_http_pool(chosen.allow_networks)
         return WebhookSender(callbacks, http, chosen.timeout_seconds, chosen.secret.get_secret_value())
@@ -117,7 +117,7 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     registry.register_factory(Relay, relay)
     registry.register_factory(Housekeeping, housekeeping)
     registry.register_factory(Heartbeat, heartbeat)
-    registry.register_factory(WebhookSender, callback_sender)
+    registry.register_factory(WebhookSender, webhook_sender)
     return registry
 
 

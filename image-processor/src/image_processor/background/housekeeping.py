@@ -1,4 +1,4 @@
-"""Housekeeping: deletes at intervals what nobody needs any more."""
+"""Housekeeping: run chores at intervals, such as the deletion of old events."""
 
 import threading
 import time

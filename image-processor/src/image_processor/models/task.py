@@ -18,7 +18,7 @@ PRIORITIES = range(10)
 
 
 class TaskStatus(StrEnum):
-    """The states of a task; the last three are final unless it is restarted."""
+    """The states of a task; ``finished`` is final, ``error`` and ``cancelled`` can be restarted."""
 
     PENDING = "pending"
     PROCESSING = "processing"

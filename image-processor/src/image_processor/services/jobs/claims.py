@@ -197,7 +197,7 @@ _CLAIMABLE = (Task.status == TaskStatus.PENDING) & ~_NOT_YET_DUE
 # The order of the index of pending tasks. Without it the planner may scan all ended tasks for "any" pending one.
 _URGENCY = (Task.priority.desc(), Task.id)
 
-# Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): towards the end of the work each takes less.
+# Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): shares shrink as the work runs out.
 _SHARED = (
     select(Task.id).where(_CLAIMABLE).order_by(*_URGENCY).limit(bindparam("shared_count", type_=Integer)).subquery()
 )

@@ -258,7 +258,7 @@ def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int
 def _unknown_files(missing: Sequence[int], pointer: str) -> DomainError:
     named = ", ".join(map(str, missing[:NAMED_IDS])) + (" and more" if len(missing) > NAMED_IDS else "")
     errors = [FieldError(pointer=pointer, detail=f"There is no file {file_id}.") for file_id in missing[:NAMED_IDS]]
-    detail = f"These {pointer.removeprefix('/')} do not exist: {named}. No task was made."
+    detail = f"These {pointer.removeprefix('/')} do not exist: {named}. No task was created."
     return DomainError("file-not-found", detail, errors)
 
 
