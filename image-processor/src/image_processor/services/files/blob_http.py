@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import urllib3
-from urllib3.exceptions import HTTPError
+import httpcore2
 
-from image_processor.services.files.client import CHUNK, FileStorageUnavailableError, check_size
+from image_processor.services.files.client import FileStorageUnavailableError, check_size
 
 
 class BlobClient:
-    """Fetches blobs.
+    """Fetches blobs over HTTP.
 
     :param url: the prefix of a blob's URL; its SHA-256 follows.
     :param timeout_seconds: to connect, and between two chunks.
@@ -17,7 +16,8 @@ class BlobClient:
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._url = url
-        self._http = urllib3.PoolManager(timeout=timeout_seconds, retries=False)
+        self._http = httpcore2.ConnectionPool(max_connections=None)
+        self._limits = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_seconds)}
 
     def fetch(self, sha256: str, target: Path, max_bytes: int) -> bool:
         """Write the blob to ``target``; return ``False`` if the web server does not have it.
@@ -26,14 +26,15 @@ class BlobClient:
         :raises SourceError: the blob has more than ``max_bytes``.
         """
         try:
-            response = self._http.request("GET", self._url + sha256, preload_content=False)
-            with response, target.open("wb") as file:
+            with self._http.stream("GET", self._url + sha256, extensions=self._limits) as response:
                 if response.status != 200:
-                    response.drain_conn()
+                    response.read()
                     return False
-                check_size(int(response.headers["Content-Length"]), max_bytes)
-                for chunk in response.stream(CHUNK):
-                    file.write(chunk)
-        except HTTPError as error:
-            raise FileStorageUnavailableError(str(error)) from error
+                length = {name.lower(): value for name, value in response.headers}[b"content-length"]
+                check_size(int(length), max_bytes)
+                with target.open("wb") as file:
+                    for piece in response.iter_stream():
+                        file.write(piece)
+        except (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError) as error:
+            raise FileStorageUnavailableError(str(error) or type(error).__name__) from error
         return True
