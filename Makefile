@@ -11,7 +11,10 @@ PACKAGES := service-kit file-storage image-processor pixmill
 PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md docs/*/*.md docs/*/*/*.md)) .github \
   docs/example-plugin tests/compose tests/support/documents.py tests/e2e/test_documents.py tests/e2e/test_check_prose.py \
   image-processor/src/image_processor/migrations \
-  file-storage
+  file-storage \
+  file-storage/src/file_storage/models file-storage/src/file_storage/sending \
+  image-processor/src/image_processor/migrations \
+  $(addprefix image-processor/src/image_processor/,routers handler background models services/tasks services/jobs services/files app.py worker.py events.py injectors.py capacity.py) $(addprefix image-processor/tests/,background handler conftest.py test_capacity.py services/jobs services/tasks services/files) tests/model tests/faults
 
 # What of the tests runs: K=expression (as pytest's -k) or K=path, which has a slash; without K all of them, after lint.
 export K

@@ -282,7 +282,7 @@ def test_working_on_tasks_scans_no_table(jobs: svcs.Container, large: str) -> No
     [claim] = claims.claim(HOLDER)
     leases.heartbeat(HOLDER.worker, leases.holding_processes(HOLDER.worker))
     leases.take_cancelled(HOLDER.worker)
-    claims.let_go(claim, HOLDER)
+    claims.give_up(claim, HOLDER)
     claims.hand_back([claim])
     claims.claim(HOLDER, 2)
     leases.crashed(HOLDER, "crash")
@@ -294,7 +294,7 @@ def test_working_on_tasks_scans_no_table(jobs: svcs.Container, large: str) -> No
     cache.find(["0" * 64])
     cache.remember({"1" * 64: CacheHit(1, None)})
     cache.forget_older_than(30 * 86_400)
-    discarded.clear()
+    discarded.revoke_due()
 
     assert_no_scan(explained, 25)
 
@@ -309,6 +309,6 @@ def test_telling_of_tasks_scans_no_table(jobs: svcs.Container, large: str) -> No
     events.after(Position(position.transaction_id - 1000, 0), 1000, [1, 2, 3])
     events.forget_older_than(86_400)
     callbacks.take_due(16)
-    callbacks.hasten()
+    callbacks.reset_delays()
 
     assert_no_scan(explained, 6)

@@ -1,4 +1,4 @@
-"""What breaks, by name: each breaks something of a full stack and brings it back."""
+"""Breakages by name: each breaks a part of a full stack and restores it."""
 
 import os
 import random
@@ -14,64 +14,64 @@ from tests.support.stacks import FullStack
 Breakage = Callable[[FullStack, random.Random], None]
 
 
-def kill_worker_children(stack: FullStack, chance: random.Random) -> None:
-    """SIGKILL to the worker's processes, a few times."""
+def kill_worker_children(stack: FullStack, rng: random.Random) -> None:
+    """Kill the worker's processes, a few times."""
     for _ in range(3):
         for child in children_of(stack.worker.popen.pid):
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-        time.sleep(chance.uniform(0.3, 0.8))
+        time.sleep(rng.uniform(0.3, 0.8))
 
 
-def kill_worker(stack: FullStack, chance: random.Random) -> None:
+def kill_worker(stack: FullStack, rng: random.Random) -> None:
     stack.worker.kill()
-    time.sleep(chance.uniform(0.1, 1))
+    time.sleep(rng.uniform(0.1, 1))
     stack.worker.start()
 
 
-def stop_worker(stack: FullStack, chance: random.Random) -> None:
+def stop_worker(stack: FullStack, rng: random.Random) -> None:
     stack.worker.stop()
     stack.worker.start()
 
 
-def kill_file_storage(stack: FullStack, chance: random.Random) -> None:
-    _kill_and_start(stack.file_storage, chance)
+def kill_file_storage(stack: FullStack, rng: random.Random) -> None:
+    _kill_and_start(stack.file_storage, rng)
 
 
-def kill_image_processor(stack: FullStack, chance: random.Random) -> None:
-    _kill_and_start(stack.image_processor, chance)
+def kill_image_processor(stack: FullStack, rng: random.Random) -> None:
+    _kill_and_start(stack.image_processor, rng)
 
 
-def kill_rabbitmq(stack: FullStack, chance: random.Random) -> None:
-    _kill_and_start(stack.rabbitmq, chance)
+def kill_rabbitmq(stack: FullStack, rng: random.Random) -> None:
+    _kill_and_start(stack.rabbitmq, rng)
 
 
-def stop_rabbitmq(stack: FullStack, chance: random.Random) -> None:
+def stop_rabbitmq(stack: FullStack, rng: random.Random) -> None:
     stack.rabbitmq.stop()
-    time.sleep(chance.uniform(0.5, 2))
+    time.sleep(rng.uniform(0.5, 2))
     stack.rabbitmq.start()
 
 
-def kill_postgres(stack: FullStack, chance: random.Random) -> None:
-    _kill_and_start(stack.postgres, chance)
+def kill_postgres(stack: FullStack, rng: random.Random) -> None:
+    _kill_and_start(stack.postgres, rng)
 
 
-def stop_postgres(stack: FullStack, chance: random.Random) -> None:
+def stop_postgres(stack: FullStack, rng: random.Random) -> None:
     stack.postgres.stop()
-    time.sleep(chance.uniform(0.5, 2))
+    time.sleep(rng.uniform(0.5, 2))
     stack.postgres.start()
 
 
-def kill_nginx(stack: FullStack, chance: random.Random) -> None:
-    _kill_and_start(stack.nginx, chance)
+def kill_nginx(stack: FullStack, rng: random.Random) -> None:
+    _kill_and_start(stack.nginx, rng)
 
 
-def freeze_worker(stack: FullStack, chance: random.Random) -> None:
-    """SIGSTOP past the lease, while another worker takes over: then a zombie comes back."""
+def freeze_worker(stack: FullStack, rng: random.Random) -> None:
+    """Stop a worker until its leases expire and another takes over; then let the stale worker continue."""
     group = os.getpgid(stack.worker.popen.pid)
     os.killpg(group, signal.SIGSTOP)
     other = stack.start_worker("other-worker")
-    time.sleep(LEASE_SECONDS + chance.uniform(2, 4))
+    time.sleep(LEASE_SECONDS + rng.uniform(2, 4))
     os.killpg(group, signal.SIGCONT)
     time.sleep(2)
     other.stop()
@@ -98,7 +98,7 @@ BREAKAGES: Mapping[str, Breakage] = {
 }
 
 
-def _kill_and_start(process: Process, chance: random.Random) -> None:
+def _kill_and_start(process: Process, rng: random.Random) -> None:
     process.kill()
-    time.sleep(chance.uniform(0.1, 1.5))
+    time.sleep(rng.uniform(0.1, 1.5))
     process.start()

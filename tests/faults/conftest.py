@@ -1,4 +1,4 @@
-"""A full stack of its own for each module of faults: nobody else shall meet it broken."""
+"""A separate full stack for each module of faults, because other tests must not find it broken."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Work that runs while things break, and what must be true afterwards."""
+"""Tasks that run while parts break, and the checks afterwards."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ RECOVERY_SECONDS = 150
 
 
 class Load:
-    """Posts batches until it is told to stop; a batch that was answered 201 must be done in the end."""
+    """Posts batches until it is stopped; every batch answered with 201 must end."""
 
     def __init__(self, stack: FullStack, name: str) -> None:
         self.stack = stack
@@ -44,7 +44,7 @@ class Load:
             thread.join()
 
     def post_batch(self) -> None:
-        """One batch, whose tasks no earlier result can serve."""
+        """Post a batch whose results are not cached."""
         self._width += 1
         file_ids = (self._sources * (BATCH // SOURCES + 1))[:BATCH]
         for start in range(0, BATCH, SOURCES):
@@ -66,25 +66,28 @@ class Load:
                 self.refused[response.status_code] += 1
 
     def tasks(self) -> list[dict[str, object]]:
-        """The tasks of this load, once all have ended."""
+        """Wait until all tasks of this load have ended, and return them."""
         deadline = time.monotonic() + RECOVERY_SECONDS
-        left: list[dict[str, object]] = []
+        unfinished: list[dict[str, object]] = []
         while time.monotonic() < deadline:
             try:
                 mine = [task for task in self._get(f"{TASKS}/") if task["source_id"] in self._sources]
             except (httpx2.HTTPError, ValueError):
                 time.sleep(0.5)
                 continue
-            left = [task for task in mine if task["status"] in ("pending", "processing")]
-            if not left:
+            unfinished = [task for task in mine if task["status"] in ("pending", "processing")]
+            if not unfinished:
                 return mine
             time.sleep(0.2)
-        raise AssertionError(f"{len(left)} tasks are stuck: {left[:5]}")
+        raise AssertionError(f"{len(unfinished)} tasks are stuck: {unfinished[:5]}")
 
     def check(self) -> list[dict[str, object]]:
-        """Every task has ended honestly, with exactly one result, and no file or blob belongs to nothing."""
+        """Check that every task has ended, finished ones with one result each, and that no other file or blob is left.
+
+        :returns: the tasks.
+        """
         tasks = self.tasks()
-        assert {task["id"] for task in tasks} >= set(self.task_ids), "a task that was answered is gone"
+        assert {task["id"] for task in tasks} >= set(self.task_ids), "a task that was created is gone"
         for task in tasks:
             assert task["status"] == "finished" or task["error"], task
         results = [task["result_id"] for task in tasks if task["status"] == "finished"]
@@ -96,11 +99,11 @@ class Load:
         return tasks
 
     def _await_files(self, results: set[object]) -> None:
-        # What a cancelled or crashed task uploaded is deleted a moment later.
-        def made() -> set[object]:
+        # Uploads of cancelled and crashed tasks are deleted a moment later.
+        def results_stored() -> set[object]:
             return {file["id"] for file in self._get(f"{FILES}/") if file["name"] == self.name} - self._files_before
 
-        wait_until(lambda: made() == results, "each finished task has one result, and no other file is left")
+        wait_until(lambda: results_stored() == results, "each finished task has one result, and no other file is left")
 
     def _post_batches(self, pause_seconds: float) -> None:
         while not self._stopped.wait(pause_seconds):

@@ -1,4 +1,4 @@
-"""Each part of the full stack broken while tasks run: nothing is lost, doubled or stuck."""
+"""Break each part of the full stack while tasks run: no task is lost, duplicated or stuck."""
 
 import random
 import time
@@ -9,13 +9,13 @@ from tests.faults.breakage import BREAKAGES
 from tests.faults.load import Load
 from tests.support.stacks import FullStack
 
-# Each kind once: a process dies under its task, the truth goes away, a zombie comes back.
+# One of each kind: a process dies during its task, the database fails, a stale worker continues.
 QUICK = ("kill_worker_children", "kill_postgres", "freeze_worker")
 NAMES = [*QUICK, *(pytest.param(name, marks=pytest.mark.thorough) for name in BREAKAGES if name not in QUICK)]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_lost_doubled_or_stuck(stack: FullStack, name: str) -> None:
+def test_no_task_is_lost_duplicated_or_stuck(stack: FullStack, name: str) -> None:
     load = Load(stack, name)
 
     with load.running():

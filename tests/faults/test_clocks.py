@@ -1,4 +1,4 @@
-"""Clocks that are set while tasks run: leases and delays rest on the database's clock alone, and survive its steps."""
+"""Set clocks while tasks run: leases and delays depend on the database's clock only, and survive its steps."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ HOUR = 3600
 
 
 class Clock:
-    """The time of day of all processes that have ``environment``; as by a real step, what measures spans goes on."""
+    """The time of day of all processes with ``environment``; like a real step, it leaves monotonic clocks unchanged."""
 
     def __init__(self, file: Path) -> None:
         library = find_program("libfaketimeMT.so.1", "/usr/lib/*/faketime", "/usr/lib/faketime")
@@ -36,7 +36,7 @@ class Clock:
         self.set(0)
 
     def set(self, seconds: int) -> None:
-        """Sets the clock so far ahead of the true time, or behind it."""
+        """Set the clock ahead of the true time, or behind it."""
         changed = self._file.with_suffix(".new")
         changed.write_text(f"{seconds:+}\n")
         changed.chmod(0o644)
@@ -44,7 +44,7 @@ class Clock:
 
 
 def services_time(stack: FullStack) -> float:
-    """What file-storage takes for the present, in seconds since 1970."""
+    """Return file-storage's time, in seconds since 1970."""
     with Pixmill(stack.url) as pixmill:
         file_id = pixmill.upload("clock.txt", b"tick")["id"]
         link = pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": 60}).raise_for_status().json()
@@ -52,12 +52,12 @@ def services_time(stack: FullStack) -> float:
 
 
 def database_time(stack: FullStack) -> float:
-    """What PostgreSQL takes for the present, in seconds since 1970."""
+    """Return PostgreSQL's time, in seconds since 1970."""
     with Pixmill(stack.url) as pixmill:
         return parsedate_to_datetime(str(pixmill.upload("clock.txt", b"tick")["created_at"])).timestamp()
 
 
-TELL = {"services": services_time, "database": database_time}
+TIME_OF = {"services": services_time, "database": database_time}
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +77,15 @@ def stack(clocks: dict[str, Clock]) -> Iterator[FullStack]:
 
 
 @pytest.fixture(autouse=True)
-def _right_again(clocks: dict[str, Clock]) -> Iterator[None]:
+def _reset_clocks(clocks: dict[str, Clock]) -> Iterator[None]:
     yield
     for clock in clocks.values():
         clock.set(0)
 
 
-@pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "back"])
+@pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "backward"])
 @pytest.mark.parametrize("whose", [["services"], ["database"], ["services", "database"]], ids="-".join)
-def test_a_step_of_a_clock_harms_no_task(
+def test_a_step_of_a_clock_affects_no_task(
     stack: FullStack, clocks: dict[str, Clock], whose: list[str], step: int
 ) -> None:
     load = Load(stack, f"{'-'.join(whose)}{step}")
@@ -94,28 +94,28 @@ def test_a_step_of_a_clock_harms_no_task(
         time.sleep(1)
         for name in whose:
             clocks[name].set(step)
-        told = {name: TELL[name](stack) - time.time() for name in whose}
+        offsets = {name: TIME_OF[name](stack) - time.time() for name in whose}
         time.sleep(2)
     tasks = load.check()
 
-    assert told == {name: pytest.approx(step, abs=10) for name in whose}
+    assert offsets == {name: pytest.approx(step, abs=10) for name in whose}
     assert [task for task in tasks if task["status"] != "finished"] == []
     assert load.refused.total() == 0
 
 
-def test_a_database_clock_set_back_keeps_no_webhook_waiting(stack: FullStack, clocks: dict[str, Clock]) -> None:
+def test_a_database_clock_set_back_delays_no_webhook(stack: FullStack, clocks: dict[str, Clock]) -> None:
     with Receiver(refusals=1) as receiver, Pixmill(stack.url) as pixmill:
         source = pixmill.upload("webhook.png", photo())
         pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip", "callback_url": receiver.url})
         receiver.await_count(1)
-        time.sleep(1)  # the refusal is on record, the next try not due
+        time.sleep(1)  # the refusal is recorded, the retry is not due
 
         clocks["database"].set(-HOUR)
 
         receiver.await_count(2)
 
 
-def test_a_database_clock_set_forward_takes_no_task_from_its_worker(stack: FullStack, clocks: dict[str, Clock]) -> None:
+def test_a_database_clock_set_forward_expires_no_lease(stack: FullStack, clocks: dict[str, Clock]) -> None:
     with Pixmill(stack.url) as pixmill:
         source = pixmill.upload("paused.png", photo())
         params = {"seconds": LEASE_SECONDS + 3}

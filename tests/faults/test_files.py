@@ -1,4 +1,4 @@
-"""Files that come, share their bytes and go while processes die, and ``gc`` and ``fsck`` run beside them."""
+"""Files are uploaded, copied and deleted while processes die and ``gc`` and ``fsck`` run."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from tests.faults.breakage import kill_file_storage, kill_postgres
-from tests.faults.hands import Hand
+from tests.faults.file_client import FileClient
 from tests.support.client import FILES, Pixmill
 from tests.support.processes import children_of
 from tests.support.stacks import FullStack
@@ -19,66 +19,66 @@ from tests.support.stacks import FullStack
 pytestmark = pytest.mark.thorough
 
 SECONDS = 40
-HANDS = 8
+CLIENTS = 8
 YOUNG_SECONDS = 15
-"""Bytes that were written later may belong to a request that waits for a process or the database to come back."""
+"""Younger bytes may belong to a request that waits for a process or the database to restart."""
 
 
-def kill_child(stack: FullStack, chance: random.Random) -> None:
-    """SIGKILL to one of file-storage's processes, which its master replaces."""
+def kill_child(stack: FullStack, rng: random.Random) -> None:
+    """Kill one of file-storage's processes; its master replaces it."""
     children = children_of(stack.file_storage.popen.pid)
     with suppress(ProcessLookupError):
-        os.kill(chance.choice(children), signal.SIGKILL)
+        os.kill(rng.choice(children), signal.SIGKILL)
 
 
-def reload(stack: FullStack, _chance: random.Random) -> None:
-    """What an operator does for new settings."""
+def reload(stack: FullStack, _rng: random.Random) -> None:
+    """Reload file-storage, as an operator does for new settings."""
     stack.file_storage.popen.send_signal(signal.SIGHUP)
 
 
 BREAKAGES = (kill_child, reload, kill_file_storage, kill_postgres)
 
 
-def told_by_maintenance(stack: FullStack) -> Iterator[dict[str, object]]:
-    """The lines of ``gc`` and ``fsck``, run as an operator does."""
+def log_of_maintenance(stack: FullStack) -> Iterator[dict[str, object]]:
+    """Run ``gc`` and ``fsck`` as an operator does; yield their log entries."""
     for name in ("gc", "fsck"):
         yield from map(json.loads, stack.maintain(name, YOUNG_SECONDS).stderr.splitlines())
 
 
-def not_as_promised(stack: FullStack, hands: Sequence[Hand]) -> list[str]:
-    """What of that which the hands were told is not so."""
-    wrong = []
+def differences_from_expected(stack: FullStack, clients: Sequence[FileClient]) -> list[str]:
+    """Return how the stored files differ from what the clients expect."""
+    differences = []
     with Pixmill(stack.url) as pixmill:
         listed = {file["id"] for file in pixmill.http.get(f"{FILES}/").json()}
-        for hand in hands:
-            for file_id, content in hand.files.items():
+        for client in clients:
+            for file_id, content in client.files.items():
                 response = pixmill.http.get(f"{FILES}/{file_id}/download")
                 if (response.status_code, response.content) != (200, content):
-                    wrong.append(f"file {file_id}: {response.status_code}, {len(response.content)} bytes")
-            wrong += [f"file {file_id} was deleted" for file_id in hand.deleted & listed]
-    return wrong
+                    differences.append(f"file {file_id}: {response.status_code}, {len(response.content)} bytes")
+            differences += [f"file {file_id} was deleted" for file_id in client.deleted & listed]
+    return differences
 
 
 @pytest.mark.timeout(SECONDS + 600)
-def test_what_was_answered_stays_true_whatever_dies_and_whatever_is_cleaned_up(stack: FullStack) -> None:
-    chance = random.Random(1)
-    hands = [Hand(stack, f"hand-{number}") for number in range(HANDS)]
-    told: list[dict[str, object]] = []
-    for hand in hands:
-        hand.start()
+def test_no_acknowledged_file_is_lost_when_processes_die_and_garbage_is_collected(stack: FullStack) -> None:
+    rng = random.Random(1)
+    clients = [FileClient(stack, f"client-{number}") for number in range(CLIENTS)]
+    entries: list[dict[str, object]] = []
+    for client in clients:
+        client.start()
 
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        chance.choice(BREAKAGES)(stack, chance)
-        told += told_by_maintenance(stack)
+        rng.choice(BREAKAGES)(stack, rng)
+        entries += log_of_maintenance(stack)
     stack.await_ready()
-    for hand in hands:
-        hand.stop()
+    for client in clients:
+        client.stop()
 
-    assert sum(len(hand.files) + len(hand.deleted) for hand in hands) > SECONDS
-    assert [wrong for hand in hands for wrong in hand.wrong] == []
-    assert not_as_promised(stack, hands) == []
-    assert {line["event"] for line in told} >= {"files checked", "garbage collected"}
-    assert [line for line in told if line["event"] in ("blob lost", "blob miscounted")] == []
+    assert sum(len(client.files) + len(client.deleted) for client in clients) > SECONDS
+    assert [error for client in clients for error in client.errors] == []
+    assert differences_from_expected(stack, clients) == []
+    assert {entry["event"] for entry in entries} >= {"files checked", "garbage collected"}
+    assert [entry for entry in entries if entry["event"] in ("blob lost", "blob miscounted")] == []
     stack.check_files()
     assert stack.stored_blobs() == stack.named_blobs()

@@ -1,4 +1,4 @@
-"""What people are told while a part is away, and what happens when it is back."""
+"""Outages: the responses while a part is unavailable, and the recovery."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.support.stacks import FullStack, start
 MIB = 1024 * 1024
 
 
-def test_without_rabbitmq_tasks_are_taken_and_done_later(stack: FullStack, pixmill: Pixmill) -> None:
+def test_without_rabbitmq_tasks_are_accepted_and_run_later(stack: FullStack, pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())
     stack.rabbitmq.kill()
 
@@ -34,16 +34,16 @@ def test_without_rabbitmq_tasks_are_taken_and_done_later(stack: FullStack, pixmi
     assert pixmill.ended(response.json()["task_ids"][0])["status"] == "finished"
 
 
-def test_a_worker_that_has_lost_rabbitmq_says_so_in_json(stack: FullStack) -> None:
+def test_a_worker_logs_the_loss_of_rabbitmq_as_json(stack: FullStack) -> None:
     stack.rabbitmq.kill()
     stack.rabbitmq.start()
 
-    told = stack.worker.logged("broker lost")
+    lines = stack.worker.logged("broker lost")
 
-    assert {json.loads(line)["level"] for line in told} == {"warning"}
+    assert {json.loads(line)["level"] for line in lines} == {"warning"}
 
 
-def test_without_postgresql_requests_are_told_to_come_again(stack: FullStack, pixmill: Pixmill) -> None:
+def test_without_postgresql_responses_are_503_with_retry_after(stack: FullStack, pixmill: Pixmill) -> None:
     stack.postgres.stop()
     try:
         refused = [pixmill.http.get(f"{TASKS}/"), pixmill.http.get(f"{FILES}/1")]
@@ -73,16 +73,16 @@ def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmil
     assert pixmill.ended(pixmill.create_tasks([source["id"]], "flip")[0])["status"] == "finished"
 
 
-def test_without_file_storage_requests_are_told_to_come_again(stack: FullStack, pixmill: Pixmill) -> None:
+def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStack, pixmill: Pixmill) -> None:
     stack.file_storage.kill()
-    answers = [pixmill.http.get(f"{FILES}/"), pixmill.http.put(f"{FILES}/a.bin", content=b"1")]
-    answers.append(pixmill.post_tasks({"file_ids": [1], "algorithm": "flip"}))
+    responses = [pixmill.http.get(f"{FILES}/"), pixmill.http.put(f"{FILES}/a.bin", content=b"1")]
+    responses.append(pixmill.post_tasks({"file_ids": [1], "algorithm": "flip"}))
     stack.file_storage.start()
     stack.await_ready()
 
-    for answer in answers:
-        assert_problem(answer, 503, "try again")
-        assert answer.headers["Retry-After"] == "5"
+    for response in responses:
+        assert_problem(response, 503, "try again")
+        assert response.headers["Retry-After"] == "5"
 
 
 def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> None:
@@ -99,7 +99,7 @@ def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> 
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """A file system of ``size`` bytes at ``folder``, and the place of a file that will fill it."""
+    """Mount a file system of ``size`` bytes at ``folder``; return the path for a file that fills it."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", disk_name(), str(folder)], check=True)
     try:
@@ -109,8 +109,8 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 
 
 @pytest.mark.thorough
-@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount the small file system")
-def test_a_full_disk_answers_507_and_loses_nothing() -> None:
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a file system")
+def test_a_full_disk_answers_507_and_loses_no_task() -> None:
     folder = temporary_folder("full-disk")
     with small_disk(folder / "files", 4 * MIB) as filler:
         started = start("full", folder, LEASE | {"FILE_STORAGE_STORAGE__RESERVE_BYTES": "0"})
@@ -133,7 +133,7 @@ def test_a_full_disk_answers_507_and_loses_nothing() -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount the small file system")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a file system")
 def test_tasks_wait_while_a_workers_disk_is_full() -> None:
     folder = temporary_folder("full-scratch")
     with small_disk(folder / "scratch-worker", 64 * MIB) as filler:
@@ -145,8 +145,8 @@ def test_tasks_wait_while_a_workers_disk_is_full() -> None:
                     file.write(bytes(4096))
             with Pixmill(started.url) as client:
                 source = client.upload("p.png", photo(600, 400))["id"]
-                asked: dict[str, dict[str, object]] = {"flip": {}, "convert": {"format": "avif"}, "histogram": {}}
-                task_ids = [client.create_tasks([source], name, params)[0] for name, params in asked.items()]
+                algorithms: dict[str, dict[str, object]] = {"flip": {}, "convert": {"format": "avif"}, "histogram": {}}
+                task_ids = [client.create_tasks([source], name, params)[0] for name, params in algorithms.items()]
                 time.sleep(5)
                 waiting = [client.http.get(f"{TASKS}/{task_id}").json() for task_id in task_ids]
                 filler.unlink()
@@ -158,19 +158,19 @@ def test_tasks_wait_while_a_workers_disk_is_full() -> None:
 
 
 @pytest.mark.thorough
-def test_a_rolling_restart_refuses_no_request_and_errors_no_task(stack: FullStack) -> None:
+def test_a_rolling_restart_refuses_no_request_and_fails_no_task(stack: FullStack) -> None:
     load = Load(stack, "rolling")
-    answers: list[int] = []
+    statuses: list[int] = []
     ended = threading.Event()
 
-    def ask() -> None:
+    def send_requests() -> None:
         while not ended.wait(0.02):
             for place in (FILES, TASKS):
                 url = f"{stack.url}{place}/?limit=1"
-                answers.append(http.get(url, timeout=30).status_code)
+                statuses.append(http.get(url, timeout=30).status_code)
 
-    asking = threading.Thread(target=ask)
-    asking.start()
+    sender = threading.Thread(target=send_requests)
+    sender.start()
     with load.running():
         for service in (stack.file_storage, stack.image_processor, stack.nginx):
             service.popen.send_signal(signal.SIGHUP)
@@ -179,8 +179,8 @@ def test_a_rolling_restart_refuses_no_request_and_errors_no_task(stack: FullStac
         stack.worker.start()
         time.sleep(1)
     ended.set()
-    asking.join()
+    sender.join()
 
     assert load.refused == {}
-    assert set(answers) == {200}
+    assert set(statuses) == {200}
     assert {task["status"] for task in load.check()} == {"finished"}

@@ -1,4 +1,4 @@
-"""The task's state machine: a model (hypothesis) beside the real services, on SQLite and on PostgreSQL."""
+"""The state machine of tasks: a model (hypothesis) compared with the services, on SQLite and PostgreSQL."""
 
 import math
 import tempfile
@@ -43,7 +43,7 @@ OUTCOMES: list[Outcome] = [Finished(7), Failed("not an image"), Postponed("no an
 
 @dataclass
 class Expected:
-    """A task as the model has it."""
+    """A task in the model."""
 
     priority: int
     status: str = "pending"
@@ -59,7 +59,7 @@ class Expected:
 
 
 class TaskMachine(RuleBasedStateMachine):
-    """People and workers do everything they can, in any order."""
+    """Users and workers call every operation, in any order."""
 
     database: Database
 
@@ -81,17 +81,17 @@ class TaskMachine(RuleBasedStateMachine):
             statement = insert(Task).values(source_id=1, algorithm="flip", priority=priority).returning(Task.id)
             self.model[session.execute(statement).scalar_one()] = Expected(priority)
 
-    @rule(holder=st.sampled_from(HOLDERS), count=st.integers(1, 4), beside_others=st.booleans())
-    def claim(self, holder: Holder, count: int, beside_others: bool) -> None:
-        claims = self.claims.claim(holder, count, beside_others)
+    @rule(holder=st.sampled_from(HOLDERS), count=st.integers(1, 4), holds_others=st.booleans())
+    def claim(self, holder: Holder, count: int, holds_others: bool) -> None:
+        claims = self.claims.claim(holder, count, holds_others)
 
         waiting = [
             (-task.priority, task_id) for task_id, task in self.model.items() if task.status == "pending" and task.due
         ]
-        part = math.ceil(len(waiting) / PROCESSES)
-        due = [task_id for _, task_id in sorted(waiting)][: min(count, part)]
+        share = math.ceil(len(waiting) / PROCESSES)
+        due = [task_id for _, task_id in sorted(waiting)][: min(count, share)]
         if due and self.model[due[0]].suspect:
-            expected = [] if beside_others else due[:1]
+            expected = [] if holds_others else due[:1]
         else:
             expected = list(takewhile(lambda task_id: not self.model[task_id].suspect, due))
         assert [claim.task_id for claim in claims] == expected
@@ -135,7 +135,7 @@ class TaskMachine(RuleBasedStateMachine):
         self._crash(lambda task: task.holder == holder)
 
     @rule()
-    def all_leases_run_out(self) -> None:
+    def all_leases_expire(self) -> None:
         with self.database.write() as session:
             session.execute(update(Task).where(Task.status == "processing").values(lease_until=epoch_now() - 1))
         self.leases.expire_leases(time.time())
@@ -165,16 +165,16 @@ class TaskMachine(RuleBasedStateMachine):
                 self.tasks.cancel(task_id)
 
     @rule(worker=st.sampled_from(["one", "two"]))
-    def worker_stops_what_was_cancelled(self, worker: str) -> None:
-        stopped = self.leases.take_cancelled(worker)
+    def worker_takes_cancelled(self, worker: str) -> None:
+        taken = self.leases.take_cancelled(worker)
 
         expected = {
             (task_id, task.holder.process)
             for task_id, task in self.model.items()
             if task.status == "cancelled" and task.holder and task.holder.worker == worker
         }
-        assert set(stopped) == expected
-        for task_id, _ in stopped:
+        assert set(taken) == expected
+        for task_id, _ in taken:
             self.model[task_id].holder = None
 
     @precondition(lambda self: self.model)
@@ -199,7 +199,7 @@ class TaskMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
-    def forget(self, data: st.DataObject) -> None:
+    def delete_task(self, data: st.DataObject) -> None:
         task_id = self._any_task(data)
         if self.model[task_id].status in ("finished", "error", "cancelled"):
             self.tasks.delete(task_id)
@@ -216,7 +216,7 @@ class TaskMachine(RuleBasedStateMachine):
             task.due = True
 
     @invariant()
-    def the_rows_are_as_the_model_has_them(self) -> None:
+    def the_rows_equal_the_model(self) -> None:
         with self.database.read() as session:
             rows = session.execute(select(*COMPARED, Task.error)).all()
         assert {row.id: (row.status, row.attempt, row.crashes, row.losses) for row in rows} == {
@@ -255,7 +255,7 @@ def postgresql() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def test_the_services_do_what_the_model_does(request: pytest.FixtureRequest, name: str) -> None:
+def test_the_services_behave_like_the_model(request: pytest.FixtureRequest, name: str) -> None:
     url: str = request.getfixturevalue(name)
     migrate(url, "image_processor")
     database = Database(url)

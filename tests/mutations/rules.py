@@ -35,14 +35,14 @@ MUTATIONS = [
         file=_CLAIMS,
         before="attempt=Task.attempt + 1,",
         after="attempt=Task.attempt,",
-        caught_by="image-processor/tests/services/jobs/test_claims.py::test_a_worker_cut_off_cannot_finish_what_another_took",
+        caught_by="image-processor/tests/services/jobs/test_claims.py::test_a_stale_holder_cannot_finish_a_task_of_another_worker",
     ),
     Mutation(
         rule="only the newest attempt finishes a task",
         file=_CLAIMS,
         before="if attempts.get(claim.task_id) == claim.attempt]",
         after="if claim.task_id in attempts]",
-        caught_by="image-processor/tests/services/jobs/test_claims.py::test_a_worker_cut_off_cannot_finish_what_another_took",
+        caught_by="image-processor/tests/services/jobs/test_claims.py::test_a_stale_holder_cannot_finish_a_task_of_another_worker",
     ),
     Mutation(
         rule="a cancelled task stays cancelled when its attempt ends",
@@ -50,14 +50,14 @@ MUTATIONS = [
         before='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == TaskStatus.PROCESSING)',
         after='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status != TaskStatus.FINISHED)',
         caught_by="image-processor/tests/services/jobs/test_work_loop.py"
-        "::test_a_cancelled_task_that_ended_by_itself_keeps_nothing_from_being_done",
+        "::test_a_cancelled_task_that_ended_by_itself_blocks_no_other_task",
     ),
     Mutation(
         rule="a task stays with its worker until its lease has run out",
         file=_LEASES,
         before='Task.status == TaskStatus.PROCESSING, Task.lease_until < bindparam("now", type_=Double)',
         after='Task.status == TaskStatus.PROCESSING, Task.lease_until < bindparam("now", type_=Double) + 3600',
-        caught_by="image-processor/tests/services/jobs/test_claims.py::test_a_clock_that_is_set_after_it_was_looked_at_takes_no_task",
+        caught_by="image-processor/tests/services/jobs/test_claims.py::test_a_clock_that_is_set_after_its_check_expires_no_lease",
     ),
     Mutation(
         rule="a task that crashes its worker too often ends in error",
@@ -71,16 +71,14 @@ MUTATIONS = [
         file="image-processor/src/image_processor/background/relay.py",
         before="if waiting == 0:",
         after="if waiting != 0:",
-        caught_by="image-processor/tests/background/test_relay.py"
-        "::test_a_pending_task_whose_hint_is_overdue_is_published_again",
+        caught_by="image-processor/tests/background/test_relay.py::test_a_lost_hint_is_published_again",
     ),
     Mutation(
         rule="the heartbeat renews no lease of a process that is gone",
         file="image-processor/src/image_processor/background/heartbeat.py",
         before="self._leases.holding_processes(self._worker) if _lives(process)]",
         after="self._leases.holding_processes(self._worker)]",
-        caught_by="image-processor/tests/background/test_heartbeat.py"
-        "::test_the_lease_of_a_process_that_is_gone_is_not_renewed",
+        caught_by="image-processor/tests/background/test_heartbeat.py::test_the_lease_of_a_dead_process_is_not_renewed",
     ),
     # Stored bytes.
     Mutation(
@@ -185,7 +183,7 @@ MUTATIONS = [
         file="image-processor/src/image_processor/background/public_network.py",
         before="(ip.is_global and not ip.is_multicast)",
         after="(not ip.is_private and not ip.is_multicast)",
-        caught_by="image-processor/tests/background/test_public_network.py::test_inner_addresses_are_refused",
+        caught_by="image-processor/tests/background/test_public_network.py::test_internal_addresses_are_refused",
     ),
     Mutation(
         rule="the signature of a webhook covers its timestamp",

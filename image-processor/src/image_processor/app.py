@@ -9,7 +9,7 @@ from service_kit.settings import SettingsError, exit_with, load_or_exit
 
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
-from image_processor.routers.catalogue import catalogue
+from image_processor.routers.catalog import catalog
 from image_processor.routers.events_operation import EVENTS
 from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
@@ -21,7 +21,7 @@ DEPENDENCIES = {Database: "database", TaskQueue: "task_queue", FileStorage: "fil
 
 
 def create_app() -> OpenAPI:
-    """The WSGI application, configured by ``config/image-processor/conf.yml`` and the environment."""
+    """Return the WSGI application, configured by ``config/image-processor/conf.yml`` and the environment."""
     settings = load_or_exit(ApiSettings)
     logs.configure(settings.log.level)
     try:
@@ -37,7 +37,7 @@ def create_app() -> OpenAPI:
         STATUSES,
         DEPENDENCIES,
     )
-    app.register_api(catalogue)
+    app.register_api(catalog)
     app.register_api(tasks)
     app.paths["/events"] = EVENTS
     spare_what_exists()

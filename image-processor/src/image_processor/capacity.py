@@ -1,21 +1,21 @@
-"""How many processes of a worker a machine, or a container, has room for."""
+"""The number of worker processes that a machine or a container has room for."""
 
 import os
 from pathlib import Path
 
-FEWEST_PROCESSES = 2
-"""Beside a long task a short one is done, also where there is one core."""
+MIN_PROCESSES = 2
+"""Also on one core, so that a long task does not block short ones."""
 
 PROCESS_BYTES = 256 * 1024 * 1024
-"""What a process takes while it works on photographs of the usual sizes."""
+"""Memory of a process while it works on photographs of usual sizes."""
 
 
 def processes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """One for each core that this process may use, as far as memory goes.
+    """Return one process for each core that this process may use, at most as many as fit into memory.
 
-    :param cgroup: where the kernel tells the container's limits (cgroups(7)).
+    :param cgroup: the folder with the container's limits (cgroups(7)).
     """
-    return max(FEWEST_PROCESSES, min(_cores(), _memory_bytes(cgroup) // PROCESS_BYTES))
+    return max(MIN_PROCESSES, min(_cores(), _memory_bytes(cgroup) // PROCESS_BYTES))
 
 
 def _cores() -> int:
@@ -27,6 +27,6 @@ def _memory_bytes(cgroup: Path) -> int:
     for limit in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
             return min(physical, int((cgroup / limit).read_text()))
-        except (OSError, ValueError):  # this version of cgroups has another file, or there is no limit
+        except (OSError, ValueError):  # another version of cgroups, or no limit
             continue
     return physical

@@ -1,6 +1,6 @@
 """The event stream's application, for an asynchronous server: ``uvicorn --factory image_processor.events:create_app``.
 
-It stands beside the API's, as hundreds of listeners would hold hundreds of uWSGI's threads.
+Separate from the API, where hundreds of listeners would occupy hundreds of uWSGI threads.
 """
 
 from service_kit import logs
@@ -15,7 +15,7 @@ from image_processor.routers.events import EventRoutes, refuse_method
 
 
 def create_app() -> Starlette:
-    """The ASGI application, configured by ``config/image-processor/conf.yml`` and the environment."""
+    """Return the ASGI application, configured by ``config/image-processor/conf.yml`` and the environment."""
     settings = load_or_exit(ApiSettings)
     logs.configure(settings.log.level)
     routes = EventRoutes(create_event_stream(settings))

@@ -1,4 +1,4 @@
-"""The one place where image-processor's implementations are chosen from its settings."""
+"""Create image-processor's services from its settings: the only place that chooses implementations."""
 
 from functools import partial
 from importlib import import_module
@@ -13,6 +13,7 @@ from service_kit.database import Database
 
 from image_processor.background.clock_watch import ClockWatch
 from image_processor.background.heartbeat import Heartbeat
+from image_processor.background.housekeeping import Chore, Housekeeping
 from image_processor.background.public_network import public_http_pool
 from image_processor.background.relay import Relay
 from image_processor.background.webhook_sender import WebhookSender
@@ -40,9 +41,12 @@ from image_processor.services.tasks.queue import TaskQueue
 from image_processor.services.tasks.tasks import TaskService
 from image_processor.services.tasks.webhooks import WebhookService
 
+EXPIRY_INTERVAL_SECONDS = 60
+"""Between two deletions of old events and old cached results."""
+
 
 def create_api_registry(settings: ApiSettings) -> svcs.Registry:
-    """Everything a request may ask for, by its type."""
+    """Return the services of the API, each registered by its type."""
     registry = svcs.Registry()
     database = Database(settings.database.url, settings.database.pool_size)
     queue = CeleryTaskQueue(create_celery(settings.broker))
@@ -58,13 +62,13 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
 
 
 def create_event_stream(settings: ApiSettings) -> EventStream:
-    """What the event stream's application tells its listeners from."""
+    """Return the event stream for the application that serves it."""
     database = Database(settings.database.url, settings.database.pool_size)
     return EventStream(TaskEvents(database), settings.events.poll_seconds, settings.events.backlog)
 
 
 def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str) -> svcs.Registry:
-    """Everything a worker's process may ask for, by its type; made when first asked for."""
+    """Return the services of a worker's process, each registered by its type; threads are created on first use."""
     database = Database(settings.database.url, settings.database.pool_size)
     claims = ClaimService(database, settings.retry, settings.lease.seconds, settings.processes)
     leases = LeaseService(database, settings.retry, settings.lease.seconds)
@@ -82,25 +86,27 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     events = TaskEvents(database)
     callbacks = WebhookService(database, settings.callbacks.timeout_seconds, settings.callbacks.max_seconds)
 
-    def keep_house() -> None:
-        events.forget_older_than(settings.relay.keep_events_seconds)
-        cache.forget_older_than(settings.relay.keep_cache_seconds)
-
-    def begin_anew() -> None:
-        leases.renew_all_leases()
-        callbacks.hasten()
-
     def relay() -> Relay:
-        lease, clear = settings.lease.seconds, DiscardedResults(database, storage).clear
-        clock = ClockWatch(database, lease / 2, begin_anew)
-        queue = CeleryTaskQueue(celery)
-        return Relay(claims, leases, queue, settings.relay, scratch / "alive", clock, clear, keep_house, lease)
+        lease = settings.lease.seconds
+        # After a step of the clock, the stored times of leases and retries are wrong.
+        clock = ClockWatch(database, lease / 2, [leases.renew_all_leases, callbacks.reset_delays])
+        return Relay(claims, leases, CeleryTaskQueue(celery), settings.relay, scratch / "alive", clock, lease)
+
+    def housekeeping() -> Housekeeping:
+        keep_events, keep_results = settings.relay.keep_events_seconds, settings.relay.keep_cache_seconds
+        return Housekeeping(
+            [
+                Chore(settings.relay.interval_seconds, DiscardedResults(database, storage).revoke_due),
+                Chore(EXPIRY_INTERVAL_SECONDS, partial(events.forget_older_than, keep_events)),
+                Chore(EXPIRY_INTERVAL_SECONDS, partial(cache.forget_older_than, keep_results)),
+            ]
+        )
 
     def heartbeat(services: svcs.Container) -> Heartbeat:
-        call = services.get(Relay).call
-        return Heartbeat(leases, worker, settings.lease.heartbeat_seconds, runner.discard, call)
+        wake_relay = services.get(Relay).wake
+        return Heartbeat(leases, worker, settings.lease.heartbeat_seconds, runner.discard, wake_relay)
 
-    def callback_sender() -> WebhookSender:
+    def webhook_sender() -> WebhookSender:
         chosen = settings.callbacks
         http = public_http_pool(chosen.allow_networks)
         return WebhookSender(callbacks, http, chosen.timeout_seconds, chosen.secret.get_secret_value())
@@ -109,8 +115,9 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     registry.register_value(LeaseService, leases)
     registry.register_value(Runner, runner)
     registry.register_factory(Relay, relay)
+    registry.register_factory(Housekeeping, housekeeping)
     registry.register_factory(Heartbeat, heartbeat)
-    registry.register_factory(WebhookSender, callback_sender)
+    registry.register_factory(WebhookSender, webhook_sender)
     return registry
 
 
@@ -123,7 +130,7 @@ def _blob_client(settings: BlobSourceSettings) -> BlobClient | None:
 
 
 def _http_client(settings: FileStorageSettings) -> httpx2.Client:
-    """A client of file-storage; ``wsgi://module/path`` calls ``module.create_app()`` within this process."""
+    """Return a client of file-storage; a URL ``wsgi://module/path`` calls ``module.create_app()`` in this process."""
     hooks = {"request": [_pass_request_id]}
     if not settings.url.startswith("wsgi://"):
         url = settings.url.rstrip("/")

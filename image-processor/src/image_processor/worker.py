@@ -16,6 +16,7 @@ from service_kit.settings import load_or_exit
 from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.background.heartbeat import Heartbeat
+from image_processor.background.housekeeping import Housekeeping
 from image_processor.background.relay import Relay
 from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import WorkerSettings
@@ -38,19 +39,24 @@ app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsu
 services = svcs.Container(create_worker_registry(settings, app, WORKER))
 
 
+def threads() -> tuple[Relay, Housekeeping, Heartbeat, WebhookSender]:
+    """Return the threads of the main process."""
+    return services.get(Relay, Housekeeping, Heartbeat, WebhookSender)
+
+
 def report_crash(process: int, error: BaseException) -> None:
-    """Has what the process held put back."""
+    """Make the tasks pending again that the process held."""
     services.get(Heartbeat).process_died(process, crash_reason(error, settings.limits.max_seconds), overran(error))
 
 
 def hand_back() -> None:
-    """Puts back what this worker holds."""
-    for thread in services.get(Relay, Heartbeat, WebhookSender):
+    """Make the tasks pending again that this worker holds."""
+    for thread in threads():
         thread.stop()
     try:
         services.get(LeaseService).release(WORKER)
     except SQLAlchemyError as error:
-        log.warning("tasks not handed back, their leases will run out", error=str(error))
+        log.warning("tasks not handed back; their leases will expire", error=str(error))
 
 
 shutdown = GracefulShutdown(settings.shutdown_seconds, hand_back)
@@ -58,7 +64,7 @@ shutdown = GracefulShutdown(settings.shutdown_seconds, hand_back)
 
 @app.task(name=WORK, Request=crash_reporting_request(report_crash))
 def work() -> None:
-    """A hint: tasks are pending."""
+    """Do tasks until none is pending; the message is only a hint that some are."""
     shutdown.hold_if_draining()
     if not services.get(Runner).drain(Holder(WORKER, os.getpid()), shutdown.begun):
         signal.pause()
@@ -66,8 +72,8 @@ def work() -> None:
 
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
-    """In Celery's stead, which writes no JSON."""
-    # It begins to tell of its processes when it is first asked for.
+    """Replace Celery's logging, which does not write JSON."""
+    # The first call turns off propagation of billiard's logger; configure() turns it on again.
     get_multiprocessing_logger()
     logs.configure(settings.log.level)
 
@@ -79,9 +85,9 @@ def _prepare(**_: object) -> None:
 
 @signals.worker_process_init.connect
 def _begin_process(**_: object) -> None:
-    # A signal to the process group is meant for the main process, which knows when its processes are to end.
+    # A signal to the process group is for the main process, which ends its child processes itself.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # Connections do not survive a fork: each process makes its own services.
+    # Connections do not survive a fork: each process creates its own services.
     global services
     services = svcs.Container(create_worker_registry(settings, app, WORKER))
     memory = settings.limits.max_memory_bytes
@@ -91,6 +97,6 @@ def _begin_process(**_: object) -> None:
 @signals.worker_ready.connect
 def _begin(**_: object) -> None:
     shutdown.listen()
-    services.get(Runner).sweep()
-    for thread in services.get(Relay, Heartbeat, WebhookSender):
+    services.get(Runner).delete_abandoned()
+    for thread in threads():
         thread.start()

@@ -1,4 +1,4 @@
-"""The clock watch: a step of the database's clock is noticed, slow drift and late answers are not taken for one."""
+"""The clock watch detects steps of the database's clock; slow drift and slow responses are not steps."""
 
 import time
 from pathlib import Path
@@ -18,12 +18,12 @@ TOLERANCE_SECONDS = 30.0
 
 
 class DatabaseClock:
-    """The clock of a SQLite database; it can be set, slow to answer, or out of order."""
+    """The clock of a SQLite database; it can be set, be slow, or fail."""
 
     def __init__(self, database: Database) -> None:
         self.ahead = 0.0
-        self.read_after = 0.0
-        self.answers_after = 0.0
+        self.delay_before_reading = 0.0
+        self.delay_after_reading = 0.0
         self.works = True
         event.listen(database.engine, "connect", self._replace)
 
@@ -32,16 +32,16 @@ class DatabaseClock:
 
     def _julian_day(self, _now: str) -> float:
         if not self.works:
-            raise RuntimeError("SQLite makes an error of this")
-        time.sleep(self.read_after)
+            raise RuntimeError("the clock fails")
+        time.sleep(self.delay_before_reading)
         now = (time.time() + self.ahead) / 86400 + 2440587.5
-        time.sleep(self.answers_after)
+        time.sleep(self.delay_after_reading)
         return now
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    """Without any table: a look at the clock needs none."""
+    """An empty database: reading its clock needs no table."""
     return Database(f"sqlite:///{tmp_path}/clock.db")
 
 
@@ -57,115 +57,119 @@ def steps() -> list[str]:
 
 @pytest.fixture
 def watch(database: Database, clock: DatabaseClock, steps: list[str]) -> ClockWatch:
-    return ClockWatch(database, TOLERANCE_SECONDS, lambda: steps.append("step"))
+    return ClockWatch(database, TOLERANCE_SECONDS, [lambda: steps.append("step")])
 
 
-def look_in_time(watch: ClockWatch) -> None:
-    """Looks until an answer has come in time, also on a busy machine."""
-    wait_until(lambda: watch.look() is not None)
+def check_in_time(watch: ClockWatch) -> None:
+    """Check until a response is fast enough, on a busy machine too."""
+    wait_until(lambda: watch.check() is not None)
 
 
 @pytest.mark.parametrize("ahead", [HOUR, -HOUR], ids=["forward", "backward"])
-def test_a_step_of_the_clock_is_noticed(
+def test_a_step_of_the_clock_is_detected(
     watch: ClockWatch, clock: DatabaseClock, steps: list[str], ahead: float
 ) -> None:
-    watch.look()
+    watch.check()
 
     clock.ahead = ahead
-    watch.look()
+    watch.check()
 
     assert steps == ["step"]
 
 
-def test_one_step_is_noticed_once(watch: ClockWatch, clock: DatabaseClock, steps: list[str]) -> None:
-    watch.look()
+def test_a_step_is_detected_once(watch: ClockWatch, clock: DatabaseClock, steps: list[str]) -> None:
+    watch.check()
     clock.ahead = HOUR
-    watch.look()
+    watch.check()
 
-    watch.look()
+    watch.check()
 
     assert steps == ["step"]
 
 
-def test_the_first_look_takes_no_clock_for_set(watch: ClockWatch, clock: DatabaseClock, steps: list[str]) -> None:
+def test_the_first_check_detects_no_step(watch: ClockWatch, clock: DatabaseClock, steps: list[str]) -> None:
     clock.ahead = HOUR
 
-    watch.look()
+    watch.check()
 
     assert steps == []
 
 
 @pytest.mark.parametrize("drift", [20.0, -20.0], ids=["forward", "backward"])
-def test_a_difference_below_the_tolerance_is_no_step(
+def test_a_difference_below_the_tolerance_is_not_a_step(
     watch: ClockWatch, clock: DatabaseClock, steps: list[str], drift: float
 ) -> None:
-    watch.look()
+    watch.check()
 
     clock.ahead = drift
-    watch.look()
+    watch.check()
 
     assert steps == []
 
 
-def test_slow_drift_is_no_step_although_its_sum_exceeds_the_tolerance(
+def test_slow_drift_is_not_a_step_although_its_sum_exceeds_the_tolerance(
     watch: ClockWatch, clock: DatabaseClock, steps: list[str]
 ) -> None:
-    for look in range(5):
-        clock.ahead = 20.0 * look
-        watch.look()
+    for count in range(5):
+        clock.ahead = 20.0 * count
+        watch.check()
 
     assert steps == []
 
 
-def test_a_look_gives_the_time_of_the_database(watch: ClockWatch, clock: DatabaseClock) -> None:
+def test_a_check_returns_the_time_of_the_database(watch: ClockWatch, clock: DatabaseClock) -> None:
     clock.ahead = 24 * HOUR
 
-    now = watch.look()
+    now = watch.check()
 
     assert now == pytest.approx(time.time() + 24 * HOUR, abs=HOUR)
 
 
-def test_an_answer_that_came_too_late_is_ignored(database: Database, clock: DatabaseClock, steps: list[str]) -> None:
-    watch = ClockWatch(database, 0.2, lambda: steps.append("step"))
-    look_in_time(watch)
+def test_a_response_that_was_too_slow_is_ignored(database: Database, clock: DatabaseClock, steps: list[str]) -> None:
+    watch = ClockWatch(database, 0.2, [lambda: steps.append("step")])
+    check_in_time(watch)
 
-    clock.ahead, clock.answers_after = HOUR, 0.25
-    now = watch.look()
+    clock.ahead, clock.delay_after_reading = HOUR, 0.25
+    now = watch.check()
 
     assert (now, steps) == (None, [])
 
 
-def test_a_step_behind_a_late_answer_is_noticed_at_the_next_look(
+def test_a_step_during_a_slow_response_is_detected_by_the_next_check(
     database: Database, clock: DatabaseClock, steps: list[str]
 ) -> None:
-    watch = ClockWatch(database, 0.2, lambda: steps.append("step"))
-    look_in_time(watch)
-    clock.ahead, clock.answers_after = HOUR, 0.25
-    watch.look()
+    watch = ClockWatch(database, 0.2, [lambda: steps.append("step")])
+    check_in_time(watch)
+    clock.ahead, clock.delay_after_reading = HOUR, 0.25
+    watch.check()
 
-    clock.answers_after = 0
-    look_in_time(watch)
+    clock.delay_after_reading = 0
+    check_in_time(watch)
 
     assert steps == ["step"]
 
 
-def test_the_time_that_an_answer_took_is_no_step(database: Database, clock: DatabaseClock, steps: list[str]) -> None:
-    watch = ClockWatch(database, 0.5, lambda: steps.append("step"))
-    look_in_time(watch)
+def test_the_time_that_a_response_took_is_not_a_step(
+    database: Database, clock: DatabaseClock, steps: list[str]
+) -> None:
+    watch = ClockWatch(database, 0.5, [lambda: steps.append("step")])
+    check_in_time(watch)
 
-    clock.ahead, clock.read_after = 0.3, 0.3
-    look_in_time(watch)
+    clock.ahead, clock.delay_before_reading = 0.3, 0.3
+    check_in_time(watch)
 
     assert steps == []
 
 
-def test_a_step_during_an_outage_is_noticed_after_it(watch: ClockWatch, clock: DatabaseClock, steps: list[str]) -> None:
-    watch.look()
+def test_a_step_during_an_outage_is_detected_after_it(
+    watch: ClockWatch, clock: DatabaseClock, steps: list[str]
+) -> None:
+    watch.check()
     clock.ahead, clock.works = HOUR, False
     with pytest.raises(OperationalError):
-        watch.look()
+        watch.check()
 
     clock.works = True
-    watch.look()
+    watch.check()
 
     assert steps == ["step"]

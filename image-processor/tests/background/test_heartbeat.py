@@ -1,4 +1,4 @@
-"""The heartbeat: it renews leases, kills processes of cancelled tasks and puts back what dead processes held."""
+"""The heartbeat renews leases, kills processes of cancelled tasks and records the death of processes."""
 
 import signal
 import subprocess
@@ -13,7 +13,7 @@ from image_processor.models import Task
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Holder
-from image_processor.services.jobs.scratch import InWork
+from image_processor.services.jobs.scratch import AttemptInProgress
 from service_kit.database import Database, epoch_now
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,28 +31,28 @@ StartHeartbeat = Callable[..., Heartbeat]
 
 
 class Hooks:
-    """What a heartbeat has called: the holders whose remains it had removed, and how often it put tasks back."""
+    """Records the calls of a heartbeat: the holders whose files it had deleted, and how many hints were lost."""
 
     def __init__(self) -> None:
         self.discarded: list[Holder] = []
-        self.put_back = 0
+        self.lost_hints = 0
         self.errors: list[Exception] = []
         self.before_discard: Callable[[], None] = lambda: None
-        self.in_work: InWork | None = None
+        self.in_progress: AttemptInProgress | None = None
 
-    def discard(self, holder: Holder) -> InWork | None:
+    def discard(self, holder: Holder) -> AttemptInProgress | None:
         if self.errors:
             raise self.errors.pop()
         self.before_discard()
         self.discarded.append(holder)
-        found, self.in_work = self.in_work, None
+        found, self.in_progress = self.in_progress, None
         return found
 
-    def on_put_back(self) -> None:
-        self.put_back += 1
+    def on_hint_lost(self) -> None:
+        self.lost_hints += 1
 
-    def has_put_back(self, times: int) -> bool:
-        return self.put_back >= times
+    def has_lost(self, hints: int) -> bool:
+        return self.lost_hints >= hints
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def living() -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def dead() -> int:
-    """The id of a process that is gone."""
+    """The id of a process that has ended."""
     process = subprocess.Popen(["true"])
     process.wait()
     return process.pid
@@ -78,27 +78,27 @@ def dead() -> int:
 
 @pytest.fixture
 def start_heartbeat(leases: LeaseService, hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartHeartbeat]:
-    monkeypatch.setattr(heartbeat_module, "LOOK_SECONDS", OFTEN)
-    hearts: list[Heartbeat] = []
+    monkeypatch.setattr(heartbeat_module, "POLL_SECONDS", OFTEN)
+    heartbeats: list[Heartbeat] = []
 
     def start_heartbeat(interval_seconds: float = NEVER, dies: int | None = None) -> Heartbeat:
-        heart = Heartbeat(leases, WORKER, interval_seconds, hooks.discard, hooks.on_put_back)
-        hearts.append(heart)
+        heartbeat = Heartbeat(leases, WORKER, interval_seconds, hooks.discard, hooks.on_hint_lost)
+        heartbeats.append(heartbeat)
         if dies is not None:
-            heart.process_died(dies, "it fell asleep")
-        heart.start()
-        return heart
+            heartbeat.process_died(dies, "out of memory")
+        heartbeat.start()
+        return heartbeat
 
     yield start_heartbeat
-    for heart in hearts:
-        heart.stop()
+    for heartbeat in heartbeats:
+        heartbeat.stop()
     wait_until(lambda: not any(thread.name == "heartbeat" for thread in threading.enumerate()))
 
 
 def hold_tasks(
     database: Database, claims: ClaimService, process: int, count: int = 1, worker: str = WORKER
 ) -> list[int]:
-    """Adds tasks that a process holds by a lease that has run out."""
+    """Add tasks that a process holds by an expired lease; return their ids."""
     with database.write() as session:
         for _ in range(count):
             session.execute(insert(Task).values(source_id=1, algorithm="flip"))
@@ -120,7 +120,7 @@ def task_of(database: Database, task_id: int) -> Task:
 
 def is_renewed(database: Database, task_id: int) -> bool:
     with database.read() as session:
-        return session.scalars(select(Task.lease_until > epoch_now()).where(Task.id == task_id)).one() is True
+        return session.scalar(select(Task.lease_until > epoch_now()).where(Task.id == task_id)) is True
 
 
 def test_the_lease_of_a_living_process_is_renewed(
@@ -133,7 +133,7 @@ def test_the_lease_of_a_living_process_is_renewed(
     wait_until(lambda: is_renewed(database, held))
 
 
-def test_the_lease_of_a_process_that_is_gone_is_not_renewed(
+def test_the_lease_of_a_dead_process_is_not_renewed(
     start_heartbeat: StartHeartbeat,
     database: Database,
     claims: ClaimService,
@@ -152,16 +152,16 @@ def test_the_lease_of_a_process_that_is_gone_is_not_renewed(
 def test_the_lease_of_another_worker_is_not_renewed(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, living: subprocess.Popen[bytes]
 ) -> None:
-    [foreign] = hold_tasks(database, claims, living.pid, worker="another worker")
+    [other] = hold_tasks(database, claims, living.pid, worker="another worker")
     [held] = hold_tasks(database, claims, living.pid)
 
     start_heartbeat(interval_seconds=OFTEN)
     wait_until(lambda: is_renewed(database, held))
 
-    assert not is_renewed(database, foreign)
+    assert not is_renewed(database, other)
 
 
-def test_leases_are_renewed_at_their_interval_and_not_at_each_look(
+def test_leases_are_renewed_at_their_interval_and_not_at_each_poll(
     start_heartbeat: StartHeartbeat,
     database: Database,
     claims: ClaimService,
@@ -171,24 +171,24 @@ def test_leases_are_renewed_at_their_interval_and_not_at_each_look(
 ) -> None:
     [held] = hold_tasks(database, claims, living.pid)
 
-    heart = start_heartbeat(interval_seconds=NEVER)
+    heartbeat = start_heartbeat(interval_seconds=NEVER)
     for death in range(1, 4):
-        heart.process_died(dead, "so that each look is noticed")
-        wait_until(partial(hooks.has_put_back, death))
+        heartbeat.process_died(dead, "to count the polls")
+        wait_until(partial(hooks.has_lost, death))
 
     assert not is_renewed(database, held)
 
 
-def test_what_takes_too_long_ends_at_once_and_what_its_process_held_beside_it_is_handed_back(
+def test_a_task_over_the_time_limit_ends_and_other_tasks_of_its_process_are_released(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, hooks: Hooks, dead: int
 ) -> None:
-    slow, neighbour = hold_tasks(database, claims, dead, count=2)
-    hooks.in_work = InWork(slow, 1)
+    slow, other = hold_tasks(database, claims, dead, count=2)
+    hooks.in_progress = AttemptInProgress(slow, 1)
 
     start_heartbeat().process_died(dead, "it took longer than 20 seconds", overran=True)
-    wait_until(partial(hooks.has_put_back, 1))
+    wait_until(partial(hooks.has_lost, 1))
 
-    ended, handed_back = task_of(database, slow), task_of(database, neighbour)
+    ended, handed_back = task_of(database, slow), task_of(database, other)
     assert (ended.status, ended.error, ended.claimed_by) == (
         "error",
         "Gave up: it took longer than 20 seconds. Make the image smaller first, or choose other parameters.",
@@ -197,7 +197,7 @@ def test_what_takes_too_long_ends_at_once_and_what_its_process_held_beside_it_is
     assert (handed_back.status, handed_back.crashes) == ("pending", 0)
 
 
-def test_what_takes_too_long_ends_though_the_database_was_away(
+def test_a_task_over_the_time_limit_ends_after_a_database_outage(
     start_heartbeat: StartHeartbeat,
     database: Database,
     claims: ClaimService,
@@ -207,7 +207,7 @@ def test_what_takes_too_long_ends_though_the_database_was_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     [slow] = hold_tasks(database, claims, dead)
-    hooks.in_work = InWork(slow, 1)
+    hooks.in_progress = AttemptInProgress(slow, 1)
     record, failures = leases.overran, [SQLAlchemyError("away")]
 
     def record_at_the_second_try(holder: Holder, task_id: int, attempt: int, reason: str) -> None:
@@ -217,13 +217,13 @@ def test_what_takes_too_long_ends_though_the_database_was_away(
 
     monkeypatch.setattr(leases, "overran", record_at_the_second_try)
     start_heartbeat().process_died(dead, "it took longer than 20 seconds", overran=True)
-    wait_until(partial(hooks.has_put_back, 1))
+    wait_until(partial(hooks.has_lost, 1))
 
     assert (task_of(database, slow).status, len(hooks.discarded)) == ("error", 2)
 
 
 @pytest.mark.parametrize(("overran", "is_known"), [(True, False), (False, True)], ids=["while fetching", "killed"])
-def test_what_may_go_better_next_time_is_tried_again(
+def test_a_task_whose_process_died_for_another_reason_is_retried(
     start_heartbeat: StartHeartbeat,
     database: Database,
     claims: ClaimService,
@@ -233,16 +233,16 @@ def test_what_may_go_better_next_time_is_tried_again(
     is_known: bool,
 ) -> None:
     [held] = hold_tasks(database, claims, dead)
-    hooks.in_work = InWork(held, 1) if is_known else None
+    hooks.in_progress = AttemptInProgress(held, 1) if is_known else None
 
     start_heartbeat().process_died(dead, "it died", overran=overran)
-    wait_until(partial(hooks.has_put_back, 1))
+    wait_until(partial(hooks.has_lost, 1))
 
     task = task_of(database, held)
     assert (task.status, task.crashes) == ("pending", 1)
 
 
-def test_an_attempt_that_another_worker_has_taken_over_is_not_ended(
+def test_an_attempt_of_another_worker_is_not_ended(
     leases: LeaseService, database: Database, claims: ClaimService, dead: int
 ) -> None:
     [held] = hold_tasks(database, claims, dead, worker="another worker")
@@ -250,7 +250,7 @@ def test_an_attempt_that_another_worker_has_taken_over_is_not_ended(
     leases.overran(Holder(WORKER, dead), held, 1, "it took longer than 20 seconds")
     leases.overran(Holder("another worker", dead), held, 7, "it took longer than 20 seconds")
 
-    assert task_of(database, held).status == "pending", "handed back by the holder, not ended"
+    assert task_of(database, held).status == "pending", "released by its holder, not ended"
 
 
 def test_the_process_of_a_cancelled_task_is_killed(
@@ -264,7 +264,7 @@ def test_the_process_of_a_cancelled_task_is_killed(
     assert living.wait(STATE_SECONDS) == -signal.SIGKILL
 
 
-def test_a_process_that_let_go_of_its_cancelled_task_lives_on(
+def test_a_process_that_gave_up_its_cancelled_task_is_not_killed(
     start_heartbeat: StartHeartbeat,
     database: Database,
     claims: ClaimService,
@@ -277,28 +277,28 @@ def test_a_process_that_let_go_of_its_cancelled_task_lives_on(
         session.execute(insert(Task).values(source_id=1, algorithm="flip"))
     [claim] = claims.claim(holder)
     cancel(database, claim.task_id)
-    claims.let_go(claim, holder)
+    claims.give_up(claim, holder)
 
     start_heartbeat(dies=dead)
-    wait_until(lambda: hooks.put_back == 1)
+    wait_until(lambda: hooks.lost_hints == 1)
 
     assert living.poll() is None
 
 
-def test_what_else_a_killed_process_held_is_pending_again_and_counts_no_crash(
+def test_other_tasks_of_a_killed_process_are_pending_again_and_count_no_crash(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, living: subprocess.Popen[bytes]
 ) -> None:
     cancelled, other = hold_tasks(database, claims, living.pid, count=2)
     cancel(database, cancelled)
 
-    # The worker reports the killed process as dead, perhaps before the heartbeat has released what it held.
+    # The worker may report the killed process as dead before the heartbeat has released its tasks.
     start_heartbeat(dies=living.pid)
     wait_until(lambda: task_of(database, other).status == "pending")
 
     assert task_of(database, other).crashes == 0
 
 
-def test_a_killed_process_leaves_the_cancelled_task_cancelled(
+def test_a_cancelled_task_stays_cancelled_when_its_process_is_killed(
     start_heartbeat: StartHeartbeat,
     database: Database,
     claims: ClaimService,
@@ -309,13 +309,13 @@ def test_a_killed_process_leaves_the_cancelled_task_cancelled(
     cancel(database, cancelled)
 
     start_heartbeat()
-    wait_until(lambda: hooks.put_back == 1)
+    wait_until(lambda: hooks.lost_hints == 1)
 
     task = task_of(database, cancelled)
     assert (task.status, task.claimed_by) == ("cancelled", None)
 
 
-def test_what_a_killed_process_left_is_removed(
+def test_the_files_of_a_killed_process_are_deleted(
     start_heartbeat: StartHeartbeat,
     database: Database,
     claims: ClaimService,
@@ -326,12 +326,12 @@ def test_what_a_killed_process_left_is_removed(
     cancel(database, cancelled)
 
     start_heartbeat()
-    wait_until(lambda: hooks.put_back == 1)
+    wait_until(lambda: hooks.lost_hints == 1)
 
     assert hooks.discarded == [Holder(WORKER, living.pid)]
 
 
-def test_a_cancelled_task_whose_process_is_gone_already_releases_what_else_it_held(
+def test_other_tasks_of_a_process_that_died_before_it_was_killed_are_pending_again(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, dead: int
 ) -> None:
     cancelled, other = hold_tasks(database, claims, dead, count=2)
@@ -350,16 +350,16 @@ def test_the_processes_of_another_worker_are_not_killed(
     living: subprocess.Popen[bytes],
     dead: int,
 ) -> None:
-    [foreign] = hold_tasks(database, claims, living.pid, worker="another worker")
-    cancel(database, foreign)
+    [other] = hold_tasks(database, claims, living.pid, worker="another worker")
+    cancel(database, other)
 
     start_heartbeat(dies=dead)
-    wait_until(lambda: hooks.put_back == 1)
+    wait_until(lambda: hooks.lost_hints == 1)
 
     assert living.poll() is None
 
 
-def test_what_a_dead_process_held_is_pending_again_and_counts_a_crash(
+def test_the_task_of_a_dead_process_is_pending_again_and_counts_a_crash(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, dead: int
 ) -> None:
     [left] = hold_tasks(database, claims, dead)
@@ -370,7 +370,7 @@ def test_what_a_dead_process_held_is_pending_again_and_counts_a_crash(
     assert task_of(database, left).crashes == 1
 
 
-def test_a_task_that_killed_too_many_processes_ends_with_the_reason_of_the_last_death(
+def test_a_task_that_crashed_too_many_processes_ends_with_the_reason_of_the_last_crash(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, dead: int
 ) -> None:
     [left] = hold_tasks(database, claims, dead)
@@ -380,10 +380,10 @@ def test_a_task_that_killed_too_many_processes_ends_with_the_reason_of_the_last_
     start_heartbeat(dies=dead)
     wait_until(lambda: task_of(database, left).status == "error")
 
-    assert "it fell asleep" in (task_of(database, left).error or "")
+    assert "out of memory" in (task_of(database, left).error or "")
 
 
-def test_what_a_dead_process_left_is_removed_before_its_task_is_put_back(
+def test_the_files_of_a_dead_process_are_deleted_before_its_task_is_pending_again(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, hooks: Hooks, dead: int
 ) -> None:
     [left] = hold_tasks(database, claims, dead)
@@ -391,12 +391,12 @@ def test_what_a_dead_process_left_is_removed_before_its_task_is_put_back(
     hooks.before_discard = lambda: statuses.append(task_of(database, left).status)
 
     start_heartbeat(dies=dead)
-    wait_until(lambda: hooks.has_put_back(1))
+    wait_until(lambda: hooks.has_lost(1))
 
     assert (hooks.discarded, statuses) == ([Holder(WORKER, dead)], ["processing"])
 
 
-def test_a_death_is_recorded_after_the_database_has_come_back(
+def test_a_death_is_recorded_after_a_database_outage(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, dead: int
 ) -> None:
     [left] = hold_tasks(database, claims, dead)
@@ -407,7 +407,7 @@ def test_a_death_is_recorded_after_the_database_has_come_back(
     wait_until(lambda: task_of(database, left).status == "pending")
 
 
-def test_leases_are_renewed_after_the_database_has_come_back(
+def test_leases_are_renewed_after_a_database_outage(
     start_heartbeat: StartHeartbeat, database: Database, claims: ClaimService, living: subprocess.Popen[bytes]
 ) -> None:
     [held] = hold_tasks(database, claims, living.pid)
@@ -427,7 +427,7 @@ def test_leases_are_renewed_after_an_unexpected_error(
     dead: int,
 ) -> None:
     [held] = hold_tasks(database, claims, living.pid)
-    hooks.errors.append(RuntimeError("nobody expected this"))
+    hooks.errors.append(RuntimeError("unexpected"))
 
     start_heartbeat(interval_seconds=OFTEN, dies=dead)
 

@@ -1,4 +1,4 @@
-"""Callbacks reach no inner address, however it is written."""
+"""Webhooks do not reach internal addresses, in any notation."""
 
 import ipaddress
 import socket
@@ -6,7 +6,7 @@ import socket
 import pytest
 from image_processor.background.public_network import ForbiddenAddressError, PublicNetworkBackend
 
-INNER = [
+INTERNAL = [
     "127.0.0.1",
     "localhost",
     "10.0.0.1",
@@ -25,13 +25,13 @@ INNER = [
 ]
 
 
-@pytest.mark.parametrize("host", INNER)
-def test_inner_addresses_are_refused(host: str) -> None:
+@pytest.mark.parametrize("host", INTERNAL)
+def test_internal_addresses_are_refused(host: str) -> None:
     with pytest.raises(ForbiddenAddressError, match="not public"):
         PublicNetworkBackend([]).connect_tcp(host, 9, timeout=1)
 
 
-def test_allowed_networks_are_reached() -> None:
+def test_an_allowed_network_is_reached() -> None:
     backend = PublicNetworkBackend([ipaddress.ip_network("127.0.0.0/8")])
 
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -1,4 +1,4 @@
-"""The relay: lost hints are published again, expired leases end, and no outage stops it."""
+"""The relay republishes lost hints, ends expired leases, and survives outages."""
 
 import threading
 import time
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from image_processor.background import relay as relay_module
 from image_processor.background.clock_watch import ClockWatch
 from image_processor.background.relay import Relay
 from image_processor.config import BrokerSettings, RelaySettings
@@ -34,20 +33,25 @@ OFTEN = 0.01
 StartRelay = Callable[..., Relay]
 
 
-class Counter:
-    """A chore that counts its calls."""
+class CountingQueue(CeleryTaskQueue):
+    """Counts the relay's runs: each asks for the length."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    def __init__(self, celery: Celery) -> None:
+        super().__init__(celery)
+        self.runs = 0
+        self.errors: list[Exception] = []
 
-    def __call__(self) -> None:
-        self.calls += 1
+    def length(self) -> int:
+        self.runs += 1
+        if self.errors:
+            raise self.errors.pop()
+        return super().length()
 
 
 @pytest.fixture
 def celery() -> Celery:
     celery = create_celery(BrokerSettings(url="memory://", queue_type="classic", transport_options={}))
-    # Its queues belong to the process: this one may still have another test's messages.
+    # In-memory queues are shared by the process: another test may have left messages.
     delete_queue(celery)
     declare_queue(celery)
     return celery
@@ -59,39 +63,22 @@ def alive(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def clear() -> Counter:
-    return Counter()
-
-
-@pytest.fixture
-def keep_house() -> Counter:
-    return Counter()
+def queue(celery: Celery) -> CountingQueue:
+    return CountingQueue(celery)
 
 
 @pytest.fixture
 def start_relay(
-    database: Database,
-    claims: ClaimService,
-    leases: LeaseService,
-    celery: Celery,
-    alive: Path,
-    clear: Counter,
-    keep_house: Counter,
+    database: Database, claims: ClaimService, leases: LeaseService, queue: CountingQueue, alive: Path
 ) -> Iterator[StartRelay]:
     relays: list[Relay] = []
 
-    def start_relay(
-        interval_seconds: float = OFTEN,
-        hints: int = 10,
-        patience: float = 0,
-        clear: Callable[[], None] = clear,
-    ) -> Relay:
+    def start_relay(interval_seconds: float = OFTEN, hints: int = 10, grace_seconds: float = 0) -> Relay:
         settings = RelaySettings(
             interval_seconds=interval_seconds, hints=hints, keep_events_seconds=60, keep_cache_seconds=0
         )
-        clock = ClockWatch(database, 30, leases.renew_all_leases)
-        queue = CeleryTaskQueue(celery)
-        relay = Relay(claims, leases, queue, settings, alive, clock, clear, keep_house, patience)
+        clock = ClockWatch(database, 30, [leases.renew_all_leases])
+        relay = Relay(claims, leases, queue, settings, alive, clock, grace_seconds)
         relays.append(relay)
         relay.start()
         return relay
@@ -102,10 +89,10 @@ def start_relay(
     wait_until(lambda: not any(thread.name == "relay" for thread in threading.enumerate()))
 
 
-def await_whole_pass(clear: Counter) -> None:
-    """Returns after a pass of the relay that began after the call."""
-    seen = clear.calls
-    wait_until(lambda: clear.calls >= seen + 3)
+def await_complete_run(queue: CountingQueue) -> None:
+    """Wait for a run of the relay that began after the call."""
+    before = queue.runs
+    wait_until(lambda: queue.runs >= before + 3)
 
 
 def declare_queue(celery: Celery) -> None:
@@ -123,7 +110,7 @@ def count_hints(celery: Celery) -> int:
 
 
 def take_hint(celery: Celery) -> str | None:
-    """The name of the next message's Celery task, if one waits."""
+    """Return the name of the next message's Celery task; ``None`` if the queue is empty."""
     with celery.connection_for_read() as connection, connection.channel() as channel:
         message = celery.amqp.queues[QUEUE](channel).get(no_ack=True)
         return None if message is None else str(message.headers["task"])
@@ -138,7 +125,7 @@ def add_tasks(database: Database, count: int, due_in_seconds: float | None = Non
 
 def status_of_the_task(database: Database) -> str:
     with database.read() as session:
-        return session.scalars(select(Task.status)).one()
+        return session.execute(select(Task.status)).scalar_one()
 
 
 def hold_a_task(database: Database, claims: ClaimService, lease_seconds: float) -> None:
@@ -148,9 +135,7 @@ def hold_a_task(database: Database, claims: ClaimService, lease_seconds: float) 
         session.execute(update(Task).values(lease_until=epoch_now() + lease_seconds))
 
 
-def test_a_pending_task_whose_hint_is_overdue_is_published_again(
-    start_relay: StartRelay, database: Database, celery: Celery
-) -> None:
+def test_a_lost_hint_is_published_again(start_relay: StartRelay, database: Database, celery: Celery) -> None:
     add_tasks(database, 1)
 
     start_relay()
@@ -168,53 +153,53 @@ def test_each_pending_task_gets_one_hint(start_relay: StartRelay, database: Data
     assert count_hints(celery) == 3
 
 
-def test_no_more_hints_are_published_at_once_than_configured(
-    start_relay: StartRelay, database: Database, celery: Celery, clear: Counter
+def test_at_most_the_configured_number_of_hints_is_published(
+    start_relay: StartRelay, database: Database, celery: Celery, queue: CountingQueue
 ) -> None:
     add_tasks(database, 5)
 
     start_relay(hints=2)
-    await_whole_pass(clear)
+    await_complete_run(queue)
 
     assert count_hints(celery) == 2
 
 
-def test_no_hint_is_added_while_one_waits(
-    start_relay: StartRelay, database: Database, celery: Celery, clear: Counter
+def test_no_hint_is_published_while_another_waits(
+    start_relay: StartRelay, database: Database, celery: Celery, queue: CountingQueue
 ) -> None:
     add_tasks(database, 5)
     CeleryTaskQueue(celery).publish(1)
 
     start_relay()
-    await_whole_pass(clear)
+    await_complete_run(queue)
 
     assert count_hints(celery) == 1
 
 
-def test_a_task_that_waits_for_its_next_attempt_gets_no_hint(
-    start_relay: StartRelay, database: Database, celery: Celery, clear: Counter
+def test_a_task_that_is_not_due_gets_no_hint(
+    start_relay: StartRelay, database: Database, celery: Celery, queue: CountingQueue
 ) -> None:
     add_tasks(database, 1, due_in_seconds=50)
 
     start_relay()
-    await_whole_pass(clear)
+    await_complete_run(queue)
 
     assert count_hints(celery) == 0
 
 
-def test_a_relay_that_is_called_looks_at_once(
+def test_a_relay_that_is_woken_runs_at_once(
     start_relay: StartRelay, database: Database, celery: Celery, alive: Path
 ) -> None:
     relay = start_relay(interval_seconds=NEVER)
     wait_until(alive.exists)
     add_tasks(database, 1)
 
-    relay.call()
+    relay.wake()
 
     wait_until(lambda: count_hints(celery) == 1)
 
 
-def test_a_stopped_relay_ends_its_thread_before_its_interval_is_over(start_relay: StartRelay, alive: Path) -> None:
+def test_a_stopped_relay_ends_without_waiting_for_its_interval(start_relay: StartRelay, alive: Path) -> None:
     relay = start_relay(interval_seconds=NEVER)
     wait_until(alive.exists)
 
@@ -223,7 +208,7 @@ def test_a_stopped_relay_ends_its_thread_before_its_interval_is_over(start_relay
     wait_until(lambda: not any(thread.name == "relay" for thread in threading.enumerate()))
 
 
-def test_the_task_of_a_worker_whose_lease_ran_out_is_pending_again(
+def test_a_task_whose_lease_expired_is_pending_again(
     start_relay: StartRelay, database: Database, claims: ClaimService
 ) -> None:
     hold_a_task(database, claims, lease_seconds=-1)
@@ -233,8 +218,8 @@ def test_the_task_of_a_worker_whose_lease_ran_out_is_pending_again(
     wait_until(lambda: status_of_the_task(database) == "pending")
 
 
-def test_no_lease_runs_out_because_the_clock_was_set_forward(
-    start_relay: StartRelay, database: Database, claims: ClaimService, clear: Counter
+def test_no_lease_expires_because_the_clock_was_set_forward(
+    start_relay: StartRelay, database: Database, claims: ClaimService, queue: CountingQueue
 ) -> None:
     ahead = [0.0]
 
@@ -244,15 +229,17 @@ def test_no_lease_runs_out_because_the_clock_was_set_forward(
     event.listen(database.engine, "connect", replace_clock)
     hold_a_task(database, claims, lease_seconds=60)
     start_relay()
-    await_whole_pass(clear)
+    await_complete_run(queue)
 
     ahead[0] = HOUR
-    await_whole_pass(clear)
+    await_complete_run(queue)
 
     assert status_of_the_task(database) == "processing"
 
 
-def test_after_a_database_error_it_publishes_again(start_relay: StartRelay, database: Database, celery: Celery) -> None:
+def test_hints_are_published_after_a_database_outage(
+    start_relay: StartRelay, database: Database, celery: Celery
+) -> None:
     add_tasks(database, 1)
     with capture_logs() as logs, table_away(database, "tasks"):
         start_relay()
@@ -262,20 +249,20 @@ def test_after_a_database_error_it_publishes_again(start_relay: StartRelay, data
     wait_until(lambda: count_hints(celery) == 1)
 
 
-def test_after_a_database_error_workers_have_time_to_renew_their_leases(
-    start_relay: StartRelay, database: Database, claims: ClaimService, clear: Counter
+def test_no_lease_expires_in_the_grace_time_after_a_database_outage(
+    start_relay: StartRelay, database: Database, claims: ClaimService, queue: CountingQueue
 ) -> None:
     hold_a_task(database, claims, lease_seconds=-1)
     with capture_logs() as logs, table_away(database, "tasks"):
-        start_relay(patience=NEVER)
+        start_relay(grace_seconds=NEVER)
         wait_until(lambda: any(entry["event"] == "relay waits for the database" for entry in logs))
 
-    await_whole_pass(clear)
+    await_complete_run(queue)
 
     assert status_of_the_task(database) == "processing"
 
 
-def test_after_a_broker_error_it_publishes_again(start_relay: StartRelay, database: Database, celery: Celery) -> None:
+def test_hints_are_published_after_a_broker_outage(start_relay: StartRelay, database: Database, celery: Celery) -> None:
     delete_queue(celery)
     add_tasks(database, 1)
     with capture_logs() as logs:
@@ -287,23 +274,18 @@ def test_after_a_broker_error_it_publishes_again(start_relay: StartRelay, databa
     wait_until(lambda: count_hints(celery) == 1)
 
 
-def test_after_an_unexpected_error_it_publishes_again(
-    start_relay: StartRelay, database: Database, celery: Celery
+def test_hints_are_published_after_an_unexpected_error(
+    start_relay: StartRelay, database: Database, celery: Celery, queue: CountingQueue
 ) -> None:
-    errors = [RuntimeError("nobody expected this")]
-
-    def clear_with_an_error() -> None:
-        if errors:
-            raise errors.pop()
-
+    queue.errors.append(RuntimeError("unexpected"))
     add_tasks(database, 1)
 
-    start_relay(clear=clear_with_an_error)
+    start_relay()
 
     wait_until(lambda: count_hints(celery) == 1)
 
 
-def test_leases_run_out_while_the_broker_is_away(
+def test_leases_expire_while_the_broker_is_unavailable(
     start_relay: StartRelay, database: Database, claims: ClaimService, celery: Celery
 ) -> None:
     delete_queue(celery)
@@ -314,7 +296,7 @@ def test_leases_run_out_while_the_broker_is_away(
     wait_until(lambda: status_of_the_task(database) == "pending")
 
 
-def test_each_pass_makes_the_liveness_file_new(start_relay: StartRelay, alive: Path) -> None:
+def test_each_run_touches_the_liveness_file(start_relay: StartRelay, alive: Path) -> None:
     start_relay()
     wait_until(alive.exists)
     alive.unlink()
@@ -322,18 +304,18 @@ def test_each_pass_makes_the_liveness_file_new(start_relay: StartRelay, alive: P
     wait_until(alive.exists)
 
 
-def test_the_liveness_file_stays_old_while_the_broker_is_away(
-    start_relay: StartRelay, celery: Celery, alive: Path, clear: Counter
+def test_the_liveness_file_is_not_touched_while_the_broker_is_unavailable(
+    start_relay: StartRelay, celery: Celery, alive: Path, queue: CountingQueue
 ) -> None:
     delete_queue(celery)
 
     start_relay()
-    await_whole_pass(clear)
+    await_complete_run(queue)
 
     assert not alive.exists()
 
 
-def test_the_liveness_file_stays_old_while_the_database_is_away(
+def test_the_liveness_file_is_not_touched_while_the_database_is_unavailable(
     start_relay: StartRelay, database: Database, alive: Path
 ) -> None:
     with capture_logs() as logs, table_away(database, "tasks"):
@@ -341,29 +323,3 @@ def test_the_liveness_file_stays_old_while_the_database_is_away(
         wait_until(lambda: len([entry for entry in logs if entry["event"] == "relay waits for the database"]) >= 2)
 
         assert not alive.exists()
-
-
-def test_housekeeping_is_done_once_before_it_is_due_again(
-    start_relay: StartRelay, clear: Counter, keep_house: Counter
-) -> None:
-    start_relay()
-
-    await_whole_pass(clear)
-
-    assert keep_house.calls == 1
-
-
-def test_housekeeping_is_done_again_when_it_is_due(
-    start_relay: StartRelay, keep_house: Counter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(relay_module, "HOUSEKEEPING_SECONDS", 0)
-
-    start_relay()
-
-    wait_until(lambda: keep_house.calls >= 2)
-
-
-def test_discarded_results_are_cleared_at_each_pass(start_relay: StartRelay, clear: Counter) -> None:
-    start_relay()
-
-    wait_until(lambda: clear.calls >= 3)

@@ -1,4 +1,4 @@
-"""The sender of webhooks: signed, sent until accepted, to public addresses only, and a slow one holds up no other."""
+"""Webhooks are signed, sent until accepted, to public addresses only; a slow receiver blocks no other."""
 
 import base64
 import ipaddress
@@ -24,9 +24,9 @@ from tests.support.receiver import Receiver
 from tests.support.tables import table_away
 from tests.support.waiting import wait_until
 
-LOOK_SECONDS = 0.01
+POLL_SECONDS = 0.01
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
-SECRET = "a secret that the receiver has too"
+SECRET = "a secret shared with the receiver"
 TIMEOUT_SECONDS = 60
 
 StartSender = Callable[..., WebhookSender]
@@ -40,7 +40,7 @@ def running_receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def receiver(running_receiver: Receiver) -> Receiver:
-    """The same server for all tests, as its end takes longer than a test; it has received nothing yet."""
+    """A receiver without requests; the server is shared by all tests, because stopping it is slow."""
     running_receiver.received.clear()
     running_receiver.refusals = 0
     return running_receiver
@@ -48,14 +48,14 @@ def receiver(running_receiver: Receiver) -> Receiver:
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server that takes a request and never answers."""
+    """A server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
 
 @pytest.fixture
 def start_sender(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartSender]:
-    monkeypatch.setattr(sender_module, "LOOK_SECONDS", LOOK_SECONDS)
+    monkeypatch.setattr(sender_module, "POLL_SECONDS", POLL_SECONDS)
     monkeypatch.setattr(service_module, "BASE_DELAY_SECONDS", 0.01)
     senders: list[WebhookSender] = []
 
@@ -73,7 +73,7 @@ def start_sender(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def end_task(database: Database, url: str, status: str = "finished", error: str | None = None) -> int:
-    """Adds a task and ends it, so that the database writes its webhook."""
+    """Add a task and end it, so that the database writes its webhook; return its id."""
     with database.write() as session:
         statement = insert(Task).values(source_id=1, algorithm="flip", callback_url=url).returning(Task.id)
         task_id = session.execute(statement).scalar_one()
@@ -99,7 +99,7 @@ def lower_case(headers: dict[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def test_a_webhook_that_was_accepted_is_not_sent_again(
+def test_an_accepted_webhook_is_not_sent_again(
     start_sender: StartSender, database: Database, receiver: Receiver
 ) -> None:
     end_task(database, receiver.url)
@@ -110,7 +110,7 @@ def test_a_webhook_that_was_accepted_is_not_sent_again(
     assert len(receiver.received) == 1
 
 
-def test_a_webhook_tells_the_task_its_status_and_its_result(
+def test_a_webhook_has_the_id_the_status_and_the_result_of_its_task(
     start_sender: StartSender, database: Database, receiver: Receiver
 ) -> None:
     task_id = end_task(database, receiver.url)
@@ -125,7 +125,7 @@ def test_a_webhook_tells_the_task_its_status_and_its_result(
     }
 
 
-def test_a_webhook_of_a_task_in_error_tells_the_reason(
+def test_a_webhook_of_a_task_in_error_has_the_reason(
     start_sender: StartSender, database: Database, receiver: Receiver
 ) -> None:
     end_task(database, receiver.url, status="error", error="zu groß")
@@ -149,7 +149,7 @@ def test_the_signature_verifies_with_the_standard_webhooks_library(
     assert Webhook(base64.b64encode(SECRET.encode()).decode()).verify(body, lower_case(headers))
 
 
-def test_a_refused_webhook_is_sent_until_it_is_accepted(
+def test_a_refused_webhook_is_retried_until_it_is_accepted(
     start_sender: StartSender, database: Database, receiver: Receiver
 ) -> None:
     receiver.refusals = 2
@@ -161,7 +161,7 @@ def test_a_refused_webhook_is_sent_until_it_is_accepted(
     assert len(receiver.received) == 3
 
 
-def test_a_refused_webhook_is_sent_again_with_the_same_id(
+def test_a_webhook_has_the_same_id_when_it_is_retried(
     start_sender: StartSender, database: Database, receiver: Receiver
 ) -> None:
     receiver.refusals = 1
@@ -185,7 +185,7 @@ def test_two_webhooks_have_different_ids(start_sender: StartSender, database: Da
     assert first != second
 
 
-def test_a_webhook_that_nothing_takes_is_tried_again(start_sender: StartSender, database: Database) -> None:
+def test_a_webhook_is_retried_when_no_server_listens(start_sender: StartSender, database: Database) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = url_of(server)
     end_task(database, url)
@@ -196,9 +196,7 @@ def test_a_webhook_that_nothing_takes_is_tried_again(start_sender: StartSender, 
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", f"http://{'a' * 70}.example/"], ids=["scheme", "long host name"])
-def test_a_url_that_cannot_be_requested_is_a_failed_try(
-    start_sender: StartSender, database: Database, url: str
-) -> None:
+def test_a_webhook_to_an_invalid_url_is_retried(start_sender: StartSender, database: Database, url: str) -> None:
     end_task(database, url)
 
     start_sender()
@@ -206,7 +204,7 @@ def test_a_url_that_cannot_be_requested_is_a_failed_try(
     wait_until(lambda: tries(database) >= 2)
 
 
-def test_a_webhook_that_was_refused_for_too_long_is_given_up(
+def test_a_webhook_is_given_up_after_its_time(
     start_sender: StartSender, database: Database, receiver: Receiver
 ) -> None:
     receiver.refusals = 1000
@@ -239,7 +237,7 @@ def test_a_forbidden_address_gets_no_request(start_sender: StartSender, database
     assert receiver.received == []
 
 
-def test_a_receiver_that_does_not_answer_holds_up_no_other(
+def test_a_receiver_that_does_not_respond_blocks_no_other(
     start_sender: StartSender, database: Database, receiver: Receiver, silent: socket.socket
 ) -> None:
     for _ in range(5):
@@ -251,21 +249,21 @@ def test_a_receiver_that_does_not_answer_holds_up_no_other(
     receiver.await_count(1)
 
 
-def test_no_more_webhooks_are_taken_than_there_are_senders(
+def test_deliveries_are_limited(
     start_sender: StartSender, database: Database, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender_module, "SENDERS", 2)
+    monkeypatch.setattr(sender_module, "MAX_DELIVERIES", 2)
     for _ in range(3):
         end_task(database, url_of(silent))
 
     start_sender()
     wait_until(lambda: sum(callback.tries for callback in waiting(database)) >= 2)
-    time.sleep(20 * LOOK_SECONDS)
+    time.sleep(20 * POLL_SECONDS)
 
     assert sorted(callback.tries for callback in waiting(database)) == [0, 1, 1]
 
 
-def test_after_a_database_error_webhooks_are_sent(
+def test_webhooks_are_sent_after_a_database_outage(
     start_sender: StartSender, database: Database, receiver: Receiver
 ) -> None:
     end_task(database, receiver.url)

@@ -38,7 +38,7 @@ def reports() -> Reports:
 
 @pytest.fixture
 def request_of_a_hint(celery: Celery, reports: Reports) -> Request:
-    """What a worker makes of a message; reports go to ``reports``."""
+    """A worker's request for a message; crashes are appended to ``reports``."""
     CeleryTaskQueue(celery).publish(1)
     with celery.connection_for_read() as connection, connection.channel() as channel:
         message = celery.amqp.queues[QUEUE](channel).get(no_ack=True)
@@ -55,10 +55,10 @@ def pool() -> Iterator[Pool]:
 
 
 def info_of(error: Exception) -> ExceptionInfo:
-    """The error as a process sends it to the worker."""
+    """Return the error as a process sends it to the worker."""
     try:
         raise error
-    except Exception:  # noqa: BLE001 (the library looks at what is being handled)
+    except Exception:  # noqa: BLE001 (billiard reads the exception that is being handled)
         return ExceptionInfo()
 
 
@@ -76,10 +76,10 @@ def test_the_death_of_a_process_is_reported_with_its_id(request_of_a_hint: Reque
     assert reports == [(PROCESS, error)]
 
 
-def test_an_unexpected_error_is_reported_without_the_library_s_wrapping(
+def test_an_unexpected_error_is_reported_without_billiards_wrapper(
     request_of_a_hint: Request, reports: Reports
 ) -> None:
-    error = ZeroDivisionError("nobody expected this")
+    error = ZeroDivisionError("unexpected")
     request_of_a_hint.on_accepted(PROCESS, 0)  # type: ignore[arg-type]  # the stubs say str
 
     request_of_a_hint.on_failure(info_of(error))
@@ -87,9 +87,7 @@ def test_an_unexpected_error_is_reported_without_the_library_s_wrapping(
     assert reports == [(PROCESS, error)]
 
 
-def test_a_lack_of_memory_is_reported_though_the_library_raises_it_again(
-    request_of_a_hint: Request, reports: Reports
-) -> None:
+def test_a_memory_error_is_reported_before_celery_raises_it_again(request_of_a_hint: Request, reports: Reports) -> None:
     error = MemoryError()
     request_of_a_hint.on_accepted(PROCESS, 0)  # type: ignore[arg-type]  # the stubs say str
 
@@ -99,13 +97,13 @@ def test_a_lack_of_memory_is_reported_though_the_library_raises_it_again(
     assert reports == [(PROCESS, error)]
 
 
-def test_a_message_that_no_process_had_is_not_reported(request_of_a_hint: Request, reports: Reports) -> None:
+def test_a_message_that_no_process_accepted_is_not_reported(request_of_a_hint: Request, reports: Reports) -> None:
     request_of_a_hint.on_failure(info_of(WorkerLostError("Worker exited prematurely")))
 
     assert reports == []
 
 
-def test_a_process_that_exceeded_its_time_limit_took_too_long(pool: Pool) -> None:
+def test_a_process_over_the_time_limit_is_recognized(pool: Pool) -> None:
     with pytest.raises(Exception) as died:
         pool.apply_async(exceed_the_time_limit).get(STATE_SECONDS)
 
@@ -114,7 +112,7 @@ def test_a_process_that_exceeded_its_time_limit_took_too_long(pool: Pool) -> Non
     assert crash_reason(error, 20) == "it took longer than 20 seconds"
 
 
-def test_a_process_that_was_killed_has_crashed() -> None:
+def test_a_killed_process_counts_as_crashed() -> None:
     error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 1.")
 
     assert not overran(error)
@@ -125,7 +123,7 @@ def test_an_unexpected_error_is_named() -> None:
     assert crash_reason(ZeroDivisionError("secret"), 20) == "an unexpected error (ZeroDivisionError)"
 
 
-def test_the_consumer_leaves_out_the_queues_for_delayed_messages_and_nothing_else() -> None:
+def test_the_consumer_omits_only_the_queues_for_delayed_messages() -> None:
     own, of_celery = (set(consumer.Blueprint.default_steps) for consumer in (WorkConsumer, Consumer))
 
     assert of_celery - own == {"celery.worker.consumer.delayed_delivery:DelayedDelivery"}

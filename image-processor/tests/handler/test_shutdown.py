@@ -1,4 +1,4 @@
-"""Shutdown: a running task gets its time, no new one begins, and what is left is handed back before all ends."""
+"""A shutdown waits for running tasks, starts no new one, and hands the rest back before the worker ends."""
 
 import signal
 import subprocess
@@ -12,8 +12,8 @@ from tests.support.waiting import STATE_SECONDS, wait_until
 
 NEVER = 3600
 
-# A worker without Celery's loop. It obeys its standard input and says on standard output what it does. The kernel ends
-# it where a test waits for words that it does not say.
+# A worker without Celery's loop. It reads commands from standard input and reports on standard output. An alarm kills
+# it if a test waits for a report that never comes.
 WORKER = """
 import os, signal, sys
 from billiard import Process
@@ -27,23 +27,23 @@ from celery.worker.request import Request
 
 LIMIT_SECONDS = 30
 
-def say(words):
+def report(words):
     os.write(1, f"{words}\\n".encode())
 
 def take_hints(hints):
     signal.alarm(LIMIT_SECONDS)
     os.close(to_process)
     for _ in hints:
-        say("hint taken")
+        report("hint taken")
         shutdown.hold_if_draining()
-        say("task begun")
+        report("task begun")
 
 def hand_back():
-    say(f"handed back while the process was {'alive' if child.is_alive() else 'dead'}")
+    report(f"handed back while the process was {'alive' if child.is_alive() else 'dead'}")
 
 signal.alarm(LIMIT_SECONDS)
 celery = create_celery(BrokerSettings(url="memory://", queue_type="classic", transport_options={}))
-celery.task(name=WORK, shared=False)(say)
+celery.task(name=WORK, shared=False)(report)
 CeleryTaskQueue(celery).publish(2)
 with celery.connection_for_read() as connection, connection.channel() as channel:
     messages = [celery.amqp.queues[QUEUE](channel).get(no_ack=True) for _ in range(2)]
@@ -53,61 +53,61 @@ hints, to_process = os.pipe()
 child = Process(target=take_hints, args=(os.fdopen(hints),), daemon=True)
 child.start()
 shutdown.listen()
-say(child.pid)
+report(child.pid)
 for line in sys.stdin:
     match line.strip():
         case "receive":
             state.task_reserved(next_request)
-            say("obeyed")
+            report("done")
         case "accept":
             state.task_accepted(next_request)
-            say("obeyed")
+            report("done")
         case "begin":
             state.task_reserved(request)
             state.task_accepted(request)
-            say("obeyed")
+            report("done")
         case "end":
-            say("task ended")
+            report("task ended")
             state.task_ready(request)
         case "hint":
             os.write(to_process, b"\\n")
         case "begun?":
-            say("draining" if shutdown.begun() else "working")
+            report("draining" if shutdown.begun() else "working")
 while True:
     signal.pause()
 """
 
 
 class Worker:
-    """The worker as a child process, and what it has told so far."""
+    """The worker as a child process."""
 
     def __init__(self, seconds: float) -> None:
         command = [sys.executable, "-c", WORKER, str(seconds)]
         self._popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        self.process = int(self.next_words())
+        self.process = int(self.next_report())
 
     def do(self, command: str) -> None:
         assert self._popen.stdin is not None
         self._popen.stdin.write(f"{command}\n")
 
-    def next_words(self) -> str:
+    def next_report(self) -> str:
         assert self._popen.stdout is not None
         return self._popen.stdout.readline().strip()
 
-    def answer(self, command: str) -> str:
+    def ask(self, command: str) -> str:
         self.do(command)
-        return self.next_words()
+        return self.next_report()
 
     def signal(self, number: int = signal.SIGTERM) -> None:
         self._popen.send_signal(number)
 
     def drain(self) -> None:
-        """Returns when the signal has arrived."""
+        """Send the signal and wait until the worker has received it."""
         self.signal()
-        wait_until(lambda: self.answer("begun?") == "draining")
+        wait_until(lambda: self.ask("begun?") == "draining")
 
-    def last_words(self) -> list[str]:
-        """What it tells until it and its process have ended."""
+    def remaining_reports(self) -> list[str]:
+        """Return the reports until the worker and its process have ended."""
         return self._popen.communicate(timeout=STATE_SECONDS)[0].splitlines()
 
     def exit_code(self) -> int:
@@ -134,12 +134,12 @@ def start_worker() -> Iterator[StartWorker]:
         worker.kill()
 
 
-def sleeps(process: int) -> bool:
+def is_sleeping(process: int) -> bool:
     return "\nState:\tS" in Path(f"/proc/{process}/status").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_worker_hands_back_and_ends_at_the_first_signal(start_worker: StartWorker, number: int) -> None:
+def test_an_idle_worker_ends_at_the_first_signal(start_worker: StartWorker, number: int) -> None:
     worker = start_worker(NEVER)
 
     worker.signal(number)
@@ -149,78 +149,78 @@ def test_an_idle_worker_hands_back_and_ends_at_the_first_signal(start_worker: St
 
 def test_a_running_task_ends_before_the_worker_hands_back(start_worker: StartWorker) -> None:
     worker = start_worker(NEVER)
-    worker.answer("begin")
+    worker.ask("begin")
 
     worker.drain()
     worker.do("end")
 
-    assert worker.last_words()[0] == "task ended"
+    assert worker.remaining_reports()[0] == "task ended"
 
 
-def test_a_second_signal_cuts_no_running_task_short(start_worker: StartWorker) -> None:
+def test_a_second_signal_does_not_interrupt_a_running_task(start_worker: StartWorker) -> None:
     worker = start_worker(NEVER)
-    worker.answer("begin")
+    worker.ask("begin")
     worker.drain()
 
     worker.drain()
     worker.do("end")
 
-    assert worker.last_words()[0] == "task ended"
+    assert worker.remaining_reports()[0] == "task ended"
 
 
-def test_a_task_that_takes_longer_than_its_time_is_handed_back(start_worker: StartWorker) -> None:
+def test_a_task_that_exceeds_the_shutdown_time_is_handed_back(start_worker: StartWorker) -> None:
     worker = start_worker(0)
-    worker.answer("begin")
+    worker.ask("begin")
 
     worker.signal()
 
-    assert worker.last_words()[0] == "handed back while the process was alive"
+    assert worker.remaining_reports()[0] == "handed back while the process was alive"
 
 
-def test_a_hint_that_no_process_has_begun_is_not_awaited(start_worker: StartWorker) -> None:
+def test_the_shutdown_does_not_wait_for_a_hint_that_no_process_has_taken(start_worker: StartWorker) -> None:
     worker = start_worker(NEVER)
-    worker.answer("receive")
+    worker.ask("receive")
 
     worker.signal()
 
     assert worker.exit_code() == 0
 
 
-def test_a_hint_that_a_process_takes_while_its_worker_drains_is_not_awaited(start_worker: StartWorker) -> None:
+def test_the_shutdown_does_not_wait_for_a_hint_that_a_process_takes_meanwhile(start_worker: StartWorker) -> None:
     worker = start_worker(NEVER)
-    worker.answer("receive")
-    worker.answer("begin")
+    worker.ask("receive")
+    worker.ask("begin")
     worker.drain()
 
-    worker.answer("accept")
+    worker.ask("accept")
     worker.do("end")
 
     assert worker.exit_code() == 0
 
 
-def test_what_a_worker_holds_is_handed_back_before_its_process_is_killed(start_worker: StartWorker) -> None:
+def test_tasks_are_handed_back_before_their_process_is_killed(start_worker: StartWorker) -> None:
     worker = start_worker(NEVER)
 
     worker.signal()
 
-    assert worker.last_words()[0] == "handed back while the process was alive"
+    assert worker.remaining_reports()[0] == "handed back while the process was alive"
 
 
-def test_a_process_takes_new_tasks_while_its_worker_works(start_worker: StartWorker) -> None:
+def test_a_process_starts_tasks_while_its_worker_runs(start_worker: StartWorker) -> None:
     worker = start_worker(NEVER)
 
-    taken = worker.answer("hint")
+    taken = worker.ask("hint")
 
-    assert (taken, worker.next_words()) == ("hint taken", "task begun")
+    assert (taken, worker.next_report()) == ("hint taken", "task begun")
 
 
-def test_a_process_takes_no_new_task_while_its_worker_drains(start_worker: StartWorker) -> None:
+def test_a_process_starts_no_task_during_a_shutdown(start_worker: StartWorker) -> None:
     worker = start_worker(NEVER)
-    worker.answer("begin")
+    worker.ask("begin")
     worker.drain()
 
-    worker.answer("hint")
-    wait_until(lambda: sleeps(worker.process))
+    worker.ask("hint")
+    wait_until(lambda: is_sleeping(worker.process))
     worker.do("end")
 
-    assert "task begun" not in worker.last_words()
+    assert "task begun" not in worker.remaining_reports()

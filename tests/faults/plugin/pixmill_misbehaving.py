@@ -1,4 +1,4 @@
-"""Algorithms that do what decoders do at their worst; found through the entry points, as anybody's are."""
+"""Algorithms that crash, hang, or take too much memory; found through entry points, as any plugin's."""
 
 import os
 import signal
@@ -20,14 +20,14 @@ class PauseParams(Params):
 
 @algorithm
 def crash(image: pyvips.Image, params: NoParams) -> pyvips.Image:
-    """Die as by a segmentation fault."""
+    """Crash with a segmentation fault."""
     os.kill(os.getpid(), signal.SIGSEGV)
     return image
 
 
 @algorithm
 def hang(image: pyvips.Image, params: NoParams) -> pyvips.Image:
-    """Never come back, deaf to polite signals."""
+    """Never return, and ignore signals that can be blocked."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
     while True:
         time.sleep(3600)
@@ -35,7 +35,7 @@ def hang(image: pyvips.Image, params: NoParams) -> pyvips.Image:
 
 @algorithm
 def hoard(image: pyvips.Image, params: NoParams) -> pyvips.Image:
-    """Take more and more memory."""
+    """Allocate more and more memory."""
     held = []
     while True:
         held.append(bytearray(64 * 1024 * 1024))
@@ -43,7 +43,7 @@ def hoard(image: pyvips.Image, params: NoParams) -> pyvips.Image:
 
 @algorithm
 def pause(image: pyvips.Image, params: PauseParams) -> pyvips.Image:
-    """Take some time and change nothing."""
-    # libfaketime, under which clocks are tested, breaks time.sleep.
+    """Wait, and return the image unchanged."""
+    # libfaketime, used by the tests of clocks, breaks time.sleep.
     threading.Event().wait(params.seconds)
     return image

@@ -1,1 +1,1 @@
-"""Threads of a worker besides its tasks: heartbeat, relay, webhooks, the watch on the clock."""
+"""A worker's background threads: heartbeat, relay, housekeeping, webhooks."""

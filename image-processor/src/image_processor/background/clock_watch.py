@@ -1,7 +1,7 @@
-"""A look at the database's clock: leases and delays rest on it, and somebody may set it."""
+"""Detect steps of the database's clock, on which leases and delays depend."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from service_kit.database import Database, epoch_now
@@ -11,35 +11,36 @@ log = structlog.get_logger()
 
 
 class ClockWatch:
-    """Compares the database's clock with this machine's monotonic one, which nobody sets.
+    """Compares the database's clock with this machine's monotonic clock, which nobody sets.
 
-    A machine that slept is noticed as well: its time of day went on, its monotonic clock did not.
+    A machine that was suspended looks like a step too: its time of day went on, its monotonic clock did not.
 
-    :param tolerance_seconds: a smaller difference is no step.
-    :param on_step: what is to be done after one.
+    :param tolerance_seconds: a smaller difference is not a step.
+    :param on_step: called in this order after a step.
     """
 
-    def __init__(self, database: Database, tolerance_seconds: float, on_step: Callable[[], None]) -> None:
+    def __init__(self, database: Database, tolerance_seconds: float, on_step: Sequence[Callable[[], None]]) -> None:
         self._database = database
         self._tolerance_seconds = tolerance_seconds
         self._on_step = on_step
-        self._ahead: float | None = None
+        self._offset: float | None = None
 
-    def look(self) -> float | None:
-        """Does what is to be done, if the clock was set since the last look.
+    def check(self) -> float | None:
+        """Call the ``on_step`` functions if the clock was set since the last check.
 
-        :returns: seconds since the epoch by that clock; ``None`` where the answer came too late to compare it.
-        :raises SQLAlchemyError: the database is away; the next look finds the step.
+        :returns: seconds since the epoch by that clock; ``None`` if the response was too slow to be compared.
+        :raises SQLAlchemyError: the database is unavailable; the next check finds the step.
         """
         began = time.monotonic()
         with self._database.read() as session:
-            now: float = session.scalars(select(epoch_now())).one()
-        seconds = time.monotonic() - began
-        if seconds > self._tolerance_seconds:
+            now: float = session.execute(select(epoch_now())).scalar_one()
+        elapsed = time.monotonic() - began
+        if elapsed > self._tolerance_seconds:
             return None
-        ahead = now - began
-        if self._ahead is not None and abs(ahead - self._ahead) > self._tolerance_seconds + seconds:
-            log.warning("database clock was set", seconds=round(ahead - self._ahead, 3))
-            self._on_step()
-        self._ahead = ahead
+        offset = now - began
+        if self._offset is not None and abs(offset - self._offset) > self._tolerance_seconds + elapsed:
+            log.warning("database clock was set", seconds=round(offset - self._offset, 3))
+            for function in self._on_step:
+                function()
+        self._offset = offset
         return now

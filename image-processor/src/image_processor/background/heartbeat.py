@@ -1,4 +1,4 @@
-"""A worker's heartbeat: renews leases, stops what was cancelled, puts back what a dead process held."""
+"""A worker's heartbeat: renews leases, kills processes of cancelled tasks, reports dead processes."""
 
 import os
 import signal
@@ -13,29 +13,29 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Holder
-from image_processor.services.jobs.scratch import InWork
+from image_processor.services.jobs.scratch import AttemptInProgress
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.5
-"""Between two looks for cancelled tasks."""
+POLL_SECONDS = 0.5
+"""Between two checks for cancelled tasks and dead processes."""
 
 
 @dataclass
 class _Death:
-    """A process that is gone, until that is recorded."""
+    """A dead process, until the database has recorded its death."""
 
     holder: Holder
     reason: str
     overran: bool
-    in_work: InWork | None = None
+    in_progress: AttemptInProgress | None = None
 
 
 class Heartbeat:
     """A thread of the worker's main process.
 
-    :param discard: removes what a process left that was killed, and gives what it was processing.
-    :param on_put_back: called when a process is gone, and with it the hint it worked on.
+    :param discard: deletes the files of a killed process and returns the attempt that it was processing.
+    :param on_hint_lost: called when a process is gone, and with it the hint that it worked on.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class Heartbeat:
         leases: LeaseService,
         worker: str,
         interval_seconds: float,
-        discard: Callable[[Holder], InWork | None],
-        on_put_back: Callable[[], None],
+        discard: Callable[[Holder], AttemptInProgress | None],
+        on_hint_lost: Callable[[], None],
     ) -> None:
         self._leases = leases
         self._worker = worker
-        self._looks = max(1, round(interval_seconds / LOOK_SECONDS))
+        self._polls_per_renewal = max(1, round(interval_seconds / POLL_SECONDS))
         self._discard = discard
-        self._on_put_back = on_put_back
+        self._on_hint_lost = on_hint_lost
         self._dead: deque[_Death] = deque()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
@@ -62,53 +62,53 @@ class Heartbeat:
         self._stopped.set()
 
     def process_died(self, process: int, reason: str, overran: bool = False) -> None:
-        """Put back what a process held, as soon as the database takes it.
+        """Make the tasks of a dead process pending again as soon as the database is available.
 
-        :param overran: it died as what it was processing took too long.
+        :param overran: the process was killed because its attempt exceeded the time limit.
         """
         self._dead.append(_Death(Holder(self._worker, process), reason, overran))
 
     def _loop(self) -> None:
-        looks = 0
-        while not self._stopped.wait(LOOK_SECONDS):
-            looks += 1
+        polls = 0
+        while not self._stopped.wait(POLL_SECONDS):
+            polls += 1
             try:
-                self._stop_cancelled()
-                self._put_back_dead()
-                if looks % self._looks == 0:
+                self._kill_cancelled()
+                self._record_deaths()
+                if polls % self._polls_per_renewal == 0:
                     self._renew_leases()
             except SQLAlchemyError as error:
                 log.warning("heartbeat missed", error=str(error))
-            except Exception:  # a heart that stopped would hand over everything the worker does
+            except Exception:  # without a heartbeat, all leases of the worker would expire
                 log.exception("heartbeat failed")
 
     def _renew_leases(self) -> None:
-        # A process that is gone without a report gets no more time: its task comes back when the lease runs out.
+        # The lease of a process that died without a report must expire: its task is then pending again.
         living = [process for process in self._leases.holding_processes(self._worker) if _lives(process)]
         if living:
             self._leases.heartbeat(self._worker, living)
 
-    def _stop_cancelled(self) -> None:
+    def _kill_cancelled(self) -> None:
         for task_id, process in self._leases.take_cancelled(self._worker):
             log.info("cancelled task stopped", task_id=task_id, process=process)
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
             self._discard(Holder(self._worker, process))
-            # What else it held did nothing wrong: it is put back before its process counts as dead.
+            # Its other tasks are released before its death is reported, so that they count no crash.
             self._leases.release(self._worker, process)
-            self._on_put_back()
+            self._on_hint_lost()
 
-    def _put_back_dead(self) -> None:
+    def _record_deaths(self) -> None:
         while self._dead:
             death = self._dead[0]
-            # First what it left: who sees the task's end finds nothing of it any more.
-            death.in_work = self._discard(death.holder) or death.in_work
-            if death.overran and death.in_work is not None:
-                self._leases.overran(death.holder, *death.in_work, death.reason)
+            # Files first: once the task has ended, none of them is left.
+            death.in_progress = self._discard(death.holder) or death.in_progress
+            if death.overran and death.in_progress is not None:
+                self._leases.overran(death.holder, *death.in_progress, death.reason)
             else:
                 self._leases.crashed(death.holder, death.reason)
             self._dead.popleft()
-            self._on_put_back()
+            self._on_hint_lost()
 
 
 def _lives(process: int) -> bool:

@@ -1,4 +1,4 @@
-"""Connections to public addresses only: a URL that somebody else gave must not reach the inner network (SSRF)."""
+"""Connect to public addresses only: a URL from a client must not reach the internal network (SSRF)."""
 
 import ipaddress
 import socket
@@ -15,9 +15,9 @@ class ForbiddenAddressError(Exception):
 
 
 class PublicNetworkBackend(httpcore2.NetworkBackend):
-    """Looks the host up once, checks every address, and connects to one that was checked.
+    """Resolves a host once, checks all its addresses, and connects to one of those.
 
-    :param allowed: networks that may be reached although they are not public.
+    :param allowed: networks that are reachable although they are not public.
     """
 
     def __init__(self, allowed: Sequence[Network]) -> None:
@@ -38,11 +38,11 @@ class PublicNetworkBackend(httpcore2.NetworkBackend):
             raise httpcore2.ConnectError(str(error)) from error
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
-            if not self._may_be_reached(address):
+            if not self._is_allowed(address):
                 raise ForbiddenAddressError(f"{host} has the address {address}, which is not public")
         return self._backend.connect_tcp(addresses[0], port, timeout, local_address, socket_options)
 
-    def _may_be_reached(self, address: str) -> bool:
+    def _is_allowed(self, address: str) -> bool:
         ip = ipaddress.ip_address(address.partition("%")[0])
         if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
@@ -50,7 +50,7 @@ class PublicNetworkBackend(httpcore2.NetworkBackend):
 
 
 def public_http_pool(allowed: Sequence[Network]) -> httpcore2.ConnectionPool:
-    """A client that reaches public addresses only; it follows no redirect, knows no proxy and keeps no connection."""
+    """Return a client for public addresses only, without redirects, proxies and kept connections."""
     return httpcore2.ConnectionPool(
         network_backend=PublicNetworkBackend(allowed), max_connections=None, max_keepalive_connections=0
     )

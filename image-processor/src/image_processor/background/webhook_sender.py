@@ -1,6 +1,6 @@
-"""Sends webhooks: signed, tried again, and to no address that is not public.
+"""Send signed webhooks to public addresses, with retries.
 
-Signed as Standard Webhooks (https://www.standardwebhooks.com) has it: ``webhook-id``, ``webhook-timestamp`` and
+Signed according to Standard Webhooks (https://www.standardwebhooks.com): ``webhook-id``, ``webhook-timestamp`` and
 ``webhook-signature`` with HMAC-SHA256.
 """
 
@@ -21,23 +21,24 @@ from image_processor.services.tasks.webhooks import WebhookService, payload
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.5
-SENDERS = 32
-"""So many receivers are told at a time: one that does not answer keeps none of the others waiting."""
-_NOT_DELIVERED = (
+POLL_SECONDS = 0.5
+"""Between two checks for webhooks that are due."""
+MAX_DELIVERIES = 32
+"""Concurrent deliveries, so that a slow receiver blocks no other."""
+_DELIVERY_ERRORS = (
     httpcore2.NetworkError,
     httpcore2.TimeoutException,
     httpcore2.ProtocolError,
     httpcore2.UnsupportedProtocol,
     OSError,
-    UnicodeError,  # a host name that no name can be
+    UnicodeError,  # an invalid host name
 )
 
 
 class WebhookSender:
-    """A thread of every worker, and one more for each delivery.
+    """A thread in every worker, and one more for each delivery.
 
-    :param timeout_seconds: for each step of a delivery.
+    :param timeout_seconds: of each step of a delivery.
     """
 
     def __init__(
@@ -58,10 +59,10 @@ class WebhookSender:
 
     def _loop(self) -> None:
         sending: list[threading.Thread] = []
-        while not self._stopped.wait(LOOK_SECONDS):
+        while not self._stopped.wait(POLL_SECONDS):
             sending = [thread for thread in sending if thread.is_alive()]
-            for callback in self._take(SENDERS - len(sending)):
-                # A thread that nobody waits for: a receiver that does not answer holds up no shutdown.
+            for callback in self._take(MAX_DELIVERIES - len(sending)):
+                # A daemon thread, so that a slow receiver does not delay the shutdown.
                 thread = threading.Thread(target=self._send, args=(callback,), name="callback", daemon=True)
                 thread.start()
                 sending.append(thread)
@@ -81,7 +82,7 @@ class WebhookSender:
             status = self._post(callback.url, body, self._headers(callback, body))
         except ForbiddenAddressError as error:
             self._callbacks.undeliverable(callback, str(error))
-        except _NOT_DELIVERED as error:
+        except _DELIVERY_ERRORS as error:
             self._callbacks.failed(callback, str(error) or type(error).__name__)
         else:
             if 200 <= status < 300:
@@ -91,7 +92,7 @@ class WebhookSender:
 
     def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
         extensions = {"timeout": self._timeouts}
-        # Streamed, and the answer's body left unread: its length is the receiver's choice.
+        # Streamed, to leave the response's body unread: it may have any length.
         with self._http.stream(
             "POST", url, headers=list(headers.items()), content=body, extensions=extensions
         ) as response:
@@ -111,7 +112,7 @@ class WebhookSender:
 
 @contextmanager
 def _errors_logged() -> Iterator[None]:
-    """Lets the thread go on: what it took is due again later."""
+    """Log errors and keep the thread running: an undelivered webhook is due again later."""
     try:
         yield
     except SQLAlchemyError as error:

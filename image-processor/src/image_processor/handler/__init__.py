@@ -1,1 +1,1 @@
-"""The job engine around Celery: hints in, crashes noticed, lost hints sent again, webhooks out."""
+"""The Celery worker: takes hints, reports crashed processes, limits task time, shuts down gracefully."""

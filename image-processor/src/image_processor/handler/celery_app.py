@@ -1,4 +1,4 @@
-"""The Celery application, the same for those who publish and those who work."""
+"""The Celery application, shared by the API, which publishes hints, and the workers, which take them."""
 
 from celery import Celery
 from kombu import Queue
@@ -10,7 +10,7 @@ WORK = "pixmill.work"
 
 
 def create_celery(broker: BrokerSettings) -> Celery:
-    """A Celery without result backend: the database is the truth, messages are hints."""
+    """Return a Celery without a result backend: the database holds all state, messages are hints."""
     celery = Celery("pixmill", broker=broker.url, set_as_current=False)
     celery.conf.update(
         task_default_queue=QUEUE,
@@ -22,11 +22,11 @@ def create_celery(broker: BrokerSettings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=1,
-        # A broker that vanished without a word is noticed within so many seconds.
+        # Seconds after which a silent broker counts as lost.
         broker_heartbeat=10,
         worker_enable_remote_control=False,
         worker_prefetch_multiplier=1,
-        # Seconds that a dead process's answer may still be on its way. The database knows better.
+        # Seconds to wait for the result of a dead process; short, because outcomes are in the database.
         worker_lost_wait=0.2,
     )
     return celery

@@ -1,12 +1,12 @@
-"""What the worker does at each connection to the broker."""
+"""The steps that a worker takes when it connects to the broker."""
 
 from celery.worker.consumer import Consumer
 
 
 class WorkConsumer(Consumer):
-    """Celery's, which beside a quorum queue declares 28 more for messages to be delivered later: Pixmill sends none.
+    """Celery's consumer without its 28 queues for delayed messages, which Pixmill does not send.
 
-    Celery has no setting for that. Each would be a replicated log of RabbitMQ's, and a worker would wait for them all.
+    Celery has no setting for this. With quorum queues, each would be a replicated log that the worker waits for.
     """
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[valid-type, misc]  # celery-types calls this class a variable

@@ -1,4 +1,4 @@
-"""Notices that a worker's process died (a crash, out of memory, the time limit) or met an unexpected error."""
+"""Report that a worker's process died (crash, out of memory, time limit) or raised an unexpected error."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,12 @@ CrashReport = Callable[[int, BaseException], None]
 
 
 def crash_reporting_request(report: CrashReport) -> type[Request]:
-    """A request class that calls ``report(process, error)`` in the worker's main process."""
+    """Return a request class that calls ``report(process, error)`` in the worker's main process."""
 
     class CrashReportingRequest(Request):
         def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> None:
-            # Before Celery's own part, which raises a MemoryError again instead of returning.
-            # A process's error comes wrapped, to carry its traceback.
+            # Before Celery's own handling, which raises a MemoryError again.
+            # billiard wraps the errors of a process to keep their tracebacks.
             error = exc_info.exception
             if self.worker_pid is not None and error is not None:
                 report(int(self.worker_pid), getattr(error, "exc", error))
@@ -25,7 +25,7 @@ def crash_reporting_request(report: CrashReport) -> type[Request]:
 
 
 def crash_reason(error: BaseException, max_seconds: float) -> str:
-    """Why a process is gone, in words for the person who made the task."""
+    """Return why a process is gone, in words for the user who created the task."""
     if not isinstance(error, WorkerLostError):
         return f"an unexpected error ({type(error).__name__})"
     if overran(error):
@@ -34,6 +34,6 @@ def crash_reason(error: BaseException, max_seconds: float) -> str:
 
 
 def overran(error: BaseException) -> bool:
-    """Whether a process is gone as it exceeded the time limit."""
-    # The signal of handler.time_limit; billiard tells a process's end in this text only.
+    """Return whether a process is gone because it exceeded the time limit."""
+    # The signal of handler.time_limit; billiard reports it in this text only.
     return isinstance(error, WorkerLostError) and "SIGALRM" in str(error)

@@ -14,9 +14,9 @@ from image_processor.services.tasks.queue import QueueUnavailableError
 class CeleryTaskQueue:
     """Implements :class:`image_processor.services.tasks.queue.TaskQueue`.
 
-    Each thread keeps a connection of its own. Celery's pool would be closed, at the broker too, by every process
-    that the worker forks. A connection that the broker cut in the middle of a word raises whatever its half-closed
-    parts happen to raise, so every exception here means the same: the broker did not take it.
+    Each thread keeps its own connection: a process that the worker forks closes Celery's connection pool, at the broker
+    too. A connection that breaks in the middle of a frame can raise any exception, so every exception counts as an
+    unavailable broker.
     """
 
     def __init__(self, celery: Celery) -> None:
@@ -24,14 +24,14 @@ class CeleryTaskQueue:
         self._local = threading.local()
 
     def publish(self, hints: int) -> None:
-        fresh = not self._connected()
+        is_new = not self._connected()
         try:
             self._send(self._connection(), hints)
         except Exception as error:
-            self._forget()
-            if fresh or isinstance(error, TimeoutError):
+            self._disconnect()
+            if is_new or isinstance(error, TimeoutError):
                 raise QueueUnavailableError(str(error)) from error
-            # The old connection may have ended long ago; a new one tells whether the broker is there.
+            # A kept connection may have been closed long ago: try a new one.
             self.publish(hints)
 
     def length(self) -> int:
@@ -40,7 +40,7 @@ class CeleryTaskQueue:
                 declared = Queue(QUEUE)(channel).queue_declare(passive=True)
                 return int(declared.message_count)  # type: ignore[union-attr]  # the stubs say str
         except Exception as error:
-            self._forget()
+            self._disconnect()
             raise QueueUnavailableError(str(error)) from error
 
     def ping(self) -> None:
@@ -64,7 +64,7 @@ class CeleryTaskQueue:
         connection: Connection = self._local.connection
         return connection
 
-    def _forget(self) -> None:
+    def _disconnect(self) -> None:
         if self._connected():
             connection = self._local.connection
             del self._local.connection

@@ -1,4 +1,4 @@
-"""SIGTERM to a worker: no new task begins, running ones get their time, what is left is handed back."""
+"""Shut a worker down: start no new task, wait for running ones, hand the rest back."""
 
 import os
 import signal
@@ -15,14 +15,16 @@ from celery.worker.request import Request
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.05
+"""Between two checks whether the running tasks have ended."""
 
 
 class GracefulShutdown:
-    """Instead of Celery's own shutdown, which waits for running tasks as long as they take, or not at all.
+    """Replaces Celery's shutdown, which waits for running tasks without a limit, or not at all.
 
-    Made before the worker's processes are forked, so they see when it begins.
+    Created before the worker's processes are forked: they share its state.
 
-    :param hand_back: puts back all that this worker holds.
+    :param seconds: to wait for running tasks.
+    :param hand_back: makes all tasks pending again that this worker holds.
     """
 
     def __init__(self, seconds: float, hand_back: Callable[[], None]) -> None:
@@ -31,18 +33,18 @@ class GracefulShutdown:
         self._draining = RawValue("b", 0)
 
     def listen(self) -> None:
-        """Takes SIGTERM and SIGINT over from Celery; called by the main thread of the main process."""
+        """Handle SIGTERM and SIGINT instead of Celery; call it in the main thread of the main process."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._begin())
 
     def begun(self) -> bool:
-        """Whether the worker is to end: nothing new may be begun."""
+        """Return whether the worker is shutting down: no new task may start."""
         return bool(self._draining.value)
 
     def hold_if_draining(self) -> None:
-        """Blocks a process that was given one more hint, until it is killed with the worker.
+        """During a shutdown, block a process that has taken a hint until it is killed.
 
-        A hint dropped instead would make room for the next one, and so on until the queue is empty.
+        If it returned instead, Celery would give it the next hint, and so on until the queue is empty.
         """
         while self._draining.value:
             signal.pause()
@@ -58,7 +60,7 @@ class GracefulShutdown:
         deadline = time.monotonic() + self._seconds
         while any(request in state.active_requests for request in running) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        # First handed back, then killed: so it does not count as a crash.
+        # Tasks are handed back before their processes are killed, so that they count no crash.
         self._hand_back()
         log.info("worker stops")
         for child in active_children():
@@ -68,5 +70,5 @@ class GracefulShutdown:
 
 
 def _requests() -> list[Request]:
-    """Every message this worker took and has not ended; a copy, as other threads change the original."""
+    """Return every message that this worker is handling; a copy, because other threads change the original."""
     return list(state.requests.values())

@@ -1,4 +1,4 @@
-"""The hard limit on a task's time: the kernel ends the process, however deep in a decoder it is."""
+"""The hard time limit of a task: the kernel kills the process, even inside a decoder's C code."""
 
 import signal
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Ends the whole process by SIGALRM (POSIX ``setitimer``) when the block takes longer than ``seconds``."""
+    """Kill this process by SIGALRM (POSIX ``setitimer``) if the block takes longer than ``seconds``."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:

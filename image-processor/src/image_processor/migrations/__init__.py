@@ -1,1 +1,1 @@
-"""The schema's history; ``python -m image_processor.migrations`` brings a database up to date."""
+"""The migrations of the schema; ``python -m image_processor.migrations`` upgrades a database."""

@@ -1,4 +1,4 @@
-"""The rows of image-processor."""
+"""The database models of image-processor."""
 
 from image_processor.models.task import Base, CachedResult, Callback, DiscardedResult, Task, TaskEvent, TaskStatus
 

@@ -1,4 +1,4 @@
-"""Tasks: one algorithm on one file, and what their changes leave to be done."""
+"""Tasks, their events, webhooks, discarded results and the result cache."""
 
 from enum import StrEnum
 from uuid import uuid4
@@ -14,10 +14,11 @@ _RESTARTABLE = text("status IN ('error', 'cancelled')")
 
 
 PRIORITIES = range(10)
+"""A greater number is more urgent."""
 
 
 class TaskStatus(StrEnum):
-    """The states of a task; the last three are its ends."""
+    """The states of a task; ``finished`` is final, ``error`` and ``cancelled`` can be restarted."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -34,16 +35,17 @@ class Base(DeclarativeBase):
 
 
 class Task(Base):
-    """A task. Times are seconds since 1970 by the database's clock.
+    """A task: one algorithm on one file. Times are seconds since 1970 by the database's clock.
 
-    ``attempt`` is the fencing token: it grows with each claim, and only the newest claim may finish the task.
-    A pending task may be claimed from ``due_at`` on; 0 is at once, whatever becomes of the clock. ``lease_until`` is
-    when a processing task's worker counts as dead. ``retry_seconds`` is how long it was tried and waited with after
-    transient failures, a sum of spans, which no step of a clock changes.
-    ``crashes`` counts the processes that died of the task, ``losses`` the workers that stopped answering while they
-    held it.
-    ``claimed_by`` is the worker and ``process`` the id of its process that holds the task; a cancelled task keeps them
-    until its work has stopped. ``source_*`` tell the file as it was when the task was made; its bytes never change.
+    - ``attempt`` is the fencing token: it grows with each claim, and only the newest claim may end the task.
+    - ``due_at``: a pending task may be claimed from then on; 0 means at once, even if the clock is set.
+    - ``lease_until``: a processing task is pending again after this time unless its lease is renewed.
+    - ``retry_seconds``: the time spent on attempts and delays after transient failures; a sum of durations, so that
+      steps of the clock do not change it.
+    - ``crashes`` counts the processes that the task crashed, ``losses`` the workers that were lost while they held it.
+    - ``claimed_by`` is the worker and ``process`` the id of its process that holds the task. A cancelled task keeps
+      them until its process has stopped.
+    - ``source_*``: the source when the task was created; its bytes never change.
     """
 
     __tablename__ = "tasks"
@@ -84,9 +86,9 @@ class Task(Base):
 
 
 class TaskEvent(Base):
-    """A change of a task's status, written by the database itself (a trigger) in the transaction of the change.
+    """A change of a task's status, written by a database trigger in the transaction of the change.
 
-    Ordered by ``transaction_id`` (0 on SQLite, which writes one transaction at a time), then by ``id``.
+    Ordered by ``transaction_id`` (0 on SQLite, where transactions do not overlap), then by ``id``.
     """
 
     __tablename__ = "task_events"
@@ -102,10 +104,10 @@ class TaskEvent(Base):
 
 
 class Callback(Base):
-    """A webhook that is still to be delivered, written by the same trigger when a task ends."""
+    """An undelivered webhook, written by the same trigger when a task ends."""
 
     __tablename__ = "callbacks"
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own form)
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's form)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     task_id: Mapped[int] = mapped_column(BigInteger)
@@ -119,7 +121,7 @@ class Callback(Base):
 
 
 class DiscardedResult(Base):
-    """The idempotency key of a result that no task will have, to be revoked at file-storage."""
+    """The idempotency key of a result that no task will have; it is to be revoked at file-storage."""
 
     __tablename__ = "discarded_results"
 
@@ -128,9 +130,9 @@ class DiscardedResult(Base):
 
 
 class CachedResult(Base):
-    """The result file of a content, an algorithm, its params and the engine's version, hashed to ``key``.
+    """A result file. ``key`` is a hash of the source's content, the algorithm, its params and the engine's version.
 
-    ``extension`` is the result's where its format is not the source's.
+    ``extension`` is set if the result's format is not the source's.
     """
 
     __tablename__ = "cached_results"

@@ -1,1 +1,1 @@
-"""HTTP in and out, nothing else."""
+"""The HTTP interface: parses requests, calls services, builds responses."""

@@ -1,4 +1,4 @@
-"""The JSON Schema of a batch: one variant for each algorithm, as its params are its own."""
+"""The JSON Schema of a batch: one variant for each algorithm with its own params."""
 
 from collections.abc import Mapping
 from typing import TypedDict
@@ -24,23 +24,23 @@ class Variant(TypedDict):
 
 
 def batch_body(batch: type[BaseModel], blueprint: APIBlueprint) -> dict[str, object]:
-    """The request body of a batch; the schemas that it refers to are added to the blueprint's components.
+    """Return the request body of a batch, and add the schemas that it refers to to the blueprint's components.
 
-    :param batch: the model that has what all variants share.
+    :param batch: the model with the fields that all variants share.
     """
     chosen = ("algorithm", "params", "preset")
-    shared = {name: one for name, one in batch.model_json_schema()["properties"].items() if name not in chosen}
+    shared = {name: field for name, field in batch.model_json_schema()["properties"].items() if name not in chosen}
     algorithms = all_algorithms().values()
-    models = {task_params(one) for one in algorithms} | {one.params for one in algorithms}
+    models = {task_params(algorithm) for algorithm in algorithms} | {algorithm.params for algorithm in algorithms}
     references, definitions = models_json_schema(
         [(model, "validation") for model in sorted(models, key=_order)], ref_template=REFERENCE
     )
     schemas: Mapping[object, object] = {model: reference for (model, _), reference in references.items()}
-    # What may stand anywhere in a pipeline: the algorithms that change an image.
+    # Algorithms allowed anywhere in a pipeline: those that change the image.
     steps = [
-        _variant({"const": one.name}, schemas[one.params], optional=_is_optional(one.params))
-        for one in algorithms
-        if one.changes_image
+        _variant({"const": algorithm.name}, schemas[algorithm.params], optional=_is_optional(algorithm.params))
+        for algorithm in algorithms
+        if algorithm.changes_image
     ]
     components = {**definitions["$defs"], "Step": {"oneOf": steps}}
     blueprint.components_schemas.update({name: Schema(**schema) for name, schema in components.items()})
@@ -48,12 +48,12 @@ def batch_body(batch: type[BaseModel], blueprint: APIBlueprint) -> dict[str, obj
         _of_batch(
             shared,
             _variant(
-                {"const": one.name, "description": one.summary},
-                schemas[task_params(one)],
-                optional=_is_optional(task_params(one)),
+                {"const": algorithm.name, "description": algorithm.summary},
+                schemas[task_params(algorithm)],
+                optional=_is_optional(task_params(algorithm)),
             ),
         )
-        for one in algorithms
+        for algorithm in algorithms
     ]
     pipeline = _variant({"const": PIPELINE, "description": PIPELINE_SUMMARY}, _pipeline_schema(), optional=False)
     return {
@@ -75,7 +75,7 @@ def _order(model: type[Params]) -> tuple[str, bool]:
 
 
 def _is_optional(params: type[Params]) -> bool:
-    """Whether every parameter has a default."""
+    """Return whether every parameter has a default."""
     try:
         params.model_validate({})
     except ValidationError:
@@ -84,7 +84,7 @@ def _is_optional(params: type[Params]) -> bool:
 
 
 def _variant(algorithm: Mapping[str, object], params: object, *, optional: bool) -> Variant:
-    """An algorithm and its params, as a step has them."""
+    """Return the schema of an algorithm and its params, as in a step."""
     return {
         "title": algorithm["const"],
         "type": "object",
@@ -98,7 +98,7 @@ def _variant(algorithm: Mapping[str, object], params: object, *, optional: bool)
 
 
 def _of_batch(shared: Mapping[str, object], variant: Variant) -> dict[str, object]:
-    """The variant with what every batch has."""
+    """Return the variant extended by the fields of every batch."""
     return {
         **variant,
         "required": ["file_ids", *variant["required"]],

@@ -1,4 +1,4 @@
-"""Server-Sent Events (WHATWG HTML, 9.2): the changes of tasks, as they are committed."""
+"""Server-Sent Events (WHATWG HTML, 9.2) for changes of tasks, as they are committed."""
 
 import json
 from collections.abc import AsyncIterator
@@ -17,11 +17,13 @@ from image_processor.services.tasks.events import Position, position_of
 log = structlog.get_logger()
 
 PING_SECONDS = 15
+"""Between two comments that keep an idle connection open."""
 RECONNECT_MILLISECONDS = 1000
+"""Delay before a client reconnects."""
 
 
 class EventRoutes:
-    """The endpoint, on one stream of events."""
+    """The endpoint over one event stream."""
 
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
@@ -31,35 +33,35 @@ class EventRoutes:
         try:
             subscription = await self._stream.subscribe(_position(request), _task_ids(request))
         except Problem as problem:
-            return _rendered(problem)
+            return _problem_response(problem)
         except SQLAlchemyError as error:
             log.error("database unavailable", error=str(error))
-            return _rendered(database_unavailable())
+            return _problem_response(database_unavailable())
         return EventSourceResponse(
-            self._told(subscription),
+            self._sse_events(subscription),
             ping=PING_SECONDS,
             headers={"X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"},
         )
 
-    async def _told(self, subscription: Subscription) -> AsyncIterator[ServerSentEvent]:
+    async def _sse_events(self, subscription: Subscription) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
         try:
             async for event in self._stream.follow(subscription):
                 data = json.dumps(_as_json(event), ensure_ascii=False)
                 yield ServerSentEvent(data=data, event="task", id=str(position_of(event)))
         except ListenerTooSlowError:
-            # The stream ends; the client comes back with the last id it saw.
+            # The response ends; the client reconnects with the last id that it saw.
             return
 
 
 async def refuse_method(request: Request, _error: Exception) -> Response:
-    """405, as the API answers it."""
-    response = _rendered(Problem("method-not-allowed", 405, f"{request.method} is not possible here."))
+    """Respond with 405, as the API does."""
+    response = _problem_response(Problem("method-not-allowed", 405, f"{request.method} is not possible here."))
     response.headers["Allow"] = "GET, HEAD"
     return response
 
 
-def _rendered(problem: Problem) -> Response:
+def _problem_response(problem: Problem) -> Response:
     headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
     return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
 
@@ -77,12 +79,12 @@ def _position(request: Request) -> Position | None:
 def _task_ids(request: Request) -> set[int]:
     texts = request.query_params.getlist("id")
     if len(texts) > MAX_IDS or not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
-        raise Problem("invalid-fields", 422, f"The query takes up to {MAX_IDS} task ids: ?id=1&id=2")
+        raise Problem("invalid-fields", 422, f"The query takes at most {MAX_IDS} task ids: ?id=1&id=2")
     return {int(text) for text in texts}
 
 
 def _as_json(event: TaskEvent) -> dict[str, object]:
-    shown: dict[str, object] = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
+    document: dict[str, object] = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
     if event.status == TaskStatus.ERROR:
-        shown["error"] = event.error
-    return shown
+        document["error"] = event.error
+    return document

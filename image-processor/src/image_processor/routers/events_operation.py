@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the event stream, which another process answers than the API's."""
+"""The event stream in the OpenAPI document; a process other than the API's serves it."""
 
 from flask_openapi3.models import PathItem
 from service_kit.api import PROBLEM_CONTENT
@@ -14,7 +14,7 @@ _ID = {
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
     "in": "header",
-    "description": "The last event that was seen: the stream goes on behind it.",
+    "description": "The id of the last event received: the stream continues after it.",
     "schema": {"type": "string"},
 }
 
@@ -23,14 +23,14 @@ EVENTS = PathItem.model_validate(
         "get": {
             "tags": ["tasks"],
             "summary": "Follow the changes of tasks (Server-Sent Events)",
-            "description": "Each change of a task's status, as it is committed, is an event `task`; its data is a JSON"
+            "description": "Each committed change of a task's status is an event `task`; its data is a JSON"
             " object with `id`, `status`, `result_id` and, of a failed task, `error`. The stream never ends by itself.",
             "parameters": [_ID, _LAST_EVENT_ID],
             "responses": {
                 "200": {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-                "400": {"description": "No id of an event.", "content": PROBLEM_CONTENT},
-                "422": {"description": "No ids of tasks.", "content": PROBLEM_CONTENT},
-                "503": {"description": "The database is away.", "content": PROBLEM_CONTENT},
+                "400": {"description": "`Last-Event-ID` is not the id of an event.", "content": PROBLEM_CONTENT},
+                "422": {"description": "Invalid task ids.", "content": PROBLEM_CONTENT},
+                "503": {"description": "The database is unavailable.", "content": PROBLEM_CONTENT},
             },
         }
     }

@@ -1,4 +1,4 @@
-"""The HTTP status of each error of image-processor's rules."""
+"""The HTTP status of each domain error."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The endpoints of image processing."""
+"""The endpoints of tasks."""
 
 import json
 from functools import partial
@@ -21,13 +21,14 @@ from image_processor.services.tasks.tasks import Batch, TaskFilter, TaskService
 tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
 
 BATCH_LIMIT = 10_000
+"""Files in one batch, at most."""
 
 FileId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 
 
 def _without_credentials(url: HttpUrl) -> HttpUrl:
     if url.username is not None or url.password is not None:
-        raise ValueError("a callback URL carries no user name or password; callbacks are signed instead")
+        raise ValueError("a callback URL must not have a user name or password; callbacks are signed instead")
     return url
 
 
@@ -40,13 +41,13 @@ class TaskOut(BaseModel):
     model_config = ConfigDict(title="Task")
 
     id: int
-    source_id: int = Field(description="The id of the file that is processed.")
-    result_id: int | None = Field(description="The id of the file that came out, once the task is finished.")
+    source_id: int = Field(description="The id of the source file.")
+    result_id: int | None = Field(description="The id of the result file, once the task is finished.")
     status: TaskStatus
     algorithm: str
     params: dict[str, object] | None
-    error: str | None = Field(None, description="Why the task ended in error; only then is the key there.")
-    priority: int | None = Field(None, description="1 to 9; without the key it is 0.")
+    error: str | None = Field(None, description="Why the task ended in error; present only then.")
+    priority: int | None = Field(None, description="1 to 9; absent if it is 0.")
 
 
 class TasksIn(BaseModel):
@@ -61,25 +62,23 @@ class TasksIn(BaseModel):
         json_schema_extra={"uniqueItems": True},
     )
     algorithm: str | None = Field(None, min_length=1, max_length=64, description="A name from `algorithms`.")
-    params: dict[str, object] | None = Field(None, description="As the algorithm's own schema says.")
+    params: dict[str, object] | None = Field(None, description="According to the algorithm's schema.")
     preset: str | None = Field(
         None, min_length=1, max_length=64, pattern=NO_NUL, description="A name from `presets`, instead of `algorithm`."
     )
     priority: Annotated[int, Field(ge=0, le=9), WHOLE_NUMBER] = Field(
-        0, description="0 to 9; tasks of a higher priority are done first."
+        0, description="0 to 9; tasks of a higher priority run first."
     )
-    cache: bool = Field(
-        default=True, strict=True, description="Whether a result that was made before may be used again."
-    )
+    cache: bool = Field(default=True, strict=True, description="Whether an earlier result may be reused.")
     callback_url: CallbackUrl | None = Field(
-        None, description="Where a signed webhook is sent when a task has ended (finished, error, cancelled)."
+        None, description="The URL that gets a signed webhook when a task has ended (finished, error, cancelled)."
     )
 
     @field_validator("file_ids")
     @classmethod
     def _no_id_repeats(cls, file_ids: list[int]) -> list[int]:
         if len(set(file_ids)) != len(file_ids):
-            raise ValueError("each file id may stand there once")
+            raise ValueError("each file id may appear only once")
         return file_ids
 
     @model_validator(mode="after")
@@ -87,7 +86,7 @@ class TasksIn(BaseModel):
         if (self.algorithm is None) == (self.preset is None):
             raise ValueError("give either algorithm, with its params, or preset")
         if self.preset is not None and self.params is not None:
-            raise ValueError("a preset has its params already")
+            raise ValueError("a preset has its own params")
         return self
 
 
@@ -102,11 +101,11 @@ class TaskPath(BaseModel):
 
 
 class TaskQuery(PageQuery[int]):
-    """Which tasks are listed."""
+    """The filter of a list of tasks."""
 
-    after: int = Field(0, ge=0, le=MAX_ID, description="Only those whose id is greater.")
+    after: int = Field(0, ge=0, le=MAX_ID, description="Only tasks with a greater id.")
     id: Annotated[Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)] | None, OPTIONAL] = (
-        Field(None, description="Only these; may be repeated.")
+        Field(None, description="Only these tasks; may be repeated.")
     )
     status: Annotated[TaskStatus | None, OPTIONAL] = Field(None, description="Only tasks in this state.")
     algorithm: Annotated[Annotated[str, Field(max_length=64)] | None, OPTIONAL] = Field(
@@ -118,7 +117,7 @@ class TaskQuery(PageQuery[int]):
 
 
 class RestartIn(BaseModel):
-    """Which tasks are restarted: all that match."""
+    """The filter of a restart: all tasks that match are restarted."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -163,7 +162,7 @@ def get_task(path: TaskPath) -> dict[str, object]:
     return _as_json(svcs.flask.get(TaskService).get(path.id))
 
 
-@tasks.delete("/<int:id>", summary="Forget a task that has ended", responses={204: None, **problem_responses(404, 409)})
+@tasks.delete("/<int:id>", summary="Delete a task that has ended", responses={204: None, **problem_responses(404, 409)})
 def delete_task(path: TaskPath) -> Response:
     svcs.flask.get(TaskService).delete(path.id)
     return Response(status=204)
@@ -171,7 +170,7 @@ def delete_task(path: TaskPath) -> Response:
 
 @tasks.post(
     "/<int:id>/cancel",
-    summary="Stop a task that is pending or processing",
+    summary="Cancel a task that is pending or processing",
     responses={200: TaskOut, **problem_responses(404, 409)},
 )
 def cancel_task(path: TaskPath) -> dict[str, object]:
@@ -180,7 +179,7 @@ def cancel_task(path: TaskPath) -> dict[str, object]:
 
 @tasks.post(
     "/restart",
-    summary="Run all tasks again that ended in error or were cancelled",
+    summary="Restart all tasks that ended in error or were cancelled",
     responses={200: TaskIdsOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(RestartIn),
 )
@@ -192,7 +191,7 @@ def restart_tasks() -> dict[str, object]:
 
 @tasks.post(
     "/<int:id>/restart",
-    summary="Run a task again that ended in error or was cancelled",
+    summary="Restart a task that ended in error or was cancelled",
     responses={200: TaskOut, **problem_responses(404, 409)},
 )
 def restart_task(path: TaskPath) -> dict[str, object]:
@@ -200,7 +199,7 @@ def restart_task(path: TaskPath) -> dict[str, object]:
 
 
 def _as_json(task: Task) -> dict[str, object]:
-    shown: dict[str, object] = {
+    document: dict[str, object] = {
         "id": task.id,
         "source_id": task.source_id,
         "result_id": task.result_id,
@@ -209,7 +208,7 @@ def _as_json(task: Task) -> dict[str, object]:
         "params": task.params,
     }
     if task.status == TaskStatus.ERROR:
-        shown["error"] = task.error
+        document["error"] = task.error
     if task.priority:
-        shown["priority"] = task.priority
-    return shown
+        document["priority"] = task.priority
+    return document

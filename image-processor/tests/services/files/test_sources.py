@@ -1,4 +1,4 @@
-"""Sources: the next task's is on its way while the present one is in work, and none is taken for another's."""
+"""Sources: the next task's is prefetched, and no task gets another's."""
 
 import hashlib
 import threading
@@ -20,11 +20,11 @@ LIMITS = LimitSettings(
 
 
 class FileServer(ThreadingHTTPServer):
-    """Has the files 1 to 9, whose bytes are their ids."""
+    """Serves the files 1 to 9, whose bytes are their ids."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Download)
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -32,7 +32,7 @@ class Download(BaseHTTPRequestHandler):
     server: FileServer
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         file_id = int(self.path.split("/")[1])
         body = b"%d" % file_id * (80 if file_id == 8 else 1)
         self.send_response(200 if file_id < 10 else 404)
@@ -41,7 +41,7 @@ class Download(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """A test's output is not its log."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def sources(storage: FileStorage) -> Sources:
 
 
 @pytest.fixture
-def beside_storage(storage: FileStorage, tmp_path: Path) -> Sources:
-    """As on a machine that has the folder of blobs; the 1 is in it."""
+def local_sources(storage: FileStorage, tmp_path: Path) -> Sources:
+    """Sources on a machine that has the folder of blobs; file 1 is in it."""
     put_blob(tmp_path, b"1")
     return Sources(storage, BlobFolder(tmp_path / "blobs"), None, LIMITS)
 
@@ -102,84 +102,80 @@ def task_on(source_id: int, content: bytes | None = None) -> Claim:
     )
 
 
-def test_what_was_fetched_ahead_is_not_fetched_again(sources: Sources, server: FileServer, scratch: Path) -> None:
-    sources.fetch_ahead(task_on(1), scratch)
+def test_a_prefetched_source_is_not_fetched_again(sources: Sources, server: FileServer, scratch: Path) -> None:
+    sources.prefetch(task_on(1), scratch)
 
     with sources.opened(task_on(1), scratch) as source:
         assert source.read_bytes() == b"1"
-    assert server.asked == ["/1/download"]
+    assert server.requests == ["/1/download"]
     assert list(scratch.iterdir()) == []
 
 
-def test_a_task_that_was_not_expected_gets_its_own_source(sources: Sources, scratch: Path) -> None:
-    sources.fetch_ahead(task_on(1), scratch)
+def test_an_unexpected_task_gets_its_own_source(sources: Sources, scratch: Path) -> None:
+    sources.prefetch(task_on(1), scratch)
 
     with sources.opened(task_on(2), scratch) as source:
         assert source.read_bytes() == b"2"
         assert list(scratch.iterdir()) == [source]
 
 
-def test_why_a_source_could_not_be_fetched_ahead_is_told_to_the_task_that_wants_it(
-    sources: Sources, scratch: Path
-) -> None:
-    sources.fetch_ahead(task_on(10), scratch)
+def test_the_task_gets_the_error_of_its_prefetch(sources: Sources, scratch: Path) -> None:
+    sources.prefetch(task_on(10), scratch)
 
     with (
         pytest.raises(SourceError, match="File 10 does not exist any more"),
         sources.opened(task_on(10), scratch),
     ):
-        pytest.fail("there is no such source")
+        pytest.fail("the source does not exist")
     assert list(scratch.iterdir()) == []
 
 
-def test_what_nobody_wanted_leaves_nothing(sources: Sources, scratch: Path) -> None:
-    sources.fetch_ahead(task_on(1), scratch)
+def test_a_cancelled_prefetch_leaves_no_file(sources: Sources, scratch: Path) -> None:
+    sources.prefetch(task_on(1), scratch)
 
-    sources.settle()
+    sources.cancel_prefetch()
 
     assert list(scratch.iterdir()) == []
 
 
-def test_the_files_of_a_task_are_limited_together(sources: Sources, scratch: Path) -> None:
+def test_the_size_limit_is_for_all_files_of_a_task(sources: Sources, scratch: Path) -> None:
     with (
         sources.opened(task_on(8), scratch) as source,
         pytest.raises(SourceError, match="80 bytes; 70 are possible"),
     ):
-        sources.fetch_files({8: scratch / "file-8"}, beside=source)
+        sources.fetch_files({8: scratch / "file-8"}, source=source)
 
 
-def test_what_is_stored_on_this_machine_is_read_there(
-    beside_storage: Sources, server: FileServer, scratch: Path
-) -> None:
-    beside_storage.fetch_ahead(task_on(1, b"1"), scratch)
+def test_a_local_source_is_not_fetched(local_sources: Sources, server: FileServer, scratch: Path) -> None:
+    local_sources.prefetch(task_on(1, b"1"), scratch)
 
-    with beside_storage.opened(task_on(1, b"1"), scratch) as source:
+    with local_sources.opened(task_on(1, b"1"), scratch) as source:
         assert source.read_bytes() == b"1"
-    assert server.asked == []
+    assert server.requests == []
     assert list(scratch.iterdir()) == []
 
 
-def test_what_is_stored_elsewhere_is_fetched(beside_storage: Sources, server: FileServer, scratch: Path) -> None:
-    with beside_storage.opened(task_on(2, b"2"), scratch) as source:
+def test_a_source_that_is_not_local_is_fetched(local_sources: Sources, server: FileServer, scratch: Path) -> None:
+    with local_sources.opened(task_on(2, b"2"), scratch) as source:
         assert source.read_bytes() == b"2"
-    assert server.asked == ["/2/download"]
+    assert server.requests == ["/2/download"]
 
 
-def test_a_source_that_is_deleted_meanwhile_can_be_read_to_the_end(
-    beside_storage: Sources, scratch: Path, tmp_path: Path
+def test_a_local_source_stays_readable_after_its_file_was_deleted(
+    local_sources: Sources, scratch: Path, tmp_path: Path
 ) -> None:
-    blob = put_blob(tmp_path, b"last words")
+    blob = put_blob(tmp_path, b"some bytes")
 
-    with beside_storage.opened(task_on(3, b"last words"), scratch) as source:
+    with local_sources.opened(task_on(3, b"some bytes"), scratch) as source:
         blob.unlink()
-        assert [source.read_bytes(), source.read_bytes()] == [b"last words"] * 2
+        assert [source.read_bytes(), source.read_bytes()] == [b"some bytes"] * 2
 
 
-def test_a_stored_source_is_limited_too(beside_storage: Sources, scratch: Path, tmp_path: Path) -> None:
+def test_the_size_of_a_local_source_is_limited_too(local_sources: Sources, scratch: Path, tmp_path: Path) -> None:
     put_blob(tmp_path, b"x" * 101)
 
     with (
         pytest.raises(SourceError, match="101 bytes; 100 are possible"),
-        beside_storage.opened(task_on(4, b"x" * 101), scratch),
+        local_sources.opened(task_on(4, b"x" * 101), scratch),
     ):
         pytest.fail("it is too large")

@@ -1,4 +1,4 @@
-"""An attempt at a task that was made by another version."""
+"""Attempts at tasks that another version has created."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -40,7 +40,7 @@ def task_of(algorithm: str, params: dict[str, object]) -> Claim:
     ("algorithm", "params"),
     [("crop", {}), ("pipeline", {"steps": [{"algorithm": "crop", "params": {}}]})],
 )
-def test_a_stored_task_whose_params_are_refused_today_fails_with_the_reason(
+def test_a_task_whose_params_are_no_longer_valid_fails_with_the_reason(
     algorithm: str, params: dict[str, object], tmp_path: Path
 ) -> None:
     with httpx2.Client(base_url="http://127.0.0.1:9") as http:

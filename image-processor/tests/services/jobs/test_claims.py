@@ -36,7 +36,7 @@ def claimed(claims: ClaimService, holder: Holder) -> Claim:
     return claim
 
 
-def counts(claims: ClaimService, claim: Claim, outcome: Outcome) -> bool:
+def ends(claims: ClaimService, claim: Claim, outcome: Outcome) -> bool:
     return not claims.end([Ended(claim, outcome)])
 
 
@@ -47,7 +47,7 @@ def test_a_task_is_claimed_once(claims: ClaimService, database: Database) -> Non
     assert claims.claim(TWO) == []
 
 
-def test_the_most_urgent_is_claimed_first_and_the_oldest_among_equals(claims: ClaimService, database: Database) -> None:
+def test_tasks_are_claimed_by_priority_then_by_age(claims: ClaimService, database: Database) -> None:
     late, urgent, early = add_task(database), add_task(database, priority=9), add_task(database)
 
     order = [claimed(claims, ONE).task_id for _ in range(3)]
@@ -55,32 +55,32 @@ def test_the_most_urgent_is_claimed_first_and_the_oldest_among_equals(claims: Cl
     assert order == [urgent, late, early]
 
 
-@pytest.mark.parametrize(("pending", "part"), [(100, 10), (20, 7), (8, 3), (1, 1), (0, 0)])
-def test_a_process_leaves_the_others_their_part_of_what_is_pending(
-    database: Database, retry: RetrySettings, pending: int, part: int
+@pytest.mark.parametrize(("pending", "share"), [(100, 10), (20, 7), (8, 3), (1, 1), (0, 0)])
+def test_a_process_claims_at_most_its_share_of_the_pending_tasks(
+    database: Database, retry: RetrySettings, pending: int, share: int
 ) -> None:
     for _ in range(pending):
         add_task(database)
 
     claims = ClaimService(database, retry, lease_seconds=60, processes=3)
 
-    assert len(claims.claim(ONE, 10)) == part
+    assert len(claims.claim(ONE, 10)) == share
 
 
-def test_a_clock_that_is_set_after_it_was_looked_at_takes_no_task(
+def test_a_clock_that_is_set_after_its_check_expires_no_lease(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
     task_id = add_task(database)
     claimed(claims, ONE)
-    looked_at = time.time() - 10
+    checked_at = time.time() - 10
     expire(database, task_id)
 
-    leases.expire_leases(looked_at)
+    leases.expire_leases(checked_at)
 
     assert task_of(database, task_id).status == "processing"
 
 
-def test_a_worker_cut_off_cannot_finish_what_another_took(
+def test_a_stale_holder_cannot_finish_a_task_of_another_worker(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
     task_id = add_task(database)
@@ -89,29 +89,29 @@ def test_a_worker_cut_off_cannot_finish_what_another_took(
     leases.expire_leases(time.time())
     fresh = claimed(claims, TWO)
 
-    assert not counts(claims, stale, Finished(7))
-    assert counts(claims, fresh, Finished(8))
+    assert not ends(claims, stale, Finished(7))
+    assert ends(claims, fresh, Finished(8))
     assert task_of(database, task_id).result_id == 8
 
 
-def test_a_heartbeat_renews_only_what_the_worker_holds(
+def test_a_heartbeat_renews_only_the_leases_of_its_worker(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
-    held, foreign = add_task(database), add_task(database)
+    held, other = add_task(database), add_task(database)
     claims.claim(ONE)
     claims.claim(TWO)
-    for task_id in (held, foreign):
+    for task_id in (held, other):
         expire(database, task_id)
 
     leases.heartbeat(ONE.worker, leases.holding_processes(ONE.worker))
     leases.expire_leases(time.time())
 
     assert task_of(database, held).status == "processing"
-    assert task_of(database, foreign).status == "pending"
+    assert task_of(database, other).status == "pending"
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_after_a_step_of_the_clock_every_lease_begins_anew(
+def test_every_lease_is_renewed_after_a_step_of_the_clock(
     leases: LeaseService, claims: ClaimService, database: Database, hours: int
 ) -> None:
     task_id = add_task(database)
@@ -123,21 +123,24 @@ def test_after_a_step_of_the_clock_every_lease_begins_anew(
     leases.expire_leases(time.time())
 
     with database.read() as session:
-        left = session.scalars(select(Task.lease_until - epoch_now()).where(Task.id == task_id)).one()
-    assert left == pytest.approx(60, abs=5)
+        statement = select(Task.lease_until - epoch_now()).where(Task.id == task_id)
+        remaining = session.execute(statement).scalar_one()
+    assert remaining == pytest.approx(60, abs=5)
 
 
 def test_ending_one_task_claims_the_next(claims: ClaimService, database: Database) -> None:
     first, second = add_task(database), add_task(database)
 
-    lost, following = claims.end_and_claim([Ended(claimed(claims, ONE), Finished(5))], ONE)
+    lost, claimed_next = claims.end_and_claim([Ended(claimed(claims, ONE), Finished(5))], ONE)
 
     assert not lost
-    assert [claim.task_id for claim in following] == [second]
+    assert [claim.task_id for claim in claimed_next] == [second]
     assert task_of(database, first).status == "finished"
 
 
-def test_several_are_claimed_and_ended_at_once_each_with_its_own_end(claims: ClaimService, database: Database) -> None:
+def test_several_tasks_are_claimed_and_ended_at_once_each_with_its_own_outcome(
+    claims: ClaimService, database: Database
+) -> None:
     late, urgent, early = add_task(database), add_task(database, priority=9), add_task(database)
     taken = claims.claim(ONE, 3)
 
@@ -146,11 +149,13 @@ def test_several_are_claimed_and_ended_at_once_each_with_its_own_end(claims: Cla
 
     assert [claim.task_id for claim in taken] == [urgent, late, early]
     assert not lost
-    ends = [(task.result_id, task.error) for task in (task_of(database, task_id) for task_id in (urgent, late, early))]
-    assert ends == [(1, None), (None, "no"), (3, None)]
+    recorded = [
+        (task.result_id, task.error) for task in (task_of(database, task_id) for task_id in (urgent, late, early))
+    ]
+    assert recorded == [(1, None), (None, "no"), (3, None)]
 
 
-def test_only_those_of_a_batch_that_another_took_do_not_count(
+def test_only_the_lost_claims_of_a_batch_are_not_ended(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
     kept, taken_over = add_task(database), add_task(database)
@@ -158,31 +163,31 @@ def test_only_those_of_a_batch_that_another_took_do_not_count(
     expire(database, taken_over)
     leases.expire_leases(time.time())
 
-    lost, following = claims.end_and_claim([Ended(claim, Finished(claim.task_id)) for claim in mine], ONE, 5)
+    lost, claimed_next = claims.end_and_claim([Ended(claim, Finished(claim.task_id)) for claim in mine], ONE, 5)
 
     assert [claim.task_id for claim in lost] == [taken_over]
-    assert following == [], "first it is asked why one was lost"
+    assert claimed_next == [], "nothing is claimed until the process knows why it lost a claim"
     assert task_of(database, kept).result_id == kept
     assert task_of(database, taken_over).status == "pending"
 
 
-def test_a_task_whose_process_died_is_held_alone(
+def test_a_task_whose_process_crashed_is_claimed_alone(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
-    suspect, neighbour = add_task(database), add_task(database)
+    suspect, other = add_task(database), add_task(database)
     claims.claim(ONE)
     leases.crashed(ONE, "crash")
 
-    beside_others = claims.claim(ONE, 5, beside_others=True)
+    with_others = claims.claim(ONE, 5, holds_others=True)
     alone = claims.claim(ONE, 5)
-    after_it = claims.claim(TWO, 5)
+    afterwards = claims.claim(TWO, 5)
 
-    assert beside_others == []
+    assert with_others == []
     assert [(claim.task_id, claim.suspect) for claim in alone] == [(suspect, True)]
-    assert [(claim.task_id, claim.suspect) for claim in after_it] == [(neighbour, False)]
+    assert [(claim.task_id, claim.suspect) for claim in afterwards] == [(other, False)]
 
 
-def test_what_was_not_begun_is_handed_back_without_a_crash(claims: ClaimService, database: Database) -> None:
+def test_a_task_that_was_not_started_is_handed_back_without_a_crash(claims: ClaimService, database: Database) -> None:
     task_id = add_task(database)
 
     claims.hand_back(claims.claim(ONE))
@@ -191,7 +196,9 @@ def test_what_was_not_begun_is_handed_back_without_a_crash(claims: ClaimService,
     assert (task.status, task.crashes, claims.claimable(10)) == ("pending", 0, 1)
 
 
-def test_what_another_took_is_not_handed_back(leases: LeaseService, claims: ClaimService, database: Database) -> None:
+def test_a_task_of_another_worker_is_not_handed_back(
+    leases: LeaseService, claims: ClaimService, database: Database
+) -> None:
     task_id = add_task(database)
     stale = claims.claim(ONE)
     expire(database, task_id)
@@ -233,9 +240,7 @@ def lose_worker(leases: LeaseService, claims: ClaimService, database: Database, 
     leases.expire_leases(time.time())
 
 
-def test_a_lost_worker_counts_no_crash_of_its_tasks(
-    leases: LeaseService, claims: ClaimService, database: Database
-) -> None:
+def test_the_loss_of_a_worker_counts_no_crash(leases: LeaseService, claims: ClaimService, database: Database) -> None:
     task_id = add_task(database)
 
     for _ in range(SUSPECT_LOSSES - 1):
@@ -246,7 +251,7 @@ def test_a_lost_worker_counts_no_crash_of_its_tasks(
     assert not claimed(claims, ONE).suspect
 
 
-def test_a_task_that_loses_worker_after_worker_is_done_alone(
+def test_a_task_that_lost_several_workers_is_claimed_alone(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
     task_id = add_task(database)
@@ -259,7 +264,7 @@ def test_a_task_that_loses_worker_after_worker_is_done_alone(
     assert (claim.task_id, claim.suspect) == (task_id, True)
 
 
-def test_a_task_that_loses_too_many_workers_ends_in_error(
+def test_a_task_that_lost_too_many_workers_ends_in_error(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
     task_id = add_task(database)
@@ -271,7 +276,7 @@ def test_a_task_that_loses_too_many_workers_ends_in_error(
     assert (task.status, task.error) == ("error", "Gave up after 10 attempts: its worker stopped answering.")
 
 
-def test_what_a_lost_task_may_have_uploaded_is_discarded(
+def test_uploads_of_a_task_that_is_given_up_are_discarded(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
     add_task(database)
@@ -283,9 +288,7 @@ def test_what_a_lost_task_may_have_uploaded_is_discarded(
         assert session.scalars(select(DiscardedResult.key)).all() == [claim.result_key]
 
 
-def test_a_first_attempt_that_cannot_succeed_leaves_nothing_to_discard(
-    claims: ClaimService, database: Database
-) -> None:
+def test_a_first_attempt_that_fails_leaves_nothing_to_discard(claims: ClaimService, database: Database) -> None:
     add_task(database)
 
     claims.end([Ended(claimed(claims, ONE), Failed("not an image"))])
@@ -294,7 +297,7 @@ def test_a_first_attempt_that_cannot_succeed_leaves_nothing_to_discard(
         assert session.scalars(select(DiscardedResult.key)).all() == []
 
 
-def test_a_death_reported_late_does_not_touch_anothers_claim(
+def test_a_late_report_of_a_crash_does_not_affect_another_claim(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
     task_id = add_task(database)
@@ -305,7 +308,7 @@ def test_a_death_reported_late_does_not_touch_anothers_claim(
     assert task_of(database, task_id).status == "processing"
 
 
-def test_a_transient_failure_is_tried_again_later(claims: ClaimService, database: Database) -> None:
+def test_a_transient_failure_is_retried_later(claims: ClaimService, database: Database) -> None:
     task_id = add_task(database)
 
     claims.end([Ended(claimed(claims, ONE), Postponed("no answer"))])
@@ -315,7 +318,7 @@ def test_a_transient_failure_is_tried_again_later(claims: ClaimService, database
 
 
 @pytest.mark.parametrize(("due_in", "due"), [(-1, True), (50, False), (3600, True)])
-def test_what_is_due_later_than_any_delay_was_postponed_by_another_clock(
+def test_a_task_due_later_than_the_longest_delay_is_due_now(
     claims: ClaimService, database: Database, due_in: int, due: bool
 ) -> None:
     task_id = add_task(database)
@@ -326,7 +329,7 @@ def test_what_is_due_later_than_any_delay_was_postponed_by_another_clock(
     assert len(claims.claim(ONE)) == due
 
 
-def test_a_spent_retry_budget_ends_in_error(database: Database, retry: RetrySettings) -> None:
+def test_a_task_whose_retry_budget_is_spent_ends_in_error(database: Database, retry: RetrySettings) -> None:
     claims = ClaimService(database, retry.model_copy(update={"max_seconds": 0}), lease_seconds=60, processes=1)
     task_id = add_task(database)
     claim = claimed(claims, ONE)
@@ -339,7 +342,7 @@ def test_a_spent_retry_budget_ends_in_error(database: Database, retry: RetrySett
     assert (task.status, task.error) == ("error", "Gave up after repeated failures: no answer")
 
 
-def test_a_worker_that_stops_hands_its_tasks_back(
+def test_the_tasks_of_a_worker_that_stops_are_pending_again(
     leases: LeaseService, claims: ClaimService, database: Database
 ) -> None:
     task_id = add_task(database)

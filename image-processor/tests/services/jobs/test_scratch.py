@@ -1,20 +1,20 @@
-"""What a process that was killed leaves of its work."""
+"""A process that is killed leaves the mark of its attempt."""
 
 from pathlib import Path
 
 import pytest
-from image_processor.services.jobs.scratch import InWork, found_in_work, in_work
+from image_processor.services.jobs.scratch import AttemptInProgress, find_attempt_in_progress, in_progress
 
 
-def test_the_attempt_in_work_is_found_as_long_as_it_is_processed(tmp_path: Path) -> None:
-    with in_work(tmp_path, 4711, 2):
-        assert found_in_work(tmp_path) == InWork(4711, 2)
+def test_an_attempt_is_found_while_it_is_in_progress(tmp_path: Path) -> None:
+    with in_progress(tmp_path, 4711, 2):
+        assert find_attempt_in_progress(tmp_path) == AttemptInProgress(4711, 2)
 
-    assert found_in_work(tmp_path) is None
+    assert find_attempt_in_progress(tmp_path) is None
 
 
-def test_a_failed_attempt_is_not_in_work(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), in_work(tmp_path, 4711, 2):
+def test_a_failed_attempt_leaves_no_mark(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), in_progress(tmp_path, 4711, 2):
         raise ZeroDivisionError
 
-    assert found_in_work(tmp_path) is None
+    assert find_attempt_in_progress(tmp_path) is None

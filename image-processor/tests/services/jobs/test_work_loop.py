@@ -1,4 +1,4 @@
-"""The pipeline of a worker's process: every task once, several held at a time, none kept from others for long."""
+"""The work loop runs every task once, claims tasks in advance, and hands back those that would wait too long."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from image_processor.services.jobs.outcomes import Claim, Failed, Finished, Hold
 from image_processor.services.jobs.result_cache import ResultCache
 from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
-from image_processor.services.jobs.work_loop import HAND_BACK_SECONDS, TOGETHER, TOGETHER_SECONDS, Pace, WorkLoop
+from image_processor.services.jobs.work_loop import BATCH_SECONDS, BATCH_SIZE, HAND_BACK_SECONDS, Pace, WorkLoop
 from service_kit.database import Database
 from sqlalchemy import func, insert, select, update
 
@@ -27,14 +27,14 @@ def reuse(database: Database) -> ReuseService:
 
 
 @pytest.fixture
-def delivery(database: Database) -> ResultUpload:
+def upload(database: Database) -> ResultUpload:
     return ResultUpload(FileStorage(httpx2.Client()), ResultCache(database))
 
 
 @pytest.fixture
-def run(claims: ClaimService, reuse: ReuseService, delivery: ResultUpload) -> Callable[..., bool]:
+def run(claims: ClaimService, reuse: ReuseService, upload: ResultUpload) -> Callable[..., bool]:
     def run(attempt: Callable[[Claim], Outcome], stopping: Callable[[], bool] = lambda: False) -> bool:
-        return WorkLoop(claims, reuse, delivery, ONE, stopping).run(lambda claim, _following: attempt(claim))
+        return WorkLoop(claims, reuse, upload, ONE, stopping).run(lambda claim, _next_claim: attempt(claim))
 
     return run
 
@@ -56,7 +56,7 @@ def count_of(database: Database, status: str) -> int:
         return session.scalar(select(func.count()).select_from(Task).where(Task.status == status)) or 0
 
 
-def test_every_task_is_done_once_and_ends_as_it_went(run: Callable[..., bool], database: Database) -> None:
+def test_every_task_runs_once_and_ends_with_its_outcome(run: Callable[..., bool], database: Database) -> None:
     task_ids = add_tasks(database, 100)
     done: list[int] = []
 
@@ -73,7 +73,7 @@ def test_every_task_is_done_once_and_ends_as_it_went(run: Callable[..., bool], d
     ]
 
 
-def test_short_tasks_are_claimed_ahead(run: Callable[..., bool], database: Database) -> None:
+def test_short_tasks_are_claimed_in_advance(run: Callable[..., bool], database: Database) -> None:
     add_tasks(database, 100)
     held: list[int] = []
 
@@ -83,11 +83,11 @@ def test_short_tasks_are_claimed_ahead(run: Callable[..., bool], database: Datab
 
     run(attempt)
 
-    assert held[0] == 1, "as long as it is not known how long they take"
+    assert held[0] == 1, "before the duration of tasks is known"
     assert max(held) > 8
 
 
-def test_an_urgent_task_passes_what_was_claimed_before_it_came(run: Callable[..., bool], database: Database) -> None:
+def test_an_urgent_task_runs_before_tasks_claimed_earlier(run: Callable[..., bool], database: Database) -> None:
     add_tasks(database, 100)
     done: list[int] = []
     urgent: list[int] = []
@@ -101,10 +101,10 @@ def test_an_urgent_task_passes_what_was_claimed_before_it_came(run: Callable[...
 
     run(attempt)
 
-    assert done.index(urgent[0]) - 20 <= TOGETHER + 1
+    assert done.index(urgent[0]) - 20 <= BATCH_SIZE + 1
 
 
-def test_a_result_more_urgent_than_what_is_in_work_is_recorded_at_once(
+def test_a_result_more_urgent_than_the_running_task_is_recorded_at_once(
     run: Callable[..., bool], database: Database
 ) -> None:
     add_tasks(database, 60)
@@ -116,7 +116,7 @@ def test_a_result_more_urgent_than_what_is_in_work_is_recorded_at_once(
         if len(done) == 20:
             urgent.extend(add_tasks(database, 1, priority=9))
         if urgent and done[-1] == urgent[0]:
-            time.sleep(TOGETHER_SECONDS / 2)
+            time.sleep(BATCH_SECONDS / 2)
             seen.extend(finished(database))
         done.append(claim.task_id)
         time.sleep(0.01)
@@ -127,26 +127,26 @@ def test_a_result_more_urgent_than_what_is_in_work_is_recorded_at_once(
     assert urgent[0] in seen
 
 
-def test_an_attempt_is_told_what_comes_next(
-    claims: ClaimService, reuse: ReuseService, delivery: ResultUpload, database: Database
+def test_an_attempt_gets_the_next_claim(
+    claims: ClaimService, reuse: ReuseService, upload: ResultUpload, database: Database
 ) -> None:
     add_tasks(database, 100)
     done, expected = [], []
 
-    def attempt(claim: Claim, following: Claim | None) -> Outcome:
+    def attempt(claim: Claim, next_claim: Claim | None) -> Outcome:
         done.append(claim.task_id)
-        expected.append(None if following is None else following.task_id)
+        expected.append(None if next_claim is None else next_claim.task_id)
         return Finished(1)
 
-    WorkLoop(claims, reuse, delivery, ONE, lambda: False).run(attempt)
+    WorkLoop(claims, reuse, upload, ONE, lambda: False).run(attempt)
 
-    told = [(next_id, after) for next_id, after in zip(expected, done[1:], strict=False) if next_id is not None]
-    assert len(told) > 50
-    assert all(next_id == after for next_id, after in told)
+    pairs = [(next_id, after) for next_id, after in zip(expected, done[1:], strict=False) if next_id is not None]
+    assert len(pairs) > 50
+    assert all(next_id == after for next_id, after in pairs)
 
 
 @pytest.mark.slow
-def test_what_waits_behind_a_long_task_is_handed_back(
+def test_tasks_that_wait_for_a_long_task_are_handed_back(
     run: Callable[..., bool], claims: ClaimService, database: Database
 ) -> None:
     task_ids = add_tasks(database, 60)
@@ -163,34 +163,34 @@ def test_what_waits_behind_a_long_task_is_handed_back(
     assert taken_by_another == task_ids[31:]
 
 
-def test_a_task_whose_process_died_is_done_alone(run: Callable[..., bool], database: Database) -> None:
+def test_a_task_whose_process_crashed_is_held_alone(run: Callable[..., bool], database: Database) -> None:
     add_tasks(database, 30)
     [suspect] = add_tasks(database, 1, crashes=1)
     add_tasks(database, 30)
-    beside_it: list[int] = []
+    held_meanwhile: list[int] = []
 
     def attempt(claim: Claim) -> Outcome:
         if claim.task_id == suspect:
             time.sleep(0.2)
-            beside_it.append(count_of(database, "processing") - 1)
+            held_meanwhile.append(count_of(database, "processing") - 1)
         return Finished(1)
 
     run(attempt)
 
-    assert beside_it == [0]
+    assert held_meanwhile == [0]
     assert count_of(database, "finished") == 61
 
 
-def test_nothing_is_begun_once_the_worker_stops_and_what_was_claimed_is_handed_back(
+def test_a_stopping_worker_starts_no_task_and_hands_back_its_claims(
     run: Callable[..., bool], database: Database
 ) -> None:
     add_tasks(database, 60)
     stop = threading.Event()
-    begun: list[int] = []
+    started: list[int] = []
 
     def attempt(claim: Claim) -> Outcome:
-        begun.append(claim.task_id)
-        if len(begun) == 20:
+        started.append(claim.task_id)
+        if len(started) == 20:
             stop.set()
         return Finished(1)
 
@@ -198,7 +198,7 @@ def test_nothing_is_begun_once_the_worker_stops_and_what_was_claimed_is_handed_b
     assert (count_of(database, "finished"), count_of(database, "pending")) == (20, 40)
 
 
-def test_a_process_that_is_to_be_killed_begins_nothing_more(
+def test_a_process_that_is_about_to_be_killed_starts_no_other_task(
     leases: LeaseService, run: Callable[..., bool], claims: ClaimService, database: Database
 ) -> None:
     add_tasks(database, 1)
@@ -214,7 +214,7 @@ def test_a_process_that_is_to_be_killed_begins_nothing_more(
     assert count_of(database, "pending") == 1
 
 
-def test_a_cancelled_task_that_ended_by_itself_keeps_nothing_from_being_done(
+def test_a_cancelled_task_that_ended_by_itself_blocks_no_other_task(
     run: Callable[..., bool], database: Database
 ) -> None:
     task_ids = add_tasks(database, 20)
@@ -233,16 +233,16 @@ def test_an_error_of_the_attempt_ends_the_run(run: Callable[..., bool], database
     add_tasks(database, 3)
 
     def attempt(_claim: Claim) -> Outcome:
-        raise LookupError("unforeseen")
+        raise LookupError("unexpected")
 
     with pytest.raises(LookupError):
         run(attempt)
 
 
-def test_the_slower_tasks_are_the_fewer_are_claimed_ahead() -> None:
+def test_fewer_slow_tasks_than_quick_ones_are_claimed_in_advance() -> None:
     quick, slow = Pace(), Pace()
     for _ in range(10):
-        quick.note(0.005)
-        slow.note(1.6)
+        quick.add(0.005)
+        slow.add(1.6)
 
-    assert (quick.ahead(), slow.ahead()) == (31, 0)
+    assert (quick.prefetch_count(), slow.prefetch_count()) == (31, 0)

@@ -1,4 +1,4 @@
-"""The event stream: every change in order, from where a listener stands, and one slow listener harms no other."""
+"""The event stream delivers every change in order, from a listener's position; a slow listener affects no other."""
 
 import asyncio
 import gc
@@ -21,7 +21,7 @@ from tests.support.waiting import STATE_SECONDS
 BEGINNING = Position(0, 0)
 POLL_SECONDS = 0.005
 LATER = 0.02
-"""Seconds in which a listener has read what the database has, and waits for what comes."""
+"""Seconds until a listener has read all events from the database and waits for new ones."""
 
 Change = tuple[int, str]
 
@@ -44,7 +44,7 @@ def change(database: Database, task_id: int, *statuses: str) -> None:
 
 
 async def events_of(stream: EventStream, subscription: Subscription, count: int) -> list[TaskEvent]:
-    """The next events that the subscription gets; it ends with them."""
+    """Return the next events of a subscription, and end it."""
     events: list[TaskEvent] = []
     async with asyncio.timeout(STATE_SECONDS), aclosing(stream.follow(subscription)) as following:  # type: ignore[type-var]
         async for event in following:
@@ -61,30 +61,30 @@ def changes_in(events: Collection[TaskEvent]) -> list[Change]:
 async def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + STATE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "this did not come true in time"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         await asyncio.sleep(0.005)
 
 
-def nothing_reads() -> bool:
-    """Whether no task runs in the event loop but the test's own."""
+def has_no_reader() -> bool:
+    """Return whether the event loop runs only the test's own task."""
     return asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_a_listener_gets_every_change_in_the_order_of_the_changes(database: Database, stream: EventStream) -> None:
+def test_a_listener_gets_every_change_in_order(database: Database, stream: EventStream) -> None:
     async def listen() -> tuple[list[TaskEvent], list[Change]]:
         subscription = await stream.subscribe(None, ())
         first, second = add_task(database), add_task(database)
         change(database, second, "processing", "finished")
         change(database, first, "processing")
-        made = [(first, "pending"), (second, "pending"), (second, "processing"), (second, "finished")]
-        return await events_of(stream, subscription, 5), [*made, (first, "processing")]
+        expected = [(first, "pending"), (second, "pending"), (second, "processing"), (second, "finished")]
+        return await events_of(stream, subscription, 5), [*expected, (first, "processing")]
 
-    events, made = asyncio.run(listen())
+    events, expected = asyncio.run(listen())
 
-    assert changes_in(events) == made
+    assert changes_in(events) == expected
 
 
-def test_a_change_while_the_listener_follows_reaches_it(database: Database, stream: EventStream) -> None:
+def test_a_listener_gets_changes_made_while_it_follows(database: Database, stream: EventStream) -> None:
     task_id = add_task(database)
 
     async def listen() -> list[TaskEvent]:
@@ -104,9 +104,7 @@ def test_a_change_while_the_listener_follows_reaches_it(database: Database, stre
     assert [event.status for event in events] == ["pending", "processing", "finished"]
 
 
-def test_a_listener_without_a_position_gets_nothing_from_before_it_came(
-    database: Database, stream: EventStream
-) -> None:
+def test_a_listener_without_a_position_gets_only_new_changes(database: Database, stream: EventStream) -> None:
     earlier = add_task(database)
 
     async def listen() -> list[TaskEvent]:
@@ -119,7 +117,7 @@ def test_a_listener_without_a_position_gets_nothing_from_before_it_came(
     assert changes_in(events) == [(earlier, "processing")]
 
 
-def test_a_listener_goes_on_behind_the_position_it_gives(database: Database, stream: EventStream) -> None:
+def test_a_listener_continues_after_its_position(database: Database, stream: EventStream) -> None:
     task_id = add_task(database)
     change(database, task_id, "processing", "finished")
 
@@ -132,7 +130,7 @@ def test_a_listener_goes_on_behind_the_position_it_gives(database: Database, str
     assert [event.status for event in events] == ["processing", "finished"]
 
 
-def test_what_a_listener_finds_in_the_database_and_in_its_queue_reaches_it_once(
+def test_a_change_both_in_the_database_and_in_the_queue_is_delivered_once(
     database: Database, stream: EventStream
 ) -> None:
     async def listen() -> list[TaskEvent]:
@@ -190,7 +188,7 @@ def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(database: Data
 
 
 @pytest.mark.parametrize("since", [Position(0, 2**62), Position(2**62, 1)])
-def test_a_position_that_only_a_lost_database_had_reached_keeps_no_change_back(
+def test_a_position_from_before_a_restored_backup_hides_no_change(
     database: Database, stream: EventStream, since: Position
 ) -> None:
     add_task(database)
@@ -205,21 +203,21 @@ def test_a_position_that_only_a_lost_database_had_reached_keeps_no_change_back(
     assert changes_in(events) == [(task_id, "pending")]
 
 
-def test_a_listener_that_falls_behind_by_more_than_the_backlog_is_sent_away(database: Database) -> None:
+def test_a_listener_that_falls_behind_by_more_than_the_backlog_is_disconnected(database: Database) -> None:
     stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
 
     async def listen() -> None:
         subscription = await stream.subscribe(None, ())
         for _ in range(3):
             add_task(database)
-        await until(nothing_reads)
+        await until(has_no_reader)
         await events_of(stream, subscription, 4)
 
     with pytest.raises(ListenerTooSlowError):
         asyncio.run(listen())
 
 
-def test_a_listener_that_is_sent_away_gets_first_what_waits_for_it(database: Database) -> None:
+def test_a_listener_gets_its_queued_changes_before_it_is_disconnected(database: Database) -> None:
     stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
 
     async def listen() -> list[int]:
@@ -227,7 +225,7 @@ def test_a_listener_that_is_sent_away_gets_first_what_waits_for_it(database: Dat
         subscription = await stream.subscribe(None, ())
         for _ in range(3):
             add_task(database)
-        await until(nothing_reads)
+        await until(has_no_reader)
         with pytest.raises(ListenerTooSlowError):
             async for event in stream.follow(subscription):
                 seen.append(event.id)
@@ -238,7 +236,7 @@ def test_a_listener_that_is_sent_away_gets_first_what_waits_for_it(database: Dat
     assert seen == [1, 2, 3]
 
 
-def test_a_slow_listener_takes_nothing_from_a_fast_one(database: Database) -> None:
+def test_a_slow_listener_does_not_affect_a_fast_one(database: Database) -> None:
     stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
 
     async def listen() -> list[int]:
@@ -259,37 +257,35 @@ def test_a_slow_listener_takes_nothing_from_a_fast_one(database: Database) -> No
     assert seen == [1, 2, 3, 4, 5, 6]
 
 
-def test_nothing_is_read_once_the_last_listener_has_gone(database: Database, stream: EventStream) -> None:
+def test_the_reader_stops_after_the_last_listener(database: Database, stream: EventStream) -> None:
     async def listen() -> None:
         subscription = await stream.subscribe(None, ())
         add_task(database)
         await events_of(stream, subscription, 1)
 
-        await until(nothing_reads)
+        await until(has_no_reader)
 
     asyncio.run(listen())
 
 
-def test_nothing_is_read_for_a_listener_that_went_away_before_it_followed(
+def test_the_reader_stops_if_its_listener_disconnects_before_it_follows(
     database: Database, stream: EventStream
 ) -> None:
     async def listen() -> None:
         await stream.subscribe(None, ())
         gc.collect()
 
-        await until(nothing_reads)
+        await until(has_no_reader)
 
     asyncio.run(listen())
 
 
-def test_a_listener_that_comes_after_the_reading_has_stopped_gets_new_changes(
-    database: Database, stream: EventStream
-) -> None:
+def test_a_listener_gets_new_changes_after_the_reader_had_stopped(database: Database, stream: EventStream) -> None:
     async def listen() -> tuple[int, list[TaskEvent]]:
         subscription = await stream.subscribe(None, ())
         add_task(database)
         await events_of(stream, subscription, 1)
-        await until(nothing_reads)
+        await until(has_no_reader)
         add_task(database)
         later = await stream.subscribe(None, ())
         task_id = add_task(database)
@@ -310,7 +306,7 @@ def test_many_listeners_share_one_reader(stream: EventStream) -> None:
     assert readers == 1
 
 
-def test_after_a_database_error_the_listener_gets_what_has_changed(database: Database, stream: EventStream) -> None:
+def test_a_listener_gets_changes_after_a_database_outage(database: Database, stream: EventStream) -> None:
     async def listen() -> tuple[int, list[TaskEvent]]:
         subscription = await stream.subscribe(None, ())
         with capture_logs() as logs, table_away(database, "task_events"):

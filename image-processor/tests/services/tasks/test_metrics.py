@@ -1,4 +1,4 @@
-"""What monitoring reads of the tasks."""
+"""The metrics of tasks and webhooks."""
 
 import pytest
 from image_processor.models import Callback, Task
@@ -14,7 +14,7 @@ def samples(database: Database) -> dict[str, float]:
     return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in found}
 
 
-def test_without_tasks_nothing_waits(database: Database) -> None:
+def test_without_tasks_all_metrics_are_zero(database: Database) -> None:
     assert samples(database) == {
         "pixmill_tasks pending": 0,
         "pixmill_tasks processing": 0,

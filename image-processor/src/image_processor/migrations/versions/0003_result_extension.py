@@ -1,4 +1,4 @@
-"""A result may have another format than its source: the cache remembers its extension."""
+"""Cached results have an extension, because their format may differ from the source's."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The retry budget is measured in spans of time: a clock that is set spends none of it."""
+"""The retry budget is a sum of durations, so that a step of the clock spends none of it."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A task counts how often its worker was lost, apart from how often it made its own process crash."""
+"""Tasks count lost workers separately from crashes of their own process."""
 
 import sqlalchemy as sa
 from alembic import op

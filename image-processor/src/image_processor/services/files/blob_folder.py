@@ -1,21 +1,21 @@
-"""Sources by the SHA-256 of their bytes, read where file-storage keeps them, on a machine that has its folder."""
+"""Read sources from file-storage's folder of blobs, if this machine has that folder."""
 
 from pathlib import Path
 from typing import IO
 
 
 class BlobFolder:
-    """The blobs of file-storage: ``<folder>/ab/cd/<sha256>``, none of which ever changes."""
+    """The blobs of file-storage: ``<folder>/ab/cd/<sha256>``. A blob never changes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def has(self, sha256: str) -> bool:
-        """Whether the blob is here."""
+        """Return whether the folder has the blob."""
         return self._path(sha256).is_file()
 
     def open(self, sha256: str) -> IO[bytes] | None:
-        """The blob, for reading; ``None`` where it is not here, or not to be read."""
+        """Open the blob for reading; return ``None`` if the folder does not have it or it is not readable."""
         try:
             return self._path(sha256).open("rb")
         except (FileNotFoundError, PermissionError):

@@ -1,4 +1,4 @@
-"""Sources by the SHA-256 of their bytes: the web server alone sends them, no service and no row is asked."""
+"""Fetch sources by SHA-256 from the web server, without a request to file-storage or its database."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from image_processor.services.files.client import FileStorageUnavailableError, c
 class BlobClient:
     """Fetches blobs over HTTP.
 
-    :param url: the URL of a blob without its SHA-256.
-    :param timeout_seconds: to connect, and without a byte while a blob is transferred.
+    :param url: the prefix of a blob's URL; its SHA-256 follows.
+    :param timeout_seconds: to connect, and between two chunks.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
@@ -20,10 +20,10 @@ class BlobClient:
         self._limits = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_seconds)}
 
     def fetch(self, sha256: str, target: Path, max_bytes: int) -> bool:
-        """Write the blob to ``target``; return ``False`` where the web server does not have it.
+        """Write the blob to ``target``; return ``False`` if the web server does not have it.
 
         :raises FileStorageUnavailableError: try again later.
-        :raises SourceError: it has more than ``max_bytes``.
+        :raises SourceError: the blob has more than ``max_bytes``.
         """
         try:
             with self._http.stream("GET", self._url + sha256, extensions=self._limits) as response:

@@ -9,27 +9,28 @@ from typing import NamedTuple
 import httpx2
 
 CHUNK = 256 * 1024
+"""Bytes read from a response at a time."""
 
 SMALL_BYTES = 512 * 1024
-"""Larger results are sent alone: file-storage then need not read them out of a form."""
-TOGETHER_BYTES = 4 * 1024 * 1024
-"""What is sent together is sent again together, where the connection breaks."""
+"""Larger results have a request of their own, so that file-storage need not parse them from a form."""
+MAX_FORM_BYTES = 4 * 1024 * 1024
+"""Results in one form; they are all sent again if the connection breaks."""
 
 
 class FileStorageUnavailableError(Exception):
-    """file-storage did not answer, or answered that it cannot now; trying again may help."""
+    """file-storage did not respond, or responded that it is unavailable; a retry may help."""
 
 
 class SourceError(Exception):
-    """A file is gone or too large, or the result is refused; trying again does not help."""
+    """A file is gone or too large, or the result is refused; a retry does not help."""
 
 
 class ResultRevokedError(Exception):
-    """The result's key was revoked: nobody waits for it any more."""
+    """The result's key was revoked: no task waits for the result any more."""
 
 
 class SourceFile(NamedTuple):
-    """What a task needs to know of its source."""
+    """The properties of a source that its task needs."""
 
     name: str
     extension: str
@@ -49,8 +50,9 @@ class NewFile(NamedTuple):
 
 
 class NewCopy(NamedTuple):
-    """A file to be copied, and what the copy is to be.
+    """A copy to be made of a file.
 
+    :param name: of the copy, as ``extension``.
     :param key: its idempotency key.
     """
 
@@ -67,7 +69,7 @@ class FileStorage:
         self._http = http
 
     def find(self, file_ids: Sequence[int]) -> Mapping[int, SourceFile]:
-        """Those of ``file_ids`` that are files.
+        """Return those of ``file_ids`` that exist.
 
         :raises FileStorageUnavailableError: try again later.
         """
@@ -77,7 +79,7 @@ class FileStorage:
         }
 
     def fetch(self, file_id: int, target: Path, max_bytes: int) -> None:
-        """Writes the file's bytes to ``target``.
+        """Write the file's bytes to ``target``.
 
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: there is no such file, or it has more than ``max_bytes``.
@@ -90,36 +92,36 @@ class FileStorage:
         except httpx2.HTTPError as error:
             raise FileStorageUnavailableError(str(error)) from error
         if target.stat().st_size != size:
-            raise FileStorageUnavailableError(f"file {file_id} came incomplete")
+            raise FileStorageUnavailableError(f"the download of file {file_id} is incomplete")
 
     def store(self, files: Sequence[NewFile]) -> Sequence[int | Exception]:
-        """Uploads results and gives each one's file id; the same key gives the same file again.
+        """Upload results and return their file ids; the same key returns the same file.
 
-        An earlier attempt that stored its result and died has made it perhaps with another version of an encoder: that
-        result is as good, and a task has only one.
+        If an earlier attempt stored other bytes with the key, perhaps from another version of an encoder, its result
+        counts.
 
-        :returns: in the place of a file that was not stored, why: :class:`FileStorageUnavailableError`, where trying
-            again later may help; :class:`SourceError`, it is refused; :class:`ResultRevokedError`, its key was revoked.
+        :returns: for each file its id, or why it was not stored: :class:`FileStorageUnavailableError` if a retry may
+            help; :class:`SourceError` if it is refused; :class:`ResultRevokedError` if its key was revoked.
         """
-        answers: dict[NewFile, int | Exception] = {}
+        results: dict[NewFile, int | Exception] = {}
         for group in _groups(files):
-            answers.update(zip(group, self._store_together(group) or map(self._store, group), strict=True))
-        return [answers[file] for file in files]
+            results.update(zip(group, self._store_in_one_form(group) or map(self._store, group), strict=True))
+        return [results[file] for file in files]
 
-    def _store_together(self, files: Sequence[NewFile]) -> Sequence[int | Exception] | None:
-        """In one request; ``None`` where it is refused as a whole, which tells nothing of any one file."""
+    def _store_in_one_form(self, files: Sequence[NewFile]) -> Sequence[int | Exception] | None:
+        """Store files by one request; return ``None`` if it is refused as a whole: each file is then tried alone."""
         if len(files) == 1:
             return None
-        told = json.dumps([{"name": file.name, "idempotency_key": file.key} for file in files])
+        fields = json.dumps([{"name": file.name, "idempotency_key": file.key} for file in files])
         try:
             with ExitStack() as stack:
                 parts = [("file", ("result", stack.enter_context(file.path.open("rb")))) for file in files]
-                response = self._request("POST", "/batch", files=parts, data={"json": told})
+                response = self._request("POST", "/batch", files=parts, data={"json": fields})
         except FileStorageUnavailableError as error:
             return [error] * len(files)
         if response.status_code != 200:
             return None
-        return self._each_created(response, [file.key for file in files])
+        return self._results_of(response, [file.key for file in files])
 
     def _store(self, file: NewFile) -> int | Exception:
         headers = {"Idempotency-Key": file.key, "Content-Length": str(file.path.stat().st_size)}
@@ -128,27 +130,27 @@ class FileStorage:
                 response = self._request("PUT", "/", params={"name": file.name}, content=content, headers=headers)
         except FileStorageUnavailableError as error:
             return error
-        return self._answered(response, file.key)
+        return self._single_result(response, file.key)
 
     def copy(self, copies: Sequence[NewCopy]) -> Sequence[int | Exception]:
-        """New files with the bytes of others, at most 100.
+        """Create copies of files, at most 100 at a time.
 
-        :returns: each one's file id, or in its place why it was not made, as :meth:`store`.
+        :returns: for each copy its file id, or why it was not created, as :meth:`store`.
         """
-        told = [
+        fields = [
             {"file_id": copy.file_id, "name": copy.name, "extension": copy.extension, "idempotency_key": copy.key}
             for copy in copies
         ]
         try:
-            response = self._request("POST", "/copies", json={"copies": told})
+            response = self._request("POST", "/copies", json={"copies": fields})
         except FileStorageUnavailableError as error:
             return [error] * len(copies)
         if response.status_code != 200:
-            return [self._answered(response, copy.key) for copy in copies]
-        return self._each_created(response, [copy.key for copy in copies])
+            return [self._single_result(response, copy.key) for copy in copies]
+        return self._results_of(response, [copy.key for copy in copies])
 
     def revoke(self, key: str) -> None:
-        """Deletes what was uploaded with ``key``, and refuses what will be.
+        """Delete the file that was uploaded with ``key``, and have file-storage refuse later uploads with it.
 
         :raises FileStorageUnavailableError: try again later.
         """
@@ -158,19 +160,19 @@ class FileStorage:
         """:raises FileStorageUnavailableError: file-storage is not alive."""
         self._request("GET", "/healthz")
 
-    def _each_created(self, response: httpx2.Response, keys: Sequence[str]) -> Sequence[int | Exception]:
-        """What became of each of many files."""
+    def _results_of(self, response: httpx2.Response, keys: Sequence[str]) -> Sequence[int | Exception]:
+        """Return each file's id or error from a response for many files."""
         return [
-            self._created(one.get("file"), one.get("problem"), key)
-            for one, key in zip(response.json()["files"], keys, strict=True)
+            self._result_of(entry.get("file"), entry.get("problem"), key)
+            for entry, key in zip(response.json()["files"], keys, strict=True)
         ]
 
-    def _answered(self, response: httpx2.Response, key: str) -> int | Exception:
+    def _single_result(self, response: httpx2.Response, key: str) -> int | Exception:
         if response.status_code == 201:
-            return self._created(response.json(), None, key)
-        return self._created(None, response.json(), key)
+            return self._result_of(response.json(), None, key)
+        return self._result_of(None, response.json(), key)
 
-    def _created(
+    def _result_of(
         self, file: Mapping[str, object] | None, problem: Mapping[str, object] | None, key: str
     ) -> int | Exception:
         if file is not None:
@@ -180,12 +182,12 @@ class FileStorage:
             case "urn:pixmill:problem:idempotency-key-revoked":
                 return ResultRevokedError()
             case "urn:pixmill:problem:idempotency-key-reused":
-                return self._made_with(key)
+                return self._earlier_result(key)
         if refused.get("status") == 409:
             return FileStorageUnavailableError(str(refused.get("detail")))
         return SourceError(f"The file server refused the result: {refused.get('detail')}")
 
-    def _made_with(self, key: str) -> int | Exception:
+    def _earlier_result(self, key: str) -> int | Exception:
         try:
             response = self._request("GET", f"/idempotency-keys/{key}")
         except FileStorageUnavailableError as error:
@@ -196,7 +198,7 @@ class FileStorage:
 
     def _request(self, method: str, path: str, **options: object) -> httpx2.Response:
         try:
-            response = self._http.request(method, path, **options)  # type: ignore[arg-type]  # passed through as they are
+            response = self._http.request(method, path, **options)  # type: ignore[arg-type]  # passed through unchanged
         except httpx2.HTTPError as error:
             raise FileStorageUnavailableError(str(error)) from error
         if response.status_code >= 500 or response.status_code == 429:
@@ -205,14 +207,14 @@ class FileStorage:
 
 
 def _groups(files: Sequence[NewFile]) -> Sequence[Sequence[NewFile]]:
-    """Which files are sent in one request."""
+    """Return the files grouped by request."""
     groups: list[list[NewFile]] = []
     room = 0
     for file in sorted(files, key=lambda file: file.path.stat().st_size):
         size = file.path.stat().st_size
         if not groups or size > min(room, SMALL_BYTES):
             groups.append([])
-            room = TOGETHER_BYTES
+            room = MAX_FORM_BYTES
         groups[-1].append(file)
         room -= size
     return groups
@@ -229,6 +231,9 @@ def _announced_size(response: httpx2.Response, file_id: int, max_bytes: int) -> 
 
 
 def check_size(size: int, max_bytes: int) -> None:
-    """:raises SourceError: a file has more bytes than a worker may fetch."""
+    """Check the size of a file.
+
+    :raises SourceError: it is larger than a worker may fetch.
+    """
     if size > max_bytes:
         raise SourceError(f"A file has {size:,} bytes; {max_bytes:,} are possible.")

@@ -1,4 +1,4 @@
-"""The files that tasks work on: read where they are stored, or fetched; the next one while the present is in work."""
+"""The input files of tasks, read locally or fetched; the next task's source is prefetched."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,19 +14,19 @@ from image_processor.services.files.client import FileStorage, check_size
 from image_processor.services.jobs.outcomes import Claim
 
 
-class _Ahead(NamedTuple):
-    """A source that is being fetched before anybody asks for it."""
+class _Prefetch(NamedTuple):
+    """A source that is being fetched before its task starts."""
 
     claim: Claim
     path: Path
-    fetched: Future[None]
+    done: Future[None]
 
 
 class Sources:
-    """Has the files of one task at a time.
+    """Provides the files of one task at a time: from ``folder``, else ``blobs``, else ``storage``.
 
-    :param folder: asked first, where there is one: what it has need not be fetched.
-    :param blobs: asked next, where there is one.
+    :param folder: a local folder of blobs, if there is one.
+    :param blobs: a web server for blobs, if there is one.
     """
 
     def __init__(
@@ -38,44 +38,46 @@ class Sources:
         self._limits = limits
         self._source_bytes = min(limits.max_file_bytes, limits.max_task_bytes)
         self._background = ThreadPoolExecutor(1, "fetcher")
-        self._ahead: _Ahead | None = None
+        self._prefetch: _Prefetch | None = None
 
     @contextmanager
     def opened(self, claim: Claim, scratch: Path) -> Iterator[Path]:
-        """The task's source, for reading until the block is left; in ``scratch`` where it has to be fetched.
+        """Provide the task's source, readable inside the block; it is in ``scratch`` if it had to be fetched.
 
         :raises FileStorageUnavailableError: try again later.
-        :raises SourceError: there is no such file any more, or it is too large.
+        :raises SourceError: the file was deleted, or it is too large.
         """
         stored = self._folder.open(claim.source_sha256) if self._folder and claim.source_sha256 else None
-        if stored is not None or (self._ahead is not None and self._ahead.claim != claim):
-            self.settle()
+        if stored is not None or (self._prefetch is not None and self._prefetch.claim != claim):
+            self.cancel_prefetch()
         with self._fetched(claim, scratch) if stored is None else self._readable(stored) as path:
             yield path
 
-    def fetch_ahead(self, claim: Claim, scratch: Path) -> None:
-        """Begins to fetch the source of the task that is expected next, until :meth:`opened` wants it."""
+    def prefetch(self, claim: Claim, scratch: Path) -> None:
+        """Start to fetch the source of the next task in the background, for a later :meth:`opened`."""
         if self._folder and claim.source_sha256 and self._folder.has(claim.source_sha256):
             return
-        path = scratch / "following"
-        self._ahead = _Ahead(claim, path, self._background.submit(self._fetch, claim, path))
+        path = scratch / "next-source"
+        self._prefetch = _Prefetch(claim, path, self._background.submit(self._fetch, claim, path))
 
-    def settle(self) -> None:
-        """Ends what is fetched ahead, and leaves nothing of it."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is None:
+    def cancel_prefetch(self) -> None:
+        """Cancel the prefetch, if any, and delete its file."""
+        prefetch, self._prefetch = self._prefetch, None
+        if prefetch is None:
             return
-        if not ahead.fetched.cancel():
-            wait([ahead.fetched])
-        ahead.path.unlink(missing_ok=True)
+        if not prefetch.done.cancel():
+            wait([prefetch.done])
+        prefetch.path.unlink(missing_ok=True)
 
-    def fetch_files(self, files: Mapping[int, Path], beside: Path) -> None:
-        """Writes files that params name, where they and the source ``beside`` them are not too large together.
+    def fetch_files(self, files: Mapping[int, Path], source: Path) -> None:
+        """Fetch the files that params name.
 
+        :param files: the path for each file id.
+        :param source: the task's source: the limit on a task's bytes applies to all of them together.
         :raises FileStorageUnavailableError: try again later.
-        :raises SourceError: there is no such file any more, or it is too large.
+        :raises SourceError: a file was deleted, or it is too large.
         """
-        left = self._limits.max_task_bytes - beside.stat().st_size
+        left = self._limits.max_task_bytes - source.stat().st_size
         for file_id, path in files.items():
             self._storage.fetch(file_id, path, min(self._limits.max_file_bytes, left))
             left -= path.stat().st_size
@@ -84,29 +86,28 @@ class Sources:
     def _readable(self, stored: IO[bytes]) -> Iterator[Path]:
         with stored:
             check_size(os.fstat(stored.fileno()).st_size, self._source_bytes)
-            # By this name the bytes can be opened again and again, also when the file is deleted meanwhile; not every
-            # system has it.
-            held = Path(f"/proc/self/fd/{stored.fileno()}")
-            yield held if held.exists() else Path(stored.name)
+            # By this path the file can be opened repeatedly, even after its deletion; not every system has such paths.
+            by_descriptor = Path(f"/proc/self/fd/{stored.fileno()}")
+            yield by_descriptor if by_descriptor.exists() else Path(stored.name)
 
     @contextmanager
     def _fetched(self, claim: Claim, scratch: Path) -> Iterator[Path]:
         path = scratch / "source"
         try:
-            if self._ahead is None:
+            if self._prefetch is None:
                 self._fetch(claim, path)
             else:
-                self._take_ahead(self._ahead, path)
+                self._take_prefetched(self._prefetch, path)
             yield path
         finally:
             path.unlink(missing_ok=True)
 
-    def _take_ahead(self, ahead: _Ahead, path: Path) -> None:
+    def _take_prefetched(self, prefetch: _Prefetch, path: Path) -> None:
         try:
-            ahead.fetched.result()
-            ahead.path.rename(path)
+            prefetch.done.result()
+            prefetch.path.rename(path)
         finally:
-            self.settle()
+            self.cancel_prefetch()
 
     def _fetch(self, claim: Claim, path: Path) -> None:
         sha256 = claim.source_sha256

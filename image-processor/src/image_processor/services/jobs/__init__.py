@@ -1,1 +1,1 @@
-"""The work on tasks in a worker: claimed, done, recorded."""
+"""The work of a worker: claims tasks, runs them, records how they ended."""

@@ -1,4 +1,4 @@
-"""One attempt at a task: its source fetched, its algorithm applied; the result then waits on disk to be stored."""
+"""One attempt at a task: fetch its source, apply its algorithm, leave the result on disk for the upload."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -19,20 +19,20 @@ from image_processor.services.files.client import FileStorageUnavailableError, R
 from image_processor.services.files.sources import Sources
 from image_processor.services.jobs.outcomes import Claim, Crashed, Failed, Outcome, Postponed
 from image_processor.services.jobs.reuse import ReuseService
-from image_processor.services.jobs.scratch import ScratchFullError, blaming_a_full_disk, in_work
+from image_processor.services.jobs.scratch import ScratchFullError, detecting_full_disk, in_progress
 
 log = structlog.get_logger()
 
 TimeLimit = Callable[[], AbstractContextManager[None]]
-"""Ends the process when the block takes too long."""
+"""Kills the process if the block takes too long."""
 
 
 @dataclass(frozen=True)
-class Made:
+class ResultFile:
     """A result on disk.
 
-    :param extension: of the result; ``None`` where it is the source's.
-    :param cache_key: what it is remembered by; ``None`` where it is not.
+    :param extension: of the result; ``None`` if it is the source's.
+    :param cache_key: its key in the result cache; ``None`` if it is not cached.
     """
 
     path: Path
@@ -40,8 +40,8 @@ class Made:
     cache_key: str | None
 
 
-Attempt = Callable[[Claim, Claim | None], Made | Outcome]
-"""Makes the result of the first, while the second is expected next."""
+Attempt = Callable[[Claim, Claim | None], ResultFile | Outcome]
+"""Makes the result of the first claim; the second is expected next."""
 
 
 class AttemptService:
@@ -61,47 +61,47 @@ class AttemptService:
 
     @contextmanager
     def working_in(self, folder: Path) -> Iterator[Attempt]:
-        """:meth:`attempt` in ``folder``, which nothing uses any more when the block is left."""
+        """Provide :meth:`attempt` with ``folder``; after the block, nothing uses the folder."""
         try:
             yield partial(self.attempt, folder=folder)
         finally:
-            self._sources.settle()
+            self._sources.cancel_prefetch()
 
-    def attempt(self, claim: Claim, following: Claim | None, folder: Path) -> Made | Outcome:
-        """Makes the result in ``folder``.
+    def attempt(self, claim: Claim, next_claim: Claim | None, folder: Path) -> ResultFile | Outcome:
+        """Make the result in ``folder``; return it, or how the attempt ended without one.
 
-        :param following: the task that is expected next: its source is fetched meanwhile.
-        :raises DBAPIError: the database is away.
+        :param next_claim: the task that is expected next: its source is prefetched.
+        :raises DBAPIError: the database is unavailable.
         """
         with structlog.contextvars.bound_contextvars(task_id=claim.task_id, attempt=claim.attempt):
             try:
                 with self._time_limit():
-                    return self._attempt(claim, following, folder)
+                    return self._attempt(claim, next_claim, folder)
             except DBAPIError:
                 raise
-            except Exception as error:  # noqa: BLE001 (what nobody foresaw is logged there)
+            except Exception as error:  # noqa: BLE001 (outcome_of logs unexpected errors)
                 return outcome_of(error)
 
-    def _attempt(self, claim: Claim, following: Claim | None, folder: Path) -> Made:
+    def _attempt(self, claim: Claim, next_claim: Claim | None, folder: Path) -> ResultFile:
         try:
             plan = plan_of(claim.algorithm, claim.params)
         except DomainError as error:
             raise ImageError(f"The task cannot be done any more: {error}") from error
-        return self._make(claim, following, plan, folder, self._reuse.key_of(claim, plan))
+        return self._make(claim, next_claim, plan, folder, self._reuse.key_of(claim, plan))
 
-    def _make(self, claim: Claim, following: Claim | None, plan: Plan, folder: Path, key: str | None) -> Made:
+    def _make(self, claim: Claim, next_claim: Claim | None, plan: Plan, folder: Path, key: str | None) -> ResultFile:
         limits = Limits(self._limits.max_pixels, self._limits.max_frames)
         result = folder / f"result-{claim.task_id}-{claim.attempt}"
         files = {file_id: folder / f"file-{file_id}" for file_id in plan.file_ids()}
         try:
             with self._sources.opened(claim, folder) as source:
-                if following is not None:
-                    self._sources.fetch_ahead(following, folder)
-                # Here, where nothing of what fills the disk has been removed yet.
-                with blaming_a_full_disk(folder):
-                    self._sources.fetch_files(files, beside=source)
-                    with in_work(folder, claim.task_id, claim.attempt):
-                        return Made(result, process_image(source, files, result, plan, limits), key)
+                if next_claim is not None:
+                    self._sources.prefetch(next_claim, folder)
+                # Inside the blocks that delete the files: the disk is still as full as when an error occurred.
+                with detecting_full_disk(folder):
+                    self._sources.fetch_files(files, source)
+                    with in_progress(folder, claim.task_id, claim.attempt):
+                        return ResultFile(result, process_image(source, files, result, plan, limits), key)
         except Exception:
             result.unlink(missing_ok=True)
             raise
@@ -111,7 +111,7 @@ class AttemptService:
 
 
 def outcome_of(error: Exception) -> Outcome:
-    """What becomes of a task whose attempt met this error."""
+    """Return how an attempt ends that raised this error."""
     match error:
         case ImageError() | SourceError():
             return Failed(str(error))

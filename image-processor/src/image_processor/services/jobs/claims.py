@@ -1,6 +1,6 @@
-"""Tasks claimed with a lease, and ended only by their newest attempt (a fencing token).
+"""Claim tasks with a lease, and let only the newest attempt end a task.
 
-``attempt`` grows with each claim (M. Kleppmann, "How to do distributed locking", 2016, on fencing tokens).
+``attempt`` grows with each claim: a fencing token (M. Kleppmann, "How to do distributed locking", 2016).
 """
 
 import random
@@ -21,13 +21,14 @@ from image_processor.services.jobs.transitions import PENDING, UNHELD, discard_r
 log = structlog.get_logger()
 
 SUSPECT_LOSSES = 3
-"""A task that has lost this many workers may be what brings them down."""
+"""A task that has lost this many workers may be the cause of their loss."""
 
 
 class ClaimService:
-    """The beginning and the end of attempts.
+    """Starts and ends attempts.
 
-    :param processes: of this worker: none claims more than its part of what is pending.
+    :param lease_seconds: after which a task whose lease was not renewed is pending again.
+    :param processes: of this worker; each claims at most its share of the pending tasks.
     """
 
     def __init__(self, database: Database, retry: RetrySettings, lease_seconds: float, processes: int) -> None:
@@ -37,39 +38,39 @@ class ClaimService:
         self._lease_seconds = lease_seconds
         self._processes = processes
 
-    def claim(self, holder: Holder, count: int = 1, beside_others: bool = False) -> Sequence[Claim]:
+    def claim(self, holder: Holder, count: int = 1, holds_others: bool = False) -> Sequence[Claim]:
         """Claim at most ``count`` pending tasks, the most urgent first, the oldest among equals.
 
-        :param beside_others: the holder has more tasks in hand; then it is given no suspect.
+        :param holds_others: whether the holder has other tasks; then it gets no suspect.
         """
         with self._database.begin() as connection:
-            return self._claim(connection, holder, count, beside_others)
+            return self._claim(connection, holder, count, holds_others)
 
     def end(self, ended: Sequence[Ended]) -> Sequence[Claim]:
-        """Record how attempts ended; return those that do not count any more.
+        """Record how attempts ended; return the claims that were lost.
 
-        One does not when another attempt has taken the task over, or somebody has cancelled it.
+        A claim is lost when another attempt has taken the task over, or the task was cancelled.
         """
         with self._database.begin() as connection:
             return self._record(connection, ended)
 
     def end_and_claim(
-        self, ended: Sequence[Ended], holder: Holder, count: int = 1, beside_others: bool = False
+        self, ended: Sequence[Ended], holder: Holder, count: int = 1, holds_others: bool = False
     ) -> tuple[Sequence[Claim], Sequence[Claim]]:
-        """:meth:`end` and :meth:`claim` in one transaction; nothing is claimed where an attempt does not count."""
+        """:meth:`end` and :meth:`claim` in one transaction; nothing is claimed if a claim was lost."""
         with self._database.begin() as connection:
             lost = self._record(connection, ended)
-            return lost, [] if lost else self._claim(connection, holder, count, beside_others)
+            return lost, [] if lost else self._claim(connection, holder, count, holds_others)
 
     def hand_back(self, claims: Sequence[Claim]) -> None:
-        """Put tasks back that were not begun."""
+        """Make claimed tasks pending again that were not started."""
         with self._database.begin() as connection:
             held = self._lock_held(connection, claims)
             if held:
                 connection.execute(_HAND_BACK, [{"task_id": claim.task_id} for claim in held])
 
-    def let_go(self, claim: Claim, holder: Holder) -> bool:
-        """Give up a cancelled attempt; return ``False`` where the worker has taken it to kill its process."""
+    def give_up(self, claim: Claim, holder: Holder) -> bool:
+        """Give up a cancelled attempt; return ``False`` if the worker is about to kill its process for it."""
         with self._database.begin() as connection:
             attempt = (
                 (Task.id == claim.task_id) & (Task.attempt == claim.attempt) & (Task.status == TaskStatus.CANCELLED)
@@ -85,15 +86,15 @@ class ClaimService:
             return connection.scalar(select(func.count()).select_from(found), self._longest_delay) or 0
 
     def is_pending_above(self, priority: int) -> bool:
-        """Return whether a task that may be claimed is more urgent."""
+        """Return whether a claimable task has a higher priority."""
         with self._database.connect() as connection:
             found = connection.execute(_PENDING_ABOVE, {"priority": priority, **self._longest_delay})
             return found.first() is not None
 
-    def _claim(self, connection: Connection, holder: Holder, count: int, beside_others: bool) -> Sequence[Claim]:
+    def _claim(self, connection: Connection, holder: Holder, count: int, holds_others: bool) -> Sequence[Claim]:
         shared = {"shared_count": count * self._processes, "processes": self._processes}
         due = connection.execute(_MOST_URGENT, {**shared, **self._longest_delay}).all()
-        ids = [row.id for row in _held_together(due, beside_others)]
+        ids = [row.id for row in _claimed_together(due, holds_others)]
         if not ids:
             return []
         values = {
@@ -145,12 +146,12 @@ class ClaimService:
         _log_end("task ended", claim, outcome, status=status)
 
     def _postponement(self, claim: Claim, reason: str) -> dict[str, object]:
-        """Later again, or in error when the retry budget is spent.
+        """Return the values that retry a task later, or end it in error when the retry budget is spent.
 
         The delay is exponential with full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015).
         """
         ceiling = min(self._retry.max_delay_seconds, self._retry.base_delay_seconds * 2 ** min(claim.attempt - 1, 20))
-        delay = random.uniform(0, 1) * ceiling  # noqa: S311 (spread, not secrecy)
+        delay = random.uniform(0, 1) * ceiling  # noqa: S311 (not for secrets)
         tried = Task.retry_seconds + (time.monotonic() - claim.claimed_at)
         spent = tried > self._retry.max_seconds
         return {
@@ -161,10 +162,10 @@ class ClaimService:
         }
 
 
-def _held_together(due: Sequence[Row[int, bool]], beside_others: bool) -> Sequence[Row[int, bool]]:
-    """Return those of the most urgent that one process may hold: a suspect alone, or what comes before one."""
+def _claimed_together(due: Sequence[Row[int, bool]], holds_others: bool) -> Sequence[Row[int, bool]]:
+    """Return the first tasks that one process may hold together: a suspect alone, or those before a suspect."""
     if due and due[0].suspect:
-        return [] if beside_others else due[:1]
+        return [] if holds_others else due[:1]
     return list(takewhile(lambda row: not row.suspect, due))
 
 
@@ -189,25 +190,24 @@ def _log_end(event: str, claim: Claim, outcome: Outcome, **state: str) -> None:
     log.info(event, task_id=claim.task_id, attempt=claim.attempt, **asdict(outcome), **state)
 
 
-# What is due later than any delay lasts was postponed before the database's clock was set back.
+# A task due later than the longest delay was postponed before the database's clock was set back.
 _NOT_YET_DUE = Task.due_at.between(epoch_now(), epoch_now() + bindparam("longest_delay", type_=Double))
 _CLAIMABLE = (Task.status == TaskStatus.PENDING) & ~_NOT_YET_DUE
 
-# The order of the index of pending tasks. Without it the planner may look for "any" pending task through all that have
-# ended.
+# The order of the index of pending tasks. Without it the planner may scan all ended tasks for "any" pending one.
 _URGENCY = (Task.priority.desc(), Task.id)
 
-# Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): towards the end of the work each takes less.
+# Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): shares shrink as the work runs out.
 _SHARED = (
     select(Task.id).where(_CLAIMABLE).order_by(*_URGENCY).limit(bindparam("shared_count", type_=Integer)).subquery()
 )
 _PROCESSES = bindparam("processes", type_=Integer)
-_PART = select((func.count() + _PROCESSES - 1) // _PROCESSES).select_from(_SHARED).scalar_subquery()
+_SHARE = select((func.count() + _PROCESSES - 1) // _PROCESSES).select_from(_SHARED).scalar_subquery()
 
 _SUSPECT = ((Task.crashes > 0) | (Task.losses >= SUSPECT_LOSSES)).label("suspect")
 
 _MOST_URGENT = (
-    select(Task.id, _SUSPECT).where(_CLAIMABLE).order_by(*_URGENCY).limit(_PART).with_for_update(skip_locked=True)
+    select(Task.id, _SUSPECT).where(_CLAIMABLE).order_by(*_URGENCY).limit(_SHARE).with_for_update(skip_locked=True)
 )
 _PENDING_ABOVE = select(Task.id).where(_CLAIMABLE, Task.priority > bindparam("priority")).order_by(*_URGENCY).limit(1)
 _CLAIM = (

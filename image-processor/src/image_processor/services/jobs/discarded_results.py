@@ -1,4 +1,4 @@
-"""Results that no task will have: deleted at file-storage, also those that are still being uploaded."""
+"""Results that no task will have: deleted at file-storage, including those still being uploaded."""
 
 import structlog
 from service_kit.database import Database, epoch_now
@@ -10,23 +10,25 @@ from image_processor.services.files.client import FileStorage, FileStorageUnavai
 log = structlog.get_logger()
 
 BATCH = 50
+"""Keys revoked in one run, at most."""
 RETRY_SECONDS = 5
+"""Delay before a key is tried again."""
 
 
-# What is due later than any waits was put off before the database's clock was set back.
+# A key due later than the longest delay was postponed before the database's clock was set back.
 _DUE = (DiscardedResult.due_at <= epoch_now()) | (DiscardedResult.due_at > epoch_now() + RETRY_SECONDS)
 _FIRST_DUE = select(DiscardedResult.key).where(_DUE).order_by(DiscardedResult.due_at).limit(1)
 
 
 class DiscardedResults:
-    """The keys to be revoked, and their revocation."""
+    """The idempotency keys of discarded results."""
 
     def __init__(self, database: Database, storage: FileStorage) -> None:
         self._database = database
         self._storage = storage
 
-    def clear(self) -> None:
-        """Revokes the keys that are due; those that cannot be now are due again later."""
+    def revoke_due(self) -> None:
+        """Revoke the keys that are due; postpone those that file-storage does not revoke now."""
         for key in self._take_due():
             try:
                 self._storage.revoke(key)

@@ -1,4 +1,4 @@
-"""A worker's leases: renewed by its heartbeat, and ended where a process dies or the worker falls silent."""
+"""The leases of tasks: renewed by a worker's heartbeat, ended when a process dies or its worker is silent."""
 
 from collections.abc import Collection, Sequence
 
@@ -20,7 +20,8 @@ from image_processor.services.jobs.transitions import (
 
 log = structlog.get_logger()
 
-EXPIRED_AT_ONCE = 1000
+MAX_EXPIRED = 1000
+"""Leases expired in one transaction, at most."""
 
 _HELD_CANCELLED = (Task.claimed_by == bindparam("worker")) & (Task.status == TaskStatus.CANCELLED)
 _CANCELLED = select(Task.id).where(_HELD_CANCELLED)
@@ -33,13 +34,13 @@ _TAKE_CANCELLED = (
 _EXPIRED = (
     select(Task.id)
     .where(Task.status == TaskStatus.PROCESSING, Task.lease_until < bindparam("now", type_=Double))
-    .limit(EXPIRED_AT_ONCE)
+    .limit(MAX_EXPIRED)
     .with_for_update(skip_locked=True)
 )
 
 
 class LeaseService:
-    """The leases of all workers, and what becomes of tasks whose process or worker is gone."""
+    """Changes leases and the tasks of dead processes and lost workers."""
 
     def __init__(self, database: Database, retry: RetrySettings, lease_seconds: float) -> None:
         self._database = database
@@ -53,34 +54,34 @@ class LeaseService:
             return [process for process in connection.scalars(select(Task.process).where(held)) if process is not None]
 
     def heartbeat(self, worker: str, processes: Collection[int]) -> None:
-        """Renew the leases of all that these processes of the worker hold."""
+        """Renew the leases of all tasks that these processes of the worker hold."""
         held = (Task.claimed_by == worker) & (Task.status == TaskStatus.PROCESSING) & Task.process.in_(processes)
         with self._database.begin() as connection:
             connection.execute(update(Task).where(in_order(held)).values(lease_until=epoch_now() + self._lease_seconds))
 
     def take_cancelled(self, worker: str) -> list[tuple[int, int]]:
-        """Return the tasks that were cancelled while the worker held them, each with the process to be stopped."""
+        """Take the tasks that were cancelled while the worker held them; return each with its process to be killed."""
         with self._database.connect() as connection:
             rows = connection.execute(_CANCELLED, {"worker": worker}).all()
         if not rows:
             return []
         with self._database.begin() as connection:
-            # Only those not let go of meanwhile: their processes work on something else by now.
+            # Without those given up meanwhile, whose processes work on other tasks by now.
             ids = [row.id for row in rows]
-            stopped = connection.execute(_TAKE_CANCELLED, {"worker": worker, "ids": ids}).all()
-        return [(row.id, row.process) for row in stopped if row.process is not None]
+            taken = connection.execute(_TAKE_CANCELLED, {"worker": worker, "ids": ids}).all()
+        return [(row.id, row.process) for row in taken if row.process is not None]
 
     def crashed(self, holder: Holder, reason: str) -> None:
-        """Record that a process died; after too many crashes the task it held ends in error."""
+        """Record that a process died; after too many crashes, a task that it held ends in error."""
         held = _held_by(holder)
         with self._database.begin() as connection:
             values = pending_or_given_up(Task.crashes, self._retry.max_crashes, reason)
             put_back(connection, in_order(held), values, reason)
 
     def overran(self, holder: Holder, task_id: int, attempt: int, reason: str) -> None:
-        """End a task in error whose attempt took too long, and would again: its process was killed.
+        """End a task in error whose attempt exceeded the time limit, as a retry would again.
 
-        What else the process held did nothing wrong, and is handed back.
+        The other tasks of the killed process are pending again and count no crash.
         """
         held = _held_by(holder)
         at_fault = held & (Task.id == task_id) & (Task.attempt == attempt)
@@ -95,12 +96,12 @@ class LeaseService:
             connection.execute(update(Task).where(in_order(held)).values(**PENDING))
 
     def expire_leases(self, now: float) -> None:
-        """Put back the tasks whose worker has not come back in time.
+        """Make the tasks pending again whose lease has expired.
 
-        That counts as a loss, not as a crash: a machine that is lost says nothing of the tasks it held.
+        Each counts a loss, not a crash: a machine may be lost for reasons other than its tasks.
 
-        :param now: seconds since the epoch by the database's clock, which was not set since the leases began; it may be
-            set at any moment, so that it is not asked again.
+        :param now: seconds since the epoch by the database's clock, which was not set since the leases began. The clock
+            is not read again here, because it may have been set since.
         """
         with self._database.begin() as connection:
             ids = connection.execute(_EXPIRED, {"now": now}).scalars().all()
@@ -110,13 +111,13 @@ class LeaseService:
                 put_back(connection, Task.id.in_(ids), values, reason)
 
     def renew_all_leases(self) -> None:
-        """Begin every lease again, as the database's clock has been set: no worker is late, and none ahead."""
+        """Renew every lease, after the database's clock was set."""
         with self._database.begin() as connection:
             held = in_order(Task.status == TaskStatus.PROCESSING)
             connection.execute(update(Task).where(held).values(lease_until=epoch_now() + self._lease_seconds))
 
     def release(self, worker: str, process: int | None = None) -> None:
-        """Hand back everything that a worker, or one process of it, holds."""
+        """Make all tasks pending again that a worker, or one process of it, holds; they count no crash."""
         held = (Task.status == TaskStatus.PROCESSING) & (Task.claimed_by == worker)
         if process is not None:
             held &= Task.process == process

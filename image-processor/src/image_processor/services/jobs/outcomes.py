@@ -1,4 +1,4 @@
-"""What a worker holds, and how its attempts end."""
+"""Claims of tasks, and the outcomes of attempts."""
 
 import time
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a task: a worker, and the id of its process."""
+    """The holder of a task: a worker, and the id of its process."""
 
     worker: str
     process: int
@@ -15,7 +15,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Claim:
-    """One attempt at a task, as its holder has it."""
+    """One attempt at a task, with the task's properties that its holder needs."""
 
     task_id: int
     attempt: int
@@ -29,36 +29,36 @@ class Claim:
     cache: bool
     result_key: str
     suspect: bool
-    """Its process died before, or its workers were lost repeatedly. Until it has ended, its process holds no other
-    task, which would be counted as having crashed too."""
+    """An earlier attempt crashed, or several workers were lost. Its process holds no other task meanwhile, which would
+    count a crash too."""
     claimed_at: float = field(default_factory=time.monotonic, compare=False)
-    """When, by this machine's monotonic clock."""
+    """By this machine's monotonic clock."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The attempt has made a result."""
+    """The attempt produced a result."""
 
     result_id: int
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The attempt cannot succeed, now or ever."""
+    """The attempt failed, and every retry would."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Postponed:
-    """The attempt met a transient failure."""
+    """The attempt failed for a transient reason; it is retried later."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Crashed:
-    """The attempt met an error that nobody foresaw; after too many the task ends in error."""
+    """The attempt raised an unexpected error; after too many of them the task ends in error."""
 
     reason: str
 
@@ -67,7 +67,7 @@ Outcome = Finished | Failed | Postponed | Crashed
 
 
 class Ended(NamedTuple):
-    """An attempt, and how it ended."""
+    """An attempt and its outcome."""
 
     claim: Claim
     outcome: Outcome

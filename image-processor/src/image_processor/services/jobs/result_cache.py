@@ -1,4 +1,4 @@
-"""Results that were made before: the same content, algorithm, params and engine give the same bytes."""
+"""The cache of results: the same content, algorithm, params and engine give the same bytes."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ ENGINE = engine_version()
 
 
 class CacheHit(NamedTuple):
-    """A file that holds the result, which may be deleted by now.
+    """A file that holds the result; it may have been deleted since.
 
-    :param extension: of the result; ``None`` where it is the source's.
+    :param extension: of the result; ``None`` if it is the source's.
     """
 
     result_id: int
@@ -26,19 +26,19 @@ class CacheHit(NamedTuple):
 
 
 class ResultCache:
-    """Remembers which file is the result of what."""
+    """Maps cache keys to result files."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find(self, keys: Sequence[str]) -> Mapping[str, CacheHit]:
-        """Where the results lie of those keys whose results were made before."""
+        """Return the cached results of those keys that have one."""
         with self._database.connect() as connection:
             rows = connection.execute(_FIND, {"keys": keys})
             return {row.key: CacheHit(row.result_id, row.extension) for row in rows}
 
     def remember(self, results: Mapping[str, CacheHit]) -> None:
-        """What :meth:`find` gives from now on, by key."""
+        """Cache results by their keys, replacing earlier ones."""
         rows = [{"key": key, **results[key]._asdict()} for key in sorted(results)]
         with self._database.begin() as connection:
             insert = insert_or_update(dialect_of(connection), CachedResult)
@@ -58,7 +58,7 @@ _FIND = select(CachedResult.key, CachedResult.result_id, CachedResult.extension)
 
 
 def cache_key(plan: Plan, contents: Sequence[str]) -> str:
-    """What the result depends on, hashed.
+    """Return a hash of everything that a result depends on.
 
     :param contents: the SHA-256 of the source, and of the files that the plan names.
     """

@@ -1,4 +1,4 @@
-"""Results that were made before, given to tasks that ask for the same: no image is decoded."""
+"""Finish tasks with cached results, without decoding an image."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -11,29 +11,28 @@ from image_processor.services.jobs.outcomes import Claim, Ended, Finished
 from image_processor.services.jobs.result_cache import ResultCache, cache_key
 
 Contents = Callable[[tuple[int, ...]], Sequence[str]]
-"""Gives the SHA-256 of files."""
+"""Returns the SHA-256 of files."""
 
 
 class ReuseService:
-    """Copies earlier results, many in one request."""
+    """Copies cached results, many in one request."""
 
     def __init__(self, storage: FileStorage, cache: ResultCache) -> None:
         self._storage = storage
         self._cache = cache
 
     def key_of(self, claim: Claim, plan: Plan) -> str | None:
-        """What the task's result is remembered by; ``None`` where it is not.
+        """Return the cache key of the task's result; ``None`` if it is not cached.
 
-        :raises SourceError: a file that the plan names does not exist any more.
+        :raises SourceError: a file that the plan names was deleted.
         :raises FileStorageUnavailableError: try again later.
         """
         return _key(claim, plan, self._contents)
 
     def reuse(self, claims: Sequence[Claim]) -> Sequence[Ended]:
-        """Those of the tasks that an earlier result could be given to; whatever stands in the way of others is left to
-        their attempts to tell.
+        """Finish the tasks that have a cached result; return those. Errors of the others surface when they run.
 
-        :raises DBAPIError: the database is away.
+        :raises DBAPIError: the database is unavailable.
         """
         contents = cache(self._contents)  # the tasks of a batch name the same files
         keyed = [(claim, key) for claim in claims if (key := _key_if_possible(claim, contents)) is not None]
@@ -50,11 +49,11 @@ class ReuseService:
             )
             for claim, hit in found
         ]
-        answers = zip(found, self._storage.copy(copies), strict=True)
-        return [Ended(claim, Finished(answer)) for (claim, _), answer in answers if isinstance(answer, int)]
+        results = zip(found, self._storage.copy(copies), strict=True)
+        return [Ended(claim, Finished(result)) for (claim, _), result in results if isinstance(result, int)]
 
     def _contents(self, file_ids: tuple[int, ...]) -> Sequence[str]:
-        """The SHA-256 of each file that a plan names."""
+        """Return the SHA-256 of each file that a plan names."""
         found = self._storage.find(file_ids) if file_ids else {}
         for file_id in file_ids:
             if file_id not in found:

@@ -1,4 +1,4 @@
-"""The run of tasks in a worker's process until none is left, through outages of the database."""
+"""Run tasks in a worker's process until none is pending, across database outages."""
 
 import shutil
 import time
@@ -16,20 +16,22 @@ from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Holder
 from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
-from image_processor.services.jobs.scratch import InWork, found_in_work
+from image_processor.services.jobs.scratch import AttemptInProgress, find_attempt_in_progress
 from image_processor.services.jobs.work_loop import WorkLoop
 
 log = structlog.get_logger()
 
 ABANDONED_AFTER_SECONDS = 3600
+"""Age beyond a task's time limit at which scratch files are deleted at the start."""
 DATABASE_POLL_SECONDS = 0.5
+"""Between two attempts to reach the database."""
 
 
 class Runner:
     """Runs tasks in a worker's process.
 
-    :param scratch: the folder of sources and results, while they are in work.
-    :param max_seconds: that a task may take.
+    :param scratch: the folder for sources and results of running tasks.
+    :param max_seconds: the time limit of a task.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class Runner:
         leases: LeaseService,
         attempts: AttemptService,
         reuse: ReuseService,
-        delivery: ResultUpload,
+        upload: ResultUpload,
         scratch: Path,
         max_seconds: float,
     ) -> None:
@@ -46,16 +48,16 @@ class Runner:
         self._leases = leases
         self._attempts = attempts
         self._reuse = reuse
-        self._delivery = delivery
+        self._upload = upload
         self._scratch = scratch
         self._max_seconds = max_seconds
 
     def drain(self, holder: Holder, stopping: Callable[[], bool]) -> bool:
-        """Does tasks, the most urgent first, until none is pending or ``stopping()`` is true.
+        """Do tasks, the most urgent first, until none is pending or ``stopping()`` is true.
 
-        Every outcome is recorded in the task's row. While the database is away it waits.
+        Every outcome is recorded in the task's row. During a database outage it waits.
 
-        :returns: ``False`` where the worker has decided to kill this process, which then must begin nothing more.
+        :returns: ``False`` if the worker is about to kill this process, which then must not start another task.
         """
         while not stopping():
             try:
@@ -70,33 +72,33 @@ class Runner:
             TemporaryDirectory(dir=self._scratch, prefix=_prefix(holder)) as folder,
             self._attempts.working_in(Path(folder)) as attempt,
         ):
-            return WorkLoop(self._claims, self._reuse, self._delivery, holder, stopping).run(attempt)
+            return WorkLoop(self._claims, self._reuse, self._upload, holder, stopping).run(attempt)
 
     def _recover(self, holder: Holder, stopping: Callable[[], bool]) -> None:
-        """Waits until the database is back, and hands back what may have been claimed while it went away."""
+        """Wait for the database, then release what this process may have claimed when the outage began."""
         while not stopping():
             time.sleep(DATABASE_POLL_SECONDS)
             with suppress(DBAPIError):
                 self._leases.release(holder.worker, holder.process)
                 return
 
-    def discard(self, holder: Holder) -> InWork | None:
-        """Removes what a process left that was killed, and gives what it was processing then."""
+    def discard(self, holder: Holder) -> AttemptInProgress | None:
+        """Delete the files of a killed process; return the attempt that it was processing."""
         found = None
         for folder in self._scratch.glob(f"{_prefix(holder)}*"):
-            found = found_in_work(folder) or found
+            found = find_attempt_in_progress(folder) or found
             shutil.rmtree(folder, ignore_errors=True)
         return found
 
-    def sweep(self) -> None:
-        """Removes what workers left that were killed as a whole: too old for any task that still runs."""
-        for left in self._scratch.iterdir():
+    def delete_abandoned(self) -> None:
+        """Delete the files of killed workers: those too old for any running task."""
+        for path in self._scratch.iterdir():
             with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > self._max_seconds + ABANDONED_AFTER_SECONDS:
-                    _remove(left)
+                if time.time() - path.stat().st_mtime > self._max_seconds + ABANDONED_AFTER_SECONDS:
+                    _delete(path)
 
 
-def _remove(path: Path) -> None:
+def _delete(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

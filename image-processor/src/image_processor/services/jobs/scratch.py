@@ -1,4 +1,4 @@
-"""The folder where a worker keeps sources and results while tasks run: when its disk is full, and what is in work."""
+"""A worker's scratch folder, for sources and results of running tasks."""
 
 import os
 from collections.abc import Iterator
@@ -7,49 +7,52 @@ from pathlib import Path
 from typing import NamedTuple
 
 MIN_FREE_BYTES = 32 * 1024 * 1024
-"""With less room, what fails is taken to have failed for it: libvips does not always tell why it cannot write."""
+"""Below this, any error counts as a full disk: libvips does not always report why it cannot write."""
 
 
 class ScratchFullError(Exception):
-    """A worker's disk had no room for a task, which may find some later."""
+    """A worker's disk is full; a retry may help."""
 
 
 @contextmanager
-def blaming_a_full_disk(scratch: Path) -> Iterator[None]:
-    """:raises ScratchFullError: the block failed while ``scratch`` had little room."""
+def detecting_full_disk(scratch: Path) -> Iterator[None]:
+    """Replace an error of the block if the disk of ``scratch`` is full.
+
+    :raises ScratchFullError: the block failed with less than :data:`MIN_FREE_BYTES` free.
+    """
     try:
         yield
     except Exception as error:
-        system = os.statvfs(scratch)
-        if system.f_bavail * system.f_frsize < MIN_FREE_BYTES:
+        disk = os.statvfs(scratch)
+        if disk.f_bavail * disk.f_frsize < MIN_FREE_BYTES:
             raise ScratchFullError from error
         raise
 
 
-class InWork(NamedTuple):
+class AttemptInProgress(NamedTuple):
     """The attempt that a process was processing."""
 
     task_id: int
     attempt: int
 
 
-_IN_WORK = "in-work-"
+_PREFIX = "in-progress-"
 
 
 @contextmanager
-def in_work(folder: Path, task_id: int, attempt: int) -> Iterator[None]:
-    """Leave a sign in the folder for as long as the block runs, for whoever finds it when the process was killed."""
-    sign = folder / f"{_IN_WORK}{task_id}-{attempt}"
-    sign.touch()
+def in_progress(folder: Path, task_id: int, attempt: int) -> Iterator[None]:
+    """Mark the attempt in the folder while the block runs; the mark stays if the process is killed."""
+    mark = folder / f"{_PREFIX}{task_id}-{attempt}"
+    mark.touch()
     try:
         yield
     finally:
-        sign.unlink(missing_ok=True)
+        mark.unlink(missing_ok=True)
 
 
-def found_in_work(folder: Path) -> InWork | None:
-    """Return which attempt a process that was killed left a sign of."""
-    for sign in folder.glob(f"{_IN_WORK}*"):
-        task_id, attempt = sign.name.removeprefix(_IN_WORK).split("-")
-        return InWork(int(task_id), int(attempt))
+def find_attempt_in_progress(folder: Path) -> AttemptInProgress | None:
+    """Return the attempt whose mark a killed process left in the folder."""
+    for mark in folder.glob(f"{_PREFIX}*"):
+        task_id, attempt = mark.name.removeprefix(_PREFIX).split("-")
+        return AttemptInProgress(int(task_id), int(attempt))
     return None

@@ -1,4 +1,4 @@
-"""How rows of tasks change together: the values and statements that claims and leases share."""
+"""Values and statements for changes of tasks, shared by claims and leases."""
 
 from collections.abc import Mapping
 
@@ -17,12 +17,12 @@ _RESULT_KEY = Task.result_key.concat("-").concat(Task.restarts)
 
 
 def in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Return the same tasks, locked by ascending id: two that change several at once never wait for each other."""
+    """Return the condition for the same tasks, locked by ascending id: two transactions never deadlock on them."""
     return Task.id.in_(select(Task.id).where(which).order_by(Task.id).with_for_update())
 
 
 def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: str) -> dict[str, object]:
-    """Return the values that count one more on ``counter``: pending again, or in error at ``most``."""
+    """Return the values that raise ``counter`` and make a task pending again, or end it in error at ``most``."""
     given_up = counter + 1 >= most
     return {
         counter.key: counter + 1,
@@ -33,7 +33,7 @@ def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: 
 
 
 def put_back(connection: Connection, which: ColumnElement[bool], values: Mapping[str, object], reason: str) -> None:
-    """Take tasks from the process that has died with them.
+    """Take tasks from a process that has died.
 
     :param values: of :func:`pending_or_given_up`.
     """
@@ -46,6 +46,6 @@ def put_back(connection: Connection, which: ColumnElement[bool], values: Mapping
 
 
 def discard_results(connection: Connection, which: ColumnElement[bool]) -> None:
-    """Have results deleted that earlier attempts of these tasks may have uploaded and that no task will have."""
+    """Mark results for deletion that earlier attempts of these tasks may have uploaded."""
     for key in connection.scalars(select(_RESULT_KEY).where(which)).all():
         connection.execute(insert_or_ignore(dialect_of(connection), DiscardedResult).values(key=key))

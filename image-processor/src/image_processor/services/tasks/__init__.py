@@ -1,1 +1,1 @@
-"""Tasks as people see them: created, listed, followed, cancelled."""
+"""Tasks as users see them: created, listed, followed, cancelled, restarted, deleted."""

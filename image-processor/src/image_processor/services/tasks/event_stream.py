@@ -1,4 +1,4 @@
-"""Many listeners to the changes of tasks, with one reader of the database."""
+"""The event stream: one reader of the database for many listeners."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -14,17 +14,18 @@ from image_processor.services.tasks.events import Position, TaskEvents, position
 log = structlog.get_logger()
 
 PAGE = 1000
+"""Events read by one query, at most."""
 MAX_IDS = 1000
-"""So many tasks a listener may choose."""
+"""Task ids in a listener's filter, at most."""
 
 
 class ListenerTooSlowError(Exception):
-    """The listener did not take its events in time; it may come back with the last position it saw."""
+    """The listener fell too far behind; it may subscribe again at the last position that it saw."""
 
 
 @dataclass
 class Subscription:
-    """A listener's place in the stream: what is told next comes behind ``seen``."""
+    """A listener's position in the stream: it has received the events up to ``seen``."""
 
     seen: Position
     task_ids: Collection[int]
@@ -32,17 +33,17 @@ class Subscription:
 
 
 class EventStream:
-    """Reads new events while anybody listens, and hands them to every listener.
+    """Reads new events while there are listeners, and passes them to every listener.
 
-    :param poll_seconds: between two looks at the database.
-    :param backlog: how many events wait for a listener at most.
+    :param poll_seconds: between two queries.
+    :param backlog: events that wait for a listener, at most.
     """
 
     def __init__(self, events: TaskEvents, poll_seconds: float, backlog: int) -> None:
         self._events = events
         self._poll_seconds = poll_seconds
         self._backlog = backlog
-        # Weak: a listener that went away before it was told anything leaves nothing behind.
+        # Weak references: a listener that disconnects before its first event needs no cleanup.
         self._listeners: WeakSet[asyncio.Queue[TaskEvent]] = WeakSet()
         self._dropped: WeakSet[asyncio.Queue[TaskEvent]] = WeakSet()
         self._position = Position(0, 0)
@@ -50,9 +51,9 @@ class EventStream:
         self._starting = asyncio.Lock()
 
     async def subscribe(self, since: Position | None, task_ids: Collection[int]) -> Subscription:
-        """A place behind ``since``, or from now on; of all tasks, or of ``task_ids`` only.
+        """Subscribe to the events after ``since``, or to new ones; of all tasks, or of ``task_ids`` only.
 
-        A place that no event has reached was told by another database, before a backup was restored: from now on.
+        A position after the newest event comes from before a backup was restored; it counts as "new ones only".
         """
         queue: asyncio.Queue[TaskEvent] = asyncio.Queue(self._backlog)
         async with self._starting:
@@ -60,17 +61,17 @@ class EventStream:
                 self._position = await asyncio.to_thread(self._events.latest)
                 self._reader = asyncio.create_task(self._read())
             self._listeners.add(queue)
-        begin = self._position if since is None else min(since, await asyncio.to_thread(self._events.latest))
-        return Subscription(begin, task_ids, queue)
+        seen = self._position if since is None else min(since, await asyncio.to_thread(self._events.latest))
+        return Subscription(seen, task_ids, queue)
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[TaskEvent]:
-        """The events of a subscription, as they are committed; never ends by itself.
+        """Yield the events of a subscription as they are committed; never return.
 
         :raises ListenerTooSlowError: the listener fell behind by more than the backlog.
         """
         queue, task_ids = subscription.queue, subscription.task_ids
         try:
-            # What came before the queue is in the database; what is in both is told once.
+            # Events from before the subscription are in the database only; those also in the queue are skipped below.
             while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, task_ids):
                 for event in earlier:
                     subscription.seen = position_of(event)
@@ -85,20 +86,20 @@ class EventStream:
             self._dropped.discard(queue)
 
     async def _read(self) -> None:
-        await asyncio.sleep(0)  # until whoever started it listens
+        await asyncio.sleep(0)  # until the first listener is added
         while self._listeners:
             try:
-                news = await asyncio.to_thread(self._events.after, self._position, PAGE)
+                events = await asyncio.to_thread(self._events.after, self._position, PAGE)
             except SQLAlchemyError as error:
                 log.warning("events wait for the database", error=str(error))
-                news = []
-            for event in news:
+                events = []
+            for event in events:
                 self._position = position_of(event)
-                self._hand_out(event)
-            if len(news) < PAGE:
+                self._pass_on(event)
+            if len(events) < PAGE:
                 await asyncio.sleep(self._poll_seconds)
 
-    def _hand_out(self, event: TaskEvent) -> None:
+    def _pass_on(self, event: TaskEvent) -> None:
         for queue in list(self._listeners):
             try:
                 queue.put_nowait(event)

@@ -1,4 +1,4 @@
-"""The changes of tasks' states, in the order in which they were committed."""
+"""The events of tasks, in the order of their commits."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple, Self
@@ -10,14 +10,17 @@ from image_processor.models import TaskEvent
 
 
 class Position(NamedTuple):
-    """Where a reader of events stands; its text form is the event's id in the stream."""
+    """The position of an event; its text form is the event's id in the stream."""
 
     transaction_id: int
     id: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """:raises ValueError: the text is no position."""
+        """Parse the text form.
+
+        :raises ValueError: the text is not a position.
+        """
         transaction_id, event_id = (int(part) for part in text.split("-"))
         if not (0 <= transaction_id <= MAX_ID and 0 <= event_id <= MAX_ID):
             raise ValueError("out of range")
@@ -28,13 +31,13 @@ class Position(NamedTuple):
 
 
 class TaskEvents:
-    """Reads events; the database writes them."""
+    """Reads and deletes events; a database trigger writes them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def latest(self) -> Position:
-        """The position behind the newest event."""
+        """Return the position of the newest event."""
         newest = (
             select(TaskEvent.transaction_id, TaskEvent.id)
             .where(TaskEvent.transaction_id < oldest_running_transaction())
@@ -46,7 +49,7 @@ class TaskEvents:
         return Position(0, 0) if row is None else Position(row.transaction_id, row.id)
 
     def after(self, position: Position, limit: int, task_ids: Collection[int] = ()) -> Sequence[TaskEvent]:
-        """At most ``limit`` events behind ``position``, of all tasks or of ``task_ids`` only."""
+        """Return at most ``limit`` events after ``position``, of all tasks or of ``task_ids`` only."""
         order = tuple_(TaskEvent.transaction_id, TaskEvent.id)
         statement = (
             select(TaskEvent)

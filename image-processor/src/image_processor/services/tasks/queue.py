@@ -1,26 +1,32 @@
-"""What the rules of tasks ask of the broker."""
+"""The interface to the message broker."""
 
 from typing import Protocol
 
 
 class QueueUnavailableError(Exception):
-    """The broker took no message; the relay publishes again."""
+    """The broker is unavailable; the relay will publish again."""
 
 
 class TaskQueue(Protocol):
-    """A queue of hints that tasks are pending; losing or doubling one does no harm.
+    """A queue of hints that tasks are pending; a lost or duplicate hint does no harm.
 
-    A hint names no task: whoever gets it takes the most urgent ones until none is left.
+    A hint names no task: the process that takes it claims the most urgent tasks until none is pending.
     """
 
     def publish(self, hints: int) -> None:
-        """:raises QueueUnavailableError: not every hint was confirmed."""
+        """Publish hints.
+
+        :raises QueueUnavailableError: not every hint was confirmed.
+        """
 
     def length(self) -> int:
-        """How many hints wait.
+        """Return the number of hints in the queue.
 
-        :raises QueueUnavailableError: the broker does not answer.
+        :raises QueueUnavailableError: the broker does not respond.
         """
 
     def ping(self) -> None:
-        """:raises QueueUnavailableError: the broker does not answer."""
+        """Check the connection to the broker.
+
+        :raises QueueUnavailableError: the broker does not respond.
+        """

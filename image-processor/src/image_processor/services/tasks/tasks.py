@@ -1,4 +1,4 @@
-"""Tasks as people see them: created in batches, listed, cancelled, restarted, deleted."""
+"""Tasks as users see them: created in batches, listed, cancelled, restarted, deleted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from image_processor.services.tasks.queue import QueueUnavailableError, TaskQueu
 log = structlog.get_logger()
 
 NAMED_IDS = 100
-"""How many unknown file ids a problem names one by one."""
+"""Unknown file ids that a problem lists, at most."""
 
 RESTARTABLE = (TaskStatus.ERROR, TaskStatus.CANCELLED)
 ENDED = (TaskStatus.FINISHED, *RESTARTABLE)
@@ -28,11 +28,11 @@ ENDED = (TaskStatus.FINISHED, *RESTARTABLE)
 
 @dataclass(frozen=True)
 class Batch:
-    """The same algorithm, or the same preset, on each of the files.
+    """The same algorithm, or the same preset, for each of the files.
 
-    :param priority: 0 to 9; tasks of a higher one are done first.
-    :param cache: whether a result that was made before may be used again.
-    :param callback_url: told when a task ends.
+    :param priority: 0 to 9; tasks of a higher priority run first.
+    :param cache: whether an earlier result may be reused.
+    :param callback_url: gets a webhook when a task ends.
     """
 
     file_ids: Sequence[int]
@@ -46,7 +46,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class TaskFilter:
-    """Which tasks are meant; empty and ``None`` mean all."""
+    """A filter of tasks; empty and ``None`` match all."""
 
     ids: Sequence[int] = ()
     status: TaskStatus | None = None
@@ -54,22 +54,22 @@ class TaskFilter:
     source_id: int | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        wanted: list[ColumnElement[bool]] = []
+        conditions: list[ColumnElement[bool]] = []
         if self.ids:
-            wanted.append(Task.id.in_(self.ids))
+            conditions.append(Task.id.in_(self.ids))
         if self.status is not None:
-            wanted.append(Task.status == self.status)
+            conditions.append(Task.status == self.status)
         if self.algorithm is not None:
-            wanted.append(Task.algorithm == self.algorithm)
+            conditions.append(Task.algorithm == self.algorithm)
         if self.source_id is not None:
-            wanted.append(Task.source_id == self.source_id)
-        return wanted
+            conditions.append(Task.source_id == self.source_id)
+        return conditions
 
 
 class TaskService:
-    """The rules of tasks over the database, the queue and file-storage.
+    """Creates and changes tasks.
 
-    :param hints: how many hints a batch sends at most: as many processes as may begin at once.
+    :param hints: hints published for a batch, at most: as many as processes can start at once.
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class TaskService:
         self._hints = hints
 
     def create(self, batch: Batch) -> Sequence[int]:
-        """Make one pending task for each file; return their ids in the same order.
+        """Create a pending task for each file; return their ids in the same order.
 
         :raises DomainError: ``file-not-found``, ``preset-not-found``, ``unknown-algorithm``, ``invalid-fields`` or
-            ``file-storage-unavailable``; then no task is made.
+            ``file-storage-unavailable``; then no task is created.
         """
         algorithm, params = self._chosen(batch)
         sources = self._sources(batch, plan_of(algorithm, params).file_ids())
-        same = {
+        shared = {
             "algorithm": algorithm,
             "params": params,
             "priority": batch.priority,
@@ -101,20 +101,20 @@ class TaskService:
             for file_id in batch.file_ids
         ]
         with self._database.begin() as connection:
-            # Ids are given in the order of the rows, and may be returned in another.
-            task_ids = sorted(connection.execute(_INSERT_TASKS, {**same, "rows": rows}).scalars())
+            # Ids are assigned in the order of the rows, but may be returned in another.
+            task_ids = sorted(connection.execute(_INSERT_TASKS, {**shared, "rows": rows}).scalars())
         log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=algorithm, preset=batch.preset)
         self._publish(len(task_ids))
         return task_ids
 
     def _chosen(self, batch: Batch) -> tuple[str, Mapping[str, object] | None]:
-        """The algorithm and its params; a preset's are written down, so that they stay when the preset changes."""
+        """Return the algorithm and its params; those of a preset are stored in the task, in case the preset changes."""
         if batch.preset is not None:
             return PIPELINE, self._presets[batch.preset]
         return batch.algorithm or "", batch.params
 
     def _sources(self, batch: Batch, named: Sequence[int]) -> Mapping[int, SourceFile]:
-        """What the batch's files are called, once it is certain that these and the ``named`` ones exist."""
+        """Return the batch's sources, after a check that they and the ``named`` files exist."""
         try:
             found = self._storage.find(batch.file_ids)
             found_named = self._storage.find(named) if named else {}
@@ -128,7 +128,10 @@ class TaskService:
         return found
 
     def get(self, task_id: int) -> Task:
-        """:raises DomainError: ``task-not-found``."""
+        """Return a task.
+
+        :raises DomainError: ``task-not-found``.
+        """
         with self._database.read() as session:
             task = session.get(Task, task_id) if 0 < task_id <= MAX_ID else None
         if task is None:
@@ -136,15 +139,15 @@ class TaskService:
         return task
 
     def page(self, after: int, limit: int, wanted: TaskFilter) -> Sequence[Task]:
-        """At most ``limit`` wanted tasks whose id is greater than ``after``, by id."""
+        """Return at most ``limit`` matching tasks whose id is greater than ``after``, by id."""
         statement = select(Task).where(Task.id > after, *wanted.conditions()).order_by(Task.id).limit(limit)
         with self._database.read() as session:
             return session.scalars(statement).all()
 
     def cancel(self, task_id: int) -> Task:
-        """Ends a task that is pending or processing; its work is stopped and its result discarded.
+        """Cancel a task that is pending or processing; its process is stopped and its result discarded.
 
-        :raises DomainError: ``task-not-found``; ``task-not-cancellable``, it has ended already.
+        :raises DomainError: ``task-not-found``; ``task-not-cancellable``: it has already ended.
         """
         with self._database.write() as session:
             task = _locked(session, task_id)
@@ -160,7 +163,7 @@ class TaskService:
         return task
 
     def delete(self, task_id: int) -> None:
-        """Forgets a task that has ended; its result stays a file.
+        """Delete a task that has ended, but not its result file.
 
         :raises DomainError: ``task-not-found``; ``task-not-ended``.
         """
@@ -173,9 +176,9 @@ class TaskService:
         log.info("task deleted", task_id=task_id)
 
     def restart(self, task_id: int) -> Task:
-        """Puts a task that ended in error or was cancelled back to pending.
+        """Make a task pending again that ended in error or was cancelled.
 
-        :raises DomainError: ``task-not-found``; ``task-not-restartable``, its status is another one.
+        :raises DomainError: ``task-not-found``; ``task-not-restartable``: it has another status.
         """
         with self._database.write() as session:
             task = _locked(session, task_id)
@@ -189,7 +192,7 @@ class TaskService:
         return task
 
     def restart_all(self, wanted: TaskFilter) -> Sequence[int]:
-        """Puts all wanted tasks that are in error or cancelled back to pending, and gives their ids in order."""
+        """Make all matching tasks pending again that are in error or cancelled; return their ids in order."""
         with self._database.write() as session:
             restarted = _restart(session, *wanted.conditions())
         log.info("tasks restarted", count=len(restarted))
@@ -201,23 +204,25 @@ class TaskService:
         try:
             self._queue.publish(min(tasks, self._hints))
         except QueueUnavailableError as error:
-            log.warning("broker unavailable, the relay will publish", error=str(error))
+            log.warning("broker unavailable; the relay will publish", error=str(error))
 
 
 _ROW = each_of("rows")
-_OF_EACH = {
+_TASK_COLUMNS = {
     "source_id": cast(_ROW["source_id"].as_string(), BigInteger),
     "source_name": _ROW["name"].as_string(),
     "source_extension": _ROW["extension"].as_string(),
     "source_sha256": _ROW["sha256"].as_string(),
     "result_key": _ROW["result_key"].as_string(),
 }
-_OF_ALL = {
+_BATCH_COLUMNS = {
     name: bindparam(name, type_=Task.__table__.columns[name].type)
     for name in ("algorithm", "params", "priority", "cache", "callback_url")
 }
 _INSERT_TASKS = (
-    insert(Task).from_select([*_OF_EACH, *_OF_ALL], select(*_OF_EACH.values(), *_OF_ALL.values())).returning(Task.id)
+    insert(Task)
+    .from_select([*_TASK_COLUMNS, *_BATCH_COLUMNS], select(*_TASK_COLUMNS.values(), *_BATCH_COLUMNS.values()))
+    .returning(Task.id)
 )
 
 
@@ -240,7 +245,7 @@ def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int
             retry_seconds=0.0,
             claimed_by=None,
             process=None,
-            # A new idempotency key: the old one may be revoked.
+            # For a new idempotency key: the old one may be revoked.
             restarts=Task.restarts + 1,
             due_at=0.0,
         )
@@ -253,7 +258,7 @@ def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int
 def _unknown_files(missing: Sequence[int], pointer: str) -> DomainError:
     named = ", ".join(map(str, missing[:NAMED_IDS])) + (" and more" if len(missing) > NAMED_IDS else "")
     errors = [FieldError(pointer=pointer, detail=f"There is no file {file_id}.") for file_id in missing[:NAMED_IDS]]
-    detail = f"These {pointer.removeprefix('/')} do not exist: {named}. No task was made."
+    detail = f"These {pointer.removeprefix('/')} do not exist: {named}. No task was created."
     return DomainError("file-not-found", detail, errors)
 
 

@@ -1,4 +1,4 @@
-"""Webhooks that tell of ended tasks: what is to be delivered, and what became of it."""
+"""Webhooks of ended tasks: take those that are due, and record the outcomes of deliveries."""
 
 import json
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from image_processor.models import Callback, TaskStatus
 
 log = structlog.get_logger()
 
-LONGEST_TIMEOUTS = 5
-"""A delivery takes no longer than so many timeouts: to get a connection, connect, write, and read in two pieces."""
+MAX_TIMEOUTS = 5
+"""The timeouts of one delivery, at most: to get a connection, connect, write, and read twice."""
 BASE_DELAY_SECONDS = 2
+"""Base of the exponential delay between retries."""
 MAX_DELAY_SECONDS = 3600
+"""Between two retries, at most."""
 
 
 _DUE = Callback.due_at <= epoch_now()
@@ -22,19 +24,19 @@ _FIRST_DUE = select(Callback.id).where(_DUE).order_by(Callback.due_at).limit(1)
 
 
 class WebhookService:
-    """The rows of deliveries that are due.
+    """Reads and changes the rows of undelivered webhooks.
 
-    :param timeout_seconds: how long a delivery may take; then another worker may try.
-    :param max_seconds: how long an undeliverable webhook is tried.
+    :param timeout_seconds: of each step of a delivery.
+    :param max_seconds: after which a webhook is no longer retried.
     """
 
     def __init__(self, database: Database, timeout_seconds: float, max_seconds: float) -> None:
         self._database = database
-        self._taken_seconds = LONGEST_TIMEOUTS * timeout_seconds
+        self._reserved_seconds = MAX_TIMEOUTS * timeout_seconds
         self._max_seconds = max_seconds
 
     def take_due(self, count: int) -> Sequence[Callback]:
-        """At most ``count`` deliveries that are due, taken from other workers for as long as one may take."""
+        """Return at most ``count`` webhooks that are due, reserved for the longest time that a delivery may take."""
         with self._database.connect() as connection:
             if connection.execute(_FIRST_DUE).first() is None:
                 return []
@@ -42,45 +44,49 @@ class WebhookService:
             taken = session.scalars(
                 select(Callback).where(_DUE).order_by(Callback.due_at).limit(count).with_for_update(skip_locked=True)
             ).all()
-            again = epoch_now() + self._taken_seconds
+            reserved_until = epoch_now() + self._reserved_seconds
             ids = [callback.id for callback in taken]
-            session.execute(update(Callback).where(Callback.id.in_(ids)).values(due_at=again, tries=Callback.tries + 1))
+            session.execute(
+                update(Callback).where(Callback.id.in_(ids)).values(due_at=reserved_until, tries=Callback.tries + 1)
+            )
             return taken
 
     def delivered(self, callback: Callback) -> None:
-        """The receiver has it."""
-        self._forget(callback)
+        """Delete a webhook that the receiver has accepted."""
+        self._delete(callback)
         log.info("callback delivered", task_id=callback.task_id, url=callback.url)
 
     def undeliverable(self, callback: Callback, reason: str) -> None:
-        """It will never be delivered."""
-        self._forget(callback)
+        """Delete a webhook that can never be delivered."""
+        self._delete(callback)
         log.error("callback given up", task_id=callback.task_id, url=callback.url, reason=reason)
 
     def failed(self, callback: Callback, reason: str) -> None:
-        """Tries again later, with exponentially growing delays, until the time for it is over."""
+        """Schedule a retry with an exponentially growing delay, or delete the webhook when its time is over."""
         delay = min(MAX_DELAY_SECONDS, BASE_DELAY_SECONDS * 2 ** min(callback.tries, 20))
         log.warning("callback failed", task_id=callback.task_id, url=callback.url, reason=reason, delay_seconds=delay)
         with self._database.write() as session:
-            late = Callback.created_at < epoch_now() - self._max_seconds
-            gone = session.execute(delete(Callback).where(Callback.id == callback.id, late).returning(Callback.id))
-            if gone.first() is None:
-                again = update(Callback).where(Callback.id == callback.id).values(due_at=epoch_now() + delay)
-                session.execute(again)
+            is_over = Callback.created_at < epoch_now() - self._max_seconds
+            deleted = session.execute(
+                delete(Callback).where(Callback.id == callback.id, is_over).returning(Callback.id)
+            )
+            if deleted.first() is None:
+                retry = update(Callback).where(Callback.id == callback.id).values(due_at=epoch_now() + delay)
+                session.execute(retry)
 
-    def hasten(self) -> None:
-        """Makes due what would wait longer than a delivery takes: the database's clock has been set."""
-        late = Callback.due_at > epoch_now() + self._taken_seconds
+    def reset_delays(self) -> None:
+        """Make webhooks due that would wait for longer than a delivery takes, after the database's clock was set."""
+        late = Callback.due_at > epoch_now() + self._reserved_seconds
         with self._database.write() as session:
             session.execute(update(Callback).where(late).values(due_at=0.0))
 
-    def _forget(self, callback: Callback) -> None:
+    def _delete(self, callback: Callback) -> None:
         with self._database.write() as session:
             session.execute(delete(Callback).where(Callback.id == callback.id))
 
 
 def payload(callback: Callback) -> bytes:
-    """The JSON body of a webhook."""
+    """Return the JSON body of a webhook."""
     task: dict[str, object] = {"id": callback.task_id, "status": callback.status, "result_id": callback.result_id}
     if callback.status == TaskStatus.ERROR:
         task["error"] = callback.error

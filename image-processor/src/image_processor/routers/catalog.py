@@ -1,4 +1,4 @@
-"""The endpoints that tell what can be done to images."""
+"""The endpoints that list algorithms and presets."""
 
 import json
 from functools import cache
@@ -15,7 +15,7 @@ from image_processor.routers.batch_schema import PIPELINE_SUMMARY
 from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
 from image_processor.services.codec.presets import Presets
 
-catalogue = APIBlueprint("catalogue", __name__, abp_tags=[Tag(name="catalogue")])
+catalog = APIBlueprint("catalogue", __name__, abp_tags=[Tag(name="catalogue")])
 
 
 class AlgorithmOut(BaseModel):
@@ -23,11 +23,11 @@ class AlgorithmOut(BaseModel):
 
     name: str
     summary: str
-    result: Literal["image", "json", "zip"] = Field(description="What kind of file comes out.")
+    result: Literal["image", "json", "zip"] = Field(description="The kind of the result file.")
     frames: Literal["each", "all", "first"] = Field(
-        description="Of an animation: `each` frame is changed, `all` together, or only the `first` is used."
+        description="For an animation: `each` frame is processed alone, `all` together, or only the `first`."
     )
-    streams: bool = Field(description="Whether a large image is processed without being held in memory as a whole.")
+    streams: bool = Field(description="Whether a large image is processed without loading all of it into memory.")
     params: dict[str, object]
 
 
@@ -38,7 +38,7 @@ class PresetOut(BaseModel):
     params: dict[str, object] = Field(description="The params of a `pipeline`.")
 
 
-@catalogue.get(
+@catalog.get(
     "/algorithms",
     summary="List the algorithms and their params",
     responses={200: array_response(AlgorithmOut.model_json_schema())},
@@ -51,14 +51,14 @@ def list_algorithms() -> Response:
 def _algorithms() -> str:
     found = [
         AlgorithmOut(
-            name=one.name,
-            summary=one.summary,
-            result=one.result,
-            frames=one.frames,
-            streams=one.sequential,
-            params=task_params(one).model_json_schema(),
+            name=algorithm.name,
+            summary=algorithm.summary,
+            result=algorithm.result,
+            frames=algorithm.frames,
+            streams=algorithm.sequential,
+            params=task_params(algorithm).model_json_schema(),
         )
-        for one in all_algorithms().values()
+        for algorithm in all_algorithms().values()
     ]
     pipeline = AlgorithmOut(
         name=PIPELINE,
@@ -68,10 +68,10 @@ def _algorithms() -> str:
         streams=True,
         params=Pipeline.model_json_schema(),
     )
-    return json.dumps([one.model_dump() for one in [*found, pipeline]], ensure_ascii=False)
+    return json.dumps([algorithm.model_dump() for algorithm in [*found, pipeline]], ensure_ascii=False)
 
 
-@catalogue.get(
+@catalog.get(
     "/presets",
     summary="List the presets",
     responses={200: array_response(PresetOut.model_json_schema())},
