@@ -212,7 +212,7 @@ def test_a_wrong_query_is_refused(pixmill: Pixmill, place: str, query: str) -> N
 
 @pytest.mark.parametrize("place", [FILES, TASKS])
 def test_who_misspells_a_parameter_is_told_which_there_are(pixmill: Pixmill, place: str) -> None:
-    assert_problem(pixmill.http.get(f"{place}/?limits=3"), 422, "/limits: There is no such field; there are: limit, ")
+    assert_problem(pixmill.http.get(f"{place}/?limits=3"), 422, "/limits: Unknown field; the fields are: limit, ")
 
 
 @pytest.mark.parametrize("field", ["name", "extension", "media_type"])

@@ -259,13 +259,13 @@ MUTATIONS = [
         file="service-kit/src/service_kit/field_errors.py",
         before='pointer=prefix + "".join(f"/{_escaped(part)}" for part in path)',
         after="pointer=prefix",
-        caught_by="service-kit/tests/test_problems.py::test_a_pointer_leads_to_the_wrong_value_in_what_was_sent",
+        caught_by="service-kit/tests/test_problems.py::test_a_pointer_leads_to_the_invalid_value_in_the_request",
     ),
     Mutation(
         rule="the link to the next page keeps the filter",
         file="service-kit/src/service_kit/paging.py",
-        before='query.model_dump(mode="json", exclude_unset=True) | {"after": place(shown[-1])}',
-        after='{"limit": query.limit, "after": place(shown[-1])}',
+        before='query.model_dump(mode="json", exclude_unset=True) | {"after": cursor(shown[-1])}',
+        after='{"limit": query.limit, "after": cursor(shown[-1])}',
         caught_by="service-kit/tests/test_paging.py::test_the_next_page_has_the_same_filters",
     ),
     Mutation(
@@ -295,7 +295,7 @@ MUTATIONS = [
         file="pixmill/src/pixmill/front/app.py",
         before="min(CHUNK, left), position)",
         after="CHUNK, position)",
-        caught_by="pixmill/tests/front/test_app.py::test_of_a_named_file_as_many_bytes_are_sent_as_the_answer_says",
+        caught_by="pixmill/tests/front/test_app.py::test_the_content_length_decides_how_many_bytes_of_a_file_are_sent",
     ),
     Mutation(
         rule="a request whose length is said in two ways is refused",

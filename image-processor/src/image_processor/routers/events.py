@@ -54,7 +54,7 @@ class EventRoutes:
 
 async def refuse_method(request: Request, _error: Exception) -> Response:
     """405, as the API answers it."""
-    response = _rendered(Problem("method-not-allowed", 405, f"{request.method} is not possible here."))
+    response = _rendered(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."))
     response.headers["Allow"] = "GET, HEAD"
     return response
 
