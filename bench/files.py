@@ -70,7 +70,7 @@ def curl(*arguments: str) -> float:
 
 
 def best(*measures: Callable[[], float]) -> list[float]:
-    """Return the fastest of several rounds of each, in turn; a sync before each, so that none pays for earlier writes."""
+    """Return the fastest of several rounds of each, in turn; each begins with a sync, to flush earlier writes."""
     seconds: list[list[float]] = [[] for _ in measures]
     for _ in range(ROUNDS):
         for measure, taken in zip(measures, seconds, strict=True):

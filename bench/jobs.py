@@ -1,7 +1,8 @@
 """``python -m bench.jobs``: throughput, latency and memory of the job engine.
 
 Compares tasks per second of the whole service (including the upload of results) with the same work done by pyvips in
-plain processes on the same cores, alternating in the same run; then measures the time from POST to finished, and memory.
+plain processes on the same cores, alternating in the same run; then measures memory and the time from POST to
+finished.
 """
 
 import argparse
@@ -100,7 +101,7 @@ def latency(pixmill: Pixmill, database: Database, file_id: int) -> list[float]:
         task_id = post_small_task(pixmill, file_id)
         began[task_id] = moment
         time.sleep(UNDISTURBED_SECONDS)
-        pixmill.ended(task_id)
+        pixmill.wait_for_task(task_id)
     finished = select(TaskEvent.task_id, TaskEvent.created_at).where(
         TaskEvent.task_id.in_(began), TaskEvent.status == "finished"
     )

@@ -92,7 +92,7 @@ def resumable_uploads(client: Pixmill) -> list[str]:
 
 
 def long_list(client: Pixmill) -> str:
-    """Store so many files that their list does not fit into socket buffers; return the request for the list."""
+    """Store enough files that their list does not fit into socket buffers; return the request for the list."""
     for number in range(LISTED):
         client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
     return f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -251,7 +251,7 @@ def test_a_wrong_change_is_refused(pixmill: Pixmill, body: object) -> None:
 
 
 def test_only_a_task_in_error_can_be_restarted(pixmill: Pixmill) -> None:
-    task = pixmill.ended(pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0])
+    task = pixmill.wait_for_task(pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0])
 
     assert_problem(pixmill.http.post(f"{TASKS}/{task['id']}/restart"), 409, "finished")
     assert_problem(pixmill.http.post(f"{TASKS}/999999999/restart"), 404, "999999999")
@@ -273,7 +273,7 @@ def test_bad_images_end_in_error_and_leave_no_file(pixmill: Pixmill, name: str, 
     source = pixmill.upload(name, make())
     files_before = pixmill.counts()[0]
 
-    task = pixmill.ended(pixmill.create_tasks([source["id"]], "flip")[0])
+    task = pixmill.wait_for_task(pixmill.create_tasks([source["id"]], "flip")[0])
 
     assert task["status"] == "error"
     assert word in str(task["error"])

@@ -35,7 +35,7 @@ def test_a_finished_task_is_told_and_signed(pixmill: Pixmill, receiver: Receiver
     receiver.await_count(1)
 
     headers, body = receiver.received[0]
-    task = pixmill.ended(task_id)
+    task = pixmill.wait_for_task(task_id)
     secret = base64.b64encode(CALLBACK_SECRET.encode()).decode()
     assert Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
     told = {"id": task_id, "status": "finished", "result_id": task["result_id"]}

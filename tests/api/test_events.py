@@ -169,7 +169,7 @@ def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: Pixmill) ->
         lines = [stream.iter_lines() for stream in streams]
 
         task_id = task_on_a_photo(pixmill)
-        assert pixmill.ended(task_id)["status"] == "finished"
+        assert pixmill.wait_for_task(task_id)["status"] == "finished"
         told = [next(event for event in events_in(one) if json.loads(event["data"])["id"] == task_id) for one in lines]
 
     assert {json.loads(event["data"])["status"] for event in told} == {"pending"}

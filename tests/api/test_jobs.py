@@ -11,14 +11,14 @@ from tests.support.images import photo
 def failed_task(pixmill: Pixmill) -> int:
     source = pixmill.upload("text.jpg", b"just text")
     task_id = pixmill.create_tasks([source["id"]], "flip")[0]
-    assert pixmill.ended(task_id)["status"] == "error"
+    assert pixmill.wait_for_task(task_id)["status"] == "error"
     return task_id
 
 
 def finished_task(pixmill: Pixmill, content: bytes | None = None, **more: object) -> dict[str, object]:
     source = pixmill.upload("p.png", content or photo())
     body = {"file_ids": [source["id"]], "algorithm": "flip", **more}
-    return pixmill.ended(pixmill.post_tasks(body).json()["task_ids"][0])
+    return pixmill.wait_for_task(pixmill.post_tasks(body).json()["task_ids"][0])
 
 
 def listed(pixmill: Pixmill, **query: object) -> list[int]:
@@ -42,7 +42,7 @@ def test_pending_tasks_are_cancelled_at_once_and_run_again_after_a_restart(pixmi
 
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
     assert (restarted.status_code, restarted.json()["status"]) == (200, "pending")
-    assert pixmill.ended(last)["status"] == "finished"
+    assert pixmill.wait_for_task(last)["status"] == "finished"
 
 
 def test_a_task_that_has_ended_is_forgotten_and_its_result_stays(pixmill: Pixmill) -> None:
@@ -71,7 +71,7 @@ def test_all_tasks_in_error_are_restarted_at_once(pixmill: Pixmill) -> None:
 
     assert response.status_code == 200
     assert set(response.json()["task_ids"]) >= set(mine)
-    assert {pixmill.ended(task_id)["status"] for task_id in mine} == {"error"}
+    assert {pixmill.wait_for_task(task_id)["status"] for task_id in mine} == {"error"}
 
 
 @pytest.mark.parametrize("body", [{}, {"status": "finished"}, {"status": "error", "colour": 1}, []])
@@ -163,7 +163,7 @@ def test_a_cached_result_has_the_name_of_its_own_source(pixmill: Pixmill) -> Non
     names = []
     for name in ("first.png", "second.png"):
         source = pixmill.upload(name, photo(125, 77))
-        task = pixmill.ended(pixmill.create_tasks([source["id"]], "flip")[0])
+        task = pixmill.wait_for_task(pixmill.create_tasks([source["id"]], "flip")[0])
         names.append(pixmill.http.get(f"{FILES}/{task['result_id']}").json()["name"])
 
     assert names == ["first", "second"]

@@ -105,7 +105,7 @@ def test_a_batch_is_resized_and_each_result_is_a_file(pixmill: Pixmill) -> None:
     assert response.status_code == 201
     assert list(response.json()) == ["task_ids"]
     for source, task_id in zip(sources, response.json()["task_ids"], strict=True):
-        task = pixmill.ended(task_id)
+        task = pixmill.wait_for_task(task_id)
         assert task == {
             "id": task_id,
             "source_id": source["id"],
@@ -129,7 +129,7 @@ def test_params_stay_null_where_none_were_given(pixmill: Pixmill) -> None:
 
 def test_the_task_list_has_every_task_newest_last(pixmill: Pixmill) -> None:
     task_id = pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0]
-    task = pixmill.ended(task_id)
+    task = pixmill.wait_for_task(task_id)
 
     assert pixmill.http.get(f"{TASKS}/").json()[-1] == task
 
@@ -138,7 +138,7 @@ def test_a_failed_task_says_why_and_can_be_restarted(pixmill: Pixmill) -> None:
     source = pixmill.upload("not-an-image.jpg", b"just text")
     task_id = pixmill.create_tasks([source["id"]], "flip")[0]
 
-    failed = pixmill.ended(task_id)
+    failed = pixmill.wait_for_task(task_id)
     response = pixmill.http.post(f"{TASKS}/{task_id}/restart")
 
     assert failed["status"] == "error"
@@ -146,7 +146,7 @@ def test_a_failed_task_says_why_and_can_be_restarted(pixmill: Pixmill) -> None:
     assert failed["result_id"] is None
     assert response.status_code == 200
     assert response.json() == {key: failed[key] for key in failed if key != "error"} | {"status": "pending"}
-    assert pixmill.ended(task_id)["status"] == "error"
+    assert pixmill.wait_for_task(task_id)["status"] == "error"
 
 
 def test_pages_follow_the_link_header(pixmill: Pixmill) -> None:

@@ -1,4 +1,4 @@
-"""The file server and the image processor agree on what an image is: its format, and its size as it is shown."""
+"""The file server and the image processor agree on the format and the displayed size of an image."""
 
 import io
 from collections.abc import Callable
@@ -20,7 +20,7 @@ WRITTEN = {f"image/{name}" for name in EXTENSIONS}
 
 
 def processor_says(path: Path) -> Media | None:
-    """What the image processor makes of the file; None where it reads none."""
+    """Return the image processor's view of the file; None if it cannot read it."""
     try:
         decoded = decode(path, LIMITS, sequential=True)
     except ImageError:
@@ -91,9 +91,9 @@ def test_both_services_agree_on_a_thousand_files() -> None:
             stored = media_of(file)
         if processor is None:
             continue
-        # The formats that are read only have other names in the two services.
+        # The two services name read-only formats differently.
         media_type = processor.media_type if processor.media_type in WRITTEN else stored.media_type
-        # Of a damaged header, or of a PDF, the file server may know no size, but never another one.
+        # For a damaged header or a PDF the file server may know no size, but never a different one.
         if stored not in (Media(media_type, processor.width, processor.height), Media(media_type)):
             differing[path.name] = stored, processor
 

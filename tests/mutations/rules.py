@@ -1,17 +1,17 @@
-"""Rules that matter, each with a change that breaks it and the tests of ``make test`` that must then fail."""
+"""Important rules, each with a change that breaks it and the tests of ``make test`` that must then fail."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One change of one file.
+    """A change of a file.
 
-    :ivar rule: what is broken, in one sentence.
-    :ivar file: below the project's folder.
-    :ivar before: text that stands in the file exactly once.
-    :ivar after: what replaces it.
-    :ivar caught_by: pytest's names of the tests (or a file of them) of which at least one must fail.
+    :ivar rule: the rule, as a sentence.
+    :ivar file: path in the project's folder.
+    :ivar before: text that occurs in the file exactly once.
+    :ivar after: text that replaces it.
+    :ivar caught_by: pytest's names of the tests (or their file); at least one test must fail.
     """
 
     rule: str
@@ -75,7 +75,7 @@ MUTATIONS = [
         "::test_a_pending_task_whose_hint_is_overdue_is_published_again",
     ),
     Mutation(
-        rule="the heartbeat renews no lease of a process that is gone",
+        rule="the heartbeat does not renew the leases of ended processes",
         file="image-processor/src/image_processor/background/heartbeat.py",
         before="self._leases.holding_processes(self._worker) if _lives(process)]",
         after="self._leases.holding_processes(self._worker)]",
@@ -84,14 +84,14 @@ MUTATIONS = [
     ),
     # Stored bytes.
     Mutation(
-        rule="an idempotency key is good for the same content only",
+        rule="an idempotency key is valid only for the same content",
         file=_STORING,
         before='"\\0".join([self.blob.sha256, *self.name, self.comment])',
         after='"\\0".join([*self.name, self.comment])',
         caught_by="file-storage/tests/services/test_files.py::test_a_key_that_was_used_for_other_bytes_is_refused",
     ),
     Mutation(
-        rule="a blob stays as long as one file has its bytes",
+        rule="a blob stays as long as a file has its bytes",
         file=_BLOBS,
         before="            session.flush()\n            self._store.delete(sha256)",
         after="            self._store.delete(sha256)",
@@ -128,9 +128,9 @@ MUTATIONS = [
         after="bytes = bytes + NEW.size * (NEW.file_count > 1)\n",
         caught_by="file-storage/tests/services/test_quota.py::test_what_would_go_over_the_quota_is_refused",
     ),
-    # What comes and goes.
+    # Uploads and downloads.
     Mutation(
-        rule="a file in a form is no larger than the limit",
+        rule="a file in a form is not larger than the limit",
         file="file-storage/src/file_storage/intake/multipart.py",
         before="if staged.size + len(data) > self._max_bytes:",
         after="if staged.size > self._max_bytes:",
@@ -144,14 +144,14 @@ MUTATIONS = [
         caught_by="file-storage/tests/headers/test_digests.py::test_a_body_that_was_changed_on_its_way_is_refused",
     ),
     Mutation(
-        rule="a resumable upload takes bytes at its own offset only",
+        rule="a resumable upload accepts bytes only at its offset",
         file="file-storage/src/file_storage/services/uploads.py",
         before="if offset != actual:",
         after="if offset > actual:",
         caught_by="file-storage/tests/services/test_uploads.py::test_bytes_for_another_offset_are_refused_and_none_of_them_kept",
     ),
     Mutation(
-        rule="a stored name has no folder of the client",
+        rule="a stored name contains no folder of the client",
         file="file-storage/src/file_storage/services/names.py",
         before='client_name.replace("\\\\", "/").rstrip("/").rsplit("/", 1)[-1]',
         after="client_name",
@@ -166,20 +166,20 @@ MUTATIONS = [
         "::test_a_range_ends_with_the_file_and_includes_both_of_its_ends",
     ),
     Mutation(
-        rule="a date in If-Range lets the range count only where it is the file's own",
+        rule="a date in If-Range must equal the file's date, or the range is ignored",
         file="file-storage/src/file_storage/headers/conditions.py",
         before="condition.date == modified",
         after="condition.date >= modified",
         caught_by="file-storage/tests/headers/test_conditions.py::test_no_other_date_lets_the_range_count",
     ),
     Mutation(
-        rule="a signed link is good until it expires",
+        rule="a signed link is valid until it expires",
         file="file-storage/src/file_storage/services/links.py",
         before="if link.expires_at <= time.time():",
         after="if link.expires_at <= 0:",
         caught_by="file-storage/tests/services/test_links.py::test_a_link_that_has_expired_is_refused",
     ),
-    # What others may reach.
+    # Access.
     Mutation(
         rule="a webhook reaches public addresses only",
         file="image-processor/src/image_processor/background/public_network.py",
@@ -196,18 +196,18 @@ MUTATIONS = [
         "::test_the_signature_verifies_with_the_standard_webhooks_library",
     ),
     Mutation(
-        rule="nginx alone says which file has the body of an upload",
+        rule="only nginx names the file with the body of an upload",
         file=_NGINX,
-        before='# For nginx alone to say, below.\n        proxy_set_header X-Body-File "";',
-        after="# For nginx alone to say, below.",
-        caught_by="tests/e2e/test_kept_bodies.py::test_nobody_else_names_a_body_file_by_another_spelling_of_the_address",
+        before='# Only nginx sets these headers, below.\n        proxy_set_header X-Body-File "";',
+        after="# Only nginx sets these headers, below.",
+        caught_by="tests/e2e/test_body_files.py::test_a_client_cannot_name_a_body_file_by_another_spelling_of_the_url",
     ),
     Mutation(
         rule="the published port shows no metrics",
         file=_NGINX,
         before="location ~ ^/api/file-server/(metrics|room)/?$ {\n            if ($limited_address) { return 404; }",
         after="location ~ ^/api/file-server/(metrics|room)/?$ {",
-        caught_by="tests/e2e/test_metrics.py::test_the_published_port_tells_nothing",
+        caught_by="tests/e2e/test_metrics.py::test_the_published_port_has_no_metrics",
     ),
     # Images.
     Mutation(
@@ -253,9 +253,9 @@ MUTATIONS = [
         after="    return frame",
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_frame_is_turned_upright",
     ),
-    # Answers.
+    # Responses.
     Mutation(
-        rule="a problem names each wrong field by a JSON pointer",
+        rule="a problem names each invalid field by a JSON pointer",
         file="service-kit/src/service_kit/field_errors.py",
         before='pointer=prefix + "".join(f"/{_escaped(part)}" for part in path)',
         after="pointer=prefix",
@@ -269,21 +269,21 @@ MUTATIONS = [
         caught_by="service-kit/tests/test_paging.py::test_the_next_page_has_the_same_filters",
     ),
     Mutation(
-        rule="a result is remembered by the page and the resolution that its source was read at",
+        rule="the page and the resolution of a source are part of the result cache's key",
         file="image-processor/src/image_processor/services/codec/plan.py",
         before="_dumped(self.encoding), _dumped(self.source)]",
         after="_dumped(self.encoding)]",
         caught_by="image-processor/tests/services/test_source.py::test_a_result_is_remembered_by_page_and_resolution",
     ),
     Mutation(
-        rule="pixels of a JPEG XL are decoded to the profile that they came from",
+        rule="pixels of a JPEG XL are decoded to their original profile",
         file="image-processor/src/image_processor/services/readers/libjxl.py",
         before="            if event == _COLOR_ENCODING:\n                _keep_profile(decoder)\n            elif",
         after="            if",
         caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_an_icc_profile_is_kept_with_its_pixels",
     ),
     Mutation(
-        rule="a decoder that has too little memory does not blame the file",
+        rule="a decoder without enough memory does not report a damaged file",
         file="image-processor/src/image_processor/services/readers/libjxl.py",
         before="self.is_out |= place is None",
         after="self.is_out |= False",
@@ -291,28 +291,28 @@ MUTATIONS = [
     ),
     # The front of the embedded stack.
     Mutation(
-        rule="the front sends no more of a file than the answer's length says",
+        rule="the front sends no more of a file than the Content-Length",
         file="pixmill/src/pixmill/front/app.py",
         before="min(CHUNK, left), position)",
         after="CHUNK, position)",
         caught_by="pixmill/tests/front/test_app.py::test_the_content_length_decides_how_many_bytes_of_a_file_are_sent",
     ),
     Mutation(
-        rule="a request whose length is said in two ways is refused",
+        rule="a request with two declarations of its length is refused",
         file="pixmill/src/pixmill/front/framing.py",
         before='if b"content-length" in headers:',
         after='if b"content-length" not in headers and headers == {}:',
         caught_by="pixmill/tests/front/test_framing.py",
     ),
     Mutation(
-        rule="the signature of a link is compared to its last letter",
+        rule="every letter of a link's signature is compared",
         file="file-storage/src/file_storage/services/links.py",
         before="if self.sign(link) != token:",
         after="if self.sign(link)[:-1] != token[:-1]:",
         caught_by="file-storage/tests/services/test_links.py",
     ),
     Mutation(
-        rule="a link is good only with the server's signature",
+        rule="a link is valid only with the server's signature",
         file="file-storage/src/file_storage/services/links.py",
         before="link = Link(*self._serializer.loads(token))",
         after="link = Link(*self._serializer.loads_unsafe(token)[1])",
@@ -320,7 +320,7 @@ MUTATIONS = [
     ),
     # Images.
     Mutation(
-        rule="a result does not tell where a photograph was taken, unless it is asked to",
+        rule="a result has no GPS position, unless the request asks for it",
         file="image-processor/src/image_processor/imaging/output.py",
         before='        default="copyright",\n        description="EXIF',
         after='        default="keep",\n        description="EXIF',
@@ -334,7 +334,7 @@ MUTATIONS = [
         caught_by="image-processor/tests/test_text.py::test_characters_that_no_font_has_are_named",
     ),
     Mutation(
-        rule="a text has an outline that can be told from it",
+        rule="the outline of a text contrasts with it",
         file="image-processor/src/image_processor/imaging/typeset.py",
         before='return "#000000" if luminance > 0.179 else "#ffffff"',
         after='return "#ffffff" if luminance > 0.179 else "#000000"',

@@ -13,7 +13,7 @@ from tests.support.images import opened, photo
 
 def result_of(pixmill: Pixmill, task_id: int) -> dict[str, object]:
     """The file that came out."""
-    task = pixmill.ended(task_id)
+    task = pixmill.wait_for_task(task_id)
     assert task["status"] == "finished", task
     file: dict[str, object] = pixmill.http.get(f"{FILES}/{task['result_id']}").json()
     return file
@@ -138,7 +138,7 @@ def test_a_named_file_that_is_gone_ends_the_task_in_error(pixmill: Pixmill) -> N
     source = pixmill.upload("p.png", photo())["id"]
     other = pixmill.upload("x.txt", b"no image")["id"]
 
-    task = pixmill.ended(pixmill.create_tasks([source], "overlay", {"file_id": other})[0])
+    task = pixmill.wait_for_task(pixmill.create_tasks([source], "overlay", {"file_id": other})[0])
 
     assert task["status"] == "error"
     assert f"File {other}" in str(task["error"])
@@ -199,7 +199,7 @@ def test_every_algorithm_runs_on_the_server(pixmill: Pixmill) -> None:
         params = with_files(one.example, {2: cube} if one.name == "lut" else others)
         tasks[one.name] = pixmill.create_tasks([source], one.name, params)[0]
 
-    ended = {name: pixmill.ended(task_id) for name, task_id in tasks.items()}
+    ended = {name: pixmill.wait_for_task(task_id) for name, task_id in tasks.items()}
     assert "no face" in str(ended.pop("crop_faces")["error"])
     assert {name: task["error"] for name, task in ended.items() if task["status"] != "finished"} == {}
 
