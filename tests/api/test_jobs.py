@@ -1,4 +1,4 @@
-"""Tasks cancelled, deleted, restarted and found; priorities, the result cache and large batches."""
+"""Tasks: cancel, delete, restart and list; priorities, the result cache and large batches."""
 
 from collections.abc import Sequence
 
@@ -45,7 +45,7 @@ def test_pending_tasks_are_cancelled_at_once_and_run_again_after_a_restart(pixmi
     assert pixmill.wait_for_task(last)["status"] == "finished"
 
 
-def test_a_task_that_has_ended_is_forgotten_and_its_result_stays(pixmill: Pixmill) -> None:
+def test_an_ended_task_is_deleted_and_its_result_stays(pixmill: Pixmill) -> None:
     task = finished_task(pixmill)
 
     response = pixmill.http.delete(f"{TASKS}/{task['id']}")
@@ -56,7 +56,7 @@ def test_a_task_that_has_ended_is_forgotten_and_its_result_stays(pixmill: Pixmil
     assert pixmill.http.get(f"{FILES}/{task['result_id']}").status_code == 200
 
 
-def test_a_task_that_has_not_ended_is_not_forgotten(pixmill: Pixmill) -> None:
+def test_a_running_task_is_not_deleted(pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 50))["id"] for n in range(8)]
     last = pixmill.create_tasks(sources, "resize", {"width": 1900})[-1]
 
@@ -126,7 +126,7 @@ def test_wrong_options_are_refused(pixmill: Pixmill, more: dict[str, object], wo
 
 def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 40))["id"] for n in range(20)]
-    # More than all processes of all workers have in hand.
+    # More tasks than all processes of all workers take at once.
     body = {"file_ids": sources, "algorithm": "resize", "params": {"width": 1800}, "cache": False}
     batch = [task_id for _ in range(3) for task_id in pixmill.post_tasks(body).json()["task_ids"]]
 
@@ -134,16 +134,16 @@ def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: Pixmill) -> None:
 
     assert urgent["priority"] == 9
     statuses = {task["status"] for task in pixmill.http.get(f"{TASKS}/", params={"id": batch}).json()}
-    assert "pending" in statuses, "the batch had ended before: it shows nothing"
+    assert "pending" in statuses, "the batch has ended too early for this test"
 
 
-def made_again(pixmill: Pixmill, content: bytes, **more: object) -> Sequence[dict[str, object]]:
+def made_twice(pixmill: Pixmill, content: bytes, **more: object) -> Sequence[dict[str, object]]:
     return [finished_task(pixmill, content, **more) for _ in range(2)]
 
 
 @pytest.mark.both_stacks
-def test_the_same_work_is_not_done_twice(pixmill: Pixmill) -> None:
-    first, second = made_again(pixmill, photo(123, 77))
+def test_the_result_of_an_equal_task_is_reused(pixmill: Pixmill) -> None:
+    first, second = made_twice(pixmill, photo(123, 77))
 
     assert first["result_id"] != second["result_id"]
     assert pixmill.download(first["result_id"]) == pixmill.download(second["result_id"])
@@ -151,7 +151,7 @@ def test_the_same_work_is_not_done_twice(pixmill: Pixmill) -> None:
 
 @pytest.mark.both_stacks
 def test_a_cached_result_survives_the_deletion_of_the_first(pixmill: Pixmill) -> None:
-    first, second = made_again(pixmill, photo(124, 77))
+    first, second = made_twice(pixmill, photo(124, 77))
     pixmill.http.delete(f"{FILES}/{first['result_id']}")
 
     third = finished_task(pixmill, photo(124, 77))

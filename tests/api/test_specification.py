@@ -1,4 +1,4 @@
-"""The specification's own examples, key by key."""
+"""The examples of the specification."""
 
 import re
 
@@ -27,7 +27,7 @@ def test_a_pdf_is_stored_with_the_keys_of_the_specification(pixmill: Pixmill) ->
 
 
 @pytest.mark.parametrize("content", [PDF, b"", b"\r\n--x\r\n", bytes(3_000_000)], ids=["pdf", "empty", "crlf", "zeros"])
-def test_any_file_comes_back_byte_for_byte(pixmill: Pixmill, content: bytes) -> None:
+def test_any_file_is_downloaded_unchanged(pixmill: Pixmill, content: bytes) -> None:
     file = pixmill.upload("any.bin", content)
 
     assert pixmill.download(file["id"]) == content
@@ -68,7 +68,7 @@ def test_patch_of_one_key_leaves_the_other(pixmill: Pixmill) -> None:
     assert (changed["name"], changed["comment"]) == ("b", "kept")
 
 
-def test_name_and_comment_come_in_a_json_part_too(pixmill: Pixmill) -> None:
+def test_name_and_comment_may_be_in_a_json_part(pixmill: Pixmill) -> None:
     json_part = (None, b'{"name": "subka", "comment": "doc"}', "application/json")
 
     file = pixmill.http.post(f"{FILES}/", files={"file": ("x.pdf", b"%PDF"), "json": json_part}).json()

@@ -229,7 +229,7 @@ MUTATIONS = [
         file="image-processor/src/image_processor/services/codec/saving.py",
         before='kept = [] if output.profile == "strip" else ["icc"]',
         after='kept = [] if output.profile != "srgb" else ["icc"]',
-        caught_by="image-processor/tests/test_output.py::test_metadata_stays_unless_it_is_stripped",
+        caught_by="image-processor/tests/test_output.py::test_the_copyright_and_the_profile_stay_by_default",
     ),
     Mutation(
         rule="the pixels of all frames of an animation count",
@@ -285,8 +285,8 @@ MUTATIONS = [
     Mutation(
         rule="a decoder without enough memory does not report a damaged file",
         file="image-processor/src/image_processor/services/readers/libjxl.py",
-        before="self.is_out |= place is None",
-        after="self.is_out |= False",
+        before="self.is_out |=",
+        after="self.is_out &=",
         caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_want_of_memory_is_not_told_as_damage",
     ),
     # The front of the embedded stack.

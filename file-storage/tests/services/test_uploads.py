@@ -83,7 +83,7 @@ def test_bytes_for_another_offset_are_refused_and_none_of_them_kept(
     assert files.open(files.get(finished.file_id or 0)).read() == b"halfrest"
 
 
-def test_a_length_below_what_has_come_is_refused_and_changes_nothing(uploads: UploadService) -> None:
+def test_a_length_below_the_received_bytes_is_refused(uploads: UploadService) -> None:
     upload = begun(uploads, None)
     uploads.append(upload.id, 0, None, BytesIO(b"12345"), None)
 
