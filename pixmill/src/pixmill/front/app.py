@@ -125,7 +125,7 @@ async def _bytes_of_response(response: httpcore2.Response) -> AsyncGenerator[byt
 
 
 async def _bytes_of_file(headers: Mapping[bytes, bytes]) -> AsyncGenerator[bytes, None]:
-    """Give as many bytes of the file that the application names as its answer says, from where it says."""
+    """Yield the bytes of the file in X-Sendfile that Content-Length and Content-Range select."""
     path, left = unquote_to_bytes(headers[b"x-sendfile"]), int(headers[b"content-length"])
     found = _FIRST_BYTE.match(headers.get(b"content-range", b""))
     position = int(found[1]) if found else 0
