@@ -10,8 +10,8 @@ PACKAGES := service-kit file-storage image-processor pixmill
 # The files that `make prose` checks (CONTRIBUTING.md).
 PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md docs/*/*.md docs/*/*/*.md)) .github \
   docs/example-plugin tests/compose tests/support/documents.py tests/e2e/test_documents.py tests/e2e/test_check_prose.py \
-  file-storage/src/file_storage/models file-storage/src/file_storage/sending \
   image-processor/src/image_processor/migrations \
+  file-storage \
   service-kit $(filter-out %/embedded.py,$(wildcard pixmill/src/pixmill/*.py)) pixmill/src/pixmill/front pixmill/tests bench conftest.py tests/conftest.py tests/api tests/e2e tests/mutations tests/support
 
 # Chooses tests: K=expression (as pytest's -k) or K=path (with a slash). Without K: all tests, after lint.

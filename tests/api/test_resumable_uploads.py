@@ -138,7 +138,7 @@ def test_a_length_below_the_received_bytes_is_refused(pixmill: Pixmill) -> None:
 
     refused = patch(pixmill, url, 5, b"", Upload_Length="3")
 
-    assert_problem(refused, 400, "5 bytes already")
+    assert_problem(refused, 400, "already has 5 bytes")
     state = head(pixmill, url)
     assert (state.headers["Upload-Offset"], state.headers["Upload-Defer-Length"]) == ("5", "1")
 

@@ -194,7 +194,7 @@ def test_a_large_body_with_another_digest_is_refused(full: FullStack, incoming: 
 
     response = put(full, PausingBody(full), {"Content-Digest": other})
 
-    assert_problem(response, 400, "changed on its way")
+    assert_problem(response, 400, "changed in transit")
     await_empty(incoming)
     await_empty(staging)
 

@@ -1,5 +1,7 @@
 """Checks of a request's framing and target that h11 does not make."""
 
+import re
+
 from service_kit.problems import Problem
 from starlette.types import Scope
 
@@ -8,13 +10,15 @@ MAX_HEAD_BYTES = 32 * 1024
 HEAD_TOO_LARGE = f"The request line and the headers together may have at most {MAX_HEAD_BYTES} bytes."
 
 _MAX_LENGTH_DIGITS = 18
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-fv:.]+\]|[\w\-.~!$&'()*+,;=%]*)(?::\d*)?")
+"""A host with its port, or nothing (RFC 3986, 3.2.2; RFC 9110, 7.2)."""
 
 
 def check_framing(scope: Scope) -> None:
     """Check the headers that decide where a request ends (RFC 9112, 6), and their size.
 
-    :raises Problem: 400, the request is ambiguous; 413, the declared length is too large for any file; 414 and 431,
-        the target or the head is too large; 505, not HTTP/1.
+    :raises Problem: 400, the request is ambiguous or its Host is invalid; 413, the declared length is too large for any
+        file; 414 and 431, the target or the head is too large; 505, not HTTP/1.
     """
     # h11 checks the size of a head only while it is incomplete.
     target_bytes = len(scope["raw_path"]) + len(scope["query_string"])
@@ -30,6 +34,8 @@ def check_framing(scope: Scope) -> None:
             raise _ambiguous("The request has both Content-Length and Transfer-Encoding; send only one of them.")
         if scope["http_version"] == "1.0":
             raise _ambiguous("HTTP/1.0 has no Transfer-Encoding; send Content-Length.")
+    if not _HOST.fullmatch(headers.get(b"host", b"")):
+        raise _ambiguous("The Host header must be a host name or an address, optionally with a port (RFC 9112, 3.2).")
     if len(headers.get(b"content-length", b"")) > _MAX_LENGTH_DIGITS:
         raise Problem("body-too-large", 413, "The declared Content-Length is too large.")
 
