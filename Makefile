@@ -1,5 +1,5 @@
-# `make run` serves on this machine, `make test` proves in minutes what matters, `make test-all` proves everything.
-# Each does all of its set-up.
+# `make run` serves on this machine, `make test` tests what matters in minutes, `make test-all` tests everything.
+# Each target installs what it needs.
 PORT ?= 8080
 DATA ?= data
 HOST ?= 127.0.0.1
@@ -7,21 +7,22 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := service-kit file-storage image-processor pixmill
 
-# What is already written in the project's words (CONTRIBUTING.md); what is rewritten joins it.
+# The files that `make prose` checks (CONTRIBUTING.md).
 PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md docs/*/*.md docs/*/*/*.md)) .github \
   docs/example-plugin tests/compose tests/support/documents.py tests/e2e/test_documents.py tests/e2e/test_check_prose.py \
   image-processor/src/image_processor/migrations \
   file-storage \
   file-storage/src/file_storage/models file-storage/src/file_storage/sending \
   image-processor/src/image_processor/migrations \
-  $(addprefix image-processor/src/image_processor/,routers handler background models services/tasks services/jobs services/files app.py worker.py events.py injectors.py capacity.py) $(addprefix image-processor/tests/,background handler conftest.py test_capacity.py services/jobs services/tasks services/files) tests/model tests/faults
+  $(addprefix image-processor/src/image_processor/,routers handler background models services/tasks services/jobs services/files app.py worker.py events.py injectors.py capacity.py) $(addprefix image-processor/tests/,background handler conftest.py test_capacity.py services/jobs services/tasks services/files) tests/model tests/faults \
+  service-kit $(filter-out %/embedded.py,$(wildcard pixmill/src/pixmill/*.py)) pixmill/src/pixmill/front pixmill/tests bench conftest.py tests/conftest.py tests/api tests/e2e tests/mutations tests/support
 
-# What of the tests runs: K=expression (as pytest's -k) or K=path, which has a slash; without K all of them, after lint.
+# Chooses tests: K=expression (as pytest's -k) or K=path (with a slash). Without K: all tests, after lint.
 export K
 EXPRESSION = $(if $(findstring /,$(K)),,$(if $(K),-k "$$K"))
 CHOSEN = $(if $(findstring /,$(K)),"$$K",$(EXPRESSION))
 PYTEST = $(BIN)/python -m pytest
-# More failures than these have one cause, such as a server that does not start.
+# More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
 .PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs lint types prose format lock clean
@@ -32,18 +33,18 @@ run: .venv/run
 demo: .venv/run
 	@scripts/demo $(PORT)
 
-# For the loop of a person who edits a file: no server is started.
+# Quick tests for the editing loop: starts no server.
 unit: .venv/test
 	$(PYTEST) -m "not thorough and not server and not slow" $(ENOUGH) $(if $(findstring /,$(K)),"$$K",$(EXPRESSION) $(PACKAGES))
 
-# What every change must pass.
+# Every change must pass these.
 test: .venv/test
 	@scripts/install-servers
 	@$(if $(K),,$(MAKE) --no-print-directory lint)
 	$(PYTEST) -m "not thorough" $(ENOUGH) $(CHOSEN)
 
-# Before a release, and before an issue is called resolved whose subject is tested here alone: all tests on both stacks, many
-# examples, ten minutes of breakages, the mutations, waiting times, and docker-compose with restarts.
+# Before a release, and before closing an issue that only these tests cover: all tests on both stacks, more examples, ten
+# minutes of faults, the mutations, waiting times, and docker-compose with restarts.
 test-all: .venv/test
 	@scripts/install-servers
 	@scripts/fetch-corpus
@@ -53,29 +54,29 @@ test-all: .venv/test
 	$(BIN)/python -m bench.waits
 	scripts/test-compose --all
 
-# docker-compose.yml alone: it comes up, serves and can be maintained. Needs Docker and docker-compose.
+# Tests docker-compose.yml: it starts, serves and can be maintained. Needs Docker and docker-compose.
 test-compose: .venv/test
 	@scripts/test-compose
 
-# Breaks a rule at a time in a copy of the sources, and expects a test of `make test` to notice.
+# Breaks each rule in a copy of the sources and expects a test of `make test` to fail.
 mutations: .venv/test
 	@scripts/install-servers
 	$(BIN)/python -m tests.mutations
 
-# Breaks everything in a random order for ten minutes, while tasks run. SEED= chooses the order.
+# Causes faults in random order for ten minutes while tasks run. SEED= chooses the order.
 faults: .venv/test
 	@scripts/install-servers
 	PIXMILL_FAULTS_SECONDS=600 PIXMILL_FAULTS_SEED=$(or $(SEED),$(shell date +%s)) $(PYTEST) tests/faults
 
-# Damages image files for ten minutes and has them processed, each worker's limits as they are in use. What crashes or
-# hangs stays in .fuzz/. FUZZ_SECONDS= chooses another time.
+# Processes randomly damaged image files for ten minutes, with a worker's limits. Files that crash or hang it are kept in
+# .fuzz/. FUZZ_SECONDS= chooses another time.
 fuzz: .venv/test
 	@scripts/fetch-corpus
 	@mkdir -p .fuzz/corpus
 	$(BIN)/python -m tests.fuzz.decode .fuzz/corpus .corpus -max_total_time=$(or $(FUZZ_SECONDS),600) \
 	  -max_len=65536 -timeout=20 -rss_limit_mb=2048 -artifact_prefix=.fuzz/
 
-# How much of the machine's speed reaches the user.
+# Measures speed, compared with other programs on the same machine.
 bench: .venv/test
 	@scripts/install-servers
 	$(BIN)/python -m bench.jobs
@@ -84,7 +85,7 @@ bench: .venv/test
 	$(BIN)/python -m bench.listing
 	$(BIN)/python -m bench.waits
 
-# The page of the algorithms, with its pictures, from their code.
+# Generates the page of the algorithms, with its pictures, from their code.
 docs: .venv/test
 	$(BIN)/python docs/build.py
 
@@ -111,7 +112,7 @@ clean:
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "pixmill: Python 3.11 or newer is needed; choose one with PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) -m venv .venv || { echo "pixmill: this Python cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "pixmill: this Python cannot create a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
 .venv/run: .venv/python pixmill/requirements.txt requirements/build.txt $(PACKAGES:%=%/pyproject.toml)
@@ -120,7 +121,7 @@ clean:
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(PACKAGES:%=--editable %)
 	@touch $@
 
-# Most of what only the tests need (84 MB of source) is never imported: not compiled before it is.
+# --no-compile: most of the 84 MB of source that only the tests need is never imported.
 .venv/test: .venv/run requirements/development.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/development.txt
 	@touch $@

@@ -1,21 +1,21 @@
-"""For every test of the project: examples of a property, failures at once, and what a killed run left behind."""
+"""Setup of every test: hypothesis profiles, immediate reports of failures, removal of a killed run's leftovers."""
 
 import sys
 
 import pytest
 from hypothesis import settings
 
-import pixmill  # noqa: F401 (before pytest takes the folder of that name, which holds its tests, for the package)
+import pixmill  # noqa: F401 (first, or pytest would import the folder of that name, which has the tests, as the package)
 from tests.support import leftovers
 
-# A busy machine is no failure: no example has a deadline.
+# No deadlines: tests must not fail on a busy machine.
 settings.register_profile("quick", deadline=None, max_examples=100, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("quick")
 
 
-class FailuresAtOnce:
-    """Names each failure when it happens; pytest itself shows them all at the end, which may be an hour away."""
+class ImmediateFailures:
+    """Print each failure immediately; pytest reports failures at the end, which may be an hour later."""
 
     def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal = terminal
@@ -31,10 +31,10 @@ class FailuresAtOnce:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
-        return  # one of the runners that the run below starts
+        return  # a worker of pytest-xdist; only the main process continues
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
-        config.pluginmanager.register(FailuresAtOnce(terminal))
+        config.pluginmanager.register(ImmediateFailures(terminal))
     if done := leftovers.end_leftovers():
         print(done, file=sys.stderr)
     leftovers.own()

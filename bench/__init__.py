@@ -1,1 +1,1 @@
-"""Benchmarks: each compares Pixmill with a limit or a peer in the same run."""
+"""Benchmarks: each compares Pixmill with a limit or with another program in the same run."""

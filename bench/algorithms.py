@@ -1,25 +1,26 @@
-"""``python -m bench.algorithms``: the time and the peak memory of each algorithm on 12 megapixels, beside a peer.
+"""``python -m bench.algorithms``: time and peak memory of each algorithm on 12 megapixels, compared with a peer.
 
-``python -m bench.algorithms --ratios``: each at its default parameters (typical ones where it needs some), as a
-multiple of a plain resize in the same run; exits with 1 where one takes more than 25 times as long. ``upscale`` and
-``animate`` stand beside a plain resize that makes as many pixels, and in the same format: four times those of the
-source, and two frames of WebP. Most of their time is that of writing them.
+Both read the same JPEG and write a result, in turn, each in its own process on one core; the fastest of three runs
+counts. The peer is Pillow, or OpenCV if Pillow has no such operation.
 
-Seen in November 2026 beside other work: multiples of a resize: ``denoise`` 22, ``optimize`` 15, ``noise`` 3. On 24
-megapixels, seconds before, and of one core after: ``optimize`` of a JPEG 24, 3; to WebP with an SSIM of 0.99 103, 9;
-to the smaller of two formats 22 after; to PNG 32, 23; to a GIF of 9 MB 97, 35. Other slow parameters, of 8 bits,
-before: ``non_local_means`` 17, ``median`` of strength 100 5, motion blur of radius 100 5, ``sharpen`` of radius 5.9 7.
+``python -m bench.algorithms --ratios``: the time of each algorithm at its default parameters (or typical ones) as a
+multiple of a plain resize in the same run. Exits with 1 if an algorithm takes more than 25 times as long. ``upscale``
+and ``animate`` are compared with a resize that writes as many pixels in the same format (four times the source, and
+two frames of WebP), because writing takes most of their time.
 
-Both read the same JPEG and write a result, in a process of their own and on one core, in turn; the best of three
-counts. The peer is Pillow, or OpenCV where Pillow has no such operation.
+Measured in November 2026 on a busy machine, as multiples of a resize: ``denoise`` 22, ``optimize`` 15, ``noise`` 3.
+On 24 megapixels, seconds before the last optimization, and seconds of one core after it: ``optimize`` of a JPEG 24, 3;
+to WebP with an SSIM of 0.99 103, 9; to the smaller of two formats 22 after; to PNG 32, 23; to a GIF of 9 MB 97, 35.
+Other slow parameters with 8 bits, before: ``non_local_means`` 17, ``median`` of strength 100 5, motion blur of radius
+100 5, ``sharpen`` of radius 5.9 7.
 
-Where ours is slower, seen on two cores in November 2026:
+Where ours is slower, on two cores in November 2026:
 
-- ``equalize``: libvips goes to CIELAB and back in floating point, OpenCV in eight bits.
-- ``perspective``: libvips asks an image of floating-point coordinates where each pixel comes from, OpenCV a matrix.
-- ``edges``: ours decode colours and make the luma, OpenCV decodes grey; Sobel is reckoned in floating point.
-- ``histogram``: ours counts the luma in another pass, and turns a truncated file away.
-- ``crop``, ``grayscale``, ``saturation``: within a quarter; libvips checks that the file is whole.
+- ``equalize``: libvips converts to CIELAB and back in floating point, OpenCV in eight bits.
+- ``perspective``: libvips looks up coordinates in a floating-point image, OpenCV multiplies by a matrix.
+- ``edges``: ours decodes colors and computes the luma, OpenCV decodes grayscale; our Sobel uses floating point.
+- ``histogram``: ours counts the luma in another pass, and refuses a truncated file.
+- ``crop``, ``grayscale``, ``saturation``: within a quarter; libvips checks that the file is complete.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from tests.support.processes import peak_of
 WIDTH, HEIGHT = 4000, 3000
 ROUNDS = 3
 
-# Algorithm, params, and the peer's operation in this module.
+# Algorithm, params, and the peer's function in bench.peers.
 CASES: list[tuple[str, dict[str, object], str]] = [
     ("thumbnail", {"width": 200, "height": 200}, "pillow_thumbnail"),
     ("resize", {"width": 1024}, "pillow_resize"),
@@ -78,14 +79,14 @@ CASES: list[tuple[str, dict[str, object], str]] = [
 ]  # fmt: skip
 
 LIMIT = 25
-"""How many times as long as a plain resize an algorithm may take."""
+"""The time that an algorithm may take, as a multiple of a plain resize."""
 PLAIN: tuple[str, dict[str, object]] = ("resize", {"width": 1024})
-# What stands beside an algorithm whose result has more pixels than its source.
-AS_LARGE: dict[str, tuple[str, dict[str, object]]] = {
+# The baseline of algorithms whose results have more pixels than their sources.
+BASELINES: dict[str, tuple[str, dict[str, object]]] = {
     "upscale": ("resize", {"width": 8000}),
     "animate": ("resize", {"width": 4000, "height": 6000, "output": {"format": "webp"}}),
 }
-# Instead of an algorithm's first examples, where those are small, and where it wants one of several parameters.
+# Replaces an algorithm's examples that are too small, or where one of several parameters is required.
 TYPICAL: dict[str, dict[str, object]] = {
     "animate": {"others": [2]},
     "crop": {"width": 2000, "height": 1500},
@@ -96,13 +97,13 @@ TYPICAL: dict[str, dict[str, object]] = {
     "pad": {"top": 100, "bottom": 100},
     "resize": {"width": 2000},
 }
-# What is on no photograph of the benchmark: they end before they make a result.
+# The benchmark's photographs have no faces: these algorithms end without a result.
 REFUSED = ("crop_faces",)
 CUBE = "LUT_3D_SIZE 2\n" + "\n".join(f"{1 - r} {g} {b}" for b in (0, 1) for g in (0, 1) for r in (0, 1))
 
 
 def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) -> Callable[[], object]:
-    """What a worker does."""
+    """Return what a worker runs."""
     from image_processor.services.codec.decoding import Limits
     from image_processor.services.codec.plan import plan_of
     from image_processor.services.codec.process import process_image
@@ -115,12 +116,12 @@ def pixmill(source: Path, result: Path, name: str, params: dict[str, object]) ->
 
 
 def defaults() -> list[tuple[str, dict[str, object]]]:
-    """Every algorithm with nothing but what it needs."""
+    """Return every algorithm with its required parameters only."""
     from image_processor.algorithms.registry import all_algorithms
 
     needed = []
-    for name, one in all_algorithms().items():
-        fields = one.params.model_fields.items()
+    for name, algorithm in all_algorithms().items():
+        fields = algorithm.params.model_fields.items()
         examples: dict[str, object] = {
             key: field.examples[0] for key, field in fields if field.is_required() and field.examples
         }
@@ -129,29 +130,29 @@ def defaults() -> list[tuple[str, dict[str, object]]]:
 
 
 def ratios(source: Path, folder: Path, only: list[str]) -> int:
-    """Print how many times as long as a plain resize each takes, and return how many are above the limit."""
+    """Print the time of each as a multiple of a plain resize; return how many are above the limit."""
     known: dict[str, float] = {}
     above = 0
     for name, params in defaults():
         if only and name not in only:
             continue
-        beside = AS_LARGE.get(name, PLAIN)
-        key = json.dumps(beside)
+        baseline = BASELINES.get(name, PLAIN)
+        key = json.dumps(baseline)
         if key not in known:
-            known[key] = in_process(["ours", *map(json.dumps, beside)], source, folder)[0]
+            known[key] = in_process(["ours", *map(json.dumps, baseline)], source, folder)[0]
         seconds, _ = in_process(["ours", json.dumps(name), json.dumps(params)], source, folder)
         ratio = seconds / known[key]
         above += ratio > LIMIT
         note = " ABOVE THE LIMIT" if ratio > LIMIT else ""
         print(
-            f"{name} {json.dumps(params)}: {seconds * 1000:.0f} ms, {ratio:.1f} x {beside[0]} {beside[1]}{note}",
+            f"{name} {json.dumps(params)}: {seconds * 1000:.0f} ms, {ratio:.1f} x {baseline[0]} {baseline[1]}{note}",
             flush=True,
         )
     return above
 
 
 def measured(run: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of the fastest of three runs, and the megabytes that they took beyond what the libraries do."""
+    """Return the seconds of the fastest of three runs, and the megabytes used in addition to the libraries' own."""
     before = peak_of(os.getpid())
     seconds = []
     for _ in range(ROUNDS):
@@ -162,7 +163,7 @@ def measured(run: Callable[[], object]) -> tuple[float, float]:
 
 
 def child(side: str, name: str, params: str, source: Path, folder: Path) -> None:
-    """One side of one case, in this process."""
+    """Measure a side of a case in this process and print the result."""
     if side == "ours":
         run = pixmill(source, folder / "pixmill", json.loads(name), json.loads(params))
     else:
@@ -198,7 +199,7 @@ def main() -> None:
 
 
 def in_process(side: list[str], source: Path, folder: Path) -> tuple[float, float]:
-    """The case in a fresh process on one core."""
+    """Measure a side of a case in a new process on one core."""
     command = [sys.executable, "-m", "bench.algorithms", "--child", *side, str(source), str(folder)]
     one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1", "MALLOC_ARENA_MAX": "2"}
     pinned = ["taskset", "--cpu-list", "0", *command]

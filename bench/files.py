@@ -1,8 +1,8 @@
-"""``python -m bench.files``: what the file server leaves of the disk's and nginx's own speed.
+"""``python -m bench.files``: the speed of the file server, compared with nginx alone.
 
 Uploads are compared with nginx's DAV PUT, downloads with nginx's static files: the same bytes on the same disk in the
-same run, by the same client (curl for large files, wrk or threads of http.client for small ones).
-DAV PUT does not make its bytes durable; so ``DAV PUT and fsync`` stands beside it.
+same run, with the same client (curl for large files; wrk or threads of http.client for small ones). DAV PUT does not
+make its bytes durable, so uploads are also compared with DAV PUT followed by fsync.
 """
 
 import argparse
@@ -50,7 +50,7 @@ http {{
 
 @contextmanager
 def peer(folder: Path) -> Iterator[str]:
-    """nginx as it comes: DAV PUT and static files."""
+    """Run an nginx without Pixmill: DAV PUT and static files."""
     port = free_port()
     (folder / "peer").mkdir()
     config = folder / "peer.conf"
@@ -63,14 +63,14 @@ def peer(folder: Path) -> Iterator[str]:
 
 
 def curl(*arguments: str) -> float:
-    """Seconds that a curl takes."""
+    """Return the seconds that a run of curl takes."""
     began = time.perf_counter()
     subprocess.run(["curl", "-sS", "--fail", "--output", os.devnull, *arguments], check=True)
     return time.perf_counter() - began
 
 
 def best(*measures: Callable[[], float]) -> list[float]:
-    """The shortest of some rounds of each, in turn; each after a sync, so that none pays for earlier writes."""
+    """Return the fastest of several rounds of each, in turn; each begins with a sync, to flush earlier writes."""
     seconds: list[list[float]] = [[] for _ in measures]
     for _ in range(ROUNDS):
         for measure, taken in zip(measures, seconds, strict=True):
@@ -84,7 +84,7 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
     stored = folder / "peer/large.bin"
     with source.open("wb") as file:
         for number in range(size // 2**20):
-            # Different in each MiB, and not what was uploaded in another round.
+            # Each MiB differs, also from those of other rounds.
             file.write((number.to_bytes(8, "big") + os.urandom(1024) * 1024)[: 2**20])
     megabytes = size / 1e6
 
@@ -104,8 +104,8 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
     def form() -> float:
         return curl("-F", f"file=@{source}", f"{ours}{FILES}/")
 
-    def removed_before(upload: Callable[[], float]) -> Callable[[], float]:
-        """Of bytes that nobody has yet, on memory and disk that the upload before has left."""
+    def with_new_bytes(upload: Callable[[], float]) -> Callable[[], float]:
+        """Delete the previous upload and change the bytes, so that nothing is deduplicated; then measure."""
 
         def measure() -> float:
             stored.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
         return measure
 
     with Pixmill(ours) as pixmill:
-        plain, durable, as_body, as_form = best(*map(removed_before, (dav, dav_synced, raw, form)))
+        plain, durable, as_body, as_form = best(*map(with_new_bytes, (dav, dav_synced, raw, form)))
         file_id = pixmill.http.get(f"{FILES}/").json()[0]["id"]
     print(f"upload of {size / GIB:.2f} GiB: DAV PUT {megabytes / plain:.0f} MB/s,", end=" ")
     print(f"with fsync {megabytes / durable:.0f} MB/s")
@@ -134,8 +134,10 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
     print(f"{static / download:.2f} (wanted 0.95)", flush=True)
 
 
-def a_second(url: str, clients: int, request: Callable[[http.client.HTTPConnection, int, int], None]) -> float:
-    """Requests a second that so many clients make, each in a process of its own with its connection kept open."""
+def requests_per_second(
+    url: str, clients: int, request: Callable[[http.client.HTTPConnection, int, int], None]
+) -> float:
+    """Return the requests per second of several clients, each a thread with a persistent connection."""
     counts = [0] * clients
     deadline = time.perf_counter() + SECONDS
     place = urlsplit(url)
@@ -171,8 +173,8 @@ def put_to(path: str, size: int) -> Callable[[http.client.HTTPConnection, int, i
 def small_files(ours: str, theirs: str, sizes: Sequence[int]) -> None:
     for size in sizes:
         for clients in CLIENTS:
-            dav = a_second(theirs, clients, put_to("/small/{name}", size))
-            put = a_second(ours, clients, put_to(f"{FILES}/?name={{name}}", size))
+            dav = requests_per_second(theirs, clients, put_to("/small/{name}", size))
+            put = requests_per_second(ours, clients, put_to(f"{FILES}/?name={{name}}", size))
             print(
                 f"upload of {size // 1024} KiB, {clients} clients: DAV PUT {dav:.0f}/s, ours {put:.0f}/s:"
                 f" {put / dav:.2f}" + (" (wanted 1500/s)" if size == 4096 and clients == 8 else ""),
@@ -180,8 +182,8 @@ def small_files(ours: str, theirs: str, sizes: Sequence[int]) -> None:
             )
 
 
-def requests_a_second(url: str, clients: int) -> float:
-    """As wrk counts them."""
+def wrk_requests_per_second(url: str, clients: int) -> float:
+    """Return the requests per second that wrk measures."""
     command = ["wrk", "--threads", "1", "--connections", str(clients), "--duration", f"{SECONDS:.0f}s", url]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return float(output.split("Requests/sec:")[1].split()[0])
@@ -193,8 +195,8 @@ def small_downloads(ours: str, theirs: str, folder: Path) -> None:
     with Pixmill(ours) as pixmill:
         file_id = pixmill.upload("small.bin", content)["id"]
     for clients in CLIENTS:
-        static = requests_a_second(f"{theirs}/small.bin", clients)
-        download = requests_a_second(f"{ours}{FILES}/{file_id}/download", clients)
+        static = wrk_requests_per_second(f"{theirs}/small.bin", clients)
+        download = wrk_requests_per_second(f"{ours}{FILES}/{file_id}/download", clients)
         print(
             f"download of 4 KiB, {clients} clients: static {static:.0f}/s, ours {download:.0f}/s:"
             f" {download / static:.2f}" + (" (wanted 3000/s)" if clients == CLIENTS[-1] else ""),

@@ -1,7 +1,8 @@
-"""``python -m bench.jobs``: how much of the machine's image-processing speed the job engine leaves to its users.
+"""``python -m bench.jobs``: throughput, latency and memory of the job engine.
 
-Compares tasks a second of the whole service (upload of the result included) with the same work done by pyvips in bare
-processes on the same cores, in the same run, alternating; then the time from POST to finished, and memory.
+Compares tasks per second of the whole service (including the upload of results) with the same work done by pyvips in
+plain processes on the same cores, alternating in the same run; then measures memory and the time from POST to
+finished.
 """
 
 import argparse
@@ -36,18 +37,19 @@ TARGETS = {"0.3 MP to 128 px": 0.40, "2 MP to 128 px": 0.60, "12 MP to 1024 px":
 LIMITS = Limits(max_pixels=100_000_000, max_frames=1000)
 VARIANTS = 8
 LATENCY_SAMPLES = 100
-SOONEST_SECONDS = 0.015
-"""No task is seen finished sooner; to ask whether it is would take the time of what is measured."""
+FIRST_POLL_SECONDS = 0.015
+"""Wait before the first poll: no task finishes sooner, and polling would slow down what is measured."""
 UNDISTURBED_SECONDS = 0.1
-"""An idle service has finished by then, and nobody has asked whether it has."""
+"""Wait before the first request for a task's status: an idle service has finished it by then."""
 LOAD = 2000
+"""Tasks that keep the worker busy."""
 WANTED_MS = {"full": 40, "embedded": 80}
 
 Stack = EmbeddedStack | FullStack
 
 
 def bare(paths: Sequence[Path], width: int, count: int) -> float:
-    """Tasks a second of pyvips alone: one process a core, files in, files out."""
+    """Return the tasks per second of pyvips alone: a process per core, from file to file."""
     processes = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(processes) as pool:
         jobs = [(str(paths[n % len(paths)]), f"{folder}/{n}.jpg", width) for n in range(count)]
@@ -63,16 +65,16 @@ def _bare_job(job: tuple[str, str, int]) -> None:
 
 
 def service(pixmill: Pixmill, paths: Sequence[Path], width: int, count: int, at_most: float) -> float:
-    """Tasks a second of the whole service, from the POST of one batch to its last task's end.
+    """Return the tasks per second of the whole service, from the POST of a batch to the end of its last task.
 
-    :param at_most: what it cannot reach.
+    :param at_most: an upper bound of the result.
     """
     originals = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in paths]
     copies = [copy_of(pixmill, originals[n % len(originals)]) for n in range(count)]
     body = {"file_ids": copies, "algorithm": "resize", "params": {"width": width}, "cache": False}
     began = time.perf_counter()
     pixmill.post_tasks(body).raise_for_status()
-    time.sleep(count / at_most)  # to ask earlier whether they are done would only cost what is measured
+    time.sleep(count / at_most)  # polling earlier would slow down what is measured
     await_all(pixmill)
     return count / (time.perf_counter() - began)
 
@@ -82,16 +84,16 @@ def copy_of(pixmill: Pixmill, file_id: int) -> int:
 
 
 def await_all(pixmill: Pixmill) -> None:
-    """Waits until no task is left, asking so seldom that it costs the service little."""
+    """Wait until no task is left; poll rarely, to slow the service down little."""
     for status in ("pending", "processing"):
         while pixmill.http.get(f"{TASKS}/", params={"status": status, "limit": 1}).json():
             time.sleep(0.1)
 
 
 def latency(pixmill: Pixmill, database: Database, file_id: int) -> list[float]:
-    """Milliseconds from the POST of one small task until its row says finished, by the database's clock.
+    """Return the milliseconds from the POST of a small task until its row says finished, by the database's clock.
 
-    Nobody asks meanwhile: what an answer takes of the processors, the task would not get.
+    Nobody polls in the meantime: responses would take processor time from the task.
     """
     began = {}
     for _ in range(LATENCY_SAMPLES):
@@ -99,7 +101,7 @@ def latency(pixmill: Pixmill, database: Database, file_id: int) -> list[float]:
         task_id = post_small_task(pixmill, file_id)
         began[task_id] = moment
         time.sleep(UNDISTURBED_SECONDS)
-        pixmill.ended(task_id)
+        pixmill.wait_for_task(task_id)
     finished = select(TaskEvent.task_id, TaskEvent.created_at).where(
         TaskEvent.task_id.in_(began), TaskEvent.status == "finished"
     )
@@ -113,12 +115,12 @@ def post_small_task(pixmill: Pixmill, file_id: int) -> int:
 
 
 def polled_latency(pixmill: Pixmill, file_id: int) -> list[float]:
-    """Milliseconds from the POST of one small task until a client that asks again and again sees it finished."""
+    """Return the milliseconds from the POST of a small task until a polling client sees it finished."""
     samples = []
     for _ in range(LATENCY_SAMPLES):
         began = time.perf_counter()
         task_id = post_small_task(pixmill, file_id)
-        time.sleep(SOONEST_SECONDS)
+        time.sleep(FIRST_POLL_SECONDS)
         while pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] != "finished":
             time.sleep(0.001)
         samples.append((time.perf_counter() - began) * 1000)
@@ -127,8 +129,8 @@ def polled_latency(pixmill: Pixmill, file_id: int) -> list[float]:
 
 
 def event_delays(pixmill: Pixmill, file_id: int) -> list[float]:
-    """Milliseconds from the moment a task is seen finished until a listener is told so; never below 0."""
-    told: dict[int, float] = {}
+    """Return the milliseconds from the moment a task is seen finished until the event arrives; never below 0."""
+    received: dict[int, float] = {}
     listening, ended = threading.Event(), threading.Event()
 
     def listen() -> None:
@@ -138,7 +140,7 @@ def event_delays(pixmill: Pixmill, file_id: int) -> list[float]:
                 if ended.is_set():
                     return
                 if line.startswith("data:") and '"finished"' in line:
-                    told[json.loads(line[5:])["id"]] = time.perf_counter()
+                    received[json.loads(line[5:])["id"]] = time.perf_counter()
 
     listener = threading.Thread(target=listen)
     listener.start()
@@ -152,11 +154,11 @@ def event_delays(pixmill: Pixmill, file_id: int) -> list[float]:
     ended.set()
     post_small_task(pixmill, file_id)
     listener.join()
-    return [max(0.0, told[task_id] - moment) * 1000 for task_id, moment in seen.items()]
+    return [max(0.0, received[task_id] - moment) * 1000 for task_id, moment in seen.items()]
 
 
 def begin_load(pixmill: Pixmill, paths: Sequence[Path]) -> None:
-    """A batch of large photographs keeps every process of the worker busy, for longer than the latency is measured."""
+    """Create a batch of large photographs that keeps every process of the worker busy while latency is measured."""
     originals = [int(str(pixmill.upload(path.name, path.read_bytes())["id"])) for path in paths]
     file_ids = [copy_of(pixmill, originals[n % len(originals)]) for n in range(LOAD)]
     body = {"file_ids": file_ids, "algorithm": "resize", "params": {"width": 1024}, "cache": False}
@@ -170,7 +172,7 @@ def tasks_database(stack: Stack) -> Database:
 
 
 def worker_memory(stack: Stack) -> int:
-    """Bytes of the largest worker process."""
+    """Return the bytes of the largest worker process."""
     commands = processes_of(stack.folder)
     return max(memory_of(number) for number, command in commands.items() if "image_processor.worker" in command)
 

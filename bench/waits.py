@@ -1,8 +1,8 @@
-"""``python -m bench.waits``: how long people wait while something else is slow or away.
+"""``python -m bench.waits``: how long clients wait while other clients are slow or RabbitMQ is unavailable.
 
-Compares the time of an upload on an idle stack with its time while slow clients wait, in one run, on both stacks.
-Measures how long a batch takes without RabbitMQ, how soon a cancelled task ends, and how soon `make run` has stopped.
-Exits with 1 where a limit is passed.
+Compares the time of an upload on an idle stack with its time while slow clients are connected, in the same run, on both
+stacks. Measures how long the POST of a batch takes without RabbitMQ, how soon a cancelled task ends, and how soon
+`make run` stops. Exits with 1 if a limit is exceeded.
 """
 
 import os
@@ -29,21 +29,24 @@ from tests.support.stacks import STACKS, FullStack, Stack, start
 from tests.support.waiting import wait_until
 
 UPLOADS = 20
-TIMES_IDLE = 20
-"""An upload may take so many times as long beside slow clients as on an idle stack."""
+MAX_SLOWDOWN = 20
+"""The time that an upload may take while slow clients are connected, as a multiple of an idle stack's."""
 BATCH_SECONDS = 1
+"""Limit for the POST of a batch without RabbitMQ."""
 CANCEL_SECONDS = 2
+"""Limit from cancelling a task until its process is gone."""
 STOP_SECONDS = 10
+"""Limit from stopping `make run` until all its processes are gone."""
 
 LISTED = 1000
 LIST_READERS = 40
 RANGES = "Range: bytes=0-0,9-"
 SETTLED_SECONDS = 1
-"""Until the server has taken all slow clients' requests."""
+"""Wait until the server has accepted the requests of all slow clients."""
 
 
 class Measured(NamedTuple):
-    """How long somebody waited, and how long they may."""
+    """A waiting time and its limit."""
 
     what: str
     value: float
@@ -57,17 +60,17 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def upload_seconds(client: Pixmill) -> float:
-    """Return the median of some uploads, one after the other."""
+    """Return the median of several uploads, one after the other."""
     return statistics.median(seconds_of(lambda: client.upload("quick.bin", b"quick")) for _ in range(UPLOADS))
 
 
-def beside(stack: Stack, client: Pixmill) -> Iterator[Measured]:
-    """Give the time of an upload beside each kind of slow clients, as a multiple of that on the idle stack."""
+def with_slow_clients(stack: Stack, client: Pixmill) -> Iterator[Measured]:
+    """Yield the time of an upload during each kind of slow clients, as a multiple of the idle stack's."""
     large = client.upload("large.bin", os.urandom(30_000_000))["id"]
     kinds = {"downloads": [download_request(large)] * SLOW_CLIENTS}
     kinds["conditional ranges"] = [download_request(large, f"If-Match: *\r\n{RANGES}")] * SLOW_CLIENTS
     if isinstance(stack, FullStack):
-        # In `make run` each of these holds a thread of uWSGI.
+        # In `make run` each of these occupies a thread of uWSGI.
         kinds["uploads"] = [SLOW_UPLOAD] * SLOW_CLIENTS
         kinds["resumable uploads"] = resumable_uploads(client)
         kinds["archives"] = [archive_request(large)] * SLOW_CLIENTS
@@ -78,25 +81,25 @@ def beside(stack: Stack, client: Pixmill) -> Iterator[Measured]:
     for kind, requests in kinds.items():
         with slow_clients(stack, requests):
             time.sleep(SETTLED_SECONDS)
-            yield Measured(f"upload beside slow {kind}, times idle", upload_seconds(client) / idle, TIMES_IDLE)
+            yield Measured(f"upload during slow {kind}, times idle", upload_seconds(client) / idle, MAX_SLOWDOWN)
 
 
 def resumable_uploads(client: Pixmill) -> list[str]:
-    """Begin resumable uploads; return a request for each that goes no further than its beginning."""
+    """Begin resumable uploads; return a request for each that sends only its beginning."""
     begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
     urls = [client.http.post(f"{FILES}/uploads/", headers=begin).headers["Location"] for _ in range(SLOW_CLIENTS)]
     return [resumable_upload(url) for url in urls]
 
 
 def long_list(client: Pixmill) -> str:
-    """Store more files than a connection holds a list of; return the request for the list."""
+    """Store enough files that their list does not fit into socket buffers; return the request for the list."""
     for number in range(LISTED):
         client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
     return f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def cancelling(stack: Stack, client: Pixmill) -> Measured:
-    """Measure from the request to cancel a task until nothing is left of it in the worker."""
+    """Measure the time from cancelling a task until nothing of it is left in the worker."""
     source = client.upload("p.png", photo())["id"]
     [task_id] = client.create_tasks([source], "pause", {"seconds": 60})
     wait_until(lambda: client.http.get(f"{TASKS}/{task_id}").json()["status"] == "processing", "the task runs")
@@ -109,7 +112,7 @@ def cancelling(stack: Stack, client: Pixmill) -> Measured:
 
 
 def without_rabbitmq(stack: FullStack, client: Pixmill) -> Measured:
-    """Measure how long a batch takes to be answered while RabbitMQ is away."""
+    """Measure the POST of a batch while RabbitMQ is down."""
     source = client.upload("p.png", photo())["id"]
     stack.rabbitmq.kill()
     try:
@@ -120,14 +123,14 @@ def without_rabbitmq(stack: FullStack, client: Pixmill) -> Measured:
 
 
 def waits(name: str) -> Iterator[Measured]:
-    """Start the stack of that name and give what people wait for on it."""
+    """Start the stack of that name and yield its waiting times."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         stack = start(name, Path(folder), MISBEHAVING)
         try:
             with Pixmill(stack.url) as client:
                 yield cancelling(stack, client)
-                yield from beside(stack, client)
+                yield from with_slow_clients(stack, client)
                 if isinstance(stack, FullStack):
                     yield without_rabbitmq(stack, client)
         finally:
@@ -137,12 +140,12 @@ def waits(name: str) -> Iterator[Measured]:
 
 
 def main() -> int:
-    too_much = False
+    is_slow = False
     for name in STACKS:
         for what, value, limit in waits(name):
-            too_much |= value > limit
+            is_slow |= value > limit
             print(f"{name}: {what}: {value:.2f} (at most {limit:g}){'  TOO MUCH' if value > limit else ''}", flush=True)
-    return int(too_much)
+    return int(is_slow)
 
 
 if __name__ == "__main__":

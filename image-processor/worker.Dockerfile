@@ -14,23 +14,23 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
  && find /opt/pixmill -name __pycache__ -prune -exec rm -rf {} +
 
 FROM python:3.11.14-slim-bookworm
-# Fonts for text marks, 20 MB: most alphabets and symbols, Chinese, Japanese, Korean, emoji. README says how to add others.
+# Fonts for text marks, 20 MB: most alphabets and symbols, Chinese, Japanese, Korean, emoji. The docs say how to add others.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends fontconfig-config fonts-dejavu-core fonts-wqy-microhei fonts-noto-color-emoji \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill \
  && install --directory --owner pixmill --group pixmill /var/lib/pixmill-scratch
 COPY --from=builder /opt/pixmill /opt/pixmill
-# MALLOC_ARENA_MAX: fewer heaps, and with them less memory that every image takes and gives back.
+# MALLOC_ARENA_MAX: fewer malloc arenas, so less memory is requested and returned for each image.
 ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 TMPDIR=/var/lib/pixmill-scratch \
     XDG_CACHE_HOME=/tmp/.cache
-# What these fonts have is looked up once, here; XDG_CACHE_HOME is for those that are mounted.
+# Build the cache of these fonts now; XDG_CACHE_HOME is for mounted fonts.
 RUN python -c "import pyvips; pyvips.Image.text('x')"
 WORKDIR /etc/pixmill
 COPY config/worker config/worker
 USER pixmill
 VOLUME /var/lib/pixmill-scratch
-# The relay touches this file as long as it has the database and the broker.
+# The relay touches this file while the database and the broker answer.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 \
   CMD ["find", "/var/lib/pixmill-scratch/alive", "-newermt", "-30 seconds"]
 CMD ["celery", "--quiet", "--app", "image_processor.worker", "worker", "--without-gossip", "--without-mingle"]

@@ -1,14 +1,14 @@
-"""Both stacks, each started once by each test runner.
+"""Fixtures for both stacks; each test runner starts each stack once.
 
-The API suite runs on the full stack. The embedded one mounts the same two Flask apps, so it can answer differently only
-where one of these decides:
+The API suite runs on the full stack. The embedded stack mounts the same two Flask apps, so it can behave differently
+only where one of these differs:
 
 - the front (`pixmill/front`) instead of nginx: framing, bodies, their limits, ranges, how bytes are sent;
-- SQLite instead of PostgreSQL: statements, above all lists, claims and idempotency keys;
+- SQLite instead of PostgreSQL: statements, especially lists, claims and idempotency keys;
 - kombu's file transport instead of RabbitMQ: hints;
 - one process group instead of several services: the event stream, file-storage called in the worker's process.
 
-Tests of these have the marker ``both_stacks``. ``make test-all`` runs the others on the embedded stack too.
+Tests of these have the marker ``both_stacks``. ``make test-all`` also runs the others on the embedded stack.
 """
 
 import os
@@ -40,7 +40,7 @@ def full() -> Iterator[Stack]:
 
 
 class RemoteStack:
-    """A Pixmill that runs already, such as one under docker-compose."""
+    """A Pixmill that already runs, such as one in docker-compose."""
 
     name = "remote"
 
@@ -49,7 +49,7 @@ class RemoteStack:
         self.folder = self.files = self.scratch = self.worker_log = Path()
 
     def stop(self) -> None:
-        """Leave it running: the tests did not start it."""
+        """Do nothing: the tests did not start it."""
 
 
 @pytest.fixture(scope="session", params=["remote"] if REMOTE else ["full", "embedded"])
@@ -62,7 +62,7 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts servers, and leave the embedded stack to ``make test-all`` where it answers as the full one."""
+    """Mark tests that start servers as ``server``, and those on the embedded stack as ``thorough``, with exceptions."""
     for item in items:
         if any(item.path.is_relative_to(HERE / name) for name in ("api", "e2e", "faults", "compose")):
             item.add_marker("server")

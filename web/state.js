@@ -1,16 +1,16 @@
-for (const place of document.querySelectorAll("[data-service]")) {
-  show(place);
+for (const element of document.querySelectorAll("[data-service]")) {
+  show(element);
 }
 
-async function show(place) {
+async function show(element) {
   try {
-    const answer = await fetch(`${place.dataset.service}/readyz`);
-    const { status, dependencies } = await answer.json();
+    const response = await fetch(`${element.dataset.service}/readyz`);
+    const { status, dependencies } = await response.json();
     const names = Object.entries(dependencies).map(([name, state]) => `${name}: ${state}`);
-    place.textContent = `${status} (${names.join(", ")})`;
-    place.className = status;
+    element.textContent = `${status} (${names.join(", ")})`;
+    element.className = status;
   } catch {
-    place.textContent = "does not answer";
-    place.className = "unavailable";
+    element.textContent = "does not answer";
+    element.className = "unavailable";
   }
 }

@@ -12,11 +12,11 @@ from file_storage.routers.statuses import STATUSES as FILE_STATUSES
 from image_processor.routers.statuses import STATUSES as TASK_STATUSES
 
 INVALID_FIELDS = {"invalid-fields"}
-"""What both raise through the service kit."""
+"""Kinds that both packages raise through the service kit."""
 
 
 def kinds_raised(source: Path) -> set[str]:
-    """Return the kinds of the domain errors that a module makes, by its syntax tree."""
+    """Return the kinds of the domain errors that a module raises, read from its syntax tree."""
     calls = [node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)]
     named = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "DomainError"]
     inherited = [call for call in calls if ast.unparse(call.func) == "super().__init__" and call.args]

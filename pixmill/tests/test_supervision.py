@@ -1,4 +1,4 @@
-"""A supervised child as the launcher runs it: in a process of its own, which is told to stop and dies."""
+"""A supervised child of a launcher in a process of its own, which is stopped or killed."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from pixmill.supervision import supervised
 
 with supervised(["sh", "-c", sys.argv[1]], Path("."), {"PATH": sys.argv[2]}, stop_seconds=3) as child:
     code = child.process.wait()
-sys.exit(f"{code} {child.told_to_stop}")
+sys.exit(f"{code} {child.stop_requested}")
 """
 
 
@@ -30,21 +30,21 @@ class Launcher:
         self.folder = folder
 
     def begin(self, script: str) -> None:
-        """Has a shell run the script, sooner or later."""
+        """Start a shell that runs the script; return at once."""
         command = [sys.executable, "-c", LAUNCHER, script, os.defpath]
         self.popen = subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, text=True)
 
     def start(self, script: str) -> None:
-        """Returns when the script has made the file ``ready``."""
+        """Start the script and wait until it has created the file ``ready``."""
         self.begin(script)
         wait_until((self.folder / "ready").exists, "the script is ready")
 
-    def told(self) -> str:
-        """Of its end: the child's exit code, and whether it was told to stop."""
+    def outcome(self) -> str:
+        """Return the child's exit code and whether a stop was requested."""
         return self.popen.communicate(timeout=STATE_SECONDS)[1].strip()
 
     def left(self) -> list[psutil.Process]:
-        """What still runs in its folder."""
+        """Return the processes that still run in its folder."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
@@ -64,54 +64,54 @@ def launcher(tmp_path: Path) -> Iterator[Launcher]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_child_is_told_to_stop(launcher: Launcher, number: int) -> None:
-    launcher.start("trap 'touch told; exit 7' TERM; touch ready; while true; do sleep 0.01; done")
+def test_a_child_gets_sigterm(launcher: Launcher, number: int) -> None:
+    launcher.start("trap 'touch stopped; exit 7' TERM; touch ready; while true; do sleep 0.01; done")
 
     launcher.popen.send_signal(number)
 
-    assert launcher.told() == "7 True"
-    assert (launcher.folder / "told").exists()
+    assert launcher.outcome() == "7 True"
+    assert (launcher.folder / "stopped").exists()
 
 
 def test_a_child_that_ends_by_itself_leaves_no_daemon(launcher: Launcher) -> None:
     launcher.start("setsid sleep 100 & setsid sh -c 'sleep 100 & sleep 100' & touch ready; exit 3")
 
-    assert launcher.told() == "3 False"
+    assert launcher.outcome() == "3 False"
     assert launcher.left() == []
 
 
-def test_a_child_that_was_not_listening_yet_is_told_again(launcher: Launcher) -> None:
+def test_a_child_that_ignores_the_first_signal_gets_another(launcher: Launcher) -> None:
     launcher.start("trap '' TERM; touch ready; sleep 0.5; trap 'exit 7' TERM; while true; do sleep 0.01; done")
 
     launcher.popen.terminate()
 
-    assert launcher.told() == "7 True"
+    assert launcher.outcome() == "7 True"
 
 
 @pytest.mark.slow
-def test_what_does_not_heed_the_signal_is_killed(launcher: Launcher) -> None:
+def test_a_child_that_ignores_the_signal_is_killed(launcher: Launcher) -> None:
     launcher.start("trap '' TERM; setsid sleep 100 & touch ready; while true; do sleep 0.01; done")
 
     launcher.popen.terminate()
 
-    assert launcher.told() == "-9 True"
+    assert launcher.outcome() == "-9 True"
     assert launcher.left() == []
 
 
 def test_a_daemon_does_not_outlive_a_child_that_was_killed(launcher: Launcher) -> None:
     launcher.start("setsid sleep 100 & touch ready; kill -9 $$")
 
-    assert launcher.told() == "-9 False"
+    assert launcher.outcome() == "-9 False"
     assert launcher.left() == []
 
 
-def test_a_child_is_told_when_the_launcher_dies(launcher: Launcher) -> None:
-    launcher.start("trap 'touch told; exit' TERM; touch ready; while true; do sleep 0.01; done")
+def test_a_child_gets_sigterm_when_the_launcher_dies(launcher: Launcher) -> None:
+    launcher.start("trap 'touch stopped; exit' TERM; touch ready; while true; do sleep 0.01; done")
 
     launcher.popen.kill()
 
     wait_until(lambda: not launcher.left(), "no process is left")
-    assert (launcher.folder / "told").exists()
+    assert (launcher.folder / "stopped").exists()
 
 
 @pytest.mark.slow

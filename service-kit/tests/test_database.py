@@ -1,4 +1,4 @@
-"""Connections to a PostgreSQL that ends them."""
+"""Database connections while PostgreSQL closes them."""
 
 import subprocess
 from collections.abc import Iterator
@@ -38,9 +38,9 @@ def database(server: Process, port: int) -> Iterator[Database]:
 
 
 def backend(database: Database) -> int:
-    """The server's process behind the connection that is used next."""
+    """Return the server process of the connection that is used next."""
     with database.read() as session:
-        return int(session.scalars(text("SELECT pg_backend_pid()")).one())
+        return int(session.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
 
 def test_a_connection_is_used_again(database: Database) -> None:
@@ -56,7 +56,7 @@ def test_a_connection_that_the_server_ended_is_replaced(database: Database, port
     assert backend(database) != ended
 
 
-def test_a_restart_of_the_server_is_not_noticed(database: Database, server: Process, port: int) -> None:
+def test_a_restart_of_the_server_causes_no_error(database: Database, server: Process, port: int) -> None:
     ended = backend(database)
 
     server.stop()

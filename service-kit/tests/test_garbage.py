@@ -1,4 +1,4 @@
-"""What a process has at its start is no work for the garbage collector later."""
+"""The garbage collector skips what a process has at its start."""
 
 import subprocess
 import sys
@@ -6,14 +6,14 @@ import sys
 SCRIPT = """
 import gc
 import service_kit.api
-from service_kit.garbage import spare_what_exists
+from service_kit.garbage import freeze_existing_objects
 before = len(gc.get_objects())
-spare_what_exists()
+freeze_existing_objects()
 print(before, len(gc.get_objects()))
 """
 
 
-def test_later_rounds_look_at_next_to_nothing_of_what_was_imported() -> None:
+def test_later_collections_skip_nearly_all_imported_objects() -> None:
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
 
     before, after = map(int, run.stdout.split())

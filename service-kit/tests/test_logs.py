@@ -1,4 +1,4 @@
-"""Events are lines of JSON, whoever tells them."""
+"""Events are lines of JSON, from our code and from libraries."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from service_kit import logs
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """Each test's settings are its own."""
+    """Restore the logging settings after each test."""
     handlers, level = logging.root.handlers[:], logging.root.level
     logging.captureWarnings(capture=False)
     yield
@@ -43,7 +43,7 @@ def test_events_below_the_level_are_not_written(capfd: pytest.CaptureFixture[str
     assert lines(capfd) == []
 
 
-def test_what_a_library_warns_of_is_an_event(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_of_a_library_is_an_event(capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure("info")
 
     logging.getLogger("PIL.TiffImagePlugin").error("More samples than %d", 4)
@@ -53,7 +53,7 @@ def test_what_a_library_warns_of_is_an_event(capfd: pytest.CaptureFixture[str]) 
     assert (line["event"], line["level"], line["logger"]) == ("More samples than 4", "error", "PIL.TiffImagePlugin")
 
 
-def test_a_library_that_has_lines_of_its_own_writes_none(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_log_handlers_of_a_library_are_removed(capfd: pytest.CaptureFixture[str]) -> None:
     library = logging.getLogger("library.with.lines")
     library.addHandler(logging.StreamHandler())
     library.propagate = False
@@ -67,7 +67,7 @@ def test_a_library_that_has_lines_of_its_own_writes_none(capfd: pytest.CaptureFi
     assert (line["event"], line["logger"]) == ("It went wrong", "library.with.lines")
 
 
-def test_an_error_that_a_library_logs_is_one_line_with_its_trace(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_a_library_is_one_line_with_its_traceback(capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure("info")
 
     try:

@@ -1,4 +1,4 @@
-"""Lists by key: pages that lead to one another, or one stream of everything."""
+"""Keyset pagination: pages with links, or the whole list as a stream."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ URL = "/api/things/"
 
 
 class Things(PageQuery[int]):
-    """The query of a list of numbers."""
+    """The query parameters of a list of numbers."""
 
     after: int = 0
     kind: list[str] = Field(default_factory=list)
@@ -24,20 +24,20 @@ class Things(PageQuery[int]):
 
 
 class Names(PageQuery[str]):
-    """The query of a list of words."""
+    """The query parameters of a list of words."""
 
     after: str = ""
 
 
 class Rows:
-    """A table of numbers, which knows how many of them were asked for at once."""
+    """A table of numbers that records each query."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
         self._numbers = sorted(numbers)
-        self.asked: list[tuple[int, int]] = []
+        self.queries: list[tuple[int, int]] = []
 
     def page(self, after: int, limit: int) -> Sequence[int]:
-        self.asked.append((after, limit))
+        self.queries.append((after, limit))
         return [number for number in self._numbers if number > after][:limit]
 
 
@@ -45,12 +45,12 @@ def as_json(number: int) -> dict[str, object]:
     return {"number": number}
 
 
-def place(number: int) -> int:
+def cursor(number: int) -> int:
     return number
 
 
 def answer(rows: Rows, query: Things) -> Response:
-    return list_response(rows.page, place, as_json, query, URL)
+    return list_response(rows.page, cursor, as_json, query, URL)
 
 
 def numbers_in(response: Response) -> list[int]:
@@ -58,7 +58,7 @@ def numbers_in(response: Response) -> list[int]:
 
 
 def next_url(response: Response) -> str | None:
-    """The target of the Link header, by the grammar of RFC 8288, 3."""
+    """Return the target of the Link header (RFC 8288, 3)."""
     link = response.headers.get("Link")
     if link is None:
         return None
@@ -99,7 +99,7 @@ def test_without_a_limit_there_is_no_next_page() -> None:
     assert next_url(answer(Rows(range(1, 3 * CHUNK)), Things(limit=None))) is None
 
 
-def test_a_stream_begins_behind_the_place_that_is_asked_for() -> None:
+def test_a_stream_begins_after_the_given_cursor() -> None:
     assert numbers_in(answer(Rows(range(1, 10)), Things(limit=None, after=7))) == [8, 9]
 
 
@@ -108,34 +108,34 @@ def test_a_stream_never_holds_more_than_a_chunk() -> None:
 
     answer(rows, Things(limit=None)).get_data()
 
-    assert rows.asked == [(0, CHUNK), (CHUNK, CHUNK), (2 * CHUNK, CHUNK)]
+    assert rows.queries == [(0, CHUNK), (CHUNK, CHUNK), (2 * CHUNK, CHUNK)]
 
 
-def test_a_stream_reads_its_first_rows_before_it_is_answered() -> None:
+def test_a_stream_reads_its_first_rows_before_the_response_begins() -> None:
     def failing(after: int, limit: int) -> Sequence[int]:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        list_response(failing, place, as_json, Things(limit=None), URL)
+        list_response(failing, cursor, as_json, Things(limit=None), URL)
 
 
-def test_a_stream_reads_no_further_rows_before_they_are_sent() -> None:
+def test_a_stream_reads_further_rows_only_when_they_are_sent() -> None:
     rows = Rows(range(1, 2 * CHUNK))
 
     answer(rows, Things(limit=None))
 
-    assert len(rows.asked) == 1
+    assert len(rows.queries) == 1
 
 
 @pytest.mark.parametrize(("count", "has_next"), [(4, False), (5, False), (6, True)])
-def test_a_page_leads_to_the_next_where_there_is_one(count: int, has_next: bool) -> None:
+def test_a_page_links_to_the_next_page_if_there_is_one(count: int, has_next: bool) -> None:
     response = answer(Rows(range(1, count + 1)), Things(limit=5))
 
     assert numbers_in(response) == list(range(1, min(count, 5) + 1))
     assert (next_url(response) is not None) == has_next
 
 
-def test_the_next_page_begins_behind_the_last_row() -> None:
+def test_the_next_page_begins_after_the_last_row() -> None:
     response = answer(Rows([3, 5, 8, 13]), Things(limit=3, after=1))
 
     assert next_url(response) == f"{URL}?limit=3&after=8"
@@ -161,11 +161,11 @@ def test_the_next_page_has_the_same_filters() -> None:
     assert next_query(response) == {"limit": ["5"], "after": ["5"], "kind": ["a&b", "ц="]}
 
 
-def test_a_filter_that_was_not_asked_for_is_not_in_the_next_page() -> None:
+def test_an_unset_filter_is_not_in_the_link_to_the_next_page() -> None:
     assert next_query(answer(Rows(range(1, 9)), Things(limit=5))).keys() == {"limit", "after"}
 
 
-def test_a_place_that_is_text_survives_the_url() -> None:
+def test_a_cursor_of_text_survives_the_url() -> None:
     words = ["a&b=c", "d>e f", "ж"]
 
     def page(after: str, limit: int) -> Sequence[str]:
@@ -187,7 +187,7 @@ def test_text_is_sent_as_utf_8(query: Names) -> None:
 
 
 @pytest.mark.parametrize("limit", ["1", "10000"])
-def test_the_ends_of_the_limit_are_allowed(limit: str) -> None:
+def test_the_smallest_and_the_largest_limit_are_allowed(limit: str) -> None:
     assert Things.model_validate({"limit": limit}).limit == int(limit)
 
 

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457), and the JSON pointers (RFC 6901) to wrong fields."""
+"""Problem documents (RFC 9457), and the JSON pointers (RFC 6901) to invalid fields."""
 
 import json
 from typing import Annotated, Literal
@@ -50,7 +50,7 @@ def pointers(problem: Problem) -> list[str]:
 
 
 def resolved(document: object, pointer: str) -> object:
-    """What a JSON pointer leads to, by RFC 6901, 4."""
+    """Return the value at a JSON pointer (RFC 6901, 4)."""
     for token in pointer.split("/")[1:]:
         name = token.replace("~1", "/").replace("~0", "~")
         document = document[int(name)] if isinstance(document, list) else document[name]  # type: ignore[index]
@@ -71,11 +71,11 @@ def test_a_problem_has_the_members_of_rfc_9457(status: int, title: str) -> None:
     }
 
 
-def test_a_status_without_a_phrase_is_called_by_the_kind() -> None:
+def test_a_status_without_a_phrase_has_the_kind_as_its_title() -> None:
     assert Problem("client-closed-request", 499, "").document()["title"] == "Client closed request"
 
 
-def test_wrong_fields_are_a_member_of_their_own() -> None:
+def test_invalid_fields_are_listed_in_the_member_errors() -> None:
     errors: list[FieldError] = [{"pointer": "/name", "detail": "Field required"}]
 
     document = Problem("invalid-fields", 422, "", errors).document()
@@ -83,7 +83,7 @@ def test_wrong_fields_are_a_member_of_their_own() -> None:
     assert json.loads(json.dumps(document))["errors"] == [{"pointer": "/name", "detail": "Field required"}]
 
 
-def test_when_to_come_back_is_no_member() -> None:
+def test_retry_after_is_not_a_member_of_the_document() -> None:
     assert Problem("busy", 503, "", retry_after=5).document().keys() == {"type", "title", "status", "detail"}
 
 
@@ -91,13 +91,13 @@ def test_a_problem_reads_as_its_detail() -> None:
     assert str(Problem("file-not-found", 404, "There is no file 7.")) == "There is no file 7."
 
 
-def test_a_problem_has_no_errors_of_another_one() -> None:
+def test_problems_do_not_share_their_errors() -> None:
     Problem("first", 422, "").errors.append({"pointer": "/name", "detail": "wrong"})
 
     assert Problem("second", 422, "").errors == []
 
 
-def test_a_database_that_is_away_may_be_asked_again() -> None:
+def test_an_unavailable_database_has_a_retry_after() -> None:
     problem = database_unavailable()
 
     assert (problem.kind, problem.status) == ("database-unavailable", 503)
@@ -117,7 +117,7 @@ def test_a_database_that_is_away_may_be_asked_again() -> None:
         ({"name": "a", "other": 1}, "/other"),
     ],
 )
-def test_a_pointer_leads_to_the_wrong_value_in_what_was_sent(data: dict[str, object], pointer: str) -> None:
+def test_a_pointer_leads_to_the_invalid_value_in_the_request(data: dict[str, object], pointer: str) -> None:
     problem = found(Order, data)
 
     assert pointer in pointers(problem)
@@ -170,19 +170,19 @@ def test_the_detail_names_the_first_three_wrong_fields() -> None:
     assert "/d: " not in problem.detail
 
 
-def test_no_more_than_a_hundred_wrong_fields_are_named() -> None:
+def test_at_most_a_hundred_invalid_fields_are_listed() -> None:
     problem = found(Order, {"name": "a"} | {f"field{number}": 1 for number in range(150)})
 
     assert len(problem.errors) == 100
 
 
-def test_the_same_mistake_is_named_once() -> None:
+def test_the_same_error_is_listed_once() -> None:
     problem = found(Order, {"name": "a", "either": {"kind": "crop", "other": 1}})
 
     assert pointers(problem).count("/either/other") == 1
 
 
-def test_a_prefix_stands_before_every_pointer() -> None:
+def test_a_prefix_precedes_every_pointer() -> None:
     problem = found(Order, {"crop": {"kind": "crop", "width": 0}}, "/params")
 
     assert set(pointers(problem)) == {"/params/name", "/params/crop/width"}
@@ -197,23 +197,21 @@ def test_a_prefix_stands_before_every_pointer() -> None:
         (Crops, [{"kind": "crop", "width": 1, "other": 1}], "kind, width, anchor"),
     ],
 )
-def test_an_unknown_field_is_answered_with_those_that_there_are(
-    model: type[BaseModel], data: object, known: str
-) -> None:
+def test_the_error_for_an_unknown_field_lists_the_known_ones(model: type[BaseModel], data: object, known: str) -> None:
     problem = found(model, data)
 
-    assert [error["detail"] for error in problem.errors] == [f"There is no such field; there are: {known}"]
+    assert [error["detail"] for error in problem.errors] == [f"Unknown field; the fields are: {known}"]
 
 
-def test_an_unknown_field_of_one_of_several_models_is_answered_with_none() -> None:
+def test_no_known_fields_are_listed_where_several_models_are_possible() -> None:
     problem = found(Order, {"name": "a", "steps": [{"kind": "blur", "radius": 1, "other": 1}]})
 
     [error] = problem.errors
     assert error["pointer"] == "/steps/0/other"
-    assert "there are" not in error["detail"]
+    assert "fields are" not in error["detail"]
 
 
-def test_an_unknown_field_is_named_where_its_model_is_not_said() -> None:
+def test_an_unknown_field_is_named_without_a_model() -> None:
     data = {"name": "a", "other": 1}
     with pytest.raises(ValidationError) as raised:
         Order.model_validate(data)
@@ -221,4 +219,4 @@ def test_an_unknown_field_is_named_where_its_model_is_not_said() -> None:
     problem = invalid_request(raised.value, data)
 
     assert pointers(problem) == ["/other"]
-    assert "there are" not in problem.detail
+    assert "fields are" not in problem.detail

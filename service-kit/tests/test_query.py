@@ -1,4 +1,4 @@
-"""Query parameters: what is unknown is refused, and the schema is made once."""
+"""Query parameters: unknown ones are refused, and the schema is built once."""
 
 import pytest
 from pydantic import Field
@@ -7,7 +7,7 @@ from service_kit.query import Query
 
 
 class Search(Query):
-    """Where is looked."""
+    """The parameters of a search."""
 
     word: str
     limit: int = Field(10, ge=1)
@@ -31,17 +31,17 @@ def test_parameters_are_read_as_their_types() -> None:
     assert (found.word, found.limit, found.kind) == ("cat", 3, "png")
 
 
-def test_what_is_not_asked_for_has_its_default() -> None:
+def test_an_omitted_parameter_has_its_default() -> None:
     assert Search.model_validate({"word": "cat"}) == Search(word="cat", limit=10, type="any")
 
 
-def test_an_unknown_parameter_is_answered_with_those_that_there_are() -> None:
+def test_the_error_for_an_unknown_parameter_lists_the_known_ones() -> None:
     problem = refusal(Search, {"word": "cat", "offset": "5"})
 
-    assert problem.errors == [{"pointer": "/offset", "detail": "There is no such field; there are: word, limit, type"}]
+    assert problem.errors == [{"pointer": "/offset", "detail": "Unknown field; the fields are: word, limit, type"}]
 
 
-def test_the_query_without_parameters_takes_none() -> None:
+def test_a_query_without_parameters_accepts_none() -> None:
     problem = refusal(Nothing, {"word": "cat"})
 
     assert [error["pointer"] for error in problem.errors] == ["/word"]
@@ -60,7 +60,7 @@ def test_every_wrong_parameter_is_named() -> None:
     assert {error["pointer"] for error in problem.errors} == {"/word", "/limit", "/offset"}
 
 
-def test_the_schema_is_made_once() -> None:
+def test_the_schema_is_built_once() -> None:
     assert Search.model_json_schema() is Search.model_json_schema()
 
 

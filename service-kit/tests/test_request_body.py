@@ -1,4 +1,4 @@
-"""Request bodies: JSON with a problem for each mistake, chunks put together, and the rest drained."""
+"""Request bodies: JSON with a problem for each error, decoded chunks, and unread rests."""
 
 import os
 import sys
@@ -40,7 +40,7 @@ class Order(BaseModel):
 
 
 def order(body: bytes, content_type: str = "application/json") -> Order:
-    """What the body of a request is read as."""
+    """Return what a request's body is read as."""
     with app.test_request_context(method="POST", data=body, content_type=content_type):
         return json_body(Order)
 
@@ -52,7 +52,7 @@ def refusal(body: bytes, content_type: str = "application/json") -> Problem:
 
 
 def padded(length: int) -> bytes:
-    """A JSON body of ``length`` bytes."""
+    """Return a JSON body of ``length`` bytes."""
     return b'{"name": "a"}'.ljust(length)
 
 
@@ -95,11 +95,11 @@ def test_json_of_another_shape_names_the_wrong_fields(body: bytes, pointers: lis
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"5", b'"text"'])
-def test_json_that_is_no_object_is_of_another_shape(body: bytes) -> None:
+def test_json_that_is_not_an_object_is_refused(body: bytes) -> None:
     assert refusal(body).status == 422
 
 
-def test_a_json_body_may_have_just_as_many_bytes_as_are_allowed() -> None:
+def test_a_json_body_may_be_as_large_as_the_limit() -> None:
     assert order(padded(JSON_LIMIT)) == Order(name="a")
 
 
@@ -110,12 +110,12 @@ def test_a_json_body_of_one_more_byte_is_too_large() -> None:
     assert str(JSON_LIMIT) in problem.detail
 
 
-def test_an_unknown_field_is_answered_with_those_that_there_are() -> None:
-    with pytest.raises(Problem, match="there are: name, count"):
+def test_the_error_for_an_unknown_field_lists_the_known_ones() -> None:
+    with pytest.raises(Problem, match="the fields are: name, count"):
         validated(Order, {"name": "a", "other": 1})
 
 
-def test_what_is_of_the_right_shape_is_the_model() -> None:
+def test_valid_data_is_returned_as_the_model() -> None:
     assert validated(Order, {"name": "a"}) == Order(name="a")
 
 
@@ -142,7 +142,7 @@ def test_an_operation_is_described_by_the_schema_of_its_body() -> None:
 
 
 def drain(method: str, status: int, body: BytesIO, length: int) -> Response:
-    """The answer to a request whose body nobody has read, and which says that it has ``length`` bytes."""
+    """Return the response to a request of ``length`` declared bytes whose body nobody has read."""
     environ = EnvironBuilder(method=method).get_environ()
     with app.request_context(environ | {"wsgi.input": body, "CONTENT_LENGTH": str(length)}):
         return drain_unread(Response(status=status))
@@ -163,9 +163,7 @@ def drain(method: str, status: int, body: BytesIO, length: int) -> Response:
         ("PATCH", 399, False),
     ],
 )
-def test_the_rest_of_a_body_is_read_where_it_is_refused_or_has_no_place(
-    method: str, status: int, is_read: bool
-) -> None:
+def test_the_rest_of_a_refused_or_unexpected_body_is_read(method: str, status: int, is_read: bool) -> None:
     body = BytesIO(bytes(600_000))
 
     drain(method, status, body, 600_000)
@@ -181,7 +179,7 @@ def test_no_more_than_the_body_is_drained() -> None:
     assert body.read() == b"the next request"
 
 
-def test_a_body_that_breaks_off_is_drained_as_far_as_it_comes() -> None:
+def test_an_incomplete_body_is_drained_to_its_end() -> None:
     body = BytesIO(b"short")
 
     response = drain("POST", 400, body, 100)
@@ -191,7 +189,7 @@ def test_a_body_that_breaks_off_is_drained_as_far_as_it_comes() -> None:
 
 @pytest.fixture
 def uwsgi(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module that uWSGI adds to the Python in it; a test gives it the functions that it needs."""
+    """Provide the module that exists only inside uWSGI; a test adds the functions that it needs."""
     module = ModuleType("uwsgi")
     monkeypatch.setitem(sys.modules, "uwsgi", module)
     return module
@@ -202,16 +200,16 @@ def no_answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> It
 
 
 def start(status: str, headers: list[tuple[str, str]], exc_info: object = None, /) -> Callable[[bytes], object]:
-    raise AssertionError("Nobody answers.")
+    raise AssertionError("No response is expected.")
 
 
 def read_by(environ: "WSGIEnvironment", size: int) -> bytes:
-    """The body that an application reads, ``size`` bytes at a time."""
+    """Return the body as an application reads it, ``size`` bytes at a time."""
     stream = get_input_stream(environ, max_content_length=None)
     return b"".join(iter(lambda: stream.read(size), b""))
 
 
-# The fixture only makes an empty module: each example gives it chunks of its own.
+# The fixture only creates an empty module; each example adds its own chunks.
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chunks=st.lists(st.binary(min_size=1, max_size=50), max_size=10), size=st.integers(1, 60))
 def test_a_chunked_body_is_its_chunks_in_their_order(uwsgi: ModuleType, chunks: list[bytes], size: int) -> None:
@@ -235,7 +233,7 @@ def test_a_body_with_a_length_stays_as_it_is() -> None:
 
 @pytest.fixture
 def connection(uwsgi: ModuleType) -> Iterator[int]:
-    """The client's end of the connection that uWSGI has."""
+    """Return the client's end of uWSGI's connection."""
     client, server = os.pipe()
     uwsgi.connection_fd = lambda: server  # type: ignore[attr-defined]
     os.set_blocking(client, False)
@@ -245,7 +243,7 @@ def connection(uwsgi: ModuleType) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("value", ["100-continue", "100-Continue"])
-def test_a_client_that_waits_is_asked_to_go_on_before_the_request_is_answered(connection: int, value: str) -> None:
+def test_a_client_that_waits_gets_100_continue_before_the_response(connection: int, value: str) -> None:
     seen = []
 
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""The size of an SVG by its root."""
+"""The size of an SVG, read from its root element."""
 
 import pytest
 from hypothesis import given
@@ -27,17 +27,17 @@ def test_the_size_is_that_of_a_browser(attributes: dict[str, str], size: tuple[i
     assert svg_size(attributes) == size
 
 
-def test_the_root_may_be_all_that_has_come() -> None:
+def test_the_root_element_suffices() -> None:
     assert root_size(b"<!-- x --><svg width='3' height='4'><g") == (3, 4)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_the_bytes_may_be_in_any_encoding_of_unicode(encoding: str) -> None:
+def test_any_encoding_of_unicode_is_read(encoding: str) -> None:
     assert root_size("<svg width='3' height='4' id='ж'/>".encode(encoding)) == (3, 4)
 
 
 @given(st.text(alphabet="<>svg/ \"'=width0123456789e.%-!?[]&;#x"))
-def test_no_text_is_an_error(text: str) -> None:
+def test_no_text_raises_an_error(text: str) -> None:
     size = root_size(f"<svg {text}".encode())
 
     assert size is None or min(size) > 0

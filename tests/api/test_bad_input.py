@@ -1,4 +1,4 @@
-"""Hostile and mistaken requests: a clear problem each, and nothing left behind."""
+"""Hostile and invalid requests: each gets a clear problem and leaves no data."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 @pytest.fixture
 def unchanged(pixmill: Pixmill, stack: Stack) -> Iterator[None]:
-    """Asserts that the test left no file, no task and no staging file."""
+    """Check that the test leaves no file, no task and no staging file."""
     before = pixmill.counts()
     yield
     assert pixmill.counts() == before
@@ -88,7 +88,7 @@ def test_an_upload_over_the_limit_is_refused(pixmill: Pixmill, stack: Stack) -> 
 
 @pytest.mark.both_stacks
 @pytest.mark.usefixtures("unchanged")
-def test_a_client_that_goes_away_leaves_nothing(pixmill: Pixmill, stack: Stack) -> None:
+def test_a_client_that_disconnects_leaves_nothing(pixmill: Pixmill, stack: Stack) -> None:
     address = urlsplit(stack.url)
     lines = [
         f"POST {FILES}/ HTTP/1.1",
@@ -175,7 +175,7 @@ def test_a_batch_of_another_content_type_is_refused(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_one_unknown_file_among_known_ones_makes_no_task(pixmill: Pixmill) -> None:
+def test_a_batch_with_an_unknown_file_creates_no_task(pixmill: Pixmill) -> None:
     known = [file["id"] for file in pixmill.http.get(f"{FILES}/").json()][:2]
 
     response = pixmill.post_tasks({"file_ids": [*known, 987_654_321], "algorithm": "flip"})
@@ -186,18 +186,18 @@ def test_one_unknown_file_among_known_ones_makes_no_task(pixmill: Pixmill) -> No
 @pytest.mark.both_stacks
 @pytest.mark.parametrize("place", [FILES, TASKS])
 @pytest.mark.parametrize("file_id", ["0", "999999999", str(2**63), "9" * 300])
-def test_ids_that_are_none_answer_404(pixmill: Pixmill, place: str, file_id: str) -> None:
+def test_unknown_ids_get_404(pixmill: Pixmill, place: str, file_id: str) -> None:
     assert_problem(pixmill.http.get(f"{place}/{file_id}"), 404, "there is no")
 
 
 @pytest.mark.both_stacks
 @pytest.mark.parametrize("path", [f"{FILES}/x", f"{FILES}/-1", f"{TASKS}/1/2/3"])
-def test_unknown_paths_answer_404(pixmill: Pixmill, path: str) -> None:
+def test_unknown_paths_get_404(pixmill: Pixmill, path: str) -> None:
     assert_problem(pixmill.http.get(path), 404, "nothing")
 
 
 @pytest.mark.both_stacks
-def test_another_method_answers_405_with_allow(pixmill: Pixmill) -> None:
+def test_another_method_gets_405_with_allow(pixmill: Pixmill) -> None:
     response = pixmill.http.put(f"{TASKS}/", content=b"")
 
     assert_problem(response, 405, "PUT")
@@ -211,16 +211,16 @@ def test_a_wrong_query_is_refused(pixmill: Pixmill, place: str, query: str) -> N
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS])
-def test_who_misspells_a_parameter_is_told_which_there_are(pixmill: Pixmill, place: str) -> None:
-    assert_problem(pixmill.http.get(f"{place}/?limits=3"), 422, "/limits: There is no such field; there are: limit, ")
+def test_the_error_for_a_misspelled_parameter_lists_the_parameters(pixmill: Pixmill, place: str) -> None:
+    assert_problem(pixmill.http.get(f"{place}/?limits=3"), 422, "/limits: Unknown field; the fields are: limit, ")
 
 
 @pytest.mark.parametrize("field", ["name", "extension", "media_type"])
-def test_a_nul_is_looked_for_nowhere(pixmill: Pixmill, field: str) -> None:
+def test_a_filter_with_a_nul_is_refused(pixmill: Pixmill, field: str) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/", params={field: "a\0b"}), 422, field)
 
 
-def test_a_comment_has_no_nul(pixmill: Pixmill) -> None:
+def test_a_comment_with_a_nul_is_refused(pixmill: Pixmill) -> None:
     file_id = pixmill.upload("a.txt", b"x")["id"]
 
     assert_problem(pixmill.post_file("a.txt", b"x", comment="a\0b"), 422, "comment")
@@ -230,12 +230,12 @@ def test_a_comment_has_no_nul(pixmill: Pixmill) -> None:
 
 @pytest.mark.both_stacks
 @pytest.mark.parametrize("target", ["?name=...", "?name=a.bin&colour=red", "a.bin?colour=red"])
-def test_a_large_refused_body_gets_its_answer(pixmill: Pixmill, target: str) -> None:
+def test_a_large_refused_body_gets_its_response(pixmill: Pixmill, target: str) -> None:
     assert_problem(pixmill.http.put(f"{FILES}/{target}", content=bytes(20_000_000)), 422, "")
 
 
 @pytest.mark.parametrize("after", [-1, 2**63])
-def test_a_place_in_the_list_that_cannot_be_is_refused(pixmill: Pixmill, after: int) -> None:
+def test_an_impossible_cursor_is_refused(pixmill: Pixmill, after: int) -> None:
     assert_problem(pixmill.http.get(f"{TASKS}/?after={after}"), 422, "after")
     assert_problem(pixmill.http.get(f"{FILES}/?after={after}"), 404, "Link header")
 
@@ -251,7 +251,7 @@ def test_a_wrong_change_is_refused(pixmill: Pixmill, body: object) -> None:
 
 
 def test_only_a_task_in_error_can_be_restarted(pixmill: Pixmill) -> None:
-    task = pixmill.ended(pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0])
+    task = pixmill.wait_for_task(pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0])
 
     assert_problem(pixmill.http.post(f"{TASKS}/{task['id']}/restart"), 409, "finished")
     assert_problem(pixmill.http.post(f"{TASKS}/999999999/restart"), 404, "999999999")
@@ -273,9 +273,9 @@ def test_bad_images_end_in_error_and_leave_no_file(pixmill: Pixmill, name: str, 
     source = pixmill.upload(name, make())
     files_before = pixmill.counts()[0]
 
-    task = pixmill.ended(pixmill.create_tasks([source["id"]], "flip")[0])
+    task = pixmill.wait_for_task(pixmill.create_tasks([source["id"]], "flip")[0])
 
     assert task["status"] == "error"
     assert word in str(task["error"])
-    assert "/" not in str(task["error"]), "the reason names no path of the server"
+    assert "/" not in str(task["error"]), "the error must not contain a path of the server"
     assert pixmill.counts()[0] == files_before

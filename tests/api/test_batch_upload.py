@@ -11,9 +11,11 @@ from tests.support.client import FILES, Pixmill, assert_problem
 pytestmark = pytest.mark.both_stacks
 
 
-def post_batch(pixmill: Pixmill, *contents: bytes, told: object = None) -> httpx2.Response:
+def post_batch(pixmill: Pixmill, *contents: bytes, json_part: object = None) -> httpx2.Response:
     files = [("file", (f"{n}.txt", content)) for n, content in enumerate(contents)]
-    return pixmill.http.post(f"{FILES}/batch", files=files, data={} if told is None else {"json": json.dumps(told)})
+    return pixmill.http.post(
+        f"{FILES}/batch", files=files, data={} if json_part is None else {"json": json.dumps(json_part)}
+    )
 
 
 def count(pixmill: Pixmill) -> int:
@@ -24,7 +26,7 @@ def test_each_part_becomes_a_file(pixmill: Pixmill) -> None:
     response = post_batch(pixmill, b"one", b"two", b"three")
 
     assert response.status_code == 200
-    files = [one["file"] for one in response.json()["files"]]
+    files = [item["file"] for item in response.json()["files"]]
     assert [(file["name"], file["extension"], file["size"]) for file in files] == [
         ("0", ".txt", 3),
         ("1", ".txt", 3),
@@ -33,65 +35,67 @@ def test_each_part_becomes_a_file(pixmill: Pixmill) -> None:
     assert [pixmill.download(file["id"]) for file in files] == [b"one", b"two", b"three"]
 
 
-def test_names_and_comments_are_told_in_the_order_of_the_files(pixmill: Pixmill) -> None:
-    told = [{"name": "Берег"}, {"comment": "the second"}]
+def test_names_and_comments_are_in_the_order_of_the_files(pixmill: Pixmill) -> None:
+    json_part = [{"name": "Берег"}, {"comment": "the second"}]
 
-    first, second = (one["file"] for one in post_batch(pixmill, b"1", b"2", told=told).json()["files"])
+    first, second = (item["file"] for item in post_batch(pixmill, b"1", b"2", json_part=json_part).json()["files"])
 
     assert (first["name"], first["comment"]) == ("Берег", "")
     assert (second["name"], second["comment"]) == ("1", "the second")
 
 
-def test_each_file_may_have_the_longest_comment(pixmill: Pixmill) -> None:
+def test_every_file_may_have_the_longest_comment(pixmill: Pixmill) -> None:
     comment = "🏖" * 10_000
 
-    files = post_batch(pixmill, *[b"x"] * 100, told=[{"comment": comment}] * 100).json()["files"]
+    files = post_batch(pixmill, *[b"x"] * 100, json_part=[{"comment": comment}] * 100).json()["files"]
 
-    assert [one["file"]["comment"] for one in files] == [comment] * 100
+    assert [item["file"]["comment"] for item in files] == [comment] * 100
 
 
 def test_the_same_keys_give_the_same_files(pixmill: Pixmill) -> None:
-    told = [{"idempotency_key": uuid4().hex} for _ in range(3)]
+    json_part = [{"idempotency_key": uuid4().hex} for _ in range(3)]
 
-    first = post_batch(pixmill, b"1", b"2", b"3", told=told).json()
-    again = post_batch(pixmill, b"1", b"2", b"3", told=told).json()
+    first = post_batch(pixmill, b"1", b"2", b"3", json_part=json_part).json()
+    again = post_batch(pixmill, b"1", b"2", b"3", json_part=json_part).json()
 
     assert again == first
 
 
-def test_a_key_that_was_used_for_other_bytes_does_not_keep_the_others_from_being_stored(pixmill: Pixmill) -> None:
-    told = [{"idempotency_key": uuid4().hex}, {}]
-    post_batch(pixmill, b"before", b"x", told=told)
+def test_a_key_used_for_other_bytes_does_not_affect_other_files(pixmill: Pixmill) -> None:
+    json_part = [{"idempotency_key": uuid4().hex}, {}]
+    post_batch(pixmill, b"before", b"x", json_part=json_part)
 
-    refused, stored = post_batch(pixmill, b"now", b"beside it", told=told).json()["files"]
+    refused, stored = post_batch(pixmill, b"now", b"other", json_part=json_part).json()["files"]
 
     assert (refused["problem"]["status"], refused["problem"]["type"]) == (
         422,
         "urn:pixmill:problem:idempotency-key-reused",
     )
-    assert pixmill.download(stored["file"]["id"]) == b"beside it"
+    assert pixmill.download(stored["file"]["id"]) == b"other"
 
 
-def test_equal_files_of_a_batch_share_bytes_that_stay_until_the_last_is_deleted(pixmill: Pixmill) -> None:
+def test_shared_bytes_stay_until_the_last_file_is_deleted(pixmill: Pixmill) -> None:
     content = uuid4().bytes
-    first, second = (one["file"]["id"] for one in post_batch(pixmill, content, content).json()["files"])
+    first, second = (item["file"]["id"] for item in post_batch(pixmill, content, content).json()["files"])
 
     pixmill.http.delete(f"{FILES}/{first}").raise_for_status()
 
     assert pixmill.download(second) == content
 
 
-def test_what_is_wrong_with_a_batch_is_told_and_nothing_of_it_is_kept(pixmill: Pixmill) -> None:
+def test_an_invalid_batch_is_refused_and_nothing_is_stored(pixmill: Pixmill) -> None:
     key = {"idempotency_key": "the same"}
     before = count(pixmill)
 
     assert_problem(post_batch(pixmill, *[b"x"] * 101), 400, "may have at most 100")
-    assert_problem(post_batch(pixmill, b"1", b"2", told=[key, key]), 422, "the same idempotency_key")
-    assert_problem(post_batch(pixmill, b"1", b"2", told=[{}]), 422, "has 1 objects for 2 files")
-    assert_problem(post_batch(pixmill, b"1", told={"name": "x"}), 422, "list")
-    assert_problem(post_batch(pixmill, b"1", told=[{"nam": "x"}]), 422, "there are: name, comment, idempotency_key")
-    assert_problem(post_batch(pixmill, b"1", told=[{"title": "x"}]), 422, "/0/title")
-    assert_problem(post_batch(pixmill, b"1", told=[{"title": "x" * 14_000_000}]), 413, "13107200 bytes together")
+    assert_problem(post_batch(pixmill, b"1", b"2", json_part=[key, key]), 422, "the same idempotency_key")
+    assert_problem(post_batch(pixmill, b"1", b"2", json_part=[{}]), 422, "has 1 objects for 2 files")
+    assert_problem(post_batch(pixmill, b"1", json_part={"name": "x"}), 422, "list")
+    assert_problem(
+        post_batch(pixmill, b"1", json_part=[{"nam": "x"}]), 422, "fields are: name, comment, idempotency_key"
+    )
+    assert_problem(post_batch(pixmill, b"1", json_part=[{"title": "x"}]), 422, "/0/title")
+    assert_problem(post_batch(pixmill, b"1", json_part=[{"title": "x" * 14_000_000}]), 413, "13107200 bytes together")
     assert_problem(pixmill.http.post(f"{FILES}/batch", files={"photo": b"x"}), 400, "name that part 'file'")
     assert_problem(pixmill.http.post(f"{FILES}/batch", files={"file": ("x", b"x")}, data={"name": "y"}), 400, "'name'")
     assert_problem(pixmill.http.post(f"{FILES}/batch", content=b"x"), 415, "multipart/form-data")
@@ -102,7 +106,7 @@ def post_copies(pixmill: Pixmill, *copies: dict[str, object]) -> httpx2.Response
     return pixmill.http.post(f"{FILES}/copies", json={"copies": copies})
 
 
-def test_many_copies_are_made_at_once(pixmill: Pixmill) -> None:
+def test_many_files_are_copied_at_once(pixmill: Pixmill) -> None:
     content = uuid4().bytes
     first, second = pixmill.upload("a.jpg", content), pixmill.upload("b.png", b"another")
 
@@ -114,7 +118,7 @@ def test_many_copies_are_made_at_once(pixmill: Pixmill) -> None:
     )
 
     assert response.status_code == 200, response.text
-    copies = [one["file"] for one in response.json()["files"]]
+    copies = [item["file"] for item in response.json()["files"]]
     assert [copy["name"] + copy["extension"] for copy in copies] == ["a.jpg", "renamed.png", "a.webp"]
     for source in (first, second):
         pixmill.http.delete(f"{FILES}/{source['id']}").raise_for_status()
@@ -128,7 +132,7 @@ def test_the_same_keys_give_the_same_copies(pixmill: Pixmill) -> None:
     assert post_copies(pixmill, *wanted).json() == post_copies(pixmill, *wanted).json()
 
 
-def test_a_copy_of_no_file_does_not_keep_the_others_from_being_made(pixmill: Pixmill) -> None:
+def test_a_copy_of_a_missing_file_does_not_affect_other_copies(pixmill: Pixmill) -> None:
     source = pixmill.upload("a.jpg", b"bytes")["id"]
 
     missing, made = post_copies(pixmill, {"file_id": 2**40}, {"file_id": source}).json()["files"]
@@ -137,7 +141,7 @@ def test_a_copy_of_no_file_does_not_keep_the_others_from_being_made(pixmill: Pix
     assert pixmill.download(made["file"]["id"]) == b"bytes"
 
 
-def test_what_is_wrong_with_copies_is_told_and_none_is_made(pixmill: Pixmill) -> None:
+def test_invalid_copies_are_refused_and_none_is_made(pixmill: Pixmill) -> None:
     source = pixmill.upload("a.jpg", b"bytes")["id"]
     before = count(pixmill)
     key = {"file_id": source, "idempotency_key": "the same"}
@@ -145,5 +149,5 @@ def test_what_is_wrong_with_copies_is_told_and_none_is_made(pixmill: Pixmill) ->
     assert_problem(post_copies(pixmill), 422, "at least 1 item")
     assert_problem(post_copies(pixmill, *[{"file_id": source}] * 101), 422, "at most 100 items")
     assert_problem(post_copies(pixmill, key, key), 422, "the same idempotency_key")
-    assert_problem(post_copies(pixmill, {"file_id": source, "nam": "x"}), 422, "there are: name, extension, file_id")
+    assert_problem(post_copies(pixmill, {"file_id": source, "nam": "x"}), 422, "fields are: name, extension, file_id")
     assert count(pixmill) == before

@@ -1,4 +1,4 @@
-"""Webhooks: signed, tried again, and to no inner address."""
+"""Webhooks: their signature, their content, retries."""
 
 import base64
 import json
@@ -30,25 +30,25 @@ def create(pixmill: Pixmill, url: str, content: bytes) -> int:
     return task_id
 
 
-def test_a_finished_task_is_told_and_signed(pixmill: Pixmill, receiver: Receiver) -> None:
+def test_a_finished_task_sends_a_signed_webhook(pixmill: Pixmill, receiver: Receiver) -> None:
     task_id = create(pixmill, receiver.url, photo())
     receiver.await_count(1)
 
     headers, body = receiver.received[0]
-    task = pixmill.ended(task_id)
+    task = pixmill.wait_for_task(task_id)
     secret = base64.b64encode(CALLBACK_SECRET.encode()).decode()
     assert Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
-    told = {"id": task_id, "status": "finished", "result_id": task["result_id"]}
-    assert json.loads(body) == {"type": "task.finished", "task": told}
+    task_out = {"id": task_id, "status": "finished", "result_id": task["result_id"]}
+    assert json.loads(body) == {"type": "task.finished", "task": task_out}
 
 
-def test_a_task_in_error_is_told_with_its_reason(pixmill: Pixmill, receiver: Receiver) -> None:
+def test_the_webhook_of_a_failed_task_has_its_error(pixmill: Pixmill, receiver: Receiver) -> None:
     create(pixmill, receiver.url, b"just text")
     receiver.await_count(1)
 
-    told = json.loads(receiver.received[0][1])
-    assert told["type"] == "task.error"
-    assert "not an image" in told["task"]["error"]
+    event = json.loads(receiver.received[0][1])
+    assert event["type"] == "task.error"
+    assert "not an image" in event["task"]["error"]
 
 
 def test_a_refused_webhook_is_sent_again_with_the_same_id(pixmill: Pixmill, receiver: Receiver) -> None:

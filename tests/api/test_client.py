@@ -18,7 +18,7 @@ def client(stack: Stack) -> Iterator[Client]:
         yield client
 
 
-def test_an_uploaded_file_comes_back_byte_by_byte(client: Client, tmp_path: Path) -> None:
+def test_an_uploaded_file_is_downloaded_unchanged(client: Client, tmp_path: Path) -> None:
     content = os.urandom(1_000_000)
     (tmp_path / "имя.bin").write_bytes(content)
 
@@ -30,7 +30,7 @@ def test_an_uploaded_file_comes_back_byte_by_byte(client: Client, tmp_path: Path
     assert (tmp_path / "back.bin").read_bytes() == content
 
 
-def test_a_batch_is_waited_for_and_its_results_are_files(client: Client) -> None:
+def test_wait_yields_every_task_of_a_batch(client: Client) -> None:
     sources = [client.upload(photo(), f"{number}.png").id for number in range(3)]
 
     task_ids = client.create_tasks(sources, "flip")

@@ -25,7 +25,7 @@ def url(pixmill: Pixmill) -> str:
     return f"{FILES}/{pixmill.upload('данные.bin', CONTENT)['id']}/download"
 
 
-def test_a_download_tells_its_name_and_kind(pixmill: Pixmill, url: str) -> None:
+def test_a_download_has_its_name_type_and_digest(pixmill: Pixmill, url: str) -> None:
     headers = pixmill.http.get(url).headers
 
     assert headers["Content-Length"] == str(len(CONTENT))
@@ -48,7 +48,7 @@ def test_head_is_get_without_the_body(pixmill: Pixmill, url: str) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=5-9"}, {"If-Match": "*"}])
-def test_files_that_share_their_bytes_each_tell_their_own_time(pixmill: Pixmill, headers: dict[str, str]) -> None:
+def test_files_with_shared_bytes_have_their_own_last_modified(pixmill: Pixmill, headers: dict[str, str]) -> None:
     content = uuid4().bytes
     files = [pixmill.upload("first.bin", content)]
     time.sleep(1.1)
@@ -75,7 +75,7 @@ def test_files_that_share_their_bytes_each_tell_their_own_time(pixmill: Pixmill,
         (f"bytes=-{10**23}", 0, 10_240),
     ],
 )
-def test_a_range_answers_206(pixmill: Pixmill, url: str, wanted: str, first: int, stop: int) -> None:
+def test_a_range_gets_206(pixmill: Pixmill, url: str, wanted: str, first: int, stop: int) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})
 
     assert response.status_code == 206
@@ -84,7 +84,7 @@ def test_a_range_answers_206(pixmill: Pixmill, url: str, wanted: str, first: int
 
 
 @pytest.mark.parametrize("condition", [None, "If-Match", "If-Range"])
-def test_several_ranges_answer_multipart(pixmill: Pixmill, url: str, condition: str | None) -> None:
+def test_several_ranges_get_multipart(pixmill: Pixmill, url: str, condition: str | None) -> None:
     conditions = {condition: pixmill.http.head(url).headers["ETag"]} if condition else {}
 
     response = pixmill.http.get(url, headers={"Range": "bytes=0-4,100-109"} | conditions)
@@ -97,14 +97,14 @@ def test_several_ranges_answer_multipart(pixmill: Pixmill, url: str, condition: 
         assert head + CONTENT[first:stop] + b"\r\n--" in response.content
 
 
-def test_of_several_ranges_those_outside_are_left_out(pixmill: Pixmill, url: str) -> None:
+def test_ranges_outside_the_file_are_ignored(pixmill: Pixmill, url: str) -> None:
     response = pixmill.http.get(url, headers={"Range": "bytes=5-9,10240-"})
 
     assert (response.status_code, response.content) == (206, CONTENT[5:10])
     assert response.headers["Content-Range"] == "bytes 5-9/10240"
 
 
-def test_a_range_outside_answers_416(pixmill: Pixmill, url: str) -> None:
+def test_a_range_outside_the_file_gets_416(pixmill: Pixmill, url: str) -> None:
     response = pixmill.http.get(url, headers={"Range": "bytes=10240-"})
 
     assert_problem(response, 416, "10240 bytes")
@@ -113,7 +113,7 @@ def test_a_range_outside_answers_416(pixmill: Pixmill, url: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["0-,0-", "-1,0-", "0-9999,9000-", ",".join(f"{n}-{n}" for n in range(0, 99, 3))])
-def test_ranges_that_would_cost_more_than_the_file_answer_the_whole(pixmill: Pixmill, url: str, wanted: str) -> None:
+def test_ranges_that_cost_more_than_the_file_get_the_whole_file(pixmill: Pixmill, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": f"bytes={wanted}"})
 
     assert (response.status_code, response.content) == (200, CONTENT)
@@ -121,7 +121,7 @@ def test_ranges_that_would_cost_more_than_the_file_answer_the_whole(pixmill: Pix
 
 
 @pytest.mark.parametrize("wanted", ["bytes=9-5", "lines=1-2", "bytes=x", "bytes=0x1-0x2"])
-def test_a_range_that_is_none_answers_the_whole(pixmill: Pixmill, url: str, wanted: str) -> None:
+def test_an_invalid_range_is_ignored(pixmill: Pixmill, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})
 
     assert (response.status_code, response.content) == (200, CONTENT)
@@ -134,22 +134,22 @@ RANGES = st.text("bytesBYTES=-, 0123456789x;*", max_size=30) | st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RANGES.map(str.strip))
-def test_whatever_range_is_asked_for_the_bytes_are_those_that_are_told(pixmill: Pixmill, url: str, wanted: str) -> None:
+def test_for_any_range_the_bytes_match_content_range(pixmill: Pixmill, url: str, wanted: str) -> None:
     response = pixmill.http.get(url, headers={"Range": wanted})
 
-    told = re.fullmatch(r"bytes (\d+)-(\d+)/10240", response.headers.get("Content-Range", ""))
+    content_range = re.fullmatch(r"bytes (\d+)-(\d+)/10240", response.headers.get("Content-Range", ""))
     match response.status_code:
         case 200:
             assert response.content == CONTENT
-        case 206 if told:
-            assert response.content == CONTENT[int(told[1]) : int(told[2]) + 1]
+        case 206 if content_range:
+            assert response.content == CONTENT[int(content_range[1]) : int(content_range[2]) + 1]
         case 206:
             assert response.headers["Content-Type"].startswith("multipart/byteranges")
         case _:
             assert_problem(response, 416, "10240 bytes")
 
 
-def test_if_range_decides_between_part_and_whole(pixmill: Pixmill, url: str) -> None:
+def test_if_range_decides_between_a_part_and_the_whole_file(pixmill: Pixmill, url: str) -> None:
     etag = pixmill.http.get(url).headers["ETag"]
 
     part = pixmill.http.get(url, headers={"Range": "bytes=0-4", "If-Range": etag})
@@ -159,7 +159,7 @@ def test_if_range_decides_between_part_and_whole(pixmill: Pixmill, url: str) -> 
     assert (whole.status_code, whole.content) == (200, CONTENT)
 
 
-def test_what_the_client_has_is_not_sent_again(pixmill: Pixmill, url: str) -> None:
+def test_a_cached_file_is_not_sent_again(pixmill: Pixmill, url: str) -> None:
     etag = pixmill.http.get(url).headers["ETag"]
 
     response = pixmill.http.get(url, headers={"If-None-Match": etag})
@@ -216,13 +216,13 @@ TAG, OTHER, EARLIER, LATER = "{etag}", '"other"', "Mon, 01 Jan 2001 00:00:00 GMT
         (200, {"If-Range": LATER, "Range": "bytes=0-4"}),
         (200, {"If-Range": TAG}),
         (200, {"If-Range": OTHER, "Range": "bytes=99999-"}),
-        # 14.2: a unit that is not known is ignored
+        # 14.2: an unknown unit is ignored
         (200, {"Range": "seconds=1-2"}),
         (416, {"Range": "bytes=99999-"}),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_conditions_are_judged_after_rfc_9110(
+def test_conditions_follow_rfc_9110(
     pixmill: Pixmill, url: str, method: str, status: int, headers: dict[str, str]
 ) -> None:
     now = pixmill.http.head(url).headers
@@ -230,7 +230,7 @@ def test_conditions_are_judged_after_rfc_9110(
 
     response = pixmill.http.request(method, url, headers=sent)
 
-    # Range is for GET alone (14.2).
+    # Range applies only to GET (14.2).
     assert response.status_code == (200 if method == "HEAD" and status in (206, 416) else status)
     if response.status_code == 200:
         assert response.content == (b"" if method == "HEAD" else CONTENT)
@@ -254,7 +254,7 @@ def test_conditions_are_judged_after_rfc_9110(
         ("a.bin", b"\0\1", "attachment"),
     ],
 )
-def test_only_what_runs_no_script_is_shown_inline(pixmill: Pixmill, name: str, content: bytes, kind: str) -> None:
+def test_only_files_without_scripts_are_shown_inline(pixmill: Pixmill, name: str, content: bytes, kind: str) -> None:
     file_id = pixmill.upload(name, content)["id"]
 
     headers = pixmill.http.get(f"{FILES}/{file_id}/download", params={"disposition": "inline"}).headers
@@ -263,7 +263,7 @@ def test_only_what_runs_no_script_is_shown_inline(pixmill: Pixmill, name: str, c
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_several_files_come_as_one_archive(pixmill: Pixmill) -> None:
+def test_several_files_are_downloaded_as_an_archive(pixmill: Pixmill) -> None:
     first = pixmill.upload("снимок.bin", CONTENT)["id"]
     second = pixmill.upload("снимок.bin", b"another")["id"]
     third = pixmill.upload("Снимок.bin", b"")["id"]
@@ -299,7 +299,7 @@ def test_a_signed_link_downloads_until_it_expires(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(link.json()["url"]), 410, "expired")
 
 
-def test_a_link_begins_as_the_client_came(pixmill: Pixmill) -> None:
+def test_a_link_has_the_scheme_and_host_of_the_request(pixmill: Pixmill) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
     forwarded = {"Host": "photos.example", "X-Forwarded-Proto": "https"}
 
@@ -318,13 +318,13 @@ def test_a_changed_link_is_refused(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 604_801, "1", None])
-def test_a_link_lasts_a_week_at_most(pixmill: Pixmill, seconds: object) -> None:
+def test_a_link_is_valid_for_at_most_a_week(pixmill: Pixmill, seconds: object) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
 
     assert_problem(pixmill.http.post(f"{FILES}/{file_id}/links", json={"expires_in": seconds}), 422, "expires_in")
 
 
-def test_a_link_to_a_deleted_file_answers_a_problem(pixmill: Pixmill) -> None:
+def test_a_link_to_a_deleted_file_gets_404(pixmill: Pixmill) -> None:
     file_id = pixmill.upload("a.bin", CONTENT)["id"]
     url = pixmill.http.post(f"{FILES}/{file_id}/links", json={}).json()["url"]
     pixmill.http.delete(f"{FILES}/{file_id}")
@@ -332,5 +332,5 @@ def test_a_link_to_a_deleted_file_answers_a_problem(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(url), 404, str(file_id))
 
 
-def test_a_missing_file_answers_a_problem(pixmill: Pixmill) -> None:
+def test_a_download_of_a_missing_file_gets_404(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/999999999/download"), 404, "999999999")

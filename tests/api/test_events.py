@@ -1,4 +1,4 @@
-"""Server-Sent Events: every change of a task, in order, from where a listener left off."""
+"""Server-Sent Events: every change of a task, in order; a listener continues where it stopped."""
 
 import json
 import threading
@@ -20,14 +20,14 @@ WAIT_SECONDS = 20
 Event = dict[str, str]
 
 
-def test_the_openapi_document_tells_of_the_stream(pixmill: Pixmill) -> None:
+def test_the_openapi_document_describes_the_stream(pixmill: Pixmill) -> None:
     document = pixmill.http.get(f"{TASKS}/openapi.json").json()
 
     assert "text/event-stream" in document["paths"]["/events"]["get"]["responses"]["200"]["content"]
 
 
 def events_in(lines: Iterator[str]) -> Iterator[Event]:
-    """The events of a stream (WHATWG HTML, 9.2.6), comments left out."""
+    """Yield the events of a stream without comments (WHATWG HTML, 9.2.6)."""
     event: Event = {}
     for line in lines:
         if line.startswith(":"):
@@ -62,8 +62,8 @@ class Listener:
             return
 
     def statuses(self, task_id: int) -> list[str]:
-        told = [json.loads(event["data"]) for _, event in list(self.events)]
-        return [one["status"] for one in told if one["id"] == task_id]
+        tasks = [json.loads(event["data"]) for _, event in list(self.events)]
+        return [task["status"] for task in tasks if task["id"] == task_id]
 
     def await_status(self, task_id: int, status: str) -> None:
         wait_until(lambda: status in self.statuses(task_id), f"task {task_id} is {status}")
@@ -75,7 +75,7 @@ def listening(stack: Stack, headers: dict[str, str] | None = None, **query: obje
     try:
         yield listener
     finally:
-        # The collecting thread holds the connection; it ends with the test's process.
+        # Closing the socket ends the collecting thread.
         listener._response.extensions["network_stream"].close()
 
 
@@ -84,7 +84,7 @@ def task_on_a_photo(pixmill: Pixmill) -> int:
 
 
 @pytest.mark.both_stacks
-def test_every_change_of_a_task_is_told_in_order(stack: Stack, pixmill: Pixmill) -> None:
+def test_every_change_of_a_task_is_an_event_in_order(stack: Stack, pixmill: Pixmill) -> None:
     with listening(stack) as listener:
         task_id = task_on_a_photo(pixmill)
         listener.await_status(task_id, "finished")
@@ -93,7 +93,7 @@ def test_every_change_of_a_task_is_told_in_order(stack: Stack, pixmill: Pixmill)
 
 
 @pytest.mark.both_stacks
-def test_a_listener_goes_on_where_it_left_off(stack: Stack, pixmill: Pixmill) -> None:
+def test_a_listener_continues_where_it_stopped(stack: Stack, pixmill: Pixmill) -> None:
     with listening(stack) as first:
         task_id = task_on_a_photo(pixmill)
         first.await_status(task_id, "finished")
@@ -108,9 +108,7 @@ def test_a_listener_goes_on_where_it_left_off(stack: Stack, pixmill: Pixmill) ->
 
 
 @pytest.mark.parametrize("event_id", [f"{2**62}-1", f"0-{2**62}"])
-def test_an_id_from_before_a_backup_was_restored_keeps_nothing_back(
-    stack: Stack, pixmill: Pixmill, event_id: str
-) -> None:
+def test_an_event_id_from_before_a_restore_hides_no_events(stack: Stack, pixmill: Pixmill, event_id: str) -> None:
     with listening(stack, headers={"Last-Event-ID": event_id}) as listener:
         task_id = task_on_a_photo(pixmill)
         listener.await_status(task_id, "finished")
@@ -119,24 +117,24 @@ def test_an_id_from_before_a_backup_was_restored_keeps_nothing_back(
 
 
 @pytest.mark.both_stacks
-def test_a_filter_by_id_leaves_the_others_out(stack: Stack, pixmill: Pixmill) -> None:
-    one = task_on_a_photo(pixmill)
-    two = one + 1
+def test_a_filter_by_id_hides_other_tasks(stack: Stack, pixmill: Pixmill) -> None:
+    first = task_on_a_photo(pixmill)
+    second = first + 1
 
-    with listening(stack, headers={"Last-Event-ID": "0-0"}, id=[two]) as listener:
-        assert task_on_a_photo(pixmill) == two
-        listener.await_status(two, "finished")
+    with listening(stack, headers={"Last-Event-ID": "0-0"}, id=[second]) as listener:
+        assert task_on_a_photo(pixmill) == second
+        listener.await_status(second, "finished")
 
-    assert listener.statuses(one) == []
+    assert listener.statuses(first) == []
 
 
-def test_a_failure_is_told_with_its_reason(stack: Stack, pixmill: Pixmill) -> None:
+def test_the_event_of_a_failed_task_has_its_error(stack: Stack, pixmill: Pixmill) -> None:
     with listening(stack) as listener:
         task_id = pixmill.create_tasks([pixmill.upload("t.jpg", b"text")["id"]], "flip")[0]
         listener.await_status(task_id, "error")
 
-    told = json.loads(listener.events[-1][1]["data"])
-    assert "not an image" in told["error"]
+    task = json.loads(listener.events[-1][1]["data"])
+    assert "not an image" in task["error"]
 
 
 @pytest.mark.parametrize("event_id", ["x", "1", "1-x", "-1-2", f"0-{2**64}"])
@@ -169,7 +167,9 @@ def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: Pixmill) ->
         lines = [stream.iter_lines() for stream in streams]
 
         task_id = task_on_a_photo(pixmill)
-        assert pixmill.ended(task_id)["status"] == "finished"
-        told = [next(event for event in events_in(one) if json.loads(event["data"])["id"] == task_id) for one in lines]
+        assert pixmill.wait_for_task(task_id)["status"] == "finished"
+        events = [
+            next(event for event in events_in(stream) if json.loads(event["data"])["id"] == task_id) for stream in lines
+        ]
 
-    assert {json.loads(event["data"])["status"] for event in told} == {"pending"}
+    assert {json.loads(event["data"])["status"] for event in events} == {"pending"}

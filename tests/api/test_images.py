@@ -1,4 +1,4 @@
-"""What the algorithms make of images, against Pillow and NumPy."""
+"""Results of algorithms, compared with Pillow and NumPy."""
 
 import numpy
 import pytest
@@ -17,7 +17,7 @@ from tests.support.images import encoded, opened, photo, pixels
         ({"width": 1}, (1, 1)),
     ],
 )
-def test_resize_gives_the_size_asked_for(pixmill: Pixmill, params: dict[str, object], size: tuple[int, int]) -> None:
+def test_resize_returns_the_requested_size(pixmill: Pixmill, params: dict[str, object], size: tuple[int, int]) -> None:
     result = pixmill.process(photo(64, 48), "p.png", "resize", params)
 
     assert opened(result).size == size
@@ -53,7 +53,7 @@ def test_the_result_has_the_sources_format(pixmill: Pixmill, format: str) -> Non
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "I;16", "P", "1"])
-def test_kinds_of_pixels_keep_their_values(pixmill: Pixmill, mode: str) -> None:
+def test_every_pixel_format_keeps_its_values(pixmill: Pixmill, mode: str) -> None:
     if mode == "I;16":
         image = Image.fromarray((numpy.arange(64 * 48) * 20).reshape(48, 64).astype("uint16"))
     else:
@@ -74,7 +74,7 @@ def test_transparent_pixels_do_not_bleed(pixmill: Pixmill) -> None:
     result = pixels(pixmill.process(encoded(image, "PNG"), "p.png", "resize", {"width": 16}))
 
     visible = result[result[..., 3] > 0]
-    assert visible[:, 0].max() <= 1, "no red of the transparent half is seen"
+    assert visible[:, 0].max() <= 1, "no red of the transparent half is visible"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -98,7 +98,7 @@ def test_the_icc_profile_is_kept(pixmill: Pixmill) -> None:
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
 def test_animations_stay_animations(pixmill: Pixmill, format: str) -> None:
-    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "green", "blue")]
+    frames = [Image.new("RGB", (40, 30), color) for color in ("red", "green", "blue")]
     source = encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=120, loop=0)
 
     result = opened(pixmill.process(source, f"a.{format.lower()}", "resize", {"width": 20}))

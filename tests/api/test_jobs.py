@@ -1,4 +1,4 @@
-"""Tasks cancelled, deleted, restarted and found; priorities, the result cache and large batches."""
+"""Tasks: cancel, delete, restart and list; priorities, the result cache and large batches."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from tests.support.images import photo
 def failed_task(pixmill: Pixmill) -> int:
     source = pixmill.upload("text.jpg", b"just text")
     task_id = pixmill.create_tasks([source["id"]], "flip")[0]
-    assert pixmill.ended(task_id)["status"] == "error"
+    assert pixmill.wait_for_task(task_id)["status"] == "error"
     return task_id
 
 
 def finished_task(pixmill: Pixmill, content: bytes | None = None, **more: object) -> dict[str, object]:
     source = pixmill.upload("p.png", content or photo())
     body = {"file_ids": [source["id"]], "algorithm": "flip", **more}
-    return pixmill.ended(pixmill.post_tasks(body).json()["task_ids"][0])
+    return pixmill.wait_for_task(pixmill.post_tasks(body).json()["task_ids"][0])
 
 
 def listed(pixmill: Pixmill, **query: object) -> list[int]:
@@ -42,10 +42,10 @@ def test_pending_tasks_are_cancelled_at_once_and_run_again_after_a_restart(pixmi
 
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
     assert (restarted.status_code, restarted.json()["status"]) == (200, "pending")
-    assert pixmill.ended(last)["status"] == "finished"
+    assert pixmill.wait_for_task(last)["status"] == "finished"
 
 
-def test_a_task_that_has_ended_is_forgotten_and_its_result_stays(pixmill: Pixmill) -> None:
+def test_an_ended_task_is_deleted_and_its_result_stays(pixmill: Pixmill) -> None:
     task = finished_task(pixmill)
 
     response = pixmill.http.delete(f"{TASKS}/{task['id']}")
@@ -56,7 +56,7 @@ def test_a_task_that_has_ended_is_forgotten_and_its_result_stays(pixmill: Pixmil
     assert pixmill.http.get(f"{FILES}/{task['result_id']}").status_code == 200
 
 
-def test_a_task_that_has_not_ended_is_not_forgotten(pixmill: Pixmill) -> None:
+def test_a_running_task_is_not_deleted(pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 50))["id"] for n in range(8)]
     last = pixmill.create_tasks(sources, "resize", {"width": 1900})[-1]
 
@@ -71,7 +71,7 @@ def test_all_tasks_in_error_are_restarted_at_once(pixmill: Pixmill) -> None:
 
     assert response.status_code == 200
     assert set(response.json()["task_ids"]) >= set(mine)
-    assert {pixmill.ended(task_id)["status"] for task_id in mine} == {"error"}
+    assert {pixmill.wait_for_task(task_id)["status"] for task_id in mine} == {"error"}
 
 
 @pytest.mark.parametrize("body", [{}, {"status": "finished"}, {"status": "error", "colour": 1}, []])
@@ -126,7 +126,7 @@ def test_wrong_options_are_refused(pixmill: Pixmill, more: dict[str, object], wo
 
 def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 40))["id"] for n in range(20)]
-    # More than all processes of all workers have in hand.
+    # More tasks than all processes of all workers take at once.
     body = {"file_ids": sources, "algorithm": "resize", "params": {"width": 1800}, "cache": False}
     batch = [task_id for _ in range(3) for task_id in pixmill.post_tasks(body).json()["task_ids"]]
 
@@ -134,16 +134,16 @@ def test_an_urgent_task_does_not_wait_behind_a_batch(pixmill: Pixmill) -> None:
 
     assert urgent["priority"] == 9
     statuses = {task["status"] for task in pixmill.http.get(f"{TASKS}/", params={"id": batch}).json()}
-    assert "pending" in statuses, "the batch had ended before: it shows nothing"
+    assert "pending" in statuses, "the batch has ended too early for this test"
 
 
-def made_again(pixmill: Pixmill, content: bytes, **more: object) -> Sequence[dict[str, object]]:
+def made_twice(pixmill: Pixmill, content: bytes, **more: object) -> Sequence[dict[str, object]]:
     return [finished_task(pixmill, content, **more) for _ in range(2)]
 
 
 @pytest.mark.both_stacks
-def test_the_same_work_is_not_done_twice(pixmill: Pixmill) -> None:
-    first, second = made_again(pixmill, photo(123, 77))
+def test_the_result_of_an_equal_task_is_reused(pixmill: Pixmill) -> None:
+    first, second = made_twice(pixmill, photo(123, 77))
 
     assert first["result_id"] != second["result_id"]
     assert pixmill.download(first["result_id"]) == pixmill.download(second["result_id"])
@@ -151,7 +151,7 @@ def test_the_same_work_is_not_done_twice(pixmill: Pixmill) -> None:
 
 @pytest.mark.both_stacks
 def test_a_cached_result_survives_the_deletion_of_the_first(pixmill: Pixmill) -> None:
-    first, second = made_again(pixmill, photo(124, 77))
+    first, second = made_twice(pixmill, photo(124, 77))
     pixmill.http.delete(f"{FILES}/{first['result_id']}")
 
     third = finished_task(pixmill, photo(124, 77))
@@ -163,7 +163,7 @@ def test_a_cached_result_has_the_name_of_its_own_source(pixmill: Pixmill) -> Non
     names = []
     for name in ("first.png", "second.png"):
         source = pixmill.upload(name, photo(125, 77))
-        task = pixmill.ended(pixmill.create_tasks([source["id"]], "flip")[0])
+        task = pixmill.wait_for_task(pixmill.create_tasks([source["id"]], "flip")[0])
         names.append(pixmill.http.get(f"{FILES}/{task['result_id']}").json()["name"])
 
     assert names == ["first", "second"]

@@ -1,4 +1,4 @@
-"""Lists of files: found by what they are, in the wanted order, page by page."""
+"""Lists of files: filters, order and pages."""
 
 import time
 from base64 import urlsafe_b64encode
@@ -23,13 +23,13 @@ def cursor(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def mark() -> str:
-    """Part of the names of this module's files alone."""
+    """Return a part of the name that only the files of this module have."""
     return f"listing-{time.time_ns()} "
 
 
 @pytest.fixture(scope="module")
 def ids(stack: Stack, mark: str) -> Iterator[dict[str, object]]:
-    """The ids of the files by their names."""
+    """Return the ids of the files by their names."""
     with Pixmill(stack.url) as pixmill:
         yield {name: pixmill.upload(mark + name, content)["id"] for name, content in zip(NAMES, CONTENTS, strict=True)}
 
@@ -68,7 +68,6 @@ def ids(stack: Stack, mark: str) -> Iterator[dict[str, object]]:
 def test_files_are_found(
     pixmill: Pixmill, mark: str, ids: dict[str, object], query: dict[str, str], names: list[str]
 ) -> None:
-    """The name filter of the query is looked for among this module's files."""
     found = [file["id"] for file in pixmill.http.get(f"{FILES}/", params=query).raise_for_status().json()]
 
     assert [file_id for file_id in found if file_id in ids.values()] == [ids[name] for name in names]
@@ -116,7 +115,7 @@ def test_a_renamed_file_is_found_by_its_new_name(pixmill: Pixmill, mark: str) ->
     pixmill.http.delete(f"{FILES}/{file_id}")
 
 
-def test_a_file_tells_what_its_bytes_are(pixmill: Pixmill) -> None:
+def test_a_file_has_the_type_and_size_of_its_content(pixmill: Pixmill) -> None:
     file = pixmill.upload("a.txt", photo(12, 34))
 
     assert (file["media_type"], file["width"], file["height"]) == ("image/png", 12, 34)
@@ -159,5 +158,5 @@ def test_a_wrong_query_is_refused(pixmill: Pixmill, query: dict[str, str], field
         {"after": cursor("{}"), "sort": "size"},
     ],
 )
-def test_a_page_behind_nothing_is_refused(pixmill: Pixmill, query: dict[str, str]) -> None:
+def test_an_invalid_cursor_is_refused(pixmill: Pixmill, query: dict[str, str]) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/", params=query), 404, "Link header")

@@ -1,4 +1,4 @@
-"""Schemathesis: what the OpenAPI documents say is what the services do."""
+"""Schemathesis: the services behave as their OpenAPI documents say."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ PLACES: dict[str, list[str | Path]] = {
 }
 # The event stream never ends.
 OPTIONS = ("--seed", "1", "--no-color", "--exclude-path", "/events")
-# Each boundary of each parameter of 57 algorithms alone makes thousands of requests: that is for the thorough run.
+# The boundaries of all parameters of 57 algorithms take thousands of requests: only the thorough run tests them.
 A_FEW_EXAMPLES = ("--phases", "examples,fuzzing", "--max-examples", "5")
 
 

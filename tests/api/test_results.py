@@ -1,4 +1,4 @@
-"""The worker's client of file-storage, against both stacks: one result for each key, whatever happened before."""
+"""The worker's client of file-storage: each key has exactly one result."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def key() -> str:
     return uuid4().hex
 
 
-def test_the_result_of_an_earlier_attempt_stays_where_another_encoder_made_other_bytes(
+def test_the_result_of_the_first_attempt_stays(
     storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str
 ) -> None:
     (tmp_path / "first").write_bytes(b"by one encoder")
@@ -59,7 +59,7 @@ def test_many_results_are_stored_each_under_its_own_name(
     assert storage.store(files) == stored
 
 
-def test_one_revoked_key_of_many_does_not_keep_the_others_from_being_stored(
+def test_a_revoked_key_does_not_affect_other_results(
     storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str
 ) -> None:
     files = [NewFile(tmp_path / str(n), f"{n}.txt", f"{key}-{n}") for n in range(3)]
@@ -73,7 +73,7 @@ def test_one_revoked_key_of_many_does_not_keep_the_others_from_being_stored(
     assert [pixmill.download(first), pixmill.download(last)] == [b"0.txt", b"2.txt"]
 
 
-def test_a_revoked_key_makes_no_result(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
+def test_a_revoked_key_stores_no_result(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
     (tmp_path / "result").write_bytes(b"unwanted")
     made = store(storage, tmp_path / "result", key)
 
@@ -84,7 +84,7 @@ def test_a_revoked_key_makes_no_result(storage: FileStorage, pixmill: Pixmill, t
     assert_problem(pixmill.http.get(f"{FILES}/{made}"), 404, "no file")
 
 
-def test_the_file_of_a_key_is_told(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
+def test_a_file_is_found_by_its_key(storage: FileStorage, pixmill: Pixmill, tmp_path: Path, key: str) -> None:
     (tmp_path / "result").write_bytes(b"x")
     made = store(storage, tmp_path / "result", key)
 

@@ -1,4 +1,4 @@
-"""Resumable uploads after tus 1.0.0, request by request."""
+"""Resumable uploads (tus 1.0.0)."""
 
 import hashlib
 import socket
@@ -47,7 +47,7 @@ def checksum(algorithm: str, content: bytes) -> str:
 
 
 @pytest.mark.parametrize("url", [UPLOADS, f"{UPLOADS}x"])
-def test_options_tell_what_is_possible(pixmill: Pixmill, url: str) -> None:
+def test_options_lists_the_extensions(pixmill: Pixmill, url: str) -> None:
     response = pixmill.http.options(url)
 
     assert response.status_code == 204
@@ -91,7 +91,7 @@ def test_an_upload_in_pieces_is_a_file(pixmill: Pixmill) -> None:
     assert pixmill.download(file["id"]) == CONTENT
 
 
-def test_a_finished_upload_still_tells_its_file(pixmill: Pixmill) -> None:
+def test_a_finished_upload_still_names_its_file(pixmill: Pixmill) -> None:
     url = begin(pixmill, Upload_Length="3")
     done = patch(pixmill, url, 0, b"abc")
 
@@ -117,30 +117,30 @@ def test_an_empty_upload_is_a_file_at_once(pixmill: Pixmill) -> None:
     assert pixmill.download(response.headers["Pixmill-File-Id"]) == b""
 
 
-def test_the_length_may_come_later_but_once(pixmill: Pixmill) -> None:
+def test_the_length_may_be_declared_later_but_only_once(pixmill: Pixmill) -> None:
     url = begin(pixmill, Upload_Defer_Length="1")
     patch(pixmill, url, 0, b"abc")
     before = head(pixmill, url)
 
-    told = patch(pixmill, url, 3, b"d", Upload_Length="6")
+    declared = patch(pixmill, url, 3, b"d", Upload_Length="6")
     changed = patch(pixmill, url, 4, b"e", Upload_Length="7")
     last = patch(pixmill, url, 4, b"ef")
 
     assert (before.headers["Upload-Defer-Length"], "Upload-Length" in before.headers) == ("1", False)
-    assert told.headers["Upload-Offset"] == "4"
+    assert declared.headers["Upload-Offset"] == "4"
     assert_problem(changed, 400, "6 bytes")
     assert pixmill.download(last.headers["Pixmill-File-Id"]) == b"abcdef"
 
 
-def test_a_length_below_what_has_come_is_refused_and_changes_nothing(pixmill: Pixmill) -> None:
+def test_a_length_below_the_received_bytes_is_refused(pixmill: Pixmill) -> None:
     url = begin(pixmill, Upload_Defer_Length="1")
     patch(pixmill, url, 0, b"12345")
 
     refused = patch(pixmill, url, 5, b"", Upload_Length="3")
 
-    assert_problem(refused, 400, "already set to 5 bytes")
-    looked = head(pixmill, url)
-    assert (looked.headers["Upload-Offset"], looked.headers["Upload-Defer-Length"]) == ("5", "1")
+    assert_problem(refused, 400, "already has 5 bytes")
+    state = head(pixmill, url)
+    assert (state.headers["Upload-Offset"], state.headers["Upload-Defer-Length"]) == ("5", "1")
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "md5", "sha256"])
@@ -148,11 +148,11 @@ def test_a_checksum_keeps_or_discards_a_piece(pixmill: Pixmill, algorithm: str) 
     url = begin(pixmill, Upload_Length="6")
 
     wrong = patch(pixmill, url, 0, b"abX", Upload_Checksum=checksum(algorithm, b"abc"))
-    kept = head(pixmill, url).headers["Upload-Offset"]
+    offset = head(pixmill, url).headers["Upload-Offset"]
     right = patch(pixmill, url, 0, b"abc", Upload_Checksum=checksum(algorithm, b"abc"))
 
     assert_problem(wrong, 460, "again")
-    assert kept == "0"
+    assert offset == "0"
     assert (right.status_code, right.headers["Upload-Offset"]) == (204, "3")
 
 
@@ -164,7 +164,7 @@ def test_an_unknown_checksum_is_refused(pixmill: Pixmill, value: str) -> None:
     assert head(pixmill, url).headers["Upload-Offset"] == "0"
 
 
-def test_parts_are_put_together(pixmill: Pixmill) -> None:
+def test_parts_are_concatenated(pixmill: Pixmill) -> None:
     parts = [begin(pixmill, Upload_Length="3", Upload_Concat="partial") for _ in range(2)]
     for url, content in zip(parts, (b"abc", b"def"), strict=True):
         assert "Pixmill-File-Id" not in patch(pixmill, url, 0, content).headers
@@ -174,13 +174,13 @@ def test_parts_are_put_together(pixmill: Pixmill) -> None:
 
     assert final.status_code == 201
     assert pixmill.download(final.headers["Pixmill-File-Id"]) == b"defabc"
-    looked = head(pixmill, final.headers["Location"])
-    assert (looked.headers["Upload-Concat"], looked.headers["Upload-Length"]) == (concat, "6")
+    state = head(pixmill, final.headers["Location"])
+    assert (state.headers["Upload-Concat"], state.headers["Upload-Length"]) == (concat, "6")
     assert head(pixmill, parts[0]).headers["Upload-Concat"] == "partial"
     assert_problem(patch(pixmill, final.headers["Location"], 6, b""), 403, "others")
 
 
-def test_only_complete_parts_are_put_together(pixmill: Pixmill) -> None:
+def test_only_complete_parts_are_concatenated(pixmill: Pixmill) -> None:
     part = begin(pixmill, Upload_Length="3", Upload_Concat="partial")
     whole = begin(pixmill, Upload_Length="3")
 
@@ -189,7 +189,7 @@ def test_only_complete_parts_are_put_together(pixmill: Pixmill) -> None:
         assert_problem(response, 400, url.rsplit("/", 1)[1])
 
 
-def test_a_terminated_upload_is_gone_and_its_file_stays(pixmill: Pixmill) -> None:
+def test_a_terminated_upload_is_deleted_and_its_file_stays(pixmill: Pixmill) -> None:
     unfinished, finished = begin(pixmill, Upload_Length="3"), begin(pixmill, Upload_Length="3")
     file_id = patch(pixmill, finished, 0, b"abc").headers["Pixmill-File-Id"]
 
@@ -235,11 +235,11 @@ def test_another_version_is_refused(pixmill: Pixmill, version: dict[str, str]) -
         ({"Upload-Concat": f"final;{UPLOADS}nothing", "Upload-Length": "3"}, 400),
     ],
 )
-def test_a_wrong_beginning_is_refused(pixmill: Pixmill, headers: dict[str, str], status: int) -> None:
+def test_an_invalid_creation_is_refused(pixmill: Pixmill, headers: dict[str, str], status: int) -> None:
     assert_problem(pixmill.http.post(UPLOADS, headers=TUS | headers), status, "")
 
 
-def test_a_wrong_piece_is_refused(pixmill: Pixmill) -> None:
+def test_an_invalid_patch_is_refused(pixmill: Pixmill) -> None:
     url = begin(pixmill, Upload_Length="6")
     patch(pixmill, url, 0, b"abc")
 
@@ -251,23 +251,23 @@ def test_a_wrong_piece_is_refused(pixmill: Pixmill) -> None:
     assert head(pixmill, url).headers["Upload-Offset"] == "3"
 
 
-def test_what_came_before_a_broken_connection_is_kept(pixmill: Pixmill, stack: Stack) -> None:
+def test_bytes_received_before_a_broken_connection_are_stored(pixmill: Pixmill, stack: Stack) -> None:
     url = begin(pixmill, Upload_Length=str(len(CONTENT)))
 
     with _half_sent(stack, url, CONTENT[:200_000]):
         time.sleep(0.5)
 
-    def kept() -> int | None:
+    def received_offset() -> int | None:
         offset = int(head(pixmill, url).headers["Upload-Offset"])
         return offset if offset > 100_000 else None
 
-    offset = wait_until(kept, "most of it is kept")
+    offset = wait_until(received_offset, "most bytes are stored")
     assert offset <= 200_000
     rest = _when_free(lambda: patch(pixmill, url, offset, CONTENT[offset:]))
     assert pixmill.download(rest.headers["Pixmill-File-Id"]) == CONTENT
 
 
-def test_of_two_writers_one_is_told_to_wait(pixmill: Pixmill, stack: Stack) -> None:
+def test_the_second_of_two_concurrent_writers_gets_423(pixmill: Pixmill, stack: Stack) -> None:
     url = begin(pixmill, Upload_Length=str(len(CONTENT)))
 
     with _half_sent(stack, url, CONTENT[:200_000]):
@@ -287,7 +287,7 @@ def _when_free(attempt: Callable[[], httpx2.Response]) -> httpx2.Response:
 
 
 def _half_sent(stack: Stack, url: str, content: bytes) -> socket.socket:
-    """A connection on which a PATCH of the whole content has begun, and goes no further."""
+    """Begin a PATCH of the whole content and stop after ``content``; return the connection."""
     address = httpx2.URL(stack.url)
     client = socket.create_connection((address.host, address.port or 80))
     head = (

@@ -1,4 +1,4 @@
-"""Health, page, documentation, idempotency and chunked uploads."""
+"""Health checks, start page, API documentation, idempotency keys and chunked uploads."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.both_stacks
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS, ""])
-def test_health_is_told_by_each_service(pixmill: Pixmill, place: str) -> None:
+def test_each_service_has_health_checks(pixmill: Pixmill, place: str) -> None:
     live, ready = pixmill.http.get(f"{place}/healthz"), pixmill.http.get(f"{place}/readyz")
 
     assert (live.status_code, live.json()["status"]) == (200, "ok")
@@ -21,7 +21,7 @@ def test_health_is_told_by_each_service(pixmill: Pixmill, place: str) -> None:
     assert ready.json()["dependencies"]["database"] == "ok"
 
 
-def test_the_page_names_the_service_and_its_interfaces(pixmill: Pixmill) -> None:
+def test_the_page_links_to_both_apis(pixmill: Pixmill) -> None:
     page = pixmill.http.get("/")
 
     assert page.status_code == 200
@@ -32,7 +32,7 @@ def test_the_page_names_the_service_and_its_interfaces(pixmill: Pixmill) -> None
 
 
 @pytest.mark.parametrize("path", ["/", "/style.css", "/state.js", f"{FILES}/docs", f"{FILES}/healthz", "/nothing"])
-def test_a_browser_takes_nothing_for_another_kind_than_told(pixmill: Pixmill, path: str) -> None:
+def test_every_response_forbids_content_sniffing(pixmill: Pixmill, path: str) -> None:
     assert pixmill.http.get(path).headers.get_list("X-Content-Type-Options") == ["nosniff"]
 
 
@@ -40,13 +40,13 @@ def test_a_browser_takes_nothing_for_another_kind_than_told(pixmill: Pixmill, pa
     "path", ["/etc/passwd", "/1", "/api", "/api/", "//api/file-server/x/", f"{FILES}/x/y", f"{TASKS}/x/y"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_where_nothing_is_a_problem_says_so(pixmill: Pixmill, method: str, path: str) -> None:
+def test_unknown_addresses_get_a_problem(pixmill: Pixmill, method: str, path: str) -> None:
     response = pixmill.http.request(method, f"{path}?a=b", content=b"{}" * 100_000)
 
     assert_problem(response, 404, "nothing")
 
 
-def test_the_page_is_only_read(pixmill: Pixmill) -> None:
+def test_the_page_accepts_no_post(pixmill: Pixmill) -> None:
     response = pixmill.http.post("/", content=b"{}" * 100_000)
 
     assert response.status_code in (404, 405)
@@ -54,7 +54,7 @@ def test_the_page_is_only_read(pixmill: Pixmill) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_body_that_no_request_of_its_kind_has_is_no_obstacle(pixmill: Pixmill, method: str) -> None:
+def test_an_unexpected_body_is_ignored(pixmill: Pixmill, method: str) -> None:
     file = pixmill.upload("a.txt", b"a")
 
     response = pixmill.http.request(method, f"{FILES}/{file['id']}", content=b"{}" * 100_000)
@@ -63,7 +63,7 @@ def test_a_body_that_no_request_of_its_kind_has_is_no_obstacle(pixmill: Pixmill,
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS])
-def test_the_interface_is_described(pixmill: Pixmill, place: str) -> None:
+def test_each_api_has_an_openapi_document_and_a_page(pixmill: Pixmill, place: str) -> None:
     document = pixmill.http.get(f"{place}/openapi.json").json()
     page = pixmill.http.get(f"{place}/docs", follow_redirects=True)
 
@@ -74,7 +74,7 @@ def test_the_interface_is_described(pixmill: Pixmill, place: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", f"{FILES}/?limit=1", f"{FILES}/{{id}}/download", f"{FILES}/0"])
-def test_every_answer_tells_the_time(pixmill: Pixmill, path: str) -> None:
+def test_every_response_has_a_date(pixmill: Pixmill, path: str) -> None:
     file = pixmill.upload("a.txt", b"a")
 
     before = int(time.time())
@@ -82,11 +82,11 @@ def test_every_answer_tells_the_time(pixmill: Pixmill, path: str) -> None:
     after = time.time()
 
     for answer in answers:
-        [told] = answer.headers.get_list("Date")
-        assert before <= parsedate_to_datetime(told).timestamp() <= after
+        [date] = answer.headers.get_list("Date")
+        assert before <= parsedate_to_datetime(date).timestamp() <= after
 
 
-def test_the_request_id_comes_back(pixmill: Pixmill) -> None:
+def test_a_response_has_a_request_id(pixmill: Pixmill) -> None:
     assert pixmill.http.get(f"{FILES}/").headers["X-Request-ID"]
 
 

@@ -1,4 +1,4 @@
-"""The specification's own examples, key by key."""
+"""The examples of the specification."""
 
 import re
 
@@ -27,7 +27,7 @@ def test_a_pdf_is_stored_with_the_keys_of_the_specification(pixmill: Pixmill) ->
 
 
 @pytest.mark.parametrize("content", [PDF, b"", b"\r\n--x\r\n", bytes(3_000_000)], ids=["pdf", "empty", "crlf", "zeros"])
-def test_any_file_comes_back_byte_for_byte(pixmill: Pixmill, content: bytes) -> None:
+def test_any_file_is_downloaded_unchanged(pixmill: Pixmill, content: bytes) -> None:
     file = pixmill.upload("any.bin", content)
 
     assert pixmill.download(file["id"]) == content
@@ -68,7 +68,7 @@ def test_patch_of_one_key_leaves_the_other(pixmill: Pixmill) -> None:
     assert (changed["name"], changed["comment"]) == ("b", "kept")
 
 
-def test_name_and_comment_come_in_a_json_part_too(pixmill: Pixmill) -> None:
+def test_name_and_comment_may_be_in_a_json_part(pixmill: Pixmill) -> None:
     json_part = (None, b'{"name": "subka", "comment": "doc"}', "application/json")
 
     file = pixmill.http.post(f"{FILES}/", files={"file": ("x.pdf", b"%PDF"), "json": json_part}).json()
@@ -105,7 +105,7 @@ def test_a_batch_is_resized_and_each_result_is_a_file(pixmill: Pixmill) -> None:
     assert response.status_code == 201
     assert list(response.json()) == ["task_ids"]
     for source, task_id in zip(sources, response.json()["task_ids"], strict=True):
-        task = pixmill.ended(task_id)
+        task = pixmill.wait_for_task(task_id)
         assert task == {
             "id": task_id,
             "source_id": source["id"],
@@ -129,7 +129,7 @@ def test_params_stay_null_where_none_were_given(pixmill: Pixmill) -> None:
 
 def test_the_task_list_has_every_task_newest_last(pixmill: Pixmill) -> None:
     task_id = pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "flip")[0]
-    task = pixmill.ended(task_id)
+    task = pixmill.wait_for_task(task_id)
 
     assert pixmill.http.get(f"{TASKS}/").json()[-1] == task
 
@@ -138,7 +138,7 @@ def test_a_failed_task_says_why_and_can_be_restarted(pixmill: Pixmill) -> None:
     source = pixmill.upload("not-an-image.jpg", b"just text")
     task_id = pixmill.create_tasks([source["id"]], "flip")[0]
 
-    failed = pixmill.ended(task_id)
+    failed = pixmill.wait_for_task(task_id)
     response = pixmill.http.post(f"{TASKS}/{task_id}/restart")
 
     assert failed["status"] == "error"
@@ -146,7 +146,7 @@ def test_a_failed_task_says_why_and_can_be_restarted(pixmill: Pixmill) -> None:
     assert failed["result_id"] is None
     assert response.status_code == 200
     assert response.json() == {key: failed[key] for key in failed if key != "error"} | {"status": "pending"}
-    assert pixmill.ended(task_id)["status"] == "error"
+    assert pixmill.wait_for_task(task_id)["status"] == "error"
 
 
 def test_pages_follow_the_link_header(pixmill: Pixmill) -> None:

@@ -1,4 +1,4 @@
-"""Bodies that are the file itself, and digests (RFC 9530)."""
+"""Uploads whose body is the file itself, and digests (RFC 9530)."""
 
 import hashlib
 import socket
@@ -61,7 +61,7 @@ def test_a_name_needs_no_dot(pixmill: Pixmill, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["archive", "batch", "uploads", "healthz", "openapi.json", "1", "-1", "1.5"])
-def test_a_name_in_the_path_is_no_other_address(pixmill: Pixmill, name: str) -> None:
+def test_a_name_that_is_another_address_is_refused(pixmill: Pixmill, name: str) -> None:
     before = pixmill.counts()
 
     response = pixmill.http.put(f"{FILES}/{name}", content=CONTENT)
@@ -79,16 +79,16 @@ def test_curl_uploads_a_file_by_another_name(pixmill: Pixmill, tmp_path: Path) -
     assert '"name":"data","extension":".bin"' in answer
 
 
-def test_a_client_that_expects_to_be_told_to_go_on_is_told(pixmill: Pixmill, stack: Stack) -> None:
+def test_a_client_that_expects_100_continue_gets_it(pixmill: Pixmill, stack: Stack) -> None:
     address = httpx2.URL(stack.url)
     head = f"PUT {FILES}/a.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     with socket.create_connection((address.host, address.port or 80), timeout=10) as client:
         client.sendall(head.encode())
-        told = client.recv(1000)
+        interim = client.recv(1000)
         client.sendall(b"abc")
         answer = client.recv(1000)
 
-    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answer.startswith(b"HTTP/1.1 201 ")
 
 
@@ -138,7 +138,7 @@ def test_a_digest_is_checked(pixmill: Pixmill, field: str, algorithm: str) -> No
     assert pixmill.counts() == before
 
 
-def test_a_form_has_a_digest_as_a_whole(pixmill: Pixmill) -> None:
+def test_the_digest_of_a_form_covers_the_whole_body(pixmill: Pixmill) -> None:
     body = b"--b\r\nContent-Disposition: form-data; name=file; filename=a.txt\r\n\r\nwords\r\n--b--\r\nand an epilogue"
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
 
@@ -162,7 +162,7 @@ def test_a_malformed_digest_is_refused(pixmill: Pixmill, value: str) -> None:
     assert_problem(response, 400, "RFC 9530")
 
 
-def test_nobody_else_names_a_body_file(pixmill: Pixmill, tmp_path: Path) -> None:
+def test_a_client_cannot_name_a_body_file(pixmill: Pixmill, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"secret")
 

@@ -1,4 +1,4 @@
-"""What the pages have an operator of docker-compose do, as printed."""
+"""The docs' commands for docker-compose, run as printed."""
 
 import os
 import re
@@ -23,7 +23,7 @@ OTHERS = [block for block in PRINTED if block not in [*STARTS, *BACKUP]]
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """So that a command serves the running stack, from a folder of its own."""
+    """Return the environment in which a command applies to the running stack, from any folder."""
     return {**os.environ, "COMPOSE_FILE": str(PROJECT / "docker-compose.yml")}
 
 
@@ -44,17 +44,17 @@ def test_a_block_runs_as_printed(block: Block, environment: dict[str, str], tmp_
     await_ready()
 
 
-def test_readme_starts_it(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_command_in_the_readme_starts_the_stack(environment: dict[str, str], tmp_path: Path) -> None:
     [start] = STARTS
     process = Process("compose", ["bash", "-c", start.text], environment, tmp_path / "log")
     process.wait_until(lambda: "Attaching to" in process.log.read_text())
     await_ready()
-    # It would stop the containers if it were asked to end.
+    # SIGKILL, because after SIGTERM it would stop the containers.
     os.killpg(process.popen.pid, signal.SIGKILL)
     process.popen.wait()
 
 
-def test_a_backup_is_brought_back(pixmill: Pixmill, environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_backup_is_restored(pixmill: Pixmill, environment: dict[str, str], tmp_path: Path) -> None:
     backup, restore = BACKUP
     pixmill.process(photo(80, 60), "kept.png", "flip")
     before = listed()

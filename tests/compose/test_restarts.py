@@ -1,4 +1,4 @@
-"""Every service of docker-compose restarted in turn, with tasks in flight: none is lost, each has one result."""
+"""Restarts of each service of docker-compose while tasks run: no task is lost, and each has exactly one result."""
 
 import os
 import subprocess

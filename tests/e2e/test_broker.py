@@ -1,4 +1,4 @@
-"""What Pixmill keeps in RabbitMQ."""
+"""The queues that Pixmill declares in RabbitMQ."""
 
 from image_processor.handler.celery_app import QUEUE
 

@@ -1,4 +1,4 @@
-"""``scripts/check-prose`` finds what a person reads, and leaves code alone."""
+"""``scripts/check-prose`` checks comments, docstrings and texts, and ignores code."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from tests.support.environment import PROJECT
 
 
 def found(path: Path) -> list[str]:
-    """The lines with a fault."""
+    """Return the lines with a fault."""
     command = [sys.executable, str(PROJECT / "scripts/check-prose"), str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line.removeprefix(f"{path}:") for line in run.stdout.splitlines()]

@@ -1,6 +1,6 @@
-"""A thousand image files, of every format and damaged in every way: each ends finished, or in an error that says why.
+"""A thousand whole and damaged image files of many formats: each task finishes, or ends in an error with the reason.
 
-They are the images that Pillow's own tests are made of; ``scripts/fetch-corpus`` puts them into ``.corpus``.
+They are the images of Pillow's own tests; ``scripts/fetch-corpus`` downloads them into ``.corpus``.
 """
 
 import re
@@ -24,12 +24,12 @@ BATCHES: dict[str, dict[str, object]] = {
     "info": {"algorithm": "info"},
 }
 UNCLEAR = re.compile(r"crash|unexpected error|took longer|/|Traceback")
-"""Words of an error that does not tell what is wrong with the image."""
+"""Words of errors that do not say what is wrong with the image."""
 
 
 @pytest.fixture(scope="module")
 def corpus(embedded: Stack) -> Iterator[tuple[Pixmill, dict[int, Path]]]:
-    """A client, and the files of the corpus by their ids."""
+    """Return a client, and the files of the corpus by their ids."""
     with Pixmill(embedded.url) as pixmill:
         uploaded = {}
         for path in sorted(path for path in CORPUS.rglob("*") if path.is_file()):
@@ -46,8 +46,8 @@ def test_every_file_ends_finished_or_in_a_clear_error(corpus: tuple[Pixmill, dic
 
     body = {"file_ids": list(files), "cache": False, **BATCHES[batch]}
     task_ids = pixmill.post_tasks(body).json()["task_ids"]
-    pixmill.ended(task_ids[-1])
-    tasks = [pixmill.ended(task_id) for task_id in task_ids]
+    pixmill.wait_for_task(task_ids[-1])
+    tasks = [pixmill.wait_for_task(task_id) for task_id in task_ids]
 
     unclear = [(files[int(str(task["source_id"]))].name, task["error"]) for task in tasks if is_unclear(task)]
     assert unclear == []
@@ -58,7 +58,7 @@ def is_unclear(task: dict[str, object]) -> bool:
     return task["status"] == "error" and UNCLEAR.search(str(task["error"])) is not None
 
 
-def test_errors_are_few_sentences(corpus: tuple[Pixmill, dict[int, Path]]) -> None:
+def test_errors_are_short(corpus: tuple[Pixmill, dict[int, Path]]) -> None:
     pixmill, files = corpus
 
     errors = pixmill.http.get(f"{TASKS}/", params={"status": "error", "algorithm": "info"}).json()

@@ -1,4 +1,4 @@
-"""``pixmill demo`` as its user runs it."""
+"""The command ``pixmill demo``."""
 
 import subprocess
 from pathlib import Path
@@ -24,7 +24,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_photographs_come_back_resized_and_flipped(full: FullStack, photos: Path, tmp_path: Path) -> None:
+def test_photographs_are_resized_and_flipped(full: FullStack, photos: Path, tmp_path: Path) -> None:
     run = demo(photos, full.url, tmp_path / "out")
 
     assert (run.returncode, "2 of 2 tasks finished" in run.stdout) == (0, True), run.stdout + run.stderr
@@ -33,7 +33,7 @@ def test_photographs_come_back_resized_and_flipped(full: FullStack, photos: Path
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "photos/one.jpg"])
-def test_a_folder_that_is_none_is_told_so(photos: Path, tmp_path: Path, folder: str) -> None:
+def test_a_path_that_is_not_a_folder_is_refused(photos: Path, tmp_path: Path, folder: str) -> None:
     run = demo(tmp_path / folder, "http://127.0.0.1:1", tmp_path / "out")
 
     assert run.returncode == 2
@@ -41,7 +41,7 @@ def test_a_folder_that_is_none_is_told_so(photos: Path, tmp_path: Path, folder: 
     assert "Invalid value for 'photos'" in run.stderr
 
 
-def test_where_no_pixmill_answers_the_command_that_starts_one_is_told(photos: Path, tmp_path: Path) -> None:
+def test_the_error_for_an_unreachable_server_names_the_command_that_starts_it(photos: Path, tmp_path: Path) -> None:
     run = demo(photos, f"http://127.0.0.1:{free_port()}", tmp_path / "out")
 
     assert run.returncode == 1

@@ -37,7 +37,7 @@ EMBEDDED = [
 
 
 class Clone:
-    """A clone of the project with installed requirements, in which `make run` has been typed as README prints it."""
+    """A clone of the project with installed requirements, in which the `make run` of README has been started."""
 
     def __init__(self, folder: Path) -> None:
         for path in PROJECT.iterdir():
@@ -118,14 +118,14 @@ def test_starts_are_printed_once() -> None:
 
 
 def translations() -> list[tuple[Path, Path]]:
-    """Pages in English, each with its Russian one."""
+    """Return the English pages, each with its Russian translation."""
     docs, russian = PROJECT / "docs", PROJECT / "docs/ru"
     found = [(docs / page.relative_to(russian), page) for page in sorted(russian.rglob("*.md"))]
     return [(PROJECT / "README.md", PROJECT / "README.ru.md"), *found]
 
 
 def without_comments(block: Block) -> str:
-    """The commands alone: what follows ` #`, and a comment about how it is run, is translated."""
+    """Return the commands without the comments after ` #`, which are translated."""
     return re.sub(r" +# .*", "", block.text)
 
 
@@ -143,7 +143,7 @@ def test_both_languages_link_to_each_other(english: Path, russian: Path) -> None
 
 
 def linked(page: Path) -> list[Path]:
-    """The files that a page links to."""
+    """Return the files that a page links to."""
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
     return [(page.parent / target).resolve() for target in targets if "://" not in target and "mailto:" not in target]

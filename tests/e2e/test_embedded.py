@@ -1,4 +1,4 @@
-"""The embedded stack as its user starts and stops it."""
+"""Start, stop and maintenance of the embedded stack."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_a_signal_stops_every_process(tmp_path: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.3, *(pytest.param(later, marks=pytest.mark.thorough) for later in (0.8, 1.5))])
-def test_a_signal_during_the_start_is_no_failure(tmp_path: Path, seconds: float) -> None:
+def test_a_signal_during_the_start_stops_every_process(tmp_path: Path, seconds: float) -> None:
     command = [str(SCRIPTS / "pixmill"), "serve", "--project", str(PROJECT), "--port", str(free_port())]
     process = Process("pixmill serve", [*command, "--data", str(tmp_path / "data")], ENVIRONMENT, tmp_path / "log")
     process.wait_until((tmp_path / "data/scratch").exists)
@@ -75,7 +75,7 @@ def test_no_process_is_left_when_the_launcher_dies(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_several_ranges_are_answered_by_the_whole_where_they_cannot_be_put_together(tmp_path: Path) -> None:
+def test_several_ranges_get_the_whole_file_where_there_is_no_disk_space_for_them(tmp_path: Path) -> None:
     first = EmbeddedStack(tmp_path)
     with Pixmill(first.url) as client:
         file = client.upload("a.bin", b"0123456789")
@@ -89,7 +89,7 @@ def test_several_ranges_are_answered_by_the_whole_where_they_cannot_be_put_toget
     assert (response.status_code, response.content) == (200, b"0123456789")
 
 
-def test_it_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_tasks_continue_after_a_restart(tmp_path: Path) -> None:
     first = EmbeddedStack(tmp_path)
     with Pixmill(first.url) as client:
         source = client.upload("p.png", photo(1200, 900))
@@ -98,7 +98,7 @@ def test_it_goes_on_where_it_was(tmp_path: Path) -> None:
 
     second = EmbeddedStack(tmp_path)
     with Pixmill(second.url) as client:
-        tasks = [client.ended(task_id) for task_id in task_ids]
+        tasks = [client.wait_for_task(task_id) for task_id in task_ids]
         widths = [opened(client.download(task["result_id"])).width for task in tasks]
     second.stop()
 
@@ -119,7 +119,7 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     ]
 
 
-def test_a_data_folder_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_impossible_data_folder_is_one_clear_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
 
@@ -155,7 +155,7 @@ def test_a_wrong_setting_stops_the_start_with_one_clear_line(name: str, value: s
 
 
 @pytest.mark.thorough
-def test_an_operator_checks_its_files_while_it_serves(tmp_path: Path) -> None:
+def test_files_are_checked_while_the_server_runs(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path)
     with Pixmill(stack.url) as pixmill:
         pixmill.upload("whole.bin", b"whole")
@@ -167,8 +167,8 @@ def test_an_operator_checks_its_files_while_it_serves(tmp_path: Path) -> None:
     collected = maintain("gc", stack.data)
     stack.stop()
 
-    told = [json.loads(line) for line in checked.stderr.splitlines()]
-    assert [(line["event"], line.get("file_ids")) for line in told] == [
+    events = [json.loads(line) for line in checked.stderr.splitlines()]
+    assert [(line["event"], line.get("file_ids")) for line in events] == [
         ("blob lost", [lost["id"]]),
         ("files checked", None),
     ]
@@ -176,7 +176,7 @@ def test_an_operator_checks_its_files_while_it_serves(tmp_path: Path) -> None:
     assert (collected.returncode, json.loads(collected.stderr)["event"]) == (0, "garbage collected")
 
 
-def test_a_folder_without_data_is_no_place_to_check(tmp_path: Path) -> None:
+def test_a_folder_without_data_is_not_checked(tmp_path: Path) -> None:
     checked = maintain("fsck", tmp_path)
 
     assert checked.returncode == 1

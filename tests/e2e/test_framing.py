@@ -1,4 +1,4 @@
-"""Where a message begins and ends on the connection (RFC 9112, 6): no byte more or less than it says."""
+"""Message framing (RFC 9112, 6): no byte more or less than a message declares."""
 
 import fcntl
 import socket
@@ -26,7 +26,7 @@ CHUNKED = f"{PUT}Transfer-Encoding: chunked\r\n\r\n"
 
 @cache
 def places(url: str) -> dict[str, str]:
-    """Return each way to one file's bytes, on the stack at this URL."""
+    """Return each way to download a file from the stack at this URL."""
     with Pixmill(url) as client:
         file_id = client.upload("a.txt", CONTENT)["id"]
         link = client.http.post(f"{FILES}/{file_id}/links", json={}).headers["Location"]
@@ -58,7 +58,7 @@ def test_a_download_has_as_many_bytes_as_its_content_length(
 ) -> None:
     request = f"{method} {places(stack.url)[place]} HTTP/1.1\r\n{HOST}{header}\r\n"
 
-    # Bytes too many of the first answer would be the beginning of the second.
+    # Surplus bytes of the first response would be the beginning of the second.
     came = received(stack.url, f"{request}\r\n".encode(), f"{request}{CLOSE}".encode())
 
     first, second = answers(came, method, method)
@@ -124,7 +124,7 @@ def test_a_repeated_length_of_a_later_request_is_refused(stack: Stack) -> None:
         ("\x16\x03\x01\x02\0\1\0\1\xfc\3\3\r\n\r\n", 400),
     ],
 )
-def test_what_is_no_request_is_refused_and_the_connection_closed(
+def test_an_invalid_request_is_refused_and_the_connection_closed(
     embedded: Stack, request_text: str, status: int
 ) -> None:
     with Pixmill(embedded.url) as client:
@@ -151,24 +151,24 @@ def test_what_is_no_request_is_refused_and_the_connection_closed(
         f"{PUT}Content-Length: 5\r\n\r\nhello".replace("a.bin", "имя.bin"),
     ],
 )
-def test_every_form_of_a_request_is_understood(embedded: Stack, request_text: str) -> None:
+def test_every_valid_form_of_a_request_is_accepted(embedded: Stack, request_text: str) -> None:
     [answer] = answers(received(embedded.url, request_text.encode()), "PUT")
 
     assert (answer.status, b'"size":5' in answer.body) == (201, True)
 
 
 @pytest.mark.both_stacks
-def test_a_chunked_body_that_breaks_off_is_no_file(stack: Stack, pixmill: Pixmill) -> None:
+def test_a_chunked_body_that_breaks_off_is_not_stored(stack: Stack, pixmill: Pixmill) -> None:
     before = pixmill.counts()
     address = httpx2.URL(stack.url)
 
     with socket.create_connection((address.host, address.port or 80)) as connection:
         connection.sendall(f"{CHUNKED}5\r\nhello\r\n".encode())
-        wait_until(_received_by_the_server(connection), "the server has read what came")
+        wait_until(_received_by_the_server(connection), "the server has read all bytes")
 
     assert pixmill.counts() == before
 
 
 def _received_by_the_server(connection: socket.socket) -> Callable[[], bool]:
-    """Return whether the system has nothing left to send."""
+    """Return a function that returns whether the kernel has sent everything."""
     return lambda: struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4))[0] == 0

@@ -1,4 +1,4 @@
-"""Behind a proxy that holds the certificate, with the lines that the page about HTTPS prints."""
+"""Pixmill behind a proxy for HTTPS, with the configuration that the docs print."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from tests.support.stacks import FullStack
 
 
 def printed_in(page: str) -> str:
-    """The configuration of the proxy in front."""
+    """Return the configuration of the proxy that the page prints."""
     blocks: list[str] = re.findall(
         r"```nginx\n(server .*?)```", (PROJECT / page / "operations/https.md").read_text(), re.DOTALL
     )
@@ -69,7 +69,7 @@ def test_an_image_is_processed(pixmill: Pixmill) -> None:
     assert opened(result).size == (40, 30)
 
 
-def test_a_large_file_comes_and_goes(pixmill: Pixmill) -> None:
+def test_a_large_file_is_uploaded_and_downloaded(pixmill: Pixmill) -> None:
     content = os.urandom(20_000_000)
 
     file = pixmill.http.put(f"{FILES}/large.bin", content=content).json()
@@ -77,7 +77,7 @@ def test_a_large_file_comes_and_goes(pixmill: Pixmill) -> None:
     assert pixmill.download(file["id"]) == content
 
 
-def test_events_come_at_once(pixmill: Pixmill) -> None:
+def test_events_are_not_buffered(pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo(80, 60))
     with pixmill.http.stream("GET", f"{TASKS}/events", timeout=5) as events:
         pixmill.create_tasks([source["id"]], "flip")
@@ -85,7 +85,7 @@ def test_events_come_at_once(pixmill: Pixmill) -> None:
         assert any('"finished"' in line for line in events.iter_lines())
 
 
-def test_a_link_begins_with_https_and_the_name(pixmill: Pixmill) -> None:
+def test_a_link_begins_with_https_and_the_host_name(pixmill: Pixmill) -> None:
     file = pixmill.upload("a.txt", b"signed")
 
     url = httpx2.URL(pixmill.http.post(f"{FILES}/{file['id']}/links", json={}).json()["url"])

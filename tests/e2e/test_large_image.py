@@ -1,4 +1,4 @@
-"""A worker makes a small image of a very large one in little memory."""
+"""A worker resizes a very large image in little memory."""
 
 import pytest
 import pyvips
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.thorough
 PEAK = 150 * 1024 * 1024
 
 
-def test_100_megapixels_take_a_worker_less_than_150_megabytes() -> None:
+def test_100_megapixels_need_less_than_150_megabytes() -> None:
     ramp = pyvips.Image.xyz(10_000, 10_000)
     image = ramp[0].linear(1 / 40, 0).bandjoin([ramp[1] / 40, (ramp[0] + ramp[1]) % 255]).cast("uchar")
     content = image.copy(interpretation="srgb").jpegsave_buffer(Q=80)
@@ -21,7 +21,7 @@ def test_100_megapixels_take_a_worker_less_than_150_megabytes() -> None:
     try:
         with Pixmill(stack.url) as pixmill:
             source = pixmill.http.put(f"{FILES}/", params={"name": "large.jpg"}, content=content).json()["id"]
-            task = pixmill.ended(pixmill.create_tasks([source], "resize", {"width": 1024})[0])
+            task = pixmill.wait_for_task(pixmill.create_tasks([source], "resize", {"width": 1024})[0])
 
         workers = [
             number for number, command in processes_of(stack.folder).items() if "image_processor.worker" in command
@@ -31,5 +31,5 @@ def test_100_megapixels_take_a_worker_less_than_150_megabytes() -> None:
         stack.stop()
 
     assert task["status"] == "finished", task
-    assert len(peaks) == 2, "the worker and its one process"
+    assert len(peaks) == 2, "the worker and its only child process"
     assert max(peaks.values()) < PEAK, peaks

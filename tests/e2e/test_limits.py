@@ -1,4 +1,4 @@
-"""What a task may cost, with algorithms that go beyond it; others' tasks go on."""
+"""A task's limits, with algorithms that exceed them; other tasks are not affected."""
 
 import time
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def one_line_of(log: Path, words: str) -> str:
         ("hoard", "The image needs more memory than a worker may use."),
     ],
 )
-def test_a_task_that_goes_beyond_ends_in_error_and_its_neighbours_finish(
+def test_a_task_that_exceeds_a_limit_ends_in_error_and_others_finish(
     pixmill: Pixmill, algorithm: str, words: str
 ) -> None:
     source_id = pixmill.upload("p.png", photo())["id"]
@@ -62,8 +62,8 @@ def test_a_task_that_goes_beyond_ends_in_error_and_its_neighbours_finish(
     bad = pixmill.create_tasks([source_id], algorithm)[0]
     good = [pixmill.create_tasks([source_id], "resize", {"width": 10 + n})[0] for n in range(20)]
 
-    assert {pixmill.ended(task_id)["status"] for task_id in good} == {"finished"}
-    task = pixmill.ended(bad)
+    assert {pixmill.wait_for_task(task_id)["status"] for task_id in good} == {"finished"}
+    task = pixmill.wait_for_task(bad)
     assert task["status"] == "error"
     assert words in str(task["error"])
 
@@ -74,7 +74,7 @@ def test_a_task_of_files_that_are_too_large_together_ends_in_error(pixmill: Pixm
     assert len(large) < 100_000 < 4 * len(large)
     first, *others = [pixmill.upload("p.png", large)["id"] for _ in range(4)]
 
-    task = pixmill.ended(pixmill.create_tasks([first], "montage", {"others": others})[0])
+    task = pixmill.wait_for_task(pixmill.create_tasks([first], "montage", {"others": others})[0])
 
     assert task["status"] == "error"
     assert "are possible" in str(task["error"])
@@ -83,7 +83,7 @@ def test_a_task_of_files_that_are_too_large_together_ends_in_error(pixmill: Pixm
 def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, limited: Stack) -> None:
     task_id = pixmill.create_tasks([pixmill.upload("p.png", photo())["id"]], "hang")[0]
 
-    assert pixmill.ended(task_id)["status"] == "error"
+    assert pixmill.wait_for_task(task_id)["status"] == "error"
 
     assert list(limited.scratch.glob("*/")) == []
 
@@ -99,6 +99,6 @@ def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: Pixmill, limi
 
     assert cancelled["status"] == "cancelled"
     assert f'"task_id": {task_id}' in one_line_of(limited.worker_log, "cancelled task stopped")
-    time.sleep(2)  # another attempt would have begun
+    time.sleep(2)  # long enough for another attempt to begin
     assert pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == "cancelled"
     assert pixmill.counts()[0] == files_before + 1

@@ -1,4 +1,4 @@
-"""A file whose bytes are gone from the disk: its clients are told so, and the log has one line for it."""
+"""Files whose bytes are missing on disk: clients get a problem, and the log a line."""
 
 import os
 import re
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.both_stacks
 
 @pytest.fixture(params=[Path.unlink, partial(os.truncate, length=5)], ids=["missing", "shortened"])
 def lost(stack: Stack, pixmill: Pixmill, request: pytest.FixtureRequest) -> Iterator[object]:
-    """The id of a file without bytes, or with some of them only."""
+    """Yield the id of a file whose bytes are missing or truncated."""
     file = pixmill.upload("lost.txt", f"lost at {time.time_ns()}".encode())
     [blob] = (stack.files / "blobs").rglob(str(file["sha256"]))
     request.param(blob)
@@ -43,13 +43,13 @@ def test_an_archive_ends_before_its_length_with_one_line_in_the_log(stack: Stack
     came = received(stack.url, f"GET {FILES}/archive?id={lost} HTTP/1.1\r\nHost: x\r\n{CLOSE}".encode())
 
     head, _, body = came.partition(b"\r\n\r\n")
-    told = re.search(rb"\r\ncontent-length: (\d+)", head.lower())
-    assert told is not None, head
-    assert len(body) < int(told[1])
+    length = re.search(rb"\r\ncontent-length: (\d+)", head.lower())
+    assert length is not None, head
+    assert len(body) < int(length[1])
     [line] = errors_in(stack)[len(before) :]
     assert f"The bytes of file {lost} are lost" in line
 
 
 def errors_in(stack: Stack) -> list[str]:
-    """Return what the services have logged as errors, and stack traces."""
+    """Return the errors and stack traces in the services' logs."""
     return [line for line in log_of(stack).splitlines() if '"level": "error"' in line or "Traceback" in line]

@@ -1,4 +1,4 @@
-"""What monitoring is told, as Prometheus' own parser reads it."""
+"""Metrics, read by Prometheus' own parser."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def pixmill(watched: EmbeddedStack | FullStack) -> Iterator[Pixmill]:
         yield client
 
 
-def told(stack: EmbeddedStack | FullStack, place: str) -> dict[str, float]:
+def metrics(stack: EmbeddedStack | FullStack, place: str) -> dict[str, float]:
     url = stack.inner_url if isinstance(stack, FullStack) else stack.url
     response = http.get(f"{url}{place}/metrics").raise_for_status()
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -30,63 +30,63 @@ def told(stack: EmbeddedStack | FullStack, place: str) -> dict[str, float]:
     return {"".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
 
 
-def test_what_is_stored_is_told(watched: EmbeddedStack | FullStack, pixmill: Pixmill) -> None:
+def test_stored_files_and_bytes_are_counted(watched: EmbeddedStack | FullStack, pixmill: Pixmill) -> None:
     content = os.urandom(1000)
-    before = told(watched, FILES)
+    before = metrics(watched, FILES)
 
     for _ in range(2):
         pixmill.upload("a.bin", content)
 
-    after = told(watched, FILES)
+    after = metrics(watched, FILES)
     assert after["pixmill_files"] == before["pixmill_files"] + 2
     assert after["pixmill_stored_bytes"] == before["pixmill_stored_bytes"] + len(content)
     assert after["pixmill_quota_bytes"] == 0
     assert 0 < after["pixmill_room_bytes"] < 2**60
 
 
-def test_an_upload_that_is_not_complete_is_told(watched: EmbeddedStack | FullStack, pixmill: Pixmill) -> None:
-    before = told(watched, FILES)["pixmill_resumable_uploads"]
+def test_incomplete_uploads_are_counted(watched: EmbeddedStack | FullStack, pixmill: Pixmill) -> None:
+    before = metrics(watched, FILES)["pixmill_resumable_uploads"]
 
     begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "3"}
     url = pixmill.http.post(f"{FILES}/uploads/", headers=begin).headers["Location"]
-    begun = told(watched, FILES)["pixmill_resumable_uploads"]
+    begun = metrics(watched, FILES)["pixmill_resumable_uploads"]
     pixmill.http.delete(url, headers={"Tus-Resumable": "1.0.0"}).raise_for_status()
 
-    assert (begun, told(watched, FILES)["pixmill_resumable_uploads"]) == (before + 1, before)
+    assert (begun, metrics(watched, FILES)["pixmill_resumable_uploads"]) == (before + 1, before)
 
 
-def test_tasks_that_failed_are_told_and_nothing_waits(watched: EmbeddedStack | FullStack, pixmill: Pixmill) -> None:
-    before = told(watched, TASKS)
+def test_failed_tasks_are_counted(watched: EmbeddedStack | FullStack, pixmill: Pixmill) -> None:
+    before = metrics(watched, TASKS)
 
     task_id = pixmill.create_tasks([pixmill.upload("a.jpg", b"no image")["id"]], "flip")[0]
-    pixmill.ended(task_id)
+    pixmill.wait_for_task(task_id)
 
-    after = told(watched, TASKS)
+    after = metrics(watched, TASKS)
     assert after["pixmill_taskserror"] == before["pixmill_taskserror"] + 1
     assert (after["pixmill_taskspending"], after["pixmill_tasksprocessing"]) == (0, 0)
     assert after["pixmill_oldest_pending_task_seconds"] == 0
-    # Other tests may have left some to addresses where nobody answers.
+    # Other tests may have left webhooks to addresses that do not answer.
     assert after["pixmill_webhooks"] <= before["pixmill_webhooks"]
 
 
-def test_a_task_that_waits_is_told(full: FullStack) -> None:
+def test_pending_tasks_are_counted(full: FullStack) -> None:
     full.worker.stop()
     try:
         with Pixmill(full.url) as client:
             file_id = client.upload("a.jpg", b"no image")["id"]
             task_id = client.create_tasks([file_id], "flip")[0]
 
-            waiting = told(full, TASKS)
+            waiting = metrics(full, TASKS)
     finally:
         full.worker.start()
 
     with Pixmill(full.url) as client:
-        client.ended(task_id)
+        client.wait_for_task(task_id)
     assert waiting["pixmill_taskspending"] == 1
     assert waiting["pixmill_oldest_pending_task_seconds"] > 0
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS])
-def test_the_published_port_tells_nothing(full: FullStack, place: str) -> None:
+def test_the_published_port_has_no_metrics(full: FullStack, place: str) -> None:
     for path in ("metrics", "metrics/"):
         assert_problem(http.get(f"{full.url}{place}/{path}"), 404, "nothing")

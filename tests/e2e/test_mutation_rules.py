@@ -1,4 +1,4 @@
-"""The mutations of ``make test-all`` still fit the sources and name tests that exist."""
+"""The mutations of ``make test-all`` match the sources and name existing tests."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.support.environment import PROJECT
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.rule)
-def test_a_mutation_fits_its_source_and_its_test(mutation: Mutation) -> None:
+def test_a_mutation_matches_its_source_and_its_test(mutation: Mutation) -> None:
     path, _, name = mutation.caught_by.partition("::")
 
     assert (PROJECT / mutation.file).read_text("utf-8").count(mutation.before) == 1

@@ -1,4 +1,4 @@
-"""nginx's limits, made small enough for a test to go over."""
+"""nginx's limits, small enough that a test can exceed them."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from tests.support.stacks import FullStack, start
 FEW = {"NGINX_REQUESTS_PER_SECOND": "1", "NGINX_REQUESTS_AT_ONCE": "5"}
 
 
-def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStack) -> None:
+def test_too_many_requests_of_an_address_get_429_with_retry_after(full: FullStack) -> None:
     with limited(full, FEW) as client, ThreadPoolExecutor(4) as threads:
         answers: list[httpx2.Response] = list(threads.map(lambda _: client.http.get(f"{FILES}/?limit=1"), range(20)))
 
@@ -28,9 +28,9 @@ def test_an_address_that_asks_too_often_is_told_when_to_come_back(full: FullStac
         assert answer.headers["Retry-After"] == "1"
 
 
-def test_behind_a_proxy_that_is_believed_each_client_has_limits_of_its_own(full: FullStack) -> None:
-    believed = "real_ip_header X-Forwarded-For; set_real_ip_from 127.0.0.0/8;"
-    with limited(full, FEW, believed) as client:
+def test_behind_a_trusted_proxy_each_client_has_its_own_limits(full: FullStack) -> None:
+    trusted = "real_ip_header X-Forwarded-For; set_real_ip_from 127.0.0.0/8;"
+    with limited(full, FEW, trusted) as client:
         clients = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in range(20)]
 
         answers = [client.http.get(f"{FILES}/?limit=1", headers=headers) for headers in clients]
@@ -40,7 +40,7 @@ def test_behind_a_proxy_that_is_believed_each_client_has_limits_of_its_own(full:
 
 @contextmanager
 def limited(full: FullStack, values: Mapping[str, str], http_lines: str = "") -> Iterator[Pixmill]:
-    """A client of an nginx whose configuration was changed."""
+    """Return a client of an nginx with a changed configuration."""
     port = free_port()
     nginx = full.start_nginx("limited-nginx", port, free_port(), values, http_lines)
     try:
@@ -51,7 +51,7 @@ def limited(full: FullStack, values: Mapping[str, str], http_lines: str = "") ->
         nginx.stop()
 
 
-def test_an_address_that_is_too_long_is_told_so(full: FullStack) -> None:
+def test_a_url_that_is_too_long_is_refused(full: FullStack) -> None:
     with Pixmill(full.url) as client:
         answer = client.http.get(f"{FILES}/?name={'a' * 20_000}")
 
@@ -62,14 +62,14 @@ def test_an_address_that_is_too_long_is_told_so(full: FullStack) -> None:
     "target",
     [f"POST {TASKS}/", f"POST {FILES}/lookup", f"POST {FILES}/1/links", f"PATCH {FILES}/1", f"POST {FILES}/./copies"],
 )
-def test_json_of_a_gigabyte_is_refused_before_it_comes(full: FullStack, target: str) -> None:
+def test_json_of_a_gigabyte_is_refused_before_it_is_sent(full: FullStack, target: str) -> None:
     with begun(full, target, 1_000_000_000) as connection:
         assert_answer(connection, b"413", b"JSON may have 2 MiB")
 
 
 @contextmanager
 def begun(stack: FullStack, target: str, size: int) -> Iterator[socket.socket]:
-    """A request of which everything but its body was sent."""
+    """Send a request without its body; return the connection."""
     address = httpx2.URL(stack.url)
     with socket.create_connection((address.host, address.port or 80), 5) as connection:
         connection.sendall(f"{target} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
@@ -84,12 +84,12 @@ def assert_answer(connection: socket.socket, status: bytes, word: bytes) -> None
 
 
 @pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/"])
-def test_a_file_over_the_limit_is_refused_before_it_comes(full: FullStack, target: str) -> None:
+def test_a_file_over_the_limit_is_refused_before_it_is_sent(full: FullStack, target: str) -> None:
     with begun(full, target, MAX_UPLOAD + 2_000_000) as connection:
-        assert_answer(connection, b"413", b"larger than this server takes")
+        assert_answer(connection, b"413", b"The body is too large")
 
 
-def test_many_files_may_be_larger_together_than_one_alone(full: FullStack) -> None:
+def test_the_size_limit_applies_to_each_file_of_a_batch(full: FullStack) -> None:
     with begun(full, f"POST {FILES}/batch", MAX_UPLOAD + 2_000_000) as connection:
         connection.settimeout(1)
         with pytest.raises(TimeoutError):
@@ -98,7 +98,7 @@ def test_many_files_may_be_larger_together_than_one_alone(full: FullStack) -> No
 
 @pytest.fixture(scope="module")
 def quota() -> Iterator[FullStack]:
-    """A stack on which all files together may have 20 MB."""
+    """Start a stack with a quota of 20 MB."""
     folder = temporary_folder("quota")
     stack = start("full", folder, {"FILE_STORAGE_STORAGE__QUOTA_BYTES": "20000000"})
     assert isinstance(stack, FullStack)
@@ -107,19 +107,19 @@ def quota() -> Iterator[FullStack]:
 
 
 @pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/batch"])
-def test_an_upload_without_room_is_refused_before_it_comes(quota: FullStack, target: str) -> None:
+def test_an_upload_over_the_quota_is_refused_before_it_is_sent(quota: FullStack, target: str) -> None:
     with begun(quota, target, 30_000_000) as connection:
         assert_answer(connection, b"507", b"no room")
 
 
-def test_an_upload_with_room_is_taken(quota: FullStack) -> None:
+def test_an_upload_within_the_quota_is_stored(quota: FullStack) -> None:
     with Pixmill(quota.url) as client:
         stored = client.http.put(f"{FILES}/a.bin", content=bytes(15_000_000))
 
     assert stored.status_code == 201
 
 
-def test_an_upload_is_told_of_a_service_that_is_away(quota: FullStack) -> None:
+def test_an_upload_to_an_unavailable_service_gets_503(quota: FullStack) -> None:
     quota.file_storage.kill()
     with Pixmill(quota.url) as client:
         answer = client.http.put(f"{FILES}/a.bin", content=bytes(15_000_000))

@@ -1,4 +1,4 @@
-"""The page and the API's own pages, in a real browser."""
+"""The start page and the pages of the APIs in a real browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.waiting import STATE_SECONDS
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
     options = ChromeOptions()
-    # Without these Chromium looks for its maker's hosts.
+    # Without these options Chromium connects to Google's servers.
     for option in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "disable-background-networking"):
         options.add_argument(f"--{option}")
     options.add_argument("--window-size=1000,800")

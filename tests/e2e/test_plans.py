@@ -1,4 +1,4 @@
-"""No statement reads a whole table: every one is explained on a PostgreSQL with a million rows a table."""
+"""No statement scans a whole table: EXPLAIN of every statement on a PostgreSQL with a million rows per table."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -97,16 +97,16 @@ ROWS = [
 
 
 class Scan(NamedTuple):
-    """A table that a statement reads from its beginning to its end."""
+    """A statement that scans a table sequentially."""
 
     table: str
     statement: str
 
 
 class Explained:
-    """Explains every statement of an engine before it runs.
+    """Run EXPLAIN for every statement of an engine before it is executed.
 
-    :ivar statements: how many were explained.
+    :ivar statements: the number of explained statements.
     """
 
     def __init__(self, engine: Engine, url: str) -> None:
@@ -130,7 +130,7 @@ class Explained:
 
 
 def scanned(node: dict[str, object]) -> Iterator[str]:
-    """Give the tables that a plan reads whole."""
+    """Yield the tables that a plan scans sequentially."""
     if node["Node Type"] == "Seq Scan":
         yield str(node["Relation Name"])
     below = node.get("Plans", [])
@@ -140,12 +140,12 @@ def scanned(node: dict[str, object]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def large() -> Iterator[str]:
-    """The URL of a database with a million rows a table."""
+    """Return the URL of a database with a million rows per table."""
     with started_postgres("plans") as url:
         migrate(url, "file_storage")
         migrate(url, "image_processor")
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-            # Built at the end they take a fraction of the time.
+            # Building the indexes last takes a fraction of the time.
             found = connection.execute("SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%USING gin%'")
             indexes: dict[str, str] = dict(found.fetchall())
             before = [f"DROP INDEX {name}" for name in indexes]
@@ -246,7 +246,7 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
     assert_no_scan(explained, 8)
 
 
-def test_asking_for_tasks_scans_no_table(jobs: svcs.Container, large: str) -> None:
+def test_requests_for_tasks_scan_no_table(jobs: svcs.Container, large: str) -> None:
     explained, service = Explained(jobs.get(Database).engine, large), jobs.get(TaskService)
 
     created = service.create(Batch(file_ids=[1, 2, 3], algorithm="flip", params={}))
@@ -299,7 +299,7 @@ def test_working_on_tasks_scans_no_table(jobs: svcs.Container, large: str) -> No
     assert_no_scan(explained, 25)
 
 
-def test_telling_of_tasks_scans_no_table(jobs: svcs.Container, large: str) -> None:
+def test_events_and_webhooks_scan_no_table(jobs: svcs.Container, large: str) -> None:
     database = jobs.get(Database)
     explained = Explained(database.engine, large)
     events, callbacks = TaskEvents(database), WebhookService(database, timeout_seconds=10, max_seconds=86_400)

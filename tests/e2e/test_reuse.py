@@ -1,4 +1,4 @@
-"""Earlier results are given to tasks that ask for the same: many in one request, and none is made again."""
+"""The result cache: results of equal tasks are copied, many in a request."""
 
 from tests.support.client import Pixmill
 from tests.support.images import photo
@@ -12,12 +12,12 @@ def requests(stack: FullStack, part: str) -> int:
 
 
 def results(pixmill: Pixmill, sources: list[object]) -> list[object]:
-    tasks = [pixmill.ended(task_id) for task_id in pixmill.create_tasks(sources, "rotate", {"angle": 90})]
+    tasks = [pixmill.wait_for_task(task_id) for task_id in pixmill.create_tasks(sources, "rotate", {"angle": 90})]
     assert {task["status"] for task in tasks} == {"finished"}
     return [task["result_id"] for task in tasks]
 
 
-def test_a_batch_that_was_made_before_is_copied(full: FullStack) -> None:
+def test_the_results_of_an_equal_batch_are_copied(full: FullStack) -> None:
     with Pixmill(full.url) as pixmill:
         sources = [pixmill.upload(f"{n}.png", photo(90, 20 + n))["id"] for n in range(COUNT)]
         first = results(pixmill, sources)
@@ -27,12 +27,12 @@ def test_a_batch_that_was_made_before_is_copied(full: FullStack) -> None:
         second = results(pixmill, sources)
 
         assert len({*first, *second}) == 2 * COUNT
-        assert [pixmill.download(one) for one in second] == [pixmill.download(one) for one in first]
+        assert [pixmill.download(file_id) for file_id in second] == [pixmill.download(file_id) for file_id in first]
     assert requests(full, '"method":"PUT"') + requests(full, "/api/file-server/batch") == stored
     assert 0 < requests(full, "/api/file-server/copies") - copied < COUNT / 2
 
 
-def test_a_result_that_was_deleted_is_made_again(full: FullStack) -> None:
+def test_a_deleted_result_is_computed_again(full: FullStack) -> None:
     with Pixmill(full.url) as pixmill:
         sources = [pixmill.upload("gone.png", photo(91, 30))["id"]]
         [first] = results(pixmill, sources)

@@ -1,4 +1,4 @@
-"""Blobs in S3: the full stack on a real S3 server process, its bytes sent by nginx or by a redirect."""
+"""Blobs in S3: the full stack with a local S3 server; nginx or a redirect sends the bytes."""
 
 import json
 import os
@@ -23,7 +23,7 @@ BUCKET = "files"
 
 
 class S3:
-    """moto's server: of those that the package registries offer the only one that answers ranges as S3 does."""
+    """moto's server, the only one in the package registries that answers ranges as S3 does."""
 
     def __init__(self, folder: Path) -> None:
         self._port = free_port()
@@ -39,12 +39,12 @@ class S3:
         }
 
     def make_bucket(self) -> None:
-        """Once the server answers."""
+        """Create the bucket once the server answers."""
         self.process.wait_until(accepts(self._port))
         http.put(f"{self.url}/{BUCKET}").raise_for_status()
 
     def names(self) -> str:
-        """The listing of the bucket, as XML."""
+        """Return the list of the bucket's objects as XML."""
         return http.get(f"{self.url}/{BUCKET}").text
 
 
@@ -63,7 +63,7 @@ def s3_stack(request: pytest.FixtureRequest, s3: S3) -> Iterator[FullStack]:
 
 
 def start_on(s3: S3, sender: str, folder: Path) -> FullStack:
-    """A full stack with its blobs in S3, which nginx sends or a redirect."""
+    """Start a full stack with its blobs in S3; ``sender`` is nginx or redirect."""
     settings = {
         "FILE_STORAGE_STORAGE__URL": f"s3://{BUCKET}/{sender}",
         "FILE_STORAGE_DOWNLOAD__REDIRECT": str(sender == "redirect").lower(),
@@ -80,7 +80,7 @@ def client(s3_stack: FullStack) -> Iterator[Pixmill]:
         yield client
 
 
-def test_a_file_lies_in_the_bucket_and_comes_back(client: Pixmill, s3: S3) -> None:
+def test_a_file_is_stored_in_the_bucket_and_downloaded(client: Pixmill, s3: S3) -> None:
     content = numpy.random.default_rng(1).bytes(12_000_000)
 
     file = client.upload("данные.bin", content)
@@ -98,7 +98,7 @@ def test_a_file_lies_in_the_bucket_and_comes_back(client: Pixmill, s3: S3) -> No
     assert len(archive.content) > len(content)
 
 
-def test_several_ranges_of_much_answer_the_whole(client: Pixmill) -> None:
+def test_several_large_ranges_get_the_whole_file(client: Pixmill) -> None:
     file = client.upload("much.bin", bytes(70_000_000))
     ranges = {"Range": "bytes=0-34999999,35000001-69999999"}
 
@@ -106,7 +106,7 @@ def test_several_ranges_of_much_answer_the_whole(client: Pixmill) -> None:
         assert (response.status_code, response.headers["Content-Length"]) == (200, "70000000")
 
 
-def test_nginx_sends_the_file_as_ours(client: Pixmill, s3_stack: FullStack) -> None:
+def test_a_download_has_our_headers_and_not_those_of_s3(client: Pixmill, s3_stack: FullStack) -> None:
     file = client.upload("a.png", photo(20, 10))
 
     response = client.http.get(f"{FILES}/{file['id']}/download")
@@ -126,7 +126,7 @@ def test_nginx_sends_the_file_as_ours(client: Pixmill, s3_stack: FullStack) -> N
     assert not_modified.status_code == 304
 
 
-def test_only_nginx_says_that_it_asks_once_more(client: Pixmill) -> None:
+def test_clients_cannot_send_x_unconditional(client: Pixmill) -> None:
     place = f"{FILES}/{client.upload('a.bin', b'bytes')['id']}/download"
 
     sent, said = client.http.get(place), client.http.get(place, headers={"X-Unconditional": "1"})
@@ -134,7 +134,7 @@ def test_only_nginx_says_that_it_asks_once_more(client: Pixmill) -> None:
     assert len(said.history) == len(sent.history)
 
 
-def test_every_way_in_leads_to_the_bucket(client: Pixmill, s3: S3) -> None:
+def test_every_kind_of_upload_is_stored_in_the_bucket(client: Pixmill, s3: S3) -> None:
     raw = client.http.put(f"{FILES}/raw.bin", content=b"raw bytes").json()
     tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Content-Type": "application/offset+octet-stream"}
     resumed = client.http.post(f"{FILES}/uploads/", content=b"tus bytes", headers=tus)
@@ -143,7 +143,7 @@ def test_every_way_in_leads_to_the_bucket(client: Pixmill, s3: S3) -> None:
     assert client.download(resumed.headers["Pixmill-File-Id"]) == b"tus bytes"
 
 
-def test_the_last_file_takes_the_bytes_with_it(client: Pixmill, s3: S3) -> None:
+def test_deleting_the_last_file_deletes_the_object(client: Pixmill, s3: S3) -> None:
     first, second = (client.upload(name, b"shared by two")["id"] for name in ("a", "b"))
     sha256 = client.http.get(f"{FILES}/{first}").json()["sha256"]
 
@@ -186,7 +186,7 @@ def test_memory_does_not_grow_with_the_file(client: Pixmill, s3_stack: FullStack
 
 
 @pytest.mark.thorough
-def test_a_store_that_is_away_is_told_and_waited_for(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_unavailable_store_is_reported_and_tasks_wait_for_it(tmp_path_factory: pytest.TempPathFactory) -> None:
     s3 = S3(tmp_path_factory.mktemp("s3-away"))
     stack = start_on(s3, "nginx", temporary_folder("s3-away"))
     try:
@@ -213,20 +213,20 @@ def test_a_store_that_is_away_is_told_and_waited_for(tmp_path_factory: pytest.Te
             assert fsck.returncode == 2
             assert [json.loads(line)["event"] for line in fsck.stderr.splitlines()] == ["storage unavailable"]
 
-            # moto forgets: the worker must not ask it before the source's bytes are back.
+            # moto loses its data: stop the worker until the source's bytes are uploaded again.
             worker = stack.worker.popen.pid
             with frozen([worker, *children_of(worker)]):
                 s3.process.start()
                 s3.make_bucket()
                 client.upload("p.png", photo(80, 60))
-            assert client.ended(task_id)["status"] == "finished"
+            assert client.wait_for_task(task_id)["status"] == "finished"
             assert "Traceback" not in (stack.folder / "file-storage.log").read_text()
     finally:
         stack.stop()
         s3.process.stop()
 
 
-def test_an_object_that_s3_has_lost_is_told_as_lost_bytes(client: Pixmill, s3_stack: FullStack, s3: S3) -> None:
+def test_an_object_missing_in_s3_is_reported_as_lost_bytes(client: Pixmill, s3_stack: FullStack, s3: S3) -> None:
     file = client.upload("lost.bin", b"lost in S3")
     store = S3Store.from_url(
         s3_stack.environment["FILE_STORAGE_STORAGE__URL"],

@@ -1,4 +1,4 @@
-"""The file server and the image processor agree on what an image is: its format, and its size as it is shown."""
+"""The file server and the image processor agree on the format and the displayed size of an image."""
 
 import io
 from collections.abc import Callable
@@ -22,7 +22,7 @@ WRITTEN = {f"image/{name}" for name in EXTENSIONS}
 
 
 def processor_says(path: Path) -> Media | None:
-    """What the image processor makes of the file; None where it reads none."""
+    """Return the image processor's view of the file; None if it cannot read it."""
     try:
         decoded = decode(path, LIMITS, sequential=True)
     except ImageError:
@@ -83,9 +83,7 @@ def test_both_services_know_the_size_of_cmyk(content: bytes, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("big", [False, True])
-def test_both_services_know_the_size_of_a_tiff_whose_first_picture_is_a_small_one(
-    order: Literal["<", ">"], big: bool, tmp_path: Path
-) -> None:
+def test_both_services_skip_the_thumbnail_of_a_tiff(order: Literal["<", ">"], big: bool, tmp_path: Path) -> None:
     pixels = numpy.zeros((32, 48, 3), "uint8")
     with tifffile.TiffWriter(tmp_path / "source", bigtiff=big, byteorder=order) as file:
         file.write(pixels[::4, ::4].copy(), photometric="rgb", subfiletype=1)
@@ -107,9 +105,9 @@ def test_both_services_agree_on_a_thousand_files() -> None:
             stored = media_of(file)
         if processor is None:
             continue
-        # The formats that are read only have other names in the two services.
+        # The two services name read-only formats differently.
         media_type = processor.media_type if processor.media_type in WRITTEN else stored.media_type
-        # Of a damaged header, or of a PDF, the file server may know no size, but never another one.
+        # For a damaged header or a PDF the file server may know no size, but never a different one.
         if stored not in (Media(media_type, processor.width, processor.height), Media(media_type)):
             differing[path.name] = stored, processor
 

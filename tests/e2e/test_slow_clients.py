@@ -1,4 +1,4 @@
-"""Slow clients hold nobody else up: who takes a file on both stacks, all others where nginx stands in front."""
+"""Slow clients do not delay others: downloads on both stacks, everything else only behind nginx."""
 
 import os
 import resource
@@ -25,29 +25,29 @@ from tests.support.stacks import FullStack, Stack
 from tests.support.waiting import STATE_SECONDS
 
 THOUSANDS = 500 + 1024 * (os.cpu_count() or 1)
-"""More than 1,024 for each core, which nginx's examples have connections for."""
+"""More than 1,024 per core, the limit of nginx's example configurations."""
 
-A_REST = 0.1
-"""Seconds of the processor that a service's processes take in a second, at most, when they have nothing to do."""
+IDLE_CPU_SECONDS = 0.1
+"""CPU time per second, at most, of a service's idle processes."""
 
 SINCE_2019 = "If-Modified-Since: Tue, 01 Jan 2019 00:00:00 GMT"
 
 
-def test_slow_uploads_leave_the_service_to_others(full: FullStack) -> None:
+def test_slow_uploads_do_not_block_others(full: FullStack) -> None:
     with slow_clients(full, [SLOW_UPLOAD] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
         assert_serves(client, slow)
 
 
-def test_slow_resumable_uploads_leave_the_service_to_others(full: FullStack) -> None:
+def test_slow_resumable_uploads_do_not_block_others(full: FullStack) -> None:
     with Pixmill(full.url) as client:
         begin = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000000"}
         urls = [client.http.post(f"{FILES}/uploads/", headers=begin).headers["Location"] for _ in range(SLOW_CLIENTS)]
         with slow_clients(full, [resumable_upload(url) for url in urls]) as slow:
-            # One process reads all large ones.
+            # A single process reads all large bodies.
             assert_serves(client, slow, bytes(12_000_000))
 
-            refused = [one for one in slow if was_answered(one)]
-            assert all(one.recv(12) == b"HTTP/1.1 503" for one in refused)
+            refused = [connection for connection in slow if was_answered(connection)]
+            assert all(connection.recv(12) == b"HTTP/1.1 503" for connection in refused)
             assert len(refused) < SLOW_CLIENTS
 
 
@@ -57,7 +57,7 @@ def was_answered(connection: socket.socket) -> bool:
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """As many open files as this process may have at all."""
+    """Raise this process's limit of open files to the maximum."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
@@ -65,7 +65,7 @@ def many_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_files")
-def test_thousands_who_do_not_say_what_they_want_keep_nobody_out(full: FullStack) -> None:
+def test_thousands_of_incomplete_requests_block_nobody(full: FullStack) -> None:
     with slow_clients(full, ["GET / HTTP/1.1\r\n"] * THOUSANDS), Pixmill(full.url) as client:
         assert client.http.get(f"{FILES}/?limit=1").status_code == 200
 
@@ -89,36 +89,36 @@ def test_thousands_who_do_not_say_what_they_want_keep_nobody_out(full: FullStack
         ),
     ],
 )
-def test_slow_downloads_leave_the_service_to_others(stack: Stack, header: str) -> None:
+def test_slow_downloads_do_not_block_others(stack: Stack, header: str) -> None:
     request = download_request(large_file(stack.url), header)
     with slow_clients(stack, [request] * SLOW_CLIENTS) as slow, Pixmill(stack.url) as client:
-        for one in slow:
-            assert one.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
+        for connection in slow:
+            assert connection.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 206")
 
         assert_serves(client, slow)
 
 
-def test_slow_archives_leave_the_service_to_others(full: FullStack) -> None:
+def test_slow_archives_do_not_block_others(full: FullStack) -> None:
     request = archive_request(large_file(full.url))
     with slow_clients(full, [request] * SLOW_CLIENTS) as slow, Pixmill(full.url) as client:
         assert_serves(client, slow)
 
-        assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+        assert {connection.recv(12) for connection in slow} == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
 
 
 @pytest.mark.thorough
 @pytest.mark.usefixtures("long_list")
-def test_slow_readers_of_a_list_leave_the_service_to_others(full: FullStack) -> None:
+def test_slow_readers_of_a_list_do_not_block_others(full: FullStack) -> None:
     head = f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"
     with slow_clients(full, [head] * 40) as slow, Pixmill(full.url) as client:
-        await_rest(full)
+        await_idle(full)
         assert_serves(client, slow)
 
-        assert {one.recv(12) for one in slow} == {b"HTTP/1.1 200"}
+        assert {connection.recv(12) for connection in slow} == {b"HTTP/1.1 200"}
 
 
-def await_rest(stack: FullStack) -> None:
-    """Waits until the lists are made, which takes the machine for a while; nobody reads them yet."""
+def await_idle(stack: FullStack) -> None:
+    """Wait until the service has built the lists, which keeps the machine busy; nobody reads them yet."""
     processes = [psutil.Process(number) for number in children_of(stack.file_storage.popen.pid)]
 
     def seconds_of_work() -> float:
@@ -126,14 +126,14 @@ def await_rest(stack: FullStack) -> None:
 
     before = seconds_of_work()
     time.sleep(1)
-    while (now := seconds_of_work()) - before > A_REST:
+    while (now := seconds_of_work()) - before > IDLE_CPU_SECONDS:
         before = now
         time.sleep(1)
 
 
 @pytest.fixture(scope="module")
 def long_list(full: FullStack) -> None:
-    """More files than a connection holds a list of."""
+    """Store enough files that their list does not fit into socket buffers."""
     with Pixmill(full.url) as client:
         for number in range(1000):
             client.upload(f"{number}.txt", b"listed", comment="c" * 10_000)
@@ -141,15 +141,16 @@ def long_list(full: FullStack) -> None:
 
 @cache
 def large_file(url: str) -> int:
-    """The id of a file on the stack at this URL that no buffer on the way holds."""
+    """Return the id of a file on the stack at this URL that does not fit into socket buffers."""
     with Pixmill(url) as client:
         return int(str(client.upload("large.bin", os.urandom(30_000_000))["id"]))
 
 
 def assert_serves(client: Pixmill, slow: Sequence[socket.socket], content: bytes = b"quick") -> None:
-    """Upload files while the server holds the slow clients' connections; ``bench.waits`` measures how long that takes.
+    """Upload files while the slow clients are connected; ``bench.waits`` measures how long that takes.
 
-    A server that serves nobody beside them serves again when it has let them go, which it does after a minute.
+    A blocked server would recover after a minute by closing the slow connections, so these must still be open, or have
+    been refused with 503.
     """
     time.sleep(0.5)
     client.http.timeout = STATE_SECONDS
@@ -157,5 +158,5 @@ def assert_serves(client: Pixmill, slow: Sequence[socket.socket], content: bytes
         client.upload("quick.bin", content)
 
     held = {connection.raddr for connection in psutil.net_connections("tcp") if connection.pid}
-    let_go = [one for one in slow if one.getsockname() not in held]
-    assert all(one.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 503" for one in let_go)
+    closed = [connection for connection in slow if connection.getsockname() not in held]
+    assert all(connection.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 503" for connection in closed)

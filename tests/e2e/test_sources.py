@@ -1,4 +1,4 @@
-"""Sources on their way to workers: read where they are stored, or sent by nginx by the SHA-256 of their bytes."""
+"""How workers get sources: from the shared folder, or from nginx by SHA-256."""
 
 import hashlib
 import os
@@ -32,7 +32,7 @@ def test_a_worker_gets_a_blob_by_its_sha256(full: FullStack, blobs: BlobClient, 
     assert (tmp_path / "source").read_bytes() == content
 
 
-def test_what_nginx_does_not_have_is_told(blobs: BlobClient, tmp_path: Path) -> None:
+def test_a_missing_blob_is_reported(blobs: BlobClient, tmp_path: Path) -> None:
     assert not blobs.fetch(hashlib.sha256(uuid4().bytes).hexdigest(), tmp_path / "source", 100)
 
 
@@ -43,7 +43,7 @@ def test_a_blob_that_is_too_large_is_not_fetched(full: FullStack, blobs: BlobCli
         blobs.fetch(sha256, tmp_path / "source", 100)
 
 
-def test_the_published_port_knows_no_such_address(full: FullStack) -> None:
+def test_the_published_port_has_no_blobs(full: FullStack) -> None:
     sha256 = upload(full, uuid4().bytes)
 
     for path in (f"/blobs-by-sha256/{sha256}", f"/blobs/{sha256[:2]}/{sha256[2:4]}/{sha256}"):
@@ -54,12 +54,12 @@ def requests_of_sources(stack: FullStack) -> list[str]:
     return stack.requests("/blobs-by-sha256/") + stack.requests("/download")
 
 
-def test_a_worker_beside_the_storage_asks_for_no_bytes(full: FullStack) -> None:
+def test_a_worker_with_the_shared_folder_downloads_nothing(full: FullStack) -> None:
     before = requests_of_sources(full)
 
     with Pixmill(full.url) as pixmill:
         [task_id] = pixmill.create_tasks([pixmill.upload("a.png", photo(83, 61))["id"]], "flip")
-        assert pixmill.ended(task_id)["status"] == "finished"
+        assert pixmill.wait_for_task(task_id)["status"] == "finished"
 
     assert requests_of_sources(full) == before
 
@@ -71,10 +71,13 @@ def test_a_worker_on_another_machine_gets_its_sources_from_nginx() -> None:
     try:
         with Pixmill(stack.url) as pixmill:
             sources = [pixmill.upload(f"{n}.png", photo(80, 60 + n)) for n in range(20)]
-            ended = [pixmill.ended(task_id) for task_id in pixmill.create_tasks([one["id"] for one in sources], "flip")]
+            ended = [
+                pixmill.wait_for_task(task_id)
+                for task_id in pixmill.create_tasks([source["id"] for source in sources], "flip")
+            ]
         asked = requests_of_sources(stack)
     finally:
         stack.stop()
 
     assert {task["status"] for task in ended} == {"finished"}
-    assert all(any(str(one["sha256"]) in line for line in asked) for one in sources)
+    assert all(any(str(source["sha256"]) in line for line in asked) for source in sources)

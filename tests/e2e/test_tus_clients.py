@@ -1,4 +1,4 @@
-"""Resumable uploads by the clients that people use, on both stacks."""
+"""Resumable uploads by tus-js-client and tuspy, on both stacks."""
 
 import subprocess
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def test_tus_js_client_uploads(
 
 
 def content_of(pixmill: Pixmill, url: str | None) -> bytes:
-    """The bytes of the file that the upload at this URL has become."""
+    """Return the bytes of the file that the upload at this URL has created."""
     upload = pixmill.http.head(str(url), headers={"Tus-Resumable": "1.0.0"})
     return pixmill.download(upload.headers["Pixmill-File-Id"])
 
@@ -65,7 +65,7 @@ def test_tuspy_uploads(stack: Stack, pixmill: Pixmill, big_file: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_an_upload_goes_on_after_every_server_was_killed(big_file: Path) -> None:
+def test_an_upload_continues_after_every_server_was_killed(big_file: Path) -> None:
     stack = start("full", temporary_folder("killed"))
     assert isinstance(stack, FullStack)
     servers = [stack.postgres, stack.rabbitmq, stack.file_storage, stack.image_processor, stack.worker, stack.nginx]
@@ -87,7 +87,7 @@ def test_an_upload_goes_on_after_every_server_was_killed(big_file: Path) -> None
 
 
 @pytest.mark.thorough
-def test_an_upload_goes_on_after_make_run_was_killed_and_begun_again(tmp_path: Path, big_file: Path) -> None:
+def test_an_upload_continues_after_make_run_was_killed_and_restarted(tmp_path: Path, big_file: Path) -> None:
     stack = EmbeddedStack(tmp_path)
     client = TusClient(f"{stack.url}{FILES}/uploads/")
     uploader = client.uploader(str(big_file), chunk_size=2_000_000)

@@ -125,7 +125,7 @@ def test_a_database_clock_set_forward_expires_no_lease(stack: FullStack, clocks:
 
         clocks["database"].set(HOUR)
 
-        assert pixmill.ended(task_id)["status"] == "finished"
+        assert pixmill.wait_for_task(task_id)["status"] == "finished"
     log = stack.worker_log.read_text()
     assert "database clock was set" in log
     assert [line for line in log.splitlines() if f'"task_id": {task_id},' in line and "lost" in line] == []

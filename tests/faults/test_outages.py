@@ -31,7 +31,7 @@ def test_without_rabbitmq_tasks_are_accepted_and_run_later(stack: FullStack, pix
     stack.rabbitmq.start()
 
     assert response.status_code == 201
-    assert pixmill.ended(response.json()["task_ids"][0])["status"] == "finished"
+    assert pixmill.wait_for_task(response.json()["task_ids"][0])["status"] == "finished"
 
 
 def test_a_worker_logs_the_loss_of_rabbitmq_as_json(stack: FullStack) -> None:
@@ -70,7 +70,7 @@ def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmil
     assert [service.popen.poll() for service in services] == [None, None]
     assert [service.log.read_text().count("Traceback") for service in services] == [0, 0]
     source = pixmill.upload("p.png", photo())
-    assert pixmill.ended(pixmill.create_tasks([source["id"]], "flip")[0])["status"] == "finished"
+    assert pixmill.wait_for_task(pixmill.create_tasks([source["id"]], "flip")[0])["status"] == "finished"
 
 
 def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStack, pixmill: Pixmill) -> None:
@@ -94,7 +94,7 @@ def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> 
     stack.file_storage.start()
 
     assert statuses <= {"pending", "processing", "finished"}
-    assert {pixmill.ended(task_id)["status"] for task_id in task_ids} == {"finished"}
+    assert {pixmill.wait_for_task(task_id)["status"] for task_id in task_ids} == {"finished"}
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def test_tasks_wait_while_a_workers_disk_is_full() -> None:
                 filler.unlink()
 
                 assert {task["status"] for task in waiting} <= {"pending", "processing"}
-                assert {client.ended(task_id)["status"] for task_id in task_ids} == {"finished"}
+                assert {client.wait_for_task(task_id)["status"] for task_id in task_ids} == {"finished"}
         finally:
             started.stop()
 

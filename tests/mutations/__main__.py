@@ -1,7 +1,7 @@
-"""``python -m tests.mutations [WORD…]``: break each rule in a copy of the project and run the tests that must notice.
+"""``python -m tests.mutations [WORD…]``: break each rule in a copy of the project and run the tests that must fail.
 
-Words choose the mutations whose rule contains one of them. Exits with 1 where a mutation was not caught, or where the
-tests fail without any.
+Words select the mutations whose rule contains one of them. Exits with 1 if a mutation was not caught, or if the tests
+fail without a mutation.
 """
 
 import itertools
@@ -20,16 +20,16 @@ from tests.support.environment import PROJECT
 from tests.support.folders import temporary_folder
 
 PACKAGES = ("service-kit", "file-storage", "image-processor", "pixmill")
-AT_ONCE = 2
+CONCURRENT_RUNS = 2
 FIRST_RUNNER = 10
-"""Each run of tests has ports of its own (tests.support.processes), and none of `make test`'s."""
+"""Each run of tests has its own range of ports (tests.support.processes), apart from those of `make test`."""
 FAILED, PASSED = 1, 0
-"""Exit codes of pytest. Any other means that it ran no test."""
+"""Exit codes of pytest. With any other it ran no test."""
 
 
 @contextmanager
 def copy_of_project() -> Iterator[Path]:
-    """A folder with the files that git knows or would add."""
+    """Create a folder with the project's files, including new ones that git does not ignore."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
     with tempfile.TemporaryDirectory(dir=temporary_folder("mutation")) as folder:
@@ -52,16 +52,16 @@ def run_tests(project: Path, tests: Sequence[str], runner: int) -> "subprocess.C
 
 
 def is_caught(mutation: Mutation, runner: int) -> bool:
-    """Whether the tests fail on a copy with this mutation; prints the outcome."""
+    """Return whether the tests fail on a copy with this mutation; print the outcome."""
     with copy_of_project() as project:
         path = project / mutation.file
         text = path.read_text()
         if text.count(mutation.before) != 1:
-            print(f"OUTDATED  {mutation.rule}: the text stands {text.count(mutation.before)} times in {mutation.file}")
+            print(f"OUTDATED  {mutation.rule}: the text occurs {text.count(mutation.before)} times in {mutation.file}")
             return False
         path.write_text(text.replace(mutation.before, mutation.after))
         run = run_tests(project, mutation.caught_by.split(), runner)
-    # A server that does not start is no failure of a test: pytest counts it as an error, and exits with the same code.
+    # A server that does not start is an error, not a failure of a test, but pytest's exit code is the same.
     caught = run.returncode == FAILED and " failed" in run.stdout.splitlines()[-1]
     print(f"{'caught   ' if caught else 'NOT CAUGHT'} {mutation.rule}", flush=True)
     if not caught and run.returncode != PASSED:
@@ -70,18 +70,18 @@ def is_caught(mutation: Mutation, runner: int) -> bool:
 
 
 def main(words: Sequence[str]) -> int:
-    chosen = [one for one in MUTATIONS if not words or any(word in one.rule for word in words)]
+    chosen = [mutation for mutation in MUTATIONS if not words or any(word in mutation.rule for word in words)]
     if not chosen:
-        print("No rule has one of these words.")
+        print("No rule contains any of these words.")
         return 1
-    tests = sorted({name for one in chosen for name in one.caught_by.split()})
+    tests = sorted({name for mutation in chosen for name in mutation.caught_by.split()})
     with copy_of_project() as project:
         control = run_tests(project, tests, FIRST_RUNNER)
     if control.returncode != PASSED:
         print(control.stdout[-5000:] + control.stderr[-2000:])
-        print("The tests fail without a mutation; mend that first.")
+        print("The tests fail without a mutation; fix that first.")
         return 1
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(CONCURRENT_RUNS) as threads:
         caught = list(threads.map(is_caught, chosen, itertools.count(FIRST_RUNNER + 1)))
     print(f"{sum(caught)} of {len(chosen)} mutations were caught.")
     return 0 if all(caught) else 1

@@ -1,17 +1,17 @@
-"""Rules that matter, each with a change that breaks it and the tests of ``make test`` that must then fail."""
+"""Important rules, each with a change that breaks it and the tests of ``make test`` that must then fail."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One change of one file.
+    """A change of a file.
 
-    :ivar rule: what is broken, in one sentence.
-    :ivar file: below the project's folder.
-    :ivar before: text that stands in the file exactly once.
-    :ivar after: what replaces it.
-    :ivar caught_by: pytest's names of the tests (or a file of them) of which at least one must fail.
+    :ivar rule: the rule, as a sentence.
+    :ivar file: path in the project's folder.
+    :ivar before: text that occurs in the file exactly once.
+    :ivar after: text that replaces it.
+    :ivar caught_by: pytest's names of the tests (or their file); at least one test must fail.
     """
 
     rule: str
@@ -74,7 +74,7 @@ MUTATIONS = [
         caught_by="image-processor/tests/background/test_relay.py::test_a_lost_hint_is_published_again",
     ),
     Mutation(
-        rule="the heartbeat renews no lease of a process that is gone",
+        rule="the heartbeat does not renew the leases of ended processes",
         file="image-processor/src/image_processor/background/heartbeat.py",
         before="self._leases.holding_processes(self._worker) if _lives(process)]",
         after="self._leases.holding_processes(self._worker)]",
@@ -82,14 +82,14 @@ MUTATIONS = [
     ),
     # Stored bytes.
     Mutation(
-        rule="an idempotency key is good for the same content only",
+        rule="an idempotency key is valid only for the same content",
         file=_STORING,
         before='"\\0".join([self.blob.sha256, *self.name, self.comment])',
         after='"\\0".join([*self.name, self.comment])',
         caught_by="file-storage/tests/services/test_files.py::test_a_key_that_was_used_for_other_bytes_is_refused",
     ),
     Mutation(
-        rule="a blob stays as long as one file has its bytes",
+        rule="a blob stays as long as a file has its bytes",
         file=_BLOBS,
         before="            session.flush()\n            self._store.delete(sha256)",
         after="            self._store.delete(sha256)",
@@ -126,9 +126,9 @@ MUTATIONS = [
         after="bytes = bytes + NEW.size * (NEW.file_count > 1)\n",
         caught_by="file-storage/tests/services/test_quota.py::test_an_upload_that_would_exceed_the_quota_is_refused",
     ),
-    # What comes and goes.
+    # Uploads and downloads.
     Mutation(
-        rule="a file in a form is no larger than the limit",
+        rule="a file in a form is not larger than the limit",
         file="file-storage/src/file_storage/intake/multipart.py",
         before="if staged.size + len(data) > self._max_bytes:",
         after="if staged.size > self._max_bytes:",
@@ -142,14 +142,14 @@ MUTATIONS = [
         caught_by="file-storage/tests/headers/test_digests.py::test_a_body_that_was_changed_in_transit_is_refused",
     ),
     Mutation(
-        rule="a resumable upload takes bytes at its own offset only",
+        rule="a resumable upload accepts bytes only at its offset",
         file="file-storage/src/file_storage/services/uploads.py",
         before="if offset != actual:",
         after="if offset > actual:",
         caught_by="file-storage/tests/services/test_uploads.py::test_bytes_at_another_offset_are_refused_and_discarded",
     ),
     Mutation(
-        rule="a stored name has no folder of the client",
+        rule="a stored name contains no folder of the client",
         file="file-storage/src/file_storage/services/names.py",
         before='client_name.replace("\\\\", "/").rstrip("/").rsplit("/", 1)[-1]',
         after="client_name",
@@ -164,20 +164,20 @@ MUTATIONS = [
         "::test_a_range_ends_with_the_file_and_includes_both_of_its_ends",
     ),
     Mutation(
-        rule="a date in If-Range lets the range count only where it is the file's own",
+        rule="a date in If-Range must equal the file's date, or the range is ignored",
         file="file-storage/src/file_storage/headers/conditions.py",
         before="condition.date == modified",
         after="condition.date >= modified",
         caught_by="file-storage/tests/headers/test_conditions.py::test_if_range_with_another_date_ignores_the_range",
     ),
     Mutation(
-        rule="a signed link is good until it expires",
+        rule="a signed link is valid until it expires",
         file="file-storage/src/file_storage/services/links.py",
         before="if link.expires_at <= time.time():",
         after="if link.expires_at <= 0:",
         caught_by="file-storage/tests/services/test_links.py::test_a_link_that_has_expired_is_refused",
     ),
-    # What others may reach.
+    # Access.
     Mutation(
         rule="a webhook reaches public addresses only",
         file="image-processor/src/image_processor/background/public_network.py",
@@ -194,18 +194,18 @@ MUTATIONS = [
         "::test_the_signature_verifies_with_the_standard_webhooks_library",
     ),
     Mutation(
-        rule="nginx alone says which file has the body of an upload",
+        rule="only nginx names the file with the body of an upload",
         file=_NGINX,
-        before='# For nginx alone to say, below.\n        proxy_set_header X-Body-File "";',
-        after="# For nginx alone to say, below.",
-        caught_by="tests/e2e/test_kept_bodies.py::test_nobody_else_names_a_body_file_by_another_spelling_of_the_address",
+        before='# Only nginx sets these headers, below.\n        proxy_set_header X-Body-File "";',
+        after="# Only nginx sets these headers, below.",
+        caught_by="tests/e2e/test_body_files.py::test_a_client_cannot_name_a_body_file_by_another_spelling_of_the_url",
     ),
     Mutation(
         rule="the published port shows no metrics",
         file=_NGINX,
         before="location ~ ^/api/file-server/(metrics|room)/?$ {\n            if ($limited_address) { return 404; }",
         after="location ~ ^/api/file-server/(metrics|room)/?$ {",
-        caught_by="tests/e2e/test_metrics.py::test_the_published_port_tells_nothing",
+        caught_by="tests/e2e/test_metrics.py::test_the_published_port_has_no_metrics",
     ),
     # Images.
     Mutation(
@@ -267,66 +267,66 @@ MUTATIONS = [
         after="    return frame",
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_frame_is_turned_upright",
     ),
-    # Answers.
+    # Responses.
     Mutation(
-        rule="a problem names each wrong field by a JSON pointer",
+        rule="a problem names each invalid field by a JSON pointer",
         file="service-kit/src/service_kit/field_errors.py",
         before='pointer=prefix + "".join(f"/{_escaped(part)}" for part in path)',
         after="pointer=prefix",
-        caught_by="service-kit/tests/test_problems.py::test_a_pointer_leads_to_the_wrong_value_in_what_was_sent",
+        caught_by="service-kit/tests/test_problems.py::test_a_pointer_leads_to_the_invalid_value_in_the_request",
     ),
     Mutation(
         rule="the link to the next page keeps the filter",
         file="service-kit/src/service_kit/paging.py",
-        before='query.model_dump(mode="json", exclude_unset=True) | {"after": place(shown[-1])}',
-        after='{"limit": query.limit, "after": place(shown[-1])}',
+        before='query.model_dump(mode="json", exclude_unset=True) | {"after": cursor(shown[-1])}',
+        after='{"limit": query.limit, "after": cursor(shown[-1])}',
         caught_by="service-kit/tests/test_paging.py::test_the_next_page_has_the_same_filters",
     ),
     Mutation(
-        rule="a result is remembered by the page and the resolution that its source was read at",
+        rule="the page and the resolution of a source are part of the result cache's key",
         file="image-processor/src/image_processor/services/codec/plan.py",
         before="_dumped(self.encoding), _dumped(self.source)]",
         after="_dumped(self.encoding)]",
         caught_by="image-processor/tests/services/test_source.py::test_a_result_is_remembered_by_page_and_resolution",
     ),
     Mutation(
-        rule="pixels of a JPEG XL are decoded to the profile that they came from",
+        rule="pixels of a JPEG XL are decoded to their original profile",
         file="image-processor/src/image_processor/services/readers/libjxl.py",
         before="            if event == _COLOR_ENCODING:\n                _keep_profile(decoder)\n            elif",
         after="            if",
         caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_an_icc_profile_is_kept_with_its_pixels",
     ),
     Mutation(
-        rule="a decoder that has too little memory does not blame the file",
+        rule="a decoder without enough memory does not report a damaged file",
         file="image-processor/src/image_processor/services/readers/libjxl.py",
-        before="self.is_out |= place is None",
-        after="self.is_out |= False",
+        before="self.is_out |=",
+        after="self.is_out &=",
         caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_want_of_memory_is_not_told_as_damage",
     ),
     # The front of the embedded stack.
     Mutation(
-        rule="the front sends no more of a file than the answer's length says",
+        rule="the front sends no more of a file than the Content-Length",
         file="pixmill/src/pixmill/front/app.py",
         before="min(CHUNK, left), position)",
         after="CHUNK, position)",
-        caught_by="pixmill/tests/front/test_app.py::test_of_a_named_file_as_many_bytes_are_sent_as_the_answer_says",
+        caught_by="pixmill/tests/front/test_app.py::test_the_content_length_decides_how_many_bytes_of_a_file_are_sent",
     ),
     Mutation(
-        rule="a request whose length is said in two ways is refused",
+        rule="a request with two declarations of its length is refused",
         file="pixmill/src/pixmill/front/framing.py",
         before='if b"content-length" in headers:',
         after='if b"content-length" not in headers and headers == {}:',
         caught_by="pixmill/tests/front/test_framing.py",
     ),
     Mutation(
-        rule="the signature of a link is compared to its last letter",
+        rule="every letter of a link's signature is compared",
         file="file-storage/src/file_storage/services/links.py",
         before="if self.sign(link) != token:",
         after="if self.sign(link)[:-1] != token[:-1]:",
         caught_by="file-storage/tests/services/test_links.py",
     ),
     Mutation(
-        rule="a link is good only with the server's signature",
+        rule="a link is valid only with the server's signature",
         file="file-storage/src/file_storage/services/links.py",
         before="link = Link(*self._serializer.loads(token))",
         after="link = Link(*self._serializer.loads_unsafe(token)[1])",
@@ -334,7 +334,7 @@ MUTATIONS = [
     ),
     # Images.
     Mutation(
-        rule="a result does not tell where a photograph was taken, unless it is asked to",
+        rule="a result has no GPS position, unless the request asks for it",
         file="image-processor/src/image_processor/imaging/output.py",
         before='        default="copyright",\n        description="EXIF',
         after='        default="keep",\n        description="EXIF',
@@ -348,14 +348,14 @@ MUTATIONS = [
         caught_by="image-processor/tests/test_text.py::test_characters_that_no_font_has_are_named",
     ),
     Mutation(
-        rule="a text has an outline that can be told from it",
+        rule="the outline of a text contrasts with it",
         file="image-processor/src/image_processor/imaging/typeset.py",
         before='return "#000000" if luminance > 0.179 else "#ffffff"',
         after='return "#ffffff" if luminance > 0.179 else "#000000"',
         caught_by="image-processor/tests/test_text.py::test_a_text_can_be_read_on_any_ground_by_default",
     ),
     Mutation(
-        rule="a format takes a profile only if what it writes still has it",
+        rule="a format supports a profile only if a written file still contains it",
         file="image-processor/src/image_processor/services/codec/encoding.py",
         before="return bool(written.get_typeof(PROFILE)) and bytes(written.get(PROFILE)) == profile",
         after="return bool(written.width)",
@@ -369,14 +369,14 @@ MUTATIONS = [
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_page_has_its_own_depth_and_profile",
     ),
     Mutation(
-        rule="16 bits are made of 8 by a factor, not by a cast",
+        rule="8 bits become 16 by a factor, not by a cast",
         file="image-processor/src/image_processor/imaging/colour.py",
         before='return (image * 257).cast("ushort")',
         after='return image.cast("ushort")',
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_page_has_its_own_depth_and_profile",
     ),
     Mutation(
-        rule="a kernel's ringing is no sample of a floating-point image",
+        rule="the ringing of a kernel does not exceed the samples of a floating-point image",
         file="image-processor/src/image_processor/imaging/samples.py",
         before="made = mix(image).clamp(min=least, max=greatest)",
         after="made = mix(image).copy()",

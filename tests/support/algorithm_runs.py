@@ -1,4 +1,4 @@
-"""Runs an algorithm on bytes, as the worker does, without a server."""
+"""Run an algorithm on bytes as the worker does, without a server."""
 
 import json
 import tempfile
@@ -19,9 +19,9 @@ def processed(
     files: Mapping[int, bytes] | None = None,
     limits: Limits = LIMITS,
 ) -> bytes:
-    """The result's bytes.
+    """Return the bytes of the result.
 
-    :param files: what the files are that ``params`` name.
+    :param files: the files that ``params`` refer to, by id.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder, "source"), Path(folder, "result")
@@ -30,7 +30,7 @@ def processed(
         for number, path in named.items():
             path.write_bytes((files or {})[number])
         process_image(source, named, result, plan_of(algorithm, params), limits)
-        assert sorted(Path(folder).iterdir()) == sorted([source, result, *named.values()]), "nothing else is left"
+        assert sorted(Path(folder).iterdir()) == sorted([source, result, *named.values()]), "no other file is left"
         return result.read_bytes()
 
 
@@ -40,6 +40,6 @@ def report(
     params: Mapping[str, object] | None = None,
     files: Mapping[int, bytes] | None = None,
 ) -> dict[str, object]:
-    """What an analysis finds."""
+    """Return the result of an analysis."""
     found: dict[str, object] = json.loads(processed(content, algorithm, params, files))
     return found

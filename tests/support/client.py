@@ -1,4 +1,4 @@
-"""What the API tests say to a running Pixmill."""
+"""HTTP client of the API tests."""
 
 import ssl
 from typing import Self
@@ -11,15 +11,15 @@ from tests.support.waiting import wait_until
 FILES = "/api/file-server"
 TASKS = "/api/image-processing"
 CERTIFICATES = ssl.create_default_context()
-"""The machine's, read once: a client that reads them itself takes a tenth of a second of CPU to make."""
+"""The machine's certificates, loaded once: loading them for each client takes 0.1 s of CPU time."""
 http = httpx2.Client(
     timeout=60, trust_env=False, verify=CERTIFICATES, limits=httpx2.Limits(max_keepalive_connections=0)
 )
-"""For single requests, each on a connection of its own: a server may have been restarted since the last."""
+"""For single requests, each on a new connection, because the server may have restarted since the last."""
 
 
 def is_ready(place: str) -> bool:
-    """Whether all that the server at ``place`` needs answers it."""
+    """Return whether the server at ``place`` and all its dependencies are ready."""
     try:
         return http.get(f"{place}/readyz", timeout=READY_SECONDS).status_code == 200
     except httpx2.HTTPError:
@@ -27,7 +27,7 @@ def is_ready(place: str) -> bool:
 
 
 class Pixmill:
-    """A client that reads as the specification does."""
+    """A client of both APIs."""
 
     def __init__(self, url: str, verify: ssl.SSLContext = CERTIFICATES) -> None:
         self.http = httpx2.Client(base_url=url, timeout=60, trust_env=False, verify=verify)
@@ -63,28 +63,28 @@ class Pixmill:
         task_ids: list[int] = response.json()["task_ids"]
         return task_ids
 
-    def ended(self, task_id: int) -> dict[str, object]:
-        """The task, once it is finished or in error."""
+    def wait_for_task(self, task_id: int) -> dict[str, object]:
+        """Wait until the task is finished or in error; return it."""
 
-        def once_ended() -> dict[str, object]:
+        def ended_task() -> dict[str, object]:
             task: dict[str, object] = self.http.get(f"{TASKS}/{task_id}").json()
             return task if task["status"] in ("finished", "error") else {}
 
-        return wait_until(once_ended, f"task {task_id} has ended")
+        return wait_until(ended_task, f"task {task_id} has ended")
 
     def process(self, content: bytes, name: str, algorithm: str, params: dict[str, object] | None = None) -> bytes:
-        """Uploads an image, has it processed and gives the result's bytes."""
-        task = self.ended(self.create_tasks([self.upload(name, content)["id"]], algorithm, params)[0])
+        """Upload an image, process it and return the bytes of the result."""
+        task = self.wait_for_task(self.create_tasks([self.upload(name, content)["id"]], algorithm, params)[0])
         assert task["status"] == "finished", task
         return self.download(task["result_id"])
 
     def counts(self) -> tuple[int, int]:
-        """How many files and tasks there are: unchanged after a refused request."""
+        """Return the numbers of files and of tasks; a refused request must not change them."""
         return len(self.http.get(f"{FILES}/").json()), len(self.http.get(f"{TASKS}/").json())
 
 
 def assert_problem(response: httpx2.Response, status: int, word: str) -> None:
-    """The response is a problem document (RFC 9457) with ``status`` whose detail contains ``word``."""
+    """Check that the response is a problem document (RFC 9457) with ``status``, whose detail contains ``word``."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
     document = response.json()

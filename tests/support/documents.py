@@ -48,7 +48,7 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Every page of the project."""
+    """Return every page of the project."""
     return [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
 
 
@@ -120,7 +120,7 @@ def _run(
 
 
 def matches(shown: str, answer: str) -> bool:
-    """Whether an answer is what the page shows, but for dates and for what the page leaves out as `…`."""
+    """Return whether an answer matches the page, except for dates and for parts that the page replaces by `…`."""
     parts = _VARYING.split(shown.strip())
     patterns = [re.escape(part) if place % 2 == 0 else _pattern(part) for place, part in enumerate(parts)]
     return re.fullmatch("".join(patterns), answer.replace("\r", "").strip(), re.DOTALL) is not None

@@ -1,4 +1,4 @@
-"""What every server of a test is started with."""
+"""Environment variables of every server in the tests."""
 
 import os
 import sys
@@ -15,14 +15,14 @@ ENVIRONMENT = {
     "WORKER_CALLBACKS__ALLOW_NETWORKS": '["127.0.0.0/8"]',
     "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
     "LANG": "C.UTF-8",
-    # Small enough that a test can go over them.
+    # Small enough that a test can exceed it.
     "FILE_STORAGE_UPLOAD__MAX_BYTES": str(MAX_UPLOAD),
-    # A busy machine is no failure. The tests of this limit have one of their own.
+    # Large, so that tests do not fail on a busy machine; tests of this limit set their own.
     "WORKER_LIMITS__MAX_SECONDS": "120",
 }
 _SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
-"""Servers run the same sources as the tests: ``tests.mutations`` changes them."""
+"""Servers run the same sources as the tests: ``tests.mutations`` runs both on a changed copy."""
 if _SOURCES:
     ENVIRONMENT["PYTHONPATH"] = _SOURCES[0]
 MISBEHAVING = {"PYTHONPATH": os.pathsep.join([str(PROJECT / "tests/faults/plugin"), *_SOURCES])}
-"""For ``environment``: installs the algorithms crash, hang, hoard and pause."""
+"""Additional variables that install the algorithms crash, hang, hoard and pause."""

@@ -7,10 +7,10 @@ from tests.support import leftovers
 
 
 def temporary_folder(name: str) -> Path:
-    """Return a new folder that every user may enter: PostgreSQL runs as another user than the tests.
+    """Return a new folder that every user may enter, because PostgreSQL runs as a different user than the tests.
 
-    pytest's own folders do not serve: each run of pytest closes the folder of all runs to other users. A later test run
-    removes what this one leaves.
+    pytest's own folders cannot be used: each run of pytest closes their common parent to other users. A later test run
+    removes the leftovers of this one.
     """
     place = leftovers.folder()
     place.mkdir(mode=0o755, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Images made for tests, with Pillow and NumPy, which are no part of Pixmill."""
+"""Images for tests, made with Pillow and NumPy."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def photo(width: int = 64, height: int = 48, mode: str = "RGB", format: str = "PNG", **options: object) -> bytes:
-    """A smooth picture without any symmetry."""
+    """Return a smooth picture without symmetry."""
     y, x = numpy.mgrid[0:height, 0:width]
     bands = [x * 255 // max(1, width - 1), y * 255 // max(1, height - 1), (x + 2 * y) % 256]
     image = Image.fromarray(numpy.dstack(bands).astype("uint8"), "RGB").convert(mode)
@@ -33,7 +33,7 @@ def pixels(content: bytes) -> numpy.ndarray:
 
 
 def png_bomb(width: int = 50_000, height: int = 50_000) -> bytes:
-    """A small PNG that claims and holds a huge black image (1 bit grey)."""
+    """Return a small PNG file of a huge black image (1-bit grayscale)."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

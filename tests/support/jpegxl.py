@@ -1,4 +1,4 @@
-"""JPEG XL files of every kind, made by libjxl's encoder: imagecodecs' own function sets no profile and no metadata."""
+"""JPEG XL files of every kind, made with libjxl: imagecodecs' own function sets no profile and no metadata."""
 
 import ctypes
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ import numpy
 from image_processor.services.readers.libjxl import BasicInfo, ColorEncoding, ExtraChannel, PixelFormat, library
 
 P3 = 11
-"""Primaries; 9 are those of BT.2020."""
+"""Number of the primaries; BT.2020 has 9."""
 PQ, HLG, LINEAR, SRGB = 16, 18, 8, 13
-"""Transfer functions."""
+"""Numbers of the transfer functions."""
 _UINT8, _UINT16, _FLOAT = 2, 3, 0
 _TYPES = {"uint8": _UINT8, "uint16": _UINT16, "float32": _FLOAT}
 _ALPHA, _BLACK = 0, 4
@@ -32,9 +32,9 @@ def jpegxl(
     premultiplied: bool = False,
     black: numpy.ndarray | None = None,
 ) -> bytes:
-    """Encode arrays of height, width and 1 to 4 bands, without loss where the distance is 0.
+    """Encode arrays of height, width and 1 to 4 bands; lossless if the distance is 0.
 
-    :param black: a fourth ink; the frame's bands are the other three.
+    :param black: the fourth ink; the frame's bands are the other three.
     """
     jxl, frame = library(), frames[0]
     height, width, bands = frame.shape
@@ -79,10 +79,10 @@ def jpegxl(
     form = PixelFormat(bands, _TYPES[frame.dtype.name], 0, 0)
     header = _FrameHeader()
     jxl.JxlEncoderInitFrameHeader(byref(header))
-    header.duration = len(frames) - 1  # frames that are shown for no time become one
+    header.duration = len(frames) - 1  # libjxl merges frames with a duration of 0
     _done(jxl.JxlEncoderSetFrameHeader(settings, byref(header)))
-    for one in frames:
-        content = one.tobytes()
+    for pixels in frames:
+        content = pixels.tobytes()
         _done(jxl.JxlEncoderAddImageFrame(settings, byref(form), content, c_size_t(len(content))))
         if black is not None:
             ink, gray = black.tobytes(), PixelFormat(1, form.data_type, 0, 0)

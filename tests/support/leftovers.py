@@ -1,7 +1,7 @@
-"""What an earlier test run left behind: folders, and if it was killed also servers and mounted file systems.
+"""Removal of what an earlier test run left: folders, and if it was killed also servers and mounted file systems.
 
-A run holds a lock on a file of its own for as long as it lives. Every server has the run's number in its environment,
-every folder and file system in its name.
+A run locks its own file as long as it lives. Every server has the run's number in its environment, every folder and
+file system in its name.
 """
 
 import fcntl
@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import IO
 
 OWNER = "PIXMILL_TESTS"
-"""The variable that holds the number of the run: its process id."""
+"""Environment variable with the number of the run, which is its process id."""
 NAME = "pixmill-tests-"
 
 _locks: list[IO[str]] = []
-"""Open for as long as this process lives; the kernel unlocks them when it ends."""
+"""Kept open as long as this process lives; the kernel releases the locks when it ends."""
 
 
 def own() -> None:
-    """Make this process the owner of all that it and its test runners start."""
+    """Make this process the owner of everything that it and its test runners start."""
     lock = _lock_file(os.getpid()).open("w")
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     _locks.append(lock)
@@ -33,14 +33,14 @@ def own() -> None:
 
 
 def owner() -> dict[str, str]:
-    """Return the variable for the environment of a server; a benchmark becomes an owner by its first server."""
+    """Return the variable for a server's environment; a benchmark becomes an owner with its first server."""
     if OWNER not in os.environ:
         own()
     return {OWNER: os.environ[OWNER]}
 
 
 def disk_name() -> str:
-    """Return the name under which a test mounts a file system."""
+    """Return the device name for file systems that a test mounts."""
     return NAME + owner()[OWNER]
 
 
@@ -50,9 +50,9 @@ def folder() -> Path:
 
 
 def end_leftovers() -> str:
-    """Remove what runs that are gone have left.
+    """Remove what ended runs have left.
 
-    :returns: what was ended of a run that was killed, if anything.
+    :returns: a message if a killed run left processes or file systems, else an empty text.
     """
     servers = [number for number, run in _owned_servers() if not _lives(run)]
     for number in servers:
@@ -80,15 +80,15 @@ def _lives(run: int) -> bool:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
-    except OSError:  # somebody holds it, or it is another user's
+    except OSError:  # locked, or it belongs to another user
         return True
     return False
 
 
 def _owned_servers() -> list[tuple[int, int]]:
-    """The processes that a run started, each with the number of the run."""
+    """Return the processes that runs have started, each with the number of its run."""
     runs = dict(_named_runs())
-    # nginx's workers name no run: they are known by their master, which leads a session of its own.
+    # nginx's workers do not name their run; find them by the session of their master.
     leaders = {number: run for number, run in runs.items() if _session_of(number) == number}
     for place in Path("/proc").glob("[0-9]*"):
         number = int(place.name)
@@ -98,10 +98,10 @@ def _owned_servers() -> list[tuple[int, int]]:
 
 
 def _named_runs() -> Iterator[tuple[int, int]]:
-    """The processes whose environment or command names a run. nginx overwrites its environment."""
+    """Yield the processes that name a run in their environment, or, as nginx overwrites it, in their command."""
     name = rb"(?:^|\0)" + OWNER.encode() + rb"=(\d+)|/" + NAME.encode() + rb"(\d+)/"
     for place in Path("/proc").glob("[0-9]*"):
-        # A process of somebody else, or one that has just ended.
+        # The process belongs to another user, or has just ended.
         with suppress(OSError):
             if found := re.search(name, (place / "environ").read_bytes() + b"\0" + (place / "cmdline").read_bytes()):
                 yield int(place.name), int(found[1] or found[2])

@@ -1,4 +1,4 @@
-"""Random params of a model, for property tests: every field within its range, or left out."""
+"""Random params of a model, for property tests: each field is valid or omitted."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -10,16 +10,18 @@ Schema = Mapping[str, object]
 
 
 def params_of(model: type[BaseModel]) -> st.SearchStrategy[dict[str, object]]:
-    """Whatever the model's JSON Schema allows. Sides are kept small, and file ids below 10."""
+    """Return a strategy for all params that the model's JSON Schema allows, with small sizes and file ids below 10."""
     schema = model.model_json_schema()
     definitions = cast("Mapping[str, Schema]", schema.get("$defs", {}))
     made = _object(schema, definitions)
     alternatives = cast("list[Schema]", schema.get("anyOf", []))
-    return made.filter(lambda params: not alternatives or any(_meets(params, one) for one in alternatives))
+    return made.filter(
+        lambda params: not alternatives or any(_meets(params, alternative) for alternative in alternatives)
+    )
 
 
 def _meets(params: Mapping[str, object], alternative: Schema) -> bool:
-    """Return whether the params have what the alternative requires, and only values that it allows."""
+    """Return whether the params have all fields that the alternative requires, with values that it allows."""
     properties = cast("Mapping[str, Schema]", alternative.get("properties", {}))
     return set(cast("list[str]", alternative.get("required", []))) <= params.keys() and all(
         params[name] in cast("list[object]", field["enum"]) for name, field in properties.items() if name in params
@@ -39,7 +41,7 @@ def _object(schema: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrat
 def _value(name: str, field: Schema, definitions: Mapping[str, Schema]) -> st.SearchStrategy[object]:
     choices = cast("list[Schema]", field.get("anyOf", field.get("oneOf", [])))
     if choices:
-        return st.one_of([_value(name, one, definitions) for one in choices])
+        return st.one_of([_value(name, choice, definitions) for choice in choices])
     if "$ref" in field:
         return _object(definitions[str(field["$ref"]).rsplit("/", 1)[-1]], definitions)
     if "enum" in field:

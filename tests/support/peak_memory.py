@@ -1,6 +1,6 @@
-"""``python -m tests.support.peak_memory SOURCE RESULT ALGORITHM PARAMS``: what a worker does, in a process of its own.
+"""``python -m tests.support.peak_memory SOURCE RESULT ALGORITHM PARAMS``: run a task, print its peak memory in bytes.
 
-Prints the bytes of memory that it took at most.
+This is a separate process, so that the peak is that of the task.
 """
 
 import json

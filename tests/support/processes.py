@@ -18,7 +18,7 @@ from tests.support import leftovers
 from tests.support.waiting import wait_until
 
 START_SECONDS = 300
-"""For machines that are shared with many: a server that fails to start ends, which is seen at once."""
+"""Long, for busy machines; a server that exits during its start is noticed immediately."""
 
 _PORTS_OF_A_RUNNER = 300
 _RUNNER = int(os.environ.get("PIXMILL_TEST_RUNNER") or os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -32,7 +32,7 @@ class MissingProgramError(Exception):
 
 @contextmanager
 def skip_where_missing() -> Iterator[None]:
-    """Skip the test where this machine lacks a server; in CI let it fail."""
+    """Skip the test if a server is not installed; in CI let it fail."""
     try:
         yield
     except MissingProgramError as error:
@@ -42,10 +42,10 @@ def skip_where_missing() -> Iterator[None]:
 
 
 def free_port() -> int:
-    """A port that nothing else takes before its server does.
+    """Return a port that no other process uses before its server does.
 
-    Linux gives none of these to outgoing connections (from 32,768 on, ip_local_port_range), runners of tests that work
-    side by side have their own, and none is given again soon.
+    It is below Linux's ports of outgoing connections (from 32,768 on, ip_local_port_range), each parallel test runner
+    has its own range, and no port is returned again soon.
     """
     while True:
         port = _LOWEST_PORT + next(_ports) % _PORTS_OF_A_RUNNER
@@ -55,7 +55,7 @@ def free_port() -> int:
 
 
 def find_program(name: str, *places: str) -> str:
-    """The path of a server program, which Debian often keeps outside PATH."""
+    """Return the path of a server program; Debian installs many outside PATH."""
     for place in places:
         for folder in sorted(Path("/").glob(place.lstrip("/")), reverse=True):
             if (folder / name).exists():
@@ -67,9 +67,9 @@ def find_program(name: str, *places: str) -> str:
 
 
 class Process:
-    """One server with its log; stopped with everything it started.
+    """A server with its log; stopped together with its child processes.
 
-    :param stop_signal: what asks the server to end soon, without waiting for its clients.
+    :param stop_signal: the signal that stops the server quickly, without waiting for its clients.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Process:
         raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
 
     def logged(self, words: str) -> list[str]:
-        """Return the lines of its log that contain the words, once there is one."""
+        """Wait until a line of the log contains the words; return all such lines."""
 
         def lines() -> list[str]:
             return [line for line in self.log.read_text().splitlines() if words in line]
@@ -130,7 +130,7 @@ class Process:
 
 
 def accepts(port: int) -> Callable[[], bool]:
-    """Whether something listens on the port."""
+    """Return a function that returns whether a server listens on the port."""
 
     def probe() -> bool:
         with socket.socket() as client:
@@ -145,7 +145,7 @@ def children_of(process: int) -> list[int]:
 
 @contextmanager
 def frozen(processes: Sequence[int]) -> Iterator[None]:
-    """They do nothing meanwhile, and go on where they were."""
+    """Stop the processes during the block (SIGSTOP), then continue them."""
     for process in processes:
         os.kill(process, signal.SIGSTOP)
     try:
@@ -156,7 +156,7 @@ def frozen(processes: Sequence[int]) -> Iterator[None]:
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """The running processes whose environment or command names ``folder``: their commands by process id."""
+    """Return the commands, by process id, of the processes whose environment or command contains ``folder``."""
     found = {}
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -167,23 +167,23 @@ def processes_of(folder: Path) -> dict[int, str]:
 
 
 def kill_all(folder: Path) -> None:
-    """Ends what :func:`processes_of` finds."""
+    """Kill the processes that :func:`processes_of` returns."""
     for number in processes_of(folder):
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
 
 
 def peak_of(process_id: int) -> int:
-    """Bytes that the process held at most, its libraries' too.
+    """Return the peak memory of the process in bytes, including its libraries.
 
-    getrusage would tell what its parent held, where that was more.
+    getrusage would return the parent's peak if that was larger.
     """
     status = Path(f"/proc/{process_id}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def memory_of(process_id: int) -> int:
-    """Bytes of memory that are the process's own, not the page cache's; 0 for one that is gone."""
+    """Return the bytes of anonymous memory of the process, without the page cache; 0 if it has ended."""
     with suppress(OSError):
         for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
             if line.startswith("RssAnon:"):

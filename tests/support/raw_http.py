@@ -1,4 +1,4 @@
-"""HTTP as bytes on a socket: what clients that stop at Content-Length never see."""
+"""HTTP as bytes on a socket, to see what clients that stop at Content-Length do not."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ CLOSE = "Connection: close\r\n\r\n"
 
 
 class Answer(NamedTuple):
-    """One answer, with names of headers in small letters."""
+    """A response; the names of its headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -18,7 +18,7 @@ class Answer(NamedTuple):
 
 
 def received(url: str, *requests: bytes) -> bytes:
-    """Send the requests on one connection and return all that comes until the server closes it."""
+    """Send the requests on a connection and return all bytes until the server closes it."""
     address = httpx2.URL(url)
     with socket.create_connection((address.host, address.port or 80), timeout=30) as connection:
         for request in requests:
@@ -27,18 +27,18 @@ def received(url: str, *requests: bytes) -> bytes:
 
 
 def answers(data: bytes, *methods: str) -> Iterator[Answer]:
-    """Give the answers to requests of these methods, which have a Content-Length or no content.
+    """Parse the responses to requests of these methods, which have a Content-Length or no content.
 
-    :raises AssertionError: the bytes are not these answers to the last of them.
+    :raises AssertionError: the bytes are not exactly these responses.
     """
     for method in methods:
         head, end, data = data.partition(b"\r\n\r\n")
-        assert end, f"no answer to {method}: {head[:100]!r}"
+        assert end, f"no response to {method}: {head[:100]!r}"
         line, *fields = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
         status = int(line.removeprefix("HTTP/1.1 ")[:3])
         length = 0 if method == "HEAD" or status in (204, 304) else int(headers["content-length"])
-        assert len(data) >= length, f"{len(data)} of {length} bytes came"
+        assert len(data) >= length, f"only {len(data)} of {length} bytes"
         yield Answer(status, headers, data[:length])
         data = data[length:]
     assert data == b"", f"{len(data)} bytes more than Content-Length"

@@ -7,7 +7,7 @@ from tests.support.waiting import wait_until
 
 
 class Receiver(ThreadingHTTPServer):
-    """A web server that keeps what it is sent; it refuses the first ``refusals`` of them."""
+    """A web server that records requests; it refuses the first ``refusals`` of them."""
 
     def __init__(self, refusals: int = 0) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -24,7 +24,7 @@ class Receiver(ThreadingHTTPServer):
         super().server_close()
 
     def await_count(self, count: int) -> None:
-        wait_until(lambda: len(self.received) >= count, f"{count} webhooks have come")
+        wait_until(lambda: len(self.received) >= count, f"{count} webhooks were received")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -37,4 +37,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        """Log nothing."""

@@ -16,9 +16,9 @@ from tests.support.processes import Process, find_program, free_port, skip_where
 def start_postgres(
     folder: Path, port: int, env: Mapping[str, str], server_env: Mapping[str, str] | None = None
 ) -> Process:
-    """A PostgreSQL of its own in ``folder``, with an empty database ``pixmill`` that its user ``pixmill`` may use.
+    """Start a PostgreSQL in ``folder`` with an empty database ``pixmill`` for the user ``pixmill``.
 
-    :param server_env: variables of the server itself, not of what starts it.
+    :param server_env: variables of the server itself, not of the commands that start it.
     """
     binaries = "/usr/lib/postgresql/*/bin"
     data = folder / "postgres"
@@ -51,7 +51,7 @@ def start_postgres(
 
 @contextmanager
 def started_postgres(name: str) -> Iterator[str]:
-    """Give the URL of an empty database on a PostgreSQL of its own, which stops when the block ends."""
+    """Start a PostgreSQL for the block and return the URL of an empty database."""
     port = free_port()
     with skip_where_missing():
         server = start_postgres(temporary_folder(name), port, ENVIRONMENT)

@@ -21,19 +21,19 @@ class Stack(Protocol):
     name: str
     url: str
     folder: Path
-    """Everything the stack writes, and what its processes can be known by."""
+    """Contains everything the stack writes; its processes have this path in their command or environment."""
     files: Path
     """The folder of file-storage: ``blobs/`` and ``staging/``."""
     scratch: Path
-    """Where the worker keeps sources and results while a task runs."""
+    """The worker's folder for sources and results while a task runs."""
     worker_log: Path
-    """The log of the worker, or of the process that it is part of."""
+    """The log of the worker, or of the process that contains it."""
 
     def stop(self) -> None: ...
 
 
 class EmbeddedStack:
-    """What ``make run`` starts."""
+    """The stack of ``make run``."""
 
     name = "embedded"
 
@@ -75,11 +75,11 @@ class FullStack:
         self._storage_port, self._processor_port, self._events_port = free_port(), free_port(), free_port()
         self._large_port, self._epmd_port, self._inner_port = free_port(), free_port(), free_port()
         self.inner_url = f"http://127.0.0.1:{self._inner_port}"
-        """The port that is not published."""
+        """URL of nginx's second port, which is not published."""
         self.environment = ENVIRONMENT | self._settings() | dict(environment or {})
-        """What its services were started with: an operator's commands take the same."""
-        with ThreadPoolExecutor() as aside:
-            rabbitmq = aside.submit(self._start_rabbitmq)
+        """Environment variables of the services and of an operator's commands."""
+        with ThreadPoolExecutor() as executor:
+            rabbitmq = executor.submit(self._start_rabbitmq)
             self.postgres = start_postgres(folder, self._postgres_port, ENVIRONMENT, database_environment)
             self.rabbitmq = rabbitmq.result()
         self.file_storage = self._start_service("file-storage", self._storage_port)
@@ -100,45 +100,45 @@ class FullStack:
         subprocess.run([epmd, "-kill"], env=env, capture_output=True, check=False)
 
     def start_worker(self, name: str) -> Process:
-        """One more worker, with a scratch folder of its own."""
+        """Start another worker with its own scratch folder."""
         scratch = self.folder / f"scratch-{name}"
         celery = [str(SCRIPTS / "celery"), "--quiet", "--workdir", str(PROJECT), "--app", "image_processor.worker"]
         worker = ["worker", "--without-gossip", "--without-mingle"]
-        # As worker.Dockerfile has it.
+        # As in worker.Dockerfile.
         env = self.environment | {"WORKER_SCRATCH_FOLDER": str(scratch), "MALLOC_ARENA_MAX": "2"}
         return Process(name, [*celery, *worker], env, self.folder / f"{name}.log")
 
     def await_ready(self) -> None:
-        """Waits until every dependency of both services answers."""
+        """Wait until both services and all their dependencies are ready."""
         self.nginx.wait_until(lambda: is_ready(f"{self.url}/api/file-server") and is_ready(self.url))
 
     def requests(self, *parts: str) -> list[str]:
-        """The lines of nginx's log that have all these parts."""
+        """Return the lines of nginx's log that contain all these parts."""
         lines = (self.folder / "nginx-access.log").read_text().splitlines()
         return [line for line in lines if all(part in line for part in parts)]
 
     def maintain(self, name: str, older_than: float = 0) -> "subprocess.CompletedProcess[str]":
-        """Runs file-storage's ``fsck`` or ``gc`` as an operator does, here for left-over bytes whatever their age."""
+        """Run file-storage's ``fsck`` or ``gc`` as an operator does; here for left-over bytes of any age."""
         command = [str(SCRIPTS / "python"), "-m", f"file_storage.{name}", "--older-than", str(older_than)]
         return subprocess.run(command, env=self.environment, cwd=PROJECT, check=False, capture_output=True, text=True)
 
     def check_files(self) -> None:
-        """Has every file read and left-over bytes removed."""
+        """Check every file and remove left-over bytes."""
         run = self.maintain("fsck")
         assert run.returncode == 0, run.stdout + run.stderr
         assert '"miscounted": 0' in run.stdout + run.stderr, run.stdout + run.stderr
 
     def stored_blobs(self) -> set[str]:
-        """The names of all blobs on the disk."""
+        """Return the names of all blobs on disk."""
         return {path.name for path in (self.files / "blobs").glob("??/??/*")}
 
     def named_blobs(self) -> set[str]:
-        """The names of the blobs that files have."""
+        """Return the names of the blobs that files use."""
         listed = http.get(f"{self.url}/api/file-server/").raise_for_status().json()
         return {file["sha256"] for file in listed}
 
     def queues(self) -> list[str]:
-        """The names of RabbitMQ's queues."""
+        """Return the names of RabbitMQ's queues."""
         program = find_program("rabbitmqctl", "/usr/lib/rabbitmq/bin")
         command = [program, "--quiet", "list_queues", "--no-table-headers", "name"]
         run = subprocess.run(command, env=self._rabbitmq_environment, check=True, capture_output=True, text=True)
@@ -184,7 +184,7 @@ class FullStack:
             "RABBITMQ_PID_FILE": str(home / "pid"),
         }
         server = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin")
-        # It leaves a dump in the folder it was started in, when its own is taken away from it.
+        # RabbitMQ writes a crash dump into its working folder when its own folder is gone.
         command = ["env", f"--chdir={home}", server]
         process = Process("rabbitmq", command, self._rabbitmq_environment, self.folder / "rabbitmq.log")
         process.wait_until(accepts(self._rabbitmq_port))
@@ -201,11 +201,11 @@ class FullStack:
     def start_nginx(
         self, name: str, port: int, inner_port: int, values: Mapping[str, str] | None = None, http_lines: str = ""
     ) -> Process:
-        """Start an nginx on ``port`` with the shipped configuration, or as an operator has changed it.
+        """Start an nginx on ``port`` with the shipped configuration and an operator's changes.
 
-        :param inner_port: the one without limits.
-        :param values: for variables of ``config/nginx.env``.
-        :param http_lines: what the operator has added to ``http { … }``.
+        :param inner_port: the port without limits.
+        :param values: changed variables of ``config/nginx.env``.
+        :param http_lines: lines that the operator adds to ``http { … }``.
         """
         here = {
             "NGINX_ADDRESS": "127.0.0.1",
@@ -221,7 +221,7 @@ class FullStack:
             "NGINX_PID_FILE": str(self.folder / f"{name}.pid"),
             "NGINX_ACCESS_LOG": str(self.folder / f"{name}-access.log"),
         }
-        config = filled_in(PROJECT / "config/nginx.conf", {**here, **(values or {})})
+        config = substituted(PROJECT / "config/nginx.conf", {**here, **(values or {})})
         path = self.folder / f"{name}.conf"
         path.write_text(config.replace("http {", f"http {{\n{http_lines}", 1))
         user = "user root; " if os.getuid() == 0 else ""
@@ -229,11 +229,11 @@ class FullStack:
         return Process(name, command, ENVIRONMENT, self.folder / f"{name}.log", signal.SIGQUIT)
 
 
-def filled_in(template: Path, values: Mapping[str, str]) -> str:
-    """Return the text of a template as nginx's image fills it in with the variables of its ``.env`` file.
+def substituted(template: Path, values: Mapping[str, str]) -> str:
+    """Return the text of a template, with the variables of its ``.env`` file replaced as by nginx's image.
 
-    :param values: what differs from the ``.env`` file.
-    :raises AssertionError: a value is for no variable of the file.
+    :param values: values that replace those of the ``.env`` file.
+    :raises AssertionError: the file lacks a variable of ``values``.
     :raises KeyError: the template names a variable that the file lacks.
     """
     lines = template.with_suffix(".env").read_text().splitlines()
@@ -247,11 +247,11 @@ STACKS: Mapping[str, type[EmbeddedStack] | type[FullStack]] = {"embedded": Embed
 
 
 def start(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> EmbeddedStack | FullStack:
-    """Start the stack of that name in ``folder``; skip the test where a server is not installed."""
+    """Start the stack of that name in ``folder``; skip the test if a server is not installed."""
     with skip_where_missing():
         try:
             return STACKS[name](folder, environment)
         except BaseException:
-            # Nobody holds the servers that have started: end them by their folder.
+            # No object refers to the servers that have started: kill them by their folder.
             kill_all(folder)
             raise

@@ -1,4 +1,4 @@
-"""Files that the file service stores without a request, for its own tests."""
+"""Stores files without a request, for file-storage's own tests."""
 
 import svcs
 from file_storage.models import File
@@ -8,7 +8,10 @@ from file_storage.storage import Staging
 
 
 def stored(services: svcs.Container, content: bytes, key: str | None = None) -> File:
-    """:param key: the upload's Idempotency-Key."""
+    """Store a file.
+
+    :param key: the upload's Idempotency-Key.
+    """
     with services.get(Staging).stage() as staged:
         staged.write(content)
         return services.get(StoringService).store(staged, FileName("a", ".bin"), "", key)

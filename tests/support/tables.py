@@ -1,4 +1,4 @@
-"""A database of which a part is away."""
+"""A database that lacks a table."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

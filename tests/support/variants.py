@@ -1,4 +1,4 @@
-"""Every algorithm with the params of its example, and with each method that reckons in another way."""
+"""Every algorithm with the params of its example, and with each method that computes differently."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -13,7 +13,7 @@ Params = Mapping[str, object]
 
 
 class Variant(NamedTuple):
-    """An algorithm with params; ``str`` is a test's name."""
+    """An algorithm with params; ``str`` returns a name for a test."""
 
     algorithm: Algorithm
     params: Params
@@ -56,30 +56,30 @@ _OTHERS: Mapping[str, list[Params]] = {
     "trim": [{"margin": 1}],
     "watermark": [{"mark": {"file_id": 2}}],
 }
-"""Besides the examples."""
+"""Params in addition to the examples."""
 
 VARIANTS = list(
     chain.from_iterable(
-        [Variant(one, params) for params in (one.example, *_OTHERS.get(one.name, []))]
-        for one in all_algorithms().values()
+        [Variant(algorithm, params) for params in (algorithm.example, *_OTHERS.get(algorithm.name, []))]
+        for algorithm in all_algorithms().values()
     )
 )
 
 CUBE = "LUT_3D_SIZE 2\n" + "\n".join(f"{1 - r} {g} {b}" for b in (0, 1) for g in (0, 1) for r in (0, 1))
 
 
-def files_for(one: Algorithm, content: bytes) -> dict[int, bytes]:
-    """Return what the file ids 2 and 3 of the examples stand for.
+def files_for(algorithm: Algorithm, content: bytes) -> dict[int, bytes]:
+    """Return the files with the ids 2 and 3 of the examples.
 
-    :param content: of the source's size, for what compares two images.
+    :param content: an image of the source's size, for ``compare``.
     """
-    if one.name == "lut":
+    if algorithm.name == "lut":
         return {2: CUBE.encode()}
-    return {2: content if one.name == "compare" else photo(33, 21, mode="RGBA"), 3: photo(20, 40)}
+    return {2: content if algorithm.name == "compare" else photo(33, 21, mode="RGBA"), 3: photo(20, 40)}
 
 
 def textured(width: int, height: int) -> numpy.ndarray:
-    """Return smooth colors with squares of chance in them."""
+    """Return a smooth picture with random squares."""
     random = numpy.random.default_rng(4)
     squares = numpy.kron(random.integers(0, 255, (height // 4, width // 4, 3)), numpy.ones((4, 4, 1)))
     mixed: numpy.ndarray = ((squares + numpy.asarray(opened(photo(width, height)))) / 2).astype("uint8")

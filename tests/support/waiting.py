@@ -1,20 +1,20 @@
-"""Waiting for a state: a slow machine is no failure."""
+"""Wait for a state instead of for a time: tests must not fail on a slow machine."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 STATE_SECONDS = 120
-"""Far longer than any state takes, and shorter than a test may take."""
+"""Far longer than any state takes, but shorter than the time limit of a test."""
 
 Found = TypeVar("Found")
 
 
 def wait_until(look: Callable[[], Found | None], state: str = "") -> Found:
-    """Call ``look`` until it returns something true, and return that.
+    """Call ``look`` until it returns a true value; return that value.
 
-    :param state: what is waited for, where the call itself does not say it.
-    :raises AssertionError: nothing true came within :data:`STATE_SECONDS`.
+    :param state: a description of the state, for the error message.
+    :raises AssertionError: no true value within :data:`STATE_SECONDS`.
     """
     deadline = time.monotonic() + STATE_SECONDS
     while not (found := look()):

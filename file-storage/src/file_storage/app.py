@@ -7,7 +7,7 @@ from flask_openapi3 import OpenAPI
 from service_kit import logs
 from service_kit.api import create_api, render
 from service_kit.database import Database
-from service_kit.garbage import spare_what_exists
+from service_kit.garbage import freeze_existing_objects
 from service_kit.problems import problem_of
 from service_kit.settings import load_or_exit
 
@@ -48,7 +48,7 @@ def create_app() -> OpenAPI:
     app.register_api(named)
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     app.register_error_handler(StorageUnavailableError, _render_storage_unavailable)
-    spare_what_exists()
+    freeze_existing_objects()
     return app
 
 

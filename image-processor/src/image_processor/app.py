@@ -4,7 +4,7 @@ from flask_openapi3 import OpenAPI
 from service_kit import logs
 from service_kit.api import create_api
 from service_kit.database import Database
-from service_kit.garbage import spare_what_exists
+from service_kit.garbage import freeze_existing_objects
 from service_kit.settings import SettingsError, exit_with, load_or_exit
 
 from image_processor.config import ApiSettings
@@ -40,5 +40,5 @@ def create_app() -> OpenAPI:
     app.register_api(catalog)
     app.register_api(tasks)
     app.paths["/events"] = EVENTS
-    spare_what_exists()
+    freeze_existing_objects()
     return app

@@ -4,7 +4,7 @@ Separate from the API, where hundreds of listeners would occupy hundreds of uWSG
 """
 
 from service_kit import logs
-from service_kit.garbage import spare_what_exists
+from service_kit.garbage import freeze_existing_objects
 from service_kit.settings import load_or_exit
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -19,6 +19,6 @@ def create_app() -> Starlette:
     settings = load_or_exit(ApiSettings)
     logs.configure(settings.log.level)
     routes = EventRoutes(create_event_stream(settings))
-    spare_what_exists()
+    freeze_existing_objects()
     paths = ("/api/image-processing/events", "/api/image-processing/events/")
     return Starlette(routes=[Route(path, routes.events) for path in paths], exception_handlers={405: refuse_method})

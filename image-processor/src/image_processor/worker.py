@@ -11,7 +11,7 @@ import svcs
 from celery import signals
 from celery.utils.log import get_multiprocessing_logger
 from service_kit import logs
-from service_kit.garbage import spare_what_exists
+from service_kit.garbage import freeze_existing_objects
 from service_kit.settings import load_or_exit
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -80,7 +80,7 @@ def _set_up_logging(**_: object) -> None:
 
 @signals.worker_init.connect
 def _prepare(**_: object) -> None:
-    spare_what_exists()
+    freeze_existing_objects()
 
 
 @signals.worker_process_init.connect

@@ -1,1 +1,1 @@
-"""What a person holds: the command line, the embedded server, the demonstration."""
+"""What users run: the command line, the embedded server, the demo."""

@@ -1,4 +1,4 @@
-"""``pixmill``: serve, demo, and what an operator does with the files of ``serve``."""
+"""``pixmill``: serve, try the demo, and maintain the files of ``serve``."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Project = Annotated[Path, typer.Option(help="Folder with config/ and web/.")]
 OlderThan = Annotated[
     float | None,
     typer.Option(
-        min=0, metavar="SECONDS", help="Leave younger bytes alone: an upload may be on its way. (default: a day)"
+        min=0, metavar="SECONDS", help="Skip younger bytes: they may belong to a running upload. (default: a day)"
     ),
 ]
 
@@ -29,7 +29,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     project: Project = Path(),
 ) -> None:
-    """Serve everything from this machine, with only Python."""
+    """Serve everything from this machine; needs only Python."""
     try:
         code = Embedded(host, port, data.resolve(), project.resolve()).run()
     except StartError as error:
@@ -43,25 +43,25 @@ def fsck(
     data: Data = Path("data"),
     project: Project = Path(),
     older_than: OlderThan = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only look whether the bytes are there.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Only check that the bytes exist.")] = False,
 ) -> None:
-    """Read every file, report and mend what is wrong; safe while it serves."""
+    """Read every file, report and repair errors; safe while the server runs."""
     _maintain("fsck", data, project, older_than, ["--quick"] if quick else [])
 
 
 @app.command()
 def gc(data: Data = Path("data"), project: Project = Path(), older_than: OlderThan = None) -> None:
-    """Remove bytes that a crash left and no file has; safe while it serves."""
+    """Delete bytes that a crash left and no file uses; safe while the server runs."""
     _maintain("gc", data, project, older_than, [])
 
 
 @app.command()
 def demo(
     photos: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder with photographs.")],
-    url: Annotated[str, typer.Option(help="A running Pixmill.")] = "http://127.0.0.1:8080",
+    url: Annotated[str, typer.Option(help="URL of a running Pixmill.")] = "http://127.0.0.1:8080",
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-output"),
 ) -> None:
-    """Upload photographs, have them resized and flipped, and save what comes out."""
+    """Upload photographs, resize and flip them, and save the results."""
     raise typer.Exit(run_demo(url, photos, output))
 
 

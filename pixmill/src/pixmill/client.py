@@ -1,4 +1,4 @@
-"""The Python client: files in, tasks on them, results out.
+"""The Python client: upload files, create tasks, download results.
 
 >>> with Client("http://127.0.0.1:8080") as pixmill:
 ...     photo = pixmill.upload(Path("photo.jpg"))
@@ -19,8 +19,8 @@ import httpx2
 FILES = "/api/file-server"
 TASKS = "/api/image-processing"
 
-ASKED_AT_ONCE = 1000
-"""Task ids in one request for their states, at most."""
+IDS_PER_REQUEST = 1000
+"""Task ids in a request for their states, at most."""
 POLL_SECONDS = 0.05
 MAX_POLL_SECONDS = 1.0
 
@@ -28,7 +28,7 @@ _Row = TypeVar("_Row", "File", "Task")
 
 
 class PixmillError(Exception):
-    """The server refused a request, with a problem document (RFC 9457).
+    """The server has refused a request with a problem document (RFC 9457).
 
     :ivar status: the HTTP status.
     :ivar kind: the last part of the problem's type, such as ``file-not-found``.
@@ -44,10 +44,10 @@ class PixmillError(Exception):
 class File:
     """A stored file.
 
-    :ivar extension: with its dot, in lower case; empty where there is none.
+    :ivar extension: with its dot, in lower case; empty if the name has no extension.
     :ivar size: in bytes.
     :ivar sha256: of the bytes, in hexadecimal.
-    :ivar width: of an image, in pixels as it is shown.
+    :ivar width: of an image as displayed, in pixels.
     """
 
     id: int
@@ -63,9 +63,9 @@ class File:
 
 @dataclass(frozen=True)
 class Task:
-    """One algorithm on one file.
+    """The run of an algorithm on a file.
 
-    :ivar result_id: the id of the file that came out, once the task is finished.
+    :ivar result_id: the id of the result file, once the task is finished.
     :ivar status: ``pending``, ``processing``, ``finished``, ``error`` or ``cancelled``.
     :ivar error: why the task ended in error.
     """
@@ -83,11 +83,11 @@ class Task:
 
 
 class Client:
-    """A connection to one Pixmill; close it, or use it in a ``with`` block.
+    """A client of a Pixmill server; close it, or use it in a ``with`` block.
 
     :param url: such as ``http://127.0.0.1:8080``.
-    :param timeout_seconds: for each step of a request: to connect, to send a piece, to receive one.
-    :param verify: the certificates to trust; by default those of the machine.
+    :param timeout_seconds: for each step of a request: connect, send a piece, receive a piece.
+    :param verify: the trusted certificates; by default those of the machine.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = 60, verify: SSLContext | bool = True) -> None:
@@ -105,20 +105,20 @@ class Client:
     def upload(self, source: Path | bytes, name: str | None = None, comment: str = "") -> File:
         """Store a file.
 
-        :param name: with its extension; by default that of the path.
-        :raises ValueError: bytes without a name.
+        :param name: the name with its extension; by default that of the path.
+        :raises ValueError: ``source`` is bytes, and there is no name.
         :raises PixmillError: the server refuses it.
         """
         if isinstance(source, Path):
-            # Streamed: the file may be larger than the memory.
+            # Stream the file, which may be larger than memory.
             with source.open("rb") as content:
                 return self._upload(name or source.name, content, comment)
         if name is None:
-            raise ValueError("bytes have no name: give one")
+            raise ValueError("a name is required for bytes")
         return self._upload(name, source, comment)
 
     def download(self, file_id: int, path: Path) -> None:
-        """Write a file's bytes to ``path``, which nobody sees before they are all there.
+        """Write a file's bytes to ``path``, which exists only once the download is complete.
 
         :raises PixmillError: there is no such file.
         """
@@ -135,26 +135,26 @@ class Client:
     def create_tasks(
         self, file_ids: Sequence[int], algorithm: str, params: Mapping[str, object] | None = None
     ) -> Sequence[int]:
-        """Have the files processed; return one task id for each, in their order.
+        """Create a task for each file; return the task ids in the order of the files.
 
-        :raises PixmillError: a file or the algorithm does not exist, or a parameter is wrong; then no task is made.
+        :raises PixmillError: a file or the algorithm does not exist, or a parameter is invalid; no task is created.
         """
         body = {"file_ids": list(file_ids), "algorithm": algorithm, "params": params}
         response = _check(self.http.post(f"{TASKS}/", json=body))
         return [int(task_id) for task_id in response.json()["task_ids"]]
 
     def tasks(self, task_ids: Sequence[int]) -> Sequence[Task]:
-        """Return the tasks with these ids that exist, by id."""
+        """Return the existing tasks with these ids, ordered by id."""
         found: list[Task] = []
-        for first in range(0, len(task_ids), ASKED_AT_ONCE):
-            query = {"id": list(task_ids[first : first + ASKED_AT_ONCE])}
+        for first in range(0, len(task_ids), IDS_PER_REQUEST):
+            query = {"id": list(task_ids[first : first + IDS_PER_REQUEST])}
             found += [_row(Task, row) for row in _check(self.http.get(f"{TASKS}/", params=query)).json()]
         return found
 
     def wait(self, task_ids: Sequence[int], timeout_seconds: float = float("inf")) -> Iterator[Task]:
-        """Give each task when it has ended, in the order in which they end.
+        """Yield each task when it has ended.
 
-        :raises TimeoutError: some have not ended in time.
+        :raises TimeoutError: not all tasks have ended in time.
         """
         left, pause = set(task_ids), POLL_SECONDS
         deadline = time.monotonic() + timeout_seconds
@@ -181,12 +181,12 @@ def _check(response: httpx2.Response) -> httpx2.Response:
         problem = response.json()
         raise PixmillError(response.status_code, problem["type"].rpartition(":")[2], problem["detail"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        # Not from Pixmill: a proxy's own page, say.
+        # Not a response of Pixmill, but for example a proxy's error page.
         reason = f"{response.status_code} {response.reason_phrase}"
         raise PixmillError(response.status_code, "unknown", reason) from None
 
 
 def _row(model: type[_Row], row: Mapping[str, object]) -> _Row:
-    """Return the row with the keys that the model knows; a newer server may send more."""
+    """Return the row as ``model``, without unknown keys, which a newer server may send."""
     known = {field.name for field in fields(model)}
     return model(**{name: value for name, value in row.items() if name in known})  # type: ignore[arg-type]  # the server's schema has these types

@@ -1,4 +1,4 @@
-"""The demonstration: photographs in, resized and flipped ones out."""
+"""The demo: upload photographs, resize and flip them, save the results."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ STEPS: Sequence[tuple[str, dict[str, object] | None]] = (("resize", {"width": 32
 
 @dataclass(frozen=True)
 class Outcome:
-    """One task of the demonstration, as the server tells it, and where its result was saved."""
+    """The last status of a task and where its result is saved."""
 
     source: Path
     algorithm: str
@@ -27,7 +27,7 @@ class Outcome:
 
 
 def run_demo(url: str, photos: Path, output: Path) -> int:
-    """Runs the demonstration against the server at ``url``; gives 0 when every task finished."""
+    """Run the demo on the server at ``url``; return 0 if every task has finished, else 1."""
     console = Console()
     sources = sorted(path for path in photos.iterdir() if path.suffix.lower() in SUFFIXES)
     if not sources:
@@ -86,7 +86,7 @@ def _create(http: httpx2.Client, ids: list[int], algorithm: str, params: dict[st
 
 def _outcome(http: httpx2.Client, source: Path, task: dict[str, object] | None, output: Path) -> Outcome:
     if task is None:
-        return Outcome(source, "?", "not ended in time", None)
+        return Outcome(source, "?", "timed out", None)
     algorithm, status = str(task["algorithm"]), str(task["status"])
     if status != "finished":
         return Outcome(source, algorithm, f"{status}: {task.get('error')}", None)
@@ -101,7 +101,7 @@ def _json(response: httpx2.Response) -> dict[str, object]:
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    # Narrow enough for a terminal of 80 columns: the saved file's name follows from the first two.
+    # Fit into 80 columns: the name of the saved file follows from the first two columns.
     table = Table("photograph", "algorithm", "in", "out")
     for outcome in outcomes:
         out = _described(outcome.saved) if outcome.saved else outcome.status

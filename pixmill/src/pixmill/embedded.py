@@ -58,11 +58,11 @@ class Embedded:
             supervised(command, self.project, self._environment(Path(run)), STOP_SECONDS) as server,
         ):
             self._wait_until_ready(server)
-            if not server.told_to_stop:
+            if not server.stop_requested:
                 print(self._banner(), flush=True)
             code = server.process.wait()
         # A process that was still loading when the signal came ends with another code: it was asked to.
-        return 0 if server.told_to_stop else code
+        return 0 if server.stop_requested else code
 
     def _check_port(self) -> None:
         with socket.socket() as probe:
@@ -102,7 +102,7 @@ class Embedded:
             while time.monotonic() < deadline:
                 code = server.process.poll()
                 # Looked at after the process: one that ended because it was told to is no failed start.
-                if server.told_to_stop:
+                if server.stop_requested:
                     return
                 if code is not None:
                     raise StartError(f"the server ended while starting (exit code {code}); see the lines above")

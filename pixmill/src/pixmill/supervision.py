@@ -1,4 +1,4 @@
-"""A child process that ends, with everything it started, when this process is told to and when it dies."""
+"""Run a child process that ends, with all its descendants, when this process is stopped or dies."""
 
 import ctypes
 import os
@@ -25,22 +25,22 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Child:
     process: "subprocess.Popen[bytes]"
     kill_at: float | None = None
-    """On the monotonic clock, once it was told to stop."""
+    """When to kill it (``time.monotonic()``); set once a stop was requested."""
 
     @property
-    def told_to_stop(self) -> bool:
+    def stop_requested(self) -> bool:
         return self.kill_at is not None
 
 
 @contextmanager
 def supervised(command: Sequence[str], folder: Path, env: Mapping[str, str], stop_seconds: float) -> Iterator[Child]:
-    """Runs ``command`` and passes SIGINT and SIGTERM on to it, both as SIGTERM, again every second until it ends.
+    """Run ``command``; after SIGINT or SIGTERM send it SIGTERM every second until it ends.
 
-    What is left of it ``stop_seconds`` after such a signal, or when the context ends, is killed; daemons that it
-    started in sessions of their own too: from here on this process is the one that Linux gives orphans to.
+    ``stop_seconds`` after such a signal, and at the end of the context, its remaining descendants are killed. That
+    includes daemons in sessions of their own: Linux makes this process the parent of orphans (PR_SET_CHILD_SUBREAPER).
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    # One that comes between the start and the handlers waits for them.
+    # A signal between the start and the installation of the handlers waits for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     earlier = {number: signal.getsignal(number) for number in (*_STOP_SIGNALS, signal.SIGALRM)}
     try:
@@ -51,7 +51,7 @@ def supervised(command: Sequence[str], folder: Path, env: Mapping[str, str], sto
         def stop(_number: int, _frame: object) -> None:
             if child.kill_at is None:
                 child.kill_at = time.monotonic() + stop_seconds
-                # Again: uWSGI does not heed it while it loads.
+                # Repeat the signal: uWSGI ignores it while it loads.
                 signal.setitimer(signal.ITIMER_REAL, 1, 1)
             if time.monotonic() < child.kill_at:
                 child.process.send_signal(signal.SIGTERM)
@@ -63,7 +63,7 @@ def supervised(command: Sequence[str], folder: Path, env: Mapping[str, str], sto
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
         yield child
     finally:
-        # Again, until there are none: one may have started another meanwhile.
+        # Repeat until no process is left: one may have started another in the meantime.
         while killed := _kill_descendants():
             psutil.wait_procs(killed)
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
@@ -74,13 +74,13 @@ def supervised(command: Sequence[str], folder: Path, env: Mapping[str, str], sto
 
 
 def _end_with_parent() -> None:
-    """In the child: it inherits which signals are blocked, and is told when its parent is gone."""
+    """Prepare the child: unblock the signals that it inherits blocked, and have it get SIGTERM when its parent dies."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
 
 def _prctl(option: int, value: int) -> None:
-    # Linux's: elsewhere a daemon whose parents are gone is not found.
+    # Only Linux has prctl; elsewhere daemons whose parents are gone are not found.
     if sys.platform == "linux" and _libc.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 

@@ -1,4 +1,4 @@
-"""What the front makes of a request and of uWSGI's answer, with a Unix socket that says what uWSGI would."""
+"""The front between a client and a fake uWSGI on a Unix socket."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 
 
 class Exchange(NamedTuple):
-    """What uWSGI was asked, and the messages that the client's server was given."""
+    """The request that uWSGI received, and the ASGI messages that the client received."""
 
     asked: bytes
     sent: list[Message]
@@ -39,15 +39,15 @@ class Exchange(NamedTuple):
 
 
 async def no_events(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise AssertionError("nobody listens here")
+    raise AssertionError("no request for events is expected")
 
 
 class Peers:
-    """The client's side of a front, and uWSGI's.
+    """The client's side of a front, and uWSGI's side.
 
-    :param answer: what uWSGI says to each request.
-    :param body: the pieces of the client's; after ``None`` it is gone.
-    :param leaves_after: the number of messages that the client takes before it goes.
+    :param answer: uWSGI's response to each request.
+    :param body: the pieces of the client's body; at ``None`` the client disconnects.
+    :param leaves_after: the number of messages after which the client disconnects.
     """
 
     def __init__(self, answer: bytes, body: Iterable[bytes | None], leaves_after: int | None) -> None:
@@ -102,7 +102,7 @@ def exchanged(
 ) -> Exchange:
     """Send one request through a front; the parameters are those of :class:`Peers`.
 
-    :param answer: ``None`` where nothing listens.
+    :param answer: ``None`` if uWSGI does not run.
     """
     scope = {
         "type": "http",
@@ -120,7 +120,7 @@ def exchanged(
     return Exchange(peers.asked, peers.sent)
 
 
-def test_a_request_is_passed_on_as_it_is_but_for_what_is_about_its_connection(tmp_path: Path) -> None:
+def test_a_request_is_passed_on_without_the_headers_of_its_connection(tmp_path: Path) -> None:
     headers = [
         (b"host", b"files.example"),
         (b"connection", b"keep-alive, x-mine"),
@@ -137,7 +137,7 @@ def test_a_request_is_passed_on_as_it_is_but_for_what_is_about_its_connection(tm
     assert fields == ["host: files.example", "accept: */*", "x-forwarded-for: 192.0.2.7"]
 
 
-def test_a_body_is_passed_on_as_it_is_framed(tmp_path: Path) -> None:
+def test_a_body_is_passed_on_with_the_same_framing(tmp_path: Path) -> None:
     answer = OK + b"Content-Length: 0\r\n\r\n"
     pieces = [b"abc", b"de", b""]
     host = (b"host", b"x")
@@ -150,14 +150,14 @@ def test_a_body_is_passed_on_as_it_is_framed(tmp_path: Path) -> None:
     assert (known.status, unknown.status) == (200, 200)
 
 
-def test_an_answer_is_passed_on_but_for_what_is_about_its_connection(tmp_path: Path) -> None:
+def test_a_response_is_passed_on_without_the_headers_of_its_connection(tmp_path: Path) -> None:
     exchange = exchanged(tmp_path, OK + b"Content-Length: 5\r\nX-Request-ID: 7\r\n\r\nhello")
 
     assert (exchange.status, exchange.body, exchange.is_complete) == (200, b"hello", True)
     assert exchange.headers.keys() == {b"content-length", b"x-request-id", b"date"}
 
 
-def test_an_answer_that_breaks_off_is_not_completed(tmp_path: Path) -> None:
+def test_a_response_that_breaks_off_is_not_completed(tmp_path: Path) -> None:
     exchange = exchanged(tmp_path, OK + b"Content-Length: 9\r\n\r\nhello")
 
     assert (exchange.body, exchange.is_complete) == (b"hello", False)
@@ -167,7 +167,7 @@ def test_an_answer_that_breaks_off_is_not_completed(tmp_path: Path) -> None:
     ("content_range", "first", "length"),
     [(b"", 0, 1000), (b"bytes 10-19/1000", 10, 10), (b"bytes 999-999/1000", 999, 1)],
 )
-def test_of_a_named_file_as_many_bytes_are_sent_as_the_answer_says(
+def test_the_content_length_decides_how_many_bytes_of_a_file_are_sent(
     tmp_path: Path, content_range: bytes, first: int, length: int
 ) -> None:
     content = bytes(range(250)) * 4
@@ -181,7 +181,7 @@ def test_of_a_named_file_as_many_bytes_are_sent_as_the_answer_says(
 
 
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(b"short")], ids=["gone", "cut"])
-def test_a_named_file_that_has_lost_bytes_breaks_off(tmp_path: Path, change: Callable[[Path], object]) -> None:
+def test_the_response_breaks_off_where_a_file_has_lost_bytes(tmp_path: Path, change: Callable[[Path], object]) -> None:
     (tmp_path / "blob").write_bytes(bytes(1000))
     change(tmp_path / "blob")
 
@@ -190,7 +190,7 @@ def test_a_named_file_that_has_lost_bytes_breaks_off(tmp_path: Path, change: Cal
     assert (len(exchange.body) < 1000, exchange.is_complete) == (True, False)
 
 
-def test_no_more_of_a_file_is_read_once_its_client_is_gone(tmp_path: Path) -> None:
+def test_reading_a_file_stops_when_the_client_disconnects(tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(bytes(50 * CHUNK))
     head = OK + b"X-Sendfile: %b\r\nContent-Length: %d\r\n\r\n" % (bytes(tmp_path / "blob"), 50 * CHUNK)
 
@@ -199,7 +199,7 @@ def test_no_more_of_a_file_is_read_once_its_client_is_gone(tmp_path: Path) -> No
     assert len(exchange.body) == 2 * CHUNK
 
 
-def test_a_client_that_goes_before_its_body_is_complete_gets_no_answer(tmp_path: Path) -> None:
+def test_a_client_that_disconnects_during_its_body_gets_no_response(tmp_path: Path) -> None:
     headers = [(b"host", b"x"), (b"content-length", b"5")]
 
     assert exchanged(tmp_path, OK + b"\r\n", "PUT", headers, [b"abc", None]).sent == []

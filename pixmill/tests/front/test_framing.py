@@ -1,4 +1,4 @@
-"""Requests that could be read in two ways, or whose target is a whole URL."""
+"""Requests with ambiguous framing, and requests whose target is an absolute URL."""
 
 import pytest
 from pixmill.front.framing import MAX_HEAD_BYTES, check_framing, in_origin_form
@@ -32,7 +32,7 @@ def request(*headers: tuple[bytes, bytes], version: str = "1.1", target: str = "
         (request(version="0.9"), 505),
     ],
 )
-def test_a_request_that_could_be_read_in_two_ways_or_is_too_large_is_refused(scope: Scope, status: int) -> None:
+def test_an_ambiguous_or_too_large_request_is_refused(scope: Scope, status: int) -> None:
     with pytest.raises(Problem) as refused:
         check_framing(scope)
 
@@ -50,7 +50,7 @@ def test_a_request_that_could_be_read_in_two_ways_or_is_too_large_is_refused(sco
         request(query=b"x" * (MAX_HEAD_BYTES - 2)),
     ],
 )
-def test_a_request_with_one_meaning_passes(scope: Scope) -> None:
+def test_an_unambiguous_request_passes(scope: Scope) -> None:
     check_framing(scope)
 
 
@@ -62,7 +62,7 @@ def test_a_request_with_one_meaning_passes(scope: Scope) -> None:
         ("http://files.example", "/"),
     ],
 )
-def test_of_a_whole_url_the_path_is_the_target_and_the_authority_the_host(target: str, path: str) -> None:
+def test_an_absolute_url_is_split_into_path_and_host(target: str, path: str) -> None:
     scope = in_origin_form(request((b"host", b"other"), (b"accept", b"*/*"), target=target))
 
     assert (scope["path"], scope["raw_path"]) == (path, path.encode())
@@ -70,7 +70,7 @@ def test_of_a_whole_url_the_path_is_the_target_and_the_authority_the_host(target
 
 
 @pytest.mark.parametrize("target", ["/a", "/http://b", "*", "//a"])
-def test_a_target_that_is_no_url_stays(target: str) -> None:
+def test_a_target_that_is_not_a_url_is_unchanged(target: str) -> None:
     scope = request((b"host", b"other"), target=target)
 
     assert in_origin_form(scope) == scope

@@ -1,1 +1,1 @@
-"""What both services share: settings, database, problem documents, logs, health and list paging."""
+"""Code that both services share: settings, database, problem documents, logs, health and list paging."""

@@ -1,4 +1,4 @@
-"""The Flask application both services start from: problems, request log, health, metrics and the OpenAPI page."""
+"""The Flask application that both services extend: problems, request log, health, metrics and the OpenAPI page."""
 
 import atexit
 import json
@@ -34,26 +34,26 @@ class ProblemOut(BaseModel):
         title="Problem",
     )
 
-    type: str = Field(description="What kind of problem it is, as a URN.")
+    type: str = Field(description="The kind of problem, as a URN.")
     title: str
     status: int
     detail: str = Field(description="What happened and what to do about it.")
-    errors: list[dict[str, str]] = Field(default_factory=list, description="The wrong fields, by JSON pointer.")
+    errors: list[dict[str, str]] = Field(default_factory=list, description="The invalid fields, by JSON pointer.")
 
 
 PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
-"""What OpenAPI says of a problem document."""
+"""A problem document as content of an OpenAPI response."""
 
 
 def problem_responses(*statuses: int) -> dict[str | int, type[BaseModel] | dict[Any, Any] | None]:
-    """The OpenAPI responses of these statuses, each a problem document."""
+    """Return the OpenAPI responses of these statuses, each a problem document."""
     return {status: {"content": PROBLEM_CONTENT} for status in statuses}
 
 
 def array_response(items: dict[str, object]) -> dict[str, object]:
-    """The OpenAPI response of a JSON array.
+    """Return the OpenAPI response of a JSON array.
 
-    :param items: the JSON Schema of its items.
+    :param items: the JSON Schema of an item.
     """
     return {"content": {"application/json": {"schema": {"type": "array", "items": items}}}}
 
@@ -67,12 +67,12 @@ def create_api(
     statuses: Mapping[str, int],
     dependencies: Mapping[type, str],
 ) -> OpenAPI:
-    """Return an application with everything but its routes.
+    """Return an application that lacks only its own routes.
 
-    :param base_path: where the web server mounts it, such as ``/api/file-server``.
-    :param registry: has a :class:`prometheus_client.registry.Collector` too, whose metrics are published.
+    :param base_path: the path at which the web server mounts it, such as ``/api/file-server``.
+    :param registry: also provides a :class:`prometheus_client.registry.Collector`; ``/metrics`` publishes it.
     :param statuses: the HTTP status of each kind of :class:`DomainError`.
-    :param dependencies: what ``/readyz`` calls each service of the registry that can be pinged.
+    :param dependencies: the name in ``/readyz`` of each service that the registry can ping.
     """
     app = OpenAPI(
         name,
@@ -85,9 +85,9 @@ def create_api(
         validation_error_callback=_refuse_fields,
     )
     app.url_map.strict_slashes = False
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it, its base has not
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # as above
-    # X-Forwarded-Proto decides about nothing but how a URL begins that is told to whoever sent it.
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # defined by the default provider, not by its base class
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # likewise
+    # Trust X-Forwarded-Proto: it only sets the scheme of the URLs in the sender's own response.
     wsgi_app = ProxyFix(send_continue(decode_chunked(app.wsgi_app)), x_for=0, x_proto=1)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # Flask's documented way
     svcs.flask.init_app(app, registry=registry)
@@ -126,7 +126,7 @@ def _add_health(app: OpenAPI, dependencies: Mapping[type, str]) -> None:
             try:
                 ping.ping()
                 states[name] = "ok"
-            except Exception as error:  # noqa: BLE001 (any failure of a dependency is an answer here)
+            except Exception as error:  # noqa: BLE001 (every failure means unavailable)
                 log.warning("dependency not ready", dependency=name, error=str(error))
                 states[name] = "unavailable"
         healthy = all(state == "ok" for state in states.values())
@@ -170,7 +170,7 @@ def _log_request(response: Response) -> Response:
 
 
 def _drop_type_of_no_content(response: Response) -> Response:
-    """Flask calls every response HTML that has no type, those without content too."""
+    """Remove the Content-Type that Flask adds to responses without content."""
     if response.status_code in (204, 304):
         response.headers.pop("Content-Type", None)
     return response
@@ -181,7 +181,7 @@ def _refuse_fields(error: ValidationError) -> Response:
 
 
 def render(problem: Problem) -> Response:
-    """The answer that tells of a problem (RFC 9457)."""
+    """Return the response for a problem (RFC 9457)."""
     body = json.dumps(problem.document(), ensure_ascii=False)
     response = Response(body, problem.status, mimetype="application/problem+json")
     if problem.retry_after is not None:
@@ -191,14 +191,14 @@ def render(problem: Problem) -> Response:
 
 _DETAILS: dict[int, Callable[[], str]] = {
     404: lambda: f"There is nothing at {request.script_root}{request.path}.",
-    405: lambda: f"{request.method} is not possible here.",
+    405: lambda: f"{request.method} is not allowed here.",
 }
 
 
 def _render_http_exception(error: HTTPException) -> Response:
     status = error.code or 500
     if error.response is not None or status < 400:
-        return error.get_response()  # type: ignore[return-value]  # a redirect or a response made on purpose
+        return error.get_response()  # type: ignore[return-value]  # a redirect, or a response that the code chose
     detail = _DETAILS[status]() if status in _DETAILS else error.description or ""
     kind = error.name.lower().replace(" ", "-")
     response = render(Problem(kind, status, detail))
@@ -211,12 +211,12 @@ def _render_http_exception(error: HTTPException) -> Response:
 def _render_database_error(error: DBAPIError) -> Response:
     if isinstance(error, DataError):
         log.warning("value refused by the database", error=str(error.orig))
-        return render(Problem("invalid-value", 422, "The request has a value that cannot be stored."))
+        return render(Problem("invalid-value", 422, "The database cannot store a value of the request."))
     log.error("database unavailable", error=str(error.orig))
     return render(database_unavailable())
 
 
 def _render_unexpected(error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
-    detail = f"Something went wrong on our side; the log has it under request {g.get('request_id', '?')}."
+    detail = f"The server has failed; its log has the details under request {g.get('request_id', '?')}."
     return render(Problem("internal-error", 500, detail))

@@ -1,4 +1,4 @@
-"""One SQLAlchemy engine a process, for PostgreSQL and SQLite, with the database's own clock."""
+"""Access to PostgreSQL and SQLite: an engine per process, and SQL functions that both dialects have."""
 
 import select
 from collections.abc import Iterator
@@ -29,16 +29,16 @@ from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 from sqlalchemy.types import Double
 
 Id = BigInteger().with_variant(Integer, "sqlite")
-"""A 64-bit primary key; SQLite numbers only INTEGER keys by itself."""
+"""A 64-bit primary key; SQLite generates values only for INTEGER keys."""
 
 MAX_ID = 2**63 - 1
 
 _POSTGRESQL = {
     "connect_timeout": 3,
-    # Which index serves a list depends on what is looked for: one plan for all values would walk a million rows.
+    # The best index for a list depends on the values searched: a generic plan would scan a million rows.
     "options": "-c plan_cache_mode=force_custom_plan",
-    # A server that vanished without a word (its machine, its network) is noticed in seconds, not in the quarter of
-    # an hour that TCP takes: milliseconds for what was sent, probes for what is awaited.
+    # Notice in seconds that the server's machine or network is gone; TCP's defaults take a quarter of an hour. The
+    # user timeout (milliseconds) covers sent data, the probes cover waiting for data.
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -49,7 +49,7 @@ _POSTGRESQL = {
 class epoch_now(GenericFunction[float]):  # noqa: N801 (named as SQL functions are)
     """The database's clock: seconds since 1970-01-01 UTC, to the millisecond or better.
 
-    One clock for all machines, so a worker with a wrong clock cannot break a lease.
+    All machines use this clock, so a worker with a wrong clock cannot break a lease.
     """
 
     type = Double()
@@ -58,20 +58,20 @@ class epoch_now(GenericFunction[float]):  # noqa: N801 (named as SQL functions a
 
 @compiles(epoch_now, "postgresql")
 def _epoch_now_postgresql(_element: epoch_now, _compiler: SQLCompiler, **_options: object) -> str:
-    # Stable within a statement, so that an index serves comparisons with it; clock_timestamp() is volatile.
+    # Constant within a statement, so comparisons can use an index; clock_timestamp() is volatile.
     return "extract(epoch from statement_timestamp())::double precision"
 
 
 @compiles(epoch_now, "sqlite")
 def _epoch_now_sqlite(_element: epoch_now, _compiler: SQLCompiler, **_options: object) -> str:
-    # unixepoch('subsec') is younger (SQLite 3.42) than Debian 12's library.
+    # unixepoch('subsec') needs SQLite 3.42; Debian 12 has an older one.
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 class oldest_running_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
-    """The id of the oldest transaction that still writes: rows of older ones can be followed by no earlier row.
+    """The id of the oldest transaction that may still write: no row of an older one can appear any more.
 
-    SQLite writes one transaction at a time: what is seen is complete.
+    SQLite runs one writing transaction at a time, so all visible rows count.
     """
 
     type = BigInteger()
@@ -89,9 +89,9 @@ def _oldest_running_sqlite(_element: object, _compiler: SQLCompiler, **_options:
 
 
 class one_at_a_time(GenericFunction[None]):  # noqa: N801 (named as SQL functions are)
-    """Waits until no other transaction that has called this with the same number runs; from then on they wait.
+    """Take the lock with this number until the transaction ends.
 
-    SQLite writes one transaction at a time by itself.
+    SQLite needs no lock: it runs one writing transaction at a time.
     """
 
     inherit_cache = True
@@ -108,9 +108,9 @@ def _one_at_a_time_sqlite(_element: one_at_a_time, _compiler: SQLCompiler, **_op
 
 
 def each_of(parameter: str) -> ColumnElement[object]:
-    """The elements of the JSON array that a statement has as this parameter: each a row, in their order.
+    """Return the elements of the JSON array in this parameter, as rows in the same order.
 
-    Many rows come so in one parameter: a driver that looks for 100,000 of them is slower than the database.
+    Pass many rows as one JSON parameter: binding 100,000 separately is slower than the statement itself.
     """
     return json_elements(bindparam(parameter, type_=JSON)).table_valued(column("value", JSON)).c.value
 
@@ -142,46 +142,46 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """:meth:`read` for statements past the ORM, whose session takes longer than the database does."""
+        """Like :meth:`read`, without the ORM: its session costs more time than the statement does."""
         with self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """:meth:`write` for statements past the ORM."""
+        """Like :meth:`write`, without the ORM."""
         with self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for reading; nothing is committed, and two statements may see different states."""
+        """Open a session for reading. It commits nothing, and two statements may see different states."""
         with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction: committed at the end of the block, rolled back when it raises."""
+        """Open a transaction: the end of the block commits it, an exception rolls it back."""
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     def ping(self) -> None:
-        """Raises when the database does not answer."""
+        """Raise when the database does not answer."""
         with self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
 
 def dialect_of(connection: Connection) -> str:
-    """``postgresql`` or ``sqlite``."""
+    """Return ``postgresql`` or ``sqlite``."""
     return connection.dialect.name
 
 
 def insert_or_update(dialect: str, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
-    """An INSERT of the dialect, which knows ``on_conflict_do_update``."""
+    """Return an INSERT that has ``on_conflict_do_update``."""
     return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
 
 
 def insert_or_ignore(dialect: str, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
-    """An INSERT that leaves a row alone that is there already."""
+    """Return an INSERT that leaves an existing row unchanged."""
     return insert_or_update(dialect, model).on_conflict_do_nothing()
 
 
@@ -197,15 +197,15 @@ def create_engine_for(url: str, pool_size: int) -> Engine:
 
 
 def _reading(engine: Engine) -> Engine:
-    # A statement is a transaction of its own: without BEGIN and ROLLBACK, a read is one round trip instead of three.
+    # Without BEGIN and ROLLBACK a read takes one round trip instead of three.
     if engine.dialect.name == "postgresql":
         return engine.execution_options(isolation_level="AUTOCOMMIT")
     return engine
 
 
 def _refuse_if_ended(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
-    # A server that ends a connection says so, and else says nothing to one that rests: a look at what has come tells,
-    # where a statement would take a round trip.
+    # PostgreSQL sends nothing to an idle connection unless it closes it, so pending input means closed. Polling the
+    # socket saves the round trip of a SELECT 1.
     if not isinstance(connection, psycopg.Connection):
         return
     if connection.closed or _has_input(connection.fileno()):
@@ -219,7 +219,7 @@ def _has_input(socket: int) -> bool:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    # The driver's own transaction handling begins too late for BEGIN IMMEDIATE; _begin_sqlite does it.
+    # The driver would begin the transaction too late for BEGIN IMMEDIATE; _begin_sqlite begins it instead.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")

@@ -1,11 +1,11 @@
-"""Errors of a service's rules, without a word of HTTP."""
+"""Errors of a service's rules, independent of HTTP."""
 
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 
 class FieldError(TypedDict):
-    """One wrong field: a JSON pointer to it (RFC 6901) and what is wrong."""
+    """An invalid field: a JSON pointer to it (RFC 6901) and what is wrong."""
 
     pointer: str
     detail: str
@@ -13,9 +13,9 @@ class FieldError(TypedDict):
 
 @dataclass(eq=False)
 class DomainError(Exception):
-    """A rule refuses what was asked for.
+    """A rule refuses the request.
 
-    Each API has one table from ``kind`` to an HTTP status.
+    Each API maps ``kind`` to an HTTP status in one table.
 
     :param kind: the last part of the problem's type URN, such as ``file-not-found``.
     :param detail: what happened and what to do about it.

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, field by field."""
+"""Pydantic's validation errors as JSON pointers and messages."""
 
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -11,19 +11,19 @@ from service_kit.errors import DomainError, FieldError
 def invalid_fields(
     error: ValidationError, data: object, prefix: str = "", model: type[BaseModel] | None = None
 ) -> DomainError:
-    """Return the error that names each wrong field of ``error`` by a JSON pointer (RFC 6901).
+    """Return the error that names each invalid field of ``error`` by a JSON pointer (RFC 6901).
 
-    :param data: what was validated.
-    :param prefix: the pointer to ``data`` in what was sent; empty where it is the whole.
-    :param model: what it was validated as; where it is told, an unknown field is answered with those that there are.
+    :param data: the value that was validated.
+    :param prefix: the pointer to ``data`` in the request; empty if it is the whole.
+    :param model: the model it was validated as; if given, the message for an unknown field lists the known ones.
     """
     errors: list[FieldError] = []
     for item in error.errors():
         path = _path(item["loc"], data, keep_last=item["type"] == "missing")
-        # Pydantic puts this before the words of our own checks.
+        # Pydantic adds this prefix to the messages of our own checks.
         detail = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden" and (known := _known_fields(model, item["loc"][:-1])):
-            detail = f"There is no such field; there are: {', '.join(known)}"
+            detail = f"Unknown field; the fields are: {', '.join(known)}"
         wrong = FieldError(pointer=prefix + "".join(f"/{_escaped(part)}" for part in path), detail=detail)
         if wrong not in errors:
             errors.append(wrong)
@@ -32,12 +32,12 @@ def invalid_fields(
 
 
 def _escaped(part: str) -> str:
-    """Return a part of a JSON pointer as RFC 6901, section 3 writes it."""
+    """Escape a part of a JSON pointer (RFC 6901, 3)."""
     return part.replace("~", "~0").replace("/", "~1")
 
 
 def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> Sequence[str]:
-    """The fields of the model that lies at ``location`` in another; none where it cannot be told."""
+    """Return the field names of the model at ``location`` in ``model``; none if it is ambiguous."""
     model = _model_in(model)
     for part in location:
         if model is not None and part in model.model_fields:
@@ -46,7 +46,7 @@ def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
-    """The one model that a type is, or holds."""
+    """Return the only model that a type is or contains; ``None`` for several or none."""
     if isinstance(annotation, type) and issubclass(annotation, RootModel):
         return _model_in(annotation.model_fields["root"].annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -56,10 +56,10 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
 
 
 def _path(location: tuple[int | str, ...], data: object, *, keep_last: bool) -> list[str]:
-    """The way through ``data``: pydantic's location without the names of the alternatives that it tried."""
+    """Return the path through ``data``: pydantic's location without the names of the union members that it tried."""
     path = []
-    for place, part in enumerate(location):
-        if isinstance(data, Mapping) and (part in data or (keep_last and place + 1 == len(location))):
+    for index, part in enumerate(location):
+        if isinstance(data, Mapping) and (part in data or (keep_last and index + 1 == len(location))):
             data = data.get(part)
         elif isinstance(data, Sequence) and isinstance(part, int) and part < len(data):
             data = data[part]

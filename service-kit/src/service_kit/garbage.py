@@ -1,13 +1,13 @@
-"""Python's garbage collector, kept from what stays as long as the process does."""
+"""Setup of Python's garbage collector."""
 
 import gc
 
 
-def spare_what_exists() -> None:
-    """Takes all objects of this moment out of the garbage collector's rounds; called once a process is set up.
+def freeze_existing_objects() -> None:
+    """Exclude all existing objects from garbage collection; call this once the process is set up.
 
-    What imports and settings have made stays to the end. A full round through it would hold up requests for some 60 ms
-    (as measured with file-storage), and in a forked process make copies of memory that it shares.
+    Objects of imports and settings live as long as the process. A full collection over them would delay requests by
+    some 60 ms (measured with file-storage), and in a forked process it would copy shared memory.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Types of JSON values that pydantic has no exact name for."""
+"""Types of JSON values that pydantic does not have."""
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -12,14 +12,14 @@ def _number_only(value: object) -> object:
 
 
 WHOLE_NUMBER = BeforeValidator(_number_only)
-"""Annotates an ``int``: a JSON number without fraction (``3`` or ``3.0``, as JSON Schema has it), no string or boolean.
+"""Annotates an ``int``: a JSON number without fraction (``3`` or ``3.0``, as in JSON Schema), no string or boolean.
 
-It stands behind the bounds, or they would be missing in the JSON Schema.
+Put it after the bounds: before them, it would remove them from the JSON Schema.
 """
 
 
 NO_NUL = r"^[^\x00]*$"
-"""The pattern of any text: PostgreSQL has no place for the character U+0000."""
+"""The pattern of all text that can be stored: PostgreSQL cannot store the character U+0000."""
 
 
 class _Optional:
@@ -30,4 +30,4 @@ class _Optional:
 
 
 OPTIONAL = _Optional()
-"""Annotates an ``X | None`` that may be left out, but is never sent as null: so a query parameter is described."""
+"""Annotates an ``X | None`` that may be omitted but not null, such as a query parameter; the schema omits null."""

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line an event, on standard error."""
+"""Structured logs: each event is a line of JSON on standard error."""
 
 import logging
 import os
@@ -9,10 +9,10 @@ STANDARD_ERROR = 2
 
 
 class _LineLogger:
-    """Writes each line with one system call and without a lock.
+    """Write each line with one system call and without a lock.
 
-    structlog's own loggers hold a lock while they write. A worker forks its processes while its threads log: a process
-    made at that moment would wait for ever for a lock whose holder it has not got.
+    structlog's own loggers hold a lock while they write. A worker forks while its threads log; a child forked at that
+    moment would wait forever for a lock whose holder exists only in the parent.
     """
 
     def msg(self, line: str) -> None:
@@ -22,7 +22,7 @@ class _LineLogger:
 
 
 class _Libraries(logging.Handler):
-    """Makes events of what libraries log, which would be bare lines otherwise."""
+    """Turn log records of libraries into events; they would be plain text otherwise."""
 
     def emit(self, record: logging.LogRecord) -> None:
         event = record.getMessage()
@@ -30,9 +30,9 @@ class _Libraries(logging.Handler):
 
 
 def configure(level: str) -> None:
-    """Sends every event of ``level`` (a name of :mod:`logging`) and above to standard error as JSON.
+    """Send every event of ``level`` (a name of :mod:`logging`) and above to standard error as JSON.
 
-    Of libraries, warnings and worse.
+    Libraries log warnings and above.
     """
     structlog.configure(
         processors=[
@@ -48,7 +48,7 @@ def configure(level: str) -> None:
     )
     logging.basicConfig(handlers=[_Libraries(logging.WARNING)], force=True)
     logging.captureWarnings(capture=True)
-    # Some have set up lines of their own by now.
+    # Some libraries have already installed handlers of their own.
     for name in tuple(logging.root.manager.loggerDict):
         library = logging.getLogger(name)
         library.handlers.clear()

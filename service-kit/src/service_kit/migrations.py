@@ -1,4 +1,4 @@
-"""The schema brought up to date, by Alembic; apart from the database, as only the start of a service needs it."""
+"""Schema migrations by Alembic; a module of its own, because only the start of a service needs it."""
 
 import time
 from importlib.resources import files
@@ -14,14 +14,15 @@ from service_kit.database import create_engine_for
 log = structlog.get_logger()
 
 _MIGRATION_LOCK = 0x70697877
+"""Number of the advisory lock that only migrations take."""
 _WAIT_SECONDS = 60
 _POLL_SECONDS = 0.5
 
 
 def migrate(url: str, package: str) -> None:
-    """Brings the schema up to date with ``<package>/migrations``; safe to call from many processes at once.
+    """Migrate the schema to the newest revision in ``<package>/migrations``; safe in many processes at once.
 
-    :raises OperationalError: there was no connection to the database for a minute.
+    :raises OperationalError: the database could not be reached for a minute.
     """
     config = Config()
     config.set_main_option("script_location", str(files(package) / "migrations"))
@@ -37,7 +38,7 @@ def migrate(url: str, package: str) -> None:
 
 
 def _await_database(engine: Engine) -> None:
-    # A service that is started while the database is restarted would end, and its web server with it.
+    # Without waiting, a service that starts during a restart of the database would exit, and its web server with it.
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         try:
@@ -51,7 +52,7 @@ def _await_database(engine: Engine) -> None:
 
 
 def run_migrations(metadata: MetaData) -> None:
-    """What an Alembic ``env.py`` does here: runs the revisions on the connection :func:`migrate` gave."""
+    """Run the revisions on the connection of :func:`migrate`; Alembic's ``env.py`` calls this."""
     config = context.config
     context.configure(
         connection=config.attributes["connection"],

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): how an API answers errors."""
+"""Problem documents (RFC 9457): an API's responses to errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass
-class Problem(Exception):  # noqa: N818 (RFC 9457's word)
-    """An error a client can act on.
+class Problem(Exception):  # noqa: N818 (RFC 9457's name)
+    """An error that a client can act on.
 
     :param kind: the last part of the problem's type URN, such as ``file-not-found``.
     :param status: the HTTP status.
@@ -31,7 +31,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         return self.detail
 
     def document(self) -> dict[str, object]:
-        """The members of the problem document, ready for JSON."""
+        """Return the members of the problem document, ready for JSON."""
         document: dict[str, object] = {
             "type": f"urn:pixmill:problem:{self.kind}",
             "title": _PHRASES.get(self.status) or self.kind.replace("-", " ").capitalize(),
@@ -44,22 +44,22 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
 
 
 def problem_of(error: DomainError, statuses: Mapping[str, int]) -> Problem:
-    """Return the problem that answers a domain error.
+    """Return the problem for a domain error.
 
     :param statuses: the HTTP status of each kind.
-    :raises KeyError: the kind has none.
+    :raises KeyError: the kind has no status.
     """
     return Problem(error.kind, statuses[error.kind], error.detail, error.errors, error.retry_after)
 
 
 def database_unavailable() -> Problem:
-    """503: the database is away, and comes back."""
+    """Return the 503 problem of a database that does not answer."""
     return Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5)
 
 
 def invalid_request(
     error: ValidationError, data: object, prefix: str = "", model: type[BaseModel] | None = None
 ) -> Problem:
-    """Return the 422 problem that names each wrong field of a request, as :func:`invalid_fields` does."""
+    """Return the 422 problem that names each invalid field of a request, as :func:`invalid_fields` does."""
     found = invalid_fields(error, data, prefix, model)
     return problem_of(found, {found.kind: 422})

@@ -1,4 +1,4 @@
-"""Request bodies: chunked ones decoded, JSON ones read with a clear problem for each mistake."""
+"""Request bodies: decode chunked ones, read JSON ones with a clear problem for each error."""
 
 import importlib
 import os
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 _Model = TypeVar("_Model", bound=BaseModel)
 
 JSON_LIMIT = 2 * 1024 * 1024
+"""Bytes of a JSON body, at most."""
 MAX_DRAINED_BYTES = 1024 * 1024 * 1024
+"""Bytes of an unwanted body that are read and dropped, at most."""
 CHUNK = 256 * 1024
+"""Bytes dropped at a time."""
 
 
 class _ChunkedBody(RawIOBase):
-    """uWSGI leaves chunked bodies (RFC 9112, 7.1) to the application and gives a function that reads a chunk."""
+    """A chunked body (RFC 9112, 7.1): uWSGI does not decode it, but has a function that reads a chunk."""
 
     def __init__(self, read_chunk: Callable[[], bytes]) -> None:
         self._read_chunk = read_chunk
@@ -44,7 +47,7 @@ class _ChunkedBody(RawIOBase):
 
 
 def decode_chunked(application: "WSGIApplication") -> "WSGIApplication":
-    """WSGI middleware that makes a chunked request body readable under uWSGI's own HTTP socket."""
+    """Return WSGI middleware that makes chunked request bodies readable under uWSGI's own HTTP socket."""
 
     def decoded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
@@ -56,9 +59,9 @@ def decode_chunked(application: "WSGIApplication") -> "WSGIApplication":
 
 
 def send_continue(application: "WSGIApplication") -> "WSGIApplication":
-    """WSGI middleware that answers ``Expect: 100-continue`` (RFC 9110, 10.1.1), which uWSGI's own HTTP socket does not.
+    """Return WSGI middleware that answers ``Expect: 100-continue`` (RFC 9110, 10.1.1).
 
-    Clients such as curl wait a second before they send the body nevertheless.
+    uWSGI's own HTTP socket does not. Without that answer, clients such as curl wait a second before they send the body.
     """
 
     def answered(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -70,9 +73,9 @@ def send_continue(application: "WSGIApplication") -> "WSGIApplication":
 
 
 def drain_unread(response: Response) -> Response:
-    """Reads the rest of the body that a request should not have, or that is refused.
+    """Read and drop the rest of a body that is refused or that the request should not have.
 
-    Closing the connection before it came would reset it, and the client would lose the answer.
+    Closing the connection earlier would reset it, and the client would lose the response.
     """
     if response.status_code >= 400 or request.method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         stream = get_input_stream(request.environ, max_content_length=None)
@@ -84,20 +87,20 @@ def drain_unread(response: Response) -> Response:
 
 
 def described(model: type[BaseModel]) -> dict[str, object]:
-    """The OpenAPI extension of an operation that takes its body by :func:`json_body`."""
+    """Return the OpenAPI extension of an operation that reads its body by :func:`json_body`."""
     content = {"application/json": {"schema": model.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}
 
 
 def json_body(model: type[_Model]) -> _Model:
-    """The current request's JSON body as ``model``.
+    """Return the current request's JSON body as ``model``.
 
-    :raises Problem: 415 not ``application/json``, 413 too long, 400 not JSON, 422 not of the model's shape.
+    :raises Problem: 415, not ``application/json``; 413, too long; 400, not JSON; 422, not valid for the model.
     """
     if not request.is_json:
         raise Problem("unsupported-media-type", 415, "Send the body as JSON with Content-Type: application/json.")
     if (request.content_length or 0) > JSON_LIMIT:
-        raise Problem("body-too-large", 413, f"A JSON body may have {JSON_LIMIT} bytes at most.")
+        raise Problem("body-too-large", 413, f"A JSON body may have at most {JSON_LIMIT} bytes.")
     request.max_content_length = JSON_LIMIT
     try:
         data = request.get_json()
@@ -107,9 +110,9 @@ def json_body(model: type[_Model]) -> _Model:
 
 
 def validated(model: type[_Model], data: object) -> _Model:
-    """What a client sent, as ``model``.
+    """Return a client's data as ``model``.
 
-    :raises Problem: 422, it is not of the model's shape.
+    :raises Problem: 422, the data is not valid for the model.
     """
     try:
         return model.model_validate(data)

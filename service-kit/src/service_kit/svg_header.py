@@ -1,4 +1,4 @@
-"""The size of an SVG in pixels, from its root element alone (SVG 2, 8.2; CSS Images 3, 5.3)."""
+"""The size of an SVG in pixels, read from its root element only (SVG 2, 8.2; CSS Images 3, 5.3)."""
 
 import re
 from collections.abc import Mapping
@@ -15,25 +15,25 @@ _PIXELS = {
     **{"em": 16.0, "rem": 16.0, "ex": 8.0},
 }
 _WITHOUT_SIZE = (300.0, 150.0)
-"""Of a replaced element that says nothing of its size (CSS 2.2, 10.3.2)."""
+"""The size in pixels of a replaced element that declares none (CSS 2.2, 10.3.2)."""
 
 
 class _FoundError(Exception):
-    """The root element has been read."""
+    """Raised to stop the parser once it has read the root element."""
 
 
 def root_size(head: bytes) -> Size | None:
-    """Return the size of the SVG that begins so; ``None`` where the root element is not among these bytes."""
+    """Return the size of the SVG that begins with ``head``; ``None`` if the root element is not in these bytes."""
     attributes: dict[str, str] = {}
 
-    def begun(_: str, found: dict[str, str]) -> None:
+    def on_start(_: str, found: dict[str, str]) -> None:
         attributes.update(found)
         raise _FoundError
 
     parser = expat.ParserCreate()
-    parser.StartElementHandler = begun
+    parser.StartElementHandler = on_start
     try:
-        parser.Parse(head, False)  # noqa: FBT003 (there is more)
+        parser.Parse(head, False)  # noqa: FBT003 (not the last bytes)
     except _FoundError:
         return svg_size(attributes)
     except (expat.ExpatError, LookupError, ValueError):
@@ -42,9 +42,9 @@ def root_size(head: bytes) -> Size | None:
 
 
 def svg_size(attributes: Mapping[str, str]) -> Size | None:
-    """Return the width and height of an SVG whose root has these attributes; ``None`` where they are of no use.
+    """Return the width and height of an SVG whose root has these attributes; ``None`` if they are unusable.
 
-    A percentage is of a page that is not known here, and counts as if it were missing.
+    A percentage refers to a page that is unknown here, so it is ignored.
     """
     width, height = _pixels(attributes.get("width")), _pixels(attributes.get("height"))
     box = view_box(attributes)
@@ -61,7 +61,7 @@ def svg_size(attributes: Mapping[str, str]) -> Size | None:
 
 
 def view_box(attributes: Mapping[str, str]) -> tuple[float, float, float, float] | None:
-    """Return the root's ``viewBox``; ``None`` where it has none that shows anything."""
+    """Return the root's ``viewBox``; ``None`` if it is missing or empty."""
     numbers = [float(number) for number in _NUMBER.findall(attributes.get("viewBox", ""))]
     if len(numbers) != 4 or not (0 < numbers[2] < 1e9 and 0 < numbers[3] < 1e9):
         return None

@@ -1,4 +1,4 @@
-// Uploads a file with tus-js-client, breaking off once after some bytes, and prints the id of the file it became.
+// Upload a file with tus-js-client, interrupt the upload once, and print the id of the file.
 // node upload.mjs FOLDER-OF-NODE-MODULES URL FILE PARALLEL
 import { createRequire } from 'node:module'
 import fs from 'node:fs'

@@ -56,7 +56,7 @@ class EventRoutes:
 
 async def refuse_method(request: Request, _error: Exception) -> Response:
     """Respond with 405, as the API does."""
-    response = _problem_response(Problem("method-not-allowed", 405, f"{request.method} is not possible here."))
+    response = _problem_response(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."))
     response.headers["Allow"] = "GET, HEAD"
     return response
 

@@ -1,5 +1,5 @@
-"""The embedded stack's front: what nginx is to the full one.
+"""The HTTP server in front of uWSGI in the embedded stack; the full stack has nginx.
 
-uWSGI's own HTTP socket takes a Content-Length that it cannot read for 0, sends more than a range and closes every
-connection. So it listens on a Unix socket, and here stands a server that takes HTTP at its word (h11).
+uWSGI's own HTTP socket reads an invalid Content-Length as 0, sends more than the range asked for and closes every
+connection. So uWSGI listens on a Unix socket behind this server, which follows the HTTP specification (h11).
 """

@@ -1,4 +1,4 @@
-"""Runs the front: ``python -m pixmill.front``, which ``config/embedded/wsgi.ini`` does."""
+"""``python -m pixmill.front``: run the front. ``config/embedded/wsgi.ini`` starts it."""
 
 import os
 import resource
@@ -10,15 +10,15 @@ from pixmill.front.framing import MAX_HEAD_BYTES
 from pixmill.front.protocol import StrictHttp
 
 IDLE_SECONDS = 75
-"""As nginx keeps a connection without a request."""
+"""Seconds for which an idle connection stays open, as in nginx."""
 STOP_SECONDS = 3
-"""For downloads and uploads in progress; the launcher ends everything after nine (``embedded.STOP_SECONDS``)."""
+"""Seconds for running downloads and uploads; the launcher kills everything after nine (``embedded.STOP_SECONDS``)."""
 
 
 def main() -> None:
     """Serve ``PIXMILL_HOST:PIXMILL_PORT`` until SIGTERM."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     uvicorn.run(
         create_app,
         factory=True,
@@ -28,12 +28,12 @@ def main() -> None:
         ws="none",
         loop="asyncio",
         lifespan="off",
-        # A line for each client that speaks no HTTP, or hangs up, is of no use to anybody.
+        # A line for each client that sends no HTTP or disconnects helps nobody.
         log_level="critical",
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        # Its own is up to a second late.
+        # uvicorn's own is up to a second late.
         date_header=False,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         timeout_keep_alive=IDLE_SECONDS,

@@ -1,4 +1,4 @@
-"""The front's ASGI application: the event stream is its own, files it sends itself, all else uWSGI answers."""
+"""The front's ASGI application: serves the event stream, sends files, and passes all other requests to uWSGI."""
 
 import asyncio
 import os
@@ -13,64 +13,65 @@ from image_processor.events import create_app as create_events
 from service_kit.problems import Problem
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pixmill.front.client import BrokenOffError, Client, ClientGoneError, dated
+from pixmill.front.client import Client, ClientGoneError, IncompleteResponseError, with_date
 from pixmill.front.framing import check_framing, in_origin_form
 
 log = structlog.get_logger()
 
-ASKED_AT_ONCE = 96
-"""Requests that uWSGI has and has not begun to answer: as many as its threads and its queue (``listen``, 100) take."""
+MAX_CONCURRENT_REQUESTS = 96
+"""Requests that wait for the start of uWSGI's response, at most; its threads and queue (``listen``, 100) hold them."""
 CHUNK = 256 * 1024
+"""Bytes of a file that are sent at a time."""
 
 EVENTS = re.compile(r"/api/image-processing/events/?")
 
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
 )
-"""Headers of one connection (RFC 9110, 7.6.1), not of the message; and one between uWSGI and us."""
+"""Headers that end here: those of a connection (RFC 9110, 7.6.1), and X-Sendfile from uWSGI to the front."""
 _FIRST_BYTE = re.compile(rb"bytes (\d+)-")
 
 
 def create_app() -> "Front":
-    """Return the application, which finds uWSGI at ``PIXMILL_SOCKET``."""
+    """Return the application; ``PIXMILL_SOCKET`` is the path of uWSGI's socket."""
     return Front(Path(os.environ["PIXMILL_SOCKET"]), create_events())
 
 
 class Front:
-    """Passes requests on.
+    """Pass requests on to uWSGI.
 
-    :param socket: uWSGI's.
-    :param events: answers requests for the event stream, whose listeners would each hold a thread of uWSGI.
+    :param socket: uWSGI's Unix socket.
+    :param events: serves the event stream; in uWSGI each listener would occupy a thread.
     """
 
     def __init__(self, socket: Path, events: ASGIApp) -> None:
-        # uWSGI serves one request a connection.
+        # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
-        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        send = dated(send)
+        send = with_date(send)
         client = Client(scope, receive, send)
         try:
             check_framing(scope)
             request = in_origin_form(scope)
             if EVENTS.fullmatch(request["path"]):
-                client.is_answered = True
+                client.has_response = True
                 await self._events(request, receive, send)
             else:
                 await self._pass_on(client, request)
         except ClientGoneError:
             return
-        except Exception as error:  # noqa: BLE001 (uvicorn would write bare text)
+        except Exception as error:  # noqa: BLE001 (uvicorn would respond with plain text)
             await _refuse(client, error)
 
     async def _pass_on(self, client: Client, request: Scope) -> None:
-        async with self._asking:
-            response = await self._uwsgi.handle_async_request(_question(client, request))
+        async with self._slots:
+            response = await self._uwsgi.handle_async_request(_request_for_uwsgi(client, request))
         try:
             headers = {name.lower(): value for name, value in response.headers}
-            pieces = _bytes_of_file(headers) if b"x-sendfile" in headers else _bytes_of_answer(response)
+            pieces = _bytes_of_file(headers) if b"x-sendfile" in headers else _bytes_of_response(response)
             await client.answer(response.status, _end_to_end(response.headers), pieces)
         finally:
             await response.aclose()
@@ -82,19 +83,19 @@ async def _refuse(client: Client, error: Exception) -> None:
             problem = error
         case httpcore2.NetworkError() | httpcore2.ProtocolError():
             log.warning("uWSGI did not answer", reason=str(error) or type(error).__name__)
-            problem = Problem("unavailable", 503, "The server is about to start or stop; try again.", retry_after=1)
+            problem = Problem("unavailable", 503, "The server is starting or stopping; try again.", retry_after=1)
         case _:
             log.error("unexpected error", exc_info=error)
-            problem = Problem("internal-error", 500, "Something went wrong on our side; the log has it.")
-    if not client.is_answered:
+            problem = Problem("internal-error", 500, "The server has failed; its log has the details.")
+    if not client.has_response:
         await client.refuse(problem)
 
 
-def _question(client: Client, request: Scope) -> httpcore2.Request:
+def _request_for_uwsgi(client: Client, request: Scope) -> httpcore2.Request:
     target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
     names = {name for name, _ in request["headers"]}
     headers = [(name, value) for name, value in _end_to_end(request["headers"]) if name != b"x-forwarded-for"]
-    # None where the client was gone before it was taken.
+    # None if the client disconnected before the connection was accepted.
     if request["client"]:
         headers.append((b"x-forwarded-for", request["client"][0].encode()))
     if b"host" not in names:
@@ -107,24 +108,24 @@ def _question(client: Client, request: Scope) -> httpcore2.Request:
 
 
 def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers that are not about one connection."""
+    """Return the headers of the message, without those of the connection."""
     named = {
         token.strip().lower() for name, value in headers if name.lower() == b"connection" for token in value.split(b",")
     }
     return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | named]
 
 
-async def _bytes_of_answer(response: httpcore2.Response) -> AsyncGenerator[bytes, None]:
+async def _bytes_of_response(response: httpcore2.Response) -> AsyncGenerator[bytes, None]:
     try:
         async for piece in response.aiter_stream():
             yield piece
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-        # Whoever broke it off has said why.
-        raise BrokenOffError from error
+        # uWSGI has logged the reason.
+        raise IncompleteResponseError from error
 
 
 async def _bytes_of_file(headers: Mapping[bytes, bytes]) -> AsyncGenerator[bytes, None]:
-    """Give as many bytes of the file that the application names as its answer says, from where it says."""
+    """Yield the bytes of the file in X-Sendfile that Content-Length and Content-Range select."""
     path, left = unquote_to_bytes(headers[b"x-sendfile"]), int(headers[b"content-length"])
     found = _FIRST_BYTE.match(headers.get(b"content-range", b""))
     position = int(found[1]) if found else 0
@@ -133,9 +134,9 @@ async def _bytes_of_file(headers: Mapping[bytes, bytes]) -> AsyncGenerator[bytes
             while left:
                 piece = await asyncio.to_thread(os.pread, file.fileno(), min(CHUNK, left), position)
                 if not piece:
-                    raise EOFError("the file is shorter than its answer says")
+                    raise EOFError("the file is shorter than its Content-Length")
                 position, left = position + len(piece), left - len(piece)
                 yield piece
     except (OSError, EOFError) as error:
         log.error("response broken off", reason=str(error))
-        raise BrokenOffError from error
+        raise IncompleteResponseError from error

@@ -1,4 +1,4 @@
-"""The client of one request: it gives a body and takes an answer."""
+"""The client of a request: read its body, send it a response."""
 
 import asyncio
 import json
@@ -9,57 +9,57 @@ from email.utils import formatdate
 from service_kit.problems import Problem
 from starlette.types import Message, Receive, Scope, Send
 
-SILENT_SECONDS = 60
-"""A body of which nothing more comes for so long is given up."""
-STUCK_SECONDS = 120
-"""So is an answer of which the client takes nothing more."""
+READ_TIMEOUT_SECONDS = 60
+"""Time without a byte of the body after which the request is refused."""
+WRITE_TIMEOUT_SECONDS = 120
+"""Time in which the client reads nothing of the response after which the connection is closed."""
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
-def dated(send: Send) -> Send:
-    """Return ``send`` for answers that are to have a Date (RFC 9110, 6.6.1)."""
+def with_date(send: Send) -> Send:
+    """Return ``send`` that adds a Date to the response (RFC 9110, 6.6.1)."""
 
-    async def send_dated(message: Message) -> None:
+    async def send_with_date(message: Message) -> None:
         if message["type"] == "http.response.start":
             date = (b"Date", formatdate(usegmt=True).encode())
             message = {**message, "headers": [date, *message["headers"]]}
         await send(message)
 
-    return send_dated
+    return send_with_date
 
 
 class ClientGoneError(Exception):
-    """The client has closed its connection."""
+    """The client has closed the connection."""
 
 
-class BrokenOffError(Exception):
-    """The rest of an answer cannot be had."""
+class IncompleteResponseError(Exception):
+    """The rest of the response is not available."""
 
 
 class Client:
-    """Hides ASGI's messages."""
+    """A wrapper around ASGI's messages."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self.is_answered = False
-        """Whether an answer has begun."""
+        self.has_response = False
+        """Whether the response has begun."""
 
     async def body(self) -> AsyncIterator[bytes]:
-        """Give the request's body as it comes.
+        """Yield the request's body as it arrives.
 
-        :raises ClientGoneError: before it was complete.
-        :raises Problem: 408, nothing more of it comes.
+        :raises ClientGoneError: the client disconnected before the body was complete.
+        :raises Problem: 408, no more of the body arrives.
         """
         more = True
         while more:
             try:
-                async with asyncio.timeout(SILENT_SECONDS):
+                async with asyncio.timeout(READ_TIMEOUT_SECONDS):
                     message = await self._receive()
             except TimeoutError as error:
-                detail = f"Nothing of the body came for {SILENT_SECONDS} seconds; send the request again."
+                detail = f"No more of the body arrived for {READ_TIMEOUT_SECONDS} seconds; send the request again."
                 raise Problem("request-timeout", 408, detail) from error
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
@@ -68,19 +68,19 @@ class Client:
                 yield message["body"]
 
     async def answer(self, status: int, headers: RawHeaders, pieces: AsyncGenerator[bytes, None]) -> None:
-        """Send an answer; what breaks off ends the connection without the bytes that are missing."""
-        self.is_answered = True
+        """Send a response; if its bytes break off, close the connection so that the client notices."""
+        self.has_response = True
         gone = asyncio.create_task(self._gone())
         try:
             async with aclosing(pieces):
-                await self._say({"type": "http.response.start", "status": status, "headers": list(headers)})
+                await self._send_in_time({"type": "http.response.start", "status": status, "headers": list(headers)})
                 async for piece in pieces:
-                    await self._say({"type": "http.response.body", "body": piece, "more_body": True})
+                    await self._send_in_time({"type": "http.response.body", "body": piece, "more_body": True})
                     if gone.done():
                         return
-            await self._say({"type": "http.response.body", "body": b"", "more_body": False})
-        except BrokenOffError:
-            # uvicorn closes the connection of an answer that is not complete.
+            await self._send_in_time({"type": "http.response.body", "body": b"", "more_body": False})
+        except IncompleteResponseError:
+            # uvicorn closes the connection of an incomplete response.
             return
         except TimeoutError:
             self._scope["state"]["abort"]()
@@ -88,7 +88,7 @@ class Client:
             gone.cancel()
 
     async def refuse(self, problem: Problem) -> None:
-        """Send a problem document and close the connection: how the request's bytes go on is not known."""
+        """Send a problem document and close the connection: where the next request would begin is unknown."""
         body = json.dumps(problem.document(), ensure_ascii=False).encode()
         headers = [
             (b"content-type", b"application/problem+json"),
@@ -98,17 +98,17 @@ class Client:
         ]
         if problem.retry_after is not None:
             headers.append((b"retry-after", b"%d" % problem.retry_after))
-        await self.answer(problem.status, headers, _alone(body))
+        await self.answer(problem.status, headers, _single(body))
 
-    async def _say(self, message: dict[str, object]) -> None:
-        async with asyncio.timeout(STUCK_SECONDS):
+    async def _send_in_time(self, message: dict[str, object]) -> None:
+        async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
             await self._send(message)
 
     async def _gone(self) -> None:
-        # What comes of a body that nobody wants any more is read: closing before would lose the answer.
+        # Read and drop the rest of the body: closing the connection earlier would lose the response.
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
 
-async def _alone(body: bytes) -> AsyncGenerator[bytes, None]:
+async def _single(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body

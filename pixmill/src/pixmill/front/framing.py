@@ -1,4 +1,4 @@
-"""What of a request's framing and target h11 leaves to its user."""
+"""Checks of a request's framing and target that h11 does not make."""
 
 import re
 
@@ -6,7 +6,8 @@ from service_kit.problems import Problem
 from starlette.types import Scope
 
 MAX_HEAD_BYTES = 32 * 1024
-HEAD_TOO_LARGE = f"The request's line and headers may have {MAX_HEAD_BYTES} bytes together."
+"""Bytes of the request line and the headers together, at most."""
+HEAD_TOO_LARGE = f"The request line and the headers together may have at most {MAX_HEAD_BYTES} bytes."
 
 _MAX_LENGTH_DIGITS = 18
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-fv:.]+\]|[\w\-.~!$&'()*+,;=%]*)(?::\d*)?")
@@ -14,33 +15,33 @@ _HOST = re.compile(rb"(?:\[[0-9A-Fa-fv:.]+\]|[\w\-.~!$&'()*+,;=%]*)(?::\d*)?")
 
 
 def check_framing(scope: Scope) -> None:
-    """Check what decides where a request ends (RFC 9112, 6), and its size.
+    """Check the headers that decide where a request ends (RFC 9112, 6), and their size.
 
-    :raises Problem: 400, it could be read in two ways, or its Host is none; 413, no number of bytes for a file; 414 and
-        431, the target or the head is too large; 505, not HTTP/1.
+    :raises Problem: 400, the request is ambiguous or its Host is invalid; 413, the declared length is too large for any
+        file; 414 and 431, the target or the head is too large; 505, not HTTP/1.
     """
-    # h11 looks at the size of a head only while it is not complete.
+    # h11 checks the size of a head only while it is incomplete.
     target_bytes = len(scope["raw_path"]) + len(scope["query_string"])
     if target_bytes > MAX_HEAD_BYTES:
         raise Problem("uri-too-long", 414, HEAD_TOO_LARGE)
     if target_bytes + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > MAX_HEAD_BYTES:
         raise Problem("head-too-large", 431, HEAD_TOO_LARGE)
     if not scope["http_version"].startswith("1."):
-        raise Problem("http-version-not-supported", 505, "This server speaks HTTP/1.1.")
+        raise Problem("http-version-not-supported", 505, "This server supports HTTP/1.1.")
     headers = dict(scope["headers"])
     if b"transfer-encoding" in headers:
         if b"content-length" in headers:
-            raise _ambiguous("The request has Content-Length and Transfer-Encoding; send one of them.")
+            raise _ambiguous("The request has both Content-Length and Transfer-Encoding; send only one of them.")
         if scope["http_version"] == "1.0":
             raise _ambiguous("HTTP/1.0 has no Transfer-Encoding; send Content-Length.")
     if not _HOST.fullmatch(headers.get(b"host", b"")):
-        raise _ambiguous("The Host header is no host's name or address, with or without a port (RFC 9112, 3.2).")
+        raise _ambiguous("The Host header must be a host name or an address, optionally with a port (RFC 9112, 3.2).")
     if len(headers.get(b"content-length", b"")) > _MAX_LENGTH_DIGITS:
-        raise Problem("body-too-large", 413, "No body may have so many bytes.")
+        raise Problem("body-too-large", 413, "The declared Content-Length is too large.")
 
 
 def in_origin_form(scope: Scope) -> Scope:
-    """Return the request with the path as its target, where it names the whole URL (RFC 9112, 3.2.2)."""
+    """Return the request with a path as its target; an absolute URL (RFC 9112, 3.2.2) becomes path and Host."""
     scheme, slashes, rest = scope["raw_path"].partition(b"://")
     if scheme.lower() not in (b"http", b"https") or not slashes:
         return scope

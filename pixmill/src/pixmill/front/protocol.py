@@ -1,4 +1,4 @@
-"""HTTP/1.1 as RFC 9112 has it (h11), with problem documents for what is none."""
+"""HTTP/1.1 after RFC 9112 (h11), with problem documents for invalid messages."""
 
 import asyncio
 import json
@@ -14,21 +14,21 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from pixmill.front.framing import HEAD_TOO_LARGE
 
-SILENT_SECONDS = 60
-"""A client that says nothing for so long before its request's head is complete is let go."""
+HEAD_TIMEOUT_SECONDS = 60
+"""Time for a request's head to arrive completely, after which the connection is closed."""
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(rb"^content-length:(.*)", re.IGNORECASE | re.MULTILINE)
 _AS_SENT = string.punctuation + " \r"
 
-# h11 takes a chunk of any length that has 20 digits, and waits for it; and control characters in what stands behind.
+# h11 accepts chunk sizes of 20 digits, and control characters in chunk extensions; both are refused here.
 h11._readers.chunk_header_re = re.compile(
     rb"(?P<chunk_size>0{0,5}[0-9A-Fa-f]{1,15})(?P<chunk_ext>[ \t]*;[\t\x20-\x7e\x80-\xff]*)?[ \t]*\r\n"
 )
 
 _DETAILS = {
-    400: "The request is no valid HTTP/1.1 message (RFC 9112).",
+    400: "The request is not a valid HTTP/1.1 message (RFC 9112).",
     431: HEAD_TOO_LARGE,
-    501: "Of transfer codings only 'chunked' is understood.",
+    501: "The only supported transfer coding is 'chunked'.",
 }
 
 
@@ -37,7 +37,7 @@ class StrictHttp(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
-        # How an application ends a connection whose client takes nothing more.
+        # The application calls this to close the connection of a client that reads no more.
         self.app_state = {**self.app_state, "abort": transport.abort}
         self._expect_head()
 
@@ -47,18 +47,18 @@ class StrictHttp(H11Protocol):
             self._expect_head()
 
     def handle_events(self) -> None:
-        # h11 drops a repeated Content-Length that says the same; nginx refuses it (RFC 9110, 8.6).
+        # h11 accepts a repeated Content-Length of the same value; nginx refuses it (RFC 9110, 8.6).
         if self.conn.their_state is h11.IDLE and _repeats_length(self.conn.trailing_data[0]):
             self.send_400_response("repeated Content-Length")
         else:
             super().handle_events()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (its text says less than ours)
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (our text is clearer)
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            # Its answer has begun: there is nothing more to be said.
+            # The response has begun, so no problem document can be sent.
             self.transport.close()
             return
-        # The base class calls this where it handles h11's error.
+        # The base class calls this while it handles h11's error.
         status = getattr(sys.exception(), "error_status_hint", 400)
         problem = Problem("malformed-request", status, _DETAILS.get(status, _DETAILS[400]))
         body = json.dumps(problem.document()).encode()
@@ -79,13 +79,13 @@ class StrictHttp(H11Protocol):
 
     def _expect_head(self) -> None:
         self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(SILENT_SECONDS, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self.timeout_keep_alive_handler)
 
     def _lenient(self, data: bytes) -> bytes:
-        """Take what h11 does not and nginx does.
+        """Accept what nginx accepts and h11 does not.
 
-        An empty line before a request's (RFC 9112, 2.2), and a URL with letters beyond ASCII: curl sends one as it was
-        typed.
+        That is an empty line before the request line (RFC 9112, 2.2), and a URL with characters beyond ASCII: curl
+        sends a URL as it was typed.
         """
         if self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]:
             return data

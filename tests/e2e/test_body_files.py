@@ -1,4 +1,4 @@
-"""Bodies that nginx keeps for file-storage: read where they lie, and gone when they were."""
+"""Bodies that nginx writes to files for file-storage: read or moved in place, and deleted afterwards."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 CONTENT = os.urandom(3_000_000)
 RELOADED = "chain reloading complete"
-"""What uWSGI says; a SIGHUP before is not heeded."""
+"""uWSGI's log line after a reload; it ignores a SIGHUP before that."""
 
 
 @pytest.fixture
@@ -31,14 +31,15 @@ def await_empty(folder: Path) -> None:
     wait_until(lambda: not list(folder.iterdir()), f"{folder} is empty")
 
 
-def await_whole(folder: Path) -> Path:
-    """Return the body in the folder, once all of it has come."""
+def await_complete_body(folder: Path) -> Path:
+    """Wait until the body in the folder is complete; return its path."""
     return wait_until(
-        lambda: next((path for path in folder.iterdir() if path.stat().st_size == len(CONTENT)), None), "a whole body"
+        lambda: next((path for path in folder.iterdir() if path.stat().st_size == len(CONTENT)), None),
+        "a complete body",
     )
 
 
-def test_a_form_is_the_file_it_has_and_leaves_nothing(full: FullStack, incoming: Path) -> None:
+def test_a_form_is_stored_and_its_body_file_deleted(full: FullStack, incoming: Path) -> None:
     with Pixmill(full.url) as pixmill:
         stored = pixmill.upload("large.bin", CONTENT)
 
@@ -47,7 +48,7 @@ def test_a_form_is_the_file_it_has_and_leaves_nothing(full: FullStack, incoming:
 
 
 @pytest.mark.parametrize("path", ["/", "/batch"])
-def test_a_refused_form_leaves_nothing(full: FullStack, incoming: Path, path: str) -> None:
+def test_a_refused_form_leaves_no_body_file(full: FullStack, incoming: Path, path: str) -> None:
     response = http.post(f"{full.url}{FILES}{path}", files={"picture": ("p.bin", CONTENT)})
 
     assert response.status_code == 400
@@ -55,7 +56,7 @@ def test_a_refused_form_leaves_nothing(full: FullStack, incoming: Path, path: st
     await_empty(incoming)
 
 
-def test_a_form_that_breaks_off_leaves_nothing(full: FullStack, incoming: Path) -> None:
+def test_a_form_that_breaks_off_leaves_no_body_file(full: FullStack, incoming: Path) -> None:
     def half() -> Iterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="p.bin"\r\n\r\n' + CONTENT
         raise ConnectionAbortedError
@@ -67,21 +68,21 @@ def test_a_form_that_breaks_off_leaves_nothing(full: FullStack, incoming: Path) 
     await_empty(incoming)
 
 
-def test_a_body_that_is_gone_is_to_be_sent_again(full: FullStack, incoming: Path) -> None:
-    with ThreadPoolExecutor() as aside, frozen(children_of(full.file_storage.popen.pid)):
-        answer = aside.submit(http.put, f"{full.url}{FILES}/gone.bin", content=CONTENT)
-        await_whole(incoming).unlink()
+def test_the_client_must_send_a_lost_body_again(full: FullStack, incoming: Path) -> None:
+    with ThreadPoolExecutor() as executor, frozen(children_of(full.file_storage.popen.pid)):
+        answer = executor.submit(http.put, f"{full.url}{FILES}/gone.bin", content=CONTENT)
+        await_complete_body(incoming).unlink()
 
     assert_problem(answer.result(), 503, "send the request again")
     assert "Retry-After" in answer.result().headers
 
 
 LARGE = os.urandom(2**20) * 40
-"""Asked about before it comes, and read while it does."""
+"""Large enough that nginx first asks for room, and file-storage reads it while it arrives."""
 HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="p.bin"\r\n\r\n'
 
 
-class Coming:
+class PausingBody:
     """A large body that pauses after half of its bytes, until file-storage reads it."""
 
     def __init__(self, full: FullStack, head: bytes = b"", tail: bytes = b"") -> None:
@@ -92,13 +93,13 @@ class Coming:
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._content[: self.size // 2]
-        wait_until(lambda: bodies_read(self._full), "the body is read while it comes")
+        wait_until(lambda: bodies_read(self._full), "the body is read while it arrives")
         self.in_the_middle()
         yield self._content[self.size // 2 :]
 
 
 def bodies_read(full: FullStack) -> list[str]:
-    """The bodies of nginx that processes of file-storage have open."""
+    """Return the paths of nginx's body files that processes of file-storage have open."""
     workers = map(psutil.Process, children_of(full.file_storage.popen.pid))
     opened = [file.path for worker in workers for file in worker.open_files()]
     return [path for path in opened if path.startswith(f"{full.files}/incoming/")]
@@ -111,12 +112,12 @@ def staging(full: FullStack) -> Path:
     return folder
 
 
-def put(full: FullStack, body: Coming, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+def put(full: FullStack, body: PausingBody, headers: Mapping[str, str] | None = None) -> httpx2.Response:
     length = {"Content-Length": str(body.size)}
     return http.put(f"{full.url}{FILES}/large.bin", content=iter(body), headers=length | dict(headers or {}))
 
 
-def post(full: FullStack, body: Coming, boundary: str = "x") -> httpx2.Response:
+def post(full: FullStack, body: PausingBody, boundary: str = "x") -> httpx2.Response:
     headers = {"Content-Length": str(body.size), "Content-Type": f"multipart/form-data; boundary={boundary}"}
     return http.post(f"{full.url}{FILES}/", content=iter(body), headers=headers)
 
@@ -129,18 +130,18 @@ def assert_stored(full: FullStack, response: httpx2.Response) -> None:
         assert pixmill.download(stored["id"]) == LARGE
 
 
-def test_a_large_body_is_read_while_it_comes(full: FullStack, incoming: Path, staging: Path) -> None:
-    response = put(full, Coming(full))
+def test_a_large_body_is_read_while_it_arrives(full: FullStack, incoming: Path, staging: Path) -> None:
+    response = put(full, PausingBody(full))
 
     assert_stored(full, response)
     await_empty(incoming)
     await_empty(staging)
 
 
-def test_a_large_form_is_read_while_it_comes(full: FullStack, incoming: Path, staging: Path) -> None:
+def test_a_large_form_is_read_while_it_arrives(full: FullStack, incoming: Path, staging: Path) -> None:
     comment = b'\r\n--x\r\nContent-Disposition: form-data; name="comment"\r\n\r\nMine\r\n--x--\r\n'
 
-    response = post(full, Coming(full, HEAD, comment))
+    response = post(full, PausingBody(full, HEAD, comment))
 
     assert_stored(full, response)
     assert (response.json()["name"], response.json()["comment"]) == ("p", "Mine")
@@ -148,11 +149,11 @@ def test_a_large_form_is_read_while_it_comes(full: FullStack, incoming: Path, st
     await_empty(staging)
 
 
-def test_a_form_has_the_boundary_that_its_header_names(full: FullStack, staging: Path) -> None:
-    """And not the one with which it seems to begin: what stands before the first boundary is a preamble (RFC 2046)."""
+def test_the_boundary_in_the_header_counts(full: FullStack, staging: Path) -> None:
+    """The body begins with another boundary; everything before the declared one is a preamble (RFC 2046)."""
     boundary = "a-boundary-that-no-random-bytes-contain"
     form = HEAD.replace(b"--x", f"--{boundary}".encode()) + f"The file\r\n--{boundary}--\r\n".encode()
-    body = Coming(full, HEAD, b"\r\n--x--\r\n" + form)
+    body = PausingBody(full, HEAD, b"\r\n--x--\r\n" + form)
 
     response = post(full, body, boundary)
 
@@ -161,8 +162,8 @@ def test_a_form_has_the_boundary_that_its_header_names(full: FullStack, staging:
     await_empty(staging)
 
 
-def test_a_large_body_that_is_a_form_by_its_bytes_alone_is_the_file(full: FullStack, staging: Path) -> None:
-    body = Coming(full, HEAD, b"\r\n--x--\r\n")
+def test_a_raw_body_that_looks_like_a_form_is_the_file(full: FullStack, staging: Path) -> None:
+    body = PausingBody(full, HEAD, b"\r\n--x--\r\n")
 
     response = put(full, body)
 
@@ -178,7 +179,7 @@ def test_a_large_body_that_breaks_off_leaves_nothing(
     def hang_up() -> None:
         raise ConnectionAbortedError
 
-    body = Coming(full, head)
+    body = PausingBody(full, head)
     body.in_the_middle = hang_up
 
     with pytest.raises(ConnectionAbortedError):
@@ -188,10 +189,10 @@ def test_a_large_body_that_breaks_off_leaves_nothing(
     await_empty(staging)
 
 
-def test_a_large_body_that_was_changed_on_its_way_is_refused(full: FullStack, incoming: Path, staging: Path) -> None:
+def test_a_large_body_with_another_digest_is_refused(full: FullStack, incoming: Path, staging: Path) -> None:
     other = f"sha-256=:{b64encode(hashlib.sha256(b'other').digest()).decode()}:"
 
-    response = put(full, Coming(full), {"Content-Digest": other})
+    response = put(full, PausingBody(full), {"Content-Digest": other})
 
     assert_problem(response, 400, "changed in transit")
     await_empty(incoming)
@@ -200,7 +201,7 @@ def test_a_large_body_that_was_changed_on_its_way_is_refused(full: FullStack, in
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("head", [b"", HEAD], ids=["raw", "form"])
-def test_a_large_body_outlives_the_processes_that_are_replaced(
+def test_a_large_body_survives_a_reload_of_the_service(
     full: FullStack, incoming: Path, staging: Path, head: bytes
 ) -> None:
     log = full.folder / "file-storage.log"
@@ -210,7 +211,7 @@ def test_a_large_body_outlives_the_processes_that_are_replaced(
         full.file_storage.popen.send_signal(signal.SIGHUP)
         wait_until(lambda: log.read_text().count(RELOADED) > reloads, "the processes are replaced")
 
-    body = Coming(full, head, b"\r\n--x--\r\n" if head else b"")
+    body = PausingBody(full, head, b"\r\n--x--\r\n" if head else b"")
     body.in_the_middle = replace
 
     assert_stored(full, post(full, body) if head else put(full, body))
@@ -219,7 +220,7 @@ def test_a_large_body_outlives_the_processes_that_are_replaced(
     await_empty(staging)
 
 
-def test_a_large_body_outlives_the_processes_that_are_killed(full: FullStack, incoming: Path, staging: Path) -> None:
+def test_a_large_body_survives_killed_processes(full: FullStack, incoming: Path, staging: Path) -> None:
     master = full.file_storage.popen.pid
 
     def kill_all() -> None:
@@ -228,7 +229,7 @@ def test_a_large_body_outlives_the_processes_that_are_killed(full: FullStack, in
             os.kill(process, signal.SIGKILL)
         wait_until(lambda: len(set(children_of(master)) - set(before)) == len(before), "the processes are replaced")
 
-    body = Coming(full)
+    body = PausingBody(full)
     body.in_the_middle = kill_all
 
     assert_stored(full, put(full, body))
@@ -237,7 +238,7 @@ def test_a_large_body_outlives_the_processes_that_are_killed(full: FullStack, in
     await_empty(staging)
 
 
-def test_nobody_else_names_a_body_file_by_another_spelling_of_the_address(full: FullStack, tmp_path: Path) -> None:
+def test_a_client_cannot_name_a_body_file_by_another_spelling_of_the_url(full: FullStack, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"secret")
     address = f"{full.url}{FILES.replace('file', '%66ile')}/?name=a.bin"

@@ -1,4 +1,4 @@
-"""The catalogue over HTTP: pipelines, presets, files that params name, and results of other formats."""
+"""Algorithms over HTTP: pipelines, presets, params with file ids, and results in other formats."""
 
 import io
 import json
@@ -12,15 +12,15 @@ from tests.support.images import opened, photo
 
 
 def result_of(pixmill: Pixmill, task_id: int) -> dict[str, object]:
-    """The file that came out."""
-    task = pixmill.ended(task_id)
+    """Wait for the task; return its result file."""
+    task = pixmill.wait_for_task(task_id)
     assert task["status"] == "finished", task
     file: dict[str, object] = pixmill.http.get(f"{FILES}/{task['result_id']}").json()
     return file
 
 
 @pytest.mark.both_stacks
-def test_a_pipeline_takes_all_its_steps(pixmill: Pixmill) -> None:
+def test_a_pipeline_runs_all_its_steps(pixmill: Pixmill) -> None:
     steps = [
         {"algorithm": "resize", "params": {"width": 32}},
         {"algorithm": "grayscale"},
@@ -42,8 +42,8 @@ def test_a_result_of_another_format_has_its_extension(pixmill: Pixmill) -> None:
     same = result_of(pixmill, pixmill.create_tasks([source], "flip")[0])
 
     assert (made["name"], made["extension"], made["media_type"]) == ("Photo", ".webp", "image/webp")
-    assert again["extension"] == ".webp", "a cached result too"
-    assert same["extension"] == ".jpg", "as the source's"
+    assert again["extension"] == ".webp", "a cached result has the extension too"
+    assert same["extension"] == ".jpg", "the extension of the source"
 
 
 def test_an_analysis_is_a_json_file(pixmill: Pixmill) -> None:
@@ -79,21 +79,21 @@ def test_tiles_are_a_zip(pixmill: Pixmill) -> None:
         ("pipeline", {"steps": [{"algorithm": "blur", "params": {"r": 1}}]}, "/params/steps/0/params/r", "radius"),
     ],
 )
-def test_who_misspells_a_param_is_told_which_there_are(
+def test_the_error_for_a_misspelled_param_lists_the_params(
     pixmill: Pixmill, algorithm: str, params: dict[str, object], pointer: str, known: str
 ) -> None:
     source = pixmill.upload("p.png", photo())["id"]
 
     response = pixmill.post_tasks({"file_ids": [source], "algorithm": algorithm, "params": params})
 
-    assert_problem(response, 422, "there are: ")
+    assert_problem(response, 422, "the fields are: ")
     [wrong] = response.json()["errors"]
     assert wrong["pointer"] == pointer
-    assert known in wrong["detail"].split("there are: ")[1].split(", ")
+    assert known in wrong["detail"].split("the fields are: ")[1].split(", ")
 
 
 def test_a_preset_is_a_pipeline_with_a_name(pixmill: Pixmill) -> None:
-    presets = {one["name"]: one["params"] for one in pixmill.http.get(f"{TASKS}/presets").json()}
+    presets = {preset["name"]: preset["params"] for preset in pixmill.http.get(f"{TASKS}/presets").json()}
     source = pixmill.upload("me.jpg", photo(400, 300, format="JPEG"))["id"]
 
     response = pixmill.post_tasks({"file_ids": [source], "preset": "avatar"})
@@ -106,7 +106,7 @@ def test_a_preset_is_a_pipeline_with_a_name(pixmill: Pixmill) -> None:
     assert (task["algorithm"], task["params"]) == ("pipeline", presets["avatar"])
 
 
-def test_params_name_another_file(pixmill: Pixmill) -> None:
+def test_params_may_name_another_file(pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     mark = pixmill.upload("mark.png", photo(20, 20, mode="RGBA"))["id"]
     params = {"mark": {"file_id": mark}, "opacity": 100}
@@ -116,7 +116,7 @@ def test_params_name_another_file(pixmill: Pixmill) -> None:
     assert opened(pixmill.download(file["id"])).size == (64, 48)
 
 
-def test_an_image_may_be_laid_on_itself(pixmill: Pixmill) -> None:
+def test_an_image_may_be_overlaid_on_itself(pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())["id"]
 
     file = result_of(pixmill, pixmill.create_tasks([source], "overlay", {"file_id": source})[0])
@@ -124,7 +124,7 @@ def test_an_image_may_be_laid_on_itself(pixmill: Pixmill) -> None:
     assert opened(pixmill.download(file["id"])).size == (64, 48)
 
 
-def test_the_cache_knows_what_the_named_file_holds(pixmill: Pixmill) -> None:
+def test_the_cache_key_includes_the_content_of_named_files(pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     marks = [pixmill.upload("mark.png", photo(*size))["id"] for size in ((20, 20), (20, 20), (20, 10))]
     tasks = [pixmill.create_tasks([source], "watermark", {"mark": {"file_id": mark}})[0] for mark in marks]
@@ -134,11 +134,11 @@ def test_the_cache_knows_what_the_named_file_holds(pixmill: Pixmill) -> None:
     assert first == equal != other
 
 
-def test_a_named_file_that_is_gone_ends_the_task_in_error(pixmill: Pixmill) -> None:
+def test_a_named_file_that_is_not_an_image_ends_the_task_in_error(pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     other = pixmill.upload("x.txt", b"no image")["id"]
 
-    task = pixmill.ended(pixmill.create_tasks([source], "overlay", {"file_id": other})[0])
+    task = pixmill.wait_for_task(pixmill.create_tasks([source], "overlay", {"file_id": other})[0])
 
     assert task["status"] == "error"
     assert f"File {other}" in str(task["error"])
@@ -163,7 +163,7 @@ STEPS_OF = {
 
 
 @pytest.mark.parametrize(("steps", "status", "word"), STEPS_OF.values(), ids=STEPS_OF.keys())
-def test_a_wrong_pipeline_makes_no_task(pixmill: Pixmill, steps: list[object], status: int, word: str) -> None:
+def test_an_invalid_pipeline_creates_no_task(pixmill: Pixmill, steps: list[object], status: int, word: str) -> None:
     source = pixmill.upload("p.png", photo())["id"]
     before = pixmill.counts()
 
@@ -182,7 +182,7 @@ def test_a_wrong_pipeline_makes_no_task(pixmill: Pixmill, steps: list[object], s
         ({}, 422, "either algorithm"),
     ],
 )
-def test_a_wrong_preset_makes_no_task(pixmill: Pixmill, body: dict[str, object], status: int, word: str) -> None:
+def test_an_invalid_preset_creates_no_task(pixmill: Pixmill, body: dict[str, object], status: int, word: str) -> None:
     source = pixmill.upload("p.png", photo())["id"]
 
     assert_problem(pixmill.post_tasks({"file_ids": [source], **body}), status, word)
@@ -195,17 +195,17 @@ def test_every_algorithm_runs_on_the_server(pixmill: Pixmill) -> None:
     cube = pixmill.upload("film.cube", b"LUT_1D_SIZE 2\n0 0 0\n1 1 1\n")["id"]
 
     tasks = {}
-    for one in all_algorithms().values():
-        params = with_files(one.example, {2: cube} if one.name == "lut" else others)
-        tasks[one.name] = pixmill.create_tasks([source], one.name, params)[0]
+    for algorithm in all_algorithms().values():
+        params = with_files(algorithm.example, {2: cube} if algorithm.name == "lut" else others)
+        tasks[algorithm.name] = pixmill.create_tasks([source], algorithm.name, params)[0]
 
-    ended = {name: pixmill.ended(task_id) for name, task_id in tasks.items()}
+    ended = {name: pixmill.wait_for_task(task_id) for name, task_id in tasks.items()}
     assert "no face" in str(ended.pop("crop_faces")["error"])
     assert {name: task["error"] for name, task in ended.items() if task["status"] != "finished"} == {}
 
 
 def with_files(params: object, files: dict[int, object]) -> dict[str, object]:
-    """The params with the ids of the examples replaced by those of real files."""
+    """Return the params with the example ids replaced by ids of real files."""
 
     def replaced(name: str, value: object) -> object:
         if isinstance(value, dict):
@@ -219,11 +219,11 @@ def with_files(params: object, files: dict[int, object]) -> dict[str, object]:
     return made
 
 
-def test_the_catalogue_tells_each_algorithms_params(pixmill: Pixmill) -> None:
-    algorithms = {one["name"]: one for one in pixmill.http.get(f"{TASKS}/algorithms").json()}
+def test_the_list_of_algorithms_describes_their_params(pixmill: Pixmill) -> None:
+    algorithms = {item["name"]: item for item in pixmill.http.get(f"{TASKS}/algorithms").json()}
 
     assert len(algorithms) >= 58
     assert algorithms["resize"]["params"]["properties"]["width"]["examples"]
     assert (algorithms["info"]["result"], algorithms["montage"]["frames"]) == ("json", "first")
     assert (algorithms["resize"]["streams"], algorithms["rotate"]["streams"]) == (True, False)
-    assert all(one["summary"] for one in algorithms.values())
+    assert all(algorithm["summary"] for algorithm in algorithms.values())
