@@ -213,8 +213,8 @@ MUTATIONS = [
     Mutation(
         rule="the EXIF orientation of an image is applied",
         file="image-processor/src/image_processor/services/codec/decoding.py",
-        before="return _opened(source, found, access=access, **options).autorot()",
-        after="return _opened(source, found, access=access, **options)",
+        before="return _opened(source, format_name, access=access, **options).autorot()",
+        after="return _opened(source, format_name, access=access, **options)",
         caught_by="image-processor/tests/test_geometry.py::test_orientation_is_applied_once",
     ),
     Mutation(
@@ -257,8 +257,8 @@ MUTATIONS = [
     Mutation(
         rule="kept metadata holds no picture of the source",
         file="image-processor/src/image_processor/services/codec/encoding.py",
-        before="return without_dropped_parts(_with_metadata(_with_profile(image, name), output), name)",
-        after="return _with_metadata(_with_profile(image, name), output)",
+        before="return without_dropped_parts(described, format_name)",
+        after="return described",
         caught_by="image-processor/tests/services/codec/test_descriptions.py::"
         "test_no_picture_of_the_source_stays_in_a_result",
     ),

@@ -36,14 +36,14 @@ _COLOR_SPACE, _INTEROPERABILITY = "exif-ifd2-ColorSpace", "exif-ifd4-"
 _HEAD_OF_AVIF = 65_536
 
 
-def with_described_colors(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:
+def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -> pyvips.Image:
     """Return the image with an ICC profile for the colors that its file describes in another way."""
     described: tuple[Primaries, Gamma] | None = None
-    if found == "png":
+    if format_name == "png":
         described = _of_png(source, has_profile=bool(image.get_typeof(PROFILE)))
-    elif found == "avif" and not image.get_typeof(PROFILE):
+    elif format_name == "avif" and not image.get_typeof(PROFILE):
         described = _of_avif(source)
-    elif found in ("jpeg", "webp") and not image.get_typeof(PROFILE) and is_adobe_rgb_by_exif(image):
+    elif format_name in ("jpeg", "webp") and not image.get_typeof(PROFILE) and is_adobe_rgb_by_exif(image):
         described = _ADOBE_RGB
     profile: bytes | None = None
     if described is not None:

@@ -97,25 +97,27 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
     foreign = _foreign(source, limits, wanted)
     if foreign is not None:
         return foreign
-    header, found = _header(source)
+    header, format_name = _header(source)
     if wanted.page is None:
         check_frames(frames_of(header), limits)
-    layout = layout_of(source, header, found, wanted.page)
+    layout = layout_of(source, header, format_name, wanted.page)
     if layout.pages[0] > 0:
-        header = _opened(source, found, page=layout.pages[0])
+        header = _opened(source, format_name, page=layout.pages[0])
     check_pixels(header.width * header.height * len(layout.pages), limits, "The image has")
-    if len(layout.pages) > 1 and found in ANIMATED:
-        frames = [with_page_sizes(frame, layout) for frame in _animation(source, found, layout)]
-        return Decoded(Picture.of([_described(frame, source, found, layout.pages[0]) for frame in frames]), found)
+    if len(layout.pages) > 1 and format_name in ANIMATED:
+        frames = [with_page_sizes(frame, layout) for frame in _animation(source, format_name, layout)]
+        return Decoded(
+            Picture.of([_described(frame, source, format_name, layout.pages[0]) for frame in frames]), format_name
+        )
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
     in_order = stored in _UPRIGHT_AS_STORED and header.format in _READ_ONCE
     access = "sequential" if sequential and in_order else "random"
     page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
-    still = with_page_sizes(layout.usable(_still(source, found, access, **page), 0), layout)
-    picture = Picture.of([_described(still, source, found, layout.pages[0])])
-    if found in _SHRINKERS:
-        picture = replace(picture, shrink=lambda factor: _shrunk(source, access, found, factor, page))
-    return Decoded(picture, found, layout.unread)
+    still = with_page_sizes(layout.usable(_still(source, format_name, access, **page), 0), layout)
+    picture = Picture.of([_described(still, source, format_name, layout.pages[0])])
+    if format_name in _SHRINKERS:
+        picture = replace(picture, shrink=lambda factor: _shrunk(source, access, format_name, factor, page))
+    return Decoded(picture, format_name, layout.unread)
 
 
 def check_frames(frames: int, limits: Limits) -> None:
@@ -213,24 +215,24 @@ def _unknown(error: pyvips.Error, source: Path) -> str:
     return f"The file is not an image of a known format ({READABLE_NAMES})."
 
 
-def _opened(source: Path, found: str, **options: object) -> pyvips.Image:
-    load = _LOADERS.get(found, pyvips.Image.new_from_file)
+def _opened(source: Path, format_name: str, **options: object) -> pyvips.Image:
+    load = _LOADERS.get(format_name, pyvips.Image.new_from_file)
     try:
         return load(str(source), fail_on=_FAIL_ON, **options)
     except pyvips.Error:
-        cielab = open_cielab(source, fail_on=_FAIL_ON, **options) if found == "tiff" else None
+        cielab = open_cielab(source, fail_on=_FAIL_ON, **options) if format_name == "tiff" else None
         if cielab is None:
             raise
         return cielab
 
 
-def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Image]:
+def _animation(source: Path, format_name: str, layout: Layout) -> Sequence[pyvips.Image]:
     if not layout.together:
-        frames = [_upright(_opened(source, found, page=page)) for page in layout.pages]
+        frames = [_upright(_opened(source, format_name, page=page)) for page in layout.pages]
         frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
         kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
         return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])
-    roll = _opened(source, found, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
+    roll = _opened(source, format_name, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
     height = roll.get_page_height()
     frames = [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
     return [layout.usable(frame, number) for number, frame in enumerate(frames)]
@@ -240,12 +242,12 @@ def _profile(image: pyvips.Image) -> bytes | None:
     return bytes(image.get(PROFILE)) if image.get_typeof(PROFILE) else None
 
 
-def _described(image: pyvips.Image, source: Path, found: str, page: int) -> pyvips.Image:
+def _described(image: pyvips.Image, source: Path, format_name: str, page: int) -> pyvips.Image:
     """Return the image with the metadata of its page (counted from 0) that libvips does not read."""
-    image = with_described_colors(image, source, found)
-    if found == "jpeg":
+    image = with_described_colors(image, source, format_name)
+    if format_name == "jpeg":
         image = with_all_segments(image, source)
-    image = with_exif_of_tiff(image, source, page) if found == "tiff" else image
+    image = with_exif_of_tiff(image, source, page) if format_name == "tiff" else image
     return without_invented_tags(image)
 
 
@@ -257,8 +259,8 @@ def _upright(frame: pyvips.Image) -> pyvips.Image:
     return frame.autorot()
 
 
-def _still(source: Path, found: str, access: str, **options: object) -> pyvips.Image:
-    return _opened(source, found, access=access, **options).autorot()
+def _still(source: Path, format_name: str, access: str, **options: object) -> pyvips.Image:
+    return _opened(source, format_name, access=access, **options).autorot()
 
 
 _SHRINKERS = {
@@ -268,6 +270,8 @@ _SHRINKERS = {
 }
 
 
-def _shrunk(source: Path, access: str, found: str, factor: float, page: Mapping[str, int]) -> pyvips.Image:
+def _shrunk(source: Path, access: str, format_name: str, factor: float, page: Mapping[str, int]) -> pyvips.Image:
     power = max(power for power in (1, 2, 4, 8) if power <= factor)
-    return _described(_still(source, found, access, **page, **_SHRINKERS[found](power)), source, found, 0)
+    return _described(
+        _still(source, format_name, access, **page, **_SHRINKERS[format_name](power)), source, format_name, 0
+    )

@@ -58,14 +58,14 @@ _DESCRIBING_RECORDS = (1, 2, 3)
 """Records that describe the picture; records 7 to 9 are the picture itself."""
 
 
-def without_dropped_parts(image: pyvips.Image, name: str) -> pyvips.Image:
+def without_dropped_parts(image: pyvips.Image, format_name: str) -> pyvips.Image:
     """Return the image with only the metadata that still hold for a result, laid out for this format."""
     changed: dict[str, bytes | None] = {}
     if image.get_typeof(_XMP):
         changed[_XMP] = kept_xmp(bytes(image.get(_XMP)))
     if image.get_typeof(_IPTC) or image.get_typeof(_RESOURCES):
         described = _Iptc.of(_blob(image, _IPTC), _blob(image, _RESOURCES))
-        changed[_IPTC], changed[_RESOURCES] = described.of_jpeg() if name == "jpeg" else described.of_tiff()
+        changed[_IPTC], changed[_RESOURCES] = described.of_jpeg() if format_name == "jpeg" else described.of_tiff()
     unwanted = [field for field in image.get_fields() if field in _PICTURES_IN_EXIF or _RAW_PROFILE.match(field)]
     if image.get_typeof(_MAKER_NOTE) and _JPEG in _blob(image, _EXIF):
         unwanted.append(_MAKER_NOTE)

@@ -17,7 +17,7 @@ from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif,
 from image_processor.services.codec.decoding import Decoded
 from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
-from image_processor.services.codec.saving import held
+from image_processor.services.codec.saving import materialized
 from image_processor.services.codec.search import Encoding
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
@@ -38,7 +38,7 @@ def write_tiles(picture: Picture, tiles: Tiles, result: Path) -> str:
     """Write a pyramid of tiles and return the file's extension."""
     image = in_srgb(picture.first)
     # libvips averages colors without weighting them by alpha; JPEG has no alpha.
-    image = flattened(image, "#ffffff") if tiles.format == "jpeg" else without_hidden_colors(held(image))
+    image = flattened(image, "#ffffff") if tiles.format == "jpeg" else without_hidden_colors(materialized(image))
     image.dzsave(
         str(result),
         basename="image",
@@ -83,7 +83,7 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
     if animated and output.format == "source" and chosen not in ANIMATED:
         chosen = "webp"
     image = joined(picture) if chosen in ("auto", *ANIMATED) else picture.first
-    image = image if encodes_once(output) else held(image)
+    image = image if encodes_once(output) else materialized(image)
     if chosen != "auto":
         _encoding(image, chosen, output, result).write()
         return chosen
@@ -96,18 +96,20 @@ def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Outp
     Formats that cannot hold the image are skipped.
     """
     encodings, failures = dict[str, Encoding](), list[ImageError | pyvips.Error]()
-    for name in candidates:
+    for format_name in candidates:
         try:
-            encodings[name] = _encoding(image, name, output, result.with_name(f"{result.name}.{name}"))
+            encodings[format_name] = _encoding(
+                image, format_name, output, result.with_name(f"{result.name}.{format_name}")
+            )
         except ImageError as error:
             failures.append(error)
     if len(encodings) > 1 and all(encoding.is_sampled for encoding in encodings.values()):
         encodings = dict(sorted(encodings.items(), key=lambda item: item[1].expected_bytes()))
     made = dict[str, Path]()
-    for name, encoding in encodings.items():
+    for format_name, encoding in encodings.items():
         try:
             encoding.write()
-            made[name] = encoding.path
+            made[format_name] = encoding.path
         except (ImageError, pyvips.Error) as error:
             encoding.path.unlink(missing_ok=True)
             failures.append(error)
@@ -115,55 +117,55 @@ def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Outp
             break
     if not made:
         raise failures[0]
-    smallest = min(made, key=lambda name: made[name].stat().st_size)
+    smallest = min(made, key=lambda format_name: made[format_name].stat().st_size)
     made.pop(smallest).rename(result)
     for larger in made.values():
         larger.unlink()
     return smallest
 
 
-def _encoding(image: pyvips.Image, name: str, output: Output, path: Path) -> Encoding:
+def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path) -> Encoding:
     """Return the encoding of the image in the format.
 
     :raises ImageError: the format cannot hold the image, or not with these options.
     """
-    prepared = _prepared(image, name, output)
-    if output.lossless and name in _LOSSY:
-        raise ImageError(f"{name.upper()} has no lossless form: choose PNG, WebP or AVIF.")
-    largest = _LARGEST_SIDE.get(name, 2**31)
-    height = prepared.get_page_height() if name in ANIMATED else prepared.height
+    prepared = _prepared(image, format_name, output)
+    if output.lossless and format_name in _LOSSY:
+        raise ImageError(f"{format_name.upper()} has no lossless form: choose PNG, WebP or AVIF.")
+    largest = _LARGEST_SIDE.get(format_name, 2**31)
+    height = prepared.get_page_height() if format_name in ANIMATED else prepared.height
     if max(prepared.width, height) > largest:
         raise ImageError(
-            f"The result has {prepared.width} × {height} pixels; {name.upper()} allows {largest:,} per side."
+            f"The result has {prepared.width} × {height} pixels; {format_name.upper()} allows {largest:,} per side."
         )
-    if name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
+    if format_name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
         raise ImageError("TIFF has no quality setting: take another format with max_bytes or min_ssim.")
-    return Encoding(prepared, name, output, path)
+    return Encoding(prepared, format_name, output, path)
 
 
-def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
+def _prepared(image: pyvips.Image, format_name: str, output: Output) -> pyvips.Image:
     """Return the image with the colors and the metadata that the file will have."""
-    if output.profile != "keep" or (name != "tiff" and not _holds(name, image)):
+    if output.profile != "keep" or (format_name != "tiff" and not _holds(format_name, image)):
         image = in_srgb(image)
-    if name == "jpeg":
+    if format_name == "jpeg":
         image = flattened(image, output.background)
-    if name in _MIXING and image.hasalpha() and not output.lossless:
-        image = held(without_hidden_colors(held(image)))
-    described = _with_metadata(_with_color_space(_with_profile(image, name), output), output)
-    return without_dropped_parts(described, name)
+    if format_name in _MIXING and image.hasalpha() and not output.lossless:
+        image = materialized(without_hidden_colors(materialized(image)))
+    described = _with_metadata(_with_color_space(_with_profile(image, format_name), output), output)
+    return without_dropped_parts(described, format_name)
 
 
-def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
+def _with_profile(image: pyvips.Image, format_name: str) -> pyvips.Image:
     """Return the image with a profile that the format accepts; if it does not accept the present one, convert to sRGB.
 
     Writers are stricter than readers: libpng refuses some profiles that lcms can read.
     """
-    if image.get_typeof(PROFILE) and not _takes(name, image):
+    if image.get_typeof(PROFILE) and not _takes(format_name, image):
         image = in_srgb(image)
     if not image.get_typeof(PROFILE):
         return image
     general = _is_general_cmyk(image)
-    if _takes(name, image) and not general:
+    if _takes(format_name, image) and not general:
         return image
     image = image.copy()
     if general:
@@ -183,17 +185,17 @@ def _is_general_cmyk(image: pyvips.Image) -> bool:
     return image.interpretation == "cmyk" and bytes(image.get(PROFILE)) == general_cmyk()
 
 
-def _takes(name: str, image: pyvips.Image) -> bool:
+def _takes(format_name: str, image: pyvips.Image) -> bool:
     """Return whether the format's writer keeps the image's profile, neither refusing nor dropping it."""
-    return _tried(name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
+    return _tried(format_name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
 
 
 @lru_cache(maxsize=64)
-def _tried(name: str, profile: bytes, bands: int, band_format: str, interpretation: str) -> bool:
+def _tried(format_name: str, profile: bytes, bands: int, band_format: str, interpretation: str) -> bool:
     pixel = pyvips.Image.black(1, 1, bands=bands).cast(band_format).copy(interpretation=interpretation)
     pixel.set_type(pyvips.GValue.blob_type, PROFILE, profile)
     try:
-        written = pyvips.Image.new_from_buffer(pixel.write_to_buffer(EXTENSIONS[name]), "")
+        written = pyvips.Image.new_from_buffer(pixel.write_to_buffer(EXTENSIONS[format_name]), "")
     except pyvips.Error:
         return False
     return bool(written.get_typeof(PROFILE)) and bytes(written.get(PROFILE)) == profile
@@ -218,9 +220,9 @@ def _stays(field: str, output: Output) -> bool:
     return output.metadata == "copyright" and (field == "exif-data" or field.endswith(("-Copyright", "-Artist")))
 
 
-def _holds(name: str, image: pyvips.Image) -> bool:
+def _holds(format_name: str, image: pyvips.Image) -> bool:
     if image.format not in ("uchar", "ushort"):
         return False
     return image.interpretation in ("srgb", "rgb16", "b-w", "grey16") or (
-        image.interpretation == "cmyk" and name == "jpeg"
+        image.interpretation == "cmyk" and format_name == "jpeg"
     )

@@ -58,18 +58,18 @@ class Layout:
         return marked_raw(image)
 
 
-def layout_of(source: Path, header: pyvips.Image, found: str, page: int | None = None) -> Layout:
-    """Return the frames of a file in the format ``found``.
+def layout_of(source: Path, header: pyvips.Image, format_name: str, page: int | None = None) -> Layout:
+    """Return the frames of a file in this format.
 
     :param page: the only page to read, from 1; ``None``: all.
     :raises ImageError: there is no such page.
     """
-    if found == "tiff":
+    if format_name == "tiff":
         return _of_tiff(tiff.directories(source)[: frames_of(header)], page)
-    if found == "png":
+    if format_name == "png":
         frames = png.frames_of_animation(source)
         return _first(page, frames, _unread("PNG", frames) if frames > 1 else None)
-    if found == "avif":
+    if format_name == "avif":
         frames = avif.frames_of_sequence(source)
         return _first(page, frames, _unread("AVIF", frames) if frames > 1 else None)
     frames = frames_of(header)

@@ -10,13 +10,14 @@ from image_processor.imaging.output import DEFAULT_EFFORT, Output
 from image_processor.services.codec.exif_block import has_exif, write_into_tiff
 from image_processor.services.codec.palette import bits_for, colors_of, with_at_most
 
-_HELD_BYTES = 100_000_000
-"""Bytes of pixels above which an image that is encoded several times is kept on disk."""
+_IN_MEMORY_BYTES = 100_000_000
+"""Bytes of pixels above which an image that is used several times is kept on disk."""
 
 
-def save(image: pyvips.Image, name: str, output: Output, quality: int, path: Path) -> None:
+def save(image: pyvips.Image, format_name: str, output: Output, quality: int, path: Path) -> None:
+    """Write the image to ``path`` in this format, with this quality instead of that of ``output``."""
     image = _without_thumbnail(image)
-    _SAVERS[name](image, output, quality, path)
+    _SAVERS[format_name](image, output, quality, path)
 
 
 def _without_thumbnail(image: pyvips.Image) -> pyvips.Image:
@@ -63,7 +64,7 @@ def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> 
         image, dither = _with_few_colors(image, output.colours, quality, effort)
         few = {"palette": True, "Q": quality, "bitdepth": bits_for(output.colours), "effort": effort, "dither": dither}
         image.pngsave(str(path), **options, **few)
-    elif not (image.get_typeof("palette") and _save_with_its_palette(image := held(image), path, options)):
+    elif not (image.get_typeof("palette") and _save_with_its_palette(image := materialized(image), path, options)):
         image.pngsave(str(path), filter="all", **options)
 
 
@@ -165,9 +166,10 @@ def _keep(image: pyvips.Image, output: Output) -> str:
     return ":".join(kept) or "none"
 
 
-def held(image: pyvips.Image) -> pyvips.Image:
-    if image.width * image.height * image.bands <= _HELD_BYTES:
+def materialized(image: pyvips.Image) -> pyvips.Image:
+    """Return the image with its pixels computed, in memory or, if there are many, in a temporary file."""
+    if image.width * image.height * image.bands <= _IN_MEMORY_BYTES:
         return image.copy_memory()
-    held = pyvips.Image.new_temp_file("%s.v")
-    image.write(held)
-    return held
+    file = pyvips.Image.new_temp_file("%s.v")
+    image.write(file)
+    return file

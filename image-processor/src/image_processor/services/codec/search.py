@@ -39,16 +39,16 @@ class Encoding:
     :param image: already has the colors and metadata of the file.
     """
 
-    def __init__(self, image: pyvips.Image, name: str, output: Output, path: Path) -> None:
-        self._name = name
+    def __init__(self, image: pyvips.Image, format_name: str, output: Output, path: Path) -> None:
+        self._format = format_name
         self._output = output
         self.path = path
         self._trial = path.with_name(f"{path.name}.trial")
         self._whole = image
         self.is_sampled = image.width * image.height > SAMPLED_FROM
-        self._quality = output.quality or (100 if self._searches else DEFAULT_QUALITY.get(name, 100))
-        self._qualities = [quality for quality in GIF_QUALITIES if quality <= self._quality] if name == "gif" else []
-        self._qualities = self._qualities or list(range(1, self._quality + 1))
+        self._quality = output.quality or (100 if self._searches else DEFAULT_QUALITY.get(format_name, 100))
+        own = GIF_QUALITIES if format_name == "gif" else ()
+        self._qualities = [quality for quality in own if quality <= self._quality] or list(range(1, self._quality + 1))
 
     @cached_property
     def _sample(self) -> pyvips.Image:
@@ -64,7 +64,7 @@ class Encoding:
         :raises ImageError: no quality meets the request.
         """
         if not self._searches:
-            save(self._whole, self._name, self._output, self._quality, self.path)
+            save(self._whole, self._format, self._output, self._quality, self.path)
             return
         try:
             self._search()
@@ -78,7 +78,7 @@ class Encoding:
         try:
             if self._searches:
                 quality = self._quality_at(min(self._first_of_sample(1), len(self._qualities)))
-            save(self._sample, self._name, self._output, quality, self._trial)
+            save(self._sample, self._format, self._output, quality, self._trial)
             return self._trial.stat().st_size
         except (ImageError, pyvips.Error):
             return math.inf  # writing the image will raise the reason
@@ -104,7 +104,7 @@ class Encoding:
         luma = image if is_size or not self._searches else comparable(in_srgb(image)).copy_memory()
 
         def measured(step: int) -> float:
-            save(image, self._name, self._output, self._quality_at(step), self._trial)
+            save(image, self._format, self._output, self._quality_at(step), self._trial)
             if is_size:
                 return self._trial.stat().st_size
             # Rounded like the result of `compare`.
@@ -155,13 +155,13 @@ class Encoding:
         if self._output.min_ssim is None:
             return self._too_large(round(value), "")
         return ImageError(
-            f"As {self._name.upper()} the result has an SSIM of {1 - value:.6f} at a quality of {self._quality}, less "
-            f"than {self._output.min_ssim}: choose another format, a higher quality, or a lower SSIM."
+            f"As {self._format.upper()} the result has an SSIM of {1 - value:.6f} at a quality of {self._quality}, "
+            f"less than {self._output.min_ssim}: choose another format, a higher quality, or a lower SSIM."
         )
 
     def _too_large(self, size: int, wanted: str) -> ImageError:
         return ImageError(
-            f"As {self._name.upper()} the smallest result{wanted} has {size:,} bytes, more than "
+            f"As {self._format.upper()} the smallest result{wanted} has {size:,} bytes, more than "
             f"{self._output.max_bytes or 0:,}: make the image smaller first, or choose another format."
         )
 
@@ -176,9 +176,9 @@ def sample_of(image: pyvips.Image) -> pyvips.Image:
         for left in _places(image.width - width, across)
     ]
     sample = pyvips.Image.arrayjoin(squares, across=across).copy(interpretation=image.interpretation).copy_memory()
-    for name in sample.get_fields():
-        if name.startswith("exif-") or name in ("xmp-data", "iptc-data", "page-height", "n-pages", "delay"):
-            sample.remove(name)
+    for field in sample.get_fields():
+        if field.startswith("exif-") or field in ("xmp-data", "iptc-data", "page-height", "n-pages", "delay"):
+            sample.remove(field)
     return sample
 
 
