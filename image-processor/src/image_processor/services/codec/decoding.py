@@ -153,7 +153,7 @@ class NamedFiles:
         try:
             return path.read_text("utf-8")
         except UnicodeDecodeError as error:
-            raise UnsuitableImageError(f"File {file_id} is not a text in UTF-8.") from error
+            raise UnsuitableImageError(f"File {file_id} is not a UTF-8 text.") from error
 
 
 def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
