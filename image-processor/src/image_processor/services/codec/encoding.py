@@ -136,7 +136,7 @@ def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path)
     height = prepared.get_page_height() if format_name in ANIMATED else prepared.height
     if max(prepared.width, height) > largest:
         raise ImageError(
-            f"The result has {prepared.width} × {height} pixels; {format_name.upper()} allows {largest:,} per side."
+            f"The result has {prepared.width} × {height} pixels; {format_name.upper()} holds {largest:,} per side."
         )
     if format_name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
         raise ImageError("TIFF has no quality setting: take another format with max_bytes or min_ssim.")
