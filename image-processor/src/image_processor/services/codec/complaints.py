@@ -10,7 +10,7 @@ import pyvips
 _MOST = 1000
 _PREFIX = re.compile(r"(?:VIPS: |VipsJpeg: |tiff2vips: |vipspng: )+")
 _OF_LOST_PIXELS = re.compile(
-    # Not bytes before application data, tables and frame headers: they are padding, and no pixel is lost.
+    # Skipped bytes before application data, tables and frame headers are padding: no pixel is lost.
     r"Corrupt JPEG data: (?!\d+ extraneous bytes before marker 0x(?:e.|fe|d[bcd]|c[0-35-9a-f])).*"
     r"|premature end of JPEG (?:image|file)|Inconsistent progression sequence.*|Premature end of JPEG file"
     # libtiff's decoders of CCITT and PackBits.

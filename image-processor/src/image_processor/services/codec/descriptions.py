@@ -42,7 +42,7 @@ _STORED = {
     "http://ns.adobe.com/exif/1.0/": re.compile("Pixel[XY]Dimension|ColorSpace"),
     "http://ns.adobe.com/photoshop/1.0/": re.compile("ColorMode|ICCProfile"),
 }
-"""Properties about how the source's pixels were stored; the result's own file says how its pixels are."""
+"""Properties that describe how the source's pixels were stored, which no longer holds for the result."""
 _PICTURE = re.compile(r"(?:data:[^,]*,)?(?:/9j/|iVBORw0KGgo|UklGR|R0lGOD|SUkqA|TU0AK|AAAA.GZ0eX|/woA)")
 """First characters of JPEG, PNG, WebP, GIF, TIFF, HEIF and JPEG XL in Base64."""
 _JPEG = b"\xff\xd8\xff"

@@ -91,7 +91,7 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
 
 
 def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Output, result: Path) -> str:
-    """Write the image in the format that gives the smallest file; for a large image, estimate by a sample.
+    """Write the image in the format that gives the smallest file; for a large image, estimated from a sample.
 
     Formats that cannot hold the image are skipped.
     """
@@ -202,7 +202,7 @@ def _tried(format_name: str, profile: bytes, bands: int, band_format: str, inter
 
 
 def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
-    """Return the image without unwanted EXIF fields; the other metadata is left to the savers' ``keep``."""
+    """Return the image without unwanted EXIF fields; the savers drop other metadata."""
     unwanted = [field for field in image.get_fields() if field.startswith("exif-") and not _stays(field, output)]
     if unwanted:
         image = image.copy()

@@ -1,4 +1,4 @@
-"""EXIF (CIPA DC-008) of TIFFs: libvips neither reads nor writes their tags, which become its fields and back."""
+"""Conversion between EXIF tags in a TIFF (CIPA DC-008), which libvips neither reads nor writes, and EXIF fields."""
 
 import io
 import struct
@@ -15,8 +15,8 @@ _OF_THE_IMAGE = (270, 271, 272, 305, 306, tiff.ARTIST, 316, tiff.COPYRIGHT, *ran
 """Description, make, model, software, time, artist, computer, copyright and what Windows adds (title, comment, author,
 keywords, subject); other tags say how pixels are stored."""
 _BOUND_TO_THEIR_FILE = (37500, 40962, 40963, 40965)
-"""Tags that hold only in their file: MakerNote and the interoperability directory have offsets in them; width and
-height in pixels may change."""
+"""Tags that are valid only in their file: MakerNote and the interoperability directory contain offsets into it; width
+and height are those of its pixels."""
 _REQUIRED = {
     **{"XResolution": 282, "YResolution": 283, "ResolutionUnit": 296, "YCbCrPositioning": 531, "ExifVersion": 36864},
     **{"ComponentsConfiguration": 37121, "FlashpixVersion": 40960, "FlashPixVersion": 40960, "ColorSpace": 40961},

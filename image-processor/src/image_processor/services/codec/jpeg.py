@@ -30,7 +30,7 @@ def with_all_segments(image: pyvips.Image, source: Path) -> pyvips.Image:
 
 def has_gap_before_pixels(source: Path) -> bool:
     """Return whether bytes other than segments come before the first scan of a JPEG; readers skip them."""
-    return any(not marker for marker, _ in _segments(source))
+    return any(marker is None for marker, _ in _segments(source))
 
 
 def _segments(source: Path) -> Iterator[tuple[int | None, bytes]]:
