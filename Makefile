@@ -15,7 +15,10 @@ PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md do
   file-storage/src/file_storage/models file-storage/src/file_storage/sending \
   image-processor/src/image_processor/migrations \
   $(addprefix image-processor/src/image_processor/,routers handler background models services/tasks services/jobs services/files app.py worker.py events.py injectors.py capacity.py) $(addprefix image-processor/tests/,background handler conftest.py test_capacity.py services/jobs services/tasks services/files) tests/model tests/faults \
-  service-kit $(filter-out %/embedded.py,$(wildcard pixmill/src/pixmill/*.py)) pixmill/src/pixmill/front pixmill/tests bench conftest.py tests/conftest.py tests/api tests/e2e tests/mutations tests/support
+  service-kit $(filter-out %/embedded.py,$(wildcard pixmill/src/pixmill/*.py)) pixmill/src/pixmill/front pixmill/tests bench conftest.py tests/conftest.py tests/api tests/e2e tests/mutations tests/support \
+  $(filter-out %/saving.py %/test_presets.py,$(wildcard image-processor/src/image_processor/services/codec/*.py image-processor/tests/services/codec/*.py)) \
+  image-processor/src/image_processor/services/readers image-processor/tests/services/readers image-processor/tests/services/test_source.py \
+  $(patsubst %,image-processor/src/image_processor/imaging/%.py,profiles samples exif_values)
 
 # Chooses tests: K=expression (as pytest's -k) or K=path (with a slash). Without K: all tests, after lint.
 export K

@@ -294,7 +294,7 @@ def test_what_libvips_would_only_take_for_gray_or_rgb_is_refused_in_words(photom
         place = file.pages.first.tags[262].offset + 8
     content[place : place + 2] = struct.pack("<H", photometric)
 
-    with pytest.raises(ImageError, match="is not read: save it as RGB"):
+    with pytest.raises(ImageError, match="is not supported: save it as RGB"):
         processed(bytes(content), "convert", {"format": "png"})
 
 

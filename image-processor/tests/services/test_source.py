@@ -1,4 +1,4 @@
-"""`source`: one page of a document, and the resolution of a drawing; what is asked for and is not there is an error."""
+"""`source`: a page of a document and the resolution of a drawing; a missing page is an error."""
 
 import io
 
@@ -17,7 +17,7 @@ from tests.support.images import encoded, opened, photo, pixels
 
 PNG = {"output": {"format": "png"}}
 SIZES = ((72, 36), (36, 72), (144, 144))
-"""Points of the pages of a PDF; pixels of those of a TIFF."""
+"""Page sizes: points in a PDF, pixels in a TIFF."""
 
 
 def pdf() -> bytes:
@@ -30,7 +30,7 @@ def pdf() -> bytes:
 
 
 def tiff(*sizes: tuple[int, int]) -> bytes:
-    """Pages of one color each: 10, 20, 30 … of red."""
+    """Return a TIFF whose pages have a single color each, with red of 10, 20, 30 …"""
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
         for number, (width, height) in enumerate(sizes, 1):
@@ -56,18 +56,18 @@ def with_source(content: bytes, **source: int) -> Image.Image:
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_page_of_a_pdf_is_chosen(page: int) -> None:
+def test_a_page_of_a_pdf_can_be_chosen(page: int) -> None:
     width, height = SIZES[page - 1]
 
     assert with_source(pdf(), page=page, dpi=72).size == (width, height)
 
 
 @pytest.mark.parametrize(("dpi", "size"), [(72, (72, 36)), (150, (150, 75)), (300, (300, 150))])
-def test_a_pdf_is_drawn_at_the_resolution(dpi: int, size: tuple[int, int]) -> None:
+def test_a_pdf_is_rendered_at_the_requested_resolution(dpi: int, size: tuple[int, int]) -> None:
     assert with_source(pdf(), dpi=dpi).size == size
 
 
-def test_a_pdf_is_drawn_at_150_dots_an_inch_unless_asked_otherwise() -> None:
+def test_a_pdf_is_rendered_at_150_dots_per_inch_by_default() -> None:
     assert report(pdf(), "info")["width"] == 150
     assert report(pdf(), "info")["dots_per_inch"] == 150
     assert report(pdf(), "info", {"source": {"dpi": 300}})["dots_per_inch"] == 300
@@ -81,13 +81,13 @@ def test_info_lists_the_size_of_each_page(content: bytes, scale: int) -> None:
     assert found["pages"] == [{"width": scale * width, "height": scale * height} for width, height in SIZES]
 
 
-def test_info_lists_pages_of_one_size_too() -> None:
+def test_info_also_lists_pages_of_the_same_size() -> None:
     assert report(tiff((8, 4), (8, 4)), "info")["pages"] == [{"width": 8, "height": 4}] * 2
 
 
 @pytest.mark.parametrize("sizes", [SIZES, ((40, 20),) * 3])
 @pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_page_of_a_tiff_is_chosen_with_its_tags(sizes: tuple[tuple[int, int], ...], page: int) -> None:
+def test_a_page_of_a_tiff_can_be_chosen_and_keeps_its_tags(sizes: tuple[tuple[int, int], ...], page: int) -> None:
     chosen = with_source(tiff(*sizes), page=page)
 
     assert chosen.size == sizes[page - 1]
@@ -97,7 +97,7 @@ def test_a_page_of_a_tiff_is_chosen_with_its_tags(sizes: tuple[tuple[int, int], 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
 @pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_frame_of_an_animation_is_chosen(format: str, page: int) -> None:
+def test_a_frame_of_an_animation_can_be_chosen(format: str, page: int) -> None:
     chosen = with_source(animation(format), page=page)
     smaller = opened(processed(animation(format), "resize", {"width": 10, "source": {"page": page}, **PNG}))
 
@@ -105,13 +105,13 @@ def test_a_frame_of_an_animation_is_chosen(format: str, page: int) -> None:
     assert smaller.convert("RGB").getpixel((5, 2)) == (80 * (page - 1), 100, 200)
 
 
-def test_a_chosen_page_is_encoded_in_every_format() -> None:
+def test_a_chosen_page_becomes_a_single_frame() -> None:
     result = processed(tiff(*SIZES), "convert", {"format": "webp", "source": {"page": 2}})
 
     assert (opened(result).size, report(result, "info")["frames"]) == ((36, 72), 1)
 
 
-def test_the_first_page_is_one_that_may_be_chosen_of_any_image() -> None:
+def test_the_first_page_of_any_image_can_be_chosen() -> None:
     assert with_source(photo(), page=1).size == (64, 48)
     assert with_source(animation("PNG"), page=1).size == (40, 24)
 
@@ -131,7 +131,7 @@ def test_the_first_page_is_one_that_may_be_chosen_of_any_image() -> None:
         (svg(), "There is no page 4: the image has 1 page."),
     ],
 )
-def test_a_page_that_is_not_there_is_refused_with_their_number(content: bytes, reason: str) -> None:
+def test_the_error_for_a_missing_page_names_the_number_of_pages(content: bytes, reason: str) -> None:
     with pytest.raises(ImageError) as error:
         with_source(content, page=4)
 
@@ -139,11 +139,11 @@ def test_a_page_that_is_not_there_is_refused_with_their_number(content: bytes, r
 
 
 @pytest.mark.parametrize(("dpi", "size"), [(96, (20, 10)), (192, (40, 20)), (144, (30, 15)), (48, (10, 5))])
-def test_an_svg_is_drawn_at_the_resolution(dpi: int, size: tuple[int, int]) -> None:
+def test_an_svg_is_rendered_at_the_requested_resolution(dpi: int, size: tuple[int, int]) -> None:
     assert with_source(svg(), dpi=dpi).size == size
 
 
-def test_the_resolution_does_not_change_an_image_that_has_pixels() -> None:
+def test_the_resolution_does_not_change_an_image_with_pixels() -> None:
     assert with_source(photo(), dpi=300).size == (64, 48)
 
 
@@ -163,7 +163,7 @@ def test_an_enlarged_svg_is_sharp(params: dict[str, object]) -> None:
     assert (result[:, :70].max(), result[:, 70:].min()) == (0, 255)
 
 
-def test_an_svg_is_sharp_where_resolution_makes_it_larger_before_any_step() -> None:
+def test_an_svg_enlarged_by_its_resolution_is_sharp() -> None:
     steps = [{"algorithm": "crop", "params": {"width": 100, "height": 100}}]
 
     result = pixels(processed(svg(), "pipeline", {"steps": steps, "source": {"dpi": 960}, **PNG}))[..., :3]
@@ -175,7 +175,7 @@ def test_an_svg_is_sharp_where_resolution_makes_it_larger_before_any_step() -> N
 @pytest.mark.parametrize(
     "source", [{"page": 0}, {"page": 1.5}, {"dpi": 9}, {"dpi": 2401}, {"density": 72}, {"page": "1"}]
 )
-def test_a_wrong_source_is_refused_at_its_field(algorithm: str, source: dict[str, object]) -> None:
+def test_the_error_for_a_wrong_source_points_to_its_field(algorithm: str, source: dict[str, object]) -> None:
     params = {"resize": {"width": 4}, "compare": {"file_id": 1}}.get(algorithm, {})
 
     with pytest.raises(DomainError) as problem:
@@ -184,7 +184,7 @@ def test_a_wrong_source_is_refused_at_its_field(algorithm: str, source: dict[str
     assert [error["pointer"] for error in problem.value.errors] == [f"/params/source/{next(iter(source))}"]
 
 
-def test_a_result_is_remembered_by_page_and_resolution() -> None:
+def test_the_cache_key_depends_on_page_and_resolution() -> None:
     sources = [None, {"page": 1}, {"page": 2}, {"dpi": 300}, {"dpi": 300, "page": 2}]
     keys = [cache_key(plan_of("resize", {"width": 4, "source": source}), ["sha"]) for source in sources]
 

@@ -1,4 +1,4 @@
-"""The words of EXIF's numbers (CIPA DC-008-2019, 4.6.5; TIFF 6.0)."""
+"""Names of the numeric values of EXIF tags (CIPA DC-008-2019, 4.6.5; TIFF 6.0)."""
 
 from collections.abc import Mapping
 
@@ -90,14 +90,14 @@ NAMES: Mapping[str, Mapping[int, str]] = {
         3: "Composite image captured while shooting",
     },
 }
-"""By the tag's name."""
+"""Names by tag and value."""
 
 
 def flash(value: int) -> str:
-    """Return what the bits of Flash say."""
-    said = ["Flash fired" if value & 1 else "Flash did not fire"]
-    said += {4: ["no return light"], 6: ["return light"]}.get(value & 6, [])
-    said += {8: ["compulsory"], 16: ["suppressed"], 24: ["auto mode"]}.get(value & 24, [])
-    said += ["no flash function"] if value & 32 else []
-    said += ["red-eye reduction"] if value & 64 else []
-    return ", ".join(said)
+    """Return the meaning of the bits of the tag Flash."""
+    words = ["Flash fired" if value & 1 else "Flash did not fire"]
+    words += {4: ["no return light"], 6: ["return light"]}.get(value & 6, [])
+    words += {8: ["compulsory"], 16: ["suppressed"], 24: ["auto mode"]}.get(value & 24, [])
+    words += ["no flash function"] if value & 32 else []
+    words += ["red-eye reduction"] if value & 64 else []
+    return ", ".join(words)

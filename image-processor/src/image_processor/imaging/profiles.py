@@ -1,4 +1,4 @@
-"""ICC profiles (ICC.1:2010): what their numbers say, and small ones for colors that are described in other ways."""
+"""ICC profiles (ICC.1:2010): comparing them with sRGB, and building small ones for colors described in other ways."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,9 @@ import numpy
 import pyvips
 
 _STEPS = 9
-"""Of each of red, green and blue, in the grid by which a profile is compared with sRGB."""
+"""Values of each of red, green and blue in the grid for comparing a profile with sRGB."""
 _TOLERANCE = 2 * 257
-"""Of 65,535: as much as the many profiles of sRGB differ from each other."""
+"""Of 65,535: as much as the various sRGB profiles differ from each other."""
 D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = numpy.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
@@ -21,7 +21,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Primaries:
-    """The colors of a display's lamps, and its white."""
+    """Chromaticities of a display's primaries and its white."""
 
     red: Point
     green: Point
@@ -34,14 +34,14 @@ SRGB = Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 
 @dataclass(frozen=True)
 class Gamma:
-    """A transfer function: light is the sample to this power; None: as sRGB has it."""
+    """A transfer function: light is the sample to this power; None: the function of sRGB."""
 
     power: float | None
 
 
 @lru_cache(maxsize=64)
 def means_srgb(profile: bytes) -> bool:
-    """Return whether the profile of RGB gives colors as sRGB does: by its numbers, whatever it calls itself."""
+    """Return whether an RGB profile converts colors as sRGB does, regardless of its name."""
     if profile[16:20] != b"RGB ":
         return False
     try:
@@ -62,19 +62,19 @@ def _grid() -> pyvips.Image:
 
 @cache
 def general_cmyk() -> bytes:
-    """Return the profile through which CMYK without a profile goes; results get a compact one in its place."""
+    """Return the profile that is assumed for CMYK without a profile; results get a compact one instead."""
     return bytes(pyvips.Image.profile_load("cmyk"))
 
 
 def without_tail(profile: bytes) -> bytes:
-    """Return the profile as long as it says that it is: what some programs leave behind it no writer takes."""
+    """Return the profile without bytes after its end, which some programs append and writers refuse."""
     (length,) = struct.unpack(">I", profile[:4].rjust(4, b"\0"))
     return profile[:length] if 128 < length < len(profile) else profile
 
 
 @lru_cache(maxsize=64)
 def small_profile(primaries: Primaries, gamma: Gamma, *, grey: bool) -> bytes:
-    """Return a profile of some 500 bytes for a display with these lamps and this transfer function."""
+    """Return a profile of about 500 bytes for a display with these primaries and this transfer function."""
     texts = {b"desc": text_of_version_2("Described by the image"), b"cprt": b"text" + bytes(4) + b"CC0\0"}
     tags = {**texts, b"wtpt": xyz_tag(D50)}
     if grey:
@@ -87,17 +87,17 @@ def small_profile(primaries: Primaries, gamma: Gamma, *, grey: bool) -> bytes:
 
 
 def _adapted(primaries: Primaries) -> numpy.ndarray:
-    """Return XYZ of the three lamps, one a column, as they are seen where white is D50."""
+    """Return XYZ of the three primaries as columns, adapted to a white of D50."""
 
     def xyz(point: Point) -> numpy.ndarray:
         x, y = point
         return numpy.array([x / y, 1.0, (1 - x - y) / y])
 
-    lamps = numpy.column_stack([xyz(primaries.red), xyz(primaries.green), xyz(primaries.blue)])
+    unscaled = numpy.column_stack([xyz(primaries.red), xyz(primaries.green), xyz(primaries.blue)])
     white = xyz(primaries.white)
     cones = (_BRADFORD @ numpy.array(D50)) / (_BRADFORD @ white)
     adaptation = numpy.linalg.inv(_BRADFORD) @ numpy.diag(cones) @ _BRADFORD
-    scaled: numpy.ndarray = adaptation @ (lamps * numpy.linalg.solve(lamps, white))
+    scaled: numpy.ndarray = adaptation @ (unscaled * numpy.linalg.solve(unscaled, white))
     return scaled
 
 
@@ -126,9 +126,9 @@ def text_of_version_2(text: str) -> bytes:
 def assembled(tags: Mapping[bytes, bytes], space: bytes, *, kind: bytes, connection: bytes) -> bytes:
     """Return the profile with these tags.
 
-    :param space: of the colors that it describes.
-    :param kind: of device.
-    :param connection: the space that they are described in.
+    :param space: color space of the device.
+    :param kind: device class.
+    :param connection: profile connection space.
     """
     start = 128 + 4 + 12 * len(tags)
     table, body, places = b"", b"", dict[bytes, int]()

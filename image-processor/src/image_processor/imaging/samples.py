@@ -1,4 +1,4 @@
-"""Samples of other kinds than 8 and 16 bits, as TIFF has them, made into those."""
+"""Conversion of samples of other kinds, as in TIFF, to 8 or 16 bits."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,16 +7,16 @@ import pyvips
 from image_processor.imaging.errors import UnsuitableImageError
 
 _RAW = "raw-samples"
-"""A field of metadata: the samples are as the file has them, and may be of any kind."""
+"""A metadata field: the samples are raw, and may be of any kind."""
 _GREATEST = "greatest-raw-sample"
-"""A field of metadata: the greatest of the file's samples, where the image's are mixed of them."""
+"""A metadata field: the greatest sample of the file, if the image's samples are mixtures of several."""
 _WHITE = 1 + 1e-6
-"""The greatest floating-point sample, but for what rounding adds."""
+"""The greatest valid floating-point sample, with a tolerance for rounding."""
 _DEEP = {"b-w": "grey16", "srgb": "rgb16", "scrgb": "rgb16", "multiband": "rgb16"}
 
 
 def marked_raw(image: pyvips.Image) -> pyvips.Image:
-    """Return the image, marked where its samples are of another kind than 8 or 16 bits."""
+    """Return the image, marked if its samples do not have 8 or 16 bits."""
     if image.format in ("uchar", "ushort") or image.interpretation in ("lab", "labs", "labq", "xyz", "lch"):
         return image
     image = image.copy()
@@ -25,10 +25,10 @@ def marked_raw(image: pyvips.Image) -> pyvips.Image:
 
 
 def mixed(image: pyvips.Image, mix: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """Return the image as ``mix`` makes it of neighboring samples.
+    """Return ``mix(image)``, where ``mix`` mixes neighboring samples, such as a resampling kernel.
 
-    Those in floating point have no range that would cut a kernel's ringing off, so it is theirs: none lies beyond the
-    least and the greatest that there were. What is not a number is black, and spoils no sample next to it.
+    Raw floating-point samples have no fixed range to clip a kernel's ringing to, so clip it to the range of the image.
+    NaN becomes black before it spreads to neighboring samples.
     """
     if not image.get_typeof(_RAW) or image.format not in ("float", "double"):
         return mix(image)
@@ -40,9 +40,9 @@ def mixed(image: pyvips.Image, mix: Callable[[pyvips.Image], pyvips.Image]) -> p
 
 
 def usual(image: pyvips.Image) -> pyvips.Image:
-    """Return the image with 16 bits a sample, where the file had numbers of 32 bits or floating-point ones from 0 to 1.
+    """Convert unsigned 32-bit samples, or floating-point samples from 0 to 1, to 16 bits.
 
-    :raises UnsuitableImageError: the file does not say what its numbers mean: they are signed, or greater than 1.
+    :raises UnsuitableImageError: the range of the samples is unknown: they are signed, or greater than 1.
     """
     if not image.get_typeof(_RAW):
         return image
@@ -56,10 +56,10 @@ def usual(image: pyvips.Image) -> pyvips.Image:
 
 
 def from_ycbcr(image: pyvips.Image, coefficients: Sequence[float], limits: Sequence[float]) -> pyvips.Image:
-    """Return brightness and chroma of 8 or 16 bits, perhaps with alpha, as red, green and blue.
+    """Convert luma and chroma of 8 or 16 bits, perhaps with alpha, to red, green and blue.
 
-    :param coefficients: shares of red, green and blue in the brightness.
-    :param limits: the samples of black and white, and of no and full chroma, twice; of 255.
+    :param coefficients: weights of red, green and blue in luma.
+    :param limits: for 8 bits, luma of black and white, then zero and full chroma for Cb and Cr.
     """
     red, green, blue = coefficients
     scale = 257 if image.format == "ushort" else 1
@@ -78,7 +78,7 @@ def _scaled(image: pyvips.Image) -> pyvips.Image:
         return image / 65_537
     if image.format not in ("float", "double"):
         raise UnsuitableImageError(
-            "The image has signed samples, of which no value is known to be black or white: save it with unsigned ones."
+            "The image has signed samples, whose black and white are not defined: save it with unsigned samples."
         )
     greatest = float(image.get(_GREATEST)) if image.get_typeof(_GREATEST) else _greatest(image)
     if not greatest <= _WHITE:
@@ -93,6 +93,6 @@ def _greatest(image: pyvips.Image) -> float:
     try:
         return float(image.max())
     except pyvips.Error as error:
-        if "not set" in error.detail:  # there is none where none is a number
+        if "not set" in error.detail:  # all samples are NaN
             raise UnsuitableImageError("None of the image's samples is a number.") from error
         raise

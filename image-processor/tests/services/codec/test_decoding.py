@@ -1,4 +1,4 @@
-"""Images read from files: no more pixels than are allowed, however many frames they are in, and all of them or none."""
+"""Decoding: limits of pixels and frames, damaged files, pages and animations; no pixel is lost without an error."""
 
 import io
 import logging
@@ -20,13 +20,13 @@ from tests.support.images import encoded, opened, photo, pixels
 
 
 def animation(width: int, height: int, frames: int, format: str) -> bytes:
-    colours = [(40 * number, 100, 200) for number in range(frames)]
-    first, *others = [Image.new("RGB", (width, height), colour) for colour in colours]
+    colors = [(40 * number, 100, 200) for number in range(frames)]
+    first, *others = [Image.new("RGB", (width, height), color) for color in colors]
     return encoded(first, format, save_all=True, append_images=others, duration=100)
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF"])
-def test_an_image_may_have_just_as_many_pixels_as_are_allowed(tmp_path: Path, format: str) -> None:
+def test_an_image_at_the_limit_of_pixels_is_decoded(tmp_path: Path, format: str) -> None:
     source = tmp_path / "source"
     source.write_bytes(photo(40, 25, format=format))
 
@@ -36,40 +36,40 @@ def test_an_image_may_have_just_as_many_pixels_as_are_allowed(tmp_path: Path, fo
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF"])
-def test_an_image_of_more_pixels_is_refused(tmp_path: Path, format: str) -> None:
+def test_an_image_with_more_pixels_than_the_limit_is_refused(tmp_path: Path, format: str) -> None:
     source = tmp_path / "source"
     source.write_bytes(photo(40, 25, format=format))
 
-    with pytest.raises(ImageError, match="1,000 pixels; 999 are possible"):
+    with pytest.raises(ImageError, match="1,000 pixels; the limit is 999"):
         decode(source, Limits(max_pixels=999, max_frames=1), sequential=True)
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
-def test_the_pixels_of_all_frames_count(tmp_path: Path, format: str) -> None:
+def test_the_limit_of_pixels_counts_all_frames(tmp_path: Path, format: str) -> None:
     source = tmp_path / "source"
     source.write_bytes(animation(20, 10, 5, format))
 
-    with pytest.raises(ImageError, match="1,000 pixels; 999 are possible"):
+    with pytest.raises(ImageError, match="1,000 pixels; the limit is 999"):
         decode(source, Limits(max_pixels=999, max_frames=5), sequential=True)
 
     assert len(decode(source, Limits(max_pixels=1000, max_frames=5), sequential=True).picture.frames) == 5
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
-def test_an_animation_of_more_frames_is_refused(tmp_path: Path, format: str) -> None:
+def test_an_animation_with_more_frames_than_the_limit_is_refused(tmp_path: Path, format: str) -> None:
     source = tmp_path / "source"
     source.write_bytes(animation(20, 10, 5, format))
 
-    with pytest.raises(ImageError, match="5 frames; 4 are possible"):
+    with pytest.raises(ImageError, match="5 frames; the limit is 4"):
         decode(source, Limits(max_pixels=1000, max_frames=4), sequential=True)
 
 
 STRIP = 8
-"""Rows."""
+"""Rows per strip."""
 
 
 def in_strips() -> tuple[bytes, Sequence[tuple[int, int]]]:
-    """A TIFF of six compressed strips, and where each of them begins and ends."""
+    """Return a TIFF of six compressed strips, and the start and end of each strip."""
     file = io.BytesIO()
     tifffile.imwrite(file, pixels(photo()).astype("uint8"), compression="zlib", rowsperstrip=STRIP, photometric="rgb")
     file.seek(0)
@@ -92,13 +92,13 @@ def cut_short() -> bytes:
 
 
 def changed(content: bytes, place: int, length: int = 1) -> bytes:
-    """The file with other bytes there."""
+    """Return the file with other bytes at ``place``."""
     other = bytes(byte ^ 0x55 for byte in content[place : place + length])
     return content[:place] + other + content[place + length :]
 
 
 def of_compression(number: int) -> bytes:
-    """A TIFF that says of itself that it is compressed so."""
+    """Return a TIFF whose Compression tag has this value."""
     return photo(format="TIFF").replace(
         struct.pack("<HHIHH", 259, 3, 1, 1, 0), struct.pack("<HHIHH", 259, 3, 1, number, 0)
     )
@@ -136,7 +136,7 @@ UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     ],
 )
 @pytest.mark.parametrize("kind", UNDECODABLE)
-def test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_with_the_source(
+def test_pixels_that_cannot_be_decoded_are_an_error_that_names_the_cause(
     kind: str, algorithm: str, params: dict[str, object]
 ) -> None:
     made, reason = UNDECODABLE[kind]
@@ -157,7 +157,7 @@ LOSING = {
 
 
 @pytest.mark.parametrize("kind", LOSING)
-def test_what_a_loader_warns_of_is_an_error_where_it_costs_pixels(kind: str) -> None:
+def test_a_loader_warning_about_lost_pixels_is_an_error(kind: str) -> None:
     whole = LOSING[kind]()
     damaged = [changed(whole, place, 30) for place in range(900, len(whole) - 60, len(whole) // 20)]
     refused = [content for content in damaged if is_refused_at_the_first_warning(content)]
@@ -172,7 +172,7 @@ def test_what_a_loader_warns_of_is_an_error_where_it_costs_pixels(kind: str) -> 
 
 
 def is_refused_at_the_first_warning(content: bytes) -> bool:
-    """Whether libvips, at its strictest, refuses it; Pillow and OpenCV are silent about lost pixels."""
+    """Return whether libvips, at its strictest, refuses the file; Pillow and OpenCV ignore lost pixels."""
     try:
         pyvips.Image.new_from_buffer(content, "", fail_on="warning").copy_memory()
     except pyvips.Error:
@@ -182,7 +182,7 @@ def is_refused_at_the_first_warning(content: bytes) -> bool:
 
 @pytest.mark.parametrize("padding", [b"\0\0\0", b"\xff\xff", b"\0junk\xff\xd0junk"])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_what_stands_before_the_pixels_of_a_jpeg_costs_none(padding: bytes, *, progressive: bool) -> None:
+def test_padding_before_the_pixels_of_a_jpeg_is_no_error(padding: bytes, *, progressive: bool) -> None:
     whole = photo(format="JPEG", progressive=progressive)
     start = whole.index(b"\xff\xdb")
 
@@ -191,7 +191,7 @@ def test_what_stands_before_the_pixels_of_a_jpeg_costs_none(padding: bytes, *, p
     assert numpy.abs(pixels(result) - pixels(whole)).max() <= 1
 
 
-def test_warnings_are_heard_whoever_sets_up_logging() -> None:
+def test_warnings_are_noticed_after_logging_is_set_up() -> None:
     whole = LOSING["CCITT group 3"]()
     assert processed(whole, "convert", {"format": "png"})
 
@@ -201,14 +201,14 @@ def test_warnings_are_heard_whoever_sets_up_logging() -> None:
         processed(changed(whole, 1200, 30), "convert", {"format": "png"})
 
 
-def test_one_damaged_file_is_not_held_against_the_next() -> None:
+def test_a_damaged_file_does_not_affect_the_next() -> None:
     with pytest.raises(ImageError):
         processed(changed(LOSING["progressive JPEG"](), 1500, 30), "convert", {"format": "png"})
 
     assert processed(photo(format="JPEG"), "convert", {"format": "png"})
 
 
-def test_a_tag_that_nobody_knows_makes_no_file_fail() -> None:
+def test_an_unknown_tag_is_no_error() -> None:
     file = io.BytesIO()
     tifffile.imwrite(file, pixels(photo()).astype("uint8"), extratags=[(65_000, "s", 0, "odd", True)])
 
@@ -218,7 +218,7 @@ def test_a_tag_that_nobody_knows_makes_no_file_fail() -> None:
 PCX = encoded(Image.new("RGB", (8, 8)), "PCX")
 
 
-def test_a_file_of_a_format_that_is_not_read_says_which_are() -> None:
+def test_the_error_for_an_unknown_format_lists_the_known_formats() -> None:
     with pytest.raises(ImageError, match=r"known format \(JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, JPEG XL, .*PDF\)"):
         processed(PCX, "info")
 
@@ -233,7 +233,7 @@ def turned(orientation: int, format: str, frames: int) -> bytes:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", ["WEBP", "TIFF"])
-def test_every_frame_is_turned_upright(format: str, orientation: int) -> None:
+def test_every_frame_is_rotated_upright(format: str, orientation: int) -> None:
     source = turned(orientation, format, 2)
     upright = ImageOps.exif_transpose(opened(turned(orientation, "PNG", 1)))
 
@@ -249,7 +249,7 @@ def test_every_frame_is_turned_upright(format: str, orientation: int) -> None:
 
 
 def pages(*shapes: tuple[int, int], reduced: Sequence[int] = ()) -> bytes:
-    """A TIFF of pages of one colour each, 10, 20, 30 …"""
+    """Return a TIFF whose pages have a single color each: 10, 20, 30 …"""
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as tiff:
         for number, shape in enumerate(shapes):
@@ -259,7 +259,7 @@ def pages(*shapes: tuple[int, int], reduced: Sequence[int] = ()) -> bytes:
 
 
 @pytest.mark.parametrize("algorithm", ["convert", "resize", "flip"])
-def test_of_pages_of_different_size_the_first_is_a_still(algorithm: str) -> None:
+def test_a_still_of_pages_of_different_sizes_is_the_first(algorithm: str) -> None:
     params: dict[str, object] = {"format": "png"} if algorithm == "convert" else {"output": {"format": "png"}}
     params |= {"width": 30, "height": 20} if algorithm == "resize" else {}
 
@@ -268,20 +268,20 @@ def test_of_pages_of_different_size_the_first_is_a_still(algorithm: str) -> None
     assert (result.size, result.getpixel((3, 3))) == ((30, 20), (10, 10, 10))
 
 
-def test_info_lists_the_pages_of_different_size() -> None:
+def test_info_lists_pages_of_different_sizes() -> None:
     found = report(pages((20, 30), (8, 9)), "info")
 
     assert (found["width"], found["height"], found["frames"]) == (30, 20, 2)
     assert found["pages"] == [{"width": 30, "height": 20}, {"width": 9, "height": 8}]
 
 
-def test_pages_of_different_size_are_never_lost_silently() -> None:
+def test_losing_pages_of_different_sizes_is_an_error() -> None:
     with pytest.raises(ImageError, match=r"pages of this TIFF differ in size .30 × 20, 9 × 8.*only the first"):
         processed(pages((20, 30), (8, 9)), "flip")
 
 
 @pytest.mark.parametrize("reduced", [0, 1])
-def test_a_page_of_reduced_resolution_is_no_page_of_the_document(reduced: int) -> None:
+def test_a_reduced_copy_of_a_page_does_not_count_as_a_page(reduced: int) -> None:
     source = pages((8, 9), (20, 30), reduced=[0]) if reduced == 0 else pages((20, 30), (8, 9), reduced=[1])
 
     result = opened(processed(source, "flip"))
@@ -291,10 +291,10 @@ def test_a_page_of_reduced_resolution_is_no_page_of_the_document(reduced: int) -
 
 
 def test_pages_of_different_kinds_are_all_read() -> None:
-    grey, colour = Image.new("L", (30, 20), 90), Image.new("RGB", (30, 20), (200, 10, 20))
+    gray, color = Image.new("L", (30, 20), 90), Image.new("RGB", (30, 20), (200, 10, 20))
 
     result = Image.open(
-        io.BytesIO(processed(encoded(grey, "TIFF", save_all=True, append_images=[colour]), "convert", {}))
+        io.BytesIO(processed(encoded(gray, "TIFF", save_all=True, append_images=[color]), "convert", {}))
     )
 
     seen = []
@@ -311,7 +311,7 @@ COLORS = [(188, 100, 50), (30, 200, 120), (90, 20, 160)]
 
 
 class Page(NamedTuple):
-    """How a page has its color; only the first band, where it has one."""
+    """How a page stores its color; with a single band, only the first sample."""
 
     bits: int = 8
     bands: int = 3
@@ -338,7 +338,7 @@ def document(made: Sequence[Page]) -> bytes:
         for page, color in zip(made, COLORS, strict=False):
             values = numpy.broadcast_to((*color, 255)[: page.bands], (20, 30, page.bands)).squeeze()
             values = {8: values, 16: values * 257, 32: values / 255}[page.bits]
-            getattr(tiff, "write")(  # noqa: B009 (its types are stricter than it is)
+            getattr(tiff, "write")(  # noqa: B009 (tifffile accepts more than its types say)
                 values.astype({8: "uint8", 16: "uint16", 32: "float32"}[page.bits]),
                 photometric="minisblack" if page.bands == 1 else "rgb",
                 extrasamples=["unassalpha"] if page.bands == 4 else None,
@@ -385,7 +385,7 @@ def test_every_page_has_its_own_depth_and_profile(kind: str, algorithm: str, out
 
 
 def frames_of(content: bytes) -> Sequence[tuple[Sequence[int], bytes | None]]:
-    """Each frame's color in 8 bits, and its profile."""
+    """Return each frame's color in 8 bits, and its profile."""
     if content[:4] in (b"II*\0", b"MM\0*"):
         with tifffile.TiffFile(io.BytesIO(content)) as tiff:
             found = [(page.asarray(), getattr(page, "iccprofile", None)) for page in tiff.pages]
@@ -405,7 +405,7 @@ def sequence(format: str) -> bytes:
 
 
 @pytest.mark.parametrize("format", ["PNG", "AVIF"])
-def test_of_a_sequence_the_first_frame_is_read_where_one_is_wanted(format: str) -> None:
+def test_the_first_frame_of_a_sequence_is_read_if_one_is_enough(format: str) -> None:
     result = opened(processed(sequence(format), "convert", {"format": "png"}))
 
     expected = numpy.asarray(opened(sequence(format)).convert("RGB")).astype(int)
@@ -415,8 +415,8 @@ def test_of_a_sequence_the_first_frame_is_read_where_one_is_wanted(format: str) 
 
 @pytest.mark.parametrize("target", ["webp", "gif", "source"])
 @pytest.mark.parametrize("format", ["PNG", "AVIF"])
-def test_frames_of_a_sequence_are_never_lost_silently(format: str, target: str) -> None:
-    with pytest.raises(ImageError, match=rf"This {format} is an animation of 3 frames, of which only .* For that one"):
+def test_losing_frames_of_a_sequence_is_an_error(format: str, target: str) -> None:
+    with pytest.raises(ImageError, match=rf"This {format} is an animation of 3 frames, of which only .* To get it"):
         processed(sequence(format), "convert", {"format": target})
 
 
@@ -429,13 +429,13 @@ def test_info_counts_the_frames_of_a_sequence(format: str, frames: int) -> None:
     assert report(source, "info")["frames"] == frames
 
 
-def test_a_sequence_is_one_whatever_its_first_brand_says() -> None:
+def test_an_avif_sequence_is_recognized_by_its_tracks() -> None:
     source = sequence("AVIF").replace(b"ftypavis", b"ftypavif", 1)
 
     assert report(source, "info")["frames"] == 3
 
 
-def test_an_avif_of_one_picture_has_one_frame() -> None:
+def test_an_avif_with_a_single_picture_has_one_frame() -> None:
     assert report(photo(format="AVIF"), "info")["frames"] == 1
 
 
@@ -448,7 +448,7 @@ def test_the_first_frame_of_an_animated_png_becomes_one_still(algorithm: str, ta
 
 
 @pytest.mark.parametrize("frames", [0, 2**31, 2**31 + 1, 2**32 - 1])
-def test_a_number_of_frames_that_no_png_can_have_is_ignored(frames: int) -> None:
+def test_an_impossible_number_of_png_frames_is_ignored(frames: int) -> None:
     still = photo(8, 6)
     chunk = b"acTL" + frames.to_bytes(4, "big") + bytes(4)
     after_header = 8 + 25

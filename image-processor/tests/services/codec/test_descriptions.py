@@ -1,4 +1,4 @@
-"""What a result keeps of XMP, Photoshop's resources and IPTC; Pillow and tifffile read it, as others do."""
+"""What a result keeps of XMP, Photoshop resources and IPTC, checked with Pillow and tifffile."""
 
 import base64
 import io
@@ -112,7 +112,7 @@ def xmp_of(content: bytes) -> bytes:
 @pytest.mark.parametrize(("algorithm", "params"), RUNS)
 @pytest.mark.parametrize("target", FORMATS)
 @pytest.mark.parametrize("source", SOURCES)
-def test_no_picture_of_the_source_stays_in_a_result(
+def test_a_result_contains_no_picture_of_the_source(
     source: str, target: str, algorithm: str, params: dict[str, object]
 ) -> None:
     output = {"format": target, "metadata": "keep"}
@@ -127,7 +127,7 @@ def test_no_picture_of_the_source_stays_in_a_result(
 
 
 def iptc_of(content: bytes) -> bytes:
-    """The data sets; of a TIFF they are a tag of long integers, as Photoshop and libtiff have it."""
+    """Return the data sets; in a TIFF they are a tag of long integers, as Photoshop and libtiff write it."""
     if content[:2] != b"II":
         photoshop: dict[int, bytes] = opened(content).info["photoshop"]
         return photoshop[0x0404]
@@ -138,13 +138,13 @@ def iptc_of(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("target", ["jpeg", "tiff"])
 @pytest.mark.parametrize("source", ["JPEG", "TIFF"])
-def test_iptc_is_kept_as_each_format_has_it(source: str, target: str) -> None:
+def test_iptc_is_written_as_each_format_requires(source: str, target: str) -> None:
     found = iptc_of(processed(SOURCES[source], "convert", {"format": target, "metadata": "keep"}))
 
     assert found.rstrip(b"\0") == without_preview(IPTC)
 
 
-def test_the_address_in_a_jpeg_stays() -> None:
+def test_the_url_in_the_resources_of_a_jpeg_is_kept() -> None:
     result = opened(processed(SOURCES["JPEG"], "convert", {"metadata": "keep"}))
 
     assert result.info["photoshop"] == {
@@ -154,14 +154,14 @@ def test_the_address_in_a_jpeg_stays() -> None:
 
 
 @pytest.mark.parametrize("order", [[MAIN, segment(0xE1, EXTENSION)], [segment(0xE1, EXTENSION), MAIN]])
-def test_the_main_packet_is_kept_wherever_its_extension_stands(order: list[bytes]) -> None:
+def test_the_main_packet_is_kept_before_or_after_its_extension(order: list[bytes]) -> None:
     found = xmp_of(processed(jpeg(*order), "convert", {"metadata": "keep"}))
 
     assert [word for word in KEPT if word not in found] == []
     assert b"HasExtendedXMP" not in found
 
 
-def test_raw_profiles_in_the_texts_of_a_png_are_left_out() -> None:
+def test_raw_profiles_in_png_texts_are_removed() -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("Raw profile type 8bim", f"\n8bim\n{len(RESOURCES)}\n{RESOURCES.hex()}\n", zip=True)
     text.add_text("Comment", "kept")
@@ -172,7 +172,7 @@ def test_raw_profiles_in_the_texts_of_a_png_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(("note", "stays"), [(b"Maker\0" + SMALL, False), (b"Maker\0 settings", True)])
-def test_a_makers_note_stays_unless_it_holds_a_picture(note: bytes, stays: bool) -> None:
+def test_a_maker_note_is_kept_unless_it_contains_a_picture(note: bytes, stays: bool) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x927C] = note
     exif[0x010F] = "Maker"
@@ -183,18 +183,18 @@ def test_a_makers_note_stays_unless_it_holds_a_picture(note: bytes, stays: bool)
     assert (0x927C in kept.get_ifd(0x8769)) is stays
 
 
-def test_a_packet_without_anything_to_drop_is_kept_as_it_is() -> None:
+def test_a_packet_with_nothing_to_remove_is_unchanged() -> None:
     packet = XMP[: XMP.index(b" xmpNote:Has")] + b' xmp:Rating="4"/></rdf:RDF></x:xmpmeta>'
 
     assert kept_xmp(packet) == packet
 
 
 @pytest.mark.parametrize("damaged", [XMP[:-60], b"", b"<x", b"\xff\xfe", XMP + bytes(4_000_000)])
-def test_a_packet_that_cannot_be_looked_through_is_left_out(damaged: bytes) -> None:
+def test_a_packet_that_cannot_be_parsed_is_removed(damaged: bytes) -> None:
     assert kept_xmp(damaged) is None
 
 
-def test_nothing_is_left_of_a_packet_that_only_tells_of_dropped_parts() -> None:
+def test_a_packet_that_only_describes_removed_parts_is_removed() -> None:
     start, end = XMP.index(b" tiff:Orientation"), XMP.index(b"<xmp:Thumbnails")
 
     assert kept_xmp(XMP[:start] + b">" + XMP[end : XMP.index(b"<dc:title")] + XMP[XMP.index(b"</rdf:Desc") :]) is None

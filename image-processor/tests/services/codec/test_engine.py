@@ -1,4 +1,4 @@
-"""The engine's version: results of another engine are not used again."""
+"""The engine version, which keeps results of another engine from being reused."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def test_the_digest_of_the_same_files_is_the_same(sources: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["blur.py", "new.py", "below/new.py"])
-def test_a_file_that_changes_or_comes_changes_the_digest(sources: Path, name: str) -> None:
+def test_a_changed_or_new_file_changes_the_digest(sources: Path, name: str) -> None:
     before = digest_of([sources])
 
     path = sources / "algorithms" / name
@@ -31,7 +31,7 @@ def test_a_file_that_changes_or_comes_changes_the_digest(sources: Path, name: st
     assert digest_of([sources]) != before
 
 
-def test_a_file_that_goes_changes_the_digest(sources: Path) -> None:
+def test_a_removed_file_changes_the_digest(sources: Path) -> None:
     before = digest_of([sources])
 
     (sources / "algorithms/blur.py").unlink()
@@ -39,13 +39,13 @@ def test_a_file_that_goes_changes_the_digest(sources: Path) -> None:
     assert digest_of([sources]) != before
 
 
-def test_the_version_names_each_library_that_makes_pixels() -> None:
+def test_the_version_names_the_libraries_that_affect_pixels() -> None:
     for library in ("libvips 8.", "pillow-heif ", "opencv-python-headless ", "resvg-py "):
         assert library in engine_version()
 
 
 @pytest.mark.parametrize("module", ["algorithms.blur", "imaging.picture", "services.codec.process"])
-def test_libvips_runs_one_thread_whichever_module_loads_it_first(module: str) -> None:
+def test_libvips_runs_a_single_thread_regardless_of_import_order(module: str) -> None:
     code = f"import image_processor.{module}, pyvips; print(pyvips.vips_lib.vips_concurrency_get())"
 
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

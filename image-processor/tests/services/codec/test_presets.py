@@ -1,4 +1,4 @@
-"""Presets: what the operator is told of one that is wrong."""
+"""Presets: the error for the operator if a preset is wrong."""
 
 import os
 import subprocess
@@ -24,14 +24,14 @@ CONFIG = Path(__file__).parents[4] / "config" / "image-processor" / "conf.yml"
         ({}, "/steps: Field required"),
     ],
 )
-def test_a_wrong_preset_is_named_with_what_is_wrong(preset: dict[str, object], reason: str) -> None:
+def test_the_error_names_the_wrong_preset_and_field(preset: dict[str, object], reason: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Presets({"fine": {"steps": [{"algorithm": "flip"}]}, "old": preset})
 
     assert str(refused.value).startswith(f"setting presets.old: {reason}")
 
 
-def test_a_start_with_a_wrong_preset_ends_with_one_line() -> None:
+def test_starting_with_a_wrong_preset_fails_with_a_one_line_error() -> None:
     secrets = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS")
     environment = {
         **os.environ,
@@ -49,7 +49,7 @@ def test_a_start_with_a_wrong_preset_ends_with_one_line() -> None:
     )
 
 
-def test_the_presets_that_come_with_pixmill_are_right() -> None:
+def test_the_default_presets_are_valid() -> None:
     shipped = yaml.safe_load(CONFIG.read_text("utf-8"))["presets"]
 
     assert [name for name, _ in Presets(shipped).items()] == ["avatar", "web"]

@@ -1,4 +1,4 @@
-"""HEIC: pixels against the encoder's input, upright, with alpha, metadata and 16 bits; limits by the header; damage."""
+"""HEIC: pixels compared with the encoder's input, orientation, alpha, metadata, 16 bits, limits, damage."""
 
 import io
 import struct
@@ -19,21 +19,21 @@ KEPT = {"format": "png", "metadata": "keep"}
 
 
 def heic(image: Image.Image, **options: object) -> bytes:
-    """The image as HEIC, nearly without loss: its colours are not halved, and no quality is taken off."""
+    """Return the image as HEIC, nearly lossless: without chroma subsampling, at the highest quality."""
     buffer = io.BytesIO()
     pillow_heif.from_pillow(image).save(buffer, quality=-1, chroma=444, **options)
     return buffer.getvalue()
 
 
 def upright(orientation: int) -> Image.Image:
-    """What a viewer shows of a photograph that was stored with this orientation."""
+    """Return what a viewer shows of a photograph stored with this orientation."""
     image = opened(photo())
     image.getexif()[0x0112] = orientation
     return ImageOps.exif_transpose(image)
 
 
 def turned(orientation: int) -> bytes:
-    """The photograph as it was stored, with boxes ``irot`` and ``imir`` that turn it, and an orientation in EXIF."""
+    """Return the stored photograph with ``irot`` and ``imir`` boxes and an orientation in EXIF."""
     image = opened(photo())
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -44,7 +44,7 @@ def turned(orientation: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_pixels_are_those_that_were_encoded() -> None:
+def test_decoded_pixels_are_those_that_were_encoded() -> None:
     image = opened(photo())
 
     result = pixels(processed(heic(image), "convert", KEPT))
@@ -62,7 +62,7 @@ def test_alpha_is_kept() -> None:
     assert numpy.abs(result[..., 3] - numpy.asarray(image)[..., 3]).max() <= 3
 
 
-def test_a_grey_image_stays_grey() -> None:
+def test_a_gray_image_stays_gray() -> None:
     image = opened(photo(mode="L"))
 
     result = opened(processed(heic(image), "convert", KEPT))
@@ -83,7 +83,7 @@ def test_the_image_is_upright(orientation: int) -> None:
     assert numpy.abs(numpy.asarray(result).astype(int) - numpy.asarray(upright(orientation))).max() <= 3
 
 
-def test_exif_is_kept_and_none_is_made_up() -> None:
+def test_exif_is_kept_without_invented_tags() -> None:
     assert opened(processed(turned(6), "convert", KEPT)).getexif()[0x010F] == "Camera"
     assert report(turned(6), "exif")["image"] == {"Make": "Camera"}
     assert report(turned(6), "exif")["photo"] == {}
@@ -98,13 +98,13 @@ def test_the_profile_is_kept() -> None:
 
 
 def coded(primaries: int, transfer: int, mode: str = "RGB") -> bytes:
-    """A HEIC of one color whose meaning an nclx box tells (ITU-T H.273)."""
+    """Return a HEIC of a single color, with an nclx box that defines its meaning (ITU-T H.273)."""
     color = (200, 120, 60) if mode == "RGB" else 120
     image = Image.new(mode, (32, 32), color)
     return heic(image, color_primaries=primaries, transfer_characteristics=transfer, matrix_coefficients=1)
 
 
-def test_colors_of_display_p3_are_those_of_its_numbers() -> None:
+def test_display_p3_colors_are_converted_correctly() -> None:
     kept = opened(processed(coded(12, 13), "convert", KEPT))
     profile = ImageCms.ImageCmsProfile(io.BytesIO(kept.info["icc_profile"]))
     converted = ImageCms.profileToProfile(kept, profile, ImageCms.createProfile("sRGB"))
@@ -115,17 +115,17 @@ def test_colors_of_display_p3_are_those_of_its_numbers() -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (1, 1), (2, 2)])
-def test_srgb_needs_no_profile(primaries: int, transfer: int, mode: str) -> None:
+def test_srgb_gets_no_profile(primaries: int, transfer: int, mode: str) -> None:
     assert "icc_profile" not in opened(processed(coded(primaries, transfer, mode), "convert", KEPT)).info
 
 
 @pytest.mark.parametrize("transfer", [16, 18])
-def test_high_dynamic_range_is_refused_in_words(transfer: int) -> None:
+def test_the_error_for_high_dynamic_range_names_it(transfer: int) -> None:
     with pytest.raises(ImageError, match="high dynamic range"):
         processed(coded(9, transfer), "convert", KEPT)
 
 
-def test_a_grid_is_one_image() -> None:
+def test_a_grid_of_tiles_is_a_single_image() -> None:
     image = opened(photo(300, 200))
     source = heic(image, tile_size=128)
 
@@ -135,7 +135,7 @@ def test_a_grid_is_one_image() -> None:
     assert numpy.abs(result - numpy.asarray(image)).max() <= 3
 
 
-def test_ten_bits_fill_sixteen() -> None:
+def test_ten_bits_are_scaled_to_sixteen() -> None:
     white = numpy.full((48, 64, 3), 65535, dtype="uint16")
     white[:, :32] = 0
     buffer = io.BytesIO()
@@ -153,7 +153,7 @@ def test_info_calls_the_format_heic() -> None:
 
 
 @pytest.mark.parametrize(("mode", "extension", "format"), [("RGB", ".jpg", "JPEG"), ("RGBA", ".png", "PNG")])
-def test_a_result_as_the_source_is_a_jpeg_or_with_alpha_a_png(
+def test_a_result_in_the_format_of_the_source_is_a_jpeg_or_with_alpha_a_png(
     tmp_path: Path, mode: str, extension: str, format: str
 ) -> None:
     source, result = tmp_path / "source", tmp_path / "result"
@@ -165,16 +165,16 @@ def test_a_result_as_the_source_is_a_jpeg_or_with_alpha_a_png(
     assert (opened(result.read_bytes()).format, opened(result.read_bytes()).size) == (format, (32, 24))
 
 
-def test_an_image_of_more_pixels_is_refused_by_its_header(tmp_path: Path) -> None:
+def test_an_image_over_the_limit_is_refused_by_its_header(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(heic(opened(photo(100, 100)))[:-200])  # its pixels cannot be decoded
 
-    with pytest.raises(ImageError, match="10,000 pixels; 9,999 are possible"):
+    with pytest.raises(ImageError, match="10,000 pixels; the limit is 9,999"):
         decode(source, Limits(max_pixels=9_999, max_frames=1), sequential=True)
 
 
 @pytest.mark.parametrize("claimed", [(30, 20), (9_000, 9_000)])
-def test_a_header_that_claims_another_size_than_the_tiles_have_is_damage(claimed: tuple[int, int]) -> None:
+def test_a_header_with_another_size_than_the_tiles_is_damage(claimed: tuple[int, int]) -> None:
     source = heic(opened(photo(300, 200)), tile_size=128)
     size = struct.pack(">II", 300, 200)
     assert source.count(size) == 1

@@ -1,4 +1,4 @@
-"""JPEG XL: pixels against what was encoded, upright, with alpha, profiles, metadata and 16 bits; limits; damage."""
+"""JPEG XL: pixels compared with the encoder's input, orientation, alpha, profiles, metadata, limits, damage."""
 
 import io
 import random
@@ -22,11 +22,11 @@ from tests.support.jpegxl import HLG, LINEAR, P3, PQ, jpegxl
 
 KEPT = {"format": "png", "metadata": "keep"}
 LEAST_LOSS = 0.1
-"""Butteraugli distance; 1 is hardly seen."""
+"""Butteraugli distance; 1 is hardly visible."""
 
 
 def photograph(mode: str = "RGB", width: int = 64, height: int = 48) -> numpy.ndarray:
-    """The photograph as an array of three axes."""
+    """Return the photograph as an array of three axes."""
     array = numpy.asarray(opened(photo(width, height, mode=mode)))
     return array.reshape(*array.shape[:2], -1)
 
@@ -37,12 +37,12 @@ def with_alpha(array: numpy.ndarray) -> numpy.ndarray:
 
 
 def deep(array: numpy.ndarray) -> numpy.ndarray:
-    """Each sample as 16 bits that no 8 bits can hold."""
+    """Return 16-bit samples that 8 bits cannot represent."""
     return numpy.asarray(array.astype("uint16") * 257 - (array > 100) * 3, dtype="uint16")
 
 
 def decoded(content: bytes) -> numpy.ndarray:
-    """The pixels as libvips holds them."""
+    """Return the decoded pixels."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
@@ -51,7 +51,7 @@ def decoded(content: bytes) -> numpy.ndarray:
 
 
 def shown(content: bytes) -> numpy.ndarray:
-    """The result's colors in sRGB, as LittleCMS converts them by its profile."""
+    """Return the result's colors in sRGB, as LittleCMS converts them from its profile."""
     image = opened(content)
     if "icc_profile" in image.info:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
@@ -61,12 +61,12 @@ def shown(content: bytes) -> numpy.ndarray:
 
 
 def wide_profile() -> bytes:
-    """A profile of a wide gamut that no enumerated encoding of JPEG XL has."""
+    """Return a wide-gamut profile that no enumerated color encoding of JPEG XL has."""
     return small_profile(Primaries((0.70, 0.29), (0.20, 0.75), (0.14, 0.05)), Gamma(2.0), grey=False)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_each_pixel_of_a_lossless_file_is_the_one_that_was_encoded(mode: str) -> None:
+def test_pixels_of_a_lossless_file_are_exactly_those_that_were_encoded(mode: str) -> None:
     array = photograph(mode)
 
     assert (decoded(jpegxl(array)) == array.squeeze()).all()
@@ -139,14 +139,14 @@ def test_exif_and_xmp_are_kept(offset: int, *, compressed: bool) -> None:
 
 @pytest.mark.parametrize("distance", [0, LEAST_LOSS])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_srgb_needs_no_profile(mode: str, distance: float) -> None:
+def test_srgb_gets_no_profile(mode: str, distance: float) -> None:
     result = opened(processed(jpegxl(photograph(mode), distance=distance), "convert", KEPT))
 
     assert "icc_profile" not in result.info
 
 
 @pytest.mark.parametrize("distance", [0, LEAST_LOSS])
-def test_colors_of_display_p3_are_those_of_its_numbers(distance: float) -> None:
+def test_display_p3_colors_are_converted_correctly(distance: float) -> None:
     array = numpy.full((16, 16, 3), (200, 120, 60), dtype="uint8")
 
     result = shown(processed(jpegxl(array, primaries=P3, distance=distance), "convert", KEPT))
@@ -156,7 +156,7 @@ def test_colors_of_display_p3_are_those_of_its_numbers(distance: float) -> None:
 
 
 @pytest.mark.parametrize("distance", [0, LEAST_LOSS])
-def test_linear_light_is_shown_as_it_was_meant(distance: float) -> None:
+def test_linear_light_is_converted_correctly(distance: float) -> None:
     array = numpy.full((16, 16, 3), 13933, dtype="uint16")
 
     result = pixels(
@@ -178,14 +178,14 @@ def test_an_icc_profile_is_kept_with_its_pixels(distance: float) -> None:
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 @pytest.mark.parametrize("distance", [0, LEAST_LOSS])
-def test_high_dynamic_range_is_refused_in_words(transfer: int, distance: float) -> None:
+def test_the_error_for_high_dynamic_range_names_it(transfer: int, distance: float) -> None:
     source = jpegxl(deep(photograph()), primaries=9, transfer=transfer, distance=distance)
 
     with pytest.raises(ImageError, match="high dynamic range"):
         processed(source, "convert", KEPT)
 
 
-def test_cmyk_is_refused_in_words() -> None:
+def test_the_error_for_cmyk_names_it() -> None:
     source = jpegxl(photograph(), black=photograph("L"))
 
     with pytest.raises(ImageError, match="CMYK"):
@@ -205,25 +205,25 @@ def animation() -> bytes:
 
 
 @pytest.mark.parametrize("format", ["source", "webp", "gif"])
-def test_frames_are_never_lost_silently(format: str) -> None:
-    with pytest.raises(ImageError, match=r"JPEG XL is animated, .*For that one, choose the output format"):
+def test_losing_frames_is_an_error(format: str) -> None:
+    with pytest.raises(ImageError, match=r"JPEG XL is animated, .*To get it, choose the output format"):
         processed(animation(), "convert", {"format": format})
 
 
-def test_the_first_frame_of_an_animation_is_had_where_one_is_wanted() -> None:
+def test_the_first_frame_of_an_animation_is_read_if_one_is_enough() -> None:
     by_format = pixels(processed(animation(), "convert", KEPT))
     by_page = pixels(processed(animation(), "flip", {"source": {"page": 1}}))
 
     assert (by_format == photograph()).all()
     assert (by_page == photograph()[:, ::-1]).all() or (by_page == photograph()[::-1]).all()
-    with pytest.raises(ImageError, match="only the first frame can be read"):
+    with pytest.raises(ImageError, match="only its first frame can be read"):
         processed(animation(), "convert", {**KEPT, "source": {"page": 2}})
 
 
 @pytest.mark.parametrize(
     ("distance", "bands", "extension"), [(0, 3, ".png"), (LEAST_LOSS, 3, ".jpg"), (LEAST_LOSS, 4, ".png")]
 )
-def test_a_result_as_the_source_is_a_png_or_where_it_lost_pixels_already_a_jpeg(
+def test_a_result_in_the_format_of_the_source_is_a_png_or_for_a_lossy_source_a_jpeg(
     tmp_path: Path, distance: float, bands: int, extension: str
 ) -> None:
     (tmp_path / "source").write_bytes(jpegxl(with_alpha(photograph())[..., :bands].copy(), distance=distance))
@@ -233,17 +233,17 @@ def test_a_result_as_the_source_is_a_png_or_where_it_lost_pixels_already_a_jpeg(
     assert written == extension
 
 
-def test_an_image_of_more_pixels_is_refused_by_its_header(tmp_path: Path) -> None:
+def test_an_image_over_the_limit_is_refused_by_its_header(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(jpegxl(photograph(width=100, height=100)))
 
-    with pytest.raises(ImageError, match="10,000 pixels; 9,999 are possible"):
+    with pytest.raises(ImageError, match="10,000 pixels; the limit is 9,999"):
         decode(source, Limits(max_pixels=9_999, max_frames=1), sequential=True)
 
 
 @pytest.mark.parametrize("boxes", [(), ((b"xml ", b"<x/>"),)])
 @pytest.mark.parametrize("kept", [2, 3, 10, 20, 40, 0.3, 0.6, 0.9, 0.99])
-def test_a_file_that_is_cut_short_is_refused_with_a_reason(kept: float, boxes: tuple[tuple[bytes, bytes], ...]) -> None:
+def test_a_truncated_file_is_refused_with_a_reason(kept: float, boxes: tuple[tuple[bytes, bytes], ...]) -> None:
     whole = jpegxl(photograph(), boxes=boxes)
     length = int(kept if kept > 1 else len(whole) * kept)
 
@@ -251,13 +251,13 @@ def test_a_file_that_is_cut_short_is_refused_with_a_reason(kept: float, boxes: t
         processed(whole[:length], "convert", KEPT)
 
 
-def test_other_bytes_behind_the_first_two_are_damage() -> None:
+def test_random_bytes_after_the_signature_are_damage() -> None:
     with pytest.raises(ImageError, match="damaged"):
         processed(b"\xff\x0a" + bytes(range(256)) * 20, "convert", KEPT)
 
 
 @pytest.mark.parametrize("number", range(len(jpeg_xl_files())))
-def test_a_damaged_file_ends_in_a_picture_or_a_reason(number: int, tmp_path: Path) -> None:
+def test_a_damaged_file_gives_a_picture_or_an_error_with_a_reason(number: int, tmp_path: Path) -> None:
     whole, places = jpeg_xl_files()[number], random.Random(number)
 
     for _ in range(60):
@@ -272,8 +272,8 @@ def test_a_damaged_file_ends_in_a_picture_or_a_reason(number: int, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_want_of_memory_is_not_told_as_damage(tmp_path: Path) -> None:
-    """Neither is it the end of the process, whether the decoder itself has too little or what holds its pixels."""
+def test_too_little_memory_is_not_reported_as_damage(tmp_path: Path) -> None:
+    """It does not end the process either, whether the decoder or the buffer for its pixels has too little."""
     blocks = numpy.random.default_rng(0).integers(0, 256, (100, 100, 3), "uint8")
     (tmp_path / "source").write_bytes(jpegxl(numpy.kron(blocks, numpy.ones((16, 16, 1), "uint8"))))
     code = """if True:

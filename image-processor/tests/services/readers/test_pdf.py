@@ -1,4 +1,4 @@
-"""PDF: its first page, upright, at 150 dots an inch or sharp at another size; limits before anything is rendered."""
+"""PDF: the first page, upright, at 150 dots per inch or sharp at another size; limits are checked before rendering."""
 
 import numpy
 import pytest
@@ -13,7 +13,7 @@ LEFT_HALF = b"1 0 0 rg 0 0 72 72 re f"
 
 
 def pdf(width: float, height: float, *contents: bytes, page: bytes = b"", trailer: bytes = b"") -> bytes:
-    """A PDF with a page for each of the contents (ISO 32000-1, 7.7), its sizes in points."""
+    """Return a PDF with a page for each content stream (ISO 32000-1, 7.7), with sizes in points."""
     kids = b" ".join(b"%d 0 R" % (3 + 2 * number) for number in range(len(contents)))
     objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[%b]/Count %d>>" % (kids, len(contents))]
     for number, content in enumerate(contents):
@@ -29,7 +29,7 @@ def pdf(width: float, height: float, *contents: bytes, page: bytes = b"", traile
     return written + b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + table + end
 
 
-def test_the_first_page_is_rendered_at_150_dots_an_inch_on_white() -> None:
+def test_the_first_page_is_rendered_at_150_dots_per_inch_on_white() -> None:
     source = pdf(144, 72, LEFT_HALF, b"")
 
     result = pixels(processed(source, "convert", KEPT))
@@ -56,7 +56,7 @@ def test_a_page_is_upright() -> None:
     assert [tuple(result[10, 75]), tuple(result[290, 75])] == [RED, WHITE]
 
 
-def test_an_image_on_a_page_has_its_pixels() -> None:
+def test_an_image_on_a_page_keeps_its_pixels() -> None:
     image = opened(photo(60, 40))
     source = encoded(image, "PDF", resolution=150, quality=100)
 
@@ -66,13 +66,13 @@ def test_an_image_on_a_page_has_its_pixels() -> None:
     assert numpy.abs(numpy.asarray(result).astype(int) - numpy.asarray(image)).mean() < 3
 
 
-def test_a_page_of_more_pixels_is_refused_before_it_is_rendered() -> None:
-    with pytest.raises(ImageError, match="90,000 pixels; 89,999 are possible"):
+def test_a_page_over_the_limit_is_refused_before_it_is_rendered() -> None:
+    with pytest.raises(ImageError, match="90,000 pixels; the limit is 89,999"):
         processed(pdf(144, 144, b""), "convert", KEPT, limits=Limits(89_999, 1))
 
 
-def test_a_page_as_large_as_a_hall_is_refused() -> None:
-    with pytest.raises(ImageError, match=r"The image has .* pixels; 100,000,000 are possible"):
+def test_an_enormous_page_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"The image has .* pixels; the limit is 100,000,000"):
         processed(pdf(1e7, 1e7, b""), "convert", KEPT)
 
 
@@ -86,12 +86,12 @@ def test_a_damaged_pdf_is_refused_with_a_reason(source: bytes) -> None:
         processed(source, "convert", KEPT)
 
 
-def test_a_pdf_with_a_password_is_refused_by_that_reason() -> None:
+def test_the_error_for_an_encrypted_pdf_names_the_password() -> None:
     lock = b"/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<%b>/U<%b>>>/ID[<00><00>]" % (b"00" * 32, b"00" * 32)
 
-    with pytest.raises(ImageError, match="a password only"):
+    with pytest.raises(ImageError, match="needs a password"):
         processed(pdf(144, 72, b"", trailer=lock), "convert", KEPT)
 
 
-def test_a_result_as_the_source_is_a_png() -> None:
+def test_a_result_in_the_format_of_the_source_is_a_png() -> None:
     assert opened(processed(pdf(144, 72, LEFT_HALF), "resize", {"width": 50})).format == "PNG"

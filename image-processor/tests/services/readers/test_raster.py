@@ -1,4 +1,4 @@
-"""BMP, ICO, JPEG 2000 and PSD: pixels against Pillow's, alpha, 16 bits, profiles, limits by the header, damage."""
+"""BMP, ICO, JPEG 2000 and PSD: pixels compared with Pillow's, alpha, 16 bits, profiles, limits, damage."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def psd(image: Image.Image, profile: bytes = b"") -> bytes:
-    """A PSD without layers, its picture uncompressed (Adobe Photoshop File Formats Specification)."""
+    """Return an uncompressed PSD without layers (Adobe Photoshop File Formats Specification)."""
     modes = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "CMYK": 4, "LAB": 9}
     bands = image.split()
     resources = b""
@@ -57,7 +57,7 @@ SOURCES = {
 @pytest.mark.parametrize("bits", [10, 12, 16])
 @pytest.mark.parametrize("bands", [3, 4])
 @pytest.mark.parametrize("codec", ["jp2", "j2k"])
-def test_deep_colors_of_jpeg_2000_stay_deep(codec: str, bands: int, bits: int) -> None:
+def test_jpeg_2000_colors_keep_more_than_8_bits(codec: str, bands: int, bits: int) -> None:
     image = numpy.random.default_rng(bits).integers(0, 2**bits, (40, 64, bands), "uint16")
     source = bytes(imagecodecs.jpeg2k_encode(image, level=0, codecformat=codec, reversible=True, bitspersample=bits))
 
@@ -67,7 +67,7 @@ def test_deep_colors_of_jpeg_2000_stay_deep(codec: str, bands: int, bits: int) -
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.9, 0.99])
-def test_deep_jpeg_2000_that_is_cut_short_is_damage(kept: float) -> None:
+def test_a_truncated_jpeg_2000_with_16_bits_is_damage(kept: float) -> None:
     image = numpy.random.default_rng(1).integers(0, 2**16, (40, 64, 3), "uint16")
     source = bytes(imagecodecs.jpeg2k_encode(image, level=0, codecformat="jp2", reversible=True))
 
@@ -76,24 +76,24 @@ def test_deep_jpeg_2000_that_is_cut_short_is_damage(kept: float) -> None:
 
 
 @pytest.mark.parametrize("bits", [16, 32])
-def test_a_deep_psd_is_refused_in_words(bits: int) -> None:
+def test_the_error_for_a_psd_with_16_or_32_bits_names_them(bits: int) -> None:
     source = bytearray(psd(colorful()))
     source[22:24] = struct.pack(">H", bits)
 
-    with pytest.raises(ImageError, match=rf"^A PSD of {bits} bits a channel is not read: save it with 8 bits"):
+    with pytest.raises(ImageError, match=rf"^A PSD with {bits} bits per channel is not supported: save it with 8 bits"):
         processed(bytes(source), "convert", KEPT)
 
 
-def test_a_psd_of_unnamed_inks_is_refused_in_words() -> None:
+def test_the_error_for_a_multichannel_psd_names_the_mode() -> None:
     source = bytearray(psd(colorful()))
     source[24:26] = b"\0\7"
 
-    with pytest.raises(ImageError, match=r"^A PSD in multichannel mode is not read: save it as RGB"):
+    with pytest.raises(ImageError, match=r"^A PSD in multichannel mode is not supported: save it as RGB"):
         processed(bytes(source), "convert", KEPT)
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_the_pixels_are_those_that_were_encoded(name: str) -> None:
+def test_decoded_pixels_are_those_that_were_encoded(name: str) -> None:
     result = opened(processed(SOURCES[name], "convert", KEPT))
 
     expected = colorful("RGBA") if name.startswith("ico") else colorful()
@@ -102,7 +102,7 @@ def test_the_pixels_are_those_that_were_encoded(name: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
-def test_a_bmp_may_be_black_and_white_grey_or_of_a_palette(mode: str) -> None:
+def test_a_bmp_may_be_bilevel_gray_or_indexed(mode: str) -> None:
     image = colorful().convert(mode)
 
     result = opened(processed(encoded(image, "BMP"), "convert", KEPT)).convert("RGB")
@@ -119,7 +119,7 @@ def test_alpha_is_kept(format: str) -> None:
     assert numpy.array_equal(result, numpy.asarray(image))
 
 
-def test_a_grey_jpeg_2000_keeps_its_sixteen_bits() -> None:
+def test_a_gray_jpeg_2000_keeps_16_bits() -> None:
     values = (numpy.arange(64 * 48, dtype="uint16") * 21).reshape(48, 64)
     source = encoded(Image.fromarray(values), "JPEG2000")
 
@@ -129,13 +129,13 @@ def test_a_grey_jpeg_2000_keeps_its_sixteen_bits() -> None:
     assert numpy.array_equal(numpy.asarray(result), values)
 
 
-def test_an_icon_is_the_largest_of_its_pictures() -> None:
+def test_the_largest_picture_of_an_icon_is_read() -> None:
     source = encoded(Image.new("RGBA", (256, 256)), "ICO", sizes=[(16, 16), (128, 128), (32, 32)])
 
     assert report(source, "info")["width"] == 128
 
 
-def test_an_icon_may_be_larger_than_its_directory_can_say() -> None:
+def test_an_icon_may_be_larger_than_its_directory_can_express() -> None:
     source = bytearray(ico(Image.new("RGBA", (200, 200))))
     picture = encoded(Image.new("RGBA", (400, 300)), "PNG")
 
@@ -144,7 +144,7 @@ def test_an_icon_may_be_larger_than_its_directory_can_say() -> None:
     assert (found["width"], found["height"]) == (400, 300)
 
 
-def test_a_psd_of_inks_becomes_colors() -> None:
+def test_a_cmyk_psd_is_converted_to_rgb() -> None:
     inks = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
 
     red, green, blue = pixels(processed(psd(inks), "convert", KEPT))[0, 0]
@@ -179,7 +179,9 @@ def test_the_profile_of_a_jpeg_2000_is_kept() -> None:
     ],
     ids=["bmp", "ico", "lossless jp2", "psd", "lossy jp2"],
 )
-def test_a_result_as_the_source_is_lossless_where_the_source_is(tmp_path: Path, source: bytes, extension: str) -> None:
+def test_a_result_in_the_format_of_the_source_is_lossless_if_the_source_is(
+    tmp_path: Path, source: bytes, extension: str
+) -> None:
     (tmp_path / "source").write_bytes(source)
 
     written = process_image(tmp_path / "source", {}, tmp_path / "result", plan_of("flip", None), LIMITS)
@@ -189,11 +191,11 @@ def test_a_result_as_the_source_is_lossless_where_the_source_is(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_an_image_of_more_pixels_is_refused_by_its_header(tmp_path: Path, name: str) -> None:
+def test_an_image_over_the_limit_is_refused_by_its_header(tmp_path: Path, name: str) -> None:
     source = tmp_path / "source"
-    source.write_bytes(SOURCES[name][:200])  # there is no pixel that could be decoded
+    source.write_bytes(SOURCES[name][:200])  # too short to contain pixels
 
-    with pytest.raises(ImageError, match="3,072 pixels; 3,071 are possible"):
+    with pytest.raises(ImageError, match="3,072 pixels; the limit is 3,071"):
         decode(source, Limits(max_pixels=3071, max_frames=1), sequential=True)
 
 
@@ -206,6 +208,6 @@ def test_a_damaged_file_is_refused_with_a_reason(name: str, kept: float) -> None
         processed(source, "convert", KEPT)
 
 
-def test_a_text_that_begins_with_the_letters_of_a_bmp_is_no_image() -> None:
+def test_a_text_that_begins_like_a_bmp_is_not_an_image() -> None:
     with pytest.raises(ImageError, match="not an image of a known format"):
         processed(b"BMW sells cars, and this is a text about them.", "info")

@@ -1,4 +1,4 @@
-"""SVG: its size, its pixels, sharp at any size; nothing outside is loaded, and no bomb goes off."""
+"""SVG: size, pixels, sharpness at any size; no external resource is loaded, and bombs are refused."""
 
 import base64
 import gzip
@@ -40,14 +40,14 @@ def test_an_svg_has_the_size_that_a_browser_gives_it(size: str, expected: tuple[
     assert opened(processed(svg("", size), "convert", KEPT)).size == expected
 
 
-def test_shapes_have_their_colors_and_the_rest_is_transparent() -> None:
+def test_shapes_have_their_colors_on_a_transparent_background() -> None:
     result = pixels(processed(svg('<rect x="10" width="30" height="20" fill="#00f"/>'), "convert", KEPT))
 
     assert tuple(result[10, 20]) == (0, 0, 255, 255)
     assert result[10, 5, 3] == 0
 
 
-def test_text_is_set_though_no_font_is_looked_for() -> None:
+def test_text_is_rendered_without_system_fonts() -> None:
     result = pixels(processed(svg('<text y="18" font-family="Anything">Ж</text>'), "convert", KEPT))
 
     assert result[..., 3].max() == 255
@@ -64,8 +64,8 @@ def test_a_drawing_is_sharp_at_every_size(scale: float) -> None:
     assert [tuple(result[2, edge - 1]), tuple(result[2, edge])] == [RED, (0, 0, 0, 0)]
 
 
-def test_an_enlarged_drawing_may_have_no_more_pixels_than_an_image() -> None:
-    with pytest.raises(ImageError, match="would have 20,000 pixels; 10,000 are possible"):
+def test_an_enlarged_drawing_over_the_limit_is_refused() -> None:
+    with pytest.raises(ImageError, match="would have 20,000 pixels; the limit is 10,000"):
         processed(svg(""), "resize", {"width": 200, "enlarge": True}, limits=Limits(10_000, 1))
 
 
@@ -79,7 +79,7 @@ def test_an_enlarged_drawing_may_have_no_more_pixels_than_an_image() -> None:
         "\ufeff",
     ],
 )
-def test_what_may_come_before_the_root_is_no_hindrance(before: str) -> None:
+def test_declarations_and_comments_may_precede_the_root(before: str) -> None:
     assert report(svg("", before=before), "info")["format"] == "svg"
 
 
@@ -97,7 +97,7 @@ MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
         gzip.compress((MARK + RECTANGLE.decode()).encode("utf-16-le")),
     ],
 )
-def test_it_is_read_however_it_is_written(content: bytes) -> None:
+def test_encoded_and_compressed_svgs_are_read(content: bytes) -> None:
     result = pixels(processed(content, "convert", KEPT))
 
     assert result.shape == (20, 40, 4)
@@ -105,18 +105,18 @@ def test_it_is_read_however_it_is_written(content: bytes) -> None:
     assert tuple(result[10, 30]) == (0, 0, 0, 0)
 
 
-def test_a_compressed_svg_may_have_no_more_bytes_than_another() -> None:
-    with pytest.raises(ImageError, match="an SVG may have 33,554,432 bytes"):
+def test_the_limit_of_bytes_counts_the_decompressed_svg() -> None:
+    with pytest.raises(ImageError, match="an SVG may have at most 33,554,432 bytes"):
         processed(gzip.compress(b"<!-- x -->" + RECTANGLE + b" " * 40_000_000), "convert", KEPT)
 
 
 @pytest.mark.parametrize("inside", [b"words", gzip.compress(RECTANGLE), b""])
-def test_what_is_compressed_is_no_svg_by_that(inside: bytes) -> None:
+def test_other_compressed_content_is_not_an_svg(inside: bytes) -> None:
     with pytest.raises(ImageError, match="not an image of a known format"):
         processed(gzip.compress(inside), "convert", KEPT)
 
 
-def test_entities_of_its_own_are_replaced() -> None:
+def test_internal_entities_are_expanded() -> None:
     before = '<!DOCTYPE svg [<!ENTITY color "red">]>'
 
     result = pixels(processed(svg('<rect width="40" height="20" fill="&color;"/>', before=before), "convert", KEPT))
@@ -126,7 +126,7 @@ def test_entities_of_its_own_are_replaced() -> None:
 
 @pytest.mark.parametrize("name", ["href", "xlink:href"])
 @pytest.mark.parametrize("prefix", ["", "file://"])
-def test_no_file_of_the_machine_is_read(tmp_path: Path, name: str, prefix: str) -> None:
+def test_a_reference_to_a_local_file_is_ignored(tmp_path: Path, name: str, prefix: str) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(photo(40, 20))
 
@@ -135,7 +135,7 @@ def test_no_file_of_the_machine_is_read(tmp_path: Path, name: str, prefix: str) 
     assert result.max() == 0
 
 
-def test_no_file_is_read_by_an_address_in_an_entity(tmp_path: Path) -> None:
+def test_a_reference_to_a_local_file_in_an_entity_is_ignored(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(photo(40, 20))
     before = f'<!DOCTYPE svg [<!ENTITY where "{secret}">]>'
@@ -145,7 +145,7 @@ def test_no_file_is_read_by_an_address_in_an_entity(tmp_path: Path) -> None:
     assert result.max() == 0
 
 
-def test_no_file_is_read_as_an_entity(tmp_path: Path) -> None:
+def test_an_external_entity_is_not_loaded(tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
     before = f'<!DOCTYPE svg [<!ENTITY what SYSTEM "file://{secret}">]>'
@@ -154,24 +154,24 @@ def test_no_file_is_read_as_an_entity(tmp_path: Path) -> None:
         processed(svg('<text y="18">&what;</text>', before=before), "convert", KEPT)
 
 
-def test_a_picture_inside_the_file_is_shown() -> None:
+def test_an_embedded_picture_is_rendered() -> None:
     source = svg(f'<image href="{data_of(photo(40, 20))}" width="40" height="20"/>')
 
     assert pixels(processed(source, "convert", KEPT))[..., 3].min() == 255
 
 
-def test_an_svg_inside_the_file_is_not_shown() -> None:
+def test_an_embedded_svg_is_not_rendered() -> None:
     inner = data_of(svg('<rect width="40" height="20"/>'), "svg+xml")
 
     assert pixels(processed(svg(f'<image href="{inner}" width="40" height="20"/>'), "convert", KEPT)).max() == 0
 
 
-def test_a_bomb_as_a_picture_inside_the_file_is_refused() -> None:
+def test_a_bomb_as_an_embedded_picture_is_refused() -> None:
     with pytest.raises(ImageError, match="pictures of 2,500,000,000 pixels"):
         processed(svg(f'<image href="{data_of(png_bomb())}" width="40" height="20"/>'), "convert", KEPT)
 
 
-def test_entities_that_grow_beyond_measure_are_refused() -> None:
+def test_exponentially_growing_entities_are_refused() -> None:
     levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
     before = f'<!DOCTYPE svg [<!ENTITY e0 "0123456789">{levels}]>'
 
@@ -188,30 +188,30 @@ def test_entities_that_grow_beyond_measure_are_refused() -> None:
     ],
     ids=["elements", "uses", "clips"],
 )
-def test_nesting_that_would_end_the_process_is_refused(content: str) -> None:
+def test_nesting_that_would_crash_the_process_is_refused(content: str) -> None:
     with pytest.raises(ImageError, match="nested more than 100 levels deep"):
         processed(svg(content), "convert", KEPT)
 
 
-def test_what_refers_to_itself_is_rendered() -> None:
+def test_an_element_that_refers_to_itself_is_rendered() -> None:
     source = svg('<rect width="40" height="20" fill="red"/><g id="g"><use href="#g"/></g>')
 
     assert tuple(pixels(processed(source, "convert", KEPT))[0, 0]) == RED
 
 
-def test_many_uses_of_uses_are_refused() -> None:
+def test_exponentially_many_uses_are_refused() -> None:
     doubled = "".join(f'<g id="g{n}"><use href="#g{n - 1}"/><use href="#g{n - 1}"/></g>' for n in range(1, 40))
 
     with pytest.raises(ImageError, match="limit"):
         processed(svg(f'<defs><rect id="g0"/>{doubled}</defs><use href="#g39"/>'), "convert", KEPT)
 
 
-def test_an_svg_of_more_pixels_is_refused_by_its_root() -> None:
+def test_an_svg_over_the_limit_is_refused_by_its_root() -> None:
     with pytest.raises(ImageError, match="10,000,000,000 pixels"):
         processed(svg("", 'width="100000" height="100000"'), "convert", KEPT)
 
 
-def test_a_drawing_that_needs_more_memory_than_there_is_does_not_end_the_process() -> None:
+def test_a_drawing_that_needs_too_much_memory_does_not_end_the_process() -> None:
     with pytest.raises(MemoryError):
         processed(svg("", 'width="1000000" height="1000000"'), "convert", KEPT, limits=Limits(10**12, 1))
 
@@ -222,6 +222,6 @@ def test_a_damaged_svg_is_refused_with_a_reason(source: bytes) -> None:
         processed(source, "convert", KEPT)
 
 
-def test_a_page_that_holds_an_svg_is_no_image() -> None:
+def test_an_html_page_with_an_svg_is_not_an_image() -> None:
     with pytest.raises(ImageError, match="not an image of a known format"):
         processed(b"<html><body>" + svg("") + b"</body></html>", "info")

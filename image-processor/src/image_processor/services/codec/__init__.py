@@ -1,1 +1,1 @@
-"""What the decoder and the encoders know of single formats."""
+"""Decoding, processing and encoding of images, with the details of each format."""

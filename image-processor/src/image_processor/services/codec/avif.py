@@ -1,4 +1,4 @@
-"""The image sequence of an AVIF, of which libvips reads the first frame alone (AVIF 1.1, 3; ISO/IEC 14496-12)."""
+"""AVIF image sequences, of which libvips reads only the first frame (AVIF 1.1, 3; ISO/IEC 14496-12)."""
 
 import struct
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ from typing import IO
 
 _MOST_BOXES = 1000
 _MOST_BYTES = 4_000_000
-"""Of the boxes that describe a sequence."""
+"""Bytes read of the box that describes a sequence."""
 _PICTURES = b"pict"
 
 
 def is_sequence(source: Path) -> bool:
-    """Return whether the file's first brand is that of sequences (AVIF 1.1, 7.2), which libvips does not sniff."""
+    """Return whether the file's major brand is that of sequences (AVIF 1.1, 7.2), which libvips does not recognize."""
     with source.open("rb") as file:
         return file.read(12)[4:] == b"ftypavis"
 
 
 def frames_of_sequence(source: Path) -> int:
-    """Return how many frames the file's first track of pictures has; 1 where there is none, or no readable one."""
+    """Return the number of frames in the first picture track; 1 if no picture track can be read."""
     with source.open("rb") as file:
         movie = next((content for name, content in _top_boxes(file) if name == b"moov"), b"")
     for name, track in _boxes(movie):
@@ -33,7 +33,7 @@ def frames_of_sequence(source: Path) -> int:
 
 
 def _top_boxes(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Give the name and the content of the boxes that tell of a sequence, passing over all others."""
+    """Yield the name and the content of each ``moov`` box; skip all others."""
     place = 0
     for _ in range(_MOST_BOXES):
         file.seek(place)

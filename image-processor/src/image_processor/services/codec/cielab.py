@@ -1,4 +1,4 @@
-"""CIELAB of 8 bits in a TIFF, which libvips takes for a packed form of its own and refuses."""
+"""8-bit CIELAB in a TIFF, which libvips mistakes for a packed format of its own and refuses."""
 
 import struct
 from mmap import ACCESS_COPY, mmap
@@ -10,9 +10,9 @@ from image_processor.services.codec import tiff
 
 
 def open_cielab(source: Path, **options: object) -> pyvips.Image | None:
-    """Return the TIFF with its samples as they stand in the file; None where no page has CIELAB of 8 bits.
+    """Return the TIFF with its raw samples; None if no page has 8-bit CIELAB.
 
-    libvips reads another meaning of the samples, of which it knows nothing; the file does not change.
+    In memory, not in the file, the pages are marked as ICCLAB, which libvips does not interpret.
     """
     pages = [
         page for page in tiff.directories(source) if page.number(tiff.PHOTOMETRIC) == tiff.CIELAB and page.is_8_bit
@@ -27,14 +27,10 @@ def open_cielab(source: Path, **options: object) -> pyvips.Image | None:
     return pyvips.Image.new_from_source(pyvips.Source.new_from_memory(content), "", **options)
 
 
-def _is_refused(page: tiff.Directory) -> bool:
-    return page.number(tiff.PHOTOMETRIC) == tiff.CIELAB and page.is_8_bit and (page.number(tiff.SAMPLES) or 0) >= 3
-
-
 def from_cielab(image: pyvips.Image, *, signed: bool) -> pyvips.Image:
-    """Return samples of 8 or 16 bits as CIELAB (TIFF 6.0, 23; Adobe Photoshop TIFF Technical Notes).
+    """Convert 8-bit or 16-bit samples to CIELAB (TIFF 6.0, 23; Adobe Photoshop TIFF Technical Notes).
 
-    :param signed: whether a* and b* are, or lie around the middle of their range.
+    :param signed: whether a* and b* are signed; otherwise zero is the middle of their range.
     """
     white, unit = (65_280, 256) if image.format == "ushort" else (255, 1)
     chroma = image[1:3] / unit
@@ -44,7 +40,7 @@ def from_cielab(image: pyvips.Image, *, signed: bool) -> pyvips.Image:
 
 
 def with_alpha_of_255(image: pyvips.Image) -> pyvips.Image:
-    """Return CIELAB as libvips reads it of 16 bits, but its alpha, which was read as if it were signed, 0 to 255."""
+    """Return 16-bit CIELAB as libvips reads it, with its alpha, which libvips read as signed, scaled to 0 … 255."""
     if image.bands == 3:
         return image
     alpha = (image[3] < 0).ifthenelse(image[3] + 65_536, image[3]) / 257

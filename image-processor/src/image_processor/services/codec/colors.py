@@ -1,4 +1,4 @@
-"""Colors that a file describes without an ICC profile: by chunks of a PNG, an AVIF's nclx box, a camera's EXIF."""
+"""Colors described without an ICC profile: by PNG chunks, an AVIF's nclx box or a camera's EXIF."""
 
 import struct
 from pathlib import Path
@@ -11,9 +11,9 @@ from image_processor.services.codec.png import chunks_before_pixels
 
 PROFILE = "icc-profile-data"
 _LIKE_SRGB = (43_182, 47_727)
-"""gAMA times 100,000 that is taken for sRGB: 1/2.2, five percent more or less, as libpng does."""
+"""gAMA (times 100,000) that counts as sRGB: 1/2.2 within five percent, as in libpng."""
 _GAMMAS_OF_PNG = (16, 625_000_000)
-"""gAMA times 100,000 that is meant, and no nonsense, as libpng sees it."""
+"""gAMA (times 100,000) that is plausible, as in libpng."""
 _PRIMARIES = {  # ITU-T H.273, table 2
     1: SRGB,
     4: Primaries((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), (0.310, 0.316)),
@@ -24,7 +24,7 @@ _PRIMARIES = {  # ITU-T H.273, table 2
     11: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.314, 0.351)),
     12: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
 }
-_GAMMAS = {  # ITU-T H.273, table 3; those of television are shown as sRGB, as browsers do
+_GAMMAS = {  # ITU-T H.273, table 3; as in browsers, video transfer functions count as sRGB
     **dict.fromkeys((1, 2, 6, 13, 14, 15), Gamma(None)),
     4: Gamma(2.2),
     5: Gamma(2.8),
@@ -36,22 +36,22 @@ _COLOR_SPACE, _INTEROPERABILITY = "exif-ifd2-ColorSpace", "exif-ifd4-"
 _HEAD_OF_AVIF = 65_536
 
 
-def with_described_colors(image: pyvips.Image, source: Path, found: str) -> pyvips.Image:
-    """Return the image with a profile that says what its file says of its colors in another way."""
+def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -> pyvips.Image:
+    """Return the image with an ICC profile for the colors that its file describes in another way."""
     described: tuple[Primaries, Gamma] | None = None
-    if found == "png":
+    if format_name == "png":
         described = _of_png(source, has_profile=bool(image.get_typeof(PROFILE)))
-    elif found == "avif" and not image.get_typeof(PROFILE):
+    elif format_name == "avif" and not image.get_typeof(PROFILE):
         described = _of_avif(source)
-    elif found in ("jpeg", "webp") and not image.get_typeof(PROFILE) and is_adobe_rgb_by_exif(image):
+    elif format_name in ("jpeg", "webp") and not image.get_typeof(PROFILE) and is_adobe_rgb_by_exif(image):
         described = _ADOBE_RGB
     profile: bytes | None = None
     if described is not None:
         profile = small_profile(*described, grey=is_grey(image))
         profile = None if means_srgb(profile) else profile
     elif image.get_typeof(PROFILE):
-        kept = bytes(image.get(PROFILE))
-        profile = without_tail(kept) if without_tail(kept) != kept else None
+        stored = bytes(image.get(PROFILE))
+        profile = without_tail(stored) if without_tail(stored) != stored else None
     if profile is None:
         return image
     image = image.copy()
@@ -60,7 +60,7 @@ def with_described_colors(image: pyvips.Image, source: Path, found: str) -> pyvi
 
 
 def is_adobe_rgb_by_exif(image: pyvips.Image) -> bool:
-    """Return whether EXIF says so, as cameras write it (CIPA DC-008, 4.6.6 and 4.8; DCF 2.0, "option file")."""
+    """Return whether EXIF says Adobe RGB, as cameras write it (CIPA DC-008, 4.6.6 and 4.8; DCF 2.0, "option file")."""
     if image.interpretation == "cmyk":
         return False
     space = _text(image, _COLOR_SPACE)
@@ -68,7 +68,7 @@ def is_adobe_rgb_by_exif(image: pyvips.Image) -> bool:
 
 
 def with_exif_of_srgb(image: pyvips.Image) -> pyvips.Image:
-    """Return the image, whose EXIF says that its colors are those of sRGB."""
+    """Return the image with sRGB as the color space in its EXIF."""
     image = image.copy()
     image.set_type(pyvips.GValue.gstr_type, _COLOR_SPACE, "1 (sRGB, Short, 1 components, 2 bytes)")
     for field in image.get_fields():
@@ -78,12 +78,12 @@ def with_exif_of_srgb(image: pyvips.Image) -> pyvips.Image:
 
 
 def _text(image: pyvips.Image, field: str) -> str:
-    """Return the field's value, which libvips explains behind it."""
+    """Return the field's value without the explanation that libvips appends."""
     return str(image.get(field)).split(" ")[0] if image.get_typeof(field) else ""
 
 
 def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | None:
-    """Return what the strongest chunk says (PNG, third edition, 12.1); None where it is sRGB, or nothing."""
+    """Return the colors that the chunks define, by priority (PNG, third edition, 12.1); None if sRGB or undefined."""
     chunks = chunks_before_pixels(source)
     coded = chunks.get(b"cICP", b"")
     if len(coded) == 4 and coded[2] == 0:
@@ -103,7 +103,7 @@ def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | Non
 
 
 def _is_real(points: list[float]) -> bool:
-    """Return whether these are chromaticities of four colors, no three of them on a line."""
+    """Return whether these are chromaticities, with red, green and blue not on a line."""
     if not all(0 < point < 1 for point in points):
         return False
     (_, (rx, ry), (gx, gy), (bx, by)) = zip(points[::2], points[1::2], strict=True)
@@ -120,6 +120,6 @@ def _of_avif(source: Path) -> tuple[Primaries, Gamma] | None:
 
 
 def coded_colors(primaries: int, transfer: int) -> tuple[Primaries, Gamma] | None:
-    """Return what the code points of H.273 say; None where it cannot be said by a small profile (PQ, HLG)."""
+    """Return the colors of these H.273 code points; None if a small profile cannot describe them (PQ, HLG)."""
     gamma = _GAMMAS.get(transfer)
     return None if gamma is None else (_PRIMARIES.get(primaries, SRGB), gamma)

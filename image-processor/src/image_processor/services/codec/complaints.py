@@ -1,4 +1,4 @@
-"""What libvips' loaders say while they go on: of pixels that are lost, and why they fail in the end."""
+"""Warnings of libvips' loaders: about lost pixels, and about the cause of a failure."""
 
 import logging
 import re
@@ -10,20 +10,20 @@ import pyvips
 _MOST = 1000
 _PREFIX = re.compile(r"(?:VIPS: |VipsJpeg: |tiff2vips: |vipspng: )+")
 _OF_LOST_PIXELS = re.compile(
-    # Bytes before the first scan are padding, and cost nothing: before application data, tables and frame headers.
+    # Skipped bytes before application data, tables and frame headers are padding: no pixel is lost.
     r"Corrupt JPEG data: (?!\d+ extraneous bytes before marker 0x(?:e.|fe|d[bcd]|c[0-35-9a-f])).*"
     r"|premature end of JPEG (?:image|file)|Inconsistent progression sequence.*|Premature end of JPEG file"
-    # libtiff's decoder of CCITT; that of PackBits.
+    # libtiff's decoders of CCITT and PackBits.
     r"|Line length mismatch at line .*|Premature EO[LF] at line .*|Bad code word at line .*"
     r"|Uncompressed data \(not supported\) at line .*|Buffer overrun detected.*"
     r"|Discarding \d+ bytes to avoid buffer overrun|Terminating PackBitsDecode due to lack of data",
 )
 _CAUSES = re.compile(r"not enough data|IDAT: (?!Extra|Too much).*|\w{4}: CRC error|Unexpected end of GIF source data")
-"""What is said of a failure that is reported in words without a cause."""
+"""Warnings that explain a failure whose own message names no cause."""
 
 
-class _Heard(logging.Handler):
-    """Keeps what libvips warns of; pyvips hands it to ``logging``."""
+class _Warnings(logging.Handler):
+    """Keeps libvips' warnings, which pyvips passes to ``logging``."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -33,28 +33,28 @@ class _Heard(logging.Handler):
         self.lines.extend(record.getMessage().splitlines())
 
 
-_heard = _Heard()
+_warnings = _Warnings()
 
 
 def forget() -> None:
-    """Begin anew: what was said so far was of another file."""
-    # Once more each time: whoever sets logging up takes away the handlers that there are.
-    logging.getLogger("pyvips").addHandler(_heard)
-    _heard.lines.clear()
+    """Drop all warnings so far: they are about another file."""
+    # Added each time, because setting up logging removes all handlers.
+    logging.getLogger("pyvips").addHandler(_warnings)
+    _warnings.lines.clear()
     pyvips.Error("")
 
 
 def lost_pixels() -> str | None:
-    """Return the first complaint since :func:`forget` that tells of lost pixels."""
-    # An error reads libvips' log and empties it. In it is what a loader reports and then passes over.
+    """Return the first warning since :func:`forget` about lost pixels."""
+    # Creating an Error reads and clears libvips' log, which holds the errors that a loader ignored.
     return next((line for line in _lines(pyvips.Error("").detail) if _OF_LOST_PIXELS.fullmatch(line)), None)
 
 
 def causes(detail: str) -> str:
-    """Return the log of a failure, with what was said of its cause before it."""
-    said = [line for line in _lines("") if _CAUSES.fullmatch(line) or _OF_LOST_PIXELS.fullmatch(line)]
-    return "\n".join([*said, detail])
+    """Return the log of a failure, preceded by the warnings about its cause."""
+    warned = [line for line in _lines("") if _CAUSES.fullmatch(line) or _OF_LOST_PIXELS.fullmatch(line)]
+    return "\n".join([*warned, detail])
 
 
 def _lines(logged: str) -> Sequence[str]:
-    return [_PREFIX.sub("", line.strip()) for line in (*logged.splitlines(), *_heard.lines)]
+    return [_PREFIX.sub("", line.strip()) for line in (*logged.splitlines(), *_warnings.lines)]

@@ -1,4 +1,4 @@
-"""Images read from files: hardened against hostile input, upright, shrunk while they are decoded where that serves."""
+"""Decoding of image files: safe with hostile input, upright, and shrunk while decoding if possible."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,13 +23,13 @@ from image_processor.services.readers import KNOWN, DamagedError, Opened, open_f
 
 __all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "check_pixels", "decode"]
 
-pyvips.block_untrusted_set(True)  # noqa: FBT003 (the binding takes it so)
+pyvips.block_untrusted_set(True)  # noqa: FBT003 (the binding has no keyword)
 pyvips.cache_set_max(0)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an image may cost."""
+    """Upper limits of the pixels and frames of an image."""
 
     max_pixels: int
     max_frames: int
@@ -37,14 +37,14 @@ class Limits:
 
 READABLE = {
     "jpegload": "jpeg",
-    "uhdrload": "jpeg",  # Ultra HDR, as telephones write it: a JPEG for all to see, and a map of what is brighter
+    "uhdrload": "jpeg",  # Ultra HDR, as phones write it: a JPEG with a gain map
     "pngload": "png",
     "webpload": "webp",
     "gifload": "gif",
     "tiffload": "tiff",
     "heifload": "avif",
 }
-"""The loaders of libvips that are used, and the formats that they read."""
+"""Allowed libvips loaders, with the formats that they read."""
 READABLE_NAMES = ", ".join(("JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", *KNOWN))
 _BEGINNINGS = {
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
@@ -52,15 +52,15 @@ _BEGINNINGS = {
     "PNG": (b"\x89PNG",),
     "GIF": (b"GIF8",),
 }
-"""First bytes, by which a file is known that no loader takes."""
+"""First bytes that name the format of a file that no loader accepts."""
 _LOADERS = {"jpeg": pyvips.Image.jpegload, "avif": pyvips.Image.heifload, "tiff": pyvips.Image.tiffload}
-"""Loaders that are called by name, as libvips would sniff another or none."""
+"""Loaders called by name, because libvips would choose another or none."""
 _UPRIGHT_AS_STORED = (0, 1, 2)
-"""EXIF orientations that need no rows in another order than the file has them."""
+"""EXIF orientations that keep the order of rows."""
 _READ_ONCE = ("uchar", "ushort", "uint")
-"""Samples of a kind that are read from top to bottom once; of others the greatest is looked for first."""
+"""Sample formats read once, from top to bottom; others are first scanned for their greatest sample."""
 _FAIL_ON = "error"
-"""Pixels that are missing or cannot be decoded are an error; of the rest :mod:`complaints` hears."""
+"""Fail if pixels are missing or cannot be decoded; :mod:`complaints` collects the warnings."""
 
 
 AS_IT_IS = Source()
@@ -68,10 +68,10 @@ AS_IT_IS = Source()
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture, and the name of the format it came in.
+    """A decoded picture and the name of its format.
 
-    :param unread: why the file's other frames are not in the picture, a sentence; ``None`` where all are.
-    :param lossless: the file keeps every pixel; set for formats alone that Pixmill does not write.
+    :param unread: why the file's other frames are not in the picture, as a sentence; ``None`` if all are.
+    :param lossless: whether the file is lossless; set only for formats that Pixmill does not write.
     """
 
     picture: Picture
@@ -81,11 +81,11 @@ class Decoded:
 
 
 def decode(source: Path, limits: Limits, *, sequential: bool, wanted: Source = AS_IT_IS) -> Decoded:
-    """The image of a file, with its EXIF orientation applied. Pixels are decoded when they are asked for.
+    """Return the image of a file, with its EXIF orientation applied. Pixels are decoded lazily.
 
-    :param sequential: they are asked for once, from top to bottom, and so need not all be held.
-    :param wanted: which page, and how finely a drawing is drawn.
-    :raises ImageError: not an image that Pixmill reads, damaged, over a limit, or without the page.
+    :param sequential: pixels will be read once, from top to bottom, so they need not stay in memory.
+    :param wanted: the page, and the resolution of a drawing.
+    :raises ImageError: the file is not a readable image, is damaged, exceeds a limit, or lacks the page.
     """
     try:
         return _decoded(source, limits, wanted, sequential=sequential)
@@ -97,41 +97,43 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
     foreign = _foreign(source, limits, wanted)
     if foreign is not None:
         return foreign
-    header, found = _header(source)
+    header, format_name = _header(source)
     if wanted.page is None:
         check_frames(frames_of(header), limits)
-    layout = layout_of(source, header, found, wanted.page)
+    layout = layout_of(source, header, format_name, wanted.page)
     if layout.pages[0] > 0:
-        header = _opened(source, found, page=layout.pages[0])
+        header = _opened(source, format_name, page=layout.pages[0])
     check_pixels(header.width * header.height * len(layout.pages), limits, "The image has")
-    if len(layout.pages) > 1 and found in ANIMATED:
-        frames = [with_page_sizes(frame, layout) for frame in _animation(source, found, layout)]
-        return Decoded(Picture.of([_described(frame, source, found, layout.pages[0]) for frame in frames]), found)
+    if len(layout.pages) > 1 and format_name in ANIMATED:
+        frames = [with_page_sizes(frame, layout) for frame in _animation(source, format_name, layout)]
+        return Decoded(
+            Picture.of([_described(frame, source, format_name, layout.pages[0]) for frame in frames]), format_name
+        )
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
     in_order = stored in _UPRIGHT_AS_STORED and header.format in _READ_ONCE
     access = "sequential" if sequential and in_order else "random"
     page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
-    still = with_page_sizes(layout.usable(_still(source, found, access, **page), 0), layout)
-    picture = Picture.of([_described(still, source, found, layout.pages[0])])
-    if found in _SHRINKERS:
-        picture = replace(picture, shrink=lambda factor: _shrunk(source, access, found, factor, page))
-    return Decoded(picture, found, layout.unread)
+    still = with_page_sizes(layout.usable(_still(source, format_name, access, **page), 0), layout)
+    picture = Picture.of([_described(still, source, format_name, layout.pages[0])])
+    if format_name in _SHRINKERS:
+        picture = replace(picture, shrink=lambda factor: _shrunk(source, access, format_name, factor, page))
+    return Decoded(picture, format_name, layout.unread)
 
 
 def check_frames(frames: int, limits: Limits) -> None:
-    """Raise ImageError where there are more frames than may be."""
+    """:raises ImageError: there are more frames than the limit."""
     if frames > limits.max_frames:
-        raise ImageError(f"The image has {frames} frames; {limits.max_frames} are possible.")
+        raise ImageError(f"The image has {frames} frames; the limit is {limits.max_frames}.")
 
 
 def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
-    """:raises ImageError: there are more than may be."""
+    """:raises ImageError: there are more pixels than the limit."""
     if pixels > limits.max_pixels:
-        raise ImageError(f"{subject} {pixels:,} pixels; {limits.max_pixels:,} are possible.")
+        raise ImageError(f"{subject} {pixels:,} pixels; the limit is {limits.max_pixels:,}.")
 
 
 class NamedFiles:
-    """Implements :class:`image_processor.imaging.files.Files` over files that were fetched already."""
+    """Implements :class:`image_processor.imaging.files.Files` over downloaded files."""
 
     def __init__(self, paths: Mapping[int, Path], limits: Limits) -> None:
         self._paths = paths
@@ -151,11 +153,11 @@ class NamedFiles:
         try:
             return path.read_text("utf-8")
         except UnicodeDecodeError as error:
-            raise UnsuitableImageError(f"File {file_id} is no text.") from error
+            raise UnsuitableImageError(f"File {file_id} is not a UTF-8 text.") from error
 
 
 def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
-    """Return the image of a file that libvips does not read; ``None`` where it may try."""
+    """Return the image of a file that one of our own readers handles; ``None`` if libvips is to try."""
     try:
         opened = open_foreign(source, wanted)
         if opened is None:
@@ -180,9 +182,9 @@ def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:
 
 
 def _header(source: Path) -> tuple[pyvips.Image, str]:
-    """Return the file's header and the name of its format: here alone it is decided who reads a file.
+    """Return the file's header and the name of its format; choose the libvips loader.
 
-    :raises ImageError: nobody does, or the header is damaged.
+    :raises ImageError: no loader is allowed to read the file, or the header is damaged.
     """
     if is_sequence(source):
         return _opened(source, "avif"), "avif"
@@ -197,40 +199,40 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
     if loader not in READABLE:
         raise ImageError(f"The file's format is not one of {READABLE_NAMES}.")
     if loader == "heifload" and header.get("heif-compression") != "av1":
-        raise ImageError(f"The file is a HEIF of a kind that is not read: the formats are {READABLE_NAMES}.")
+        raise ImageError(f"This kind of HEIF is not supported; the formats are {READABLE_NAMES}.")
     return header, READABLE[loader]
 
 
 def _unknown(error: pyvips.Error, source: Path) -> str:
     if error.message.startswith("unable to call"):
         return f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}."
-    # No loader was found that could be called.
+    # libvips found no loader.
     with source.open("rb") as file:
         head = file.read(4)
-    begun = next((name for name, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
-    if begun is not None:
-        return f"The image cannot be decoded: the {begun} is cut short, or its header is corrupt."
+    name = next((name for name, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
+    if name is not None:
+        return f"The image cannot be decoded: the {name} is cut short, or its header is corrupt."
     return f"The file is not an image of a known format ({READABLE_NAMES})."
 
 
-def _opened(source: Path, found: str, **options: object) -> pyvips.Image:
-    load = _LOADERS.get(found, pyvips.Image.new_from_file)
+def _opened(source: Path, format_name: str, **options: object) -> pyvips.Image:
+    load = _LOADERS.get(format_name, pyvips.Image.new_from_file)
     try:
         return load(str(source), fail_on=_FAIL_ON, **options)
     except pyvips.Error:
-        cielab = open_cielab(source, fail_on=_FAIL_ON, **options) if found == "tiff" else None
+        cielab = open_cielab(source, fail_on=_FAIL_ON, **options) if format_name == "tiff" else None
         if cielab is None:
             raise
         return cielab
 
 
-def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Image]:
+def _animation(source: Path, format_name: str, layout: Layout) -> Sequence[pyvips.Image]:
     if not layout.together:
-        frames = [_upright(_opened(source, found, page=page)) for page in layout.pages]
+        frames = [_upright(_opened(source, format_name, page=page)) for page in layout.pages]
         frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
         kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
         return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])
-    roll = _opened(source, found, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
+    roll = _opened(source, format_name, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
     height = roll.get_page_height()
     frames = [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
     return [layout.usable(frame, number) for number, frame in enumerate(frames)]
@@ -240,34 +242,36 @@ def _profile(image: pyvips.Image) -> bytes | None:
     return bytes(image.get(PROFILE)) if image.get_typeof(PROFILE) else None
 
 
-def _described(image: pyvips.Image, source: Path, found: str, page: int) -> pyvips.Image:
-    """Return the image of the page of that number, from 0, with what its file says of it and libvips does not."""
-    image = with_described_colors(image, source, found)
-    if found == "jpeg":
+def _described(image: pyvips.Image, source: Path, format_name: str, page: int) -> pyvips.Image:
+    """Return the image with the metadata of its page (counted from 0) that libvips does not read."""
+    image = with_described_colors(image, source, format_name)
+    if format_name == "jpeg":
         image = with_all_segments(image, source)
-    image = with_exif_of_tiff(image, source, page) if found == "tiff" else image
+    image = with_exif_of_tiff(image, source, page) if format_name == "tiff" else image
     return without_invented_tags(image)
 
 
 def _upright(frame: pyvips.Image) -> pyvips.Image:
-    """Return the frame with its EXIF orientation applied, and without the height that its roll had a page."""
+    """Return the frame with its EXIF orientation applied, and without the page height of the whole animation."""
     frame = frame.copy()
     if frame.get_typeof("page-height"):
         frame.remove("page-height")
     return frame.autorot()
 
 
-def _still(source: Path, found: str, access: str, **options: object) -> pyvips.Image:
-    return _opened(source, found, access=access, **options).autorot()
+def _still(source: Path, format_name: str, access: str, **options: object) -> pyvips.Image:
+    return _opened(source, format_name, access=access, **options).autorot()
 
 
 _SHRINKERS = {
-    # Powers of two: what a JPEG's blocks can give, and a scaler of good quality has no more than two times left to do.
+    # Powers of two are what a JPEG's blocks allow; the resampler then shrinks by less than two.
     "jpeg": lambda power: {"shrink": power},
     "webp": lambda power: {"scale": 1 / power},
 }
 
 
-def _shrunk(source: Path, access: str, found: str, factor: float, page: Mapping[str, int]) -> pyvips.Image:
+def _shrunk(source: Path, access: str, format_name: str, factor: float, page: Mapping[str, int]) -> pyvips.Image:
     power = max(power for power in (1, 2, 4, 8) if power <= factor)
-    return _described(_still(source, found, access, **page, **_SHRINKERS[found](power)), source, found, 0)
+    return _described(
+        _still(source, format_name, access, **page, **_SHRINKERS[format_name](power)), source, format_name, 0
+    )

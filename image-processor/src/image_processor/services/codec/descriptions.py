@@ -1,7 +1,7 @@
-"""XMP, Photoshop's resources and IPTC without what a result has no more.
+"""XMP, Photoshop resources and IPTC, without what no longer holds for a result.
 
-A picture within them shows what the source was before a face was blurred or an edge cut; and what tells of a motion
-video, a gain map, a depth map or an extension of XMP misleads, as none of them is in a result.
+An embedded picture would show the source as it was before a face was blurred or an edge cut. Entries about a motion
+video, a gain map, a depth map or an XMP extension would be wrong, because results contain none of these.
 """
 
 import re
@@ -18,9 +18,9 @@ import pyvips
 _XMP, _IPTC, _RESOURCES, _EXIF = "xmp-data", "iptc-data", "photoshop-data", "exif-data"
 _MAKER_NOTE = "exif-ifd2-MakerNote"
 _PICTURES_IN_EXIF = ("exif-ifd0-XMLPacket", "exif-ifd0-ImageResources", "exif-ifd0-IPTC/NAA", "exif-ifd0-SubIFDs")
-"""Fields of EXIF's first directory that hold other metadata, as a TIFF's do, or point to other pictures."""
+"""Fields of the first EXIF directory that hold other metadata, as in a TIFF, or point to other pictures."""
 _RAW_PROFILE = re.compile(r"png-comment-\d+-Raw profile type ", re.IGNORECASE)
-"""How ImageMagick puts EXIF, Photoshop's resources and IPTC into the texts of a PNG."""
+"""PNG texts in which ImageMagick stores EXIF, Photoshop resources and IPTC."""
 
 _LONGEST_XMP = 4_000_000
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -31,8 +31,8 @@ _OF_DROPPED_PARTS = (
     "http://ns.google.com/photos/",
     "http://ns.apple.com/",
 )
-"""Beginnings of the namespaces that hold thumbnails, or tell of an extension of XMP, of gain maps, motion videos,
-depth maps and the other parts of a telephone's photograph."""
+"""Prefixes of the namespaces of thumbnails, XMP extensions, gain maps, motion videos, depth maps and the other parts
+of a phone's photograph."""
 _PANORAMA = "http://ns.google.com/photos/1.0/panorama/"
 _STORED = {
     "http://ns.adobe.com/tiff/1.0/": re.compile(
@@ -42,31 +42,30 @@ _STORED = {
     "http://ns.adobe.com/exif/1.0/": re.compile("Pixel[XY]Dimension|ColorSpace"),
     "http://ns.adobe.com/photoshop/1.0/": re.compile("ColorMode|ICCProfile"),
 }
-"""How the source's pixels were stored: the result's are upright, and of the size and the colors that its own file
-says."""
+"""Properties that describe how the source's pixels were stored, which no longer holds for the result."""
 _PICTURE = re.compile(r"(?:data:[^,]*,)?(?:/9j/|iVBORw0KGgo|UklGR|R0lGOD|SUkqA|TU0AK|AAAA.GZ0eX|/woA)")
-"""How JPEG, PNG, WebP, GIF, TIFF, HEIF and JPEG XL begin in Base64."""
+"""First characters of JPEG, PNG, WebP, GIF, TIFF, HEIF and JPEG XL in Base64."""
 _JPEG = b"\xff\xd8\xff"
 
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _IPTC_RESOURCE = 0x0404
 _KEPT_RESOURCES = (0x040A, 0x040B)
-"""Photoshop's mark of copyright and its address; of the others some are thumbnails, the rest is of an editor."""
+"""Copyright flag and URL; the other resources are thumbnails or an editor's own data."""
 _DATA_SET = 0x1C
 _PICTURES_IN_IPTC = (200, 201, 202)
-"""The preview of record 2 (IPTC IIM 4.2, 2:200 to 2:202)."""
+"""Data sets of record 2 that hold a preview (IPTC IIM 4.2, 2:200 to 2:202)."""
 _DESCRIBING_RECORDS = (1, 2, 3)
-"""Those of records 7 to 9 are the picture itself."""
+"""Records that describe the picture; records 7 to 9 are the picture itself."""
 
 
-def without_dropped_parts(image: pyvips.Image, name: str) -> pyvips.Image:
-    """Return the image with those metadata alone that are right for a result, in the forms that this format has."""
+def without_dropped_parts(image: pyvips.Image, format_name: str) -> pyvips.Image:
+    """Return the image with only the metadata that still hold for a result, laid out for this format."""
     changed: dict[str, bytes | None] = {}
     if image.get_typeof(_XMP):
         changed[_XMP] = kept_xmp(bytes(image.get(_XMP)))
     if image.get_typeof(_IPTC) or image.get_typeof(_RESOURCES):
         described = _Iptc.of(_blob(image, _IPTC), _blob(image, _RESOURCES))
-        changed[_IPTC], changed[_RESOURCES] = described.of_jpeg() if name == "jpeg" else described.of_tiff()
+        changed[_IPTC], changed[_RESOURCES] = described.of_jpeg() if format_name == "jpeg" else described.of_tiff()
     unwanted = [field for field in image.get_fields() if field in _PICTURES_IN_EXIF or _RAW_PROFILE.match(field)]
     if image.get_typeof(_MAKER_NOTE) and _JPEG in _blob(image, _EXIF):
         unwanted.append(_MAKER_NOTE)
@@ -86,11 +85,11 @@ def _blob(image: pyvips.Image, field: str) -> bytes:
 
 
 def kept_xmp(packet: bytes) -> bytes | None:
-    """Return what of an XMP packet is right for a result; None where nothing is, or where it cannot be read."""
+    """Return the part of an XMP packet that still holds for a result; None if nothing does or it cannot be read."""
     if len(packet) > _LONGEST_XMP:
         return None
     try:
-        # Expat refuses entities that grow beyond measure, and fetches none.
+        # Expat refuses entities that expand too much, and fetches no external entity.
         document = minidom.parseString(packet.rstrip(b"\0"))  # noqa: S318
         if not _drop_from(document):
             return packet
@@ -101,8 +100,9 @@ def kept_xmp(packet: bytes) -> bytes | None:
 
 
 def _drop_from(document: Document) -> bool:
-    """Remove what is not kept and return whether there was something."""
-    unwanted = [(one, found) for one in _descriptions(document) for found in _properties(one) if _is_dropped(found)]
+    """Remove unwanted properties and return whether there were any."""
+    descriptions = _descriptions(document)
+    unwanted = [(element, found) for element in descriptions for found in _properties(element) if _is_dropped(found)]
     for element, found in unwanted:
         if isinstance(found, Attr):
             element.removeAttributeNode(found)
@@ -112,7 +112,7 @@ def _drop_from(document: Document) -> bool:
 
 
 def _descriptions(document: Document) -> list[Element]:
-    """Return the elements whose attributes and children are properties; not those within a property's value."""
+    """Return the top elements, whose attributes and children are properties; not elements within a property's value."""
     parents = document.getElementsByTagNameNS(_RDF, "RDF")
     return [node for parent in parents for node in parent.childNodes if isinstance(node, Element)]
 
@@ -157,14 +157,14 @@ def _is_picture(text: str) -> bool:
 
 
 class _Iptc(NamedTuple):
-    """IPTC's data sets, and the resources of Photoshop that stay beside them, each complete."""
+    """The IPTC data sets and the other Photoshop resources that a result keeps."""
 
     data_sets: bytes
     resources: bytes
 
     @classmethod
     def of(cls, iptc: bytes, photoshop: bytes) -> "_Iptc":
-        """Return what is kept of the values of libvips: a JPEG's ``iptc`` is a block of resources, a TIFF's bare."""
+        """Parse libvips' values: a JPEG's ``iptc`` is a block of resources, a TIFF's is bare data sets."""
         is_block = iptc.startswith(_PHOTOSHOP) or iptc.startswith(b"8BIM")
         found = list(_resources(iptc if is_block else photoshop))
         bare = b"" if is_block else iptc
@@ -173,19 +173,19 @@ class _Iptc(NamedTuple):
         return cls(_kept_data_sets(bare), kept)
 
     def of_jpeg(self) -> tuple[bytes | None, None]:
-        """Return ``iptc-data`` and ``photoshop-data`` as a JPEG has them: one block of resources."""
+        """Return ``iptc-data`` and ``photoshop-data`` for a JPEG: one block of resources."""
         head = struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, len(self.data_sets))
         own = head + self.data_sets + bytes(len(self.data_sets) % 2) if self.data_sets else b""
         return (_PHOTOSHOP + own + self.resources if own or self.resources else None), None
 
     def of_tiff(self) -> tuple[bytes | None, bytes | None]:
-        """Return them as a TIFF has them: two tags."""
-        # libvips counts long integers where libtiff counts bytes: it writes a quarter of what it is given.
+        """Return ``iptc-data`` and ``photoshop-data`` for a TIFF: two tags."""
+        # libvips passes a byte count where libtiff expects a count of long integers: only a quarter is written.
         return self.data_sets.ljust(4 * len(self.data_sets), b"\0") or None, self.resources or None
 
 
 def _resources(block: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Give number, content and all bytes of each resource (Photoshop File Formats, Image Resource Blocks)."""
+    """Yield number, content and all bytes of each resource (Photoshop File Formats, Image Resource Blocks)."""
     position = len(_PHOTOSHOP) if block.startswith(_PHOTOSHOP) else 0
     while block[position : position + 4] == b"8BIM" and len(block) >= position + 12:
         (number,) = struct.unpack_from(">H", block, position + 4)
@@ -202,15 +202,15 @@ def _resources(block: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _kept_data_sets(data: bytes) -> bytes:
-    """Return the data sets of IPTC that describe (IIM 4.2, 1.5), as many as can be read."""
+    """Return the IPTC data sets that describe the picture (IIM 4.2, 1.5), up to the first that cannot be read."""
     if data[:1] != bytes([_DATA_SET]) and data[3:4] == bytes([_DATA_SET]):
-        # A tag of long integers, in the other byte order.
+        # The tag holds long integers in the other byte order.
         data = b"".join(data[at : at + 4][::-1] for at in range(0, len(data), 4))
     kept, position = b"", 0
     while position + 5 <= len(data) and data[position] == _DATA_SET:
         record, number, length = struct.unpack_from(">BBH", data, position + 1)
         end = position + 5 + length
-        if length & 0x8000 or end > len(data):  # none that describes is longer than 32,767 bytes
+        if length & 0x8000 or end > len(data):  # a describing data set has at most 32,767 bytes
             break
         if record in _DESCRIBING_RECORDS and not (record == 2 and number in _PICTURES_IN_IPTC):
             kept += data[position:end]

@@ -1,4 +1,4 @@
-"""Results written to files, in the format, the quality and with the metadata that were asked for."""
+"""Encoding of results, in the requested format, with the requested quality and metadata."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,7 +17,7 @@ from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif,
 from image_processor.services.codec.decoding import Decoded
 from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
-from image_processor.services.codec.saving import held
+from image_processor.services.codec.saving import materialized
 from image_processor.services.codec.search import Encoding
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
@@ -25,20 +25,20 @@ EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "
 _LARGEST_SIDE = {"webp": 16_383, "avif": 16_384, "jpeg": 65_535, "gif": 65_535}
 _LOSSY = ("jpeg", "gif")
 _MIXING = ("webp", "avif")
-"""Formats with alpha whose lossy form lets the colors of neighbors run together."""
+"""Formats with alpha whose lossy compression mixes the colors of neighboring pixels."""
 
 
 def write_report(report: Report, result: Path) -> str:
-    """Writes what an analysis found, and gives the file's extension."""
+    """Write the result of an analysis and return the file's extension."""
     result.write_text(report.model_dump_json(indent=2, exclude_none=True) + "\n", "utf-8")
     return ".json"
 
 
 def write_tiles(picture: Picture, tiles: Tiles, result: Path) -> str:
-    """Writes a pyramid of tiles, and gives the file's extension."""
+    """Write a pyramid of tiles and return the file's extension."""
     image = in_srgb(picture.first)
-    # Smaller levels are means of straight colors, and JPEG has no alpha.
-    image = flattened(image, "#ffffff") if tiles.format == "jpeg" else without_hidden_colors(held(image))
+    # libvips averages colors without weighting them by alpha; JPEG has no alpha.
+    image = flattened(image, "#ffffff") if tiles.format == "jpeg" else without_hidden_colors(materialized(image))
     image.dzsave(
         str(result),
         basename="image",
@@ -57,16 +57,16 @@ _TILES = {"jpeg": ".jpg[Q={quality}]", "png": ".png", "webp": ".webp[Q={quality}
 
 
 def encodes_once(encoding: Output | Tiles) -> bool:
-    """Whether the pixels are needed once only: no format and no quality is searched for."""
+    """Return whether the pixels are needed only once, because neither format nor quality has to be searched for."""
     if isinstance(encoding, Tiles):
         return True
     return encoding.format != "auto" and encoding.max_bytes is None and encoding.min_ssim is None
 
 
 def source_format(decoded: Decoded, picture: Picture) -> str:
-    """Return the format of a result "as the source".
+    """Return the format of a result for ``"format": "source"``.
 
-    A format that Pixmill does not write becomes PNG, where the picture has alpha or the source is lossless, or JPEG.
+    A format that Pixmill does not write becomes PNG if the picture has alpha or the source is lossless, else JPEG.
     """
     if decoded.format in EXTENSIONS:
         return decoded.format
@@ -74,16 +74,16 @@ def source_format(decoded: Decoded, picture: Picture) -> str:
 
 
 def write_picture(picture: Picture, output: Output, source_format: str, result: Path) -> str:
-    """Writes the picture and gives the name of the format; of an animation, the first frame where it must.
+    """Write the picture and return the name of the format; a still format gets the first frame of an animation.
 
-    :raises ImageError: the format cannot hold it, or it cannot be made as small as was asked.
+    :raises ImageError: the format cannot hold the picture, or the file cannot be made as small as requested.
     """
     animated = len(picture.frames) > 1
     chosen = source_format if output.format == "source" else output.format
     if animated and output.format == "source" and chosen not in ANIMATED:
         chosen = "webp"
     image = joined(picture) if chosen in ("auto", *ANIMATED) else picture.first
-    image = image if encodes_once(output) else held(image)
+    image = image if encodes_once(output) else materialized(image)
     if chosen != "auto":
         _encoding(image, chosen, output, result).write()
         return chosen
@@ -91,23 +91,25 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
 
 
 def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Output, result: Path) -> str:
-    """Write the image in the format that gives the smallest file; of a large one, as a sample of it lets expect.
+    """Write the image in the format that gives the smallest file; for a large image, estimated from a sample.
 
-    What a format cannot hold does not count.
+    Formats that cannot hold the image are skipped.
     """
     encodings, failures = dict[str, Encoding](), list[ImageError | pyvips.Error]()
-    for name in candidates:
+    for format_name in candidates:
         try:
-            encodings[name] = _encoding(image, name, output, result.with_name(f"{result.name}.{name}"))
+            encodings[format_name] = _encoding(
+                image, format_name, output, result.with_name(f"{result.name}.{format_name}")
+            )
         except ImageError as error:
             failures.append(error)
     if len(encodings) > 1 and all(encoding.is_sampled for encoding in encodings.values()):
-        encodings = dict(sorted(encodings.items(), key=lambda one: one[1].expected_bytes()))
+        encodings = dict(sorted(encodings.items(), key=lambda item: item[1].expected_bytes()))
     made = dict[str, Path]()
-    for name, encoding in encodings.items():
+    for format_name, encoding in encodings.items():
         try:
             encoding.write()
-            made[name] = encoding.path
+            made[format_name] = encoding.path
         except (ImageError, pyvips.Error) as error:
             encoding.path.unlink(missing_ok=True)
             failures.append(error)
@@ -115,53 +117,55 @@ def _write_smallest(image: pyvips.Image, candidates: Sequence[str], output: Outp
             break
     if not made:
         raise failures[0]
-    smallest = min(made, key=lambda name: made[name].stat().st_size)
+    smallest = min(made, key=lambda format_name: made[format_name].stat().st_size)
     made.pop(smallest).rename(result)
     for larger in made.values():
         larger.unlink()
     return smallest
 
 
-def _encoding(image: pyvips.Image, name: str, output: Output, path: Path) -> Encoding:
-    """Return how the image becomes a file of the format.
+def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path) -> Encoding:
+    """Return the encoding of the image in the format.
 
-    :raises ImageError: it cannot.
+    :raises ImageError: the format cannot hold the image, or not with these options.
     """
-    prepared = _prepared(image, name, output)
-    if output.lossless and name in _LOSSY:
-        raise ImageError(f"{name.upper()} has no lossless form: choose PNG, WebP or AVIF.")
-    largest = _LARGEST_SIDE.get(name, 2**31)
-    height = prepared.get_page_height() if name in ANIMATED else prepared.height
+    prepared = _prepared(image, format_name, output)
+    if output.lossless and format_name in _LOSSY:
+        raise ImageError(f"{format_name.upper()} has no lossless form: choose PNG, WebP or AVIF.")
+    largest = _LARGEST_SIDE.get(format_name, 2**31)
+    height = prepared.get_page_height() if format_name in ANIMATED else prepared.height
     if max(prepared.width, height) > largest:
-        raise ImageError(f"The result has {prepared.width} × {height} pixels; {name.upper()} holds {largest:,} a side.")
-    if name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
-        raise ImageError("A TIFF has no quality to choose: take another format with max_bytes or min_ssim.")
-    return Encoding(prepared, name, output, path)
+        raise ImageError(
+            f"The result has {prepared.width} × {height} pixels; {format_name.upper()} holds {largest:,} per side."
+        )
+    if format_name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
+        raise ImageError("TIFF has no quality setting: take another format with max_bytes or min_ssim.")
+    return Encoding(prepared, format_name, output, path)
 
 
-def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
-    """The image with the colours and the metadata that the file will have."""
-    if output.profile != "keep" or (name != "tiff" and not _holds(name, image)):
+def _prepared(image: pyvips.Image, format_name: str, output: Output) -> pyvips.Image:
+    """Return the image with the colors and the metadata that the file will have."""
+    if output.profile != "keep" or (format_name != "tiff" and not _holds(format_name, image)):
         image = in_srgb(image)
-    if name == "jpeg":
+    if format_name == "jpeg":
         image = flattened(image, output.background)
-    if name in _MIXING and image.hasalpha() and not output.lossless:
-        image = held(without_hidden_colors(held(image)))
-    described = _with_metadata(_with_color_space(_with_profile(image, name), output), output)
-    return without_dropped_parts(described, name)
+    if format_name in _MIXING and image.hasalpha() and not output.lossless:
+        image = materialized(without_hidden_colors(materialized(image)))
+    described = _with_metadata(_with_color_space(_with_profile(image, format_name), output), output)
+    return without_dropped_parts(described, format_name)
 
 
-def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
-    """Return the image with a profile that the format takes, its colors converted where it takes theirs not.
+def _with_profile(image: pyvips.Image, format_name: str) -> pyvips.Image:
+    """Return the image with a profile that the format accepts; if it does not accept the present one, convert to sRGB.
 
-    What a reader forgives a writer does not: libpng refuses what lcms can read.
+    Writers are stricter than readers: libpng refuses some profiles that lcms can read.
     """
-    if image.get_typeof(PROFILE) and not _takes(name, image):
+    if image.get_typeof(PROFILE) and not _takes(format_name, image):
         image = in_srgb(image)
     if not image.get_typeof(PROFILE):
         return image
     general = _is_general_cmyk(image)
-    if _takes(name, image) and not general:
+    if _takes(format_name, image) and not general:
         return image
     image = image.copy()
     if general:
@@ -172,7 +176,7 @@ def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
 
 
 def _with_color_space(image: pyvips.Image, output: Output) -> pyvips.Image:
-    """Return the image, whose EXIF no longer says Adobe RGB where the file's colors have become those of sRGB."""
+    """Return the image with EXIF that no longer says Adobe RGB if the colors are now sRGB."""
     has_other = bool(image.get_typeof(PROFILE)) and output.profile == "keep" and not is_srgb(image)
     return image if has_other or not is_adobe_rgb_by_exif(image) else with_exif_of_srgb(image)
 
@@ -181,24 +185,24 @@ def _is_general_cmyk(image: pyvips.Image) -> bool:
     return image.interpretation == "cmyk" and bytes(image.get(PROFILE)) == general_cmyk()
 
 
-def _takes(name: str, image: pyvips.Image) -> bool:
-    """Return whether the image's profile will be in a file of the format: no writer of it refuses or drops it."""
-    return _tried(name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
+def _takes(format_name: str, image: pyvips.Image) -> bool:
+    """Return whether the format's writer keeps the image's profile, neither refusing nor dropping it."""
+    return _tried(format_name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
 
 
 @lru_cache(maxsize=64)
-def _tried(name: str, profile: bytes, bands: int, band_format: str, interpretation: str) -> bool:
+def _tried(format_name: str, profile: bytes, bands: int, band_format: str, interpretation: str) -> bool:
     pixel = pyvips.Image.black(1, 1, bands=bands).cast(band_format).copy(interpretation=interpretation)
     pixel.set_type(pyvips.GValue.blob_type, PROFILE, profile)
     try:
-        written = pyvips.Image.new_from_buffer(pixel.write_to_buffer(EXTENSIONS[name]), "")
+        written = pyvips.Image.new_from_buffer(pixel.write_to_buffer(EXTENSIONS[format_name]), "")
     except pyvips.Error:
         return False
     return bool(written.get_typeof(PROFILE)) and bytes(written.get(PROFILE)) == profile
 
 
 def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
-    """Return the image without the fields of EXIF that the file will not have; :func:`_keep` says what else it has."""
+    """Return the image without unwanted EXIF fields; the savers drop other metadata."""
     unwanted = [field for field in image.get_fields() if field.startswith("exif-") and not _stays(field, output)]
     if unwanted:
         image = image.copy()
@@ -208,7 +212,7 @@ def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
 
 
 def _stays(field: str, output: Output) -> bool:
-    # A small picture of what the source was, before a face was blurred or an edge cut, never stays.
+    # A thumbnail shows the source as it was before a face was blurred or an edge cut: always drop it.
     if field.startswith("exif-ifd1-"):
         return False
     if output.metadata == "keep":
@@ -216,9 +220,9 @@ def _stays(field: str, output: Output) -> bool:
     return output.metadata == "copyright" and (field == "exif-data" or field.endswith(("-Copyright", "-Artist")))
 
 
-def _holds(name: str, image: pyvips.Image) -> bool:
+def _holds(format_name: str, image: pyvips.Image) -> bool:
     if image.format not in ("uchar", "ushort"):
         return False
     return image.interpretation in ("srgb", "rgb16", "b-w", "grey16") or (
-        image.interpretation == "cmyk" and name == "jpeg"
+        image.interpretation == "cmyk" and format_name == "jpeg"
     )

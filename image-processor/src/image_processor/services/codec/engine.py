@@ -1,4 +1,4 @@
-"""The version of everything that decides how a result looks: it changes when our code or a library does."""
+"""The version of everything that affects pixels of results: our code and the libraries."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _LIBRARIES = (
 
 
 def digest_of(folders: Iterable[Path]) -> str:
-    """Return a digest of the Python files in these folders and below: it changes with any of them."""
+    """Return a digest of the names and contents of all Python files in these folders and below."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*.py")):
@@ -27,7 +27,7 @@ def digest_of(folders: Iterable[Path]) -> str:
 
 
 def engine_version() -> str:
-    """Return what a cached result depends on besides its content and params."""
+    """Return the part of the result cache's key that does not depend on the task."""
     package = Path(image_processor.__path__[0])
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
     libraries = [f"{name} {version(name)}" for name in _LIBRARIES]

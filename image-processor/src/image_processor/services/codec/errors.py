@@ -1,16 +1,17 @@
-"""Why an image cannot be processed, in words for the person who asked."""
+"""Reasons why an image cannot be processed, in words for users."""
 
 import re
 from collections.abc import Iterable
 
 
 class ImageError(Exception):
-    """The image cannot be processed, now or ever; the message is for the person who asked."""
+    """The image cannot be processed, and a retry would not help; the message is for the user."""
 
 
 _LONGEST = 200
+"""Characters of a reason."""
 _WRITERS = re.compile(r"(vips2\w+|wbuffer_\w+|\w+save\w*): ?", re.IGNORECASE)
-"""What libvips' writers begin their lines with; a writer also says that it failed because its source did."""
+"""Prefixes of the log lines of libvips' writers; a writer also reports that it failed because its source did."""
 _READERS = re.compile(r"(\w+2vips|VipsJpeg|vipspng|vips_\w+|\w+load\w*|heif|webp|source input|image): ?", re.IGNORECASE)
 _NOISE = re.compile(r".*(: bad seek to -?\d+|load error|write error)|system error: .*", re.IGNORECASE)
 _PLUGIN = re.compile(r"built in: (?P<codec>\S+)|(?P<compression>[\w -]+) compression support is not configured")
@@ -22,10 +23,10 @@ _SCHEMES = {
     "34892": "lossy JPEG of DNG",
     "32767": "Sony ARW",
 }
-"""Compressions of TIFF that libtiff knows by no name."""
+"""TIFF compressions that libtiff reports only by number."""
 _READ_COMPRESSIONS = "in a TIFF Deflate, LZW, PackBits, CCITT, JPEG and WebP are"
 _PATH = re.compile(r"(?:^|(?<=[\s\"'(:]))/\S+")
-"""Of the worker's machine: nothing to the person who asked."""
+"""A path on the worker's machine, which means nothing to the user."""
 _PLAIN = {
     "not enough data": "the file is cut short",
     "IDAT: ": "its compressed pixels are corrupt",
@@ -39,13 +40,13 @@ _PLAIN = {
     "bad labq format": "its colors are CIELAB of a kind that is not supported",
     "samples out of range": "its samples are of a kind that is not supported",
     "required field 262 missing": "it does not say what its samples mean (PhotometricInterpretation is missing)",
-    "samples_per_pixel not a whole number of bytes": "the bits of its samples make no whole bytes",
+    "samples_per_pixel not a whole number of bytes": "the bits of a pixel do not fill whole bytes",
 }
-"""What libvips says in words of its own."""
+"""Plain words for libvips' messages, by how these begin."""
 
 
 def reason_of(detail: str) -> str:
-    """Return why a source cannot be decoded, from libvips' log: the first line that names a cause."""
+    """Return why a source cannot be decoded: the first line of libvips' log that names a cause."""
     lines = [line.strip() for line in detail.splitlines() if line.strip()]
     causes = [line for line in lines if not _NOISE.fullmatch(line)]
     read = _first(line for line in causes if not _WRITERS.match(line))
@@ -58,7 +59,7 @@ def reason_of(detail: str) -> str:
 
 
 def failed_while_writing(detail: str) -> bool:
-    """Return whether only a writer complains: what it read was whole."""
+    """Return whether only a writer failed, not the reader of the source."""
     causes = [line for line in map(str.strip, detail.splitlines()) if line and not _NOISE.fullmatch(line)]
     return bool(causes) and all(_WRITERS.match(line) for line in causes)
 
@@ -81,12 +82,12 @@ def _worded(line: str) -> str:
             return plain
     if line.endswith(": CRC error"):
         return f"its part {line[:4]} is corrupt: the checksum is wrong"
-    # libtiff counts from -1 what it has not begun.
+    # 4294967295 is -1: no scanline was read yet.
     return shortened(line.replace(" at scanline 4294967295", "")) or "the decoder gave no reason"
 
 
 def shortened(line: str) -> str:
-    """Return a decoder's line without the machine's paths and of a length that people read, no word cut."""
+    """Return a decoder's message without paths, shortened between words."""
     line = " ".join(_PATH.split(line)[0].split()).strip(" .:'\"")
     if len(line) <= _LONGEST:
         return line

@@ -1,4 +1,4 @@
-"""EXIF (CIPA DC-008) between TIFF, whose tags libvips does not read or write, and the fields that libvips has of it."""
+"""Conversion between EXIF tags in a TIFF (CIPA DC-008), which libvips neither reads nor writes, and EXIF fields."""
 
 import io
 import struct
@@ -13,21 +13,22 @@ from image_processor.services.codec.tiff import EXIF_DIRECTORY, GPS_DIRECTORY, S
 _START = b"Exif\0\0"
 _OF_THE_IMAGE = (270, 271, 272, 305, 306, tiff.ARTIST, 316, tiff.COPYRIGHT, *range(40091, 40096))
 """Description, make, model, software, time, artist, computer, copyright and what Windows adds (title, comment, author,
-key words, subject): the rest says how pixels are stored."""
+keywords, subject); other tags say how pixels are stored."""
 _BOUND_TO_THEIR_FILE = (37500, 40962, 40963, 40965)
-"""MakerNote and the interoperability directory point to other places of it; the pixels' number is its own."""
-_ASKED_FOR = {
+"""Tags that are valid only in their file: MakerNote and the interoperability directory contain offsets into it; width
+and height are those of its pixels."""
+_REQUIRED = {
     **{"XResolution": 282, "YResolution": 283, "ResolutionUnit": 296, "YCbCrPositioning": 531, "ExifVersion": 36864},
     **{"ComponentsConfiguration": 37121, "FlashpixVersion": 40960, "FlashPixVersion": 40960, "ColorSpace": 40961},
     **{"PixelXDimension": 40962, "PixelYDimension": 40963},
 }
-"""The tags of DC-008 that a complete block has, by libvips' names."""
+"""Tags that DC-008 requires, by libvips' names."""
 _LONGEST = 65_000
-"""Bytes of a block; a segment of JPEG holds 65,533."""
+"""Bytes of an EXIF block; a JPEG segment holds at most 65,533."""
 
 
 def with_exif_of_tiff(image: pyvips.Image, source: Path, page: int = 0) -> pyvips.Image:
-    """Return the image with the fields that libvips would give it, were the tags of the TIFF's page those of a JPEG."""
+    """Return the image with the tags of the TIFF's page as EXIF fields, as libvips reads them from a JPEG."""
     with source.open("rb") as file:
         found = tiff.described(file, page)
     block = None if found is None else _block(found)
@@ -42,9 +43,9 @@ def with_exif_of_tiff(image: pyvips.Image, source: Path, page: int = 0) -> pyvip
 
 
 def write_into_tiff(path: Path, image: pyvips.Image) -> None:
-    """Add the image's EXIF fields to a TIFF that libvips wrote: its first directory is written again, at the end."""
+    """Add the image's EXIF fields to a TIFF written by libvips, by appending a copy of its first directory."""
     fields = _with_fields(pyvips.Image.black(1, 1).copy(), image)
-    content = fields.jpegsave_buffer(keep="exif")  # libvips updates the block by the fields as it saves
+    content = fields.jpegsave_buffer(keep="exif")  # saving makes libvips update the block from the fields
     start = content.find(_START)
     found = None if start < 0 else tiff.described(io.BytesIO(content[start + len(_START) :]))
     if found is None:
@@ -73,9 +74,9 @@ def write_into_tiff(path: Path, image: pyvips.Image) -> None:
 
 
 def without_invented_tags(image: pyvips.Image) -> pyvips.Image:
-    """Return the image without the fields that libvips adds to an EXIF block as the standard asks for them.
+    """Return the image without the EXIF fields that libvips adds because the standard requires them.
 
-    A file that says nothing of its color space is not "uncalibrated".
+    For example, a file without a color space is not "uncalibrated".
     """
     if not image.get_typeof("exif-data"):
         return image
@@ -83,9 +84,9 @@ def without_invented_tags(image: pyvips.Image) -> pyvips.Image:
     if found is None:
         return image
     groups = {"exif-ifd0-": found.image, "exif-ifd2-": found.photo or Directory(found.image.order)}
-    named = {prefix + name: (group, tag) for prefix, group in groups.items() for name, tag in _ASKED_FOR.items()}
-    unfounded = [field for field, (group, tag) in named.items() if tag not in group.tags]
-    return _without(image, [field for field in unfounded if image.get_typeof(field)])
+    named = {prefix + name: (group, tag) for prefix, group in groups.items() for name, tag in _REQUIRED.items()}
+    invented = [field for field, (group, tag) in named.items() if tag not in group.tags]
+    return _without(image, [field for field in invented if image.get_typeof(field)])
 
 
 def _without(image: pyvips.Image, fields: Collection[str]) -> pyvips.Image:
@@ -98,7 +99,7 @@ def _without(image: pyvips.Image, fields: Collection[str]) -> pyvips.Image:
 
 
 def has_exif(image: pyvips.Image) -> bool:
-    """Return whether the image has EXIF fields, beside the block that they were read from."""
+    """Return whether the image has EXIF fields, not only the block that they were read from."""
     return _has(image, "exif-ifd")
 
 
@@ -107,12 +108,12 @@ def _has(image: pyvips.Image, prefix: str) -> bool:
 
 
 def _with_fields(image: pyvips.Image, other: pyvips.Image) -> pyvips.Image:
-    """Return the image with the EXIF fields of the other, and with no others."""
+    """Return the image with its EXIF fields replaced by those of ``other``."""
     image = image.copy()
     fields = [field for field in other.get_fields() if field.startswith("exif-")]
     for field in fields:
         image.set_type(other.get_typeof(field), field, other.get(field))
-    # libvips reads the block again when it is set, with fields that the other image has no more.
+    # Setting the block makes libvips parse it, which restores fields that ``other`` no longer has.
     for field in image.get_fields():
         if field.startswith("exif-") and field not in fields:
             image.remove(field)
@@ -128,7 +129,7 @@ def _kept(directory: Directory) -> Mapping[int, Entry]:
 
 
 def _block(found: Described) -> bytes | None:
-    """Return the EXIF block of these tags; None where there are none, or more than a block holds."""
+    """Return the EXIF block with these tags; None if there are no tags or too many for a block."""
     order = found.image.order
     image = {tag: found.image.entries[tag] for tag in _OF_THE_IMAGE if tag in found.image.entries}
     groups = {EXIF_DIRECTORY: found.photo, GPS_DIRECTORY: found.gps}
@@ -138,7 +139,7 @@ def _block(found: Described) -> bytes | None:
     layout = _Layout(order, big=False)
     content = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
     places = dict.fromkeys(pointed, 0)
-    for _ in range(2):  # the second time with the places that the first has found
+    for _ in range(2):  # the second pass knows the offsets that the first found
         rows = {tag: layout.row(tag, Entry(4, 1, struct.pack(f"{order}I", place)), 0) for tag, place in places.items()}
         body = layout.directory(image, len(content), rows)
         for tag, group in pointed.items():
@@ -149,7 +150,7 @@ def _block(found: Described) -> bytes | None:
 
 
 class _Layout:
-    """How directories are written in one byte order."""
+    """Writes directories in a byte order, for TIFF or BigTIFF."""
 
     def __init__(self, order: str, *, big: bool) -> None:
         self._order = order
@@ -157,7 +158,7 @@ class _Layout:
         self._inline = 8 if big else 4
 
     def row(self, tag: int, entry: Entry, place: int) -> bytes:
-        """Return the entry's row; a value that does not fit into it stands at the place."""
+        """Return the entry's row; a value that does not fit into it is stored at offset ``place``."""
         short = len(entry.data) <= self._inline
         value = entry.data.ljust(self._inline, b"\0") if short else struct.pack(self._order + self._place, place)
         return struct.pack(f"{self._order}HH{self._place}", tag, entry.kind, entry.count) + value
@@ -165,9 +166,10 @@ class _Layout:
     def directory(
         self, entries: Mapping[int, Entry], place: int, rows: Mapping[int, bytes] | None = None, following: int = 0
     ) -> bytes:
-        """Return the directory for that place of the file, with the values of its entries behind it.
+        """Return the directory for offset ``place``, followed by the values of its entries.
 
-        :param rows: that are complete already.
+        :param rows: complete rows to include.
+        :param following: offset of the next directory, 0 if this is the last.
         """
         rows = dict(rows or {})
         count = len(entries) + len(rows)
@@ -190,7 +192,7 @@ def _form(head: bytes) -> tuple[str, bool]:
 
 
 def _rows(file: io.BufferedRandom, place: int, order: str, *, big: bool) -> tuple[dict[int, bytes], int]:
-    """Return the rows of a directory by their tags, as they stand, and the place of the next directory."""
+    """Return the unparsed rows of a directory by their tags, and the offset of the next directory."""
     count_of, place_of = (struct.Struct(order + letter) for letter in ("QQ" if big else "HI"))
     file.seek(place)
     (count,) = count_of.unpack(file.read(count_of.size))

@@ -1,4 +1,4 @@
-"""The segments of a JPEG that libvips takes the first of, where a file may have several (ISO/IEC 10918-1, B)."""
+"""JPEG segments of which a file may have several and libvips reads only the first (ISO/IEC 10918-1, B)."""
 
 import struct
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _MOST_SEGMENTS = 10_000
 
 
 def with_all_segments(image: pyvips.Image, source: Path) -> pyvips.Image:
-    """Return the image with the file's main XMP, wherever it stands, and with all of Photoshop's resources."""
+    """Return the image with the file's main XMP packet, in any position, and with all Photoshop resources."""
     if not image.get_typeof("xmp-data") and not image.get_typeof("iptc-data"):
         return image
     segments = list(_segments(source))
@@ -29,21 +29,21 @@ def with_all_segments(image: pyvips.Image, source: Path) -> pyvips.Image:
 
 
 def has_gap_before_pixels(source: Path) -> bool:
-    """Return whether something other than segments stands before the first scan of a JPEG; a reader skips it."""
+    """Return whether bytes other than segments come before the first scan of a JPEG; readers skip them."""
     return any(marker is None for marker, _ in _segments(source))
 
 
 def _segments(source: Path) -> Iterator[tuple[int | None, bytes]]:
-    """Give the marker and the content of each segment before the pixels that may matter.
+    """Yield marker and content of the APP1 and APP13 segments before the pixels.
 
-    The marker is None, and the last, where something else follows.
+    At bytes that are not a segment, yield the marker None and stop.
     """
     with source.open("rb") as file:
         if file.read(2) != _START:
             return
         for _ in range(_MOST_SEGMENTS):
             marker = file.read(2)
-            while marker == b"\xff\xff":  # a marker may have fill bytes before it
+            while marker == b"\xff\xff":  # fill bytes before a marker
                 marker = marker[1:] + file.read(1)
             if marker[:1] != b"\xff":
                 yield None, b""

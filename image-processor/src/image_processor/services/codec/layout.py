@@ -1,4 +1,4 @@
-"""Which frames a file has, and which of them are read."""
+"""The frames of a file, and which of them are read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,12 @@ from image_processor.services.codec.pages import check_page
 class Layout:
     """The frames that are read.
 
-    :param pages: their numbers in the file.
-    :param together: whether libvips can load them all in one: they are of one kind, one after the other.
-    :param frames: how many the file has, where they are more than are read.
-    :param sizes: of all pages of a TIFF as they are shown.
-    :param unread: why others are not read, a sentence; ``None`` where there are no others.
+    :param pages: their numbers in the file, from 0.
+    :param together: whether libvips can load them all at once: they are alike and follow each other.
+    :param frames: how many frames the file has, if more than are read.
+    :param sizes: displayed width and height of all pages of a TIFF.
+    :param unread: why the other frames are not read, as a sentence; ``None`` if there are no others.
+    :param directories: of a TIFF, the directories of the frames that are read.
     """
 
     pages: Sequence[int]
@@ -33,19 +34,19 @@ class Layout:
     directories: Sequence[tiff.Directory] = ()
 
     def usable(self, image: pyvips.Image, number: int) -> pyvips.Image:
-        """Return the frame of that number in RGB, without spare bands, and marked where its samples are unusual."""
+        """Return frame ``number`` as RGB or CIELAB, without spare bands; mark it if its samples are unusual."""
         if number >= len(self.directories):
             return image
         directory = self.directories[number]
         if directory.ycbcr is not None and image.bands == directory.number(tiff.SAMPLES):
-            if directory.is_in_planes:  # libvips mixes their rows up
+            if directory.is_in_planes:  # libvips mixes up the rows of the planes
                 raise UnsuitableImageError(
-                    "The image has YCbCr in separate planes, which are not read: save it as RGB."
+                    "The image has YCbCr in separate planes, which is not supported: save it as RGB."
                 )
             image = from_ycbcr(image, directory.ycbcr.coefficients, directory.ycbcr.limits)
         meaning = directory.number(tiff.PHOTOMETRIC) or 0
         if meaning in tiff.UNREAD:
-            raise UnsuitableImageError(f"The image has {tiff.UNREAD[meaning]}, which is not read: save it as RGB.")
+            raise UnsuitableImageError(f"The image has {tiff.UNREAD[meaning]}, which is not supported: save it as RGB.")
         if meaning in (tiff.CIELAB, tiff.ICCLAB) and image.format in ("uchar", "ushort") and image.bands >= 3:
             image = from_cielab(image, signed=meaning == tiff.CIELAB)
         bands = directory.samples(image.bands)
@@ -57,18 +58,18 @@ class Layout:
         return marked_raw(image)
 
 
-def layout_of(source: Path, header: pyvips.Image, found: str, page: int | None = None) -> Layout:
-    """Return the frames of the file, whose format was found already.
+def layout_of(source: Path, header: pyvips.Image, format_name: str, page: int | None = None) -> Layout:
+    """Return the frames of a file in this format.
 
-    :param page: the only one that is read, from 1.
+    :param page: the only page to read, from 1; ``None``: all.
     :raises ImageError: there is no such page.
     """
-    if found == "tiff":
+    if format_name == "tiff":
         return _of_tiff(tiff.directories(source)[: frames_of(header)], page)
-    if found == "png":
+    if format_name == "png":
         frames = png.frames_of_animation(source)
         return _first(page, frames, _unread("PNG", frames) if frames > 1 else None)
-    if found == "avif":
+    if format_name == "avif":
         frames = avif.frames_of_sequence(source)
         return _first(page, frames, _unread("AVIF", frames) if frames > 1 else None)
     frames = frames_of(header)
@@ -77,7 +78,7 @@ def layout_of(source: Path, header: pyvips.Image, found: str, page: int | None =
 
 
 def _first(page: int | None, frames: int, unread: str | None) -> Layout:
-    """Return the first frame of a file of which no other is read."""
+    """Return the layout of a file of which only the first frame can be read."""
     if page is None:
         return Layout([0], frames=frames, unread=unread)
     check_page(page, 1, unread)
@@ -85,7 +86,7 @@ def _first(page: int | None, frames: int, unread: str | None) -> Layout:
 
 
 def with_page_sizes(image: pyvips.Image, layout: Layout) -> pyvips.Image:
-    """Return the frame that is read, with the number of all and the sizes of a TIFF's pages among its metadata."""
+    """Return the frame with the number of all frames and the sizes of a TIFF's pages in its metadata."""
     return with_pages(image, max(len(layout.pages), len(layout.sizes), layout.frames), layout.sizes)
 
 

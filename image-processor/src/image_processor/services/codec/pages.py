@@ -1,13 +1,14 @@
-"""The page of a file that was asked for."""
+"""The requested page of a file."""
 
 from image_processor.services.codec.errors import ImageError
 
 
 def check_page(page: int | None, pages: int, unread: str | None = None) -> None:
-    """Compare the page that was asked for with the pages that can be read.
+    """Check that the requested page can be read.
 
-    :param unread: why no others can be read, a sentence; ``None`` where there are no others.
-    :raises ImageError: there is no such page.
+    :param pages: how many pages can be read.
+    :param unread: why the other pages cannot be read, as a sentence; ``None`` if there are no others.
+    :raises ImageError: there is no such page, or it cannot be read.
     """
     if page is not None and page > pages:
         if unread is not None:

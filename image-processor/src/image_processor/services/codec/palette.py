@@ -1,4 +1,4 @@
-"""Images of few colors: counting them, and leaving no more of them than were asked for."""
+"""Palettes: counting the colors of an image, and reducing them to a limit."""
 
 from typing import TypeAlias
 
@@ -6,14 +6,15 @@ import numpy
 import pyvips
 
 MOST = 256
+"""Colors of the largest palette."""
 _AT_ONCE = 1_000_000
-"""Pixels that are looked at together."""
+"""Pixels per step of counting, which limits memory."""
 
 Array: TypeAlias = numpy.ndarray
 
 
 def colors_of(image: pyvips.Image) -> int | None:
-    """Return how many colors an 8-bit image in memory has; None where they are more than a palette holds."""
+    """Return how many colors an 8-bit image in memory has; None if too many for a palette."""
     if image.format != "uchar" or image.bands > 4:
         return None
     seen = numpy.empty(0, "uint32")
@@ -27,7 +28,7 @@ def colors_of(image: pyvips.Image) -> int | None:
 
 
 def with_at_most(image: pyvips.Image, colors: int, quality: int, effort: int) -> pyvips.Image:
-    """Return the image with at most so many colors; libvips alone would leave 2, 4, 16 or 256."""
+    """Return the image with at most ``colors`` colors; libvips itself supports only 2, 4, 16 or 256."""
     bits = bits_for(colors)
     quantized = image.pngsave_buffer(palette=True, Q=quality, bitdepth=bits, effort=effort, compression=1)
     roughly = pyvips.Image.pngload_buffer(quantized)
@@ -45,42 +46,42 @@ def with_at_most(image: pyvips.Image, colors: int, quality: int, effort: int) ->
 
 
 def bits_for(colors: int) -> int:
-    """Return the bits that so many colors need; PNG has palettes of 1, 2, 4 and 8."""
+    """Return the bits per pixel for a palette of this many colors; PNG supports 1, 2, 4 and 8."""
     return next(bits for bits in (1, 2, 4, 8) if 2**bits >= colors)
 
 
 def _merged(palette: Array, weights: Array, colors: int) -> Array:
-    """Return for each color the one that stands for it: the two are merged whose merging costs least.
+    """Return the replacement of each color, by repeatedly merging the two colors whose merging costs least.
 
     (J. H. Ward, "Hierarchical grouping to optimize an objective function", 1963.)
     """
-    stands_for = numpy.arange(len(palette))
+    replacement = numpy.arange(len(palette))
     palette, weights = palette.copy(), weights.copy()
 
-    def cost_of(one: int) -> Array:
-        apart: Array = ((palette - palette[one]) ** 2).sum(axis=1)
-        cost: Array = apart * weights * weights[one] / (weights + weights[one])
+    def cost_of(index: int) -> Array:
+        distances: Array = ((palette - palette[index]) ** 2).sum(axis=1)
+        cost: Array = distances * weights * weights[index] / (weights + weights[index])
         return numpy.where(gone, numpy.inf, cost)
 
     gone = numpy.zeros(len(palette), "bool")
-    costs = numpy.stack([cost_of(one) for one in range(len(palette))])
+    costs = numpy.stack([cost_of(index) for index in range(len(palette))])
     numpy.fill_diagonal(costs, numpy.inf)
     for _ in range(len(palette) - colors):
         kept, lost = divmod(int(costs.argmin()), len(palette))
         total = weights[kept] + weights[lost]
         palette[kept] = (palette[kept] * weights[kept] + palette[lost] * weights[lost]) / total
         weights[kept] = total
-        stands_for[stands_for == lost] = kept
+        replacement[replacement == lost] = kept
         gone[lost] = True
         costs[lost, :] = costs[:, lost] = numpy.inf
         costs[kept, :] = costs[:, kept] = cost_of(kept)
         costs[kept, kept] = numpy.inf
-    merged: Array = numpy.rint(palette)[stands_for]
+    merged: Array = numpy.rint(palette)[replacement]
     return merged
 
 
 def _packed(values: Array) -> Array:
-    """Return each pixel as one number."""
+    """Return each pixel packed into an integer."""
     values = values.reshape(-1, values.shape[-1] if values.ndim > 1 else 1)
     packed = numpy.zeros(len(values), "uint32")
     for band in range(values.shape[1]):
@@ -89,7 +90,7 @@ def _packed(values: Array) -> Array:
 
 
 def _like(made: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
-    """Return what was made with the metadata of the image."""
+    """Return ``made`` with the metadata of the image."""
     for field in image.get_fields():
         if not made.get_typeof(field):
             made.set_type(image.get_typeof(field), field, image.get(field))

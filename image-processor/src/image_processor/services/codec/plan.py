@@ -1,4 +1,4 @@
-"""What a task does: the steps of its algorithm, or of a pipeline, and how the result is encoded."""
+"""The plan of a task: the steps of its algorithm or pipeline, and the encoding of the result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,19 +42,19 @@ class Pipeline(Params):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a source is read, what is done to the image, one step after the other, and how the result is encoded."""
+    """How a source is read, the steps that process the image, and how the result is encoded."""
 
     steps: Sequence[tuple[Algorithm, Params]]
     encoding: Output | Tiles
     source: Source
 
     def file_ids(self) -> Sequence[int]:
-        """The files, beside the source, that the steps name, each once."""
+        """Return the ids of the files that the steps use in addition to the source, without duplicates."""
         return list(dict.fromkeys(file_id for _, params in self.steps for file_id in params.file_ids()))
 
     def identity(self) -> list[object]:
-        """What the result depends on, beside the files, for JSON: defaults count as if they were given."""
-        steps = [[one.name, one.version, _dumped(params)] for one, params in self.steps]
+        """Return what the result depends on except the files, for JSON, with defaults filled in."""
+        steps = [[algorithm.name, algorithm.version, _dumped(params)] for algorithm, params in self.steps]
         return [steps, type(self.encoding).__name__, _dumped(self.encoding), _dumped(self.source)]
 
 
@@ -65,21 +65,19 @@ def plan_of(algorithm: str, params: Mapping[str, object] | None) -> Plan:
     """
     if algorithm == PIPELINE:
         return _plan_of_pipeline(_validated(Pipeline, params, "/params"))
-    one = _named(algorithm, "/algorithm")
-    validated = _validated(task_params(one), params, "/params")
-    return _plan([(one, validated)], getattr(validated, "output", None), getattr(validated, "source", None))
+    named = _named(algorithm, "/algorithm")
+    validated = _validated(task_params(named), params, "/params")
+    return _plan([(named, validated)], getattr(validated, "output", None), getattr(validated, "source", None))
 
 
 @cache
-def task_params(one: Algorithm) -> type[Params]:
-    """The algorithm's parameters as a task has them: with ``source``, and with ``output`` where there is an image to be
-    encoded.
-    """
-    name, text = f"{one.name.title().replace('_', '')}TaskParams", one.params.__doc__
+def task_params(algorithm: Algorithm) -> type[Params]:
+    """Return the model of a task's params: the algorithm's, ``source``, and ``output`` if the result is an image."""
+    name, text = f"{algorithm.name.title().replace('_', '')}TaskParams", algorithm.params.__doc__
     read = create_model(
-        name, __base__=one.params, __doc__=text, source=(Source | None, Field(None, description=_SOURCE))
+        name, __base__=algorithm.params, __doc__=text, source=(Source | None, Field(None, description=_SOURCE))
     )
-    if not one.changes_image:
+    if not algorithm.changes_image:
         return read
     return create_model(name, __base__=read, __doc__=text, output=(Output | None, Field(None, description=_OUTPUT)))
 
@@ -88,16 +86,16 @@ def _plan_of_pipeline(pipeline: Pipeline) -> Plan:
     steps = []
     for place, step in enumerate(pipeline.steps):
         pointer = f"/params/steps/{place}"
-        one = _named(step.algorithm, f"{pointer}/algorithm")
-        if not one.changes_image and place + 1 < len(pipeline.steps):
-            detail = f"'{one.name}' ends a pipeline: nothing can follow it."
+        algorithm = _named(step.algorithm, f"{pointer}/algorithm")
+        if not algorithm.changes_image and place + 1 < len(pipeline.steps):
+            detail = f"'{algorithm.name}' ends a pipeline: nothing can follow it."
             raise DomainError("invalid-fields", detail, [FieldError(pointer=f"{pointer}/algorithm", detail=detail)])
-        steps.append((one, _validated(one.params, step.params, f"{pointer}/params")))
+        steps.append((algorithm, _validated(algorithm.params, step.params, f"{pointer}/params")))
     return _plan(steps, pipeline.output, pipeline.source)
 
 
 def _plan(steps: Sequence[tuple[Algorithm, Params]], output: Output | None, source: Source | None) -> Plan:
-    """What ``output`` gives goes before what the last step says of the encoding."""
+    """Return the plan; fields given in ``output`` override the encoding of the last step."""
     last, params = steps[-1]
     given, source = output or Output(), source or Source()
     if not last.encodes:
@@ -109,7 +107,7 @@ def _plan(steps: Sequence[tuple[Algorithm, Params]], output: Output | None, sour
 
 
 def _dumped(params: Params) -> dict[str, object]:
-    """Return what the params say of their own step; ``output`` and ``source`` are the plan's."""
+    """Return the step's own params, without ``output`` and ``source``, which belong to the plan."""
     return params.model_dump(mode="json", exclude={"output", "source"})
 
 

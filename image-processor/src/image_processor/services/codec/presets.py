@@ -1,4 +1,4 @@
-"""Presets: pipelines that the operator has named."""
+"""Presets: pipelines that the operator defines in the settings."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,7 +11,7 @@ from image_processor.services.codec.plan import PIPELINE, plan_of
 class Presets:
     """The params of a ``pipeline`` by the name of the preset.
 
-    :raises SettingsError: one of them is no valid pipeline.
+    :raises SettingsError: a preset is not a valid pipeline.
     """
 
     def __init__(self, params: Mapping[str, Mapping[str, object]]) -> None:
@@ -20,7 +20,8 @@ class Presets:
                 plan_of(PIPELINE, pipeline)
             except DomainError as error:
                 wrong = (
-                    f"{one['pointer'].removeprefix('/params') or 'the whole'}: {one['detail']}" for one in error.errors
+                    f"{field['pointer'].removeprefix('/params') or 'the whole'}: {field['detail']}"
+                    for field in error.errors
                 )
                 raise SettingsError(f"setting presets.{name}: {'; '.join(wrong)}") from error
         self._params = params
@@ -28,10 +29,10 @@ class Presets:
     def __getitem__(self, name: str) -> Mapping[str, object]:
         """:raises DomainError: ``preset-not-found``."""
         if name not in self._params:
-            there = ", ".join(self._params) or "none in this server's configuration"
-            raise DomainError("preset-not-found", f"There is no preset '{name}'; there are: {there}.")
+            names = ", ".join(self._params) or "none in this server's configuration"
+            raise DomainError("preset-not-found", f"There is no preset '{name}'; there are: {names}.")
         return self._params[name]
 
     def items(self) -> Iterator[tuple[str, Mapping[str, object]]]:
-        """All of them, in the order of the configuration."""
+        """Return all presets in the order of the configuration."""
         return iter(self._params.items())

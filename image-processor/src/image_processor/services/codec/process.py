@@ -1,4 +1,4 @@
-"""A task on files: decode, take each step of the plan, encode."""
+"""Running a plan on files: decode, apply each step, encode."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,19 +22,19 @@ from image_processor.services.codec.jpeg import has_gap_before_pixels
 from image_processor.services.codec.plan import Plan
 
 _EXTRANEOUS = "extraneous bytes before marker"
-"""What libjpeg says of bytes that it skips: among the pixels they cost some, before them none."""
+"""Part of libjpeg's warning about skipped bytes: no pixel is lost if they come before the pixels."""
 
 
 def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: Plan, limits: Limits) -> str | None:
-    """Applies ``plan`` to ``source`` and writes ``result``.
+    """Apply ``plan`` to ``source`` and write ``result``.
 
-    EXIF orientation is applied first; ICC profiles and other metadata stay, unless the output says otherwise.
+    EXIF orientation is applied first; the ICC profile and other metadata are kept as the output says.
 
-    :param files: where the files lie that the plan names.
-    :returns: the extension of the result, such as ``.webp``; ``None`` where its format is the source's.
-    :raises ImageError: not an image that Pixmill reads, damaged, over a limit, or unsuitable for an algorithm.
+    :param files: paths of the other files that the plan uses, by their ids.
+    :returns: the extension of the result, such as ``.webp``; ``None`` if it has the format of the source.
+    :raises ImageError: the source is not a readable image, is damaged, exceeds a limit, or does not suit an algorithm.
     """
-    sequential = all(one.sequential for one, _ in plan.steps) and encodes_once(plan.encoding)
+    sequential = all(algorithm.sequential for algorithm, _ in plan.steps) and encodes_once(plan.encoding)
     complaints.forget()
     try:
         decoded = decode(source, limits, sequential=sequential, wanted=plan.source)
@@ -57,12 +57,12 @@ def _sentence(error: pyvips.Error) -> str:
 
 
 def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
-    """Raise ImageError where the result would have all frames, and some of them are not read."""
+    """Raise ImageError if the result should have all frames and some cannot be read."""
     if decoded.unread is None or isinstance(plan.encoding, Tiles):
         return
-    one_is_wanted = any(algorithm.frames == "first" for algorithm, _ in plan.steps)
-    if not one_is_wanted and plan.encoding.format not in STILL:
-        raise ImageError(f"{decoded.unread}. For that one, choose the output format jpeg, png or avif.")
+    is_first_enough = any(algorithm.frames == "first" for algorithm, _ in plan.steps)
+    if not is_first_enough and plan.encoding.format not in STILL:
+        raise ImageError(f"{decoded.unread}. To get it, choose the output format jpeg, png or avif.")
 
 
 def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits: Limits) -> str | None:

@@ -1,4 +1,4 @@
-"""The writers of each format, and what they write of the metadata."""
+"""The writer of each format, and which metadata it writes."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,13 +10,14 @@ from image_processor.imaging.output import DEFAULT_EFFORT, Output
 from image_processor.services.codec.exif_block import has_exif, write_into_tiff
 from image_processor.services.codec.palette import bits_for, colors_of, with_at_most
 
-_HELD_BYTES = 100_000_000
-"""A larger result that is encoded several times waits on disk."""
+_IN_MEMORY_BYTES = 100_000_000
+"""Bytes of pixels above which an image that is used several times is kept on disk."""
 
 
-def save(image: pyvips.Image, name: str, output: Output, quality: int, path: Path) -> None:
+def save(image: pyvips.Image, format_name: str, output: Output, quality: int, path: Path) -> None:
+    """Write the image to ``path`` in this format, with this quality instead of that of ``output``."""
     image = _without_thumbnail(image)
-    _SAVERS[name](image, output, quality, path)
+    _SAVERS[format_name](image, output, quality, path)
 
 
 def _without_thumbnail(image: pyvips.Image) -> pyvips.Image:
@@ -29,7 +30,7 @@ def _without_thumbnail(image: pyvips.Image) -> pyvips.Image:
 
 def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
     effort = output.effort or DEFAULT_EFFORT["jpeg"]
-    # The best Huffman code needs a second look at all that is encoded: 12 bytes of memory a pixel.
+    # Optimal Huffman codes need a second pass over the coefficients: 12 bytes of memory per pixel.
     is_small = image.width * image.height <= _OPTIMIZED_PIXELS
     image.jpegsave(
         str(path),
@@ -37,7 +38,7 @@ def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) ->
         optimize_coding=effort > 5 or (effort > 1 and is_small),
         interlace=output.progressive,
         subsample_mode=_SUBSAMPLING[output.subsampling],
-        # mozjpeg's means; a libvips without it ignores them.
+        # Only mozjpeg has these; a libvips without it ignores them.
         trellis_quant=effort > 5,
         overshoot_deringing=effort > 5,
         optimize_scans=effort > 5 and output.progressive,
@@ -53,7 +54,7 @@ _SUBSAMPLING = {"auto": "auto", "4:2:0": "on", "4:4:4": "off"}
 def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
     effort = output.effort or DEFAULT_EFFORT["png"]
     options: dict[str, object] = {
-        # The level of libvips' zlib that makes files as small as those of others at this effort.
+        # The zlib level at which libvips' files are as small as those of other encoders at this effort.
         "compression": min(9, effort + 2),
         "interlace": output.progressive,
         "keep": _keep(image, output),
@@ -63,28 +64,28 @@ def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> 
         image, dither = _with_few_colors(image, output.colours, quality, effort)
         few = {"palette": True, "Q": quality, "bitdepth": bits_for(output.colours), "effort": effort, "dither": dither}
         image.pngsave(str(path), **options, **few)
-    elif not (image.get_typeof("palette") and _save_with_its_palette(image := held(image), path, options)):
+    elif not (image.get_typeof("palette") and _save_with_its_palette(image := materialized(image), path, options)):
         image.pngsave(str(path), filter="all", **options)
 
 
 def _save_with_its_palette(image: pyvips.Image, path: Path, options: Mapping[str, object]) -> bool:
-    """Save the image with a palette and return whether that keeps every pixel that can be seen."""
+    """Save the image with a palette; return whether every visible pixel is unchanged."""
     colors = colors_of(image)
     if colors is None:
         return False
     image.pngsave(str(path), palette=True, dither=0, bitdepth=bits_for(colors), **options)
     saved = pyvips.Image.new_from_file(str(path))
-    saved = with_alpha(saved) if image.hasalpha() else saved  # the palette has no alpha where all is opaque
+    saved = with_alpha(saved) if image.hasalpha() else saved  # a palette of opaque colors has no alpha
     return saved.bands == image.bands and float((_visible(saved) - _visible(image)).abs().max()) == 0
 
 
 def _visible(image: pyvips.Image) -> pyvips.Image:
-    """Return the image, black where nothing can be seen: libvips' palettes have no hidden colors."""
+    """Return the image with transparent pixels black, as libvips writes them into palettes."""
     return (image[image.bands - 1] > 0).ifthenelse(image, 0) if image.hasalpha() else image
 
 
 def _with_few_colors(image: pyvips.Image, colors: int, quality: int, effort: int) -> tuple[pyvips.Image, float]:
-    """Return the image for a saver that knows powers of two alone, and how much that may dither it."""
+    """Return the image reduced to ``colors``, and the dithering for its saver, which supports only 2, 4, 16 and 256."""
     if colors in (2, 4, 16, 256):
         return image, 1
     return with_at_most(_eight_bits(image), colors, quality, effort), 0
@@ -125,20 +126,20 @@ def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> 
 
 
 GIF_QUALITIES = (13, 25, 38, 50, 63, 75, 88, 100)
-"""One for each number of bits."""
+"""One quality for each palette of 1 to 8 bits."""
 
 
 def _palette_effort(image: pyvips.Image, effort: int) -> int:
-    """Return the effort to find colors for a palette: with much, a large image would take minutes."""
+    """Return the effort for quantizing, limited for large images, which would take minutes."""
     pixels = image.width * image.height
     return min(effort, next((most for least, most in _PALETTE_EFFORTS if pixels > least), 9))
 
 
 _PALETTE_EFFORTS = ((6_000_000, 3), (1_000_000, 5))
-"""More pixels than the first number: the second at most."""
+"""Pixels, and the highest effort for images with more pixels."""
 
 
-def _save_tiff(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:  # noqa: ARG001 (all savers' shape)
+def _save_tiff(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:  # noqa: ARG001 (same signature for all savers)
     image.tiffsave(str(path), compression="deflate", predictor="horizontal", keep=_keep(image, output))
     if has_exif(image):
         write_into_tiff(path, image)
@@ -155,19 +156,20 @@ _SAVERS: Mapping[str, Callable[[pyvips.Image, Output, int, Path], None]] = {
 
 
 def _keep(image: pyvips.Image, output: Output) -> str:
-    """Return what the saver writes of the metadata, for its ``keep``: what is not named stays out."""
+    """Return the metadata that the saver writes, as its option ``keep``."""
     kept = [] if output.profile == "strip" else ["icc"]
     if output.metadata == "keep":
         kept += ["xmp", "iptc", "other"]
-    # Without a field of it libvips would make an EXIF block of its own.
+    # Without EXIF fields libvips would write an EXIF block of its own.
     if has_exif(image):
         kept.append("exif")
     return ":".join(kept) or "none"
 
 
-def held(image: pyvips.Image) -> pyvips.Image:
-    if image.width * image.height * image.bands <= _HELD_BYTES:
+def materialized(image: pyvips.Image) -> pyvips.Image:
+    """Return the image with its pixels computed, in memory or, if there are many, in a temporary file."""
+    if image.width * image.height * image.bands <= _IN_MEMORY_BYTES:
         return image.copy_memory()
-    held = pyvips.Image.new_temp_file("%s.v")
-    image.write(held)
-    return held
+    file = pyvips.Image.new_temp_file("%s.v")
+    image.write(file)
+    return file

@@ -1,7 +1,7 @@
-"""The quality at which a file still looks the same, or is just small enough.
+"""Search for the quality at which a file reaches an SSIM, or is small enough.
 
-Of a large image a sample is tried in each quality that comes into question. The whole image is encoded and measured a
-few times only; that a file does what was asked for is always measured on that file.
+For a large image, qualities are tried on a sample, and the whole image is encoded only a few times. The result itself
+is always measured.
 """
 
 import math
@@ -20,35 +20,35 @@ from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import GIF_QUALITIES, save
 
 SAMPLED_FROM = 2_000_000
-"""Pixels from which on a sample is tried first."""
+"""Pixels of an image above which a sample is tried first."""
 _SIDE, _COUNT = 256, 3
-"""Pixels along a side of the sample's squares, and how many squares lie along each of its sides."""
+"""The sample is a grid of at most 3 × 3 squares of 256 × 256 pixels."""
 _BLOCK = 16
-"""Squares begin where blocks of a JPEG do, as the traces of an earlier encoding lie there."""
+"""Squares are aligned to the blocks of JPEG, so that they show artifacts of an earlier encoding as the image does."""
 _FEW = 3
-"""Encodings of a whole image, after which the best of them is taken."""
+"""Encodings of the whole large image, after which the best one is used."""
 _NEAR = 0.03
-"""Of all steps: by so few a quality that was found need not be improved."""
+"""Share of all steps: a quality this close to the estimate is good enough."""
 
 Measure = Callable[[int], float]
 
 
 class Encoding:
-    """An image that becomes a file of a format, in the quality that was asked for or that is searched for.
+    """The encoding of an image in a format, with a given quality or one to search for.
 
-    :param image: its colors and metadata are those of the file.
+    :param image: already has the colors and metadata of the file.
     """
 
-    def __init__(self, image: pyvips.Image, name: str, output: Output, path: Path) -> None:
-        self._name = name
+    def __init__(self, image: pyvips.Image, format_name: str, output: Output, path: Path) -> None:
+        self._format = format_name
         self._output = output
         self.path = path
         self._trial = path.with_name(f"{path.name}.trial")
         self._whole = image
         self.is_sampled = image.width * image.height > SAMPLED_FROM
-        self._quality = output.quality or (100 if self._searches else DEFAULT_QUALITY.get(name, 100))
-        self._qualities = [one for one in GIF_QUALITIES if one <= self._quality] if name == "gif" else []
-        self._qualities = self._qualities or list(range(1, self._quality + 1))
+        self._quality = output.quality or (100 if self._searches else DEFAULT_QUALITY.get(format_name, 100))
+        own = GIF_QUALITIES if format_name == "gif" else ()
+        self._qualities = [quality for quality in own if quality <= self._quality] or list(range(1, self._quality + 1))
 
     @cached_property
     def _sample(self) -> pyvips.Image:
@@ -61,10 +61,10 @@ class Encoding:
     def write(self) -> None:
         """Write the file.
 
-        :raises ImageError: no quality does what was asked for.
+        :raises ImageError: no quality meets the request.
         """
         if not self._searches:
-            save(self._whole, self._name, self._output, self._quality, self.path)
+            save(self._whole, self._format, self._output, self._quality, self.path)
             return
         try:
             self._search()
@@ -73,15 +73,15 @@ class Encoding:
         self._check_size()
 
     def expected_bytes(self) -> float:
-        """Return how large the file would be of a sample, to be compared with those in other formats."""
+        """Return the bytes of the encoded sample, for comparison with other formats."""
         quality = self._quality
         try:
             if self._searches:
                 quality = self._quality_at(min(self._first_of_sample(1), len(self._qualities)))
-            save(self._sample, self._name, self._output, quality, self._trial)
+            save(self._sample, self._format, self._output, quality, self._trial)
             return self._trial.stat().st_size
         except (ImageError, pyvips.Error):
-            return math.inf  # writing the image will tell why
+            return math.inf  # writing the image will raise the reason
         finally:
             self._trial.unlink(missing_ok=True)
 
@@ -91,34 +91,34 @@ class Encoding:
 
     @property
     def _limit(self) -> float:
-        """What a measure may be at most."""
+        """The greatest acceptable measure."""
         return self._output.max_bytes or 0 if self._output.min_ssim is None else 1 - self._output.min_ssim
 
     def _quality_at(self, step: int) -> int:
-        """Return the quality of a step, from 1 on: the measure becomes less with each."""
+        """Return the quality of a step, counted from 1; the measure decreases with each step."""
         return self._qualities[-step if self._output.min_ssim is None else step - 1]
 
     def _measure_of(self, image: pyvips.Image) -> Measure:
-        """Return what encodes the image as a trial, and gives its bytes, or how far its SSIM is from 1."""
+        """Return a function that encodes the image at a step and returns its size in bytes, or 1 - SSIM."""
         is_size = self._output.min_ssim is None
         luma = image if is_size or not self._searches else comparable(in_srgb(image)).copy_memory()
 
         def measured(step: int) -> float:
-            save(image, self._name, self._output, self._quality_at(step), self._trial)
+            save(image, self._format, self._output, self._quality_at(step), self._trial)
             if is_size:
                 return self._trial.stat().st_size
-            # As many places as `compare` tells.
+            # Rounded like the result of `compare`.
             return 1 - round(ssim(luma, comparable(in_srgb(_read(self._trial)))), 6)
 
         return measured
 
     def _first_of_sample(self, ratio: float) -> int:
-        """Return the first step at which the sample's measure times the ratio is within the limit."""
+        """Return the first step at which the sample's measure, multiplied by ``ratio``, is within the limit."""
         steps = range(1, len(self._qualities) + 1)
-        return 1 + bisect_left(steps, True, key=lambda step: self._measured_sample(step) * ratio <= self._limit)  # noqa: FBT003 (the first that is)
+        return 1 + bisect_left(steps, True, key=lambda step: self._measured_sample(step) * ratio <= self._limit)  # noqa: FBT003 (bisect looks for the first True)
 
     def _search(self) -> None:
-        """Write the file at the first step that is within the limit; of a large image, at one little later."""
+        """Write the file at the first step within the limit; for a large image, perhaps a few steps later."""
         measured = self._measure_of(self._whole)
         last = len(self._qualities)
         failed, found, value = 0, last + 1, 0.0
@@ -155,19 +155,19 @@ class Encoding:
         if self._output.min_ssim is None:
             return self._too_large(round(value), "")
         return ImageError(
-            f"As {self._name.upper()} the result has an SSIM of {1 - value:.6f} at a quality of {self._quality}, less "
-            f"than {self._output.min_ssim}: choose another format, a higher quality, or a lower SSIM."
+            f"As {self._format.upper()} the result has an SSIM of {1 - value:.6f} at a quality of {self._quality}, "
+            f"less than {self._output.min_ssim}: choose another format, a higher quality, or a lower SSIM."
         )
 
     def _too_large(self, size: int, wanted: str) -> ImageError:
         return ImageError(
-            f"As {self._name.upper()} the smallest result{wanted} has {size:,} bytes, more than "
+            f"As {self._format.upper()} the smallest result{wanted} has {size:,} bytes, more than "
             f"{self._output.max_bytes or 0:,}: make the image smaller first, or choose another format."
         )
 
 
 def sample_of(image: pyvips.Image) -> pyvips.Image:
-    """Return squares from all over the image, side by side, with its profile and without other metadata."""
+    """Return squares from all over the image as one image, with its profile and without other metadata."""
     across, down = min(_COUNT, max(1, image.width // _SIDE)), min(_COUNT, max(1, image.height // _SIDE))
     width, height = min(_SIDE, image.width), min(_SIDE, image.height)
     squares = [
@@ -176,14 +176,14 @@ def sample_of(image: pyvips.Image) -> pyvips.Image:
         for left in _places(image.width - width, across)
     ]
     sample = pyvips.Image.arrayjoin(squares, across=across).copy(interpretation=image.interpretation).copy_memory()
-    for name in sample.get_fields():
-        if name.startswith("exif-") or name in ("xmp-data", "iptc-data", "page-height", "n-pages", "delay"):
-            sample.remove(name)
+    for field in sample.get_fields():
+        if field.startswith("exif-") or field in ("xmp-data", "iptc-data", "page-height", "n-pages", "delay"):
+            sample.remove(field)
     return sample
 
 
 def _places(room: int, count: int) -> list[int]:
-    """Return the beginnings of so many squares, with as much room around each."""
+    """Return the offsets of ``count`` evenly spaced squares."""
     return [room * (2 * number + 1) // (2 * count) // _BLOCK * _BLOCK for number in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""The directories of a TIFF (TIFF 6.0; BigTIFF), which libvips names by number alone."""
+"""The directories and tags of a TIFF (TIFF 6.0; BigTIFF), which libvips does not report."""
 
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,18 +10,18 @@ from typing import IO
 MOST_DIRECTORIES = 4096
 _MOST_ENTRIES = 4096
 _MOST_BYTES = 60_000
-"""Of all values of a directory, as many as EXIF in a JPEG can have; strips' places and pictures are left out."""
+"""Bytes of all values of a directory, as much as EXIF in a JPEG can hold; longer values are skipped."""
 
 WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
 ARTIST, COPYRIGHT = 315, 33432
 EXIF_DIRECTORY, GPS_DIRECTORY = 34665, 34853
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
-"""Bits of NewSubfileType: a smaller copy of another page, a page's transparency."""
+"""Bits of NewSubfileType: a smaller copy of another page; a transparency mask."""
 _BITS, SAMPLES, _PLANES, _COMPRESSION, _PROFILE = 258, 277, 284, 259, 34675
 _SUBSAMPLING, _COEFFICIENTS, _BLACK_AND_WHITE = 530, 529, 532
 _KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, 339, _SUBSAMPLING, _PROFILE)
-"""What needs to be the same in all pages that libvips loads together: it takes one page's for all.
+"""Tags that must agree in pages that libvips loads together, because it uses those of one page for all.
 
 Size, bits, meaning and number of samples, and the ICC profile.
 """
@@ -29,27 +29,27 @@ _EXTRA_SAMPLES, PHOTOMETRIC = 338, 262
 _OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
 _YCBCR, CIELAB, ICCLAB = 6, 8, 9
 UNREAD = {10: "ITU L*a*b* of fax", 32803: "the mosaic of a camera's sensor", 32844: "LogL"}
-"""Values of PhotometricInterpretation that libvips takes for gray or RGB."""
+"""Values of PhotometricInterpretation that libvips mistakes for gray or RGB."""
 _JPEG = (6, 7)
-"""Compressions whose decoder makes RGB of YCbCr."""
+"""Compressions whose decoder converts YCbCr to RGB."""
 _COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3, 9: 3}
-"""How many samples are colors, by PhotometricInterpretation."""
+"""Number of color samples, by PhotometricInterpretation."""
 _ALPHA = (1, 2)
-"""Values of ExtraSamples; 0 is a sample of which the file does not say what it is."""
+"""Values of ExtraSamples that mean alpha; 0 is unspecified data."""
 
 DAMAGED = (struct.error, KeyError, ValueError, OverflowError, OSError)
-"""What reading a damaged file may raise."""
+"""Exceptions that reading a damaged file may raise."""
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes of one value of each type."""
+"""Bytes per value, by type."""
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A tag's value as it stands in the file, in the file's byte order.
+    """A tag's raw value, in the file's byte order.
 
-    :param place: in the file, of a value that its row holds; otherwise of where it stands.
+    :param place: offset in the file of the row's value field, which holds the value or its offset.
     """
 
     kind: int
@@ -60,10 +60,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class YCbCr:
-    """How samples are brightness and chroma (TIFF 6.0, 20 and 21).
+    """How samples encode luma and chroma (TIFF 6.0, 20 and 21).
 
-    :param coefficients: shares of red, green and blue in the brightness.
-    :param limits: the samples of black and white, and of no and full chroma, twice; of 255.
+    :param coefficients: weights of red, green and blue in luma.
+    :param limits: ReferenceBlackWhite for 8 bits: luma of black and white, then zero and full chroma for Cb and Cr.
     """
 
     coefficients: Sequence[float] = (0.299, 0.587, 0.114)
@@ -75,7 +75,7 @@ class Directory:
     """A directory: the tags of one page, or of a group of tags such as EXIF's.
 
     :param order: ``<`` or ``>``, the byte order.
-    :param tags: all that there are, also those whose values are too long to be read.
+    :param tags: all tags, including those whose values were too long to be read.
     """
 
     order: str
@@ -83,14 +83,14 @@ class Directory:
     tags: Collection[int] = ()
 
     def number(self, tag: int) -> int | None:
-        """Return the tag's first value, where it is a whole number."""
+        """Return the tag's first value; None if it is not an unsigned integer."""
         entry = self.entries.get(tag)
         if entry is None or entry.kind not in _INTEGERS or not entry.data:
             return None
         return int(struct.unpack_from(self.order + _INTEGERS[entry.kind], entry.data)[0])
 
     def fractions(self, tag: int, count: int) -> Sequence[float] | None:
-        """Return the tag's values, where they are this number of fractions."""
+        """Return the tag's values; None if they are not ``count`` fractions."""
         entry = self.entries.get(tag)
         if entry is None or entry.kind != 5 or len(entry.data) != 8 * count:
             return None
@@ -99,7 +99,7 @@ class Directory:
 
     @property
     def ycbcr(self) -> YCbCr | None:
-        """How brightness and chroma stand in the samples; None if they are RGB already."""
+        """How the samples encode luma and chroma; None if they are not YCbCr or the decoder converts them to RGB."""
         if self.number(PHOTOMETRIC) != _YCBCR or self.number(_COMPRESSION) in _JPEG:
             return None
         coefficients = self.fractions(_COEFFICIENTS, 3) or YCbCr.coefficients
@@ -113,7 +113,7 @@ class Directory:
 
     @property
     def is_in_planes(self) -> bool:
-        """Whether all samples of a band stand together."""
+        """Whether each band is stored as a separate plane."""
         return self.number(_PLANES) == 2
 
     @property
@@ -122,17 +122,17 @@ class Directory:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the page as it is shown."""
+        """Displayed width and height of the page."""
         size = self.number(WIDTH) or 0, self.number(HEIGHT) or 0
         return size[::-1] if (self.number(ORIENTATION) or 1) in (5, 6, 7, 8) else size
 
     def samples(self, bands: int) -> Sequence[int]:
-        """Return which of so many bands are the colors, and the alpha if there is one; the others are spare."""
+        """Return which of this number of bands are colors or alpha; the others are spare."""
         colors = _COLORS.get(self.number(PHOTOMETRIC) or 0, bands)
         if self.number(PHOTOMETRIC) == _YCBCR and bands > (self.number(SAMPLES) or bands):
-            return range(colors)  # libvips has let libtiff make RGBA of them
+            return range(colors)  # libvips let libtiff convert them to RGBA
         entry = self.entries.get(_EXTRA_SAMPLES)
-        if bands <= colors or (entry is None and bands == colors + 1):  # many forget to call their alpha one
+        if bands <= colors or (entry is None and bands == colors + 1):  # many writers do not declare their alpha
             return range(bands)
         extra = [] if entry is None else [value for (value,) in struct.iter_unpack(f"{self.order}H", entry.data)]
         alpha = next((number for number, value in enumerate(extra[: bands - colors]) if value in _ALPHA), None)
@@ -140,7 +140,7 @@ class Directory:
 
     @property
     def kind(self) -> Sequence[bytes | None]:
-        """What two pages have in common that libvips can load together."""
+        """Values that are equal in pages that libvips can load together."""
         return [entry.data if (entry := self.entries.get(tag)) else None for tag in _KIND]
 
 
@@ -157,9 +157,9 @@ class _Reader:
         self.first = int(struct.unpack_from(self.order + self._offset, head, 8 if self._big else 4)[0])
 
     def directory(self, place: int, tags: Collection[int] | None = None) -> tuple[Directory, int]:
-        """Return the directory at that place of the file, and the place of the next, 0 after the last.
+        """Return the directory at offset ``place``, and the offset of the next, 0 after the last.
 
-        :param tags: those whose values are read; ``None``: all.
+        :param tags: tags whose values are read; ``None``: all.
         """
         self._file.seek(place)
         count = self._number("Q" if self._big else "H")
@@ -175,11 +175,11 @@ class _Reader:
                 end = place + (8 if self._big else 2) + row.size * (row_number + 1)
                 data = self._value(length, inline)
                 if tag == _PROFILE and tags is not None:
-                    data = sha256(data).digest()  # a document of 4,096 pages would hold as many profiles
+                    data = sha256(data).digest()  # not 4,096 profiles in memory for as many pages
                 entries[tag] = Entry(kind, number, data, end - len(inline))
                 left -= length
             elif tag == _PROFILE and tags is not None:
-                entries[tag] = Entry(kind, number, inline)  # its place, which says whether two pages share it
+                entries[tag] = Entry(kind, number, inline)  # the offset shows whether two pages share it
         return Directory(self.order, entries, [tag for tag, *_ in rows]), following
 
     def _value(self, length: int, inline: bytes) -> bytes:
@@ -194,7 +194,7 @@ class _Reader:
 
 
 def directories(source: Path) -> Sequence[Directory]:
-    """Return the directories in the order of the file, as many as can be read of a damaged one."""
+    """Return the directories in the order of the file; of a damaged file, those before the damage."""
     return list(_directories(source))
 
 
@@ -213,7 +213,7 @@ def _directories(source: Path) -> Iterator[Directory]:
 
 @dataclass(frozen=True)
 class Described:
-    """What a TIFF, or the EXIF block of another format, says of its first picture: three directories of tags."""
+    """The tags of a picture, from a TIFF or the EXIF block of another format, in three directories."""
 
     image: Directory
     photo: Directory | None = None
@@ -221,7 +221,7 @@ class Described:
 
 
 def described(file: IO[bytes], number: int = 0) -> Described | None:
-    """Return the directory of that number and those of EXIF and GPS that belong to it; None where there is none."""
+    """Return directory ``number`` with its EXIF and GPS directories; None if it cannot be read."""
     try:
         reader = _Reader(file)
         image, following = reader.directory(reader.first)

@@ -1,4 +1,4 @@
-"""Formats that libvips does not read here: a module each family, loaded with its library at its first image."""
+"""Readers of formats that libvips does not read: one module per family, imported with its library at first use."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -11,15 +11,14 @@ from image_processor.services.readers.sniffing import HEAD, reader_of
 __all__ = ["KNOWN", "DamagedError", "Opened", "open_foreign"]
 
 KNOWN = ("HEIC", "JPEG XL", "JPEG 2000", "BMP", "ICO", "PSD", "SVG", "PDF")
-"""The formats as people call them."""
-
+"""Names of the formats for users."""
 
 _DRAWINGS = ("pdf", "svg")
-"""The readers of what has no pixels of its own: they are told which are wanted."""
+"""Readers of formats without pixels, which take the page and the resolution."""
 
 
 def open_foreign(source: Path, wanted: Source) -> Opened | None:
-    """Return the image of a file whose format has a reader, its header read and no pixel decoded yet.
+    """Return the image if its format has a reader, with its header read and no pixel decoded yet; else None.
 
     :raises DamagedError: the header cannot be read.
     """

@@ -1,4 +1,4 @@
-"""HEIC and HEIF, as telephones write them: the primary image, upright, with 8 or 16 bits a band."""
+"""HEIC and HEIF, as phones write them: the primary image, upright, with 8 or 16 bits per band."""
 
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
 
-# A worker has a process for each core; and of a file nothing is wanted but its picture.
+# A worker has a process per core, so one thread is enough. Only the primary image is used.
 pillow_heif.options.DECODE_THREADS = 1
 pillow_heif.options.THUMBNAILS = False
 pillow_heif.options.DEPTH_IMAGES = False
@@ -34,7 +34,7 @@ def open_image(source: Path) -> Opened:
 
 
 def _coded_profile(image: HeifImage) -> bytes | None:
-    """Return a profile for the colors that an nclx box describes; ``None`` where they are sRGB or nothing is said.
+    """Return a profile for the colors that an nclx box describes; ``None`` if they are sRGB or not described.
 
     :raises ImageError: they are of high dynamic range.
     """
@@ -43,7 +43,7 @@ def _coded_profile(image: HeifImage) -> bytes | None:
         return None
     colors = coded_colors(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
     if colors is None:
-        raise ImageError("The colors of this HEIF are of high dynamic range (PQ or HLG), which is not read.")
+        raise ImageError("The colors of this HEIF have high dynamic range (PQ or HLG), which is not supported.")
     profile = small_profile(*colors, grey=_BANDS[image.mode.partition(";")[0]] < 3)
     return None if means_srgb(profile) or colors == coded_colors(1, 13) else profile
 

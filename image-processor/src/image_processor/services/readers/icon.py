@@ -1,4 +1,4 @@
-"""ICO: the largest of its pictures."""
+"""ICO: its largest picture."""
 
 import struct
 from functools import partial
@@ -15,14 +15,14 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def open_image(source: Path) -> Opened:
-    """Return the icon's largest picture, of the size that it has itself: the directory holds no side above 256."""
+    """Return the icon's largest picture, with the size in its own header: the directory cannot hold more than 256."""
     with source.open("rb") as file:
         width, height = _size(file, IcoFile(file).entry[0].offset)
     return Opened("ico", width, height, lossless=True, pixels=partial(_pixels, source))
 
 
 def _size(file: IO[bytes], offset: int) -> tuple[int, int]:
-    """Return the size of the PNG or of the bitmap at ``offset``; below a bitmap of twice its height lies a mask."""
+    """Return the size of the PNG or bitmap at ``offset``; a bitmap's height includes its mask, of the same size."""
     file.seek(offset)
     head = file.read(24)
     if head.startswith(_PNG):

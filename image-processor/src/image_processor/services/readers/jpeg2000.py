@@ -1,4 +1,4 @@
-"""JPEG 2000, as a file with boxes (JP2) and as a bare codestream."""
+"""JPEG 2000, as a file with boxes (JP2) or a bare codestream."""
 
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,11 @@ _FIRST_TILE = b"\xff\x90"
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _SYCC = b"colr\1\0\0\0\0\0\x12"
 _DEEP_BYTES = 4 * (4 + 2)
-"""Of a pixel while it is decoded: four samples as OpenJPEG has them, and as they become."""
+"""Memory per pixel while decoding: four samples of 32 bits in OpenJPEG and of 16 bits in the result."""
 
 
 def open_image(source: Path) -> Opened:
-    """Return the image, with the bits that it has."""
+    """Return the image with its own bit depth."""
     with Image.open(source, formats=["JPEG2000"]) as image:
         width, height = image.size
     with source.open("rb") as file:
@@ -34,9 +34,9 @@ def open_image(source: Path) -> Opened:
 
 
 def _bits_of_colors(head: bytes) -> int | None:
-    """Return the bits of red, green and blue, where they are more than 8; ``None`` where Pillow reads the image.
+    """Return the bits of red, green and blue if they are more than 8; ``None`` if Pillow reads the image.
 
-    Pillow gives 16 bits of a grey image alone (sizes of components: ISO/IEC 15444-1, A.5.1).
+    Pillow keeps 16 bits only of gray images. Sizes of components: ISO/IEC 15444-1, A.5.1.
     """
     boxes, _, stream = head.partition(_CODESTREAM)
     components = int.from_bytes(stream[36:38], "big")
@@ -48,10 +48,10 @@ def _bits_of_colors(head: bytes) -> int | None:
 
 
 def _deep_pixels(source: Path, bits: int, pixels: int) -> pyvips.Image:
-    bytearray(_DEEP_BYTES * pixels)  # asked for and given back: OpenJPEG does not tell that it has too little memory
+    bytearray(_DEEP_BYTES * pixels)  # raises MemoryError early: OpenJPEG does not report that it has too little memory
     try:
         array = imagecodecs.jpeg2k_decode(source.read_bytes(), numthreads=1)
-    except imagecodecs.Jpeg2kError as error:  # which names a function of OpenJPEG
+    except imagecodecs.Jpeg2kError as error:  # its message only names a function of OpenJPEG
         raise DamagedError("its pixels cannot be decoded") from error
     image = pyvips.Image.new_from_array(numpy.ascontiguousarray(array)).copy(interpretation="rgb16")
     white = 2**bits - 1
@@ -71,7 +71,7 @@ def _is_lossless(head: bytes) -> bool:
 
 
 def _profile(head: bytes) -> bytes | None:
-    """Return the ICC profile of the color box (ISO/IEC 15444-1, I.5.3.3)."""
+    """Return the ICC profile in the color specification box (ISO/IEC 15444-1, I.5.3.3)."""
     boxes = head.partition(b"jp2c")[0]
     before, found, color = boxes.partition(b"colr")
     if not found or color[:1] != b"\x02":

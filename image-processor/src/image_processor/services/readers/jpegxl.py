@@ -1,4 +1,4 @@
-"""JPEG XL, in a container or as a bare codestream: upright, with 8 or 16 bits; of an animation the first frame."""
+"""JPEG XL, in a container or as a bare codestream: upright, with 8 or 16 bits; only the first frame of an animation."""
 
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,11 @@ from image_processor.services.readers.metadata import Metadata
 from image_processor.services.readers.opened import Opened
 
 _SPACES = {(1, 8): "b-w", (1, 16): "grey16", (3, 8): "srgb", (3, 16): "rgb16"}
-_ANIMATED = "This JPEG XL is animated, of which only the first frame can be read"
+_ANIMATED = "This JPEG XL is animated, and only its first frame can be read"
 
 
 def open_image(source: Path) -> Opened:
-    """Return the image; floating-point samples become 16 bits, what is below 0 or above 1 is cut off."""
+    """Return the image; floating-point samples are clipped to 0 … 1 and become 16 bits."""
     header = libjxl.header_of(source.read_bytes())
     return Opened(
         "jxl",
@@ -28,7 +28,7 @@ def open_image(source: Path) -> Opened:
 
 
 def _without_offset(exif: bytes | None) -> bytes | None:
-    """Return what the box of EXIF holds behind four bytes that say where it begins (ISO/IEC 18181-2, 9.4)."""
+    """Return the EXIF in a box, which begins with four bytes for the offset of the EXIF (ISO/IEC 18181-2, 9.4)."""
     return None if exif is None else exif[4 + int.from_bytes(exif[:4], "big") :]
 
 

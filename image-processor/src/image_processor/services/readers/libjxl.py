@@ -1,5 +1,6 @@
-"""libjxl's decoder, which the wheel of imagecodecs brings, by its C interface (jxl/decode.h): imagecodecs' own function
-gives pixels alone, without their profile, orientation or metadata.
+"""libjxl's decoder through its C interface (jxl/decode.h), from the wheel of imagecodecs.
+
+imagecodecs' own function returns only pixels, without their profile, orientation or metadata.
 """
 
 import ctypes
@@ -18,7 +19,7 @@ _LONGEST_BOX = 4 * 1024 * 1024
 _SUCCESS, _ERROR, _NEED_MORE_INPUT, _NEED_IMAGE_BUFFER, _NEED_BOX_BUFFER = 0, 1, 2, 5, 7
 _BASIC_INFO, _COLOR_ENCODING, _FULL_IMAGE, _BOX = 0x40, 0x100, 0x1000, 0x4000
 _ORIGINAL, _DATA = 0, 1
-"""Whose profile: that of the image before it was encoded, or that of the pixels as they are decoded."""
+"""Targets of a profile: the image before it was encoded, or the decoded pixels."""
 _BLACK = 4
 _UINT8, _UINT16 = 2, 3
 _RGB, _GRAY = 0, 1
@@ -72,7 +73,7 @@ class ColorEncoding(ctypes.Structure):
 
 
 class PixelFormat(ctypes.Structure):
-    """JxlPixelFormat; an endianness of 0 is the machine's."""
+    """JxlPixelFormat; endianness 0 is that of the machine."""
 
     _fields_ = (("num_channels", c_uint32), ("data_type", c_int), ("endianness", c_int), ("align", c_size_t))
 
@@ -110,12 +111,12 @@ class _Cms(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image, before any pixel is decoded.
+    """The properties of an image, read before any pixel is decoded.
 
-    :param width: of the upright image, as is ``height``: the decoder turns it.
-    :param bits: of a decoded sample, 8 or 16.
-    :param profile: of the decoded pixels; ``None`` where they are grey or sRGB as they are.
-    :param lossless: neither XYB nor a JPEG that was packed.
+    :param width: of the upright image, like ``height``: the decoder turns it.
+    :param bits: per decoded sample, 8 or 16.
+    :param profile: of the decoded pixels; ``None`` if they are sRGB or gray with sRGB's transfer function.
+    :param lossless: the image is neither XYB nor a recompressed JPEG.
     """
 
     width: int
@@ -132,7 +133,7 @@ class Header:
 
 @cache
 def library() -> ctypes.CDLL:
-    """Return libjxl, as it is linked to imagecodecs' module: its functions are found through that."""
+    """Return imagecodecs' module as a library, through which the functions of libjxl, linked to it, are found."""
     found = find_spec("imagecodecs")
     folders = [] if found is None else found.submodule_search_locations or []
     (module,) = (path for folder in folders for path in Path(folder).glob("_jpegxl.*"))
@@ -160,10 +161,10 @@ def library() -> ctypes.CDLL:
 
 
 def header_of(content: bytes) -> Header:
-    """Return what the file says of its image.
+    """Return the header of the file's image.
 
-    :raises DamagedError: its headers are damaged.
-    :raises ImageError: it is of a kind whose pixels would come out wrong.
+    :raises DamagedError: the headers are damaged.
+    :raises ImageError: the image is of a kind whose pixels would come out wrong.
     """
     with _decoder(content, _BASIC_INFO | _COLOR_ENCODING | _BOX) as decoder:
         info, profile, boxes = BasicInfo(), None, _Boxes(decoder)
@@ -195,9 +196,9 @@ def header_of(content: bytes) -> Header:
 
 
 def pixels_of(content: bytes, header: Header) -> bytearray:
-    """Return the samples of the first frame, upright, from left to right and from top to bottom.
+    """Return the samples of the first frame, upright, row by row.
 
-    :raises DamagedError: they cannot be decoded.
+    :raises DamagedError: the samples cannot be decoded.
     """
     jxl, samples = library(), bytearray()
     channels = header.colors + header.alpha
@@ -216,9 +217,9 @@ def pixels_of(content: bytes, header: Header) -> bytearray:
 
 
 class _Boxes:
-    """Collects the metadata among the boxes of a container.
+    """Collects the metadata boxes of a container.
 
-    :ivar seen: the types of all.
+    :ivar seen: the types of all boxes.
     """
 
     def __init__(self, decoder: c_void_p) -> None:
@@ -239,7 +240,7 @@ class _Boxes:
             library().JxlDecoderSetBoxBuffer(self._decoder, self._buffer, _LONGEST_BOX)
 
     def give_up(self) -> None:
-        """Leave out a box that is longer than any metadata."""
+        """Skip a box that is longer than ``_LONGEST_BOX``."""
         library().JxlDecoderReleaseBoxBuffer(self._decoder)
         self._buffer = None
 
@@ -251,7 +252,7 @@ class _Boxes:
 
 
 class _Memory:
-    """The C library's memory, which tells whether it has run out: libjxl gives one error for that and for damage."""
+    """A memory manager that records whether memory ran out: libjxl reports that with the same error as damage."""
 
     def __init__(self) -> None:
         c = ctypes.CDLL(None)
@@ -302,7 +303,7 @@ def _next(decoder: c_void_p) -> int:
 
 def _check(status: int) -> None:
     if status == _ERROR:
-        raise DamagedError("it is no valid JPEG XL, or cut short")
+        raise DamagedError("it is not a valid JPEG XL, or cut short")
 
 
 def _refuse_black(decoder: c_void_p, info: BasicInfo) -> None:
@@ -310,11 +311,11 @@ def _refuse_black(decoder: c_void_p, info: BasicInfo) -> None:
     for number in range(info.num_extra_channels):
         library().JxlDecoderGetExtraChannelInfo(decoder, number, byref(channel))
         if channel.type == _BLACK:
-            raise ImageError("The colors of this JPEG XL are CMYK, which is not read.")
+            raise ImageError("The colors of this JPEG XL are CMYK, which is not supported.")
 
 
 def _keep_profile(decoder: c_void_p) -> None:
-    """Have pixels of XYB decoded to the ICC profile that they came from; to sRGB where that cannot be."""
+    """Decode XYB pixels to the ICC profile of the original image, or to sRGB if libjxl cannot."""
     if library().JxlDecoderGetColorAsEncodedProfile(decoder, _ORIGINAL, byref(ColorEncoding())) == _SUCCESS:
         return
     original = _icc(decoder, _ORIGINAL)
@@ -326,20 +327,20 @@ def _profile(decoder: c_void_p, info: BasicInfo) -> bytes | None:
     color = ColorEncoding()
     if library().JxlDecoderGetColorAsEncodedProfile(decoder, _DATA, byref(color)) == _SUCCESS:
         if color.transfer_function in (_PQ, _HLG):
-            raise ImageError("The colors of this JPEG XL are of high dynamic range (PQ or HLG), which is not read.")
+            raise ImageError("The colors of this JPEG XL have high dynamic range (PQ or HLG), which is not supported.")
         plain = color.transfer_function == _SRGB_TRANSFER and color.white_point == _D65
         if plain and (color.color_space == _GRAY or (color.color_space, color.primaries) == (_RGB, _SRGB_PRIMARIES)):
             return None
     profile = _icc(decoder, _DATA)
     spaces = (b"GRAY",) if info.num_color_channels == 1 else (b"RGB ",)
     if profile[16:20] not in spaces:
-        raise DamagedError("its profile is not one of its colors")
+        raise DamagedError("its profile is for another color space")
     return profile
 
 
-def _icc(decoder: c_void_p, whose: int) -> bytes:
+def _icc(decoder: c_void_p, target: int) -> bytes:
     size = c_size_t()
-    _check(library().JxlDecoderGetICCProfileSize(decoder, whose, byref(size)))
+    _check(library().JxlDecoderGetICCProfileSize(decoder, target, byref(size)))
     buffer = ctypes.create_string_buffer(size.value)
-    _check(library().JxlDecoderGetColorAsICCProfile(decoder, whose, buffer, size.value))
+    _check(library().JxlDecoderGetColorAsICCProfile(decoder, target, buffer, size.value))
     return buffer.raw

@@ -1,4 +1,4 @@
-"""EXIF, XMP and ICC profiles of files that libvips does not read, put onto its images."""
+"""EXIF, XMP and ICC profiles of files that libvips does not read, attached to libvips images."""
 
 import io
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ _FIELDS = ("exif-", "xmp-data", "icc-profile-data", "orientation")
 
 
 class Metadata(NamedTuple):
-    """What a file says of its image.
+    """The metadata of an image.
 
-    :param is_upright: the decoder has turned the pixels already, whatever EXIF says.
+    :param is_upright: the decoder has already turned the pixels, so ignore EXIF's orientation.
     """
 
     exif: bytes | None = None
@@ -31,7 +31,7 @@ def metadata_of(info: Iterable[tuple[object, object]], *, is_upright: bool = Fal
 
 
 def with_metadata(image: pyvips.Image, metadata: Metadata) -> pyvips.Image:
-    """Return the image with these metadata and upright."""
+    """Return the image upright and with this metadata."""
     image = image.copy()
     if metadata.exif or metadata.xmp or metadata.profile:
         carrier = _carrier(metadata)
@@ -47,8 +47,8 @@ def with_metadata(image: pyvips.Image, metadata: Metadata) -> pyvips.Image:
 
 
 def _carrier(metadata: Metadata) -> pyvips.Image:
-    """Return an image of one pixel with the metadata: libvips parses EXIF only while it reads a file."""
-    from PIL import Image, PngImagePlugin  # not by processes that read no such image
+    """Return an image of one pixel with the metadata: libvips parses EXIF only when it loads a file."""
+    from PIL import Image, PngImagePlugin  # imported only by processes that need it
 
     text = PngImagePlugin.PngInfo()
     if metadata.xmp:

@@ -1,4 +1,4 @@
-"""What a reader gives: the size of an image from its header, and its pixels when they are asked for."""
+"""What readers return: the size of an image from its header, and its pixels on demand."""
 
 import errno
 import re
@@ -14,15 +14,15 @@ from image_processor.services.codec.errors import ImageError, shortened
 from image_processor.services.readers.metadata import Metadata, with_metadata
 
 _OF_THE_FILE = (None, errno.EINVAL, errno.EOVERFLOW)
-"""Error numbers of what a file's contents lead to: none where Pillow raises an error of its own, or those of a seek to
-a place that a header names and that cannot be."""
+"""Error numbers that the file's content causes: None in an OSError that Pillow raises itself, the others if a header
+names an impossible offset."""
 
 _NO_MEMORY = re.compile(r"out of memory|allocating \d+ bytes failed", re.IGNORECASE)
-"""How OpenJPEG and libheif say it."""
+"""How OpenJPEG and libheif report it."""
 
 
 class DamagedError(Exception):
-    """The file is not what its first bytes promise; the message is the decoder's reason."""
+    """The file is damaged, or not in the format of its first bytes; the message is the decoder's reason."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,13 @@ class Opened:
     """An image whose header has been read.
 
     :param format: the name that ``info`` reports.
-    :param width: pixels of the upright image, and so is ``height``.
-    :param lossless: the file keeps every pixel, and so must a result in the format of its source.
+    :param width: pixels of the upright image, like ``height``.
+    :param lossless: the file is lossless, and so must be a result in the format of its source.
     :param pixels: decodes the image.
-    :param pages: width and height of each of a document's pages, where it can have several; of the first, where
-        there are very many.
     :param frames: how many frames or pages the file has.
-    :param unread: why the file's other frames are not read, a sentence; ``None`` where there are no others.
-    :param at_size: renders a drawing at another width and height; ``None`` where there are pixels to begin with.
+    :param pages: width and height of the pages of a document; of very many pages, only of the first.
+    :param unread: why the file's other frames are not read, as a sentence; ``None`` if there are no others.
+    :param at_size: renders a drawing at another width and height; ``None`` if the file has pixels.
     """
 
     format: str
@@ -45,7 +44,7 @@ class Opened:
     height: int
     lossless: bool
     pixels: Callable[[], pyvips.Image]
-    metadata: Metadata = Metadata()  # noqa: RUF009 (a tuple cannot be changed)
+    metadata: Metadata = Metadata()  # noqa: RUF009 (a tuple is immutable)
     frames: int = 1
     pages: Sequence[tuple[int, int]] = ()
     unread: str | None = None
@@ -59,13 +58,13 @@ class Opened:
         with reading():
             image = self._with_metadata(self.pixels())
         if (image.width, image.height) != (self.width, self.height):
-            raise DamagedError("the header claims another size than the pixels have")
+            raise DamagedError("the size in the header is not that of the pixels")
         return image
 
     def rendered(self, width: int, height: int) -> pyvips.Image:
-        """Return the drawing at this size, or any other image as it is.
+        """Return a drawing at this size; return an image with pixels unchanged.
 
-        :raises DamagedError: it cannot be rendered.
+        :raises DamagedError: the drawing cannot be rendered, or the pixels cannot be decoded.
         """
         if self.at_size is None:
             return self.image()
@@ -80,10 +79,10 @@ class Opened:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Blame the file for what a decoder raises, but not for the machine's want of memory or disk.
+    """Turn what a decoder raises into DamagedError, unless the machine lacks memory or disk space.
 
     :raises MemoryError: the decoder had too little memory.
-    :raises DamagedError: the decoder raised something else.
+    :raises DamagedError: the decoder raised any other error.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""PDF: one page on white, at a resolution, or at the size that a step of the plan needs."""
+"""PDF: one page on white, at a resolution or at the size that a step of the plan needs."""
 
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,11 @@ from image_processor.services.readers.opened import DamagedError, Opened
 _POINTS_PER_INCH = 72
 _BANDS = 3
 _MOST_LISTED = 1000
-"""Pages whose sizes are told; a file of a few bytes may claim a million."""
+"""Pages whose sizes are listed; a file of a few bytes may claim a million pages."""
 
 
 def open_image(source: Path, wanted: Source) -> Opened:
-    """Return the page that was asked for, or the first."""
+    """Return the requested page, or the first."""
     try:
         document = pypdfium2.PdfDocument(source)
     except pypdfium2.PdfiumError as error:
@@ -46,7 +46,7 @@ def _size(document: pypdfium2.PdfDocument, number: int, dots: int) -> tuple[int,
 
 
 def _reason(reason: str) -> str:
-    return "the PDF can be read with a password only" if "password" in reason.lower() else reason
+    return "the PDF needs a password" if "password" in reason.lower() else reason
 
 
 def _rendered(document: pypdfium2.PdfDocument, number: int, dots: int, width: int, height: int) -> pyvips.Image:

@@ -1,4 +1,4 @@
-"""Pillow, set up for a worker: its own limit would refuse what this service's limit allows, and in other words."""
+"""Pillow without its own limit of pixels and its warnings: the service has its own limit and error messages."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""BMP, ICO, JPEG 2000 and PSD (its flattened picture), which Pillow reads with its own decoders."""
+"""BMP and PSD (its flattened picture), read by Pillow; conversion of Pillow's images for other readers."""
 
 from functools import partial
 from pathlib import Path
@@ -15,26 +15,26 @@ _NAMES = {"BMP": "bmp", "PSD": "psd"}
 _BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "I;16": 1}
 _SPACES = {"L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk", "I;16": "grey16"}
 _PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
-"""Modes of Pillow, and those of the above that hold their pixels."""
+"""Other modes of Pillow, and the modes above to which they are converted."""
 
 _UNREAD_BITS = (16, 32)
-"""Of a PSD's channels."""
+"""Bits per channel of a PSD that Pillow does not read."""
 _MULTICHANNEL = 7
-"""The color mode of inks that the file does not name."""
+"""The color mode of a PSD with inks that the file does not name."""
 
 
 def open_image(source: Path) -> Opened:
     """Return the image of a BMP or a PSD.
 
-    :raises ImageError: it is a PSD of samples that Pillow does not read.
+    :raises ImageError: a PSD of a kind that Pillow does not read.
     """
     with source.open("rb") as file:
         head = file.read(26)
     bits, mode = int.from_bytes(head[22:24], "big"), int.from_bytes(head[24:26], "big")
     if head.startswith(b"8BPS") and bits in _UNREAD_BITS:
-        raise ImageError(f"A PSD of {bits} bits a channel is not read: save it with 8 bits, or as a TIFF.")
+        raise ImageError(f"A PSD with {bits} bits per channel is not supported: save it with 8 bits, or as a TIFF.")
     if head.startswith(b"8BPS") and mode == _MULTICHANNEL:
-        raise ImageError("A PSD in multichannel mode is not read: save it as RGB, gray or CMYK.")
+        raise ImageError("A PSD in multichannel mode is not supported: save it as RGB, gray or CMYK.")
     with Image.open(source, formats=list(_NAMES)) as image:
         name = _NAMES[str(image.format)]
         pixels, metadata = partial(_pixels, source), metadata_of(image.info.items())
@@ -47,7 +47,7 @@ def _pixels(source: Path) -> pyvips.Image:
 
 
 def from_pillow(image: Image.Image) -> pyvips.Image:
-    """Return the image decoded, as grey, sRGB or CMYK."""
+    """Decode the image as gray, sRGB or CMYK."""
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")

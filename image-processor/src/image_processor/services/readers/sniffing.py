@@ -1,4 +1,4 @@
-"""Which reader a file has, by its first bytes."""
+"""Choice of a reader by the first bytes of a file."""
 
 import codecs
 import re
@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 HEAD = 64 * 1024
-"""Bytes that are looked at: drawing programs write long comments before the root of an SVG."""
+"""Bytes to examine: drawing programs write long comments before the root of an SVG."""
 _ANY_GZIP = 31
-"""zlib's number for the longest window and a gzip header."""
+"""zlib's ``wbits`` for the largest window and a gzip header."""
 _BINARY_HEAD = 4096
 _GZIP = b"\x1f\x8b"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -17,7 +17,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _HEVC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _AV1 = {b"avif", b"avis"}
 _ANY_CODEC = {b"mif1", b"mif2", b"msf1"}
-"""Brands of a file type box (ISO/IEC 23008-12, 10): the codec is named by the items alone."""
+"""Brands of a file type box (ISO/IEC 23008-12, 10) that allow any codec; only the items name it."""
 
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 _SVG = re.compile(
@@ -25,17 +25,17 @@ _SVG = re.compile(
     rb"(?:<!doctype\s++svg(?:[^\[>]*+\[(?:[^\]]*+)\])?+[^>]*+>\s*+)?+(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+<(?:\w++:)?+svg[\s>/]",
     re.IGNORECASE,
 )
-"""Possessive quantifiers: what has matched is tried no other way."""
+"""Possessive quantifiers prevent backtracking, which hostile input could make slow."""
 
 
 def reader_of(head: bytes) -> str | None:
-    """Return the name of the reader's module; ``None`` where libvips may try."""
+    """Return the name of the reader's module; ``None`` if libvips is to try."""
     short = head[:_BINARY_HEAD]
     return next((name for is_format, name in _READERS if is_format(short)), "svg" if is_svg(head) else None)
 
 
 def is_heif(head: bytes) -> bool:
-    """Return whether this is HEIF with HEVC in it; AVIF is the same box format, and libvips reads it."""
+    """Return whether this is HEIF with HEVC; AVIF has the same box format, and libvips reads it."""
     if head[4:8] != b"ftyp":
         return False
     end = min(int.from_bytes(head[:4], "big"), len(head))
@@ -46,9 +46,9 @@ def is_heif(head: bytes) -> bool:
 
 
 def is_svg(head: bytes) -> bool:
-    """Return whether the first element is ``svg``, whatever declarations and comments come before it.
+    """Return whether the first element, after any declarations and comments, is ``svg``.
 
-    The text may be UTF-16 with its mark, and compressed (SVG 2, 10.2).
+    The text may be UTF-16 with a byte order mark, and compressed (SVG 2, 10.2).
     """
     if head.startswith(_GZIP):
         with suppress(zlib.error):
@@ -59,9 +59,9 @@ def is_svg(head: bytes) -> bool:
 
 
 def uncompressed(content: bytes, longest: int) -> bytes:
-    """Return the bytes of an SVG, of which no more than one too many are uncompressed.
+    """Return the bytes of an SVG; decompress at most ``longest`` + 1, which is enough to see that it is too long.
 
-    :raises zlib.error: they are damaged.
+    :raises zlib.error: the compressed bytes are damaged.
     """
     if not content.startswith(_GZIP):
         return content
@@ -69,12 +69,12 @@ def uncompressed(content: bytes, longest: int) -> bytes:
 
 
 def is_bmp(head: bytes) -> bool:
-    """Return whether a bitmap's header of a known size follows the two letters that a text may begin with too."""
+    """Return whether "BM", with which a text may begin too, is followed by a bitmap header of a known size."""
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
 
 
 def begins_with(*beginnings: bytes) -> Callable[[bytes], bool]:
-    """Return a test for these first bytes."""
+    """Return a predicate for these first bytes."""
     return lambda head: head.startswith(beginnings)
 
 

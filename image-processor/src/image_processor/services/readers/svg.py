@@ -1,4 +1,4 @@
-"""SVG, drawn by resvg at a resolution, or at the size that a step of the plan needs. Nothing is loaded for it."""
+"""SVG, rendered by resvg at a resolution or at the size that a step of the plan needs, without external resources."""
 
 import threading
 from functools import partial
@@ -18,20 +18,20 @@ from image_processor.services.readers.svg_rules import keep_harmless
 
 _LONGEST = 32 * 1024 * 1024
 _STACK = 64 * 1024 * 1024
-"""resvg calls itself for each level: on a thread's usual stack a few hundred levels end the process."""
+"""Bytes: resvg recurses per level, and on a default stack a few hundred levels crash the process."""
 
 _FONT = "Roboto"
 _PIXEL_BYTES = 4
 _CANVASES = 4
-"""The picture, its PNG, and a layer or two of groups that are transparent, masked or filtered."""
+"""Canvases in memory at once: the picture, its PNG, and layers of transparent, masked or filtered groups."""
 
 
 def open_image(source: Path, wanted: Source) -> Opened:
-    """Return the picture, of the size that its root element gives where its resolution is that of CSS."""
+    """Return the drawing; at 96 dpi, the resolution of CSS, it has the size that its root element gives."""
     content = uncompressed(source.read_bytes(), _LONGEST) if source.stat().st_size <= _LONGEST else None
     if content is None or len(content) > _LONGEST:
-        raise DamagedError(f"an SVG may have {_LONGEST:,} bytes")
-    # Expat refuses entities that grow beyond measure, and fetches none.
+        raise DamagedError(f"an SVG may have at most {_LONGEST:,} bytes")
+    # Expat refuses entities that expand too much, and fetches no external entity.
     root = ElementTree.fromstring(content)  # noqa: S314
     size = svg_size(root.attrib)
     if size is None:
@@ -55,17 +55,17 @@ def _rendered(root: Element, width: int, height: int) -> pyvips.Image:
 
 
 def _check_memory(size: int) -> None:
-    """Ask for so many bytes and give them back: Rust ends the process where it is given none.
+    """Allocate this many bytes for a moment, because Rust aborts the process when it runs out of memory.
 
-    :raises MemoryError: they are more than the process may have.
+    :raises MemoryError: the process cannot have them.
     """
     bytearray(size)
 
 
 def _on_a_deep_stack(text: str) -> bytes:
-    """Return the rendered PNG.
+    """Render on a thread with a large stack and return the PNG.
 
-    :raises DamagedError: resvg cannot render it; where it panics this is no ``Exception``, which alone is caught.
+    :raises DamagedError: resvg cannot render the SVG, or panics.
     """
     made: list[bytes] = []
     reasons: list[str] = []
@@ -73,7 +73,7 @@ def _on_a_deep_stack(text: str) -> bytes:
     def render() -> None:
         try:
             made.append(_render(text))
-        except BaseException as error:  # noqa: BLE001 (a panic in Rust is no Exception)
+        except BaseException as error:  # noqa: BLE001 (a panic in Rust is not an Exception)
             reasons.append(str(error))
 
     before = threading.stack_size(_STACK)

@@ -1,4 +1,4 @@
-"""What an SVG may hold: no address of another file, no picture that is too large, no endless nesting."""
+"""Rules against hostile SVGs: no references to other files, no huge embedded pictures, no deep nesting."""
 
 import base64
 import binascii
@@ -12,17 +12,18 @@ from image_processor.services.readers.opened import DamagedError
 from image_processor.services.readers.pillow import Image
 
 _DEEPEST = 100
-"""Levels of elements, and of what they refer to. Drawings have some ten; resvg calls itself for each."""
+"""Levels of elements and of the elements they refer to. Drawings have about ten; resvg recurses for each."""
 
 _MOST_EMBEDDED = 100_000_000
+"""Pixels of all embedded pictures together."""
 _EMBEDDED = re.compile(r"data:image/(?:png|jpe?g|gif|webp)[^,]*?(;base64)?,(.*)", re.IGNORECASE | re.DOTALL)
 _REFERENCE = re.compile(r"url\(\s*['\"]?#([^'\")\s]+)")
 
 
 def keep_harmless(root: Element) -> None:
-    """Remove from the SVG each address of something outside.
+    """Remove all references to other files from the SVG.
 
-    :raises DamagedError: it is nested too deeply, or embedded pictures have too many pixels.
+    :raises DamagedError: the SVG is nested too deeply, or its embedded pictures have too many pixels.
     """
     embedded = 0
     for element in root.iter():
@@ -34,12 +35,12 @@ def keep_harmless(root: Element) -> None:
                 else:
                     embedded += _pixels_in(picture)
     if embedded > _MOST_EMBEDDED:
-        raise DamagedError(f"the SVG holds pictures of {embedded:,} pixels; {_MOST_EMBEDDED:,} are possible")
+        raise DamagedError(f"the SVG holds pictures of {embedded:,} pixels; the limit is {_MOST_EMBEDDED:,}")
     _check_depth(root)
 
 
 def _embedded(address: str) -> bytes | None:
-    """Return the raster picture in a ``data:`` address; an SVG in it would be rendered under no rule."""
+    """Return the raster picture in a ``data:`` URL; None for an SVG, to which these rules would not be applied."""
     found = _EMBEDDED.fullmatch(address)
     if found is None:
         return None
@@ -58,7 +59,7 @@ def _pixels_in(picture: bytes) -> int:
 
 
 def _check_depth(root: Element) -> None:
-    """Walk down from the root, also through what elements refer to; what refers to itself is rendered once."""
+    """Limit the depth of elements and references by a depth-first walk; follow no cycles, as resvg does."""
     named = {element.get("id"): element for element in root.iter() if element.get("id")}
     depths: dict[Element, int] = {}
     below = {element: [*element, *_referred(element, named)] for element in root.iter()}
@@ -66,11 +67,11 @@ def _check_depth(root: Element) -> None:
     entered = {root}
     while path:
         element, following = path[-1]
-        child = next((one for one in following if one not in entered), None)
+        child = next((other for other in following if other not in entered), None)
         if child is None:
             path.pop()
             entered.discard(element)
-            depths[element] = 1 + max((depths.get(one, 0) for one in below[element]), default=0)
+            depths[element] = 1 + max((depths.get(other, 0) for other in below[element]), default=0)
         elif child not in depths:
             entered.add(child)
             path.append((child, iter(below[child])))
