@@ -11,7 +11,9 @@ PACKAGES := service-kit file-storage image-processor pixmill
 PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md docs/*/*.md docs/*/*/*.md)) .github \
   docs/example-plugin tests/compose tests/support/documents.py tests/e2e/test_documents.py tests/e2e/test_check_prose.py \
   file-storage/src/file_storage/models file-storage/src/file_storage/sending \
-  image-processor/src/image_processor/migrations
+  image-processor/src/image_processor/migrations image-processor/src/image_processor/capacity.py \
+  $(wildcard */src/*/config.py) service-kit/src/service_kit/settings.py pixmill/src/pixmill/embedded.py \
+  docs/configuration.py pixmill/tests/test_configuration.py pixmill/tests/test_embedded.py
 
 # What of the tests runs: K=expression (as pytest's -k) or K=path, which has a slash; without K all of them, after lint.
 export K
@@ -21,7 +23,7 @@ PYTEST = $(BIN)/python -m pytest
 # More failures than these have one cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
-.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs lint types prose format lock clean
+.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs config lint types prose format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -82,15 +84,19 @@ bench: .venv/test
 	$(BIN)/python -m bench.waits
 
 # The page of the algorithms, with its pictures, from their code.
-docs: .venv/test
+docs: .venv/test config
 	$(BIN)/python docs/build.py
+
+# config/*/conf.yml and docs/configuration.md, from the models of the settings. It overwrites changes in these files.
+config: .venv/run
+	$(BIN)/python docs/configuration.py
 
 lint: .venv/test types prose
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 types: .venv/test
-	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py conftest.py
+	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py docs/configuration.py conftest.py
 
 prose: .venv/python
 	$(BIN)/python scripts/check-prose $(PROSE)
