@@ -198,8 +198,8 @@ MUTATIONS = [
     Mutation(
         rule="nginx alone says which file has the body of an upload",
         file=_NGINX,
-        before='# For nginx alone to say, below.\n        proxy_set_header X-Body-File "";',
-        after="# For nginx alone to say, below.",
+        before='# Clients cannot set these; nginx does, below.\n        proxy_set_header X-Body-File "";',
+        after="# Clients cannot set these; nginx does, below.",
         caught_by="tests/e2e/test_kept_bodies.py::test_nobody_else_names_a_body_file_by_another_spelling_of_the_address",
     ),
     Mutation(

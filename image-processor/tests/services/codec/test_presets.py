@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from image_processor.config import ApiSettings
 from image_processor.services.codec.presets import Presets
 from service_kit.settings import SettingsError
 
@@ -50,6 +50,6 @@ def test_a_start_with_a_wrong_preset_ends_with_one_line() -> None:
 
 
 def test_the_presets_that_come_with_pixmill_are_right() -> None:
-    shipped = yaml.safe_load(CONFIG.read_text("utf-8"))["presets"]
+    shipped = ApiSettings.model_fields["presets"].default
 
     assert [name for name, _ in Presets(shipped).items()] == ["avatar", "web"]
