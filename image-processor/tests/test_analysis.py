@@ -185,7 +185,28 @@ def test_the_place_is_told_in_decimal_degrees_as_well() -> None:
     assert found["altitude"] == -12.5
 
 
-@pytest.mark.parametrize("latitude", [(51.0,), ()])
+def test_on_the_equator_and_at_the_level_of_the_sea_there_is_no_sign() -> None:
+    exif = Image.Exif()
+    zero = (0.0, 0.0, 0.0)
+    exif.get_ifd(0x8825).update({1: "S", 2: zero, 3: "W", 4: zero, 5: b"\1", 6: 0.0})
+
+    found = report(photo(format="JPEG", exif=exif), "exif")
+
+    assert [str(found[name]) for name in ("latitude", "longitude", "altitude")] == ["0.0"] * 3
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_a_file_has_no_other_tags_than_it_has(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif.get_ifd(0x8769)[0x9003] = "2020:02:02 02:02:02"
+
+    found = report(photo(format=kind, exif=exif), "exif")
+
+    assert (found["image"], found["photo"]) == ({"Make": "Maker"}, {"DateTimeOriginal": "2020:02:02 02:02:02"})
+
+
+@pytest.mark.parametrize("latitude", [(51.0,), (), (90.0, 0.0, 1.0), (89.0, 61.0, 0.0), (361.0, 0.0, 0.0)])
 def test_a_place_that_is_no_place_is_left_out(latitude: tuple[float, ...]) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8825).update({1: "N", 2: latitude})

@@ -96,7 +96,7 @@ MUTATIONS = [
         before="            session.flush()\n            self._store.delete(sha256)",
         after="            self._store.delete(sha256)",
         caught_by="file-storage/tests/services/test_files.py"
-        "::test_bytes_that_a_file_still_has_stay_though_they_were_counted_too_low",
+        "::test_bytes_that_a_file_still_has_are_kept_even_if_the_count_is_too_low",
     ),
     Mutation(
         rule="the bytes of a file are durable before the file exists",
@@ -104,7 +104,7 @@ MUTATIONS = [
         before="self._synced.result()\n            os.fsync(self._file.fileno())",
         after="self._synced.result()",
         caught_by="file-storage/tests/storage/test_folder.py"
-        "::test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name",
+        "::test_bytes_are_durable_before_the_rename_and_the_name_after_it",
     ),
     Mutation(
         rule="the name of a blob is durable before the file exists",
@@ -112,7 +112,7 @@ MUTATIONS = [
         before="staged.path.replace(target)\n        sync_folder(target.parent)",
         after="staged.path.replace(target)",
         caught_by="file-storage/tests/storage/test_folder.py"
-        "::test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name",
+        "::test_bytes_are_durable_before_the_rename_and_the_name_after_it",
     ),
     Mutation(
         rule="the row of a file commits only when its bytes are in place",
@@ -126,7 +126,7 @@ MUTATIONS = [
         file="file-storage/src/file_storage/migrations/versions/0005_totals.py",
         before="bytes = bytes + NEW.size * (NEW.file_count > 0)\n",
         after="bytes = bytes + NEW.size * (NEW.file_count > 1)\n",
-        caught_by="file-storage/tests/services/test_quota.py::test_what_would_go_over_the_quota_is_refused",
+        caught_by="file-storage/tests/services/test_quota.py::test_an_upload_that_would_exceed_the_quota_is_refused",
     ),
     # What comes and goes.
     Mutation(
@@ -134,21 +134,21 @@ MUTATIONS = [
         file="file-storage/src/file_storage/intake/multipart.py",
         before="if staged.size + len(data) > self._max_bytes:",
         after="if staged.size > self._max_bytes:",
-        caught_by="file-storage/tests/intake/test_multipart.py::test_a_file_of_more_bytes_is_too_large",
+        caught_by="file-storage/tests/intake/test_multipart.py::test_a_file_above_the_maximum_size_is_refused",
     ),
     Mutation(
         rule="a body with another Content-Digest is refused",
         file="file-storage/src/file_storage/headers/digests.py",
         before="if not hmac.compare_digest(actual.digest(), digest):",
         after="if len(actual.digest()) != len(digest):",
-        caught_by="file-storage/tests/headers/test_digests.py::test_a_body_that_was_changed_on_its_way_is_refused",
+        caught_by="file-storage/tests/headers/test_digests.py::test_a_body_that_was_changed_in_transit_is_refused",
     ),
     Mutation(
         rule="a resumable upload takes bytes at its own offset only",
         file="file-storage/src/file_storage/services/uploads.py",
         before="if offset != actual:",
         after="if offset > actual:",
-        caught_by="file-storage/tests/services/test_uploads.py::test_bytes_for_another_offset_are_refused_and_none_of_them_kept",
+        caught_by="file-storage/tests/services/test_uploads.py::test_bytes_at_another_offset_are_refused_and_discarded",
     ),
     Mutation(
         rule="a stored name has no folder of the client",
@@ -170,7 +170,7 @@ MUTATIONS = [
         file="file-storage/src/file_storage/headers/conditions.py",
         before="condition.date == modified",
         after="condition.date >= modified",
-        caught_by="file-storage/tests/headers/test_conditions.py::test_no_other_date_lets_the_range_count",
+        caught_by="file-storage/tests/headers/test_conditions.py::test_if_range_with_another_date_ignores_the_range",
     ),
     Mutation(
         rule="a signed link is good until it expires",
@@ -220,8 +220,8 @@ MUTATIONS = [
     Mutation(
         rule="the colors of transparent pixels do not bleed into a resized image",
         file="image-processor/src/image_processor/imaging/scaling.py",
-        before="return on_premultiplied(image, lambda bands: resampled(bands, width, height, kernel))",
-        after="return resampled(image, width, height, kernel)",
+        before="on_premultiplied(it, lambda bands: resampled(bands, width, height, kernel))",
+        after="resampled(it, width, height, kernel)",
         caught_by="image-processor/tests/test_geometry.py::test_transparent_colours_do_not_bleed_into_a_smaller_image",
     ),
     Mutation(
@@ -229,7 +229,7 @@ MUTATIONS = [
         file="image-processor/src/image_processor/services/codec/saving.py",
         before='kept = [] if output.profile == "strip" else ["icc"]',
         after='kept = [] if output.profile != "srgb" else ["icc"]',
-        caught_by="image-processor/tests/test_output.py::test_metadata_stays_unless_it_is_stripped",
+        caught_by="image-processor/tests/test_output.py::test_the_copyright_and_the_profile_stay_by_default",
     ),
     Mutation(
         rule="the pixels of all frames of an animation count",
@@ -245,6 +245,22 @@ MUTATIONS = [
         after='_FAIL_ON = "truncated"',
         caught_by="image-processor/tests/services/codec/test_decoding.py::"
         "test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_with_the_source",
+    ),
+    Mutation(
+        rule="pixels that a loader gives up with a warning are an error",
+        file="image-processor/src/image_processor/services/codec/process.py",
+        before="    if lost is not None and not (",
+        after="    if lost is not None and (",
+        caught_by="image-processor/tests/services/codec/test_decoding.py::"
+        "test_what_a_loader_warns_of_is_an_error_where_it_costs_pixels",
+    ),
+    Mutation(
+        rule="kept metadata holds no picture of the source",
+        file="image-processor/src/image_processor/services/codec/encoding.py",
+        before="return without_dropped_parts(described, name)",
+        after="return _with_metadata(_with_profile(image, name), output)",
+        caught_by="image-processor/tests/services/codec/test_descriptions.py::"
+        "test_no_picture_of_the_source_stays_in_a_result",
     ),
     Mutation(
         rule="every frame of an animation is turned upright",
@@ -339,5 +355,33 @@ MUTATIONS = [
         before='return "#000000" if luminance > 0.179 else "#ffffff"',
         after='return "#ffffff" if luminance > 0.179 else "#000000"',
         caught_by="image-processor/tests/test_text.py::test_a_text_can_be_read_on_any_ground_by_default",
+    ),
+    Mutation(
+        rule="a format takes a profile only if what it writes still has it",
+        file="image-processor/src/image_processor/services/codec/encoding.py",
+        before="return bool(written.get_typeof(PROFILE)) and bytes(written.get(PROFILE)) == profile",
+        after="return bool(written.width)",
+        caught_by="image-processor/tests/test_output.py::test_a_gif_which_has_no_profile_has_the_colors_of_srgb",
+    ),
+    Mutation(
+        rule="pages of different ICC profiles are not loaded together",
+        file="image-processor/src/image_processor/services/codec/tiff.py",
+        before="338, 339, _SUBSAMPLING, _PROFILE)",
+        after="338, 339, _SUBSAMPLING)",
+        caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_page_has_its_own_depth_and_profile",
+    ),
+    Mutation(
+        rule="16 bits are made of 8 by a factor, not by a cast",
+        file="image-processor/src/image_processor/imaging/colour.py",
+        before='return (image * 257).cast("ushort")',
+        after='return image.cast("ushort")',
+        caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_page_has_its_own_depth_and_profile",
+    ),
+    Mutation(
+        rule="a kernel's ringing is no sample of a floating-point image",
+        file="image-processor/src/image_processor/imaging/samples.py",
+        before="made = mix(image).clamp(min=least, max=greatest)",
+        after="made = mix(image).copy()",
+        caught_by="image-processor/tests/test_kinds.py",
     ),
 ]

@@ -53,13 +53,15 @@ class Output(Params):
     metadata: Literal["keep", "copyright", "strip"] = Field(
         default="copyright",
         description="EXIF, XMP and IPTC: all, and with them where a photograph was taken; only EXIF's Artist and "
-        "Copyright; or none. A GIF has none.",
+        "Copyright; or none. Pictures of the source within them never stay, nor what tells of a motion video or a gain "
+        "map. A GIF has none of them; IPTC is in JPEG and TIFF alone.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
         description="ICC: kept; colours converted to sRGB, with its profile; or converted, without a profile. Colours "
-        "that gAMA, cHRM, cICP or nclx describe are kept by a small profile, but PQ and HLG. What `to_colorspace` "
-        "makes CMYK gets a compact profile (14 kB); CMYK without a profile stays without.",
+        "that gAMA, cHRM, cICP or nclx describe, or a camera's EXIF as Adobe RGB, are kept by a small profile, but PQ "
+        "and HLG. A GIF, and gray in WebP and AVIF, have none: they are converted. What `to_colorspace` makes CMYK "
+        "gets a compact profile (14 kB); CMYK without a profile stays without.",
     )
     background: Colour = Field(
         default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."
