@@ -10,15 +10,11 @@ PACKAGES := service-kit file-storage image-processor pixmill
 # The files that `make prose` checks (CONTRIBUTING.md).
 PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md docs/*/*.md docs/*/*/*.md)) .github \
   docs/example-plugin tests/compose tests/support/documents.py tests/e2e/test_documents.py tests/e2e/test_check_prose.py \
-  image-processor/src/image_processor/migrations \
-  file-storage \
-  file-storage/src/file_storage/models file-storage/src/file_storage/sending \
-  image-processor/src/image_processor/migrations \
-  $(addprefix image-processor/src/image_processor/,routers handler background models services/tasks services/jobs services/files app.py worker.py events.py injectors.py capacity.py) $(addprefix image-processor/tests/,background handler conftest.py test_capacity.py services/jobs services/tasks services/files) tests/model tests/faults \
-  service-kit $(filter-out %/embedded.py,$(wildcard pixmill/src/pixmill/*.py)) pixmill/src/pixmill/front pixmill/tests bench conftest.py tests/conftest.py tests/api tests/e2e tests/mutations tests/support \
-  $(filter-out %/saving.py %/test_presets.py,$(wildcard image-processor/src/image_processor/services/codec/*.py image-processor/tests/services/codec/*.py)) \
-  image-processor/src/image_processor/services/readers image-processor/tests/services/readers image-processor/tests/services/test_source.py \
-  $(patsubst %,image-processor/src/image_processor/imaging/%.py,profiles samples exif_values)
+  image-processor/src/image_processor/migrations image-processor/src/image_processor/capacity.py \
+  image-processor/src/image_processor/config.py service-kit/src/service_kit/settings.py \
+  pixmill/src/pixmill/embedded.py pixmill/tests/test_configuration.py pixmill/tests/test_embedded.py \
+  docs/configuration.py \
+  file-storage
 
 # Chooses tests: K=expression (as pytest's -k) or K=path (with a slash). Without K: all tests, after lint.
 export K
@@ -28,7 +24,7 @@ PYTEST = $(BIN)/python -m pytest
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
-.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs lint types prose format lock clean
+.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs config lint types prose format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -88,16 +84,20 @@ bench: .venv/test
 	$(BIN)/python -m bench.listing
 	$(BIN)/python -m bench.waits
 
-# Generates the page of the algorithms, with its pictures, from their code.
-docs: .venv/test
+# The page of the algorithms, with its pictures, from their code.
+docs: .venv/test config
 	$(BIN)/python docs/build.py
+
+# config/*/conf.yml and docs/configuration.md, from the models of the settings. It overwrites changes in these files.
+config: .venv/run
+	$(BIN)/python docs/configuration.py
 
 lint: .venv/test types prose
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 types: .venv/test
-	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py conftest.py
+	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py docs/configuration.py conftest.py
 
 prose: .venv/python
 	$(BIN)/python scripts/check-prose $(PROSE)

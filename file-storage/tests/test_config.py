@@ -10,7 +10,7 @@ def test_x_sendfile_without_redirect_is_refused_for_s3(monkeypatch: pytest.Monke
     monkeypatch.setenv("FILE_STORAGE_STORAGE__URL", "s3://bucket")
     monkeypatch.setenv("FILE_STORAGE_DOWNLOAD__HEADER", "X-Sendfile")
 
-    with pytest.raises(SettingsError, match="set redirect"):
+    with pytest.raises(SettingsError, match=r"set download\.redirect"):
         load(Settings)
 
 

@@ -1,13 +1,23 @@
-"""Settings: a YAML file, and the environment over it."""
+"""Settings: the environment over a YAML file over the defaults."""
 
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
-from service_kit.settings import Secret, Section, ServiceSettings, SettingsError, Url, exit_with, load, load_or_exit
+from service_kit.settings import (
+    PoolSize,
+    Secret,
+    Section,
+    ServiceSettings,
+    SettingsError,
+    Url,
+    exit_with,
+    load,
+    load_or_exit,
+)
 
 FILE = """
 database:
@@ -27,6 +37,25 @@ class Settings(ServiceSettings):
 
     database: DatabaseSection
     secret: Secret
+
+
+class LimitSection(Section):
+    retries: int = Field(3, ge=0)
+    name: Secret = Field(SecretStr("${TEST_USER}"))
+
+
+class PoolSection(Section):
+    size: PoolSize = Field(8)
+
+
+class DefaultSettings(ServiceSettings):
+    """Settings that all have defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="KIT_TEST_", yaml_file="conf.yml")
+
+    limit: LimitSection
+    pool: PoolSection
+    words: dict[str, int] = Field({"a": 1})
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +179,76 @@ def test_a_file_that_is_missing_is_named(file: Path) -> None:
     file.unlink()
 
     assert refusal() == "settings file conf.yml does not exist (set KIT_TEST_CONFIG)"
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment", "limit:\npool:\n", "limit:\n  # retries: 3\n", "{}"])
+def test_a_file_without_settings_has_the_defaults(file: Path, text: str) -> None:
+    file.write_text(text)
+
+    found = load(DefaultSettings)
+
+    assert (found.limit.retries, found.pool.size, found.words) == (3, 8, {"a": 1})
+    assert found.limit.name.get_secret_value() == "pixmill"
+
+
+def test_the_file_stands_over_the_defaults_and_the_environment_over_both(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("limit: {retries: 4}\npool: {size: 9}\nwords: {b: 2}")
+    monkeypatch.setenv("KIT_TEST_LIMIT__RETRIES", "5")
+
+    found = load(DefaultSettings)
+
+    assert (found.limit.retries, found.pool.size, found.words) == (5, 9, {"b": 2})
+
+
+def test_a_variable_that_a_default_needs_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("")
+    monkeypatch.delenv("TEST_USER")
+
+    with pytest.raises(SettingsError, match=r"setting limit\.name in conf\.yml .*: .* TEST_USER is not set$"):
+        load(DefaultSettings)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("limit:\n  retries: 1\n more: 2", "settings file conf.yml, line 3: expected <block end>"),
+        ("only words", "settings file conf.yml holds no settings"),
+        ("- 1", "settings file conf.yml holds no settings"),
+        ("limit: 5", "setting limit in conf.yml"),
+        ("more: 5", "setting more in conf.yml or the environment: this setting does not exist"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_refused_in_one_line(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+
+    with pytest.raises(SettingsError) as raised:
+        load(DefaultSettings)
+
+    assert str(raised.value).startswith(message)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_variable_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    file.write_text("")
+    monkeypatch.setenv("KIT_TEST_WORDS", "{a")
+
+    with pytest.raises(SettingsError, match=r'settings in the environment: .*"words"'):
+        load(DefaultSettings)
+
+
+def test_a_pool_with_fewer_connections_than_threads_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("")
+    monkeypatch.setenv("PIXMILL_THREADS", "8")
+    assert load(DefaultSettings).pool.size == 8
+
+    monkeypatch.setenv("PIXMILL_THREADS", "9")
+
+    with pytest.raises(
+        SettingsError, match=r"^setting pool\.size in conf\.yml .*: 8 connections .* the 9 threads .*wsgi\.ini"
+    ):
+        load(DefaultSettings)
 
 
 def test_good_settings_end_no_process() -> None:

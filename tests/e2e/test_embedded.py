@@ -136,15 +136,12 @@ def test_an_impossible_data_folder_is_one_clear_line(tmp_path: Path) -> None:
         ("FILE_STORAGE_UPLOAD__MAX_BYTES", "many", "upload.max_bytes"),
         ("FILE_STORAGE_UPLOAD__MAX_BITES", "1", "FILE_STORAGE_UPLOAD__MAX_BITES"),
         ("FILE_STORAGE_DOWNLOAD__REDIRECT", "true", "storage.url"),
+        ("FILE_STORAGE_DATABASE__POOL_SIZE", "2", "16 threads"),
         ("FILE_STORAGE_CONFIG", "/nowhere.yml", "/nowhere.yml"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_one_clear_line(name: str, value: str, word: str) -> None:
-    environment = {
-        "FILE_STORAGE_DATABASE__URL": "sqlite://",
-        "PATH": ENVIRONMENT["PATH"],
-        name: value,
-    }
+    environment = ENVIRONMENT | {"FILE_STORAGE_DATABASE__URL": "sqlite://", "PIXMILL_THREADS": "16", name: value}
     command = [str(SCRIPTS / "python"), "-m", "file_storage.migrations"]
 
     ended = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)

@@ -1,42 +1,99 @@
-"""The settings of file-storage; ``config/file-storage/conf.yml`` explains each."""
+"""The settings of file-storage; ``make config`` writes ``config/file-storage/conf.yml`` from them."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
-from service_kit.settings import Secret, Section, ServiceSettings, Url
+from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Url
 
 
 class DatabaseSettings(Section):
-    url: Url
-    pool_size: int = Field(ge=1, le=1000)
+    url: Url = Field(
+        "postgresql+psycopg://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        description="The database, as a URL of SQLAlchemy: `postgresql+psycopg://…` or `sqlite:////absolute/path.db`."
+        " The credentials come from `config/postgresql.env`.",
+    )
+    pool_size: PoolSize = Field(
+        16,
+        ge=1,
+        le=1000,
+        description="The most connections that a uWSGI process keeps open. With fewer than `threads` in `wsgi.ini`,"
+        " requests would wait for a connection; the start is refused.",
+    )
 
 
 class StorageSettings(Section):
-    folder: str = Field(min_length=1)
-    url: str = Field(pattern=r"^(s3://[^/]+(/.*)?)?$")
-    reserve_bytes: int = Field(ge=0)
-    quota_bytes: int = Field(ge=0)
+    folder: str = Field(
+        "/var/lib/pixmill",
+        min_length=1,
+        description="The folder of stored bytes. The service creates `blobs/`, `staging/` and `uploads/` in it. It must"
+        " be a single file system, so that a rename is atomic.",
+    )
+    url: str = Field(
+        "",
+        pattern=r"^(s3://[^/]+(/.*)?)?$",
+        description="Where blobs are stored instead: `s3://bucket/prefix`. Credentials, region and endpoint come from"
+        " `config/s3.env`. Uploads still pass through the folder. Empty: in the folder.",
+    )
+    reserve_bytes: Bytes = Field(
+        268_435_456,
+        ge=0,
+        description="Free space that uploads leave on the file system, so that it never fills up. An upload"
+        " that does not fit gets 507.",
+    )
+    quota_bytes: Bytes = Field(
+        0,
+        ge=0,
+        description="The most that all files may have together; bytes that files share count once. An upload beyond it"
+        " gets 507. 0: no limit.",
+    )
 
 
 class UploadSettings(Section):
-    max_bytes: int = Field(ge=1)
-    body_folder: str
-    resumable_seconds: float = Field(gt=0)
+    max_bytes: Bytes = Field(
+        5_368_709_120,
+        ge=1,
+        description="The largest file. A larger one gets 413. `NGINX_MAX_BODY` in `config/nginx.env` must be a little"
+        " larger, because a form has more bytes than its file.",
+    )
+    body_folder: str = Field(
+        "/var/lib/pixmill/incoming",
+        description="The folder where nginx writes a raw body (`client_body_temp_path`). On the file system of"
+        " `storage.folder`, the body becomes the file without a copy, and a large body is read there while it arrives."
+        " Empty: no nginx in front of the service.",
+    )
+    resumable_seconds: Seconds = Field(
+        86_400,
+        gt=0,
+        description="How long an unfinished resumable upload is kept after its client last sent bytes. A client on a"
+        " bad connection may need hours; an abandoned upload takes space.",
+    )
 
 
 class DownloadSettings(Section):
-    header: Literal["X-Accel-Redirect", "X-Sendfile"]
-    root: str
-    redirect: bool
+    header: Literal["X-Accel-Redirect", "X-Sendfile"] = Field(
+        "X-Accel-Redirect",
+        description="The response header that makes the web server send a stored file: `X-Accel-Redirect` for nginx,"
+        " `X-Sendfile` for the front of `make run`.",
+    )
+    root: str = Field(
+        "/blobs/",
+        description="The prefix of a blob's path in that header: the internal location of nginx, or the folder of blobs"
+        " for `X-Sendfile`. Blobs in S3 have another location in `config/nginx.conf`, `/s3/`.",
+    )
+    redirect: bool = Field(
+        default=False,
+        description="Whether clients get bytes directly from S3, by a signed URL that is valid for an hour. nginx then"
+        " transfers less, but clients see the headers of the bucket, which lack the file's name. nginx still sends what"
+        " S3 would answer differently, such as `If-Match` with our ETag. Only with `storage.url`.",
+    )
 
 
 class LinkSettings(Section):
-    secret: Secret = Field(min_length=8)
-
-
-class LogSettings(Section):
-    level: Literal["debug", "info", "warning", "error"]
+    secret: Annotated[Secret, Field(min_length=8)] = Field(
+        SecretStr("${PIXMILL_LINK_SECRET}"),
+        description="Signs download links (HMAC). It comes from `config/links.env`; a new secret ends all links.",
+    )
 
 
 class Settings(ServiceSettings):
@@ -49,12 +106,12 @@ class Settings(ServiceSettings):
     links: LinkSettings
     log: LogSettings
 
-    @field_validator("download")
-    @classmethod
-    def _check_who_sends(cls, download: DownloadSettings, info: ValidationInfo) -> DownloadSettings:
-        in_s3 = bool("storage" in info.data and info.data["storage"].url)
-        if download.redirect and not in_s3:
-            raise ValueError("redirect leads to S3: set storage.url")
-        if download.header == "X-Sendfile" and in_s3 and not download.redirect:
-            raise ValueError("X-Sendfile names no file in S3: set redirect")
-        return download
+    @model_validator(mode="after")
+    def _check_sender(self) -> Self:
+        if self.download.redirect and not self.storage.url:
+            raise ValueError("download.redirect leads to S3: set storage.url")
+        if self.download.header == "X-Sendfile" and self.storage.url and not self.download.redirect:
+            raise ValueError(
+                "download.header is X-Sendfile, which cannot name files in storage.url: set download.redirect"
+            )
+        return self

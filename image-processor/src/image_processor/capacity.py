@@ -1,25 +1,43 @@
-"""The number of worker processes that a machine or a container has room for."""
+"""The number of worker processes that a machine, or a container, has room for."""
 
+import math
 import os
 from pathlib import Path
 
-MIN_PROCESSES = 2
-"""Also on one core, so that a long task does not block short ones."""
+FEWEST_PROCESSES = 2
+"""A short task does not wait for a long one, even where there is one core."""
 
 PROCESS_BYTES = 256 * 1024 * 1024
-"""Memory of a process while it works on photographs of usual sizes."""
+"""The memory of a process that works on photographs of the usual sizes."""
 
 
 def processes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return one process for each core that this process may use, at most as many as fit into memory.
+    """Return one process for each core that this process may use, as far as memory allows.
 
-    :param cgroup: the folder with the container's limits (cgroups(7)).
+    :param cgroup: the folder of the container's limits (cgroups(7)).
     """
-    return max(MIN_PROCESSES, min(_cores(), _memory_bytes(cgroup) // PROCESS_BYTES))
+    return max(FEWEST_PROCESSES, min(_cores(cgroup), _memory_bytes(cgroup) // PROCESS_BYTES))
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _cores(cgroup: Path) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _quota(cgroup) or cores)
+
+
+def _quota(cgroup: Path) -> int | None:
+    """Return the cores that ``docker run --cpus`` allows, a part of a core as a whole one; None: all."""
+    try:
+        quota, period = _cpu_times(cgroup)
+        return math.ceil(int(quota) / int(period)) if int(quota) > 0 else None
+    except (OSError, ValueError):  # "max": there is no quota
+        return None
+
+
+def _cpu_times(cgroup: Path) -> list[str]:
+    version_2 = cgroup / "cpu.max"
+    if version_2.exists():
+        return version_2.read_text().split()
+    return [(cgroup / "cpu" / name).read_text() for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
 
 
 def _memory_bytes(cgroup: Path) -> int:

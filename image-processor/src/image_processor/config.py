@@ -1,113 +1,353 @@
-"""The settings of image-processor and of its worker; their ``conf.yml`` files explain each."""
+"""The settings of image-processor and of its worker. ``make config`` writes ``conf.yml`` from them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, IPvAnyNetwork, JsonValue
+from pydantic import Field, IPvAnyNetwork, JsonValue, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
-from service_kit.settings import Secret, Section, ServiceSettings, Url
+from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Unit, Url
 
 from image_processor import capacity
 
 
 class DatabaseSettings(Section):
-    url: Url
-    pool_size: int = Field(ge=1, le=1000)
+    url: Url = Field(
+        "postgresql+psycopg://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        description="The database of image-processor, as a URL of SQLAlchemy: `postgresql+psycopg://…` or"
+        " `sqlite:////absolute/path.db`. The credentials come from `config/postgresql.env`.",
+    )
+
+
+class ApiDatabaseSettings(DatabaseSettings):
+    pool_size: PoolSize = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="The most connections that a uWSGI process keeps open. With fewer than `threads` in `wsgi.ini`,"
+        " requests would wait for a connection; the start is refused.",
+    )
+
+
+class WorkerDatabaseSettings(DatabaseSettings):
+    pool_size: Annotated[int, Unit("connections")] = Field(
+        2,
+        ge=1,
+        le=1000,
+        description="The most connections that each process of the worker keeps open: one for its task; the"
+        " main process shares them between relay, heartbeat and webhooks.",
+    )
 
 
 class BrokerSettings(Section):
-    url: Url
-    queue_type: Literal["quorum", "classic"]
-    transport_options: dict[str, str | int | float | bool]
+    url: Url = Field(
+        "amqp://${RABBITMQ_DEFAULT_USER}:${RABBITMQ_DEFAULT_PASS}@rabbitmq:5672//",
+        description="The broker, as a URL of kombu; the same for image-processor and its workers. The credentials come"
+        " from `config/rabbitmq.env`.",
+    )
+    queue_type: Literal["quorum", "classic"] = Field(
+        "quorum",
+        description="The type of RabbitMQ's queue; the same for image-processor and its workers. `quorum` survives the"
+        " loss of a broker's node.",
+    )
+    transport_options: dict[str, str | int | float | bool] = Field(
+        {"confirm_publish": True, "connect_timeout": 0.5, "read_timeout": 0.8, "write_timeout": 0.8, "max_retries": 0},
+        description="Options of kombu's transport. `confirm_publish`: a message counts as sent when it is on RabbitMQ's"
+        " disk. The timeouts are seconds: a request waits this long for a broker that does not answer, then leaves the"
+        " message to the workers' relay. `max_retries` 0: the request does not connect a second time.",
+    )
+
+
+class WorkerBrokerSettings(BrokerSettings):
+    transport_options: dict[str, str | int | float | bool] = Field(
+        {"confirm_publish": True, "connect_timeout": 3, "read_timeout": 10, "write_timeout": 10, "max_retries": 0},
+        description="Options of kombu's transport. `confirm_publish`: a message counts as sent when it is on RabbitMQ's"
+        " disk. The timeouts are seconds, longer than those of a request, for which a client waits. `max_retries` 0:"
+        " the relay goes on with its other work and connects again in its next round.",
+    )
 
 
 class FileStorageSettings(Section):
-    url: Url
-    timeout_seconds: float = Field(gt=0, le=3600)
+    url: Url = Field(
+        "http://file-storage:8000/api/file-server",
+        description="The file server, to look up file ids: its own address, without nginx.",
+    )
+    timeout_seconds: Seconds = Field(
+        5, gt=0, le=3600, description="How long a request waits for an answer of the file server; then it gets 503."
+    )
 
 
 class BlobSourceSettings(FileStorageSettings):
-    blobs_folder: str
-    blobs_url: str = Field(pattern=r"^(https?://.+/)?$")
-
-
-class LogSettings(Section):
-    level: Literal["debug", "info", "warning", "error"]
+    url: Url = Field(
+        "http://nginx:8081/api/file-server",
+        description="The file server, to fetch sources and to store results: through nginx, which sends the bytes, by"
+        " its inner port, which has no rate limits.",
+    )
+    timeout_seconds: Seconds = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="The longest pause between bytes of a transfer. After it the transfer has failed, and the task is"
+        " retried.",
+    )
+    blobs_folder: str = Field(
+        "/var/lib/pixmill/blobs",
+        description="The folder of the file server's blobs, if this machine has one; read-only access is enough."
+        " Sources are read there instead of transferred. A source that is not there is fetched. Empty: all are.",
+    )
+    blobs_url: str = Field(
+        "http://nginx:8081/blobs-by-sha256/",
+        pattern=r"^(https?://.+/)?$",
+        description="Where nginx sends sources by the SHA-256 of their bytes, without a request to the file server. A"
+        " source that is not there, such as one in S3, comes from `file_storage.url`. Empty: all do.",
+    )
 
 
 class LimitSettings(Section):
-    max_file_bytes: int = Field(ge=1)
-    max_task_bytes: int = Field(ge=1)
-    max_pixels: int = Field(ge=1)
-    max_frames: int = Field(ge=1)
-    max_seconds: int = Field(ge=1, le=86_400)
-    max_memory_bytes: int = Field(ge=256 * 1024 * 1024)
+    max_file_bytes: Bytes = Field(
+        536_870_912, ge=1, description="The largest source. A larger one ends the task in `error`."
+    )
+    max_task_bytes: Bytes = Field(
+        2_147_483_648,
+        ge=1,
+        description="The most that all files of a task may have together, such as those of a montage; at least"
+        " `limits.max_file_bytes`.",
+    )
+    max_pixels: Annotated[int, Unit("pixels")] = Field(
+        100_000_000,
+        ge=1,
+        description="The largest image, before and after processing, all frames together. A small file can decode into"
+        " a very large image.",
+    )
+    max_frames: Annotated[int, Unit("frames")] = Field(
+        1000, ge=1, description="The most frames of an animation or pages of a TIFF."
+    )
+    max_seconds: Annotated[int, Unit("seconds")] = Field(
+        60,
+        ge=1,
+        le=86_400,
+        description="The longest processing of a task. Then its process is killed and the task ends in `error`, which"
+        " stops a decoder that hangs.",
+    )
+    max_memory_bytes: Bytes = Field(
+        2_147_483_648,
+        ge=256 * 1024 * 1024,
+        description="The memory of each process (RLIMIT_DATA). A task that needs more ends in `error`.",
+    )
+
+    @model_validator(mode="after")
+    def _check_bytes(self) -> Self:
+        if self.max_task_bytes < self.max_file_bytes:
+            raise ValueError(
+                f"limits.max_task_bytes ({self.max_task_bytes}) is less than"
+                f" limits.max_file_bytes ({self.max_file_bytes})"
+            )
+        return self
 
 
 class LeaseSettings(Section):
-    seconds: float = Field(ge=2, le=3600)
-    heartbeat_seconds: float = Field(gt=0, le=60)
+    seconds: Seconds = Field(
+        15,
+        ge=2,
+        le=3600,
+        description="How long a worker may stay silent. After that it counts as dead, and other workers run its tasks.",
+    )
+    heartbeat_seconds: Seconds = Field(
+        3,
+        gt=0,
+        le=60,
+        description="The time between heartbeats, which renew the lease: at most a third of `lease.seconds`, so that a"
+        " worker which misses one or two keeps its tasks.",
+    )
 
-
-class CallbackSettings(Section):
-    secret: Secret
-    allow_networks: list[IPvAnyNetwork]
-    timeout_seconds: float = Field(gt=0, le=300)
-    max_seconds: float = Field(ge=0)
-
-
-class EventSettings(Section):
-    poll_seconds: float = Field(gt=0, le=10)
-    backlog: int = Field(ge=10, le=1_000_000)
+    @model_validator(mode="after")
+    def _check_heartbeat(self) -> Self:
+        if self.heartbeat_seconds * 3 > self.seconds:
+            raise ValueError(
+                f"lease.heartbeat_seconds ({self.heartbeat_seconds:g}) is more than a third of"
+                f" lease.seconds ({self.seconds:g})"
+            )
+        return self
 
 
 class RetrySettings(Section):
-    max_seconds: float = Field(ge=0)
-    base_delay_seconds: float = Field(gt=0)
-    max_delay_seconds: float = Field(gt=0)
-    max_crashes: int = Field(ge=1, le=100)
-    max_losses: int = Field(ge=1, le=1000)
+    max_seconds: Seconds = Field(
+        900,
+        ge=0,
+        description="How long a task is retried after transient failures (network, file server) before it ends in"
+        " `error`.",
+    )
+    base_delay_seconds: Seconds = Field(
+        1, gt=0, description="The longest delay before the first retry; it doubles with each retry. Jitter shortens it."
+    )
+    max_delay_seconds: Seconds = Field(
+        60, gt=0, description="The longest delay between retries; at least `retry.base_delay_seconds`."
+    )
+    max_crashes: Annotated[int, Unit("crashes")] = Field(
+        3,
+        ge=1,
+        le=100,
+        description="The crashes of its process (memory, segmentation fault) after which a task ends in `error`. A task"
+        " that exceeds `limits.max_seconds` ends at once, because it would exceed it again.",
+    )
+    max_losses: Annotated[int, Unit("workers")] = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="The workers that stopped answering while they ran a task, such as a lost machine, after which the"
+        " task ends in `error`. The task may be the cause, so there is a limit.",
+    )
+
+    @model_validator(mode="after")
+    def _check_delays(self) -> Self:
+        if self.base_delay_seconds > self.max_delay_seconds:
+            raise ValueError(
+                f"retry.base_delay_seconds ({self.base_delay_seconds:g}) is more than"
+                f" retry.max_delay_seconds ({self.max_delay_seconds:g})"
+            )
+        return self
+
+
+class CallbackSettings(Section):
+    secret: Secret = Field(
+        SecretStr("${PIXMILL_CALLBACK_SECRET}"),
+        description="Signs webhooks (Standard Webhooks, HMAC-SHA256). It comes from `config/callbacks.env`; receivers"
+        " need it too.",
+    )
+    allow_networks: list[IPvAnyNetwork] = Field(
+        [],
+        description="Networks that are not public and that a `callback_url` may still reach, such as `[10.1.0.0/16]`."
+        " Without this list, a client could make the worker send requests inside your network.",
+    )
+    timeout_seconds: Seconds = Field(10, gt=0, le=300, description="How long a receiver may take to answer.")
+    max_seconds: Seconds = Field(
+        86_400, ge=0, description="How long a webhook is retried; a receiver may be down for a night."
+    )
+
+
+class EventSettings(Section):
+    poll_seconds: Seconds = Field(
+        0.1,
+        gt=0,
+        le=10,
+        description="The time between reads of new events, while anyone listens: an event is at most this late.",
+    )
+    backlog: Annotated[int, Unit("events")] = Field(
+        10_000,
+        ge=10,
+        le=1_000_000,
+        description="The most events that wait for a slow listener. Beyond it the stream ends, and the listener"
+        " reconnects with the id of its last event.",
+    )
 
 
 class RelaySettings(Section):
-    interval_seconds: float = Field(gt=0, le=3600)
-    hints: int = Field(ge=1, le=10_000)
-    keep_events_seconds: float = Field(ge=60)
-    keep_cache_seconds: float = Field(ge=0)
+    interval_seconds: Seconds = Field(
+        1,
+        gt=0,
+        le=3600,
+        description="The time between rounds of the relay: it sends lost messages again, frees tasks of dead workers"
+        " and deletes old rows.",
+    )
+    hints: Annotated[int, Unit("messages")] = Field(
+        32,
+        ge=1,
+        le=10_000,
+        description="The most messages that a round sends, if tasks are pending and no message waits.",
+    )
+    keep_events_seconds: Seconds = Field(
+        86_400,
+        ge=60,
+        description="How long events are kept. A listener can reconnect this much later without missing any.",
+    )
+    keep_cache_seconds: Seconds = Field(
+        2_592_000,
+        ge=0,
+        description="How long a result is reused for the same source and parameters.",
+    )
 
 
 class ApiSettings(ServiceSettings):
-    """What the HTTP service needs."""
+    """The settings of the HTTP service."""
 
     model_config = SettingsConfigDict(env_prefix="IMAGE_PROCESSOR_", yaml_file="config/image-processor/conf.yml")
 
-    database: DatabaseSettings
+    database: ApiDatabaseSettings
     broker: BrokerSettings
     file_storage: FileStorageSettings
-    hints: int = Field(ge=1, le=10_000)
-    presets: dict[Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")], dict[str, JsonValue]]
+    hints: Annotated[int, Unit("messages")] = Field(
+        32,
+        ge=1,
+        le=10_000,
+        description="The most messages that are sent for a batch: as many as worker processes can start at once. A"
+        " message names no task; a process that gets it works until nothing is pending.",
+    )
+    presets: dict[Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")], dict[str, JsonValue]] = Field(
+        {
+            "avatar": {
+                "steps": [
+                    {
+                        "algorithm": "resize",
+                        "params": {
+                            "width": 256,
+                            "height": 256,
+                            "fit": "cover",
+                            "gravity": "attention",
+                            "enlarge": True,
+                        },
+                    }
+                ],
+                "output": {"format": "webp", "quality": 80, "metadata": "strip", "profile": "strip"},
+            },
+            "web": {
+                "steps": [{"algorithm": "resize", "params": {"width": 1600, "height": 1600, "fit": "inside"}}],
+                "output": {"format": "auto", "metadata": "copyright", "profile": "srgb"},
+            },
+        },
+        description='Pipelines with a name: `{"file_ids": [1], "preset": "avatar"}` creates tasks from one. Each has'
+        " steps and may have an output, as in `docs/algorithms.md`; a wrong preset stops the start. Tasks keep the"
+        " steps they were created with. `avatar` is a square around the face or what draws the eye, `web` is as small"
+        " as a web page needs. Your presets replace both.",
+    )
     events: EventSettings
     log: LogSettings
 
 
 class WorkerSettings(ServiceSettings):
-    """What a worker needs."""
+    """The settings of a worker."""
 
     model_config = SettingsConfigDict(env_prefix="WORKER_", yaml_file="config/worker/conf.yml")
 
-    database: DatabaseSettings
-    broker: BrokerSettings
+    database: WorkerDatabaseSettings
+    broker: WorkerBrokerSettings
     file_storage: BlobSourceSettings
-    concurrency: int = Field(ge=0, le=256)
-    shutdown_seconds: float = Field(ge=0, le=3600)
-    scratch_folder: str = Field(min_length=1)
+    concurrency: Annotated[int, Unit("processes")] = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Processes that run tasks at the same time. 0: one for each core of the machine or the container,"
+        " as far as its memory allows (256 MiB each), and at least two. A process fetches its next source and stores"
+        " its last results while it works; choose more where transfers take longer than the work.",
+    )
+    shutdown_seconds: Seconds = Field(
+        5,
+        ge=0,
+        le=3600,
+        description="How long running tasks may go on when the worker is stopped; after that they are handed back. Less"
+        " than `stop_grace_period` in `docker-compose.yml`.",
+    )
+    scratch_folder: str = Field(
+        "/var/lib/pixmill-scratch",
+        min_length=1,
+        description="The folder of sources and results while a task runs; on disk, not in memory. A task that fails"
+        " while less than 32 MiB are free there is retried.",
+    )
     limits: LimitSettings
-    lease: LeaseSettings
     retry: RetrySettings
+    lease: LeaseSettings
     callbacks: CallbackSettings
     relay: RelaySettings
     log: LogSettings
 
     @property
     def processes(self) -> int:
-        """How many work on tasks at the same time."""
+        """Return how many processes run tasks at the same time."""
         return self.concurrency or capacity.processes()

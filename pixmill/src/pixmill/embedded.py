@@ -18,14 +18,14 @@ import httpx2
 from pixmill.supervision import Child, supervised
 
 START_SECONDS = 300
-"""For the smallest machines, and those shared with many: a start that fails ends at once, as its process does."""
+"""Long enough for the smallest machines. A start that fails ends earlier, with its process."""
 READY_SECONDS = 30
-"""For one answer: the front takes the question while uWSGI loads, which answers all that were asked once it has."""
+"""Timeout of a readiness request: the front accepts it while uWSGI loads, and uWSGI answers once it has loaded."""
 STOP_SECONDS = 9
 
 
 class StartError(Exception):
-    """The server cannot start; the message is one line for the person who tried."""
+    """The server cannot start; the message is one line for the operator."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Embedded:
         return f"http://{self.host}:{self.port}"
 
     def run(self) -> int:
-        """Serves until SIGINT or SIGTERM, and gives the exit code.
+        """Serve until SIGINT or SIGTERM, and return the exit code.
 
-        :raises StartError: port taken, data folder not writable, or the server did not come up.
+        :raises StartError: the port is taken, the data folder is not writable, or the server did not start.
         """
         self._check_port()
         self._prepare_folders()
         command = ["uwsgi", "--ini", "config/embedded/wsgi.ini"]
         with (
-            # The data folder's path may be longer than that of a Unix socket can be.
+            # The path of a Unix socket has at most 107 bytes; that of the data folder may have more.
             TemporaryDirectory(prefix="pixmill-", ignore_cleanup_errors=True) as run,
             supervised(command, self.project, self._environment(Path(run)), STOP_SECONDS) as server,
         ):
@@ -61,8 +61,8 @@ class Embedded:
             if not server.stop_requested:
                 print(self._banner(), flush=True)
             code = server.process.wait()
-        # A process that was still loading when the signal came ends with another code: it was asked to.
-        return 0 if server.stop_requested else code
+        # A process that is stopped while it loads ends with another code.
+        return 0 if server.told_to_stop else code
 
     def _check_port(self) -> None:
         with socket.socket() as probe:
@@ -93,16 +93,16 @@ class Embedded:
             "PIXMILL_WEB": str(self.project / "web"),
             "PIXMILL_SOCKET": str(run / "uwsgi"),
         }
-        return _environment_of(self.data, self.project, places)
+        return environment_of(self.data, self.project, places)
 
     def _wait_until_ready(self, server: Child) -> None:
         deadline = time.monotonic() + START_SECONDS
-        # One client and patient requests: what asks all the time takes the processor from the server that starts.
+        # Requests with a long timeout: polling would take the processor from the server that starts.
         with httpx2.Client(base_url=self.url, timeout=READY_SECONDS, trust_env=False) as client:
             while time.monotonic() < deadline:
                 code = server.process.poll()
-                # Looked at after the process: one that ended because it was told to is no failed start.
-                if server.stop_requested:
+                # Checked after the process: a server that was stopped did not fail to start.
+                if server.told_to_stop:
                     return
                 if code is not None:
                     raise StartError(f"the server ended while starting (exit code {code}); see the lines above")
@@ -121,22 +121,22 @@ class Embedded:
 
 
 def maintain(command: str, data: Path, project: Path, options: Sequence[str]) -> int:
-    """Runs ``fsck`` or ``gc`` of the file server on the data of an embedded stack; gives the exit code.
+    """Run ``fsck`` or ``gc`` of the file server on the data of an embedded stack, and return the exit code.
 
-    :raises StartError: no embedded stack has its data there.
+    :raises StartError: the folder holds no data of an embedded stack.
     """
     if not (data / "file-storage.db").exists():
         raise StartError(f"there are no files of a Pixmill in {data}; name its data folder with --data")
-    env = _environment_of(data, project, {"PIXMILL_PORT": ""})
+    env = environment_of(data, project, {"PIXMILL_PORT": ""})
     return subprocess.run(
         [sys.executable, "-m", f"file_storage.{command}", *options], cwd=project, env=env, check=False
     ).returncode
 
 
-def _environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict[str, str]:
-    """The settings of the embedded stack, under those that are set already.
+def environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the embedded stack. A variable that is already set overrides ``settings.env``.
 
-    :param places: what ``settings.env`` and ``wsgi.ini`` are told beside the data folder.
+    :param places: what ``settings.env`` and ``wsgi.ini`` need to know in addition to the data folder.
     """
     places = {**places, "PIXMILL_DATA": str(data)}
     lines = (project / "config/embedded/settings.env").read_text().splitlines()
@@ -146,10 +146,7 @@ def _environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dic
         | {f"PIXMILL_{purpose.upper()}_SECRET": _secret(data, purpose) for purpose in ("callback", "link")}
         | os.environ
         | places
-        | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "MALLOC_ARENA_MAX": "2",
-        }
+        | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     )
 
 

@@ -1,15 +1,21 @@
-"""Settings from a YAML file, each overridable by an environment variable."""
+"""Settings: an environment variable overrides the YAML file, which overrides the default in the model."""
 
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeGuard, TypeVar
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import SettingsError as UnreadableError
+
+THREADS_VARIABLE = "PIXMILL_THREADS"
+"""Each ``wsgi.ini`` sets it to the number of threads of a uWSGI process."""
 
 
 class SettingsError(Exception):
@@ -34,23 +40,58 @@ def _expand_secret(secret: SecretStr) -> SecretStr:
     return SecretStr(_expand_environment(secret.get_secret_value(), str))
 
 
+def _check_connections(pool_size: int) -> int:
+    threads = int(os.environ.get(THREADS_VARIABLE, 0))
+    if pool_size < threads:
+        raise ValueError(
+            f"{pool_size} connections are fewer than the {threads} threads of a process (threads in wsgi.ini)"
+        )
+    return pool_size
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a number; the configuration page shows it."""
+
+    name: str
+
+
+Bytes = Annotated[int, Unit("bytes")]
+Seconds = Annotated[float, Unit("seconds")]
+
+PoolSize = Annotated[int, Unit("connections"), AfterValidator(_check_connections)]
+"""Connections of a uWSGI process to its database, at least one for each of its threads."""
+
 Url = Annotated[str, AfterValidator(_expand_url)]
 """A URL whose ``${NAME}`` parts are replaced, percent-encoded, by environment variables."""
 
 Secret = Annotated[SecretStr, AfterValidator(_expand_secret)]
-"""A secret whose ``${NAME}`` parts are replaced by environment variables; it shows in no log."""
+"""A secret whose ``${NAME}`` parts are replaced by environment variables; logs never show it."""
 
 
 class Section(BaseModel):
-    """A group of settings; an unknown key is an error."""
+    """A group of settings; an unknown key is an error, and a group without keys has its defaults."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_no_keys(cls, values: object) -> object:
+        return {} if values is None else values
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info",
+        description="The least severe events that are logged. `info` has a line for each request or each task.",
+    )
 
 
 class ServiceSettings(BaseSettings):
     """Base of a service's settings.
 
-    ``env_prefix`` and ``yaml_file`` come from the subclass; ``<PREFIX>CONFIG`` names another YAML file.
+    ``env_prefix`` and ``yaml_file`` come from the subclass; ``<PREFIX>CONFIG`` names another YAML file. A field is a
+    ``Section`` or has a default.
     """
 
     model_config = SettingsConfigDict(extra="forbid", env_nested_delimiter="__")
@@ -68,14 +109,28 @@ class ServiceSettings(BaseSettings):
         path = os.environ.get(f"{prefix}CONFIG") or cls.model_config.get("yaml_file")
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=path)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _add_sections(cls, values: Mapping[str, object]) -> dict[str, object]:
+        sections: dict[str, object] = {
+            name: {} for name, field in cls.model_fields.items() if is_section(field.annotation)
+        }
+        return {**sections, **values}
+
 
 _Settings = TypeVar("_Settings", bound=ServiceSettings)
 
 
-def load(settings_class: type[_Settings]) -> _Settings:
-    """Reads the settings, the environment over the file.
+def is_section(annotation: object) -> TypeGuard[type[Section]]:
+    """Return whether a field with this annotation is a group of settings."""
+    return isinstance(annotation, type) and issubclass(annotation, Section)
 
-    :raises SettingsError: a setting is unknown, missing or out of its range, or the file is missing.
+
+def load(settings_class: type[_Settings]) -> _Settings:
+    """Return the settings of a service.
+
+    :raises SettingsError: a setting is unknown, missing, out of its range or contradicts another, or the file is
+        missing or is not YAML.
     """
     prefix = settings_class.model_config.get("env_prefix", "")
     path = str(os.environ.get(f"{prefix}CONFIG") or settings_class.model_config.get("yaml_file"))
@@ -87,11 +142,24 @@ def load(settings_class: type[_Settings]) -> _Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {name} in {path} or the environment: {first['msg']}") from error
+        subject = f"setting {name}" if name else "settings"
+        reason = _REASONS.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise SettingsError(f"{subject} in {path} or the environment: {reason}") from error
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SettingsError(f"settings file {path}{line}: {error.problem}") from error
+    except UnreadableError as error:
+        raise SettingsError(f"settings in the environment: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"settings file {path} holds no settings") from error
+
+
+_REASONS = {"extra_forbidden": "this setting does not exist", "missing": "this setting is required"}
+"""By pydantic's type of error: what is clearer than pydantic's own message."""
 
 
 def load_or_exit(settings_class: type[_Settings]) -> _Settings:
-    """Like :func:`load`, but ends the process with one line on standard error."""
+    """Return the settings of a service, or end the process with one line on standard error."""
     try:
         return load(settings_class)
     except SettingsError as error:
@@ -99,7 +167,7 @@ def load_or_exit(settings_class: type[_Settings]) -> _Settings:
 
 
 def exit_with(error: SettingsError) -> NoReturn:
-    """Ends the process with one line on standard error."""
+    """End the process with one line on standard error."""
     print(f"pixmill: {error}", file=sys.stderr)
     sys.exit(2)
 
@@ -118,7 +186,4 @@ def _is_setting(model: type[BaseModel], names: list[str]) -> bool:
         return False
     if len(names) == 1:
         return True
-    section = field.annotation
-    if isinstance(section, type) and issubclass(section, BaseModel):
-        return _is_setting(section, names[1:])
-    return False
+    return is_section(field.annotation) and _is_setting(field.annotation, names[1:])

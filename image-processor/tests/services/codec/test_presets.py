@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from image_processor.config import ApiSettings
 from image_processor.services.codec.presets import Presets
 from service_kit.settings import SettingsError
 
@@ -49,7 +49,7 @@ def test_starting_with_a_wrong_preset_fails_with_a_one_line_error() -> None:
     )
 
 
-def test_the_default_presets_are_valid() -> None:
-    shipped = yaml.safe_load(CONFIG.read_text("utf-8"))["presets"]
+def test_the_presets_that_come_with_pixmill_are_right() -> None:
+    shipped = ApiSettings.model_fields["presets"].default
 
     assert [name for name, _ in Presets(shipped).items()] == ["avatar", "web"]

@@ -1,0 +1,182 @@
+"""The shipped configuration: generated from the models, and its files agree with each other."""
+
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+import yaml
+from file_storage.config import Settings
+from image_processor.config import ApiSettings, WorkerSettings
+from pixmill.embedded import environment_of
+from service_kit.request_body import JSON_LIMIT
+from service_kit.settings import ServiceSettings, load
+
+PROJECT = Path(__file__).parents[2]
+SERVICES: dict[str, type[ServiceSettings]] = {
+    "file-storage": Settings,
+    "image-processor": ApiSettings,
+    "worker": WorkerSettings,
+}
+GENERATED = ["docs/configuration.md", *(f"config/{name}/conf.yml" for name in SERVICES)]
+MIB = 1024 * 1024
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables that docker-compose sets."""
+    monkeypatch.chdir(PROJECT)
+    for file in ("postgresql", "rabbitmq", "callbacks", "links"):
+        for name, value in variables(PROJECT / f"config/{file}.env").items():
+            monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("configuration")
+    subprocess.run([sys.executable, PROJECT / "docs/configuration.py", folder], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("file", GENERATED)
+def test_a_generated_file_follows_the_models(generated: Path, file: str) -> None:
+    assert (PROJECT / file).read_text("utf-8") == (generated / file).read_text("utf-8"), "run `make config`"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_shipped_file_changes_no_default(service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = load(SERVICES[service])
+    empty = tmp_path / "empty.yml"
+    empty.touch()
+    monkeypatch.setenv(f"{prefix_of(service)}CONFIG", str(empty))
+
+    assert load(SERVICES[service]) == shipped
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_lines_without_their_number_sign_say_the_same(
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = load(SERVICES[service])
+    text = re.sub(r"^( *)#(?! |$)|^#(?=  )", r"\1", (PROJECT / f"config/{service}/conf.yml").read_text(), flags=re.M)
+    edited = tmp_path / "edited.yml"
+    edited.write_text(text)
+    monkeypatch.setenv(f"{prefix_of(service)}CONFIG", str(edited))
+
+    assert load(SERVICES[service]) == shipped
+    assert yaml.safe_load(text).keys() == SERVICES[service].model_fields.keys()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_setting_is_described(service: str) -> None:
+    lines = (PROJECT / "docs/configuration.md").read_text().splitlines()
+    rows = [line for line in lines if f"| `{prefix_of(service)}" in line]
+
+    assert rows
+    assert all(len(row.split("|")[-2]) > 20 for row in rows)
+
+
+def test_nginx_takes_the_largest_file_and_the_form_around_it() -> None:
+    [megabytes] = re.findall(r"^(\d+)m$", nginx()["NGINX_MAX_BODY"])
+
+    largest = load(Settings).upload.max_bytes
+
+    assert largest + MIB <= int(megabytes) * MIB <= largest + 16 * MIB
+
+
+def test_nginx_takes_all_json_that_the_services_take() -> None:
+    [megabytes] = re.findall(r"^    client_max_body_size (\d+)m;", (PROJECT / "config/nginx.conf").read_text(), re.M)
+
+    assert int(megabytes) * MIB > JSON_LIMIT
+
+
+def test_slow_transfers_leave_threads_of_file_storage_to_other_requests() -> None:
+    uwsgi = wsgi("file-storage")
+    # The last process takes large uploads alone: map-socket.
+    threads = (int(uwsgi["processes"]) - 1) * int(uwsgi["threads"])
+
+    streams = int(nginx()["NGINX_STREAMS"])
+
+    assert int(nginx()["NGINX_UPLOADS_OF_AN_ADDRESS"]) < streams < threads
+
+
+@pytest.mark.parametrize(("service", "settings"), [("file-storage", Settings), ("image-processor", ApiSettings)])
+def test_each_thread_finds_a_connection(
+    service: str, settings: type[Settings] | type[ApiSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uwsgi = wsgi(service)
+    assert uwsgi["env"] == "PIXMILL_THREADS=%(threads)"
+
+    monkeypatch.setenv("PIXMILL_THREADS", uwsgi["threads"])
+
+    load(settings)
+
+
+@pytest.mark.parametrize("settings", [Settings, ApiSettings])
+def test_each_thread_of_the_embedded_stack_finds_a_connection(
+    settings: type[Settings] | type[ApiSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uwsgi = wsgi("embedded")
+    assert uwsgi["env"] == "PIXMILL_THREADS=%(threads)"
+    for name, value in environment_of(tmp_path, PROJECT, {"PIXMILL_PORT": ""}).items():
+        monkeypatch.setenv(name, value)
+
+    monkeypatch.setenv("PIXMILL_THREADS", uwsgi["threads"])
+
+    load(settings)
+
+
+def test_postgresql_takes_the_connections_of_the_services_and_of_a_large_worker() -> None:
+    [command] = [part for part in compose("postgres")["command"] if part.startswith("max_connections=")]
+    pools = [
+        (int(wsgi("file-storage")["processes"]), load(Settings).database.pool_size),
+        # The event stream is one more process.
+        (int(wsgi("image-processor")["processes"]) + 1, load(ApiSettings).database.pool_size),
+        (64 + 1, load(WorkerSettings).database.pool_size),
+    ]
+
+    assert sum(processes * size for processes, size in pools) < int(command.removeprefix("max_connections="))
+
+
+def test_a_worker_that_is_stopped_has_time_to_hand_back_its_tasks() -> None:
+    seconds = load(WorkerSettings).shutdown_seconds
+
+    assert seconds < int(wsgi("embedded")["reload-mercy"])
+    assert seconds < int(str(compose("worker")["stop_grace_period"]).removesuffix("s"))
+
+
+@pytest.mark.parametrize("service", ["file-storage", "image-processor"])
+def test_the_kernel_lets_as_many_connections_wait_as_uwsgi(service: str) -> None:
+    sysctls = compose(service)["sysctls"]
+    assert isinstance(sysctls, dict)
+
+    assert int(wsgi(service)["listen"]) <= sysctls["net.core.somaxconn"]
+
+
+def prefix_of(service: str) -> str:
+    return SERVICES[service].model_config.get("env_prefix", "")
+
+
+def variables(path: Path) -> dict[str, str]:
+    lines = path.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def nginx() -> dict[str, str]:
+    return variables(PROJECT / "config/nginx.env")
+
+
+def wsgi(service: str) -> dict[str, str]:
+    """Return the options of uWSGI; of an option that occurs several times, the last."""
+    parser = ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    parser.read(PROJECT / f"config/{service}/wsgi.ini")
+    return dict(parser["uwsgi"])
+
+
+def compose(service: str) -> dict[str, list[str] | dict[str, int] | str]:
+    found: dict[str, list[str] | dict[str, int] | str] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())[
+        "services"
+    ][service]
+    return found
