@@ -8,13 +8,8 @@ BIN := .venv/bin
 PACKAGES := service-kit file-storage image-processor pixmill
 
 # The files that `make prose` checks (CONTRIBUTING.md).
-PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md docs/*/*.md docs/*/*/*.md)) .github \
-  docs/example-plugin tests/compose tests/support/documents.py tests/e2e/test_documents.py tests/e2e/test_check_prose.py \
-  image-processor/src/image_processor/migrations image-processor/src/image_processor/capacity.py \
-  image-processor/src/image_processor/config.py service-kit/src/service_kit/settings.py \
-  pixmill/src/pixmill/embedded.py pixmill/tests/test_configuration.py pixmill/tests/test_embedded.py \
-  docs/configuration.py \
-  file-storage
+PROSE = $(filter-out docs/algorithms.md,$(wildcard *.md docs/*.md docs/*/*.md docs/*/*/*.md)) .github docs \
+  bench tests conftest.py $(PACKAGES)
 
 # Chooses tests: K=expression (as pytest's -k) or K=path (with a slash). Without K: all tests, after lint.
 export K

@@ -62,7 +62,7 @@ class Embedded:
                 print(self._banner(), flush=True)
             code = server.process.wait()
         # A process that is stopped while it loads ends with another code.
-        return 0 if server.told_to_stop else code
+        return 0 if server.stop_requested else code
 
     def _check_port(self) -> None:
         with socket.socket() as probe:
@@ -102,7 +102,7 @@ class Embedded:
             while time.monotonic() < deadline:
                 code = server.process.poll()
                 # Checked after the process: a server that was stopped did not fail to start.
-                if server.told_to_stop:
+                if server.stop_requested:
                     return
                 if code is not None:
                     raise StartError(f"the server ended while starting (exit code {code}); see the lines above")
