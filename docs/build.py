@@ -52,7 +52,7 @@ def sections() -> dict[str, list[str]]:
 SUBJECTS: Mapping[str, tuple[str, list[dict[str, object]]]] = {
     "blur_faces": ("astronaut.png", []),
     "crop_faces": ("astronaut.png", []),
-    "trim": ("coffee.png", [{"algorithm": "border", "params": {"width": 40, "colour": "#dddddd"}}]),
+    "trim": ("coffee.png", [{"algorithm": "border", "params": {"width": 40, "color": "#dddddd"}}]),
     "denoise": ("coffee.png", [{"algorithm": "noise", "params": {"amount": 8}}]),
     "white_balance": (
         "coffee.png",

@@ -26,7 +26,7 @@ def test_info_tells_what_an_image_is() -> None:
         "frames": 1,
         "bands": 3,
         "bits": 8,
-        "colour_space": "srgb",
+        "color_space": "srgb",
         "alpha": False,
         "profile": False,
         "exif": False,
@@ -62,9 +62,9 @@ def test_dominant_colours_are_those_of_the_surfaces() -> None:
     image.paste((20, 40, 180), (0, 0, 100, 30))
     image.paste((250, 250, 240), (0, 90, 100, 100))
 
-    found = cast("list[dict[str, object]]", report(encoded(image, "PNG"), "dominant_colors", {"count": 8})["colours"])
+    found = cast("list[dict[str, object]]", report(encoded(image, "PNG"), "dominant_colors", {"count": 8})["colors"])
 
-    assert [(one["colour"], one["share"]) for one in found] == [
+    assert [(one["color"], one["share"]) for one in found] == [
         ("#c81e1e", 0.6),
         ("#1428b4", 0.3),
         ("#fafaf0", 0.1),
@@ -74,7 +74,7 @@ def test_dominant_colours_are_those_of_the_surfaces() -> None:
 def test_transparent_pixels_have_no_dominant_colour() -> None:
     clear = encoded(Image.new("RGBA", (10, 10), (255, 0, 0, 0)), "PNG")
 
-    assert report(clear, "dominant_colors") == {"colours": []}
+    assert report(clear, "dominant_colors") == {"colors": []}
 
 
 @pytest.mark.parametrize(("x", "y"), [(4, 3), (1, 1), (9, 9), (5, 2)])

@@ -159,7 +159,7 @@ def test_white_balance_makes_the_mean_grey() -> None:
 def test_tint_keeps_lightness_and_takes_the_hue() -> None:
     grey = encoded(Image.new("RGB", (4, 4), (120, 120, 120)), "PNG")
 
-    result = color.rgb2lab(made("tint", grey, colour="#3060c0") / 255)
+    result = color.rgb2lab(made("tint", grey, color="#3060c0") / 255)
 
     wanted = color.rgb2lab(numpy.array([[[0x30, 0x60, 0xC0]]]) / 255)
     assert abs(result[..., 0].mean() - color.rgb2lab(numpy.full((1, 1, 3), 120 / 255))[0, 0, 0]) < 1

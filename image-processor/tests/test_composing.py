@@ -56,8 +56,8 @@ BLENDS: dict[str, Callable[[Channel, Channel], Channel]] = {
     "overlay": lambda base, over: _hard_light(over, base),
     "hard-light": _hard_light,
     "soft-light": _soft_light,
-    "colour-dodge": _dodge,
-    "colour-burn": _burn,
+    "color-dodge": _dodge,
+    "color-burn": _burn,
 }
 
 
@@ -176,10 +176,10 @@ def test_an_overlay_of_sixteen_bits_looks_as_one_of_eight() -> None:
 
 def test_a_text_is_written_in_cyrillic() -> None:
     params = {
-        "mark": {"text": "Привет, мир", "colour": "red", "outline": "none"},
+        "mark": {"text": "Привет, мир", "color": "red", "outline": "none"},
         "scale": 80,
         "opacity": 100,
-        "gravity": "centre",
+        "gravity": "center",
     }
 
     result = pixels(processed(plain((0, 0, 0), (400, 200)), "watermark", params))
@@ -191,7 +191,7 @@ def test_a_text_is_written_in_cyrillic() -> None:
 
 
 def test_a_large_text_has_sharp_edges() -> None:
-    params = {"mark": {"text": "H"}, "scale": 90, "opacity": 100, "gravity": "centre"}
+    params = {"mark": {"text": "H"}, "scale": 90, "opacity": 100, "gravity": "center"}
 
     result = pixels(processed(plain((0, 0, 0), (1600, 1600)), "watermark", params))
 

@@ -82,10 +82,10 @@ def test_what_renderers_of_svg_do_not_know_is_what_css_says(color: str, expected
 
 def test_a_color_that_is_no_color_is_told_what_is_one() -> None:
     with pytest.raises(DomainError) as refused:
-        plan_of("border", {"colour": "whiteish"})
+        plan_of("border", {"color": "whiteish"})
 
     (wrong,) = refused.value.errors
-    assert wrong["pointer"] == "/params/colour"
+    assert wrong["pointer"] == "/params/color"
     assert wrong["detail"].startswith("'whiteish' is no color. Colors are written as in CSS: a name such as 'white'")
     assert "#rrggbbaa" in wrong["detail"]
     assert "rgb(255 0 0 / 50%)" in wrong["detail"]
@@ -127,18 +127,18 @@ def test_what_css_does_not_read_is_refused(color: str) -> None:
 def test_a_named_color_is_painted() -> None:
     source = encoded(Image.new("RGB", (8, 8), "white"), "PNG")
 
-    result = opened(processed(source, "border", {"width": 2, "colour": "Tomato"}))
+    result = opened(processed(source, "border", {"width": 2, "color": "Tomato"}))
 
     assert result.getpixel((0, 0)) == (255, 99, 71)
 
 
 @pytest.mark.parametrize("color", ["tomato", "#FF6347", "rgb(255, 99, 71)", "hsl(9, 100%, 64%)"])
 def test_the_same_color_makes_the_same_plan_whatever_its_form(color: str) -> None:
-    assert plan_of("border", {"colour": color}).identity() == plan_of("border", {"colour": "#ff6347"}).identity()
+    assert plan_of("border", {"color": color}).identity() == plan_of("border", {"color": "#ff6347"}).identity()
 
 
 def test_the_schema_says_how_colors_are_written() -> None:
-    described = BorderParams.model_json_schema()["properties"]["colour"]
+    described = BorderParams.model_json_schema()["properties"]["color"]
 
     assert described["pattern"] == PATTERN
     for color in ("#fff", "#ffffff80", "white", "transparent", "rgb(1, 2, 3)", "rgba(1,2,3,.5)", "rgb(1 2 3 / 5%)"):

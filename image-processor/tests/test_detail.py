@@ -204,7 +204,7 @@ def test_vignette_darkens_corners_and_leaves_the_middle() -> None:
 
 
 def test_vignette_fades_as_its_formula_says() -> None:
-    result = made("vignette", amount=80, radius=40, colour="#204060")
+    result = made("vignette", amount=80, radius=40, color="#204060")
 
     y, x = numpy.mgrid[0:60, 0:80]
     distance = numpy.sqrt((((x - 39.5) / 40) ** 2 + ((y - 29.5) / 30) ** 2) / 2)

@@ -383,7 +383,7 @@ def test_round_corners_is_a_circle_at_fifty_per_cent() -> None:
 def test_border_is_pillows() -> None:
     expected = numpy.asarray(ImageOps.expand(opened(photo()), 4, (255, 0, 0)))
 
-    assert (made(photo(), "border", width=4, colour="#f00") == expected).all()
+    assert (made(photo(), "border", width=4, color="#f00") == expected).all()
 
 
 def test_perspective_is_that_of_scikit_image() -> None:

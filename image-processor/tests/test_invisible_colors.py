@@ -72,9 +72,9 @@ def test_hidden_colors_do_not_change_what_is_seen(variant: Variant) -> None:
         {"format": "webp", "max_bytes": 2000},
         {"format": "jpeg", "quality": 30},
         {"format": "gif"},
-        {"format": "gif", "colours": 5},
-        {"format": "png", "palette": True, "colours": 16},
-        {"format": "png", "palette": True, "colours": 5},
+        {"format": "gif", "colors": 5},
+        {"format": "png", "palette": True, "colors": 16},
+        {"format": "png", "palette": True, "colors": 5},
     ],
     ids=str,
 )

@@ -33,7 +33,7 @@ PEERS: dict[str, tuple[dict[str, object], Peer]] = {
     "invert": ({}, colours_only(ImageOps.invert)),
     "grayscale": ({}, colours_only(lambda image: image.convert("L"))),
     "brightness": ({"amount": 20}, colours_only(lambda image: image.point([min(255, v + 51) for v in range(256)] * 3))),
-    "border": ({"width": 3, "colour": "#0000ff"}, lambda image: ImageOps.expand(image, 3, (0, 0, 255, 255))),
+    "border": ({"width": 3, "color": "#0000ff"}, lambda image: ImageOps.expand(image, 3, (0, 0, 255, 255))),
 }
 SIZES = {"odd": (37, 23), "1×1": (1, 1), "1×50": (1, 50), "50×1": (50, 1)}
 MODES = ["RGB", "L", "RGBA", "LA", "P", "1"]

@@ -57,7 +57,7 @@ def test_lossless_keeps_every_pixel(format: str) -> None:
 
 
 def test_a_png_with_a_palette_has_so_many_colours() -> None:
-    result = opened(processed(grainy(), "convert", {"palette": True, "colours": 16}))
+    result = opened(processed(grainy(), "convert", {"palette": True, "colors": 16}))
 
     assert result.mode == "P"
     assert len(result.getcolors() or []) <= 16
@@ -589,7 +589,7 @@ def translucent() -> bytes:
 def test_colors_are_no_more_than_were_asked_for(format: str, alpha: bool, colours: int) -> None:
     source = translucent() if alpha else photo()
 
-    result = opened(processed(source, "convert", {"format": format, "palette": True, "colours": colours}))
+    result = opened(processed(source, "convert", {"format": format, "palette": True, "colors": colours}))
 
     found = result.convert("RGBA").getcolors(100_000) or []
     assert colours // 2 <= len(found) <= colours
@@ -599,7 +599,7 @@ def test_colors_are_no_more_than_were_asked_for(format: str, alpha: bool, colour
 def test_fewer_colors_are_as_near_as_those_of_pillow(colours: int) -> None:
     source = opened(grainy())
 
-    result = processed(grainy(), "convert", {"palette": True, "colours": colours})
+    result = processed(grainy(), "convert", {"palette": True, "colors": colours})
 
     pillows = numpy.asarray(source.quantize(colours, dither=Image.Dither.NONE).convert("RGB")).astype(int)
     mine = numpy.asarray(opened(result).convert("RGB")).astype(int)

@@ -36,7 +36,7 @@ def written_with(fonts: list[Path], folder: Path, text: str, **mark: str) -> sub
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
         f"<dir>{folder}/fonts</dir><cachedir>{folder}/cache</cachedir></fontconfig>"
     )
-    params = {"mark": {"text": text, "outline": "none", **mark}, "scale": 90, "opacity": 100, "gravity": "centre"}
+    params = {"mark": {"text": text, "outline": "none", **mark}, "scale": 90, "opacity": 100, "gravity": "center"}
     code = (
         "import sys; from tests.support.algorithm_runs import processed; "
         "from image_processor.services.codec.decoding import ImageError\n"
@@ -83,7 +83,7 @@ def test_one_of_several_characters_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_emoji_have_the_colors_of_their_font(tmp_path: Path) -> None:
-    run = written_with([FONTS / "emoji.ttf"], tmp_path, "😀", colour="#0000ff")
+    run = written_with([FONTS / "emoji.ttf"], tmp_path, "😀", color="#0000ff")
 
     assert run.returncode == 0, run.stderr
     seen = numpy.asarray(opened(run.stdout).convert("RGB")).astype(int)
@@ -140,7 +140,7 @@ def contrast_at_edges(image: bytes, letters: numpy.ndarray) -> float:
 
 def letters_of(mark: dict[str, object], other: dict[str, object], size: tuple[int, int] = (600, 200)) -> numpy.ndarray:
     """Where the letters are: red ones with the same outline, on a ground without red."""
-    red = {**mark, "colour": "#ff0000", "outline": "#00ff00"}
+    red = {**mark, "color": "#ff0000", "outline": "#00ff00"}
     drawn = pixels(processed(plain(0, size), "watermark", {**other, "mark": red, "opacity": 100}))
     return (drawn[..., 0] > 127) & (drawn[..., 1] < 128)
 
@@ -148,7 +148,7 @@ def letters_of(mark: dict[str, object], other: dict[str, object], size: tuple[in
 @pytest.mark.parametrize("color", ["white", "black", "#808080", "#ffff00", "#800000"])
 @pytest.mark.parametrize("ground", [255, 0, 128, 230, 60])
 def test_a_text_can_be_read_on_any_ground_by_default(ground: int, color: str) -> None:
-    mark: dict[str, object] = {"text": "© Pixmill", **({} if color == "white" else {"colour": color})}
+    mark: dict[str, object] = {"text": "© Pixmill", **({} if color == "white" else {"color": color})}
     letters = letters_of(mark, {"scale": 60})
 
     result = processed(plain(ground), "watermark", {"mark": mark, "scale": 60})
@@ -175,8 +175,8 @@ def test_an_outline_has_the_color_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("color", ["transparent", "#ffffff00", "rgb(0 0 0 / 0%)"])
 def test_transparent_letters_show_the_image_within_their_outline(color: str) -> None:
-    mark = {"text": "H", "colour": color, "outline": "red"}
-    solid = {"text": "H", "colour": "blue", "outline": "red"}
+    mark = {"text": "H", "color": color, "outline": "red"}
+    solid = {"text": "H", "color": "blue", "outline": "red"}
     params: dict[str, object] = {"opacity": 100, "scale": 30}
     drawn = pixels(processed(plain(255), "watermark", {**params, "mark": solid}))
     letters = (drawn == (0, 0, 255)).all(axis=2)
@@ -195,12 +195,12 @@ def test_an_outline_that_is_no_color_is_refused() -> None:
 
 def test_a_mark_with_one_mistake_is_told_that_one() -> None:
     with pytest.raises(DomainError) as refused:
-        plan_of("watermark", {"mark": {"text": "H", "colour": "whiteish"}})
+        plan_of("watermark", {"mark": {"text": "H", "color": "whiteish"}})
 
-    assert [wrong["pointer"] for wrong in refused.value.errors] == ["/params/mark/colour"]
+    assert [wrong["pointer"] for wrong in refused.value.errors] == ["/params/mark/color"]
 
 
-@pytest.mark.parametrize("mark", [{}, {"colour": "red"}, "text", None])
+@pytest.mark.parametrize("mark", [{}, {"color": "red"}, "text", None])
 def test_a_mark_of_nothing_is_told_what_there_is(mark: object) -> None:
     with pytest.raises(DomainError, match="a mark has either `text` or `file_id`"):
         plan_of("watermark", {"mark": mark})

@@ -38,7 +38,7 @@ class CropParams(Params):
         None, description="Width divided by height: the largest such part of what `width` and `height` say."
     )
     gravity: Gravity = Field(
-        "centre", description="What stays, where `left` or `top` do not say.", examples=["attention"]
+        "center", description="What stays, where `left` or `top` do not say.", examples=["attention"]
     )
     focal: FocalPoint | None = Field(None, description="The point that stays in the middle; goes before `gravity`.")
 

@@ -22,14 +22,14 @@ class DominantColorsParams(Params):
 class DominantColor(Report):
     """One of them."""
 
-    colour: str = Field(description="`#rrggbb`")
+    color: str = Field(description="`#rrggbb`")
     share: float = Field(description="Of the visible pixels, 0 to 1.")
 
 
 class DominantColorsReport(Report):
     """The colours that stand for the image, the most frequent first; none where nothing is visible."""
 
-    colours: list[DominantColor]
+    colors: list[DominantColor]
 
 
 @algorithm(sequential=True)
@@ -45,14 +45,14 @@ def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantC
     visible = rgb[:, 3] >= 128
     rgb, lab = rgb[visible, :3], lab[visible]
     if len(lab) == 0:
-        return DominantColorsReport(colours=[])
+        return DominantColorsReport(colors=[])
     owner = _clusters(lab, params.count)
     numbers, counts = numpy.unique(owner, return_counts=True)
     found = [
-        DominantColor(colour=_hex(rgb[owner == number].mean(axis=0)), share=round(float(count / len(owner)), 4))
+        DominantColor(color=_hex(rgb[owner == number].mean(axis=0)), share=round(float(count / len(owner)), 4))
         for number, count in zip(numbers, counts, strict=True)
     ]
-    return DominantColorsReport(colours=sorted(found, key=lambda one: -one.share))
+    return DominantColorsReport(colors=sorted(found, key=lambda one: -one.share))
 
 
 def _clusters(points: Points, count: int) -> NDArray[numpy.intp]:

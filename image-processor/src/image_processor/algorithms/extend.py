@@ -33,7 +33,7 @@ class ExtendParams(Params):
         description="Width divided by height that the result has, at least as large as the rest says.",
         examples=[1],
     )
-    gravity: Compass = Field("centre", description="Where the image lies.")
+    gravity: Compass = Field("center", description="Where the image lies.")
     mode: Literal["background", "copy", "mirror", "repeat", "blur"] = Field(
         "background",
         description="What lies around it: a colour, its last pixels, or itself mirrored, repeated, large and blurred.",

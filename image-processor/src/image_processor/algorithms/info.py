@@ -30,7 +30,7 @@ class InfoReport(Report):
     )
     bands: int
     bits: int = Field(description="A band.")
-    colour_space: str
+    color_space: str
     alpha: bool
     profile: bool = Field(description="Whether there is an ICC profile.")
     exif: bool
@@ -56,7 +56,7 @@ def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (
         pages=_pages(image),
         bands=image.bands,
         bits=_BITS.get(image.format, 64),
-        colour_space=image.interpretation,
+        color_space=image.interpretation.replace("grey", "gray"),
         alpha=bool(image.hasalpha()),
         profile=bool(image.get_typeof("icc-profile-data")),
         exif=bool(image.get_typeof("exif-data")),

@@ -58,6 +58,6 @@ def _cell(image: pyvips.Image, params: MontageParams) -> pyvips.Image:
     small = in_eight_bits(in_colour(image)).thumbnail_image(
         params.width, height=params.height, size="down", crop=crop, no_rotate=True
     )
-    cell = placed(with_alpha(small), params.width, params.height, "centre", params.background)
+    cell = placed(with_alpha(small), params.width, params.height, "center", params.background)
     width, height = params.width + params.gap, params.height + params.gap
     return placed(cell, width, height, "southeast", params.background).copy_memory()

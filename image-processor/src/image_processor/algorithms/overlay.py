@@ -11,12 +11,15 @@ from image_processor.imaging.alpha import faded
 from image_processor.imaging.composite import laid, masked
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
-from image_processor.imaging.params import FileId, Side
+from image_processor.imaging.params import OR_BRITISH, FileId, Side
 from image_processor.imaging.scaling import scaled
 
-Blend = Literal[
-    "normal", "multiply", "screen", "overlay", "darken", "lighten", "colour-dodge", "colour-burn", "hard-light",
-    "soft-light", "difference", "exclusion", "add", "mask", "mask-out",
+Blend = Annotated[
+    Literal[
+        "normal", "multiply", "screen", "overlay", "darken", "lighten", "color-dodge", "color-burn", "hard-light",
+        "soft-light", "difference", "exclusion", "add", "mask", "mask-out",
+    ],
+    OR_BRITISH,
 ]  # fmt: skip
 _MASKS = ("mask", "mask-out")
 
@@ -35,7 +38,7 @@ class OverlayParams(Params):
         None, description="Pixels of the other image; without it, in proportion or as it is.", examples=[200]
     )
     height: Side | None = Field(None, description="Pixels of the other image; without it, in proportion or as it is.")
-    gravity: Compass = Field("centre", description="Where the other image lies.")
+    gravity: Compass = Field("center", description="Where the other image lies.")
     x: Offset = Field(0, description="Pixels that it is moved to the right.")
     y: Offset = Field(0, description="Pixels that it is moved down.")
     opacity: float = Field(100.0, ge=0, le=100, description="Per cent.")

@@ -35,7 +35,7 @@ class ResizeParams(Params):
         examples=["cover"],
     )
     gravity: Gravity = Field(
-        "centre", description="What `cover` keeps and where `contain` puts the image.", examples=["attention"]
+        "center", description="What `cover` keeps and where `contain` puts the image.", examples=["attention"]
     )
     focal: FocalPoint | None = Field(None, description="The point `cover` keeps in the middle; goes before `gravity`.")
     enlarge: bool = Field(

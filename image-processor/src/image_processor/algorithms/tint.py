@@ -1,4 +1,4 @@
-"""``tint``: ``{"colour": "#3a86ff"}``"""
+"""``tint``: ``{"color": "#3a86ff"}``"""
 
 import pyvips
 from pydantic import Field
@@ -6,14 +6,17 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.colour import Colour
 from image_processor.imaging.lightness import tinted
+from image_processor.imaging.params import or_british
 
 
 class TintParams(Params):
-    colour: Colour = Field(description="Whose hue and chroma the image gets.", examples=["#3a86ff"])
+    color: Colour = Field(
+        validation_alias=or_british("color"), description="Whose hue and chroma the image gets.", examples=["#3a86ff"]
+    )
     amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100 (no other hue is left).")
 
 
 @algorithm(sequential=True)
 def tint(image: pyvips.Image, params: TintParams) -> pyvips.Image:
     """Give the whole image one hue; its lightness stays (CIELAB)."""
-    return tinted(image, params.colour, params.amount / 100)
+    return tinted(image, params.color, params.amount / 100)

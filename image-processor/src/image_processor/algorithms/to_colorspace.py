@@ -1,6 +1,6 @@
 """``to_colorspace``: ``{"space": "cmyk", "output": {"format": "tiff"}}``"""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pyvips
 from pydantic import Field
@@ -10,13 +10,14 @@ from image_processor.imaging.alpha import on_colours
 from image_processor.imaging.canvas import flattened
 from image_processor.imaging.colour import in_colour, in_srgb
 from image_processor.imaging.luma import luma_of
+from image_processor.imaging.params import OR_BRITISH
 
 
 class ToColorspaceParams(Params):
-    space: Literal["srgb", "p3", "cmyk", "grey"] = Field(
+    space: Annotated[Literal["srgb", "p3", "cmyk", "gray"], OR_BRITISH] = Field(
         description="`cmyk` has 8 bits and no alpha (what is transparent lies on white), and can be kept by "
         "JPEG and TIFF; other formats turn it back into sRGB.",
-        examples=["grey"],
+        examples=["gray"],
     )
 
 
@@ -28,7 +29,7 @@ def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Ima
     image = in_srgb(image)
     if params.space == "srgb":
         return image
-    if params.space == "grey":
+    if params.space == "gray":
         return on_colours(image, luma_of)
     return flattened(in_colour(image), "#ffffff").icc_transform("cmyk", input_profile="srgb", depth=8)
 

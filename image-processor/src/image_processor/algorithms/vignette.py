@@ -7,6 +7,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_colours
 from image_processor.imaging.canvas import inkable
 from image_processor.imaging.colour import Colour, colour_bands, ink
+from image_processor.imaging.params import or_british
 
 
 class VignetteParams(Params):
@@ -14,20 +15,20 @@ class VignetteParams(Params):
     radius: float = Field(
         50.0, ge=0, le=100, description="Per cent of the way from the middle to a corner that stays as it is."
     )
-    colour: Colour = Field("#000000", description="Of the edges.")
+    color: Colour = Field("#000000", validation_alias=or_british("color"), description="Of the edges.")
 
 
 @algorithm(sequential=True)
 def vignette(image: pyvips.Image, params: VignetteParams) -> pyvips.Image:
     """Let the image fade towards its corners."""
-    image = inkable(image, params.colour[:7])
+    image = inkable(image, params.color[:7])
     shade = _distance(image.width, image.height)
     inner = min(params.radius / 100, 0.999)
     share = (shade - inner) / (1 - inner)
     share = (share < 0).ifthenelse(0, share)
     # Smooth where it begins (the smoothstep of computer graphics).
     share = share * share * (share * -2 + 3) * (params.amount / 100)
-    edge = ink(image, params.colour)[: colour_bands(image).bands]
+    edge = ink(image, params.color)[: colour_bands(image).bands]
     return on_colours(image, lambda colours: colours * (share * -1 + 1) + _plain(share, edge))
 
 

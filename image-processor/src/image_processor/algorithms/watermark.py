@@ -13,7 +13,7 @@ from image_processor.imaging.composite import laid
 from image_processor.imaging.css_colors import PATTERN, canonical
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
-from image_processor.imaging.params import FileId
+from image_processor.imaging.params import FileId, or_british
 from image_processor.imaging.scaling import scaled
 from image_processor.imaging.typeset import contrasting, typeset
 
@@ -53,7 +53,7 @@ class TextMark(Params):
         "newlines.",
         examples=["© Pixmill"],
     )
-    colour: Colour = Field("#ffffff", description="Of the letters.")
+    color: Colour = Field("#ffffff", validation_alias=or_british("color"), description="Of the letters.")
     outline: Outline = Field(
         "auto",
         description="Around the letters: `auto` is black around light ones and white around dark ones, so that they "
@@ -113,8 +113,8 @@ def _sized(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips
 
 
 def _written(mark: TextMark, height: int) -> pyvips.Image:
-    outline = contrasting(mark.colour) if mark.outline == "auto" else mark.outline
-    return typeset(mark.text, height, mark.colour, bold=mark.bold, outline=None if outline == "none" else outline)
+    outline = contrasting(mark.color) if mark.outline == "auto" else mark.outline
+    return typeset(mark.text, height, mark.color, bold=mark.bold, outline=None if outline == "none" else outline)
 
 
 def _turned(mark: pyvips.Image, degrees: float) -> pyvips.Image:

@@ -14,7 +14,7 @@ _BY_ALPHA: Mapping[str, str] = {"normal": "over", "add": "add"}
 def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str = "normal") -> pyvips.Image:
     """Return ``base`` with ``over``, both gray or sRGB, at ``left``, ``top``; size and depth are those of ``base``.
 
-    :param mode: one of W3C's Compositing and Blending 1, in libvips' spelling.
+    :param mode: one of W3C's Compositing and Blending 1, or ``add``.
     """
     base = in_colour(base)
     ground, layer = _in_floats(base), _in_floats(in_colour(over))
@@ -52,7 +52,7 @@ def _blended(ground: pyvips.Image, layer: pyvips.Image, mode: str) -> pyvips.Ima
     W3C does.
     """
     blend = colour_bands(_composed(_opaque(ground), _opaque(layer), mode))
-    if mode == "colour-burn":
+    if mode == "color-burn":
         blend = (colour_bands(ground) >= 255).ifthenelse(255, blend)  # libvips burns white to black by black
     backdrop = ground[3] / 255
     mixed = layer[0:3] * (backdrop * -1 + 1) + blend * backdrop
@@ -64,4 +64,4 @@ def _opaque(image: pyvips.Image) -> pyvips.Image:
 
 
 def _composed(ground: pyvips.Image, layer: pyvips.Image, mode: str) -> pyvips.Image:
-    return ground.composite2(layer, mode, compositing_space="srgb")
+    return ground.composite2(layer, mode.replace("color", "colour"), compositing_space="srgb")

@@ -1,33 +1,37 @@
 """Which part of an image stays when it is cropped, and where one lies on another."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pyvips
 from pydantic import Field
 
 from image_processor.imaging.colour import in_colour, in_eight_bits, in_srgb
-from image_processor.imaging.params import Params, Share
+from image_processor.imaging.params import OR_BRITISH, Params, Share
 from image_processor.imaging.picture import Picture
 
-Compass = Literal["centre", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"]
-Gravity = Literal[
-    "centre",
-    "north",
-    "northeast",
-    "east",
-    "southeast",
-    "south",
-    "southwest",
-    "west",
-    "northwest",
-    "attention",
-    "entropy",
+Compass = Annotated[
+    Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"], OR_BRITISH
 ]
-"""A side or corner; or what draws the eye (``attention``), or where most happens (``entropy``)."""
-
+Gravity = Annotated[
+    Literal[
+        "center",
+        "north",
+        "northeast",
+        "east",
+        "southeast",
+        "south",
+        "southwest",
+        "west",
+        "northwest",
+        "attention",
+        "entropy",
+    ],
+    OR_BRITISH,
+]
+"""A side or a corner; or the part that draws the eye (``attention``), or that has most detail (``entropy``)."""
 
 SMART = ("attention", "entropy")
-"""Those that look at the pixels."""
+"""The values that look at the pixels."""
 
 
 class FocalPoint(Params):

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.json_types import OPTIONAL
 
 from image_processor.imaging.colour import Colour
-from image_processor.imaging.params import Params
+from image_processor.imaging.params import Params, or_british
 
 Quality = Annotated[int, Field(ge=1, le=100)]
 
@@ -48,8 +48,10 @@ class Output(Params):
     subsampling: Literal["auto", "4:2:0", "4:4:4"] = Field(
         default="auto", description="Chroma of JPEG and AVIF; `auto` halves it below a quality of 90."
     )
-    palette: bool = Field(default=False, description="PNG: at most `colours` colours, a much smaller file.")
-    colours: int = Field(default=256, ge=2, le=256, description="Of GIF and of PNG's `palette`.")
+    palette: bool = Field(default=False, description="PNG: at most `colors` colors, a much smaller file.")
+    colors: int = Field(
+        default=256, ge=2, le=256, validation_alias=or_british("colors"), description="Of GIF and of PNG's `palette`."
+    )
     metadata: Literal["keep", "copyright", "strip"] = Field(
         default="copyright",
         description="EXIF, XMP and IPTC: all, and with them where a photograph was taken; only EXIF's Artist and "

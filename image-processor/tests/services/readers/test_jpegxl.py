@@ -79,7 +79,7 @@ def test_sixteen_bits_are_kept(mode: str) -> None:
 
     found = report(jpegxl(array), "info")
 
-    assert (found["bits"], found["colour_space"]) == (16, "rgb16" if mode == "RGB" else "grey16")
+    assert (found["bits"], found["color_space"]) == (16, "rgb16" if mode == "RGB" else "gray16")
     assert (decoded(jpegxl(array)) == array.squeeze()).all()
 
 
