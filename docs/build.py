@@ -137,11 +137,11 @@ def page(workshop: Workshop) -> Iterator[str]:
 HEAD = """# The algorithms
 
 Made from the code by `make docs`; `GET /api/image-processing/algorithms` tells the same as JSON Schema. Lengths are
-pixels, colours are those of CSS, in sRGB: a name (`white`, `transparent`, whatever the case), `#rgb`, `#rgba`,
+pixels, colors are those of CSS, in sRGB: a name (`white`, `transparent`, whatever the case), `#rgb`, `#rgba`,
 `#rrggbb`, `#rrggbbaa`, `rgb(255, 0, 0)`, `rgba(255, 0, 0, 0.5)`, `rgb(255 0 0 / 50%)` or `hsl(120, 100%, 50%)`.
 
 Every algorithm first turns the image upright (EXIF orientation). Geometry keeps CMYK, 16 bits a band and ICC profiles;
-what reckons with colours converts them to sRGB first. Transparent pixels never bleed into visible ones. What cannot be
+what reckons with colors converts them to sRGB first. Transparent pixels never bleed into visible ones. What cannot be
 done ends the task in `error`, with the reason.
 
 ## `output`
@@ -170,18 +170,18 @@ FRAMES = {"each": "each frame", "all": "all together", "first": "first frame onl
 
 
 def overview() -> Iterator[str]:
-    """The table of what each algorithm does to animations, memory and colours."""
+    """The table of what each algorithm does to animations, memory and colors."""
     yield "\n## Which streams, which keeps animations\n"
     yield "*Streams*: a large image passes in strips and is never held as a whole. JPEG and WebP are also decoded"
     yield "smaller by `resize` and `thumbnail`. Others hold the decoded image, on disk above 100 MB. So do the encoders"
     yield "of WebP, AVIF and GIF, and JPEG's where it is `progressive` or has an `effort` above 5."
-    yield "\n| algorithm | result | streams | animations | colours |\n| --- | --- | --- | --- | --- |"
+    yield "\n| algorithm | result | streams | animations | colors |\n| --- | --- | --- | --- | --- |"
     for names in sections().values():
         for name in names:
             one = all_algorithms()[name]
             streams = "yes" if one.sequential else ""
-            colours = "as they are" if one.any_colour_space else "sRGB"
-            yield f"| [`{name}`](#{name}) | {one.result} | {streams} | {FRAMES[one.frames]} | {colours} |"
+            colors = "as they are" if one.any_colour_space else "sRGB"
+            yield f"| [`{name}`](#{name}) | {one.result} | {streams} | {FRAMES[one.frames]} | {colors} |"
 
 
 def chapter(one: Algorithm, workshop: Workshop) -> Iterator[str]:
@@ -239,7 +239,7 @@ def kind(field: Mapping[str, object], definitions: Mapping[str, Mapping[str, obj
         items = kind(dict(field["items"]), definitions)  # type: ignore[call-overload]  # a mapping, as was just seen
         return f"{field.get('minItems', 0)} to {field.get('maxItems', '∞')} × ({items})"
     if field.get("pattern") == PATTERN:
-        return "colour"
+        return "color"
     return f"{field.get('type', 'any')}{limits(field)}"
 
 

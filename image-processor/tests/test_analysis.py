@@ -37,7 +37,7 @@ def test_info_tells_what_an_image_is() -> None:
 
 
 def test_info_tells_of_an_animation() -> None:
-    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue", "green")]
+    frames = [Image.new("RGB", (20, 10), color) for color in ("red", "blue", "green")]
     source = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=[50, 70, 90], loop=2)
 
     found = report(source, "info")
@@ -127,8 +127,8 @@ def test_compare_is_that_of_scikit_image() -> None:
 
     one, two = (numpy.asarray(opened(content).convert("RGB")) for content in (coffee, other))
     assert math.isclose(cast("float", found["psnr"]), peak_signal_noise_ratio(one, two, data_range=255), abs_tol=0.05)
-    greys = [numpy.asarray(opened(content).convert("L")) for content in (coffee, other)]
-    alike = structural_similarity(*greys, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    grays = [numpy.asarray(opened(content).convert("L")) for content in (coffee, other)]
+    alike = structural_similarity(*grays, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
     assert math.isclose(cast("float", found["ssim"]), alike, abs_tol=0.003)
 
 

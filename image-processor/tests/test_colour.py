@@ -1,4 +1,4 @@
-"""Colours and tones, against NumPy, Pillow and scikit-image."""
+"""Colors and tones, against NumPy, Pillow and scikit-image."""
 
 import io
 import math
@@ -47,9 +47,9 @@ def test_contrast_moves_tones_from_the_middle(amount: float) -> None:
 
 @pytest.mark.parametrize("amount", [-100, -30, 0, 40, 100])
 def test_saturation_moves_colours_from_their_luma(amount: float) -> None:
-    grey = (values() @ LUMA)[..., None]
+    gray = (values() @ LUMA)[..., None]
 
-    assert close(made("saturation", amount=amount), grey + (values() - grey) * (1 + amount / 100))
+    assert close(made("saturation", amount=amount), gray + (values() - gray) * (1 + amount / 100))
 
 
 def test_saturation_is_that_of_pillow() -> None:
@@ -157,9 +157,9 @@ def test_white_balance_makes_the_mean_grey() -> None:
 
 
 def test_tint_keeps_lightness_and_takes_the_hue() -> None:
-    grey = encoded(Image.new("RGB", (4, 4), (120, 120, 120)), "PNG")
+    gray = encoded(Image.new("RGB", (4, 4), (120, 120, 120)), "PNG")
 
-    result = color.rgb2lab(made("tint", grey, color="#3060c0") / 255)
+    result = color.rgb2lab(made("tint", gray, color="#3060c0") / 255)
 
     wanted = color.rgb2lab(numpy.array([[[0x30, 0x60, 0xC0]]]) / 255)
     assert abs(result[..., 0].mean() - color.rgb2lab(numpy.full((1, 1, 3), 120 / 255))[0, 0, 0]) < 1

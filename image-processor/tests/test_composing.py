@@ -12,8 +12,8 @@ from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo, pixels
 
 
-def plain(colour: tuple[int, ...], size: tuple[int, int] = (64, 48)) -> bytes:
-    return encoded(Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour), "PNG")
+def plain(color: tuple[int, ...], size: tuple[int, int] = (64, 48)) -> bytes:
+    return encoded(Image.new("RGBA" if len(color) == 4 else "RGB", size, color), "PNG")
 
 
 Channel = numpy.ndarray

@@ -145,18 +145,18 @@ def test_pixelate_shows_the_mean_of_each_block(size: int) -> None:
 
 
 def test_sobel_is_scipys() -> None:
-    grey = numpy.asarray(opened(textured()).convert("L")).astype(float)
-    expected = numpy.hypot(ndimage.sobel(grey, 0, mode="nearest"), ndimage.sobel(grey, 1, mode="nearest"))
+    gray = numpy.asarray(opened(textured()).convert("L")).astype(float)
+    expected = numpy.hypot(ndimage.sobel(gray, 0, mode="nearest"), ndimage.sobel(gray, 1, mode="nearest"))
 
     assert numpy.abs(made("edges") - numpy.clip(expected, 0, 255)).max() <= 4
 
 
 def test_canny_is_that_of_opencv() -> None:
-    grey = numpy.asarray(opened(photo(200, 150)).convert("L"))
+    gray = numpy.asarray(opened(photo(200, 150)).convert("L"))
 
     result = made("edges", photo(200, 150), method="canny", low=50, high=120)
 
-    assert (result == cv2.Canny(grey, 50, 120, L2gradient=True)).mean() > 0.99
+    assert (result == cv2.Canny(gray, 50, 120, L2gradient=True)).mean() > 0.99
 
 
 def test_emboss_is_grey_where_nothing_changes() -> None:
@@ -166,10 +166,10 @@ def test_emboss_is_grey_where_nothing_changes() -> None:
 
 
 def test_emboss_is_its_kernel() -> None:
-    grey = numpy.asarray(opened(textured()).convert("L")).astype(float)
+    gray = numpy.asarray(opened(textured()).convert("L")).astype(float)
     slope = numpy.array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]])
 
-    expected = numpy.clip(ndimage.correlate(grey, slope, mode="nearest") + 128, 0, 255)
+    expected = numpy.clip(ndimage.correlate(gray, slope, mode="nearest") + 128, 0, 255)
 
     assert numpy.abs(made("emboss") - expected).max() <= 4
 

@@ -36,12 +36,12 @@ def deep() -> bytes:
 
 
 KINDS = {
-    "colour": photo(),
+    "color": photo(),
     "JPEG": photo(format="JPEG"),
     "AVIF": photo(format="AVIF"),
-    "grey": photo(mode="L"),
+    "gray": photo(mode="L"),
     "alpha": photo(mode="RGBA"),
-    "grey and alpha": photo(mode="LA"),
+    "gray and alpha": photo(mode="LA"),
     "palette": photo(mode="P"),
     "1 bit": photo(mode="1"),
     "16 bits": deep(),

@@ -21,7 +21,7 @@ def made(source: bytes, algorithm: str, **params: object) -> numpy.ndarray:
 
 
 def marked(width: int, height: int, left: int, top: int, size: int = 12) -> bytes:
-    """A grey image with one red square."""
+    """A gray image with one red square."""
     image = Image.new("RGB", (width, height), (128, 128, 128))
     image.paste((255, 0, 0), (left, top, left + size, top + size))
     return encoded(image, "PNG")
@@ -335,7 +335,7 @@ def test_extend_blurred_keeps_the_image_in_the_middle() -> None:
     result = made(photo(64, 48), "extend", width=100, height=100, mode="blur")
 
     assert (result[26:74, 18:82] == pixels(photo(64, 48))).all()
-    assert result[0:20].std() > 10, "around it lies a picture, not a colour"
+    assert result[0:20].std() > 10, "around it lies a picture, not a color"
 
 
 def test_trim_cuts_the_border_away() -> None:

@@ -16,7 +16,7 @@ Peer = Callable[[Image.Image], Image.Image]
 
 
 def colours_only(change: Peer) -> Peer:
-    """The change of the colours of an RGBA image; alpha stays."""
+    """The change of the colors of an RGBA image; alpha stays."""
 
     def changed(image: Image.Image) -> Image.Image:
         made = change(image.convert("RGB")).convert("RGB")
@@ -68,7 +68,7 @@ def test_every_kind_is_resized_to_its_mean(mode: str) -> None:
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
 def test_every_frame_is_changed_as_a_still_is(algorithm: str, format: str) -> None:
     params, peer = PEERS[algorithm]
-    frames = [Image.new("RGB", (20, 14), colour) for colour in ((200, 30, 40), (20, 40, 90), (5, 250, 90))]
+    frames = [Image.new("RGB", (20, 14), color) for color in ((200, 30, 40), (20, 40, 90), (5, 250, 90))]
     options = {"lossless": True} if format == "WEBP" else {}
     source = encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=100, **options)
 
@@ -88,8 +88,8 @@ def test_the_colours_of_cmyk_are_those_of_its_rgb() -> None:
 
     # Inks are no lamps: only what is dark and what is bright is compared.
     expected = numpy.asarray(opened(source).convert("L")).astype(int)
-    grey = numpy.asarray(Image.fromarray(result).convert("L")).astype(int)
-    assert numpy.corrcoef(expected.ravel(), grey.ravel())[0, 1] > 0.9
+    gray = numpy.asarray(Image.fromarray(result).convert("L")).astype(int)
+    assert numpy.corrcoef(expected.ravel(), gray.ravel())[0, 1] > 0.9
 
 
 RAMP = numpy.linspace(0, 1, 24 * 16).reshape(16, 24)
@@ -118,7 +118,7 @@ SAMPLES = {
     "32 bits of colors": (tiff((COLORS * (2**32 - 1)).astype("uint32"), photometric="rgb"), COLORS),
     "a spare band": (tiff(bytes_of(COLORS, RAMP), photometric="rgb", extrasamples=[0]), COLORS),
     "two spare bands": (tiff(bytes_of(COLORS, RAMP, RAMP), photometric="rgb", extrasamples=[0, 0]), COLORS),
-    "a spare band of grey": (tiff(bytes_of(RAMP, RAMP[::-1]), photometric="minisblack", extrasamples=[0]), RAMP),
+    "a spare band of gray": (tiff(bytes_of(RAMP, RAMP[::-1]), photometric="minisblack", extrasamples=[0]), RAMP),
     "white is zero": (tiff(bytes_of(RAMP)[..., 0], photometric="miniswhite"), 1 - RAMP),
 }
 
@@ -178,13 +178,13 @@ def test_an_alpha_behind_a_spare_band_is_the_alpha() -> None:
     assert numpy.array_equal(numpy.asarray(result), bytes_of(COLORS, alpha))
 
 
-@pytest.mark.parametrize("colour", ["#ff0000", "#00ff0080"])
-def test_grey_with_alpha_lies_on_a_colored_background(colour: str) -> None:
+@pytest.mark.parametrize("color", ["#ff0000", "#00ff0080"])
+def test_grey_with_alpha_lies_on_a_colored_background(color: str) -> None:
     source = photo(mode="LA")
 
-    result = opened(processed(source, "convert", {"format": "jpeg", "background": colour, "quality": 100}))
+    result = opened(processed(source, "convert", {"format": "jpeg", "background": color, "quality": 100}))
 
-    opaque = tuple(int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    opaque = tuple(int(color[place : place + 2], 16) for place in (1, 3, 5))
     ground = Image.new("RGBA", (64, 48), (*opaque, 255))
     ground.alpha_composite(opened(source).convert("RGBA"))
     difference = numpy.asarray(result.convert("RGB")).astype(int) - numpy.asarray(ground.convert("RGB"))

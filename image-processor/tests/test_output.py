@@ -36,7 +36,7 @@ def test_every_format_becomes_every_other(source: str, target: str) -> None:
     result = opened(processed(photo(format=source), "convert", {"format": target}))
 
     assert (result.format, result.size) == (target.upper(), (64, 48))
-    # A GIF of this picture has few colours.
+    # A GIF of this picture has few colors.
     difference = numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - pixels(photo()))[..., :2]
     assert difference.mean() < (12 if "gif" in (source.lower(), target) else 4)
 
@@ -101,11 +101,11 @@ def test_auto_takes_the_smaller_of_avif_and_webp() -> None:
 @pytest.mark.parametrize("wanted", [0.8, 0.95])
 def test_the_smallest_file_that_is_like_enough_is_found(format: str, wanted: float) -> None:
     source = grainy(160, 120)
-    grey = numpy.asarray(opened(source).convert("L"))
+    gray = numpy.asarray(opened(source).convert("L"))
 
     result = processed(source, "optimize", {"format": format, "min_ssim": wanted})
 
-    alike = structural_similarity(grey, numpy.asarray(opened(result).convert("L")), gaussian_weights=True, sigma=1.5)
+    alike = structural_similarity(gray, numpy.asarray(opened(result).convert("L")), gaussian_weights=True, sigma=1.5)
     best = processed(source, "convert", {"format": format, "quality": 100})
     assert alike > wanted - 0.02
     assert len(result) <= len(best)
@@ -168,8 +168,8 @@ def test_the_ssim_of_a_large_image_is_reached_and_hardly_exceeded(format: str) -
 
     result = processed(source, "optimize", {"format": format, "min_ssim": 0.9})
 
-    greys = [numpy.asarray(opened(content).convert("L")) for content in (source, result)]
-    alike = structural_similarity(*greys, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    grays = [numpy.asarray(opened(content).convert("L")) for content in (source, result)]
+    alike = structural_similarity(*grays, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
     assert 0.9 <= alike + 0.0005 < 0.91
     assert cast("float", report(result, "compare", {"file_id": 2}, {2: source})["ssim"]) >= 0.9
 
@@ -327,7 +327,7 @@ def test_a_jpeg_has_quality_85_and_half_the_chroma_by_default() -> None:
 
 
 def test_every_page_of_a_tiff_stays_beside_its_exif() -> None:
-    pages = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
+    pages = [Image.new("RGB", (20, 10), color) for color in ("red", "blue")]
     source = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo={315: "Ada"})
 
     result = Image.open(io.BytesIO(processed(source, "flip")))
@@ -404,7 +404,7 @@ def test_sixteen_bits_become_eight_where_the_format_has_no_more() -> None:
 
 
 def test_an_animation_becomes_a_still_where_the_format_is_still() -> None:
-    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
     source = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
 
     result = opened(processed(source, "convert", {"format": "png"}))
@@ -583,25 +583,25 @@ def translucent() -> bytes:
     return encoded(image, "PNG")
 
 
-@pytest.mark.parametrize("colours", [2, 3, 5, 16, 40, 100, 256])
+@pytest.mark.parametrize("colors", [2, 3, 5, 16, 40, 100, 256])
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("format", ["png", "gif"])
-def test_colors_are_no_more_than_were_asked_for(format: str, alpha: bool, colours: int) -> None:
+def test_colors_are_no_more_than_were_asked_for(format: str, alpha: bool, colors: int) -> None:
     source = translucent() if alpha else photo()
 
-    result = opened(processed(source, "convert", {"format": format, "palette": True, "colors": colours}))
+    result = opened(processed(source, "convert", {"format": format, "palette": True, "colors": colors}))
 
     found = result.convert("RGBA").getcolors(100_000) or []
-    assert colours // 2 <= len(found) <= colours
+    assert colors // 2 <= len(found) <= colors
 
 
-@pytest.mark.parametrize("colours", [5, 40, 100])
-def test_fewer_colors_are_as_near_as_those_of_pillow(colours: int) -> None:
+@pytest.mark.parametrize("colors", [5, 40, 100])
+def test_fewer_colors_are_as_near_as_those_of_pillow(colors: int) -> None:
     source = opened(grainy())
 
-    result = processed(grainy(), "convert", {"palette": True, "colors": colours})
+    result = processed(grainy(), "convert", {"palette": True, "colors": colors})
 
-    pillows = numpy.asarray(source.quantize(colours, dither=Image.Dither.NONE).convert("RGB")).astype(int)
+    pillows = numpy.asarray(source.quantize(colors, dither=Image.Dither.NONE).convert("RGB")).astype(int)
     mine = numpy.asarray(opened(result).convert("RGB")).astype(int)
     assert ((mine - pixels(grainy())) ** 2).mean() < 1.3 * ((pillows - pixels(grainy())) ** 2).mean()
 
@@ -619,13 +619,13 @@ def test_a_png_is_no_larger_than_pillows_at_the_same_effort(name: str, effort: i
     assert numpy.array_equal(pixels(result), pixels(source))
 
 
-@pytest.mark.parametrize("colours", [2, 5, 16, 100, 256])
+@pytest.mark.parametrize("colors", [2, 5, 16, 100, 256])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 @pytest.mark.parametrize("algorithm", ["flip", "convert"])
-def test_a_palette_stays_one_where_all_colors_fit(algorithm: str, mode: str, colours: int) -> None:
+def test_a_palette_stays_one_where_all_colors_fit(algorithm: str, mode: str, colors: int) -> None:
     method = Image.Quantize.FASTOCTREE
     unlimited = opened(translucent() if mode == "RGBA" else photo(160, 120))
-    source = encoded(unlimited.quantize(colours, method), "PNG", optimize=True)
+    source = encoded(unlimited.quantize(colors, method), "PNG", optimize=True)
 
     result = processed(source, algorithm)
 

@@ -41,8 +41,8 @@ def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
 
 
 def _frame(image: pyvips.Image, width: int, height: int, background: str) -> pyvips.Image:
-    colours = with_alpha(in_eight_bits(in_colour(image)))
-    small = colours.thumbnail_image(width, height=height, size="down", no_rotate=True)
+    colors = with_alpha(in_eight_bits(in_colour(image)))
+    small = colors.thumbnail_image(width, height=height, size="down", no_rotate=True)
     frame = placed(small, width, height, "center", background)
     if rgba(background)[3] == 255:
         frame = flattened(frame, background)

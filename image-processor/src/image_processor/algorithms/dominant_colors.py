@@ -16,7 +16,7 @@ Points = NDArray[numpy.float64]
 
 
 class DominantColorsParams(Params):
-    count: int = Field(5, ge=1, le=32, description="Colours at most.", examples=[4])
+    count: int = Field(5, ge=1, le=32, description="Colors at most.", examples=[4])
 
 
 class DominantColor(Report):
@@ -27,14 +27,14 @@ class DominantColor(Report):
 
 
 class DominantColorsReport(Report):
-    """The colours that stand for the image, the most frequent first; none where nothing is visible."""
+    """The colors that stand for the image, the most frequent first; none where nothing is visible."""
 
     colors: list[DominantColor]
 
 
 @algorithm(sequential=True)
 def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantColorsReport:
-    """Find the few colours that stand for the image (k-means in CIELAB); transparent pixels do not count.
+    """Find the few colors that stand for the image (k-means in CIELAB); transparent pixels do not count.
 
     (S. P. Lloyd, "Least squares quantization in PCM", 1982.)
     """
@@ -57,33 +57,33 @@ def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantC
 
 def _clusters(points: Points, count: int) -> NDArray[numpy.intp]:
     """For each point the number of its cluster; begins with points far from each other, so it needs no chance."""
-    centres = points[[numpy.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]]
-    while len(centres) < count:
-        distance = _squares(points, centres).min(axis=1)
+    centers = points[[numpy.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]]
+    while len(centers) < count:
+        distance = _squares(points, centers).min(axis=1)
         if distance.max() < 1:
-            break  # no further colour differs visibly
-        centres = numpy.vstack([centres, points[numpy.argmax(distance)]])
-    owner = _nearest(points, centres)
+            break  # no further color differs visibly
+        centers = numpy.vstack([centers, points[numpy.argmax(distance)]])
+    owner = _nearest(points, centers)
     for _ in range(ROUNDS):
         moved = numpy.array(
-            [points[owner == n].mean(axis=0) if (owner == n).any() else centres[n] for n in range(len(centres))]
+            [points[owner == n].mean(axis=0) if (owner == n).any() else centers[n] for n in range(len(centers))]
         )
-        if numpy.allclose(moved, centres, atol=0.01):
+        if numpy.allclose(moved, centers, atol=0.01):
             break
-        centres = moved
-        owner = _nearest(points, centres)
+        centers = moved
+        owner = _nearest(points, centers)
     return owner
 
 
-def _nearest(points: Points, centres: Points) -> NDArray[numpy.intp]:
-    owner: NDArray[numpy.intp] = _squares(points, centres).argmin(axis=1)
+def _nearest(points: Points, centers: Points) -> NDArray[numpy.intp]:
+    owner: NDArray[numpy.intp] = _squares(points, centers).argmin(axis=1)
     return owner
 
 
-def _squares(points: Points, centres: Points) -> Points:
-    squares: Points = ((points[:, None, :] - centres[None, :, :]) ** 2).sum(axis=2)
+def _squares(points: Points, centers: Points) -> Points:
+    squares: Points = ((points[:, None, :] - centers[None, :, :]) ** 2).sum(axis=2)
     return squares
 
 
-def _hex(colour: NDArray[numpy.float64]) -> str:
-    return "#" + "".join(f"{round(float(value)):02x}" for value in colour)
+def _hex(color: NDArray[numpy.float64]) -> str:
+    return "#" + "".join(f"{round(float(value)):02x}" for value in color)

@@ -19,7 +19,7 @@ class DuotoneParams(Params):
 
 @algorithm(sequential=True)
 def duotone(image: pyvips.Image, params: DuotoneParams) -> pyvips.Image:
-    """Print in two inks: the luma runs from one colour to another."""
+    """Print in two inks: the luma runs from one color to another."""
     return with_tones(in_colour(on_colours(image, luma_of)), _ramps(rgba(params.shadows), rgba(params.highlights)))
 
 

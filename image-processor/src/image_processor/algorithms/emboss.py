@@ -18,11 +18,11 @@ def emboss(image: pyvips.Image, params: EmbossParams) -> pyvips.Image:
     """Make the image a relief in gray, lit from the upper left; alpha stays."""
     slope = pyvips.Image.new_from_array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]])
 
-    def relief(colours: pyvips.Image) -> pyvips.Image:
-        grey = exact_luma_of(colours)
-        middle = maximum(colours) / 2
-        return (grey.conv(slope, precision="float") * (params.amount / 100) + middle).copy(
-            interpretation=grey.interpretation
+    def relief(colors: pyvips.Image) -> pyvips.Image:
+        gray = exact_luma_of(colors)
+        middle = maximum(colors) / 2
+        return (gray.conv(slope, precision="float") * (params.amount / 100) + middle).copy(
+            interpretation=gray.interpretation
         )
 
     return on_visible(image, 1, relief)

@@ -17,7 +17,7 @@ class EqualizeParams(Params):
         description="Over the whole image, or in the neighborhood of each pixel, limited, in 256 steps (CLAHE).",
         examples=["clahe"],
     )
-    window: int = Field(64, ge=8, le=1024, description="CLAHE: pixels along a side of the neighbourhood.")
+    window: int = Field(64, ge=8, le=1024, description="CLAHE: pixels along a side of the neighborhood.")
     max_slope: int = Field(3, ge=1, le=100, description="CLAHE: how much contrast may grow at most.")
 
 
@@ -50,10 +50,10 @@ def _plain(gray: pyvips.Image, alpha: pyvips.Image | None) -> pyvips.Image:
     return (alpha > 0).ifthenelse(gray, round(mean)).copy(interpretation=gray.interpretation).cast(gray.format)
 
 
-def _clahe(grey: Pixels, params: EqualizeParams) -> Pixels:
+def _clahe(gray: Pixels, params: EqualizeParams) -> Pixels:
     import cv2  # a large library, which the API's processes never need
 
-    height, width = grey.shape[:2]
+    height, width = gray.shape[:2]
     tiles = (max(1, round(width / params.window)), max(1, round(height / params.window)))
-    made = cv2.createCLAHE(params.max_slope, tiles).apply(grey[..., 0])
-    return made.astype("uint8").reshape(grey.shape)
+    made = cv2.createCLAHE(params.max_slope, tiles).apply(gray[..., 0])
+    return made.astype("uint8").reshape(gray.shape)

@@ -36,7 +36,7 @@ class ExtendParams(Params):
     gravity: Compass = Field("center", description="Where the image lies.")
     mode: Literal["background", "copy", "mirror", "repeat", "blur"] = Field(
         "background",
-        description="What lies around it: a colour, its last pixels, or itself mirrored, repeated, large and blurred.",
+        description="What lies around it: a color, its last pixels, or itself mirrored, repeated, large and blurred.",
         examples=["blur"],
     )
     background: Colour = Field("#ffffff00", description="Of the mode `background`; transparent by default.")

@@ -38,14 +38,14 @@ class HistogramReport(Report):
 def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's shape)
     """Count the tones of red, green, blue and luma, in 8 bits; invisible pixels do not count."""
     image = in_eight_bits(image).copy_memory()
-    colours, alpha = colour_bands(image), alpha_band(image)
+    colors, alpha = colour_bands(image), alpha_band(image)
     visible = None if alpha is None else alpha > 0
     if visible is not None and visible.max() == 0:
         raise UnsuitableImageError("No pixel of the image is visible.")
-    luma = _channel(_counts(luma_of(colours), visible)[0])
-    if is_grey(colours):
+    luma = _channel(_counts(luma_of(colors), visible)[0])
+    if is_grey(colors):
         return HistogramReport(luma=luma)
-    red, green, blue = (_channel(counts) for counts in _counts(colours, visible))
+    red, green, blue = (_channel(counts) for counts in _counts(colors, visible))
     return HistogramReport(red=red, green=green, blue=blue, luma=luma)
 
 

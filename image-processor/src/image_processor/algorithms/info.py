@@ -46,7 +46,7 @@ _BITS = {"uchar": 8, "char": 8, "ushort": 16, "short": 16, "uint": 32, "int": 32
 
 @algorithm(sequential=True, any_colour_space=True)
 def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (an algorithm's shape)
-    """Tell what the image is: format, size, frames, bands, colour space, and which metadata it has."""
+    """Tell what the image is: format, size, frames, bands, color space, and which metadata it has."""
     frames = frames_of(image)
     return InfoReport(
         format=str(image.get("vips-loader")).removesuffix("load"),
@@ -56,7 +56,7 @@ def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (
         pages=_pages(image),
         bands=image.bands,
         bits=_BITS.get(image.format, 64),
-        color_space=image.interpretation.replace("grey", "gray"),
+        color_space=image.interpretation.replace("gray", "gray"),
         alpha=bool(image.hasalpha()),
         profile=bool(image.get_typeof("icc-profile-data")),
         exif=bool(image.get_typeof("exif-data")),

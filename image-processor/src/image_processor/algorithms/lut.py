@@ -25,13 +25,13 @@ class LutParams(Params):
 
 @algorithm(sequential=True)
 def lut(image: pyvips.Image, params: LutParams, files: Files) -> pyvips.Image:
-    """Grade the colours with a look-up table, as film and video editors export it."""
+    """Grade the colors with a look-up table, as film and video editors export it."""
     cube = read_cube(files.text(params.file_id, MAX_BYTES))
     share = params.amount / 100
 
-    def graded(colours: pyvips.Image) -> pyvips.Image:
-        values = colours / maximum(colours)
-        return (cube.apply(values) * share + values * (1 - share)) * maximum(colours)
+    def graded(colors: pyvips.Image) -> pyvips.Image:
+        values = colors / maximum(colors)
+        return (cube.apply(values) * share + values * (1 - share)) * maximum(colors)
 
     image = in_colour(image)
     return on_colours(image, graded).copy(interpretation=image.interpretation)

@@ -15,16 +15,16 @@ _SAMPLES = 8_000_000
 class NoiseParams(Params):
     amount: float = Field(10.0, ge=0, le=100, description="Standard deviation, in per cent of white.", examples=[15])
     seed: int = Field(0, ge=0, le=2**31 - 1, description="The same seed gives the same noise.")
-    monochrome: bool = Field(default=False, description="Grey noise, as film has, instead of coloured.")
+    monochrome: bool = Field(default=False, description="Gray noise, as film has, instead of colored.")
 
 
 @algorithm(sequential=True)
 def noise(image: pyvips.Image, params: NoiseParams) -> pyvips.Image:
     """Add Gaussian noise."""
 
-    def noisy(colours: pyvips.Image) -> pyvips.Image:
-        bands = 1 if params.monochrome else colours.bands
-        return colours + _grain(colours, bands, params.amount / 100 * maximum(colours), params.seed)
+    def noisy(colors: pyvips.Image) -> pyvips.Image:
+        bands = 1 if params.monochrome else colors.bands
+        return colors + _grain(colors, bands, params.amount / 100 * maximum(colors), params.seed)
 
     return on_colours(image, noisy)
 

@@ -30,7 +30,7 @@ class OverlayParams(Params):
     file_id: FileId = Field(description="The stored image that is laid on the source.", examples=[2])
     blend: Blend = Field(
         "normal",
-        description="How colours are mixed (W3C, Compositing and Blending 1); `mask` keeps the source where the other "
+        description="How colors are mixed (W3C, Compositing and Blending 1); `mask` keeps the source where the other "
         "image is opaque, `mask-out` where it is not.",
         examples=["screen"],
     )

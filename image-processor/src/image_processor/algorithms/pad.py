@@ -22,7 +22,7 @@ class PadParams(Params):
     left: Margin = Field(0, description="Pixels to the left.", examples=[20])
     mode: Literal["background", "copy", "mirror", "repeat"] = Field(
         "background",
-        description="What stands there: a colour, the last pixels again, or the image mirrored or repeated.",
+        description="What stands there: a color, the last pixels again, or the image mirrored or repeated.",
     )
     background: Colour = Field(
         "#ffffff00", description="Of the mode `background`; transparent by default.", examples=["#1d3557"]

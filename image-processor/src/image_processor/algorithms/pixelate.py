@@ -13,5 +13,5 @@ class PixelateParams(Params):
 
 @algorithm(sequential=True)
 def pixelate(image: pyvips.Image, params: PixelateParams) -> pyvips.Image:
-    """Show the image in square blocks, each of its mean colour."""
+    """Show the image in square blocks, each of its mean color."""
     return in_blocks(image, params.size)

@@ -13,7 +13,7 @@ class PosterizeParams(Params):
 
 @algorithm(sequential=True)
 def posterize(image: pyvips.Image, params: PosterizeParams) -> pyvips.Image:
-    """Keep few tones: surfaces of one colour, as on a poster."""
+    """Keep few tones: surfaces of one color, as on a poster."""
     steps = params.levels - 1
     # Tones of equal width; the first is black and the last white.
     return with_tone(image, lambda value: (value * (params.levels * 0.9999999)).floor() / steps)

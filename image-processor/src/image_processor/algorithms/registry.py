@@ -144,7 +144,7 @@ def algorithm(
 
     :param sequential: it reads the image once, from top to bottom, so that a large one need not be held in memory.
     :param any_colour_space: values are moved, not reckoned with, so CMYK and wide gamuts may stay; otherwise the image
-        comes as grey or sRGB.
+        comes as gray or sRGB.
     :param first_frame_only: an animation cannot come out.
     """
 

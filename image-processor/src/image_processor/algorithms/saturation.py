@@ -10,14 +10,14 @@ from image_processor.imaging.params import Percent
 
 
 class SaturationParams(Params):
-    amount: Percent = Field(description="Per cent, -100 (grey) to 100 (twice as far from grey).", examples=[60])
+    amount: Percent = Field(description="Per cent, -100 (gray) to 100 (twice as far from gray).", examples=[60])
 
 
 @algorithm(sequential=True)
 def saturation(image: pyvips.Image, params: SaturationParams) -> pyvips.Image:
-    """Make colours stronger or weaker; the luma stays."""
+    """Make colors stronger or weaker; the luma stays."""
     if is_grey(image):
         return image
     kept = 1 + params.amount / 100
-    grey = [(1 - kept) * share for share in (RED, GREEN, BLUE)]
-    return with_matrix(image, [[grey[band] + (kept if band == row else 0) for band in range(3)] for row in range(3)])
+    gray = [(1 - kept) * share for share in (RED, GREEN, BLUE)]
+    return with_matrix(image, [[gray[band] + (kept if band == row else 0) for band in range(3)] for row in range(3)])

@@ -9,7 +9,7 @@ from image_processor.imaging.output import Output
 class StripMetadataParams(Params):
     keep_copyright: bool = Field(default=True, description="Whether EXIF's Artist and Copyright stay.")
     keep_profile: bool = Field(
-        default=True, description="Whether the ICC profile stays; otherwise colours are converted to sRGB first."
+        default=True, description="Whether the ICC profile stays; otherwise colors are converted to sRGB first."
     )
 
 

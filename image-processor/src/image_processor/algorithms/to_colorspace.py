@@ -23,7 +23,7 @@ class ToColorspaceParams(Params):
 
 @algorithm(sequential=True, any_colour_space=True)
 def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Image:
-    """Convert the colours through ICC profiles to sRGB, Display P3 (the profile is embedded), CMYK or grey."""
+    """Convert the colors through ICC profiles to sRGB, Display P3 (the profile is embedded), CMYK or gray."""
     if params.space == "p3":
         return in_colour(_tagged(image)).icc_transform("p3", embedded=True, input_profile="srgb", depth=_depth(image))
     image = in_srgb(image)
@@ -35,7 +35,7 @@ def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Ima
 
 
 def _tagged(image: pyvips.Image) -> pyvips.Image:
-    """An image whose colours its profile, or sRGB, describes."""
+    """An image whose colors its profile, or sRGB, describes."""
     return image if image.get_typeof("icc-profile-data") and image.bands >= 3 else in_srgb(image)
 
 

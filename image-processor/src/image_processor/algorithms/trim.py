@@ -17,14 +17,14 @@ class TrimParams(Params):
         examples=[20],
     )
     background: Colour | None = Field(
-        None, description="What is cut away; without it, the colour of the upper left pixel."
+        None, description="What is cut away; without it, the color of the upper left pixel."
     )
     margin: int = Field(0, ge=0, le=10_000, description="Pixels of the background that stay on each side.")
 
 
 @algorithm
 def trim(picture: Picture, params: TrimParams) -> Picture:
-    """Cut away edges of one colour. An image of nothing else stays as it is."""
+    """Cut away edges of one color. An image of nothing else stays as it is."""
     boxes = [box for box in (_box(frame, params) for frame in picture.frames) if box is not None]
     if not boxes:
         return picture
@@ -42,7 +42,7 @@ def _box(image: pyvips.Image, params: TrimParams) -> tuple[int, int, int, int] |
     background = ink(image, params.background) if params.background is not None else image(0, 0)
     scale = 255 / maximum(image)
     if image.hasalpha():
-        # Colours count as far as they are seen.
+        # Colors count as far as they are seen.
         seen = background[-1] / maximum(image)
         background = [value * seen for value in background[:-1]] + background[-1:]
         image = image.premultiply(max_alpha=maximum(image))

@@ -11,7 +11,7 @@ from image_processor.imaging.params import or_british
 
 
 class VignetteParams(Params):
-    amount: float = Field(50.0, ge=0, le=100, description="Per cent of the colour in the corners.", examples=[70])
+    amount: float = Field(50.0, ge=0, le=100, description="Per cent of the color in the corners.", examples=[70])
     radius: float = Field(
         50.0, ge=0, le=100, description="Per cent of the way from the middle to a corner that stays as it is."
     )
@@ -29,7 +29,7 @@ def vignette(image: pyvips.Image, params: VignetteParams) -> pyvips.Image:
     # Smooth where it begins (the smoothstep of computer graphics).
     share = share * share * (share * -2 + 3) * (params.amount / 100)
     edge = ink(image, params.color)[: colour_bands(image).bands]
-    return on_colours(image, lambda colours: colours * (share * -1 + 1) + _plain(share, edge))
+    return on_colours(image, lambda colors: colors * (share * -1 + 1) + _plain(share, edge))
 
 
 def _distance(width: int, height: int) -> pyvips.Image:
@@ -38,5 +38,5 @@ def _distance(width: int, height: int) -> pyvips.Image:
     return ((xy[0] * xy[0] + xy[1] * xy[1]) / 2) ** 0.5
 
 
-def _plain(share: pyvips.Image, colour: list[float]) -> pyvips.Image:
-    return share * colour[0] if len(colour) == 1 else share.bandjoin([share] * (len(colour) - 1)) * colour
+def _plain(share: pyvips.Image, color: list[float]) -> pyvips.Image:
+    return share * color[0] if len(color) == 1 else share.bandjoin([share] * (len(color) - 1)) * color

@@ -57,7 +57,7 @@ class TextMark(Params):
     outline: Outline = Field(
         "auto",
         description="Around the letters: `auto` is black around light ones and white around dark ones, so that they "
-        "can be read on any image; a colour; or `none`.",
+        "can be read on any image; a color; or `none`.",
         examples=["none"],
     )
     bold: bool = Field(default=False, description="Whether the letters are bold.")

@@ -11,20 +11,20 @@ MAX_GAIN = 8.0
 
 
 class WhiteBalanceParams(Params):
-    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100 (the mean becomes grey).")
+    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100 (the mean becomes gray).")
 
 
 @algorithm
 def white_balance(image: pyvips.Image, params: WhiteBalanceParams) -> pyvips.Image:
-    """Take away a colour cast: the mean of all visible pixels becomes gray.
+    """Take away a color cast: the mean of all visible pixels becomes gray.
 
-    (The grey-world assumption: G. Buchsbaum, "A spatial processor model for object colour perception", 1980.)
+    (The gray-world assumption: G. Buchsbaum, "A spatial processor model for object color perception", 1980.)
     """
     if is_grey(image):
         return image
     means = _means(image)
-    grey = sum(means) / 3
-    gains = [1 + (min(grey / mean, MAX_GAIN) - 1) * params.amount / 100 for mean in means]
+    gray = sum(means) / 3
+    gains = [1 + (min(gray / mean, MAX_GAIN) - 1) * params.amount / 100 for mean in means]
     return with_tones(image, [_gain(gain) for gain in gains])
 
 

@@ -1,4 +1,4 @@
-"""Transparency: kept out of a change of colours, and weighing the colours where neighbours are mixed."""
+"""Transparency: kept out of a change of colors, and weighing the colors where neighbors are mixed."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ Change = Callable[[pyvips.Image], pyvips.Image]
 
 
 def on_colours(image: pyvips.Image, change: Change) -> pyvips.Image:
-    """Changes the colours and leaves the alpha as it was; the result has the image's own format."""
+    """Changes the colors and leaves the alpha as it was; the result has the image's own format."""
     alpha = alpha_band(image)
     changed = rounded(change(colour_bands(image)), image.format)
     if alpha is None:
@@ -19,7 +19,7 @@ def on_colours(image: pyvips.Image, change: Change) -> pyvips.Image:
 
 
 def on_premultiplied(image: pyvips.Image, change: Change) -> pyvips.Image:
-    """Changes colours weighed by their alpha, so that those of transparent pixels do not bleed into visible ones.
+    """Changes colors weighed by their alpha, so that those of transparent pixels do not bleed into visible ones.
 
     (T. Porter and T. Duff, "Compositing Digital Images", 1984.) The result has the image's own format.
     """
@@ -54,8 +54,8 @@ def _filled(image: pyvips.Image, reach: int) -> pyvips.Image:
     side = 4 * reach + 1
     square = pyvips.Image.new_from_array([[1.0] * side], side)
     near = rounded(local_mean(image, lambda bands: bands.convsep(square, precision="float")), image.format)
-    colours = (alpha > 0).ifthenelse(colour_bands(image), near)
-    return colours.bandjoin(alpha).copy(interpretation=image.interpretation)
+    colors = (alpha > 0).ifthenelse(colour_bands(image), near)
+    return colors.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
 def without_hidden_colors(image: pyvips.Image) -> pyvips.Image:

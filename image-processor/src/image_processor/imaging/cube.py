@@ -17,7 +17,7 @@ class Cube(Protocol):
     """A look-up table."""
 
     def apply(self, values: pyvips.Image) -> pyvips.Image:
-        """New colours for three bands of values, 0 to 1 each."""
+        """New colors for three bands of values, 0 to 1 each."""
 
 
 def read_cube(text: str) -> Cube:
@@ -57,13 +57,13 @@ def _cube(sizes: dict[str, int], domain: dict[str, list[float]], rows: list[list
         raise UnsuitableImageError(f"The LUT's size of {size} is not possible.")
     wanted = size**3 if three_dimensional else size
     if len(rows) != wanted:
-        raise UnsuitableImageError(f"The LUT has {len(rows):,} colours; its size of {size} needs {wanted:,}.")
+        raise UnsuitableImageError(f"The LUT has {len(rows):,} colors; its size of {size} needs {wanted:,}.")
     low, high = domain["DOMAIN_MIN"], domain["DOMAIN_MAX"]
     if any(top <= bottom for bottom, top in zip(low, high, strict=True)):
         raise UnsuitableImageError("The LUT's DOMAIN_MAX must be above its DOMAIN_MIN.")
     grid = Grid(size, low, high)
-    colours = numpy.array(rows, dtype="float32")
-    return Cube3d(colours, grid) if three_dimensional else Cube1d(colours, grid)
+    colors = numpy.array(rows, dtype="float32")
+    return Cube3d(colors, grid) if three_dimensional else Cube1d(colors, grid)
 
 
 @dataclass(frozen=True)
@@ -85,21 +85,21 @@ class Grid:
 class Cube1d:
     """A curve for each band."""
 
-    colours: Table
+    colors: Table
     grid: Grid
 
     def apply(self, values: pyvips.Image) -> pyvips.Image:
         places = self.grid.places(values)
-        lines = pyvips.Image.new_from_array(self.colours.reshape(1, self.grid.size, 3))
+        lines = pyvips.Image.new_from_array(self.colors.reshape(1, self.grid.size, 3))
         red, green, blue = (lines[band].mapim(places[band].bandjoin(0), extend="copy") for band in range(3))
         return red.bandjoin([green, blue])
 
 
 @dataclass(frozen=True)
 class Cube3d:
-    """A colour for each point of a grid; between them the eight around are mixed (trilinear). Red runs fastest."""
+    """A color for each point of a grid; between them the eight around are mixed (trilinear). Red runs fastest."""
 
-    colours: Table
+    colors: Table
     grid: Grid
 
     def apply(self, values: pyvips.Image) -> pyvips.Image:
@@ -107,7 +107,7 @@ class Cube3d:
         places = self.grid.places(values)
         red, green, blue = places[0], places[1], places[2]
         # The grid's layers of equal blue lie one below the other; libvips mixes within a layer.
-        layers = pyvips.Image.new_from_array(self.colours.reshape(size * size, size, 3))
+        layers = pyvips.Image.new_from_array(self.colors.reshape(size * size, size, 3))
         below = blue.floor()
         above = (below + 1).clamp(min=0, max=size - 1)
 

@@ -35,7 +35,7 @@ class Face(NamedTuple):
 
 
 def faces_of(image: pyvips.Image) -> list[Face]:
-    """The faces of a grey or sRGB image, the largest first.
+    """The faces of a gray or sRGB image, the largest first.
 
     (K. Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks", 2016.)
     """

@@ -9,26 +9,26 @@ from image_processor.imaging.colour import in_colour, is_grey, rgba
 def on_lightness(image: pyvips.Image, change: Change) -> pyvips.Image:
     """Change the lightness, given in 16 bits, and leave hue and chroma; of a gray image, its values as they are."""
 
-    def changed(colours: pyvips.Image) -> pyvips.Image:
-        if is_grey(colours):
-            return change(colours).copy(interpretation=colours.interpretation)
-        lab = colours.colourspace("lab")
+    def changed(colors: pyvips.Image) -> pyvips.Image:
+        if is_grey(colors):
+            return change(colors).copy(interpretation=colors.interpretation)
+        lab = colors.colourspace("lab")
         lightness = change((lab[0] * 655.35).rint().cast("ushort")) / 655.35
-        return _encoded(lightness.bandjoin(lab[1:3]), colours)
+        return _encoded(lightness.bandjoin(lab[1:3]), colors)
 
     return on_colours(image, changed)
 
 
-def tinted(image: pyvips.Image, colour: str, amount: float) -> pyvips.Image:
-    """The image with hue and chroma moved to those of ``colour`` by the share ``amount``."""
-    red, green, blue, _ = rgba(colour)
+def tinted(image: pyvips.Image, color: str, amount: float) -> pyvips.Image:
+    """The image with hue and chroma moved to those of ``color`` by the share ``amount``."""
+    red, green, blue, _ = rgba(color)
     pixel = pyvips.Image.black(1, 1).linear(1, [red, green, blue]).cast("uchar").copy(interpretation="srgb")
     _, a, b = pixel.colourspace("lab")(0, 0)
 
-    def changed(colours: pyvips.Image) -> pyvips.Image:
-        lab = colours.colourspace("lab")
+    def changed(colors: pyvips.Image) -> pyvips.Image:
+        lab = colors.colourspace("lab")
         return _encoded(
-            lab[0].bandjoin([lab[1] * (1 - amount) + a * amount, lab[2] * (1 - amount) + b * amount]), colours
+            lab[0].bandjoin([lab[1] * (1 - amount) + a * amount, lab[2] * (1 - amount) + b * amount]), colors
         )
 
     return on_colours(in_colour(image), changed)

@@ -1,4 +1,4 @@
-"""Colours in linear light, where mixing two of them is what eyes see from afar."""
+"""Colors in linear light, where mixing two of them is what eyes see from afar."""
 
 import pyvips
 
@@ -7,7 +7,7 @@ from image_processor.imaging.colour import alpha_band, colour_bands, maximum
 
 
 def in_linear_light(image: pyvips.Image, change: Change) -> pyvips.Image:
-    """Applies ``change`` to a grey or sRGB image in linear light (IEC 61966-2-1), weighed by its alpha."""
+    """Applies ``change`` to a gray or sRGB image in linear light (IEC 61966-2-1), weighed by its alpha."""
     light = colour_bands(image).colourspace("scrgb")
     alpha = alpha_band(image)
     if alpha is None:
@@ -15,8 +15,8 @@ def in_linear_light(image: pyvips.Image, change: Change) -> pyvips.Image:
     weight = alpha / maximum(image)
     weights = change(weight)
     mixed = (weights > 0).ifthenelse(change(light * weight) / weights, 0).copy(interpretation="scrgb")
-    colours = _encoded(mixed, image)
-    return colours.bandjoin(rounded(weights * maximum(image), image.format)).copy(interpretation=image.interpretation)
+    colors = _encoded(mixed, image)
+    return colors.bandjoin(rounded(weights * maximum(image), image.format)).copy(interpretation=image.interpretation)
 
 
 def _encoded(light: pyvips.Image, like: pyvips.Image) -> pyvips.Image:

@@ -1,4 +1,4 @@
-"""Grey from colours, and changes of colour that are a matrix."""
+"""Gray from colors, and changes of color that are a matrix."""
 
 from collections.abc import Sequence
 
@@ -8,24 +8,24 @@ from image_processor.imaging.alpha import on_colours, rounded
 from image_processor.imaging.colour import BLUE, GREEN, RED, in_colour, is_grey
 
 
-def luma_of(colours: pyvips.Image) -> pyvips.Image:
-    """One grey band of the same brightness, in the image's own format."""
-    return rounded(exact_luma_of(colours), colours.format)
+def luma_of(colors: pyvips.Image) -> pyvips.Image:
+    """One gray band of the same brightness, in the image's own format."""
+    return rounded(exact_luma_of(colors), colors.format)
 
 
-def exact_luma_of(colours: pyvips.Image) -> pyvips.Image:
+def exact_luma_of(colors: pyvips.Image) -> pyvips.Image:
     """Return the luma of colors in floating point, for filters that would make its rounding larger."""
-    if is_grey(colours):
-        return colours
-    grey = "grey16" if colours.format == "ushort" else "b-w"
-    return colours.recomb(pyvips.Image.new_from_array([[RED, GREEN, BLUE]])).copy(interpretation=grey)
+    if is_grey(colors):
+        return colors
+    gray = "grey16" if colors.format == "ushort" else "b-w"
+    return colors.recomb(pyvips.Image.new_from_array([[RED, GREEN, BLUE]])).copy(interpretation=gray)
 
 
 def with_matrix(image: pyvips.Image, rows: Sequence[Sequence[float]]) -> pyvips.Image:
-    """Each of red, green and blue becomes a sum of all three, weighed by a row; alpha stays, grey becomes colour."""
+    """Each of red, green and blue becomes a sum of all three, weighed by a row; alpha stays, gray becomes color."""
     matrix = pyvips.Image.new_from_array([list(row) for row in rows])
 
-    def mixed(colours: pyvips.Image) -> pyvips.Image:
-        return colours.recomb(matrix).copy(interpretation=colours.interpretation)
+    def mixed(colors: pyvips.Image) -> pyvips.Image:
+        return colors.recomb(matrix).copy(interpretation=colors.interpretation)
 
     return on_colours(in_colour(image), mixed)

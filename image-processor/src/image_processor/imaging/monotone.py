@@ -42,7 +42,7 @@ def _slopes(x: NDArray[numpy.float64], y: NDArray[numpy.float64]) -> NDArray[num
     for place in range(1, len(x) - 1):
         before, after = steps[place - 1], steps[place]
         if before * after > 0:
-            # The harmonic mean, weighed by how near the neighbours are.
+            # The harmonic mean, weighed by how near the neighbors are.
             near = (x[place + 1] - x[place]) / (x[place + 1] - x[place - 1])
             slopes[place] = before * after / ((1 - (1 + near) / 3) * before + (1 + near) / 3 * after)
     return slopes

@@ -59,7 +59,7 @@ class Output(Params):
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
-        description="ICC: kept; colours converted to sRGB, with its profile; or converted, without a profile. Colours "
+        description="ICC: kept; colors converted to sRGB, with its profile; or converted, without a profile. Colors "
         "that gAMA, cHRM, cICP or nclx describe are kept by a small profile, but PQ and HLG. What `to_colorspace` "
         "makes CMYK gets a compact profile (14 kB); CMYK without a profile stays without.",
     )
@@ -106,7 +106,7 @@ class Tiles(Params):
         le=4096,
         description="Pixels along a tile's side, without its overlap; without it, 254 of Deep Zoom, 256 of the others.",
     )
-    overlap: int = Field(1, ge=0, le=64, description="Pixels that neighbouring tiles share (Deep Zoom).")
+    overlap: int = Field(1, ge=0, le=64, description="Pixels that neighboring tiles share (Deep Zoom).")
     id: Annotated[Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$")] | None, OPTIONAL] = Field(
         None,
         description="IIIF, where it is needed: the address of the folder that the tiles will be served from.",

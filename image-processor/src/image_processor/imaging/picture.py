@@ -51,7 +51,7 @@ class Picture:
         return Picture.of([change(frame) for frame in self.frames])
 
     def in_srgb(self) -> "Picture":
-        """The picture as grey or sRGB, also where it is decoded smaller."""
+        """The picture as gray or sRGB, also where it is decoded smaller."""
         shrink = self.shrink
         shrunk = None if shrink is None else lambda factor: in_srgb(shrink(factor))
         return replace(self, frames=[in_srgb(frame) for frame in self.frames], shrink=shrunk)

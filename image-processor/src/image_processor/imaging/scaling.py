@@ -11,7 +11,7 @@ _MIDDLE = 0.5 + 1e-6
 
 
 def scaled(image: pyvips.Image, width: int, height: int, kernel: str = "lanczos3") -> pyvips.Image:
-    """The image with exactly that size; colours are weighed by their alpha."""
+    """The image with exactly that size; colors are weighed by their alpha."""
     if (image.width, image.height) == (width, height):
         return image
     return on_premultiplied(image, lambda bands: resampled(bands, width, height, kernel))

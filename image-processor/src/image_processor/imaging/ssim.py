@@ -21,7 +21,7 @@ Values = NDArray[numpy.float32]
 
 
 def ssim(one: pyvips.Image, other: pyvips.Image) -> float:
-    """The mean structural similarity of two grey 8-bit images of one size, -1 to 1; 1 where they are equal.
+    """The mean structural similarity of two gray 8-bit images of one size, -1 to 1; 1 where they are equal.
 
     (Z. Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, with its Gaussian
     window of 1.5 pixels, K1 = 0.01 and K2 = 0.03.)
@@ -59,12 +59,12 @@ def _likeness(first: Pixels, second: Pixels) -> Values:
 
 
 def opaque(image: pyvips.Image) -> pyvips.Image:
-    """Return the grey or sRGB image as it is compared: in 8 bits and three bands, transparent parts on white."""
+    """Return the gray or sRGB image as it is compared: in 8 bits and three bands, transparent parts on white."""
     return flattened(in_eight_bits(in_colour(image)), "#ffffff")
 
 
 def comparable(image: pyvips.Image) -> pyvips.Image:
-    """Return the luma of the grey or sRGB image, as :func:`ssim` takes it."""
+    """Return the luma of the gray or sRGB image, as :func:`ssim` takes it."""
     return luma_of(opaque(image))
 
 

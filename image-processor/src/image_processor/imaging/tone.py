@@ -12,16 +12,16 @@ Curve = Callable[[pyvips.Image], pyvips.Image]
 
 
 def with_tone(image: pyvips.Image, curve: Curve) -> pyvips.Image:
-    """Applies the curve to every colour band; alpha stays."""
+    """Applies the curve to every color band; alpha stays."""
     return with_tones(image, [curve] * colour_bands(image).bands)
 
 
 def with_tones(image: pyvips.Image, curves: Sequence[Curve]) -> pyvips.Image:
-    """Applies to each colour band a curve of its own; alpha stays."""
+    """Applies to each color band a curve of its own; alpha stays."""
     white = maximum(image)
     ramp = pyvips.Image.identity(ushort=white > 255, size=white + 1).cast("float") / white
     table = curves[0](ramp)
     if len(set(curves)) > 1:
         table = table.bandjoin([curve(ramp) for curve in curves[1:]])
     table = (table * white).rint().cast(image.format)
-    return on_colours(image, lambda colours: colours.maplut(table).copy(interpretation=colours.interpretation))
+    return on_colours(image, lambda colors: colors.maplut(table).copy(interpretation=colors.interpretation))
