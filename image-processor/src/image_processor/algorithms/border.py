@@ -18,6 +18,6 @@ class BorderParams(Params):
 
 @algorithm(sequential=True)
 def border(image: pyvips.Image, params: BorderParams) -> pyvips.Image:
-    """Put a frame of one color around the image, which becomes larger."""
+    """Add a frame of one color around the image, which becomes larger."""
     across, down = image.width + 2 * params.width, image.height + 2 * params.width
     return embedded(image, params.width, params.width, across, down, params.color)

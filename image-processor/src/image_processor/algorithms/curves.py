@@ -27,7 +27,7 @@ class CurvesParams(Params):
 
     all: Annotated[Points | None, OPTIONAL] = Field(
         None,
-        description="Points of the curve of all bands, 0 to 255 each; the last of two with the same input counts.",
+        description="Points of the curve of all bands, 0 to 255; of two with the same input the last one counts.",
         examples=[
             [
                 {"input": 0, "output": 0},
@@ -37,9 +37,9 @@ class CurvesParams(Params):
             ]
         ],
     )
-    red: Annotated[Points | None, OPTIONAL] = Field(None, description="Of red, after `all`.")
-    green: Annotated[Points | None, OPTIONAL] = Field(None, description="Of green, after `all`.")
-    blue: Annotated[Points | None, OPTIONAL] = Field(None, description="Of blue, after `all`.")
+    red: Annotated[Points | None, OPTIONAL] = Field(None, description="The curve of red, applied after `all`.")
+    green: Annotated[Points | None, OPTIONAL] = Field(None, description="The curve of green, applied after `all`.")
+    blue: Annotated[Points | None, OPTIONAL] = Field(None, description="The curve of blue, applied after `all`.")
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
@@ -48,7 +48,7 @@ class CurvesParams(Params):
 
 @algorithm(sequential=True)
 def curves(image: pyvips.Image, params: CurvesParams) -> pyvips.Image:
-    """Bend the tones along a smooth curve through given points, for all bands or for each."""
+    """Change the tones by a smooth curve through points, for all bands or for each."""
     if params.all is not None:
         image = with_tone(image, _curve(params.all))
     own = (params.red, params.green, params.blue)

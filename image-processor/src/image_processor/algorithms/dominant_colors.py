@@ -16,25 +16,25 @@ Points = NDArray[numpy.float64]
 
 
 class DominantColorsParams(Params):
-    count: int = Field(5, ge=1, le=32, description="Colors at most.", examples=[4])
+    count: int = Field(5, ge=1, le=32, description="How many colors, at most.", examples=[4])
 
 
 class DominantColor(Report):
-    """One of them."""
+    """A color and how much of the image it stands for."""
 
     color: str = Field(description="`#rrggbb`")
-    share: float = Field(description="Of the visible pixels, 0 to 1.")
+    share: float = Field(description="The share of the visible pixels, 0 to 1.")
 
 
 class DominantColorsReport(Report):
-    """The colors that stand for the image, the most frequent first; none where nothing is visible."""
+    """The colors that represent the image, the most frequent first; empty if nothing is visible."""
 
     colors: list[DominantColor]
 
 
 @algorithm(sequential=True)
 def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantColorsReport:
-    """Find the few colors that stand for the image (k-means in CIELAB); transparent pixels do not count.
+    """Find the few colors that represent the image (k-means in CIELAB); transparent pixels do not count.
 
     (S. P. Lloyd, "Least squares quantization in PCM", 1982.)
     """
@@ -52,16 +52,16 @@ def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantC
         DominantColor(color=_hex(rgb[owner == number].mean(axis=0)), share=round(float(count / len(owner)), 4))
         for number, count in zip(numbers, counts, strict=True)
     ]
-    return DominantColorsReport(colors=sorted(found, key=lambda one: -one.share))
+    return DominantColorsReport(colors=sorted(found, key=lambda color: -color.share))
 
 
 def _clusters(points: Points, count: int) -> NDArray[numpy.intp]:
-    """For each point the number of its cluster; begins with points far from each other, so it needs no chance."""
+    """Return the number of each point's cluster. The first centers are far apart, so the result is deterministic."""
     centers = points[[numpy.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]]
     while len(centers) < count:
         distance = _squares(points, centers).min(axis=1)
         if distance.max() < 1:
-            break  # no further color differs visibly
+            break  # no other color differs visibly
         centers = numpy.vstack([centers, points[numpy.argmax(distance)]])
     owner = _nearest(points, centers)
     for _ in range(ROUNDS):

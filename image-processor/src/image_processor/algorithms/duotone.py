@@ -13,13 +13,13 @@ from image_processor.imaging.tone import Curve, with_tones
 
 
 class DuotoneParams(Params):
-    shadows: Colour = Field("#192550", description="What black becomes.", examples=["#1d3557"])
-    highlights: Colour = Field("#f05e40", description="What white becomes.", examples=["#ffb703"])
+    shadows: Colour = Field("#192550", description="The color that black becomes.", examples=["#1d3557"])
+    highlights: Colour = Field("#f05e40", description="The color that white becomes.", examples=["#ffb703"])
 
 
 @algorithm(sequential=True)
 def duotone(image: pyvips.Image, params: DuotoneParams) -> pyvips.Image:
-    """Print in two inks: the luma runs from one color to another."""
+    """Map the luma to a range from one color to another."""
     return with_tones(in_colour(on_colours(image, luma_of)), _ramps(rgba(params.shadows), rgba(params.highlights)))
 
 

@@ -13,10 +13,12 @@ from image_processor.imaging.luma import exact_luma_of, luma_of
 
 class EdgesParams(Params):
     method: Literal["sobel", "canny"] = Field(
-        "sobel", description="How steep it is everywhere, or thin lines (looked for in 8 bits).", examples=["canny"]
+        "sobel",
+        description="`sobel`: the gradient of every pixel; `canny`: thin lines (found in 8 bits).",
+        examples=["canny"],
     )
-    low: float = Field(100.0, ge=0, le=2000, description="Canny: the gradient from which a line may go on.")
-    high: float = Field(200.0, ge=0, le=2000, description="Canny: the gradient from which a line begins.")
+    low: float = Field(100.0, ge=0, le=2000, description="Canny: the gradient at which a line may continue.")
+    high: float = Field(200.0, ge=0, le=2000, description="Canny: the gradient at which a line begins.")
 
 
 @algorithm
@@ -39,7 +41,7 @@ def _sobel(gray: pyvips.Image) -> pyvips.Image:
 
 
 def _canny(gray: pyvips.Image, low: float, high: float) -> pyvips.Image:
-    import cv2  # a large library, which the API's processes never need
+    import cv2  # large, and never needed by the API
 
     found = cv2.Canny(pixels_of(gray)[..., 0], low, high, L2gradient=True)
     return with_pixels(gray, found.astype("uint8").reshape(*found.shape, 1))

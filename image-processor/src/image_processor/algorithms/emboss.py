@@ -10,12 +10,12 @@ from image_processor.imaging.luma import exact_luma_of
 
 
 class EmbossParams(Params):
-    amount: float = Field(100.0, ge=0, le=1000, description="Per cent: how deep it looks.", examples=[150])
+    amount: float = Field(100.0, ge=0, le=1000, description="Per cent: how deep the relief looks.", examples=[150])
 
 
 @algorithm(sequential=True)
 def emboss(image: pyvips.Image, params: EmbossParams) -> pyvips.Image:
-    """Make the image a relief in gray, lit from the upper left; alpha stays."""
+    """Turn the image into a gray relief, lit from the upper left; alpha stays."""
     slope = pyvips.Image.new_from_array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]])
 
     def relief(colors: pyvips.Image) -> pyvips.Image:

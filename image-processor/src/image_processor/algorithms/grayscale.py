@@ -9,5 +9,5 @@ from image_processor.imaging.luma import luma_of
 
 @algorithm(sequential=True)
 def grayscale(image: pyvips.Image, params: NoParams) -> pyvips.Image:  # noqa: ARG001 (an algorithm's shape)
-    """Take the colors away: each pixel becomes its luma (ITU-R BT.601)."""
+    """Remove the colors: each pixel becomes its luma (ITU-R BT.601)."""
     return on_colours(image, luma_of)

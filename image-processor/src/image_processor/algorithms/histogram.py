@@ -18,7 +18,7 @@ Counts = Annotated[list[int], Field(min_length=256, max_length=256)]
 class Channel(Report):
     """The tones of one channel, 0 to 255."""
 
-    counts: Counts = Field(description="How many pixels have each of the 256 tones.")
+    counts: Counts = Field(description="The number of pixels of each of the 256 tones.")
     mean: float
     deviation: float = Field(description="The standard deviation.")
     minimum: int
@@ -26,7 +26,7 @@ class Channel(Report):
 
 
 class HistogramReport(Report):
-    """How often each tone is there."""
+    """The number of pixels of each tone."""
 
     red: Channel | None = None
     green: Channel | None = None
@@ -36,7 +36,7 @@ class HistogramReport(Report):
 
 @algorithm
 def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's shape)
-    """Count the tones of red, green, blue and luma, in 8 bits; invisible pixels do not count."""
+    """Count the tones of red, green, blue and luma in 8 bits; invisible pixels do not count."""
     image = in_eight_bits(image).copy_memory()
     colors, alpha = colour_bands(image), alpha_band(image)
     visible = None if alpha is None else alpha > 0
@@ -50,7 +50,7 @@ def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa
 
 
 def _counts(image: pyvips.Image, visible: pyvips.Image | None) -> NDArray[numpy.int64]:
-    """Return for each band how many of the visible pixels have each of the 256 tones."""
+    """Return the number of visible pixels of each of the 256 tones, for each band."""
     if visible is None:
         found = numpy.asarray(image.hist_find().numpy(), dtype="int64").reshape(-1, image.bands)
         return numpy.pad(found, ((0, 256 - len(found)), (0, 0))).T
@@ -62,11 +62,11 @@ def _counts(image: pyvips.Image, visible: pyvips.Image | None) -> NDArray[numpy.
 def _channel(counts: NDArray[numpy.int64]) -> Channel:
     tones = numpy.arange(256)
     mean = float((counts * tones).sum() / counts.sum())
-    there = numpy.flatnonzero(counts)
+    present = numpy.flatnonzero(counts)
     return Channel(
         counts=counts.tolist(),
         mean=round(mean, 4),
         deviation=round(float((counts * (tones - mean) ** 2).sum() / counts.sum()) ** 0.5, 4),
-        minimum=int(there[0]),
-        maximum=int(there[-1]),
+        minimum=int(present[0]),
+        maximum=int(present[-1]),
     )

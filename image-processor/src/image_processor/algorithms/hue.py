@@ -11,7 +11,9 @@ from image_processor.imaging.luma import with_matrix
 
 
 class HueParams(Params):
-    degrees: float = Field(ge=-360, le=360, description="How far colors move around the color wheel.", examples=[90])
+    degrees: float = Field(
+        ge=-360, le=360, description="The angle by which colors move around the color wheel.", examples=[90]
+    )
 
 
 @algorithm(sequential=True)

@@ -16,7 +16,9 @@ MAX_BYTES = 16 * 1024 * 1024
 
 
 class LutParams(Params):
-    file_id: FileId = Field(description="The stored `.cube` file (Adobe Cube LUT 1.0), 1D or 3D.", examples=[2])
+    file_id: FileId = Field(
+        description="The id of the stored `.cube` file (Adobe Cube LUT 1.0), 1D or 3D.", examples=[2]
+    )
     amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100.")
 
     def file_ids(self) -> Sequence[int]:
@@ -25,7 +27,7 @@ class LutParams(Params):
 
 @algorithm(sequential=True)
 def lut(image: pyvips.Image, params: LutParams, files: Files) -> pyvips.Image:
-    """Grade the colors with a look-up table, as film and video editors export it."""
+    """Grade the colors with a look-up table, as film and video editors export them."""
     cube = read_cube(files.text(params.file_id, MAX_BYTES))
     share = params.amount / 100
 

@@ -19,12 +19,12 @@ SIDE, BITS = 32, 8
 class PhashReport(Report):
     """A perceptual hash."""
 
-    phash: str = Field(description="64 bits in hexadecimal; alike images differ in few of them (up to about 10).")
+    phash: str = Field(description="64 bits in hexadecimal; similar images differ in few of them (up to about 10).")
 
 
 @algorithm(sequential=True)
 def phash(picture: Picture, params: NoParams) -> PhashReport:  # noqa: ARG001 (an algorithm's shape)
-    """Make a hash that stays nearly the same when an image is resized or encoded anew: it finds duplicates.
+    """Make a hash that hardly changes when an image is resized or encoded again, to find duplicates.
 
     (The DCT hash of C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the 8 × 8
     lowest frequencies of the luma at 32 × 32 pixels, each above or below their median.)

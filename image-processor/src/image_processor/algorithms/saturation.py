@@ -18,6 +18,6 @@ def saturation(image: pyvips.Image, params: SaturationParams) -> pyvips.Image:
     """Make colors stronger or weaker; the luma stays."""
     if is_grey(image):
         return image
-    kept = 1 + params.amount / 100
-    gray = [(1 - kept) * share for share in (RED, GREEN, BLUE)]
-    return with_matrix(image, [[gray[band] + (kept if band == row else 0) for band in range(3)] for row in range(3)])
+    factor = 1 + params.amount / 100
+    gray = [(1 - factor) * share for share in (RED, GREEN, BLUE)]
+    return with_matrix(image, [[gray[band] + (factor if band == row else 0) for band in range(3)] for row in range(3)])

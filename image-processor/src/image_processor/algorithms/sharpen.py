@@ -15,10 +15,12 @@ class SharpenParams(Params):
         100.0,
         ge=0,
         le=1000,
-        description="Per cent of the difference to the blurred image that is added.",
+        description="Per cent of the difference from the blurred image to add.",
         examples=[150],
     )
-    threshold: float = Field(0.0, ge=0, le=255, description="Differences below it, 0 to 255, are left alone: noise.")
+    threshold: float = Field(
+        0.0, ge=0, le=255, description="Smaller differences, 0 to 255, are noise and stay as they are."
+    )
 
 
 @algorithm(sequential=True)

@@ -11,7 +11,7 @@ from image_processor.imaging.tone import with_tone
 
 class ThresholdParams(Params):
     level: float = Field(
-        128, ge=0, le=255, description="The luma, 0 to 255, from which on a pixel is white.", examples=[100]
+        128, ge=0, le=255, description="The luma, 0 to 255, from which a pixel is white.", examples=[100]
     )
 
 

@@ -11,12 +11,14 @@ from image_processor.imaging.params import or_british
 
 class TintParams(Params):
     color: Colour = Field(
-        validation_alias=or_british("color"), description="Whose hue and chroma the image gets.", examples=["#3a86ff"]
+        validation_alias=or_british("color"),
+        description="The color whose hue and chroma the image gets.",
+        examples=["#3a86ff"],
     )
-    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100 (no other hue is left).")
+    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100 (no other hue remains).")
 
 
 @algorithm(sequential=True)
 def tint(image: pyvips.Image, params: TintParams) -> pyvips.Image:
-    """Give the whole image one hue; its lightness stays (CIELAB)."""
+    """Give the whole image one hue; the lightness stays (CIELAB)."""
     return tinted(image, params.color, params.amount / 100)

@@ -15,8 +15,8 @@ from image_processor.imaging.params import OR_BRITISH
 
 class ToColorspaceParams(Params):
     space: Annotated[Literal["srgb", "p3", "cmyk", "gray"], OR_BRITISH] = Field(
-        description="`cmyk` has 8 bits and no alpha (what is transparent lies on white), and can be kept by "
-        "JPEG and TIFF; other formats turn it back into sRGB.",
+        description="`cmyk` has 8 bits and no alpha (transparent parts are put on white). Only JPEG and TIFF keep it; "
+        "other formats convert it back to sRGB.",
         examples=["gray"],
     )
 
@@ -35,7 +35,7 @@ def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Ima
 
 
 def _tagged(image: pyvips.Image) -> pyvips.Image:
-    """An image whose colors its profile, or sRGB, describes."""
+    """Return the image as its own profile describes it, or in sRGB."""
     return image if image.get_typeof("icc-profile-data") and image.bands >= 3 else in_srgb(image)
 
 

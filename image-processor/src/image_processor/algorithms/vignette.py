@@ -13,27 +13,27 @@ from image_processor.imaging.params import or_british
 class VignetteParams(Params):
     amount: float = Field(50.0, ge=0, le=100, description="Per cent of the color in the corners.", examples=[70])
     radius: float = Field(
-        50.0, ge=0, le=100, description="Per cent of the way from the middle to a corner that stays as it is."
+        50.0, ge=0, le=100, description="Per cent of the distance from the middle to a corner that stays unchanged."
     )
-    color: Colour = Field("#000000", validation_alias=or_british("color"), description="Of the edges.")
+    color: Colour = Field("#000000", validation_alias=or_british("color"), description="The color of the edges.")
 
 
 @algorithm(sequential=True)
 def vignette(image: pyvips.Image, params: VignetteParams) -> pyvips.Image:
-    """Let the image fade towards its corners."""
+    """Fade the image towards its corners."""
     image = inkable(image, params.color[:7])
     shade = _distance(image.width, image.height)
     inner = min(params.radius / 100, 0.999)
     share = (shade - inner) / (1 - inner)
     share = (share < 0).ifthenelse(0, share)
-    # Smooth where it begins (the smoothstep of computer graphics).
+    # The smoothstep of computer graphics: it has no visible start.
     share = share * share * (share * -2 + 3) * (params.amount / 100)
     edge = ink(image, params.color)[: colour_bands(image).bands]
     return on_colours(image, lambda colors: colors * (share * -1 + 1) + _plain(share, edge))
 
 
 def _distance(width: int, height: int) -> pyvips.Image:
-    """Of each pixel's middle from the image's, 1 in the corners."""
+    """Return the distance of each pixel from the middle of the image; 1 in the corners."""
     xy = (pyvips.Image.xyz(width, height) - [(width - 1) / 2, (height - 1) / 2]) / [width / 2, height / 2]
     return ((xy[0] * xy[0] + xy[1] * xy[1]) / 2) ** 0.5
 

@@ -16,7 +16,7 @@ class WhiteBalanceParams(Params):
 
 @algorithm
 def white_balance(image: pyvips.Image, params: WhiteBalanceParams) -> pyvips.Image:
-    """Take away a color cast: the mean of all visible pixels becomes gray.
+    """Remove a color cast: the mean of all visible pixels becomes gray.
 
     (The gray-world assumption: G. Buchsbaum, "A spatial processor model for object color perception", 1980.)
     """
@@ -29,11 +29,11 @@ def white_balance(image: pyvips.Image, params: WhiteBalanceParams) -> pyvips.Ima
 
 
 def _means(image: pyvips.Image) -> list[float]:
-    """Return the mean of each band, each pixel weighed by its alpha."""
+    """Return the mean of each band, the pixels weighted by their alpha."""
     alpha = alpha_band(image)
     weight = 1.0 if alpha is None else max(alpha.avg(), 1e-6)
-    weighed = colour_bands(image) if alpha is None else colour_bands(image) * alpha
-    return [max(weighed[band].avg() / weight, 1e-6) for band in range(3)]
+    weighted = colour_bands(image) if alpha is None else colour_bands(image) * alpha
+    return [max(weighted[band].avg() / weight, 1e-6) for band in range(3)]
 
 
 def _gain(gain: float) -> Curve:

@@ -1,4 +1,4 @@
-"""An image on a larger ground."""
+"""An image on a larger canvas."""
 
 import pyvips
 
@@ -8,21 +8,21 @@ from image_processor.imaging.gravity import corner
 
 
 def embedded(image: pyvips.Image, left: int, top: int, width: int, height: int, color: str) -> pyvips.Image:
-    """The image at ``left``, ``top`` of a ground of ``width`` × ``height`` pixels, transparent where the color is."""
+    """Return the image at ``left``, ``top`` of a canvas of ``width`` × ``height`` pixels of the color."""
     image = inkable(image, color)
     return image.embed(left, top, width, height, extend="background", background=ink(image, color))
 
 
 def inkable(image: pyvips.Image, color: str) -> pyvips.Image:
-    """The image with the bands that the color needs: three for a hue, alpha for transparency."""
+    """Return the image with the bands that the color needs: three for a hue, alpha for transparency."""
     red, green, blue, alpha = rgba(color)
     if is_grey(image) and not red == green == blue:
         image = in_colour(image)
     return with_alpha(image) if alpha < 255 else image
 
 
-def weighed_ink(image: pyvips.Image, color: str) -> list[float]:
-    """:func:`ink` for an image whose colors are weighed by their alpha."""
+def weighted_ink(image: pyvips.Image, color: str) -> list[float]:
+    """Return the :func:`ink` for an image whose colors are weighted by their alpha."""
     values = ink(image, color)
     if not image.hasalpha():
         return values
@@ -31,7 +31,7 @@ def weighed_ink(image: pyvips.Image, color: str) -> list[float]:
 
 
 def flattened(image: pyvips.Image, color: str) -> pyvips.Image:
-    """The image without alpha, on a ground of that color."""
+    """Return the image without alpha, on a background of that color."""
     if not image.hasalpha():
         return image
     opaque = ink(image, color)[: image.bands - 1]
@@ -39,7 +39,7 @@ def flattened(image: pyvips.Image, color: str) -> pyvips.Image:
 
 
 def placed(image: pyvips.Image, width: int, height: int, gravity: str, color: str) -> pyvips.Image:
-    """The image on a ground of ``width`` × ``height`` pixels, at a side or corner, or in the middle."""
+    """Return the image on a canvas of ``width`` × ``height`` pixels, at a side, at a corner or in the middle."""
     if (image.width, image.height) == (width, height):
         return image
     left, top = corner(gravity, width - image.width, height - image.height)

@@ -1,4 +1,4 @@
-"""Lightness and hue apart, in CIELAB (CIE 15:2004)."""
+"""Changes of lightness or hue alone, in CIELAB (CIE 15:2004)."""
 
 import pyvips
 
@@ -7,7 +7,7 @@ from image_processor.imaging.colour import in_colour, is_grey, rgba
 
 
 def on_lightness(image: pyvips.Image, change: Change) -> pyvips.Image:
-    """Change the lightness, given in 16 bits, and leave hue and chroma; of a gray image, its values as they are."""
+    """Change the lightness in 16 bits, and keep hue and chroma; of a gray image, change the values in their depth."""
 
     def changed(colors: pyvips.Image) -> pyvips.Image:
         if is_grey(colors):
@@ -20,7 +20,7 @@ def on_lightness(image: pyvips.Image, change: Change) -> pyvips.Image:
 
 
 def tinted(image: pyvips.Image, color: str, amount: float) -> pyvips.Image:
-    """The image with hue and chroma moved to those of ``color`` by the share ``amount``."""
+    """Return the image with hue and chroma moved towards those of ``color`` by the share ``amount``."""
     red, green, blue, _ = rgba(color)
     pixel = pyvips.Image.black(1, 1).linear(1, [red, green, blue]).cast("uchar").copy(interpretation="srgb")
     _, a, b = pixel.colourspace("lab")(0, 0)

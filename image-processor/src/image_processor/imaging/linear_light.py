@@ -1,4 +1,4 @@
-"""Colors in linear light, where mixing two of them is what eyes see from afar."""
+"""Colors in linear light, where a mix of two colors is what eyes see from a distance."""
 
 import pyvips
 
@@ -7,7 +7,7 @@ from image_processor.imaging.colour import alpha_band, colour_bands, maximum
 
 
 def in_linear_light(image: pyvips.Image, change: Change) -> pyvips.Image:
-    """Applies ``change`` to a gray or sRGB image in linear light (IEC 61966-2-1), weighed by its alpha."""
+    """Apply ``change`` to a gray or sRGB image in linear light (IEC 61966-2-1), weighted by its alpha."""
     light = colour_bands(image).colourspace("scrgb")
     alpha = alpha_band(image)
     if alpha is None:

@@ -1,4 +1,4 @@
-"""Gray from colors, and changes of color that are a matrix."""
+"""Convert colors to gray, and change colors by a matrix."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from image_processor.imaging.colour import BLUE, GREEN, RED, in_colour, is_grey
 
 
 def luma_of(colors: pyvips.Image) -> pyvips.Image:
-    """One gray band of the same brightness, in the image's own format."""
+    """Return the luma of colors as a gray band in the same format."""
     return rounded(exact_luma_of(colors), colors.format)
 
 
 def exact_luma_of(colors: pyvips.Image) -> pyvips.Image:
-    """Return the luma of colors in floating point, for filters that would make its rounding larger."""
+    """Return the luma of colors in floating point, for filters that would amplify rounding errors."""
     if is_grey(colors):
         return colors
     gray = "grey16" if colors.format == "ushort" else "b-w"
@@ -22,7 +22,7 @@ def exact_luma_of(colors: pyvips.Image) -> pyvips.Image:
 
 
 def with_matrix(image: pyvips.Image, rows: Sequence[Sequence[float]]) -> pyvips.Image:
-    """Each of red, green and blue becomes a sum of all three, weighed by a row; alpha stays, gray becomes color."""
+    """Make each of red, green and blue the sum of all three, weighted by a row; keep alpha, convert gray to color."""
     matrix = pyvips.Image.new_from_array([list(row) for row in rows])
 
     def mixed(colors: pyvips.Image) -> pyvips.Image:

@@ -1,4 +1,4 @@
-"""Changes of tone that look at one value at a time: made once for each possible value, then looked up."""
+"""Changes of tone that depend on one value only: computed for each possible value, then looked up."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,16 +8,16 @@ from image_processor.imaging.alpha import on_colours
 from image_processor.imaging.colour import colour_bands, maximum
 
 Curve = Callable[[pyvips.Image], pyvips.Image]
-"""From values to values, both 0 (black) to 1 (white); what lies outside is cut."""
+"""Maps values to values, both from 0 (black) to 1 (white); results outside are clamped."""
 
 
 def with_tone(image: pyvips.Image, curve: Curve) -> pyvips.Image:
-    """Applies the curve to every color band; alpha stays."""
+    """Apply the curve to every color band; keep alpha."""
     return with_tones(image, [curve] * colour_bands(image).bands)
 
 
 def with_tones(image: pyvips.Image, curves: Sequence[Curve]) -> pyvips.Image:
-    """Applies to each color band a curve of its own; alpha stays."""
+    """Apply a curve to each color band; keep alpha."""
     white = maximum(image)
     ramp = pyvips.Image.identity(ushort=white > 255, size=white + 1).cast("float") / white
     table = curves[0](ramp)
