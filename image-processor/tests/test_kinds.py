@@ -1,4 +1,4 @@
-"""The same pixels, whatever kind of image they came in, against Pillow."""
+"""Every kind of image gives the same pixels, against Pillow."""
 
 import io
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Peer = Callable[[Image.Image], Image.Image]
 
 
 def colours_only(change: Peer) -> Peer:
-    """The change of the colors of an RGBA image; alpha stays."""
+    """Apply a change to the colors of an RGBA image; alpha stays."""
 
     def changed(image: Image.Image) -> Image.Image:
         made = change(image.convert("RGB")).convert("RGB")
@@ -46,7 +46,7 @@ def seen(content: bytes) -> Image.Image:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("algorithm", PEERS)
-def test_every_kind_is_changed_as_pillow_changes_it(algorithm: str, mode: str, size: str) -> None:
+def test_every_kind_of_image_matches_pillow(algorithm: str, mode: str, size: str) -> None:
     params, peer = PEERS[algorithm]
     source = photo(*SIZES[size], mode=mode)
 
@@ -56,7 +56,7 @@ def test_every_kind_is_changed_as_pillow_changes_it(algorithm: str, mode: str, s
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_kind_is_resized_to_its_mean(mode: str) -> None:
+def test_every_kind_of_image_is_resized_to_its_mean(mode: str) -> None:
     source = photo(64, 64, mode=mode)
 
     result = numpy.asarray(seen(processed(source, "resize", {"width": 1, "height": 1, "kernel": "linear"})))
@@ -66,7 +66,7 @@ def test_every_kind_is_resized_to_its_mean(mode: str) -> None:
 
 @pytest.mark.parametrize("algorithm", ["flip", "invert", "brightness", "border", "grayscale"])
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
-def test_every_frame_is_changed_as_a_still_is(algorithm: str, format: str) -> None:
+def test_every_frame_is_changed_like_a_still_image(algorithm: str, format: str) -> None:
     params, peer = PEERS[algorithm]
     frames = [Image.new("RGB", (20, 14), color) for color in ((200, 30, 40), (20, 40, 90), (5, 250, 90))]
     options = {"lossless": True} if format == "WEBP" else {}
@@ -81,12 +81,12 @@ def test_every_frame_is_changed_as_a_still_is(algorithm: str, format: str) -> No
         assert numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - expected).max() <= 8, "a GIF has a palette"
 
 
-def test_the_colours_of_cmyk_are_those_of_its_rgb() -> None:
+def test_the_colors_of_cmyk_are_those_of_its_rgb() -> None:
     source = photo(mode="CMYK", format="TIFF")
 
     result = numpy.asarray(seen(processed(source, "brightness", {"amount": 0, "output": {"format": "png"}})))
 
-    # Inks are no lamps: only what is dark and what is bright is compared.
+    # Inks cannot show every color, so only dark and bright are compared.
     expected = numpy.asarray(opened(source).convert("L")).astype(int)
     gray = numpy.asarray(Image.fromarray(result).convert("L")).astype(int)
     assert numpy.corrcoef(expected.ravel(), gray.ravel())[0, 1] > 0.9
@@ -99,7 +99,7 @@ COLORS = numpy.dstack([RAMP, RAMP[::-1], 1 - RAMP])
 def tiff(values: numpy.ndarray, **options: object) -> bytes:
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
-        getattr(writer, "write")(values, **options)  # noqa: B009 (its types are stricter than what it takes)
+        getattr(writer, "write")(values, **options)  # noqa: B009 (its types are stricter than it is)
     return file.getvalue()
 
 
@@ -108,7 +108,7 @@ def bytes_of(*bands: numpy.ndarray) -> numpy.ndarray:
     return values
 
 
-# What each sample means is as ImageMagick and Pillow have it: 0 is black, and 1, or the greatest number, is white.
+# As in ImageMagick and Pillow, 0 is black, and 1, or the greatest number, is white.
 SAMPLES = {
     "floating point": (tiff(RAMP.astype("float32")), RAMP),
     "half precision": (tiff(RAMP.astype("float16")), RAMP),
@@ -126,7 +126,7 @@ SAMPLES = {
 @pytest.mark.parametrize("algorithm", ["convert", "brightness", "flip"])
 @pytest.mark.parametrize("target", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_samples_of_every_kind_are_shown_as_they_are_meant(kind: str, target: str, algorithm: str) -> None:
+def test_samples_of_every_kind_have_their_brightness(kind: str, target: str, algorithm: str) -> None:
     content, expected = SAMPLES[kind]
     output = {"format": target, "quality": 100}
     params = {"brightness": {"amount": 0}}.get(algorithm, {})
@@ -162,14 +162,14 @@ PARAMS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("algorithm", PARAMS)
 @pytest.mark.parametrize("kind", UNCLEAR)
-def test_samples_that_may_mean_anything_are_refused_in_words(kind: str, algorithm: str) -> None:
+def test_samples_without_a_defined_meaning_are_refused_with_a_reason(kind: str, algorithm: str) -> None:
     content, reason = UNCLEAR[kind]
 
     with pytest.raises(ImageError, match=reason):
         processed(content, algorithm, PARAMS[algorithm])
 
 
-def test_an_alpha_behind_a_spare_band_is_the_alpha() -> None:
+def test_an_alpha_after_a_spare_band_is_the_alpha() -> None:
     alpha = RAMP[::-1]
     source = tiff(bytes_of(COLORS, RAMP, alpha), photometric="rgb", extrasamples=["unspecified", "unassalpha"])
 
@@ -179,7 +179,7 @@ def test_an_alpha_behind_a_spare_band_is_the_alpha() -> None:
 
 
 @pytest.mark.parametrize("color", ["#ff0000", "#00ff0080"])
-def test_grey_with_alpha_lies_on_a_colored_background(color: str) -> None:
+def test_gray_with_alpha_lies_on_a_colored_background(color: str) -> None:
     source = photo(mode="LA")
 
     result = opened(processed(source, "convert", {"format": "jpeg", "background": color, "quality": 100}))

@@ -52,7 +52,7 @@ def as_step(algorithm: str, params: Params, colors: str = "colors") -> Params:
 
 
 def spelled(schema: object) -> Iterator[str]:
-    """The names of the fields of a JSON Schema, and the values that it lists."""
+    """Return the names of the fields in a JSON Schema, and the values that it lists."""
     if isinstance(schema, Mapping):
         properties = schema.get("properties", {})
         yield from properties
@@ -67,10 +67,10 @@ def spelled(schema: object) -> Iterator[str]:
 
 def schemas() -> Iterator[tuple[str, object]]:
     models: dict[str, type[BaseModel]] = {"output": Output, "source": Source, "pipeline": Pipeline}
-    for one in all_algorithms().values():
-        models[one.name] = task_params(one)
-        if issubclass(one.gives, Report):
-            models[f"{one.name}'s result"] = one.gives
+    for algorithm in all_algorithms().values():
+        models[algorithm.name] = task_params(algorithm)
+        if issubclass(algorithm.gives, Report):
+            models[f"{algorithm.name}'s result"] = algorithm.gives
     for name, model in models.items():
         for mode in ("validation", "serialization"):
             yield f"{name}, {mode}", model.model_json_schema(mode=mode)
@@ -88,9 +88,9 @@ def test_no_schema_has_a_british_name(name: str, schema: object) -> None:
 
 def test_each_american_name_of_the_parameters_is_tried_below() -> None:
     there = {
-        (one.name, word)
-        for one in all_algorithms().values()
-        for word in spelled(one.params.model_json_schema())
+        (algorithm.name, word)
+        for algorithm in all_algorithms().values()
+        for word in spelled(algorithm.params.model_json_schema())
         if AMERICAN_WORD.search(word)
     }
 

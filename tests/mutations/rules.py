@@ -222,14 +222,14 @@ MUTATIONS = [
         file="image-processor/src/image_processor/imaging/scaling.py",
         before="return on_premultiplied(image, lambda bands: resampled(bands, width, height, kernel))",
         after="return resampled(image, width, height, kernel)",
-        caught_by="image-processor/tests/test_geometry.py::test_transparent_colours_do_not_bleed_into_a_smaller_image",
+        caught_by="image-processor/tests/test_geometry.py::test_transparent_colors_do_not_bleed_into_a_smaller_image",
     ),
     Mutation(
         rule="a result keeps the ICC profile of its source",
         file="image-processor/src/image_processor/services/codec/saving.py",
         before='kept = [] if output.profile == "strip" else ["icc"]',
         after='kept = [] if output.profile != "srgb" else ["icc"]',
-        caught_by="image-processor/tests/test_output.py::test_metadata_stays_unless_it_is_stripped",
+        caught_by="image-processor/tests/test_output.py::test_the_copyright_and_the_profile_stay_by_default",
     ),
     Mutation(
         rule="the pixels of all frames of an animation count",
@@ -324,7 +324,7 @@ MUTATIONS = [
         file="image-processor/src/image_processor/imaging/output.py",
         before='        default="copyright",\n        description="EXIF',
         after='        default="keep",\n        description="EXIF',
-        caught_by="image-processor/tests/test_output.py::test_no_result_tells_where_a_photograph_was_taken_by_default",
+        caught_by="image-processor/tests/test_output.py::test_no_result_has_the_place_of_a_photograph_by_default",
     ),
     Mutation(
         rule="a character that no font has is an error",
@@ -338,6 +338,6 @@ MUTATIONS = [
         file="image-processor/src/image_processor/imaging/typeset.py",
         before='return "#000000" if luminance > 0.179 else "#ffffff"',
         after='return "#ffffff" if luminance > 0.179 else "#000000"',
-        caught_by="image-processor/tests/test_text.py::test_a_text_can_be_read_on_any_ground_by_default",
+        caught_by="image-processor/tests/test_text.py::test_a_text_is_readable_on_any_background_by_default",
     ),
 ]
