@@ -322,8 +322,8 @@ MUTATIONS = [
     Mutation(
         rule="a result does not tell where a photograph was taken, unless it is asked to",
         file="image-processor/src/image_processor/imaging/output.py",
-        before='        default="copyright",\n        description="EXIF',
-        after='        default="keep",\n        description="EXIF',
+        before='        default="copyright",\n        description="`keep`',
+        after='        default="keep",\n        description="`keep`',
         caught_by="image-processor/tests/test_output.py::test_no_result_has_the_place_of_a_photograph_by_default",
     ),
     Mutation(

@@ -132,4 +132,4 @@ class Tiles(Params):
 
 
 class Report(BaseModel):
-    """Base of the results of analyses; the result file has it as JSON."""
+    """Base of the results of analyses, which are written as JSON."""
