@@ -237,11 +237,11 @@ def test_a_one_dimensional_lut_is_applied() -> None:
 @pytest.mark.parametrize(
     ("lut", "reason"),
     [
-        (b"hello", "line 1"),
+        (b"hello", "Line 1"),
         (b"LUT_3D_SIZE 2\n0 0 0\n", "needs 8"),
         (b"0 0 0\n", "LUT_3D_SIZE"),
         (b"LUT_3D_SIZE 999999\n", "not possible"),
-        (b"LUT_1D_SIZE 2\n0 0 nan\n1 1 1", "line 2"),
+        (b"LUT_1D_SIZE 2\n0 0 nan\n1 1 1", "Line 2"),
         (b"\xff\xfe\x00", "no text"),
         (b"LUT_1D_SIZE 2\nDOMAIN_MIN 1 1 1\nDOMAIN_MAX 0 0 0\n0 0 0\n1 1 1", "DOMAIN_MAX"),
     ],

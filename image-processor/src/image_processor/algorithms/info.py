@@ -56,7 +56,7 @@ def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (
         pages=_pages(image),
         bands=image.bands,
         bits=_BITS.get(image.format, 64),
-        color_space=image.interpretation.replace("gray", "gray"),
+        color_space=image.interpretation.replace("grey", "gray"),
         alpha=bool(image.hasalpha()),
         profile=bool(image.get_typeof("icc-profile-data")),
         exif=bool(image.get_typeof("exif-data")),
