@@ -187,7 +187,28 @@ def test_the_place_is_given_in_decimal_degrees_too() -> None:
     assert found["altitude"] == -12.5
 
 
-@pytest.mark.parametrize("latitude", [(51.0,), ()])
+def test_zero_degrees_and_zero_altitude_have_no_sign() -> None:
+    exif = Image.Exif()
+    zero = (0.0, 0.0, 0.0)
+    exif.get_ifd(0x8825).update({1: "S", 2: zero, 3: "W", 4: zero, 5: b"\1", 6: 0.0})
+
+    found = report(photo(format="JPEG", exif=exif), "exif")
+
+    assert [str(found[name]) for name in ("latitude", "longitude", "altitude")] == ["0.0"] * 3
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_exif_has_only_the_tags_of_the_file(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif.get_ifd(0x8769)[0x9003] = "2020:02:02 02:02:02"
+
+    found = report(photo(format=kind, exif=exif), "exif")
+
+    assert (found["image"], found["photo"]) == ({"Make": "Maker"}, {"DateTimeOriginal": "2020:02:02 02:02:02"})
+
+
+@pytest.mark.parametrize("latitude", [(51.0,), (), (90.0, 0.0, 1.0), (89.0, 61.0, 0.0), (361.0, 0.0, 0.0)])
 def test_an_invalid_place_is_left_out(latitude: tuple[float, ...]) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8825).update({1: "N", 2: latitude})

@@ -5,14 +5,16 @@ import struct
 import zlib
 from typing import cast
 
+import cv2
 import numpy
 import pytest
 import pyvips
 import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits
-from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL import Image, ImageCms, ImageColor, ImageOps, JpegImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data
+from skimage.color import xyz2rgb
 from skimage.metrics import structural_similarity
 
 from tests.support.algorithm_runs import processed, report
@@ -271,6 +273,33 @@ def test_all_of_exif_is_kept_from_every_format_to_every_other(source: str, targe
     assert exif.get_ifd(0x8825)[2] == (51.0, 30.0, 0.0)
 
 
+OF_THE_RESULT = {0x0112, 0x011A, 0x011B, 0x0128, 0x8769, 0x8825, 0xA002, 0xA003}
+"""Orientation, resolution, the places of other directories, and the number of pixels."""
+
+
+@pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_tag_is_written_that_the_source_does_not_have(source: str, target: str) -> None:
+    exif = opened(processed(described(source), "convert", {"format": target, "metadata": "keep"})).getexif()
+
+    assert set(exif) - OF_THE_RESULT <= {0x010E, 0x010F, 0x013B, 0x8298}
+    assert set(exif.get_ifd(0x8769)) - OF_THE_RESULT == {0x9003}
+
+
+@pytest.mark.parametrize("target", ["jpeg", "tiff"])
+@pytest.mark.parametrize("source", ["JPEG", "TIFF"])
+def test_what_windows_writes_of_an_image_is_kept(source: str, target: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x9C9B], exif[0x9C9D] = "Maker", "Title\0".encode("utf-16-le"), "Ada\0".encode("utf-16-le")
+    loaded = Image.Exif()  # as Pillow writes no directory into a TIFF that was not read
+    loaded.load(exif.tobytes())
+
+    result = processed(photo(format=source, exif=loaded), "convert", {"format": target, "metadata": "keep"})
+
+    kept = opened(result).getexif()
+    assert (kept[0x9C9B], kept[0x9C9D]) == (exif[0x9C9B], exif[0x9C9D])
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("source", SOURCES)
 def test_only_the_copyright_is_kept(source: str, target: str) -> None:
@@ -441,6 +470,7 @@ DESCRIBED = {
         chunks(FLAT, chunk(b"sRGB", b"\0") + chunk(b"gAMA", struct.pack(">I", 100_000))),
         (188, 100, 50),
     ),
+    "a gAMA of nonsense": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 4_000_000_000))), (188, 100, 50)),
     "cHRM of P3": (
         chunks(FLAT, chunk(b"cHRM", D65_AND_P3)),
         (201, 94, 33),
@@ -494,6 +524,128 @@ def test_gray_of_another_gamma_is_converted() -> None:
     result = pixels(processed(content, "convert", {"profile": "strip"}))
 
     assert numpy.abs(result - 168).max() <= 1  # like the middle of the three bands above
+
+
+GRAY_STEPS = Image.fromarray(numpy.repeat(numpy.arange(20, 256, 5).astype("uint8"), 16).reshape(-1, 16))
+
+
+@pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff", "gif"])
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("gamma", [1.0, 1.8])
+def test_gray_looks_the_same_in_every_format(gamma: float, depth: int, target: str) -> None:
+    flat = encoded(GRAY_STEPS, "PNG") if depth == 8 else sixteen_bits(GRAY_STEPS)
+    content = chunks(flat, chunk(b"gAMA", struct.pack(">I", round(100_000 / gamma))))
+
+    lossless = {"lossless": True} if target in ("webp", "avif") else {}
+    result = opened(processed(content, "convert", {"format": target, "quality": 100, **lossless}))
+
+    light = (numpy.asarray(GRAY_STEPS) / 255) ** gamma  # IEC 61966-2-1, inverted
+    encoded_light = numpy.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, 12.92 * light) * 255
+    shown = numpy.asarray(in_srgb(in_eight_bits(result)).convert("L")).astype(float)
+    assert numpy.abs(shown - encoded_light).max() < (8 if target == "jpeg" else 4)
+    assert numpy.abs(encoded_light - numpy.asarray(GRAY_STEPS)).max() > 15
+
+
+def sixteen_bits(image: Image.Image) -> bytes:
+    return bytes(cv2.imencode(".png", numpy.asarray(image).astype("uint16") * 257)[1])
+
+
+def in_eight_bits(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith("I"):
+        return image
+    eight = Image.fromarray((numpy.asarray(image) // 257).astype("uint8"))
+    eight.info = image.info
+    return eight
+
+
+@pytest.mark.parametrize("source", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("algorithm", ["convert", "resize", "flip", "optimize"])
+def test_a_gif_has_the_colors_of_srgb(algorithm: str, source: str) -> None:
+    content = encoded(Image.new("RGB", (16, 16), (188, 100, 50)), source, quality=100, icc_profile=renamed(SRGB))
+    output: dict[str, object] = {"format": "gif"}
+    params: dict[str, object] = output if algorithm in ("convert", "optimize") else {"output": output}
+    params |= {"width": 8} if algorithm == "resize" else {}
+
+    result = opened(processed(content, algorithm, params))
+
+    expected = numpy.asarray(in_srgb(opened(content))).astype(int)[0, 0]
+    assert numpy.abs(pixels(encoded(result.convert("RGB"), "PNG")) - expected).max() <= 3
+    assert numpy.abs(expected - (188, 100, 50)).max() > 50
+
+
+def test_gray_of_another_gamma_looks_the_same_on_a_colored_background() -> None:
+    half = encoded(Image.new("LA", (16, 16), (100, 51)), "PNG")
+    content = chunks(half, chunk(b"gAMA", struct.pack(">I", 100_000)))
+
+    result = opened(processed(content, "convert", {"format": "jpeg", "background": "#ff0000", "quality": 100}))
+
+    shown = numpy.asarray(in_srgb(result)).astype(int)[8, 8]
+    assert numpy.abs(shown - (168 * 0.2 + 255 * 0.8, 168 * 0.2, 168 * 0.2)).max() <= 2
+
+
+@pytest.mark.parametrize("background", ["#ff8000", "#808080", "#ffffff"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("gamma", [1.0, 1.8])
+def test_a_background_has_its_color_with_any_profile(gamma: float, mode: str, background: str) -> None:
+    clear = encoded(Image.new("RGBA", (16, 16), (10, 20, 30, 0)).convert(mode), "PNG")
+    content = chunks(clear, chunk(b"gAMA", struct.pack(">I", round(100_000 / gamma))) + chunk(b"cHRM", D65_AND_P3))
+
+    result = opened(processed(content, "convert", {"format": "jpeg", "background": background, "quality": 100}))
+
+    shown = numpy.asarray(in_srgb(result)).astype(int)
+    assert numpy.abs(shown - ImageColor.getrgb(background)).max() <= 3
+    assert result.info.get("icc_profile") or len(set(ImageColor.getrgb(background))) > 1, "the profile is kept"
+
+
+def of_a_camera(format: str, space: int | None, index: str | None) -> bytes:
+    """Return a picture without a profile whose EXIF names its color space."""
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    photo_tags = exif.get_ifd(0x8769)
+    if space is not None:
+        photo_tags[40961] = space
+    if index is not None:
+        photo_tags[40965] = {1: index}
+    options: dict[str, object] = {"lossless": True} if format == "WEBP" else {"quality": 100, "subsampling": 0}
+    return encoded(Image.new("RGB", (16, 16), (188, 100, 50)), format, exif=exif, **options)
+
+
+def from_adobe_rgb(color: tuple[int, int, int]) -> numpy.ndarray:
+    """Convert Adobe RGB (1998), 4.3.5, to sRGB with scikit-image; colors outside of sRGB are clipped."""
+    light = (numpy.array(color) / 255) ** 2.19921875
+    xyz = [[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]] @ light
+    converted: numpy.ndarray = xyz2rgb(xyz) * 255
+    return converted
+
+
+@pytest.mark.parametrize(
+    ("space", "index", "is_adobe"),
+    [(65535, "R03", True), (2, None, True), (None, "R03", True), (1, "R98", False), (65535, None, False)],
+)
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_adobe_rgb_of_a_camera_is_converted(format: str, space: int | None, index: str | None, is_adobe: bool) -> None:
+    source = of_a_camera(format, space, index)
+    expected = from_adobe_rgb((188, 100, 50)) if is_adobe else numpy.array([188, 100, 50])
+    assert not is_adobe or numpy.abs(expected - (188, 100, 50)).max() > 20
+
+    for params in ({"profile": "strip"}, {"profile": "srgb"}, {"profile": "keep"}, {"format": "gif"}):
+        result = processed(source, "convert", {"format": "png", "metadata": "keep", **params})
+        again = processed(result, "convert", {"format": "webp", "lossless": True, "profile": "strip"})
+
+        assert numpy.abs(numpy.asarray(in_srgb(opened(result))).astype(int) - expected).max() <= 3, params
+        assert numpy.abs(pixels(again)[..., :3] - expected).max() <= 3, "a second time nothing is converted"
+
+
+@pytest.mark.parametrize("profile", ["keep", "strip", "srgb"])
+def test_exif_says_adobe_rgb_only_if_the_colors_are(profile: str) -> None:
+    source = of_a_camera("JPEG", 65535, "R03")
+
+    output = {"format": "jpeg", "profile": profile, "metadata": "keep"}
+    exif = opened(processed(source, "convert", output)).getexif()
+
+    assert exif[271] == "Maker"
+    assert exif.get_ifd(0x8769)[40961] == (65535 if profile == "keep" else 1)
+    assert exif.get_ifd(0xA005).get(1) == ("R03" if profile == "keep" else None)
 
 
 def renamed(profile: bytes) -> bytes:
@@ -633,6 +785,23 @@ def test_a_palette_stays_a_palette_if_all_colors_fit(algorithm: str, mode: str, 
     assert opened(result).mode == "P"
     assert numpy.array_equal(numpy.asarray(opened(result).convert("RGBA")), numpy.asarray(expected.convert("RGBA")))
     assert len(result) < 1.1 * len(encoded(expected, "PNG", optimize=True)) + 100
+
+
+@pytest.mark.parametrize("transparency", [3, bytes([0, 128, 255, 30])], ids=["one color", "several"])
+@pytest.mark.parametrize("colors", [5, 64, 256])
+@pytest.mark.parametrize("algorithm", ["flip", "convert"])
+def test_a_palette_with_transparency_stays_a_palette(algorithm: str, colors: int, transparency: int | bytes) -> None:
+    image = Image.fromarray(data.astronaut()).resize((160, 120)).quantize(colors)
+    source = encoded(image, "PNG", transparency=transparency)
+
+    result = processed(source, algorithm)
+
+    expected = ImageOps.mirror(opened(source)) if algorithm == "flip" else opened(source)
+    shown, wanted = (numpy.asarray(image.convert("RGBA")) for image in (opened(result), expected))
+    assert opened(result).mode == "P"
+    assert numpy.array_equal(shown[..., 3], wanted[..., 3])
+    assert numpy.array_equal(shown[wanted[..., 3] > 0], wanted[wanted[..., 3] > 0])
+    assert len(result) < 1.1 * len(source)
 
 
 def test_a_palette_that_is_too_small_is_dropped() -> None:

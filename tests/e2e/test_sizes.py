@@ -3,9 +3,11 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy
 import pytest
+import tifffile
 from file_storage.services.media import Media, media_of
 from image_processor.services.codec.decoding import ImageError, Limits, decode
 from image_processor.services.codec.encoding import EXTENSIONS
@@ -77,6 +79,20 @@ def test_both_services_know_the_size_of_cmyk(content: bytes, tmp_path: Path) -> 
     (tmp_path / "source").write_bytes(content)
 
     assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_both_services_know_the_size_of_a_tiff_whose_first_picture_is_a_small_one(
+    order: Literal["<", ">"], big: bool, tmp_path: Path
+) -> None:
+    pixels = numpy.zeros((32, 48, 3), "uint8")
+    with tifffile.TiffWriter(tmp_path / "source", bigtiff=big, byteorder=order) as file:
+        file.write(pixels[::4, ::4].copy(), photometric="rgb", subfiletype=1)
+        file.write(pixels, photometric="rgb")
+
+    content = (tmp_path / "source").read_bytes()
+    assert media_of(io.BytesIO(content)) == processor_says(tmp_path / "source") == Media("image/tiff", 48, 32)
 
 
 @pytest.mark.thorough

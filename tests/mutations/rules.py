@@ -247,6 +247,22 @@ MUTATIONS = [
         "test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_with_the_source",
     ),
     Mutation(
+        rule="pixels that a loader gives up with a warning are an error",
+        file="image-processor/src/image_processor/services/codec/process.py",
+        before="    if lost is not None and not (",
+        after="    if lost is not None and (",
+        caught_by="image-processor/tests/services/codec/test_decoding.py::"
+        "test_what_a_loader_warns_of_is_an_error_where_it_costs_pixels",
+    ),
+    Mutation(
+        rule="kept metadata holds no picture of the source",
+        file="image-processor/src/image_processor/services/codec/encoding.py",
+        before="return without_dropped_parts(_with_metadata(_with_profile(image, name), output), name)",
+        after="return _with_metadata(_with_profile(image, name), output)",
+        caught_by="image-processor/tests/services/codec/test_descriptions.py::"
+        "test_no_picture_of_the_source_stays_in_a_result",
+    ),
+    Mutation(
         rule="every frame of an animation is turned upright",
         file="image-processor/src/image_processor/services/codec/decoding.py",
         before="    return frame.autorot()",
@@ -339,5 +355,33 @@ MUTATIONS = [
         before='return "#000000" if luminance > 0.179 else "#ffffff"',
         after='return "#ffffff" if luminance > 0.179 else "#000000"',
         caught_by="image-processor/tests/test_text.py::test_a_text_is_readable_on_any_background_by_default",
+    ),
+    Mutation(
+        rule="a format takes a profile only if what it writes still has it",
+        file="image-processor/src/image_processor/services/codec/encoding.py",
+        before="return bool(written.get_typeof(PROFILE)) and bytes(written.get(PROFILE)) == profile",
+        after="return bool(written.width)",
+        caught_by="image-processor/tests/test_output.py::test_a_gif_which_has_no_profile_has_the_colors_of_srgb",
+    ),
+    Mutation(
+        rule="pages of different ICC profiles are not loaded together",
+        file="image-processor/src/image_processor/services/codec/tiff.py",
+        before="338, 339, _SUBSAMPLING, _PROFILE)",
+        after="338, 339, _SUBSAMPLING)",
+        caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_page_has_its_own_depth_and_profile",
+    ),
+    Mutation(
+        rule="16 bits are made of 8 by a factor, not by a cast",
+        file="image-processor/src/image_processor/imaging/colour.py",
+        before='return (image * 257).cast("ushort")',
+        after='return image.cast("ushort")',
+        caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_page_has_its_own_depth_and_profile",
+    ),
+    Mutation(
+        rule="a kernel's ringing is no sample of a floating-point image",
+        file="image-processor/src/image_processor/imaging/samples.py",
+        before="made = mix(image).clamp(min=least, max=greatest)",
+        after="made = mix(image).copy()",
+        caught_by="image-processor/tests/test_kinds.py",
     ),
 ]

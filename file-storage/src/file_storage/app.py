@@ -6,6 +6,7 @@ from flask import Response
 from flask_openapi3 import OpenAPI
 from service_kit import logs
 from service_kit.api import create_api, render
+from service_kit.database import Database
 from service_kit.garbage import spare_what_exists
 from service_kit.problems import problem_of
 from service_kit.settings import load_or_exit
@@ -19,12 +20,13 @@ from file_storage.routers.files import files
 from file_storage.routers.named import NewName, named
 from file_storage.routers.statuses import STATUSES
 from file_storage.routers.tus import override_method, tus
-from file_storage.storage import Staging, StorageUnavailableError
+from file_storage.storage import BlobStore, Staging, StorageUnavailableError
 from file_storage.storage.staging import ABANDONED_AFTER_SECONDS
 
 log = structlog.get_logger()
 
 BASE_PATH = "/api/file-server"
+DEPENDENCIES = {Database: "database", Staging: "staging", BlobStore: "blob_store"}
 DESCRIPTION = (
     "Put files in, get them back. `uploads/` also takes resumable uploads by the protocol tus 1.0.0"
     " (https://tus.io/protocols/resumable-upload); `OPTIONS` lists its extensions."
@@ -37,7 +39,7 @@ def create_app() -> OpenAPI:
     logs.configure(settings.log.level)
     registry = create_registry(settings)
     svcs.Container(registry).get(Staging).sweep(ABANDONED_AFTER_SECONDS)
-    app = create_api(__name__, "Pixmill file server", DESCRIPTION, BASE_PATH, registry, STATUSES)
+    app = create_api(__name__, "Pixmill file server", DESCRIPTION, BASE_PATH, registry, STATUSES, DEPENDENCIES)
     for blueprint in (collection, batch, files, downloads):
         app.register_api(blueprint)
     app.register_blueprint(tus)

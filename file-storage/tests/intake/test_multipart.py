@@ -98,6 +98,21 @@ def refusal_of_many(staging: Staging, body: bytes, max_files: int = 10, max_byte
 
 
 @pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        (b'"\xfcber.jpg"', "\u00fcber.jpg"),
+        ('"\u00fcber.jpg"'.encode(), "\u00fcber.jpg"),
+        (b'"caf\xe9"', "caf\u00e9"),
+        ('"\u0424\u043e\u0442\u043e.jpg"'.encode(), "\u0424\u043e\u0442\u043e.jpg"),
+    ],
+)
+def test_a_file_name_is_utf_8_or_else_latin_1(sent: bytes, name: str, staged: StagedBlob) -> None:
+    head = b'Content-Disposition: form-data; name="file"; filename=' + sent + b"\r\n\r\n"
+
+    assert read(staged, form(head + b"content")).filename == name
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"",

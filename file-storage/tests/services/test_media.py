@@ -80,6 +80,22 @@ def test_an_svg_tells_the_size_that_a_browser_gives_it(root: str, size: tuple[in
     assert media_of(BytesIO(f'<?xml version="1.0"?>\n{root}'.encode())) == Media("image/svg+xml", *size)
 
 
+SVG = "<svg xmlns='http://www.w3.org/2000/svg' width='30' height='20'/>"
+BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"<?xml version='1.0'?><!-- {'x' * 50_000} -->{SVG}".encode(),
+        f"{BOM}<?xml version='1.0' encoding='UTF-16'?>{SVG}".encode("utf-16-le"),
+        f"{BOM}{SVG}".encode("utf-16-be"),
+    ],
+)
+def test_an_svg_is_known_by_its_root_wherever_and_however_it_is_written(content: bytes) -> None:
+    assert media_of(BytesIO(content)) == Media("image/svg+xml", 30, 20)
+
+
 def heic(brand: bytes, *properties: bytes) -> bytes:
     """The boxes of a HEIC whose item 2, not its first, is the picture, with these properties; pixels are not there."""
     thumbnail = box(b"ispe", struct.pack(">4xII", 8, 8))
@@ -247,6 +263,46 @@ def test_the_size_of_a_tiff_is_told_whatever_its_pixels_are(turned: bool) -> Non
     assert media == Media("image/tiff", *((20, 30) if turned else (30, 20)))
 
 
+def tiff_of(*directories: tuple[int, int, int], order: str, big: bool = False) -> bytes:
+    """A TIFF of directories of these subfile types, widths and heights; no pixels."""
+    count, place = ("Q", "Q") if big else ("H", "I")
+    mark = b"II" if order == "<" else b"MM"
+    content = mark + (struct.pack(f"{order}HHHQ", 43, 8, 0, 16) if big else struct.pack(f"{order}HI", 42, 8))
+    for number, values in enumerate(directories):
+        rows = [struct.pack(f"{order}HH{place}I", 254 + at + (at > 0), 4, 1, value) for at, value in enumerate(values)]
+        directory = struct.pack(order + count, 3) + b"".join(row.ljust(20 if big else 12, b"\0") for row in rows)
+        end = len(content) + len(directory) + struct.calcsize(order + place)
+        content += directory + struct.pack(order + place, 0 if number == len(directories) - 1 else end)
+    return content
+
+
+PAGE, REDUCED, MASK = 0, 1, 4
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("directories", "size"),
+    [
+        ([(REDUCED, 8, 6), (PAGE, 40, 30), (PAGE, 50, 60)], (40, 30)),
+        ([(REDUCED, 8, 6), (MASK, 40, 30), (REDUCED | 2, 4, 3), (2, 48, 32)], (48, 32)),
+        ([(PAGE, 40, 30), (REDUCED, 8, 6)], (40, 30)),
+        ([(REDUCED, 8, 6), (MASK, 9, 9)], (8, 6)),
+    ],
+)
+def test_the_size_of_a_tiff_is_that_of_its_first_page(
+    directories: list[tuple[int, int, int]], size: tuple[int, int], order: str, *, big: bool
+) -> None:
+    assert media_of(BytesIO(tiff_of(*directories, order=order, big=big))) == Media("image/tiff", *size)
+
+
+def test_directories_of_a_tiff_in_a_circle_end() -> None:
+    content = tiff_of((REDUCED, 8, 6), (MASK, 9, 9), order="<")
+    circle = content[:-4] + struct.pack("<I", 8)
+
+    assert media_of(BytesIO(circle)) == Media("image/tiff", 8, 6)
+
+
 @pytest.mark.parametrize(
     ("content", "media_type"),
     [
@@ -262,6 +318,9 @@ def test_the_size_of_a_tiff_is_told_whatever_its_pixels_are(turned: bool) -> Non
         ),
         (b'<?xml version="1.0"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml">', "text/xml"),
         (b"<?php echo 1;", "text/plain"),
+        (b"<!-- " + b"x" * 50_000 + b" --><html>", "text/html"),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}<html>".encode("utf-16-le"), "text/html"),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}words".encode("utf-16-be"), "application/octet-stream"),
         (b"", "application/octet-stream"),
         (b"\xff\xd8\xff\xe0 no image", "image/jpeg"),
         (b"\0\1\2\3", "application/octet-stream"),

@@ -3,6 +3,7 @@
 from flask_openapi3 import OpenAPI
 from service_kit import logs
 from service_kit.api import create_api
+from service_kit.database import Database
 from service_kit.garbage import spare_what_exists
 from service_kit.settings import SettingsError, exit_with, load_or_exit
 
@@ -12,8 +13,11 @@ from image_processor.routers.catalogue import catalogue
 from image_processor.routers.events_operation import EVENTS
 from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
+from image_processor.services.files.client import FileStorage
+from image_processor.services.tasks.queue import TaskQueue
 
 BASE_PATH = "/api/image-processing"
+DEPENDENCIES = {Database: "database", TaskQueue: "task_queue", FileStorage: "file_storage"}
 
 
 def create_app() -> OpenAPI:
@@ -25,7 +29,13 @@ def create_app() -> OpenAPI:
     except SettingsError as error:
         exit_with(error)
     app = create_api(
-        __name__, "Pixmill image processing", "Have images processed in batches.", BASE_PATH, registry, STATUSES
+        __name__,
+        "Pixmill image processing",
+        "Process images in batches.",
+        BASE_PATH,
+        registry,
+        STATUSES,
+        DEPENDENCIES,
     )
     app.register_api(catalogue)
     app.register_api(tasks)

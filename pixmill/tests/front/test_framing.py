@@ -24,6 +24,10 @@ def request(*headers: tuple[bytes, bytes], version: str = "1.1", target: str = "
         (request((b"content-length", b"9" * 19)), 413),
         (request(query=b"x" * MAX_HEAD_BYTES), 414),
         (request((b"x", b"x" * MAX_HEAD_BYTES)), 431),
+        *(
+            (request((b"host", host)), 400)
+            for host in (b"a b", b"a/b", b"a?b", b"[::1", b"a:http", b"a\xe9", b"a@b", b"a:1:2")
+        ),
         (request(version="2.0"), 505),
         (request(version="0.9"), 505),
     ],
@@ -40,6 +44,7 @@ def test_a_request_that_could_be_read_in_two_ways_or_is_too_large_is_refused(sco
     [
         request(),
         request(version="1.0"),
+        *(request((b"host", host)) for host in (b"", b"a.example:8080", b"[::1]:80", b"a_b-c.d", b"192.0.2.1", b"a:")),
         request((b"content-length", b"9" * 18)),
         request((b"transfer-encoding", b"chunked")),
         request(query=b"x" * (MAX_HEAD_BYTES - 2)),

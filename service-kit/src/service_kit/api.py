@@ -2,7 +2,6 @@
 
 import atexit
 import json
-import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -66,12 +65,14 @@ def create_api(
     base_path: str,
     registry: svcs.Registry,
     statuses: Mapping[str, int],
+    dependencies: Mapping[type, str],
 ) -> OpenAPI:
     """Return an application with everything but its routes.
 
     :param base_path: where the web server mounts it, such as ``/api/file-server``.
     :param registry: has a :class:`prometheus_client.registry.Collector` too, whose metrics are published.
     :param statuses: the HTTP status of each kind of :class:`DomainError`.
+    :param dependencies: what ``/readyz`` calls each service of the registry that can be pinged.
     """
     app = OpenAPI(
         name,
@@ -101,7 +102,7 @@ def create_api(
     app.register_error_handler(DBAPIError, _render_database_error)
     app.register_error_handler(Exception, _render_unexpected)
     _add_documentation(app)
-    _add_health(app)
+    _add_health(app, dependencies)
     _add_metrics(app)
     return app
 
@@ -112,14 +113,16 @@ def _add_documentation(app: OpenAPI) -> None:
     app.add_url_rule("/docs", "docs", lambda: app.redirect(f"{request.script_root}/docs/swagger"))
 
 
-def _add_health(app: OpenAPI) -> None:
+def _add_health(app: OpenAPI, dependencies: Mapping[type, str]) -> None:
+    names = {f"{service.__module__}.{service.__qualname__}": name for service, name in dependencies.items()}
+
     def live() -> dict[str, str]:
         return {"status": "ok"}
 
     def ready() -> Response:
         states: dict[str, str] = {}
         for ping in svcs.flask.get_pings():
-            name = re.sub(r"(?<!^)(?=[A-Z])", "_", ping.name.rsplit(".", 1)[-1]).lower()
+            name = names[ping.name]
             try:
                 ping.ping()
                 states[name] = "ok"
@@ -187,7 +190,7 @@ def render(problem: Problem) -> Response:
 
 
 _DETAILS: dict[int, Callable[[], str]] = {
-    404: lambda: f"There is nothing at {request.environ['REQUEST_URI'].partition('?')[0]}.",
+    404: lambda: f"There is nothing at {request.script_root}{request.path}.",
     405: lambda: f"{request.method} is not possible here.",
 }
 

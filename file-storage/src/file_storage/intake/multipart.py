@@ -1,9 +1,11 @@
 """Reads a ``multipart/form-data`` upload (RFC 7578) straight into the blob store."""
 
+import codecs
 import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flask import Request
 from multipart import (
@@ -19,6 +21,9 @@ from werkzeug.http import parse_options_header
 
 from file_storage.storage import Readable, StagedBlob
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 CHUNK = 1024 * 1024
 TEXT_BYTES_A_FILE = 128 * 1024
 """What may be said of one file: the longest name and comment, each character escaped in JSON, and a little more."""
@@ -26,6 +31,24 @@ MAX_PARTS = 16
 JSON_PARTS = ("json", "data")
 
 _QUOTED = re.compile(r'"(\\"|[^"])*"')
+
+_CHARSET = "utf-8-or-latin-1"
+"""Of a part's headers: browsers and curl send UTF-8, older clients what their files' names are in."""
+
+
+def _utf_8_or_latin_1(text: "ReadableBuffer", errors: str = "strict") -> tuple[str, int]:
+    try:
+        return codecs.utf_8_decode(text, errors, True)  # noqa: FBT003 (as the module has it)
+    except UnicodeDecodeError:
+        return codecs.latin_1_decode(text, errors)
+
+
+def _codec(name: str) -> codecs.CodecInfo | None:
+    is_ours = name.replace("-", "_") == _CHARSET.replace("-", "_")
+    return codecs.CodecInfo(codecs.utf_8_encode, _utf_8_or_latin_1, name=_CHARSET) if is_ours else None
+
+
+codecs.register(_codec)
 
 
 @dataclass
@@ -74,7 +97,7 @@ def read_files(
 
 def _read(body: Readable, boundary: bytes, parts: "_Parts", max_parts: int) -> None:
     try:
-        parser = PushMultipartParser(boundary, max_segment_count=max_parts)
+        parser = PushMultipartParser(boundary, max_segment_count=max_parts, header_charset=_CHARSET)
         for event in parser.parse_blocking(body.read, CHUNK):
             parts.handle(event)
     except ParserLimitReached as error:

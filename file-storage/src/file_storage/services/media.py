@@ -6,17 +6,20 @@ import warnings
 from typing import IO, NamedTuple, cast
 
 import filetype
-from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL import Image
 
 from file_storage.services.heif_header import heif_type
 from file_storage.services.image_headers import size_of
 from file_storage.services.jpegxl_header import jpegxl_type
+from file_storage.services.tiff_header import tiff_size
 
 UNKNOWN = "application/octet-stream"
 
 HEAD = 4096
 """Bytes looked at of what is no image."""
+
+MARKUP = 64 * 1024
+"""Bytes looked at of what may be markup."""
 
 HEADERS = 32 * 1024 * 1024
 """Bytes of an image looked at, at most: AVIF and WebP are read whole, and any header may claim its file's length. An
@@ -28,12 +31,9 @@ PAGE = 4096
 LARGEST_SIDE = 2**31 - 1
 """What a header may say of 32 bits, the database holds in 31."""
 
-_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
+_ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 """EXIF orientations that show an image's width as its height (Exif 2.32, 4.6.4)."""
-
-_TIFF_ORDERS = (b"II", b"MM")
-_BIG_TIFF = 43
 
 _PROLOG = r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--.*?-->\s*+)*+"
 _MARKUP = (
@@ -44,7 +44,10 @@ _MARKUP = (
 """What can run script must be known as such (compare WHATWG MIME Sniffing, 7.1). Possessive quantifiers, as nothing
 that matched is to be tried another way: white space alone has billions of them."""
 
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<|\xff\xfe|\xfe\xff")
+
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
 """Those that Pillow opens by their headers; other images have their sizes from :mod:`image_headers`."""
 
 _COMMON_NAMES = {"image/mpo": "image/jpeg", "image/apng": "image/png"}
@@ -68,10 +71,13 @@ def media_of(file: IO[bytes]) -> Media:
     head = file.read(HEAD)
     file.seek(0)
     known = heif_type(head) or jpegxl_type(head)
+    if not known and (size := tiff_size(cast("IO[bytes]", _Headers(file)))):
+        return _media("image/tiff", size)
+    file.seek(0)
     media = None if known else _image(file)
     if media is not None:
         return media
-    media_type = known or filetype.guess_mime(head) or _by_text(head)
+    media_type = known or filetype.guess_mime(head) or _by_text(_start_of_text(file, head))
     return _media(media_type, size_of(media_type, cast("IO[bytes]", _Headers(file))))
 
 
@@ -97,8 +103,6 @@ def _image(file: IO[bytes]) -> Media | None:
         with Image.open(headers, formats=_FORMATS) as image:
             media_type = image.get_format_mimetype()
             width, height = _size_as_shown(image)
-    except UnidentifiedImageError:
-        return _tiff(file)
     except Exception:  # noqa: BLE001 (a hostile header makes Pillow raise anything at all)
         return None
     if media_type is None:
@@ -107,31 +111,10 @@ def _image(file: IO[bytes]) -> Media | None:
 
 
 def _size_as_shown(image: Image.Image) -> tuple[int, int]:
-    if image.format == "TIFF":  # Pillow's size of a TIFF is upright already
-        return image.size
     exif = Image.Exif()
     exif.load(image.info.get("exif", b""))
     # EXIF alone, as the image-processor and browsers have it: Pillow's getexif would take the orientation of XMP too.
     return image.size[::-1] if exif.get(_ORIENTATION) in _TURNED else image.size
-
-
-def _tiff(file: IO[bytes]) -> Media | None:
-    """Return the size of a TIFF whose kind of pixels Pillow does not know; its tags are as those of any other."""
-    file.seek(0)
-    if file.read(2) not in _TIFF_ORDERS:
-        return None
-    file.seek(0)
-    headers = cast("IO[bytes]", _Headers(file))
-    try:
-        head = headers.read(8)
-        tags = ImageFileDirectory_v2(head + headers.read(8) if _BIG_TIFF in head[2:4] else head)
-        headers.seek(tags.next)
-        tags.load(headers)
-        size = int(tags[_WIDTH]), int(tags[_HEIGHT])
-        turned = tags.get(_ORIENTATION) in _TURNED
-    except Exception:  # noqa: BLE001 (a hostile header makes Pillow raise anything at all)
-        return None
-    return _media("image/tiff", size[::-1] if turned else size)
 
 
 def _media(media_type: str, size: tuple[int, int] | None) -> Media:
@@ -139,11 +122,21 @@ def _media(media_type: str, size: tuple[int, int] | None) -> Media:
     return Media(media_type, *size) if size and min(size) > 0 and max(size) <= LARGEST_SIDE else Media(media_type)
 
 
+def _start_of_text(file: IO[bytes], head: bytes) -> bytes:
+    """Return more than the head where it may be markup: programs write long comments before the root."""
+    if not _MAY_BE_MARKUP.match(head):
+        return head
+    file.seek(0)
+    return file.read(max(len(head), MARKUP))
+
+
 def _by_text(head: bytes) -> str:
+    is_wide = head.startswith(_WIDE)
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+        text = codecs.getincrementaldecoder("utf-16" if is_wide else "utf-8-sig")().decode(head)
     except UnicodeDecodeError:
         return UNKNOWN
     if not text or "\0" in text:
         return UNKNOWN
-    return next((media_type for pattern, media_type in _MARKUP if pattern.match(text)), "text/plain")
+    other = UNKNOWN if is_wide else "text/plain"
+    return next((media_type for pattern, media_type in _MARKUP if pattern.match(text)), other)

@@ -46,8 +46,8 @@ def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (
         gps=tags["gps"],
         thumbnail=tags["thumbnail"],
         interoperability=tags["interoperability"],
-        latitude=_degrees(image, "Latitude", "S"),
-        longitude=_degrees(image, "Longitude", "W"),
+        latitude=_degrees(image, "Latitude", "S", 90),
+        longitude=_degrees(image, "Longitude", "W", 180),
         altitude=_altitude(image),
     )
 
@@ -79,14 +79,16 @@ def _numbers(image: pyvips.Image, name: str) -> Sequence[float]:
         return []
 
 
-def _degrees(image: pyvips.Image, name: str, negative: str) -> float | None:
+def _degrees(image: pyvips.Image, name: str, negative: str, most: float) -> float | None:
     parts = _numbers(image, name)
     if len(parts) != 3:
         return None
     degrees = parts[0] + parts[1] / 60 + parts[2] / 3600
+    if not 0 <= degrees <= most:  # not on Earth
+        return None
     reference = f"exif-ifd3-GPS{name}Ref"
     turned = image.get_typeof(reference) and str(image.get(reference)).startswith(negative)
-    return round(-degrees if turned else degrees, 7)
+    return round(-degrees if turned and degrees else degrees, 7)
 
 
 def _altitude(image: pyvips.Image) -> float | None:
@@ -95,4 +97,4 @@ def _altitude(image: pyvips.Image) -> float | None:
         return None
     reference = "exif-ifd3-GPSAltitudeRef"
     below = image.get_typeof(reference) and str(image.get(reference)).startswith(_BELOW_THE_SEA)
-    return -meters[0] if below else meters[0]
+    return -meters[0] if below and meters[0] else meters[0]

@@ -12,7 +12,10 @@ DEFAULT_SSIM = 0.98
 
 class OptimizeParams(Params):
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif"] = Field(
-        "source", description="`auto`: the smaller of AVIF and WebP.", examples=["webp"]
+        "source",
+        description="`auto`: the smaller of AVIF and WebP. A PNG gets a palette with 8 bits per band, even "
+        "if the source has 16; `convert` keeps all of them.",
+        examples=["webp"],
     )
     min_ssim: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
         None,

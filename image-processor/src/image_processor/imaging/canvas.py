@@ -3,7 +3,7 @@
 import pyvips
 
 from image_processor.imaging.alpha import rounded
-from image_processor.imaging.colour import in_colour, ink, is_grey, maximum, rgba, with_alpha
+from image_processor.imaging.colour import in_colour, in_srgb, ink, is_grey, maximum, rgba, with_alpha
 from image_processor.imaging.gravity import corner
 
 
@@ -15,10 +15,13 @@ def embedded(image: pyvips.Image, left: int, top: int, width: int, height: int, 
 
 def inkable(image: pyvips.Image, color: str) -> pyvips.Image:
     """Return the image with the bands that the color needs: three for a hue, alpha for transparency."""
-    red, green, blue, alpha = rgba(color)
-    if is_grey(image) and not red == green == blue:
+    if is_grey(image) and _has_hue(color):
         image = in_colour(image)
-    return with_alpha(image) if alpha < 255 else image
+    return with_alpha(image) if rgba(color)[3] < 255 else image
+
+
+def _has_hue(color: str) -> bool:
+    return len(set(rgba(color)[:3])) > 1
 
 
 def weighted_ink(image: pyvips.Image, color: str) -> list[float]:
@@ -34,6 +37,8 @@ def flattened(image: pyvips.Image, color: str) -> pyvips.Image:
     """Return the image without alpha, on a background of that color."""
     if not image.hasalpha():
         return image
+    if is_grey(image) and _has_hue(color):
+        image = in_colour(in_srgb(image))
     opaque = ink(image, color)[: image.bands - 1]
     return rounded(image.flatten(background=opaque, max_alpha=maximum(image)), image.format)
 

@@ -1,5 +1,6 @@
 """Colours as parameters, and images in a colour space that an algorithm can reckon with."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import pyvips
@@ -71,30 +72,54 @@ def in_colour(image: pyvips.Image) -> pyvips.Image:
     return image.colourspace("rgb16" if image.format == "ushort" else "srgb")
 
 
+def in_sixteen_bits(image: pyvips.Image) -> pyvips.Image:
+    """Return the gray or sRGB image with 16 bits a band."""
+    if image.format == "ushort":
+        return image
+    return (image * 257).cast("ushort").copy(interpretation="grey16" if is_grey(image) else "rgb16")
+
+
+def alike(images: Sequence[pyvips.Image]) -> Sequence[pyvips.Image]:
+    """Return gray or sRGB images with the bands and the depth that all of them need: colors, alpha, 16 bits."""
+    if not all(map(is_grey, images)):
+        images = [in_colour(image) for image in images]
+    if any(image.hasalpha() for image in images):
+        images = [with_alpha(image) for image in images]
+    if any(image.format == "ushort" for image in images):
+        images = [in_sixteen_bits(image) for image in images]
+    return images
+
+
 def ink(image: pyvips.Image, colour: str) -> list[float]:
-    """The colour as values of the image's bands; with alpha where the image has it."""
+    """The colour as values of the image's bands, by its own profile; with alpha where the image has it."""
     red, green, blue, alpha = rgba(colour)
-    if image.interpretation == "cmyk":
-        values = _inks(image, colour)
-    else:
+    values = _by_profile(image, colour)
+    if values is None:
         values = [luma(red, green, blue)] if is_grey(image) else [red, green, blue]
     scale = maximum(image) / 255
     return [value * scale for value in [*values, alpha][: image.bands]]
 
 
-def _inks(image: pyvips.Image, colour: str) -> list[float]:
-    """Return cyan, magenta, yellow and black of the color, by the image's own profile; paper for white."""
+def _by_profile(image: pyvips.Image, colour: str) -> list[float] | None:
+    """Return the color in the values of the image's profile, 0 to 255; None where it has none but sRGB's.
+
+    CMYK without one goes through a general profile, and white is paper.
+    """
     values = rgba(colour)[:3]
-    if min(values) == 255:
+    is_cmyk = image.interpretation == "cmyk"
+    if is_cmyk and min(values) == 255:
         return [0, 0, 0, 0]
     pixel = pyvips.Image.black(1, 1, bands=3).linear([1] * 3, list(values)).cast("uchar").copy(interpretation="srgb")
-    if image.get_typeof("icc-profile-data"):
-        pixel.set_type(pyvips.GValue.blob_type, "icc-profile-data", image.get("icc-profile-data"))
+    if image.get_typeof("icc-profile-data") and not is_srgb(image):
+        seen = pixel.icc_import(input_profile="srgb").copy()
+        seen.set_type(pyvips.GValue.blob_type, "icc-profile-data", image.get("icc-profile-data"))
         try:
-            return list(pixel.colourspace("lab").icc_export(depth=8)(0, 0))
-        except pyvips.Error:  # the profile is none of CMYK, or damaged
+            made = list(seen.icc_export(depth=8)(0, 0))
+            if len(made) == (4 if is_cmyk else colour_bands(image).bands):
+                return made
+        except pyvips.Error:  # the profile is one of another color space, or damaged
             pass
-    return list(pixel.icc_transform("cmyk", input_profile="srgb", depth=8)(0, 0))
+    return list(pixel.icc_transform("cmyk", input_profile="srgb", depth=8)(0, 0)) if is_cmyk else None
 
 
 def in_srgb(image: pyvips.Image) -> pyvips.Image:
@@ -110,6 +135,8 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
         return _through_profile(_named(image))
     if image.interpretation == "cmyk":
         return image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=8)
+    if image.interpretation in ("lab", "labs"):
+        return image.icc_export(output_profile="srgb", depth=16 if image.interpretation == "labs" else 8)
     deep = image.interpretation in DEEP or image.format in DEEP
     return image.colourspace("rgb16" if deep else "srgb")
 

@@ -61,14 +61,16 @@ class Output(Params):
     )
     metadata: Literal["keep", "copyright", "strip"] = Field(
         default="copyright",
-        description="`keep`: all of EXIF, XMP and IPTC, which include where a photograph was taken; `copyright`: only "
-        "Artist and Copyright of EXIF; `strip`: none. A GIF has none.",
+        description="`keep`: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of "
+        "the source, and nothing about a motion video or a gain map; `copyright`: only Artist and Copyright of EXIF; "
+        "`strip`: none. A GIF has none of them; only JPEG and TIFF have IPTC.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
         description="`keep`: the ICC profile stays; `srgb`: colors are converted to sRGB, with its profile; `strip`: "
-        "converted, without a profile. Colors that gAMA, cHRM, cICP or nclx describe get a small profile, except PQ "
-        "and HLG. CMYK from `to_colorspace` gets a compact profile (14 kB); CMYK without a profile stays without.",
+        "converted, without a profile. Colors that gAMA, cHRM, cICP, nclx or the EXIF of a camera (Adobe RGB) describe "
+        "get a small profile, except PQ and HLG. A GIF, and gray in WebP and AVIF, cannot have a profile and are "
+        "converted. CMYK from `to_colorspace` gets a compact profile (14 kB); CMYK without a profile stays without.",
     )
     background: Colour = Field(
         default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."

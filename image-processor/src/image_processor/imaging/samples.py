@@ -1,11 +1,15 @@
 """Samples of other kinds than 8 and 16 bits, as TIFF has them, made into those."""
 
+from collections.abc import Callable, Sequence
+
 import pyvips
 
 from image_processor.imaging.errors import UnsuitableImageError
 
 _RAW = "raw-samples"
 """A field of metadata: the samples are as the file has them, and may be of any kind."""
+_GREATEST = "greatest-raw-sample"
+"""A field of metadata: the greatest of the file's samples, where the image's are mixed of them."""
 _WHITE = 1 + 1e-6
 """The greatest floating-point sample, but for what rounding adds."""
 _DEEP = {"b-w": "grey16", "srgb": "rgb16", "scrgb": "rgb16", "multiband": "rgb16"}
@@ -20,6 +24,21 @@ def marked_raw(image: pyvips.Image) -> pyvips.Image:
     return image
 
 
+def mixed(image: pyvips.Image, mix: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
+    """Return the image as ``mix`` makes it of neighboring samples.
+
+    Those in floating point have no range that would cut a kernel's ringing off, so it is theirs: none lies beyond the
+    least and the greatest that there were. What is not a number is black, and spoils no sample next to it.
+    """
+    if not image.get_typeof(_RAW) or image.format not in ("float", "double"):
+        return mix(image)
+    image = (image == image).ifthenelse(image, 0)
+    least, greatest = float(image.min()), _greatest(image)
+    made = mix(image).clamp(min=least, max=greatest)
+    made.set_type(pyvips.GValue.gdouble_type, _GREATEST, greatest)
+    return made
+
+
 def usual(image: pyvips.Image) -> pyvips.Image:
     """Return the image with 16 bits a sample, where the file had numbers of 32 bits or floating-point ones from 0 to 1.
 
@@ -30,8 +49,28 @@ def usual(image: pyvips.Image) -> pyvips.Image:
     scaled = _scaled(image).rint().cast("ushort")
     grey = scaled.bands < 3 and image.interpretation != "cmyk"
     scaled = scaled.copy(interpretation="grey16" if grey else _DEEP.get(image.interpretation, image.interpretation))
-    scaled.remove(_RAW)
+    for field in (_RAW, _GREATEST):
+        if scaled.get_typeof(field):
+            scaled.remove(field)
     return scaled
+
+
+def from_ycbcr(image: pyvips.Image, coefficients: Sequence[float], limits: Sequence[float]) -> pyvips.Image:
+    """Return brightness and chroma of 8 or 16 bits, perhaps with alpha, as red, green and blue.
+
+    :param coefficients: shares of red, green and blue in the brightness.
+    :param limits: the samples of black and white, and of no and full chroma, twice; of 255.
+    """
+    red, green, blue = coefficients
+    scale = 257 if image.format == "ushort" else 1
+    ranges = zip(limits[::2], limits[1::2], (255, 127, 127), strict=True)
+    factors = [(full / (end - start), start * scale) for start, end, full in ranges]
+    parts = image[0:3].linear([factor for factor, _ in factors], [-factor * start for factor, start in factors])
+    of_red, of_blue = 2 - 2 * red, 2 - 2 * blue
+    matrix = [[1, 0, of_red], [1, -blue * of_blue / green, -red * of_red / green], [1, of_blue, 0]]
+    colors = parts.recomb(pyvips.Image.new_from_array(matrix)).rint().cast(image.format)
+    colors = colors if image.bands == 3 else colors.bandjoin(image[3:])
+    return colors.copy(interpretation="rgb16" if image.format == "ushort" else "srgb")
 
 
 def _scaled(image: pyvips.Image) -> pyvips.Image:
@@ -41,7 +80,7 @@ def _scaled(image: pyvips.Image) -> pyvips.Image:
         raise UnsuitableImageError(
             "The image has signed samples, of which no value is known to be black or white: save it with unsigned ones."
         )
-    greatest = _greatest(image)
+    greatest = float(image.get(_GREATEST)) if image.get_typeof(_GREATEST) else _greatest(image)
     if not greatest <= _WHITE:
         raise UnsuitableImageError(
             f"The image has floating-point samples up to {greatest:g}, where 1 is white: scale it to 0 … 1 first, or "

@@ -5,6 +5,7 @@ import pyvips
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.arrays import deep_pixels_of, with_pixels
 from image_processor.imaging.interpolation import interpolated
+from image_processor.imaging.samples import mixed
 
 _MIDDLE = 0.5 + 1e-6
 """The middle of a pixel. The excess puts a position on an edge into the pixel that begins there."""
@@ -14,7 +15,9 @@ def scaled(image: pyvips.Image, width: int, height: int, kernel: str = "lanczos3
     """Return the image with exactly that size; colors are weighted by their alpha."""
     if (image.width, image.height) == (width, height):
         return image
-    return on_premultiplied(image, lambda bands: resampled(bands, width, height, kernel))
+    return mixed(
+        image, lambda straight: on_premultiplied(straight, lambda bands: resampled(bands, width, height, kernel))
+    )
 
 
 def resampled(bands: pyvips.Image, width: int, height: int, kernel: str) -> pyvips.Image:
@@ -26,6 +29,8 @@ def resampled(bands: pyvips.Image, width: int, height: int, kernel: str) -> pyvi
     across, down = width / bands.width, height / bands.height
     if kernel == "nearest":
         return _nearest(bands, width, height)
+    if bands.format == "ushort":
+        bands = bands.cast("float")  # for 16 bits libvips has weights in 4096ths, whose sum is not 1
     if min(across, down) < 1:
         bands = bands.resize(min(across, 1), vscale=min(down, 1), kernel=kernel)
     across, down = width / bands.width, height / bands.height

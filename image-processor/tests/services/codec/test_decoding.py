@@ -1,15 +1,19 @@
 """Images read from files: no more pixels than are allowed, however many frames they are in, and all of them or none."""
 
 import io
+import logging
+import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy
 import pytest
+import pyvips
 import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits, decode
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
@@ -87,14 +91,38 @@ def cut_short() -> bytes:
     return content[: strips[3][0] + 5]
 
 
+def changed(content: bytes, place: int, length: int = 1) -> bytes:
+    """The file with other bytes there."""
+    other = bytes(byte ^ 0x55 for byte in content[place : place + length])
+    return content[:place] + other + content[place + length :]
+
+
+def of_compression(number: int) -> bytes:
+    """A TIFF that says of itself that it is compressed so."""
+    return photo(format="TIFF").replace(
+        struct.pack("<HHIHH", 259, 3, 1, 1, 0), struct.pack("<HHIHH", 259, 3, 1, number, 0)
+    )
+
+
 UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "ZSTD": (lambda: photo(format="TIFF", compression="zstd"), "compression (ZSTD) is not supported"),
     "LZMA": (lambda: photo(format="TIFF", compression="lzma"), "compression (LZMA) is not supported"),
     "a corrupt strip": (with_a_corrupt_strip, "Decoding error at scanline"),
     "a file cut short": (cut_short, "Read error at scanline"),
     "a JPEG cut short": (lambda: photo(format="JPEG", quality=95)[:-900], "premature end of JPEG image"),
-    "a WebP cut short": (lambda: photo(format="WEBP")[:-100], "unable to parse image"),
-    "a PNG cut short": (lambda: photo()[:-100], "libpng read error"),
+    "a WebP cut short": (lambda: photo(format="WEBP")[:-100], "the file is cut short or corrupt"),
+    "a PNG cut short": (lambda: photo()[:-100], "the file is cut short."),
+    "a PNG that ends in its header": (lambda: photo()[:20], "the file is cut short."),
+    "a PNG whose header is changed": (lambda: changed(photo(), 23), "its part IHDR is corrupt: the checksum is wrong"),
+    "a PNG whose pixels are changed": (lambda: changed(photo(), 100), "its compressed pixels are corrupt"),
+    "a GIF cut short": (lambda: photo(format="GIF")[:40], "the file is cut short."),
+    "a TIFF that ends before its directory": (
+        lambda: photo(format="TIFF")[:40],
+        "the TIFF is cut short, or its header",
+    ),
+    "JPEG 2000 in a TIFF": (lambda: of_compression(34712), "compression (JPEG 2000) is not supported; in a TIFF Defl"),
+    "JPEG XL in a TIFF": (lambda: of_compression(50002), "compression (JPEG XL) is not supported; in a TIFF Deflate"),
+    "a wrong number of bits": (lambda: of_compression(4), "Bits/sample must be 1 for Group 3/4 encoding/decoding."),
 }
 
 
@@ -118,6 +146,66 @@ def test_pixels_that_cannot_be_decoded_are_an_error_that_names_what_is_wrong_wit
 
     assert str(caught.value).startswith("The image cannot be decoded: ")
     assert reason in str(caught.value)
+
+
+LOSING = {
+    "progressive JPEG": lambda: photo(200, 150, format="JPEG", quality=90, progressive=True),
+    "JPEG in a TIFF": lambda: photo(200, 150, format="TIFF", compression="jpeg"),
+    "CCITT group 3": lambda: photo(200, 150, "1", "TIFF", compression="group3"),
+    "CCITT group 4": lambda: photo(200, 150, "1", "TIFF", compression="group4"),
+}
+
+
+@pytest.mark.parametrize("kind", LOSING)
+def test_what_a_loader_warns_of_is_an_error_where_it_costs_pixels(kind: str) -> None:
+    whole = LOSING[kind]()
+    damaged = [changed(whole, place, 30) for place in range(900, len(whole) - 60, len(whole) // 20)]
+    refused = [content for content in damaged if is_refused_at_the_first_warning(content)]
+    assert len(refused) > 5
+
+    for content in refused:
+        with pytest.raises(ImageError, match="The image cannot be decoded: "):
+            processed(content, "convert", {"format": "png"})
+    result = processed(whole, "convert", {"format": "png"})
+    expected = numpy.asarray(opened(whole).convert(opened(result).mode)).astype(int)
+    assert numpy.abs(pixels(result) - expected).max() <= 1
+
+
+def is_refused_at_the_first_warning(content: bytes) -> bool:
+    """Whether libvips, at its strictest, refuses it; Pillow and OpenCV are silent about lost pixels."""
+    try:
+        pyvips.Image.new_from_buffer(content, "", fail_on="warning").copy_memory()
+    except pyvips.Error:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("padding", [b"\0\0\0", b"\xff\xff", b"\0junk\xff\xd0junk"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_stands_before_the_pixels_of_a_jpeg_costs_none(padding: bytes, *, progressive: bool) -> None:
+    whole = photo(format="JPEG", progressive=progressive)
+    start = whole.index(b"\xff\xdb")
+
+    result = processed(whole[:start] + padding + whole[start:], "convert", {"format": "png"})
+
+    assert numpy.abs(pixels(result) - pixels(whole)).max() <= 1
+
+
+def test_warnings_are_heard_whoever_sets_up_logging() -> None:
+    whole = LOSING["CCITT group 3"]()
+    assert processed(whole, "convert", {"format": "png"})
+
+    logging.getLogger("pyvips").handlers.clear()  # as service_kit.logs does
+
+    with pytest.raises(ImageError, match="Line length mismatch"):
+        processed(changed(whole, 1200, 30), "convert", {"format": "png"})
+
+
+def test_one_damaged_file_is_not_held_against_the_next() -> None:
+    with pytest.raises(ImageError):
+        processed(changed(LOSING["progressive JPEG"](), 1500, 30), "convert", {"format": "png"})
+
+    assert processed(photo(format="JPEG"), "convert", {"format": "png"})
 
 
 def test_a_tag_that_nobody_knows_makes_no_file_fail() -> None:
@@ -216,6 +304,102 @@ def test_pages_of_different_kinds_are_all_read() -> None:
     assert seen == [(90, 90, 90), (200, 10, 20)]
 
 
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+LINEAR = SRGB.replace(b"para", b"curv" + bytes(8) + b"para", 1)[: len(SRGB)]
+SWAPPED = SRGB.replace(b"rXYZ", b"....", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"....", b"bXYZ", 1)
+COLORS = [(188, 100, 50), (30, 200, 120), (90, 20, 160)]
+
+
+class Page(NamedTuple):
+    """How a page has its color; only the first band, where it has one."""
+
+    bits: int = 8
+    bands: int = 3
+    profile: bytes | None = None
+
+
+PAGES = {
+    "8 and 16 bits": [Page(), Page(16)],
+    "16 and 8 bits": [Page(16), Page()],
+    "gray of 8 and colors of 16 bits": [Page(bands=1), Page(16)],
+    "8 bits and floating point": [Page(), Page(32)],
+    "with and without alpha": [Page(), Page(16, bands=4), Page(bands=1)],
+    "a profile and none": [Page(profile=LINEAR), Page()],
+    "none and a profile": [Page(), Page(profile=LINEAR)],
+    "two profiles": [Page(profile=LINEAR), Page(profile=SWAPPED), Page(profile=LINEAR)],
+    "one profile in 8 and 16 bits": [Page(profile=SWAPPED), Page(16, profile=SWAPPED)],
+    "one profile": [Page(profile=SWAPPED), Page(profile=SWAPPED)],
+}
+
+
+def document(made: Sequence[Page]) -> bytes:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        for page, color in zip(made, COLORS, strict=False):
+            values = numpy.broadcast_to((*color, 255)[: page.bands], (20, 30, page.bands)).squeeze()
+            values = {8: values, 16: values * 257, 32: values / 255}[page.bits]
+            getattr(tiff, "write")(  # noqa: B009 (its types are stricter than it is)
+                values.astype({8: "uint8", 16: "uint16", 32: "float32"}[page.bits]),
+                photometric="minisblack" if page.bands == 1 else "rgb",
+                extrasamples=["unassalpha"] if page.bands == 4 else None,
+                iccprofile=page.profile,
+                metadata=None,
+            )
+    return file.getvalue()
+
+
+def as_littlecms_shows(color: Sequence[int], profile: bytes | None) -> numpy.ndarray:
+    image = Image.new("RGB", (1, 1), tuple(color))
+    if profile is not None:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"))
+        assert converted is not None
+        image = converted
+    return numpy.asarray(image).astype(int).reshape(-1)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "output"),
+    [
+        ("convert", {"format": "tiff"}),
+        ("convert", {"format": "tiff", "profile": "strip"}),
+        ("convert", {"format": "webp", "lossless": True}),
+        ("convert", {"format": "gif"}),
+        ("convert", {"format": "png"}),
+        ("resize", {"format": "tiff"}),
+        ("brightness", {"format": "tiff"}),
+    ],
+)
+@pytest.mark.parametrize("kind", PAGES)
+def test_every_page_has_its_own_depth_and_profile(kind: str, algorithm: str, output: dict[str, object]) -> None:
+    steps: dict[str, dict[str, object]] = {"resize": {"width": 9}, "brightness": {"amount": 0}}
+    params = steps[algorithm] | {"output": output} if algorithm in steps else output
+
+    result = processed(document(PAGES[kind]), algorithm, params)
+
+    shown = frames_of(result)
+    assert len(shown) == (1 if output["format"] == "png" else len(PAGES[kind]))
+    for page, color, (seen, profile) in zip(PAGES[kind], COLORS, shown, strict=False):
+        expected = as_littlecms_shows(color[:1] * 3 if page.bands == 1 else color, page.profile)
+        assert numpy.abs(as_littlecms_shows(seen, profile) - expected).max() <= 3, page
+
+
+def frames_of(content: bytes) -> Sequence[tuple[Sequence[int], bytes | None]]:
+    """Each frame's color in 8 bits, and its profile."""
+    if content[:4] in (b"II*\0", b"MM\0*"):
+        with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+            found = [(page.asarray(), getattr(page, "iccprofile", None)) for page in tiff.pages]
+    else:
+        image = Image.open(io.BytesIO(content))
+        profile = image.info.get("icc_profile")
+        found = [(numpy.asarray(frame.convert("RGB")), profile) for frame in ImageSequence.all_frames(image)]
+    colors = [values[3, 3] / {"uint8": 1, "uint16": 257, "float32": 1 / 255}[values.dtype.name] for values, _ in found]
+    return [
+        ([round(float(value)) for value in numpy.resize(color[:3], 3)], profile)
+        for color, (_, profile) in zip(colors, found, strict=True)
+    ]
+
+
 def sequence(format: str) -> bytes:
     return animation(32, 24, 3, format)
 
@@ -232,12 +416,27 @@ def test_of_a_sequence_the_first_frame_is_read_where_one_is_wanted(format: str) 
 @pytest.mark.parametrize("target", ["webp", "gif", "source"])
 @pytest.mark.parametrize("format", ["PNG", "AVIF"])
 def test_frames_of_a_sequence_are_never_lost_silently(format: str, target: str) -> None:
-    with pytest.raises(ImageError, match=rf"This {format} is .*only the first can be read. For that one"):
+    with pytest.raises(ImageError, match=rf"This {format} is an animation of 3 frames, of which only .* For that one"):
         processed(sequence(format), "convert", {"format": target})
 
 
-def test_info_counts_the_frames_of_an_animated_png() -> None:
-    assert report(sequence("PNG"), "info")["frames"] == 3
+@pytest.mark.parametrize("frames", [2, 3, 5])
+@pytest.mark.parametrize("format", ["PNG", "AVIF"])
+def test_info_counts_the_frames_of_a_sequence(format: str, frames: int) -> None:
+    source = animation(32, 24, frames, format)
+    assert getattr(Image.open(io.BytesIO(source)), "n_frames", 1) == frames
+
+    assert report(source, "info")["frames"] == frames
+
+
+def test_a_sequence_is_one_whatever_its_first_brand_says() -> None:
+    source = sequence("AVIF").replace(b"ftypavis", b"ftypavif", 1)
+
+    assert report(source, "info")["frames"] == 3
+
+
+def test_an_avif_of_one_picture_has_one_frame() -> None:
+    assert report(photo(format="AVIF"), "info")["frames"] == 1
 
 
 @pytest.mark.parametrize("target", ["png", "jpeg", "avif"])

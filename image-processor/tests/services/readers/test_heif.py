@@ -83,8 +83,10 @@ def test_the_image_is_upright(orientation: int) -> None:
     assert numpy.abs(numpy.asarray(result).astype(int) - numpy.asarray(upright(orientation))).max() <= 3
 
 
-def test_exif_is_kept() -> None:
+def test_exif_is_kept_and_none_is_made_up() -> None:
     assert opened(processed(turned(6), "convert", KEPT)).getexif()[0x010F] == "Camera"
+    assert report(turned(6), "exif")["image"] == {"Make": "Camera"}
+    assert report(turned(6), "exif")["photo"] == {}
 
 
 def test_the_profile_is_kept() -> None:

@@ -1,6 +1,7 @@
 """What a decoder raises: the file's damage, but not the machine's want of memory or disk."""
 
 import errno
+import struct
 
 import pytest
 from image_processor.services.readers.opened import DamagedError, reading
@@ -14,7 +15,10 @@ from image_processor.services.readers.opened import DamagedError, reading
         (KeyError(), "the decoder gave no reason"),
         (OSError("cannot identify image file '/var/lib/secret/source'"), "cannot identify image file"),
         (OSError(errno.EINVAL, "Invalid argument"), "Invalid argument"),  # a seek before the beginning
-        (RuntimeError("x" * 1000), "x" * 120),
+        (RuntimeError("word " * 100), "word " * 40 + "…"),
+        (RuntimeError("x" * 1000), "x" * 200 + " …"),
+        (RuntimeError("Bits/sample must be 1"), "Bits/sample must be 1"),
+        (struct.error("unpack requires a buffer of 4 bytes"), "the file is cut short or corrupt"),
     ],
 )
 def test_what_a_decoder_raises_is_damage_with_its_reason(raised: Exception, reason: str) -> None:

@@ -84,6 +84,14 @@ def test_a_deep_psd_is_refused_in_words(bits: int) -> None:
         processed(bytes(source), "convert", KEPT)
 
 
+def test_a_psd_of_unnamed_inks_is_refused_in_words() -> None:
+    source = bytearray(psd(colorful()))
+    source[24:26] = b"\0\7"
+
+    with pytest.raises(ImageError, match=r"^A PSD in multichannel mode is not read: save it as RGB"):
+        processed(bytes(source), "convert", KEPT)
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_pixels_are_those_that_were_encoded(name: str) -> None:
     result = opened(processed(SOURCES[name], "convert", KEPT))

@@ -1,6 +1,7 @@
 """SVG: its size, its pixels, sharp at any size; nothing outside is loaded, and no bomb goes off."""
 
 import base64
+import gzip
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,39 @@ def test_an_enlarged_drawing_may_have_no_more_pixels_than_an_image() -> None:
 )
 def test_what_may_come_before_the_root_is_no_hindrance(before: str) -> None:
     assert report(svg("", before=before), "info")["format"] == "svg"
+
+
+RECTANGLE = svg('<rect width="20" height="20" fill="red"/>')
+MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<?xml version="1.0"?><!-- ' + b"x" * 50_000 + b" -->" + RECTANGLE,
+        (f'{MARK}<?xml version="1.0" encoding="UTF-16"?>' + RECTANGLE.decode()).encode("utf-16-le"),
+        (MARK + RECTANGLE.decode()).encode("utf-16-be"),
+        gzip.compress(RECTANGLE),
+        gzip.compress((MARK + RECTANGLE.decode()).encode("utf-16-le")),
+    ],
+)
+def test_it_is_read_however_it_is_written(content: bytes) -> None:
+    result = pixels(processed(content, "convert", KEPT))
+
+    assert result.shape == (20, 40, 4)
+    assert tuple(result[10, 10]) == RED
+    assert tuple(result[10, 30]) == (0, 0, 0, 0)
+
+
+def test_a_compressed_svg_may_have_no_more_bytes_than_another() -> None:
+    with pytest.raises(ImageError, match="an SVG may have 33,554,432 bytes"):
+        processed(gzip.compress(b"<!-- x -->" + RECTANGLE + b" " * 40_000_000), "convert", KEPT)
+
+
+@pytest.mark.parametrize("inside", [b"words", gzip.compress(RECTANGLE), b""])
+def test_what_is_compressed_is_no_svg_by_that(inside: bytes) -> None:
+    with pytest.raises(ImageError, match="not an image of a known format"):
+        processed(gzip.compress(inside), "convert", KEPT)
 
 
 def test_entities_of_its_own_are_replaced() -> None:

@@ -1,5 +1,7 @@
 """What of a request's framing and target h11 leaves to its user."""
 
+import re
+
 from service_kit.problems import Problem
 from starlette.types import Scope
 
@@ -7,13 +9,15 @@ MAX_HEAD_BYTES = 32 * 1024
 HEAD_TOO_LARGE = f"The request's line and headers may have {MAX_HEAD_BYTES} bytes together."
 
 _MAX_LENGTH_DIGITS = 18
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-fv:.]+\]|[\w\-.~!$&'()*+,;=%]*)(?::\d*)?")
+"""A host with its port, or nothing (RFC 3986, 3.2.2; RFC 9110, 7.2)."""
 
 
 def check_framing(scope: Scope) -> None:
     """Check what decides where a request ends (RFC 9112, 6), and its size.
 
-    :raises Problem: 400, it could be read in two ways; 413, no number of bytes for a file; 414 and 431, the
-        target or the head is too large; 505, not HTTP/1.
+    :raises Problem: 400, it could be read in two ways, or its Host is none; 413, no number of bytes for a file; 414 and
+        431, the target or the head is too large; 505, not HTTP/1.
     """
     # h11 looks at the size of a head only while it is not complete.
     target_bytes = len(scope["raw_path"]) + len(scope["query_string"])
@@ -29,6 +33,8 @@ def check_framing(scope: Scope) -> None:
             raise _ambiguous("The request has Content-Length and Transfer-Encoding; send one of them.")
         if scope["http_version"] == "1.0":
             raise _ambiguous("HTTP/1.0 has no Transfer-Encoding; send Content-Length.")
+    if not _HOST.fullmatch(headers.get(b"host", b"")):
+        raise _ambiguous("The Host header is no host's name or address, with or without a port (RFC 9112, 3.2).")
     if len(headers.get(b"content-length", b"")) > _MAX_LENGTH_DIGITS:
         raise Problem("body-too-large", 413, "No body may have so many bytes.")
 

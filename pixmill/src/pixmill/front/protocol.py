@@ -20,6 +20,11 @@ _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(rb"^content-length:(.*)", re.IGNORECASE | re.MULTILINE)
 _AS_SENT = string.punctuation + " \r"
 
+# h11 takes a chunk of any length that has 20 digits, and waits for it; and control characters in what stands behind.
+h11._readers.chunk_header_re = re.compile(
+    rb"(?P<chunk_size>0{0,5}[0-9A-Fa-f]{1,15})(?P<chunk_ext>[ \t]*;[\t\x20-\x7e\x80-\xff]*)?[ \t]*\r\n"
+)
+
 _DETAILS = {
     400: "The request is no valid HTTP/1.1 message (RFC 9112).",
     431: HEAD_TOO_LARGE,

@@ -1,4 +1,4 @@
-"""Colors that a file describes without an ICC profile: by chunks of a PNG, by the nclx box of an AVIF."""
+"""Colors that a file describes without an ICC profile: by chunks of a PNG, an AVIF's nclx box, a camera's EXIF."""
 
 import struct
 from pathlib import Path
@@ -12,6 +12,8 @@ from image_processor.services.codec.png import chunks_before_pixels
 PROFILE = "icc-profile-data"
 _LIKE_SRGB = (43_182, 47_727)
 """gAMA times 100,000 that is taken for sRGB: 1/2.2, five percent more or less, as libpng does."""
+_GAMMAS_OF_PNG = (16, 625_000_000)
+"""gAMA times 100,000 that is meant, and no nonsense, as libpng sees it."""
 _PRIMARIES = {  # ITU-T H.273, table 2
     1: SRGB,
     4: Primaries((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), (0.310, 0.316)),
@@ -28,6 +30,9 @@ _GAMMAS = {  # ITU-T H.273, table 3; those of television are shown as sRGB, as b
     5: Gamma(2.8),
     8: Gamma(1.0),
 }
+_ADOBE_RGB = Primaries((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), Gamma(563 / 256)
+"""Adobe RGB (1998), 4.3."""
+_COLOR_SPACE, _INTEROPERABILITY = "exif-ifd2-ColorSpace", "exif-ifd4-"
 _HEAD_OF_AVIF = 65_536
 
 
@@ -38,6 +43,8 @@ def with_described_colors(image: pyvips.Image, source: Path, found: str) -> pyvi
         described = _of_png(source, has_profile=bool(image.get_typeof(PROFILE)))
     elif found == "avif" and not image.get_typeof(PROFILE):
         described = _of_avif(source)
+    elif found in ("jpeg", "webp") and not image.get_typeof(PROFILE) and is_adobe_rgb_by_exif(image):
+        described = _ADOBE_RGB
     profile: bytes | None = None
     if described is not None:
         profile = small_profile(*described, grey=is_grey(image))
@@ -52,6 +59,29 @@ def with_described_colors(image: pyvips.Image, source: Path, found: str) -> pyvi
     return image
 
 
+def is_adobe_rgb_by_exif(image: pyvips.Image) -> bool:
+    """Return whether EXIF says so, as cameras write it (CIPA DC-008, 4.6.6 and 4.8; DCF 2.0, "option file")."""
+    if image.interpretation == "cmyk":
+        return False
+    space = _text(image, _COLOR_SPACE)
+    return space == "2" or (space != "1" and _text(image, f"{_INTEROPERABILITY}InteroperabilityIndex") == "R03")
+
+
+def with_exif_of_srgb(image: pyvips.Image) -> pyvips.Image:
+    """Return the image, whose EXIF says that its colors are those of sRGB."""
+    image = image.copy()
+    image.set_type(pyvips.GValue.gstr_type, _COLOR_SPACE, "1 (sRGB, Short, 1 components, 2 bytes)")
+    for field in image.get_fields():
+        if field.startswith(_INTEROPERABILITY):
+            image.remove(field)
+    return image
+
+
+def _text(image: pyvips.Image, field: str) -> str:
+    """Return the field's value, which libvips explains behind it."""
+    return str(image.get(field)).split(" ")[0] if image.get_typeof(field) else ""
+
+
 def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | None:
     """Return what the strongest chunk says (PNG, third edition, 12.1); None where it is sRGB, or nothing."""
     chunks = chunks_before_pixels(source)
@@ -61,6 +91,7 @@ def _of_png(source: Path, *, has_profile: bool) -> tuple[Primaries, Gamma] | Non
     if has_profile or b"sRGB" in chunks:
         return None
     gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big")
+    gamma = gamma if _GAMMAS_OF_PNG[0] <= gamma <= _GAMMAS_OF_PNG[1] else 0
     points = [value / 100_000 for (value,) in struct.iter_unpack(">I", chunks.get(b"cHRM", b"").ljust(32, b"\0")[:32])]
     if not gamma and not all(points):
         return None

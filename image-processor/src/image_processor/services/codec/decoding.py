@@ -1,24 +1,23 @@
 """Images read from files: hardened against hostile input, upright, shrunk while they are decoded where that serves."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-# libvips reads these when it is loaded: images above the threshold are decoded to disk, not to memory.
-os.environ.setdefault("VIPS_DISC_THRESHOLD", "100m")
-os.environ.setdefault("VIPS_CONCURRENCY", "1")
-
 import pyvips
 
-from image_processor.imaging.colour import in_colour, in_srgb
+from image_processor.imaging.colour import alike, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
 from image_processor.imaging.source import Source
-from image_processor.services.codec.colors import with_described_colors
+from image_processor.services.codec import complaints
+from image_processor.services.codec.avif import is_sequence
+from image_processor.services.codec.cielab import open_cielab
+from image_processor.services.codec.colors import PROFILE, with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
-from image_processor.services.codec.exif_block import with_exif_of_tiff
-from image_processor.services.codec.layout import Layout, is_avif_sequence, layout_of, with_page_sizes
+from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
+from image_processor.services.codec.jpeg import with_all_segments
+from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
 from image_processor.services.codec.pages import check_page
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
@@ -47,6 +46,13 @@ READABLE = {
 }
 """The loaders of libvips that are used, and the formats that they read."""
 READABLE_NAMES = ", ".join(("JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", *KNOWN))
+_BEGINNINGS = {
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG",),
+    "GIF": (b"GIF8",),
+}
+"""First bytes, by which a file is known that no loader takes."""
 _LOADERS = {"jpeg": pyvips.Image.jpegload, "avif": pyvips.Image.heifload, "tiff": pyvips.Image.tiffload}
 """Loaders that are called by name, as libvips would sniff another or none."""
 _UPRIGHT_AS_STORED = (0, 1, 2)
@@ -54,7 +60,7 @@ _UPRIGHT_AS_STORED = (0, 1, 2)
 _READ_ONCE = ("uchar", "ushort", "uint")
 """Samples of a kind that are read from top to bottom once; of others the greatest is looked for first."""
 _FAIL_ON = "error"
-"""Pixels that are missing or cannot be decoded are an error; what else a loader warns of is not."""
+"""Pixels that are missing or cannot be decoded are an error; of the rest :mod:`complaints` hears."""
 
 
 AS_IT_IS = Source()
@@ -84,7 +90,7 @@ def decode(source: Path, limits: Limits, *, sequential: bool, wanted: Source = A
     try:
         return _decoded(source, limits, wanted, sequential=sequential)
     except pyvips.Error as error:
-        raise ImageError(f"The image cannot be decoded: {reason_of(error.detail)}.") from error
+        raise ImageError(f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}.") from error
 
 
 def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) -> Decoded:
@@ -178,12 +184,15 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
 
     :raises ImageError: nobody does, or the header is damaged.
     """
-    if is_avif_sequence(source):
+    if is_sequence(source):
         return _opened(source, "avif"), "avif"
     try:
         header = pyvips.Image.new_from_file(str(source))
     except pyvips.Error as error:
-        raise ImageError(_unknown(error)) from error
+        cielab = open_cielab(source, fail_on=_FAIL_ON)
+        if cielab is not None:
+            return cielab, "tiff"
+        raise ImageError(_unknown(error, source)) from error
     loader = str(header.get("vips-loader"))
     if loader not in READABLE:
         raise ImageError(f"The file's format is not one of {READABLE_NAMES}.")
@@ -192,33 +201,52 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
     return header, READABLE[loader]
 
 
-def _unknown(error: pyvips.Error) -> str:
-    if not error.message.startswith("unable to call"):  # no loader was found that could be called
-        return f"The file is not an image of a known format ({READABLE_NAMES})."
-    return f"The image cannot be decoded: {reason_of(error.detail)}."
+def _unknown(error: pyvips.Error, source: Path) -> str:
+    if error.message.startswith("unable to call"):
+        return f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}."
+    # No loader was found that could be called.
+    with source.open("rb") as file:
+        head = file.read(4)
+    begun = next((name for name, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
+    if begun is not None:
+        return f"The image cannot be decoded: the {begun} is cut short, or its header is corrupt."
+    return f"The file is not an image of a known format ({READABLE_NAMES})."
 
 
 def _opened(source: Path, found: str, **options: object) -> pyvips.Image:
     load = _LOADERS.get(found, pyvips.Image.new_from_file)
-    return load(str(source), fail_on=_FAIL_ON, **options)
+    try:
+        return load(str(source), fail_on=_FAIL_ON, **options)
+    except pyvips.Error:
+        cielab = open_cielab(source, fail_on=_FAIL_ON, **options) if found == "tiff" else None
+        if cielab is None:
+            raise
+        return cielab
 
 
 def _animation(source: Path, found: str, layout: Layout) -> Sequence[pyvips.Image]:
     if not layout.together:
         frames = [_upright(_opened(source, found, page=page)) for page in layout.pages]
         frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
-        kinds = {(frame.bands, frame.format, frame.interpretation) for frame in frames}
-        return frames if len(kinds) == 1 else [in_colour(in_srgb(frame)) for frame in frames]
+        kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
+        return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])
     roll = _opened(source, found, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
     height = roll.get_page_height()
     frames = [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
     return [layout.usable(frame, number) for number, frame in enumerate(frames)]
 
 
+def _profile(image: pyvips.Image) -> bytes | None:
+    return bytes(image.get(PROFILE)) if image.get_typeof(PROFILE) else None
+
+
 def _described(image: pyvips.Image, source: Path, found: str, page: int) -> pyvips.Image:
     """Return the image of the page of that number, from 0, with what its file says of it and libvips does not."""
     image = with_described_colors(image, source, found)
-    return with_exif_of_tiff(image, source, page) if found == "tiff" else image
+    if found == "jpeg":
+        image = with_all_segments(image, source)
+    image = with_exif_of_tiff(image, source, page) if found == "tiff" else image
+    return without_invented_tags(image)
 
 
 def _upright(frame: pyvips.Image) -> pyvips.Image:

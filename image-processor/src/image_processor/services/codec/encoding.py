@@ -8,13 +8,14 @@ import pyvips
 
 from image_processor.imaging.alpha import without_hidden_colors
 from image_processor.imaging.canvas import flattened
-from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.colour import in_srgb, is_srgb
 from image_processor.imaging.compact_cmyk import compact_cmyk
 from image_processor.imaging.output import ANIMATED, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, joined
 from image_processor.imaging.profiles import general_cmyk
-from image_processor.services.codec.colors import PROFILE
+from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif, with_exif_of_srgb
 from image_processor.services.codec.decoding import Decoded
+from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import held
 from image_processor.services.codec.search import Encoding
@@ -146,7 +147,8 @@ def _prepared(image: pyvips.Image, name: str, output: Output) -> pyvips.Image:
         image = flattened(image, output.background)
     if name in _MIXING and image.hasalpha() and not output.lossless:
         image = held(without_hidden_colors(held(image)))
-    return _with_metadata(_with_profile(image, name), output)
+    described = _with_metadata(_with_color_space(_with_profile(image, name), output), output)
+    return without_dropped_parts(described, name)
 
 
 def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
@@ -169,12 +171,18 @@ def _with_profile(image: pyvips.Image, name: str) -> pyvips.Image:
     return image
 
 
+def _with_color_space(image: pyvips.Image, output: Output) -> pyvips.Image:
+    """Return the image, whose EXIF no longer says Adobe RGB where the file's colors have become those of sRGB."""
+    has_other = bool(image.get_typeof(PROFILE)) and output.profile == "keep" and not is_srgb(image)
+    return image if has_other or not is_adobe_rgb_by_exif(image) else with_exif_of_srgb(image)
+
+
 def _is_general_cmyk(image: pyvips.Image) -> bool:
     return image.interpretation == "cmyk" and bytes(image.get(PROFILE)) == general_cmyk()
 
 
 def _takes(name: str, image: pyvips.Image) -> bool:
-    """Return whether the format's writer takes the image's profile."""
+    """Return whether the image's profile will be in a file of the format: no writer of it refuses or drops it."""
     return _tried(name, bytes(image.get(PROFILE)), image.bands, image.format, image.interpretation)
 
 
@@ -183,10 +191,10 @@ def _tried(name: str, profile: bytes, bands: int, band_format: str, interpretati
     pixel = pyvips.Image.black(1, 1, bands=bands).cast(band_format).copy(interpretation=interpretation)
     pixel.set_type(pyvips.GValue.blob_type, PROFILE, profile)
     try:
-        pixel.write_to_buffer(EXTENSIONS[name])
+        written = pyvips.Image.new_from_buffer(pixel.write_to_buffer(EXTENSIONS[name]), "")
     except pyvips.Error:
         return False
-    return True
+    return bool(written.get_typeof(PROFILE)) and bytes(written.get(PROFILE)) == profile
 
 
 def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:

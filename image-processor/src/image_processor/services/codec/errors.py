@@ -8,12 +8,34 @@ class ImageError(Exception):
     """The image cannot be processed, now or ever; the message is for the person who asked."""
 
 
+_LONGEST = 200
 _WRITERS = re.compile(r"(vips2\w+|wbuffer_\w+|\w+save\w*): ?", re.IGNORECASE)
 """What libvips' writers begin their lines with; a writer also says that it failed because its source did."""
 _READERS = re.compile(r"(\w+2vips|VipsJpeg|vipspng|vips_\w+|\w+load\w*|heif|webp|source input|image): ?", re.IGNORECASE)
 _NOISE = re.compile(r".*(: bad seek to -?\d+|load error|write error)|system error: .*", re.IGNORECASE)
 _PLUGIN = re.compile(r"built in: (?P<codec>\S+)|(?P<compression>[\w -]+) compression support is not configured")
+_SCHEME = re.compile(r"Compression scheme (?P<number>\d+) \w+ decoding is not implemented")
+_SCHEMES = {
+    **dict.fromkeys(("33003", "33004", "33005", "34712"), "JPEG 2000"),
+    **dict.fromkeys(("50002", "52546"), "JPEG XL"),
+    "34713": "Nikon NEF",
+    "34892": "lossy JPEG of DNG",
+    "32767": "Sony ARW",
+}
+"""Compressions of TIFF that libtiff knows by no name."""
+_READ_COMPRESSIONS = "in a TIFF Deflate, LZW, PackBits, CCITT, JPEG and WebP are"
+_PATH = re.compile(r"(?:^|(?<=[\s\"'(:]))/\S+")
+"""Of the worker's machine: nothing to the person who asked."""
 _PLAIN = {
+    "not enough data": "the file is cut short",
+    "IDAT: ": "its compressed pixels are corrupt",
+    "libpng read error": "its pixels are corrupt",
+    "unable to read pixels": "its pixels are corrupt",
+    "WebPGetInfo() failed": "its pixels, compressed as WebP, are corrupt",
+    "ZLib error": "its compressed pixels are corrupt",
+    "unable to parse image": "the file is cut short or corrupt",
+    "Unexpected end of GIF source data": "the file is cut short",
+    "no frames in GIF": "it has no frame",
     "bad labq format": "its colors are CIELAB of a kind that is not supported",
     "samples out of range": "its samples are of a kind that is not supported",
     "required field 262 missing": "it does not say what its samples mean (PhotometricInterpretation is missing)",
@@ -46,11 +68,27 @@ def _first(lines: Iterable[str]) -> str | None:
 
 
 def _worded(line: str) -> str:
-    missing = _PLUGIN.search(line)
+    missing, scheme = _PLUGIN.search(line), _SCHEME.search(line)
+    if scheme is not None:
+        name = _SCHEMES.get(scheme["number"], f"number {scheme['number']}")
+        return f"its compression ({name}) is not supported; {_READ_COMPRESSIONS}"
+    if missing is not None and missing["codec"]:
+        return f"its compression ({missing['codec']}) is not supported"
     if missing is not None:
-        return f"its compression ({(missing['codec'] or missing['compression']).strip()}) is not supported"
+        return f"its compression ({missing['compression'].strip()}) is not supported; {_READ_COMPRESSIONS}"
     for cryptic, plain in _PLAIN.items():
         if line.startswith(cryptic):
             return plain
-    # A path of the worker's machine is nothing to the person who asked.
-    return line.split("/")[0].strip(" :'\"") or "the decoder gave no reason"
+    if line.endswith(": CRC error"):
+        return f"its part {line[:4]} is corrupt: the checksum is wrong"
+    # libtiff counts from -1 what it has not begun.
+    return shortened(line.replace(" at scanline 4294967295", "")) or "the decoder gave no reason"
+
+
+def shortened(line: str) -> str:
+    """Return a decoder's line without the machine's paths and of a length that people read, no word cut."""
+    line = " ".join(_PATH.split(line)[0].split()).strip(" .:'\"")
+    if len(line) <= _LONGEST:
+        return line
+    words = line[: _LONGEST + 1].rpartition(" ")[0]
+    return f"{words or line[:_LONGEST]} …"

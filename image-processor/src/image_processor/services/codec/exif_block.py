@@ -11,10 +11,17 @@ from image_processor.services.codec import tiff
 from image_processor.services.codec.tiff import EXIF_DIRECTORY, GPS_DIRECTORY, SIZES, Described, Directory, Entry
 
 _START = b"Exif\0\0"
-_OF_THE_IMAGE = (270, 271, 272, 305, 306, tiff.ARTIST, 316, tiff.COPYRIGHT)
-"""Description, make, model, software, time, artist, computer and copyright: the rest says how pixels are stored."""
+_OF_THE_IMAGE = (270, 271, 272, 305, 306, tiff.ARTIST, 316, tiff.COPYRIGHT, *range(40091, 40096))
+"""Description, make, model, software, time, artist, computer, copyright and what Windows adds (title, comment, author,
+key words, subject): the rest says how pixels are stored."""
 _BOUND_TO_THEIR_FILE = (37500, 40962, 40963, 40965)
 """MakerNote and the interoperability directory point to other places of it; the pixels' number is its own."""
+_ASKED_FOR = {
+    **{"XResolution": 282, "YResolution": 283, "ResolutionUnit": 296, "YCbCrPositioning": 531, "ExifVersion": 36864},
+    **{"ComponentsConfiguration": 37121, "FlashpixVersion": 40960, "FlashPixVersion": 40960, "ColorSpace": 40961},
+    **{"PixelXDimension": 40962, "PixelYDimension": 40963},
+}
+"""The tags of DC-008 that a complete block has, by libvips' names."""
 _LONGEST = 65_000
 """Bytes of a block; a segment of JPEG holds 65,533."""
 
@@ -63,6 +70,31 @@ def write_into_tiff(path: Path, image: pyvips.Image) -> None:
         file.write(content)
         file.seek(8 if big else 4)
         file.write(head.pack(place))
+
+
+def without_invented_tags(image: pyvips.Image) -> pyvips.Image:
+    """Return the image without the fields that libvips adds to an EXIF block as the standard asks for them.
+
+    A file that says nothing of its color space is not "uncalibrated".
+    """
+    if not image.get_typeof("exif-data"):
+        return image
+    found = tiff.described(io.BytesIO(bytes(image.get("exif-data")).removeprefix(_START)))
+    if found is None:
+        return image
+    groups = {"exif-ifd0-": found.image, "exif-ifd2-": found.photo or Directory(found.image.order)}
+    named = {prefix + name: (group, tag) for prefix, group in groups.items() for name, tag in _ASKED_FOR.items()}
+    unfounded = [field for field, (group, tag) in named.items() if tag not in group.tags]
+    return _without(image, [field for field in unfounded if image.get_typeof(field)])
+
+
+def _without(image: pyvips.Image, fields: Collection[str]) -> pyvips.Image:
+    if not fields:
+        return image
+    image = image.copy()
+    for field in fields:
+        image.remove(field)
+    return image
 
 
 def has_exif(image: pyvips.Image) -> bool:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pyvips
 
+from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.picture import frames_of, with_pages
-from image_processor.imaging.samples import marked_raw
-from image_processor.services.codec import png, tiff
+from image_processor.imaging.samples import from_ycbcr, marked_raw
+from image_processor.services.codec import avif, png, tiff
+from image_processor.services.codec.cielab import from_cielab, with_alpha_of_255
 from image_processor.services.codec.pages import check_page
 
 
@@ -31,13 +33,27 @@ class Layout:
     directories: Sequence[tiff.Directory] = ()
 
     def usable(self, image: pyvips.Image, number: int) -> pyvips.Image:
-        """Return the frame of that number without spare bands, and marked where its samples are unusual."""
+        """Return the frame of that number in RGB, without spare bands, and marked where its samples are unusual."""
         if number >= len(self.directories):
             return image
-        bands = self.directories[number].samples(image.bands)
+        directory = self.directories[number]
+        if directory.ycbcr is not None and image.bands == directory.number(tiff.SAMPLES):
+            if directory.is_in_planes:  # libvips mixes their rows up
+                raise UnsuitableImageError(
+                    "The image has YCbCr in separate planes, which are not read: save it as RGB."
+                )
+            image = from_ycbcr(image, directory.ycbcr.coefficients, directory.ycbcr.limits)
+        meaning = directory.number(tiff.PHOTOMETRIC) or 0
+        if meaning in tiff.UNREAD:
+            raise UnsuitableImageError(f"The image has {tiff.UNREAD[meaning]}, which is not read: save it as RGB.")
+        if meaning in (tiff.CIELAB, tiff.ICCLAB) and image.format in ("uchar", "ushort") and image.bands >= 3:
+            image = from_cielab(image, signed=meaning == tiff.CIELAB)
+        bands = directory.samples(image.bands)
         if len(bands) < image.bands:
             chosen = image[bands[0]].bandjoin([image[band] for band in bands[1:]]) if len(bands) > 1 else image[0]
             image = chosen.copy(interpretation=image.interpretation)
+        if image.interpretation == "labs":
+            image = with_alpha_of_255(image)
         return marked_raw(image)
 
 
@@ -53,7 +69,8 @@ def layout_of(source: Path, header: pyvips.Image, found: str, page: int | None =
         frames = png.frames_of_animation(source)
         return _first(page, frames, _unread("PNG", frames) if frames > 1 else None)
     if found == "avif":
-        return _first(page, 1, _unread("AVIF", None) if is_avif_sequence(source) else None)
+        frames = avif.frames_of_sequence(source)
+        return _first(page, frames, _unread("AVIF", frames) if frames > 1 else None)
     frames = frames_of(header)
     check_page(page, frames)
     return Layout(range(frames)) if page is None else Layout([page - 1], frames=frames)
@@ -72,15 +89,8 @@ def with_page_sizes(image: pyvips.Image, layout: Layout) -> pyvips.Image:
     return with_pages(image, max(len(layout.pages), len(layout.sizes), layout.frames), layout.sizes)
 
 
-def is_avif_sequence(source: Path) -> bool:
-    """Return whether the file's first brand is that of AVIF sequences (AVIF 1.1, 7.2), which libvips does not sniff."""
-    with source.open("rb") as file:
-        return file.read(12)[4:] == b"ftypavis"
-
-
-def _unread(name: str, frames: int | None) -> str:
-    many = "is animated" if frames is None else f"is an animation of {frames} frames"
-    return f"This {name} {many}, of which only the first can be read"
+def _unread(name: str, frames: int) -> str:
+    return f"This {name} is an animation of {frames} frames, of which only the first can be read"
 
 
 def _of_tiff(directories: Sequence[tiff.Directory], page: int | None) -> Layout:

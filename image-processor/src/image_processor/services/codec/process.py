@@ -7,6 +7,7 @@ import pyvips
 
 from image_processor.imaging.output import STILL, Report, Tiles
 from image_processor.imaging.picture import UnsuitableImageError
+from image_processor.services.codec import complaints
 from image_processor.services.codec.decoding import Decoded, ImageError, Limits, NamedFiles, check_pixels, decode
 from image_processor.services.codec.encoding import (
     EXTENSIONS,
@@ -17,7 +18,11 @@ from image_processor.services.codec.encoding import (
     write_tiles,
 )
 from image_processor.services.codec.errors import failed_while_writing, reason_of
+from image_processor.services.codec.jpeg import has_gap_before_pixels
 from image_processor.services.codec.plan import Plan
+
+_EXTRANEOUS = "extraneous bytes before marker"
+"""What libjpeg says of bytes that it skips: among the pixels they cost some, before them none."""
 
 
 def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: Plan, limits: Limits) -> str | None:
@@ -30,17 +35,22 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
     :raises ImageError: not an image that Pixmill reads, damaged, over a limit, or unsuitable for an algorithm.
     """
     sequential = all(one.sequential for one, _ in plan.steps) and encodes_once(plan.encoding)
+    complaints.forget()
     try:
         decoded = decode(source, limits, sequential=sequential, wanted=plan.source)
-        return _apply(decoded, plan, NamedFiles(files, limits), result, limits)
+        extension = _apply(decoded, plan, NamedFiles(files, limits), result, limits)
     except UnsuitableImageError as error:
         raise ImageError(str(error)) from error
     except pyvips.Error as error:
         raise ImageError(_sentence(error)) from error
+    lost = complaints.lost_pixels()
+    if lost is not None and not (_EXTRANEOUS in lost and has_gap_before_pixels(source)):
+        raise ImageError(f"The image cannot be decoded: {reason_of(lost)}.")
+    return extension
 
 
 def _sentence(error: pyvips.Error) -> str:
-    detail = str(error.detail)
+    detail = complaints.causes(str(error.detail))
     if failed_while_writing(detail):
         return f"The result cannot be written: {reason_of(detail)}."
     return f"The image cannot be decoded: {reason_of(detail)}."

@@ -68,14 +68,19 @@ def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> 
 
 
 def _save_with_its_palette(image: pyvips.Image, path: Path, options: Mapping[str, object]) -> bool:
-    """Save the image with a palette and return whether that keeps every pixel."""
+    """Save the image with a palette and return whether that keeps every pixel that can be seen."""
     colors = colors_of(image)
     if colors is None:
         return False
     image.pngsave(str(path), palette=True, dither=0, bitdepth=bits_for(colors), **options)
     saved = pyvips.Image.new_from_file(str(path))
     saved = with_alpha(saved) if image.hasalpha() else saved  # the palette has no alpha where all is opaque
-    return saved.bands == image.bands and float((saved - image).abs().max()) == 0
+    return saved.bands == image.bands and float((_visible(saved) - _visible(image)).abs().max()) == 0
+
+
+def _visible(image: pyvips.Image) -> pyvips.Image:
+    """Return the image, black where nothing can be seen: libvips' palettes have no hidden colors."""
+    return (image[image.bands - 1] > 0).ifthenelse(image, 0) if image.hasalpha() else image
 
 
 def _with_few_colors(image: pyvips.Image, colors: int, quality: int, effort: int) -> tuple[pyvips.Image, float]:

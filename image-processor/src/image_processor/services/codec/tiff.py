@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
@@ -17,11 +18,21 @@ EXIF_DIRECTORY, GPS_DIRECTORY = 34665, 34853
 _SUBFILE_TYPE = 254
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a smaller copy of another page, a page's transparency."""
-_KIND = (WIDTH, HEIGHT, 258, 262, ORIENTATION, 277, 284, 338, 339)
-"""What libvips needs to be the same in all pages of one load: size, bits, meaning and number of samples."""
-_EXTRA_SAMPLES, _PHOTOMETRIC = 338, 262
-_OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, *_KIND})
-_COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3}
+_BITS, SAMPLES, _PLANES, _COMPRESSION, _PROFILE = 258, 277, 284, 259, 34675
+_SUBSAMPLING, _COEFFICIENTS, _BLACK_AND_WHITE = 530, 529, 532
+_KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, 339, _SUBSAMPLING, _PROFILE)
+"""What needs to be the same in all pages that libvips loads together: it takes one page's for all.
+
+Size, bits, meaning and number of samples, and the ICC profile.
+"""
+_EXTRA_SAMPLES, PHOTOMETRIC = 338, 262
+_OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
+_YCBCR, CIELAB, ICCLAB = 6, 8, 9
+UNREAD = {10: "ITU L*a*b* of fax", 32803: "the mosaic of a camera's sensor", 32844: "LogL"}
+"""Values of PhotometricInterpretation that libvips takes for gray or RGB."""
+_JPEG = (6, 7)
+"""Compressions whose decoder makes RGB of YCbCr."""
+_COLORS = {0: 1, 1: 1, 2: 3, 3: 3, 5: 4, 6: 3, 8: 3, 9: 3}
 """How many samples are colors, by PhotometricInterpretation."""
 _ALPHA = (1, 2)
 """Values of ExtraSamples; 0 is a sample of which the file does not say what it is."""
@@ -36,11 +47,27 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 @dataclass(frozen=True)
 class Entry:
-    """A tag's value as it stands in the file, in the file's byte order."""
+    """A tag's value as it stands in the file, in the file's byte order.
+
+    :param place: in the file, of a value that its row holds; otherwise of where it stands.
+    """
 
     kind: int
     count: int
     data: bytes
+    place: int = 0
+
+
+@dataclass(frozen=True)
+class YCbCr:
+    """How samples are brightness and chroma (TIFF 6.0, 20 and 21).
+
+    :param coefficients: shares of red, green and blue in the brightness.
+    :param limits: the samples of black and white, and of no and full chroma, twice; of 255.
+    """
+
+    coefficients: Sequence[float] = (0.299, 0.587, 0.114)
+    limits: Sequence[float] = (0, 255, 128, 255, 128, 255)
 
 
 @dataclass(frozen=True)
@@ -48,10 +75,12 @@ class Directory:
     """A directory: the tags of one page, or of a group of tags such as EXIF's.
 
     :param order: ``<`` or ``>``, the byte order.
+    :param tags: all that there are, also those whose values are too long to be read.
     """
 
     order: str
     entries: Mapping[int, Entry] = field(default_factory=dict)
+    tags: Collection[int] = ()
 
     def number(self, tag: int) -> int | None:
         """Return the tag's first value, where it is a whole number."""
@@ -59,6 +88,33 @@ class Directory:
         if entry is None or entry.kind not in _INTEGERS or not entry.data:
             return None
         return int(struct.unpack_from(self.order + _INTEGERS[entry.kind], entry.data)[0])
+
+    def fractions(self, tag: int, count: int) -> Sequence[float] | None:
+        """Return the tag's values, where they are this number of fractions."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind != 5 or len(entry.data) != 8 * count:
+            return None
+        values = list(struct.iter_unpack(f"{self.order}II", entry.data))
+        return [above / below for above, below in values] if all(below for _, below in values) else None
+
+    @property
+    def ycbcr(self) -> YCbCr | None:
+        """How brightness and chroma stand in the samples; None if they are RGB already."""
+        if self.number(PHOTOMETRIC) != _YCBCR or self.number(_COMPRESSION) in _JPEG:
+            return None
+        coefficients = self.fractions(_COEFFICIENTS, 3) or YCbCr.coefficients
+        limits = self.fractions(_BLACK_AND_WHITE, 6) or YCbCr.limits
+        pairs = zip(limits[::2], limits[1::2], strict=True)
+        return YCbCr(coefficients, limits) if all(coefficients) and all(a != b for a, b in pairs) else YCbCr()
+
+    @property
+    def is_8_bit(self) -> bool:
+        return self.number(_BITS) == 8
+
+    @property
+    def is_in_planes(self) -> bool:
+        """Whether all samples of a band stand together."""
+        return self.number(_PLANES) == 2
 
     @property
     def is_page(self) -> bool:
@@ -72,7 +128,9 @@ class Directory:
 
     def samples(self, bands: int) -> Sequence[int]:
         """Return which of so many bands are the colors, and the alpha if there is one; the others are spare."""
-        colors = _COLORS.get(self.number(_PHOTOMETRIC) or 0, bands)
+        colors = _COLORS.get(self.number(PHOTOMETRIC) or 0, bands)
+        if self.number(PHOTOMETRIC) == _YCBCR and bands > (self.number(SAMPLES) or bands):
+            return range(colors)  # libvips has let libtiff make RGBA of them
         entry = self.entries.get(_EXTRA_SAMPLES)
         if bands <= colors or (entry is None and bands == colors + 1):  # many forget to call their alpha one
             return range(bands)
@@ -111,12 +169,18 @@ class _Reader:
         rows = list(row.iter_unpack(self._file.read(row.size * count)))
         following = self._number(self._offset)
         entries, left = {}, _MOST_BYTES
-        for tag, kind, number, inline in rows:
+        for row_number, (tag, kind, number, inline) in enumerate(rows):
             length = SIZES.get(kind, 1) * number
             if length <= left and (tags is None or tag in tags):
-                entries[tag] = Entry(kind, number, self._value(length, inline))
+                end = place + (8 if self._big else 2) + row.size * (row_number + 1)
+                data = self._value(length, inline)
+                if tag == _PROFILE and tags is not None:
+                    data = sha256(data).digest()  # a document of 4,096 pages would hold as many profiles
+                entries[tag] = Entry(kind, number, data, end - len(inline))
                 left -= length
-        return Directory(self.order, entries), following
+            elif tag == _PROFILE and tags is not None:
+                entries[tag] = Entry(kind, number, inline)  # its place, which says whether two pages share it
+        return Directory(self.order, entries, [tag for tag, *_ in rows]), following
 
     def _value(self, length: int, inline: bytes) -> bytes:
         if length <= len(inline):

@@ -1,39 +1,40 @@
-"""Sources by the SHA-256 of their bytes, sent by the web server alone: no service is asked, no row looked up."""
+"""Sources by the SHA-256 of their bytes: the web server alone sends them, no service and no row is asked."""
 
 from pathlib import Path
 
-import urllib3
-from urllib3.exceptions import HTTPError
+import httpcore2
 
-from image_processor.services.files.client import CHUNK, FileStorageUnavailableError, check_size
+from image_processor.services.files.client import FileStorageUnavailableError, check_size
 
 
 class BlobClient:
-    """Fetches blobs.
+    """Fetches blobs over HTTP.
 
-    :param url: what stands before a blob's SHA-256.
-    :param timeout_seconds: without a byte, after which a transfer has failed.
+    :param url: the URL of a blob without its SHA-256.
+    :param timeout_seconds: to connect, and without a byte while a blob is transferred.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._url = url
-        self._http = urllib3.PoolManager(timeout=timeout_seconds, retries=False)
+        self._http = httpcore2.ConnectionPool(max_connections=None)
+        self._limits = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_seconds)}
 
     def fetch(self, sha256: str, target: Path, max_bytes: int) -> bool:
-        """Writes the blob to ``target``; ``False`` where the web server does not have it.
+        """Write the blob to ``target``; return ``False`` where the web server does not have it.
 
         :raises FileStorageUnavailableError: try again later.
         :raises SourceError: it has more than ``max_bytes``.
         """
         try:
-            response = self._http.request("GET", self._url + sha256, preload_content=False)
-            with response, target.open("wb") as file:
+            with self._http.stream("GET", self._url + sha256, extensions=self._limits) as response:
                 if response.status != 200:
-                    response.drain_conn()
+                    response.read()
                     return False
-                check_size(int(response.headers["Content-Length"]), max_bytes)
-                for chunk in response.stream(CHUNK):
-                    file.write(chunk)
-        except HTTPError as error:
-            raise FileStorageUnavailableError(str(error)) from error
+                length = {name.lower(): value for name, value in response.headers}[b"content-length"]
+                check_size(int(length), max_bytes)
+                with target.open("wb") as file:
+                    for piece in response.iter_stream():
+                        file.write(piece)
+        except (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError) as error:
+            raise FileStorageUnavailableError(str(error) or type(error).__name__) from error
         return True

@@ -5,15 +5,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import pyvips
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_update
 from sqlalchemy import bindparam, delete, select
 
-from image_processor import __version__
 from image_processor.models import CachedResult
+from image_processor.services.codec.engine import engine_version
 from image_processor.services.codec.plan import Plan
 
-ENGINE = f"{__version__}/{'.'.join(str(pyvips.version(part)) for part in range(3))}"
+ENGINE = engine_version()
 
 
 class CacheHit(NamedTuple):

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import pyvips
 
+from image_processor.services.codec.exif_block import without_invented_tags
+
 _EXIF_HEADER = b"Exif\0\0"
 _FIELDS = ("exif-", "xmp-data", "icc-profile-data", "orientation")
 
@@ -36,6 +38,7 @@ def with_metadata(image: pyvips.Image, metadata: Metadata) -> pyvips.Image:
         for field in carrier.get_fields():
             if field.startswith(_FIELDS):
                 image.set_type(carrier.get_typeof(field), field, carrier.get(field))
+        image = without_invented_tags(image).copy()
     if metadata.is_upright:
         for field in ("orientation", "exif-ifd0-Orientation"):
             image.remove(field)

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,10 +10,9 @@ from dataclasses import dataclass
 import pyvips
 
 from image_processor.imaging.picture import with_pages
-from image_processor.services.codec.errors import ImageError
+from image_processor.services.codec.errors import ImageError, shortened
 from image_processor.services.readers.metadata import Metadata, with_metadata
 
-_LONGEST_REASON = 120
 _OF_THE_FILE = (None, errno.EINVAL, errno.EOVERFLOW)
 """Error numbers of what a file's contents lead to: none where Pillow raises an error of its own, or those of a seek to
 a place that a header names and that cannot be."""
@@ -89,6 +89,8 @@ def reading() -> Iterator[None]:
         yield
     except (DamagedError, ImageError, MemoryError):
         raise
+    except (struct.error, EOFError) as error:
+        raise DamagedError("the file is cut short or corrupt") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
             raise
@@ -100,5 +102,4 @@ def reading() -> Iterator[None]:
 
 def _reason(message: str) -> str:
     lines = message.splitlines()
-    reason = lines[-1].split("/")[0].strip(" .:'\"") if lines else ""
-    return reason[:_LONGEST_REASON] or "the decoder gave no reason"
+    return (shortened(lines[-1]) if lines else "") or "the decoder gave no reason"

@@ -19,6 +19,8 @@ _PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB"
 
 _UNREAD_BITS = (16, 32)
 """Of a PSD's channels."""
+_MULTICHANNEL = 7
+"""The color mode of inks that the file does not name."""
 
 
 def open_image(source: Path) -> Opened:
@@ -27,10 +29,12 @@ def open_image(source: Path) -> Opened:
     :raises ImageError: it is a PSD of samples that Pillow does not read.
     """
     with source.open("rb") as file:
-        head = file.read(24)
-    bits = int.from_bytes(head[22:24], "big")
+        head = file.read(26)
+    bits, mode = int.from_bytes(head[22:24], "big"), int.from_bytes(head[24:26], "big")
     if head.startswith(b"8BPS") and bits in _UNREAD_BITS:
         raise ImageError(f"A PSD of {bits} bits a channel is not read: save it with 8 bits, or as a TIFF.")
+    if head.startswith(b"8BPS") and mode == _MULTICHANNEL:
+        raise ImageError("A PSD in multichannel mode is not read: save it as RGB, gray or CMYK.")
     with Image.open(source, formats=list(_NAMES)) as image:
         name = _NAMES[str(image.format)]
         pixels, metadata = partial(_pixels, source), metadata_of(image.info.items())

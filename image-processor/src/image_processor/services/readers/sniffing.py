@@ -1,9 +1,18 @@
 """Which reader a file has, by its first bytes."""
 
+import codecs
 import re
+import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-HEAD = 4096
+HEAD = 64 * 1024
+"""Bytes that are looked at: drawing programs write long comments before the root of an SVG."""
+_ANY_GZIP = 31
+"""zlib's number for the longest window and a gzip header."""
+_BINARY_HEAD = 4096
+_GZIP = b"\x1f\x8b"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 _HEVC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _AV1 = {b"avif", b"avis"}
@@ -21,7 +30,8 @@ _SVG = re.compile(
 
 def reader_of(head: bytes) -> str | None:
     """Return the name of the reader's module; ``None`` where libvips may try."""
-    return next((name for is_format, name in _READERS if is_format(head)), None)
+    short = head[:_BINARY_HEAD]
+    return next((name for is_format, name in _READERS if is_format(short)), "svg" if is_svg(head) else None)
 
 
 def is_heif(head: bytes) -> bool:
@@ -36,8 +46,26 @@ def is_heif(head: bytes) -> bool:
 
 
 def is_svg(head: bytes) -> bool:
-    """Return whether the first element is ``svg``, whatever declarations and comments come before it."""
+    """Return whether the first element is ``svg``, whatever declarations and comments come before it.
+
+    The text may be UTF-16 with its mark, and compressed (SVG 2, 10.2).
+    """
+    if head.startswith(_GZIP):
+        with suppress(zlib.error):
+            head = zlib.decompressobj(_ANY_GZIP).decompress(head, HEAD)
+    if head.startswith(_UTF_16):
+        head = head.decode("utf-16", "ignore").encode()
     return _SVG.match(head) is not None
+
+
+def uncompressed(content: bytes, longest: int) -> bytes:
+    """Return the bytes of an SVG, of which no more than one too many are uncompressed.
+
+    :raises zlib.error: they are damaged.
+    """
+    if not content.startswith(_GZIP):
+        return content
+    return zlib.decompressobj(_ANY_GZIP).decompress(content, longest + 1)
 
 
 def is_bmp(head: bytes) -> bool:
@@ -52,7 +80,6 @@ def begins_with(*beginnings: bytes) -> Callable[[bytes], bool]:
 
 _READERS: Sequence[tuple[Callable[[bytes], bool], str]] = (
     (is_heif, "heif"),
-    (is_svg, "svg"),
     (begins_with(b"%PDF-"), "pdf"),
     (is_bmp, "raster"),
     (begins_with(b"8BPS\0\1"), "raster"),

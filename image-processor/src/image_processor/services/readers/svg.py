@@ -13,6 +13,7 @@ from service_kit.svg_header import svg_size
 
 from image_processor.imaging.source import DOTS_PER_INCH, Source
 from image_processor.services.readers.opened import DamagedError, Opened
+from image_processor.services.readers.sniffing import uncompressed
 from image_processor.services.readers.svg_rules import keep_harmless
 
 _LONGEST = 32 * 1024 * 1024
@@ -27,10 +28,11 @@ _CANVASES = 4
 
 def open_image(source: Path, wanted: Source) -> Opened:
     """Return the picture, of the size that its root element gives where its resolution is that of CSS."""
-    if source.stat().st_size > _LONGEST:
+    content = uncompressed(source.read_bytes(), _LONGEST) if source.stat().st_size <= _LONGEST else None
+    if content is None or len(content) > _LONGEST:
         raise DamagedError(f"an SVG may have {_LONGEST:,} bytes")
     # Expat refuses entities that grow beyond measure, and fetches none.
-    root = ElementTree.fromstring(source.read_bytes())  # noqa: S314
+    root = ElementTree.fromstring(content)  # noqa: S314
     size = svg_size(root.attrib)
     if size is None:
         raise DamagedError("the SVG has no size")

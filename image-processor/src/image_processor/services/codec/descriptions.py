@@ -1,0 +1,218 @@
+"""XMP, Photoshop's resources and IPTC without what a result has no more.
+
+A picture within them shows what the source was before a face was blurred or an edge cut; and what tells of a motion
+video, a gain map, a depth map or an extension of XMP misleads, as none of them is in a result.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from itertools import chain
+from typing import NamedTuple
+from xml.dom import minidom
+from xml.dom.minidom import Attr, Document, Element
+from xml.parsers.expat import ExpatError
+
+import pyvips
+
+_XMP, _IPTC, _RESOURCES, _EXIF = "xmp-data", "iptc-data", "photoshop-data", "exif-data"
+_MAKER_NOTE = "exif-ifd2-MakerNote"
+_PICTURES_IN_EXIF = ("exif-ifd0-XMLPacket", "exif-ifd0-ImageResources", "exif-ifd0-IPTC/NAA", "exif-ifd0-SubIFDs")
+"""Fields of EXIF's first directory that hold other metadata, as a TIFF's do, or point to other pictures."""
+_RAW_PROFILE = re.compile(r"png-comment-\d+-Raw profile type ", re.IGNORECASE)
+"""How ImageMagick puts EXIF, Photoshop's resources and IPTC into the texts of a PNG."""
+
+_LONGEST_XMP = 4_000_000
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_OF_DROPPED_PARTS = (
+    "http://ns.adobe.com/xap/1.0/g/img/",
+    "http://ns.adobe.com/xmp/note/",
+    "http://ns.adobe.com/hdr-gain-map/",
+    "http://ns.google.com/photos/",
+    "http://ns.apple.com/",
+)
+"""Beginnings of the namespaces that hold thumbnails, or tell of an extension of XMP, of gain maps, motion videos,
+depth maps and the other parts of a telephone's photograph."""
+_PANORAMA = "http://ns.google.com/photos/1.0/panorama/"
+_STORED = {
+    "http://ns.adobe.com/tiff/1.0/": re.compile(
+        "Orientation|Image(Width|Length)|BitsPerSample|Compression|PhotometricInterpretation|SamplesPerPixel|"
+        "PlanarConfiguration|YCbCr(SubSampling|Positioning)|[XY]Resolution|ResolutionUnit"
+    ),
+    "http://ns.adobe.com/exif/1.0/": re.compile("Pixel[XY]Dimension|ColorSpace"),
+    "http://ns.adobe.com/photoshop/1.0/": re.compile("ColorMode|ICCProfile"),
+}
+"""How the source's pixels were stored: the result's are upright, and of the size and the colors that its own file
+says."""
+_PICTURE = re.compile(r"(?:data:[^,]*,)?(?:/9j/|iVBORw0KGgo|UklGR|R0lGOD|SUkqA|TU0AK|AAAA.GZ0eX|/woA)")
+"""How JPEG, PNG, WebP, GIF, TIFF, HEIF and JPEG XL begin in Base64."""
+_JPEG = b"\xff\xd8\xff"
+
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_IPTC_RESOURCE = 0x0404
+_KEPT_RESOURCES = (0x040A, 0x040B)
+"""Photoshop's mark of copyright and its address; of the others some are thumbnails, the rest is of an editor."""
+_DATA_SET = 0x1C
+_PICTURES_IN_IPTC = (200, 201, 202)
+"""The preview of record 2 (IPTC IIM 4.2, 2:200 to 2:202)."""
+_DESCRIBING_RECORDS = (1, 2, 3)
+"""Those of records 7 to 9 are the picture itself."""
+
+
+def without_dropped_parts(image: pyvips.Image, name: str) -> pyvips.Image:
+    """Return the image with those metadata alone that are right for a result, in the forms that this format has."""
+    changed: dict[str, bytes | None] = {}
+    if image.get_typeof(_XMP):
+        changed[_XMP] = kept_xmp(bytes(image.get(_XMP)))
+    if image.get_typeof(_IPTC) or image.get_typeof(_RESOURCES):
+        described = _Iptc.of(_blob(image, _IPTC), _blob(image, _RESOURCES))
+        changed[_IPTC], changed[_RESOURCES] = described.of_jpeg() if name == "jpeg" else described.of_tiff()
+    unwanted = [field for field in image.get_fields() if field in _PICTURES_IN_EXIF or _RAW_PROFILE.match(field)]
+    if image.get_typeof(_MAKER_NOTE) and _JPEG in _blob(image, _EXIF):
+        unwanted.append(_MAKER_NOTE)
+    if not changed and not unwanted:
+        return image
+    image = image.copy()
+    for field in [*unwanted, *(field for field, value in changed.items() if value is None)]:
+        image.remove(field)
+    for field, value in changed.items():
+        if value is not None:
+            image.set_type(pyvips.GValue.blob_type, field, value)
+    return image
+
+
+def _blob(image: pyvips.Image, field: str) -> bytes:
+    return bytes(image.get(field)) if image.get_typeof(field) else b""
+
+
+def kept_xmp(packet: bytes) -> bytes | None:
+    """Return what of an XMP packet is right for a result; None where nothing is, or where it cannot be read."""
+    if len(packet) > _LONGEST_XMP:
+        return None
+    try:
+        # Expat refuses entities that grow beyond measure, and fetches none.
+        document = minidom.parseString(packet.rstrip(b"\0"))  # noqa: S318
+        if not _drop_from(document):
+            return packet
+        has_some = any(True for element in _descriptions(document) for _ in _properties(element))
+        return "".join(node.toxml() for node in document.childNodes).encode() if has_some else None
+    except (ExpatError, ValueError, LookupError, RecursionError):
+        return None
+
+
+def _drop_from(document: Document) -> bool:
+    """Remove what is not kept and return whether there was something."""
+    unwanted = [(one, found) for one in _descriptions(document) for found in _properties(one) if _is_dropped(found)]
+    for element, found in unwanted:
+        if isinstance(found, Attr):
+            element.removeAttributeNode(found)
+        else:
+            element.removeChild(found)
+    return bool(unwanted)
+
+
+def _descriptions(document: Document) -> list[Element]:
+    """Return the elements whose attributes and children are properties; not those within a property's value."""
+    parents = document.getElementsByTagNameNS(_RDF, "RDF")
+    return [node for parent in parents for node in parent.childNodes if isinstance(node, Element)]
+
+
+def _properties(description: Element) -> Iterator[Attr | Element]:
+    for attribute in list(description.attributes.values()):
+        if attribute.namespaceURI not in (None, _RDF, "http://www.w3.org/2000/xmlns/"):
+            yield attribute
+    yield from (node for node in list(description.childNodes) if isinstance(node, Element))
+
+
+def _is_dropped(found: Attr | Element) -> bool:
+    stored = _STORED.get(found.namespaceURI or "")
+    if stored is not None and stored.fullmatch(found.localName or ""):
+        return True
+    if isinstance(found, Attr):
+        return _is_of_dropped_part(found) or _is_picture(found.value)
+    return any(_is_of_dropped_part(node) or _is_picture(_text_of(node)) for node in chain([found], _below(found)))
+
+
+def _below(element: Element) -> Iterator[Attr | Element]:
+    yield from element.attributes.values()
+    for child in element.childNodes:
+        if isinstance(child, Element):
+            yield child
+            yield from _below(child)
+
+
+def _is_of_dropped_part(node: Attr | Element) -> bool:
+    namespace = node.namespaceURI or ""
+    return namespace.startswith(_OF_DROPPED_PARTS) and namespace != _PANORAMA
+
+
+def _text_of(node: Attr | Element) -> str:
+    if isinstance(node, Attr):
+        return node.value
+    return "".join(child.data for child in node.childNodes if isinstance(child, minidom.Text))
+
+
+def _is_picture(text: str) -> bool:
+    return len(text) > 64 and _PICTURE.match("".join(text[:200].split())) is not None
+
+
+class _Iptc(NamedTuple):
+    """IPTC's data sets, and the resources of Photoshop that stay beside them, each complete."""
+
+    data_sets: bytes
+    resources: bytes
+
+    @classmethod
+    def of(cls, iptc: bytes, photoshop: bytes) -> "_Iptc":
+        """Return what is kept of the values of libvips: a JPEG's ``iptc`` is a block of resources, a TIFF's bare."""
+        is_block = iptc.startswith(_PHOTOSHOP) or iptc.startswith(b"8BIM")
+        found = list(_resources(iptc if is_block else photoshop))
+        bare = b"" if is_block else iptc
+        bare = bare or next((content for number, content, _ in found if number == _IPTC_RESOURCE), b"")
+        kept = b"".join(whole for number, _, whole in found if number in _KEPT_RESOURCES)
+        return cls(_kept_data_sets(bare), kept)
+
+    def of_jpeg(self) -> tuple[bytes | None, None]:
+        """Return ``iptc-data`` and ``photoshop-data`` as a JPEG has them: one block of resources."""
+        head = struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, len(self.data_sets))
+        own = head + self.data_sets + bytes(len(self.data_sets) % 2) if self.data_sets else b""
+        return (_PHOTOSHOP + own + self.resources if own or self.resources else None), None
+
+    def of_tiff(self) -> tuple[bytes | None, bytes | None]:
+        """Return them as a TIFF has them: two tags."""
+        # libvips counts long integers where libtiff counts bytes: it writes a quarter of what it is given.
+        return self.data_sets.ljust(4 * len(self.data_sets), b"\0") or None, self.resources or None
+
+
+def _resources(block: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Give number, content and all bytes of each resource (Photoshop File Formats, Image Resource Blocks)."""
+    position = len(_PHOTOSHOP) if block.startswith(_PHOTOSHOP) else 0
+    while block[position : position + 4] == b"8BIM" and len(block) >= position + 12:
+        (number,) = struct.unpack_from(">H", block, position + 4)
+        start = position + 6 + (block[position + 6] + 2) // 2 * 2  # a Pascal string of even length
+        if len(block) < start + 4:
+            return
+        (length,) = struct.unpack_from(">I", block, start)
+        end = start + 4 + length
+        if end > len(block):
+            return
+        content = block[start + 4 : end]
+        yield number, content, block[position:end] + bytes(length % 2)
+        position = end + length % 2
+
+
+def _kept_data_sets(data: bytes) -> bytes:
+    """Return the data sets of IPTC that describe (IIM 4.2, 1.5), as many as can be read."""
+    if data[:1] != bytes([_DATA_SET]) and data[3:4] == bytes([_DATA_SET]):
+        # A tag of long integers, in the other byte order.
+        data = b"".join(data[at : at + 4][::-1] for at in range(0, len(data), 4))
+    kept, position = b"", 0
+    while position + 5 <= len(data) and data[position] == _DATA_SET:
+        record, number, length = struct.unpack_from(">BBH", data, position + 1)
+        end = position + 5 + length
+        if length & 0x8000 or end > len(data):  # none that describes is longer than 32,767 bytes
+            break
+        if record in _DESCRIBING_RECORDS and not (record == 2 and number in _PICTURES_IN_IPTC):
+            kept += data[position:end]
+        position = end
+    return kept

@@ -1,0 +1,58 @@
+"""The segments of a JPEG that libvips takes the first of, where a file may have several (ISO/IEC 10918-1, B)."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyvips
+
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_START = b"\xff\xd8"
+_APP1, _APP13, _SCAN, _END = 0xE1, 0xED, 0xDA, 0xD9
+_MOST_SEGMENTS = 10_000
+
+
+def with_all_segments(image: pyvips.Image, source: Path) -> pyvips.Image:
+    """Return the image with the file's main XMP, wherever it stands, and with all of Photoshop's resources."""
+    if not image.get_typeof("xmp-data") and not image.get_typeof("iptc-data"):
+        return image
+    segments = list(_segments(source))
+    image = image.copy()
+    packets = [content.removeprefix(_XMP) for marker, content in segments if marker == _APP1 and content[:29] == _XMP]
+    parts = [content[14:] for marker, content in segments if marker == _APP13 and content[:14] == _PHOTOSHOP]
+    for field, value in (("xmp-data", packets[:1]), ("iptc-data", [_PHOTOSHOP + b"".join(parts)] if parts else [])):
+        image.remove(field)
+        if value:
+            image.set_type(pyvips.GValue.blob_type, field, value[0])
+    return image
+
+
+def has_gap_before_pixels(source: Path) -> bool:
+    """Return whether something other than segments stands before the first scan of a JPEG; a reader skips it."""
+    return any(marker is None for marker, _ in _segments(source))
+
+
+def _segments(source: Path) -> Iterator[tuple[int | None, bytes]]:
+    """Give the marker and the content of each segment before the pixels that may matter.
+
+    The marker is None, and the last, where something else follows.
+    """
+    with source.open("rb") as file:
+        if file.read(2) != _START:
+            return
+        for _ in range(_MOST_SEGMENTS):
+            marker = file.read(2)
+            while marker == b"\xff\xff":  # a marker may have fill bytes before it
+                marker = marker[1:] + file.read(1)
+            if marker[:1] != b"\xff":
+                yield None, b""
+                return
+            head = file.read(2)
+            if len(head) < 2 or marker[1] in (_SCAN, _END):
+                return
+            (length,) = struct.unpack(">H", head)
+            if marker[1] in (_APP1, _APP13):
+                yield marker[1], file.read(max(0, length - 2))
+            else:
+                file.seek(max(0, length - 2), 1)

@@ -1,0 +1,53 @@
+"""The engine's version: results of another engine are not used again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from image_processor.services.codec.engine import digest_of, engine_version
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    (tmp_path / "algorithms").mkdir()
+    (tmp_path / "algorithms/blur.py").write_text("radius = 1")
+    (tmp_path / "algorithms/crop.py").write_text("width = 2")
+    return tmp_path
+
+
+def test_the_digest_of_the_same_files_is_the_same(sources: Path) -> None:
+    assert digest_of([sources]) == digest_of([sources])
+
+
+@pytest.mark.parametrize("name", ["blur.py", "new.py", "below/new.py"])
+def test_a_file_that_changes_or_comes_changes_the_digest(sources: Path, name: str) -> None:
+    before = digest_of([sources])
+
+    path = sources / "algorithms" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("radius = 3")
+
+    assert digest_of([sources]) != before
+
+
+def test_a_file_that_goes_changes_the_digest(sources: Path) -> None:
+    before = digest_of([sources])
+
+    (sources / "algorithms/blur.py").unlink()
+
+    assert digest_of([sources]) != before
+
+
+def test_the_version_names_each_library_that_makes_pixels() -> None:
+    for library in ("libvips 8.", "pillow-heif ", "opencv-python-headless ", "resvg-py "):
+        assert library in engine_version()
+
+
+@pytest.mark.parametrize("module", ["algorithms.blur", "imaging.picture", "services.codec.process"])
+def test_libvips_runs_one_thread_whichever_module_loads_it_first(module: str) -> None:
+    code = f"import image_processor.{module}, pyvips; print(pyvips.vips_lib.vips_concurrency_get())"
+
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "1"
