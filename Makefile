@@ -10,8 +10,8 @@ PACKAGES := service-kit file-storage image-processor pixmill
 # What is already written in the project's words (CONTRIBUTING.md); what is rewritten joins it.
 PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md docs/*/*.md docs/*/*/*.md)) .github \
   docs/example-plugin tests/compose tests/support/documents.py tests/e2e/test_documents.py tests/e2e/test_check_prose.py \
-  file-storage/src/file_storage/models file-storage/src/file_storage/sending \
   image-processor/src/image_processor/migrations \
+  file-storage \
   image-processor/src/image_processor/algorithms image-processor/src/image_processor/imaging $(wildcard image-processor/tests/*.py) docs/build.py docs/algorithms.md
 
 # What of the tests runs: K=expression (as pytest's -k) or K=path, which has a slash; without K all of them, after lint.

@@ -1,8 +1,11 @@
-"""A file service on SQLite and a folder, as the embedded stack has it."""
+"""A file service on SQLite and a folder, as on the embedded stack."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
@@ -28,3 +31,14 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.fixture
 def services(settings: Settings) -> svcs.Container:
     return svcs.Container(create_registry(settings))
+
+
+@pytest.fixture(scope="module")
+def restored_logging() -> Iterator[None]:
+    """Undo the logging configuration of the applications that a module creates."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.captureWarnings(capture=False)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()

@@ -37,7 +37,7 @@ END = f"--{BOUNDARY}--\r\n".encode()
 BAD_UPLOADS = {
     "no file part": (part("comment", None, b"x") + END, 400, "no file"),
     "file without file name": (part("file", None, b"x") + END, 400, "file name"),
-    "two file parts": (part("file", "a", b"1") + part("file", "b", b"2") + END, 400, "may have 1, and more came"),
+    "two file parts": (part("file", "a", b"1") + part("file", "b", b"2") + END, 400, "may have at most 1"),
     "file in another part": (part("photo", "a", b"1") + END, 400, "name that part"),
     "truncated": (part("file", "a", b"x" * 1000), 400, "ends early"),
     "no multipart at all": (b"hello", 400, "malformed"),

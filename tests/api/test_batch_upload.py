@@ -85,7 +85,7 @@ def test_what_is_wrong_with_a_batch_is_told_and_nothing_of_it_is_kept(pixmill: P
     key = {"idempotency_key": "the same"}
     before = count(pixmill)
 
-    assert_problem(post_batch(pixmill, *[b"x"] * 101), 400, "may have 100, and more came")
+    assert_problem(post_batch(pixmill, *[b"x"] * 101), 400, "may have at most 100")
     assert_problem(post_batch(pixmill, b"1", b"2", told=[key, key]), 422, "the same idempotency_key")
     assert_problem(post_batch(pixmill, b"1", b"2", told=[{}]), 422, "has 1 objects for 2 files")
     assert_problem(post_batch(pixmill, b"1", told={"name": "x"}), 422, "list")

@@ -138,7 +138,7 @@ def test_a_length_below_what_has_come_is_refused_and_changes_nothing(pixmill: Pi
 
     refused = patch(pixmill, url, 5, b"", Upload_Length="3")
 
-    assert_problem(refused, 400, "5 bytes already")
+    assert_problem(refused, 400, "already set to 5 bytes")
     looked = head(pixmill, url)
     assert (looked.headers["Upload-Offset"], looked.headers["Upload-Defer-Length"]) == ("5", "1")
 

@@ -193,7 +193,7 @@ def test_a_large_body_that_was_changed_on_its_way_is_refused(full: FullStack, in
 
     response = put(full, Coming(full), {"Content-Digest": other})
 
-    assert_problem(response, 400, "changed on its way")
+    assert_problem(response, 400, "changed in transit")
     await_empty(incoming)
     await_empty(staging)
 

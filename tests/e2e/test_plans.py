@@ -16,7 +16,7 @@ from file_storage.services.listing import SORTS, FileFilter
 from file_storage.services.names import FileName
 from file_storage.services.storing import StoringService
 from file_storage.services.totals import fold
-from file_storage.services.uploads import Beginning, UploadService
+from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage import Staging
 from image_processor.config import ApiSettings, RetrySettings
 from image_processor.injectors import create_api_registry
@@ -218,7 +218,7 @@ def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> Non
     service.change(new.id, "renamed", "a comment")
     service.revoke("another key")
     service.delete(new.id)
-    begun = uploads.create(Beginning(3, FileName("a", ".bin"), "", "", partial=False)).upload
+    begun = uploads.create(NewUpload(3, FileName("a", ".bin"), "", "", partial=False)).upload
     uploads.get(begun.id)
     uploads.terminate(begun.id)
     uploads.expire()
@@ -240,7 +240,7 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
     fsck._page("")
     fsck._recount("0" * 64)
     with files.get(Database).begin() as connection:
-        files.get(IdempotencyKeys)._forget_from = 0.0
+        files.get(IdempotencyKeys)._next_cleanup = 0.0
         files.get(IdempotencyKeys).made_earlier(connection, [])
 
     assert_no_scan(explained, 8)

@@ -96,7 +96,7 @@ MUTATIONS = [
         before="            session.flush()\n            self._store.delete(sha256)",
         after="            self._store.delete(sha256)",
         caught_by="file-storage/tests/services/test_files.py"
-        "::test_bytes_that_a_file_still_has_stay_though_they_were_counted_too_low",
+        "::test_bytes_that_a_file_still_has_are_kept_even_if_the_count_is_too_low",
     ),
     Mutation(
         rule="the bytes of a file are durable before the file exists",
@@ -104,7 +104,7 @@ MUTATIONS = [
         before="self._synced.result()\n            os.fsync(self._file.fileno())",
         after="self._synced.result()",
         caught_by="file-storage/tests/storage/test_folder.py"
-        "::test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name",
+        "::test_bytes_are_durable_before_the_rename_and_the_name_after_it",
     ),
     Mutation(
         rule="the name of a blob is durable before the file exists",
@@ -112,7 +112,7 @@ MUTATIONS = [
         before="staged.path.replace(target)\n        sync_folder(target.parent)",
         after="staged.path.replace(target)",
         caught_by="file-storage/tests/storage/test_folder.py"
-        "::test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name",
+        "::test_bytes_are_durable_before_the_rename_and_the_name_after_it",
     ),
     Mutation(
         rule="the row of a file commits only when its bytes are in place",
@@ -126,7 +126,7 @@ MUTATIONS = [
         file="file-storage/src/file_storage/migrations/versions/0005_totals.py",
         before="bytes = bytes + NEW.size * (NEW.file_count > 0)\n",
         after="bytes = bytes + NEW.size * (NEW.file_count > 1)\n",
-        caught_by="file-storage/tests/services/test_quota.py::test_what_would_go_over_the_quota_is_refused",
+        caught_by="file-storage/tests/services/test_quota.py::test_an_upload_that_would_exceed_the_quota_is_refused",
     ),
     # What comes and goes.
     Mutation(
@@ -134,21 +134,21 @@ MUTATIONS = [
         file="file-storage/src/file_storage/intake/multipart.py",
         before="if staged.size + len(data) > self._max_bytes:",
         after="if staged.size > self._max_bytes:",
-        caught_by="file-storage/tests/intake/test_multipart.py::test_a_file_of_more_bytes_is_too_large",
+        caught_by="file-storage/tests/intake/test_multipart.py::test_a_file_above_the_maximum_size_is_refused",
     ),
     Mutation(
         rule="a body with another Content-Digest is refused",
         file="file-storage/src/file_storage/headers/digests.py",
         before="if not hmac.compare_digest(actual.digest(), digest):",
         after="if len(actual.digest()) != len(digest):",
-        caught_by="file-storage/tests/headers/test_digests.py::test_a_body_that_was_changed_on_its_way_is_refused",
+        caught_by="file-storage/tests/headers/test_digests.py::test_a_body_that_was_changed_in_transit_is_refused",
     ),
     Mutation(
         rule="a resumable upload takes bytes at its own offset only",
         file="file-storage/src/file_storage/services/uploads.py",
         before="if offset != actual:",
         after="if offset > actual:",
-        caught_by="file-storage/tests/services/test_uploads.py::test_bytes_for_another_offset_are_refused_and_none_of_them_kept",
+        caught_by="file-storage/tests/services/test_uploads.py::test_bytes_at_another_offset_are_refused_and_discarded",
     ),
     Mutation(
         rule="a stored name has no folder of the client",
@@ -170,7 +170,7 @@ MUTATIONS = [
         file="file-storage/src/file_storage/headers/conditions.py",
         before="condition.date == modified",
         after="condition.date >= modified",
-        caught_by="file-storage/tests/headers/test_conditions.py::test_no_other_date_lets_the_range_count",
+        caught_by="file-storage/tests/headers/test_conditions.py::test_if_range_with_another_date_ignores_the_range",
     ),
     Mutation(
         rule="a signed link is good until it expires",
@@ -220,8 +220,8 @@ MUTATIONS = [
     Mutation(
         rule="the colors of transparent pixels do not bleed into a resized image",
         file="image-processor/src/image_processor/imaging/scaling.py",
-        before="return on_premultiplied(image, lambda bands: resampled(bands, width, height, kernel))",
-        after="return resampled(image, width, height, kernel)",
+        before="on_premultiplied(straight, lambda bands: resampled(bands, width, height, kernel))",
+        after="resampled(straight, width, height, kernel)",
         caught_by="image-processor/tests/test_geometry.py::test_transparent_colors_do_not_bleed_into_a_smaller_image",
     ),
     Mutation(
@@ -257,7 +257,7 @@ MUTATIONS = [
     Mutation(
         rule="kept metadata holds no picture of the source",
         file="image-processor/src/image_processor/services/codec/encoding.py",
-        before="return without_dropped_parts(_with_metadata(_with_profile(image, name), output), name)",
+        before="return without_dropped_parts(described, name)",
         after="return _with_metadata(_with_profile(image, name), output)",
         caught_by="image-processor/tests/services/codec/test_descriptions.py::"
         "test_no_picture_of_the_source_stays_in_a_result",
@@ -343,6 +343,13 @@ MUTATIONS = [
         caught_by="image-processor/tests/test_output.py::test_no_result_has_the_place_of_a_photograph_by_default",
     ),
     Mutation(
+        rule="a parameter that is given in both spellings is refused",
+        file="image-processor/src/image_processor/imaging/params.py",
+        before="if len(given) > 1:",
+        after="if len(given) > 2:",
+        caught_by="image-processor/tests/test_spelling.py::test_both_spellings_at_once_are_refused",
+    ),
+    Mutation(
         rule="a character that no font has is an error",
         file="image-processor/src/image_processor/imaging/typeset.py",
         before="    if missing:",
@@ -361,7 +368,7 @@ MUTATIONS = [
         file="image-processor/src/image_processor/services/codec/encoding.py",
         before="return bool(written.get_typeof(PROFILE)) and bytes(written.get(PROFILE)) == profile",
         after="return bool(written.width)",
-        caught_by="image-processor/tests/test_output.py::test_a_gif_which_has_no_profile_has_the_colors_of_srgb",
+        caught_by="image-processor/tests/test_output.py::test_a_gif_has_the_colors_of_srgb",
     ),
     Mutation(
         rule="pages of different ICC profiles are not loaded together",

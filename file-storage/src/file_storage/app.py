@@ -28,13 +28,13 @@ log = structlog.get_logger()
 BASE_PATH = "/api/file-server"
 DEPENDENCIES = {Database: "database", Staging: "staging", BlobStore: "blob_store"}
 DESCRIPTION = (
-    "Put files in, get them back. `uploads/` also takes resumable uploads by the protocol tus 1.0.0"
+    "Upload and download files. `uploads/` also accepts resumable uploads with tus 1.0.0"
     " (https://tus.io/protocols/resumable-upload); `OPTIONS` lists its extensions."
 )
 
 
 def create_app() -> OpenAPI:
-    """The WSGI application, configured by ``config/file-storage/conf.yml`` and the environment."""
+    """Return the WSGI application, configured by ``config/file-storage/conf.yml`` and the environment."""
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
     registry = create_registry(settings)
@@ -43,7 +43,7 @@ def create_app() -> OpenAPI:
     for blueprint in (collection, batch, files, downloads):
         app.register_api(blueprint)
     app.register_blueprint(tus)
-    # The last: it has what no other route has taken.
+    # Last: it matches names that no other route uses.
     app.url_map.converters["new_name"] = NewName
     app.register_api(named)
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way

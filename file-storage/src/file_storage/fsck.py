@@ -1,7 +1,6 @@
-"""``python -m file_storage.fsck``: checks every stored file and mends what can be; safe while the server runs.
+"""``python -m file_storage.fsck``: check every stored file and repair what it can; safe while the server runs.
 
-The exit code is 1 where files are lost, each of which has a line in the log, and 2 where the database or the store does
-not answer.
+The exit code is 1 if files are lost (the log has a line for each), and 2 if the database or the store does not answer.
 """
 
 import sys
@@ -9,15 +8,15 @@ from dataclasses import asdict
 
 import structlog
 
-from file_storage.maintenance import argument_parser, ended_by_a_line, services
+from file_storage.maintenance import argument_parser, exit_if_unavailable, services
 from file_storage.services.fsck import Fsck
 
 if __name__ == "__main__":
     parser = argument_parser("fsck", __doc__)
-    parser.add_argument("--quick", action="store_true", help="only look whether the bytes are there, do not read them")
-    chosen = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="only check that the bytes exist, without reading them")
+    arguments = parser.parse_args()
     fsck = services().get(Fsck)
-    with ended_by_a_line():
-        report = fsck.run(chosen.older_than, read_bytes=not chosen.quick)
+    with exit_if_unavailable():
+        report = fsck.run(arguments.older_than, read_bytes=not arguments.quick)
     structlog.get_logger().info("files checked", **asdict(report))
     sys.exit(1 if report.lost else 0)

@@ -1,12 +1,12 @@
-"""``python -m file_storage.gc``: removes expired uploads and bytes that no file has; safe while the server runs.
+"""``python -m file_storage.gc``: remove expired uploads and bytes without a file; safe while the server runs.
 
-The exit code is 2 where the database or the store does not answer.
+The exit code is 2 if the database or the store does not answer.
 """
 
 import structlog
 from service_kit.database import Database
 
-from file_storage.maintenance import argument_parser, ended_by_a_line, services
+from file_storage.maintenance import argument_parser, exit_if_unavailable, services
 from file_storage.services.blobs import BlobService
 from file_storage.services.totals import fold
 from file_storage.services.uploads import UploadService
@@ -15,7 +15,7 @@ from file_storage.storage import Staging
 if __name__ == "__main__":
     older_than = argument_parser("gc", __doc__).parse_args().older_than
     database, blobs, staging, uploads = services().get(Database, BlobService, Staging, UploadService)
-    with ended_by_a_line():
+    with exit_if_unavailable():
         fold(database)
         removed = {
             "blobs": blobs.collect_garbage(older_than),

@@ -1,4 +1,4 @@
-"""The one place where file-storage's implementations are chosen from its settings."""
+"""Choose file-storage's implementations from its settings; no other module does."""
 
 from operator import methodcaller
 from pathlib import Path
@@ -30,12 +30,12 @@ from file_storage.storage.s3 import S3BlobStore
 
 
 def create_registry(settings: Settings) -> svcs.Registry:
-    """Return everything a request may ask for, by its type; nothing runs yet."""
+    """Return a registry of all services by type; no thread or process is started."""
     registry = svcs.Registry()
     database = Database(settings.database.url, settings.database.pool_size)
     folder = Path(settings.storage.folder)
-    received = Path(settings.upload.body_folder) if settings.upload.body_folder else None
-    staging = Staging(folder / "staging", settings.storage.reserve_bytes, received)
+    body_folder = Path(settings.upload.body_folder) if settings.upload.body_folder else None
+    staging = Staging(folder / "staging", settings.storage.reserve_bytes, body_folder)
     store = _blob_store(settings.storage)
     blobs, keys = BlobService(database, store), IdempotencyKeys(database)
     files = FileService(database, store, blobs, keys)
@@ -45,7 +45,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     uploads = UploadService(
         database, partials, staging, storing, settings.upload.max_bytes, settings.upload.resumable_seconds
     )
-    ahead = ReadAhead(staging, received, settings.upload.max_bytes)
+    ahead = ReadAhead(staging, body_folder, settings.upload.max_bytes)
     registry.register_value(Settings, settings)
     registry.register_value(Database, database, ping=Database.ping)
     registry.register_value(Staging, staging, ping=Staging.ping)

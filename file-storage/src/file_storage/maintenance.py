@@ -1,4 +1,4 @@
-"""What the commands of an operator share: their arguments, and the services they work on."""
+"""What the maintenance commands share: arguments, services and exit codes."""
 
 import argparse
 import sys
@@ -20,28 +20,28 @@ log = structlog.get_logger()
 
 
 def argument_parser(command: str, description: str | None) -> argparse.ArgumentParser:
-    """The arguments of ``python -m file_storage.<command>``: how old bytes must be to be left over."""
+    """Return the parser for ``python -m file_storage.<command>``."""
     parser = argparse.ArgumentParser(prog=f"python -m file_storage.{command}", description=description)
     parser.add_argument(
         "--older-than",
         type=float,
         default=ABANDONED_AFTER_SECONDS,
         metavar="SECONDS",
-        help="leave younger bytes alone: an upload may still be on its way (default: a day)",
+        help="leave younger bytes alone: they may belong to an unfinished upload (default: a day)",
     )
     return parser
 
 
 def services() -> svcs.Container:
-    """The services, as the server's own settings have them; a wrong setting ends the process with one line."""
+    """Return the services with the server's own settings; a wrong setting ends the process with one line."""
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
     return svcs.Container(create_registry(settings))
 
 
 @contextmanager
-def ended_by_a_line() -> Iterator[None]:
-    """Where the database or the store goes away, one line tells so, and the process ends with exit code 2."""
+def exit_if_unavailable() -> Iterator[None]:
+    """Log one line and exit with code 2 if the database or the store does not answer."""
     try:
         yield
     except DBAPIError as error:

@@ -13,7 +13,7 @@ from werkzeug.test import EnvironBuilder
 
 TAG, OTHER = '"b0a7"', '"c1d2"'
 MODIFIED = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
-"""The moment that RFC 9110, 5.6.7 writes in three ways."""
+"""The example time of RFC 9110, 5.6.7, which writes it in three formats."""
 
 BEFORE, SAME, AFTER = (
     "Sun, 06 Nov 1994 08:49:36 GMT",
@@ -26,21 +26,21 @@ SEND, NOT_MODIFIED, FAILED = Verdict.SEND, Verdict.NOT_MODIFIED, Verdict.FAILED
 seconds_away = st.integers(-(10**8), 10**8)
 
 
-def asked(headers: dict[str, str]) -> Request:
+def request_with(headers: dict[str, str]) -> Request:
     return Request(EnvironBuilder(headers=Headers(headers)).get_environ())
 
 
-def judged(headers: dict[str, str]) -> Verdict:
-    return verdict(asked(headers), TAG.strip('"'), MODIFIED)
+def evaluate(headers: dict[str, str]) -> Verdict:
+    return verdict(request_with(headers), TAG.strip('"'), MODIFIED)
 
 
 def date(seconds: int) -> str:
-    """The HTTP date that lies so far from the moment of the last change."""
+    """Return the HTTP date this many seconds after the last change."""
     return format_datetime(MODIFIED + timedelta(seconds=seconds), usegmt=True)
 
 
-def test_a_request_without_conditions_is_answered() -> None:
-    assert judged({}) is SEND
+def test_a_request_without_conditions_gets_the_file() -> None:
+    assert evaluate({}) is SEND
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_a_request_without_conditions_is_answered() -> None:
         ("", FAILED),
     ],
 )
-def test_if_match_lets_through_what_is_strongly_equal_to_one_of_its_tags(value: str, expected: Verdict) -> None:
-    assert judged({"If-Match": value}) is expected
+def test_if_match_allows_only_a_strong_match_of_a_tag(value: str, expected: Verdict) -> None:
+    assert evaluate({"If-Match": value}) is expected
 
 
 @pytest.mark.parametrize(
@@ -75,63 +75,63 @@ def test_if_match_lets_through_what_is_strongly_equal_to_one_of_its_tags(value: 
         ('"B0A7"', SEND),
     ],
 )
-def test_if_none_match_stops_what_is_weakly_equal_to_one_of_its_tags(value: str, expected: Verdict) -> None:
-    assert judged({"If-None-Match": value}) is expected
+def test_if_none_match_stops_a_weak_match_of_a_tag(value: str, expected: Verdict) -> None:
+    assert evaluate({"If-None-Match": value}) is expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [(BEFORE, FAILED), (SAME, SEND), (AFTER, SEND)])
-def test_if_unmodified_since_stops_what_is_a_second_younger(value: str, expected: Verdict) -> None:
-    assert judged({"If-Unmodified-Since": value}) is expected
+def test_if_unmodified_since_stops_a_file_that_is_a_second_newer(value: str, expected: Verdict) -> None:
+    assert evaluate({"If-Unmodified-Since": value}) is expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [(BEFORE, SEND), (SAME, NOT_MODIFIED), (AFTER, NOT_MODIFIED)])
-def test_if_modified_since_lets_through_what_is_a_second_younger(value: str, expected: Verdict) -> None:
-    assert judged({"If-Modified-Since": value}) is expected
+def test_if_modified_since_allows_a_file_that_is_a_second_newer(value: str, expected: Verdict) -> None:
+    assert evaluate({"If-Modified-Since": value}) is expected
 
 
 @pytest.mark.parametrize(
     "value", ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
 )
-def test_a_date_is_read_in_each_of_the_three_forms(value: str) -> None:
-    assert judged({"If-Modified-Since": value}) is NOT_MODIFIED
-    assert judged({"If-Unmodified-Since": value}) is SEND
+def test_dates_are_read_in_all_three_formats(value: str) -> None:
+    assert evaluate({"If-Modified-Since": value}) is NOT_MODIFIED
+    assert evaluate({"If-Unmodified-Since": value}) is SEND
 
 
 @pytest.mark.parametrize("value", ["yesterday", "", "784111777", "Sun, 99 Nov 1994 08:49:37 GMT"])
 @pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since"])
-def test_a_date_that_is_none_is_ignored(name: str, value: str) -> None:
-    assert judged({name: value}) is SEND
+def test_an_invalid_date_is_ignored(name: str, value: str) -> None:
+    assert evaluate({name: value}) is SEND
 
 
 @given(seconds_away)
-def test_the_two_conditions_on_time_agree_about_what_is_younger(seconds: int) -> None:
-    is_younger = seconds < 0
+def test_both_conditions_on_time_agree_about_which_file_is_newer(seconds: int) -> None:
+    is_newer = seconds < 0
 
-    assert judged({"If-Modified-Since": date(seconds)}) is (SEND if is_younger else NOT_MODIFIED)
-    assert judged({"If-Unmodified-Since": date(seconds)}) is (FAILED if is_younger else SEND)
-
-
-@given(value=st.sampled_from([TAG, OTHER, "*", f"W/{TAG}"]), seconds=seconds_away)
-def test_the_date_of_if_unmodified_since_is_ignored_where_if_match_is_sent(value: str, seconds: int) -> None:
-    assert judged({"If-Match": value, "If-Unmodified-Since": date(seconds)}) is judged({"If-Match": value})
+    assert evaluate({"If-Modified-Since": date(seconds)}) is (SEND if is_newer else NOT_MODIFIED)
+    assert evaluate({"If-Unmodified-Since": date(seconds)}) is (FAILED if is_newer else SEND)
 
 
 @given(value=st.sampled_from([TAG, OTHER, "*", f"W/{TAG}"]), seconds=seconds_away)
-def test_the_date_of_if_modified_since_is_ignored_where_if_none_match_is_sent(value: str, seconds: int) -> None:
-    assert judged({"If-None-Match": value, "If-Modified-Since": date(seconds)}) is judged({"If-None-Match": value})
+def test_if_unmodified_since_is_ignored_if_the_request_has_if_match(value: str, seconds: int) -> None:
+    assert evaluate({"If-Match": value, "If-Unmodified-Since": date(seconds)}) is evaluate({"If-Match": value})
+
+
+@given(value=st.sampled_from([TAG, OTHER, "*", f"W/{TAG}"]), seconds=seconds_away)
+def test_if_modified_since_is_ignored_if_the_request_has_if_none_match(value: str, seconds: int) -> None:
+    assert evaluate({"If-None-Match": value, "If-Modified-Since": date(seconds)}) is evaluate({"If-None-Match": value})
 
 
 @pytest.mark.parametrize(
     ("expected", "headers"),
     [
-        # Step 1 fails before steps 3 and 4 are looked at.
+        # Step 1 fails before steps 3 and 4 are evaluated.
         (FAILED, {"If-Match": OTHER, "If-None-Match": TAG}),
         (FAILED, {"If-Match": OTHER, "If-None-Match": OTHER}),
         (FAILED, {"If-Match": OTHER, "If-Modified-Since": SAME}),
         # So does step 2.
         (FAILED, {"If-Unmodified-Since": BEFORE, "If-None-Match": TAG}),
         (FAILED, {"If-Unmodified-Since": BEFORE, "If-Modified-Since": SAME}),
-        # Where steps 1 and 2 let through, step 3 decides.
+        # If steps 1 and 2 pass, step 3 decides.
         (NOT_MODIFIED, {"If-Match": TAG, "If-None-Match": TAG}),
         (SEND, {"If-Match": TAG, "If-None-Match": OTHER}),
         (NOT_MODIFIED, {"If-Unmodified-Since": SAME, "If-None-Match": TAG}),
@@ -140,7 +140,7 @@ def test_the_date_of_if_modified_since_is_ignored_where_if_none_match_is_sent(va
         (NOT_MODIFIED, {"If-Match": TAG, "If-Modified-Since": SAME}),
         (SEND, {"If-Match": TAG, "If-Modified-Since": BEFORE}),
         (NOT_MODIFIED, {"If-Unmodified-Since": SAME, "If-Modified-Since": SAME}),
-        # With all four, the two dates say nothing.
+        # With all four, both dates are ignored.
         (
             NOT_MODIFIED,
             {"If-Match": TAG, "If-Unmodified-Since": BEFORE, "If-None-Match": TAG, "If-Modified-Since": BEFORE},
@@ -149,11 +149,11 @@ def test_the_date_of_if_modified_since_is_ignored_where_if_none_match_is_sent(va
         (FAILED, {"If-Match": OTHER, "If-Unmodified-Since": AFTER, "If-None-Match": TAG, "If-Modified-Since": BEFORE}),
     ],
 )
-def test_several_conditions_are_judged_in_the_order_of_rfc_9110(expected: Verdict, headers: dict[str, str]) -> None:
-    assert judged(headers) is expected
+def test_several_conditions_are_evaluated_in_the_order_of_rfc_9110(expected: Verdict, headers: dict[str, str]) -> None:
+    assert evaluate(headers) is expected
 
 
-def test_each_verdict_is_the_status_that_rfc_9110_gives_it() -> None:
+def test_each_verdict_has_the_status_of_rfc_9110() -> None:
     assert (SEND.value, NOT_MODIFIED.value, FAILED.value) == (200, 304, 412)
 
 
@@ -175,19 +175,19 @@ def test_each_verdict_is_the_status_that_rfc_9110_gives_it() -> None:
         ("", False),
     ],
 )
-def test_if_range_lets_the_range_count_for_the_same_tag_or_the_exact_date(value: str, expected: bool) -> None:
-    assert range_applies(asked({"If-Range": value}), TAG.strip('"'), MODIFIED) is expected
+def test_if_range_allows_the_range_for_the_same_tag_or_the_exact_date(value: str, expected: bool) -> None:
+    assert range_applies(request_with({"If-Range": value}), TAG.strip('"'), MODIFIED) is expected
 
 
-def test_a_range_counts_where_nothing_is_said_about_it() -> None:
-    assert range_applies(asked({"If-Match": OTHER}), TAG.strip('"'), MODIFIED)
+def test_a_range_applies_without_if_range() -> None:
+    assert range_applies(request_with({"If-Match": OTHER}), TAG.strip('"'), MODIFIED)
 
 
 @given(seconds_away.filter(bool))
-def test_no_other_date_lets_the_range_count(seconds: int) -> None:
-    assert not range_applies(asked({"If-Range": date(seconds)}), TAG.strip('"'), MODIFIED)
+def test_if_range_with_another_date_ignores_the_range(seconds: int) -> None:
+    assert not range_applies(request_with({"If-Range": date(seconds)}), TAG.strip('"'), MODIFIED)
 
 
 @pytest.mark.parametrize("value", [TAG, OTHER, f"W/{TAG}", SAME, BEFORE])
-def test_if_range_has_no_say_about_whether_the_file_is_sent(value: str) -> None:
-    assert judged({"If-Range": value}) is SEND
+def test_if_range_does_not_decide_whether_the_file_is_sent(value: str) -> None:
+    assert evaluate({"If-Range": value}) is SEND

@@ -1,4 +1,4 @@
-"""Bodies that the web server keeps, and that go while they are read."""
+"""Bodies in files of the web server that are removed or incomplete."""
 
 import os
 from collections.abc import Iterator
@@ -14,12 +14,13 @@ from flask import Request
 from service_kit.problems import Problem
 from werkzeug.test import EnvironBuilder
 
-MORE_THAN_A_PIPE_HOLDS = 10 * 2**20
+BODY_BYTES = 10 * 2**20
+"""More than the buffer of a pipe holds."""
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    """A pipe: who writes to it knows that it is being read."""
+def pipe(tmp_path: Path) -> Path:
+    """Return a pipe in place of a body's file: writing blocks until the test's reader has opened it."""
     path = tmp_path / "incoming" / "0000000001"
     path.parent.mkdir()
     os.mkfifo(path)
@@ -27,8 +28,8 @@ def kept(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def upload(settings: Settings, kept: Path) -> UploadSettings:
-    return settings.upload.model_copy(update={"body_folder": str(kept.parent)})
+def upload(settings: Settings, pipe: Path) -> UploadSettings:
+    return settings.upload.model_copy(update={"body_folder": str(pipe.parent)})
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def ahead(staging: Staging, upload: UploadSettings) -> Iterator[ReadAhead]:
     ahead.close()
 
 
-def test_a_body_of_another_length_than_the_client_has_sent_is_to_be_sent_again(
+def test_a_body_of_another_length_than_content_length_asks_to_try_again(
     upload: UploadSettings, staging: Staging, ahead: ReadAhead, tmp_path: Path
 ) -> None:
     short = Path(upload.body_folder, "short")
@@ -58,21 +59,21 @@ def test_a_body_of_another_length_than_the_client_has_sent_is_to_be_sent_again(
     assert not list((tmp_path / "staging").iterdir())
 
 
-def named(kept: Path) -> Request:
-    return Request(EnvironBuilder(method="PUT", headers=[(BODY_FILE, str(kept))]).get_environ())
+def request_for(pipe: Path) -> Request:
+    return Request(EnvironBuilder(method="PUT", headers=[(BODY_FILE, str(pipe))]).get_environ())
 
 
-def test_a_body_that_goes_while_it_is_read_is_to_be_sent_again(
-    kept: Path, upload: UploadSettings, staging: Staging, ahead: ReadAhead, tmp_path: Path
+def test_a_body_removed_while_it_is_read_asks_to_try_again(
+    pipe: Path, upload: UploadSettings, staging: Staging, ahead: ReadAhead, tmp_path: Path
 ) -> None:
     def hang_up() -> None:
-        with kept.open("wb") as body:
-            body.write(bytes(MORE_THAN_A_PIPE_HOLDS))
-            kept.unlink()
+        with pipe.open("wb") as body:
+            body.write(bytes(BODY_BYTES))
+            pipe.unlink()
 
-    with ThreadPoolExecutor() as aside:
-        hung_up = aside.submit(hang_up)
-        with pytest.raises(Problem) as raised, receive_raw(named(kept), staging, upload, ahead):
+    with ThreadPoolExecutor() as executor:
+        hung_up = executor.submit(hang_up)
+        with pytest.raises(Problem) as raised, receive_raw(request_for(pipe), staging, upload, ahead):
             pass
         hung_up.result()
 
@@ -80,12 +81,12 @@ def test_a_body_that_goes_while_it_is_read_is_to_be_sent_again(
     assert not list((tmp_path / "staging").iterdir())
 
 
-def test_a_body_that_went_before_it_was_read_is_to_be_sent_again(
-    kept: Path, upload: UploadSettings, staging: Staging, ahead: ReadAhead
+def test_a_body_removed_before_it_is_read_asks_to_try_again(
+    pipe: Path, upload: UploadSettings, staging: Staging, ahead: ReadAhead
 ) -> None:
-    kept.unlink()
+    pipe.unlink()
 
-    with pytest.raises(Problem) as raised, receive_raw(named(kept), staging, upload, ahead):
+    with pytest.raises(Problem) as raised, receive_raw(request_for(pipe), staging, upload, ahead):
         pass
 
     assert (raised.value.status, raised.value.retry_after) == (503, 1)

@@ -1,4 +1,4 @@
-"""Multipart forms (RFC 7578, RFC 2046 5.1): the file goes to staging, the rest is kept."""
+"""Multipart forms (RFC 7578, RFC 2046 5.1): files are staged, other fields are parsed."""
 
 import hashlib
 import json
@@ -26,20 +26,20 @@ from service_kit.problems import Problem
 from werkzeug.test import EnvironBuilder
 
 BOUNDARY = b"AaB03x"
-"""The boundary of RFC 7578's examples."""
+"""The boundary of the examples in RFC 7578."""
 
 NO_LIMIT = 2**40
 
 
 class SlowBody(BytesIO):
-    """A connection that never has more than some bytes at once."""
+    """A connection that returns at most a few bytes per read."""
 
-    def __init__(self, body: bytes, at_once: int) -> None:
+    def __init__(self, body: bytes, read_size: int) -> None:
         super().__init__(body)
-        self._at_once = at_once
+        self._read_size = read_size
 
     def read(self, size: int | None = -1) -> bytes:
-        return super().read(self._at_once if size is None or size < 0 else min(size, self._at_once))
+        return super().read(self._read_size if size is None or size < 0 else min(size, self._read_size))
 
 
 def part(disposition: str, content: bytes, more: str = "") -> bytes:
@@ -55,8 +55,8 @@ def field(name: str, content: bytes) -> bytes:
 
 
 def form(*parts: bytes) -> bytes:
-    """The body of a form, by the grammar of RFC 2046, 5.1.1."""
-    return b"".join(b"--" + BOUNDARY + b"\r\n" + each + b"\r\n" for each in parts) + b"--" + BOUNDARY + b"--\r\n"
+    """Return the body of a form, by the grammar of RFC 2046, 5.1.1."""
+    return b"".join(b"--" + BOUNDARY + b"\r\n" + content + b"\r\n" for content in parts) + b"--" + BOUNDARY + b"--\r\n"
 
 
 @pytest.fixture
@@ -71,13 +71,13 @@ def staged(staging: Staging) -> Iterator[StagedBlob]:
 
 
 def read(staged: StagedBlob, body: bytes, max_bytes: int = NO_LIMIT) -> Form:
-    """Reads a form with one file, and seals the file's bytes."""
+    """Read a form with a single file, and seal the file's bytes."""
     found = read_parts(BytesIO(body), BOUNDARY, staged, max_bytes)
     staged.seal()
     return found
 
 
-def refusal(staged: StagedBlob, body: bytes, max_bytes: int = NO_LIMIT) -> Problem:
+def problem_with(staged: StagedBlob, body: bytes, max_bytes: int = NO_LIMIT) -> Problem:
     with pytest.raises(Problem) as raised:
         read_parts(BytesIO(body), BOUNDARY, staged, max_bytes)
     return raised.value
@@ -91,7 +91,7 @@ def read_many(
     )
 
 
-def refusal_of_many(staging: Staging, body: bytes, max_files: int = 10, max_bytes: int = NO_LIMIT) -> Problem:
+def problem_with_many(staging: Staging, body: bytes, max_files: int = 10, max_bytes: int = NO_LIMIT) -> Problem:
     with ExitStack() as stack, pytest.raises(Problem) as raised:
         read_many(stack, staging, body, max_files, max_bytes)
     return raised.value
@@ -127,7 +127,7 @@ def test_a_file_name_is_utf_8_or_else_latin_1(sent: bytes, name: str, staged: St
         bytes(range(256)),
     ],
 )
-def test_the_file_has_the_bytes_between_the_delimiters(staged: StagedBlob, content: bytes) -> None:
+def test_a_file_has_the_bytes_between_the_delimiters(staged: StagedBlob, content: bytes) -> None:
     read(staged, form(file_part(content)))
 
     assert staged.open().read() == content
@@ -137,11 +137,11 @@ def test_the_file_has_the_bytes_between_the_delimiters(staged: StagedBlob, conte
 @settings(max_examples=settings().max_examples // 2)
 @given(
     pieces=st.lists(st.sampled_from([b"\r", b"\n", b"-", b"--", b"AaB03", b"x", b"\0"]), max_size=30),
-    at_once=st.integers(1, 40),
+    read_size=st.integers(1, 40),
 )
-def test_the_file_is_the_same_however_its_form_is_cut_on_the_way(pieces: list[bytes], at_once: int) -> None:
+def test_a_file_is_the_same_regardless_of_how_its_form_is_split(pieces: list[bytes], read_size: int) -> None:
     content = b"".join(pieces).replace(b"\r\n--AaB03x", b"")
-    body = SlowBody(form(field("comment", b"before"), file_part(content), field("name", b"behind")), at_once)
+    body = SlowBody(form(field("comment", b"before"), file_part(content), field("name", b"behind")), read_size)
 
     with TemporaryDirectory() as folder, Staging(Path(folder), reserve_bytes=0).stage() as staged:
         found = read_parts(body, BOUNDARY, staged, NO_LIMIT)
@@ -152,7 +152,7 @@ def test_the_file_is_the_same_however_its_form_is_cut_on_the_way(pieces: list[by
     assert found == Form("a.bin", {"comment": "before", "name": "behind"})
 
 
-def test_what_stands_before_and_behind_the_parts_is_ignored(staged: StagedBlob) -> None:
+def test_a_preamble_and_an_epilogue_are_ignored(staged: StagedBlob) -> None:
     body = b"This is a preamble.\r\n" + form(file_part(b"content")) + b"This is an epilogue."
 
     read(staged, body)
@@ -177,34 +177,32 @@ def test_the_last_delimiter_needs_no_line_end(staged: StagedBlob) -> None:
         ('name="file"; filename="снимок.jpg"', "снимок.jpg"),
         ("name=\"file\"; filename*=UTF-8''%D1%81.jpg", "с.jpg"),
         ('name="file"; filename="_.jpg"; filename*=UTF-8\'\'%D1%81.jpg', "с.jpg"),
-        # .NET: the name also as an encoded word (RFC 2047).
+        # .NET also sends the name as an encoded word (RFC 2047).
         ("name=file; filename=\"=?utf-8?B?0YEuanBn?=\"; filename*=utf-8''%D1%81.jpg", "с.jpg"),
-        # Browsers, and curl since 7.81: only quotes, CR and LF are escaped.
+        # Browsers, and curl since 7.81, escape only quotes, CR and LF.
         (r'name="file"; filename="a\b.txt"', r"a\b.txt"),
         ('name="file"; filename="ends with\\"', "ends with\\"),
         ('name="file"; filename="say %22a%22%0D%0A 100%41.txt"', 'say "a"\r\n 100%41.txt'),
         (r'name="file"; filename="C:\Users\me\new.jpg"', "new.jpg"),
         (r'name="file"; filename="\\server\share\new.jpg"', "new.jpg"),
         ('name="file"; filename="a; filename*=UTF-8\'\'b.txt"', "a; filename*=UTF-8''b.txt"),
-        # curl before 7.81, and Python's email package: quoted pairs.
+        # curl before 7.81 and Python's email package write quoted pairs.
         (r'name="file"; filename="say \"a\".txt"', 'say "a".txt'),
         (r'name="file"; filename="C:\\Users\\me\\new.jpg"', "new.jpg"),
     ],
 )
-def test_the_client_name_is_read_in_every_form_that_clients_write(
-    staged: StagedBlob, disposition: str, filename: str
-) -> None:
+def test_client_names_are_read_in_all_notations(staged: StagedBlob, disposition: str, filename: str) -> None:
     assert read(staged, form(part(disposition, b"content"))).filename == filename
 
 
-def test_the_media_type_of_a_form_has_no_case() -> None:
+def test_the_media_type_of_a_form_is_case_insensitive() -> None:
     builder = EnvironBuilder(method="POST", content_type="Multipart/Form-Data; Boundary=AaB03x")
     request = Request(builder.get_environ())
 
     assert boundary_of(request) == b"AaB03x"
 
 
-def test_header_names_have_no_case(staged: StagedBlob) -> None:
+def test_header_names_are_case_insensitive(staged: StagedBlob) -> None:
     shouted = b'CONTENT-DISPOSITION: FORM-DATA; NAME="file"; FILENAME="a.bin"\r\n\r\ncontent'
 
     assert read(staged, form(shouted)).filename == "a.bin"
@@ -217,7 +215,7 @@ def test_other_parts_are_fields(staged: StagedBlob, fields: Mapping[str, str]) -
     assert read(staged, form(file_part(b"content"), *parts)).fields == fields
 
 
-def test_fields_may_stand_before_the_file(staged: StagedBlob) -> None:
+def test_fields_may_precede_the_file(staged: StagedBlob) -> None:
     found = read(staged, form(field("name", b"photo"), file_part(b"content")))
 
     assert found == Form("a.bin", {"name": "photo"})
@@ -233,7 +231,7 @@ def test_the_members_of_a_json_part_are_fields(staged: StagedBlob, name: str) ->
     assert found.fields == {"name": "фото", "comment": None, "other": [1, {"a": True}]}
 
 
-def test_a_json_part_may_come_as_a_file(staged: StagedBlob) -> None:
+def test_a_json_part_may_have_a_file_name(staged: StagedBlob) -> None:
     blob = part('name="json"; filename="blob"', b'{"name": "photo"}', "Content-Type: application/json\r\n")
 
     found = read(staged, form(blob, file_part(b"content")))
@@ -254,31 +252,31 @@ def test_a_json_part_may_come_as_a_file(staged: StagedBlob) -> None:
         (b"null", "must be an object"),
     ],
 )
-def test_a_json_part_that_is_no_object_is_malformed(staged: StagedBlob, text: bytes, detail: str) -> None:
-    problem = refusal(staged, form(file_part(b"content"), field("json", text)))
+def test_a_json_part_that_is_not_an_object_is_malformed(staged: StagedBlob, text: bytes, detail: str) -> None:
+    problem = problem_with(staged, form(file_part(b"content"), field("json", text)))
 
     assert (problem.kind, problem.status) == ("malformed-upload", 400)
     assert detail in problem.detail
 
 
 def test_a_field_that_is_not_utf_8_is_malformed(staged: StagedBlob) -> None:
-    problem = refusal(staged, form(file_part(b"content"), field("name", b"\xff")))
+    problem = problem_with(staged, form(file_part(b"content"), field("name", b"\xff")))
 
     assert (problem.status, problem.detail) == (400, "A form field is not UTF-8.")
 
 
 @pytest.mark.parametrize("name", ["name", "json"])
-def test_a_field_that_comes_twice_is_refused(staged: StagedBlob, name: str) -> None:
+def test_a_repeated_field_is_refused(staged: StagedBlob, name: str) -> None:
     text = b'{"comment": "mine"}'
 
-    problem = refusal(staged, form(file_part(b"content"), field(name, text), field(name, text)))
+    problem = problem_with(staged, form(file_part(b"content"), field(name, text), field(name, text)))
 
     assert (problem.kind, problem.status) == ("invalid-fields", 422)
     assert f"more than one '{name}'" in problem.detail
 
 
-def test_a_field_that_stands_in_the_json_part_too_is_refused(staged: StagedBlob) -> None:
-    problem = refusal(staged, form(file_part(b"content"), field("name", b"a"), field("json", b'{"name": "b"}')))
+def test_a_field_repeated_in_the_json_part_is_refused(staged: StagedBlob) -> None:
+    problem = problem_with(staged, form(file_part(b"content"), field("name", b"a"), field("json", b'{"name": "b"}')))
 
     assert (problem.kind, problem.status) == ("invalid-fields", 422)
 
@@ -293,73 +291,73 @@ def test_a_field_that_stands_in_the_json_part_too_is_refused(staged: StagedBlob)
     ],
 )
 def test_a_form_without_a_file_is_malformed(staged: StagedBlob, body: bytes) -> None:
-    problem = refusal(staged, body)
+    problem = problem_with(staged, body)
 
     assert (problem.kind, problem.status) == ("malformed-upload", 400)
 
 
 @pytest.mark.parametrize("name", ["photo", "File", "files[]", ""])
 def test_a_file_in_a_part_of_another_name_is_malformed(staged: StagedBlob, name: str) -> None:
-    problem = refusal(staged, form(part(f'name="{name}"; filename="a.bin"', b"content")))
+    problem = problem_with(staged, form(part(f'name="{name}"; filename="a.bin"', b"content")))
 
     assert problem.status == 400
     assert f"a part named '{name}'" in problem.detail
 
 
-def test_a_second_file_is_malformed_where_one_is_expected(staged: StagedBlob) -> None:
-    problem = refusal(staged, form(file_part(b"one"), file_part(b"two")))
+def test_a_second_file_in_a_form_for_a_single_file_is_malformed(staged: StagedBlob) -> None:
+    problem = problem_with(staged, form(file_part(b"one"), file_part(b"two")))
 
     assert problem.status == 400
-    assert "may have 1, and more came" in problem.detail
+    assert "may have at most 1" in problem.detail
 
 
 WHOLE = form(field("name", b"photo"), file_part(b"content"))
 
 
-LEAST = len(WHOLE) - len(b"\r\n")
-"""Bytes with which the form is complete."""
+COMPLETE_LENGTH = len(WHOLE) - len(b"\r\n")
+"""Bytes of the form without its last line end, which is optional."""
 
 
-@pytest.mark.parametrize("length", [*range(0, LEAST, 9), LEAST - 2, LEAST - 1])
+@pytest.mark.parametrize("length", [*range(0, COMPLETE_LENGTH, 9), COMPLETE_LENGTH - 2, COMPLETE_LENGTH - 1])
 def test_a_form_that_ends_early_is_malformed(staged: StagedBlob, length: int) -> None:
-    problem = refusal(staged, WHOLE[:length])
+    problem = problem_with(staged, WHOLE[:length])
 
     assert (problem.kind, problem.status) == ("malformed-upload", 400)
 
 
 @pytest.mark.parametrize("body", [b"", b"content", b"--Other\r\n\r\n--Other--\r\n", b'{"name": "photo"}'])
-def test_a_body_that_is_no_form_with_this_boundary_is_malformed(staged: StagedBlob, body: bytes) -> None:
-    assert refusal(staged, body).status == 400
+def test_a_body_that_is_not_a_form_with_this_boundary_is_malformed(staged: StagedBlob, body: bytes) -> None:
+    assert problem_with(staged, body).status == 400
 
 
-def test_a_file_may_have_just_as_many_bytes_as_are_allowed(staged: StagedBlob) -> None:
+def test_a_file_of_the_maximum_size_is_accepted(staged: StagedBlob) -> None:
     read(staged, form(file_part(bytes(1000))), max_bytes=1000)
 
     assert staged.size == 1000
 
 
 @pytest.mark.parametrize("size", [1001, 3_000_000])
-def test_a_file_of_more_bytes_is_too_large(staged: StagedBlob, size: int) -> None:
-    problem = refusal(staged, form(file_part(bytes(size))), max_bytes=1000)
+def test_a_file_above_the_maximum_size_is_refused(staged: StagedBlob, size: int) -> None:
+    problem = problem_with(staged, form(file_part(bytes(size))), max_bytes=1000)
 
     assert problem == too_large(1000)
     assert staged.size <= 1000
 
 
-def test_a_file_that_is_too_large_is_answered_413_with_the_limit() -> None:
+def test_a_file_that_is_too_large_gets_413_with_the_limit() -> None:
     problem = too_large(1000)
 
     assert problem.status == 413
     assert "1000 bytes" in problem.detail
 
 
-def test_the_limit_of_a_file_is_not_the_one_of_its_fields(staged: StagedBlob) -> None:
+def test_the_limit_of_a_file_does_not_apply_to_fields(staged: StagedBlob) -> None:
     found = read(staged, form(field("comment", b"a" * 5000), file_part(b"x")), max_bytes=1)
 
     assert found.fields == {"comment": "a" * 5000}
 
 
-def test_fields_may_have_just_as_many_bytes_together_as_are_allowed(staged: StagedBlob) -> None:
+def test_fields_of_the_maximum_total_size_are_accepted(staged: StagedBlob) -> None:
     name, comment = b"n" * 1000, b"c" * (TEXT_BYTES_A_FILE - 1000)
 
     found = read(staged, form(field("name", name), field("comment", comment), file_part(b"x")))
@@ -367,37 +365,37 @@ def test_fields_may_have_just_as_many_bytes_together_as_are_allowed(staged: Stag
     assert found.fields == {"name": name.decode(), "comment": comment.decode()}
 
 
-def test_fields_of_one_more_byte_are_too_large(staged: StagedBlob) -> None:
+def test_fields_above_the_maximum_total_size_are_refused(staged: StagedBlob) -> None:
     name, comment = b"n" * 1000, b"c" * (TEXT_BYTES_A_FILE - 999)
 
-    problem = refusal(staged, form(field("name", name), field("comment", comment), file_part(b"x")))
+    problem = problem_with(staged, form(field("name", name), field("comment", comment), file_part(b"x")))
 
     assert (problem.kind, problem.status) == ("form-too-large", 413)
     assert str(TEXT_BYTES_A_FILE) in problem.detail
 
 
-def test_a_form_may_have_just_as_many_parts_as_are_allowed(staged: StagedBlob) -> None:
+def test_a_form_with_the_maximum_number_of_parts_is_accepted(staged: StagedBlob) -> None:
     fields = [field(f"field{number}", b"") for number in range(MAX_PARTS - 1)]
 
     assert len(read(staged, form(*fields, file_part(b"x"))).fields) == MAX_PARTS - 1
 
 
-def test_a_form_with_one_part_more_is_too_large(staged: StagedBlob) -> None:
+def test_a_form_with_too_many_parts_is_refused(staged: StagedBlob) -> None:
     fields = [field(f"field{number}", b"") for number in range(MAX_PARTS)]
 
-    problem = refusal(staged, form(*fields, file_part(b"x")))
+    problem = problem_with(staged, form(*fields, file_part(b"x")))
 
     assert (problem.kind, problem.status) == ("form-too-large", 413)
 
 
 @pytest.mark.parametrize("more", ["X-Long: " + "a" * 5000 + "\r\n", "X-Header: a\r\n" * 8])
-def test_a_part_with_too_much_of_a_header_is_too_large(staged: StagedBlob, more: str) -> None:
-    problem = refusal(staged, form(part('name="file"; filename="a.bin"', b"x", more)))
+def test_a_part_with_too_large_headers_is_refused(staged: StagedBlob, more: str) -> None:
+    problem = problem_with(staged, form(part('name="file"; filename="a.bin"', b"x", more)))
 
     assert (problem.kind, problem.status) == ("form-too-large", 413)
 
 
-def test_several_files_come_in_their_order_each_with_its_name(staging: Staging) -> None:
+def test_several_files_keep_their_order_and_names(staging: Staging) -> None:
     body = form(file_part(b"one", "1.bin"), file_part(b"", "2.bin"), file_part(b"one", "1.bin"))
 
     with ExitStack() as stack:
@@ -409,15 +407,15 @@ def test_several_files_come_in_their_order_each_with_its_name(staging: Staging) 
     assert found == [(b"one", "1.bin"), (b"", "2.bin"), (b"one", "1.bin")]
 
 
-@pytest.mark.parametrize("said", [[{"name": "a"}, None], {"a": 1}, [], "text", None])
-def test_what_is_said_of_several_files_may_be_any_json(staging: Staging, said: object) -> None:
+@pytest.mark.parametrize("metadata", [[{"name": "a"}, None], {"a": 1}, [], "text", None])
+def test_the_json_part_of_several_files_may_be_any_json(staging: Staging, metadata: object) -> None:
     with ExitStack() as stack:
-        _, found = read_many(stack, staging, form(file_part(b"x"), field("json", json.dumps(said).encode())))
+        _, found = read_many(stack, staging, form(file_part(b"x"), field("json", json.dumps(metadata).encode())))
 
-    assert found == said
+    assert found == metadata
 
 
-def test_nothing_need_be_said_of_several_files(staging: Staging) -> None:
+def test_several_files_need_no_json_part(staging: Staging) -> None:
     with ExitStack() as stack:
         _, found = read_many(stack, staging, form(file_part(b"x")))
 
@@ -425,46 +423,46 @@ def test_nothing_need_be_said_of_several_files(staging: Staging) -> None:
 
 
 @pytest.mark.parametrize("name", ["name", "data", "comment"])
-def test_several_files_take_no_other_field_than_json(staging: Staging, name: str) -> None:
-    problem = refusal_of_many(staging, form(file_part(b"x"), field(name, b"{}")))
+def test_several_files_allow_no_field_other_than_json(staging: Staging, name: str) -> None:
+    problem = problem_with_many(staging, form(file_part(b"x"), field(name, b"{}")))
 
     assert problem.status == 400
     assert f"a part '{name}'" in problem.detail
 
 
-def test_several_files_may_be_just_as_many_as_are_allowed(staging: Staging) -> None:
+def test_the_maximum_number_of_files_is_accepted(staging: Staging) -> None:
     with ExitStack() as stack:
         files, _ = read_many(stack, staging, form(*[file_part(b"x")] * 20), max_files=20)
 
     assert len(files) == 20
 
 
-def test_one_file_more_is_malformed(staging: Staging) -> None:
-    problem = refusal_of_many(staging, form(*[file_part(b"x")] * 21), max_files=20)
+def test_too_many_files_are_malformed(staging: Staging) -> None:
+    problem = problem_with_many(staging, form(*[file_part(b"x")] * 21), max_files=20)
 
     assert problem.status == 400
-    assert "may have 20, and more came" in problem.detail
+    assert "may have at most 20" in problem.detail
 
 
-def test_each_of_several_files_has_the_limit_for_itself(staging: Staging) -> None:
+def test_the_limit_applies_to_each_of_several_files(staging: Staging) -> None:
     with ExitStack() as stack:
         files, _ = read_many(stack, staging, form(file_part(bytes(10)), file_part(bytes(10))), max_bytes=10)
 
     assert [blob.size for blob, _ in files] == [10, 10]
 
 
-def test_one_of_several_files_that_is_too_large_refuses_all(staging: Staging) -> None:
-    problem = refusal_of_many(staging, form(file_part(b"x"), file_part(bytes(11))), max_bytes=10)
+def test_a_single_file_that_is_too_large_refuses_all_files(staging: Staging) -> None:
+    problem = problem_with_many(staging, form(file_part(b"x"), file_part(bytes(11))), max_bytes=10)
 
     assert problem == too_large(10)
 
 
-def test_several_files_without_any_are_malformed(staging: Staging) -> None:
-    assert refusal_of_many(staging, form(field("json", b"[]"))).status == 400
+def test_a_form_for_several_files_without_a_file_is_malformed(staging: Staging) -> None:
+    assert problem_with_many(staging, form(field("json", b"[]"))).status == 400
 
 
-def test_files_that_are_refused_leave_nothing_behind(staging: Staging, tmp_path: Path) -> None:
-    refusal_of_many(staging, form(file_part(b"one"), file_part(b"two"), field("json", b"{")))
+def test_refused_files_leave_nothing_behind(staging: Staging, tmp_path: Path) -> None:
+    problem_with_many(staging, form(file_part(b"one"), file_part(b"two"), field("json", b"{")))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -472,7 +470,7 @@ def test_files_that_are_refused_leave_nothing_behind(staging: Staging, tmp_path:
 def request_of(content_type: str | None) -> Request:
     environ = EnvironBuilder(method="POST").get_environ()
     if content_type is not None:
-        environ["CONTENT_TYPE"] = content_type.encode().decode("latin-1")  # as PEP 3333 has it
+        environ["CONTENT_TYPE"] = content_type.encode().decode("latin-1")  # as in PEP 3333
     return Request(environ)
 
 
@@ -481,7 +479,7 @@ def request_of(content_type: str | None) -> Request:
     [
         ("multipart/form-data; boundary=AaB03x", b"AaB03x"),
         ('multipart/form-data; boundary="AaB03x"', b"AaB03x"),
-        # RFC 2046, 5.1.1: what has a colon or a space stands in quotes.
+        # RFC 2046, 5.1.1: a boundary with a colon or a space is quoted.
         ('multipart/form-data; boundary="gc0pJq0M:08jU534c0p"', b"gc0pJq0M:08jU534c0p"),
         ('multipart/form-data; boundary="a b"', b"a b"),
         ("multipart/form-data; charset=utf-8; boundary=AaB03x", b"AaB03x"),
@@ -489,7 +487,7 @@ def request_of(content_type: str | None) -> Request:
         (f"multipart/form-data; boundary={'-' * 70}", b"-" * 70),
     ],
 )
-def test_the_boundary_is_the_one_that_the_content_type_names(content_type: str, boundary: bytes) -> None:
+def test_the_boundary_is_read_from_the_content_type(content_type: str, boundary: bytes) -> None:
     assert boundary_of(request_of(content_type)) == boundary
 
 
@@ -503,7 +501,7 @@ def test_the_boundary_is_the_one_that_the_content_type_names(content_type: str, 
         f"multipart/form-data; boundary={'a' * 201}",
     ],
 )
-def test_a_form_without_a_boundary_that_can_be_used_is_malformed(content_type: str) -> None:
+def test_a_form_without_a_usable_boundary_is_malformed(content_type: str) -> None:
     with pytest.raises(Problem) as raised:
         boundary_of(request_of(content_type))
 

@@ -1,4 +1,4 @@
-"""Bodies that are read while they come: the same as if they were read afterwards, or left to their request."""
+"""Bodies that are read ahead give the same result as later reading, or are left to their request."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 from file_storage.intake import read_ahead
-from file_storage.intake.read_ahead import MAX_READINGS, ReadAhead
+from file_storage.intake.read_ahead import MAX_BODIES, ReadAhead
 from file_storage.storage import Staging, staging
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ FORM = HEAD + CONTENT + b'\r\n--x y\r\nContent-Disposition: form-data; name="com
 
 
 class Folders:
-    """Where nginx keeps bodies, what is read ahead of them, and where it is staged."""
+    """The folder where nginx writes bodies, the staging folder, and the reader between them."""
 
     def __init__(self, folder: Path) -> None:
         self.incoming, self.staging = folder / "incoming", folder / "staging"
@@ -33,7 +33,7 @@ class Folders:
         self.ahead = ReadAhead(Staging(self.staging, reserve_bytes=0), self.incoming, MAX_BYTES)
 
     def begin(self, content: bytes, name: str = "0000000001") -> Path:
-        """A body whose first bytes have come and are being read."""
+        """Write the first bytes of a body, and wait until it is being read."""
         path = self.incoming / name
         path.write_bytes(content)
         self.ahead.expect()
@@ -41,7 +41,7 @@ class Folders:
         return path
 
     def read(self) -> set[Path]:
-        """The bodies that are open, also if they have no name any more."""
+        """Return the paths of open bodies, including removed files."""
         opened = []
         for number in Path("/proc/self/fd").iterdir():
             with suppress(FileNotFoundError):
@@ -53,8 +53,8 @@ class Folders:
 
 
 @pytest.fixture(autouse=True)
-def every_body_is_worth_it() -> Iterator[None]:
-    with patch.object(read_ahead, "WORTH_IT", 1):
+def read_small_bodies_ahead() -> Iterator[None]:
+    with patch.object(read_ahead, "MIN_BYTES", 1):
         yield
 
 
@@ -71,40 +71,40 @@ def append(path: Path, data: bytes) -> None:
 
 
 @given(pieces=st.lists(st.binary(max_size=5000), min_size=1, max_size=8), chunk=st.integers(1, 4000))
-def test_a_body_is_its_pieces_in_their_order(pieces: list[bytes], chunk: int) -> None:
-    whole = b"!" + b"".join(pieces)
+def test_a_body_has_its_pieces_in_their_order(pieces: list[bytes], chunk: int) -> None:
+    body = b"!" + b"".join(pieces)
     with TemporaryDirectory() as folder, patch.object(staging, "CHUNK", chunk):
         folders = Folders(Path(folder))
         path = folders.begin(b"!")
         for piece in pieces:
             append(path, piece)
 
-        with folders.ahead.taken(path) as finished:
-            read = finished()
+        with folders.ahead.claim(path) as finish:
+            read = finish()
             assert read is not None
             read.staged.seal()
-            assert (read.form, read.staged.size) == (None, len(whole))
-            assert read.staged.sha256 == hashlib.sha256(whole).hexdigest()
-            assert read.staged.path.read_bytes() == whole
+            assert (read.form, read.staged.size) == (None, len(body))
+            assert read.staged.sha256 == hashlib.sha256(body).hexdigest()
+            assert read.staged.path.read_bytes() == body
         folders.ahead.close()
 
 
 def test_a_body_is_not_copied(folders: Folders) -> None:
     path = folders.begin(CONTENT)
 
-    with folders.ahead.taken(path) as finished:
-        read = finished()
+    with folders.ahead.claim(path) as finish:
+        read = finish()
         assert read is not None
         assert read.staged.path.samefile(path)
 
 
-@pytest.mark.parametrize("come", [len(HEAD), len(HEAD) + 1, len(HEAD) + len(CONTENT) + 3, len(FORM) - 1, len(FORM)])
-def test_a_form_is_parsed_as_it_comes(folders: Folders, come: int) -> None:
-    path = folders.begin(FORM[:come])
-    append(path, FORM[come:])
+@pytest.mark.parametrize("received", [len(HEAD), len(HEAD) + 1, len(HEAD) + len(CONTENT) + 3, len(FORM) - 1, len(FORM)])
+def test_a_form_is_parsed_while_it_is_received(folders: Folders, received: int) -> None:
+    path = folders.begin(FORM[:received])
+    append(path, FORM[received:])
 
-    with folders.ahead.taken(path) as finished:
-        read = finished()
+    with folders.ahead.claim(path) as finish:
+        read = finish()
         assert read is not None
         assert read.form is not None
         read.staged.seal()
@@ -113,23 +113,23 @@ def test_a_form_is_parsed_as_it_comes(folders: Folders, come: int) -> None:
     assert read.staged.sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_what_is_not_published_is_forgotten(folders: Folders) -> None:
-    with folders.ahead.taken(folders.begin(CONTENT)):
+def test_an_unpublished_body_is_discarded(folders: Folders) -> None:
+    with folders.ahead.claim(folders.begin(CONTENT)):
         pass
 
     assert folders.staged() == []
 
 
 @pytest.mark.parametrize("content", [CONTENT, FORM], ids=["raw", "form"])
-def test_a_body_whose_client_hung_up_is_forgotten(folders: Folders, content: bytes) -> None:
+def test_a_body_whose_client_hung_up_is_discarded(folders: Folders, content: bytes) -> None:
     folders.begin(content).unlink()
 
     wait_until(lambda: not folders.read() and not folders.staged(), "nothing is read or staged")
 
 
 @pytest.mark.parametrize("content", [CONTENT, FORM], ids=["raw", "form"])
-def test_a_body_to_which_nothing_comes_any_more_is_forgotten(folders: Folders, content: bytes) -> None:
-    """An nginx that was killed leaves such."""
+def test_a_body_that_stops_growing_is_discarded(folders: Folders, content: bytes) -> None:
+    """nginx leaves such files when it is killed."""
     path = folders.begin(content)
 
     an_hour_ago = time.time() - 3600
@@ -138,7 +138,7 @@ def test_a_body_to_which_nothing_comes_any_more_is_forgotten(folders: Folders, c
     wait_until(lambda: not folders.read() and not folders.staged(), "nothing is read or staged")
 
 
-def test_nothing_is_left_when_the_process_ends(folders: Folders) -> None:
+def test_close_discards_all_bodies(folders: Folders) -> None:
     folders.begin(CONTENT, "0000000001")
     folders.begin(FORM, "0000000002")
 
@@ -158,40 +158,40 @@ def test_nothing_is_left_when_the_process_ends(folders: Folders) -> None:
     ],
     ids=["truncated", "no file", "two files", "too long"],
 )
-def test_a_form_with_a_mistake_is_left_to_its_request(folders: Folders, body: bytes) -> None:
+def test_a_form_with_an_error_is_left_to_its_request(folders: Folders, body: bytes) -> None:
     path = folders.incoming / "0000000001"
     path.write_bytes(body)
     folders.ahead.expect()
     time.sleep(0.1)
 
-    with folders.ahead.taken(path) as finished:
-        assert finished() is None
+    with folders.ahead.claim(path) as finish:
+        assert finish() is None
 
     assert folders.staged() == []
 
 
-def test_a_name_that_has_become_anothers_is_left_to_its_request(folders: Folders) -> None:
+def test_a_body_whose_path_is_now_another_file_is_left_to_its_request(folders: Folders) -> None:
     path = folders.begin(CONTENT)
     other = folders.incoming / "other"
     other.write_bytes(b"other")
     other.rename(path)
 
-    with folders.ahead.taken(path) as finished:
-        assert finished() is None
+    with folders.ahead.claim(path) as finish:
+        assert finish() is None
 
 
 def test_a_body_that_was_not_expected_is_left_to_its_request(folders: Folders) -> None:
     path = folders.incoming / "0000000001"
     path.write_bytes(CONTENT)
 
-    with folders.ahead.taken(path) as finished:
-        assert finished() is None
+    with folders.ahead.claim(path) as finish:
+        assert finish() is None
 
 
-def test_a_body_whose_request_has_come_is_not_begun(folders: Folders) -> None:
+def test_a_body_that_was_claimed_is_not_read_ahead(folders: Folders) -> None:
     path = folders.incoming / "0000000001"
     path.write_bytes(CONTENT)
-    with folders.ahead.taken(path):
+    with folders.ahead.claim(path):
         pass
 
     folders.ahead.expect()
@@ -200,19 +200,19 @@ def test_a_body_whose_request_has_come_is_not_begun(folders: Folders) -> None:
     assert not folders.read()
 
 
-def test_only_so_many_bodies_are_read_at_once(folders: Folders) -> None:
-    for number in range(MAX_READINGS + 3):
+def test_a_limited_number_of_bodies_is_read_concurrently(folders: Folders) -> None:
+    for number in range(MAX_BODIES + 3):
         (folders.incoming / f"{number:010}").write_bytes(CONTENT)
 
     folders.ahead.expect()
-    wait_until(lambda: len(folders.read()) == MAX_READINGS, "as many are read as may be")
+    wait_until(lambda: len(folders.read()) == MAX_BODIES, "as many are read as may be")
     time.sleep(0.1)
 
-    assert len(folders.read()) == MAX_READINGS
+    assert len(folders.read()) == MAX_BODIES
 
 
-def test_no_thread_watches_when_nothing_is_expected_any_more(folders: Folders) -> None:
-    with patch.object(read_ahead, "WATCHED_SECONDS", 0.1):
+def test_the_folder_is_watched_only_while_a_body_is_expected(folders: Folders) -> None:
+    with patch.object(read_ahead, "WATCH_SECONDS", 0.1):
         folders.ahead.expect()
         time.sleep(0.3)
         folders.incoming.joinpath("0000000001").write_bytes(CONTENT)
@@ -228,5 +228,5 @@ def test_without_a_folder_nothing_is_read(tmp_path: Path) -> None:
 
     ahead.expect()
 
-    with ahead.taken(None) as finished:
-        assert finished() is None
+    with ahead.claim(None) as finish:
+        assert finish() is None

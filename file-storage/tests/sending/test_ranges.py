@@ -1,4 +1,4 @@
-"""Which bytes a range names, and how an answer carries them (RFC 9110, 14 and 15.3.7)."""
+"""Which bytes a range selects, and how a response contains them (RFC 9110, 14 and 15.3.7)."""
 
 import random
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from werkzeug.http import parse_range_header
 CONTENT = random.Random(9110).randbytes(1000)
 
 Spec = tuple[int, int | None]
-"""A range as werkzeug has it: the first offset and the one behind the last, or a negative suffix length."""
+"""A range in werkzeug's form: the first offset and the offset after the last byte, or a negative suffix length."""
 
 specs = st.one_of(
     st.tuples(st.integers(0, 60), st.integers(1, 60)).map(lambda ends: (ends[0], ends[0] + ends[1])),
@@ -32,7 +32,7 @@ def wanted(header: str) -> Range:
 
 
 def offsets_named(specs: Sequence[Spec], size: int) -> set[int]:
-    """The offsets that RFC 9110, 14.1.2 selects: an int-range by position, a suffix-range by distance from the end."""
+    """Return the offsets that RFC 9110, 14.1.2 selects: by position, or for a suffix-range by distance from the end."""
     return {
         offset
         for offset in range(size)
@@ -42,7 +42,7 @@ def offsets_named(specs: Sequence[Spec], size: int) -> set[int]:
 
 
 def byteranges(body: bytes, boundary: str) -> list[tuple[list[str], bytes]]:
-    """The header lines and the bytes of each part, by the grammar of RFC 2046, 5.1.1."""
+    """Return the header lines and the bytes of each part, by the grammar of RFC 2046, 5.1.1."""
     preamble, *parts, epilogue = body.split(f"\r\n--{boundary}".encode())
     assert (preamble, epilogue) == (b"", b"--\r\n")
     split = [part.split(b"\r\n\r\n", 1) for part in parts]
@@ -62,7 +62,7 @@ def byteranges(body: bytes, boundary: str) -> list[tuple[list[str], bytes]]:
         ("bytes=500-600,601-999", [(500, 601), (601, 1000)]),
     ],
 )
-def test_the_examples_of_rfc_9110_name_the_bytes_that_it_says(header: str, expected: list[tuple[int, int]]) -> None:
+def test_the_examples_of_rfc_9110_select_their_bytes(header: str, expected: list[tuple[int, int]]) -> None:
     assert spans(wanted(header), 10_000) == expected
 
 
@@ -89,28 +89,28 @@ def test_a_range_ends_with_the_file_and_includes_both_of_its_ends(header: str, e
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-10", "bytes=11-", "bytes=10-20,30-"])
-def test_a_range_behind_the_last_byte_names_nothing(header: str) -> None:
+def test_a_range_after_the_last_byte_selects_nothing(header: str) -> None:
     assert spans(wanted(header), 10) == []
 
 
 @pytest.mark.parametrize("header", ["bytes=0-", "bytes=0-0", "bytes=1-", "bytes=-1"])
-def test_no_range_names_a_byte_of_an_empty_file(header: str) -> None:
+def test_no_range_selects_a_byte_of_an_empty_file(header: str) -> None:
     assert spans(wanted(header), 0) == []
 
 
-def test_of_several_ranges_those_outside_the_file_are_left_out() -> None:
+def test_ranges_outside_the_file_are_skipped() -> None:
     assert spans(wanted("bytes=2-3,9-12,20-30"), 10) == [(2, 4), (9, 10)]
 
 
 @given(specs=st.lists(specs, min_size=1, max_size=5), size=st.integers(0, 50))
-def test_the_parts_together_have_the_named_bytes_and_no_others(specs: list[Spec], size: int) -> None:
+def test_the_parts_have_exactly_the_selected_bytes(specs: list[Spec], size: int) -> None:
     parts = spans(Range("bytes", specs), size)
 
     assert {offset for first, stop in parts for offset in range(first, stop)} == offsets_named(specs, size)
 
 
 @given(specs=st.lists(specs, min_size=1, max_size=5), size=st.integers(0, 50))
-def test_every_part_has_bytes_and_lies_in_the_file(specs: list[Spec], size: int) -> None:
+def test_every_part_is_within_the_file_and_not_empty(specs: list[Spec], size: int) -> None:
     parts = spans(Range("bytes", specs), size)
 
     assert all(0 <= first < stop <= size for first, stop in parts)
@@ -133,7 +133,7 @@ def test_no_parts_have_no_bytes() -> None:
         ((999, 1000), "bytes 999-999/1000"),
     ],
 )
-def test_one_part_answers_206_and_says_where_it_lies(part: tuple[int, int], content_range: str) -> None:
+def test_a_single_part_gets_206_with_its_position(part: tuple[int, int], content_range: str) -> None:
     response = Response(content_type="image/png")
 
     partial_content(response, BytesIO(CONTENT), [part], 1000)
@@ -144,7 +144,7 @@ def test_one_part_answers_206_and_says_where_it_lies(part: tuple[int, int], cont
 
 
 @given(first=st.integers(0, 999), length=st.integers(1, 1000))
-def test_one_part_has_the_bytes_of_the_file_at_its_place(first: int, length: int) -> None:
+def test_a_single_part_has_the_bytes_of_the_file_at_its_position(first: int, length: int) -> None:
     part, response = (first, min(first + length, 1000)), Response()
 
     body = b"".join(partial_content(response, BytesIO(CONTENT), [part], 1000))
@@ -154,7 +154,7 @@ def test_one_part_has_the_bytes_of_the_file_at_its_place(first: int, length: int
 
 
 @pytest.mark.parametrize("length", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1])
-def test_a_part_longer_than_a_piece_comes_whole_and_in_order(length: int) -> None:
+def test_a_part_longer_than_a_chunk_is_sent_whole_and_in_order(length: int) -> None:
     content = random.Random(length).randbytes(length + 20)
 
     body = b"".join(partial_content(Response(), BytesIO(content), [(10, 10 + length)], len(content)))
@@ -170,7 +170,7 @@ def test_no_piece_is_longer_than_a_chunk() -> None:
     assert max(map(len, pieces)) == CHUNK
 
 
-def test_several_parts_each_say_their_type_and_place() -> None:
+def test_several_parts_each_have_their_type_and_position() -> None:
     response = Response(content_type="text/plain; charset=utf-8")
 
     body = b"".join(partial_content(response, BytesIO(CONTENT), [(0, 1), (500, 600), (999, 1000)], 1000))
@@ -183,7 +183,7 @@ def test_several_parts_each_say_their_type_and_place() -> None:
     ]
 
 
-def test_several_parts_answer_206_without_a_content_range_of_their_own() -> None:
+def test_several_parts_get_206_without_a_content_range_header() -> None:
     response = Response()
 
     partial_content(response, BytesIO(CONTENT), [(0, 1), (500, 600)], 1000)
@@ -197,7 +197,7 @@ def test_several_parts_answer_206_without_a_content_range_of_their_own() -> None
         lambda pairs: [(first, min(first + length, 1000)) for first, length in pairs]
     )
 )
-def test_several_parts_have_the_bytes_of_the_file_at_their_places(parts: list[tuple[int, int]]) -> None:
+def test_several_parts_have_the_bytes_of_the_file_at_their_positions(parts: list[tuple[int, int]]) -> None:
     response = Response()
 
     body = b"".join(partial_content(response, BytesIO(CONTENT), parts, 1000))
@@ -207,7 +207,7 @@ def test_several_parts_have_the_bytes_of_the_file_at_their_places(parts: list[tu
     assert response.headers["Content-Length"] == str(len(body))
 
 
-def test_two_answers_never_share_a_boundary() -> None:
+def test_two_responses_have_different_boundaries() -> None:
     first, second = Response(), Response()
 
     for response in (first, second):
@@ -217,7 +217,7 @@ def test_two_answers_never_share_a_boundary() -> None:
 
 
 @pytest.mark.parametrize("parts", [[(0, 1000)], [(0, 10), (990, 1000)], [(999, 1000)]])
-def test_a_file_that_has_become_shorter_is_a_problem(parts: list[tuple[int, int]]) -> None:
+def test_a_file_that_has_become_shorter_raises_bytes_lost(parts: list[tuple[int, int]]) -> None:
     pieces = partial_content(Response(), BytesIO(CONTENT[:-1]), parts, 1000)
 
     with pytest.raises(DomainError) as raised:

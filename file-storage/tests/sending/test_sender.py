@@ -1,17 +1,14 @@
-"""Who sends a file's bytes: nginx, the front, S3 or the application, each with the answer of RFC 9110."""
+"""Which server sends a file's bytes (nginx, the front, S3 or the application), with the response of RFC 9110."""
 
 import hashlib
-import logging
 import random
 import re
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import pytest
-import structlog
 from file_storage.app import create_app
 from flask.testing import FlaskClient
 from hypothesis import given
@@ -34,34 +31,33 @@ YOUNGER = {"If-Modified-Since": EARLIER}
 """A condition that is met."""
 
 MATCH = {"If-Match": f'"{SHA256}"'}
-"""A condition that is met, which nginx would judge by a tag of its own: so it is asked to ask again."""
+"""A condition that is met. nginx would compare its own entity tag, so it must repeat the request without it."""
 
 
 class Sites(NamedTuple):
-    """One store, as the applications before it are configured."""
+    """Applications with different settings over the same store."""
 
     folder: Path
     nginx: FlaskClient
     front: FlaskClient
-    """Before the embedded stack's front."""
+    """Behind the front of the embedded stack."""
     full: FlaskClient
-    """The same, on a disk that has no room."""
+    """Behind the front, with a full disk."""
     s3: FlaskClient
-    """Before nginx, with its blobs in S3."""
+    """Behind nginx, with its blobs in S3."""
     full_s3: FlaskClient
-    """The same, on a disk that has no room."""
+    """Behind nginx with S3, with a full disk."""
     redirecting: FlaskClient
-    """It sends clients to S3."""
+    """Behind nginx, redirecting clients to S3."""
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
+def sites(tmp_path_factory: pytest.TempPathFactory, restored_logging: None) -> Sites:
     folder = tmp_path_factory.mktemp("доставка")
-    handlers, level = logging.root.handlers[:], logging.root.level
     by_front = {"DOWNLOAD__HEADER": "X-Sendfile", "DOWNLOAD__ROOT": f"{folder}/blobs/"}
     in_s3 = {"STORAGE__URL": "s3://pixmill/files"}
     migrate(f"sqlite:///{folder}/files.db", "file_storage")
-    yield Sites(
+    return Sites(
         folder,
         nginx=client(folder),
         front=client(folder, by_front),
@@ -70,10 +66,6 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
         full_s3=client(folder, in_s3 | {"STORAGE__RESERVE_BYTES": str(2**62)}),
         redirecting=client(folder, in_s3 | {"DOWNLOAD__REDIRECT": "true"}),
     )
-    logging.captureWarnings(capture=False)
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def client(folder: Path, changed: dict[str, str] | None = None) -> FlaskClient:
@@ -96,7 +88,7 @@ def client(folder: Path, changed: dict[str, str] | None = None) -> FlaskClient:
 
 
 def added(sites: Sites, content: bytes) -> str:
-    """The URL of a new file's bytes."""
+    """Store a new file and return the URL of its bytes."""
     response = sites.front.put("/?name=a.bin", data=content)
     assert response.status_code == 201
     return f"/{response.json['id']}/download" if response.json else ""
@@ -117,7 +109,7 @@ def names_no_file(response: TestResponse) -> bool:
 
 
 def sent_by_front(response: TestResponse) -> bytes:
-    """Return what the front sends for an answer: as many bytes of the file as it says, from where it says."""
+    """Return what the front sends for a response: the bytes of the file that its headers name."""
     if "X-Sendfile" not in response.headers:
         given: bytes = response.data
         return given
@@ -129,7 +121,7 @@ def sent_by_front(response: TestResponse) -> bytes:
 
 
 def byteranges(response: TestResponse) -> list[tuple[str, bytes]]:
-    """Where each part of an answer lies, and its bytes, by the grammar of RFC 2046, 5.1.1."""
+    """Return the position and the bytes of each part of a response, by the grammar of RFC 2046, 5.1.1."""
     assert response.mimetype == "multipart/byteranges"
     boundary = response.mimetype_params["boundary"]
     preamble, *parts, epilogue = response.data.split(f"\r\n--{boundary}".encode())
@@ -138,7 +130,7 @@ def byteranges(response: TestResponse) -> list[tuple[str, bytes]]:
     return [(re.findall("Content-Range: (.+)", head.decode())[0].strip(), content) for head, content in split]
 
 
-def test_nginx_is_named_the_blob_of_a_whole_file(sites: Sites, url: str) -> None:
+def test_nginx_gets_the_path_of_the_blob_for_a_whole_file(sites: Sites, url: str) -> None:
     response = sites.nginx.get(url)
 
     assert (response.status_code, response.data) == (200, b"")
@@ -146,7 +138,7 @@ def test_nginx_is_named_the_blob_of_a_whole_file(sites: Sites, url: str) -> None
 
 
 @pytest.mark.parametrize("headers", [{}, YOUNGER, MATCH])
-def test_the_front_is_named_the_blob_of_a_whole_file_and_its_length(
+def test_the_front_gets_the_path_and_the_length_of_the_blob_for_a_whole_file(
     sites: Sites, url: str, headers: dict[str, str]
 ) -> None:
     response = sites.front.get(url, headers=headers)
@@ -157,15 +149,13 @@ def test_the_front_is_named_the_blob_of_a_whole_file_and_its_length(
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-4"}])
-def test_nginx_says_itself_that_it_has_ranges_and_the_front_does_not(
-    sites: Sites, url: str, headers: dict[str, str]
-) -> None:
+def test_accept_ranges_is_set_for_the_front_but_not_for_nginx(sites: Sites, url: str, headers: dict[str, str]) -> None:
     assert "Accept-Ranges" not in sites.nginx.get(url, headers=headers).headers
     assert sites.front.get(url, headers=headers).headers["Accept-Ranges"] == "bytes"
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-4"}, {"Range": "bytes=5000-"}])
-def test_head_has_the_size_and_no_sender(sites: Sites, url: str, headers: dict[str, str]) -> None:
+def test_head_has_the_size_and_no_file_to_send(sites: Sites, url: str, headers: dict[str, str]) -> None:
     for site in (sites.nginx, sites.front, sites.redirecting):
         response = site.head(url, headers=headers)
 
@@ -177,14 +167,14 @@ def test_head_has_the_size_and_no_sender(sites: Sites, url: str, headers: dict[s
 @pytest.mark.parametrize(
     "wanted", ["bytes=0-0", "bytes=0-", "bytes=999-", "bytes=999-999", "bytes=0-999", "bytes=-1", "bytes=-1000"]
 )
-def test_one_range_within_the_file_is_left_to_nginx(sites: Sites, url: str, wanted: str) -> None:
+def test_a_single_range_within_the_file_is_left_to_nginx(sites: Sites, url: str, wanted: str) -> None:
     response = sites.nginx.get(url, headers={"Range": wanted})
 
     assert response.headers["X-Accel-Redirect"] == f"/blobs/{BLOB}"
 
 
 @pytest.mark.parametrize("wanted", ["bytes=0-4,10-14", "bytes=0-0, -1", "bytes=5-9,1000-", "bytes=990-2000"])
-def test_nginx_cuts_every_range_from_its_own_disk(sites: Sites, url: str, wanted: str) -> None:
+def test_nginx_sends_any_ranges_from_its_own_disk(sites: Sites, url: str, wanted: str) -> None:
     assert sites.nginx.get(url, headers={"Range": wanted}).headers["X-Accel-Redirect"] == f"/blobs/{BLOB}"
 
 
@@ -213,7 +203,7 @@ EDGES = pytest.mark.parametrize(
 
 @EDGES
 @pytest.mark.parametrize("conditions", [{}, YOUNGER, MATCH])
-def test_the_front_is_told_which_bytes_a_range_means(
+def test_the_front_gets_the_bytes_that_a_range_selects(
     sites: Sites, url: str, conditions: dict[str, str], wanted: str, first: int, last: int
 ) -> None:
     response = sites.front.get(url, headers={"Range": f"bytes={wanted}"} | conditions)
@@ -225,7 +215,7 @@ def test_the_front_is_told_which_bytes_a_range_means(
 
 
 @EDGES
-def test_nginx_asks_again_for_the_range_that_is_meant(
+def test_nginx_repeats_the_request_with_the_resolved_range(
     sites: Sites, url: str, wanted: str, first: int, last: int
 ) -> None:
     response = sites.nginx.get(url, headers={"Range": f"bytes={wanted}"} | MATCH)
@@ -235,7 +225,7 @@ def test_nginx_asks_again_for_the_range_that_is_meant(
     assert response.headers["X-Range"] == f"bytes={first}-{last}"
 
 
-def test_several_ranges_the_front_gets_as_bytes(sites: Sites, url: str) -> None:
+def test_several_ranges_are_copied_for_the_front(sites: Sites, url: str) -> None:
     response = sites.front.get(url, headers={"Range": "bytes=0-4,10-14"})
 
     assert response.status_code == 206
@@ -243,7 +233,7 @@ def test_several_ranges_the_front_gets_as_bytes(sites: Sites, url: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["BYTES=5-9", "bytes= 5-9", "bytes=5 - 9", "bytes=5-0000000000000000000009"])
-def test_a_range_in_another_spelling_is_put_into_the_usual_one(sites: Sites, url: str, wanted: str) -> None:
+def test_an_unusual_spelling_of_a_range_is_normalized(sites: Sites, url: str, wanted: str) -> None:
     by_nginx = sites.nginx.get(url, headers={"Range": wanted})
     by_front = sites.front.get(url, headers={"Range": wanted})
 
@@ -252,7 +242,9 @@ def test_a_range_in_another_spelling_is_put_into_the_usual_one(sites: Sites, url
 
 
 @pytest.mark.parametrize("condition", ["If-Match", "If-Unmodified-Since", "If-Modified-Since"])
-def test_before_nginx_asks_again_nothing_is_said_of_the_file(sites: Sites, url: str, condition: str) -> None:
+def test_the_response_that_makes_nginx_repeat_the_request_has_no_file_headers(
+    sites: Sites, url: str, condition: str
+) -> None:
     met = {"If-Match": "*", "If-Unmodified-Since": LATER, "If-Modified-Since": EARLIER}[condition]
 
     response = sites.nginx.get(url, headers={condition: met})
@@ -279,7 +271,7 @@ def test_an_entity_tag_that_does_not_match_leaves_the_file_to_nginx(sites: Sites
         ("0-0,-2000", [(0, 0), (0, 999)]),
     ],
 )
-def test_several_ranges_come_as_parts_in_their_order(
+def test_several_ranges_are_sent_as_parts_in_their_order(
     sites: Sites, url: str, wanted: str, expected: list[tuple[int, int]]
 ) -> None:
     response = sites.front.get(url, headers={"Range": f"bytes={wanted}"})
@@ -291,7 +283,7 @@ def test_several_ranges_come_as_parts_in_their_order(
     assert response.headers["Content-Length"] == str(len(response.data))
 
 
-def test_of_several_ranges_one_that_lies_in_the_file_comes_alone(sites: Sites, url: str) -> None:
+def test_the_only_one_of_several_ranges_within_the_file_is_sent_alone(sites: Sites, url: str) -> None:
     response = sites.front.get(url, headers={"Range": "bytes=995-2000,3000-"})
 
     assert (response.status_code, sent_by_front(response)) == (206, CONTENT[995:])
@@ -303,8 +295,10 @@ def test_of_several_ranges_one_that_lies_in_the_file_comes_alone(sites: Sites, u
         st.tuples(st.integers(0, 400), st.integers(0, 400)).map(lambda gap: (gap[0], gap[1])), min_size=1, max_size=6
     )
 )
-def test_nginx_asks_again_for_bytes_of_the_file_alone(sites: Sites, url: str, gaps: list[tuple[int, int]]) -> None:
-    """The ranges follow one another: each gap is the bytes left out before a range, and the range's length less one."""
+def test_nginx_repeats_the_request_only_for_bytes_within_the_file(
+    sites: Sites, url: str, gaps: list[tuple[int, int]]
+) -> None:
+    """The ranges are in order; a gap is the number of bytes skipped before a range, and the range's length minus 1."""
     wanted, place = [], 0
     for left_out, more in gaps:
         wanted.append((place + left_out, place + left_out + more))
@@ -326,7 +320,7 @@ def test_nginx_asks_again_for_bytes_of_the_file_alone(sites: Sites, url: str, ga
         st.integers(1, 1100).map(lambda length: f"-{length}"),
     )
 )
-def test_the_bytes_of_a_206_are_those_that_content_range_names(sites: Sites, url: str, wanted: str) -> None:
+def test_the_bytes_of_a_206_match_its_content_range(sites: Sites, url: str, wanted: str) -> None:
     response = sites.front.get(url, headers={"Range": f"bytes={wanted}"} | YOUNGER)
 
     if response.status_code == 416:
@@ -339,7 +333,7 @@ def test_the_bytes_of_a_206_are_those_that_content_range_names(sites: Sites, url
 
 @pytest.mark.parametrize("wanted", ["1000-", "1000-1000", "1001-", "1000-1001,2000-", f"{10**30}-"])
 @pytest.mark.parametrize("conditions", [{}, YOUNGER, MATCH])
-def test_ranges_behind_the_last_byte_answer_416_with_the_size(
+def test_ranges_after_the_last_byte_get_416_with_the_size(
     sites: Sites, url: str, wanted: str, conditions: dict[str, str]
 ) -> None:
     for site in (sites.nginx, sites.front, sites.s3):
@@ -351,7 +345,7 @@ def test_ranges_behind_the_last_byte_answer_416_with_the_size(
 
 
 @pytest.mark.parametrize("wanted", ["0-", "0-0", "1-"])
-def test_an_empty_file_has_no_byte_for_a_range(sites: Sites, empty: str, wanted: str) -> None:
+def test_a_range_of_an_empty_file_gets_416(sites: Sites, empty: str, wanted: str) -> None:
     response = sites.front.get(empty, headers={"Range": f"bytes={wanted}"})
 
     assert response.status_code == 416
@@ -365,7 +359,7 @@ def test_an_empty_file_is_sent_whole(sites: Sites, empty: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["bytes=9-5", "bytes=x", "bytes", "lines=1-2", "bytes=0x1-0x2", "bytes=1-2,3"])
-def test_a_range_that_is_none_is_ignored(sites: Sites, url: str, wanted: str) -> None:
+def test_an_invalid_range_is_ignored(sites: Sites, url: str, wanted: str) -> None:
     by_nginx = sites.nginx.get(url, headers={"Range": wanted})
     by_front = sites.front.get(url, headers={"Range": wanted})
 
@@ -375,7 +369,7 @@ def test_a_range_that_is_none_is_ignored(sites: Sites, url: str, wanted: str) ->
 
 
 @pytest.mark.parametrize(("count", "status"), [(32, 206), (33, 200)])
-def test_more_than_32_ranges_answer_the_whole_file(sites: Sites, url: str, count: int, status: int) -> None:
+def test_more_than_32_ranges_get_the_whole_file(sites: Sites, url: str, count: int, status: int) -> None:
     wanted = ",".join(f"{first}-{first}" for first in range(0, 2 * count, 2))
 
     response = sites.front.get(url, headers={"Range": f"bytes={wanted}"})
@@ -384,15 +378,13 @@ def test_more_than_32_ranges_answer_the_whole_file(sites: Sites, url: str, count
     assert ("Content-Range" in response.headers, sent_by_front(response) == CONTENT) == (False, status == 200)
 
 
-def test_ranges_that_the_disk_has_no_room_to_put_together_answer_the_whole_file(sites: Sites, url: str) -> None:
+def test_ranges_that_do_not_fit_on_the_disk_get_the_whole_file(sites: Sites, url: str) -> None:
     response = sites.full.get(url, headers={"Range": "bytes=0-4,10-14"})
 
     assert (response.status_code, sent_by_front(response)) == (200, CONTENT)
 
 
-def test_ranges_in_s3_that_the_disk_has_no_room_to_put_together_nginx_asks_again_without(
-    sites: Sites, url: str
-) -> None:
+def test_nginx_repeats_a_request_without_ranges_if_they_do_not_fit_on_the_disk(sites: Sites, url: str) -> None:
     response = sites.full_s3.get(url, headers={"Range": "bytes=0-4,10-14"})
 
     assert response.headers["X-Accel-Redirect"] == "/unconditional"
@@ -400,7 +392,7 @@ def test_ranges_in_s3_that_the_disk_has_no_room_to_put_together_nginx_asks_again
 
 
 @pytest.mark.parametrize("value", [f'"{SHA256}"', "{modified}"])
-def test_a_range_counts_where_if_range_names_this_file(sites: Sites, url: str, value: str) -> None:
+def test_a_range_applies_if_if_range_matches_the_file(sites: Sites, url: str, value: str) -> None:
     modified = sites.front.head(url).headers["Last-Modified"]
 
     response = sites.front.get(url, headers={"Range": "bytes=-5000", "If-Range": value.format(modified=modified)})
@@ -410,7 +402,9 @@ def test_a_range_counts_where_if_range_names_this_file(sites: Sites, url: str, v
 
 @pytest.mark.parametrize("value", ['"other"', f'W/"{SHA256}"', EARLIER, LATER])
 @pytest.mark.parametrize("wanted", ["0-4", "1000-"])
-def test_a_range_is_ignored_where_if_range_names_another_file(sites: Sites, url: str, value: str, wanted: str) -> None:
+def test_a_range_is_ignored_if_if_range_does_not_match_the_file(
+    sites: Sites, url: str, value: str, wanted: str
+) -> None:
     response = sites.front.get(url, headers={"Range": f"bytes={wanted}", "If-Range": value})
 
     assert (response.status_code, sent_by_front(response)) == (200, CONTENT)
@@ -426,7 +420,7 @@ def test_a_range_is_ignored_where_if_range_names_another_file(sites: Sites, url:
     ],
 )
 @pytest.mark.parametrize("wanted", ["0-4", "1000-"])
-def test_conditions_come_before_ranges(
+def test_conditions_are_evaluated_before_ranges(
     sites: Sites, url: str, wanted: str, status: int, conditions: dict[str, str]
 ) -> None:
     for site in (sites.nginx, sites.front, sites.redirecting):
@@ -444,14 +438,14 @@ def test_a_whole_file_has_the_digest_of_its_bytes(sites: Sites, url: str, header
 
 
 @pytest.mark.parametrize("wanted", ["0-4", "0-4,10-14", "990-1000"])
-def test_a_part_of_a_file_has_the_digest_of_the_whole_alone(sites: Sites, url: str, wanted: str) -> None:
+def test_a_part_of_a_file_has_only_the_digest_of_the_whole(sites: Sites, url: str, wanted: str) -> None:
     response = sites.front.get(url, headers={"Range": f"bytes={wanted}"})
 
     assert response.headers["Repr-Digest"] == DIGEST
     assert "Content-Digest" not in response.headers
 
 
-def test_a_client_is_sent_to_s3_for_the_bytes(sites: Sites, url: str) -> None:
+def test_a_client_is_redirected_to_s3(sites: Sites, url: str) -> None:
     response = sites.redirecting.get(url)
 
     assert (response.status_code, response.headers["Cache-Control"]) == (307, "no-cache")
@@ -460,13 +454,15 @@ def test_a_client_is_sent_to_s3_for_the_bytes(sites: Sites, url: str) -> None:
 
 
 @pytest.mark.parametrize("headers", [MATCH, {"Range": "bytes=-1001"}, {"Range": "bytes=990-1000"}, {"Range": "b=1"}])
-def test_what_s3_would_answer_otherwise_nginx_asks_again(sites: Sites, url: str, headers: dict[str, str]) -> None:
+def test_nginx_repeats_requests_that_s3_would_answer_differently(
+    sites: Sites, url: str, headers: dict[str, str]
+) -> None:
     for site in (sites.s3, sites.redirecting):
         assert site.get(url, headers=headers).headers["X-Accel-Redirect"] == "/unconditional"
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-4"}])
-def test_nginx_that_asks_again_is_named_the_blob_and_not_sent_away(
+def test_a_request_repeated_by_nginx_gets_the_blob_and_no_redirect(
     sites: Sites, url: str, headers: dict[str, str]
 ) -> None:
     response = sites.redirecting.get(url, headers={"X-Unconditional": "1"} | headers)
@@ -475,7 +471,7 @@ def test_nginx_that_asks_again_is_named_the_blob_and_not_sent_away(
     assert re.match(rf"/s3/https://[^?]*/files/{BLOB}\?", response.headers["X-Accel-Redirect"])
 
 
-def test_of_several_ranges_in_s3_nginx_asks_again_for_the_only_one_in_the_file(sites: Sites, url: str) -> None:
+def test_nginx_repeats_the_request_for_the_only_range_within_the_file_in_s3(sites: Sites, url: str) -> None:
     response = sites.s3.get(url, headers={"Range": "bytes=5-9,1000-"})
 
     assert response.headers["X-Accel-Redirect"] == "/unconditional"
@@ -484,7 +480,7 @@ def test_of_several_ranges_in_s3_nginx_asks_again_for_the_only_one_in_the_file(s
 
 @pytest.mark.parametrize("headers", [{}, YOUNGER, {"Range": "bytes=0-4"}, {"Range": "bytes=0-4,6-7"}])
 @pytest.mark.parametrize("left", [None, 0, 999, 1001])
-def test_a_file_whose_bytes_are_lost_answers_404(sites: Sites, headers: dict[str, str], left: int | None) -> None:
+def test_a_file_whose_bytes_are_lost_gets_404(sites: Sites, headers: dict[str, str], left: int | None) -> None:
     content = random.Random(f"{headers} {left}").randbytes(SIZE)
     lost = added(sites, content)
     name = hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""Bodies that break off while they are sent."""
+"""Bodies that end early because of an error while they are sent."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """What other tests have set up for the log is not asked."""
+    """Ignore the logging configuration of other tests."""
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
@@ -26,7 +26,7 @@ def breaking(pieces: list[bytes], error: Exception) -> Iterator[bytes]:
 
 
 @given(st.lists(st.binary(max_size=10), max_size=10))
-def test_what_does_not_break_comes_as_it_is(pieces: list[bytes]) -> None:
+def test_a_body_without_errors_is_unchanged(pieces: list[bytes]) -> None:
     assert list(until_broken(pieces)) == pieces
 
 
@@ -38,7 +38,7 @@ EXPECTED_ERRORS = [
 
 
 @pytest.mark.parametrize("error", EXPECTED_ERRORS, ids=lambda error: type(error).__name__)
-def test_what_breaks_ends_behind_the_last_piece_that_was_read(error: Exception) -> None:
+def test_a_broken_body_ends_after_the_last_piece_that_was_read(error: Exception) -> None:
     with capture_logs():
         pieces = list(until_broken(breaking([b"one", b"two"], error)))
 
@@ -53,12 +53,12 @@ def test_the_log_says_why_a_body_broke_off(error: Exception) -> None:
     assert events == [{"event": "response broken off", "reason": str(error), "log_level": "error"}]
 
 
-def test_a_mistake_of_ours_is_not_hidden() -> None:
+def test_a_bug_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         list(until_broken(breaking([b"one"], ZeroDivisionError())))
 
 
-def test_no_piece_is_read_before_the_one_in_front_is_sent() -> None:
+def test_no_piece_is_read_before_the_previous_piece_is_sent() -> None:
     left = iter([b"one", b"two", b"three"])
 
     first = next(until_broken(left))

@@ -1,4 +1,4 @@
-"""ZIP archives of files whose bytes are not as many as their rows say."""
+"""ZIP archives of files whose number of bytes differs from their rows."""
 
 from io import BufferedReader, BytesIO
 from typing import cast
@@ -15,7 +15,7 @@ def opened(content: bytes) -> BufferedReader:
     return BufferedReader(cast("BufferedReader", BytesIO(content)))
 
 
-def test_an_archive_breaks_off_where_a_file_was_cut() -> None:
+def test_an_archive_ends_early_if_a_file_was_truncated() -> None:
     archive = zip_of([FILE], lambda _: opened(b"12345"))
     length, sent = len(archive), 0
 
@@ -26,7 +26,7 @@ def test_an_archive_breaks_off_where_a_file_was_cut() -> None:
     assert sent < length
 
 
-def test_an_archive_is_no_longer_than_it_says_where_a_file_has_grown() -> None:
+def test_an_archive_is_no_longer_than_announced_if_a_file_has_grown() -> None:
     archive = zip_of([FILE], lambda _: opened(b"1234567890, and more"))
 
     assert len(archive) == sum(map(len, archive))

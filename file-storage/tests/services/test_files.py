@@ -1,4 +1,4 @@
-"""What the file service promises where its store does not do what it is asked for, or another comes between."""
+"""The file service with a store that fails, and with concurrent requests."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.support.servers import started_postgres
 from tests.support.stored import stored
 
 
-def test_a_file_is_deleted_though_its_bytes_cannot_be_removed(services: svcs.Container, tmp_path: Path) -> None:
+def test_a_file_is_deleted_even_if_its_bytes_cannot_be_removed(services: svcs.Container, tmp_path: Path) -> None:
     files, file = services.get(FileService), stored(services, b"content")
     blob = tmp_path / "blobs" / files.location(file)
     blob.unlink()
@@ -35,7 +35,7 @@ def test_a_file_is_deleted_though_its_bytes_cannot_be_removed(services: svcs.Con
     assert not blob.exists()
 
 
-def test_bytes_that_a_file_still_has_stay_though_they_were_counted_too_low(services: svcs.Container) -> None:
+def test_bytes_that_a_file_still_has_are_kept_even_if_the_count_is_too_low(services: svcs.Container) -> None:
     files = services.get(FileService)
     first, second = stored(services, b"content"), stored(services, b"content")
     with services.get(Database).write() as session:
@@ -50,7 +50,7 @@ def test_bytes_that_a_file_still_has_stay_though_they_were_counted_too_low(servi
 
 @pytest.mark.server
 @pytest.mark.usefixtures("settings")
-def test_a_key_whose_file_is_deleted_meanwhile_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_whose_file_is_deleted_during_the_upload_asks_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with started_postgres("keys") as url:
         migrate(url, "file_storage")
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", url)
@@ -78,7 +78,7 @@ def test_a_key_that_was_used_for_other_bytes_is_refused(services: svcs.Container
     assert refused.value.kind == "idempotency-key-reused"
 
 
-def test_bytes_that_two_files_share_stay_until_the_second_is_deleted(services: svcs.Container, tmp_path: Path) -> None:
+def test_shared_bytes_are_kept_until_the_last_file_is_deleted(services: svcs.Container, tmp_path: Path) -> None:
     files = services.get(FileService)
     first, second = stored(services, b"content"), stored(services, b"content")
     blob = tmp_path / "blobs" / files.location(second)

@@ -1,4 +1,4 @@
-"""fsck finds what is wrong with stored files, and mends what can be."""
+"""fsck finds the faults of stored files and repairs what it can."""
 
 import time
 from collections.abc import Iterator
@@ -35,17 +35,17 @@ def path_of(tmp_path: Path, files: FileService, file: File) -> Path:
 
 
 @contextmanager
-def while_a_check_waits(services: svcs.Container) -> Iterator[tuple[Session, Future[Report]]]:
-    """A transaction, and a check that has found what is wrong and waits for the transaction's end."""
-    with ThreadPoolExecutor() as aside, services.get(Database).write() as session:
-        session.connection()  # begins it
-        report = aside.submit(checked, services)
+def while_fsck_waits(services: svcs.Container) -> Iterator[tuple[Session, Future[Report]]]:
+    """Yield a transaction, and a check that has found a fault and waits for the transaction to end."""
+    with ThreadPoolExecutor() as executor, services.get(Database).write() as session:
+        session.connection()  # begins the transaction
+        report = executor.submit(checked, services)
         time.sleep(WAITING_SECONDS)
         assert not report.done()
         yield session, report
 
 
-def test_whole_files_are_left_alone(services: svcs.Container, files: FileService) -> None:
+def test_whole_files_are_not_changed(services: svcs.Container, files: FileService) -> None:
     file = stored(services, b"content")
     stored(services, b"content")
 
@@ -55,7 +55,7 @@ def test_whole_files_are_left_alone(services: svcs.Container, files: FileService
     assert files.open(file).read() == b"content"
 
 
-def test_missing_bytes_are_found_and_healed_by_an_upload(
+def test_missing_bytes_are_found_and_restored_by_an_upload(
     services: svcs.Container, files: FileService, tmp_path: Path
 ) -> None:
     file = stored(services, b"content")
@@ -69,7 +69,7 @@ def test_missing_bytes_are_found_and_healed_by_an_upload(
     assert files.open(file).read() == b"content"
 
 
-def test_damaged_bytes_are_set_aside_and_healed_by_an_upload(
+def test_damaged_bytes_are_set_aside_and_restored_by_an_upload(
     services: svcs.Container, files: FileService, tmp_path: Path
 ) -> None:
     file = stored(services, b"content")
@@ -85,33 +85,33 @@ def test_damaged_bytes_are_set_aside_and_healed_by_an_upload(
     assert files.open(file).read() == b"content"
 
 
-def test_bytes_that_an_upload_heals_meanwhile_are_not_set_aside(
+def test_bytes_that_an_upload_restores_during_the_check_are_not_set_aside(
     services: svcs.Container, files: FileService, tmp_path: Path
 ) -> None:
     file = stored(services, b"content")
     path_of(tmp_path, files, file).write_bytes(b"c0ntent")
 
-    with while_a_check_waits(services) as (_, report):
+    with while_fsck_waits(services) as (_, report):
         path_of(tmp_path, files, file).write_bytes(b"content")
 
     assert report.result() == Report(blobs=1)
     assert files.open(file).read() == b"content"
 
 
-def test_bytes_that_went_with_their_last_file_meanwhile_are_not_lost(
+def test_bytes_that_are_deleted_with_their_last_file_during_the_check_are_not_lost(
     services: svcs.Container, files: FileService, tmp_path: Path
 ) -> None:
     file = stored(services, b"content")
     path_of(tmp_path, files, file).unlink()
 
-    with while_a_check_waits(services) as (session, report):
+    with while_fsck_waits(services) as (session, report):
         session.execute(delete(File))
         session.execute(update(Blob).values(file_count=0))
 
     assert report.result().lost == 0
 
 
-def test_bytes_that_cannot_be_read_are_told_and_left_where_they_are(
+def test_unreadable_bytes_are_reported_and_left_in_place(
     services: svcs.Container, files: FileService, tmp_path: Path
 ) -> None:
     path = path_of(tmp_path, files, stored(services, b"content"))
@@ -131,7 +131,7 @@ def test_a_quick_check_reads_no_bytes(services: svcs.Container, files: FileServi
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 5])
-def test_a_wrong_count_is_mended(services: svcs.Container, files: FileService, wrong: int) -> None:
+def test_a_wrong_count_is_corrected(services: svcs.Container, files: FileService, wrong: int) -> None:
     first, second = stored(services, b"content"), stored(services, b"content")
     with services.get(Database).write() as session:
         session.execute(update(Blob).values(file_count=wrong))

@@ -1,4 +1,4 @@
-"""Signed links: a changed letter makes one invalid, and each expires."""
+"""Signed links: a changed letter makes a link invalid, and each link expires."""
 
 import time
 
@@ -14,7 +14,7 @@ links = st.builds(Link, st.integers(1, 2**63 - 1), st.integers(int(time.time()) 
 
 
 @given(link=links)
-def test_a_link_says_what_was_signed(link: Link) -> None:
+def test_a_token_is_read_as_the_signed_link(link: Link) -> None:
     assert SIGNER.read(SIGNER.sign(link)) == link
 
 
@@ -29,7 +29,7 @@ def test_any_changed_letter_is_refused(link: Link, place: int, letter: str) -> N
             SIGNER.read(changed)
 
 
-def test_another_last_letter_of_the_same_signature_is_refused() -> None:
+def test_another_last_letter_that_decodes_to_the_same_signature_is_refused() -> None:
     tokens = (SIGNER.sign(Link(number, 2**40)) for number in range(1, 1000))
     token = next(token for token in tokens if token.endswith("A"))
 

@@ -1,4 +1,4 @@
-"""What bytes are is told by the bytes."""
+"""Media types and sizes are detected from the bytes."""
 
 import struct
 import tracemalloc
@@ -10,7 +10,7 @@ from typing import IO
 import imagecodecs
 import numpy
 import pytest
-from file_storage.services.media import HEADERS, Media, media_of
+from file_storage.services.media import MAX_IMAGE_BYTES, Media, media_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -34,12 +34,12 @@ def image(kind: str, **options: object) -> bytes:
         ("BMP", "image/bmp"),
     ],
 )
-def test_an_image_tells_its_type_and_size(kind: str, media_type: str) -> None:
+def test_the_type_and_size_of_an_image_are_detected(kind: str, media_type: str) -> None:
     assert media_of(BytesIO(image(kind))) == Media(media_type, 30, 20)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "BMP"])
-def test_the_size_is_told_by_the_header_alone(kind: str) -> None:
+def test_the_header_alone_is_enough_for_the_size(kind: str) -> None:
     written = BytesIO()
     Image.effect_noise((300, 200), 100).save(written, kind)
 
@@ -56,7 +56,7 @@ def test_an_icon_is_not_decoded_for_its_size() -> None:
     assert media_of(BytesIO(image("ICO", sizes=[(30, 20)])[:60])) == Media("image/x-icon", 30, 20)
 
 
-def test_a_psd_tells_its_type_and_size() -> None:
+def test_the_type_and_size_of_a_psd_are_detected() -> None:
     header = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 20, 30, 8, 3)
 
     assert media_of(BytesIO(header)) == Media("image/vnd.adobe.photoshop", 30, 20)
@@ -76,7 +76,7 @@ def test_a_psd_tells_its_type_and_size() -> None:
         ("<svg width='30", (None, None)),
     ],
 )
-def test_an_svg_tells_the_size_that_a_browser_gives_it(root: str, size: tuple[int | None, int | None]) -> None:
+def test_an_svg_has_the_size_that_browsers_give_it(root: str, size: tuple[int | None, int | None]) -> None:
     assert media_of(BytesIO(f'<?xml version="1.0"?>\n{root}'.encode())) == Media("image/svg+xml", *size)
 
 
@@ -92,12 +92,12 @@ BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
         f"{BOM}{SVG}".encode("utf-16-be"),
     ],
 )
-def test_an_svg_is_known_by_its_root_wherever_and_however_it_is_written(content: bytes) -> None:
+def test_an_svg_is_detected_by_its_root_after_comments_and_in_utf_16(content: bytes) -> None:
     assert media_of(BytesIO(content)) == Media("image/svg+xml", 30, 20)
 
 
 def heic(brand: bytes, *properties: bytes) -> bytes:
-    """The boxes of a HEIC whose item 2, not its first, is the picture, with these properties; pixels are not there."""
+    """Return a HEIC without pixels whose primary item is item 2, with these properties."""
     thumbnail = box(b"ispe", struct.pack(">4xII", 8, 8))
     associated = [*range(2, len(properties) + 2)]
     ipma = struct.pack(">4xIHBBHB", 2, 1, 1, 1, 2, len(associated)) + bytes(0x80 | index for index in associated)
@@ -124,31 +124,31 @@ SIZE = box(b"ispe", struct.pack(">4xII", 30, 20))
         ([SIZE, box(b"clap", struct.pack(">8I", 28, 1, 18, 1, 0, 1, 0, 1)), box(b"irot", b"\1")], (18, 28)),
     ],
 )
-def test_a_heic_tells_the_size_of_its_picture_as_it_is_shown(
+def test_a_heic_has_the_size_of_its_primary_picture_as_displayed(
     brand: bytes, properties: list[bytes], size: tuple[int, int]
 ) -> None:
     assert media_of(BytesIO(heic(brand, *properties))) == Media("image/heic", *size)
 
 
-@pytest.mark.parametrize("kept", range(40, 120, 7))
-def test_a_heic_that_is_cut_off_has_no_size(kept: int) -> None:
-    assert media_of(BytesIO(heic(b"heic", SIZE)[:kept])) == Media("image/heic")
+@pytest.mark.parametrize("length", range(40, 120, 7))
+def test_a_truncated_heic_has_no_size(length: int) -> None:
+    assert media_of(BytesIO(heic(b"heic", SIZE)[:length])) == Media("image/heic")
 
 
 SIDES = [(1, 1), (8, 8), (256, 8), (257, 100), (600, 8), (64, 48), (120, 100), (150, 100), (125, 100), (1920, 1080)]
-"""Widths and heights for each way in which a JPEG XL tells its size: by eights, by a ratio, by numbers."""
+"""Widths and heights for each way in which a JPEG XL writes its size: multiples of 8, a ratio, or two numbers."""
 
 
 @pytest.mark.parametrize("size", [*SIDES, (200, 100), (9000, 7), (7, 9000), (270000, 1)])
 @pytest.mark.parametrize("in_container", [False, True])
-def test_a_jpeg_xl_tells_its_size(size: tuple[int, int], *, in_container: bool) -> None:
+def test_the_size_of_a_jpeg_xl_is_detected(size: tuple[int, int], *, in_container: bool) -> None:
     pixels = numpy.zeros((size[1], size[0]), "uint8")
     content = imagecodecs.jpegxl_encode(pixels, lossless=True, effort=1, usecontainer=in_container)
 
     assert media_of(BytesIO(content)) == Media("image/jxl", *size)
 
 
-def test_a_jpeg_xl_in_numbered_parts_tells_its_size() -> None:
+def test_the_size_of_a_jpeg_xl_in_numbered_parts_is_detected() -> None:
     stream = imagecodecs.jpegxl_encode(numpy.zeros((48, 64), "uint8"), lossless=True)
     start = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ") + box(b"Exif", bytes(4))
     parts = box(b"jxlp", bytes(4) + stream[:3]) + box(b"jxlp", b"\x80\0\0\1" + stream[3:])
@@ -156,18 +156,18 @@ def test_a_jpeg_xl_in_numbered_parts_tells_its_size() -> None:
     assert media_of(BytesIO(start + parts)) == Media("image/jxl", 64, 48)
 
 
-@pytest.mark.parametrize("kept", [2, 3])
-def test_a_jpeg_xl_that_is_cut_off_has_no_size(kept: int) -> None:
+@pytest.mark.parametrize("length", [2, 3])
+def test_a_truncated_jpeg_xl_has_no_size(length: int) -> None:
     content = imagecodecs.jpegxl_encode(numpy.zeros((48, 65), "uint8"), lossless=True)
 
-    assert media_of(BytesIO(content[:kept])) == Media("image/jxl")
+    assert media_of(BytesIO(content[:length])) == Media("image/jxl")
 
 
-def test_a_size_that_no_column_holds_is_none() -> None:
+def test_a_size_too_large_for_the_database_is_omitted() -> None:
     assert media_of(BytesIO(b"8BPS" + struct.pack(">H6xHII", 1, 3, 2**32 - 1, 1))).width is None
 
 
-HUGE = 8 * HEADERS
+HUGE = 8 * MAX_IMAGE_BYTES
 
 
 def webp_of_one_chunk(file: IO[bytes]) -> None:
@@ -198,7 +198,7 @@ def jpeg_of_segments(file: IO[bytes]) -> None:
     "written",
     [webp_of_one_chunk, avif_of_one_box, tiff_with_a_long_tag, png_with_a_long_profile, jpeg_of_segments],
 )
-def test_a_header_as_long_as_the_file_is_not_held_in_memory(
+def test_a_header_as_long_as_the_file_is_not_loaded_into_memory(
     written: Callable[[IO[bytes]], None], tmp_path: Path
 ) -> None:
     with (tmp_path / "hostile").open("w+b") as file:
@@ -211,11 +211,11 @@ def test_a_header_as_long_as_the_file_is_not_held_in_memory(
 
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert most < 2.5 * HEADERS
+    assert most < 2.5 * MAX_IMAGE_BYTES
 
 
 @pytest.mark.parametrize("start", [image("GIF")[:13], b"\xff\xd8\xff\xe0\0\2"])
-def test_a_header_of_single_bytes_is_given_up(start: bytes) -> None:
+def test_parsing_a_header_of_single_bytes_is_abandoned(start: bytes) -> None:
     class Counted(BytesIO):
         reads = 0
 
@@ -232,7 +232,7 @@ def test_a_header_of_single_bytes_is_given_up(start: bytes) -> None:
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (30, 20)), (3, (30, 20)), (6, (20, 30)), (8, (20, 30))])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
-def test_the_size_is_that_of_the_image_as_it_is_shown(kind: str, orientation: int, size: tuple[int, int]) -> None:
+def test_the_size_is_that_of_the_displayed_image(kind: str, orientation: int, size: tuple[int, int]) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
 
@@ -241,30 +241,30 @@ def test_the_size_is_that_of_the_image_as_it_is_shown(kind: str, orientation: in
     assert (media.width, media.height) == size
 
 
-def test_an_orientation_in_xmp_turns_nothing() -> None:
+def test_an_orientation_in_xmp_is_ignored() -> None:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 
     assert media_of(BytesIO(image("JPEG", xmp=xmp))) == Media("image/jpeg", 30, 20)
 
 
 def test_an_animated_png_is_a_png() -> None:
-    frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (30, 20), color) for color in ("red", "blue")]
 
     assert media_of(BytesIO(image("PNG", save_all=True, append_images=frames))) == Media("image/png", 30, 20)
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_the_size_of_a_tiff_is_told_whatever_its_pixels_are(turned: bool) -> None:
-    tags = [(256, 30), (257, 20), (258, 8), (259, 1), (262, 5), (274, 6 if turned else 1), (277, 7)]
+@pytest.mark.parametrize("is_rotated", [False, True])
+def test_the_size_of_a_tiff_with_an_unsupported_pixel_format_is_detected(is_rotated: bool) -> None:
+    tags = [(256, 30), (257, 20), (258, 8), (259, 1), (262, 5), (274, 6 if is_rotated else 1), (277, 7)]
     entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags)
 
     media = media_of(BytesIO(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(100)))
 
-    assert media == Media("image/tiff", *((20, 30) if turned else (30, 20)))
+    assert media == Media("image/tiff", *((20, 30) if is_rotated else (30, 20)))
 
 
 def tiff_of(*directories: tuple[int, int, int], order: str, big: bool = False) -> bytes:
-    """A TIFF of directories of these subfile types, widths and heights; no pixels."""
+    """Return a TIFF without pixels, with directories of these subfile types, widths and heights."""
     count, place = ("Q", "Q") if big else ("H", "I")
     mark = b"II" if order == "<" else b"MM"
     content = mark + (struct.pack(f"{order}HHHQ", 43, 8, 0, 16) if big else struct.pack(f"{order}HI", 42, 8))
@@ -296,11 +296,11 @@ def test_the_size_of_a_tiff_is_that_of_its_first_page(
     assert media_of(BytesIO(tiff_of(*directories, order=order, big=big))) == Media("image/tiff", *size)
 
 
-def test_directories_of_a_tiff_in_a_circle_end() -> None:
+def test_a_cycle_of_directories_in_a_tiff_ends() -> None:
     content = tiff_of((REDUCED, 8, 6), (MASK, 9, 9), order="<")
-    circle = content[:-4] + struct.pack("<I", 8)
+    cyclic = content[:-4] + struct.pack("<I", 8)
 
-    assert media_of(BytesIO(circle)) == Media("image/tiff", 8, 6)
+    assert media_of(BytesIO(cyclic)) == Media("image/tiff", 8, 6)
 
 
 @pytest.mark.parametrize(
@@ -326,14 +326,14 @@ def test_directories_of_a_tiff_in_a_circle_end() -> None:
         (b"\0\1\2\3", "application/octet-stream"),
     ],
 )
-def test_other_content_is_known_by_its_signature(content: bytes, media_type: str) -> None:
+def test_other_content_is_detected_by_its_signature(content: bytes, media_type: str) -> None:
     assert media_of(BytesIO(content)) == Media(media_type)
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("piece", [b" ", b"<!-- -->", b"<!--", b"<?xml >", b"<!doctype "])
-def test_text_is_looked_at_once(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("file_storage.services.media.HEAD", 1_000_000)
+def test_text_is_scanned_without_backtracking(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("file_storage.services.media.HEAD_BYTES", 1_000_000)
 
     assert media_of(BytesIO(piece * (1_000_000 // len(piece)))).media_type in {"text/plain", "text/xml"}
 
@@ -343,5 +343,5 @@ STARTS += [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n", b"\0\0\0\x0cJXL \r\n\x87\n\
 
 
 @given(st.binary(max_size=500), st.sampled_from([*STARTS, b"\0\0\1\0\1\0"]))
-def test_no_content_is_an_error(content: bytes, start: bytes) -> None:
+def test_no_content_raises_an_error(content: bytes, start: bytes) -> None:
     assert media_of(BytesIO(start + content)).media_type

@@ -1,4 +1,4 @@
-"""The rules of names, for any text a client may send."""
+"""The rules of file names, for any text that a client may send."""
 
 import unicodedata
 
@@ -25,12 +25,12 @@ from service_kit.errors import DomainError
         ("trailing.", None, "trailing.", ""),
     ],
 )
-def test_names_and_extensions_are_told_apart(client_name: str, wanted: str | None, name: str, extension: str) -> None:
+def test_names_are_split_from_their_extensions(client_name: str, wanted: str | None, name: str, extension: str) -> None:
     assert file_name(client_name, wanted) == (name, extension)
 
 
 @given(st.text(), st.none() | st.text())
-def test_a_stored_name_is_never_a_path_nor_invisible(client_name: str, wanted: str | None) -> None:
+def test_a_stored_name_is_never_a_path_or_invisible(client_name: str, wanted: str | None) -> None:
     try:
         stored = file_name(client_name, wanted)
     except DomainError as error:
@@ -45,5 +45,5 @@ def test_a_stored_name_is_never_a_path_nor_invisible(client_name: str, wanted: s
 
 
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=50))
-def test_letters_of_any_script_survive(name: str) -> None:
+def test_letters_of_all_scripts_are_kept(name: str) -> None:
     assert renamed(name, ".jpg") == unicodedata.normalize("NFC", name)

@@ -28,10 +28,10 @@ def limited(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> svcs.Contain
     return svcs.Container(create_registry(load(Settings)))
 
 
-def test_what_would_go_over_the_quota_is_refused(limited: svcs.Container, tmp_path: Path) -> None:
+def test_an_upload_that_would_exceed_the_quota_is_refused(limited: svcs.Container, tmp_path: Path) -> None:
     stored(limited, b"x" * 60)
 
-    with pytest.raises(DomainError, match="100 bytes, and have 60") as refused:
+    with pytest.raises(DomainError, match="at most 100 bytes and have 60") as refused:
         stored(limited, b"y" * 41)
 
     assert refused.value.kind == "quota-exceeded"
@@ -46,12 +46,12 @@ def test_deleted_files_make_room(limited: svcs.Container) -> None:
     assert stored(limited, b"y" * 95).size == 95
 
 
-def test_it_is_told_before_the_body_comes(limited: svcs.Container) -> None:
+def test_the_quota_is_checked_before_the_body_is_received(limited: svcs.Container) -> None:
     with pytest.raises(DomainError, match="100 bytes"):
         limited.get(StoringService).check_room(101)
 
 
-def test_several_processes_see_one_quota(limited: svcs.Container, settings: Settings) -> None:
+def test_processes_share_the_quota(limited: svcs.Container, settings: Settings) -> None:
     other = svcs.Container(create_registry(load(Settings)))
     stored(limited, b"x" * 50)
     stored(other, b"y" * 45)
@@ -71,14 +71,14 @@ def postgresql() -> Iterator[str]:
 def limited_processes(
     request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> list[svcs.Container]:
-    """As each process of the service has them."""
+    """Return the services of several processes."""
     if request.param == "postgresql":
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", request.getfixturevalue("postgresql"))
     monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "1000")
     return [svcs.Container(create_registry(load(Settings))) for _ in range(8)]
 
 
-def test_uploads_that_end_at_the_same_moment_do_not_go_over_it_together(
+def test_concurrent_uploads_do_not_exceed_the_quota_together(
     limited_processes: list[svcs.Container],
 ) -> None:
     together = Barrier(len(limited_processes))

@@ -1,4 +1,4 @@
-"""The sums over all files, kept by triggers, against the sums of the rows."""
+"""The totals over all files, which triggers maintain, compared with the sums of the rows."""
 
 from collections.abc import Iterator
 
@@ -30,41 +30,41 @@ def postgresql() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def both(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> svcs.Container:
+def container(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> svcs.Container:
     if request.param == "postgresql":
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", request.getfixturevalue("postgresql"))
     return svcs.Container(create_registry(load(Settings)))
 
 
-def assert_right(services: svcs.Container) -> None:
+def assert_correct(services: svcs.Container) -> None:
     with services.get(Database).connect() as connection:
         bytes_ = select(func.coalesce(func.sum(Blob.size).filter(Blob.file_count > 0), 0))
         files = select(func.coalesce(func.sum(Blob.file_count), 0))
         assert totals(connection) == (connection.scalar(bytes_), connection.scalar(files))
 
 
-def test_every_change_of_files_changes_the_totals(both: svcs.Container) -> None:
-    files, storing = both.get(FileService, StoringService)
+def test_every_change_of_files_updates_the_totals(container: svcs.Container) -> None:
+    files, storing = container.get(FileService, StoringService)
 
-    first, second = stored(both, b"12345"), stored(both, b"12345")
-    assert_right(both)
-    storing.copy(stored(both, b"123"), FileName("copy", ".bin"), None)
-    assert_right(both)
+    first, second = stored(container, b"12345"), stored(container, b"12345")
+    assert_correct(container)
+    storing.copy(stored(container, b"123"), FileName("copy", ".bin"), None)
+    assert_correct(container)
     files.delete(first.id)
-    assert_right(both)
+    assert_correct(container)
     files.delete(second.id)
-    assert_right(both)
+    assert_correct(container)
 
 
-def test_what_fsck_counts_again_and_gc_removes_is_in_the_totals(both: svcs.Container) -> None:
-    stored(both, b"content")
-    with both.get(Database).write() as session:
+def test_corrections_by_fsck_and_removals_by_gc_update_the_totals(container: svcs.Container) -> None:
+    stored(container, b"content")
+    with container.get(Database).write() as session:
         session.execute(update(Blob).values(file_count=0))
-    assert_right(both)
+    assert_correct(container)
 
-    both.get(BlobService).collect_garbage(0)
+    container.get(BlobService).collect_garbage(0)
 
-    assert_right(both)
+    assert_correct(container)
 
 
 @pytest.mark.server
@@ -80,7 +80,7 @@ def test_rows_of_ended_connections_are_folded_into_one(
 
     fold(living.get(Database))
 
-    assert_right(living)
+    assert_correct(living)
     with living.get(Database).connect() as connection:
         rows = connection.scalars(select(StorageTotal.connection)).all()
     assert 0 in rows

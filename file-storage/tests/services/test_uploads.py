@@ -1,4 +1,4 @@
-"""Resumable uploads: what happens when nobody goes on, or everything dies in between."""
+"""Resumable uploads that expire, or are interrupted by a crash."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from file_storage.injectors import create_registry
 from file_storage.models import Upload
 from file_storage.services.files import FileService
 from file_storage.services.names import FileName
-from file_storage.services.uploads import Beginning, UploadService
+from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage.partial import PartialFiles, UploadBusyError
 from service_kit.database import Database
 from service_kit.errors import DomainError
@@ -26,8 +26,8 @@ def uploads(services: svcs.Container) -> UploadService:
     return services.get(UploadService)
 
 
-def begun(uploads: UploadService, length: int | None) -> Upload:
-    return uploads.create(Beginning(length, FileName("a", ".bin"), "", "", partial=False)).upload
+def create(uploads: UploadService, length: int | None) -> Upload:
+    return uploads.create(NewUpload(length, FileName("a", ".bin"), "", "", partial=False)).upload
 
 
 def let_expire(services: svcs.Container) -> None:
@@ -35,10 +35,8 @@ def let_expire(services: svcs.Container) -> None:
         session.execute(update(Upload).values(expires_at=0))
 
 
-def test_an_upload_that_nobody_went_on_with_is_removed(
-    services: svcs.Container, uploads: UploadService, tmp_path: Path
-) -> None:
-    upload = begun(uploads, 10)
+def test_an_expired_upload_is_removed(services: svcs.Container, uploads: UploadService, tmp_path: Path) -> None:
+    upload = create(uploads, 10)
     uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
     let_expire(services)
 
@@ -52,7 +50,7 @@ def test_an_upload_that_nobody_went_on_with_is_removed(
         uploads.get(upload.id)
 
 
-def test_what_has_come_is_on_the_disk_and_so_is_its_name(uploads: UploadService, tmp_path: Path) -> None:
+def test_received_bytes_and_their_name_are_durable(uploads: UploadService, tmp_path: Path) -> None:
     synced, fsync = [], os.fsync
 
     def sync(descriptor: int) -> None:
@@ -60,7 +58,7 @@ def test_what_has_come_is_on_the_disk_and_so_is_its_name(uploads: UploadService,
         fsync(descriptor)
 
     with patch("os.fsync", sync):
-        upload = begun(uploads, 10)
+        upload = create(uploads, 10)
         uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
 
     folder = tmp_path / "uploads"
@@ -68,10 +66,10 @@ def test_what_has_come_is_on_the_disk_and_so_is_its_name(uploads: UploadService,
 
 
 @pytest.mark.parametrize("offset", [0, 3, 5])
-def test_bytes_for_another_offset_are_refused_and_none_of_them_kept(
+def test_bytes_at_another_offset_are_refused_and_discarded(
     services: svcs.Container, uploads: UploadService, offset: int
 ) -> None:
-    upload = begun(uploads, 8)
+    upload = create(uploads, 8)
     uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
 
     with pytest.raises(DomainError, match="has 4 bytes") as refused:
@@ -83,8 +81,8 @@ def test_bytes_for_another_offset_are_refused_and_none_of_them_kept(
     assert files.open(files.get(finished.file_id or 0)).read() == b"halfrest"
 
 
-def test_a_length_below_what_has_come_is_refused_and_changes_nothing(uploads: UploadService) -> None:
-    upload = begun(uploads, None)
+def test_a_length_below_the_received_bytes_is_refused_and_changes_nothing(uploads: UploadService) -> None:
+    upload = create(uploads, None)
     uploads.append(upload.id, 0, None, BytesIO(b"12345"), None)
 
     with pytest.raises(DomainError) as refused:
@@ -95,8 +93,8 @@ def test_a_length_below_what_has_come_is_refused_and_changes_nothing(uploads: Up
     assert (found.offset, found.upload.length, found.upload.finished) == (5, None, False)
 
 
-def test_the_length_may_be_what_has_come_already(uploads: UploadService) -> None:
-    upload = begun(uploads, None)
+def test_the_length_may_equal_the_received_bytes(uploads: UploadService) -> None:
+    upload = create(uploads, None)
     uploads.append(upload.id, 0, None, BytesIO(b"12345"), None)
 
     done = uploads.append(upload.id, 5, 5, BytesIO(b""), None)
@@ -104,8 +102,8 @@ def test_the_length_may_be_what_has_come_already(uploads: UploadService) -> None
     assert (done.upload.length, done.upload.finished) == (5, True)
 
 
-def test_going_on_puts_the_end_off(services: svcs.Container, uploads: UploadService) -> None:
-    upload = begun(uploads, 10)
+def test_appending_bytes_postpones_the_expiry(services: svcs.Container, uploads: UploadService) -> None:
+    upload = create(uploads, 10)
     with services.get(Database).write() as session:
         session.execute(update(Upload).values(expires_at=upload.expires_at - 80_000))
 
@@ -115,13 +113,13 @@ def test_going_on_puts_the_end_off(services: svcs.Container, uploads: UploadServ
 
 
 def complete_but_no_file_yet(uploads: UploadService, tmp_path: Path) -> Upload:
-    """As a crash leaves it that came after the last byte."""
-    upload = begun(uploads, 4)
+    """Create an upload in the state that a crash after its last byte leaves."""
+    upload = create(uploads, 4)
     (tmp_path / "uploads" / upload.id).write_bytes(b"full")
     return upload
 
 
-def test_an_upload_whose_end_was_interrupted_is_a_file_when_it_is_looked_at(
+def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_is_read(
     services: svcs.Container, uploads: UploadService, tmp_path: Path
 ) -> None:
     upload = complete_but_no_file_yet(uploads, tmp_path)
@@ -133,7 +131,9 @@ def test_an_upload_whose_end_was_interrupted_is_a_file_when_it_is_looked_at(
     assert files.open(files.get(finished.file_id)).read() == b"full"
 
 
-def test_it_is_a_file_even_where_nobody_looks(services: svcs.Container, uploads: UploadService, tmp_path: Path) -> None:
+def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_expires(
+    services: svcs.Container, uploads: UploadService, tmp_path: Path
+) -> None:
     complete_but_no_file_yet(uploads, tmp_path)
     let_expire(services)
 
@@ -143,7 +143,7 @@ def test_it_is_a_file_even_where_nobody_looks(services: svcs.Container, uploads:
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
-def test_it_is_one_file_however_often_its_end_is_interrupted(
+def test_repeated_interruptions_of_the_last_request_make_only_one_file(
     services: svcs.Container, uploads: UploadService, tmp_path: Path
 ) -> None:
     upload = complete_but_no_file_yet(uploads, tmp_path)
@@ -157,20 +157,20 @@ def test_it_is_one_file_however_often_its_end_is_interrupted(
     assert second.file_id == first.file_id
 
 
-def test_parts_are_one_file_however_often_they_are_put_together(uploads: UploadService) -> None:
-    part = uploads.create(Beginning(4, FileName("part", ""), "", "", partial=True)).upload
+def test_repeated_concatenation_of_the_same_parts_makes_only_one_file(uploads: UploadService) -> None:
+    part = uploads.create(NewUpload(4, FileName("part", ""), "", "", partial=True)).upload
     uploads.append(part.id, 0, None, BytesIO(b"part"), None)
-    whole = Beginning(None, FileName("whole", ".bin"), "", "", partial=False)
-    other = Beginning(None, FileName("other", ".bin"), "", "", partial=False)
+    whole = NewUpload(None, FileName("whole", ".bin"), "", "", partial=False)
+    other = NewUpload(None, FileName("other", ".bin"), "", "", partial=False)
 
-    first, again, another = (uploads.concatenate([part.id], each, f"final;{part.id}") for each in (whole, whole, other))
+    first, again, another = (uploads.concatenate([part.id], new, f"final;{part.id}") for new in (whole, whole, other))
 
     assert again.id != first.id
     assert again.file_id == first.file_id
     assert another.file_id != first.file_id
 
 
-def test_whoever_looks_while_it_becomes_a_file_finds_it(uploads: UploadService, tmp_path: Path) -> None:
+def test_an_upload_can_be_read_while_it_becomes_a_file(uploads: UploadService, tmp_path: Path) -> None:
     for _ in range(20):
         upload = complete_but_no_file_yet(uploads, tmp_path)
 
@@ -181,16 +181,16 @@ def test_whoever_looks_while_it_becomes_a_file_finds_it(uploads: UploadService, 
         assert uploads.get(upload.id).upload.finished
 
 
-def test_bytes_of_no_upload_are_garbage(uploads: UploadService, tmp_path: Path) -> None:
-    kept = begun(uploads, 10)
+def test_bytes_without_an_upload_are_removed(uploads: UploadService, tmp_path: Path) -> None:
+    kept = create(uploads, 10)
     (tmp_path / "uploads/left").write_bytes(b"left")
 
     assert uploads.collect_garbage(0) == 1
     assert [path.name for path in (tmp_path / "uploads").iterdir()] == [kept.id]
 
 
-def test_a_process_that_writes_keeps_others_out(services: svcs.Container, uploads: UploadService) -> None:
-    upload = begun(uploads, 10)
+def test_an_upload_takes_one_writer_at_a_time(services: svcs.Container, uploads: UploadService) -> None:
+    upload = create(uploads, 10)
 
     with services.get(PartialFiles).hold(upload.id), pytest.raises(UploadBusyError):
         uploads.append(upload.id, 0, None, BytesIO(b"x"), None)
@@ -198,9 +198,9 @@ def test_a_process_that_writes_keeps_others_out(services: svcs.Container, upload
     assert uploads.append(upload.id, 0, None, BytesIO(b"x"), None).offset == 1
 
 
-def test_the_quota_counts_when_an_upload_begins(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_quota_is_checked_when_an_upload_is_created(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FILE_STORAGE_STORAGE__QUOTA_BYTES", "100")
     limited = svcs.Container(create_registry(load(type(settings)))).get(UploadService)
 
     with pytest.raises(DomainError, match="100 bytes"):
-        begun(limited, 101)
+        create(limited, 101)

@@ -1,4 +1,4 @@
-"""Staging and the folder store: what is published stays, what is not leaves nothing."""
+"""Staging and the folder store: published blobs are durable, unpublished ones leave no files."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ def files_of(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file()]
 
 
-def test_a_published_blob_lies_under_its_hash(tmp_path: Path, staging: Staging) -> None:
+def test_a_published_blob_is_stored_under_its_hash(tmp_path: Path, staging: Staging) -> None:
     store = FolderBlobStore(tmp_path / "blobs")
 
     with staging.stage() as staged:
@@ -36,7 +36,7 @@ def test_a_published_blob_lies_under_its_hash(tmp_path: Path, staging: Staging) 
     assert files_of(tmp_path) == [staged.sha256]
 
 
-def test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name(tmp_path: Path, staging: Staging) -> None:
+def test_bytes_are_durable_before_the_rename_and_the_name_after_it(tmp_path: Path, staging: Staging) -> None:
     store = FolderBlobStore(tmp_path / "blobs")
     steps, fsync, replace = [], os.fsync, os.replace
 
@@ -65,7 +65,7 @@ def test_bytes_are_on_the_disk_before_they_have_their_name_and_then_the_name(tmp
     ]
 
 
-def test_what_is_not_published_leaves_nothing(tmp_path: Path, staging: Staging) -> None:
+def test_an_unpublished_blob_leaves_no_file(tmp_path: Path, staging: Staging) -> None:
     with pytest.raises(ConnectionError), staging.stage() as staged:
         staged.write(b"half")
         raise ConnectionError
@@ -73,7 +73,7 @@ def test_what_is_not_published_leaves_nothing(tmp_path: Path, staging: Staging) 
     assert files_of(tmp_path) == []
 
 
-def test_an_adopted_file_becomes_a_blob_without_a_copy(tmp_path: Path, staging: Staging) -> None:
+def test_an_adopted_file_becomes_a_blob_without_copying(tmp_path: Path, staging: Staging) -> None:
     store = FolderBlobStore(tmp_path / "blobs")
     received = tmp_path / "received"
     received.write_bytes(b"content")
@@ -96,7 +96,7 @@ def test_an_upload_leaves_the_reserve_free(tmp_path: Path) -> None:
     assert files_of(tmp_path) == []
 
 
-def test_only_abandoned_staging_files_are_swept(tmp_path: Path, staging: Staging) -> None:
+def test_only_abandoned_staging_files_are_removed(tmp_path: Path, staging: Staging) -> None:
     abandoned, recent = tmp_path / "staging/abandoned", tmp_path / "staging/recent"
     for path in (abandoned, recent):
         path.write_bytes(b"x")

@@ -1,4 +1,4 @@
-"""Staging files: hashed and synced in the background, whatever pieces the bytes come in."""
+"""Staging files are hashed and synced in the background, for pieces of any sizes."""
 
 import hashlib
 from pathlib import Path
@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
-@given(sizes=st.lists(st.integers(0, 200_000), max_size=20), synced_together=st.integers(1, 500_000))
-def test_a_blob_is_its_pieces_in_their_order(sizes: list[int], synced_together: int) -> None:
+@given(sizes=st.lists(st.integers(0, 200_000), max_size=20), sync_bytes=st.integers(1, 500_000))
+def test_a_blob_has_its_pieces_in_their_order(sizes: list[int], sync_bytes: int) -> None:
     pieces = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
 
     with (
         TemporaryDirectory() as folder,
-        patch.object(staging, "SYNCED_TOGETHER", synced_together),
+        patch.object(staging, "SYNC_BYTES", sync_bytes),
         Staging(Path(folder), reserve_bytes=0).stage() as staged,
     ):
         for piece in pieces:
@@ -30,7 +30,7 @@ def test_a_blob_is_its_pieces_in_their_order(sizes: list[int], synced_together: 
     assert staged.size == len(stored)
 
 
-def test_what_is_left_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(LookupError), Staging(tmp_path, reserve_bytes=0).stage() as staged:
         staged.write(bytes(1_000_000))
         raise LookupError
@@ -38,12 +38,12 @@ def test_what_is_left_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unnamed_file_is_read_from_its_beginning_and_seen_by_nobody(tmp_path: Path) -> None:
-    with Staging(tmp_path, reserve_bytes=0).unnamed([b"one", b"two"]) as file:
+def test_a_temporary_file_has_no_name_and_starts_at_its_beginning(tmp_path: Path) -> None:
+    with Staging(tmp_path, reserve_bytes=0).temporary_file([b"one", b"two"]) as file:
         assert file.read() == b"onetwo"
         assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unnamed_file_leaves_the_reserve_free(tmp_path: Path) -> None:
+def test_a_temporary_file_leaves_the_reserve_free(tmp_path: Path) -> None:
     with pytest.raises(StorageFullError):
-        Staging(tmp_path, reserve_bytes=2**62).unnamed([b"one"])
+        Staging(tmp_path, reserve_bytes=2**62).temporary_file([b"one"])

@@ -1,4 +1,4 @@
-"""An upload that is killed at any step leaves the file whole, or nothing."""
+"""An upload that is killed at any step leaves a whole file, or none."""
 
 import subprocess
 import sys
@@ -15,34 +15,34 @@ from file_storage.storage import Staging
 
 SCRIPT = Path(__file__).parent / "upload_killed.py"
 CONTENT = b"half of it, and the rest"
-MORE_STEPS_THAN_AN_UPLOAD_HAS = 60
+MAX_STEPS = 60
 
 
 @pytest.mark.slow
-def test_whatever_the_step_the_file_is_whole_or_not_there(services: svcs.Container, tmp_path: Path) -> None:
+def test_an_upload_killed_at_any_step_leaves_a_whole_file_or_none(services: svcs.Container, tmp_path: Path) -> None:
     files, fsck = services.get(FileService, Fsck)
     steps = 0
     while True:
         steps += 1
         run = subprocess.run([sys.executable, SCRIPT, str(steps)], capture_output=True, text=True, check=False)
-        there = files.page(FileFilter(), "", 10)
+        found = files.page(FileFilter(), "", 10)
 
-        assert [files.open(file).read() for file in there] == [CONTENT] * len(there)
+        assert [files.open(file).read() for file in found] == [CONTENT] * len(found)
         assert fsck.run(0, read_bytes=True).lost == 0
         left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file() and "files.db" not in path.name)
-        assert left == [file.sha256 for file in there]
+        assert left == [file.sha256 for file in found]
         if run.returncode == 0:
             break
         assert run.returncode == -9, run.stderr
-        assert steps < MORE_STEPS_THAN_AN_UPLOAD_HAS
-        _upload_again(services, files)
+        assert steps < MAX_STEPS
+        _retry_upload(services, files)
 
     assert steps > 10
-    assert there[0].id == int(run.stdout.splitlines()[-1])
+    assert found[0].id == int(run.stdout.splitlines()[-1])
 
 
-def _upload_again(services: svcs.Container, files: FileService) -> None:
-    """What the client does that got no answer: the same key gives one file, whatever the first attempt left."""
+def _retry_upload(services: svcs.Container, files: FileService) -> None:
+    """Retry the upload with the same key, as a client without a response does: there is exactly one file."""
     with services.get(Staging).stage() as staged:
         staged.write(CONTENT)
         file = services.get(StoringService).store(staged, FileName("killed", ".bin"), "", "key")

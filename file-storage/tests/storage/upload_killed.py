@@ -1,6 +1,6 @@
-"""A process that stores a file and is killed before its N-th change of the disk or the database.
+"""Store a file, and kill the process before its N-th change of the disk or the database.
 
-``python upload_killed.py N``: prints the id of the file where it came to the end.
+``python upload_killed.py N`` prints the id of the file if it is not killed.
 """
 
 import os
@@ -45,8 +45,8 @@ services = svcs.Container(create_registry(load(Settings)))
 storing, staging = services.get(StoringService, Staging)
 for name in STEPS:
     setattr(os, name, counted(getattr(os, name)))
-for happening in ("begin", "commit"):
-    event.listen(services.get(Database).engine, happening, count_down)
+for event_name in ("begin", "commit"):
+    event.listen(services.get(Database).engine, event_name, count_down)
 event.listen(services.get(Database).engine, "before_cursor_execute", count_down)
 
 with staging.stage() as staged:

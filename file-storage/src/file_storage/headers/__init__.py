@@ -1,1 +1,1 @@
-"""HTTP headers that say something of a file's bytes: conditions and digests."""
+"""HTTP headers about a file's bytes: conditions, digests and idempotency keys."""

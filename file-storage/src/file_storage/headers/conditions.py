@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, 13): whether the client's conditions let the request through."""
+"""Conditional requests (RFC 9110, 13)."""
 
 from datetime import datetime
 from enum import Enum
@@ -7,7 +7,7 @@ from flask import Request
 
 
 class Verdict(Enum):
-    """What a request's conditions say, by the status that it asks for."""
+    """The result of a request's conditions, with the status that RFC 9110 gives it."""
 
     SEND = 200
     NOT_MODIFIED = 304
@@ -15,10 +15,10 @@ class Verdict(Enum):
 
 
 def verdict(request: Request, etag: str, modified: datetime) -> Verdict:
-    """Judges a GET or HEAD in the order of RFC 9110, 13.2.2.
+    """Evaluate the conditions of a GET or HEAD in the order of RFC 9110, 13.2.2.
 
     :param etag: the strong entity tag without its quotes.
-    :param modified: in UTC, to the second.
+    :param modified: in UTC, whole seconds.
     """
     if "If-Match" in request.headers:
         if not (request.if_match.star_tag or request.if_match.is_strong(etag)):
@@ -34,7 +34,7 @@ def verdict(request: Request, etag: str, modified: datetime) -> Verdict:
 
 
 def range_applies(request: Request, etag: str, modified: datetime) -> bool:
-    """Whether If-Range (RFC 9110, 13.1.5) lets the range count: a weak tag never does."""
+    """Return whether If-Range (RFC 9110, 13.1.5) allows the range; a weak tag never does."""
     value = request.headers.get("If-Range")
     if value is None:
         return True

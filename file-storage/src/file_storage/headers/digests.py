@@ -1,4 +1,4 @@
-"""Digest fields (RFC 9530): what was sent is checked, what is sent is told."""
+"""Digest fields (RFC 9530): check those of requests, write those of responses."""
 
 import hashlib
 import hmac
@@ -13,15 +13,15 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 
 _ALGORITHMS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
-"""Those that RFC 9530 (section 5) calls active."""
+"""The algorithms that RFC 9530 (section 5) calls active."""
 
 _FIELDS = ("Content-Digest", "Repr-Digest")
 
 
 class CheckedBody:
-    """A request body that is compared, once it was read, with the digests that its headers promise.
+    """A request body that is compared with the digests in its headers.
 
-    A request body here is always the whole representation, so both fields are about the same bytes.
+    The body is always the whole representation, so both fields are about the same bytes.
     """
 
     def __init__(self, stream: IO[bytes], headers: Headers) -> None:
@@ -33,7 +33,10 @@ class CheckedBody:
         ]
 
     def read(self, size: int) -> bytes:
-        """:raises Problem: 400, the connection broke before the body was complete."""
+        """Return at most ``size`` bytes; none at the end.
+
+        :raises Problem: 400, the connection broke before the body was complete.
+        """
         try:
             data = self._stream.read(size)
         except ClientDisconnected as error:
@@ -47,9 +50,9 @@ class CheckedBody:
         return data
 
     def check(self, chunk: int) -> None:
-        """Reads what is left, ``chunk`` bytes at a time, and compares.
+        """Read the rest, ``chunk`` bytes at a time, and compare the digests.
 
-        :raises Problem: 400, the body is not the one that was promised.
+        :raises Problem: 400, a digest differs.
         """
         if not self._expected:
             return
@@ -57,22 +60,22 @@ class CheckedBody:
             pass
         for field, name, actual, digest in self._expected:
             if not hmac.compare_digest(actual.digest(), digest):
-                detail = f"The body's {name} is not the one in {field}: it was changed on its way; send it again."
+                detail = f"The body's {name} is not the one in {field}: it was changed in transit; send it again."
                 raise Problem("digest-mismatch", 400, detail)
 
 
 def checked_body(request: Request) -> CheckedBody:
-    """The request's body, of whatever length."""
+    """Return the request's body, regardless of its length."""
     return CheckedBody(get_input_stream(request.environ, max_content_length=None), request.headers)
 
 
 def digest(sha256: str) -> str:
-    """The value of a digest field for a SHA-256 in hexadecimal."""
+    """Return the value of a digest field for a SHA-256 in hexadecimal."""
     return f"sha-256=:{b64encode(bytes.fromhex(sha256)).decode()}:"
 
 
 def _digests(field: str, value: str | None) -> dict[str, bytes]:
-    """The digests of known algorithms; others are ignored (RFC 9530, section 2).
+    """Return the digests of known algorithms; ignore others (RFC 9530, section 2).
 
     :raises Problem: 400, the field is malformed.
     """
@@ -94,4 +97,4 @@ def _digests(field: str, value: str | None) -> dict[str, bytes]:
 
 
 def _malformed(field: str) -> Problem:
-    return Problem("malformed-digest", 400, f"{field} is malformed; RFC 9530 has it as sha-256=:base64:.")
+    return Problem("malformed-digest", 400, f"{field} is malformed; RFC 9530 writes it as sha-256=:base64:.")

@@ -1,1 +1,1 @@
-"""Request bodies on their way into the blob store."""
+"""Receiving request bodies into staging files."""

@@ -1,4 +1,4 @@
-"""Request bodies on their way into the blob store: multipart forms, raw bytes, and what the web server has kept."""
+"""Receive request bodies: multipart forms, raw bytes, and bodies that the web server has written to a file."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +18,16 @@ CHUNK = 1024 * 1024
 MAX_FORM_OVERHEAD = 1024 * 1024
 
 BODY_FILE = "X-Body-File"
-"""The header by which the web server names the file that it has written a raw body to."""
+"""The header with the path of the file to which the web server has written the body."""
 BODY_LENGTH = "X-Body-Length"
-"""The header with the client's Content-Length, where it sent one: so long must that file be."""
+"""The header with the client's Content-Length, if it sent one: the length that this file must have."""
 
 
 def check_form_size(size: int, settings: UploadSettings) -> None:
-    """:raises Problem: 413, the file in a form of so many bytes is too long."""
+    """Check the size of a form before its body is read.
+
+    :raises Problem: 413, a form of ``size`` bytes must contain a file that is too large.
+    """
     if size > settings.max_bytes + MAX_FORM_OVERHEAD:
         raise too_large(settings.max_bytes)
 
@@ -33,20 +36,20 @@ def check_form_size(size: int, settings: UploadSettings) -> None:
 def receive_form(
     request: Request, staging: Staging, settings: UploadSettings, ahead: ReadAhead
 ) -> Iterator[tuple[StagedBlob, Form]]:
-    """Stages the part ``file`` of a multipart form, and gives what stands beside it.
+    """Stage the part ``file`` of a multipart form; yield it with the other fields.
 
-    :raises Problem: 415 another content type, 400 malformed, truncated, changed on its way or not exactly one part
+    :raises Problem: 415 another content type, 400 malformed, truncated, changed in transit or not exactly one part
         ``file``, 413 a file or a field too long, 503 the body is gone.
     :raises StorageFullError: there is no room.
     """
-    kept = _kept_by_web_server(request, settings)
-    with ahead.taken(kept) as finished, _body(request, kept) as body:
+    path = _body_path(request, settings)
+    with ahead.claim(path) as finish, _body(request, path) as body:
         boundary = boundary_of(request)
-        check_form_size(_size(request, kept), settings)
-        read = finished()
-        if read is not None and read.form is not None and read.boundary == boundary:
+        check_form_size(_size(request, path), settings)
+        result = finish()
+        if result is not None and result.form is not None and result.boundary == boundary:
             body.check(CHUNK)
-            yield read.staged, read.form
+            yield result.staged, result.form
             return
         with staging.stage() as staged:
             form = read_parts(body, boundary, staged, settings.max_bytes)
@@ -58,14 +61,14 @@ def receive_form(
 def receive_files(
     request: Request, staging: Staging, settings: UploadSettings, max_files: int
 ) -> Iterator[tuple[Sequence[tuple[StagedBlob, str]], object]]:
-    """Stages every part ``file`` of a multipart form, each with its client name; and what the part ``json`` says.
+    """Stage every part ``file`` of a multipart form; yield each with its client name, and the parsed part ``json``.
 
-    :raises Problem: 415 another content type, 400 malformed, truncated, changed on its way or with too many files, 413
+    :raises Problem: 415 another content type, 400 malformed, truncated, changed in transit or with too many files, 413
         a file or the JSON too long, 503 the body is gone.
     :raises StorageFullError: there is no room.
     """
     boundary = boundary_of(request)
-    with _body(request, _kept_by_web_server(request, settings)) as body, ExitStack() as stack:
+    with _body(request, _body_path(request, settings)) as body, ExitStack() as stack:
         form = read_files(body, boundary, lambda: stack.enter_context(staging.stage()), max_files, settings.max_bytes)
         body.check(CHUNK)
         yield form
@@ -73,31 +76,31 @@ def receive_files(
 
 @contextmanager
 def receive_raw(request: Request, staging: Staging, settings: UploadSettings, ahead: ReadAhead) -> Iterator[StagedBlob]:
-    """Stages a body that is the file itself.
+    """Stage a body that is the file itself.
 
-    :raises Problem: 400 truncated or changed on its way, 413 too long, 415 encoded, 503 the body is gone.
+    :raises Problem: 400 truncated or changed in transit, 413 too long, 415 encoded, 503 the body is gone.
     :raises StorageFullError: there is no room.
     """
     if "Content-Encoding" in request.headers:
         detail = "A body is stored as it is sent; send it without Content-Encoding."
         raise Problem("unsupported-content-encoding", 415, detail)
-    kept = _kept_by_web_server(request, settings)
-    with ahead.taken(kept) as finished, _body(request, kept) as body:
-        if _size(request, kept) > settings.max_bytes:
+    path = _body_path(request, settings)
+    with ahead.claim(path) as finish, _body(request, path) as body:
+        if _size(request, path) > settings.max_bytes:
             raise too_large(settings.max_bytes)
-        received = _adopted(kept, body, finished, staging) if kept else _streamed(body, staging, settings)
+        received = _adopted(path, body, finish, staging) if path else _streamed(body, staging, settings)
         with received as staged:
             yield staged
 
 
 @contextmanager
 def _adopted(
-    path: Path, body: CheckedBody, finished: Callable[[], ReadBody | None], staging: Staging
+    path: Path, body: CheckedBody, finish: Callable[[], ReadBody | None], staging: Staging
 ) -> Iterator[StagedBlob]:
-    read = finished()
-    if read is not None and read.form is None:
+    result = finish()
+    if result is not None and result.form is None:
         body.check(CHUNK)
-        yield read.staged
+        yield result.staged
         return
     with staging.adopt(path, body) as staged:
         body.check(CHUNK)
@@ -116,40 +119,43 @@ def _streamed(body: CheckedBody, staging: Staging, settings: UploadSettings) -> 
 
 
 @contextmanager
-def _body(request: Request, kept: Path | None) -> Iterator[CheckedBody]:
-    """The body, from the disk where the web server has kept it.
+def _body(request: Request, path: Path | None) -> Iterator[CheckedBody]:
+    """Open the body: the web server's file, or the connection if ``path`` is ``None``.
 
-    :raises Problem: 503, the body is not there any more, or not as long as the client has said.
+    :raises Problem: 503, the file is gone or is not as long as the client's Content-Length.
     """
-    if kept is None:
+    if path is None:
         yield checked_body(request)
         return
     try:
-        with kept.open("rb") as file:
+        with path.open("rb") as file:
             expected = request.headers.get(BODY_LENGTH)
             if expected and int(expected) != os.fstat(file.fileno()).st_size:
-                detail = "Some of the body's bytes are not there yet; send the request again."
+                detail = "Some of the body's bytes are missing; send the request again."
                 raise Problem("body-incomplete", 503, detail, retry_after=1)
             yield CheckedBody(file, request.headers)
     except FileNotFoundError as error:
-        if kept.exists():
+        if path.exists():
             raise
-        # Its client hung up, or the request waited for so long that the body was swept away.
-        detail = "The body is not there any more; send the request again."
+        # The client hung up, or the request waited so long that the sweep removed the body.
+        detail = "The body is gone; send the request again."
         raise Problem("body-gone", 503, detail, retry_after=1) from error
 
 
-def _size(request: Request, kept: Path | None) -> int:
-    """Bytes of the body; 0 where that is not told."""
-    return (request.content_length or 0) if kept is None else kept.stat().st_size
+def _size(request: Request, path: Path | None) -> int:
+    """Return the length of the body in bytes; 0 if it is unknown."""
+    return (request.content_length or 0) if path is None else path.stat().st_size
 
 
-def _kept_by_web_server(request: Request, settings: UploadSettings) -> Path | None:
-    """The file that the web server wrote the body to, where it may name one at all: only in the agreed folder."""
-    named = request.headers.get(BODY_FILE)
-    if not named or not settings.body_folder:
+def _body_path(request: Request, settings: UploadSettings) -> Path | None:
+    """Return the file to which the web server wrote the body, if it did.
+
+    :raises Problem: 400, the file is not in the settings' folder: the header comes from a client.
+    """
+    name = request.headers.get(BODY_FILE)
+    if not name or not settings.body_folder:
         return None
-    path = Path(settings.body_folder, Path(named).name)
-    if str(path) != named:
-        raise Problem("invalid-body-file", 400, f"{BODY_FILE} is for the web server alone.")
+    path = Path(settings.body_folder, Path(name).name)
+    if str(path) != name:
+        raise Problem("invalid-body-file", 400, f"Only the web server may send {BODY_FILE}.")
     return path

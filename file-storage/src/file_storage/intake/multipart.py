@@ -1,4 +1,4 @@
-"""Reads a ``multipart/form-data`` upload (RFC 7578) straight into the blob store."""
+"""Parse a ``multipart/form-data`` upload (RFC 7578) and write its files to staging files."""
 
 import codecs
 import json
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024
 TEXT_BYTES_A_FILE = 128 * 1024
-"""What may be said of one file: the longest name and comment, each character escaped in JSON, and a little more."""
+"""Limit for the text fields per file: the longest name and comment, each character escaped in JSON, and a margin."""
 MAX_PARTS = 16
 JSON_PARTS = ("json", "data")
 
 _QUOTED = re.compile(r'"(\\"|[^"])*"')
 
 _CHARSET = "utf-8-or-latin-1"
-"""Of a part's headers: browsers and curl send UTF-8, older clients what their files' names are in."""
+"""The charset of a part's headers: browsers and curl send UTF-8, older clients their local encoding."""
 
 
 def _utf_8_or_latin_1(text: "ReadableBuffer", errors: str = "strict") -> tuple[str, int]:
     try:
-        return codecs.utf_8_decode(text, errors, True)  # noqa: FBT003 (as the module has it)
+        return codecs.utf_8_decode(text, errors, True)  # noqa: FBT003 (takes no keywords)
     except UnicodeDecodeError:
         return codecs.latin_1_decode(text, errors)
 
@@ -53,19 +53,19 @@ codecs.register(_codec)
 
 @dataclass
 class Form:
-    """What stands beside the file: its client name, and the other fields by name."""
+    """The client's name of the file, and the other fields by name."""
 
     filename: str
     fields: dict[str, object] = field(default_factory=dict)
 
 
 def read_parts(body: Readable, boundary: bytes, staged: StagedBlob, max_bytes: int) -> Form:
-    """Writes the part ``file`` to ``staged`` and gives the rest of the form.
+    """Write the part ``file`` to ``staged`` and return the rest of the form.
 
     The fields of a JSON part named ``json`` or ``data`` count as form fields.
 
     :raises Problem: 400 malformed, truncated, or not exactly one part ``file``, 413 the file or the fields too long,
-        422 a field that comes twice.
+        422 a repeated field.
     """
     parts = _Parts(lambda: staged, max_files=1, max_bytes=max_bytes)
     _read(body, boundary, parts, MAX_PARTS)
@@ -82,15 +82,18 @@ def read_parts(body: Readable, boundary: bytes, staged: StagedBlob, max_bytes: i
 def read_files(
     body: Readable, boundary: bytes, stage: Callable[[], StagedBlob], max_files: int, max_bytes: int
 ) -> tuple[Sequence[tuple[StagedBlob, str]], object]:
-    """Writes each part ``file`` to a staging file of its own.
+    """Write each part ``file`` to its own staging file.
 
-    :returns: the staged bytes with each part's client name, and what the part ``json`` says; ``None`` without one.
+    :returns: the staging files with their client names, and the parsed part ``json``, ``None`` without one.
     :raises Problem: 400 malformed, truncated, without a file or with too many, 413 a file or the JSON too long.
     """
     parts = _Parts(stage, max_files, max_bytes)
     _read(body, boundary, parts, max_files + MAX_PARTS)
     if unknown := parts.texts.keys() - {"json"}:
-        raise _malformed(f"The form has a part '{min(unknown)[:50]}'; it takes 'file', repeated, and 'json'.")
+        detail = (
+            f"The form has a part '{min(unknown)[:50]}'; only 'file', which may be repeated, and 'json' are allowed."
+        )
+        raise _malformed(detail)
     text = parts.texts.get("json")
     return parts.files, None if text is None else _json(bytes(text))
 
@@ -101,7 +104,7 @@ def _read(body: Readable, boundary: bytes, parts: "_Parts", max_parts: int) -> N
         for event in parser.parse_blocking(body.read, CHUNK):
             parts.handle(event)
     except ParserLimitReached as error:
-        detail = f"A form may have {max_parts} parts, each with 8 headers of 4,096 bytes."
+        detail = f"A form may have at most {max_parts} parts, each with at most 8 headers of 4,096 bytes."
         raise Problem("form-too-large", 413, detail) from error
     except MultipartError as error:
         raise _malformed("The multipart body is malformed or ends early (RFC 7578).") from error
@@ -112,7 +115,7 @@ def _read(body: Readable, boundary: bytes, parts: "_Parts", max_parts: int) -> N
 
 
 class _Parts:
-    """The parts of a form, as they come: files to their staging files, all else kept as text."""
+    """Collects the parts of a form as they are parsed: files in staging files, other parts as text."""
 
     def __init__(self, stage: Callable[[], StagedBlob], max_files: int, max_bytes: int) -> None:
         self._stage = stage
@@ -124,7 +127,7 @@ class _Parts:
         self.texts: dict[str, bytearray] = {}
 
     def handle(self, event: MultipartSegment | bytes | None) -> None:
-        """Takes the head of a part, or some of its bytes."""
+        """Process the headers of a part, or some of its bytes."""
         if isinstance(event, MultipartSegment):
             self._begin(event)
         elif event is not None:
@@ -138,12 +141,12 @@ class _Parts:
         if name != "file":
             raise _malformed(f"The file came in a part named '{name[:50]}'; name that part 'file'.")
         if len(self.files) == self._max_files:
-            raise _malformed(f"Of parts named 'file' this request may have {self._max_files}, and more came.")
+            raise _malformed(f"Too many parts named 'file': this request may have at most {self._max_files}.")
         self._text = None
         self.files.append((self._stage(), filename))
 
     def _begin_field(self, name: str) -> None:
-        # Which of two values is meant, nobody knows.
+        # Do not guess which of two values is meant.
         if name in self.texts:
             raise _repeated(name)
         self._text = self.texts[name] = bytearray()
@@ -159,22 +162,22 @@ class _Parts:
         self._text_bytes_left -= len(data)
         if self._text_bytes_left < 0:
             allowed = self._max_files * TEXT_BYTES_A_FILE
-            raise Problem("form-too-large", 413, f"The fields of this form may have {allowed} bytes together.")
+            raise Problem("form-too-large", 413, f"The fields of this form may have at most {allowed} bytes together.")
 
 
 def boundary_of(request: Request) -> bytes:
-    """The boundary of a multipart form.
+    """Return the boundary of a multipart form.
 
     :raises Problem: 415 another content type, 400 no boundary.
     """
     mimetype, options = parse_options_header(request.headers.get("Content-Type"))
-    # A media type has no case (RFC 9110, 8.3.1).
+    # Media types are case-insensitive (RFC 9110, 8.3.1).
     if mimetype.lower() != "multipart/form-data":
         raise Problem(
             "unsupported-media-type",
             415,
-            "Send the file as multipart/form-data in a part named 'file', as curl -F file=@photo.jpg does, or its bytes"
-            " alone with a name in the query, as curl -T photo.jpg '…/?name=photo.jpg' does.",
+            "Send the file as multipart/form-data in a part named 'file', as curl -F file=@photo.jpg does, or as the"
+            " body with a name in the query, as curl -T photo.jpg '…/?name=photo.jpg' does.",
         )
     boundary = options.get("boundary", "")
     if not boundary or not boundary.isascii() or len(boundary) > 200:
@@ -185,11 +188,11 @@ def boundary_of(request: Request) -> bytes:
 def _names_in(disposition: str) -> tuple[str, str | None]:
     """Return ``name`` and the file name of a part's Content-Disposition, as browsers and older clients write them.
 
-    Browsers escape only quotes, CR and LF, by percent signs; a backslash stands for itself (WHATWG HTML,
-    multipart/form-data encoding). Some clients repeat the file name as ``filename*`` (RFC 5987), which then counts.
+    Browsers percent-encode only quotes, CR and LF; a backslash is literal (WHATWG HTML, multipart/form-data encoding).
+    Some clients repeat the file name as ``filename*`` (RFC 5987), which takes precedence.
     """
     _, name, filename = parse_content_disposition(disposition)
-    # The parser of forms leaves filename* out; the other one takes backslashes away, so it gets no quoted text.
+    # The form parser ignores filename*; werkzeug's parser removes backslashes, so it gets no quoted text.
     extended = parse_options_header(_QUOTED.sub('""', disposition))[1].get("filename")
     return name or "", extended or filename
 
@@ -225,5 +228,5 @@ def _malformed(detail: str) -> Problem:
 
 
 def too_large(max_bytes: int) -> Problem:
-    """413: a file may have so many bytes."""
-    return Problem("file-too-large", 413, f"A file may have {max_bytes} bytes at most.")
+    """Return the 413 problem for a file of more than ``max_bytes`` bytes."""
+    return Problem("file-too-large", 413, f"A file may have at most {max_bytes} bytes.")

@@ -1,8 +1,8 @@
-"""Bodies read ahead: hashed, and where they are forms parsed, while nginx still writes them to its folder.
+"""Read bodies ahead: hash them, and parse forms, while nginx still writes them to its folder.
 
-nginx asks before a large body comes. From then on the folder is watched, and what grows in it is read by a thread of
-its own. When the body is complete its request finds the work done. Where it does not, for whatever reason, it reads the
-body itself: nothing depends on what is here but how long a client waits after its last byte.
+nginx asks for room before it receives a large body. For some time after that the folder is watched, and each growing
+file is read by its own thread. When the body is complete, its request finds the work done. Otherwise the request reads
+the body itself: reading ahead only shortens the time that a client waits after its last byte.
 """
 
 import os
@@ -23,27 +23,29 @@ from file_storage.storage import StagedBlob, Staging
 
 log = structlog.get_logger()
 
-WORTH_IT = 16 * 1024 * 1024
-"""A body of fewer bytes is read as soon as a thread has begun."""
+MIN_BYTES = 16 * 1024 * 1024
+"""A smaller body is not read ahead: its request reads it in less time than a thread takes to start."""
 
-MAX_READINGS = 16
-"""Bodies that are read ahead at once; slow clients may hold them all, and others lose nothing but time."""
+MAX_BODIES = 16
+"""Bodies that are read ahead concurrently; if slow clients hold all of them, other requests only take longer."""
 
-WATCHED_SECONDS = 30.0
-"""So long after nginx has asked for the last time, a body is expected to have become worth it."""
+WATCH_SECONDS = 30.0
+"""Seconds to keep watching after nginx's last request for room: in this time a body should reach ``MIN_BYTES``."""
 
 IDLE_SECONDS = 120.0
-"""A body to which nothing came for so long is nobody's: nginx's client_body_timeout is half of that."""
+"""A body without a write for this long is abandoned: nginx's client_body_timeout is half of this."""
 
-WATCH_PAUSE = 0.02
-PAUSES = (0.005, 0.1)
-"""Seconds between looks at a body that does not grow: the first, and the longest, each twice the one before."""
+SCAN_SECONDS = 0.02
+"""Seconds between two scans of the folder."""
+
+POLL_SECONDS = (0.005, 0.1)
+"""Seconds between two reads of a body that does not grow: the first and the longest pause, doubling in between."""
 
 _FORM = re.compile(rb"--([ -~]{1,200})\r\nContent-", re.IGNORECASE)
 
 
 class _AbandonedError(Exception):
-    """Nobody will ask for the body."""
+    """No request will come for the body."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,15 @@ class ReadBody:
 
     staged: StagedBlob
     boundary: bytes | None
-    """Of the form that it seems to be; ``None`` where ``staged`` has all of its bytes."""
+    """The boundary, if the body looks like a form; ``None`` if ``staged`` has the whole body."""
     form: Form | None
 
 
 class ReadAhead:
     """The bodies that are read ahead in this process.
 
-    :param folder: where nginx keeps bodies, if it does.
-    :param max_bytes: of a file; a form with more is left to its request.
+    :param folder: where nginx writes bodies; ``None`` disables reading ahead.
+    :param max_bytes: maximum size of a file; a form with a larger file is left to its request.
     """
 
     def __init__(self, staging: Staging, folder: Path | None, max_bytes: int) -> None:
@@ -71,129 +73,129 @@ class ReadAhead:
         self._watched_until = 0.0
         self._is_watched = False
         self._known: set[str] = set()
-        """Names in the folder that are read, or that a request has come for."""
-        self._readings: dict[str, _Reading] = {}
+        """Names of bodies that are being read, or that a request has claimed."""
+        self._readers: dict[str, _BodyReader] = {}
 
     def expect(self) -> None:
-        """Says that a large body is about to come."""
+        """Watch the folder, because a large body is about to be received."""
         if self._folder is None:
             return
         with self._lock:
-            self._watched_until = time.monotonic() + WATCHED_SECONDS
+            self._watched_until = time.monotonic() + WATCH_SECONDS
             if self._is_watched:
                 return
             self._is_watched = True
         threading.Thread(target=self._watch, args=(self._folder,), name="read-ahead", daemon=True).start()
 
     @contextmanager
-    def taken(self, path: Path | None) -> Iterator[Callable[[], ReadBody | None]]:
-        """A body that is complete; what is not published of it when the block is left is forgotten.
+    def claim(self, path: Path | None) -> Iterator[Callable[[], ReadBody | None]]:
+        """Claim a complete body for its request; leaving the block discards what was not published.
 
-        :returns: what reads it to its end. It gives ``None`` where the body was not read ahead, or something was wrong
-            with it.
+        :returns: a function that finishes reading. It returns ``None`` if the body was not read ahead, or if an error
+            occurred.
         """
-        reading = self._pop(path) if path else None
-        if reading is None:
+        reader = self._pop(path) if path else None
+        if reader is None:
             yield lambda: None
             return
         try:
-            yield reading.finished
+            yield reader.finish
         finally:
-            reading.forget()
+            reader.discard()
 
     def close(self) -> None:
-        """Forgets what no request has come for."""
+        """Stop watching, and discard the bodies that no request has claimed."""
         with self._lock:
             self._watched_until = 0.0
-            readings = list(self._readings.values())
-            self._readings.clear()
-        for reading in readings:
-            reading.forget()
+            readers = list(self._readers.values())
+            self._readers.clear()
+        for reader in readers:
+            reader.discard()
 
-    def _pop(self, path: Path) -> "_Reading | None":
+    def _pop(self, path: Path) -> "_BodyReader | None":
         with self._lock:
             self._known.add(path.name)
-            return self._readings.pop(path.name, None)
+            return self._readers.pop(path.name, None)
 
     def _watch(self, folder: Path) -> None:
-        while self._goes_on():
+        while self._keep_watching():
             with suppress(OSError):
-                coming = _coming(folder)
-                self._forget_all_but(coming.keys())
-                self._begin(coming)
-            time.sleep(WATCH_PAUSE)
+                bodies = _active_bodies(folder)
+                self._discard_all_but(bodies.keys())
+                self._start_readers(bodies)
+            time.sleep(SCAN_SECONDS)
 
-    def _goes_on(self) -> bool:
+    def _keep_watching(self) -> bool:
         with self._lock:
-            self._is_watched = bool(self._readings) or time.monotonic() < self._watched_until
+            self._is_watched = bool(self._readers) or time.monotonic() < self._watched_until
             return self._is_watched
 
-    def _forget_all_but(self, coming: Set[str]) -> None:
-        """Clients that hung up take their bodies with them; an nginx that was killed leaves them."""
+    def _discard_all_but(self, names: Set[str]) -> None:
+        """Discard bodies that nginx removed because the client hung up, or left behind when it was killed."""
         with self._lock:
-            self._known &= coming
-            gone = [self._readings.pop(name) for name in self._readings.keys() - coming]
-        for reading in gone:
-            reading.forget()
+            self._known &= names
+            gone = [self._readers.pop(name) for name in self._readers.keys() - names]
+        for reader in gone:
+            reader.discard()
 
-    def _begin(self, coming: Mapping[str, os.DirEntry[str]]) -> None:
+    def _start_readers(self, bodies: Mapping[str, os.DirEntry[str]]) -> None:
         with self._lock:
-            for name in sorted(coming.keys() - self._known):
-                if coming[name].stat().st_size < WORTH_IT or len(self._readings) == MAX_READINGS:
+            for name in sorted(bodies.keys() - self._known):
+                if bodies[name].stat().st_size < MIN_BYTES or len(self._readers) == MAX_BODIES:
                     continue
                 with suppress(FileNotFoundError):
-                    self._readings[name] = _Reading(Path(coming[name].path), self._staging, self._max_bytes)
+                    self._readers[name] = _BodyReader(Path(bodies[name].path), self._staging, self._max_bytes)
                     self._known.add(name)
 
 
-def _coming(folder: Path) -> Mapping[str, os.DirEntry[str]]:
-    """The bodies that are written to, or were a moment ago, by name."""
-    coming = {}
+def _active_bodies(folder: Path) -> Mapping[str, os.DirEntry[str]]:
+    """Return the files that were written to within ``IDLE_SECONDS``, by name."""
+    bodies = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
                 if time.time() - entry.stat().st_mtime < IDLE_SECONDS:
-                    coming[entry.name] = entry
-    return coming
+                    bodies[entry.name] = entry
+    return bodies
 
 
-class _Reading:
-    """One body, and the thread that reads it."""
+class _BodyReader:
+    """A body, and the thread that reads it."""
 
     def __init__(self, path: Path, staging: Staging, max_bytes: int) -> None:
         self._path = path
         self._staging = staging
         self._max_bytes = max_bytes
         self._body = _GrowingBody(path)
-        self._kept = ExitStack()
-        self._read: ReadBody | None = None
+        self._resources = ExitStack()
+        self._result: ReadBody | None = None
         self._thread = threading.Thread(target=self._run, name=f"read-ahead {path.name}", daemon=True)
         self._thread.start()
 
-    def finished(self) -> ReadBody | None:
-        """What was read, once all was, if the name still is that of the file that it was read from."""
+    def finish(self) -> ReadBody | None:
+        """Read to the end and return the result; ``None`` after an error, or if the path is now another file's."""
         self._body.complete()
         self._thread.join()
-        return self._read if self._body.is_in(self._path) else None
+        return self._result if self._body.is_at(self._path) else None
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         self._body.abandon()
         self._thread.join()
-        self._kept.close()
+        self._resources.close()
         self._body.close()
 
     def _run(self) -> None:
         try:
             with ExitStack() as stack:
-                self._read = self._read_into(stack)
-                self._kept = stack.pop_all()
+                self._result = self._read_into(stack)
+                self._resources = stack.pop_all()
         except _AbandonedError:
             log.debug("body abandoned", body=self._path.name)
         except (Problem, DomainError, OSError) as error:
             log.info("body not read ahead", body=self._path.name, reason=str(error))
 
     def _read_into(self, stack: ExitStack) -> ReadBody:
-        if form := _FORM.match(self._body.beginning()):
+        if form := _FORM.match(self._body.head()):
             boundary = form[1]
             staged = stack.enter_context(self._staging.stage())
             return ReadBody(staged, boundary, read_parts(self._body, boundary, staged, self._max_bytes))
@@ -202,24 +204,24 @@ class _Reading:
 
 
 class _GrowingBody:
-    """A file that another process still appends to."""
+    """A file to which another process may still append."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)
         self._is_abandoned = False
         self._ended = threading.Event()
 
-    def beginning(self) -> bytes:
+    def head(self) -> bytes:
         return os.pread(self._file.fileno(), 300, 0)
 
     def read(self, size: int) -> bytes:
-        """Some bytes, as soon as there are; none once the body is complete and all was read.
+        """Wait for bytes and return at most ``size`` of them; none at the end of a complete body.
 
-        :raises _AbandonedError: nobody will ask for it.
+        :raises _AbandonedError: no request will come for the body.
         """
-        pause, longest = PAUSES
+        pause, longest = POLL_SECONDS
         while True:
-            # Asked first: what had come by then is read below.
+            # Check before reading: bytes written before the end are read below.
             has_ended = self._ended.is_set()
             if self._is_abandoned:
                 raise _AbandonedError
@@ -231,15 +233,15 @@ class _GrowingBody:
             pause = min(2 * pause, longest)
 
     def complete(self) -> None:
-        """Nothing will be appended any more."""
+        """Mark the body as complete: nothing will be appended."""
         self._ended.set()
 
     def abandon(self) -> None:
         self._is_abandoned = True
         self._ended.set()
 
-    def is_in(self, path: Path) -> bool:
-        """Whether ``path`` leads to this file; nginx gives a name again when it was started anew."""
+    def is_at(self, path: Path) -> bool:
+        """Return whether ``path`` is this file; nginx reuses names after a restart."""
         try:
             return os.path.samestat(os.fstat(self._file.fileno()), path.stat())
         except FileNotFoundError:

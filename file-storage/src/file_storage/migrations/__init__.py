@@ -1,1 +1,1 @@
-"""The schema's history; ``python -m file_storage.migrations`` brings a database up to date."""
+"""The schema's migrations; ``python -m file_storage.migrations`` upgrades a database."""

@@ -23,9 +23,9 @@ class Blob(Base):
 
 
 class StorageTotal(Base):
-    """What the transactions of one database connection have added to the sums over all blobs, kept by triggers.
+    """One database connection's share of the totals over all blobs, maintained by triggers.
 
-    ``bytes`` counts each blob that has files once, ``files`` every file. Row 0 has what earlier connections added.
+    ``bytes`` counts each blob that has files once, ``files`` every file. Row 0 has the shares of ended connections.
     """
 
     __tablename__ = "storage_totals"
@@ -51,7 +51,7 @@ class File(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     search_name: Mapped[str] = mapped_column(Text(collation="C").with_variant(Text(), "sqlite"))
-    """Name and extension, case folded: what is searched and sorted by."""
+    """Name and extension, case folded, for search and sorting."""
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
     updated_at: Mapped[float] = mapped_column(Double, default=epoch_now(), onupdate=epoch_now())
 
@@ -59,7 +59,7 @@ class File(Base):
 class IdempotencyKey(Base):
     """The file that an upload with this key made, and a fingerprint of what was uploaded.
 
-    Without a file the key is revoked: nothing can be made with it any more.
+    A key without a file is revoked: it cannot be used again.
     """
 
     __tablename__ = "idempotency_keys"
@@ -71,17 +71,17 @@ class IdempotencyKey(Base):
 
 
 class Upload(Base):
-    """A resumable upload (tus 1.0.0). How much of it has come is the size of its partial file."""
+    """A resumable upload (tus 1.0.0). Its offset is the size of its partial file."""
 
     __tablename__ = "uploads"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     length: Mapped[int | None] = mapped_column(BigInteger)
-    """In bytes; unknown while the client has not sent it."""
+    """In bytes; ``None`` until the client sends it."""
     metadata_header: Mapped[str] = mapped_column(Text)
-    """Upload-Metadata as it came."""
+    """Upload-Metadata as received."""
     concat_header: Mapped[str | None] = mapped_column(Text)
-    """Upload-Concat as it came: part of a final upload, or made of parts."""
+    """Upload-Concat as received: a part of a final upload, or a final upload."""
     name: Mapped[str] = mapped_column(String(255))
     extension: Mapped[str] = mapped_column(String(255))
     comment: Mapped[str] = mapped_column(String(10_000))

@@ -1,1 +1,1 @@
-"""HTTP in and out, nothing else."""
+"""HTTP requests and responses, nothing else."""

@@ -46,24 +46,28 @@ _FORM_SCHEMA = {
 
 
 class BatchFields(FileFields):
-    """What can be said of one of many files."""
+    """The fields of one of many files."""
 
-    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(None, description="As the header of one upload.")
+    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
+        None, description="Like the Idempotency-Key header of a single upload."
+    )
 
 
 class BatchIn(RootModel[list[BatchFields]]):
-    """One object for each file, in the order of the form."""
+    """One object per file, in the order of the form."""
 
 
 class CopyOf(CopyIn):
     """One of many copies."""
 
-    file_id: Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER] = Field(description="The file that is copied.")
-    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(None, description="As the header of one copy.")
+    file_id: Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER] = Field(description="The file to copy.")
+    idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
+        None, description="Like the Idempotency-Key header of a single copy."
+    )
 
 
 class CopiesIn(BaseModel):
-    """Copies, made in this order."""
+    """Copies to make, in this order."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,14 +75,14 @@ class CopiesIn(BaseModel):
 
 
 class StoredOut(BaseModel):
-    """What became of one of many files: it was stored, or there is a problem."""
+    """The result for one of many files: the stored file, or a problem."""
 
     file: FileOut | None = None
     problem: ProblemOut | None = None
 
 
 class BatchOut(BaseModel):
-    """What became of each file, in the order of the form."""
+    """The result for each file, in the order of the request."""
 
     files: list[StoredOut]
 
@@ -86,9 +90,9 @@ class BatchOut(BaseModel):
 @batch.post(
     "/batch",
     summary="Add many files at once",
-    description=f"Up to {MAX_FILES} parts named file, and perhaps one named json: an array with one object a file,"
-    " in their order, with name, comment and idempotency_key, each of which may be missing. All files are stored in one"
-    " transaction, but for those whose key forbids it: such a one has its problem in the answer.",
+    description=f"Send at most {MAX_FILES} parts named file, and optionally a part named json: an array with one object"
+    " per file, in the same order, with the optional fields name, comment and idempotency_key. All files are stored in"
+    " one transaction, except those whose key forbids it; the response has a problem for each of these.",
     openapi_extensions={
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}}}
     },
@@ -97,15 +101,16 @@ class BatchOut(BaseModel):
 def add_files() -> dict[str, object]:
     storing, settings, staging = svcs.flask.get(StoringService, Settings, Staging)
     storing.check_room(request.content_length or 0)
-    with receive_files(request, staging, settings.upload, MAX_FILES) as (parts, described_by):
-        stored = storing.store_all(_new_files(parts, described_by))
-    return {"files": [_answer(file) for file in stored]}
+    with receive_files(request, staging, settings.upload, MAX_FILES) as (parts, json_part):
+        stored = storing.store_all(_new_files(parts, json_part))
+    return {"files": [_result(file) for file in stored]}
 
 
 @batch.post(
     "/copies",
     summary="Make many new files with the bytes of others",
-    description=f"Up to {MAX_FILES}, in one transaction. In the answer a copy that cannot be made has its problem.",
+    description=f"At most {MAX_FILES}, in one transaction. The response has a problem for each copy that cannot be"
+    " made.",
     responses={200: BatchOut, **problem_responses(400, 404, 409, 413, 415, 422)},
     openapi_extensions=described(CopiesIn),
 )
@@ -120,16 +125,16 @@ def copy_files() -> dict[str, object]:
         if copy.file_id in sources
     ]
     copied = iter(storing.copy_all(copies))
-    answered = [next(copied) if copy.file_id in sources else file_not_found(copy.file_id) for copy in wanted]
-    return {"files": [_answer(copy) for copy in answered]}
+    results = [next(copied) if copy.file_id in sources else file_not_found(copy.file_id) for copy in wanted]
+    return {"files": [_result(copy) for copy in results]}
 
 
-def _new_files(parts: Sequence[tuple[StagedBlob, str]], described_by: object) -> Sequence[NewFile]:
+def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Sequence[NewFile]:
     """Return the files of a form.
 
-    :param described_by: the JSON part; ``None`` where there is none.
+    :param json_part: ``None`` if the form has no such part.
     """
-    descriptions = validated(BatchIn, [{}] * len(parts) if described_by is None else described_by).root
+    descriptions = validated(BatchIn, [{}] * len(parts) if json_part is None else json_part).root
     if len(descriptions) != len(parts):
         detail = f"The JSON part has {len(descriptions)} objects for {len(parts)} files; send one for each file."
         raise Problem("invalid-fields", 422, detail)
@@ -146,7 +151,7 @@ def _check_keys(keys: Sequence[str | None]) -> None:
         raise Problem("invalid-fields", 422, "Two files of the request have the same idempotency_key.")
 
 
-def _answer(stored: File | DomainError) -> dict[str, object]:
+def _result(stored: File | DomainError) -> dict[str, object]:
     if isinstance(stored, DomainError):
         return {"problem": problem_of(stored, STATUSES).document()}
     return {"file": as_json(stored)}

@@ -1,4 +1,4 @@
-"""All files: listed, and added to as a multipart form or as a body that is the file itself."""
+"""The collection of files: list it, and add a file as a multipart form or as a raw body."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -54,14 +54,14 @@ _RAW = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
 
 
-def _no_number(value: object) -> object:
+def _not_a_number(value: object) -> object:
     if isinstance(value, str) and value.lstrip("-").replace(".", "").isdigit():
         raise ValueError("should be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z")
     return value
 
 
 _Text = Annotated[Annotated[str, Field(max_length=255, pattern=NO_NUL)] | None, OPTIONAL]
-_Time = Annotated[Annotated[datetime, BeforeValidator(_no_number)] | None, OPTIONAL]
+_Time = Annotated[Annotated[datetime, BeforeValidator(_not_a_number)] | None, OPTIONAL]
 _Size = Annotated[Annotated[int, Field(ge=0, le=MAX_ID)] | None, OPTIONAL]
 
 
@@ -72,16 +72,16 @@ class FileQuery(PageQuery[str]):
         "",
         max_length=2000,
         pattern=r"^[A-Za-z0-9_=-]*$",
-        description="Only those behind; the Link header has the next page's.",
+        description="A cursor: only files after it; the Link header has the next page's URL.",
     )
-    sort: Sort = Field("id", description="By this; with a minus sign the greatest first.")
-    name: _Text = Field(None, description="Only those whose name has this in it, whatever the case.")
-    extension: _Text = Field(None, description="Only those with this extension.")
-    media_type: _Text = Field(None, description="Only those of this media type; image/* for all of a kind.")
-    created_after: _Time = Field(None, description="Only those that came later (RFC 3339).")
-    created_before: _Time = Field(None, description="Only those that came earlier (RFC 3339).")
-    size_min: _Size = Field(None, description="Only those of so many bytes or more.")
-    size_max: _Size = Field(None, description="Only those of so many bytes or fewer.")
+    sort: Sort = Field("id", description="The field to sort by; with a minus sign in descending order.")
+    name: _Text = Field(None, description="Only files whose name contains this, regardless of case.")
+    extension: _Text = Field(None, description="Only files with this extension.")
+    media_type: _Text = Field(None, description="Only files of this media type; image/* matches all images.")
+    created_after: _Time = Field(None, description="Only files created after this time (RFC 3339).")
+    created_before: _Time = Field(None, description="Only files created before this time (RFC 3339).")
+    size_min: _Size = Field(None, description="Only files of at least this many bytes.")
+    size_max: _Size = Field(None, description="Only files of at most this many bytes.")
 
     def filter(self) -> FileFilter:
         return FileFilter(
@@ -97,27 +97,27 @@ class FileQuery(PageQuery[str]):
 
 
 class RoomQuery(Query):
-    """A body that is about to come."""
+    """The size of a body that nginx is about to receive, and whether its form has one file or many."""
 
     bytes: int = Field(ge=0, le=MAX_ID)
     files: Literal["one", "many"] = "one"
 
 
 class RawQuery(Query):
-    """What stands beside a body that is the file itself."""
+    """The name and comment of a file that is sent as a raw body."""
 
-    name: Name = Field(description="What the file is called, with its extension.")
-    comment: ShortComment = Field("", description="A longer one is set by PATCH.")
+    name: Name = Field(description="The file's name with its extension.")
+    comment: ShortComment = Field("", description="At most 500 characters; PATCH sets a longer comment.")
 
 
 @collection.get("/", summary="List files", responses={200: _LIST, **problem_responses(404, 422)})
 def list_files(query: FileQuery) -> Response:
-    wanted = query.filter()
-    page = partial(svcs.flask.get(FileService).page, wanted)
-    return list_response(page, wanted.cursor, as_json, query, f"{request.script_root}/")
+    file_filter = query.filter()
+    page = partial(svcs.flask.get(FileService).page, file_filter)
+    return list_response(page, file_filter.cursor, as_json, query, f"{request.script_root}/")
 
 
-@collection.get("/room", summary="Ask, as nginx does, whether so many bytes may come", doc_ui=False)
+@collection.get("/room", summary="Check, for nginx, whether there is room for a body", doc_ui=False)
 def check_room(query: RoomQuery) -> Response:
     storing, settings, ahead = svcs.flask.get(StoringService, Settings, ReadAhead)
     if query.files == "one":
@@ -131,7 +131,7 @@ def check_room(query: RoomQuery) -> Response:
 @collection.post(
     "/",
     summary="Add a file",
-    description="As a multipart form. A body of another kind is the file itself, where the query has name, as in PUT.",
+    description="Send a multipart form. With name in the query, a body of another type is the file itself, as in PUT.",
     openapi_extensions={"requestBody": {"required": True, "content": {_FORM: {"schema": _FORM_SCHEMA}}}},
     responses={201: FileOut, **_PROBLEMS},
 )

@@ -1,4 +1,4 @@
-"""Files go out: one as a whole or in ranges, several as an archive, and by signed links."""
+"""Downloads: a file whole or in ranges, several files as an archive, and signed links."""
 
 import time
 from datetime import UTC, datetime
@@ -38,40 +38,43 @@ INLINE_TYPES = frozenset(
     | {"audio/mpeg", "audio/ogg", "audio/x-wav", "audio/x-flac"}
     | {"video/mp4", "video/mpeg", "video/webm", "video/quicktime", "video/x-matroska"}
 )
-"""What a browser may show in our own origin: nothing of these can run script."""
+"""Media types that a browser may show in our own origin: none of them can run script."""
 
 _BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 _ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 
 
 class DownloadQuery(Query):
-    """How the browser is to take the file."""
+    """How a browser should treat the file."""
 
     disposition: Literal["attachment", "inline"] = Field(
-        "attachment", description="inline lets a browser show what cannot run script; everything else stays attached."
+        "attachment",
+        description="inline lets a browser show types that cannot run script; all others stay attachments.",
     )
 
 
 class ArchiveQuery(Query):
-    """Which files an archive has."""
+    """Which files an archive contains."""
 
     id: list[Annotated[int, Field(ge=1, le=MAX_ID)]] = Field(
-        min_length=1, max_length=ARCHIVE_LIMIT, description="File ids, in this order; repeated."
+        min_length=1,
+        max_length=ARCHIVE_LIMIT,
+        description="The files' ids, in the archive's order; repeat the parameter.",
     )
 
 
 class LinkIn(BaseModel):
-    """For how long a link is good."""
+    """How long a link is valid."""
 
     model_config = ConfigDict(extra="forbid")
 
     expires_in: Annotated[int, WHOLE_NUMBER] = Field(
-        3600, ge=1, le=MAX_LINK_SECONDS, description="In seconds, a week at most."
+        3600, ge=1, le=MAX_LINK_SECONDS, description="In seconds, at most a week."
     )
 
 
 class LinkOut(BaseModel):
-    """A link that needs no key."""
+    """A link that downloads one file until it expires."""
 
     model_config = ConfigDict(title="Link")
 
@@ -80,10 +83,10 @@ class LinkOut(BaseModel):
 
 
 class TokenPath(BaseModel):
-    token: str = Field(description="What a signed link has for a file.")
+    token: str = Field(description="The last part of a signed link's URL.")
 
 
-_SENT: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
+_FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
     200: _BYTES,
     206: _BYTES,
     304: None,
@@ -91,14 +94,14 @@ _SENT: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
 }
 
 
-@downloads.get("/<int:id>/download", summary="Download a file", responses=_SENT | problem_responses(404, 422))
+@downloads.get("/<int:id>/download", summary="Download a file", responses=_FILE_RESPONSES | problem_responses(404, 422))
 def download(path: FilePath, query: DownloadQuery) -> Response:
-    return _sent(svcs.flask.get(FileService).get(path.id), query.disposition)
+    return _send(svcs.flask.get(FileService).get(path.id), query.disposition)
 
 
 @downloads.post(
     "/<int:id>/links",
-    summary="Make a link that downloads this file without a key",
+    summary="Make a link that downloads this file until it expires",
     responses={201: LinkOut, **problem_responses(400, 404, 413, 415, 422)},
     openapi_extensions=described(LinkIn),
 )
@@ -114,11 +117,11 @@ def make_link(path: FilePath) -> Response:
 @downloads.get(
     "/links/<string:token>",
     summary="Download by a signed link",
-    responses=_SENT | problem_responses(403, 404, 410, 422),
+    responses=_FILE_RESPONSES | problem_responses(403, 404, 410, 422),
 )
 def download_link(path: TokenPath, query: DownloadQuery) -> Response:
     link = svcs.flask.get(LinkSigner).read(path.token)
-    return _sent(svcs.flask.get(FileService).get(link.file_id), query.disposition)
+    return _send(svcs.flask.get(FileService).get(link.file_id), query.disposition)
 
 
 @downloads.get(
@@ -128,8 +131,8 @@ def archive(query: ArchiveQuery) -> Response:
     service = svcs.flask.get(FileService)
     found = {file.id: file for file in service.existing(query.id)}
     if missing := [file_id for file_id in query.id if file_id not in found]:
-        named = ", ".join(map(str, missing[:10]))
-        raise Problem("file-not-found", 404, f"There is no file {named}; leave out what does not exist.")
+        listed = ", ".join(map(str, missing[:10]))
+        raise Problem("file-not-found", 404, f"There is no file {listed}; leave out ids that do not exist.")
     zipped = zip_of([found[file_id] for file_id in dict.fromkeys(query.id)], service.open)
     response = Response(until_broken(zipped), mimetype="application/zip")
     response.content_length = len(zipped)
@@ -137,7 +140,7 @@ def archive(query: ArchiveQuery) -> Response:
     return response
 
 
-def _sent(file: File, disposition: str) -> Response:
+def _send(file: File, disposition: str) -> Response:
     modified = datetime.fromtimestamp(int(file.created_at), UTC)
     headers = {
         "ETag": quote_etag(file.sha256),
@@ -145,22 +148,24 @@ def _sent(file: File, disposition: str) -> Response:
         "Cache-Control": "no-cache",
         "Repr-Digest": digest(file.sha256),
     }
-    judged = verdict(request, file.sha256, modified)
-    if judged is Verdict.FAILED:
-        raise Problem("precondition-failed", 412, "The file is not the one that If-Match or If-Unmodified-Since name.")
-    if judged is Verdict.NOT_MODIFIED:
+    outcome = verdict(request, file.sha256, modified)
+    if outcome is Verdict.FAILED:
+        raise Problem(
+            "precondition-failed", 412, "The file is not the version that If-Match or If-Unmodified-Since requires."
+        )
+    if outcome is Verdict.NOT_MODIFIED:
         return Response(status=304, headers=headers)
     response = Response(status=200, headers=headers, content_type=file.media_type)
     response.headers["Accept-Ranges"] = "bytes"
-    shown = disposition == "inline" and file.media_type in INLINE_TYPES
+    is_inline = disposition == "inline" and file.media_type in INLINE_TYPES
     response.headers["Content-Disposition"] = _disposition(
-        "inline" if shown else "attachment", file.name + file.extension
+        "inline" if is_inline else "attachment", file.name + file.extension
     )
     return deliver(response, file, modified, svcs.flask.get(Sender))
 
 
 def _disposition(kind: str, name: str) -> str:
-    """Content-Disposition (RFC 6266): an ASCII name for old clients, the true one beside it."""
+    """Return a Content-Disposition (RFC 6266): an ASCII name for old clients, then the real name."""
     plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in name)
     if plain == name:
         return f'{kind}; filename="{name}"'

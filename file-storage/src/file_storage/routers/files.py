@@ -1,4 +1,4 @@
-"""One file: shown, renamed, copied, deleted."""
+"""A single file: get, change, copy and delete it."""
 
 from typing import Annotated
 
@@ -32,7 +32,7 @@ LOOKUP_LIMIT = 10_000
 
 
 class LookupIn(BaseModel):
-    """File ids to look for."""
+    """File ids to look up."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +40,7 @@ class LookupIn(BaseModel):
 
 
 class LookupOut(BaseModel):
-    """The files that have one of the ids, in ascending order."""
+    """The files with one of the ids, in ascending order."""
 
     files: list[FileOut]
 
@@ -51,7 +51,7 @@ class KeyPath(BaseModel):
 
 @files.post(
     "/lookup",
-    summary="Which of these ids are files",
+    summary="Look up which of these ids exist",
     responses={200: LookupOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(LookupIn),
 )
@@ -71,7 +71,7 @@ def get_file_of_key(path: KeyPath) -> Response:
 
 @files.delete(
     "/idempotency-keys/<string:key>",
-    summary="Delete what an upload with this key made, and let nothing be made with it any more",
+    summary="Delete the file that an upload with this key made, and revoke the key",
     responses={204: None, **problem_responses(409, 422)},
 )
 def revoke_key(path: KeyPath) -> Response:
@@ -79,7 +79,7 @@ def revoke_key(path: KeyPath) -> Response:
     return Response(status=204)
 
 
-# 405: what is no id may be a name, which only PUT takes.
+# 405: a path that is not an id may be a name, which only PUT accepts.
 @files.get("/<int:id>", summary="Get a file's data", responses={200: FileOut, **problem_responses(404, 405)})
 def get_file(path: FilePath) -> Response:
     return file_response(svcs.flask.get(FileService).get(path.id), 200)

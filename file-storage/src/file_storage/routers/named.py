@@ -1,4 +1,4 @@
-"""Files whose name is the end of the path, as ``curl -T`` sends them."""
+"""Uploads with the file's name at the end of the path, as ``curl -T`` sends them."""
 
 import re
 from typing import NoReturn
@@ -19,7 +19,7 @@ _LIKE_AN_ID = "-?[0-9.]+(?:e[-+]?[0-9]+)?"
 
 
 class NewName(BaseConverter):
-    """``<new_name:…>``: what neither looks like an id nor is the name of a route that was there before."""
+    """``<new_name:…>``: a path segment that is neither like an id nor part of an earlier route."""
 
     def __init__(self, url_map: Map) -> None:
         super().__init__(url_map)
@@ -32,7 +32,7 @@ class NamePath(BaseModel):
 
 
 class NamedQuery(Query):
-    """What stands beside a body whose name is in the path; a name here is preferred."""
+    """The comment of a file whose name is in the path; a name in the query overrides the path."""
 
     name: Name | None = None
     comment: ShortComment = ""
@@ -40,11 +40,11 @@ class NamedQuery(Query):
 
 @named.put("/<new_name:name>", summary="Add a file whose bytes are the body, as curl -T does", doc_ui=False)
 def put_named_file(path: NamePath, query: NamedQuery) -> Response:
-    # curl appends the local name even where the query has one.
+    # curl appends the local file name to the path even if the query has a name.
     return store_body(query.name or path.name, query.comment)
 
 
 @named.route("/<new_name:name>", methods=["GET", "POST", "PATCH", "DELETE"])
-def find_nothing(name: str) -> NoReturn:  # noqa: ARG001 (whatever it is)
-    """A file is found by its id: for other methods nothing is here, not something that they may not touch."""
+def find_nothing(name: str) -> NoReturn:  # noqa: ARG001 (the same for every name)
+    """Answer 404 instead of 405: files are found by id, so no other method applies to a name."""
     raise NotFound

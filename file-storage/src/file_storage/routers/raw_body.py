@@ -1,4 +1,4 @@
-"""A file whose bytes are the request's body: how both ``PUT`` routes store it."""
+"""Store a file whose bytes are the request's body, for both ``PUT`` routes."""
 
 import svcs
 from flask import Response, request
@@ -14,7 +14,7 @@ from file_storage.storage import Staging
 
 
 def store_body(name: str, comment: str) -> Response:
-    """Make the current request's body a file."""
+    """Store the current request's body as a file."""
     key = idempotency_key(request)
     stored_name = file_name("", name)
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)

@@ -1,4 +1,4 @@
-"""What requests say of files, and how answers show them."""
+"""Files as requests describe them and as responses show them."""
 
 from typing import Annotated
 
@@ -12,10 +12,10 @@ from file_storage.services.names import MAX_LENGTH, FileName, renamed
 
 MAX_COMMENT = 10_000
 MAX_QUERY_COMMENT = 500
-"""A URL has no room for the characters that a comment may have."""
+"""Characters of a comment in a query: a URL has no room for :data:`MAX_COMMENT`."""
 
 VISIBLE = r"[^\s.\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-"""For clients only: the server refuses a name without such a character with a sentence of its own."""
+"""For the schema only: the server itself refuses a name without a visible character with a clearer message."""
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": VISIBLE})]
 Comment = Annotated[str, Field(max_length=MAX_COMMENT, pattern=NO_NUL)]
@@ -27,21 +27,23 @@ class FilePath(BaseModel):
 
 
 class FileFields(BaseModel):
-    """The name and comment of a file; a missing key leaves it as it is."""
+    """The name and comment of a file; a missing field does not change."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name | None = Field(None, description="1 to 255 characters; without or with the file's extension.")
-    comment: Comment | None = Field(None, description="Up to 10,000 characters.")
+    name: Name | None = Field(None, description="1 to 255 characters, with or without the file's extension.")
+    comment: Comment | None = Field(None, description="At most 10,000 characters.")
 
 
 class CopyIn(BaseModel):
-    """The name of a copy; without one it has the name of its source."""
+    """The name of a copy; by default that of its source."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name | None = Field(None, description="1 to 255 characters; without or with the extension.")
-    extension: str | None = Field(None, pattern=r"^(\.[^/\\\x00]{1,254})?$", description="With its dot, or empty.")
+    name: Name | None = Field(None, description="1 to 255 characters, with or without the extension.")
+    extension: str | None = Field(
+        None, pattern=r"^(\.[^/\\\x00]{1,254})?$", description="With its dot, or empty for none."
+    )
 
 
 class FileOut(BaseModel):
@@ -51,13 +53,13 @@ class FileOut(BaseModel):
 
     id: int
     name: str = Field(description="Without the extension.")
-    extension: str = Field(description="With its dot, in lower case; empty where there is none.")
+    extension: str = Field(description="With its dot, in lower case; empty for none.")
     comment: str
     size: int = Field(description="In bytes.")
     sha256: str = Field(description="SHA-256 of the bytes, in hexadecimal.")
-    media_type: str = Field(description="What the bytes are (RFC 6838), whatever the client called them.")
-    width: int | None = Field(None, description="Of an image, in pixels as it is shown.")
-    height: int | None = Field(None, description="Of an image, in pixels as it is shown.")
+    media_type: str = Field(description="Media type (RFC 6838), detected from the bytes.")
+    width: int | None = Field(None, description="Of an image as displayed, in pixels.")
+    height: int | None = Field(None, description="Of an image as displayed, in pixels.")
     created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
     updated_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
 
@@ -80,7 +82,7 @@ def as_json(file: File) -> dict[str, object]:
 
 
 def file_response(file: File, status: int) -> Response:
-    """Return the answer that shows a file."""
+    """Return a response with the file's data."""
     return Response(FileOut.model_validate(as_json(file)).model_dump_json(), status, mimetype="application/json")
 
 

@@ -1,10 +1,10 @@
-"""The HTTP status of each error of file-storage's rules."""
+"""The HTTP status of each domain error of file-storage."""
 
 from collections.abc import Mapping
 
 STATUSES: Mapping[str, int] = {
     "bytes-lost": 404,
-    "checksum-mismatch": 460,  # of tus, which has its own
+    "checksum-mismatch": 460,  # defined by tus
     "file-not-found": 404,
     "idempotency-key-in-use": 409,
     "idempotency-key-reused": 422,

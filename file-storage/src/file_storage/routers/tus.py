@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import svcs
 from flask import Blueprint, Response, request
 from service_kit.problems import Problem
+from service_kit.request_body import validated
 from werkzeug.http import http_date
 
 from file_storage.config import Settings
 from file_storage.headers.digests import checked_body
 from file_storage.models import Upload
+from file_storage.routers.schemas import FileFields
 from file_storage.services.names import FileName, file_name
-from file_storage.services.uploads import Beginning, UploadService
+from file_storage.services.uploads import NewUpload, UploadService
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,7 +31,7 @@ EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,che
 CHECKSUMS = {"sha1": hashlib.sha1, "md5": hashlib.md5, "sha256": hashlib.sha256}
 BYTES = "application/offset+octet-stream"
 FILE_ID = "Pixmill-File-Id"
-"""The header that tells which file a finished upload became."""
+"""Header with the id of the file that a finished upload became."""
 
 MAX_PARTS = 1000
 _NAME_KEYS = ("filename", "name")
@@ -38,7 +40,7 @@ tus = Blueprint("uploads", __name__, url_prefix="/uploads")
 
 
 class _Checksum:
-    """``Upload-Checksum``: the name of an algorithm, and what it makes of the bytes in base64."""
+    """The checksum in ``Upload-Checksum``: an algorithm's name and the digest in base64."""
 
     def __init__(self, header: str) -> None:
         name, _, encoded = header.partition(" ")
@@ -47,7 +49,8 @@ class _Checksum:
         self._hash = CHECKSUMS[name]()
         self._expected = _decoded("Upload-Checksum", encoded)
         if len(self._expected) != self._hash.digest_size:
-            raise Problem("invalid-upload-checksum", 400, f"This is no {name}: Upload-Checksum is its name and base64.")
+            detail = f"Upload-Checksum has no {name} digest: send the algorithm's name and its digest in base64."
+            raise Problem("invalid-upload-checksum", 400, detail)
 
     def update(self, data: bytes) -> None:
         self._hash.update(data)
@@ -57,7 +60,7 @@ class _Checksum:
 
 
 def override_method(application: "WSGIApplication") -> "WSGIApplication":
-    """WSGI middleware for clients that can send no PATCH or DELETE: X-HTTP-Method-Override, for uploads alone."""
+    """Return WSGI middleware that applies X-HTTP-Method-Override to uploads: some clients cannot send PATCH."""
 
     def overridden(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         wanted = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "").upper()
@@ -71,11 +74,13 @@ def override_method(application: "WSGIApplication") -> "WSGIApplication":
 @tus.before_request
 def _check_version() -> None:
     if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != VERSION:
-        raise Problem("unsupported-tus-version", 412, f"Send Tus-Resumable: {VERSION}; no other version is spoken.")
+        raise Problem(
+            "unsupported-tus-version", 412, f"Send Tus-Resumable: {VERSION}; other versions are not supported."
+        )
 
 
 @tus.after_request
-def _tell_version(response: Response) -> Response:
+def _add_version(response: Response) -> Response:
     response.headers["Tus-Resumable"] = VERSION
     if response.status_code == 412:
         response.headers["Tus-Version"] = VERSION
@@ -84,7 +89,7 @@ def _tell_version(response: Response) -> Response:
 
 @tus.route("/", methods=["OPTIONS"])
 @tus.route("/<string:upload_id>", methods=["OPTIONS"])
-def tell(upload_id: str = "") -> Response:  # noqa: ARG001 (the answer is the same for every upload)
+def options(upload_id: str = "") -> Response:  # noqa: ARG001 (the answer is the same for every upload)
     max_bytes = svcs.flask.get(Settings).upload.max_bytes
     return Response(
         status=204,
@@ -104,10 +109,10 @@ def create() -> Response:
     if concat is not None and concat.startswith("final;"):
         if "Upload-Length" in request.headers:
             raise Problem("invalid-upload-length", 400, "A final upload is as long as its parts: send no length.")
-        return _created(service.concatenate(_parts(concat), _beginning(None), concat))
+        return _created(service.concatenate(_parts(concat), _new_upload(None), concat))
     if concat not in (None, "partial"):
         raise Problem("invalid-upload-concat", 400, "Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
-    upload, offset = service.create(_beginning(_length_to_begin_with()))
+    upload, offset = service.create(_new_upload(_initial_length()))
     if request.mimetype == BYTES and not upload.finished:
         upload, offset = service.append(upload.id, 0, None, checked_body(request), _checksum())
     response = _created(upload)
@@ -117,7 +122,7 @@ def create() -> Response:
 
 
 @tus.route("/<string:upload_id>", methods=["HEAD"], provide_automatic_options=False)
-def look(upload_id: str) -> Response:
+def progress(upload_id: str) -> Response:
     upload, offset = svcs.flask.get(UploadService).get(upload_id)
     response = Response(status=200, headers={"Cache-Control": "no-store"})
     response.headers["Upload-Offset"] = str(offset)
@@ -129,7 +134,7 @@ def look(upload_id: str) -> Response:
         response.headers["Upload-Metadata"] = upload.metadata_header
     if upload.concat_header:
         response.headers["Upload-Concat"] = upload.concat_header
-    return _told(response, upload)
+    return _with_state(response, upload)
 
 
 @tus.patch("/<string:upload_id>", provide_automatic_options=False)
@@ -138,10 +143,10 @@ def append(upload_id: str) -> Response:
         raise Problem("unsupported-media-type", 415, f"Send the bytes as Content-Type: {BYTES}.")
     offset = _number("Upload-Offset")
     if offset is None:
-        raise Problem("invalid-upload-offset", 400, "Upload-Offset is missing: where do the bytes belong?")
+        raise Problem("invalid-upload-offset", 400, "Send the Upload-Offset at which the bytes begin.")
     service = svcs.flask.get(UploadService)
     upload, reached = service.append(upload_id, offset, _number("Upload-Length"), checked_body(request), _checksum())
-    return _told(Response(status=204, headers={"Upload-Offset": str(reached)}), upload)
+    return _with_state(Response(status=204, headers={"Upload-Offset": str(reached)}), upload)
 
 
 @tus.delete("/<string:upload_id>", provide_automatic_options=False)
@@ -152,11 +157,11 @@ def terminate(upload_id: str) -> Response:
 
 def _created(upload: Upload) -> Response:
     location = f"{request.script_root}{tus.url_prefix}/{upload.id}"
-    return _told(Response(status=201, headers={"Location": location}), upload)
+    return _with_state(Response(status=201, headers={"Location": location}), upload)
 
 
-def _told(response: Response, upload: Upload) -> Response:
-    """Adds until when the upload is kept, and the file that it became."""
+def _with_state(response: Response, upload: Upload) -> Response:
+    """Add the upload's expiry, and the file that it became, if any."""
     response.headers["Upload-Expires"] = http_date(upload.expires_at)
     if upload.file_id is not None:
         response.headers[FILE_ID] = str(upload.file_id)
@@ -169,20 +174,21 @@ def _checksum() -> _Checksum | None:
     return None if header is None else _Checksum(header)
 
 
-def _length_to_begin_with() -> int | None:
+def _initial_length() -> int | None:
     length, deferred = _number("Upload-Length"), request.headers.get("Upload-Defer-Length")
     if (length is None) == (deferred is None) or deferred not in (None, "1"):
         raise Problem("invalid-upload-length", 400, "Send either Upload-Length, or Upload-Defer-Length: 1.")
     return length
 
 
-def _beginning(length: int | None) -> Beginning:
+def _new_upload(length: int | None) -> NewUpload:
     header = request.headers.get("Upload-Metadata", "")
     metadata = _metadata(header)
-    named = next((metadata[key] for key in _NAME_KEYS if metadata.get(key)), None)
-    name = file_name(named, None) if named else FileName("upload", "")
+    client_name = next((metadata[key] for key in _NAME_KEYS if metadata.get(key)), None)
+    name = file_name(client_name, None) if client_name else FileName("upload", "")
+    fields = validated(FileFields, {"comment": metadata.get("comment", "")})
     partial = request.headers.get("Upload-Concat") == "partial"
-    return Beginning(length, name, metadata.get("comment", "")[:10_000], header, partial)
+    return NewUpload(length, name, fields.comment or "", header, partial)
 
 
 def _metadata(header: str) -> dict[str, str]:
@@ -210,7 +216,7 @@ def _number(header: str) -> int | None:
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) < 19):
-        raise Problem(f"invalid-{header.lower()}", 400, f"{header} is a whole number of bytes.")
+        raise Problem(f"invalid-{header.lower()}", 400, f"{header} must be a whole number of bytes.")
     return int(value)
 
 
@@ -218,4 +224,4 @@ def _decoded(header: str, encoded: str) -> bytes:
     try:
         return b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Problem(f"invalid-{header.lower()}", 400, f"{header} has something that is not base64.") from error
+        raise Problem(f"invalid-{header.lower()}", 400, f"{header} has a value that is not base64.") from error

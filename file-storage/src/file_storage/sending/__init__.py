@@ -1,1 +1,1 @@
-"""The bytes of files on their way out."""
+"""Sending the bytes of files."""

@@ -1,4 +1,4 @@
-"""Ranges that no web server sends as we want them: put together in a file without a name, which uWSGI sends."""
+"""Ranges that no web server sends as RFC 9110 requires: copy them to a temporary file, which uWSGI sends."""
 
 from collections.abc import Sequence
 from typing import IO
@@ -13,14 +13,14 @@ from file_storage.storage import Staging
 
 
 class RangeCopies:
-    """Answers that are copied before they are sent, as far as there is room for them."""
+    """Copies ranges to a temporary file before they are sent, if the disk has room."""
 
     def __init__(self, files: FileService, staging: Staging) -> None:
         self._files = files
         self._staging = staging
 
     def send(self, response: Response, file: File, parts: Sequence[Span]) -> Response | None:
-        """Copy the parts and have uWSGI send them; return ``None`` where they are too many bytes.
+        """Copy the parts and have uWSGI send them; return ``None`` if they have too many bytes.
 
         :raises DomainError: ``bytes-lost``.
         """
@@ -28,12 +28,12 @@ class RangeCopies:
             return None
         with self._files.open(file) as content:
             pieces = partial_content(response, content, parts, file.size)
-            return send_open(response, self._staging.unnamed(pieces))
+            return send_open(response, self._staging.temporary_file(pieces))
 
 
 def send_open(response: Response, body: IO[bytes]) -> Response:
-    """Have uWSGI send an open file; one in S3 is read by our thread."""
+    """Have uWSGI send an open file; an object in S3 is read by our thread."""
     response.response = wrap_file(request.environ, body)
-    # uWSGI knows the file again only as it is; wrapped once more it would be read by Python, a line at a time.
+    # uWSGI recognizes only its own wrapper; inside another iterator Python would read the file line by line.
     response.direct_passthrough = True
     return response

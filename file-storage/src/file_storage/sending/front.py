@@ -1,4 +1,4 @@
-"""The front of the embedded stack: it judges nothing and sends the bytes that the answer's headers name."""
+"""The front of the embedded stack: it evaluates no conditions and sends the bytes that the response's headers name."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from file_storage.services.files import FileService
 
 
 class FrontSender:
-    """The front sends one part of a file (``X-Sendfile``); several parts are put together before.
+    """Has the front send one part of a file (``X-Sendfile``); several parts are copied first.
 
     :param root: the folder of the blobs.
     """
@@ -32,7 +32,7 @@ class FrontSender:
         return self._copies.send(response, file, parts)
 
     def _send(self, response: Response, file: File, part: Span) -> Response:
-        # Escaped: a header has no letters beyond Latin-1, and an operator's folder may.
+        # Escaped: the folder's name may have letters that a header (Latin-1) cannot have.
         response.headers["X-Sendfile"] = quote(self._root + self._files.location(file))
         response.content_length = bytes_of([part])
         return response

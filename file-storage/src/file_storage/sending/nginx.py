@@ -1,7 +1,7 @@
-"""nginx before the service: it gets the name of a file (``X-Accel-Redirect``) and sends it.
+"""nginx in front of the service: it sends the file that ``X-Accel-Redirect`` names.
 
-nginx judges ranges and some conditions again, by its own rules. Where these are not ours, it asks the service a second
-time, for just the bytes that are to be sent and without the conditions, which the request has passed.
+nginx evaluates ranges and some conditions again, by its own rules. Where these differ from ours, nginx repeats the
+request with the exact ranges to send and without the conditions, which have already been met.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from werkzeug.datastructures import Range
 
 from file_storage.models import File
 from file_storage.sending.copies import RangeCopies
-from file_storage.sending.judged_again import range_is_safe, ranges_are_safe, whole_is_safe
+from file_storage.sending.delegation import range_is_safe, ranges_are_safe, whole_is_safe
 from file_storage.sending.ranges import Span
 from file_storage.services.files import FileService
 
@@ -20,7 +20,7 @@ S3_ROOT = "/s3/"
 
 
 class NginxSender:
-    """nginx sends from its own disk, where it answers any number of ranges.
+    """Has nginx send from its own disk, with any number of ranges.
 
     :param root: nginx's location of the blobs.
     """
@@ -31,17 +31,17 @@ class NginxSender:
 
     def whole(self, response: Response, file: File) -> Response:
         if not whole_is_safe(request):
-            return _ask_again([])
+            return _repeat_request([])
         return _hand_over(response, self._root + self._files.location(file))
 
     def ranges(self, response: Response, file: File, _wanted: Range, parts: Sequence[Span]) -> Response:
         if not ranges_are_safe(request):
-            return _ask_again(parts)
+            return _repeat_request(parts)
         return _hand_over(response, self._root + self._files.location(file))
 
 
 class NginxS3Sender:
-    """nginx passes on what S3 sends, which answers one range at a time."""
+    """Has nginx proxy S3, which sends one range per request."""
 
     def __init__(self, files: FileService, copies: RangeCopies) -> None:
         self._files = files
@@ -49,14 +49,14 @@ class NginxS3Sender:
 
     def whole(self, response: Response, file: File) -> Response:
         if not whole_is_safe(request):
-            return _ask_again([])
+            return _repeat_request([])
         return _hand_over(response, S3_ROOT + self._files.location(file))
 
     def ranges(self, response: Response, file: File, wanted: Range, parts: Sequence[Span]) -> Response | None:
         if range_is_safe(request, wanted, file):
             return _hand_over(response, S3_ROOT + self._files.location(file))
         if len(parts) == 1:
-            return _ask_again(parts)
+            return _repeat_request(parts)
         return self._copies.send(response, file, parts)
 
 
@@ -66,10 +66,10 @@ def _hand_over(response: Response, location: str) -> Response:
     return response
 
 
-def _ask_again(parts: Sequence[Span]) -> Response:
+def _repeat_request(parts: Sequence[Span]) -> Response:
     headers = {"X-Accel-Redirect": "/unconditional"}
     if parts:
         headers["X-Range"] = "bytes=" + ",".join(f"{first}-{stop - 1}" for first, stop in parts)
     response = Response(headers=headers)
-    del response.headers["Content-Type"]  # nginx would add its charset to the other answer's
+    del response.headers["Content-Type"]  # nginx would add its charset to the second response's type
     return response

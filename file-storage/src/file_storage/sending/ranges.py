@@ -1,4 +1,4 @@
-"""The answers to range requests (RFC 9110, 14) that web servers do not give alike."""
+"""Responses to range requests (RFC 9110, 14)."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -10,17 +10,17 @@ from werkzeug.datastructures import Range
 
 CHUNK = 256 * 1024
 MAX_RANGES = 32
-"""More ranges in one request are taken for an attack (RFC 9110, 17.15) and the whole file is sent."""
+"""A request with more ranges may be an attack (RFC 9110, 17.15) and gets the whole file."""
 MAX_COPIED_BYTES = 64 * 1024 * 1024
-"""Ranges of at most this many bytes are copied; for more, the web server sends the whole file. nginx keeps this much of
-an answer for a slow client (proxy_max_temp_file_size)."""
+"""Ranges of at most this many bytes are copied; for more, the web server sends the whole file. nginx buffers this much
+of a response for a slow client (proxy_max_temp_file_size)."""
 
 Span = tuple[int, int]
-"""The first byte's offset, and the one behind the last."""
+"""The offset of the first byte, and the offset after the last byte."""
 
 
 def spans(wanted: Range, size: int) -> list[Span]:
-    """Return the parts of a file of ``size`` bytes that the wanted ranges name, without those outside it."""
+    """Return the spans that the wanted ranges select in a file of ``size`` bytes; skip ranges outside it."""
     found = []
     for start, stop in wanted.ranges:
         first = max(0, size + start) if start < 0 else start
@@ -31,15 +31,15 @@ def spans(wanted: Range, size: int) -> list[Span]:
 
 
 def bytes_of(parts: Sequence[Span]) -> int:
-    """Return how many bytes the parts have together."""
+    """Return the sum of the parts' lengths in bytes."""
     return sum(stop - first for first, stop in parts)
 
 
 def partial_content(response: Response, file: IO[bytes], parts: Sequence[Span], size: int) -> Iterator[bytes]:
-    """Make the response a 206 (RFC 9110, 15.3.7); give the bytes of its body.
+    """Make the response a 206 (RFC 9110, 15.3.7) and return its body.
 
     :param size: of the whole file.
-    :raises DomainError: ``bytes-lost`` on the way, the file is shorter.
+    :raises DomainError: ``bytes-lost`` during iteration, the file is shorter than ``size``.
     """
     if len(parts) > 1:
         return _multipart(response, file, parts, size)

@@ -1,4 +1,4 @@
-"""Clients are sent to S3 for the bytes, by a signed URL, where S3 answers as we would."""
+"""Redirect clients to S3 by a signed URL, where S3 answers as we would."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from werkzeug.datastructures import Range
 
 from file_storage.models import File
 from file_storage.sending.copies import RangeCopies, send_open
-from file_storage.sending.judged_again import range_is_safe, whole_is_safe
+from file_storage.sending.delegation import range_is_safe, whole_is_safe
 from file_storage.sending.nginx import NginxS3Sender
 from file_storage.sending.ranges import Span
 from file_storage.services.files import FileService
 
 _UNCONDITIONAL = "X-Unconditional"
-"""The header of nginx's second request, for bytes that it sends itself: no redirect answers it."""
+"""The header that marks nginx's repeated request: nginx sends these bytes itself, so the answer is no redirect."""
 
 
 class RedirectSender:
-    """Redirects, and reads from S3 by itself what S3 would answer otherwise."""
+    """Redirects; reads from S3 itself where S3 would answer differently."""
 
     def __init__(self, files: FileService, copies: RangeCopies) -> None:
         self._files = files
@@ -36,7 +36,7 @@ class RedirectSender:
 
 
 class NginxRedirectSender:
-    """Redirects, and lets nginx fetch from S3 what S3 would answer otherwise."""
+    """Redirects; has nginx fetch from S3 where S3 would answer differently."""
 
     def __init__(self, files: FileService, nginx: NginxS3Sender) -> None:
         self._files = files
@@ -54,7 +54,7 @@ class NginxRedirectSender:
 
 
 def _redirect(location: str) -> Response:
-    # Without the headers that describe the file's bytes, which are not in this answer.
+    # A new response: the headers that describe the file's bytes do not belong to a redirect.
     response = Response(status=307, headers={"Location": location, "Cache-Control": "no-cache"})
     del response.headers["Content-Type"]
     return response

@@ -1,4 +1,4 @@
-"""What sends the bytes of a file: a web server or the store, so that no thread of ours passes them on."""
+"""Have the bytes of a file sent by a web server or the store, so that no thread of ours is busy with them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from file_storage.sending.ranges import MAX_RANGES, Span, spans
 
 
 class Sender(Protocol):
-    """A way to send files; there is one for each deployment."""
+    """A way to send files; each kind of deployment has its own."""
 
     def whole(self, response: Response, file: File, /) -> Response:
         """Have the whole file sent.
@@ -24,19 +24,19 @@ class Sender(Protocol):
         """
 
     def ranges(self, response: Response, file: File, wanted: Range, parts: Sequence[Span], /) -> Response | None:
-        """Have these parts of the file sent; return ``None`` where they are too many bytes to put together.
+        """Have these parts of the file sent; return ``None`` if they have too many bytes to copy.
 
         :param wanted: the request's ranges.
-        :param parts: the parts of the file that they name, at least one.
+        :param parts: the spans that the ranges select in the file, at least one.
         :raises DomainError: ``bytes-lost``.
         """
 
 
 def deliver(response: Response, file: File, modified: datetime, sender: Sender) -> Response:
-    """Have ``sender`` send what the request wants of the file; its conditions have been judged.
+    """Have ``sender`` send what the request asks for; its conditions have already been evaluated.
 
-    :param modified: in UTC, to the second.
-    :raises RequestedRangeNotSatisfiable: none of the wanted ranges is in the file.
+    :param modified: in UTC, whole seconds.
+    :raises RequestedRangeNotSatisfiable: all ranges are outside the file.
     :raises DomainError: ``bytes-lost``.
     """
     if request.method == "HEAD":
@@ -46,7 +46,7 @@ def deliver(response: Response, file: File, modified: datetime, sender: Sender) 
     if wanted is not None:
         parts = spans(wanted, file.size)
         if not parts:
-            detail = f"The file has {file.size} bytes; ask for some of them."
+            detail = f"The file has {file.size} bytes; request a range within them."
             raise RequestedRangeNotSatisfiable(file.size, description=detail)
         if (sent := sender.ranges(response, file, wanted, parts)) is not None:
             return sent
@@ -55,7 +55,7 @@ def deliver(response: Response, file: File, modified: datetime, sender: Sender) 
 
 
 def _wanted_ranges(file: File, modified: datetime) -> Range | None:
-    """Return the ranges that the request asks for; ``None`` where it is answered as if it asked for none."""
+    """Return the request's ranges; ``None`` if it has none, or none that count."""
     wanted = request.range
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) > MAX_RANGES:
         return None

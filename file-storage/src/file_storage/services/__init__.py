@@ -1,1 +1,1 @@
-"""The rules of files, in plain Python."""
+"""The rules of files, without HTTP."""

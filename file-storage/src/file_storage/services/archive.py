@@ -1,4 +1,4 @@
-"""ZIP archives of files, made while they are sent."""
+"""ZIP archives of files, generated while they are sent."""
 
 from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
@@ -11,40 +11,39 @@ from file_storage.services.errors import bytes_lost
 CHUNK = 256 * 1024
 
 
-def zip_of(files: Sequence[File], opened: Callable[[File], BufferedReader]) -> ZipStream:
-    """The archive of the files: iterable once, in pieces, and with its length in bytes as ``len()``.
+def zip_of(files: Sequence[File], open_file: Callable[[File], BufferedReader]) -> ZipStream:
+    """Return an archive that yields its bytes once and has its length in bytes as ``len()``.
 
-    Nothing is compressed: images are already, and so the length is known before. Equal names are told apart by a
-    number.
+    Nothing is compressed: most images already are, and the length is known in advance. Equal names get a number.
 
-    :param opened: gives a file's bytes; called when their turn comes.
+    :param open_file: opens a file's bytes; called when the archive reaches the file.
     """
     archive = ZipStream(sized=True)
-    taken: set[str] = set()
+    used_names: set[str] = set()
     for file in files:
-        archive.add(_content(file, opened), _free_name(file, taken), size=file.size)
+        archive.add(_content(file, open_file), _unique_name(file, used_names), size=file.size)
     return archive
 
 
-def _content(file: File, opened: Callable[[File], BufferedReader]) -> Iterator[bytes]:
-    """Give exactly as many bytes as the archive's length counts with.
+def _content(file: File, open_file: Callable[[File], BufferedReader]) -> Iterator[bytes]:
+    """Yield exactly ``file.size`` bytes, on which the archive's length depends.
 
-    :raises DomainError: ``bytes-lost`` on the way, the blob was cut after it was opened.
+    :raises DomainError: ``bytes-lost`` during iteration, the blob was truncated after it was opened.
     """
-    left = file.size
-    with opened(file) as content:
-        while left:
-            data = content.read(min(CHUNK, left))
+    remaining = file.size
+    with open_file(file) as content:
+        while remaining:
+            data = content.read(min(CHUNK, remaining))
             if not data:
                 raise bytes_lost(file)
-            left -= len(data)
+            remaining -= len(data)
             yield data
 
 
-def _free_name(file: File, taken: set[str]) -> str:
+def _unique_name(file: File, used_names: set[str]) -> str:
     name, number = file.name + file.extension, 1
-    while name.casefold() in taken:
+    while name.casefold() in used_names:
         number += 1
         name = f"{file.name} ({number}){file.extension}"
-    taken.add(name.casefold())
+    used_names.add(name.casefold())
     return name

@@ -1,4 +1,4 @@
-"""Blobs and the number of files that share each: counted up, counted down, removed at zero."""
+"""Reference counts of blobs: files of equal bytes share a blob, which is removed with its last file."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -39,10 +39,9 @@ class SizedBlob(NamedTuple):
 
 
 class BlobService:
-    """The reference counts of blobs, over a database and a store.
+    """Counts the files of each blob in the database, and removes blobs without files from the store.
 
-    Every statement that locks several blobs does so in the order of their names: two transactions never wait for each
-    other.
+    Every statement that locks several blobs does so in the order of their names, which rules out deadlocks.
     """
 
     def __init__(self, database: Database, store: BlobStore) -> None:
@@ -50,49 +49,49 @@ class BlobService:
         self._store = store
 
     def reference(self, connection: Connection, blobs: Sequence[SizedBlob]) -> None:
-        """Count one more file for each of ``blobs``, which are about to be published, and lock their rows."""
+        """Add one file to the count of each of ``blobs``, which are about to be published, and lock their rows."""
         sizes = dict(blobs)
         counts = Counter(blob.sha256 for blob in blobs)
         rows = [{"sha256": name, "size": sizes[name], "file_count": counts[name]} for name in sorted(sizes)]
         connection.execute(_count_blobs(dialect_of(connection)), rows)
 
     def share(self, connection: Connection, names: Iterable[str]) -> None:
-        """Count one more file for each of the blobs with these names, whose bytes are in the store already.
+        """Add one file to the count of each named blob, whose bytes are already in the store.
 
-        :raises DomainError: ``file-not-found``, a blob has lost its last file in this moment.
+        :raises DomainError: ``file-not-found``, a blob has just lost its last file.
         """
         counts = Counter(names)
-        # A blob without files may lose its bytes at any moment: it is not revived without bytes at hand.
+        # A blob without files may lose its bytes at any moment, so only an upload may revive it.
         alive = connection.execute(_LOCK_ALIVE_BLOBS, {"names": list(counts)}).scalars().all()
         if len(alive) < len(counts):
-            raise DomainError("file-not-found", "The file, or one of the files, was deleted at this moment.")
+            raise DomainError("file-not-found", "The file, or one of the files, was just deleted.")
         connection.execute(_COUNT_MORE, [{"name": name, "more": counts[name]} for name in alive])
 
     def release(self, session: Session, sha256: str) -> bool:
-        """Count one file less; return whether it was the last one, after which :meth:`remove` is due."""
+        """Subtract one file from the count; return whether it was the last, so that :meth:`remove` must follow."""
         statement = (
             update(Blob).where(Blob.sha256 == sha256).values(file_count=Blob.file_count - 1).returning(Blob.file_count)
         )
         return session.scalar(statement) == 0
 
     def remove(self, sha256: str) -> None:
-        """Remove a blob that no file has; one that the store does not remove now is left for gc."""
+        """Remove a blob without files; if the store fails, leave the blob for gc."""
         try:
             self._remove_unreferenced(sha256)
         except (StorageUnavailableError, OSError) as error:
             log.warning("blob left for gc", sha256=sha256, reason=str(error))
 
     def collect_garbage(self, older_than_seconds: float) -> int:
-        """Remove the blobs that no file has and return how many there were; safe while the server runs.
+        """Remove the blobs without files and return their number; safe while the server runs.
 
-        :param older_than_seconds: bytes written later may belong to an upload that is not committed yet.
+        :param older_than_seconds: keep younger bytes: they may belong to an upload that is not committed yet.
         """
         removed = 0
         for sha256 in self._store.stored(older_than_seconds):
             if self._has_file(sha256):
                 continue
             with self._database.begin() as connection:
-                # A row without files, locked, keeps an upload of the same bytes waiting until they are gone.
+                # A locked row makes an upload of the same bytes wait until they are gone.
                 row = insert_or_ignore(dialect_of(connection), Blob).values(sha256=sha256, size=0, file_count=0)
                 connection.execute(row)
             removed += self._remove_unreferenced(sha256)
@@ -104,20 +103,20 @@ class BlobService:
 
     def _remove_unreferenced(self, sha256: str) -> bool:
         try:
-            return self._remove_where_the_count_is_0(sha256)
+            return self._remove_if_count_is_0(sha256)
         except IntegrityError:
-            # A file has the bytes, though the count says otherwise: fsck counts again.
+            # A file has the bytes although the count is 0: fsck corrects the count.
             log.warning("blob miscounted", sha256=sha256)
             return False
 
-    def _remove_where_the_count_is_0(self, sha256: str) -> bool:
+    def _remove_if_count_is_0(self, sha256: str) -> bool:
         with self._database.write() as session:
-            # The count is read again under the row's lock: an upload may have revived the blob meanwhile.
+            # Read the count again under the row's lock: an upload may have revived the blob.
             unreferenced: ColumnElement[bool] = (Blob.sha256 == sha256) & (Blob.file_count == 0)
             blob = session.scalar(select(Blob).where(unreferenced).with_for_update())
             if blob is None:
                 return False
-            # The row first: where a file still refers to it, the foreign key refuses, and the bytes stay.
+            # Delete the row first: if a file still refers to it, the foreign key fails and the bytes stay.
             session.delete(blob)
             session.flush()
             self._store.delete(sha256)

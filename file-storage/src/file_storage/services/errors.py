@@ -1,4 +1,4 @@
-"""The errors of file-storage's rules that more than one module raises."""
+"""Domain errors that several modules raise."""
 
 from service_kit.errors import DomainError
 
@@ -11,6 +11,6 @@ def file_not_found(file_id: int) -> DomainError:
 
 
 def bytes_lost(file: File) -> DomainError:
-    """Return the error for a file with fewer bytes on the disk than it should have."""
+    """Return the error for a file whose bytes are missing or incomplete in the store."""
     detail = f"The bytes of file {file.id} are lost; an upload of the same bytes brings them back."
     return DomainError("bytes-lost", detail)

@@ -1,6 +1,6 @@
-"""Statements on the table of files, and what they return.
+"""Statements on the table of files.
 
-They run past the ORM, which takes longer to build a row than the database does to find it.
+They bypass the ORM, which takes longer to build an object than the database takes to find the row.
 """
 
 from collections.abc import Sequence
@@ -20,5 +20,5 @@ INSERT_FILES = insert(File).returning(*File.__table__.columns, sort_by_parameter
 
 
 def files_of(rows: CursorResult[*tuple[object, ...]]) -> Sequence[File]:
-    """Return the files of a result that has all columns of the table."""
+    """Return the files of a result with all columns of the table."""
     return [File(**row) for row in rows.mappings()]

@@ -1,4 +1,4 @@
-"""Files that are stored: found, listed, read, renamed, deleted."""
+"""Stored files: find, list, read, rename and delete them."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -32,29 +32,32 @@ class FileService:
         self._keys = keys
 
     def get(self, file_id: int) -> File:
-        """:raises DomainError: ``file-not-found``."""
+        """Return a file by its id.
+
+        :raises DomainError: ``file-not-found``.
+        """
         with self._database.connect() as connection:
             found = files_of(connection.execute(FILE, {"id": file_id})) if 0 < file_id <= MAX_ID else []
         if not found:
             raise file_not_found(file_id)
         return found[0]
 
-    def page(self, wanted: FileFilter, after: str, limit: int) -> Sequence[File]:
-        """Return at most ``limit`` of the wanted files, in the filter's order, behind the cursor ``after``."""
+    def page(self, file_filter: FileFilter, after: str, limit: int) -> Sequence[File]:
+        """Return at most ``limit`` of the filter's files, in its order, after the cursor ``after``."""
         with self._database.read() as session:
-            return session.scalars(wanted.page(after, limit)).all()
+            return session.scalars(file_filter.page(after, limit)).all()
 
     def existing(self, ids: Sequence[int]) -> Sequence[File]:
-        """Return the files that have one of these ids, by id."""
+        """Return the files with one of these ids, in the order of their ids."""
         with self._database.connect() as connection:
             return files_of(connection.execute(FILES, {"ids": list(ids)}))
 
     def location(self, file: File) -> str:
-        """Return the path of the file's bytes below the root that the web server sends files from.
+        """Return the path of the file's bytes below the root from which the web server sends files.
 
         :raises DomainError: ``bytes-lost``.
         """
-        with _lost_where_missing(file):
+        with _missing_as_lost(file):
             return self._store.location(file.sha256, file.size)
 
     def open(self, file: File) -> BufferedReader:
@@ -62,7 +65,7 @@ class FileService:
 
         :raises DomainError: ``bytes-lost``.
         """
-        with _lost_where_missing(file):
+        with _missing_as_lost(file):
             content = self._store.open(file.sha256)
         if content.seek(0, os.SEEK_END) != file.size:
             content.close()
@@ -71,9 +74,9 @@ class FileService:
         return content
 
     def change(self, file_id: int, name: str | None, comment: str | None) -> File:
-        """Rename a file or change its comment; ``None`` leaves it as it is.
+        """Change a file's name or comment; ``None`` keeps the old value.
 
-        :raises DomainError: ``file-not-found``; ``invalid-fields``, the name cannot be stored.
+        :raises DomainError: ``file-not-found``; ``invalid-fields``, the name is not valid.
         """
         with self._database.write() as session:
             file = session.get(File, file_id, with_for_update=True) if 0 < file_id <= MAX_ID else None
@@ -89,7 +92,7 @@ class FileService:
             return file
 
     def delete(self, file_id: int) -> None:
-        """Delete a file, and its bytes with the last file that has them.
+        """Delete a file, and its bytes if no other file has them.
 
         :raises DomainError: ``file-not-found``.
         """
@@ -105,19 +108,19 @@ class FileService:
             self._blobs.remove(sha256)
 
     def revoke(self, key: str) -> None:
-        """Delete the file that an upload with this idempotency key made; nothing can be made with it from now on.
+        """Revoke an idempotency key and delete the file that an upload with it made, if any.
 
-        :raises DomainError: ``idempotency-key-in-use``, an upload uses it right now.
+        :raises DomainError: ``idempotency-key-in-use``, an upload is using the key.
         """
         file_id = self._keys.revoke(key)
         if file_id is not None:
-            # Deleted by another request: all the better.
+            # Another request may have deleted the file already.
             with suppress(DomainError):
                 self.delete(file_id)
 
 
 @contextmanager
-def _lost_where_missing(file: File) -> Iterator[None]:
+def _missing_as_lost(file: File) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Compares rows with bytes, finds what is wrong and mends what can be; safe while the server runs."""
+"""Check the rows against the stored bytes and repair what is possible; safe while the server runs."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,14 @@ from file_storage.storage import BlobStore, Staging
 
 log = structlog.get_logger()
 
-AT_ONCE = 1000
-NAMED_FILES = 100
+PAGE_SIZE = 1000
+"""Blobs per query."""
+MAX_LOGGED_IDS = 100
+"""Ids of files in the log line of a lost blob."""
 
 
 class State(StrEnum):
-    """What became of a blob's bytes."""
+    """The condition of a blob's bytes."""
 
     WHOLE = "whole"
     MISSING = "missing"
@@ -30,11 +32,11 @@ class State(StrEnum):
 
 
 class Finding(NamedTuple):
-    """A look at a blob's bytes."""
+    """The result of checking a blob's bytes."""
 
     state: State
     reason: str = ""
-    """Why not whole."""
+    """Why the blob is not whole."""
 
 
 WHOLE = Finding(State.WHOLE)
@@ -42,13 +44,13 @@ WHOLE = Finding(State.WHOLE)
 
 @dataclass
 class Report:
-    """How many blobs were looked at, and what was wrong with them.
+    """How many blobs were checked, and how many had which fault.
 
-    :param missing: blobs whose bytes are gone, as ``damaged`` ones that are other bytes: files are lost, unless
-        somebody uploads them again.
-    :param unreadable: blobs that could not be read, as by a failing disk or without the right to; left where they are.
-    :param miscounted: blobs whose count of files was wrong, now mended.
-    :param orphans: bytes and staging files that no file has, now removed.
+    :param missing: blobs whose bytes are gone; their files are lost unless somebody uploads the bytes again.
+    :param damaged: blobs with other bytes than their name says; lost in the same way.
+    :param unreadable: blobs that could not be read, because of a failing disk or missing permissions; left in place.
+    :param miscounted: blobs whose count of files was wrong and is now corrected.
+    :param orphans: blobs and staging files without a file, now removed.
     """
 
     blobs: int = 0
@@ -64,7 +66,7 @@ class Report:
 
 
 class Fsck:
-    """The check of everything that is stored."""
+    """Checks all stored files."""
 
     def __init__(self, database: Database, store: BlobStore, blobs: BlobService, staging: Staging) -> None:
         self._database = database
@@ -73,18 +75,18 @@ class Fsck:
         self._staging = staging
 
     def run(self, older_than_seconds: float, *, read_bytes: bool) -> Report:
-        """Checks every blob, and logs a line for each that is not as it should be.
+        """Check every blob and log a line for each fault.
 
-        Damaged bytes are set aside, so that nobody is given them. An upload of the right ones heals a blob.
+        Damaged bytes are set aside so that nobody downloads them. An upload of the right bytes repairs a blob.
 
-        :param older_than_seconds: bytes without a file that were written later may belong to an upload on its way.
-        :param read_bytes: compares the bytes with their SHA-256 too, which takes as long as reading them.
+        :param older_than_seconds: keep younger bytes without a file: they may belong to an unfinished upload.
+        :param read_bytes: also compare the bytes with their SHA-256, which takes as long as reading them.
         """
         report = Report()
         for sha256 in self._referenced():
             report.blobs += 1
             report.miscounted += self._recount(sha256)
-            if self._look(sha256, read_bytes=read_bytes) == WHOLE:
+            if self._check(sha256, read_bytes=read_bytes) == WHOLE:
                 continue
             state = self._confirm(sha256, read_bytes=read_bytes)
             report.missing += state is State.MISSING
@@ -94,19 +96,19 @@ class Fsck:
         return report
 
     def _confirm(self, sha256: str, *, read_bytes: bool) -> State:
-        """Looks again at a blob that was not whole, and sets damaged bytes aside.
+        """Check a faulty blob again under its row's lock, and set damaged bytes aside.
 
-        Under the row's lock, which every upload and deletion takes before it changes the bytes: what an upload has
-        healed meanwhile is whole, and what was deleted is missed by nobody.
+        Every upload and deletion takes this lock before it changes the bytes, so a blob that was repaired or deleted
+        since the first check counts as whole.
         """
         with self._database.write() as session:
             locked = select(Blob.sha256).where(Blob.sha256 == sha256, Blob.file_count > 0).with_for_update()
             if session.scalar(locked) is None:
                 return State.WHOLE
-            state, reason = self._look(sha256, read_bytes=read_bytes)
+            state, reason = self._check(sha256, read_bytes=read_bytes)
             if state is State.WHOLE:
                 return state
-            files = select(File.id).where(File.sha256 == sha256).order_by(File.id).limit(NAMED_FILES)
+            files = select(File.id).where(File.sha256 == sha256).order_by(File.id).limit(MAX_LOGGED_IDS)
             log.error("blob lost", sha256=sha256, state=state, reason=reason, file_ids=list(session.scalars(files)))
             if state is State.DAMAGED:
                 self._store.set_aside(sha256)
@@ -120,7 +122,7 @@ class Fsck:
 
     def _page(self, after: str) -> Sequence[str]:
         with self._database.read() as session:
-            page = select(Blob.sha256).where(Blob.sha256 > after).order_by(Blob.sha256).limit(AT_ONCE)
+            page = select(Blob.sha256).where(Blob.sha256 > after).order_by(Blob.sha256).limit(PAGE_SIZE)
             return session.scalars(page).all()
 
     def _recount(self, sha256: str) -> bool:
@@ -130,20 +132,20 @@ class Fsck:
             if session.scalar(select(Blob.sha256).where(wrong)) is None:
                 return False
         with self._database.write() as session:
-            # Read again under the row's lock, which every upload and deletion takes before it changes the files.
+            # Count again under the row's lock, which every upload and deletion takes before it changes the files.
             session.scalar(select(Blob.sha256).where(Blob.sha256 == sha256).with_for_update())
-            mended = session.scalar(update(Blob).where(wrong).values(file_count=counted).returning(Blob.file_count))
-        if mended is not None:
-            log.warning("blob miscounted", sha256=sha256, file_count=mended)
-        return mended is not None
+            count = session.scalar(update(Blob).where(wrong).values(file_count=counted).returning(Blob.file_count))
+        if count is not None:
+            log.warning("blob miscounted", sha256=sha256, file_count=count)
+        return count is not None
 
-    def _look(self, sha256: str, *, read_bytes: bool) -> Finding:
+    def _check(self, sha256: str, *, read_bytes: bool) -> Finding:
         try:
             with self._store.open(sha256) as file:
                 if not read_bytes or hashlib.file_digest(file, "sha256").hexdigest() == sha256:
                     return WHOLE
                 return Finding(State.DAMAGED, "its bytes have another SHA-256")
         except FileNotFoundError:
-            return Finding(State.MISSING, "its bytes are not there")
+            return Finding(State.MISSING, "its bytes are missing")
         except OSError as error:
             return Finding(State.UNREADABLE, str(error))

@@ -1,4 +1,4 @@
-"""Sizes of images that Pillow does not open, or not by their headers alone."""
+"""Read the sizes of images that Pillow cannot open, or not without decoding them."""
 
 import struct
 from collections.abc import Callable, Mapping
@@ -10,33 +10,33 @@ from file_storage.services.heif_header import Size, heif_size
 from file_storage.services.jpegxl_header import jpegxl_size
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_MOST_PICTURES = 100
-_ROOT = 64 * 1024
-"""Bytes of an SVG in which its root is looked for: drawing programs write entities and comments before it."""
+_MAX_PICTURES = 100
+_ROOT_BYTES = 64 * 1024
+"""First bytes of an SVG that are searched for its root; drawing programs write entities and comments before it."""
 
 
 def size_of(media_type: str, file: IO[bytes]) -> Size | None:
-    """Return the width and height of an image as it is shown; ``None`` where its header does not give them."""
+    """Return the width and height of an image as displayed; ``None`` if its header does not have them."""
     read = _READERS.get(media_type)
     if read is None:
         return None
     file.seek(0)
     try:
         return read(file)
-    except Exception:  # noqa: BLE001 (whatever a hostile header leads to, the upload has succeeded)
+    except Exception:  # noqa: BLE001 (a hostile header may raise any error, and must not fail the upload)
         return None
 
 
 def _psd(file: IO[bytes]) -> Size:
-    """Adobe Photoshop File Formats Specification, file header section."""
+    """Return the size of a PSD (Adobe Photoshop File Formats Specification, file header section)."""
     height, width = struct.unpack(">II", file.read(22)[14:22])
     return width, height
 
 
 def _ico(file: IO[bytes]) -> Size:
-    """Return the size of the largest picture, from its own header: the directory holds no side above 256."""
+    """Return the size of the largest picture from its own header: the directory has no sides above 256."""
     count = struct.unpack("<H", file.read(6)[4:6])[0]
-    entries = [file.read(16) for _ in range(min(count, _MOST_PICTURES))]
+    entries = [file.read(16) for _ in range(min(count, _MAX_PICTURES))]
     largest = max(entries, key=lambda entry: ((entry[0] or 256) * (entry[1] or 256), entry[6]))
     file.seek(int.from_bytes(largest[12:16], "little"))
     head = file.read(24)
@@ -44,11 +44,11 @@ def _ico(file: IO[bytes]) -> Size:
         width, height = struct.unpack(">II", head[16:24])
         return width, height
     width, height = struct.unpack("<ii", head[4:12])
-    return width, abs(height) // 2  # below the picture lies its mask
+    return width, abs(height) // 2  # the height includes the mask below the picture
 
 
 _READERS: Mapping[str, Callable[[IO[bytes]], Size | None]] = {
-    "image/svg+xml": lambda file: root_size(file.read(_ROOT)),
+    "image/svg+xml": lambda file: root_size(file.read(_ROOT_BYTES)),
     "image/heic": heif_size,
     "image/jxl": jpegxl_size,
     "image/heic-sequence": heif_size,

@@ -1,4 +1,4 @@
-"""Signed links: each lets its holder download one file until it expires."""
+"""Signed links: a link downloads one file until it expires."""
 
 import time
 from typing import NamedTuple
@@ -8,16 +8,16 @@ from service_kit.errors import DomainError
 
 
 class Link(NamedTuple):
-    """What a token says: the file, and until when in seconds since 1970."""
+    """A file, and the expiry in seconds since 1970."""
 
     file_id: int
     expires_at: int
 
 
 class LinkSigner:
-    """Makes and reads the tokens of signed links; each is an HMAC over a file's id and a time.
+    """Makes and reads the tokens of signed links: a file's id and an expiry with their HMAC.
 
-    :param secret: lets its holder make links to any file.
+    :param secret: anyone who knows it can make links to any file.
     """
 
     def __init__(self, secret: str) -> None:
@@ -28,12 +28,15 @@ class LinkSigner:
         return token
 
     def read(self, token: str) -> Link:
-        """:raises DomainError: ``invalid-link``, the token was not made here; ``link-expired``."""
+        """Return the link of a token.
+
+        :raises DomainError: ``invalid-link``, the signature is wrong; ``link-expired``.
+        """
         try:
             link = Link(*self._serializer.loads(token))
         except BadSignature as error:
             raise _invalid() from error
-        # Base64 has spare bits at its end: another last letter can stand for the same signature.
+        # The last base64 letter has spare bits, so another letter could mean the same signature.
         if self.sign(link) != token:
             raise _invalid()
         if link.expires_at <= time.time():
@@ -42,4 +45,4 @@ class LinkSigner:
 
 
 def _invalid() -> DomainError:
-    return DomainError("invalid-link", "This link was not made by this server, or is cut short.")
+    return DomainError("invalid-link", "This link was not made by this server, or is incomplete.")

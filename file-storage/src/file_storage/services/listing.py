@@ -1,4 +1,4 @@
-"""Which files a list shows, in which order, and where its next page begins."""
+"""Filters, sort orders and page cursors of file lists."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -24,12 +24,12 @@ _SORT_COLUMNS: dict[str, ColumnElement[object]] = {
 }
 
 
-LETTERS = 2
-"""So many are found by an index of their own; the index of trigrams finds all that is longer."""
+MAX_LETTERS = 2
+"""Searches of up to this many letters use the letter index; longer ones use trigrams."""
 
 
 class has_letters(GenericFunction[bool]):  # noqa: N801 (named as SQL functions are)
-    """Whether one or two letters are in a name: what PostgreSQL's index of letters answers, and LIKE says elsewhere."""
+    """Whether a name contains one or two letters, by PostgreSQL's letter index; true on SQLite, where LIKE decides."""
 
     type = Boolean()
     inherit_cache = True
@@ -48,14 +48,13 @@ def _has_letters_sqlite(_element: has_letters, _compiler: SQLCompiler, **_option
 
 @dataclass(frozen=True)
 class FileFilter:
-    """What a file must be to be shown; ``None`` asks nothing.
+    """Conditions on the listed files; ``None`` sets no condition.
 
-    :param name: part of the name with its extension, whatever the case.
-    :param extension: with or without its dot, whatever the case.
-    :param media_type: such as ``image/png``, or ``image/*`` for all of a kind.
-    :param created_after: seconds since 1970, as is ``created_before``; the file is later than the one, earlier than
-        the other.
-    :param size_min: in bytes, as is ``size_max``; both belong to the range.
+    :param name: part of the name with its extension, in any case.
+    :param extension: with or without its dot, in any case.
+    :param media_type: such as ``image/png``, or ``image/*`` for all images.
+    :param created_after: in seconds since 1970, exclusive, like ``created_before``.
+    :param size_min: in bytes, inclusive, like ``size_max``.
     """
 
     name: str | None = None
@@ -68,20 +67,20 @@ class FileFilter:
     sort: Sort = "id"
 
     def page(self, after: str, limit: int) -> Select[File]:
-        """The query for at most ``limit`` files behind the cursor ``after`` (empty: from the start).
+        """Return the query for at most ``limit`` files after the cursor ``after`` (empty: from the start).
 
-        :raises DomainError: ``page-not-found``, the cursor belongs to another order.
+        :raises DomainError: ``page-not-found``, the cursor does not belong to this sort order.
         """
         column = self.sort.removeprefix("-")
         keys = [_SORT_COLUMNS[column], File.id] if column in _SORT_COLUMNS else [File.id]
         page = select(File).where(*self._conditions()).limit(limit)
         if after:
-            behind, place = tuple_(*keys), tuple_(*self._place(after))
-            page = page.where(behind < place if self.sort.startswith("-") else behind > place)
+            row, position = tuple_(*keys), tuple_(*self._position(after))
+            page = page.where(row < position if self.sort.startswith("-") else row > position)
         return page.order_by(*(key.desc() if self.sort.startswith("-") else key for key in keys))
 
     def cursor(self, file: File) -> str:
-        """Names a file's place in this order; the page after it begins behind."""
+        """Return the cursor of a file in this order; the next page begins after it."""
         match self.sort.removeprefix("-"):
             case "name":
                 return _cursor(file.search_name[:255], file.id)
@@ -92,7 +91,7 @@ class FileFilter:
             case _:
                 return str(file.id)
 
-    def _place(self, cursor: str) -> list[object]:
+    def _position(self, cursor: str) -> list[object]:
         column = self.sort.removeprefix("-")
         try:
             if column not in _SORT_COLUMNS:
@@ -100,7 +99,7 @@ class FileFilter:
             value, file_id = json.loads(urlsafe_b64decode(cursor.encode()))
             return [_checked_text(value) if column == "name" else _checked_number(value), _checked_id(file_id)]
         except (ValueError, TypeError, RecursionError) as error:
-            detail = "There is no page after this in this order; take the next page's URL from the Link header."
+            detail = "This cursor does not belong to this sort order; take the next page's URL from the Link header."
             raise DomainError("page-not-found", detail) from error
 
     def _conditions(self) -> list[ColumnElement[bool]]:
@@ -108,7 +107,7 @@ class FileFilter:
         if self.name is not None:
             name = folded(self.name)
             conditions.append(File.search_name.contains(name, autoescape=True))
-            if 0 < len(name) <= LETTERS:
+            if 0 < len(name) <= MAX_LETTERS:
                 conditions.append(has_letters(File.search_name, literal(name, String)))
         if self.extension is not None:
             extension = self.extension.lower()
@@ -129,7 +128,7 @@ class FileFilter:
 def _of_type(media_type: str) -> ColumnElement[bool]:
     kind, slash, subtype = media_type.partition("/")
     if slash and subtype == "*":
-        # "0" comes right after "/": a range of the index.
+        # "0" follows "/" in ASCII, so this is a range of the index.
         return (File.media_type > f"{kind}/") & (File.media_type < f"{kind}0")
     return File.media_type == media_type
 

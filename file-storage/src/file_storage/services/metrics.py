@@ -1,4 +1,4 @@
-"""How full the file server is, for an operator's monitoring."""
+"""Metrics of the stored files and the free space."""
 
 from collections.abc import Iterator
 
@@ -16,9 +16,9 @@ _UNFINISHED = select(func.count()).select_from(Upload).where(Upload.finished.is_
 
 
 class FileMetrics(Collector):
-    """What the database and the disk say when they are asked.
+    """Reads the metrics from the database and the disk at each scrape.
 
-    :param quota_bytes: as the settings have it; 0 for none.
+    :param quota_bytes: from the settings; 0 for no quota.
     """
 
     def __init__(self, database: Database, staging: Staging, quota_bytes: int) -> None:
@@ -29,15 +29,13 @@ class FileMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         with self._database.connect() as connection:
             totals = stored(connection)
-            unfinished = connection.scalars(_UNFINISHED).one()
+            unfinished = connection.execute(_UNFINISHED).scalar_one()
         yield GaugeMetricFamily("pixmill_files", "Files.", totals.files)
-        yield GaugeMetricFamily(
-            "pixmill_stored_bytes", "Bytes of all files, those that several share once.", totals.bytes
-        )
-        yield GaugeMetricFamily("pixmill_quota_bytes", "Bytes that all files may have; 0: no limit.", self._quota_bytes)
+        yield GaugeMetricFamily("pixmill_stored_bytes", "Bytes of all files; shared bytes count once.", totals.bytes)
+        yield GaugeMetricFamily("pixmill_quota_bytes", "Maximum bytes of all files; 0: no limit.", self._quota_bytes)
         yield GaugeMetricFamily(
             "pixmill_room_bytes",
-            "Bytes that the disk has for uploads, its reserve left free.",
+            "Free bytes on the disk for uploads, without the reserve.",
             max(0, self._staging.room()),
         )
         yield GaugeMetricFamily("pixmill_resumable_uploads", "Resumable uploads that are not complete.", unfinished)

@@ -1,4 +1,4 @@
-"""What of a client's file name is kept."""
+"""Stored file names, derived from those that clients send."""
 
 import unicodedata
 from typing import NamedTuple
@@ -7,22 +7,22 @@ from service_kit.errors import DomainError, FieldError
 
 MAX_LENGTH = 255
 
-# Unicode's Bidi_Control property (UAX #9): these make a name look like another one.
+# Unicode's Bidi_Control property (UAX #9): these characters disguise a name as another.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class FileName(NamedTuple):
-    """A name without its extension, and the extension with its dot in lower case, or empty."""
+    """A name without its extension, and the extension: in lower case with its dot, or empty."""
 
     name: str
     extension: str
 
 
 def file_name(client_name: str, wanted: str | None) -> FileName:
-    """The stored name of an upload.
+    """Return the stored name of an upload.
 
-    :param client_name: the ``filename`` of the part; of a path only the last component counts (RFC 7578, 4.2).
-    :param wanted: the ``name`` that the client asked for instead, if any.
+    :param client_name: the ``filename`` of the part; only the last component of a path counts (RFC 7578, 4.2).
+    :param wanted: the ``name`` that the client requests instead, if any.
     :raises DomainError: ``invalid-fields``, the name is empty or longer than 255 characters.
     """
     base = _visible(client_name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
@@ -30,13 +30,13 @@ def file_name(client_name: str, wanted: str | None) -> FileName:
     if wanted is None:
         return FileName(_checked(own.name), _checked_extension(own.extension))
     if not own.extension:
-        chosen = _split(_cleaned(wanted))
-        return FileName(_checked(chosen.name), _checked_extension(chosen.extension))
+        requested = _split(_cleaned(wanted))
+        return FileName(_checked(requested.name), _checked_extension(requested.extension))
     return FileName(renamed(wanted, own.extension), _checked_extension(own.extension))
 
 
 def renamed(wanted: str, extension: str) -> str:
-    """The stored form of a name given by a person, whose file has ``extension`` already.
+    """Return the stored form of a name that a client requests for a file with this extension.
 
     :raises DomainError: ``invalid-fields``, the name is empty or longer than 255 characters.
     """
@@ -47,7 +47,7 @@ def renamed(wanted: str, extension: str) -> str:
 
 
 def folded(text: str) -> str:
-    """The form in which names are compared: what differs only in case is equal (Unicode 3.13, D145)."""
+    """Return the form in which names are compared, regardless of case (Unicode 3.13, D145)."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
@@ -56,8 +56,8 @@ def _cleaned(name: str) -> str:
 
 
 def _visible(name: str) -> str:
-    kept = (c for c in name if unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI_CONTROLS)
-    return unicodedata.normalize("NFC", "".join(kept)).strip()
+    visible = (c for c in name if unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI_CONTROLS)
+    return unicodedata.normalize("NFC", "".join(visible)).strip()
 
 
 def _split(name: str) -> FileName:
@@ -69,15 +69,15 @@ def _split(name: str) -> FileName:
 
 def _checked(name: str) -> str:
     if not name.strip("."):
-        raise _invalid("The name has no visible character left; give the file another name.")
+        raise _invalid("The name has no visible characters; choose another name.")
     if len(name) > MAX_LENGTH:
-        raise _invalid(f"The name has {len(name)} characters; {MAX_LENGTH} are possible.")
+        raise _invalid(f"The name has {len(name)} characters; at most {MAX_LENGTH} are allowed.")
     return name
 
 
 def _checked_extension(extension: str) -> str:
     if len(extension) > MAX_LENGTH:
-        raise _invalid(f"The extension has {len(extension)} characters; {MAX_LENGTH} are possible.")
+        raise _invalid(f"The extension has {len(extension)} characters; at most {MAX_LENGTH} are allowed.")
     return extension
 
 

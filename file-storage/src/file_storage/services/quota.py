@@ -1,4 +1,4 @@
-"""How many bytes all files together may have."""
+"""The quota: a limit on the bytes of all files together."""
 
 from service_kit.database import Database, one_at_a_time
 from service_kit.errors import DomainError
@@ -6,18 +6,18 @@ from sqlalchemy import Connection, select
 
 from file_storage.services.totals import stored
 
-FAR = 0.9
-SMALL = 0.001
-"""Parts of the quota: uploads smaller than ``SMALL`` that end below ``FAR`` do not wait for each other."""
+NEAR_LIMIT = 0.9
+SMALL_UPLOAD = 0.001
+"""Fractions of the quota: uploads below ``SMALL_UPLOAD`` are not serialized until ``NEAR_LIMIT`` is used."""
 
 _LOCK = 507
-"""For :class:`one_at_a_time`; nothing else of Pixmill locks by a number."""
+"""The number of the lock :class:`one_at_a_time`; Pixmill uses no other numbered lock."""
 
 
 class Quota:
-    """Refuses what would go over the quota.
+    """Refuses uploads that would exceed the quota.
 
-    :param limit: in bytes; 0 for none.
+    :param limit: in bytes; 0 for no quota.
     """
 
     def __init__(self, database: Database, limit: int) -> None:
@@ -25,9 +25,9 @@ class Quota:
         self._limit = limit
 
     def check(self, more: int) -> None:
-        """Refuse early what cannot be stored; :meth:`check_added` decides exactly.
+        """Refuse an upload of ``more`` bytes early; only :meth:`check_added` is exact.
 
-        :raises DomainError: ``quota-exceeded``, by ``more`` bytes.
+        :raises DomainError: ``quota-exceeded``.
         """
         if not self._limit:
             return
@@ -37,19 +37,19 @@ class Quota:
             raise self._exceeded(used)
 
     def check_added(self, connection: Connection, more: int) -> None:
-        """Check within the transaction that has added ``more`` bytes; those close to the quota wait for each other.
+        """Check within the transaction that has added ``more`` bytes; near the limit, transactions are serialized.
 
         :raises DomainError: ``quota-exceeded``.
         """
         if not self._limit:
             return
         used = stored(connection).bytes
-        if more > SMALL * self._limit or used > FAR * self._limit:
+        if more > SMALL_UPLOAD * self._limit or used > NEAR_LIMIT * self._limit:
             connection.execute(select(one_at_a_time(_LOCK)))
             used = stored(connection).bytes
         if used > self._limit:
             raise self._exceeded(used - more)
 
     def _exceeded(self, used: int) -> DomainError:
-        detail = f"All files together may have {self._limit} bytes, and have {used}; delete what is not needed."
+        detail = f"All files together may have at most {self._limit} bytes and have {used}; delete files to make room."
         return DomainError("quota-exceeded", detail)

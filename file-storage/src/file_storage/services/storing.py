@@ -1,4 +1,4 @@
-"""New files: from staged bytes, or with the bytes of other files."""
+"""Create files from staged bytes or with the bytes of other files."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from file_storage.models import File
 from file_storage.services.blobs import BlobService, SizedBlob
 from file_storage.services.file_rows import INSERT_FILES, files_of
-from file_storage.services.idempotency import IdempotencyKeys, KeyUse, one_use_of
+from file_storage.services.idempotency import IdempotencyKeys, KeyUse, conflict_as_in_use
 from file_storage.services.media import Media, media_of
 from file_storage.services.names import FileName, folded
 from file_storage.services.quota import Quota
@@ -23,14 +23,14 @@ from file_storage.storage import BlobStore, StagedBlob, Staging
 log = structlog.get_logger()
 
 DISK_THREADS = 16
-"""Files of one request that are made durable at the same time."""
+"""Files of one request that are made durable concurrently."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class NewFile(NamedTuple):
-    """Staged bytes, and the name, comment and idempotency key of the file that they become."""
+    """Staged bytes, and the name, comment and idempotency key of the new file."""
 
     staged: StagedBlob
     name: FileName
@@ -39,7 +39,7 @@ class NewFile(NamedTuple):
 
 
 class NewCopy(NamedTuple):
-    """A file, and the name and idempotency key of another one with the same bytes."""
+    """A file to copy, and the name and idempotency key of the copy."""
 
     source: File
     name: FileName
@@ -47,7 +47,7 @@ class NewCopy(NamedTuple):
 
 
 class _Addition(NamedTuple):
-    """A row to be inserted, and what publishes its bytes."""
+    """A row to insert, and the function that publishes its bytes."""
 
     blob: SizedBlob
     media: Media
@@ -59,8 +59,8 @@ class _Addition(NamedTuple):
     def use(self) -> KeyUse | None:
         if self.key is None:
             return None
-        uploaded = "\0".join([self.blob.sha256, *self.name, self.comment])
-        return KeyUse(self.key, hashlib.sha256(uploaded.encode()).hexdigest())
+        content = "\0".join([self.blob.sha256, *self.name, self.comment])
+        return KeyUse(self.key, hashlib.sha256(content.encode()).hexdigest())
 
     def row(self) -> dict[str, object]:
         return {
@@ -74,7 +74,7 @@ class _Addition(NamedTuple):
 
 
 class StoringService:
-    """Adds files: the row, the reference to the blob and the idempotency key in one transaction."""
+    """Adds files: row, blob reference and idempotency key in one transaction."""
 
     def __init__(
         self,
@@ -94,16 +94,16 @@ class StoringService:
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
 
     def check_room(self, size: int) -> None:
-        """Check before ``size`` more bytes come that they can be stored.
+        """Check, before a body of ``size`` bytes is received, that it can be stored.
 
         :raises DomainError: ``quota-exceeded``.
-        :raises StorageFullError: the disk has no room for them.
+        :raises StorageFullError: the disk has no room for it.
         """
         self._quota.check(size)
         self._staging.check_room(size)
 
     def store(self, staged: StagedBlob, name: FileName, comment: str, key: str | None) -> File:
-        """Make ``staged`` a file; with an idempotency key that was used before, return the file it made.
+        """Store ``staged`` as a file; for an idempotency key that was used before, return its file.
 
         :raises DomainError: ``quota-exceeded``, or ``idempotency-key-reused``, ``-revoked`` or ``-in-use``.
         """
@@ -115,13 +115,12 @@ class StoringService:
     def store_all(self, new: Sequence[NewFile]) -> Sequence[File | DomainError]:
         """Store many files as :meth:`store` does, in one transaction.
 
-        :returns: in the place of a file that its idempotency key forbids, ``idempotency-key-reused`` or ``-revoked``.
-            The others are stored.
-        :raises DomainError: ``idempotency-key-in-use`` or ``quota-exceeded``. Then nothing is stored.
+        :returns: for each upload its file, or ``idempotency-key-reused`` or ``-revoked`` if its key forbids it.
+        :raises DomainError: ``idempotency-key-in-use`` or ``quota-exceeded``; nothing is stored.
         """
         self._quota.check(sum(file.staged.size for file in new))
         contents = self._in_parallel(self._make_durable, [file.staged for file in new])
-        # Published inside the transaction: the blob's row is locked, so nobody removes the bytes before the commit.
+        # Publish inside the transaction: it locks the blob's row, so nobody removes the bytes before the commit.
         additions = [
             _Addition(blob, media, name, comment, key, partial(self._store.publish, staged))
             for (blob, media), (staged, name, comment, key) in zip(contents, new, strict=True)
@@ -129,9 +128,9 @@ class StoringService:
         return self._add(additions, self._reference_within_quota)
 
     def copy(self, source: File, name: FileName, key: str | None) -> File:
-        """Make a new file that shares the bytes of ``source``.
+        """Create a file that shares the bytes of ``source``.
 
-        :raises DomainError: ``file-not-found``, or as :meth:`store` for the idempotency key.
+        :raises DomainError: ``file-not-found``, or for the idempotency key as in :meth:`store`.
         """
         [copied] = self.copy_all([NewCopy(source, name, key)])
         if isinstance(copied, DomainError):
@@ -141,9 +140,9 @@ class StoringService:
     def copy_all(self, copies: Sequence[NewCopy]) -> Sequence[File | DomainError]:
         """Make many copies as :meth:`copy` does, in one transaction.
 
-        :returns: in the place of a file that its idempotency key forbids, why, as :meth:`store_all`.
-        :raises DomainError: ``file-not-found``, a source was deleted at this moment; ``idempotency-key-in-use``. Then
-            nothing is copied.
+        :returns: for each copy its file, or the error of its idempotency key as in :meth:`store_all`.
+        :raises DomainError: ``file-not-found``, a source was just deleted; ``idempotency-key-in-use``. Nothing is
+            copied then.
         """
         additions = [
             _Addition(SizedBlob(source.sha256, source.size), _media_of_row(source), name, "", key, _publish_nothing)
@@ -161,14 +160,14 @@ class StoringService:
         self, additions: Sequence[_Addition], reference: Callable[[Connection, Sequence[SizedBlob]], None]
     ) -> Sequence[File | DomainError]:
         uses = [use for addition in additions if (use := addition.use()) is not None]
-        with one_use_of([use.key for use in uses]), self._database.begin() as connection:
+        with conflict_as_in_use([use.key for use in uses]), self._database.begin() as connection:
             earlier = self._keys.made_earlier(connection, uses) if uses else {}
             new = [addition for addition in additions if addition.key not in earlier]
             made = self._insert(connection, new, reference) if new else []
         for file in made:
             log.info("file stored", file_id=file.id, size=file.size)
-        left = iter(made)
-        return [earlier.get(addition.key or "") or next(left) for addition in additions]
+        remaining = iter(made)
+        return [earlier.get(addition.key or "") or next(remaining) for addition in additions]
 
     def _insert(
         self,
@@ -201,4 +200,4 @@ def _media_of_row(file: File) -> Media:
 
 
 def _publish_nothing() -> None:
-    """Publish the bytes of a copy: they are a blob already."""
+    """Do nothing: the bytes of a copy are already a blob."""

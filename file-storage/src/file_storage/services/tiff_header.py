@@ -1,4 +1,4 @@
-"""The size of a TIFF or BigTIFF from the tags of its pages (TIFF 6.0), whatever kind of pixels it has."""
+"""Read the size of a TIFF or BigTIFF from the tags of its pages (TIFF 6.0), regardless of its pixel format."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -8,53 +8,53 @@ from typing import IO
 Size = tuple[int, int]
 
 _ORDERS = {b"II": "<", b"MM": ">"}
-_BIG = 43
-_VERSIONS = (42, _BIG)
+_BIG_TIFF = 43
+_VERSIONS = (42, _BIG_TIFF)
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _ORIENTATION = 254, 256, 257, 274
-_NO_PAGE = 1 | 4
-"""Bits of NewSubfileType: a smaller copy of a page, as scanners and raw files put first, and a page's mask."""
-_TURNED = (5, 6, 7, 8)
-_MOST_DIRECTORIES = 4096
-_MOST_ENTRIES = 4096
+_NOT_A_PAGE = 1 | 4
+"""Bits of NewSubfileType: a reduced copy of a page, which scanners and raw files put first, and a page's mask."""
+_ROTATED = (5, 6, 7, 8)
+_MAX_DIRECTORIES = 4096
+_MAX_ENTRIES = 4096
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-"""By the types of TIFF."""
+"""The integer types of TIFF, with their formats for :mod:`struct`."""
 
 
 def tiff_size(file: IO[bytes]) -> Size | None:
-    """Return the width and height of the first page as it is shown; ``None`` where the file is no TIFF, or damaged."""
+    """Return the width and height of the first page as displayed; ``None`` if the file is damaged or not a TIFF."""
     sizes: list[Size] = []
     with suppress(struct.error, KeyError, OverflowError, OSError, ValueError):
         for tags in _directories(file):
             size = tags[_WIDTH], tags[_HEIGHT]
-            sizes.append(size[::-1] if tags.get(_ORIENTATION) in _TURNED else size)
-            if not tags.get(_SUBFILE_TYPE, 0) & _NO_PAGE:
+            sizes.append(size[::-1] if tags.get(_ORIENTATION) in _ROTATED else size)
+            if not tags.get(_SUBFILE_TYPE, 0) & _NOT_A_PAGE:
                 return sizes[-1]
-    # Where none is a page of its own, the first counts as one.
+    # Without a real page, the first directory counts as a page.
     return sizes[0] if sizes else None
 
 
 def _directories(file: IO[bytes]) -> Iterator[Mapping[int, int]]:
-    """Give the whole numbers that stand in each directory itself: of a list in another place, none."""
-    head = file.read(16)
-    order = _ORDERS[head[:2]]
-    (version,) = struct.unpack_from(order + "H", head, 2)
+    """Yield the integers in each directory; skip lists, which are stored elsewhere."""
+    header = file.read(16)
+    order = _ORDERS[header[:2]]
+    (version,) = struct.unpack_from(order + "H", header, 2)
     if version not in _VERSIONS:
         raise ValueError(version)
-    counted, placed, first = ("Q", "Q", 8) if version == _BIG else ("H", "I", 4)
-    count_of, place_of = struct.Struct(order + counted), struct.Struct(order + placed)
-    row = struct.Struct(f"{order}HH{placed}{place_of.size}s")
-    (place,) = place_of.unpack_from(head, first)
+    count_type, offset_type, first = ("Q", "Q", 8) if version == _BIG_TIFF else ("H", "I", 4)
+    count_format, offset_format = struct.Struct(order + count_type), struct.Struct(order + offset_type)
+    entry_format = struct.Struct(f"{order}HH{offset_type}{offset_format.size}s")
+    (offset,) = offset_format.unpack_from(header, first)
     seen = set[int]()
-    while place and place not in seen and len(seen) < _MOST_DIRECTORIES:
-        seen.add(place)
-        file.seek(place)
-        (count,) = count_of.unpack(file.read(count_of.size))
-        if count > _MOST_ENTRIES:
+    while offset and offset not in seen and len(seen) < _MAX_DIRECTORIES:
+        seen.add(offset)
+        file.seek(offset)
+        (count,) = count_format.unpack(file.read(count_format.size))
+        if count > _MAX_ENTRIES:
             raise ValueError(count)
-        rows = row.iter_unpack(file.read(row.size * count))
-        (place,) = place_of.unpack(file.read(place_of.size).ljust(place_of.size, b"\0"))
+        entries = entry_format.iter_unpack(file.read(entry_format.size * count))
+        (offset,) = offset_format.unpack(file.read(offset_format.size).ljust(offset_format.size, b"\0"))
         yield {
-            tag: struct.unpack_from(order + _INTEGERS[kind], value)[0]
-            for tag, kind, number, value in rows
-            if number == 1 and kind in _INTEGERS and struct.calcsize(_INTEGERS[kind]) <= len(value)
+            tag: struct.unpack_from(order + _INTEGERS[type_], value)[0]
+            for tag, type_, number, value in entries
+            if number == 1 and type_ in _INTEGERS and struct.calcsize(_INTEGERS[type_]) <= len(value)
         }

@@ -1,4 +1,4 @@
-"""How much is stored in all: kept by triggers on the blobs, read without looking at them."""
+"""The totals over all files, which triggers maintain so that no query has to scan the blobs."""
 
 from typing import NamedTuple
 
@@ -17,19 +17,20 @@ _TAKE_ENDED = delete(StorageTotal).where(_ENDED).returning(StorageTotal.bytes, S
 
 
 class Stored(NamedTuple):
-    """The bytes of all blobs that files have, and the number of files."""
+    """The bytes of all blobs with files, and the number of files."""
 
     bytes: int
     files: int
 
 
 def stored(connection: Connection) -> Stored:
-    """Return the totals, with what this transaction has added."""
-    return Stored(*connection.execute(_SUM).one())
+    """Return the totals, including what this transaction has added."""
+    [totals] = connection.execute(_SUM)
+    return Stored(*totals)
 
 
 def fold(database: Database) -> None:
-    """Add the rows of connections that have ended to one, so that there are never many."""
+    """Add the rows of ended connections to row 0, so that there are never many rows."""
     with database.begin() as connection:
         if dialect_of(connection) != "postgresql":
             return

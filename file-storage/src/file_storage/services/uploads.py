@@ -1,4 +1,4 @@
-"""Resumable uploads (tus 1.0.0): bytes come in any number of requests, then the upload becomes a file."""
+"""Resumable uploads (tus 1.0.0): any number of requests send the bytes, then the upload becomes a file."""
 
 import hashlib
 import re
@@ -25,8 +25,9 @@ log = structlog.get_logger()
 CHUNK = 64 * 1024
 COPY_CHUNK = 1024 * 1024
 EXPIRE_SECONDS = 60
-"""New uploads remove expired ones at most once in this time."""
-EXPIRED_AT_ONCE = 100
+"""Minimum seconds between two removals of expired uploads by new uploads."""
+EXPIRE_BATCH = 100
+"""Expired uploads removed at a time."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -40,11 +41,12 @@ class Checksum(Protocol):
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """How a client describes a new upload.
+class NewUpload:
+    """A new upload as the client describes it.
 
-    :param length: in bytes; ``None`` where the client sends it later.
-    :param partial: it becomes a part of another upload.
+    :param length: in bytes; ``None`` if the client sends it later.
+    :param metadata_header: Upload-Metadata as received.
+    :param partial: the upload will be a part of a final upload.
     """
 
     length: int | None
@@ -55,7 +57,7 @@ class Beginning:
 
 
 class Progress(NamedTuple):
-    """An upload, and how many of its bytes have come."""
+    """An upload, and how many of its bytes have been received."""
 
     upload: Upload
     offset: int
@@ -64,8 +66,8 @@ class Progress(NamedTuple):
 class UploadService:
     """The rules of resumable uploads.
 
-    :param max_bytes: of one upload.
-    :param lifetime: seconds without a request after which an upload is removed.
+    :param max_bytes: maximum length of an upload.
+    :param lifetime: seconds without a request after which an upload expires.
     """
 
     def __init__(
@@ -83,69 +85,69 @@ class UploadService:
         self._files = files
         self._max_bytes = max_bytes
         self._lifetime = lifetime
-        self._expire_from = 0.0
+        self._next_expiry = 0.0
 
-    def create(self, beginning: Beginning) -> Progress:
-        """Begin an upload without bytes; one of length 0 is a file at once.
+    def create(self, new: NewUpload) -> Progress:
+        """Create an upload without bytes; an upload of length 0 becomes a file at once.
 
         :raises DomainError: ``upload-too-long``.
         """
-        self._check_length(beginning.length)
-        self._expire_now_and_then()
-        upload = self._insert(beginning, beginning.length, "partial" if beginning.partial else None)
+        self._check_length(new.length)
+        self._expire_periodically()
+        upload = self._insert(new, new.length, "partial" if new.partial else None)
         self._partials.create(upload.id)
-        return Progress(self._finished(upload) if upload.length == 0 else upload, 0)
+        return Progress(self._finish(upload) if upload.length == 0 else upload, 0)
 
     def get(self, upload_id: str) -> Progress:
-        """Return an upload; make it a file if it is complete and a crash kept it from becoming one.
+        """Return an upload; make it a file if it is complete but a crash interrupted its last request.
 
-        :raises DomainError: ``upload-not-found``; ``upload-expired``, also where its bytes are gone.
+        :raises DomainError: ``upload-not-found``; ``upload-expired``, also if its bytes are gone.
         """
         upload = self._row(upload_id)
         if upload.finished:
-            return _whole(upload)
+            return _complete(upload)
         size = self._partials.size(upload_id)
         if size is None:
-            return _whole(self._finished_meanwhile(upload_id))
+            return _complete(self._reload_finished(upload_id))
         if size == upload.length:
-            # Another request may be about to finish it: the one that brought its last bytes.
+            # The request that sent the last bytes may be about to finish it.
             with suppress(UploadBusyError):
-                upload = self._finished(upload)
+                upload = self._finish(upload)
         return Progress(upload, size)
 
     def append(
         self, upload_id: str, offset: int, length: int | None, body: Readable, checksum: Checksum | None
     ) -> Progress:
-        """Add a request's bytes at ``offset``; keep what came before a connection broke.
+        """Append a request's bytes at ``offset``; if the connection breaks, keep the bytes received before.
 
-        :param length: the whole upload's, where the client sends it only now.
-        :param checksum: without a match nothing of the request is kept.
-        :raises DomainError: ``upload-not-found`` and ``upload-expired`` as :meth:`get`; ``offset-mismatch``;
-            ``upload-final``, it is made of parts; ``upload-length-known``; ``invalid-upload-length``, less than what
-            has come; ``upload-too-long``; ``checksum-mismatch``.
-        :raises UploadBusyError: another request writes to it.
+        :param length: of the whole upload, if the client sends it only now.
+        :param checksum: if it does not match, the request's bytes are discarded.
+        :raises DomainError: ``upload-not-found`` and ``upload-expired`` as in :meth:`get`; ``offset-mismatch``;
+            ``upload-final``, the upload is made of parts; ``upload-length-known``; ``invalid-upload-length``, less than
+            already received; ``upload-too-long``; ``checksum-mismatch``.
+        :raises UploadBusyError: another request is writing to the upload.
         """
         upload = self._row(upload_id)
         if upload.is_made_of_parts:
-            raise DomainError("upload-final", "An upload made of others takes no bytes.")
+            raise DomainError("upload-final", "A final upload is made of its parts and takes no bytes.")
         if not upload.finished:
             try:
                 with self._partials.hold(upload_id) as partial:
                     self._check_offset(offset, partial.size)
-                    self._take(self._with_length(upload, length, partial.size), partial, body, checksum)
+                    self._receive(self._with_length(upload, length, partial.size), partial, body, checksum)
             except FileNotFoundError:
-                upload = self._finished_meanwhile(upload_id)
+                upload = self._reload_finished(upload_id)
             else:
                 return self.get(upload_id)
-        whole = _whole(upload)
-        self._check_offset(offset, whole.offset)
-        return whole
+        complete = _complete(upload)
+        self._check_offset(offset, complete.offset)
+        return complete
 
-    def concatenate(self, parts: Sequence[str], beginning: Beginning, concat_header: str) -> Upload:
-        """Make one file of finished partial uploads, in this order; a repeated request finds the same file.
+    def concatenate(self, parts: Sequence[str], new: NewUpload, concat_header: str) -> Upload:
+        """Concatenate finished partial uploads to one file, in this order; a repeated request finds the same file.
 
         :raises DomainError: ``upload-not-found``; ``upload-no-part``; ``upload-incomplete``; ``upload-too-long``.
-        :raises UploadBusyError: a request writes to a part.
+        :raises UploadBusyError: a request is writing to a part.
         """
         lengths = [self._length_of_part(part) for part in parts]
         self._check_length(sum(lengths))
@@ -153,28 +155,28 @@ class UploadService:
             for part in parts:
                 for data in self._bytes_of(part):
                     staged.write(data)
-            file = self._files.store(staged, beginning.name, beginning.comment, _key_of_whole(parts, beginning))
-        return self._insert(beginning, sum(lengths), concat_header, file)
+            file = self._files.store(staged, new.name, new.comment, _concatenation_key(parts, new))
+        return self._insert(new, sum(lengths), concat_header, file)
 
     def terminate(self, upload_id: str) -> None:
-        """Forget an upload and its bytes; the file that it became stays.
+        """Delete an upload and its bytes, but not the file that it became.
 
         :raises DomainError: ``upload-not-found``.
-        :raises UploadBusyError: a request writes to it.
+        :raises UploadBusyError: a request is writing to the upload.
         """
         self._row(upload_id)
         self._remove(upload_id)
 
     def expire(self) -> int:
-        """Remove expired uploads and return how many; a complete one becomes a file first."""
+        """Remove expired uploads and return their number; complete uploads become files first."""
         with self._database.read() as session:
-            old = select(Upload).where(Upload.expires_at < epoch_now()).limit(EXPIRED_AT_ONCE)
-            expired = session.scalars(old).all()
+            query = select(Upload).where(Upload.expires_at < epoch_now()).limit(EXPIRE_BATCH)
+            expired = session.scalars(query).all()
         removed = 0
         for upload in expired:
             try:
                 if not upload.finished and self._is_complete(upload):
-                    self._finished(upload)
+                    self._finish(upload)
                 self._remove(upload.id)
                 removed += 1
             except DomainError as error:
@@ -182,7 +184,7 @@ class UploadService:
         return removed
 
     def collect_garbage(self, older_than_seconds: float) -> int:
-        """Remove expired uploads, and bytes of none, which a crash may leave; return how many."""
+        """Remove expired uploads, and bytes without an upload, which a crash may leave; return their number."""
         removed = 0
         while expired := self.expire():
             removed += expired
@@ -194,23 +196,23 @@ class UploadService:
                 removed += 1
         return removed
 
-    def _expire_now_and_then(self) -> None:
-        if time.monotonic() < self._expire_from:
+    def _expire_periodically(self) -> None:
+        if time.monotonic() < self._next_expiry:
             return
-        self._expire_from = time.monotonic() + EXPIRE_SECONDS
+        self._next_expiry = time.monotonic() + EXPIRE_SECONDS
         self.expire()
 
     def _insert(
-        self, beginning: Beginning, length: int | None, concat_header: str | None, file: File | None = None
+        self, new: NewUpload, length: int | None, concat_header: str | None, file: File | None = None
     ) -> Upload:
         upload = Upload(
             id=secrets.token_hex(16),
             length=length,
-            metadata_header=beginning.metadata_header,
+            metadata_header=new.metadata_header,
             concat_header=concat_header,
-            name=beginning.name.name,
-            extension=beginning.name.extension,
-            comment=beginning.comment,
+            name=new.name.name,
+            extension=new.name.extension,
+            comment=new.comment,
             expires_at=epoch_now() + self._lifetime,
             file_id=file.id if file else None,
             finished=file is not None,
@@ -223,8 +225,8 @@ class UploadService:
 
     def _row(self, upload_id: str) -> Upload:
         with self._database.read() as session:
-            known = select(Upload, epoch_now()).where(Upload.id == upload_id)
-            found = session.execute(known).one_or_none() if _ID.fullmatch(upload_id) else None
+            query = select(Upload, epoch_now()).where(Upload.id == upload_id)
+            found = session.execute(query).one_or_none() if _ID.fullmatch(upload_id) else None
         if found is None:
             raise DomainError("upload-not-found", "There is no such upload; begin a new one.")
         upload, now = found
@@ -232,28 +234,28 @@ class UploadService:
             raise DomainError("upload-expired", "This upload has expired; begin a new one.")
         return upload
 
-    def _finished_meanwhile(self, upload_id: str) -> Upload:
-        """Read an upload again whose bytes have gone: another request has just made them a file.
+    def _reload_finished(self, upload_id: str) -> Upload:
+        """Reload an upload that another request has just finished.
 
-        :raises DomainError: ``upload-expired``, they are in no file.
+        :raises DomainError: ``upload-expired``, it is not finished and its bytes are gone.
         """
         upload = self._row(upload_id)
         if not upload.finished:
             raise _bytes_gone()
         return upload
 
-    def _take(self, upload: Upload, partial: PartialFile, body: Readable, checksum: Checksum | None) -> None:
+    def _receive(self, upload: Upload, partial: PartialFile, body: Readable, checksum: Checksum | None) -> None:
         before = partial.size
         limit = self._max_bytes if upload.length is None else upload.length
         try:
             while data := body.read(CHUNK):
                 if partial.size + len(data) > limit:
-                    raise DomainError("upload-too-long", f"The upload may have {limit} bytes at most.")
+                    raise DomainError("upload-too-long", f"The upload may have at most {limit} bytes.")
                 if checksum is not None:
                     checksum.update(data)
                 partial.append(data)
             if checksum is not None and not checksum.matches():
-                raise DomainError("checksum-mismatch", "The bytes were changed on their way; send them again.")
+                raise DomainError("checksum-mismatch", "The bytes were changed in transit; send them again.")
         except Exception:
             if checksum is not None:
                 partial.truncate(before)
@@ -261,48 +263,49 @@ class UploadService:
         finally:
             partial.sync()
 
-    def _with_length(self, upload: Upload, length: int | None, reached: int) -> Upload:
-        """Record the length that a client names later.
+    def _with_length(self, upload: Upload, length: int | None, received: int) -> Upload:
+        """Record the length if the client sent it only now.
 
-        :param reached: how many bytes have come.
-        :raises DomainError: ``upload-length-known``; ``invalid-upload-length``, less than what has come;
+        :param received: bytes received so far.
+        :raises DomainError: ``upload-length-known``; ``invalid-upload-length``, less than already received;
             ``upload-too-long``.
         """
         with self._database.write() as session:
             values: dict[str, object] = {"expires_at": epoch_now() + self._lifetime}
             if length is not None and length != upload.length:
                 if upload.length is not None:
-                    raise DomainError("upload-length-known", f"This upload has {upload.length} bytes already.")
-                if length < reached:
-                    detail = f"The upload has {reached} bytes already; it cannot have {length} in the end."
+                    detail = f"The length of this upload is already set to {upload.length} bytes."
+                    raise DomainError("upload-length-known", detail)
+                if length < received:
+                    detail = f"The upload already has {received} bytes; its length cannot be {length}."
                     raise DomainError("invalid-upload-length", detail)
                 self._check_length(length)
                 values["length"] = length
             changed = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
-            return session.scalars(changed).one()
+            return session.execute(changed).scalar_one()
 
-    def _finished(self, upload: Upload) -> Upload:
-        """Make a complete upload a file; its key makes it one file even where a crash comes in between."""
+    def _finish(self, upload: Upload) -> Upload:
+        """Make a complete upload a file; its idempotency key prevents a second file after a crash."""
         if upload.is_part:
             return upload
-        with ExitStack() as held:
+        with ExitStack() as stack:
             try:
-                partial = held.enter_context(self._partials.hold(upload.id))
-                content = held.enter_context(partial.path.open("rb"))
-                staged = held.enter_context(self._staging.adopt(partial.path, content))
+                partial = stack.enter_context(self._partials.hold(upload.id))
+                content = stack.enter_context(partial.path.open("rb"))
+                staged = stack.enter_context(self._staging.adopt(partial.path, content))
             except FileNotFoundError:
-                return self._finished_meanwhile(upload.id)
-            finished = self._stored(upload, staged)
+                return self._reload_finished(upload.id)
+            finished = self._store(upload, staged)
         self._partials.delete(upload.id)
         return finished
 
-    def _stored(self, upload: Upload, staged: StagedBlob) -> Upload:
+    def _store(self, upload: Upload, staged: StagedBlob) -> Upload:
         name = FileName(upload.name, upload.extension)
         file = self._files.store(staged, name, upload.comment, f"tus-{upload.id}")
         with self._database.write() as session:
             values = {"file_id": file.id, "finished": True, "length": staged.size}
-            done = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
-            return session.scalars(done).one()
+            changed = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
+            return session.execute(changed).scalar_one()
 
     def _is_complete(self, upload: Upload) -> bool:
         return upload.length is not None and self._partials.size(upload.id) == upload.length
@@ -316,9 +319,9 @@ class UploadService:
     def _length_of_part(self, part: str) -> int:
         upload = self._row(part)
         if not upload.is_part:
-            raise DomainError("upload-no-part", f"The upload {part} was not begun with Upload-Concat: partial.")
+            raise DomainError("upload-no-part", f"The upload {part} was not created with Upload-Concat: partial.")
         if upload.length is None or self._partials.size(part) != upload.length:
-            raise DomainError("upload-incomplete", f"The part {part} is not complete yet; send its rest first.")
+            raise DomainError("upload-incomplete", f"The part {part} is not complete yet; send the rest first.")
         return upload.length
 
     def _bytes_of(self, part: str) -> Iterator[bytes]:
@@ -331,20 +334,20 @@ class UploadService:
 
     def _check_length(self, length: int | None) -> None:
         if length is not None and length > self._max_bytes:
-            raise DomainError("upload-too-long", f"An upload may have {self._max_bytes} bytes at most.")
+            raise DomainError("upload-too-long", f"An upload may have at most {self._max_bytes} bytes.")
         self._files.check_room(length or 0)
 
     def _check_offset(self, offset: int, actual: int) -> None:
         if offset != actual:
-            raise DomainError("offset-mismatch", f"The upload has {actual} bytes; ask with HEAD and go on from there.")
+            raise DomainError("offset-mismatch", f"The upload has {actual} bytes; continue at this offset.")
 
 
-def _key_of_whole(parts: Sequence[str], beginning: Beginning) -> str:
-    whole = "\0".join([*parts, *beginning.name, beginning.comment])
-    return f"tus-{hashlib.sha256(whole.encode()).hexdigest()}"
+def _concatenation_key(parts: Sequence[str], new: NewUpload) -> str:
+    content = "\0".join([*parts, *new.name, new.comment])
+    return f"tus-{hashlib.sha256(content.encode()).hexdigest()}"
 
 
-def _whole(upload: Upload) -> Progress:
+def _complete(upload: Upload) -> Progress:
     return Progress(upload, upload.length or 0)
 
 

@@ -1,4 +1,4 @@
-"""Where blobs lie: the interface, one file for each kind of store, and the folder where bytes wait to become blobs."""
+"""Blob stores: the interface, one module per kind of store, and the staging of bytes that become blobs."""
 
 from file_storage.storage.blob_store import BlobStore, StorageUnavailableError
 from file_storage.storage.staging import Readable, StagedBlob, Staging, StorageFullError

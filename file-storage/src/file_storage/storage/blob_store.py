@@ -1,4 +1,4 @@
-"""What a blob store can do; blobs are named by the SHA-256 of their bytes."""
+"""The interface of blob stores; the name of a blob is the SHA-256 of its bytes."""
 
 from collections.abc import Iterator
 from io import BufferedReader
@@ -10,7 +10,7 @@ from file_storage.storage.staging import StagedBlob
 
 
 class StorageUnavailableError(DomainError):
-    """The store does not answer at this moment.
+    """The store does not answer.
 
     :param reason: for the log; clients do not see it.
     """
@@ -26,45 +26,45 @@ class StorageUnavailableError(DomainError):
 class BlobStore(Protocol):
     """A store of blobs.
 
-    One that lies behind a network raises :class:`StorageUnavailableError` wherever it does not answer.
+    Each method of a store behind a network raises :class:`StorageUnavailableError` if the store does not answer.
     """
 
     def prepare(self, staged: StagedBlob) -> None:
-        """Does, without any lock, whatever of :meth:`publish` takes long."""
+        """Do the slow part of :meth:`publish`, without holding a lock."""
 
     def publish(self, staged: StagedBlob) -> None:
-        """Makes sealed bytes a blob, durably; publishing the same bytes again heals the blob if it was damaged.
+        """Make sealed bytes a durable blob; publishing the same bytes again repairs a damaged blob.
 
-        Called under the lock of the blob's row, after :meth:`prepare`.
+        Called after :meth:`prepare`, under the lock of the blob's row.
 
         :raises StorageFullError: there is no room.
         """
 
     def location(self, sha256: str, size: int) -> str:
-        """Where the web server, or the client, gets a blob's bytes: below the root that the settings name.
+        """Return where the web server or the client gets a blob's bytes, relative to the root in the settings.
 
-        :raises FileNotFoundError: the store sees that it does not have all ``size`` of them.
+        :raises FileNotFoundError: the store notices that it does not have all ``size`` bytes.
         """
 
     def open(self, sha256: str) -> BufferedReader:
-        """A blob's bytes, for reading.
+        """Open a blob's bytes for reading.
 
         :raises FileNotFoundError: the store does not have them.
         """
 
     def delete(self, sha256: str) -> None:
-        """Removes a blob's bytes; a missing blob is no error."""
+        """Remove a blob's bytes; ignore a missing blob."""
 
     def set_aside(self, sha256: str) -> None:
-        """Moves a blob's bytes to where nobody is given them, because they are not what their name says."""
+        """Move a blob's damaged bytes to a place from which nobody downloads them."""
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
-        """The SHA-256 of every blob that was written longer ago than that."""
+        """Yield the SHA-256 of every blob that was written at least this long ago."""
 
     def ping(self) -> None:
-        """Raises when the store does not answer."""
+        """Raise an error if the store does not answer."""
 
 
 def blob_path(sha256: str) -> str:
-    """Where a store keeps a blob, below its own root: spread over folders, so that none has too many."""
+    """Return a blob's path below the store's root; subfolders keep each folder small."""
     return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"

@@ -19,7 +19,7 @@ class FolderBlobStore:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, staged: StagedBlob) -> None:
-        """A rename takes no time."""
+        """Do nothing: :meth:`publish` is a rename, which is fast."""
 
     def publish(self, staged: StagedBlob) -> None:
         target = self._folder / blob_path(staged.sha256)
@@ -30,10 +30,9 @@ class FolderBlobStore:
 
     def location(self, sha256: str, size: int) -> str:
         path = blob_path(sha256)
-        # A web server that has been named a file has no way back to an answer that says more than that it is not there,
-        # and sends as much of it as it finds.
+        # Check the size here: after X-Accel-Redirect nginx can only answer 404, or send an incomplete file.
         if (self._folder / path).stat().st_size != size:
-            raise FileNotFoundError(errno.ENOENT, "not all bytes are there", path)
+            raise FileNotFoundError(errno.ENOENT, "bytes are missing", path)
         return path
 
     def open(self, sha256: str) -> BufferedReader:

@@ -1,4 +1,4 @@
-"""Bytes of resumable uploads: one file each, which grows until it is complete and survives every restart."""
+"""The bytes of resumable uploads: one file each, which grows until it is complete and survives restarts."""
 
 import fcntl
 import os
@@ -15,11 +15,11 @@ class UploadBusyError(DomainError):
     """Another request is writing to this upload."""
 
     def __init__(self) -> None:
-        super().__init__("upload-busy", "Another request writes to this upload; try again in a moment.")
+        super().__init__("upload-busy", "Another request is writing to this upload; try again in a moment.")
 
 
 class PartialFile:
-    """The bytes that have come so far, held by one writer."""
+    """The bytes received so far, locked by one writer."""
 
     def __init__(self, path: Path, descriptor: int, staging: Staging) -> None:
         self.path = path
@@ -31,7 +31,10 @@ class PartialFile:
         return os.fstat(self._descriptor).st_size
 
     def append(self, data: bytes) -> None:
-        """:raises StorageFullError: there is no room."""
+        """Append ``data``.
+
+        :raises StorageFullError: there is no room.
+        """
         self._staging.check_room(len(data))
         with storage_full():
             view = memoryview(data)
@@ -39,17 +42,17 @@ class PartialFile:
                 view = view[os.write(self._descriptor, view) :]
 
     def truncate(self, size: int) -> None:
-        """Forgets what came after the first ``size`` bytes."""
+        """Remove everything after the first ``size`` bytes."""
         os.ftruncate(self._descriptor, size)
 
     def sync(self) -> None:
-        """Makes durable what has come."""
+        """Make the received bytes durable."""
         with storage_full():
             os.fsync(self._descriptor)
 
 
 class PartialFiles:
-    """The folder of unfinished uploads, by their ids."""
+    """The folder of unfinished uploads, whose file names are the uploads' ids."""
 
     def __init__(self, folder: Path, staging: Staging) -> None:
         self._folder = folder
@@ -57,14 +60,17 @@ class PartialFiles:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def create(self, upload_id: str) -> None:
-        """:raises StorageFullError: there is no room."""
+        """Create an empty file.
+
+        :raises StorageFullError: there is no room.
+        """
         with storage_full():
             self._path(upload_id).touch(exist_ok=False)
-            # The bytes that come are synced, which keeps them only under a name that is.
+            # Without a durable name, a crash would lose the bytes that are synced later.
             sync_folder(self._folder)
 
     def size(self, upload_id: str) -> int | None:
-        """How many bytes have come; ``None`` where there is no such file."""
+        """Return the number of received bytes; ``None`` if the file does not exist."""
         try:
             return self._path(upload_id).stat().st_size
         except FileNotFoundError:
@@ -72,10 +78,10 @@ class PartialFiles:
 
     @contextmanager
     def hold(self, upload_id: str) -> Iterator[PartialFile]:
-        """The upload's bytes for one writer, whose hold ends with its process at the latest.
+        """Lock the upload's bytes for one writer; the lock ends at the latest with the process.
 
-        :raises UploadBusyError: another holds them.
-        :raises FileNotFoundError: there is no such file.
+        :raises UploadBusyError: another writer holds the lock.
+        :raises FileNotFoundError: the file does not exist.
         """
         path = self._path(upload_id)
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
@@ -88,12 +94,12 @@ class PartialFiles:
             os.close(descriptor)
 
     def delete(self, upload_id: str) -> None:
-        """Removes the bytes; missing ones are no error."""
+        """Remove the bytes; ignore a missing file."""
         with suppress(FileNotFoundError):
             self._path(upload_id).unlink()
 
     def stored(self, older_than_seconds: float) -> Iterator[str]:
-        """The ids of those that were written to longer ago than that."""
+        """Yield the ids of uploads that were last written to at least this long ago."""
         for path in older_than(self._folder.iterdir(), older_than_seconds):
             yield path.name
 

@@ -1,4 +1,4 @@
-"""Blobs in a bucket of any S3: ``<prefix>/ab/cd/<sha256>``."""
+"""Blobs in an S3 bucket: ``<prefix>/ab/cd/<sha256>``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,11 +13,11 @@ from file_storage.storage.blob_store import StorageUnavailableError, blob_path
 from file_storage.storage.staging import StagedBlob
 
 PART_BYTES = 8 * 1024 * 1024
-PARTS_AT_ONCE = 4
-SIGNED_FOR = timedelta(hours=1)
-"""How long a signed URL is good: as long as the slowest download may take to begin."""
-RETRIED_FOR = timedelta(seconds=15)
-"""What fails is tried again for so long, and holds a thread; then the client is told to try again."""
+MAX_PARALLEL_PARTS = 4
+SIGNED_URL_LIFETIME = timedelta(hours=1)
+"""A download must begin within this time."""
+RETRY_TIMEOUT = timedelta(seconds=15)
+"""Retries hold a thread for at most this long; then the client gets a 503."""
 PING_SECONDS = 3
 DAMAGED = "damaged/"
 
@@ -25,13 +25,13 @@ DAMAGED = "damaged/"
 class S3BlobStore:
     """Implements :class:`file_storage.storage.BlobStore` on S3.
 
-    :param url: ``s3://bucket/prefix``; credentials, region and endpoint come from the environment, as the AWS tools
-        have them (``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``, ``AWS_ENDPOINT_URL``).
+    :param url: ``s3://bucket/prefix``; credentials, region and endpoint come from the AWS tools' environment variables
+        (``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``, ``AWS_ENDPOINT_URL``).
     """
 
     def __init__(self, url: str) -> None:
         self._store = S3Store.from_url(
-            url, client_options={"allow_http": True}, retry_config={"retry_timeout": RETRIED_FOR}
+            url, client_options={"allow_http": True}, retry_config={"retry_timeout": RETRY_TIMEOUT}
         )
         self._pinged = S3Store.from_url(
             url,
@@ -40,10 +40,14 @@ class S3BlobStore:
         )
 
     def prepare(self, staged: StagedBlob) -> None:
-        # A multipart upload becomes visible as a whole, when its last part is there.
+        # A multipart upload becomes visible only as a whole, after its last part.
         with _available():
             obstore.put(
-                self._store, blob_path(staged.sha256), staged.path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+                self._store,
+                blob_path(staged.sha256),
+                staged.path,
+                chunk_size=PART_BYTES,
+                max_concurrency=MAX_PARALLEL_PARTS,
             )
 
     def publish(self, staged: StagedBlob) -> None:
@@ -51,11 +55,11 @@ class S3BlobStore:
             with _available():
                 obstore.head(self._store, blob_path(staged.sha256))
         except FileNotFoundError:
-            # Deleted since prepare, with the last file that had the same bytes.
+            # The blob was deleted after prepare, with the last file that had the same bytes.
             self.prepare(staged)
 
-    def location(self, sha256: str, size: int) -> str:  # noqa: ARG002 (S3 is not asked)
-        return obstore.sign(self._store, "GET", blob_path(sha256), SIGNED_FOR)
+    def location(self, sha256: str, size: int) -> str:  # noqa: ARG002 (the size is not checked: that would take a request)
+        return obstore.sign(self._store, "GET", blob_path(sha256), SIGNED_URL_LIFETIME)
 
     def open(self, sha256: str) -> BufferedReader:
         return BufferedReader(_Reader(self._store, blob_path(sha256)), PART_BYTES)
@@ -72,9 +76,9 @@ class S3BlobStore:
         latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
         with _available():
             for objects in obstore.list(self._store):
-                for each in objects:
-                    if each["last_modified"] <= latest and not each["path"].startswith(DAMAGED):
-                        yield each["path"].rsplit("/", 1)[-1]
+                for blob in objects:
+                    if blob["last_modified"] <= latest and not blob["path"].startswith(DAMAGED):
+                        yield blob["path"].rsplit("/", 1)[-1]
 
     def ping(self) -> None:
         with _available():
@@ -83,9 +87,9 @@ class S3BlobStore:
 
 @contextmanager
 def _available() -> Iterator[None]:
-    """Whatever S3 or the network refuses is a store that does not answer: a bucket that is away, wrong credentials.
+    """Raise :class:`StorageUnavailableError` for any error of S3 or the network, such as wrong credentials.
 
-    The error's first line says what; the others are the client library's own chain.
+    Only the error's first line is kept; the others are the client library's own error chain.
     """
     try:
         yield
@@ -94,7 +98,7 @@ def _available() -> Iterator[None]:
 
 
 class _Reader(RawIOBase):
-    """Reads an object piece by piece, each a request for a range."""
+    """Reads an object in chunks, each by a range request."""
 
     def __init__(self, store: S3Store, path: str) -> None:
         with _available():
@@ -112,7 +116,7 @@ class _Reader(RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the reader around it has this one
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # BufferedReader passes a memoryview
         with _available():
             data = bytes(self._file.read(len(buffer)))
         buffer[: len(data)] = data

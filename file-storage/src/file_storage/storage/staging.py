@@ -1,4 +1,4 @@
-"""Bytes on their way in: written to a staging file and hashed, until they are published or forgotten."""
+"""Received bytes: written to a staging file and hashed, until they are published or discarded."""
 
 import errno
 import hashlib
@@ -17,80 +17,80 @@ from service_kit.errors import DomainError
 CHUNK = 256 * 1024
 
 ABANDONED_AFTER_SECONDS = 24 * 3600
-"""A staging file that nobody wrote to for so long was left by a process that died."""
+"""A staging file without a write for this long was left by a process that died."""
 
-SYNCED_TOGETHER = 64 * 1024 * 1024
-"""So many bytes are sent to the disk while the next ones come: at the end little is left to wait for."""
+SYNC_BYTES = 64 * 1024 * 1024
+"""After this many bytes a background sync begins, so that little is left to sync at the end."""
 
-HASHED_BESIDE = 64 * 1024
-"""Fewer bytes are hashed sooner than another thread has taken them."""
+MIN_BACKGROUND_BYTES = 64 * 1024
+"""Below this size, hashing in the same thread is faster than handing over to another."""
 
 BACKGROUND_THREADS = 16
-"""They hash and sync what requests write, as many as a process of the service has threads of its own."""
+"""Threads that hash and sync what requests write; as many as the threads for requests in a process."""
 
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
-"""Another file system, or one that has no links."""
+"""Errors for a link to another file system, or on a file system without links."""
 
 
-_NOTHING: Future[None] = Future()
-_NOTHING.set_result(None)
+_DONE: Future[None] = Future()
+_DONE.set_result(None)
 
 
 class StorageFullError(DomainError):
-    """There is no room for the bytes; nothing of them was kept."""
+    """There is no room for the bytes; none of them were kept."""
 
     def __init__(self) -> None:
         super().__init__("storage-full", "The server has no room for this file; nothing of it was kept.")
 
 
 class Readable(Protocol):
-    """Where bytes are read from."""
+    """A source of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """Up to ``size`` bytes; none at the end."""
+        """Return at most ``size`` bytes; none at the end."""
 
 
 class StagedBlob:
-    """A staging file, hashed and sent to the disk while it is written."""
+    """A staging file, hashed and synced while it is written."""
 
     def __init__(self, file: IO[bytes], path: Path, staging: "Staging") -> None:
         self.path = path
         self.size = 0
         self.sha256 = ""
-        """In hexadecimal, once it is sealed."""
+        """In hexadecimal; empty until :meth:`seal`."""
         self._file = file
         self._staging = staging
         self._hash = hashlib.sha256()
-        self._hashed: Future[None] = _NOTHING
-        self._synced: Future[None] = _NOTHING
+        self._hashed: Future[None] = _DONE
+        self._synced: Future[None] = _DONE
         self._unsynced = 0
 
     def write(self, data: bytes) -> None:
-        """Appends ``data``.
+        """Append ``data``.
 
         :raises StorageFullError: there is no room.
         """
         self._staging.check_room(len(data))
-        self._hash_on(data)
+        self._update_hash(data)
         with storage_full():
             self._file.write(data)
-            self._sync_on(len(data))
+            self._count_unsynced(len(data))
         self.size += len(data)
 
-    def take_over(self, data: bytes) -> None:
-        """Counts and hashes ``data``, which the file has already next; many bytes are sent to the disk meanwhile."""
+    def add_existing(self, data: bytes) -> None:
+        """Count and hash the next bytes of the file, which already has them."""
         self._hash.update(data)
-        self._sync_on(len(data))
+        self._count_unsynced(len(data))
         self.size += len(data)
 
     def seal(self) -> None:
-        """Makes the bytes durable; no write may follow.
+        """Make the bytes durable; no write may follow.
 
         :raises StorageFullError: there is no room.
         """
         with storage_full():
             self._file.flush()
-            # An error of the disk is told once: to the one of both that asks first.
+            # The kernel reports a write-back error to one fsync only, so check the background sync first.
             self._synced.result()
             os.fsync(self._file.fileno())
         os.fchmod(self._file.fileno(), 0o644)
@@ -98,27 +98,28 @@ class StagedBlob:
         self.sha256 = self._hash.hexdigest()
 
     def open(self) -> IO[bytes]:
-        """The sealed bytes, for reading; not after they are published."""
+        """Open the sealed bytes for reading; not possible after they are published."""
         return self.path.open("rb")
 
-    def forget(self) -> None:
-        """Removes the file, unless it was published."""
+    def discard(self) -> None:
+        """Remove the file unless it was published."""
         wait((self._hashed, self._synced))
-        # Before it is closed: that writes what is still buffered, which fails where the disk is full.
+        # Remove it before closing: closing writes the buffer, which fails on a full disk.
         self.path.unlink(missing_ok=True)
         with suppress(OSError):
             self._file.close()
 
-    def _hash_on(self, data: bytes) -> None:
+    def _update_hash(self, data: bytes) -> None:
         self._hashed.result()
-        if len(data) < HASHED_BESIDE:
+        if len(data) < MIN_BACKGROUND_BYTES:
             self._hash.update(data)
         else:
             self._hashed = self._staging.background.submit(self._hash.update, data)
 
-    def _sync_on(self, more: int) -> None:
+    def _count_unsynced(self, more: int) -> None:
+        """Count written bytes, and begin a background sync after :data:`SYNC_BYTES`."""
         self._unsynced += more
-        if self._unsynced >= SYNCED_TOGETHER:
+        if self._unsynced >= SYNC_BYTES:
             self._synced.result()
             self._synced = self._staging.background.submit(os.fdatasync, self._file.fileno())
             self._unsynced = 0
@@ -127,39 +128,39 @@ class StagedBlob:
 class Staging:
     """The folder of staging files.
 
-    :param reserve_bytes: room on the file system that uploads leave free.
-    :param received: where the web server keeps bodies, and may leave some when it is killed.
+    :param reserve_bytes: space on the file system that uploads must leave free.
+    :param body_folder: where the web server writes request bodies; it leaves some there when it is killed.
     """
 
-    def __init__(self, folder: Path, reserve_bytes: int, received: Path | None = None) -> None:
+    def __init__(self, folder: Path, reserve_bytes: int, body_folder: Path | None = None) -> None:
         self._folder = folder
-        self._received = received
+        self._body_folder = body_folder
         self._reserve_bytes = reserve_bytes
         self.background = ThreadPoolExecutor(BACKGROUND_THREADS, "staging")
         self._folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def stage(self) -> Iterator[StagedBlob]:
-        """Begins a blob; leaving the block before it is published leaves nothing behind."""
+        """Create an empty staging file; leaving the block discards it unless it was published."""
         with storage_full():
             file = NamedTemporaryFile(dir=self._folder, delete=False)  # noqa: SIM115 (closed by the block below)
-        with _forgotten_afterwards(StagedBlob(file, Path(file.name), self)) as staged:
+        with _discarded_afterwards(StagedBlob(file, Path(file.name), self)) as staged:
             yield staged
 
     @contextmanager
     def adopt(self, path: Path, content: Readable) -> Iterator[StagedBlob]:
-        """Begins a blob with the bytes of a file, which stays where it is.
+        """Stage the bytes of an existing file, which keeps its name.
 
-        On the same file system no byte is copied: both names lead to the same bytes.
+        On the same file system nothing is copied: the staging file is a link to the same bytes.
 
-        :param content: those bytes, all of them; the last may still be written while the first are read.
+        :param content: reads all bytes of the file, while another process may still append to it.
         :raises StorageFullError: there is no room for a copy.
         """
         target = self._folder / f"adopted-{secrets.token_hex(8)}"
-        with _forgotten_afterwards(StagedBlob(path.open("rb"), target, self)) as staged:
+        with _discarded_afterwards(StagedBlob(path.open("rb"), target, self)) as staged:
             while data := content.read(CHUNK):
-                staged.take_over(data)
-            # Last, so that nothing is left of what ends before.
+                staged.add_existing(data)
+            # Link last, so that an interrupted read leaves no file behind.
             if _link(path, target):
                 yield staged
                 return
@@ -168,50 +169,53 @@ class Staging:
                 staged.write(data)
             yield staged
 
-    def unnamed(self, pieces: Iterable[bytes]) -> IO[bytes]:
-        """A file of these bytes, at its beginning, which nobody else sees and which is gone when it is closed.
+    def temporary_file(self, pieces: Iterable[bytes]) -> IO[bytes]:
+        """Return an open file with these bytes, which has no name and is gone when it is closed.
 
         :raises StorageFullError: there is no room.
         """
-        with ExitStack() as closed_if_broken, storage_full():
-            file = closed_if_broken.enter_context(TemporaryFile(dir=self._folder))
+        with ExitStack() as close_on_error, storage_full():
+            file = close_on_error.enter_context(TemporaryFile(dir=self._folder))
             for piece in pieces:
                 self.check_room(len(piece))
                 file.write(piece)
             file.seek(0)
-            closed_if_broken.pop_all()
+            close_on_error.pop_all()
         return file
 
     def room(self) -> int:
-        """Bytes that may come before the reserve is touched; below 0 where it is."""
+        """Return the free bytes without the reserve; negative if the reserve is in use."""
         system = os.statvfs(self._folder)
         return system.f_bavail * system.f_frsize - self._reserve_bytes
 
     def check_room(self, size: int) -> None:
-        """:raises StorageFullError: ``size`` more bytes would not leave the reserve free."""
+        """Check that ``size`` more bytes leave the reserve free.
+
+        :raises StorageFullError: they do not.
+        """
         if size > self.room():
             raise StorageFullError
 
     def sweep(self, older_than_seconds: float) -> int:
-        """Removes what uploads left that died longer ago than that, and tells how many there were."""
-        left = list(self._folder.iterdir())
-        if self._received is not None and self._received.is_dir():
-            left += self._received.iterdir()
-        swept = 0
-        for path in older_than(left, older_than_seconds):
+        """Remove the files of interrupted uploads that are at least this old; return their number."""
+        paths = list(self._folder.iterdir())
+        if self._body_folder is not None and self._body_folder.is_dir():
+            paths += self._body_folder.iterdir()
+        removed = 0
+        for path in older_than(paths, older_than_seconds):
             with suppress(FileNotFoundError):
                 path.unlink()
-                swept += 1
-        return swept
+                removed += 1
+        return removed
 
     def ping(self) -> None:
-        """Raises when nothing can be written."""
+        """Raise an error if the folder is not writable."""
         if not os.access(self._folder, os.W_OK):
             raise PermissionError(f"{self._folder} is not writable")
 
 
 def older_than(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
-    """Those of the files that were written to longer ago than that; one that is gone by now is none."""
+    """Yield the files whose last write is at least this long ago; skip files that no longer exist."""
     for path in paths:
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime >= seconds:
@@ -220,7 +224,10 @@ def older_than(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
 
 @contextmanager
 def storage_full() -> Iterator[None]:
-    """:raises StorageFullError: the block met a full disk, or the end of a quota."""
+    """Convert errors of a full disk or a file system's quota.
+
+    :raises StorageFullError: the block raised such an error.
+    """
     try:
         yield
     except OSError as error:
@@ -230,7 +237,7 @@ def storage_full() -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names durable that were given or taken in it."""
+    """Make the creation and removal of names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -239,7 +246,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _link(path: Path, target: Path) -> bool:
-    """Gives the file a second name; whether that is possible there."""
+    """Give the file a second name; return whether the file system allows it."""
     try:
         os.link(path, target)
     except OSError as error:
@@ -250,8 +257,8 @@ def _link(path: Path, target: Path) -> bool:
 
 
 @contextmanager
-def _forgotten_afterwards(staged: StagedBlob) -> Iterator[StagedBlob]:
+def _discarded_afterwards(staged: StagedBlob) -> Iterator[StagedBlob]:
     try:
         yield staged
     finally:
-        staged.forget()
+        staged.discard()

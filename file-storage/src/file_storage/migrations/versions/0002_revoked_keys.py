@@ -1,4 +1,4 @@
-"""An idempotency key without a file is revoked."""
+"""Revoke idempotency keys: a key without a file is revoked."""
 
 import sqlalchemy as sa
 from alembic import op

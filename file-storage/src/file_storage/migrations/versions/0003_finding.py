@@ -1,4 +1,4 @@
-"""Files are found by name, kind, size and time; what they are is sniffed from their bytes."""
+"""Search files by name, type, size and time; detect their type from their bytes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,8 @@ from file_storage.services.names import folded
 revision = "0003"
 down_revision = "0002"
 
-AT_ONCE = 5000
+PAGE_SIZE = 5000
+"""Rows per update."""
 
 _exact = sa.String(255, collation="C").with_variant(sa.String(255), "sqlite")
 _folded = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
@@ -29,12 +30,12 @@ def upgrade() -> None:
     _fold_names()
     for column in ("extension", "media_type", "size", "created_at"):
         op.create_index(f"ix_files_{column}_id", "files", [column, "id"])
-    # Long names do not fit into a B-tree's page; so much of one decides the order.
+    # A long name does not fit into a B-tree page: sort by its first 255 characters.
     op.create_index("ix_files_search_name_id", "files", [sa.text("substr(search_name, 1, 255)"), "id"])
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         op.execute("CREATE INDEX ix_files_search_name_trigrams ON files USING gin (search_name gin_trgm_ops)")
-        # Trigrams find nothing shorter than three letters, which in Chinese is most words.
+        # Trigrams need at least three letters, and most Chinese words are shorter.
         op.execute(_LETTERS)
         op.execute("CREATE INDEX ix_files_search_name_letters ON files USING gin (pixmill_letters(search_name))")
 
@@ -43,8 +44,8 @@ def _fold_names() -> None:
     files = sa.table("files", sa.column("id"), sa.column("name"), sa.column("extension"), sa.column("search_name"))
     connection = op.get_bind()
     last = 0
-    page = sa.select(files.c.id, files.c.name, files.c.extension).order_by(files.c.id).limit(AT_ONCE)
-    change = sa.update(files).where(files.c.id == sa.bindparam("row")).values(search_name=sa.bindparam("folded"))
+    page = sa.select(files.c.id, files.c.name, files.c.extension).order_by(files.c.id).limit(PAGE_SIZE)
+    update = sa.update(files).where(files.c.id == sa.bindparam("row")).values(search_name=sa.bindparam("folded"))
     while rows := connection.execute(page.where(files.c.id > last)).all():
-        connection.execute(change, [{"row": row.id, "folded": folded(row.name + row.extension)} for row in rows])
+        connection.execute(update, [{"row": row.id, "folded": folded(row.name + row.extension)} for row in rows])
         last = rows[-1].id

@@ -1,6 +1,6 @@
-"""Sums of all files' bytes are kept by triggers instead of summed over the whole table.
+"""Keep the totals of all files by triggers instead of summing the whole table.
 
-On PostgreSQL each connection adds to a row of its own: transactions never wait for each other's sums.
+On PostgreSQL each connection adds to its own row, so that transactions never wait for each other's totals.
 """
 
 import sqlalchemy as sa

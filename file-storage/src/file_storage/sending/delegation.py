@@ -1,4 +1,4 @@
-"""Whether a web server answers a request as we would: it judges ranges and some conditions by its own rules."""
+"""Whether nginx or S3 answers a request as we would: they evaluate ranges and some conditions by their own rules."""
 
 import re
 
@@ -8,10 +8,10 @@ from werkzeug.datastructures import Range
 from file_storage.models import File
 
 _CONDITIONS = ("If-Match", "If-Unmodified-Since", "If-Modified-Since")
-"""Conditions that nginx and S3 judge before they send a file, by their own idea of tag and time."""
+"""Conditions that nginx and S3 evaluate before they send a file, with their own entity tag and modification time."""
 
 _USUAL_RANGE = re.compile(r"bytes=(([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})(, ?|$))+")
-"""The unit in small letters, no other spaces, and numbers of less than 63 bits: others make some servers hang up."""
+"""The unit in lower case, no extra spaces, and numbers below 63 bits: some servers hang up on others."""
 
 
 def whole_is_safe(request: Request) -> bool:
@@ -20,12 +20,12 @@ def whole_is_safe(request: Request) -> bool:
 
 
 def ranges_are_safe(request: Request) -> bool:
-    """Return whether nginx sends the request's ranges of a file on its own disk as RFC 9110 wants it."""
+    """Return whether nginx sends the request's ranges of a file on its own disk as RFC 9110 requires."""
     return _USUAL_RANGE.fullmatch(request.headers["Range"]) is not None and not _has_condition(request)
 
 
 def range_is_safe(request: Request, wanted: Range, file: File) -> bool:
-    """Return whether S3 sends the request's range: a single one that reaches neither behind the file nor before it."""
+    """Return whether S3 sends the request's range: a single range within the file."""
     (first, stop), *others = wanted.ranges
     return not others and -first <= file.size and (stop or 0) <= file.size and ranges_are_safe(request)
 
