@@ -12,7 +12,7 @@ PROSE = $(wildcard *.md) $(filter-out docs/algorithms.md,$(wildcard docs/*.md do
   docs/example-plugin tests/compose tests/support/documents.py tests/e2e/test_documents.py tests/e2e/test_check_prose.py \
   image-processor/src/image_processor/migrations \
   file-storage \
-  image-processor/src/image_processor/algorithms image-processor/src/image_processor/imaging $(wildcard image-processor/tests/*.py) docs/build.py docs/algorithms.md
+  image-processor/src/image_processor/algorithms $(filter-out %/profiles.py %/samples.py %/exif_values.py,$(wildcard image-processor/src/image_processor/imaging/*.py)) $(filter-out %/conftest.py %/test_capacity.py,$(wildcard image-processor/tests/*.py)) docs/build.py docs/algorithms.md
 
 # What of the tests runs: K=expression (as pytest's -k) or K=path, which has a slash; without K all of them, after lint.
 export K

@@ -183,7 +183,7 @@ def overview() -> Iterator[str]:
         for name in names:
             algorithm = all_algorithms()[name]
             streams = "yes" if algorithm.sequential else ""
-            colors = "unchanged" if algorithm.any_colour_space else "sRGB"
+            colors = "unchanged" if algorithm.any_color_space else "sRGB"
             yield f"| [`{name}`](#{name}) | {algorithm.result} | {streams} | {FRAMES[algorithm.frames]} | {colors} |"
 
 

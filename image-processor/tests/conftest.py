@@ -1,4 +1,4 @@
-"""The database of tasks, and claims on it."""
+"""The tasks' database, and the claims on it."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from service_kit.migrations import migrate
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an empty database for tests to copy, as the migration takes longer than most tests."""
+    """An empty database: a test copies it, as to migrate takes longer than most tests."""
     path = tmp_path_factory.mktemp("migrated") / "tasks.db"
     migrate(f"sqlite:///{path}", "image_processor")
     return path

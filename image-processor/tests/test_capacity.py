@@ -1,4 +1,4 @@
-"""The number of processes follows from cores and memory."""
+"""As many processes as cores and memory allow."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ GIB = 1024**3
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretend to have 64 cores and 256 GiB."""
+    """64 cores and 256 GiB."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 256 * GIB // 4096}.__getitem__)
 
@@ -26,9 +26,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
         ("memory/memory.limit_in_bytes", "9223372036854771712", 64),
     ],
 )
-def test_a_container_has_as_many_processes_as_its_memory_holds(
-    tmp_path: Path, file: str, limit: str, expected: int
-) -> None:
+def test_a_container_has_as_many_as_its_memory_holds(tmp_path: Path, file: str, limit: str, expected: int) -> None:
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"{limit}\n")
@@ -36,11 +34,11 @@ def test_a_container_has_as_many_processes_as_its_memory_holds(
     assert processes(tmp_path) == expected
 
 
-def test_a_machine_has_a_process_for_each_core(tmp_path: Path) -> None:
+def test_a_machine_has_one_for_each_core(tmp_path: Path) -> None:
     assert processes(tmp_path) == 64
 
 
-def test_a_single_core_has_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_may_use_one_core_has_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {7})
 
     assert processes(tmp_path) == 2

@@ -7,7 +7,7 @@ import numpy
 import pytest
 import resvg_py
 from image_processor.algorithms.border import BorderParams
-from image_processor.imaging.colour import rgba
+from image_processor.imaging.color import rgba
 from image_processor.imaging.css_colors import NAMES, PATTERN, canonical
 from image_processor.services.codec.plan import plan_of
 from PIL import Image

@@ -17,7 +17,7 @@ from tests.support.images import encoded, opened, photo
 Peer = Callable[[Image.Image], Image.Image]
 
 
-def colours_only(change: Peer) -> Peer:
+def colors_only(change: Peer) -> Peer:
     """Apply a change to the colors of an RGBA image; alpha stays."""
 
     def changed(image: Image.Image) -> Image.Image:
@@ -32,9 +32,9 @@ PEERS: dict[str, tuple[dict[str, object], Peer]] = {
     "flip": ({}, ImageOps.mirror),
     "rotate": ({"angle": 90}, lambda image: image.transpose(Image.Transpose.ROTATE_270)),
     "crop": ({"width": 1, "height": 1, "left": 0, "top": 0}, lambda image: image.crop((0, 0, 1, 1))),
-    "invert": ({}, colours_only(ImageOps.invert)),
-    "grayscale": ({}, colours_only(lambda image: image.convert("L"))),
-    "brightness": ({"amount": 20}, colours_only(lambda image: image.point([min(255, v + 51) for v in range(256)] * 3))),
+    "invert": ({}, colors_only(ImageOps.invert)),
+    "grayscale": ({}, colors_only(lambda image: image.convert("L"))),
+    "brightness": ({"amount": 20}, colors_only(lambda image: image.point([min(255, v + 51) for v in range(256)] * 3))),
     "border": ({"width": 3, "color": "#0000ff"}, lambda image: ImageOps.expand(image, 3, (0, 0, 255, 255))),
 }
 SIZES = {"odd": (37, 23), "1×1": (1, 1), "1×50": (1, 50), "50×1": (50, 1)}

@@ -379,7 +379,7 @@ MUTATIONS = [
     ),
     Mutation(
         rule="16 bits are made of 8 by a factor, not by a cast",
-        file="image-processor/src/image_processor/imaging/colour.py",
+        file="image-processor/src/image_processor/imaging/color.py",
         before='return (image * 257).cast("ushort")',
         after='return image.cast("ushort")',
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_page_has_its_own_depth_and_profile",

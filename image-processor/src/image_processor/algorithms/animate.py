@@ -9,7 +9,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import flattened, placed
-from image_processor.imaging.colour import Colour, in_colour, in_eight_bits, rgba, with_alpha
+from image_processor.imaging.color import Color, in_color, in_eight_bits, rgba, with_alpha
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import FileId, Side
 from image_processor.imaging.picture import Picture
@@ -25,7 +25,7 @@ class AnimateParams(Params):
     loop: int = Field(0, ge=0, le=65_535, description="How often the animation plays; 0: forever.")
     width: Side | None = Field(None, description="Pixels; without it, as the source.", examples=[240])
     height: Side | None = Field(None, description="Pixels; without it, as the source.", examples=[180])
-    background: Colour = Field("#ffffff", description="Around images of another shape and under transparent parts.")
+    background: Color = Field("#ffffff", description="Around images of another shape and under transparent parts.")
 
     def file_ids(self) -> Sequence[int]:
         return self.others
@@ -41,7 +41,7 @@ def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
 
 
 def _frame(image: pyvips.Image, width: int, height: int, background: str) -> pyvips.Image:
-    colors = with_alpha(in_eight_bits(in_colour(image)))
+    colors = with_alpha(in_eight_bits(in_color(image)))
     small = colors.thumbnail_image(width, height=height, size="down", no_rotate=True)
     frame = placed(small, width, height, "center", background)
     if rgba(background)[3] == 255:

@@ -9,7 +9,7 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import pixels_of
 from image_processor.imaging.canvas import flattened
-from image_processor.imaging.colour import in_colour
+from image_processor.imaging.color import in_color
 from image_processor.imaging.output import Report
 from image_processor.imaging.picture import Picture
 
@@ -38,7 +38,7 @@ def blurhash(picture: Picture, params: BlurhashParams) -> BlurhashReport:
 
     https://github.com/woltapp/blurhash/blob/master/Algorithm.md
     """
-    image = in_colour(picture.at_least(SIDE, SIDE)[0])
+    image = in_color(picture.at_least(SIDE, SIDE)[0])
     small = image.thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
     letters = encode(pixels_of(flattened(small, "#ffffff")), params.x, params.y)
     return BlurhashReport(blurhash=letters, width=picture.width, height=picture.height)

@@ -5,13 +5,13 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import embedded
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.color import Color
 from image_processor.imaging.params import or_british
 
 
 class BorderParams(Params):
     width: int = Field(10, ge=1, le=1000, description="Pixels on each side.", examples=[12])
-    color: Colour = Field(
+    color: Color = Field(
         "#000000", validation_alias=or_british("color"), description="Of the border.", examples=["#e63946"]
     )
 

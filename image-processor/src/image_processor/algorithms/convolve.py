@@ -8,7 +8,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_visible
-from image_processor.imaging.colour import maximum
+from image_processor.imaging.color import maximum
 
 Weight = Annotated[float, Field(ge=-1000, le=1000)]
 Kernel = (

@@ -47,7 +47,7 @@ class CropParams(Params):
         return self.with_one_of("width", "height", "aspect_ratio", "left", "top")
 
 
-@algorithm(any_colour_space=True)
+@algorithm(any_color_space=True)
 def crop(picture: Picture, params: CropParams) -> Picture:
     """Keep a part of the image: by its position, by a side or corner, or the part that draws the eye."""
     width, height = _size(picture, params)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from service_kit.json_types import OPTIONAL
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import in_colour, is_grey
+from image_processor.imaging.color import in_color, is_gray
 from image_processor.imaging.monotone import MonotoneCurve
 from image_processor.imaging.params import needs_one_of
 from image_processor.imaging.tone import Curve, with_tone, with_tones
@@ -54,7 +54,7 @@ def curves(image: pyvips.Image, params: CurvesParams) -> pyvips.Image:
     own = (params.red, params.green, params.blue)
     if own == (None, None, None):
         return image
-    image = in_colour(image) if is_grey(image) else image
+    image = in_color(image) if is_gray(image) else image
     return with_tones(image, [_curve(points) for points in own])
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import pixels_of
-from image_processor.imaging.colour import in_colour, in_eight_bits, with_alpha
+from image_processor.imaging.color import in_color, in_eight_bits, with_alpha
 from image_processor.imaging.output import Report
 from image_processor.imaging.picture import Picture
 
@@ -38,7 +38,7 @@ def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantC
 
     (S. P. Lloyd, "Least squares quantization in PCM", 1982.)
     """
-    image = with_alpha(in_eight_bits(in_colour(picture.at_least(SIDE, SIDE)[0])))
+    image = with_alpha(in_eight_bits(in_color(picture.at_least(SIDE, SIDE)[0])))
     small = image.thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True).copy_memory()
     rgb = pixels_of(small).reshape(-1, 4)
     lab = numpy.asarray(small[0:3].colourspace("lab").numpy(), dtype="float64").reshape(-1, 3)

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_visible
-from image_processor.imaging.colour import maximum
+from image_processor.imaging.color import maximum
 from image_processor.imaging.luma import exact_luma_of
 
 

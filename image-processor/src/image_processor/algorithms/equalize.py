@@ -7,7 +7,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import Pixels, pixels_of, with_pixels
-from image_processor.imaging.colour import alpha_band, maximum
+from image_processor.imaging.color import alpha_band, maximum
 from image_processor.imaging.lightness import on_lightness
 
 

@@ -9,7 +9,7 @@ from service_kit.json_types import OPTIONAL
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import placed
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.color import Color
 from image_processor.imaging.gaussian import gaussian_to_see
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import MAX_SIDE, Side, needs_one_of
@@ -40,7 +40,7 @@ class ExtendParams(Params):
         "and blurred.",
         examples=["blur"],
     )
-    background: Colour = Field("#ffffff00", description="The color of the mode `background`; transparent by default.")
+    background: Color = Field("#ffffff00", description="The color of the mode `background`; transparent by default.")
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from image_processor.algorithms.registry import NoParams, UnsuitableImageError, algorithm
-from image_processor.imaging.colour import alpha_band, colour_bands, in_eight_bits, is_grey
+from image_processor.imaging.color import alpha_band, color_bands, in_eight_bits, is_gray
 from image_processor.imaging.luma import luma_of
 from image_processor.imaging.output import Report
 
@@ -38,12 +38,12 @@ class HistogramReport(Report):
 def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's shape)
     """Count the tones of red, green, blue and luma in 8 bits; invisible pixels do not count."""
     image = in_eight_bits(image).copy_memory()
-    colors, alpha = colour_bands(image), alpha_band(image)
+    colors, alpha = color_bands(image), alpha_band(image)
     visible = None if alpha is None else alpha > 0
     if visible is not None and visible.max() == 0:
         raise UnsuitableImageError("No pixel of the image is visible.")
     luma = _channel(_counts(luma_of(colors), visible)[0])
-    if is_grey(colors):
+    if is_gray(colors):
         return HistogramReport(luma=luma)
     red, green, blue = (_channel(counts) for counts in _counts(colors, visible))
     return HistogramReport(red=red, green=green, blue=blue, luma=luma)

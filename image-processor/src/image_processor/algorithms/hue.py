@@ -6,7 +6,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import is_grey
+from image_processor.imaging.color import is_gray
 from image_processor.imaging.luma import with_matrix
 
 
@@ -19,7 +19,7 @@ class HueParams(Params):
 @algorithm(sequential=True)
 def hue(image: pyvips.Image, params: HueParams) -> pyvips.Image:
     """Move all colors around the color wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); gray stays."""
-    if is_grey(image):
+    if is_gray(image):
         return image
     cos, sin = math.cos(math.radians(params.degrees)), math.sin(math.radians(params.degrees))
     return with_matrix(

@@ -6,8 +6,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_colours
-from image_processor.imaging.colour import in_colour, maximum
+from image_processor.imaging.alpha import on_colors
+from image_processor.imaging.color import in_color, maximum
 from image_processor.imaging.cube import read_cube
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import FileId
@@ -35,5 +35,5 @@ def lut(image: pyvips.Image, params: LutParams, files: Files) -> pyvips.Image:
         values = colors / maximum(colors)
         return (cube.apply(values) * share + values * (1 - share)) * maximum(colors)
 
-    image = in_colour(image)
-    return on_colours(image, graded).copy(interpretation=image.interpretation)
+    image = in_color(image)
+    return on_colors(image, graded).copy(interpretation=image.interpretation)

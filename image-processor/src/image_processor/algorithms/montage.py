@@ -10,7 +10,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import flattened, placed
-from image_processor.imaging.colour import Colour, in_colour, in_eight_bits, rgba, with_alpha
+from image_processor.imaging.color import Color, in_color, in_eight_bits, rgba, with_alpha
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import MAX_SIDE, FileId
 
@@ -28,7 +28,7 @@ class MontageParams(Params):
         "contain", description="`contain` shows the whole image, `cover` fills the cell.", examples=["cover"]
     )
     gap: int = Field(8, ge=0, le=500, description="Pixels between and around cells.")
-    background: Colour = Field("#ffffff", description="Around the images.")
+    background: Color = Field("#ffffff", description="Around the images.")
 
     def file_ids(self) -> Sequence[int]:
         return self.others
@@ -55,7 +55,7 @@ def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.
 def _cell(image: pyvips.Image, params: MontageParams) -> pyvips.Image:
     """Return the image in its cell, with the gap to the left and above, in memory so that its source can go."""
     crop = "centre" if params.fit == "cover" else "none"
-    small = in_eight_bits(in_colour(image)).thumbnail_image(
+    small = in_eight_bits(in_color(image)).thumbnail_image(
         params.width, height=params.height, size="down", crop=crop, no_rotate=True
     )
     cell = placed(with_alpha(small), params.width, params.height, "center", params.background)

@@ -5,8 +5,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_colours
-from image_processor.imaging.colour import maximum
+from image_processor.imaging.alpha import on_colors
+from image_processor.imaging.color import maximum
 
 _SAMPLES = 8_000_000
 """How many random values are held in memory, at most; further rows repeat them, shifted sideways."""
@@ -28,7 +28,7 @@ def noise(image: pyvips.Image, params: NoiseParams) -> pyvips.Image:
         bands = 1 if params.monochrome else colors.bands
         return colors + _grain(colors, bands, params.amount / 100 * maximum(colors), params.seed)
 
-    return on_colours(image, noisy)
+    return on_colors(image, noisy)
 
 
 def _grain(image: pyvips.Image, bands: int, sigma: float, seed: int) -> pyvips.Image:

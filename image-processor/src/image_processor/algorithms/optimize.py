@@ -26,7 +26,7 @@ class OptimizeParams(Params):
     metadata: Literal["keep", "copyright", "strip"] = Field("copyright", description="As in `output`.")
 
 
-@algorithm(sequential=True, any_colour_space=True)
+@algorithm(sequential=True, any_color_space=True)
 def optimize(params: OptimizeParams) -> Output:
     """Find the smallest file that still looks the same, or the best one within a size."""
     wanted = params.min_ssim

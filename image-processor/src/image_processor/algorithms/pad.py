@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import embedded
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.color import Color
 from image_processor.imaging.params import needs_one_of
 
 Margin = Annotated[int, Field(ge=0, le=10_000)]
@@ -24,7 +24,7 @@ class PadParams(Params):
         "background",
         description="What fills the margin: a color, the edge pixels, or the image mirrored or repeated.",
     )
-    background: Colour = Field(
+    background: Color = Field(
         "#ffffff00", description="The color of the mode `background`; transparent by default.", examples=["#1d3557"]
     )
 

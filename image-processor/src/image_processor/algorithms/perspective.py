@@ -11,7 +11,7 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import inkable, weighted_ink
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.color import Color
 from image_processor.imaging.params import MAX_SIDE, Side
 from image_processor.imaging.scaling import resampled
 
@@ -39,7 +39,7 @@ class PerspectiveParams(Params):
     height: Side | None = Field(
         None, description="Pixels of the result; without it, the length of the longer vertical edge."
     )
-    background: Colour = Field("#ffffff00", description="The color of parts that lie outside of the image.")
+    background: Color = Field("#ffffff00", description="The color of parts that lie outside of the image.")
 
 
 @algorithm

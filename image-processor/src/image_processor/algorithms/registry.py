@@ -55,7 +55,7 @@ class Algorithm:
     gives: type
     needs_files: bool
     sequential: bool
-    any_colour_space: bool
+    any_color_space: bool
     first_frame_only: bool
     version: str = __version__
 
@@ -102,7 +102,7 @@ class Algorithm:
         """
         if self.frames == "first":
             picture = replace(picture, frames=picture.frames[:1])
-        if not self.any_colour_space:
+        if not self.any_color_space:
             picture = picture.in_srgb()
         arguments = (params, files) if self.needs_files else (params,)
         if self.takes is Picture:
@@ -128,7 +128,7 @@ def algorithm(run: Run, /) -> Algorithm: ...
 
 @overload
 def algorithm(
-    *, sequential: bool = ..., any_colour_space: bool = ..., first_frame_only: bool = ...
+    *, sequential: bool = ..., any_color_space: bool = ..., first_frame_only: bool = ...
 ) -> Callable[[Run], Algorithm]: ...
 
 
@@ -137,13 +137,13 @@ def algorithm(
     /,
     *,
     sequential: bool = False,
-    any_colour_space: bool = False,
+    any_color_space: bool = False,
     first_frame_only: bool = False,
 ) -> Algorithm | Callable[[Run], Algorithm]:
     """Make an algorithm of a function, with its name, docstring and types.
 
     :param sequential: the function reads the image once, from top to bottom, so that a large image can be streamed.
-    :param any_colour_space: the function moves pixels and does not compute with their values, so it takes CMYK and wide
+    :param any_color_space: the function moves pixels and does not compute with their values, so it takes CMYK and wide
         gamuts too. Otherwise it gets gray or sRGB.
     :param first_frame_only: only the first frame of an animation is used.
     """
@@ -160,7 +160,7 @@ def algorithm(
             gives=types["return"],
             needs_files="files" in types,
             sequential=sequential,
-            any_colour_space=any_colour_space,
+            any_color_space=any_color_space,
             first_frame_only=first_frame_only,
         )
 

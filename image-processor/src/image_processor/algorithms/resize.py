@@ -8,7 +8,7 @@ from service_kit.json_types import OPTIONAL
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import placed
-from image_processor.imaging.colour import Colour, in_srgb
+from image_processor.imaging.color import Color, in_srgb
 from image_processor.imaging.gravity import SMART, FocalPoint, Gravity, cut
 from image_processor.imaging.linear_light import in_linear_light
 from image_processor.imaging.params import MAX_SIDE, Side
@@ -43,7 +43,7 @@ class ResizeParams(Params):
     enlarge: bool = Field(
         default=False, description="Whether `cover`, `contain`, `inside` and `outside` may enlarge; `fill` always does."
     )
-    background: Colour = Field("#ffffff00", description="The background of `contain`; transparent by default.")
+    background: Color = Field("#ffffff00", description="The background of `contain`; transparent by default.")
     kernel: Kernel = Field("lanczos3", description="The resampling filter, both to shrink and to enlarge.")
     linear: bool = Field(
         default=False, description="Resample in linear light: slower, and correct for fine bright detail."
@@ -59,7 +59,7 @@ class ResizeParams(Params):
         return self
 
 
-@algorithm(sequential=True, any_colour_space=True)
+@algorithm(sequential=True, any_color_space=True)
 def resize(picture: Picture, params: ResizeParams) -> Picture:
     """Resize to width × height, or to one of them in proportion."""
     box_width, box_height = _box(picture, params)

@@ -4,7 +4,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import BLUE, GREEN, RED, is_grey
+from image_processor.imaging.color import BLUE, GREEN, RED, is_gray
 from image_processor.imaging.luma import with_matrix
 from image_processor.imaging.params import Percent
 
@@ -16,7 +16,7 @@ class SaturationParams(Params):
 @algorithm(sequential=True)
 def saturation(image: pyvips.Image, params: SaturationParams) -> pyvips.Image:
     """Make colors stronger or weaker; the luma stays."""
-    if is_grey(image):
+    if is_gray(image):
         return image
     factor = 1 + params.amount / 100
     gray = [(1 - factor) * share for share in (RED, GREEN, BLUE)]

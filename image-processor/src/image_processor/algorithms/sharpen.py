@@ -4,8 +4,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import local_mean, on_colours
-from image_processor.imaging.colour import maximum
+from image_processor.imaging.alpha import local_mean, on_colors
+from image_processor.imaging.color import maximum
 from image_processor.imaging.gaussian import gaussian
 
 
@@ -36,4 +36,4 @@ def sharpen(image: pyvips.Image, params: SharpenParams) -> pyvips.Image:
             detail = (detail.abs() < least).ifthenelse(0, detail)
         return colors + detail * (params.amount / 100)
 
-    return on_colours(image, sharpened)
+    return on_colors(image, sharpened)

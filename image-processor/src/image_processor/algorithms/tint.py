@@ -4,13 +4,13 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.color import Color
 from image_processor.imaging.lightness import tinted
 from image_processor.imaging.params import or_british
 
 
 class TintParams(Params):
-    color: Colour = Field(
+    color: Color = Field(
         validation_alias=or_british("color"),
         description="The color whose hue and chroma the image gets.",
         examples=["#3a86ff"],

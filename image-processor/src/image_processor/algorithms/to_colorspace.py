@@ -6,9 +6,9 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_colours
+from image_processor.imaging.alpha import on_colors
 from image_processor.imaging.canvas import flattened
-from image_processor.imaging.colour import in_colour, in_srgb
+from image_processor.imaging.color import in_color, in_srgb
 from image_processor.imaging.luma import luma_of
 from image_processor.imaging.params import OR_BRITISH
 
@@ -21,17 +21,17 @@ class ToColorspaceParams(Params):
     )
 
 
-@algorithm(sequential=True, any_colour_space=True)
+@algorithm(sequential=True, any_color_space=True)
 def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Image:
     """Convert the colors through ICC profiles to sRGB, Display P3 (the profile is embedded), CMYK or gray."""
     if params.space == "p3":
-        return in_colour(_tagged(image)).icc_transform("p3", embedded=True, input_profile="srgb", depth=_depth(image))
+        return in_color(_tagged(image)).icc_transform("p3", embedded=True, input_profile="srgb", depth=_depth(image))
     image = in_srgb(image)
     if params.space == "srgb":
         return image
     if params.space == "gray":
-        return on_colours(image, luma_of)
-    return flattened(in_colour(image), "#ffffff").icc_transform("cmyk", input_profile="srgb", depth=8)
+        return on_colors(image, luma_of)
+    return flattened(in_color(image), "#ffffff").icc_transform("cmyk", input_profile="srgb", depth=8)
 
 
 def _tagged(image: pyvips.Image) -> pyvips.Image:

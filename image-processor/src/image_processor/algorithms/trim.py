@@ -4,7 +4,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import Colour, in_colour, ink, maximum
+from image_processor.imaging.color import Color, in_color, ink, maximum
 from image_processor.imaging.picture import Picture
 
 
@@ -16,7 +16,7 @@ class TrimParams(Params):
         description="How much a pixel must differ from the background, 0 to 255, to stay.",
         examples=[20],
     )
-    background: Colour | None = Field(
+    background: Color | None = Field(
         None, description="The color to cut away; without it, that of the upper left pixel."
     )
     margin: int = Field(0, ge=0, le=10_000, description="Pixels of the background to keep on each side.")
@@ -38,7 +38,7 @@ def trim(picture: Picture, params: TrimParams) -> Picture:
 def _box(image: pyvips.Image, params: TrimParams) -> tuple[int, int, int, int] | None:
     """Return left, top, right and bottom of the part that is not background; ``None`` if there is no such part."""
     if params.background is not None:
-        image = in_colour(image)
+        image = in_color(image)
     background = ink(image, params.background) if params.background is not None else image(0, 0)
     scale = 255 / maximum(image)
     if image.hasalpha():

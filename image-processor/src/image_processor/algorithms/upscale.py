@@ -4,7 +4,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
-from image_processor.imaging.alpha import local_mean, on_colours
+from image_processor.imaging.alpha import local_mean, on_colors
 from image_processor.imaging.gaussian import gaussian
 from image_processor.imaging.params import MAX_SIDE
 from image_processor.imaging.scaling import scaled
@@ -28,5 +28,5 @@ def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
     if params.sharpen > 0:
         # Sharpened before it is enlarged, as there are fewer pixels.
         mean = local_mean(image, lambda bands: gaussian(bands, _SOFTNESS))
-        image = on_colours(image, lambda colors: colors + (colors - mean) * (params.sharpen / 100))
+        image = on_colors(image, lambda colors: colors + (colors - mean) * (params.sharpen / 100))
     return scaled(image, width, height, "cubic")

@@ -4,9 +4,9 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_colours
+from image_processor.imaging.alpha import on_colors
 from image_processor.imaging.canvas import inkable
-from image_processor.imaging.colour import Colour, colour_bands, ink
+from image_processor.imaging.color import Color, color_bands, ink
 from image_processor.imaging.params import or_british
 
 
@@ -15,7 +15,7 @@ class VignetteParams(Params):
     radius: float = Field(
         50.0, ge=0, le=100, description="Per cent of the distance from the middle to a corner that stays unchanged."
     )
-    color: Colour = Field("#000000", validation_alias=or_british("color"), description="The color of the edges.")
+    color: Color = Field("#000000", validation_alias=or_british("color"), description="The color of the edges.")
 
 
 @algorithm(sequential=True)
@@ -28,8 +28,8 @@ def vignette(image: pyvips.Image, params: VignetteParams) -> pyvips.Image:
     share = (share < 0).ifthenelse(0, share)
     # The smoothstep of computer graphics: it has no visible start.
     share = share * share * (share * -2 + 3) * (params.amount / 100)
-    edge = ink(image, params.color)[: colour_bands(image).bands]
-    return on_colours(image, lambda colors: colors * (share * -1 + 1) + _plain(share, edge))
+    edge = ink(image, params.color)[: color_bands(image).bands]
+    return on_colors(image, lambda colors: colors * (share * -1 + 1) + _plain(share, edge))
 
 
 def _distance(width: int, height: int) -> pyvips.Image:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import faded, on_premultiplied
-from image_processor.imaging.colour import Colour, in_colour, with_alpha
+from image_processor.imaging.color import Color, in_color, with_alpha
 from image_processor.imaging.composite import laid
 from image_processor.imaging.css_colors import PATTERN, canonical
 from image_processor.imaging.files import Files
@@ -53,7 +53,7 @@ class TextMark(Params):
         "separate lines.",
         examples=["© Pixmill"],
     )
-    color: Colour = Field("#ffffff", validation_alias=or_british("color"), description="The color of the letters.")
+    color: Color = Field("#ffffff", validation_alias=or_british("color"), description="The color of the letters.")
     outline: Outline = Field(
         "auto",
         description="Around the letters: `auto` is black around light letters and white around dark ones, so that the "
@@ -106,7 +106,7 @@ def watermark(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyv
 def _sized(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips.Image:
     """Return the rotated mark at the requested width, at most as high as the image."""
     if isinstance(params.mark, FileMark):
-        mark = _turned(with_alpha(in_colour(files.image(params.mark.file_id))), params.rotation)
+        mark = _turned(with_alpha(in_color(files.image(params.mark.file_id))), params.rotation)
     else:
         draft = _turned(_written(params.mark, TEXT_HEIGHT), params.rotation)
         # Letters are drawn at their final size, as an enlarged draft would be jagged.

@@ -4,7 +4,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import alpha_band, colour_bands, is_grey
+from image_processor.imaging.color import alpha_band, color_bands, is_gray
 from image_processor.imaging.tone import Curve, with_tones
 
 MAX_GAIN = 8.0
@@ -20,7 +20,7 @@ def white_balance(image: pyvips.Image, params: WhiteBalanceParams) -> pyvips.Ima
 
     (The gray-world assumption: G. Buchsbaum, "A spatial processor model for object color perception", 1980.)
     """
-    if is_grey(image):
+    if is_gray(image):
         return image
     means = _means(image)
     gray = sum(means) / 3
@@ -32,7 +32,7 @@ def _means(image: pyvips.Image) -> list[float]:
     """Return the mean of each band, the pixels weighted by their alpha."""
     alpha = alpha_band(image)
     weight = 1.0 if alpha is None else max(alpha.avg(), 1e-6)
-    weighted = colour_bands(image) if alpha is None else colour_bands(image) * alpha
+    weighted = color_bands(image) if alpha is None else color_bands(image) * alpha
     return [max(weighted[band].avg() / weight, 1e-6) for band in range(3)]
 
 

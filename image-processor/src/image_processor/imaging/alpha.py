@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import pyvips
 
-from image_processor.imaging.colour import alpha_band, colour_bands, maximum, with_alpha
+from image_processor.imaging.color import alpha_band, color_bands, maximum, with_alpha
 
 Change = Callable[[pyvips.Image], pyvips.Image]
 
 
-def on_colours(image: pyvips.Image, change: Change) -> pyvips.Image:
+def on_colors(image: pyvips.Image, change: Change) -> pyvips.Image:
     """Change the colors and keep the alpha; the result has the format of the image."""
     alpha = alpha_band(image)
-    changed = rounded(change(colour_bands(image)), image.format)
+    changed = rounded(change(color_bands(image)), image.format)
     if alpha is None:
         return changed
     return changed.bandjoin(alpha).copy(interpretation=changed.interpretation)
@@ -30,7 +30,7 @@ def on_premultiplied(image: pyvips.Image, change: Change) -> pyvips.Image:
 
 def local_mean(image: pyvips.Image, blur: Change) -> pyvips.Image:
     """Return the blurred colors, each weighted by its alpha, in floating point and without alpha."""
-    return colour_bands(_weighted(image, blur)) if image.hasalpha() else blur(image)
+    return color_bands(_weighted(image, blur)) if image.hasalpha() else blur(image)
 
 
 def on_visible(image: pyvips.Image, reach: int, change: Change) -> pyvips.Image:
@@ -38,7 +38,7 @@ def on_visible(image: pyvips.Image, reach: int, change: Change) -> pyvips.Image:
 
     Invisible pixels first get the colors of visible pixels nearby, so that their own colors do not count.
     """
-    return on_colours(_filled(image, reach), change)
+    return on_colors(_filled(image, reach), change)
 
 
 def _weighted(image: pyvips.Image, change: Change) -> pyvips.Image:
@@ -54,7 +54,7 @@ def _filled(image: pyvips.Image, reach: int) -> pyvips.Image:
     side = 4 * reach + 1
     square = pyvips.Image.new_from_array([[1.0] * side], side)
     near = rounded(local_mean(image, lambda bands: bands.convsep(square, precision="float")), image.format)
-    colors = (alpha > 0).ifthenelse(colour_bands(image), near)
+    colors = (alpha > 0).ifthenelse(color_bands(image), near)
     return colors.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
@@ -72,12 +72,12 @@ def without_hidden_colors(image: pyvips.Image) -> pyvips.Image:
         level = levels[-1]
         across, down = -(-level.width // _PULL) * _PULL, -(-level.height // _PULL) * _PULL
         levels.append(level.embed(0, 0, across, down).shrink(_PULL, _PULL).copy_memory())
-    colors = colour_bands(levels.pop().unpremultiply(max_alpha=maximum(image)))
+    colors = color_bands(levels.pop().unpremultiply(max_alpha=maximum(image)))
     for level in reversed(levels):
         near = colors.zoom(_PULL, _PULL).crop(0, 0, level.width, level.height)
-        own = colour_bands(level.unpremultiply(max_alpha=maximum(image)))
+        own = color_bands(level.unpremultiply(max_alpha=maximum(image)))
         colors = (level[level.bands - 1] > 0).ifthenelse(own, near)
-    filled = (alpha > 0).ifthenelse(colour_bands(image), rounded(colors, image.format))
+    filled = (alpha > 0).ifthenelse(color_bands(image), rounded(colors, image.format))
     return filled.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
@@ -89,7 +89,7 @@ def faded(image: pyvips.Image, share: pyvips.Image | float) -> pyvips.Image:
     """Return the image with its alpha multiplied by ``share``, 0 to 1: a number, or an image with a value per pixel."""
     image = with_alpha(image)
     alpha = rounded(image[image.bands - 1] * share, image.format)
-    return colour_bands(image).bandjoin(alpha).copy(interpretation=image.interpretation)
+    return color_bands(image).bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
 def rounded(image: pyvips.Image, band_format: str) -> pyvips.Image:

@@ -4,7 +4,7 @@ import numpy
 import pyvips
 from numpy.typing import NDArray
 
-from image_processor.imaging.colour import in_eight_bits
+from image_processor.imaging.color import in_eight_bits
 
 Pixels = NDArray[numpy.uint8]
 DeepPixels = NDArray[numpy.uint8] | NDArray[numpy.uint16] | NDArray[numpy.float32]

@@ -3,7 +3,7 @@
 import pyvips
 
 from image_processor.imaging.alpha import rounded
-from image_processor.imaging.colour import in_colour, in_srgb, ink, is_grey, maximum, rgba, with_alpha
+from image_processor.imaging.color import in_color, in_srgb, ink, is_gray, maximum, rgba, with_alpha
 from image_processor.imaging.gravity import corner
 
 
@@ -15,8 +15,8 @@ def embedded(image: pyvips.Image, left: int, top: int, width: int, height: int, 
 
 def inkable(image: pyvips.Image, color: str) -> pyvips.Image:
     """Return the image with the bands that the color needs: three for a hue, alpha for transparency."""
-    if is_grey(image) and _has_hue(color):
-        image = in_colour(image)
+    if is_gray(image) and _has_hue(color):
+        image = in_color(image)
     return with_alpha(image) if rgba(color)[3] < 255 else image
 
 
@@ -37,8 +37,8 @@ def flattened(image: pyvips.Image, color: str) -> pyvips.Image:
     """Return the image without alpha, on a background of that color."""
     if not image.hasalpha():
         return image
-    if is_grey(image) and _has_hue(color):
-        image = in_colour(in_srgb(image))
+    if is_gray(image) and _has_hue(color):
+        image = in_color(in_srgb(image))
     opaque = ink(image, color)[: image.bands - 1]
     return rounded(image.flatten(background=opaque, max_alpha=maximum(image)), image.format)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pyvips
 
 from image_processor.imaging.alpha import faded, rounded
-from image_processor.imaging.colour import colour_bands, in_colour, maximum, with_alpha
+from image_processor.imaging.color import color_bands, in_color, maximum, with_alpha
 
 _BY_ALPHA: Mapping[str, str] = {"normal": "over", "add": "add"}
 """The modes that mix colors by their alpha alone, for which libvips is right."""
@@ -16,8 +16,8 @@ def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str 
 
     :param mode: one of W3C's Compositing and Blending 1, or ``add``.
     """
-    base = in_colour(base)
-    ground, layer = _in_floats(base), _in_floats(in_colour(over))
+    base = in_color(base)
+    ground, layer = _in_floats(base), _in_floats(in_color(over))
     layer = _within(layer, left, top, base)
     if mode not in _BY_ALPHA:
         layer = _blended(ground, layer, mode)
@@ -51,16 +51,16 @@ def _blended(ground: pyvips.Image, layer: pyvips.Image, mode: str) -> pyvips.Ima
     (W3C, Compositing and Blending 1, 9: Cs = (1 - αb) · Cs + αb · B(Cb, Cs).) libvips follows the W3C for opaque images
     only.
     """
-    blend = colour_bands(_composed(_opaque(ground), _opaque(layer), mode))
+    blend = color_bands(_composed(_opaque(ground), _opaque(layer), mode))
     if mode == "color-burn":
-        blend = (colour_bands(ground) >= 255).ifthenelse(255, blend)  # libvips burns white with black to black
+        blend = (color_bands(ground) >= 255).ifthenelse(255, blend)  # libvips burns white with black to black
     backdrop = ground[3] / 255
     mixed = layer[0:3] * (backdrop * -1 + 1) + blend * backdrop
     return mixed.bandjoin(layer[3]).copy(interpretation="srgb")
 
 
 def _opaque(image: pyvips.Image) -> pyvips.Image:
-    return colour_bands(image).bandjoin(255).copy(interpretation="srgb")
+    return color_bands(image).bandjoin(255).copy(interpretation="srgb")
 
 
 def _composed(ground: pyvips.Image, layer: pyvips.Image, mode: str) -> pyvips.Image:

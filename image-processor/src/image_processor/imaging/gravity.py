@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pyvips
 from pydantic import Field
 
-from image_processor.imaging.colour import in_colour, in_eight_bits, in_srgb
+from image_processor.imaging.color import in_color, in_eight_bits, in_srgb
 from image_processor.imaging.params import OR_BRITISH, Params, Share
 from image_processor.imaging.picture import Picture
 
@@ -64,7 +64,7 @@ def window(image: pyvips.Image, width: int, height: int, gravity: str, focal: Fo
         return min(max(left, 0), room_x), min(max(top, 0), room_y)
     if gravity in SMART and (room_x or room_y):
         # The same picture must give the same part in any depth and with any bands.
-        plain = in_eight_bits(in_colour(in_srgb(image)))
+        plain = in_eight_bits(in_color(in_srgb(image)))
         found = plain.smartcrop(width, height, interesting=gravity)
         return -found.xoffset, -found.yoffset
     return corner(gravity, room_x, room_y)

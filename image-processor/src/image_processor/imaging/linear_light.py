@@ -3,12 +3,12 @@
 import pyvips
 
 from image_processor.imaging.alpha import Change, rounded
-from image_processor.imaging.colour import alpha_band, colour_bands, maximum
+from image_processor.imaging.color import alpha_band, color_bands, maximum
 
 
 def in_linear_light(image: pyvips.Image, change: Change) -> pyvips.Image:
     """Apply ``change`` to a gray or sRGB image in linear light (IEC 61966-2-1), weighted by its alpha."""
-    light = colour_bands(image).colourspace("scrgb")
+    light = color_bands(image).colourspace("scrgb")
     alpha = alpha_band(image)
     if alpha is None:
         return _encoded(change(light), image)

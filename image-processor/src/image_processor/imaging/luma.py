@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pyvips
 
-from image_processor.imaging.alpha import on_colours, rounded
-from image_processor.imaging.colour import BLUE, GREEN, RED, in_colour, is_grey
+from image_processor.imaging.alpha import on_colors, rounded
+from image_processor.imaging.color import BLUE, GREEN, RED, in_color, is_gray
 
 
 def luma_of(colors: pyvips.Image) -> pyvips.Image:
@@ -15,7 +15,7 @@ def luma_of(colors: pyvips.Image) -> pyvips.Image:
 
 def exact_luma_of(colors: pyvips.Image) -> pyvips.Image:
     """Return the luma of colors in floating point, for filters that would amplify rounding errors."""
-    if is_grey(colors):
+    if is_gray(colors):
         return colors
     gray = "grey16" if colors.format == "ushort" else "b-w"
     return colors.recomb(pyvips.Image.new_from_array([[RED, GREEN, BLUE]])).copy(interpretation=gray)
@@ -28,4 +28,4 @@ def with_matrix(image: pyvips.Image, rows: Sequence[Sequence[float]]) -> pyvips.
     def mixed(colors: pyvips.Image) -> pyvips.Image:
         return colors.recomb(matrix).copy(interpretation=colors.interpretation)
 
-    return on_colours(in_colour(image), mixed)
+    return on_colors(in_color(image), mixed)

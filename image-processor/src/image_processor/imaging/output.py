@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.json_types import OPTIONAL
 
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.color import Color
 from image_processor.imaging.params import Params, or_british
 
 Quality = Annotated[int, Field(ge=1, le=100)]
@@ -72,7 +72,7 @@ class Output(Params):
         "get a small profile, except PQ and HLG. A GIF, and gray in WebP and AVIF, cannot have a profile and are "
         "converted. CMYK from `to_colorspace` gets a compact profile (14 kB); CMYK without a profile stays without.",
     )
-    background: Colour = Field(
+    background: Color = Field(
         default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."
     )
     max_bytes: int | None = Field(

@@ -6,7 +6,7 @@ from typing import Self
 
 import pyvips
 
-from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.color import in_srgb
 from image_processor.imaging.errors import UnsuitableImageError
 
 __all__ = ["PAGE_SIZES", "Picture", "Shrink", "UnsuitableImageError", "frames_of", "joined", "with_pages"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from image_processor.imaging.arrays import Pixels, pixels_of
 from image_processor.imaging.canvas import flattened
-from image_processor.imaging.colour import in_colour, in_eight_bits
+from image_processor.imaging.color import in_color, in_eight_bits
 from image_processor.imaging.luma import luma_of
 
 SIGMA = 1.5
@@ -60,7 +60,7 @@ def _similarity(first: Pixels, second: Pixels) -> Values:
 
 def opaque(image: pyvips.Image) -> pyvips.Image:
     """Return the gray or sRGB image in 8 bits and three bands, transparent parts on white, for a comparison."""
-    return flattened(in_eight_bits(in_colour(image)), "#ffffff")
+    return flattened(in_eight_bits(in_color(image)), "#ffffff")
 
 
 def comparable(image: pyvips.Image) -> pyvips.Image:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pyvips
 
-from image_processor.imaging.alpha import on_colours
-from image_processor.imaging.colour import colour_bands, maximum
+from image_processor.imaging.alpha import on_colors
+from image_processor.imaging.color import color_bands, maximum
 
 Curve = Callable[[pyvips.Image], pyvips.Image]
 """Maps values to values, both from 0 (black) to 1 (white); results outside are clamped."""
@@ -13,7 +13,7 @@ Curve = Callable[[pyvips.Image], pyvips.Image]
 
 def with_tone(image: pyvips.Image, curve: Curve) -> pyvips.Image:
     """Apply the curve to every color band; keep alpha."""
-    return with_tones(image, [curve] * colour_bands(image).bands)
+    return with_tones(image, [curve] * color_bands(image).bands)
 
 
 def with_tones(image: pyvips.Image, curves: Sequence[Curve]) -> pyvips.Image:
@@ -24,4 +24,4 @@ def with_tones(image: pyvips.Image, curves: Sequence[Curve]) -> pyvips.Image:
     if len(set(curves)) > 1:
         table = table.bandjoin([curve(ramp) for curve in curves[1:]])
     table = (table * white).rint().cast(image.format)
-    return on_colours(image, lambda colors: colors.maplut(table).copy(interpretation=colors.interpretation))
+    return on_colors(image, lambda colors: colors.maplut(table).copy(interpretation=colors.interpretation))

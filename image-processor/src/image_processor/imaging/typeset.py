@@ -7,7 +7,7 @@ import numpy
 import pyvips
 from font_roboto import font_files
 
-from image_processor.imaging.colour import rgba
+from image_processor.imaging.color import rgba
 from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.gaussian import gaussian_to_see
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyvips
 
-from image_processor.imaging.colour import in_eight_bits, in_srgb, with_alpha
+from image_processor.imaging.color import in_eight_bits, in_srgb, with_alpha
 from image_processor.imaging.output import DEFAULT_EFFORT, Output
 from image_processor.services.codec.exif_block import has_exif, write_into_tiff
 from image_processor.services.codec.palette import bits_for, colors_of, with_at_most

@@ -11,7 +11,7 @@ from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.profiles import means_srgb
 from image_processor.imaging.samples import usual
 
-Colour = Annotated[str, AfterValidator(canonical), Field(json_schema_extra={"pattern": PATTERN})]
+Color = Annotated[str, AfterValidator(canonical), Field(json_schema_extra={"pattern": PATTERN})]
 """A CSS color in sRGB, in any form; validation turns it into ``#rrggbb`` or ``#rrggbbaa``."""
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
@@ -44,14 +44,14 @@ def in_eight_bits(image: pyvips.Image) -> pyvips.Image:
     """Return the gray or sRGB image with 8 bits per band."""
     if image.format != "ushort":
         return image
-    return (image / 257).rint().cast("uchar").copy(interpretation="b-w" if is_grey(image) else "srgb")
+    return (image / 257).rint().cast("uchar").copy(interpretation="b-w" if is_gray(image) else "srgb")
 
 
-def is_grey(image: pyvips.Image) -> bool:
+def is_gray(image: pyvips.Image) -> bool:
     return int(image.bands) < 3
 
 
-def colour_bands(image: pyvips.Image) -> pyvips.Image:
+def color_bands(image: pyvips.Image) -> pyvips.Image:
     """Return the image without its alpha."""
     return image[0 : image.bands - 1] if image.hasalpha() else image
 
@@ -65,9 +65,9 @@ def with_alpha(image: pyvips.Image) -> pyvips.Image:
     return image if image.hasalpha() else image.bandjoin(maximum(image)).copy(interpretation=image.interpretation)
 
 
-def in_colour(image: pyvips.Image) -> pyvips.Image:
+def in_color(image: pyvips.Image) -> pyvips.Image:
     """Return the image with three color bands, converted if it was gray."""
-    if not is_grey(image):
+    if not is_gray(image):
         return image
     return image.colourspace("rgb16" if image.format == "ushort" else "srgb")
 
@@ -76,13 +76,13 @@ def in_sixteen_bits(image: pyvips.Image) -> pyvips.Image:
     """Return the gray or sRGB image with 16 bits per band."""
     if image.format == "ushort":
         return image
-    return (image * 257).cast("ushort").copy(interpretation="grey16" if is_grey(image) else "rgb16")
+    return (image * 257).cast("ushort").copy(interpretation="grey16" if is_gray(image) else "rgb16")
 
 
 def alike(images: Sequence[pyvips.Image]) -> Sequence[pyvips.Image]:
     """Return gray or sRGB images with the bands and the depth that all of them need: colors, alpha, 16 bits."""
-    if not all(map(is_grey, images)):
-        images = [in_colour(image) for image in images]
+    if not all(map(is_gray, images)):
+        images = [in_color(image) for image in images]
     if any(image.hasalpha() for image in images):
         images = [with_alpha(image) for image in images]
     if any(image.format == "ushort" for image in images):
@@ -95,7 +95,7 @@ def ink(image: pyvips.Image, color: str) -> list[float]:
     red, green, blue, alpha = rgba(color)
     values = _by_profile(image, color)
     if values is None:
-        values = [luma(red, green, blue)] if is_grey(image) else [red, green, blue]
+        values = [luma(red, green, blue)] if is_gray(image) else [red, green, blue]
     scale = maximum(image) / 255
     return [value * scale for value in [*values, alpha][: image.bands]]
 
@@ -115,7 +115,7 @@ def _by_profile(image: pyvips.Image, color: str) -> list[float] | None:
         seen.set_type(pyvips.GValue.blob_type, "icc-profile-data", image.get("icc-profile-data"))
         try:
             made = list(seen.icc_export(depth=8)(0, 0))
-            if len(made) == (4 if is_cmyk else colour_bands(image).bands):
+            if len(made) == (4 if is_cmyk else color_bands(image).bands):
                 return made
         except pyvips.Error:  # the profile is for another color space, or damaged
             pass
@@ -143,7 +143,7 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
 
 def _named(image: pyvips.Image) -> pyvips.Image:
     deep = image.format == "ushort"
-    kind = ("grey16" if deep else "b-w") if is_grey(image) else ("rgb16" if deep else "srgb")
+    kind = ("grey16" if deep else "b-w") if is_gray(image) else ("rgb16" if deep else "srgb")
     return image if image.interpretation == kind else image.copy(interpretation=kind)
 
 
