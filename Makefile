@@ -8,7 +8,7 @@ BIN := .venv/bin
 PACKAGES := service-kit file-storage image-processor pixmill
 
 # The files that `make prose` checks (CONTRIBUTING.md).
-PROSE = $(filter-out docs/algorithms.md,$(wildcard *.md docs/*.md docs/*/*.md docs/*/*/*.md)) .github docs \
+PROSE = $(wildcard *.md) .github docs \
   bench tests conftest.py $(PACKAGES)
 
 # Chooses tests: K=expression (as pytest's -k) or K=path (with a slash). Without K: all tests, after lint.

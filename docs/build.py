@@ -1,6 +1,6 @@
-"""``python docs/build.py [FOLDER]``: writes ``algorithms.md`` and its pictures from the algorithms themselves.
+"""``python docs/build.py [FOLDER]``: write ``algorithms.md`` and its pictures from the code of the algorithms.
 
-Each picture is made by running the algorithm with the examples of its parameters on a photograph.
+Each picture is the result of the algorithm, with the examples of its parameters, on a photograph.
 """
 
 import json
@@ -31,7 +31,7 @@ LUT = "LUT_3D_SIZE 2\n" + "\n".join(
 
 SECTIONS = {
     "Geometry": "resize thumbnail crop flip rotate auto_orient pad extend trim round_corners border perspective tile",
-    "Colour": "grayscale brightness contrast saturation hue gamma levels curves equalize white_balance tint duotone "
+    "Color": "grayscale brightness contrast saturation hue gamma levels curves equalize white_balance tint duotone "
     "sepia invert threshold posterize lut to_colorspace",
     "Detail": "blur sharpen denoise pixelate edges emboss convolve vignette noise upscale",
     "Composing": "watermark overlay montage animate",
@@ -42,17 +42,17 @@ SECTIONS = {
 
 
 def sections() -> dict[str, list[str]]:
-    """The algorithms by section; those that none names come last, so that a new one needs no line here."""
+    """Return the algorithms by section; those that no section names come last."""
     found = {section: names.split() for section, names in SECTIONS.items()}
     others = sorted(set(all_algorithms()) - {name for names in found.values() for name in names})
     return found | ({"Others": others} if others else {})
 
 
-# What shows an algorithm better than the common photograph: the file, and what is done to it first.
+# Algorithms that another photograph shows better: its file, and the steps that prepare it.
 SUBJECTS: Mapping[str, tuple[str, list[dict[str, object]]]] = {
     "blur_faces": ("astronaut.png", []),
     "crop_faces": ("astronaut.png", []),
-    "trim": ("coffee.png", [{"algorithm": "border", "params": {"width": 40, "colour": "#dddddd"}}]),
+    "trim": ("coffee.png", [{"algorithm": "border", "params": {"width": 40, "color": "#dddddd"}}]),
     "denoise": ("coffee.png", [{"algorithm": "noise", "params": {"amount": 8}}]),
     "white_balance": (
         "coffee.png",
@@ -64,7 +64,7 @@ COMMON: tuple[str, list[dict[str, object]]] = ("coffee.png", [])
 
 
 class Workshop:
-    """Makes pictures in ``pictures``, one for each algorithm and one for each subject."""
+    """Makes the pictures: one for each algorithm and one for each subject."""
 
     def __init__(self, pictures: Path, scratch: Path) -> None:
         self._pictures = pictures
@@ -75,7 +75,7 @@ class Workshop:
         self._subjects: dict[str, Path] = {}
 
     def before(self, name: str) -> str:
-        """The picture that the algorithm is shown on, as a path to be linked."""
+        """Return the name of the picture to which the algorithm is applied."""
         photo, steps = SUBJECTS.get(name, COMMON)
         before = f"before-{name if steps else Path(photo).stem}.webp"
         if before not in self._subjects:
@@ -83,23 +83,23 @@ class Workshop:
             self._run(self._subjects[before], "convert", PICTURE, self._pictures / before)
         return before
 
-    def after(self, one: Algorithm) -> str:
-        """The result: a picture's path, or a report's text."""
-        source = self._subjects[self.before(one.name)]
-        if one.result != "image":
+    def after(self, algorithm: Algorithm) -> str:
+        """Return the name of the resulting picture, or the text of the report."""
+        source = self._subjects[self.before(algorithm.name)]
+        if algorithm.result != "image":
             result = self._scratch / "result"
-            self._run(source, one.name, self._example(one), result)
-            return result.read_text("utf-8") if one.result == "json" else ""
-        after = f"{one.name}.webp"
-        params = self._example(one)
-        if one.changes_image:
+            self._run(source, algorithm.name, self._example(algorithm), result)
+            return result.read_text("utf-8") if algorithm.result == "json" else ""
+        after = f"{algorithm.name}.webp"
+        params = self._example(algorithm)
+        if algorithm.changes_image:
             params |= {"output": PICTURE}
-        self._run(source, one.name, params, self._pictures / after)
+        self._run(source, algorithm.name, params, self._pictures / after)
         return after
 
-    def _example(self, one: Algorithm) -> dict[str, object]:
-        example = dict(one.example)
-        if one.name in ("convert", "optimize"):
+    def _example(self, algorithm: Algorithm) -> dict[str, object]:
+        example = dict(algorithm.example)
+        if algorithm.name in ("convert", "optimize"):
             example = {"format": "webp", "min_ssim": 0.95}
         return example
 
@@ -120,7 +120,7 @@ class Workshop:
 
 
 def page(workshop: Workshop) -> Iterator[str]:
-    """The lines of ``algorithms.md``."""
+    """Generate the text of ``algorithms.md``."""
     yield HEAD
     yield from parameters(Output)
     yield SOURCE
@@ -136,69 +136,72 @@ def page(workshop: Workshop) -> Iterator[str]:
 
 HEAD = """# The algorithms
 
-Made from the code by `make docs`; `GET /api/image-processing/algorithms` tells the same as JSON Schema. Lengths are
-pixels, colours are those of CSS, in sRGB: a name (`white`, `transparent`, whatever the case), `#rgb`, `#rgba`,
-`#rrggbb`, `#rrggbbaa`, `rgb(255, 0, 0)`, `rgba(255, 0, 0, 0.5)`, `rgb(255 0 0 / 50%)` or `hsl(120, 100%, 50%)`.
+`make docs` generates this page from the code; `GET /api/image-processing/algorithms` has the same as JSON Schema.
+Lengths are pixels. Colors are written as in CSS, in sRGB: a name (`white`, `transparent`, in any case), `#rgb`,
+`#rgba`, `#rrggbb`, `#rrggbbaa`, `rgb(255, 0, 0)`, `rgba(255, 0, 0, 0.5)`, `rgb(255 0 0 / 50%)` or
+`hsl(120, 100%, 50%)`. The British names that the API had first (`colour`, `centre`, `grey`) are still accepted.
 
-Every algorithm first turns the image upright (EXIF orientation). Geometry keeps CMYK, 16 bits a band and ICC profiles;
-what reckons with colours converts them to sRGB first. Transparent pixels never bleed into visible ones. What cannot be
-done ends the task in `error`, with the reason.
+Every algorithm first turns the image upright (EXIF orientation). Geometry keeps CMYK, 16 bits per band and ICC
+profiles; algorithms that compute with colors convert them to sRGB first. Transparent pixels never bleed into visible
+ones. If an algorithm cannot be applied, the task ends in `error`, with the reason.
 
 ## `output`
 
-Each algorithm whose result is an image takes `output` among its params, for example
+Each algorithm whose result is an image has the parameter `output`, for example
 `{"width": 800, "output": {"format": "auto", "max_bytes": 100000}}`.
 """
 
 SOURCE = """
 ## `source`
 
-Each algorithm takes `source` among its params, and so does a pipeline: which page is read, and how finely a drawing is
-drawn. `{"width": 800, "source": {"page": 3}}`; `info` lists the pages.
+Each algorithm, and a pipeline, has the parameter `source`: which page to read, and the resolution of a drawing, for
+example `{"width": 800, "source": {"page": 3}}`; `info` lists the pages.
 """
 
 PIPELINES = """
 ## `pipeline`
 
 `{"algorithm": "pipeline", "params": {"steps": [{"algorithm": "resize", "params": {"width": 800}}, {"algorithm":
-"sharpen"}], "output": {"format": "webp"}}}`: the image is decoded once and encoded once. All is checked before a task
-is made. The last step may also be an analysis, `tile`, or one of the section Encoding. A pipeline with a name is a
-*preset*: `config/image-processor/conf.yml` has them, and `{"file_ids": [1], "preset": "avatar"}` uses one.
+"sharpen"}], "output": {"format": "webp"}}}`: the image is decoded once and encoded once. All steps are checked before a
+task is created. The last step may also be an analysis, `tile`, or an algorithm of the section Encoding. A pipeline with
+a name is a *preset*: `config/image-processor/conf.yml` has the presets, and `{"file_ids": [1], "preset": "avatar"}`
+uses one.
 """
 
 FRAMES = {"each": "each frame", "all": "all together", "first": "first frame only"}
 
 
 def overview() -> Iterator[str]:
-    """The table of what each algorithm does to animations, memory and colours."""
-    yield "\n## Which streams, which keeps animations\n"
-    yield "*Streams*: a large image passes in strips and is never held as a whole. JPEG and WebP are also decoded"
-    yield "smaller by `resize` and `thumbnail`. Others hold the decoded image, on disk above 100 MB. So do the encoders"
-    yield "of WebP, AVIF and GIF, and JPEG's where it is `progressive` or has an `effort` above 5."
-    yield "\n| algorithm | result | streams | animations | colours |\n| --- | --- | --- | --- | --- |"
+    """Generate the table of how each algorithm treats memory, animations and colors."""
+    yield "\n## Memory, animations and colors\n"
+    yield "An algorithm that *streams* processes a large image in strips and never holds it as a whole. `resize` and"
+    yield "`thumbnail` also decode JPEG and WebP smaller. The other algorithms hold the decoded image, on disk above"
+    yield "100 MB. So do the encoders of WebP, AVIF and GIF, and that of JPEG if it is `progressive` or has an `effort`"
+    yield "above 5."
+    yield "\n| algorithm | result | streams | animations | colors |\n| --- | --- | --- | --- | --- |"
     for names in sections().values():
         for name in names:
-            one = all_algorithms()[name]
-            streams = "yes" if one.sequential else ""
-            colours = "as they are" if one.any_colour_space else "sRGB"
-            yield f"| [`{name}`](#{name}) | {one.result} | {streams} | {FRAMES[one.frames]} | {colours} |"
+            algorithm = all_algorithms()[name]
+            streams = "yes" if algorithm.sequential else ""
+            colors = "unchanged" if algorithm.any_color_space else "sRGB"
+            yield f"| [`{name}`](#{name}) | {algorithm.result} | {streams} | {FRAMES[algorithm.frames]} | {colors} |"
 
 
-def chapter(one: Algorithm, workshop: Workshop) -> Iterator[str]:
-    """What there is to say of an algorithm."""
-    yield f"\n### `{one.name}`\n\n{one.summary}\n"
-    yield from parameters(one.params)
-    if one.example:
-        yield f"\n`{json.dumps(one.example, ensure_ascii=False)}`\n"
-    before, after = workshop.before(one.name), workshop.after(one)
-    if one.result == "image":
+def chapter(algorithm: Algorithm, workshop: Workshop) -> Iterator[str]:
+    """Generate the section of an algorithm."""
+    yield f"\n### `{algorithm.name}`\n\n{algorithm.summary}\n"
+    yield from parameters(algorithm.params)
+    if algorithm.example:
+        yield f"\n`{json.dumps(algorithm.example, ensure_ascii=False)}`\n"
+    before, after = workshop.before(algorithm.name), workshop.after(algorithm)
+    if algorithm.result == "image":
         yield f"![before](algorithms/{before}) ![after](algorithms/{after})"
-    elif one.result == "json":
+    elif algorithm.result == "json":
         yield f"```json\n{shortened(after)}\n```"
 
 
 def shortened(report: str) -> str:
-    """The report with its long arrays on a line each, cut."""
+    """Return the report with each value on a line, long ones truncated."""
     lines = []
     for name, value in json.loads(report).items():
         text = json.dumps(value, ensure_ascii=False)
@@ -207,7 +210,7 @@ def shortened(report: str) -> str:
 
 
 def parameters(model: type[BaseModel]) -> Iterator[str]:
-    """The table of a model's fields."""
+    """Generate the table of the fields of a model."""
     schema = model.model_json_schema()
     if not schema.get("properties"):
         yield "No parameters."
@@ -220,10 +223,10 @@ def parameters(model: type[BaseModel]) -> Iterator[str]:
 
 
 def kind(field: Mapping[str, object], definitions: Mapping[str, Mapping[str, object]]) -> str:
-    """A type with its range, for people."""
+    """Return a readable type with its range."""
     choices = field.get("anyOf", field.get("oneOf"))
     if isinstance(choices, list):
-        kinds = [kind(one, definitions) for one in choices if one != {"type": "null"}]
+        kinds = [kind(choice, definitions) for choice in choices if choice != {"type": "null"}]
         return " or ".join(dict.fromkeys(kinds))
     if "$ref" in field:
         definition = definitions[str(field["$ref"]).rsplit("/", 1)[-1]]
@@ -232,19 +235,19 @@ def kind(field: Mapping[str, object], definitions: Mapping[str, Mapping[str, obj
             return "[source](#source)"
         if definition.get("title") == "Output" or not isinstance(properties, dict):
             return "[output](#output)"
-        return "{" + ", ".join(f"`{name}`: {kind(one, definitions)}" for name, one in properties.items()) + "}"
+        return "{" + ", ".join(f"`{name}`: {kind(field, definitions)}" for name, field in properties.items()) + "}"
     if "enum" in field and isinstance(field["enum"], list):
         return ", ".join(f"`{value}`" for value in field["enum"])
     if field.get("type") == "array" and isinstance(field.get("items"), dict):
-        items = kind(dict(field["items"]), definitions)  # type: ignore[call-overload]  # a mapping, as was just seen
+        items = kind(dict(field["items"]), definitions)  # type: ignore[call-overload]  # checked above
         return f"{field.get('minItems', 0)} to {field.get('maxItems', '∞')} × ({items})"
     if field.get("pattern") == PATTERN:
-        return "colour"
+        return "color"
     return f"{field.get('type', 'any')}{limits(field)}"
 
 
 def limits(field: Mapping[str, object]) -> str:
-    """The range of a number."""
+    """Return the range of a number."""
     low, above = field.get("minimum"), field.get("exclusiveMinimum")
     high, below = field.get("maximum"), field.get("exclusiveMaximum")
     parts = [
@@ -258,7 +261,7 @@ def limits(field: Mapping[str, object]) -> str:
 
 
 def build(folder: Path) -> None:
-    """Writes the page and its pictures into ``folder``."""
+    """Write the page and its pictures into ``folder``."""
     pictures = folder / "algorithms"
     pictures.mkdir(parents=True, exist_ok=True)
     for old in pictures.glob("*.webp"):

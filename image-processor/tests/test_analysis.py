@@ -18,7 +18,7 @@ from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
 
 
-def test_info_tells_what_an_image_is() -> None:
+def test_info_describes_an_image() -> None:
     assert report(photo(64, 48, format="JPEG"), "info") == {
         "format": "jpeg",
         "width": 64,
@@ -26,7 +26,7 @@ def test_info_tells_what_an_image_is() -> None:
         "frames": 1,
         "bands": 3,
         "bits": 8,
-        "colour_space": "srgb",
+        "color_space": "srgb",
         "alpha": False,
         "profile": False,
         "exif": False,
@@ -36,8 +36,8 @@ def test_info_tells_what_an_image_is() -> None:
     }
 
 
-def test_info_tells_of_an_animation() -> None:
-    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue", "green")]
+def test_info_describes_an_animation() -> None:
+    frames = [Image.new("RGB", (20, 10), color) for color in ("red", "blue", "green")]
     source = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=[50, 70, 90], loop=2)
 
     found = report(source, "info")
@@ -45,7 +45,7 @@ def test_info_tells_of_an_animation() -> None:
     assert (found["frames"], found["delays"], found["loop"], found["height"]) == (3, [50, 70, 90], 2, 10)
 
 
-def test_histogram_is_numpys() -> None:
+def test_histogram_matches_numpy() -> None:
     found = report(photo(), "histogram")
 
     for band, name in enumerate(("red", "green", "blue")):
@@ -57,35 +57,35 @@ def test_histogram_is_numpys() -> None:
         assert (channel["minimum"], channel["maximum"]) == (values.min(), values.max())
 
 
-def test_dominant_colours_are_those_of_the_surfaces() -> None:
+def test_dominant_colors_are_those_of_the_areas() -> None:
     image = Image.new("RGB", (100, 100), (200, 30, 30))
     image.paste((20, 40, 180), (0, 0, 100, 30))
     image.paste((250, 250, 240), (0, 90, 100, 100))
 
-    found = cast("list[dict[str, object]]", report(encoded(image, "PNG"), "dominant_colors", {"count": 8})["colours"])
+    found = cast("list[dict[str, object]]", report(encoded(image, "PNG"), "dominant_colors", {"count": 8})["colors"])
 
-    assert [(one["colour"], one["share"]) for one in found] == [
+    assert [(color["color"], color["share"]) for color in found] == [
         ("#c81e1e", 0.6),
         ("#1428b4", 0.3),
         ("#fafaf0", 0.1),
     ]
 
 
-def test_transparent_pixels_have_no_dominant_colour() -> None:
+def test_transparent_pixels_have_no_dominant_color() -> None:
     clear = encoded(Image.new("RGBA", (10, 10), (255, 0, 0, 0)), "PNG")
 
-    assert report(clear, "dominant_colors") == {"colours": []}
+    assert report(clear, "dominant_colors") == {"colors": []}
 
 
 @pytest.mark.parametrize(("x", "y"), [(4, 3), (1, 1), (9, 9), (5, 2)])
 @pytest.mark.parametrize("size", [(64, 48), (33, 64), (1, 1)])
-def test_blurhash_is_that_of_its_library(x: int, y: int, size: tuple[int, int]) -> None:
+def test_blurhash_matches_its_library(x: int, y: int, size: tuple[int, int]) -> None:
     values = pixels(photo(*size))
 
     assert encode(values.astype("uint8"), x, y) == blurhash.encode(values.tolist(), x, y)
 
 
-def test_blurhash_tells_the_size_of_the_image() -> None:
+def test_blurhash_reports_the_size_of_the_image() -> None:
     found = report(photo(640, 480), "blurhash")
 
     assert (found["width"], found["height"], len(cast("str", found["blurhash"]))) == (640, 480, 28)
@@ -100,7 +100,7 @@ def test_phash_is_near_that_of_imagehash() -> None:
         assert ours - imagehash.phash(opened(content)) <= 6
 
 
-def test_phash_knows_an_image_again() -> None:
+def test_phash_recognizes_an_image() -> None:
     original = cast("str", report(sample("coffee.png"), "phash")["phash"])
     smaller = processed(sample("coffee.png"), "resize", {"width": 150, "output": {"format": "jpeg", "quality": 40}})
 
@@ -111,24 +111,26 @@ def test_phash_knows_an_image_again() -> None:
     assert distance(original, another) > 16
 
 
-def distance(one: str, other: str) -> int:
-    return (int(one, 16) ^ int(other, 16)).bit_count()
+def distance(first: str, second: str) -> int:
+    return (int(first, 16) ^ int(second, 16)).bit_count()
 
 
 def sample(name: str) -> bytes:
     return (Path(data.__file__).parent / name).read_bytes()
 
 
-def test_compare_is_that_of_scikit_image() -> None:
+def test_compare_matches_scikit_image() -> None:
     coffee = sample("coffee.png")
     other = processed(coffee, "convert", {"format": "jpeg", "quality": 20})
 
     found = report(coffee, "compare", {"file_id": 3}, {3: other})
 
-    one, two = (numpy.asarray(opened(content).convert("RGB")) for content in (coffee, other))
-    assert math.isclose(cast("float", found["psnr"]), peak_signal_noise_ratio(one, two, data_range=255), abs_tol=0.05)
-    greys = [numpy.asarray(opened(content).convert("L")) for content in (coffee, other)]
-    alike = structural_similarity(*greys, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    first, second = (numpy.asarray(opened(content).convert("RGB")) for content in (coffee, other))
+    assert math.isclose(
+        cast("float", found["psnr"]), peak_signal_noise_ratio(first, second, data_range=255), abs_tol=0.05
+    )
+    grays = [numpy.asarray(opened(content).convert("L")) for content in (coffee, other)]
+    alike = structural_similarity(*grays, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
     assert math.isclose(cast("float", found["ssim"]), alike, abs_tol=0.003)
 
 
@@ -175,7 +177,7 @@ def test_exif_values_have_the_names_of_the_standard() -> None:
     assert "Internal error" not in str(found)
 
 
-def test_the_place_is_told_in_decimal_degrees_as_well() -> None:
+def test_the_place_is_given_in_decimal_degrees_too() -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 31.5), 3: "E", 4: (151.0, 12.0, 54.0), 5: b"\1", 6: 12.5})
 
@@ -185,7 +187,7 @@ def test_the_place_is_told_in_decimal_degrees_as_well() -> None:
     assert found["altitude"] == -12.5
 
 
-def test_on_the_equator_and_at_the_level_of_the_sea_there_is_no_sign() -> None:
+def test_zero_degrees_and_zero_altitude_have_no_sign() -> None:
     exif = Image.Exif()
     zero = (0.0, 0.0, 0.0)
     exif.get_ifd(0x8825).update({1: "S", 2: zero, 3: "W", 4: zero, 5: b"\1", 6: 0.0})
@@ -196,7 +198,7 @@ def test_on_the_equator_and_at_the_level_of_the_sea_there_is_no_sign() -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
-def test_a_file_has_no_other_tags_than_it_has(kind: str) -> None:
+def test_exif_has_only_the_tags_of_the_file(kind: str) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     exif.get_ifd(0x8769)[0x9003] = "2020:02:02 02:02:02"
@@ -207,7 +209,7 @@ def test_a_file_has_no_other_tags_than_it_has(kind: str) -> None:
 
 
 @pytest.mark.parametrize("latitude", [(51.0,), (), (90.0, 0.0, 1.0), (89.0, 61.0, 0.0), (361.0, 0.0, 0.0)])
-def test_a_place_that_is_no_place_is_left_out(latitude: tuple[float, ...]) -> None:
+def test_an_invalid_place_is_left_out(latitude: tuple[float, ...]) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8825).update({1: "N", 2: latitude})
 

@@ -12,8 +12,8 @@ from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo, pixels
 
 
-def plain(colour: tuple[int, ...], size: tuple[int, int] = (64, 48)) -> bytes:
-    return encoded(Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour), "PNG")
+def plain(color: tuple[int, ...], size: tuple[int, int] = (64, 48)) -> bytes:
+    return encoded(Image.new("RGBA" if len(color) == 4 else "RGB", size, color), "PNG")
 
 
 Channel = numpy.ndarray
@@ -56,20 +56,20 @@ BLENDS: dict[str, Callable[[Channel, Channel], Channel]] = {
     "overlay": lambda base, over: _hard_light(over, base),
     "hard-light": _hard_light,
     "soft-light": _soft_light,
-    "colour-dodge": _dodge,
-    "colour-burn": _burn,
+    "color-dodge": _dodge,
+    "color-burn": _burn,
 }
 
 
 def composed(base: numpy.ndarray, over: numpy.ndarray, blend: str) -> numpy.ndarray:
-    """What W3C's formulas give for RGBA of 0 to 1: colors weighed by their alpha, and alpha (9.1.4 and 9.2)."""
+    """Apply the formulas of the W3C to RGBA of 0 to 1: colors weighted by their alpha, and alpha (9.1.4 and 9.2)."""
     below, above = base[..., 3:], over[..., 3:]
     if blend == "add":
-        weighed = numpy.minimum(1, base[..., :3] * below + over[..., :3] * above)
-        return numpy.dstack([weighed, numpy.minimum(1, below + above)])
+        weighted = numpy.minimum(1, base[..., :3] * below + over[..., :3] * above)
+        return numpy.dstack([weighted, numpy.minimum(1, below + above)])
     mixed = (1 - below) * over[..., :3] + below * BLENDS[blend](base[..., :3], over[..., :3])
-    weighed = above * mixed + (1 - above) * below * base[..., :3]
-    return numpy.dstack([weighed, above + below * (1 - above)])
+    weighted = above * mixed + (1 - above) * below * base[..., :3]
+    return numpy.dstack([weighted, above + below * (1 - above)])
 
 
 def many_colors(seed: int, opaque: bool) -> numpy.ndarray:
@@ -84,15 +84,15 @@ def many_colors(seed: int, opaque: bool) -> numpy.ndarray:
 
 @pytest.mark.parametrize("opaque", [(True, True), (True, False), (False, True), (False, False)])
 @pytest.mark.parametrize("blend", [*BLENDS, "add"])
-def test_blend_modes_are_those_of_the_w3c_whatever_the_alpha(blend: str, opaque: tuple[bool, bool]) -> None:
+def test_blend_modes_follow_the_w3c_with_any_alpha(blend: str, opaque: tuple[bool, bool]) -> None:
     base, over = many_colors(1, opaque[0]), many_colors(2, opaque[1])
     files = {4: encoded(Image.fromarray(over), "PNG")}
 
     result = pixels(processed(encoded(Image.fromarray(base), "PNG"), "overlay", {"file_id": 4, "blend": blend}, files))
 
     result = result / 255
-    weighed = numpy.dstack([result[..., :3] * result[..., 3:], result[..., 3:]])
-    assert numpy.abs(weighed - composed(base / 255, over / 255, blend)).max() <= 2 / 255
+    weighted = numpy.dstack([result[..., :3] * result[..., 3:], result[..., 3:]])
+    assert numpy.abs(weighted - composed(base / 255, over / 255, blend)).max() <= 2 / 255
 
 
 def test_white_multiplied_at_half_opacity_changes_nothing() -> None:
@@ -159,14 +159,14 @@ def test_an_overlay_outside_of_the_image_changes_nothing(blend: str) -> None:
     assert (pixels(processed(photo(), "overlay", params, {4: plain((255, 0, 0))})) == pixels(photo())).all()
 
 
-def test_opacity_is_pillows_blend() -> None:
+def test_opacity_matches_pillow_blend() -> None:
     result = processed(photo(), "overlay", {"file_id": 4, "opacity": 40}, {4: plain((200, 90, 30))})
 
     expected = numpy.asarray(Image.blend(opened(photo()), opened(plain((200, 90, 30))), 0.4)).astype(int)
     assert numpy.abs(pixels(result) - expected).max() <= 2
 
 
-def test_an_overlay_of_sixteen_bits_looks_as_one_of_eight() -> None:
+def test_an_overlay_of_sixteen_bits_looks_like_an_overlay_of_eight() -> None:
     deep = numpy.full((48, 64), 40_000, dtype="uint16")
 
     result = pixels(processed(photo(), "overlay", {"file_id": 4}, {4: encoded(Image.fromarray(deep), "PNG")}))
@@ -176,10 +176,10 @@ def test_an_overlay_of_sixteen_bits_looks_as_one_of_eight() -> None:
 
 def test_a_text_is_written_in_cyrillic() -> None:
     params = {
-        "mark": {"text": "Привет, мир", "colour": "red", "outline": "none"},
+        "mark": {"text": "Привет, мир", "color": "red", "outline": "none"},
         "scale": 80,
         "opacity": 100,
-        "gravity": "centre",
+        "gravity": "center",
     }
 
     result = pixels(processed(plain((0, 0, 0), (400, 200)), "watermark", params))
@@ -191,7 +191,7 @@ def test_a_text_is_written_in_cyrillic() -> None:
 
 
 def test_a_large_text_has_sharp_edges() -> None:
-    params = {"mark": {"text": "H"}, "scale": 90, "opacity": 100, "gravity": "centre"}
+    params = {"mark": {"text": "H"}, "scale": 90, "opacity": 100, "gravity": "center"}
 
     result = pixels(processed(plain((0, 0, 0), (1600, 1600)), "watermark", params))
 
@@ -200,16 +200,16 @@ def test_a_large_text_has_sharp_edges() -> None:
     assert ((row > 8) & (row < 247)).sum() <= 8, "two pixels on each side of each stem"
 
 
-def test_a_text_of_nothing_is_refused() -> None:
+def test_an_empty_text_is_refused() -> None:
     with pytest.raises(ImageError, match="no character that can be seen"):
         processed(photo(), "watermark", {"mark": {"text": "   "}})
 
 
-def test_markup_is_written_as_it_is() -> None:
+def test_markup_is_drawn_literally() -> None:
     assert opened(processed(photo(), "watermark", {"mark": {"text": "<b>&amp;</i>"}})).size == (64, 48)
 
 
-def test_an_image_as_mark_keeps_its_transparency() -> None:
+def test_an_image_mark_keeps_its_transparency() -> None:
     mark = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
     mark.paste((0, 255, 0, 255), (10, 10, 30, 30))
     params = {"mark": {"file_id": 9}, "scale": 50, "opacity": 100, "gravity": "northwest", "margin": 0}
@@ -220,7 +220,7 @@ def test_an_image_as_mark_keeps_its_transparency() -> None:
     assert result[2, 2].tolist() == [0, 0, 0]
 
 
-def test_a_tiled_mark_is_everywhere() -> None:
+def test_a_tiled_mark_covers_the_image() -> None:
     params = {"mark": {"file_id": 9}, "scale": 10, "opacity": 100, "tile": True, "margin": 5}
 
     result = pixels(processed(plain((0, 0, 0), (200, 100)), "watermark", params, {9: plain((255, 255, 255), (20, 20))}))
@@ -260,7 +260,7 @@ def test_animate_shows_each_image_in_turn(format: str) -> None:
 
     frames = [numpy.asarray(frame.convert("RGB")).astype(int) for frame in ImageSequence.Iterator(result)]
     assert [frame[24, 32].argmax() for frame in frames] == [0, 1, 2]
-    assert frames[1][24, 2].min() > 250, "beside the narrow image lies the background"
+    assert frames[1][24, 2].min() > 250, "next to the narrow image is the background"
     result.seek(1)
     result.load()
     assert result.info["duration"] == 300
@@ -272,6 +272,6 @@ def test_an_animation_of_photographs_is_a_webp() -> None:
     assert (result.format, getattr(result, "n_frames", 1)) == ("WEBP", 2)
 
 
-def test_a_mark_that_is_no_image_is_named() -> None:
+def test_a_mark_that_is_not_an_image_is_named() -> None:
     with pytest.raises(ImageError, match="File 9: The file is not an image"):
         processed(photo(), "watermark", {"mark": {"file_id": 9}}, {9: b"hello"})

@@ -1,4 +1,4 @@
-"""Colors as CSS writes them, against resvg, which reads CSS by itself, and the examples of CSS Color 4."""
+"""Colors as CSS writes them, against resvg, which parses CSS itself, and the examples of CSS Color 4."""
 
 import io
 import re
@@ -7,7 +7,7 @@ import numpy
 import pytest
 import resvg_py
 from image_processor.algorithms.border import BorderParams
-from image_processor.imaging.colour import rgba
+from image_processor.imaging.color import rgba
 from image_processor.imaging.css_colors import NAMES, PATTERN, canonical
 from image_processor.services.codec.plan import plan_of
 from PIL import Image
@@ -24,7 +24,7 @@ def as_resvg_paints(color: str) -> list[int]:
 
 
 def test_a_name_is_the_color_that_an_svg_renderer_paints() -> None:
-    of_svg = sorted(NAMES.keys() - {"rebeccapurple"})  # it is younger than SVG's list
+    of_svg = sorted(NAMES.keys() - {"rebeccapurple"})  # newer than the list of SVG
 
     assert {name: list(rgba(canonical(name))) for name in of_svg} == {name: as_resvg_paints(name) for name in of_svg}
 
@@ -76,16 +76,16 @@ def test_a_form_of_css_is_the_color_that_an_svg_renderer_paints(color: str) -> N
         ("rgba(1, 2, 3, 7)", (1, 2, 3, 255)),
     ],
 )
-def test_what_renderers_of_svg_do_not_know_is_what_css_says(color: str, expected: tuple[int, ...]) -> None:
+def test_forms_that_svg_renderers_do_not_know_follow_css(color: str, expected: tuple[int, ...]) -> None:
     assert rgba(canonical(color)) == expected
 
 
-def test_a_color_that_is_no_color_is_told_what_is_one() -> None:
+def test_an_error_about_a_color_says_how_colors_are_written() -> None:
     with pytest.raises(DomainError) as refused:
-        plan_of("border", {"colour": "whiteish"})
+        plan_of("border", {"color": "whiteish"})
 
     (wrong,) = refused.value.errors
-    assert wrong["pointer"] == "/params/colour"
+    assert wrong["pointer"] == "/params/color"
     assert wrong["detail"].startswith("'whiteish' is no color. Colors are written as in CSS: a name such as 'white'")
     assert "#rrggbbaa" in wrong["detail"]
     assert "rgb(255 0 0 / 50%)" in wrong["detail"]
@@ -119,7 +119,7 @@ def test_a_missing_number_sign_is_pointed_out(color: str) -> None:
         "rgb(1 2 3 /)",
     ],
 )
-def test_what_css_does_not_read_is_refused(color: str) -> None:
+def test_a_color_that_css_does_not_have_is_refused(color: str) -> None:
     with pytest.raises(ValueError, match="is no color"):
         canonical(color)
 
@@ -127,18 +127,18 @@ def test_what_css_does_not_read_is_refused(color: str) -> None:
 def test_a_named_color_is_painted() -> None:
     source = encoded(Image.new("RGB", (8, 8), "white"), "PNG")
 
-    result = opened(processed(source, "border", {"width": 2, "colour": "Tomato"}))
+    result = opened(processed(source, "border", {"width": 2, "color": "Tomato"}))
 
     assert result.getpixel((0, 0)) == (255, 99, 71)
 
 
 @pytest.mark.parametrize("color", ["tomato", "#FF6347", "rgb(255, 99, 71)", "hsl(9, 100%, 64%)"])
-def test_the_same_color_makes_the_same_plan_whatever_its_form(color: str) -> None:
-    assert plan_of("border", {"colour": color}).identity() == plan_of("border", {"colour": "#ff6347"}).identity()
+def test_all_forms_of_a_color_give_the_same_plan(color: str) -> None:
+    assert plan_of("border", {"color": color}).identity() == plan_of("border", {"color": "#ff6347"}).identity()
 
 
 def test_the_schema_says_how_colors_are_written() -> None:
-    described = BorderParams.model_json_schema()["properties"]["colour"]
+    described = BorderParams.model_json_schema()["properties"]["color"]
 
     assert described["pattern"] == PATTERN
     for color in ("#fff", "#ffffff80", "white", "transparent", "rgb(1, 2, 3)", "rgba(1,2,3,.5)", "rgb(1 2 3 / 5%)"):

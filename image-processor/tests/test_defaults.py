@@ -1,4 +1,4 @@
-"""The pages of defaults say what the code does."""
+"""The pages of defaults agree with the code."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def test_both_languages_have_the_same_rows() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_qualities_are_those_of_the_code(page: str) -> None:
+def test_the_pages_have_the_qualities_of_the_code(page: str) -> None:
     text = (DOCS / page).read_text("utf-8")
 
     for written, quality in DEFAULT_QUALITY.items():

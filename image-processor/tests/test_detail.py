@@ -31,13 +31,13 @@ def source() -> numpy.ndarray:
 
 
 def spread(weights: numpy.ndarray) -> numpy.ndarray:
-    """The source convolved with the weights, edges repeated."""
+    """Return the source convolved with the weights, its edges repeated."""
     bands = [ndimage.correlate(source()[..., band], weights, mode="nearest") for band in range(3)]
     return numpy.dstack(bands)
 
 
 @pytest.mark.parametrize("radius", [0.5, 2, 6, 10, 23, 30, 70])
-def test_gaussian_blur_is_scipys(radius: float) -> None:
+def test_gaussian_blur_matches_scipy(radius: float) -> None:
     expected = ndimage.gaussian_filter(source(), (radius, radius, 0), mode="nearest")
 
     assert numpy.abs(made("blur", radius=radius) - expected).max() <= 2.1
@@ -46,7 +46,7 @@ def test_gaussian_blur_is_scipys(radius: float) -> None:
 
 @pytest.mark.parametrize("method", ["gaussian", "box", "motion"])
 @pytest.mark.parametrize("radius", [0.7, 2, 5, 20, 40])
-def test_what_is_flat_stays_flat_under_a_blur(radius: float, method: str) -> None:
+def test_a_blur_keeps_areas_of_one_value(radius: float, method: str) -> None:
     for value in (255, 254, 200, 128, 17, 0):
         plain = encoded(Image.new("RGB", (70, 50), (value, 255 - value, 200)), "PNG")
 
@@ -56,20 +56,20 @@ def test_what_is_flat_stays_flat_under_a_blur(radius: float, method: str) -> Non
 
 
 @pytest.mark.parametrize("angle", [0, 30, 90])
-def test_motion_blur_is_scipys_with_its_line(angle: float) -> None:
+def test_motion_blur_matches_scipy_with_the_same_line(angle: float) -> None:
     expected = spread(_line(9, angle))
 
     assert numpy.abs(made("blur", method="motion", radius=9, angle=angle) - expected).max() <= 0.6
 
 
 @pytest.mark.parametrize("radius", [1, 3, 25])
-def test_box_blur_is_scipys(radius: int) -> None:
+def test_box_blur_matches_scipy(radius: int) -> None:
     expected = ndimage.uniform_filter(source(), (2 * radius + 1, 2 * radius + 1, 1), mode="nearest")
 
     assert numpy.abs(made("blur", method="box", radius=radius) - expected).max() <= 1.5, "rounded twice"
 
 
-def test_motion_blur_smears_along_its_line_only() -> None:
+def test_motion_blur_follows_its_line_only() -> None:
     dot = numpy.zeros((41, 41), dtype="uint8")
     dot[20, 20] = 255
 
@@ -79,7 +79,7 @@ def test_motion_blur_smears_along_its_line_only() -> None:
     assert result[:, :19].sum() == result[:, 22:].sum() == 0
 
 
-def test_transparent_colours_do_not_bleed_into_a_blur() -> None:
+def test_transparent_colors_do_not_bleed_into_a_blur() -> None:
     image = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 20, 40))
 
@@ -97,7 +97,7 @@ def test_sharpen_is_the_unsharp_mask(radius: float) -> None:
     assert numpy.abs(result - numpy.clip(expected, 0, 255)).max() <= 2.5
 
 
-def test_sharpen_leaves_what_is_below_the_threshold() -> None:
+def test_sharpen_leaves_differences_below_the_threshold() -> None:
     assert (made("sharpen", amount=500, threshold=255) == source()).all()
 
 
@@ -124,11 +124,11 @@ def test_the_bilateral_filter_is_as_good_as_that_of_scikit_image() -> None:
 
     result = made("denoise", grainy, method="bilateral", strength=50)
 
-    ours, theirs = (peak_signal_noise_ratio(clean, one, data_range=255) for one in (result, peers))
+    ours, theirs = (peak_signal_noise_ratio(clean, image, data_range=255) for image in (result, peers))
     assert ours > theirs - 2
 
 
-def test_the_median_is_scipys() -> None:
+def test_the_median_matches_scipy() -> None:
     expected = ndimage.median_filter(pixels(textured(bands=1)), 3, mode="nearest")
 
     assert (made("denoise", textured(bands=1), method="median", strength=1) == expected)[INSIDE].all()
@@ -144,32 +144,32 @@ def test_pixelate_shows_the_mean_of_each_block(size: int) -> None:
     assert numpy.abs(shown[0, 0] - block).max() <= 1
 
 
-def test_sobel_is_scipys() -> None:
-    grey = numpy.asarray(opened(textured()).convert("L")).astype(float)
-    expected = numpy.hypot(ndimage.sobel(grey, 0, mode="nearest"), ndimage.sobel(grey, 1, mode="nearest"))
+def test_sobel_matches_scipy() -> None:
+    gray = numpy.asarray(opened(textured()).convert("L")).astype(float)
+    expected = numpy.hypot(ndimage.sobel(gray, 0, mode="nearest"), ndimage.sobel(gray, 1, mode="nearest"))
 
     assert numpy.abs(made("edges") - numpy.clip(expected, 0, 255)).max() <= 4
 
 
-def test_canny_is_that_of_opencv() -> None:
-    grey = numpy.asarray(opened(photo(200, 150)).convert("L"))
+def test_canny_matches_opencv() -> None:
+    gray = numpy.asarray(opened(photo(200, 150)).convert("L"))
 
     result = made("edges", photo(200, 150), method="canny", low=50, high=120)
 
-    assert (result == cv2.Canny(grey, 50, 120, L2gradient=True)).mean() > 0.99
+    assert (result == cv2.Canny(gray, 50, 120, L2gradient=True)).mean() > 0.99
 
 
-def test_emboss_is_grey_where_nothing_changes() -> None:
+def test_emboss_is_gray_in_areas_of_one_color() -> None:
     result = made("emboss", encoded(Image.new("RGB", (9, 9), (200, 10, 30)), "PNG"))
 
     assert numpy.abs(result - 128).max() <= 1
 
 
-def test_emboss_is_its_kernel() -> None:
-    grey = numpy.asarray(opened(textured()).convert("L")).astype(float)
+def test_emboss_applies_its_kernel() -> None:
+    gray = numpy.asarray(opened(textured()).convert("L")).astype(float)
     slope = numpy.array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]])
 
-    expected = numpy.clip(ndimage.correlate(grey, slope, mode="nearest") + 128, 0, 255)
+    expected = numpy.clip(ndimage.correlate(gray, slope, mode="nearest") + 128, 0, 255)
 
     assert numpy.abs(made("emboss") - expected).max() <= 4
 
@@ -184,7 +184,7 @@ def test_emboss_is_its_kernel() -> None:
         ([1] * 49, True),
     ],
 )
-def test_convolve_is_scipys(kernel: list[float], normalize: bool) -> None:
+def test_convolve_matches_scipy(kernel: list[float], normalize: bool) -> None:
     side = round(len(kernel) ** 0.5)
     weights = numpy.array(kernel, dtype=float).reshape(side, side)
     total = weights.sum() if normalize and weights.sum() else 1
@@ -204,7 +204,7 @@ def test_vignette_darkens_corners_and_leaves_the_middle() -> None:
 
 
 def test_vignette_fades_as_its_formula_says() -> None:
-    result = made("vignette", amount=80, radius=40, colour="#204060")
+    result = made("vignette", amount=80, radius=40, color="#204060")
 
     y, x = numpy.mgrid[0:60, 0:80]
     distance = numpy.sqrt((((x - 39.5) / 40) ** 2 + ((y - 29.5) / 30) ** 2) / 2)
@@ -213,7 +213,7 @@ def test_vignette_fades_as_its_formula_says() -> None:
     assert numpy.abs(result - (source() * (1 - share) + numpy.array([0x20, 0x40, 0x60]) * share)).max() <= 2
 
 
-def test_noise_has_the_deviation_asked_for_and_a_seed() -> None:
+def test_noise_has_the_requested_deviation_and_a_seed() -> None:
     plain = encoded(Image.new("RGB", (300, 300), (128, 128, 128)), "PNG")
 
     result = made("noise", plain, amount=10, seed=3)
@@ -224,7 +224,7 @@ def test_noise_has_the_deviation_asked_for_and_a_seed() -> None:
     assert (result != made("noise", plain, amount=10, seed=4)).any()
 
 
-def test_monochrome_noise_is_grey() -> None:
+def test_monochrome_noise_is_gray() -> None:
     plain = encoded(Image.new("RGB", (30, 30), (128, 128, 128)), "PNG")
 
     result = made("noise", plain, amount=10, monochrome=True)
@@ -233,7 +233,7 @@ def test_monochrome_noise_is_grey() -> None:
 
 
 @pytest.mark.parametrize("factor", [1.5, 2, 4])
-def test_upscale_is_pillows_bicubic(factor: float) -> None:
+def test_upscale_matches_pillow_bicubic(factor: float) -> None:
     small = opened(photo(60, 40))
     size = (round(60 * factor), round(40 * factor))
 

@@ -1,4 +1,4 @@
-"""``docs/algorithms.md`` is what the code says today."""
+"""``docs/algorithms.md`` is up to date with the code."""
 
 import subprocess
 import sys
@@ -31,7 +31,9 @@ def test_the_pictures_are_up_to_date(made: Path) -> None:
 
     assert shown.keys() == now.keys()
     for name, path in shown.items():
-        one, other = (numpy.asarray(Image.open(picture).convert("RGBA")).astype(int) for picture in (path, now[name]))
-        assert one.shape == other.shape, name
-        # Another processor may round otherwise.
-        assert numpy.abs(one - other).mean() < 1, f"{name}: run `make docs`"
+        before, after = (
+            numpy.asarray(Image.open(picture).convert("RGBA")).astype(int) for picture in (path, now[name])
+        )
+        assert before.shape == after.shape, name
+        # Another processor may round differently.
+        assert numpy.abs(before - after).mean() < 1, f"{name}: run `make docs`"

@@ -1,4 +1,4 @@
-"""What is true of every algorithm: on every kind of image, with any params."""
+"""Rules for every algorithm: on every kind of image, with any params."""
 
 import io
 import json
@@ -36,12 +36,12 @@ def deep() -> bytes:
 
 
 KINDS = {
-    "colour": photo(),
+    "color": photo(),
     "JPEG": photo(format="JPEG"),
     "AVIF": photo(format="AVIF"),
-    "grey": photo(mode="L"),
+    "gray": photo(mode="L"),
     "alpha": photo(mode="RGBA"),
-    "grey and alpha": photo(mode="LA"),
+    "gray and alpha": photo(mode="LA"),
     "palette": photo(mode="P"),
     "1 bit": photo(mode="1"),
     "16 bits": deep(),
@@ -58,27 +58,27 @@ ALGORITHMS = list(all_algorithms().values())
 FACELESS = "crop_faces"
 
 
-def files_for(one: Algorithm, content: bytes) -> dict[int, bytes]:
-    """What the file ids 2 and 3 of the examples stand for."""
-    if one.name == "lut":
+def files_for(algorithm: Algorithm, content: bytes) -> dict[int, bytes]:
+    """Return the files of the ids 2 and 3 in the examples."""
+    if algorithm.name == "lut":
         return {2: CUBE.encode()}
-    return {2: content if one.name == "compare" else photo(33, 21, mode="RGBA"), 3: photo(20, 40)}
+    return {2: content if algorithm.name == "compare" else photo(33, 21, mode="RGBA"), 3: photo(20, 40)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)
-def test_every_kind_of_image_gives_a_result(one: Algorithm, kind: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
+def test_every_kind_of_image_gives_a_result(algorithm: Algorithm, kind: str) -> None:
     content = KINDS[kind]
-    if one.name == FACELESS:
+    if algorithm.name == FACELESS:
         with pytest.raises(ImageError, match="no face"):
-            processed(content, one.name, one.example)
+            processed(content, algorithm.name, algorithm.example)
         return
 
-    result = processed(content, one.name, one.example, files_for(one, content))
+    result = processed(content, algorithm.name, algorithm.example, files_for(algorithm, content))
 
-    if one.result == "json":
+    if algorithm.result == "json":
         assert json.loads(result)
-    elif one.result == "zip":
+    elif algorithm.result == "zip":
         assert zipfile.ZipFile(io.BytesIO(result)).testzip() is None
     else:
         assert min(opened(result).size) > 0
@@ -86,18 +86,18 @@ def test_every_kind_of_image_gives_a_result(one: Algorithm, kind: str) -> None:
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
 @pytest.mark.parametrize(
-    "one",
+    "algorithm",
     [
-        one
-        for one in ALGORITHMS
-        # One makes an animation of its own; the other finds no face.
-        if one.result == "image" and one.frames != "first" and one.name not in ("animate", FACELESS)
+        algorithm
+        for algorithm in ALGORITHMS
+        # `animate` makes an animation of its own; the other finds no face.
+        if algorithm.result == "image" and algorithm.frames != "first" and algorithm.name not in ("animate", FACELESS)
     ],
-    ids=lambda one: one.name,
+    ids=lambda algorithm: algorithm.name,
 )
-def test_animations_keep_their_frames_and_their_timing(one: Algorithm, format: str) -> None:
-    params = one.example | ({} if one.encodes else {"output": {"format": format.lower()}})
-    result = Image.open(io.BytesIO(processed(animation(format), one.name, params, files_for(one, b""))))
+def test_animations_keep_their_frames_and_their_timing(algorithm: Algorithm, format: str) -> None:
+    params = algorithm.example | ({} if algorithm.encodes else {"output": {"format": format.lower()}})
+    result = Image.open(io.BytesIO(processed(animation(format), algorithm.name, params, files_for(algorithm, b""))))
 
     durations = []
     for frame in ImageSequence.Iterator(result):
@@ -109,56 +109,63 @@ def test_animations_keep_their_frames_and_their_timing(one: Algorithm, format: s
 
 
 def plays(image: Image.Image) -> int:
-    """How often an animation is shown: a GIF says how often more than once."""
+    """Return how often an animation plays; a GIF has the number of repetitions."""
     loop = int(image.info["loop"])
     return loop + 1 if image.format == "GIF" else loop
 
 
-@pytest.mark.parametrize("one", [one for one in ALGORITHMS if one.frames == "first"], ids=lambda one: one.name)
-def test_one_frame_algorithms_take_the_first(one: Algorithm) -> None:
+@pytest.mark.parametrize(
+    "algorithm",
+    [algorithm for algorithm in ALGORITHMS if algorithm.frames == "first"],
+    ids=lambda algorithm: algorithm.name,
+)
+def test_algorithms_on_a_single_frame_take_the_first(algorithm: Algorithm) -> None:
     content = animation("GIF")
 
-    result = processed(content, one.name, one.example, files_for(one, photo(40, 30)))
+    result = processed(content, algorithm.name, algorithm.example, files_for(algorithm, photo(40, 30)))
 
-    if one.result == "image":
+    if algorithm.result == "image":
         assert getattr(opened(result), "n_frames", 1) == 1
 
 
 @pytest.mark.parametrize(
-    # What only encodes leaves the pixels alone.
-    "one",
-    [one for one in ALGORITHMS if one.sequential and not one.encodes],
-    ids=lambda one: one.name,
+    # Algorithms that only encode leave the pixels alone.
+    "algorithm",
+    [algorithm for algorithm in ALGORITHMS if algorithm.sequential and not algorithm.encodes],
+    ids=lambda algorithm: algorithm.name,
 )
-def test_streaming_gives_what_holding_the_image_gives(one: Algorithm) -> None:
+def test_streaming_gives_the_same_result_as_holding_the_image(algorithm: Algorithm) -> None:
     random = numpy.random.default_rng(5)
     content = encoded(Image.fromarray(random.integers(0, 255, (1500, 60, 3), dtype="uint8")), "PNG")
-    streamed = processed(content, one.name, one.example, files_for(one, content))
-    steps = [{"algorithm": "rotate", "params": {"angle": 0}}, {"algorithm": one.name, "params": one.example}]
-    held = processed(content, "pipeline", {"steps": steps}, files_for(one, content))
+    streamed = processed(content, algorithm.name, algorithm.example, files_for(algorithm, content))
+    steps = [
+        {"algorithm": "rotate", "params": {"angle": 0}},
+        {"algorithm": algorithm.name, "params": algorithm.example},
+    ]
+    held = processed(content, "pipeline", {"steps": steps}, files_for(algorithm, content))
 
     assert streamed == held
 
 
-@pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)
-def test_every_parameter_is_described(one: Algorithm) -> None:
-    fields = task_params(one).model_fields
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
+def test_every_parameter_is_described(algorithm: Algorithm) -> None:
+    fields = task_params(algorithm).model_fields
 
-    assert one.summary.endswith(".")
+    assert algorithm.summary.endswith(".")
     assert [name for name, field in fields.items() if not field.description] == []
 
 
-@pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)
-# There are many algorithms: each gets a part of the examples.
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
+# There are many algorithms, so each gets a part of the examples.
 @settings(max_examples=settings().max_examples // 12, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_any_valid_params_give_a_result_or_a_reason(one: Algorithm, data: st.DataObject) -> None:
+def test_any_valid_params_give_a_result_or_a_reason(algorithm: Algorithm, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(list(KINDS)))
-    params = data.draw(params_of(task_params(one)))
-    files = {number: files_for(one, KINDS[kind])[2] for number in range(1, 10)}
+    params = data.draw(params_of(task_params(algorithm)))
+    files = {number: files_for(algorithm, KINDS[kind])[2] for number in range(1, 10)}
 
     try:
-        result = processed(KINDS[kind], one.name, params, files)
+        result = processed(KINDS[kind], algorithm.name, params, files)
     except ImageError as error:
         assert str(error).endswith(".")
         return

@@ -1,4 +1,4 @@
-"""Faces, on the photograph of an astronaut (NASA, public domain), whose face is known to be where it is."""
+"""Faces, on the photograph of an astronaut (NASA, public domain), where the place of the face is known."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ FACE = (slice(80, 160), slice(190, 255))
 
 
 @pytest.mark.parametrize("method", ["blur", "pixelate"])
-def test_a_face_becomes_unknown_and_the_rest_stays(method: str) -> None:
+def test_a_face_is_hidden_and_the_rest_stays(method: str) -> None:
     before, after = pixels(ASTRONAUT), pixels(processed(ASTRONAUT, "blur_faces", {"method": method}))
 
     changed = numpy.abs(before - after).max(axis=2) > 0
@@ -26,7 +26,7 @@ def test_a_face_becomes_unknown_and_the_rest_stays(method: str) -> None:
 
 
 def faces_seen_by_another_detector(image: numpy.ndarray) -> bool:
-    """Whether scikit-image's detector, by local binary patterns, finds a face around where the astronaut's is."""
+    """Whether the detector of scikit-image (local binary patterns) finds a face near that of the astronaut."""
     cascade = Cascade(data.lbp_frontal_face_cascade_filename())
     found = cascade.detect_multi_scale(
         img=image[:240, 120:330].astype("uint8"), scale_factor=1.2, step_ratio=1, min_size=(50, 50), max_size=(150, 150)
@@ -35,7 +35,7 @@ def faces_seen_by_another_detector(image: numpy.ndarray) -> bool:
 
 
 def detail(image: numpy.ndarray, cycles: int) -> float:
-    """The power of all waves in the face of which so many or more fit into its width of 65 pixels."""
+    """Return the power of all waves in the face with at least this many cycles across its 65 pixels."""
     gray = image[FACE].mean(axis=2)
     height, width = gray.shape
     seen = (gray - gray.mean()) * numpy.outer(numpy.hanning(height), numpy.hanning(width))
@@ -47,15 +47,15 @@ def detail(image: numpy.ndarray, cycles: int) -> float:
 @pytest.mark.parametrize(
     "params", [{}, {"strength": 10}, {"method": "pixelate"}, {"method": "pixelate", "strength": 10}]
 )
-def test_another_detector_finds_the_face_no_more(params: dict[str, object]) -> None:
+def test_another_detector_does_not_find_the_hidden_face(params: dict[str, object]) -> None:
     assert faces_seen_by_another_detector(pixels(ASTRONAUT))
 
     assert not faces_seen_by_another_detector(pixels(processed(ASTRONAUT, "blur_faces", params)))
 
 
 @pytest.mark.parametrize(("strength", "cycles"), [(50, 3), (10, 4)])
-def test_a_blurred_face_has_no_detail_by_which_people_are_told_apart(strength: int, cycles: int) -> None:
-    """People know a face by what 8 to 13 waves across it show (R. Näsänen, 1999)."""
+def test_a_blurred_face_has_no_detail_that_identifies_a_person(strength: int, cycles: int) -> None:
+    """People recognize a face by the detail of 8 to 13 cycles across it (R. Näsänen, 1999)."""
     before, after = pixels(ASTRONAUT), pixels(processed(ASTRONAUT, "blur_faces", {"strength": strength}))
 
     assert detail(after, cycles) < 0.001 * detail(before, cycles)

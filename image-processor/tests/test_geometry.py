@@ -22,7 +22,7 @@ def made(source: bytes, algorithm: str, **params: object) -> numpy.ndarray:
 
 
 def marked(width: int, height: int, left: int, top: int, size: int = 12) -> bytes:
-    """A grey image with one red square."""
+    """Return a gray image with a red square."""
     image = Image.new("RGB", (width, height), (128, 128, 128))
     image.paste((255, 0, 0), (left, top, left + size, top + size))
     return encoded(image, "PNG")
@@ -46,7 +46,7 @@ def marked(width: int, height: int, left: int, top: int, size: int = 12) -> byte
         ({"width": 300}, (300, 150)),
     ],
 )
-def test_resize_fits_as_asked(params: dict[str, object], size: tuple[int, int]) -> None:
+def test_resize_fits_as_requested(params: dict[str, object], size: tuple[int, int]) -> None:
     assert opened(processed(photo(120, 60), "resize", params)).size == size
 
 
@@ -60,7 +60,7 @@ def test_an_image_that_is_decoded_smaller_has_the_exact_size(format: str, width:
 
 
 @pytest.mark.parametrize("width", [800, 399, 100, 60])
-def test_an_image_that_is_decoded_smaller_looks_as_pillow_makes_it(width: int) -> None:
+def test_an_image_that_is_decoded_smaller_matches_pillow(width: int) -> None:
     source = photo(1600, 1200, format="JPEG", quality=95)
 
     result = made(source, "resize", width=width, output={"format": "png"})
@@ -77,7 +77,7 @@ def test_an_image_that_is_decoded_smaller_looks_as_pillow_makes_it(width: int) -
         ("lanczos3", Image.Resampling.LANCZOS),
     ],
 )
-def test_kernels_are_those_of_pillow(kernel: str, filter: Image.Resampling) -> None:
+def test_kernels_match_pillow(kernel: str, filter: Image.Resampling) -> None:
     random = numpy.random.default_rng(3)
     source = encoded(Image.fromarray(random.integers(0, 255, (120, 160, 3), dtype="uint8")), "PNG")
 
@@ -98,7 +98,7 @@ def test_nearest_repeats_each_pixel_exactly(mode: str, factor: int) -> None:
 
 
 @pytest.mark.parametrize("size", [(32, 24), (21, 17), (100, 9), (7, 5)])
-def test_nearest_takes_the_pixel_that_each_middle_lies_in(size: tuple[int, int]) -> None:
+def test_nearest_takes_the_pixel_that_contains_each_middle(size: tuple[int, int]) -> None:
     result = made(photo(64, 48), "resize", width=size[0], height=size[1], kernel="nearest")
 
     across, down = (((numpy.arange(n) + 0.5) * side / n).astype(int) for n, side in zip(size, (64, 48), strict=True))
@@ -114,7 +114,7 @@ def test_nearest_takes_the_pixel_that_each_middle_lies_in(size: tuple[int, int])
         ("lanczos3", Image.Resampling.LANCZOS),
     ],
 )
-def test_an_image_is_enlarged_with_the_kernel_asked_for(
+def test_an_image_is_enlarged_with_the_requested_kernel(
     kernel: str, filter: Image.Resampling, size: tuple[int, int]
 ) -> None:
     random = numpy.random.default_rng(3)
@@ -140,7 +140,7 @@ def test_mitchell_and_lanczos2_differ_from_the_others_when_enlarging() -> None:
 
 @pytest.mark.parametrize("size", [(1601, 1199), (1603, 1201), (1600, 1202), (1606, 1204)])
 @pytest.mark.parametrize("orientation", [1, 3])
-def test_an_image_that_is_decoded_smaller_is_shifted_nowhere(size: tuple[int, int], orientation: int) -> None:
+def test_an_image_that_is_decoded_smaller_is_not_shifted(size: tuple[int, int], orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     random = numpy.random.default_rng(8).integers(0, 255, (size[1] // 40, size[0] // 40, 3), dtype="uint8")
@@ -180,9 +180,7 @@ def one_picture_in_many_files() -> dict[str, bytes]:
 @pytest.mark.parametrize("gravity", ["attention", "entropy"])
 @pytest.mark.parametrize("size", [(100, 100), (50, 100), (100, 30)])
 @pytest.mark.parametrize("algorithm", ["resize", "crop"])
-def test_a_smart_crop_shows_the_same_part_whatever_the_file(
-    algorithm: str, size: tuple[int, int], gravity: str
-) -> None:
+def test_a_smart_crop_shows_the_same_part_of_every_format(algorithm: str, size: tuple[int, int], gravity: str) -> None:
     params = {"width": size[0], "height": size[1], "gravity": gravity, "output": {"format": "png"}}
     params |= {"fit": "cover"} if algorithm == "resize" else {}
 
@@ -192,11 +190,11 @@ def test_a_smart_crop_shows_the_same_part_whatever_the_file(
     }
 
     shown = {kind: image.numpy() / (257 if image.format == "ushort" else 1) for kind, image in results.items()}
-    # Between its two passes, libvips cuts off at black and white what 8 bits cannot hold.
+    # Between its two passes, libvips clips values to 8 bits.
     assert all(numpy.abs(shown["PNG"] - other).max() <= 4 for other in shown.values())
 
 
-def test_transparent_colours_do_not_bleed_into_a_smaller_image() -> None:
+def test_transparent_colors_do_not_bleed_into_a_smaller_image() -> None:
     image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 31, 64))
 
@@ -207,7 +205,7 @@ def test_transparent_colours_do_not_bleed_into_a_smaller_image() -> None:
     assert visible[:, 2].min() >= 254
 
 
-def test_linear_light_mixes_black_and_white_to_the_grey_of_half_the_light() -> None:
+def test_linear_light_mixes_black_and_white_to_the_gray_of_half_the_light() -> None:
     board = (numpy.indices((64, 64)).sum(axis=0) % 2 * 255).astype("uint8")
 
     result = made(encoded(Image.fromarray(board), "PNG"), "resize", width=16, linear=True)
@@ -215,7 +213,7 @@ def test_linear_light_mixes_black_and_white_to_the_grey_of_half_the_light() -> N
     assert abs(result[4:-4, 4:-4].mean() - 188) < 2, "sRGB 188 is half of the light of 255"
 
 
-def test_cover_keeps_what_the_gravity_says() -> None:
+def test_cover_keeps_the_part_of_the_gravity() -> None:
     source = marked(200, 100, left=180, top=44)
 
     east = made(source, "resize", width=100, height=100, fit="cover", gravity="east")
@@ -226,7 +224,7 @@ def test_cover_keeps_what_the_gravity_says() -> None:
 
 
 @pytest.mark.parametrize("params", [{"gravity": "attention"}, {"focal": {"x": 0.93, "y": 0.5}}])
-def test_cover_keeps_what_draws_the_eye(params: dict[str, object]) -> None:
+def test_cover_keeps_the_part_that_draws_the_eye(params: dict[str, object]) -> None:
     source = marked(200, 100, left=180, top=44)
 
     result = made(source, "resize", width=100, height=100, fit="cover", **params)
@@ -241,7 +239,7 @@ def test_contain_puts_the_image_on_its_background() -> None:
     assert (result[10:30] == pixels(photo(40, 20))).all()
 
 
-def test_contain_is_transparent_where_nothing_else_is_asked() -> None:
+def test_contain_is_transparent_by_default() -> None:
     result = made(photo(40, 20), "resize", width=40, height=40, fit="contain")
 
     assert result[0, 0, 3] == 0
@@ -266,7 +264,7 @@ def test_crop_keeps_the_part(params: dict[str, object], box: tuple[int, int, int
 
 
 @pytest.mark.parametrize("algorithm", ["crop", "pad", "extend", "levels", "curves"])
-def test_what_would_do_nothing_is_refused_with_what_to_give(algorithm: str) -> None:
+def test_params_that_would_do_nothing_are_refused_with_a_list_of_parameters(algorithm: str) -> None:
     with pytest.raises(DomainError) as refused:
         processed(photo(), algorithm, {})
 
@@ -283,7 +281,7 @@ def test_quarter_turns_keep_every_pixel(angle: int) -> None:
     assert (made(photo(), "rotate", angle=angle) == numpy.rot90(pixels(photo()), -angle // 90)).all()
 
 
-def test_other_angles_are_those_of_pillow() -> None:
+def test_other_angles_match_pillow() -> None:
     source = photo(100, 80)
 
     result = opened(processed(source, "rotate", {"angle": 30, "background": "#000000"}))
@@ -300,7 +298,7 @@ def test_other_angles_are_those_of_pillow() -> None:
 @pytest.mark.parametrize(
     ("mode", "numpys"), [("copy", "edge"), ("mirror", "symmetric"), ("repeat", "wrap"), ("background", "constant")]
 )
-def test_pad_is_numpys(mode: str, numpys: str) -> None:
+def test_pad_matches_numpy(mode: str, numpys: str) -> None:
     options = {"constant_values": 0} if mode == "background" else {}
     expected = numpy.pad(pixels(photo()), ((3, 5), (7, 2), (0, 0)), numpys, **options)  # type: ignore[call-overload]  # a mode by its name
 
@@ -324,7 +322,7 @@ def test_extend_reaches_the_aspect_ratio() -> None:
         ("rotate", {"angle": 10}),
     ],
 )
-def test_what_lies_around_is_transparent_by_default_and_white_in_a_jpeg(
+def test_the_background_is_transparent_by_default_and_white_in_a_jpeg(
     algorithm: str, params: dict[str, object]
 ) -> None:
     assert made(photo(64, 48), algorithm, **params)[1, 1].tolist()[3] == 0
@@ -337,7 +335,7 @@ def test_extend_blurred_keeps_the_image_in_the_middle() -> None:
     result = made(photo(64, 48), "extend", width=100, height=100, mode="blur")
 
     assert (result[26:74, 18:82] == pixels(photo(64, 48))).all()
-    assert result[0:20].std() > 10, "around it lies a picture, not a colour"
+    assert result[0:20].std() > 10, "around it lies a picture, not a color"
 
 
 def test_trim_cuts_the_border_away() -> None:
@@ -346,7 +344,7 @@ def test_trim_cuts_the_border_away() -> None:
     assert made(bordered, "trim", threshold=20).shape[:2] == (48, 64)
 
 
-def test_trim_keeps_a_margin_and_an_image_of_one_colour() -> None:
+def test_trim_keeps_a_margin_and_an_image_of_one_color() -> None:
     bordered = encoded(ImageOps.expand(opened(photo()), 9, (250, 250, 250)), "PNG")
     plain = encoded(Image.new("RGB", (10, 8), "red"), "PNG")
 
@@ -382,13 +380,13 @@ def test_round_corners_is_a_circle_at_fifty_per_cent() -> None:
     assert numpy.abs(alpha - expected).max() <= 3
 
 
-def test_border_is_pillows() -> None:
+def test_border_matches_pillow() -> None:
     expected = numpy.asarray(ImageOps.expand(opened(photo()), 4, (255, 0, 0)))
 
-    assert (made(photo(), "border", width=4, colour="#f00") == expected).all()
+    assert (made(photo(), "border", width=4, color="#f00") == expected).all()
 
 
-def test_perspective_is_that_of_scikit_image() -> None:
+def test_perspective_matches_scikit_image() -> None:
     corners = [(10, 8), (56, 4), (60, 44), (6, 40)]
     source = photo()
     points = [{"x": x / 64, "y": y / 48} for x, y in corners]
@@ -423,14 +421,14 @@ def test_fine_stripes_become_gray_where_perspective_shrinks() -> None:
 def test_crossed_corners_are_refused(order: tuple[int, ...]) -> None:
     corners = [{"x": 0.1, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]
 
-    with pytest.raises(ImageError, match="no quadrangle"):
+    with pytest.raises(ImageError, match="not a quadrangle"):
         processed(photo(), "perspective", {"corners": [corners[place] for place in order]})
 
 
 def test_four_points_on_a_line_are_refused() -> None:
     points = [{"x": 0.1 * n, "y": 0.1 * n} for n in range(4)]
 
-    with pytest.raises(ImageError, match="no quadrangle"):
+    with pytest.raises(ImageError, match="not a quadrangle"):
         processed(photo(), "perspective", {"corners": points})
 
 
@@ -464,7 +462,7 @@ def test_iiif_tiles_without_an_address_are_refused(layout: str) -> None:
 
 
 @pytest.mark.parametrize("layout", ["iiif", "iiif3"])
-def test_iiif_tiles_bear_the_address_given(layout: str) -> None:
+def test_iiif_tiles_have_the_given_address(layout: str) -> None:
     params = {"layout": layout, "id": "https://images.example.org/tiles"}
 
     archive = zipfile.ZipFile(io.BytesIO(processed(photo(600, 400), "tile", params)))
@@ -480,7 +478,7 @@ def test_thumbnail_crops_to_its_size_or_stays_within() -> None:
     assert opened(processed(photo(64, 32), "thumbnail")).size == (64, 32)
 
 
-def test_thumbnail_looks_as_pillow_makes_it() -> None:
+def test_thumbnail_matches_pillow() -> None:
     source = photo(1600, 1200, format="JPEG", quality=95)
 
     result = made(source, "thumbnail", width=160, height=160, output={"format": "png"})
@@ -505,7 +503,7 @@ def test_orientation_is_applied_once(algorithm: str) -> None:
 @pytest.mark.parametrize("kernel", ["nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3"])
 @pytest.mark.parametrize("width", [37, 111, 301])
 @pytest.mark.parametrize("bands", [1, 3, 4])
-def test_what_is_flat_in_sixteen_bits_stays_flat_when_it_is_resized(bands: int, width: int, kernel: str) -> None:
+def test_an_area_of_one_value_in_sixteen_bits_stays_so_when_it_is_resized(bands: int, width: int, kernel: str) -> None:
     flat = numpy.full((100, 150, bands), 65_275, "uint16")
     flat[..., 3:] = 65_535
     source = bytes(cv2.imencode(".png", flat)[1])

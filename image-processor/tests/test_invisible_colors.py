@@ -1,4 +1,4 @@
-"""What is hidden under full transparency has no part in a result, whatever the algorithm does."""
+"""No algorithm lets the colors of invisible pixels into a result."""
 
 import io
 import json
@@ -22,7 +22,7 @@ HIDDEN = [(255, 0, 255), (0, 255, 0), (0, 0, 0)]
 
 
 def ellipse() -> numpy.ndarray:
-    """Alpha with a soft edge."""
+    """Return alpha with a soft edge."""
     y, x = numpy.mgrid[0:HEIGHT, 0:WIDTH]
     alpha: numpy.ndarray = numpy.clip((1 - numpy.hypot((x - 32) / 26, (y - 22) / 18)) * 6 * 255, 0, 255).astype("uint8")
     return alpha
@@ -35,7 +35,7 @@ def hiding(color: Sequence[int]) -> bytes:
 
 
 def seen(result: bytes) -> numpy.ndarray:
-    """Its pixels, or its analysis, as far as they are seen."""
+    """Return the visible pixels of the result, or its analysis."""
     if result.startswith(b"{"):
         return numpy.array(list(json.dumps(json.loads(result)).encode()))
     if result.startswith(b"PK"):
@@ -48,9 +48,9 @@ def seen(result: bytes) -> numpy.ndarray:
     return values
 
 
-# What has no face is refused.
-@pytest.mark.parametrize("variant", [one for one in VARIANTS if one.name != "crop_faces"], ids=str)
-def test_hidden_colors_do_not_change_what_is_seen(variant: Variant) -> None:
+# An image without a face is refused.
+@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if variant.name != "crop_faces"], ids=str)
+def test_hidden_colors_do_not_change_visible_pixels(variant: Variant) -> None:
     params = dict(variant.params)
     if variant.algorithm.changes_image:
         params["output"] = {"format": "tiff"} if params.get("space") == "cmyk" else {"lossless": True}
@@ -72,14 +72,14 @@ def test_hidden_colors_do_not_change_what_is_seen(variant: Variant) -> None:
         {"format": "webp", "max_bytes": 2000},
         {"format": "jpeg", "quality": 30},
         {"format": "gif"},
-        {"format": "gif", "colours": 5},
-        {"format": "png", "palette": True, "colours": 16},
-        {"format": "png", "palette": True, "colours": 5},
+        {"format": "gif", "colors": 5},
+        {"format": "png", "palette": True, "colors": 16},
+        {"format": "png", "palette": True, "colors": 5},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("bits", [8, 16])
-def test_no_encoder_lets_hidden_colors_out(output: dict[str, object], bits: int) -> None:
+def test_no_encoder_reveals_hidden_colors(output: dict[str, object], bits: int) -> None:
     sources = [hiding(color) if bits == 8 else deep(hiding(color)) for color in HIDDEN]
 
     first, *others = (seen(processed(source, "convert", output)) for source in sources)
@@ -88,7 +88,7 @@ def test_no_encoder_lets_hidden_colors_out(output: dict[str, object], bits: int)
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "webp"])
-def test_no_tile_lets_hidden_colors_out(format: str) -> None:
+def test_no_tile_reveals_hidden_colors(format: str) -> None:
     params = {"format": format, "tile_size": 64}
 
     first, *others = (seen(processed(hiding(color), "tile", params)) for color in HIDDEN)
@@ -98,12 +98,12 @@ def test_no_tile_lets_hidden_colors_out(format: str) -> None:
 
 
 def deep(content: bytes) -> bytes:
-    """The same with 16 bits a band."""
+    """Return the image with 16 bits per band."""
     values = numpy.asarray(opened(content)).astype("uint16") * 257
     return bytes(cv2.imencode(".png", values[..., [2, 1, 0, 3]])[1])
 
 
-def test_lossy_colors_beside_what_is_hidden_are_nearer_to_those_of_the_source() -> None:
+def test_lossy_colors_next_to_hidden_pixels_are_closer_to_the_source() -> None:
     source = hiding((255, 0, 255))
     visible = ellipse() == 255
     edge = visible & (cv2.erode(visible.astype("uint8"), numpy.ones((5, 5), "uint8")) == 0)
@@ -117,8 +117,8 @@ def test_lossy_colors_beside_what_is_hidden_are_nearer_to_those_of_the_source() 
 
 
 @pytest.mark.parametrize("name", ["convolve", "edges", "emboss", "sharpen", "denoise", "equalize", "white_balance"])
-def test_filters_of_colors_leave_the_alpha(name: str) -> None:
-    for variant in (one for one in VARIANTS if one.name == name):
+def test_filters_of_colors_keep_the_alpha(name: str) -> None:
+    for variant in (variant for variant in VARIANTS if variant.name == name):
         result = pixels(processed(hiding((0, 0, 0)), name, variant.params))
 
         assert (result[..., -1] == ellipse()).all(), variant
@@ -137,14 +137,14 @@ def test_equalize_spreads_the_visible_tones_only(method: str) -> None:
     assert apart.max() <= 1 if method == "global" else apart[:, : WIDTH // 2].mean() <= 16
 
 
-def test_white_balance_makes_the_mean_of_what_is_visible_gray() -> None:
+def test_white_balance_makes_the_mean_of_visible_pixels_gray() -> None:
     result = pixels(processed(hiding((0, 255, 0)), "white_balance")).astype(float)
 
     means = numpy.average(result[..., :3], axis=(0, 1), weights=numpy.dstack([ellipse()] * 3))
     assert numpy.ptp(means) <= 2
 
 
-def test_a_histogram_counts_what_is_visible() -> None:
+def test_a_histogram_counts_visible_pixels() -> None:
     found = report(hiding((255, 0, 255)), "histogram")
 
     visible = textured(WIDTH, HEIGHT)[ellipse() > 0]
@@ -160,7 +160,7 @@ def test_an_image_without_a_visible_pixel_has_no_histogram() -> None:
         report(clear, "histogram")
 
 
-def test_cmyk_shows_white_where_nothing_is() -> None:
+def test_cmyk_shows_white_under_transparent_pixels() -> None:
     params = {"space": "cmyk", "output": {"format": "tiff"}}
 
     result = pixels(processed(hiding((255, 0, 255)), "to_colorspace", params))

@@ -1,4 +1,4 @@
-"""The same pixels, whatever kind of image they came in, against Pillow."""
+"""Every kind of image gives the same pixels, against Pillow."""
 
 import io
 import struct
@@ -17,8 +17,8 @@ from tests.support.images import encoded, opened, photo
 Peer = Callable[[Image.Image], Image.Image]
 
 
-def colours_only(change: Peer) -> Peer:
-    """The change of the colours of an RGBA image; alpha stays."""
+def colors_only(change: Peer) -> Peer:
+    """Apply a change to the colors of an RGBA image; alpha stays."""
 
     def changed(image: Image.Image) -> Image.Image:
         made = change(image.convert("RGB")).convert("RGB")
@@ -32,10 +32,10 @@ PEERS: dict[str, tuple[dict[str, object], Peer]] = {
     "flip": ({}, ImageOps.mirror),
     "rotate": ({"angle": 90}, lambda image: image.transpose(Image.Transpose.ROTATE_270)),
     "crop": ({"width": 1, "height": 1, "left": 0, "top": 0}, lambda image: image.crop((0, 0, 1, 1))),
-    "invert": ({}, colours_only(ImageOps.invert)),
-    "grayscale": ({}, colours_only(lambda image: image.convert("L"))),
-    "brightness": ({"amount": 20}, colours_only(lambda image: image.point([min(255, v + 51) for v in range(256)] * 3))),
-    "border": ({"width": 3, "colour": "#0000ff"}, lambda image: ImageOps.expand(image, 3, (0, 0, 255, 255))),
+    "invert": ({}, colors_only(ImageOps.invert)),
+    "grayscale": ({}, colors_only(lambda image: image.convert("L"))),
+    "brightness": ({"amount": 20}, colors_only(lambda image: image.point([min(255, v + 51) for v in range(256)] * 3))),
+    "border": ({"width": 3, "color": "#0000ff"}, lambda image: ImageOps.expand(image, 3, (0, 0, 255, 255))),
 }
 SIZES = {"odd": (37, 23), "1×1": (1, 1), "1×50": (1, 50), "50×1": (50, 1)}
 MODES = ["RGB", "L", "RGBA", "LA", "P", "1"]
@@ -48,7 +48,7 @@ def seen(content: bytes) -> Image.Image:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("algorithm", PEERS)
-def test_every_kind_is_changed_as_pillow_changes_it(algorithm: str, mode: str, size: str) -> None:
+def test_every_kind_of_image_matches_pillow(algorithm: str, mode: str, size: str) -> None:
     params, peer = PEERS[algorithm]
     source = photo(*SIZES[size], mode=mode)
 
@@ -58,7 +58,7 @@ def test_every_kind_is_changed_as_pillow_changes_it(algorithm: str, mode: str, s
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_kind_is_resized_to_its_mean(mode: str) -> None:
+def test_every_kind_of_image_is_resized_to_its_mean(mode: str) -> None:
     source = photo(64, 64, mode=mode)
 
     result = numpy.asarray(seen(processed(source, "resize", {"width": 1, "height": 1, "kernel": "linear"})))
@@ -68,9 +68,9 @@ def test_every_kind_is_resized_to_its_mean(mode: str) -> None:
 
 @pytest.mark.parametrize("algorithm", ["flip", "invert", "brightness", "border", "grayscale"])
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
-def test_every_frame_is_changed_as_a_still_is(algorithm: str, format: str) -> None:
+def test_every_frame_is_changed_like_a_still_image(algorithm: str, format: str) -> None:
     params, peer = PEERS[algorithm]
-    frames = [Image.new("RGB", (20, 14), colour) for colour in ((200, 30, 40), (20, 40, 90), (5, 250, 90))]
+    frames = [Image.new("RGB", (20, 14), color) for color in ((200, 30, 40), (20, 40, 90), (5, 250, 90))]
     options = {"lossless": True} if format == "WEBP" else {}
     source = encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=100, **options)
 
@@ -83,15 +83,15 @@ def test_every_frame_is_changed_as_a_still_is(algorithm: str, format: str) -> No
         assert numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - expected).max() <= 8, "a GIF has a palette"
 
 
-def test_the_colours_of_cmyk_are_those_of_its_rgb() -> None:
+def test_the_colors_of_cmyk_are_those_of_its_rgb() -> None:
     source = photo(mode="CMYK", format="TIFF")
 
     result = numpy.asarray(seen(processed(source, "brightness", {"amount": 0, "output": {"format": "png"}})))
 
-    # Inks are no lamps: only what is dark and what is bright is compared.
+    # Inks cannot show every color, so only dark and bright are compared.
     expected = numpy.asarray(opened(source).convert("L")).astype(int)
-    grey = numpy.asarray(Image.fromarray(result).convert("L")).astype(int)
-    assert numpy.corrcoef(expected.ravel(), grey.ravel())[0, 1] > 0.9
+    gray = numpy.asarray(Image.fromarray(result).convert("L")).astype(int)
+    assert numpy.corrcoef(expected.ravel(), gray.ravel())[0, 1] > 0.9
 
 
 RAMP = numpy.linspace(0, 1, 24 * 16).reshape(16, 24)
@@ -101,7 +101,7 @@ COLORS = numpy.dstack([RAMP, RAMP[::-1], 1 - RAMP])
 def tiff(values: numpy.ndarray, **options: object) -> bytes:
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
-        getattr(writer, "write")(values, **options)  # noqa: B009 (its types are stricter than what it takes)
+        getattr(writer, "write")(values, **options)  # noqa: B009 (its types are stricter than it is)
     return file.getvalue()
 
 
@@ -110,7 +110,7 @@ def bytes_of(*bands: numpy.ndarray) -> numpy.ndarray:
     return values
 
 
-# What each sample means is as ImageMagick and Pillow have it: 0 is black, and 1, or the greatest number, is white.
+# As in ImageMagick and Pillow, 0 is black, and 1, or the greatest number, is white.
 SAMPLES = {
     "floating point": (tiff(RAMP.astype("float32")), RAMP),
     "half precision": (tiff(RAMP.astype("float16")), RAMP),
@@ -120,7 +120,7 @@ SAMPLES = {
     "32 bits of colors": (tiff((COLORS * (2**32 - 1)).astype("uint32"), photometric="rgb"), COLORS),
     "a spare band": (tiff(bytes_of(COLORS, RAMP), photometric="rgb", extrasamples=[0]), COLORS),
     "two spare bands": (tiff(bytes_of(COLORS, RAMP, RAMP), photometric="rgb", extrasamples=[0, 0]), COLORS),
-    "a spare band of grey": (tiff(bytes_of(RAMP, RAMP[::-1]), photometric="minisblack", extrasamples=[0]), RAMP),
+    "a spare band of gray": (tiff(bytes_of(RAMP, RAMP[::-1]), photometric="minisblack", extrasamples=[0]), RAMP),
     "white is zero": (tiff(bytes_of(RAMP)[..., 0], photometric="miniswhite"), 1 - RAMP),
 }
 
@@ -128,7 +128,7 @@ SAMPLES = {
 @pytest.mark.parametrize("algorithm", ["convert", "brightness", "flip"])
 @pytest.mark.parametrize("target", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_samples_of_every_kind_are_shown_as_they_are_meant(kind: str, target: str, algorithm: str) -> None:
+def test_samples_of_every_kind_have_their_brightness(kind: str, target: str, algorithm: str) -> None:
     content, expected = SAMPLES[kind]
     output = {"format": target, "quality": 100}
     params = {"brightness": {"amount": 0}}.get(algorithm, {})
@@ -164,7 +164,7 @@ PARAMS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("algorithm", PARAMS)
 @pytest.mark.parametrize("kind", UNCLEAR)
-def test_samples_that_may_mean_anything_are_refused_in_words(kind: str, algorithm: str) -> None:
+def test_samples_without_a_defined_meaning_are_refused_with_a_reason(kind: str, algorithm: str) -> None:
     content, reason = UNCLEAR[kind]
 
     with pytest.raises(ImageError, match=reason):
@@ -187,7 +187,7 @@ YCBCR: dict[str, dict[str, object]] = {
 }
 
 
-def as_opencv_shows(content: bytes) -> numpy.ndarray:
+def shown_by_opencv(content: bytes) -> numpy.ndarray:
     shown = cv2.imdecode(numpy.frombuffer(content, "uint8"), cv2.IMREAD_COLOR)
     assert shown is not None
     return shown[..., ::-1].astype(int)
@@ -195,7 +195,7 @@ def as_opencv_shows(content: bytes) -> numpy.ndarray:
 
 @pytest.mark.parametrize("target", ["png", "webp", "jpeg"])
 @pytest.mark.parametrize("kind", YCBCR)
-def test_brightness_and_chroma_are_shown_as_opencv_shows_them(kind: str, target: str) -> None:
+def test_brightness_and_chroma_are_shown_shown_by_opencv_them(kind: str, target: str) -> None:
     samples = numpy.asarray(Image.fromarray(SMOOTH).convert("YCbCr"))
     content = tiff(samples, photometric="ycbcr", **YCBCR[kind])
     lossless = {"lossless": True} if target == "webp" else {"quality": 100}
@@ -204,13 +204,13 @@ def test_brightness_and_chroma_are_shown_as_opencv_shows_them(kind: str, target:
 
     if kind == "a damaged coefficient":
         content = tiff(samples, photometric="ycbcr", subsampling=(1, 1))
-    shown = as_opencv_shows(content)
-    # libtiff reckons in whole numbers.
+    shown = shown_by_opencv(content)
+    # libtiff computes with integers.
     assert numpy.abs(result - shown).max() <= (6 if target == "jpeg" else 3)
 
 
-def test_chroma_of_fewer_pixels_makes_no_alpha() -> None:
-    # Of each 2 × 2 pixels four times the brightness, and the chroma once (TIFF 6.0, 21).
+def test_subsampled_chroma_does_not_become_alpha() -> None:
+    # For each 2 × 2 pixels four luma samples and one pair of chroma samples (TIFF 6.0, 21).
     samples = numpy.tile(numpy.array([98] * 4 + [89, 200], "uint8"), 12 * 8)
     tags = {256: 24, 257: 16, 259: 1, 262: 6, 273: 8, 277: 3, 278: 16, 279: len(samples)}
     rows = [(tag, 4, 1, struct.pack("<I", value)) for tag, value in tags.items()]
@@ -222,13 +222,13 @@ def test_chroma_of_fewer_pixels_makes_no_alpha() -> None:
 
     result = numpy.asarray(opened(processed(content, "convert", {"format": "png"})))
 
-    shown = as_opencv_shows(content)
+    shown = shown_by_opencv(content)
     assert result.shape == shown.shape
     assert numpy.abs(result.astype(int) - shown).max() <= 1
 
 
 def in_cielab(image: Image.Image) -> numpy.ndarray:
-    """As LittleCMS converts it: L* of 255, a* and b* signed."""
+    """Return the image in CIELAB, converted by LittleCMS: L* of 255, a* and b* signed."""
     converted = ImageCms.profileToProfile(
         image, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
     )
@@ -259,7 +259,7 @@ LAB = {
 @pytest.mark.parametrize("algorithm", ["convert", "flip", "brightness", "resize"])
 @pytest.mark.parametrize("target", ["png", "jpeg", "tiff"])
 @pytest.mark.parametrize("kind", LAB)
-def test_cielab_is_shown_as_littlecms_shows_it(kind: str, target: str, algorithm: str) -> None:
+def test_cielab_matches_littlecms(kind: str, target: str, algorithm: str) -> None:
     picture = Image.fromarray(SMOOTH)
     output: dict[str, object] = {"format": target, "quality": 100, "profile": "strip"}
     steps: dict[str, dict[str, object]] = {"brightness": {"amount": 0}, "flip": {}, "resize": {"width": 32}}
@@ -269,13 +269,13 @@ def test_cielab_is_shown_as_littlecms_shows_it(kind: str, target: str, algorithm
 
     picture = ImageOps.mirror(picture) if algorithm == "flip" else picture
     picture = picture.resize((32, 24), Image.Resampling.LANCZOS) if algorithm == "resize" else picture
-    shown = as_opencv_shows(result)
+    shown = shown_by_opencv(result)
     assert numpy.abs(shown - numpy.asarray(picture)).mean() < 2
     assert numpy.abs(shown - numpy.asarray(picture)).max() < 14  # 8 bits of L*a*b* are coarse
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_alpha_beside_cielab_is_the_alpha(bits: int) -> None:
+def test_alpha_after_cielab_is_the_alpha(bits: int) -> None:
     picture, alpha = Image.fromarray(SMOOTH), numpy.tile(numpy.arange(0, 256, 4).astype("uint8"), (48, 1))
     values = in_cielab(picture) if bits == 8 else in_cielab_of_16_bits(picture)
     bands = numpy.dstack([values, alpha.astype(values.dtype) * values.dtype.type(257 if bits == 16 else 1)])
@@ -288,7 +288,7 @@ def test_alpha_beside_cielab_is_the_alpha(bits: int) -> None:
 
 
 @pytest.mark.parametrize("photometric", [10, 32803, 32844])
-def test_what_libvips_would_only_take_for_gray_or_rgb_is_refused_in_words(photometric: int) -> None:
+def test_a_photometric_that_libvips_would_mistake_is_refused_with_a_reason(photometric: int) -> None:
     content = bytearray(tiff(bytes_of(COLORS), photometric="rgb"))
     with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
         place = file.pages.first.tags[262].offset + 8
@@ -298,7 +298,7 @@ def test_what_libvips_would_only_take_for_gray_or_rgb_is_refused_in_words(photom
         processed(bytes(content), "convert", {"format": "png"})
 
 
-def test_chroma_in_planes_of_its_own_is_refused_in_words() -> None:
+def test_chroma_in_separate_planes_is_refused_with_a_reason() -> None:
     planes = numpy.ascontiguousarray(SMOOTH.transpose(2, 0, 1))
     content = tiff(planes, photometric="ycbcr", subsampling=(1, 1), planarconfig="separate")
 
@@ -306,7 +306,7 @@ def test_chroma_in_planes_of_its_own_is_refused_in_words() -> None:
         processed(content, "convert", {"format": "png"})
 
 
-def test_an_alpha_behind_a_spare_band_is_the_alpha() -> None:
+def test_an_alpha_after_a_spare_band_is_the_alpha() -> None:
     alpha = RAMP[::-1]
     source = tiff(bytes_of(COLORS, RAMP, alpha), photometric="rgb", extrasamples=["unspecified", "unassalpha"])
 
@@ -315,15 +315,15 @@ def test_an_alpha_behind_a_spare_band_is_the_alpha() -> None:
     assert numpy.array_equal(numpy.asarray(result), bytes_of(COLORS, alpha))
 
 
-@pytest.mark.parametrize("colour", ["#ff0000", "#00ff0080"])
-def test_grey_with_alpha_lies_on_a_colored_background(colour: str) -> None:
+@pytest.mark.parametrize("color", ["#ff0000", "#00ff0080"])
+def test_gray_with_alpha_lies_on_a_colored_background(color: str) -> None:
     half = opened(photo(mode="LA"))
     half.putalpha(Image.linear_gradient("L").resize(half.size))
     source = encoded(half, "PNG")
 
-    result = opened(processed(source, "convert", {"format": "jpeg", "background": colour, "quality": 100}))
+    result = opened(processed(source, "convert", {"format": "jpeg", "background": color, "quality": 100}))
 
-    opaque = tuple(int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    opaque = tuple(int(color[place : place + 2], 16) for place in (1, 3, 5))
     ground = Image.new("RGBA", (64, 48), (*opaque, 255))
     ground.alpha_composite(opened(source).convert("RGBA"))
     difference = numpy.asarray(result.convert("RGB")).astype(int) - numpy.asarray(ground.convert("RGB"))

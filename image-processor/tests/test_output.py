@@ -24,7 +24,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def grainy(width: int = 320, height: int = 240) -> bytes:
-    """A picture that is worth compressing."""
+    """Return a picture that compresses like a photograph."""
     random = numpy.random.default_rng(4)
     smooth = numpy.asarray(opened(photo(width, height))).astype(float)
     return encoded(
@@ -38,7 +38,7 @@ def test_every_format_becomes_every_other(source: str, target: str) -> None:
     result = opened(processed(photo(format=source), "convert", {"format": target}))
 
     assert (result.format, result.size) == (target.upper(), (64, 48))
-    # A GIF of this picture has few colours.
+    # A GIF of this picture has few colors.
     difference = numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - pixels(photo()))[..., :2]
     assert difference.mean() < (12 if "gif" in (source.lower(), target) else 4)
 
@@ -58,8 +58,8 @@ def test_lossless_keeps_every_pixel(format: str) -> None:
     assert numpy.abs(result - pixels(grainy())).max() <= (0 if format == "webp" else 1)
 
 
-def test_a_png_with_a_palette_has_so_many_colours() -> None:
-    result = opened(processed(grainy(), "convert", {"palette": True, "colours": 16}))
+def test_a_png_with_a_palette_has_at_most_the_requested_colors() -> None:
+    result = opened(processed(grainy(), "convert", {"palette": True, "colors": 16}))
 
     assert result.mode == "P"
     assert len(result.getcolors() or []) <= 16
@@ -72,7 +72,7 @@ def test_progressive_is_progressive() -> None:
 
 
 @pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4"])
-def test_chroma_is_subsampled_as_asked(subsampling: str) -> None:
+def test_chroma_is_subsampled_as_requested(subsampling: str) -> None:
     result = opened(processed(grainy(), "convert", {"format": "jpeg", "subsampling": subsampling}))
 
     sampled = getattr(result, "layer")[0][1:3]  # noqa: B009 (only JPEG images have it)
@@ -101,13 +101,13 @@ def test_auto_takes_the_smaller_of_avif_and_webp() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png"])
 @pytest.mark.parametrize("wanted", [0.8, 0.95])
-def test_the_smallest_file_that_is_like_enough_is_found(format: str, wanted: float) -> None:
+def test_the_smallest_file_that_reaches_the_ssim_is_found(format: str, wanted: float) -> None:
     source = grainy(160, 120)
-    grey = numpy.asarray(opened(source).convert("L"))
+    gray = numpy.asarray(opened(source).convert("L"))
 
     result = processed(source, "optimize", {"format": format, "min_ssim": wanted})
 
-    alike = structural_similarity(grey, numpy.asarray(opened(result).convert("L")), gaussian_weights=True, sigma=1.5)
+    alike = structural_similarity(gray, numpy.asarray(opened(result).convert("L")), gaussian_weights=True, sigma=1.5)
     best = processed(source, "convert", {"format": format, "quality": 100})
     assert alike > wanted - 0.02
     assert len(result) <= len(best)
@@ -115,7 +115,7 @@ def test_the_smallest_file_that_is_like_enough_is_found(format: str, wanted: flo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png", "gif"])
-def test_the_best_file_under_a_size_is_found(format: str) -> None:
+def test_the_best_file_within_a_size_is_found(format: str) -> None:
     source = grainy(160, 120)
     largest = len(processed(source, "convert", {"format": format, "quality": 100}))
 
@@ -124,22 +124,22 @@ def test_the_best_file_under_a_size_is_found(format: str) -> None:
     assert largest // 8 < len(result) <= largest * 2 // 3
 
 
-def test_what_cannot_be_small_enough_is_refused() -> None:
+def test_a_size_that_no_quality_reaches_is_refused() -> None:
     with pytest.raises(ImageError, match=r"the smallest result has [\d,]+ bytes, more than 100"):
         processed(grainy(), "convert", {"format": "jpeg", "max_bytes": 100})
 
 
-def test_both_wishes_are_met_or_refused() -> None:
+def test_a_size_and_an_ssim_are_both_reached_or_refused() -> None:
     with pytest.raises(ImageError, match=r"at an SSIM of 0\.99"):
         processed(grainy(), "optimize", {"format": "jpeg", "min_ssim": 0.99, "max_bytes": 3000})
 
 
-def test_an_ssim_that_no_allowed_quality_has_is_refused() -> None:
+def test_an_ssim_that_no_allowed_quality_reaches_is_refused() -> None:
     with pytest.raises(ImageError, match=r"has an SSIM of 0\.\d+ at a quality of 5, less than 0\.99"):
         processed(grainy(), "convert", {"format": "webp", "quality": 5, "min_ssim": 0.99})
 
 
-def test_the_format_that_reaches_the_ssim_is_taken_and_not_the_smaller_that_does_not() -> None:
+def test_a_smaller_format_that_misses_the_ssim_is_not_taken() -> None:
     source = grainy()
     output = {"format": "auto", "quality": 60, "min_ssim": 0.83}
     reached = []
@@ -156,7 +156,7 @@ LARGE = {"width": 1900, "height": 1300}
 
 
 def large() -> bytes:
-    """An image of more than two megapixels: smooth above, fine texture below."""
+    """Return an image of more than two megapixels: smooth above, fine texture below."""
     coarse = numpy.asarray(opened(photo(LARGE["width"], LARGE["height"])).convert("RGB")).astype(float)
     grain = numpy.random.default_rng(8).normal(0, 18, coarse.shape)
     grain[: LARGE["height"] // 2] *= 0.2
@@ -170,15 +170,15 @@ def test_the_ssim_of_a_large_image_is_reached_and_hardly_exceeded(format: str) -
 
     result = processed(source, "optimize", {"format": format, "min_ssim": 0.9})
 
-    greys = [numpy.asarray(opened(content).convert("L")) for content in (source, result)]
-    alike = structural_similarity(*greys, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    grays = [numpy.asarray(opened(content).convert("L")) for content in (source, result)]
+    alike = structural_similarity(*grays, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
     assert 0.9 <= alike + 0.0005 < 0.91
     assert cast("float", report(result, "compare", {"file_id": 2}, {2: source})["ssim"]) >= 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["jpeg", pytest.param("auto", marks=pytest.mark.thorough)])
-def test_a_large_image_fills_the_bytes_that_it_may_have(format: str) -> None:
+def test_a_large_image_fills_its_size_limit(format: str) -> None:
     source = large()
 
     result = processed(source, "convert", {"format": format, "max_bytes": 300_000})
@@ -221,7 +221,7 @@ def test_the_copyright_and_the_profile_stay_by_default(algorithm: str) -> None:
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("algorithm", USUAL)
-def test_no_result_tells_where_a_photograph_was_taken_by_default(algorithm: str, format: str) -> None:
+def test_no_result_has_the_place_of_a_photograph_by_default(algorithm: str, format: str) -> None:
     params: dict[str, dict[str, object]] = {
         "resize": {"width": 20},
         "brightness": {"amount": 5},
@@ -236,7 +236,7 @@ def test_no_result_tells_where_a_photograph_was_taken_by_default(algorithm: str,
     assert b"secret" not in content
 
 
-def test_metadata_is_kept_by_an_algorithm_that_is_asked_to() -> None:
+def test_metadata_is_kept_on_request() -> None:
     result = opened(processed(tagged(), "flip", {"output": {"metadata": "keep"}}))
 
     assert result.getexif()[0x010F] == "Maker"
@@ -244,7 +244,7 @@ def test_metadata_is_kept_by_an_algorithm_that_is_asked_to() -> None:
 
 
 def described(format: str) -> bytes:
-    """An image with everything that a camera and a desk write into it."""
+    """Return an image with all metadata that cameras and editors write."""
     exif = Image.Exif()
     exif[0x010E], exif[0x010F], exif[0x013B], exif[0x8298] = "a secret", "Maker secret", "Ada L.", "(c) Ada"
     exif.get_ifd(0x8769)[0x9003] = "2020:02:02 02:02:02"
@@ -253,7 +253,7 @@ def described(format: str) -> bytes:
     xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>secret</x:xmpmeta>"
     if format == "TIFF":
         exif[700] = xmp
-        loaded = Image.Exif()  # as Pillow writes no directory into a TIFF that was not read
+        loaded = Image.Exif()  # Pillow writes no directories into a TIFF unless they were loaded
         loaded.load(exif.tobytes())
         return photo(format=format, exif=loaded, icc_profile=SRGB)
     return photo(format=format, exif=exif, icc_profile=SRGB, xmp=xmp, comment=b"secret")
@@ -336,7 +336,7 @@ def test_no_empty_exif_block_is_made(target: str, metadata: str) -> None:
 
 @pytest.mark.parametrize("metadata", ["keep", "copyright", "strip"])
 @pytest.mark.parametrize("format", ["GIF", "WEBP"])
-def test_stripping_leaves_an_animation_its_timing(format: str, metadata: str) -> None:
+def test_stripping_keeps_the_timing_of_an_animation(format: str, metadata: str) -> None:
     frames = [opened(photo(40, 30)).rotate(90 * turn) for turn in range(3)]
     source = encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=[100, 250, 40], loop=3)
 
@@ -355,8 +355,8 @@ def test_a_jpeg_has_quality_85_and_half_the_chroma_by_default() -> None:
     assert ours.quantization == cast("JpegImageFile", opened(pillows.getvalue())).quantization
 
 
-def test_every_page_of_a_tiff_stays_beside_its_exif() -> None:
-    pages = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
+def test_every_page_of_a_tiff_stays_next_to_its_exif() -> None:
+    pages = [Image.new("RGB", (20, 10), color) for color in ("red", "blue")]
     source = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo={315: "Ada"})
 
     result = Image.open(io.BytesIO(processed(source, "flip")))
@@ -367,7 +367,7 @@ def test_every_page_of_a_tiff_stays_beside_its_exif() -> None:
 
 
 def with_thumbnail(content: bytes) -> bytes:
-    """The JPEG with a small picture of itself in its EXIF data, as cameras write it."""
+    """Return the JPEG with a thumbnail in its EXIF data, as cameras write it."""
     small = photo(16, 12, format="JPEG")
     entries = [(0x0103, 3, 6), (0x0201, 4, 56), (0x0202, 4, len(small))]  # compression, place and length
     tiff = struct.pack("<2sHIHI", b"II", 42, 8, 0, 14)
@@ -379,7 +379,7 @@ def with_thumbnail(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("metadata", ["keep", "copyright"])
 @pytest.mark.parametrize("algorithm", ["convert", "flip", "blur_faces"])
-def test_no_small_picture_of_the_source_stays_within(algorithm: str, metadata: str) -> None:
+def test_no_thumbnail_of_the_source_stays_in_the_exif(algorithm: str, metadata: str) -> None:
     source = with_thumbnail(photo(format="JPEG"))
     assert source.count(b"\xff\xd8\xff") == 2
 
@@ -399,12 +399,12 @@ def test_an_ultra_hdr_photograph_is_a_jpeg() -> None:
 
 
 @pytest.mark.parametrize("format", ["jpeg", "gif"])
-def test_a_format_that_is_never_lossless_says_so(format: str) -> None:
+def test_a_format_that_cannot_be_lossless_refuses_it(format: str) -> None:
     with pytest.raises(ImageError, match="no lossless form"):
         processed(photo(), "convert", {"format": format, "lossless": True})
 
 
-def test_a_stripped_profile_leaves_the_colours_as_they_look() -> None:
+def test_a_stripped_profile_does_not_change_how_colors_look() -> None:
     wide = processed(photo(), "to_colorspace", {"space": "p3"})
 
     result = processed(wide, "convert", {"profile": "strip"})
@@ -414,7 +414,7 @@ def test_a_stripped_profile_leaves_the_colours_as_they_look() -> None:
 
 
 @pytest.mark.parametrize("format", ["png", "webp", "avif", "gif"])
-def test_cmyk_becomes_srgb_where_the_format_has_no_cmyk(format: str) -> None:
+def test_cmyk_becomes_srgb_in_a_format_without_cmyk(format: str) -> None:
     result = opened(processed(photo(mode="CMYK", format="JPEG"), "convert", {"format": format}))
 
     assert result.convert("RGB").getpixel((0, 0))[2] < 60, "the corner is dark"  # type: ignore[index]  # a pixel of RGB
@@ -424,7 +424,7 @@ def test_cmyk_stays_in_a_jpeg() -> None:
     assert opened(processed(photo(mode="CMYK", format="JPEG"), "flip")).mode == "CMYK"
 
 
-def test_sixteen_bits_become_eight_where_the_format_has_no_more() -> None:
+def test_sixteen_bits_become_eight_in_a_format_of_eight() -> None:
     ramp = (numpy.arange(64 * 48) * 20).reshape(48, 64).astype("uint16")
 
     result = pixels(processed(encoded(Image.fromarray(ramp), "PNG"), "convert", {"format": "jpeg", "quality": 100}))
@@ -432,8 +432,8 @@ def test_sixteen_bits_become_eight_where_the_format_has_no_more() -> None:
     assert numpy.abs(result - ramp // 257).max() <= 2
 
 
-def test_an_animation_becomes_a_still_where_the_format_is_still() -> None:
-    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+def test_an_animation_becomes_a_still_in_a_format_without_animations() -> None:
+    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
     source = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
 
     result = opened(processed(source, "convert", {"format": "png"}))
@@ -452,7 +452,7 @@ def test_a_result_over_the_limit_is_refused() -> None:
 
 
 def chunks(content: bytes, added: bytes) -> bytes:
-    """The PNG with further chunks before its pixels."""
+    """Return the PNG with more chunks before its pixels."""
     return content[:33] + added + content[33:]
 
 
@@ -463,10 +463,10 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 FLAT = encoded(Image.new("RGB", (16, 16), (188, 100, 50)), "PNG")
 D65_AND_P3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
 DESCRIBED = {
-    # (223, 168, 122) and (201, 94, 33) are what LittleCMS makes of (188, 100, 50) in linear light and in Display P3.
+    # (223, 168, 122) and (201, 94, 33) are what LittleCMS gives for (188, 100, 50) in linear light and Display P3.
     "linear gAMA": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 100_000))), (223, 168, 122)),
     "gAMA of sRGB": (chunks(FLAT, chunk(b"gAMA", struct.pack(">I", 45_455))), (188, 100, 50)),
-    "gAMA beside sRGB": (
+    "gAMA next to sRGB": (
         chunks(FLAT, chunk(b"sRGB", b"\0") + chunk(b"gAMA", struct.pack(">I", 100_000))),
         (188, 100, 50),
     ),
@@ -498,7 +498,7 @@ def test_colors_that_a_png_describes_are_converted(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", DESCRIBED)
 @pytest.mark.parametrize("target", ["png", "jpeg", "webp", "tiff"])
-def test_a_kept_description_of_colors_is_a_profile_that_says_the_same(target: str, kind: str) -> None:
+def test_a_description_of_colors_becomes_an_equivalent_profile(target: str, kind: str) -> None:
     content, color = DESCRIBED[kind]
 
     result = opened(processed(content, "convert", {"format": target, "quality": 100}))
@@ -508,7 +508,7 @@ def test_a_kept_description_of_colors_is_a_profile_that_says_the_same(target: st
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
-    """The image as LittleCMS shows it."""
+    """Return the image in sRGB, converted by LittleCMS."""
     profile = image.info.get("icc_profile")
     if not profile:
         return image.convert("RGB")
@@ -518,32 +518,32 @@ def in_srgb(image: Image.Image) -> Image.Image:
     return converted
 
 
-def test_grey_of_another_gamma_is_converted() -> None:
+def test_gray_of_another_gamma_is_converted() -> None:
     content = chunks(encoded(Image.new("L", (16, 16), 100), "PNG"), chunk(b"gAMA", struct.pack(">I", 100_000)))
 
     result = pixels(processed(content, "convert", {"profile": "strip"}))
 
-    assert numpy.abs(result - 168).max() <= 1  # as of the middle of the three bands above
+    assert numpy.abs(result - 168).max() <= 1  # like the middle of the three bands above
 
 
-GREY_STEPS = Image.fromarray(numpy.repeat(numpy.arange(20, 256, 5).astype("uint8"), 16).reshape(-1, 16))
+GRAY_STEPS = Image.fromarray(numpy.repeat(numpy.arange(20, 256, 5).astype("uint8"), 16).reshape(-1, 16))
 
 
 @pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff", "gif"])
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("gamma", [1.0, 1.8])
-def test_grey_looks_as_it_did_in_every_format(gamma: float, depth: int, target: str) -> None:
-    flat = encoded(GREY_STEPS, "PNG") if depth == 8 else sixteen_bits(GREY_STEPS)
+def test_gray_looks_the_same_in_every_format(gamma: float, depth: int, target: str) -> None:
+    flat = encoded(GRAY_STEPS, "PNG") if depth == 8 else sixteen_bits(GRAY_STEPS)
     content = chunks(flat, chunk(b"gAMA", struct.pack(">I", round(100_000 / gamma))))
 
     lossless = {"lossless": True} if target in ("webp", "avif") else {}
     result = opened(processed(content, "convert", {"format": target, "quality": 100, **lossless}))
 
-    light = (numpy.asarray(GREY_STEPS) / 255) ** gamma  # IEC 61966-2-1, backwards
+    light = (numpy.asarray(GRAY_STEPS) / 255) ** gamma  # IEC 61966-2-1, inverted
     encoded_light = numpy.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, 12.92 * light) * 255
     shown = numpy.asarray(in_srgb(in_eight_bits(result)).convert("L")).astype(float)
     assert numpy.abs(shown - encoded_light).max() < (8 if target == "jpeg" else 4)
-    assert numpy.abs(encoded_light - numpy.asarray(GREY_STEPS)).max() > 15
+    assert numpy.abs(encoded_light - numpy.asarray(GRAY_STEPS)).max() > 15
 
 
 def sixteen_bits(image: Image.Image) -> bytes:
@@ -560,7 +560,7 @@ def in_eight_bits(image: Image.Image) -> Image.Image:
 
 @pytest.mark.parametrize("source", ["PNG", "JPEG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("algorithm", ["convert", "resize", "flip", "optimize"])
-def test_a_gif_which_has_no_profile_has_the_colors_of_srgb(algorithm: str, source: str) -> None:
+def test_a_gif_has_the_colors_of_srgb(algorithm: str, source: str) -> None:
     content = encoded(Image.new("RGB", (16, 16), (188, 100, 50)), source, quality=100, icc_profile=renamed(SRGB))
     output: dict[str, object] = {"format": "gif"}
     params: dict[str, object] = output if algorithm in ("convert", "optimize") else {"output": output}
@@ -573,7 +573,7 @@ def test_a_gif_which_has_no_profile_has_the_colors_of_srgb(algorithm: str, sourc
     assert numpy.abs(expected - (188, 100, 50)).max() > 50
 
 
-def test_grey_of_another_gamma_lies_on_a_colored_background_as_it_looks() -> None:
+def test_gray_of_another_gamma_looks_the_same_on_a_colored_background() -> None:
     half = encoded(Image.new("LA", (16, 16), (100, 51)), "PNG")
     content = chunks(half, chunk(b"gAMA", struct.pack(">I", 100_000)))
 
@@ -586,7 +586,7 @@ def test_grey_of_another_gamma_lies_on_a_colored_background_as_it_looks() -> Non
 @pytest.mark.parametrize("background", ["#ff8000", "#808080", "#ffffff"])
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 @pytest.mark.parametrize("gamma", [1.0, 1.8])
-def test_a_background_has_its_own_color_whatever_the_profile(gamma: float, mode: str, background: str) -> None:
+def test_a_background_has_its_color_with_any_profile(gamma: float, mode: str, background: str) -> None:
     clear = encoded(Image.new("RGBA", (16, 16), (10, 20, 30, 0)).convert(mode), "PNG")
     content = chunks(clear, chunk(b"gAMA", struct.pack(">I", round(100_000 / gamma))) + chunk(b"cHRM", D65_AND_P3))
 
@@ -598,7 +598,7 @@ def test_a_background_has_its_own_color_whatever_the_profile(gamma: float, mode:
 
 
 def of_a_camera(format: str, space: int | None, index: str | None) -> bytes:
-    """A picture without a profile, whose EXIF tells its color space."""
+    """Return a picture without a profile whose EXIF names its color space."""
     exif = Image.Exif()
     exif[271] = "Maker"
     photo_tags = exif.get_ifd(0x8769)
@@ -611,7 +611,7 @@ def of_a_camera(format: str, space: int | None, index: str | None) -> bytes:
 
 
 def from_adobe_rgb(color: tuple[int, int, int]) -> numpy.ndarray:
-    """Adobe RGB (1998), 4.3.5, and scikit-image's sRGB; what sRGB does not hold is cut off."""
+    """Convert Adobe RGB (1998), 4.3.5, to sRGB with scikit-image; colors outside of sRGB are clipped."""
     light = (numpy.array(color) / 255) ** 2.19921875
     xyz = [[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]] @ light
     converted: numpy.ndarray = xyz2rgb(xyz) * 255
@@ -637,7 +637,7 @@ def test_adobe_rgb_of_a_camera_is_converted(format: str, space: int | None, inde
 
 
 @pytest.mark.parametrize("profile", ["keep", "strip", "srgb"])
-def test_exif_says_adobe_rgb_only_where_the_colors_are(profile: str) -> None:
+def test_exif_says_adobe_rgb_only_if_the_colors_are(profile: str) -> None:
     source = of_a_camera("JPEG", 65535, "R03")
 
     output = {"format": "jpeg", "profile": profile, "metadata": "keep"}
@@ -649,13 +649,13 @@ def test_exif_says_adobe_rgb_only_where_the_colors_are(profile: str) -> None:
 
 
 def renamed(profile: bytes) -> bytes:
-    """The profile with linear curves; its name stays."""
+    """Return the profile with linear curves and the same name."""
     linear = b"curv" + bytes(8)
     place = profile.index(b"para")
     return profile[:place] + linear + profile[place + len(linear) :]
 
 
-def test_a_profile_is_what_its_numbers_say_and_not_its_name() -> None:
+def test_a_profile_counts_by_its_numbers_and_not_by_its_name() -> None:
     source = photo(icc_profile=renamed(SRGB))
     assert b"s\0R\0G\0B" in SRGB, "it calls itself sRGB"
 
@@ -666,7 +666,7 @@ def test_a_profile_is_what_its_numbers_say_and_not_its_name() -> None:
     assert numpy.abs(expected - pixels(photo())).max() > 40
 
 
-def test_the_colors_of_srgb_are_left_as_they_are() -> None:
+def test_srgb_colors_are_not_changed() -> None:
     assert numpy.array_equal(
         pixels(processed(photo(icc_profile=SRGB), "convert", {"profile": "srgb"})), pixels(photo())
     )
@@ -683,7 +683,7 @@ ODD_PROFILES = {
 @pytest.mark.parametrize("target", ["png", "jpeg", "webp", "avif", "tiff"])
 @pytest.mark.parametrize("odd", ODD_PROFILES)
 @pytest.mark.parametrize("profile", ["keep", "srgb", "strip"])
-def test_an_odd_profile_makes_no_format_fail(odd: str, target: str, profile: str) -> None:
+def test_an_odd_profile_fails_in_no_format(odd: str, target: str, profile: str) -> None:
     source = photo(format="JPEG", quality=100, icc_profile=ODD_PROFILES[odd])
 
     result = pixels(processed(source, "convert", {"format": target, "profile": profile, "quality": 100}))
@@ -691,14 +691,14 @@ def test_an_odd_profile_makes_no_format_fail(odd: str, target: str, profile: str
     assert numpy.abs(result - pixels(source)).mean() < 3
 
 
-def test_a_profile_with_something_behind_it_is_kept_without_that() -> None:
+def test_bytes_after_a_profile_are_dropped() -> None:
     result = opened(processed(photo(icc_profile=SRGB + b"\0\0"), "convert", {"format": "png"}))
 
     assert result.info["icc_profile"] == SRGB
 
 
 def cmyk_with_alpha() -> bytes:
-    """A TIFF of cyan on the left, transparent black on the right."""
+    """Return a TIFF with cyan on the left and transparent black on the right."""
     values = numpy.zeros((16, 16, 5), "uint8")
     values[:, :8] = (255, 0, 0, 0, 255)
     values[:, 8:] = (0, 0, 0, 255, 0)
@@ -735,25 +735,25 @@ def translucent() -> bytes:
     return encoded(image, "PNG")
 
 
-@pytest.mark.parametrize("colours", [2, 3, 5, 16, 40, 100, 256])
+@pytest.mark.parametrize("colors", [2, 3, 5, 16, 40, 100, 256])
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("format", ["png", "gif"])
-def test_colors_are_no_more_than_were_asked_for(format: str, alpha: bool, colours: int) -> None:
+def test_there_are_at_most_the_requested_colors(format: str, alpha: bool, colors: int) -> None:
     source = translucent() if alpha else photo()
 
-    result = opened(processed(source, "convert", {"format": format, "palette": True, "colours": colours}))
+    result = opened(processed(source, "convert", {"format": format, "palette": True, "colors": colors}))
 
     found = result.convert("RGBA").getcolors(100_000) or []
-    assert colours // 2 <= len(found) <= colours
+    assert colors // 2 <= len(found) <= colors
 
 
-@pytest.mark.parametrize("colours", [5, 40, 100])
-def test_fewer_colors_are_as_near_as_those_of_pillow(colours: int) -> None:
+@pytest.mark.parametrize("colors", [5, 40, 100])
+def test_fewer_colors_are_as_close_as_those_of_pillow(colors: int) -> None:
     source = opened(grainy())
 
-    result = processed(grainy(), "convert", {"palette": True, "colours": colours})
+    result = processed(grainy(), "convert", {"palette": True, "colors": colors})
 
-    pillows = numpy.asarray(source.quantize(colours, dither=Image.Dither.NONE).convert("RGB")).astype(int)
+    pillows = numpy.asarray(source.quantize(colors, dither=Image.Dither.NONE).convert("RGB")).astype(int)
     mine = numpy.asarray(opened(result).convert("RGB")).astype(int)
     assert ((mine - pixels(grainy())) ** 2).mean() < 1.3 * ((pillows - pixels(grainy())) ** 2).mean()
 
@@ -771,13 +771,13 @@ def test_a_png_is_no_larger_than_pillows_at_the_same_effort(name: str, effort: i
     assert numpy.array_equal(pixels(result), pixels(source))
 
 
-@pytest.mark.parametrize("colours", [2, 5, 16, 100, 256])
+@pytest.mark.parametrize("colors", [2, 5, 16, 100, 256])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 @pytest.mark.parametrize("algorithm", ["flip", "convert"])
-def test_a_palette_stays_one_where_all_colors_fit(algorithm: str, mode: str, colours: int) -> None:
+def test_a_palette_stays_a_palette_if_all_colors_fit(algorithm: str, mode: str, colors: int) -> None:
     method = Image.Quantize.FASTOCTREE
     unlimited = opened(translucent() if mode == "RGBA" else photo(160, 120))
-    source = encoded(unlimited.quantize(colours, method), "PNG", optimize=True)
+    source = encoded(unlimited.quantize(colors, method), "PNG", optimize=True)
 
     result = processed(source, algorithm)
 
@@ -788,12 +788,10 @@ def test_a_palette_stays_one_where_all_colors_fit(algorithm: str, mode: str, col
 
 
 @pytest.mark.parametrize("transparency", [3, bytes([0, 128, 255, 30])], ids=["one color", "several"])
-@pytest.mark.parametrize("colours", [5, 64, 256])
+@pytest.mark.parametrize("colors", [5, 64, 256])
 @pytest.mark.parametrize("algorithm", ["flip", "convert"])
-def test_a_palette_of_which_a_part_is_transparent_stays_one(
-    algorithm: str, colours: int, transparency: int | bytes
-) -> None:
-    image = Image.fromarray(data.astronaut()).resize((160, 120)).quantize(colours)
+def test_a_palette_with_transparency_stays_a_palette(algorithm: str, colors: int, transparency: int | bytes) -> None:
+    image = Image.fromarray(data.astronaut()).resize((160, 120)).quantize(colors)
     source = encoded(image, "PNG", transparency=transparency)
 
     result = processed(source, algorithm)
@@ -806,7 +804,7 @@ def test_a_palette_of_which_a_part_is_transparent_stays_one(
     assert len(result) < 1.1 * len(source)
 
 
-def test_a_palette_of_too_few_colors_is_given_up() -> None:
+def test_a_palette_that_is_too_small_is_dropped() -> None:
     source = photo(mode="P", width=320, height=240)
 
     result = opened(processed(source, "resize", {"width": 100}))
@@ -816,7 +814,7 @@ def test_a_palette_of_too_few_colors_is_given_up() -> None:
 
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
 @pytest.mark.parametrize("source", [grainy(160, 120), translucent()], ids=["opaque", "alpha"])
-def test_the_ssim_that_was_asked_for_is_what_compare_finds(source: bytes, format: str) -> None:
+def test_compare_finds_the_requested_ssim(source: bytes, format: str) -> None:
     result = processed(source, "optimize", {"format": format, "min_ssim": 0.95})
 
     found = report(result, "compare", {"file_id": 2}, {2: source})
@@ -825,13 +823,13 @@ def test_the_ssim_that_was_asked_for_is_what_compare_finds(source: bytes, format
 
 
 def test_a_format_that_cannot_hold_the_image_does_not_end_auto() -> None:
-    source = photo(16_384, 4)  # WebP holds 16,383 a side, AVIF 16,384
+    source = photo(16_384, 4)  # a side of WebP has at most 16,383 pixels, of AVIF 16,384
 
     result = opened(processed(source, "convert", {"format": "auto"}))
 
     assert (result.format, result.size) == ("AVIF", (16_384, 4))
 
 
-def test_auto_says_why_where_no_format_can_hold_the_image() -> None:
+def test_auto_says_why_no_format_can_hold_the_image() -> None:
     with pytest.raises(ImageError, match="AVIF holds 16,384"):
         processed(photo(17_000, 2), "convert", {"format": "auto"})

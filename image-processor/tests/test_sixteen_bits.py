@@ -1,4 +1,4 @@
-"""Every algorithm keeps the depth of an image of 16 bits a band."""
+"""Every algorithm keeps the depth of an image with 16 bits per band."""
 
 from collections.abc import Mapping
 
@@ -15,32 +15,32 @@ pytestmark = pytest.mark.slow
 EIGHT_BITS_SAID = {"animate", "montage", "to_colorspace cmyk"}
 """Their descriptions say so."""
 FEW_TONES = {"blur_faces", "edges canny", "equalize clahe", "extend background", "noise", "posterize", "threshold"}
-"""What has few tones, or other ones, by its nature."""
+"""Algorithms whose results have few tones, or other tones, by their nature."""
 LESS_ALIKE: Mapping[str, float] = {
-    # Of 255: OpenCV compares patches in other units.
+    # Levels of 255: OpenCV compares patches in other units.
     "denoise non_local_means": 2,
-    # Kernels make the rounding of colors near invisible pixels larger.
+    # Kernels amplify the rounding of colors near invisible pixels.
     "convolve": 5,
     "edges sobel": 5,
     "emboss": 5,
     "sharpen": 4,
-    # Equal lightness of 8 bits may differ in 16.
+    # Equal lightness in 8 bits may differ in 16.
     "equalize global": 4,
     # A luma is rounded before it is compared, in units of the image.
     "threshold": 255,
     "edges canny": 255,
-    # Profiles reckon in steps of their own.
+    # Profiles have steps of their own.
     "to_colorspace cmyk": 4,
-    # Weights in whole numbers.
+    # Integer weights.
     "blur": 2.1,
     "extend blur": 2.1,
-    # The amount of an unsharp mask makes its rounding larger.
+    # The amount of an unsharp mask amplifies its rounding.
     "upscale": 2,
 }
 CASES = [
-    one
-    for one in VARIANTS
-    if one.algorithm.result == "image" and not one.algorithm.encodes and one.name != "crop_faces"
+    variant
+    for variant in VARIANTS
+    if variant.algorithm.result == "image" and not variant.algorithm.encodes and variant.name != "crop_faces"
 ]
 
 
@@ -52,7 +52,7 @@ def saved(values: numpy.ndarray) -> bytes:
 
 
 def decoded(content: bytes) -> tuple[numpy.ndarray, str]:
-    """The pixels, colors weighed by their alpha, 0 to 255 each; and the format of a band."""
+    """Return the pixels in values of 0 to 255, colors weighted by their alpha, and the format of a band."""
     image = pyvips.Image.new_from_buffer(content, "")
     values = numpy.asarray(image.numpy(), dtype=float) / (257 if image.format == "ushort" else 1)
     if image.hasalpha():
@@ -73,7 +73,7 @@ def eight_bits(alpha: bool) -> numpy.ndarray:
 
 @pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "alpha"])
 @pytest.mark.parametrize("variant", CASES, ids=str)
-def test_sixteen_bits_give_what_eight_bits_give(variant: Variant, alpha: bool) -> None:
+def test_sixteen_bits_give_the_same_result_as_eight(variant: Variant, alpha: bool) -> None:
     shallow = eight_bits(alpha)
     files = files_for(variant.algorithm, photo(64, 48))
     params = dict(variant.params)
@@ -89,7 +89,7 @@ def test_sixteen_bits_give_what_eight_bits_give(variant: Variant, alpha: bool) -
     assert numpy.abs(result - expected).mean() <= 1
 
 
-@pytest.mark.parametrize("variant", [one for one in CASES if not named(one, EIGHT_BITS_SAID)], ids=str)
+@pytest.mark.parametrize("variant", [variant for variant in CASES if not named(variant, EIGHT_BITS_SAID)], ids=str)
 def test_sixteen_bits_stay_sixteen_bits(variant: Variant) -> None:
     y, x = numpy.mgrid[0:48, 0:64]
     fine = numpy.dstack([x * 900 + y * 13, y * 1200 + x * 7, (x + y) * 500 + 3]).astype("uint16")

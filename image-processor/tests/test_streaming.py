@@ -1,4 +1,4 @@
-"""Large images pass in little memory."""
+"""Large images are processed in little memory."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JPEG of 100 megapixels."""
+    """Return a JPEG of 100 megapixels."""
     path = tmp_path_factory.mktemp("large") / "large.jpg"
     ramp = pyvips.Image.xyz(10_000, 10_000)
     bands = (ramp[0] / 40).bandjoin([ramp[1] / 40, (ramp[0] + ramp[1]) % 255])

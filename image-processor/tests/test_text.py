@@ -1,4 +1,4 @@
-"""Text marks: which characters are drawn, from which fonts, and that they can be read; against Pillow and NumPy."""
+"""Text marks: which characters are drawn, from which fonts, and whether they are readable; against Pillow and NumPy."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def plain(color: int | tuple[int, int, int], size: tuple[int, int] = (600, 200))
 
 
 def written_with(fonts: list[Path], folder: Path, text: str, **mark: str) -> subprocess.CompletedProcess[bytes]:
-    """Draw the text in white on black, in a process on whose machine these fonts alone are installed."""
+    """Draw the text in white on black, in a process that finds only these fonts."""
     for name in ("fonts", "cache"):
         (folder / name).mkdir()
     for font in fonts:
@@ -36,7 +36,7 @@ def written_with(fonts: list[Path], folder: Path, text: str, **mark: str) -> sub
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
         f"<dir>{folder}/fonts</dir><cachedir>{folder}/cache</cachedir></fontconfig>"
     )
-    params = {"mark": {"text": text, "outline": "none", **mark}, "scale": 90, "opacity": 100, "gravity": "centre"}
+    params = {"mark": {"text": text, "outline": "none", **mark}, "scale": 90, "opacity": 100, "gravity": "center"}
     code = (
         "import sys; from tests.support.algorithm_runs import processed; "
         "from image_processor.services.codec.decoding import ImageError\n"
@@ -53,7 +53,7 @@ def cropped(ink: numpy.ndarray) -> numpy.ndarray:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def test_chinese_is_drawn_as_pillow_draws_it_where_a_font_for_it_is_installed(tmp_path: Path) -> None:
+def test_chinese_matches_pillow_if_a_font_for_it_is_installed(tmp_path: Path) -> None:
     run = written_with([FONTS / "cjk.ttf"], tmp_path, "漢字水印")
 
     assert run.returncode == 0, run.stderr
@@ -83,7 +83,7 @@ def test_one_of_several_characters_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_emoji_have_the_colors_of_their_font(tmp_path: Path) -> None:
-    run = written_with([FONTS / "emoji.ttf"], tmp_path, "😀", colour="#0000ff")
+    run = written_with([FONTS / "emoji.ttf"], tmp_path, "😀", color="#0000ff")
 
     assert run.returncode == 0, run.stderr
     seen = numpy.asarray(opened(run.stdout).convert("RGB")).astype(int)
@@ -115,40 +115,40 @@ def test_a_private_character_is_an_error_in_bold_and_in_several_lines_too() -> N
         "\u200eleft\u200f",
     ],
 )
-def test_a_character_that_is_there_is_no_error(text: str) -> None:
+def test_a_character_that_a_font_has_is_no_error(text: str) -> None:
     assert len(processed(plain(0), "watermark", {"mark": {"text": text}})) > 0
 
 
 def luminance(values: numpy.ndarray) -> numpy.ndarray:
-    """The relative luminance of WCAG 2, of gray values of 0 to 255."""
+    """Return the relative luminance of WCAG 2 of gray values of 0 to 255."""
     shares = values / 255
     linear: numpy.ndarray = numpy.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
     return linear
 
 
 def contrast_at_edges(image: bytes, letters: numpy.ndarray) -> float:
-    """The contrast (WCAG 2) between letters and what lies around them, both by their means."""
+    """Return the contrast (WCAG 2) between the means of the letters and of their surroundings."""
     gray = numpy.asarray(opened(image).convert("L")).astype(float)
     shape = Image.fromarray(letters.astype("uint8") * 255)
     inside = numpy.asarray(shape.filter(ImageFilter.MinFilter(3))) > 0
     around = (numpy.asarray(shape.filter(ImageFilter.MaxFilter(7))) > 0) & (
         numpy.asarray(shape.filter(ImageFilter.MaxFilter(3))) == 0
     )
-    one, other = luminance(gray[inside].mean()), luminance(gray[around].mean())
-    return float((max(one, other) + 0.05) / (min(one, other) + 0.05))
+    inner, outer = luminance(gray[inside].mean()), luminance(gray[around].mean())
+    return float((max(inner, outer) + 0.05) / (min(inner, outer) + 0.05))
 
 
 def letters_of(mark: dict[str, object], other: dict[str, object], size: tuple[int, int] = (600, 200)) -> numpy.ndarray:
-    """Where the letters are: red ones with the same outline, on a ground without red."""
-    red = {**mark, "colour": "#ff0000", "outline": "#00ff00"}
+    """Return where the letters are: red, with the same outline, on a background without red."""
+    red = {**mark, "color": "#ff0000", "outline": "#00ff00"}
     drawn = pixels(processed(plain(0, size), "watermark", {**other, "mark": red, "opacity": 100}))
     return (drawn[..., 0] > 127) & (drawn[..., 1] < 128)
 
 
 @pytest.mark.parametrize("color", ["white", "black", "#808080", "#ffff00", "#800000"])
 @pytest.mark.parametrize("ground", [255, 0, 128, 230, 60])
-def test_a_text_can_be_read_on_any_ground_by_default(ground: int, color: str) -> None:
-    mark: dict[str, object] = {"text": "© Pixmill", **({} if color == "white" else {"colour": color})}
+def test_a_text_is_readable_on_any_background_by_default(ground: int, color: str) -> None:
+    mark: dict[str, object] = {"text": "© Pixmill", **({} if color == "white" else {"color": color})}
     letters = letters_of(mark, {"scale": 60})
 
     result = processed(plain(ground), "watermark", {"mark": mark, "scale": 60})
@@ -158,13 +158,13 @@ def test_a_text_can_be_read_on_any_ground_by_default(ground: int, color: str) ->
     assert contrast_at_edges(result, letters) > least, "half of a gray text is the ground"
 
 
-def test_white_on_white_without_an_outline_is_not_seen() -> None:
+def test_white_on_white_without_an_outline_is_invisible() -> None:
     params = {"mark": {"text": "© Pixmill", "outline": "none"}, "opacity": 100}
 
     assert (pixels(processed(plain(255), "watermark", params)) == 255).all()
 
 
-def test_an_outline_has_the_color_that_is_asked_for() -> None:
+def test_an_outline_has_the_requested_color() -> None:
     params = {"mark": {"text": "H", "outline": "Lime"}, "opacity": 100, "scale": 30}
 
     result = pixels(processed(plain(255), "watermark", params))
@@ -175,8 +175,8 @@ def test_an_outline_has_the_color_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("color", ["transparent", "#ffffff00", "rgb(0 0 0 / 0%)"])
 def test_transparent_letters_show_the_image_within_their_outline(color: str) -> None:
-    mark = {"text": "H", "colour": color, "outline": "red"}
-    solid = {"text": "H", "colour": "blue", "outline": "red"}
+    mark = {"text": "H", "color": color, "outline": "red"}
+    solid = {"text": "H", "color": "blue", "outline": "red"}
     params: dict[str, object] = {"opacity": 100, "scale": 30}
     drawn = pixels(processed(plain(255), "watermark", {**params, "mark": solid}))
     letters = (drawn == (0, 0, 255)).all(axis=2)
@@ -193,21 +193,21 @@ def test_an_outline_that_is_no_color_is_refused() -> None:
         plan_of("watermark", {"mark": {"text": "H", "outline": "thick"}})
 
 
-def test_a_mark_with_one_mistake_is_told_that_one() -> None:
+def test_a_mark_with_one_mistake_gives_one_error() -> None:
     with pytest.raises(DomainError) as refused:
-        plan_of("watermark", {"mark": {"text": "H", "colour": "whiteish"}})
+        plan_of("watermark", {"mark": {"text": "H", "color": "whiteish"}})
 
-    assert [wrong["pointer"] for wrong in refused.value.errors] == ["/params/mark/colour"]
+    assert [wrong["pointer"] for wrong in refused.value.errors] == ["/params/mark/color"]
 
 
-@pytest.mark.parametrize("mark", [{}, {"colour": "red"}, "text", None])
-def test_a_mark_of_nothing_is_told_what_there_is(mark: object) -> None:
+@pytest.mark.parametrize("mark", [{}, {"color": "red"}, "text", None])
+def test_a_mark_without_text_and_file_gives_the_choices(mark: object) -> None:
     with pytest.raises(DomainError, match="a mark has either `text` or `file_id`"):
         plan_of("watermark", {"mark": mark})
 
 
 @pytest.mark.parametrize("ground", [255, 0, 128])
-def test_a_small_mark_can_be_read_too(ground: int) -> None:
+def test_a_small_mark_is_readable_too(ground: int) -> None:
     source = plain(ground, (400, 300))
     letters = letters_of({"text": "© Pixmill"}, {}, (400, 300))
 

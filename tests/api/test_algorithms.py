@@ -24,7 +24,7 @@ def test_a_pipeline_runs_all_its_steps(pixmill: Pixmill) -> None:
     steps = [
         {"algorithm": "resize", "params": {"width": 32}},
         {"algorithm": "grayscale"},
-        {"algorithm": "border", "params": {"width": 2, "colour": "#ff0000"}},
+        {"algorithm": "border", "params": {"width": 2, "color": "#ff0000"}},
     ]
 
     result = opened(pixmill.process(photo(), "p.png", "pipeline", {"steps": steps, "output": {"format": "webp"}}))
@@ -151,7 +151,12 @@ STEPS_OF = {
         422,
         "/params/steps/1/params/width",
     ),
-    "missing param": ([{"algorithm": "tint"}], 422, "/params/steps/0/params/colour"),
+    "missing param": ([{"algorithm": "tint"}], 422, "/params/steps/0/params/color"),
+    "two spellings": (
+        [{"algorithm": "tint", "params": {"color": "red", "colour": "red"}}],
+        422,
+        "`color` and `colour` are the same parameter",
+    ),
     "an analysis in the middle": ([{"algorithm": "info"}, {"algorithm": "flip"}], 422, "nothing can follow"),
     "output within": ([{"algorithm": "flip", "params": {"output": {}}}], 422, "/params/steps/0/params/output"),
     "a pipeline within": ([{"algorithm": "pipeline", "params": {"steps": []}}], 422, "no algorithm 'pipeline'"),

@@ -218,9 +218,9 @@ MUTATIONS = [
     Mutation(
         rule="the colors of transparent pixels do not bleed into a resized image",
         file="image-processor/src/image_processor/imaging/scaling.py",
-        before="on_premultiplied(it, lambda bands: resampled(bands, width, height, kernel))",
-        after="resampled(it, width, height, kernel)",
-        caught_by="image-processor/tests/test_geometry.py::test_transparent_colours_do_not_bleed_into_a_smaller_image",
+        before="on_premultiplied(straight, lambda bands: resampled(bands, width, height, kernel))",
+        after="resampled(straight, width, height, kernel)",
+        caught_by="image-processor/tests/test_geometry.py::test_transparent_colors_do_not_bleed_into_a_smaller_image",
     ),
     Mutation(
         rule="a result keeps the ICC profile of its source",
@@ -336,9 +336,16 @@ MUTATIONS = [
     Mutation(
         rule="a result has no GPS position, unless the request asks for it",
         file="image-processor/src/image_processor/imaging/output.py",
-        before='        default="copyright",\n        description="EXIF',
-        after='        default="keep",\n        description="EXIF',
-        caught_by="image-processor/tests/test_output.py::test_no_result_tells_where_a_photograph_was_taken_by_default",
+        before='        default="copyright",\n        description="`keep`',
+        after='        default="keep",\n        description="`keep`',
+        caught_by="image-processor/tests/test_output.py::test_no_result_has_the_place_of_a_photograph_by_default",
+    ),
+    Mutation(
+        rule="a parameter that is given in both spellings is refused",
+        file="image-processor/src/image_processor/imaging/params.py",
+        before="if len(given) > 1:",
+        after="if len(given) > 2:",
+        caught_by="image-processor/tests/test_spelling.py::test_both_spellings_at_once_are_refused",
     ),
     Mutation(
         rule="a character that no font has is an error",
@@ -352,14 +359,14 @@ MUTATIONS = [
         file="image-processor/src/image_processor/imaging/typeset.py",
         before='return "#000000" if luminance > 0.179 else "#ffffff"',
         after='return "#ffffff" if luminance > 0.179 else "#000000"',
-        caught_by="image-processor/tests/test_text.py::test_a_text_can_be_read_on_any_ground_by_default",
+        caught_by="image-processor/tests/test_text.py::test_a_text_is_readable_on_any_background_by_default",
     ),
     Mutation(
         rule="a format supports a profile only if a written file still contains it",
         file="image-processor/src/image_processor/services/codec/encoding.py",
         before="return bool(written.get_typeof(PROFILE)) and bytes(written.get(PROFILE)) == profile",
         after="return bool(written.width)",
-        caught_by="image-processor/tests/test_output.py::test_a_gif_which_has_no_profile_has_the_colors_of_srgb",
+        caught_by="image-processor/tests/test_output.py::test_a_gif_has_the_colors_of_srgb",
     ),
     Mutation(
         rule="pages of different ICC profiles are not loaded together",
@@ -370,7 +377,7 @@ MUTATIONS = [
     ),
     Mutation(
         rule="8 bits become 16 by a factor, not by a cast",
-        file="image-processor/src/image_processor/imaging/colour.py",
+        file="image-processor/src/image_processor/imaging/color.py",
         before='return (image * 257).cast("ushort")',
         after='return image.cast("ushort")',
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_page_has_its_own_depth_and_profile",

@@ -39,7 +39,7 @@ _OTHERS: Mapping[str, list[Params]] = {
     "montage": [{"others": [2], "fit": "contain", "width": 60, "height": 60}],
     "overlay": [
         {"file_id": 2, "blend": blend}
-        for blend in ("normal", "multiply", "overlay", "colour-dodge", "soft-light", "difference", "add", "mask")
+        for blend in ("normal", "multiply", "overlay", "color-dodge", "soft-light", "difference", "add", "mask")
     ],
     "pad": [{"left": 9, "top": 9, "mode": mode} for mode in ("background", "copy", "mirror")],
     "perspective": [{"corners": _CORNERS, "width": 20, "height": 16}],

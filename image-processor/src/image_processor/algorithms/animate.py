@@ -9,7 +9,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import flattened, placed
-from image_processor.imaging.colour import Colour, in_colour, in_eight_bits, rgba, with_alpha
+from image_processor.imaging.color import Color, in_color, in_eight_bits, rgba, with_alpha
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import FileId, Side
 from image_processor.imaging.picture import Picture
@@ -19,13 +19,13 @@ MAX_FILES = 200
 
 class AnimateParams(Params):
     others: Annotated[list[FileId], Field(min_length=1, max_length=MAX_FILES)] = Field(
-        description="The stored images that follow the source, in order.", examples=[[2, 3]]
+        description="The ids of the stored images that follow the source, in order.", examples=[[2, 3]]
     )
-    delay: int = Field(500, ge=10, le=60_000, description="Milliseconds that each image is shown.", examples=[800])
-    loop: int = Field(0, ge=0, le=65_535, description="How often it is shown; 0: without end.")
-    width: Side | None = Field(None, description="Pixels; without it, the source's.", examples=[240])
-    height: Side | None = Field(None, description="Pixels; without it, the source's.", examples=[180])
-    background: Colour = Field("#ffffff", description="Around images of another shape, and under transparent parts.")
+    delay: int = Field(500, ge=10, le=60_000, description="Milliseconds for which each image is shown.", examples=[800])
+    loop: int = Field(0, ge=0, le=65_535, description="How often the animation plays; 0: forever.")
+    width: Side | None = Field(None, description="Pixels; without it, as the source.", examples=[240])
+    height: Side | None = Field(None, description="Pixels; without it, as the source.", examples=[180])
+    background: Color = Field("#ffffff", description="Around images of another shape and under transparent parts.")
 
     def file_ids(self) -> Sequence[int]:
         return self.others
@@ -41,16 +41,16 @@ def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
 
 
 def _frame(image: pyvips.Image, width: int, height: int, background: str) -> pyvips.Image:
-    colours = with_alpha(in_eight_bits(in_colour(image)))
-    small = colours.thumbnail_image(width, height=height, size="down", no_rotate=True)
-    frame = placed(small, width, height, "centre", background)
+    colors = with_alpha(in_eight_bits(in_color(image)))
+    small = colors.thumbnail_image(width, height=height, size="down", no_rotate=True)
+    frame = placed(small, width, height, "center", background)
     if rgba(background)[3] == 255:
         frame = flattened(frame, background)
-    return frame.copy_memory()  # so that no large image is held
+    return frame.copy_memory()  # so that the large image can be released
 
 
 def _timed(frame: pyvips.Image, delay: int, count: int, loop: int) -> pyvips.Image:
-    """The first frame carries the animation's metadata, as libvips has it."""
+    """Return the frame with the metadata of the animation, which libvips expects in the first frame."""
     timed = frame.copy()
     timed.set_type(pyvips.GValue.array_int_type, "delay", [delay] * count)
     timed.set_type(pyvips.GValue.gint_type, "loop", loop)

@@ -1,11 +1,11 @@
-"""``auto_orient``: turns the image as its EXIF orientation says, which every algorithm does first."""
+"""``auto_orient``"""
 
 import pyvips
 
 from image_processor.algorithms.registry import NoParams, algorithm
 
 
-@algorithm(sequential=True, any_colour_space=True)
+@algorithm(sequential=True, any_color_space=True)
 def auto_orient(image: pyvips.Image, params: NoParams) -> pyvips.Image:  # noqa: ARG001 (an algorithm's shape)
-    """Turn the image upright, as its EXIF orientation says. Every algorithm does so first; this one does no more."""
+    """Turn the image upright, as its EXIF orientation says. Every algorithm does this first; this one only this."""
     return image

@@ -15,15 +15,17 @@ from image_processor.imaging.gaussian import gaussian_to_see
 
 
 class BlurParams(Params):
-    method: Literal["gaussian", "box", "motion"] = Field("gaussian", description="Soft, square, or along a line.")
+    method: Literal["gaussian", "box", "motion"] = Field(
+        "gaussian", description="`gaussian` is soft, `box` is a square, `motion` is a line."
+    )
     radius: float = Field(
         2.0,
         gt=0,
         le=100,
-        description="Pixels: the Gaussian's standard deviation, half of the box's side or of the motion's length.",
+        description="Pixels: the standard deviation of the Gaussian, or half of the side of the box or of the motion.",
         examples=[4],
     )
-    angle: float = Field(0.0, ge=-360, le=360, description="Of the motion: degrees from the horizontal, clockwise.")
+    angle: float = Field(0.0, ge=-360, le=360, description="Of the motion, in degrees from the horizontal, clockwise.")
 
 
 @algorithm(sequential=True)
@@ -43,12 +45,12 @@ def blur(image: pyvips.Image, params: BlurParams) -> pyvips.Image:
 
 def _box(bands: pyvips.Image, radius: float) -> pyvips.Image:
     side = 2 * math.ceil(radius) + 1
-    # One layer is all that a box needs: libvips keeps a running sum of it.
+    # A box needs one layer only, of which libvips keeps a running sum.
     return bands.convasep(pyvips.Image.new_from_array([[1.0] * side], side), layers=1)
 
 
 def _smeared(pixels: DeepPixels, weights: NDArray[numpy.float64]) -> DeepPixels:
-    import cv2  # a large library, which the API's processes never need
+    import cv2  # large, and never needed by the API
 
     smeared = numpy.empty_like(pixels)
     smeared[...] = cv2.filter2D(pixels, -1, weights, borderType=cv2.BORDER_REPLICATE).reshape(pixels.shape)
@@ -56,13 +58,13 @@ def _smeared(pixels: DeepPixels, weights: NDArray[numpy.float64]) -> DeepPixels:
 
 
 def _line(radius: float, angle: float) -> NDArray[numpy.float64]:
-    """Return the weights of a smooth line of two radii through the middle, without rows and columns of nothing."""
+    """Return the weights of a smooth line of two radii through the middle, without empty rows and columns."""
     reach = math.ceil(radius)
     across, down = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     y, x = numpy.mgrid[-reach : reach + 1, -reach : reach + 1]
-    beside = numpy.abs(y * across - x * down)
+    distance = numpy.abs(y * across - x * down)
     along = numpy.abs(x * across + y * down)
-    weights = numpy.maximum(0, 1 - beside) * numpy.clip(radius + 0.5 - along, 0, 1)
+    weights = numpy.maximum(0, 1 - distance) * numpy.clip(radius + 0.5 - along, 0, 1)
     weights = weights[(weights > 0).any(axis=1)][:, (weights > 0).any(axis=0)]
     normal: NDArray[numpy.float64] = weights / weights.sum()
     return normal

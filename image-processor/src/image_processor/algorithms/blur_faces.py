@@ -12,38 +12,36 @@ from image_processor.imaging.faces import faces_of
 from image_processor.imaging.gaussian import gaussian_to_see
 
 LEAST_SHARE = 0.06
-"""Of the face's size: a blur or blocks below it would leave who it is to be seen."""
+"""The least size of the blur or of a block, as a share of the face: below it a person can be recognized."""
 
 
 class BlurFacesParams(Params):
-    method: Literal["blur", "pixelate"] = Field(
-        "blur", description="How faces are made unknown.", examples=["pixelate"]
-    )
+    method: Literal["blur", "pixelate"] = Field("blur", description="How faces are hidden.", examples=["pixelate"])
     strength: float = Field(
         50.0,
         ge=10,
         le=100,
-        description="Per cent: how little is left to be seen; the blur or block grows with the face.",
+        description="Per cent: the more, the less can be seen; the blur or the blocks grow with the face.",
     )
-    padding: float = Field(15.0, ge=0, le=100, description="Per cent of the face's size around it.")
+    padding: float = Field(15.0, ge=0, le=100, description="The margin around the face, in per cent of its size.")
 
 
 @algorithm
 def blur_faces(image: pyvips.Image, params: BlurFacesParams) -> pyvips.Image:
-    """Make every face that is found unknown; an image without any stays as it is.
+    """Hide every face that is found; an image without faces stays as it is.
 
-    A face may be missed: turned away, covered, or smaller than 2 per cent of the image.
+    A face may be missed if it is turned away, covered, or smaller than 2 per cent of the image.
     """
     image = image.copy_memory()
     for face in faces_of(image):
         area = face.grown(params.padding / 100, image)
         part = image.crop(area.left, area.top, area.width, area.height)
         size = max(2.0, max(area.width, area.height) * (LEAST_SHARE + params.strength / 700))
-        image = image.insert(_unknown(part, size, params.method), area.left, area.top)
+        image = image.insert(_hidden(part, size, params.method), area.left, area.top)
     return image
 
 
-def _unknown(part: pyvips.Image, size: float, method: str) -> pyvips.Image:
+def _hidden(part: pyvips.Image, size: float, method: str) -> pyvips.Image:
     if method == "pixelate":
         return in_blocks(part, round(size))
     return on_premultiplied(part, lambda bands: gaussian_to_see(bands, size))

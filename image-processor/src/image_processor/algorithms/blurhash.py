@@ -9,43 +9,43 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import pixels_of
 from image_processor.imaging.canvas import flattened
-from image_processor.imaging.colour import in_colour
+from image_processor.imaging.color import in_color
 from image_processor.imaging.output import Report
 from image_processor.imaging.picture import Picture
 
 SIDE = 64
-"""Pixels of the longer side of the image that is hashed: more make no difference to so few waves."""
+"""Pixels: the longer side of the image that is hashed. More make no difference, as there are few waves."""
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
 
 
 class BlurhashParams(Params):
-    x: int = Field(4, ge=1, le=9, description="Waves across.", examples=[4])
-    y: int = Field(3, ge=1, le=9, description="Waves down.", examples=[3])
+    x: int = Field(4, ge=1, le=9, description="Waves from left to right.", examples=[4])
+    y: int = Field(3, ge=1, le=9, description="Waves from top to bottom.", examples=[3])
 
 
 class BlurhashReport(Report):
     """A placeholder of the image in a few letters."""
 
     blurhash: str
-    width: int = Field(description="Pixels of the image that it stands for.")
+    width: int = Field(description="Pixels of the image.")
     height: int
 
 
 @algorithm(sequential=True)
 def blurhash(picture: Picture, params: BlurhashParams) -> BlurhashReport:
-    """Make a placeholder of a few letters, which a page shows until the image has come (BlurHash, by Wolt).
+    """Make a placeholder of a few letters, which a page shows until the image is loaded (BlurHash, by Wolt).
 
     https://github.com/woltapp/blurhash/blob/master/Algorithm.md
     """
-    image = in_colour(picture.at_least(SIDE, SIDE)[0])
+    image = in_color(picture.at_least(SIDE, SIDE)[0])
     small = image.thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
     letters = encode(pixels_of(flattened(small, "#ffffff")), params.x, params.y)
     return BlurhashReport(blurhash=letters, width=picture.width, height=picture.height)
 
 
 def encode(pixels: NDArray[numpy.uint8], across: int, down: int) -> str:
-    """The hash of sRGB pixels, height × width × 3."""
+    """Return the hash of sRGB pixels, height × width × 3."""
     waves = _waves(_linear(pixels.astype("float64") / 255), across, down)
     constant, others = waves[0], waves[1:]
     digits = _base83((across - 1) + (down - 1) * 9, 1)
@@ -55,7 +55,7 @@ def encode(pixels: NDArray[numpy.uint8], across: int, down: int) -> str:
     digits += _base83((red << 16) + (green << 8) + blue, 4)
     scale = (greatest + 1) / 166
     for wave in others:
-        red, green, blue = (_quantised(float(value) / scale) for value in wave)
+        red, green, blue = (_quantized(float(value) / scale) for value in wave)
         digits += _base83(red * 19 * 19 + green * 19 + blue, 2)
     return digits
 
@@ -81,7 +81,7 @@ def _encoded(value: float) -> int:
     return int((value * 12.92 if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055) * 255 + 0.5)
 
 
-def _quantised(value: float) -> int:
+def _quantized(value: float) -> int:
     return max(0, min(18, math.floor(math.copysign(math.sqrt(abs(value)), value) * 9 + 9.5)))
 
 

@@ -9,7 +9,7 @@ from image_processor.imaging.tone import with_tone
 
 
 class BrightnessParams(Params):
-    amount: Percent = Field(description="Per cent of white that is added, -100 to 100.", examples=[25])
+    amount: Percent = Field(description="Per cent of white to add, -100 to 100.", examples=[25])
 
 
 @algorithm(sequential=True)

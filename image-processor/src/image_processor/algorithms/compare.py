@@ -14,7 +14,7 @@ from image_processor.imaging.ssim import comparable, opaque, psnr, ssim
 
 class CompareParams(Params):
     file_id: FileId = Field(
-        description="The stored image that the source is compared with, of the same size.", examples=[2]
+        description="The id of the stored image to compare with; it has the same size.", examples=[2]
     )
 
     def file_ids(self) -> Sequence[int]:
@@ -22,23 +22,21 @@ class CompareParams(Params):
 
 
 class CompareReport(Report):
-    """How alike two images are."""
+    """How similar two images are."""
 
-    equal: bool = Field(description="Whether all pixels are equal, in 8 bits a band.")
-    ssim: float = Field(description="Structural similarity of the luma, -1 to 1; 1: equal.")
-    psnr: float | None = Field(
-        description="Peak signal-to-noise ratio in decibels; missing where all pixels are equal."
-    )
+    equal: bool = Field(description="Whether all pixels are equal, in 8 bits per band.")
+    ssim: float = Field(description="Structural similarity of the luma, -1 to 1; 1 means equal.")
+    psnr: float | None = Field(description="Peak signal-to-noise ratio in decibels; missing if all pixels are equal.")
 
 
 @algorithm
 def compare(image: pyvips.Image, params: CompareParams, files: Files) -> CompareReport:
-    """Compare the image with another one: SSIM and PSNR; transparent parts lie on white."""
-    one, other = opaque(image).copy_memory(), opaque(files.image(params.file_id)).copy_memory()
-    if (one.width, one.height) != (other.width, other.height):
+    """Compare the image with another: SSIM and PSNR, transparent parts on white."""
+    source, other = opaque(image).copy_memory(), opaque(files.image(params.file_id)).copy_memory()
+    if (source.width, source.height) != (other.width, other.height):
         raise UnsuitableImageError(
-            f"The image has {one.width} × {one.height} pixels and file {params.file_id} has {other.width} × "
+            f"The image has {source.width} × {source.height} pixels and file {params.file_id} has {other.width} × "
             f"{other.height}: resize one of them first."
         )
-    noise = psnr(one, other, 255)
-    return CompareReport(equal=noise is None, ssim=round(ssim(comparable(one), comparable(other)), 6), psnr=noise)
+    noise = psnr(source, other, 255)
+    return CompareReport(equal=noise is None, ssim=round(ssim(comparable(source), comparable(other)), 6), psnr=noise)

@@ -10,11 +10,11 @@ from image_processor.imaging.tone import with_tone
 
 class ContrastParams(Params):
     amount: Percent = Field(
-        description="Per cent, -100 (all grey) to 100 (twice as far from middle grey).", examples=[40]
+        description="Per cent, -100 (all gray) to 100 (twice as far from middle gray).", examples=[40]
     )
 
 
 @algorithm(sequential=True)
 def contrast(image: pyvips.Image, params: ContrastParams) -> pyvips.Image:
-    """Move tones away from middle grey, or towards it."""
+    """Move tones away from middle gray, or towards it."""
     return with_tone(image, lambda value: (value - 0.5) * (1 + params.amount / 100) + 0.5)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_visible
-from image_processor.imaging.colour import maximum
+from image_processor.imaging.color import maximum
 
 Weight = Annotated[float, Field(ge=-1000, le=1000)]
 Kernel = (
@@ -20,16 +20,16 @@ Kernel = (
 
 class ConvolveParams(Params):
     kernel: Kernel = Field(
-        description="The weights of a square of 3 × 3, 5 × 5 or 7 × 7 pixels, row by row.",
+        description="The weights of 3 × 3, 5 × 5 or 7 × 7 pixels, row by row.",
         examples=[[0, -1, 0, -1, 5, -1, 0, -1, 0]],
     )
-    normalize: bool = Field(default=True, description="Whether the sum is divided by that of the weights.")
-    offset: float = Field(0.0, ge=-255, le=255, description="Added in the end, -255 to 255.")
+    normalize: bool = Field(default=True, description="Whether to divide the result by the sum of the weights.")
+    offset: float = Field(0.0, ge=-255, le=255, description="Added at the end, -255 to 255.")
 
 
 @algorithm(sequential=True)
 def convolve(image: pyvips.Image, params: ConvolveParams) -> pyvips.Image:
-    """Make each pixel the weighed sum of its neighbors; alpha stays."""
+    """Make each pixel the weighted sum of its neighbors; alpha stays."""
     side = math.isqrt(len(params.kernel))
     rows = [params.kernel[start : start + side] for start in range(0, side * side, side)]
     total = sum(params.kernel)

@@ -18,45 +18,45 @@ class CropParams(Params):
     model_config = needs_one_of("width", "height", "aspect_ratio", "left", "top")
 
     width: Annotated[Length | None, OPTIONAL] = Field(
-        None, description="Of the part; without it, as wide as the image.", examples=[50]
+        None, description="The width of the part; without it, that of the image.", examples=[50]
     )
     height: Annotated[Length | None, OPTIONAL] = Field(
-        None, description="Of the part; without it, as high as the image.", examples=[50]
+        None, description="The height of the part; without it, that of the image.", examples=[50]
     )
     unit: Literal["px", "percent"] = Field(
         "px",
-        description="Of `width`, `height`, `left` and `top`: pixels, or per cent of the image.",
+        description="The unit of `width`, `height`, `left` and `top`: pixels, or per cent of the image.",
         examples=["percent"],
     )
     left: Annotated[Offset | None, OPTIONAL] = Field(
-        None, description="The part's left edge; without it, `gravity` decides."
+        None, description="The left edge of the part; without it, `gravity` decides."
     )
     top: Annotated[Offset | None, OPTIONAL] = Field(
-        None, description="The part's upper edge; without it, `gravity` decides."
+        None, description="The upper edge of the part; without it, `gravity` decides."
     )
     aspect_ratio: Annotated[Annotated[float, Field(ge=0.01, le=100)] | None, OPTIONAL] = Field(
-        None, description="Width divided by height: the largest such part of what `width` and `height` say."
+        None, description="Width divided by height: the largest part of this ratio within `width` and `height`."
     )
     gravity: Gravity = Field(
-        "centre", description="What stays, where `left` or `top` do not say.", examples=["attention"]
+        "center", description="Which part stays if `left` or `top` is missing.", examples=["attention"]
     )
-    focal: FocalPoint | None = Field(None, description="The point that stays in the middle; goes before `gravity`.")
+    focal: FocalPoint | None = Field(None, description="The point to keep in the middle; overrides `gravity`.")
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
         return self.with_one_of("width", "height", "aspect_ratio", "left", "top")
 
 
-@algorithm(any_colour_space=True)
+@algorithm(any_color_space=True)
 def crop(picture: Picture, params: CropParams) -> Picture:
-    """Keep a part of the image: by its place, by a side or corner, or the part that draws the eye."""
+    """Keep a part of the image: by its position, by a side or corner, or the part that draws the eye."""
     width, height = _size(picture, params)
     left, top = window(picture.first, width, height, params.gravity, params.focal)
     if params.left is not None:
         left = _pixels(params.left, picture.width, params.unit)
     if params.top is not None:
         top = _pixels(params.top, picture.height, params.unit)
-    # What juts out is cut: a batch holds images of several sizes.
+    # A part that exceeds the image is cut, as the images of a batch differ in size.
     width, height = min(width, picture.width - left), min(height, picture.height - top)
     if width < 1 or height < 1:
         raise UnsuitableImageError(f"The part lies outside of the image of {picture.width} × {picture.height} pixels.")

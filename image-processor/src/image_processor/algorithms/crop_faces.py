@@ -10,19 +10,21 @@ from image_processor.imaging.picture import Picture
 
 
 class CropFacesParams(Params):
-    faces: Literal["largest", "all"] = Field("all", description="Which faces must be on it.", examples=["largest"])
-    padding: float = Field(40.0, ge=0, le=500, description="Per cent of the faces' size around them.", examples=[60])
+    faces: Literal["largest", "all"] = Field("all", description="Which faces to keep.", examples=["largest"])
+    padding: float = Field(
+        40.0, ge=0, le=500, description="The margin around the faces, in per cent of their size.", examples=[60]
+    )
     aspect_ratio: Annotated[float, Field(ge=0.1, le=10)] | None = Field(
-        None, description="Width divided by height, as far as the image goes.", examples=[1]
+        None, description="Width divided by height, as far as the image allows.", examples=[1]
     )
 
 
 @algorithm
 def crop_faces(picture: Picture, params: CropFacesParams) -> Picture:
-    """Keep the part of the image that has the faces; an error where none is found."""
+    """Keep the part of the image with the faces; an error if no face is found."""
     found = faces_of(picture.first)
     if not found:
-        raise UnsuitableImageError("There is no face on the image that could be found.")
+        raise UnsuitableImageError("There is no face in the image that could be found.")
     wanted = found[:1] if params.faces == "largest" else found
     left, top = min(face.left for face in wanted), min(face.top for face in wanted)
     right = max(face.left + face.width for face in wanted)
@@ -33,7 +35,7 @@ def crop_faces(picture: Picture, params: CropFacesParams) -> Picture:
 
 
 def _shaped(area: Face, ratio: float | None, picture: Picture) -> Face:
-    """The area, larger on two sides to have the ratio, and moved to lie within the picture."""
+    """Return the area, grown to the ratio and moved into the picture."""
     if ratio is None:
         return area
     width = min(picture.width, max(area.width, round(area.height * ratio)))

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from service_kit.json_types import OPTIONAL
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import in_colour, is_grey
+from image_processor.imaging.color import in_color, is_gray
 from image_processor.imaging.monotone import MonotoneCurve
 from image_processor.imaging.params import needs_one_of
 from image_processor.imaging.tone import Curve, with_tone, with_tones
@@ -27,7 +27,7 @@ class CurvesParams(Params):
 
     all: Annotated[Points | None, OPTIONAL] = Field(
         None,
-        description="Points of the curve of all bands, 0 to 255 each; the last of two with the same input counts.",
+        description="Points of the curve of all bands, 0 to 255; of two with the same input the last one counts.",
         examples=[
             [
                 {"input": 0, "output": 0},
@@ -37,9 +37,9 @@ class CurvesParams(Params):
             ]
         ],
     )
-    red: Annotated[Points | None, OPTIONAL] = Field(None, description="Of red, after `all`.")
-    green: Annotated[Points | None, OPTIONAL] = Field(None, description="Of green, after `all`.")
-    blue: Annotated[Points | None, OPTIONAL] = Field(None, description="Of blue, after `all`.")
+    red: Annotated[Points | None, OPTIONAL] = Field(None, description="The curve of red, applied after `all`.")
+    green: Annotated[Points | None, OPTIONAL] = Field(None, description="The curve of green, applied after `all`.")
+    blue: Annotated[Points | None, OPTIONAL] = Field(None, description="The curve of blue, applied after `all`.")
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
@@ -48,13 +48,13 @@ class CurvesParams(Params):
 
 @algorithm(sequential=True)
 def curves(image: pyvips.Image, params: CurvesParams) -> pyvips.Image:
-    """Bend the tones along a smooth curve through given points, for all bands or for each."""
+    """Change the tones by a smooth curve through points, for all bands or for each."""
     if params.all is not None:
         image = with_tone(image, _curve(params.all))
     own = (params.red, params.green, params.blue)
     if own == (None, None, None):
         return image
-    image = in_colour(image) if is_grey(image) else image
+    image = in_color(image) if is_gray(image) else image
     return with_tones(image, [_curve(points) for points in own])
 
 

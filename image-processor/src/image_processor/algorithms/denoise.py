@@ -11,23 +11,25 @@ from image_processor.imaging.alpha import on_visible
 from image_processor.imaging.arrays import DeepPixels, deep_pixels_of, with_pixels
 
 _PATCH, _SEARCH = 7, 9
-"""Pixels along the sides of what is compared, and of where it is looked for."""
+"""Pixels: the sides of the patches that are compared, and of the area that is searched for them."""
 _REACH = (_PATCH + _SEARCH) // 2
 
 
 class DenoiseParams(Params):
     method: Literal["median", "bilateral", "non_local_means"] = Field(
         "bilateral",
-        description="`median` takes single wrong pixels away; `bilateral` smooths what is alike and keeps edges; "
-        "`non_local_means` does it best and takes longest.",
+        description="`median` removes single wrong pixels; `bilateral` smooths areas and keeps edges; "
+        "`non_local_means` is the best and the slowest.",
         examples=["non_local_means"],
     )
-    strength: float = Field(30.0, ge=1, le=100, description="1 to 100: how much is taken for noise.", examples=[60])
+    strength: float = Field(
+        30.0, ge=1, le=100, description="1 to 100: how large a difference counts as noise.", examples=[60]
+    )
 
 
 @algorithm
 def denoise(image: pyvips.Image, params: DenoiseParams) -> pyvips.Image:
-    """Take noise away and keep edges; alpha stays.
+    """Remove noise and keep edges; alpha stays.
 
     (C. Tomasi and R. Manduchi, "Bilateral Filtering for Gray and Color Images", 1998; A. Buades et al., "A non-local
     algorithm for image denoising", 2005.)
@@ -45,11 +47,11 @@ def _fits(image: pyvips.Image, side: int) -> bool:
 
 
 def _smoothed(pixels: DeepPixels, params: DenoiseParams) -> DeepPixels:
-    import cv2  # a large library, which the API's processes never need
+    import cv2  # large, and never needed by the API
 
     scale = 257 if pixels.dtype == numpy.uint16 else 1
     if params.method == "bilateral":
-        # OpenCV takes 16 bits as floating point only.
+        # OpenCV accepts 16 bits only as floating point.
         values = pixels if scale == 1 else pixels.astype("float32")
         made = cv2.bilateralFilter(values, d=9, sigmaColor=params.strength * 2 * scale, sigmaSpace=3)
     else:

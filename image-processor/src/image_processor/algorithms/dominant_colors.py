@@ -6,7 +6,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import pixels_of
-from image_processor.imaging.colour import in_colour, in_eight_bits, with_alpha
+from image_processor.imaging.color import in_color, in_eight_bits, with_alpha
 from image_processor.imaging.output import Report
 from image_processor.imaging.picture import Picture
 
@@ -16,74 +16,74 @@ Points = NDArray[numpy.float64]
 
 
 class DominantColorsParams(Params):
-    count: int = Field(5, ge=1, le=32, description="Colours at most.", examples=[4])
+    count: int = Field(5, ge=1, le=32, description="How many colors, at most.", examples=[4])
 
 
 class DominantColor(Report):
-    """One of them."""
+    """A color and how much of the image it stands for."""
 
-    colour: str = Field(description="`#rrggbb`")
-    share: float = Field(description="Of the visible pixels, 0 to 1.")
+    color: str = Field(description="`#rrggbb`")
+    share: float = Field(description="The share of the visible pixels, 0 to 1.")
 
 
 class DominantColorsReport(Report):
-    """The colours that stand for the image, the most frequent first; none where nothing is visible."""
+    """The colors that represent the image, the most frequent first; empty if nothing is visible."""
 
-    colours: list[DominantColor]
+    colors: list[DominantColor]
 
 
 @algorithm(sequential=True)
 def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantColorsReport:
-    """Find the few colours that stand for the image (k-means in CIELAB); transparent pixels do not count.
+    """Find the few colors that represent the image (k-means in CIELAB); transparent pixels do not count.
 
     (S. P. Lloyd, "Least squares quantization in PCM", 1982.)
     """
-    image = with_alpha(in_eight_bits(in_colour(picture.at_least(SIDE, SIDE)[0])))
+    image = with_alpha(in_eight_bits(in_color(picture.at_least(SIDE, SIDE)[0])))
     small = image.thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True).copy_memory()
     rgb = pixels_of(small).reshape(-1, 4)
     lab = numpy.asarray(small[0:3].colourspace("lab").numpy(), dtype="float64").reshape(-1, 3)
     visible = rgb[:, 3] >= 128
     rgb, lab = rgb[visible, :3], lab[visible]
     if len(lab) == 0:
-        return DominantColorsReport(colours=[])
+        return DominantColorsReport(colors=[])
     owner = _clusters(lab, params.count)
     numbers, counts = numpy.unique(owner, return_counts=True)
     found = [
-        DominantColor(colour=_hex(rgb[owner == number].mean(axis=0)), share=round(float(count / len(owner)), 4))
+        DominantColor(color=_hex(rgb[owner == number].mean(axis=0)), share=round(float(count / len(owner)), 4))
         for number, count in zip(numbers, counts, strict=True)
     ]
-    return DominantColorsReport(colours=sorted(found, key=lambda one: -one.share))
+    return DominantColorsReport(colors=sorted(found, key=lambda color: -color.share))
 
 
 def _clusters(points: Points, count: int) -> NDArray[numpy.intp]:
-    """For each point the number of its cluster; begins with points far from each other, so it needs no chance."""
-    centres = points[[numpy.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]]
-    while len(centres) < count:
-        distance = _squares(points, centres).min(axis=1)
+    """Return the number of each point's cluster. The first centers are far apart, so the result is deterministic."""
+    centers = points[[numpy.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]]
+    while len(centers) < count:
+        distance = _squares(points, centers).min(axis=1)
         if distance.max() < 1:
-            break  # no further colour differs visibly
-        centres = numpy.vstack([centres, points[numpy.argmax(distance)]])
-    owner = _nearest(points, centres)
+            break  # no other color differs visibly
+        centers = numpy.vstack([centers, points[numpy.argmax(distance)]])
+    owner = _nearest(points, centers)
     for _ in range(ROUNDS):
         moved = numpy.array(
-            [points[owner == n].mean(axis=0) if (owner == n).any() else centres[n] for n in range(len(centres))]
+            [points[owner == n].mean(axis=0) if (owner == n).any() else centers[n] for n in range(len(centers))]
         )
-        if numpy.allclose(moved, centres, atol=0.01):
+        if numpy.allclose(moved, centers, atol=0.01):
             break
-        centres = moved
-        owner = _nearest(points, centres)
+        centers = moved
+        owner = _nearest(points, centers)
     return owner
 
 
-def _nearest(points: Points, centres: Points) -> NDArray[numpy.intp]:
-    owner: NDArray[numpy.intp] = _squares(points, centres).argmin(axis=1)
+def _nearest(points: Points, centers: Points) -> NDArray[numpy.intp]:
+    owner: NDArray[numpy.intp] = _squares(points, centers).argmin(axis=1)
     return owner
 
 
-def _squares(points: Points, centres: Points) -> Points:
-    squares: Points = ((points[:, None, :] - centres[None, :, :]) ** 2).sum(axis=2)
+def _squares(points: Points, centers: Points) -> Points:
+    squares: Points = ((points[:, None, :] - centers[None, :, :]) ** 2).sum(axis=2)
     return squares
 
 
-def _hex(colour: NDArray[numpy.float64]) -> str:
-    return "#" + "".join(f"{round(float(value)):02x}" for value in colour)
+def _hex(color: NDArray[numpy.float64]) -> str:
+    return "#" + "".join(f"{round(float(value)):02x}" for value in color)

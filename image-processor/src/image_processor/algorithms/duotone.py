@@ -6,21 +6,21 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_colours
-from image_processor.imaging.colour import Colour, in_colour, rgba
+from image_processor.imaging.alpha import on_colors
+from image_processor.imaging.color import Color, in_color, rgba
 from image_processor.imaging.luma import luma_of
 from image_processor.imaging.tone import Curve, with_tones
 
 
 class DuotoneParams(Params):
-    shadows: Colour = Field("#192550", description="What black becomes.", examples=["#1d3557"])
-    highlights: Colour = Field("#f05e40", description="What white becomes.", examples=["#ffb703"])
+    shadows: Color = Field("#192550", description="The color that black becomes.", examples=["#1d3557"])
+    highlights: Color = Field("#f05e40", description="The color that white becomes.", examples=["#ffb703"])
 
 
 @algorithm(sequential=True)
 def duotone(image: pyvips.Image, params: DuotoneParams) -> pyvips.Image:
-    """Print in two inks: the luma runs from one colour to another."""
-    return with_tones(in_colour(on_colours(image, luma_of)), _ramps(rgba(params.shadows), rgba(params.highlights)))
+    """Map the luma to a range from one color to another."""
+    return with_tones(in_color(on_colors(image, luma_of)), _ramps(rgba(params.shadows), rgba(params.highlights)))
 
 
 def _ramps(low: Sequence[float], high: Sequence[float]) -> list[Curve]:

@@ -13,10 +13,12 @@ from image_processor.imaging.luma import exact_luma_of, luma_of
 
 class EdgesParams(Params):
     method: Literal["sobel", "canny"] = Field(
-        "sobel", description="How steep it is everywhere, or thin lines (looked for in 8 bits).", examples=["canny"]
+        "sobel",
+        description="`sobel`: the gradient of every pixel; `canny`: thin lines (found in 8 bits).",
+        examples=["canny"],
     )
-    low: float = Field(100.0, ge=0, le=2000, description="Canny: the gradient from which a line may go on.")
-    high: float = Field(200.0, ge=0, le=2000, description="Canny: the gradient from which a line begins.")
+    low: float = Field(100.0, ge=0, le=2000, description="Canny: the gradient at which a line may continue.")
+    high: float = Field(200.0, ge=0, le=2000, description="Canny: the gradient at which a line begins.")
 
 
 @algorithm
@@ -27,19 +29,19 @@ def edges(image: pyvips.Image, params: EdgesParams) -> pyvips.Image:
     Detection", 1986.)
     """
     if params.method == "sobel":
-        return on_visible(image, 1, lambda colours: _sobel(exact_luma_of(colours)))
-    return on_visible(image, 3, lambda colours: _canny(luma_of(colours), params.low, params.high))
+        return on_visible(image, 1, lambda colors: _sobel(exact_luma_of(colors)))
+    return on_visible(image, 3, lambda colors: _canny(luma_of(colors), params.low, params.high))
 
 
-def _sobel(grey: pyvips.Image) -> pyvips.Image:
+def _sobel(gray: pyvips.Image) -> pyvips.Image:
     across = pyvips.Image.new_from_array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    x = grey.conv(across, precision="float")
-    y = grey.conv(across.rot90(), precision="float")
-    return ((x * x + y * y) ** 0.5).copy(interpretation=grey.interpretation)
+    x = gray.conv(across, precision="float")
+    y = gray.conv(across.rot90(), precision="float")
+    return ((x * x + y * y) ** 0.5).copy(interpretation=gray.interpretation)
 
 
-def _canny(grey: pyvips.Image, low: float, high: float) -> pyvips.Image:
-    import cv2  # a large library, which the API's processes never need
+def _canny(gray: pyvips.Image, low: float, high: float) -> pyvips.Image:
+    import cv2  # large, and never needed by the API
 
-    found = cv2.Canny(pixels_of(grey)[..., 0], low, high, L2gradient=True)
-    return with_pixels(grey, found.astype("uint8").reshape(*found.shape, 1))
+    found = cv2.Canny(pixels_of(gray)[..., 0], low, high, L2gradient=True)
+    return with_pixels(gray, found.astype("uint8").reshape(*found.shape, 1))

@@ -5,24 +5,24 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_visible
-from image_processor.imaging.colour import maximum
+from image_processor.imaging.color import maximum
 from image_processor.imaging.luma import exact_luma_of
 
 
 class EmbossParams(Params):
-    amount: float = Field(100.0, ge=0, le=1000, description="Per cent: how deep it looks.", examples=[150])
+    amount: float = Field(100.0, ge=0, le=1000, description="Per cent: how deep the relief looks.", examples=[150])
 
 
 @algorithm(sequential=True)
 def emboss(image: pyvips.Image, params: EmbossParams) -> pyvips.Image:
-    """Make the image a relief in gray, lit from the upper left; alpha stays."""
+    """Turn the image into a gray relief, lit from the upper left; alpha stays."""
     slope = pyvips.Image.new_from_array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]])
 
-    def relief(colours: pyvips.Image) -> pyvips.Image:
-        grey = exact_luma_of(colours)
-        middle = maximum(colours) / 2
-        return (grey.conv(slope, precision="float") * (params.amount / 100) + middle).copy(
-            interpretation=grey.interpretation
+    def relief(colors: pyvips.Image) -> pyvips.Image:
+        gray = exact_luma_of(colors)
+        middle = maximum(colors) / 2
+        return (gray.conv(slope, precision="float") * (params.amount / 100) + middle).copy(
+            interpretation=gray.interpretation
         )
 
     return on_visible(image, 1, relief)

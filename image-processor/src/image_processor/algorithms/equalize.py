@@ -7,18 +7,18 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import Pixels, pixels_of, with_pixels
-from image_processor.imaging.colour import alpha_band, maximum
+from image_processor.imaging.color import alpha_band, maximum
 from image_processor.imaging.lightness import on_lightness
 
 
 class EqualizeParams(Params):
     method: Literal["global", "clahe"] = Field(
         "global",
-        description="Over the whole image, or in the neighborhood of each pixel, limited, in 256 steps (CLAHE).",
+        description="`global`: over the whole image; `clahe`: around each pixel, limited, in 256 steps.",
         examples=["clahe"],
     )
-    window: int = Field(64, ge=8, le=1024, description="CLAHE: pixels along a side of the neighbourhood.")
-    max_slope: int = Field(3, ge=1, le=100, description="CLAHE: how much contrast may grow at most.")
+    window: int = Field(64, ge=8, le=1024, description="CLAHE: pixels along a side of the area around a pixel.")
+    max_slope: int = Field(3, ge=1, le=100, description="CLAHE: the factor by which contrast may grow at most.")
 
 
 @algorithm
@@ -36,24 +36,24 @@ def equalize(image: pyvips.Image, params: EqualizeParams) -> pyvips.Image:
 
 
 def _equalized(gray: pyvips.Image, alpha: pyvips.Image | None) -> pyvips.Image:
-    """Return the tones spread so that each part of the range has as many pixels, weighed by their alpha."""
+    """Spread the tones so that each part of the range has equally many pixels, weighted by their alpha."""
     counts = gray.hist_find() if alpha is None else alpha.hist_find_indexed(gray)
     below = counts.hist_cum()
     return gray.maplut((below * (maximum(gray) / below.max())).rint().cast(gray.format))
 
 
 def _plain(gray: pyvips.Image, alpha: pyvips.Image | None) -> pyvips.Image:
-    """Return the tones, all invisible ones of the mean of the visible ones."""
+    """Give all invisible pixels the mean tone of the visible ones."""
     if alpha is None:
         return gray
     mean = (gray * alpha).avg() / alpha.avg()
     return (alpha > 0).ifthenelse(gray, round(mean)).copy(interpretation=gray.interpretation).cast(gray.format)
 
 
-def _clahe(grey: Pixels, params: EqualizeParams) -> Pixels:
-    import cv2  # a large library, which the API's processes never need
+def _clahe(gray: Pixels, params: EqualizeParams) -> Pixels:
+    import cv2  # large, and never needed by the API
 
-    height, width = grey.shape[:2]
+    height, width = gray.shape[:2]
     tiles = (max(1, round(width / params.window)), max(1, round(height / params.window)))
-    made = cv2.createCLAHE(params.max_slope, tiles).apply(grey[..., 0])
-    return made.astype("uint8").reshape(grey.shape)
+    made = cv2.createCLAHE(params.max_slope, tiles).apply(gray[..., 0])
+    return made.astype("uint8").reshape(gray.shape)

@@ -15,25 +15,25 @@ _GROUPS = {"ifd0": "image", "ifd1": "thumbnail", "ifd2": "photo", "ifd3": "gps",
 _LIBVIPS = re.compile(r"(?P<both>.*), (?P<kind>\w+), \d+ components?, \d+ bytes?\)", re.DOTALL)
 _FAILED = "Internal error"
 _BELOW_THE_SEA = "Sea level reference"
-"""libexif's words for 1, where 0 is "Sea level"."""
+"""The words of libexif for 1; 0 is "Sea level"."""
 
 
 class ExifReport(Report):
-    """The EXIF tags, each with its value as a person reads it."""
+    """The EXIF tags, each with a readable value."""
 
-    image: dict[str, str] = Field(default_factory=dict, description="Of the image: camera, artist, copyright …")
-    photo: dict[str, str] = Field(default_factory=dict, description="Of the shot: exposure, lens, time …")
+    image: dict[str, str] = Field(default_factory=dict, description="About the image: camera, artist, copyright …")
+    photo: dict[str, str] = Field(default_factory=dict, description="About the shot: exposure, lens, time …")
     gps: dict[str, str] = Field(default_factory=dict, description="Where it was taken.")
-    latitude: float | None = Field(None, description="Decimal degrees, north of the equator; south: negative.")
-    longitude: float | None = Field(None, description="Decimal degrees, east of Greenwich; west: negative.")
-    altitude: float | None = Field(None, description="Meters above the sea; below: negative.")
+    latitude: float | None = Field(None, description="Decimal degrees; negative south of the equator.")
+    longitude: float | None = Field(None, description="Decimal degrees; negative west of Greenwich.")
+    altitude: float | None = Field(None, description="Meters above sea level; negative below it.")
     thumbnail: dict[str, str] = Field(default_factory=dict)
     interoperability: dict[str, str] = Field(default_factory=dict)
 
 
-@algorithm(sequential=True, any_colour_space=True)
+@algorithm(sequential=True, any_color_space=True)
 def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (an algorithm's shape)
-    """Read the EXIF tags (CIPA DC-008). The orientation is applied already, and not among them."""
+    """Read the EXIF tags (CIPA DC-008). The orientation has been applied already, and is missing."""
     tags: dict[str, dict[str, str]] = {group: {} for group in _GROUPS.values()}
     for field in image.get_fields():
         _, _, rest = field.partition("exif-")
@@ -53,22 +53,22 @@ def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (
 
 
 def _value(name: str, text: str) -> str:
-    """What a person reads; libvips writes ``raw (as a person reads it, type, count, bytes)``."""
+    """Return the readable part of what libvips writes: ``raw (readable, type, count, bytes)``."""
     found = _LIBVIPS.fullmatch(text)
     if found is None:
         return text.strip()
     both = found["both"]
-    if found["kind"].upper() == "ASCII":  # both are the same, and may have parentheses
+    if found["kind"].upper() == "ASCII":  # both parts are equal, and may have parentheses
         return both[len(both) // 2 + 1 :].strip()
     raw, _, read = both.partition(" (")
     if raw.isdecimal() and (name in NAMES or name == "Flash"):
-        # libexif's own words fail for what it was not made to translate.
+        # libexif fails to translate these values.
         return flash(int(raw)) if name == "Flash" else NAMES[name].get(int(raw), raw)
     return raw if _FAILED in read else read.strip()
 
 
 def _numbers(image: pyvips.Image, name: str) -> Sequence[float]:
-    """Return the rational numbers of a tag of GPS; none where it is missing or says nothing."""
+    """Return the rational numbers of a GPS tag; an empty list if it is missing or damaged."""
     field = f"exif-ifd3-GPS{name}"
     if not image.get_typeof(field):
         return []
@@ -84,7 +84,7 @@ def _degrees(image: pyvips.Image, name: str, negative: str, most: float) -> floa
     if len(parts) != 3:
         return None
     degrees = parts[0] + parts[1] / 60 + parts[2] / 3600
-    if not 0 <= degrees <= most:  # no place on earth
+    if not 0 <= degrees <= most:  # not on Earth
         return None
     reference = f"exif-ifd3-GPS{name}Ref"
     turned = image.get_typeof(reference) and str(image.get(reference)).startswith(negative)

@@ -9,37 +9,38 @@ from service_kit.json_types import OPTIONAL
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import placed
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.color import Color
 from image_processor.imaging.gaussian import gaussian_to_see
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import MAX_SIDE, Side, needs_one_of
 from image_processor.imaging.scaling import scaled
 
 BLURRED_SIDE = 64
-"""Pixels of the longer side of the image that the blurred ground is made from."""
+"""Pixels: the longer side of the copy that the blurred background is made of."""
 
 
 class ExtendParams(Params):
     model_config = needs_one_of("width", "height", "aspect_ratio")
 
     width: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, at least; without it, as wide as the image."
+        None, description="Pixels, at least; without it, the width of the image."
     )
     height: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, at least; without it, as high as the image."
+        None, description="Pixels, at least; without it, the height of the image."
     )
     aspect_ratio: Annotated[Annotated[float, Field(ge=0.01, le=100)] | None, OPTIONAL] = Field(
         None,
-        description="Width divided by height that the result has, at least as large as the rest says.",
+        description="Width divided by height of the result, which grows as far as needed.",
         examples=[1],
     )
-    gravity: Compass = Field("centre", description="Where the image lies.")
+    gravity: Compass = Field("center", description="The position of the image.")
     mode: Literal["background", "copy", "mirror", "repeat", "blur"] = Field(
         "background",
-        description="What lies around it: a colour, its last pixels, or itself mirrored, repeated, large and blurred.",
+        description="What surrounds the image: a color, its edge pixels, or the image mirrored, repeated, or enlarged "
+        "and blurred.",
         examples=["blur"],
     )
-    background: Colour = Field("#ffffff00", description="Of the mode `background`; transparent by default.")
+    background: Color = Field("#ffffff00", description="The color of the mode `background`; transparent by default.")
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
@@ -48,8 +49,8 @@ class ExtendParams(Params):
 
 @algorithm
 def extend(image: pyvips.Image, params: ExtendParams) -> pyvips.Image:
-    """Put the image on a larger ground, of a size or of an aspect ratio; nothing of it is cut."""
-    width, height = _ground(image, params)
+    """Put the image on a larger canvas of a size or an aspect ratio; nothing is cut."""
+    width, height = _canvas(image, params)
     if params.mode == "background":
         return placed(image, width, height, params.gravity, params.background)
     left, top = corner(params.gravity, width - image.width, height - image.height)
@@ -58,12 +59,12 @@ def extend(image: pyvips.Image, params: ExtendParams) -> pyvips.Image:
     return image.embed(left, top, width, height, extend=params.mode)
 
 
-def _ground(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
+def _canvas(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
     width, height = max(image.width, params.width or 0), max(image.height, params.height or 0)
     if params.aspect_ratio is not None:
         width, height = max(width, round(height * params.aspect_ratio)), max(height, round(width / params.aspect_ratio))
     if max(width, height) > max(MAX_SIDE, image.width, image.height):
-        raise UnsuitableImageError(f"The ground would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(f"The canvas would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
     return width, height
 
 

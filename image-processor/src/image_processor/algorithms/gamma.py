@@ -9,7 +9,7 @@ from image_processor.imaging.tone import with_tone
 
 class GammaParams(Params):
     gamma: float = Field(
-        ge=0.1, le=10, description="0.1 to 10: above 1 dark tones become brighter, below 1 darker.", examples=[1.8]
+        ge=0.1, le=10, description="0.1 to 10: above 1 makes dark tones brighter, below 1 darker.", examples=[1.8]
     )
 
 

@@ -3,11 +3,11 @@
 import pyvips
 
 from image_processor.algorithms.registry import NoParams, algorithm
-from image_processor.imaging.alpha import on_colours
+from image_processor.imaging.alpha import on_colors
 from image_processor.imaging.luma import luma_of
 
 
 @algorithm(sequential=True)
 def grayscale(image: pyvips.Image, params: NoParams) -> pyvips.Image:  # noqa: ARG001 (an algorithm's shape)
-    """Take the colours away: each pixel becomes its luma (ITU-R BT.601)."""
-    return on_colours(image, luma_of)
+    """Remove the colors: each pixel becomes its luma (ITU-R BT.601)."""
+    return on_colors(image, luma_of)

@@ -6,18 +6,20 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import is_grey
+from image_processor.imaging.color import is_gray
 from image_processor.imaging.luma import with_matrix
 
 
 class HueParams(Params):
-    degrees: float = Field(ge=-360, le=360, description="How far colours move around the colour wheel.", examples=[90])
+    degrees: float = Field(
+        ge=-360, le=360, description="The angle by which colors move around the color wheel.", examples=[90]
+    )
 
 
 @algorithm(sequential=True)
 def hue(image: pyvips.Image, params: HueParams) -> pyvips.Image:
-    """Move all colours around the colour wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); grey stays."""
-    if is_grey(image):
+    """Move all colors around the color wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); gray stays."""
+    if is_gray(image):
         return image
     cos, sin = math.cos(math.radians(params.degrees)), math.sin(math.radians(params.degrees))
     return with_matrix(

@@ -16,37 +16,37 @@ class PageSize(BaseModel):
 
 
 class InfoReport(Report):
-    """What the image is."""
+    """Facts about the image."""
 
     format: str = Field(
         description="`jpeg`, `png`, `webp`, `gif`, `tiff`, `heif` (AVIF), `heic`, `jxl` (JPEG XL), `jp2` (JPEG 2000), "
         "`bmp`, `ico`, `psd`, `svg` or `pdf`."
     )
-    width: int = Field(description="Pixels of the upright image, of one frame.")
+    width: int = Field(description="Pixels of a frame of the upright image.")
     height: int
     frames: int
     pages: list[PageSize] | None = Field(
-        None, description="The pages of a TIFF or a PDF (at the `dpi`), where there are several; of the first thousand."
+        None, description="The pages of a TIFF or a PDF (at the `dpi`) that has several; at most the first 1,000."
     )
     bands: int
-    bits: int = Field(description="A band.")
-    colour_space: str
+    bits: int = Field(description="Per band.")
+    color_space: str
     alpha: bool
     profile: bool = Field(description="Whether there is an ICC profile.")
     exif: bool
     xmp: bool
     iptc: bool
-    delays: list[int] | None = Field(None, description="Milliseconds that each frame is shown.")
-    loop: int | None = Field(None, description="How often an animation is shown; 0: without end.")
+    delays: list[int] | None = Field(None, description="Milliseconds for which each frame is shown.")
+    loop: int | None = Field(None, description="How often an animation plays; 0: forever.")
     dots_per_inch: float
 
 
 _BITS = {"uchar": 8, "char": 8, "ushort": 16, "short": 16, "uint": 32, "int": 32, "float": 32, "double": 64}
 
 
-@algorithm(sequential=True, any_colour_space=True)
+@algorithm(sequential=True, any_color_space=True)
 def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (an algorithm's shape)
-    """Tell what the image is: format, size, frames, bands, colour space, and which metadata it has."""
+    """Describe the image: format, size, frames, bands, color space and which metadata it has."""
     frames = frames_of(image)
     return InfoReport(
         format=str(image.get("vips-loader")).removesuffix("load"),
@@ -56,7 +56,7 @@ def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (
         pages=_pages(image),
         bands=image.bands,
         bits=_BITS.get(image.format, 64),
-        colour_space=image.interpretation,
+        color_space=image.interpretation.replace("grey", "gray"),
         alpha=bool(image.hasalpha()),
         profile=bool(image.get_typeof("icc-profile-data")),
         exif=bool(image.get_typeof("exif-data")),

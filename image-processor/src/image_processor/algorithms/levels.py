@@ -15,13 +15,17 @@ Level = Annotated[float, Field(ge=0, le=255)]
 class LevelsParams(Params):
     model_config = needs_one_of("black", "white", "gamma", "output_black", "output_white")
 
-    black: Level = Field(0, description="What becomes black, 0 to 255.", examples=[30])
+    black: Level = Field(0, description="The tone that becomes black, 0 to 255.", examples=[30])
     white: Level = Field(
-        255, description="What becomes white, 0 to 255; not above `black`: only black and white stay.", examples=[220]
+        255,
+        description="The tone that becomes white, 0 to 255; at or below `black`, only black and white remain.",
+        examples=[220],
     )
-    gamma: float = Field(1.0, ge=0.1, le=10, description="Of what lies between: above 1 brighter.", examples=[1.2])
-    output_black: Level = Field(0, description="What black becomes in the end.")
-    output_white: Level = Field(255, description="What white becomes in the end.")
+    gamma: float = Field(
+        1.0, ge=0.1, le=10, description="Of the tones between: above 1 makes them brighter.", examples=[1.2]
+    )
+    output_black: Level = Field(0, description="The tone that black becomes at the end.")
+    output_white: Level = Field(255, description="The tone that white becomes at the end.")
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
@@ -30,7 +34,7 @@ class LevelsParams(Params):
 
 @algorithm(sequential=True)
 def levels(image: pyvips.Image, params: LevelsParams) -> pyvips.Image:
-    """Stretch the tones between two levels over the whole range."""
+    """Stretch the tones between two levels to the whole range."""
     black, span = params.black / 255, max(params.white - params.black, 1e-6) / 255
     low, high = params.output_black / 255, params.output_white / 255
 

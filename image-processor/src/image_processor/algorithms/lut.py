@@ -6,8 +6,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_colours
-from image_processor.imaging.colour import in_colour, maximum
+from image_processor.imaging.alpha import on_colors
+from image_processor.imaging.color import in_color, maximum
 from image_processor.imaging.cube import read_cube
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import FileId
@@ -16,7 +16,9 @@ MAX_BYTES = 16 * 1024 * 1024
 
 
 class LutParams(Params):
-    file_id: FileId = Field(description="The stored `.cube` file (Adobe Cube LUT 1.0), 1D or 3D.", examples=[2])
+    file_id: FileId = Field(
+        description="The id of the stored `.cube` file (Adobe Cube LUT 1.0), 1D or 3D.", examples=[2]
+    )
     amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100.")
 
     def file_ids(self) -> Sequence[int]:
@@ -25,13 +27,13 @@ class LutParams(Params):
 
 @algorithm(sequential=True)
 def lut(image: pyvips.Image, params: LutParams, files: Files) -> pyvips.Image:
-    """Grade the colours with a look-up table, as film and video editors export it."""
+    """Grade the colors with a look-up table, as film and video editors export them."""
     cube = read_cube(files.text(params.file_id, MAX_BYTES))
     share = params.amount / 100
 
-    def graded(colours: pyvips.Image) -> pyvips.Image:
-        values = colours / maximum(colours)
-        return (cube.apply(values) * share + values * (1 - share)) * maximum(colours)
+    def graded(colors: pyvips.Image) -> pyvips.Image:
+        values = colors / maximum(colors)
+        return (cube.apply(values) * share + values * (1 - share)) * maximum(colors)
 
-    image = in_colour(image)
-    return on_colours(image, graded).copy(interpretation=image.interpretation)
+    image = in_color(image)
+    return on_colors(image, graded).copy(interpretation=image.interpretation)

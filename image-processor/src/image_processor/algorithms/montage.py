@@ -10,7 +10,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import flattened, placed
-from image_processor.imaging.colour import Colour, in_colour, in_eight_bits, rgba, with_alpha
+from image_processor.imaging.color import Color, in_color, in_eight_bits, rgba, with_alpha
 from image_processor.imaging.files import Files
 from image_processor.imaging.params import MAX_SIDE, FileId
 
@@ -19,16 +19,16 @@ MAX_FILES = 200
 
 class MontageParams(Params):
     others: Annotated[list[FileId], Field(min_length=1, max_length=MAX_FILES)] = Field(
-        description="The stored images that follow the source, in order.", examples=[[2, 3, 2]]
+        description="The ids of the stored images that follow the source, in order.", examples=[[2, 3, 2]]
     )
-    columns: int = Field(0, ge=0, le=50, description="Images side by side; 0: about as many as rows.")
+    columns: int = Field(0, ge=0, le=50, description="Images in a row; 0: about as many columns as rows.")
     width: int = Field(200, ge=1, le=4096, description="Pixels of a cell.", examples=[160])
     height: int = Field(200, ge=1, le=4096, description="Pixels of a cell.", examples=[120])
     fit: Literal["contain", "cover"] = Field(
-        "contain", description="Whether an image is shown whole or fills its cell.", examples=["cover"]
+        "contain", description="`contain` shows the whole image, `cover` fills the cell.", examples=["cover"]
     )
-    gap: int = Field(8, ge=0, le=500, description="Pixels between cells and around them.")
-    background: Colour = Field("#ffffff", description="Around the images.")
+    gap: int = Field(8, ge=0, le=500, description="Pixels between and around cells.")
+    background: Color = Field("#ffffff", description="Around the images.")
 
     def file_ids(self) -> Sequence[int]:
         return self.others
@@ -46,18 +46,18 @@ def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.
         raise UnsuitableImageError(f"The sheet would have {across} × {down} pixels; {MAX_SIDE} a side are possible.")
     ground = rgba(params.background)
     images = chain([image], map(files.image, params.others))
-    cells = [_cell(one, params) for one in images]
+    cells = [_cell(cell, params) for cell in images]
     joined = pyvips.Image.arrayjoin(cells, across=columns, background=ground)
     sheet = placed(joined, across, down, "northwest", params.background)
     return flattened(sheet, params.background) if ground[3] == 255 else sheet
 
 
 def _cell(image: pyvips.Image, params: MontageParams) -> pyvips.Image:
-    """The image in its cell, with the gap to the left and above; made at once, so that no large one is held."""
+    """Return the image in its cell, with the gap to the left and above, in memory so that its source can go."""
     crop = "centre" if params.fit == "cover" else "none"
-    small = in_eight_bits(in_colour(image)).thumbnail_image(
+    small = in_eight_bits(in_color(image)).thumbnail_image(
         params.width, height=params.height, size="down", crop=crop, no_rotate=True
     )
-    cell = placed(with_alpha(small), params.width, params.height, "centre", params.background)
+    cell = placed(with_alpha(small), params.width, params.height, "center", params.background)
     width, height = params.width + params.gap, params.height + params.gap
     return placed(cell, width, height, "southeast", params.background).copy_memory()

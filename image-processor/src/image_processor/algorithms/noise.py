@@ -5,35 +5,37 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import on_colours
-from image_processor.imaging.colour import maximum
+from image_processor.imaging.alpha import on_colors
+from image_processor.imaging.color import maximum
 
 _SAMPLES = 8_000_000
-"""Of chance at most, in memory; below them they begin anew, shifted sideways."""
+"""How many random values are held in memory, at most; further rows repeat them, shifted sideways."""
 
 
 class NoiseParams(Params):
-    amount: float = Field(10.0, ge=0, le=100, description="Standard deviation, in per cent of white.", examples=[15])
+    amount: float = Field(
+        10.0, ge=0, le=100, description="The standard deviation, in per cent of white.", examples=[15]
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="The same seed gives the same noise.")
-    monochrome: bool = Field(default=False, description="Grey noise, as film has, instead of coloured.")
+    monochrome: bool = Field(default=False, description="Gray noise, like the grain of film, instead of colored noise.")
 
 
 @algorithm(sequential=True)
 def noise(image: pyvips.Image, params: NoiseParams) -> pyvips.Image:
     """Add Gaussian noise."""
 
-    def noisy(colours: pyvips.Image) -> pyvips.Image:
-        bands = 1 if params.monochrome else colours.bands
-        return colours + _grain(colours, bands, params.amount / 100 * maximum(colours), params.seed)
+    def noisy(colors: pyvips.Image) -> pyvips.Image:
+        bands = 1 if params.monochrome else colors.bands
+        return colors + _grain(colors, bands, params.amount / 100 * maximum(colors), params.seed)
 
-    return on_colours(image, noisy)
+    return on_colors(image, noisy)
 
 
 def _grain(image: pyvips.Image, bands: int, sigma: float, seed: int) -> pyvips.Image:
-    """Return noise of the image's size: NumPy makes it ten times as fast as libvips."""
+    """Return noise of the size of the image; NumPy is ten times as fast as libvips."""
     random = numpy.random.default_rng(seed)
     rows = min(image.height, max(1, _SAMPLES // (image.width * bands)))
-    # Whole numbers are all that an image of 8 bits can take up.
+    # An image of 8 bits needs no fractions.
     kind = "int16" if image.format == "uchar" else "float32"
     values = numpy.empty((rows, image.width, bands), kind)
     for row in values:

@@ -13,22 +13,22 @@ DEFAULT_SSIM = 0.98
 class OptimizeParams(Params):
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif"] = Field(
         "source",
-        description="`auto`: the smallest of AVIF and WebP. A PNG gets a palette, whose colors have 8 bits a band also "
-        "where the source has 16: `convert` keeps all of them.",
+        description="`auto`: the smaller of AVIF and WebP. A PNG gets a palette with 8 bits per band, even "
+        "if the source has 16; `convert` keeps all of them.",
         examples=["webp"],
     )
     min_ssim: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
         None,
-        description="SSIM with the image, 0.5 to 1; without it and `max_bytes`, 0.98 (as `gif`: the best it can be).",
+        description="The least SSIM with the image, 0.5 to 1. Default without `max_bytes`: 0.98; `gif`: the best.",
         examples=[0.97],
     )
-    max_bytes: Annotated[int, Field(ge=1, le=2**40)] | None = Field(None, description="Bytes the file may have.")
+    max_bytes: Annotated[int, Field(ge=1, le=2**40)] | None = Field(None, description="The size limit of the file.")
     metadata: Literal["keep", "copyright", "strip"] = Field("copyright", description="As in `output`.")
 
 
-@algorithm(sequential=True, any_colour_space=True)
+@algorithm(sequential=True, any_color_space=True)
 def optimize(params: OptimizeParams) -> Output:
-    """Search for the smallest file that still looks the same, or for the best one under a size."""
+    """Find the smallest file that still looks the same, or the best one within a size."""
     wanted = params.min_ssim
     if wanted is None and params.max_bytes is None and params.format != "gif":
         wanted = DEFAULT_SSIM

@@ -11,12 +11,15 @@ from image_processor.imaging.alpha import faded
 from image_processor.imaging.composite import laid, masked
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
-from image_processor.imaging.params import FileId, Side
+from image_processor.imaging.params import OR_BRITISH, FileId, Side
 from image_processor.imaging.scaling import scaled
 
-Blend = Literal[
-    "normal", "multiply", "screen", "overlay", "darken", "lighten", "colour-dodge", "colour-burn", "hard-light",
-    "soft-light", "difference", "exclusion", "add", "mask", "mask-out",
+Blend = Annotated[
+    Literal[
+        "normal", "multiply", "screen", "overlay", "darken", "lighten", "color-dodge", "color-burn", "hard-light",
+        "soft-light", "difference", "exclusion", "add", "mask", "mask-out",
+    ],
+    OR_BRITISH,
 ]  # fmt: skip
 _MASKS = ("mask", "mask-out")
 
@@ -24,20 +27,20 @@ Offset = Annotated[int, Field(ge=-16_384, le=16_384)]
 
 
 class OverlayParams(Params):
-    file_id: FileId = Field(description="The stored image that is laid on the source.", examples=[2])
+    file_id: FileId = Field(description="The id of the stored image to put on the source.", examples=[2])
     blend: Blend = Field(
         "normal",
-        description="How colours are mixed (W3C, Compositing and Blending 1); `mask` keeps the source where the other "
+        description="How colors are mixed (W3C, Compositing and Blending 1); `mask` keeps the source where the other "
         "image is opaque, `mask-out` where it is not.",
         examples=["screen"],
     )
     width: Side | None = Field(
-        None, description="Pixels of the other image; without it, in proportion or as it is.", examples=[200]
+        None, description="Pixels of the other image; without it, in proportion or unchanged.", examples=[200]
     )
-    height: Side | None = Field(None, description="Pixels of the other image; without it, in proportion or as it is.")
-    gravity: Compass = Field("centre", description="Where the other image lies.")
-    x: Offset = Field(0, description="Pixels that it is moved to the right.")
-    y: Offset = Field(0, description="Pixels that it is moved down.")
+    height: Side | None = Field(None, description="Pixels of the other image; without it, in proportion or unchanged.")
+    gravity: Compass = Field("center", description="The position of the other image.")
+    x: Offset = Field(0, description="Pixels by which it moves to the right.")
+    y: Offset = Field(0, description="Pixels by which it moves down.")
     opacity: float = Field(100.0, ge=0, le=100, description="Per cent.")
 
     def file_ids(self) -> Sequence[int]:
@@ -46,7 +49,7 @@ class OverlayParams(Params):
 
 @algorithm(sequential=True)
 def overlay(image: pyvips.Image, params: OverlayParams, files: Files) -> pyvips.Image:
-    """Lay another image on this one, with a blend mode."""
+    """Put another image on this one, with a blend mode."""
     over = faded(_sized(files.image(params.file_id), params), params.opacity / 100)
     left, top = corner(params.gravity, image.width - over.width, image.height - over.height)
     left, top = left + params.x, top + params.y

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import embedded
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.color import Color
 from image_processor.imaging.params import needs_one_of
 
 Margin = Annotated[int, Field(ge=0, le=10_000)]
@@ -22,10 +22,10 @@ class PadParams(Params):
     left: Margin = Field(0, description="Pixels to the left.", examples=[20])
     mode: Literal["background", "copy", "mirror", "repeat"] = Field(
         "background",
-        description="What stands there: a colour, the last pixels again, or the image mirrored or repeated.",
+        description="What fills the margin: a color, the edge pixels, or the image mirrored or repeated.",
     )
-    background: Colour = Field(
-        "#ffffff00", description="Of the mode `background`; transparent by default.", examples=["#1d3557"]
+    background: Color = Field(
+        "#ffffff00", description="The color of the mode `background`; transparent by default.", examples=["#1d3557"]
     )
 
     @model_validator(mode="after")
@@ -35,7 +35,7 @@ class PadParams(Params):
 
 @algorithm
 def pad(image: pyvips.Image, params: PadParams) -> pyvips.Image:
-    """Add a margin of its own width to each side."""
+    """Add a margin to each side."""
     width = params.left + image.width + params.right
     height = params.top + image.height + params.bottom
     if params.mode != "background":

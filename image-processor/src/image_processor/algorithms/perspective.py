@@ -1,4 +1,4 @@
-"""``perspective``: makes a photographed page or screen rectangular, from its four corners."""
+"""``perspective``: straightens a photographed page or screen, given its four corners."""
 
 import math
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
-from image_processor.imaging.canvas import inkable, weighed_ink
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.canvas import inkable, weighted_ink
+from image_processor.imaging.color import Color
 from image_processor.imaging.params import MAX_SIDE, Side
 from image_processor.imaging.scaling import resampled
 
 Corner = tuple[float, float]
 
 _READ_PIXELS = 100_000_000
-"""Of a shrunk result, at most."""
+"""How many pixels are read for a result that is smaller, at most."""
 
 
 class Point(Params):
@@ -30,12 +30,16 @@ class Point(Params):
 
 class PerspectiveParams(Params):
     corners: Annotated[list[Point], Field(min_length=4, max_length=4)] = Field(
-        description="Of what becomes a rectangle: upper left, upper right, lower right, lower left.",
+        description="The corners of the quadrangle: upper left, upper right, lower right, lower left.",
         examples=[[{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]],
     )
-    width: Side | None = Field(None, description="Pixels of the result; without it, as the longer edge across.")
-    height: Side | None = Field(None, description="Pixels of the result; without it, as the longer edge down.")
-    background: Colour = Field("#ffffff00", description="Of what lies outside of the image.")
+    width: Side | None = Field(
+        None, description="Pixels of the result; without it, the length of the longer horizontal edge."
+    )
+    height: Side | None = Field(
+        None, description="Pixels of the result; without it, the length of the longer vertical edge."
+    )
+    background: Color = Field("#ffffff00", description="The color of parts that lie outside of the image.")
 
 
 @algorithm
@@ -46,10 +50,10 @@ def perspective(image: pyvips.Image, params: PerspectiveParams) -> pyvips.Image:
     upper_left, upper_right, lower_right, lower_left = corners
     width = params.width or _longer((upper_left, upper_right), (lower_left, lower_right))
     height = params.height or _longer((upper_left, lower_left), (upper_right, lower_right))
-    fine = _fineness(corners, width, height)
-    index = _index(_homography(width * fine, height * fine, corners), width * fine, height * fine)
+    factor = _oversampling(corners, width, height)
+    index = _index(_homography(width * factor, height * factor, corners), width * factor, height * factor)
     image = inkable(image, params.background)
-    background = weighed_ink(image, params.background)
+    background = weighted_ink(image, params.background)
 
     def straightened(bands: pyvips.Image) -> pyvips.Image:
         flat = bands.mapim(
@@ -59,30 +63,33 @@ def perspective(image: pyvips.Image, params: PerspectiveParams) -> pyvips.Image:
             background=background,
             premultiplied=True,
         )
-        return resampled(flat, width, height, "lanczos3") if fine > 1 else flat
+        return resampled(flat, width, height, "lanczos3") if factor > 1 else flat
 
     return on_premultiplied(image, straightened)
 
 
 def _check(corners: Sequence[Corner]) -> None:
-    """:raises UnsuitableImageError: edges cross, or a corner points inwards or lies between its neighbors."""
+    """Refuse corners that are not a convex quadrangle.
+
+    :raises UnsuitableImageError: edges cross, or a corner points inwards or lies between its neighbors.
+    """
     turns = []
     for place in range(4):
         (x0, y0), (x1, y1), (x2, y2) = (corners[(place + step) % 4] for step in range(3))
         turns.append((x1 - x0) * (y2 - y1) - (y1 - y0) * (x2 - x1))
     if not (all(turn > 1e-6 for turn in turns) or all(turn < -1e-6 for turn in turns)):
         raise UnsuitableImageError(
-            "The four corners are no quadrangle: give upper left, upper right, lower right, lower left."
+            "The four corners are not a quadrangle: give upper left, upper right, lower right, lower left."
         )
 
 
 def _longer(*edges: tuple[Corner, Corner]) -> int:
-    """Return the length of the longest edge in pixels, as far as a result may have them."""
+    """Return the length of the longest edge in pixels, at most the largest side of a result."""
     return min(MAX_SIDE, max(1, *(round(math.dist(start, end)) for start, end in edges)))
 
 
-def _fineness(corners: Sequence[Corner], width: int, height: int) -> int:
-    """Return how many times finer than the result pixels must be read, so that none of the image is left out."""
+def _oversampling(corners: Sequence[Corner], width: int, height: int) -> int:
+    """Return the factor by which to read more pixels than the result has, so that no pixel of the image is skipped."""
     upper_left, upper_right, lower_right, lower_left = corners
     across = max(math.dist(upper_left, upper_right), math.dist(lower_left, lower_right)) / width
     down = max(math.dist(upper_left, lower_left), math.dist(upper_right, lower_right)) / height
@@ -91,13 +98,13 @@ def _fineness(corners: Sequence[Corner], width: int, height: int) -> int:
 
 
 def _homography(width: int, height: int, corners: Sequence[Corner]) -> list[float]:
-    """The eight coefficients that take the result's corners to ``corners``.
+    """Return the eight coefficients that map the corners of the result to ``corners``.
 
     (P. Heckbert, "Fundamentals of Texture Mapping and Image Warping", 1989, 2.2.3.)
 
-    :raises UnsuitableImageError: three of the corners lie nearly on a line.
+    :raises UnsuitableImageError: three of the corners are nearly on a line.
     """
-    # Pixels' middles have whole numbers.
+    # The middles of pixels have integer coordinates.
     right, bottom = width - 0.5, height - 0.5
     edges = [(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)]
     rows, values = [], []
@@ -106,12 +113,12 @@ def _homography(width: int, height: int, corners: Sequence[Corner]) -> list[floa
         values += [u, v]
     system = numpy.array(rows)
     if numpy.linalg.cond(system) > 1e12:
-        raise UnsuitableImageError("The four corners are no quadrangle.")
+        raise UnsuitableImageError("The four corners are not a quadrangle.")
     return [float(value) for value in numpy.linalg.solve(system, numpy.array(values))]
 
 
 def _index(coefficients: list[float], width: int, height: int) -> pyvips.Image:
-    """For each pixel of the result, where it lies in the image."""
+    """Return the position in the image of each pixel of the result."""
     a, b, c, d, e, f, g, h = coefficients
     xy = pyvips.Image.xyz(width, height).cast("double")
     x, y = xy[0], xy[1]

@@ -19,18 +19,18 @@ SIDE, BITS = 32, 8
 class PhashReport(Report):
     """A perceptual hash."""
 
-    phash: str = Field(description="64 bits in hexadecimal; alike images differ in few of them (up to about 10).")
+    phash: str = Field(description="64 bits in hexadecimal; similar images differ in few of them (up to about 10).")
 
 
 @algorithm(sequential=True)
 def phash(picture: Picture, params: NoParams) -> PhashReport:  # noqa: ARG001 (an algorithm's shape)
-    """Make a hash that stays nearly the same when an image is resized or encoded anew: it finds duplicates.
+    """Make a hash that hardly changes when an image is resized or encoded again, to find duplicates.
 
     (The DCT hash of C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the 8 × 8
     lowest frequencies of the luma at 32 × 32 pixels, each above or below their median.)
     """
-    grey = luma_of(flattened(picture.at_least(SIDE, SIDE)[0], "#ffffff"))
-    small = scaled(grey, SIDE, SIDE)
+    gray = luma_of(flattened(picture.at_least(SIDE, SIDE)[0], "#ffffff"))
+    small = scaled(gray, SIDE, SIDE)
     waves = numpy.array([[math.cos(math.pi * k * (2 * n + 1) / (2 * SIDE)) for n in range(SIDE)] for k in range(BITS)])
     low = waves @ pixels_of(small)[..., 0].astype("float64") @ waves.T
     bits = (low > numpy.median(low)).flatten()

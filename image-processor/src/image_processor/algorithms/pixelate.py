@@ -8,10 +8,10 @@ from image_processor.imaging.blocks import in_blocks
 
 
 class PixelateParams(Params):
-    size: int = Field(10, ge=2, le=1000, description="Pixels along a block's side.", examples=[16])
+    size: int = Field(10, ge=2, le=1000, description="Pixels along the side of a block.", examples=[16])
 
 
 @algorithm(sequential=True)
 def pixelate(image: pyvips.Image, params: PixelateParams) -> pyvips.Image:
-    """Show the image in square blocks, each of its mean colour."""
+    """Make square blocks, each of its mean color."""
     return in_blocks(image, params.size)

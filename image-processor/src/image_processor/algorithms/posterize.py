@@ -8,12 +8,12 @@ from image_processor.imaging.tone import with_tone
 
 
 class PosterizeParams(Params):
-    levels: int = Field(ge=2, le=128, description="Tones that each of red, green and blue keeps.", examples=[4])
+    levels: int = Field(ge=2, le=128, description="The number of tones of each of red, green and blue.", examples=[4])
 
 
 @algorithm(sequential=True)
 def posterize(image: pyvips.Image, params: PosterizeParams) -> pyvips.Image:
-    """Keep few tones: surfaces of one colour, as on a poster."""
+    """Keep few tones: areas of one color, like a poster."""
     steps = params.levels - 1
-    # Tones of equal width; the first is black and the last white.
+    # Each tone covers an equal part of the range; the first is black and the last white.
     return with_tone(image, lambda value: (value * (params.levels * 0.9999999)).floor() / steps)

@@ -1,16 +1,16 @@
-"""Finds the algorithms: the modules beside this one, each named as its algorithm, and the entry points
+"""Find the algorithms: the modules of this package, each named as its algorithm, and the entry points
 ``pixmill.algorithms``.
 
-What an algorithm is, its function says by its types:
+The types of its function say what kind of algorithm it is:
 
 ======================================  =================================================================
 ``(image, params) -> Image``            changes an image; called for each frame of an animation
 ``(picture, params) -> Picture``        changes all frames together
 ``(image, params) -> Report``           an analysis: its result is a JSON file, of the first frame
-``(params) -> Output`` (or ``Tiles``)  changes nothing but how the result is encoded
+``(params) -> Output`` (or ``Tiles``)  changes only how the result is encoded
 ======================================  =================================================================
 
-A further argument ``files`` gives the files that the parameters name.
+An argument ``files`` after them gives access to the files that the parameters name.
 """
 
 import importlib
@@ -41,10 +41,10 @@ Result = Literal["image", "json", "zip"]
 
 @dataclass(frozen=True)
 class Algorithm:
-    """An algorithm as the API, the worker and the documentation see it.
+    """An algorithm, as the API, the worker and the documentation use it.
 
-    :param takes: the type of the function's first argument, ``None`` where it is the params.
-    :param version: of the package that it comes from.
+    :param takes: the type of the first argument of the function, ``None`` if that is the params.
+    :param version: the version of the package that it comes from.
     """
 
     name: str
@@ -55,13 +55,13 @@ class Algorithm:
     gives: type
     needs_files: bool
     sequential: bool
-    any_colour_space: bool
+    any_color_space: bool
     first_frame_only: bool
     version: str = __version__
 
     @property
     def frames(self) -> Frames:
-        """What happens to an animation: ``each`` frame is changed, ``all`` together, or only the ``first`` is used."""
+        """Return what an animation is used for: ``each`` frame, ``all`` frames together, or the ``first`` one only."""
         if self.first_frame_only or issubclass(self.gives, Report | Tiles):
             return "first"
         return "each" if self.takes is pyvips.Image else "all"
@@ -74,52 +74,52 @@ class Algorithm:
 
     @property
     def example(self) -> dict[str, object]:
-        """Params that show what it does: the first example of each parameter that has one."""
+        """Return params for a demonstration: the first example of each parameter that has examples."""
         fields = self.params.model_fields.items()
         return {name: field.examples[0] for name, field in fields if field.examples}
 
     @property
     def changes_image(self) -> bool:
-        """Whether further steps may follow: it is no analysis, and no way to encode."""
+        """Whether further steps may follow: it neither analyzes nor encodes."""
         return issubclass(self.gives, pyvips.Image | Picture)
 
     @property
     def encodes(self) -> bool:
-        """Whether it only says how the result is encoded, as :meth:`encoding` gives it."""
+        """Whether it only chooses how the result is encoded; :meth:`encoding` returns it."""
         return self.takes is None
 
     def encoding(self, params: Params) -> Output | Tiles:
-        """How the result is encoded."""
+        """Return how the result is encoded."""
         made = self.run(params)
         if isinstance(made, Output | Tiles):
             return made
-        raise self._mistaken(made)
+        raise self._wrong_type(made)
 
     def apply(self, picture: Picture, params: Params, files: Files) -> Picture | Report:
-        """Runs on an upright picture.
+        """Run on an upright picture.
 
-        :raises UnsuitableImageError: it cannot be done to this image.
+        :raises UnsuitableImageError: the algorithm cannot be applied to this image.
         """
         if self.frames == "first":
             picture = replace(picture, frames=picture.frames[:1])
-        if not self.any_colour_space:
+        if not self.any_color_space:
             picture = picture.in_srgb()
         arguments = (params, files) if self.needs_files else (params,)
         if self.takes is Picture:
             made = self.run(picture, *arguments)
             if isinstance(made, Picture | Report):
                 return made
-            raise self._mistaken(made)
+            raise self._wrong_type(made)
         changed = [self.run(frame, *arguments) for frame in picture.frames]
         if isinstance(changed[0], Report):
             return changed[0]
         images = [frame for frame in changed if isinstance(frame, pyvips.Image)]
         if not images:
-            raise self._mistaken(changed[0])
+            raise self._wrong_type(changed[0])
         return Picture.of(images)
 
-    def _mistaken(self, made: object) -> TypeError:
-        return TypeError(f"algorithm {self.name} gave a {type(made).__name__}")
+    def _wrong_type(self, made: object) -> TypeError:
+        return TypeError(f"algorithm {self.name} returned a {type(made).__name__}")
 
 
 @overload
@@ -128,7 +128,7 @@ def algorithm(run: Run, /) -> Algorithm: ...
 
 @overload
 def algorithm(
-    *, sequential: bool = ..., any_colour_space: bool = ..., first_frame_only: bool = ...
+    *, sequential: bool = ..., any_color_space: bool = ..., first_frame_only: bool = ...
 ) -> Callable[[Run], Algorithm]: ...
 
 
@@ -137,15 +137,15 @@ def algorithm(
     /,
     *,
     sequential: bool = False,
-    any_colour_space: bool = False,
+    any_color_space: bool = False,
     first_frame_only: bool = False,
 ) -> Algorithm | Callable[[Run], Algorithm]:
-    """Decorator: the function's name, docstring and types become the algorithm's.
+    """Make an algorithm of a function, with its name, docstring and types.
 
-    :param sequential: it reads the image once, from top to bottom, so that a large one need not be held in memory.
-    :param any_colour_space: values are moved, not reckoned with, so CMYK and wide gamuts may stay; otherwise the image
-        comes as grey or sRGB.
-    :param first_frame_only: an animation cannot come out.
+    :param sequential: the function reads the image once, from top to bottom, so that a large image can be streamed.
+    :param any_color_space: the function moves pixels and does not compute with their values, so it takes CMYK and wide
+        gamuts too. Otherwise it gets gray or sRGB.
+    :param first_frame_only: only the first frame of an animation is used.
     """
 
     def described(function: Run) -> Algorithm:
@@ -160,7 +160,7 @@ def algorithm(
             gives=types["return"],
             needs_files="files" in types,
             sequential=sequential,
-            any_colour_space=any_colour_space,
+            any_color_space=any_color_space,
             first_frame_only=first_frame_only,
         )
 
@@ -169,14 +169,14 @@ def algorithm(
 
 @cache
 def all_algorithms() -> Mapping[str, Algorithm]:
-    """Every algorithm by its name, in the order of names."""
+    """Return every algorithm by its name, sorted by name."""
     found = (find_algorithm(name) for name in sorted({*_modules(), *_entry_points()}))
-    return {one.name: one for one in found if one is not None}
+    return {algorithm.name: algorithm for algorithm in found if algorithm is not None}
 
 
 @cache
 def find_algorithm(name: str) -> Algorithm | None:
-    """The algorithm of that name: its module beside this one bears it. No other is loaded."""
+    """Return the algorithm of that name. No other module is loaded."""
     if name in _modules():
         found = getattr(importlib.import_module(f"{__package__}.{name}"), name, None)
         return found if isinstance(found, Algorithm) else None

@@ -8,7 +8,7 @@ from service_kit.json_types import OPTIONAL
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import placed
-from image_processor.imaging.colour import Colour, in_srgb
+from image_processor.imaging.color import Color, in_srgb
 from image_processor.imaging.gravity import SMART, FocalPoint, Gravity, cut
 from image_processor.imaging.linear_light import in_linear_light
 from image_processor.imaging.params import MAX_SIDE, Side
@@ -30,20 +30,24 @@ class ResizeParams(Params):
     )
     fit: Fit = Field(
         "fill",
-        description="With both sides given: `fill` exactly that size, perhaps distorted; `cover` that size, what juts "
-        "out is cut; `contain` that size, the rest is background; `inside` at most, `outside` at least that size.",
+        description="With both sides given: `fill` gives exactly that size, perhaps distorted; `cover` that size, "
+        "cutting what exceeds it; `contain` that size, with a background; `inside` at most and `outside` at least it.",
         examples=["cover"],
     )
     gravity: Gravity = Field(
-        "centre", description="What `cover` keeps and where `contain` puts the image.", examples=["attention"]
+        "center", description="Which part `cover` keeps, and where `contain` puts the image.", examples=["attention"]
     )
-    focal: FocalPoint | None = Field(None, description="The point `cover` keeps in the middle; goes before `gravity`.")
+    focal: FocalPoint | None = Field(
+        None, description="The point that `cover` keeps in the middle; overrides `gravity`."
+    )
     enlarge: bool = Field(
         default=False, description="Whether `cover`, `contain`, `inside` and `outside` may enlarge; `fill` always does."
     )
-    background: Colour = Field("#ffffff00", description="Of `contain`; transparent by default.")
-    kernel: Kernel = Field("lanczos3", description="How pixels are weighed, both to shrink and to enlarge.")
-    linear: bool = Field(default=False, description="In linear light: slower, and right for fine bright detail.")
+    background: Color = Field("#ffffff00", description="The background of `contain`; transparent by default.")
+    kernel: Kernel = Field("lanczos3", description="The resampling filter, both to shrink and to enlarge.")
+    linear: bool = Field(
+        default=False, description="Resample in linear light: slower, and correct for fine bright detail."
+    )
     dpr: Annotated[float, Field(ge=0.1, le=8)] = Field(
         1.0, description="Device pixel ratio, 0.1 to 8: multiplies width and height."
     )
@@ -55,14 +59,14 @@ class ResizeParams(Params):
         return self
 
 
-@algorithm(sequential=True, any_colour_space=True)
+@algorithm(sequential=True, any_color_space=True)
 def resize(picture: Picture, params: ResizeParams) -> Picture:
-    """Resize to width × height, or to one of them in proportion; never enlarged unless asked."""
+    """Resize to width × height, or to one of them in proportion."""
     box_width, box_height = _box(picture, params)
     width, height = _whole_size(picture, params, box_width, box_height)
-    # A smart crop of an image that was decoded smaller would find another part than of the same image as PNG.
+    # A smart crop must find the same part in every format, so it does not use an image that was decoded smaller.
     smart = params.fit == "cover" and params.focal is None and params.gravity in SMART
-    # A drawing is drawn at the size, whatever comes then: nothing is resampled.
+    # A drawing is rendered at the final size, without resampling.
     as_stored = (params.linear or smart) and not picture.is_drawing
     source = picture.frames if as_stored else picture.at_least(width, height)
     if params.linear or params.fit == "contain":
@@ -76,7 +80,7 @@ def resize(picture: Picture, params: ResizeParams) -> Picture:
 
 
 def _box(picture: Picture, params: ResizeParams) -> tuple[int, int]:
-    """The size that was asked for; a missing side follows in proportion."""
+    """Return the requested size; a missing side follows in proportion."""
     width = params.width or _in_proportion(picture.width, params.height or 1, picture.height)
     height = params.height or _in_proportion(picture.height, params.width or 1, picture.width)
     sides = max(1, round(width * params.dpr)), max(1, round(height * params.dpr))
@@ -93,7 +97,7 @@ def _in_proportion(side: int, target: int, other: int) -> int:
 
 
 def _whole_size(picture: Picture, params: ResizeParams, box_width: int, box_height: int) -> tuple[int, int]:
-    """The size of the whole image once it is scaled."""
+    """Return the size of the whole image after scaling."""
     if params.fit == "fill":
         return box_width, box_height
     across, down = box_width / picture.width, box_height / picture.height

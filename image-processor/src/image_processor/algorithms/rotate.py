@@ -5,23 +5,25 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_premultiplied
-from image_processor.imaging.canvas import inkable, weighed_ink
-from image_processor.imaging.colour import Colour, in_srgb
+from image_processor.imaging.canvas import inkable, weighted_ink
+from image_processor.imaging.color import Color, in_srgb
 
 
 class RotateParams(Params):
-    angle: float = Field(ge=-360, le=360, description="Degrees, clockwise; negative: the other way.", examples=[15])
-    background: Colour = Field("#ffffff00", description="Of the corners that come free; transparent by default.")
+    angle: float = Field(
+        ge=-360, le=360, description="Degrees, clockwise; negative for the other direction.", examples=[15]
+    )
+    background: Color = Field("#ffffff00", description="The color of the new corners; transparent by default.")
 
 
-@algorithm(any_colour_space=True)
+@algorithm(any_color_space=True)
 def rotate(image: pyvips.Image, params: RotateParams) -> pyvips.Image:
     """Rotate the image; multiples of 90 degrees keep every pixel, other angles make the image larger."""
     quarters, rest = divmod(params.angle, 90)
     if rest == 0:
         return image.rot(f"d{int(quarters) % 4 * 90}")
     image = inkable(in_srgb(image), params.background)
-    background = weighed_ink(image, params.background)
+    background = weighted_ink(image, params.background)
     return on_premultiplied(
         image,
         lambda bands: bands.rotate(params.angle, interpolate=pyvips.Interpolate.new("bicubic"), background=background),

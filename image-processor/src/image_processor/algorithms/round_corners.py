@@ -11,11 +11,11 @@ from image_processor.imaging.alpha import faded
 
 class RoundCornersParams(Params):
     radius: float = Field(
-        ge=0, le=10_000, description="Of the corners; at most half of the shorter side.", examples=[25]
+        ge=0, le=10_000, description="The radius of the corners; at most half of the shorter side.", examples=[25]
     )
     unit: Literal["px", "percent"] = Field(
         "px",
-        description="Of `radius`: pixels, or per cent of the shorter side; 50 per cent makes a square a circle.",
+        description="The unit of `radius`: pixels, or per cent of the shorter side; 50 makes a circle of a square.",
         examples=["percent"],
     )
 
@@ -39,5 +39,5 @@ def round_corners(image: pyvips.Image, params: RoundCornersParams) -> pyvips.Ima
 
 
 def _share_inside(distance: pyvips.Image) -> pyvips.Image:
-    """How much of each pixel lies inside, 0 to 1, by its middle's distance from the outline."""
+    """Return the share of each pixel that is inside, 0 to 1, by the distance of its middle from the outline."""
     return (distance * -1 + 0.5).clamp(min=0, max=1)

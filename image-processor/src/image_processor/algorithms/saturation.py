@@ -4,20 +4,20 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import BLUE, GREEN, RED, is_grey
+from image_processor.imaging.color import BLUE, GREEN, RED, is_gray
 from image_processor.imaging.luma import with_matrix
 from image_processor.imaging.params import Percent
 
 
 class SaturationParams(Params):
-    amount: Percent = Field(description="Per cent, -100 (grey) to 100 (twice as far from grey).", examples=[60])
+    amount: Percent = Field(description="Per cent, -100 (gray) to 100 (twice as far from gray).", examples=[60])
 
 
 @algorithm(sequential=True)
 def saturation(image: pyvips.Image, params: SaturationParams) -> pyvips.Image:
-    """Make colours stronger or weaker; the luma stays."""
-    if is_grey(image):
+    """Make colors stronger or weaker; the luma stays."""
+    if is_gray(image):
         return image
-    kept = 1 + params.amount / 100
-    grey = [(1 - kept) * share for share in (RED, GREEN, BLUE)]
-    return with_matrix(image, [[grey[band] + (kept if band == row else 0) for band in range(3)] for row in range(3)])
+    factor = 1 + params.amount / 100
+    gray = [(1 - factor) * share for share in (RED, GREEN, BLUE)]
+    return with_matrix(image, [[gray[band] + (factor if band == row else 0) for band in range(3)] for row in range(3)])

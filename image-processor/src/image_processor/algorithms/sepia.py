@@ -15,7 +15,7 @@ class SepiaParams(Params):
 
 @algorithm(sequential=True)
 def sepia(image: pyvips.Image, params: SepiaParams) -> pyvips.Image:
-    """Give the brown tone of an old photograph, as CSS's sepia() does (Filter Effects 1, 9.3)."""
+    """Give the image the brown tone of an old photograph, as CSS's sepia() does (Filter Effects 1, 9.3)."""
     share = params.amount / 100
     return with_matrix(
         image,

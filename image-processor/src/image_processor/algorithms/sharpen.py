@@ -4,8 +4,8 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.alpha import local_mean, on_colours
-from image_processor.imaging.colour import maximum
+from image_processor.imaging.alpha import local_mean, on_colors
+from image_processor.imaging.color import maximum
 from image_processor.imaging.gaussian import gaussian
 
 
@@ -15,10 +15,12 @@ class SharpenParams(Params):
         100.0,
         ge=0,
         le=1000,
-        description="Per cent of the difference to the blurred image that is added.",
+        description="Per cent of the difference from the blurred image to add.",
         examples=[150],
     )
-    threshold: float = Field(0.0, ge=0, le=255, description="Differences below it, 0 to 255, are left alone: noise.")
+    threshold: float = Field(
+        0.0, ge=0, le=255, description="Smaller differences, 0 to 255, are noise and stay as they are."
+    )
 
 
 @algorithm(sequential=True)
@@ -34,4 +36,4 @@ def sharpen(image: pyvips.Image, params: SharpenParams) -> pyvips.Image:
             detail = (detail.abs() < least).ifthenelse(0, detail)
         return colors + detail * (params.amount / 100)
 
-    return on_colours(image, sharpened)
+    return on_colors(image, sharpened)

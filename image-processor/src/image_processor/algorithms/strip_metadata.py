@@ -7,15 +7,15 @@ from image_processor.imaging.output import Output
 
 
 class StripMetadataParams(Params):
-    keep_copyright: bool = Field(default=True, description="Whether EXIF's Artist and Copyright stay.")
+    keep_copyright: bool = Field(default=True, description="Whether to keep Artist and Copyright of EXIF.")
     keep_profile: bool = Field(
-        default=True, description="Whether the ICC profile stays; otherwise colours are converted to sRGB first."
+        default=True, description="Whether to keep the ICC profile; otherwise colors are converted to sRGB first."
     )
 
 
-@algorithm(sequential=True, any_colour_space=True)
+@algorithm(sequential=True, any_color_space=True)
 def strip_metadata(params: StripMetadataParams) -> Output:
-    """Remove EXIF (the place where it was taken too), XMP and IPTC."""
+    """Remove EXIF (with the place where the photograph was taken), XMP and IPTC."""
     return Output(
         metadata="copyright" if params.keep_copyright else "strip",
         profile="keep" if params.keep_profile else "strip",

@@ -10,21 +10,19 @@ from image_processor.imaging.scaling import scaled
 
 
 class ThumbnailParams(Params):
-    width: Side = Field(200, description="Pixels at most.", examples=[160])
-    height: Side = Field(200, description="Pixels at most.", examples=[160])
-    crop: bool = Field(
-        default=False, description="Whether it fills the size, and what juts out is cut.", examples=[True]
-    )
-    gravity: Gravity = Field("attention", description="What `crop` keeps.")
+    width: Side = Field(200, description="Pixels, at most.", examples=[160])
+    height: Side = Field(200, description="Pixels, at most.", examples=[160])
+    crop: bool = Field(default=False, description="Whether to fill the size and cut what exceeds it.", examples=[True])
+    gravity: Gravity = Field("attention", description="Which part `crop` keeps.")
 
 
 @algorithm(sequential=True)
 def thumbnail(picture: Picture, params: ThumbnailParams) -> Picture:
-    """Make a small sRGB image the fastest way: it is decoded small. Never enlarged."""
+    """Make a small sRGB image the fastest way: it is decoded small. It is never enlarged."""
     across, down = params.width / picture.width, params.height / picture.height
     scale = min(1.0, max(across, down) if params.crop else min(across, down))
     width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    # A smart crop of an image that was decoded smaller would find another part than of the same image as PNG.
+    # A smart crop must find the same part in every format, so it does not use an image that was decoded smaller.
     smart = params.crop and params.gravity in SMART
     source = picture.frames if smart else picture.at_least(width, height)
     whole = Picture.of([scaled(frame, width, height) for frame in source])

@@ -1,19 +1,24 @@
-"""``tint``: ``{"colour": "#3a86ff"}``"""
+"""``tint``: ``{"color": "#3a86ff"}``"""
 
 import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import Colour
+from image_processor.imaging.color import Color
 from image_processor.imaging.lightness import tinted
+from image_processor.imaging.params import or_british
 
 
 class TintParams(Params):
-    colour: Colour = Field(description="Whose hue and chroma the image gets.", examples=["#3a86ff"])
-    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100 (no other hue is left).")
+    color: Color = Field(
+        validation_alias=or_british("color"),
+        description="The color whose hue and chroma the image gets.",
+        examples=["#3a86ff"],
+    )
+    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100 (no other hue remains).")
 
 
 @algorithm(sequential=True)
 def tint(image: pyvips.Image, params: TintParams) -> pyvips.Image:
-    """Give the whole image one hue; its lightness stays (CIELAB)."""
-    return tinted(image, params.colour, params.amount / 100)
+    """Give the whole image one hue; the lightness stays (CIELAB)."""
+    return tinted(image, params.color, params.amount / 100)

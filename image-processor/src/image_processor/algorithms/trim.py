@@ -4,7 +4,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.colour import Colour, in_colour, ink, maximum
+from image_processor.imaging.color import Color, in_color, ink, maximum
 from image_processor.imaging.picture import Picture
 
 
@@ -13,18 +13,18 @@ class TrimParams(Params):
         10.0,
         ge=0,
         le=255,
-        description="How far a pixel must be from the background, 0 to 255, to count.",
+        description="How much a pixel must differ from the background, 0 to 255, to stay.",
         examples=[20],
     )
-    background: Colour | None = Field(
-        None, description="What is cut away; without it, the colour of the upper left pixel."
+    background: Color | None = Field(
+        None, description="The color to cut away; without it, that of the upper left pixel."
     )
-    margin: int = Field(0, ge=0, le=10_000, description="Pixels of the background that stay on each side.")
+    margin: int = Field(0, ge=0, le=10_000, description="Pixels of the background to keep on each side.")
 
 
 @algorithm
 def trim(picture: Picture, params: TrimParams) -> Picture:
-    """Cut away edges of one colour. An image of nothing else stays as it is."""
+    """Cut away edges of one color. An image of only that color stays as it is."""
     boxes = [box for box in (_box(frame, params) for frame in picture.frames) if box is not None]
     if not boxes:
         return picture
@@ -36,13 +36,13 @@ def trim(picture: Picture, params: TrimParams) -> Picture:
 
 
 def _box(image: pyvips.Image, params: TrimParams) -> tuple[int, int, int, int] | None:
-    """Left, top, right and bottom of what is not background; ``None`` where all is."""
+    """Return left, top, right and bottom of the part that is not background; ``None`` if there is no such part."""
     if params.background is not None:
-        image = in_colour(image)
+        image = in_color(image)
     background = ink(image, params.background) if params.background is not None else image(0, 0)
     scale = 255 / maximum(image)
     if image.hasalpha():
-        # Colours count as far as they are seen.
+        # Colors count as far as they are visible.
         seen = background[-1] / maximum(image)
         background = [value * seen for value in background[:-1]] + background[-1:]
         image = image.premultiply(max_alpha=maximum(image))

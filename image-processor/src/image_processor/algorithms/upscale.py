@@ -4,29 +4,29 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
-from image_processor.imaging.alpha import local_mean, on_colours
+from image_processor.imaging.alpha import local_mean, on_colors
 from image_processor.imaging.gaussian import gaussian
 from image_processor.imaging.params import MAX_SIDE
 from image_processor.imaging.scaling import scaled
 
 _SOFTNESS = 0.5
-"""Pixels of the source: the standard deviation of the unsharp mask's Gaussian."""
+"""Pixels of the source: the standard deviation of the Gaussian of the unsharp mask."""
 
 
 class UpscaleParams(Params):
-    factor: float = Field(2.0, gt=1, le=8, description="How many times as wide and as high, up to 8.", examples=[2])
-    sharpen: float = Field(50.0, ge=0, le=200, description="Per cent of an unsharp mask against the softness.")
+    factor: float = Field(2.0, gt=1, le=8, description="The factor on width and height, up to 8.", examples=[2])
+    sharpen: float = Field(50.0, ge=0, le=200, description="Per cent of an unsharp mask.")
 
 
 @algorithm(sequential=True)
 def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
-    """Enlarge the image (bicubic) and sharpen what becomes soft."""
+    """Enlarge the image (bicubic) and sharpen it."""
     width, height = round(image.width * params.factor), round(image.height * params.factor)
     if max(width, height) > MAX_SIDE:
         raise UnsuitableImageError(f"The result would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
 
     if params.sharpen > 0:
-        # Before it is enlarged, where there are fewer pixels: a Gaussian of half of what becomes one pixel.
+        # Sharpened before it is enlarged, as there are fewer pixels.
         mean = local_mean(image, lambda bands: gaussian(bands, _SOFTNESS))
-        image = on_colours(image, lambda colors: colors + (colors - mean) * (params.sharpen / 100))
+        image = on_colors(image, lambda colors: colors + (colors - mean) * (params.sharpen / 100))
     return scaled(image, width, height, "cubic")

@@ -8,20 +8,20 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import faded, on_premultiplied
-from image_processor.imaging.colour import Colour, in_colour, with_alpha
+from image_processor.imaging.color import Color, in_color, with_alpha
 from image_processor.imaging.composite import laid
 from image_processor.imaging.css_colors import PATTERN, canonical
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
-from image_processor.imaging.params import FileId
+from image_processor.imaging.params import FileId, or_british
 from image_processor.imaging.scaling import scaled
 from image_processor.imaging.typeset import contrasting, typeset
 
 TEXT_HEIGHT = 128
-"""Pixels of a line that shows how large the text is to be."""
+"""Pixels: the height of a line of the draft, from which the final size is computed."""
 
 LEAST_TEXT_HEIGHT = 16
-"""Smaller letters are made of these, as their strokes would vanish."""
+"""Pixels: smaller letters are drawn at this height and shrunk, as their strokes would vanish."""
 
 
 def _outline(text: str) -> str:
@@ -39,7 +39,7 @@ Outline = Annotated[
 class FileMark(Params):
     """An image as the mark."""
 
-    file_id: FileId = Field(description="The stored image; transparent parts stay so.", examples=[2])
+    file_id: FileId = Field(description="The id of the stored image; transparent parts stay transparent.", examples=[2])
 
 
 class TextMark(Params):
@@ -49,22 +49,22 @@ class TextMark(Params):
         min_length=1,
         max_length=500,
         pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$",
-        description="Latin, Greek, Cyrillic, and what else the fonts of the worker's machine have; lines are parted by "
-        "newlines.",
+        description="Latin, Greek, Cyrillic, and the other characters in the fonts of the worker's machine. Newlines "
+        "separate lines.",
         examples=["© Pixmill"],
     )
-    colour: Colour = Field("#ffffff", description="Of the letters.")
+    color: Color = Field("#ffffff", validation_alias=or_british("color"), description="The color of the letters.")
     outline: Outline = Field(
         "auto",
-        description="Around the letters: `auto` is black around light ones and white around dark ones, so that they "
-        "can be read on any image; a colour; or `none`.",
+        description="Around the letters: `auto` is black around light letters and white around dark ones, so that the "
+        "text is readable on any image; a color; or `none`.",
         examples=["none"],
     )
     bold: bool = Field(default=False, description="Whether the letters are bold.")
 
 
 def _kind(mark: object) -> str | None:
-    """Return which of the two marks is meant, so that a mistake in one is not told as those of both."""
+    """Return which kind of mark is meant, so that an error names fields of that kind only."""
     names = mark.keys() if isinstance(mark, Mapping) else type(mark).model_fields if isinstance(mark, Params) else ()
     return "TextMark" if "text" in names else "FileMark" if "file_id" in names else None
 
@@ -76,13 +76,17 @@ Mark = Annotated[
 
 
 class WatermarkParams(Params):
-    mark: Mark = Field(description="What is put on the image.", examples=[{"text": "© Pixmill", "bold": True}])
-    scale: float = Field(25.0, ge=1, le=100, description="The mark's width in per cent of the image's.", examples=[40])
+    mark: Mark = Field(description="The mark to put on the image.", examples=[{"text": "© Pixmill", "bold": True}])
+    scale: float = Field(
+        25.0, ge=1, le=100, description="The width of the mark, in per cent of the width of the image.", examples=[40]
+    )
     opacity: float = Field(50.0, ge=0, le=100, description="Per cent.", examples=[80])
     rotation: float = Field(0.0, ge=-360, le=360, description="Degrees, clockwise.")
-    gravity: Compass = Field("southeast", description="Where the mark lies.", examples=["south"])
-    margin: float = Field(3.0, ge=0, le=50, description="From the edges, in per cent of the image's width.")
-    tile: bool = Field(default=False, description="Whether the mark is repeated all over the image.")
+    gravity: Compass = Field("southeast", description="The position of the mark.", examples=["south"])
+    margin: float = Field(
+        3.0, ge=0, le=50, description="The distance from the edges, in per cent of the width of the image."
+    )
+    tile: bool = Field(default=False, description="Whether to repeat the mark all over the image.")
 
     def file_ids(self) -> Sequence[int]:
         return [self.mark.file_id] if isinstance(self.mark, FileMark) else []
@@ -90,7 +94,7 @@ class WatermarkParams(Params):
 
 @algorithm(sequential=True)
 def watermark(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips.Image:
-    """Put a mark on the image: another image or a text, once or all over."""
+    """Put a mark on the image, which is another image or a text, once or all over."""
     mark = faded(_sized(image, params, files), params.opacity / 100)
     margin = round(image.width * params.margin / 100)
     if params.tile:
@@ -100,12 +104,12 @@ def watermark(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyv
 
 
 def _sized(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips.Image:
-    """Return the mark at its angle, as wide as asked for, and not higher than the image."""
+    """Return the rotated mark at the requested width, at most as high as the image."""
     if isinstance(params.mark, FileMark):
-        mark = _turned(with_alpha(in_colour(files.image(params.mark.file_id))), params.rotation)
+        mark = _turned(with_alpha(in_color(files.image(params.mark.file_id))), params.rotation)
     else:
         draft = _turned(_written(params.mark, TEXT_HEIGHT), params.rotation)
-        # Letters are drawn at their size: those of a draft made larger would be jagged.
+        # Letters are drawn at their final size, as an enlarged draft would be jagged.
         height = max(LEAST_TEXT_HEIGHT, round(TEXT_HEIGHT * _scale(draft, image, params)))
         mark = _turned(_written(params.mark, height), params.rotation)
     scale = _scale(mark, image, params)
@@ -113,8 +117,8 @@ def _sized(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips
 
 
 def _written(mark: TextMark, height: int) -> pyvips.Image:
-    outline = contrasting(mark.colour) if mark.outline == "auto" else mark.outline
-    return typeset(mark.text, height, mark.colour, bold=mark.bold, outline=None if outline == "none" else outline)
+    outline = contrasting(mark.color) if mark.outline == "auto" else mark.outline
+    return typeset(mark.text, height, mark.color, bold=mark.bold, outline=None if outline == "none" else outline)
 
 
 def _turned(mark: pyvips.Image, degrees: float) -> pyvips.Image:
@@ -124,7 +128,7 @@ def _turned(mark: pyvips.Image, degrees: float) -> pyvips.Image:
 
 
 def _scale(mark: pyvips.Image, image: pyvips.Image, params: WatermarkParams) -> float:
-    """Return how many times larger the mark must be."""
+    """Return the factor on the size of the mark."""
     return float(min(image.width * params.scale / 100 / mark.width, image.height / mark.height))
 
 

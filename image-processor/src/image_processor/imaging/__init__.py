@@ -1,4 +1,4 @@
-"""What the algorithms share: pictures and their frames, colours, alpha, tone, position, and how a result is encoded.
+"""What the algorithms share: pictures and their frames, colors, alpha, tone, position and the options of encoding.
 
-Pure, as the algorithms are: no file is read or written here.
+Like the algorithms, these modules read and write no files.
 """

@@ -1,47 +1,47 @@
-"""Transparency: kept out of a change of colours, and weighing the colours where neighbours are mixed."""
+"""Transparency: left alone when only colors change, and a weight of the colors when neighbors are mixed."""
 
 from collections.abc import Callable
 
 import pyvips
 
-from image_processor.imaging.colour import alpha_band, colour_bands, maximum, with_alpha
+from image_processor.imaging.color import alpha_band, color_bands, maximum, with_alpha
 
 Change = Callable[[pyvips.Image], pyvips.Image]
 
 
-def on_colours(image: pyvips.Image, change: Change) -> pyvips.Image:
-    """Changes the colours and leaves the alpha as it was; the result has the image's own format."""
+def on_colors(image: pyvips.Image, change: Change) -> pyvips.Image:
+    """Change the colors and keep the alpha; the result has the format of the image."""
     alpha = alpha_band(image)
-    changed = rounded(change(colour_bands(image)), image.format)
+    changed = rounded(change(color_bands(image)), image.format)
     if alpha is None:
         return changed
     return changed.bandjoin(alpha).copy(interpretation=changed.interpretation)
 
 
 def on_premultiplied(image: pyvips.Image, change: Change) -> pyvips.Image:
-    """Changes colours weighed by their alpha, so that those of transparent pixels do not bleed into visible ones.
+    """Change colors weighted by their alpha, so that transparent pixels do not bleed into visible ones.
 
-    (T. Porter and T. Duff, "Compositing Digital Images", 1984.) The result has the image's own format.
+    (T. Porter and T. Duff, "Compositing Digital Images", 1984.) The result has the format of the image.
     """
     if not image.hasalpha():
         return rounded(change(image), image.format)
-    return rounded(_weighed(image, change), image.format).copy(interpretation=image.interpretation)
+    return rounded(_weighted(image, change), image.format).copy(interpretation=image.interpretation)
 
 
 def local_mean(image: pyvips.Image, blur: Change) -> pyvips.Image:
-    """Return the blurred colors, each weighed by its alpha, in floating point and without alpha."""
-    return colour_bands(_weighed(image, blur)) if image.hasalpha() else blur(image)
+    """Return the blurred colors, each weighted by its alpha, in floating point and without alpha."""
+    return color_bands(_weighted(image, blur)) if image.hasalpha() else blur(image)
 
 
 def on_visible(image: pyvips.Image, reach: int, change: Change) -> pyvips.Image:
-    """Change the colors by a filter of pixels up to ``reach`` apart, and leave the alpha as it was.
+    """Apply a filter that reads pixels up to ``reach`` away; keep the alpha.
 
-    Invisible pixels are given the colors of visible ones near them first, so that what they hide has no part in it.
+    Invisible pixels first get the colors of visible pixels nearby, so that their own colors do not count.
     """
-    return on_colours(_filled(image, reach), change)
+    return on_colors(_filled(image, reach), change)
 
 
-def _weighed(image: pyvips.Image, change: Change) -> pyvips.Image:
+def _weighted(image: pyvips.Image, change: Change) -> pyvips.Image:
     white = maximum(image)
     return change(image.premultiply(max_alpha=white)).unpremultiply(max_alpha=white)
 
@@ -50,18 +50,18 @@ def _filled(image: pyvips.Image, reach: int) -> pyvips.Image:
     alpha = alpha_band(image)
     if alpha is None:
         return image
-    # A square blur of twice the reach touches every pixel that the filter may see.
+    # A box blur of twice the reach covers every pixel that the filter may read.
     side = 4 * reach + 1
     square = pyvips.Image.new_from_array([[1.0] * side], side)
     near = rounded(local_mean(image, lambda bands: bands.convsep(square, precision="float")), image.format)
-    colours = (alpha > 0).ifthenelse(colour_bands(image), near)
-    return colours.bandjoin(alpha).copy(interpretation=image.interpretation)
+    colors = (alpha > 0).ifthenelse(color_bands(image), near)
+    return colors.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
 def without_hidden_colors(image: pyvips.Image) -> pyvips.Image:
-    """Return the image, its invisible pixels in colors of visible ones near them.
+    """Return the image with the colors of invisible pixels replaced by those of visible pixels nearby.
 
-    What mixes neighbors, as encoders do that keep fewer colors than pixels, then shows nothing of what was hidden.
+    Encoders that subsample colors mix neighbors, and would otherwise show some of what was hidden.
     (S. Gortler et al., "The Lumigraph", 1996: pull and push.)
     """
     alpha = alpha_band(image)
@@ -72,28 +72,28 @@ def without_hidden_colors(image: pyvips.Image) -> pyvips.Image:
         level = levels[-1]
         across, down = -(-level.width // _PULL) * _PULL, -(-level.height // _PULL) * _PULL
         levels.append(level.embed(0, 0, across, down).shrink(_PULL, _PULL).copy_memory())
-    colors = colour_bands(levels.pop().unpremultiply(max_alpha=maximum(image)))
+    colors = color_bands(levels.pop().unpremultiply(max_alpha=maximum(image)))
     for level in reversed(levels):
         near = colors.zoom(_PULL, _PULL).crop(0, 0, level.width, level.height)
-        own = colour_bands(level.unpremultiply(max_alpha=maximum(image)))
+        own = color_bands(level.unpremultiply(max_alpha=maximum(image)))
         colors = (level[level.bands - 1] > 0).ifthenelse(own, near)
-    filled = (alpha > 0).ifthenelse(colour_bands(image), rounded(colors, image.format))
+    filled = (alpha > 0).ifthenelse(color_bands(image), rounded(colors, image.format))
     return filled.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
 _PULL = 4
-"""Pixels along the sides of the squares that are mixed."""
+"""Pixels: the side of the squares that one step averages."""
 
 
 def faded(image: pyvips.Image, share: pyvips.Image | float) -> pyvips.Image:
-    """The image with its alpha multiplied by ``share``, 0 to 1: everywhere the same, or one for each pixel."""
+    """Return the image with its alpha multiplied by ``share``, 0 to 1: a number, or an image with a value per pixel."""
     image = with_alpha(image)
     alpha = rounded(image[image.bands - 1] * share, image.format)
-    return colour_bands(image).bandjoin(alpha).copy(interpretation=image.interpretation)
+    return color_bands(image).bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
 def rounded(image: pyvips.Image, band_format: str) -> pyvips.Image:
-    """The image as whole numbers, to the nearest and within the range of the format."""
+    """Return the image in the format, rounded to the nearest integer and clamped to the range."""
     if image.format == band_format:
         return image
     return (image.rint() if image.format in ("float", "double") else image).cast(band_format)

@@ -1,4 +1,4 @@
-"""Square blocks of one colour."""
+"""Square blocks of a single color."""
 
 import pyvips
 
@@ -6,7 +6,7 @@ from image_processor.imaging.alpha import on_premultiplied
 
 
 def in_blocks(image: pyvips.Image, size: int) -> pyvips.Image:
-    """Each block of ``size`` × ``size`` pixels, from the upper left on, in its mean colour."""
+    """Fill each block of ``size`` × ``size`` pixels, counted from the upper left, with its mean color."""
 
     def blocks(bands: pyvips.Image) -> pyvips.Image:
         across, down = -(-bands.width // size) * size, -(-bands.height // size) * size

@@ -1,4 +1,4 @@
-"""A CMYK profile of 14 kB that gives the colors of the general one of 960 kB (ICC.1:2001, 6.5.7, lut16Type)."""
+"""A CMYK profile of 14 kB with the colors of the general one of 960 kB (ICC.1:2001, 6.5.7, lut16Type)."""
 
 import struct
 from functools import cache
@@ -9,16 +9,16 @@ import pyvips
 from image_processor.imaging.profiles import D50, assembled, general_cmyk, text_of_version_2, xyz_tag
 
 _INK_STEPS = 6
-"""Of each ink, in the grid of colors: with linear mixes between, the mean error is half of what eyes can tell."""
+"""Grid points for each ink. With linear interpolation the mean error is half of what eyes can see."""
 _LAB_STEPS = 9
-"""Of each axis, in the grid of inks, by which other programs convert to it."""
+"""Grid points for each axis of CIELAB, in the table by which other programs convert to these inks."""
 _PCS = "lab"
 _INTENT = "relative"
 
 
 @cache
 def compact_cmyk() -> bytes:
-    """Return the profile that CMYK has which was converted by the general one."""
+    """Return the profile to embed in CMYK that was converted by the general profile."""
     to_lab = _table(4, 3, _INK_STEPS, _encoded(_colors_of_inks()))
     to_inks = _table(3, 4, _LAB_STEPS, _inks_of_colors())
     tags = {
@@ -27,14 +27,14 @@ def compact_cmyk() -> bytes:
         b"wtpt": xyz_tag(D50),
         **dict.fromkeys((b"A2B0", b"A2B1", b"A2B2"), to_lab),
         **dict.fromkeys((b"B2A0", b"B2A1", b"B2A2"), to_inks),
-        # All is said to be within the gamut: the colors outside have been moved into it already.
+        # Every color counts as inside the gamut, as those outside have been moved into it already.
         b"gamt": _table(3, 1, 2, numpy.zeros(8)),
     }
     return assembled(tags, b"CMYK", kind=b"prtr", connection=b"Lab ")
 
 
 def _grid(levels: numpy.ndarray, axes: int) -> numpy.ndarray:
-    """Return all combinations, one a row, the last axis fastest."""
+    """Return all combinations, one per row; the last axis changes fastest."""
     return numpy.stack(numpy.meshgrid(*[levels] * axes, indexing="ij"), axis=-1).reshape(1, -1, axes)
 
 
@@ -57,13 +57,13 @@ def _inks_of_colors() -> numpy.ndarray:
 
 
 def _encoded(lab: numpy.ndarray) -> numpy.ndarray:
-    """Return CIELAB as 16 bits (ICC.1:2001, A.1)."""
+    """Encode CIELAB in 16 bits (ICC.1:2001, A.1)."""
     encoded: numpy.ndarray = (lab + numpy.array([0, 128, 128])) * (652.8, 256, 256)
     return encoded
 
 
 def _table(inputs: int, outputs: int, steps: int, values: numpy.ndarray) -> bytes:
-    """Return a grid of 16 bits as a tag; curves and matrix change nothing."""
+    """Return a tag with a grid of 16-bit values; its curves and its matrix change nothing."""
     line = struct.pack(">2H", 0, 65535)
     matrix = struct.pack(">9i", *(65536 if place % 4 == 0 else 0 for place in range(9)))
     head = b"mft2" + bytes(4) + bytes([inputs, outputs, steps, 0]) + matrix + struct.pack(">2H", 2, 2)

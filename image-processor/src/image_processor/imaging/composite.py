@@ -1,23 +1,23 @@
-"""One image laid on another."""
+"""Composite an image over another."""
 
 from collections.abc import Mapping
 
 import pyvips
 
 from image_processor.imaging.alpha import faded, rounded
-from image_processor.imaging.colour import colour_bands, in_colour, maximum, with_alpha
+from image_processor.imaging.color import color_bands, in_color, maximum, with_alpha
 
 _BY_ALPHA: Mapping[str, str] = {"normal": "over", "add": "add"}
-"""The modes that mix colors by their alpha alone, as libvips does."""
+"""The modes that mix colors by their alpha alone, for which libvips is right."""
 
 
 def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str = "normal") -> pyvips.Image:
-    """Return ``base`` with ``over``, both gray or sRGB, at ``left``, ``top``; size and depth are those of ``base``.
+    """Return ``base`` with ``over`` at ``left``, ``top``, both gray or sRGB; size and depth are those of ``base``.
 
-    :param mode: one of W3C's Compositing and Blending 1, in libvips' spelling.
+    :param mode: one of W3C's Compositing and Blending 1, or ``add``.
     """
-    base = in_colour(base)
-    ground, layer = _in_floats(base), _in_floats(in_colour(over))
+    base = in_color(base)
+    ground, layer = _in_floats(base), _in_floats(in_color(over))
     layer = _within(layer, left, top, base)
     if mode not in _BY_ALPHA:
         layer = _blended(ground, layer, mode)
@@ -27,13 +27,13 @@ def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str 
 
 
 def masked(base: pyvips.Image, mask: pyvips.Image, left: int, top: int, *, out: bool) -> pyvips.Image:
-    """Return ``base``, transparent where ``mask`` at ``left``, ``top`` is transparent; with ``out`` where it is not."""
+    """Return ``base``, transparent where ``mask`` at ``left``, ``top`` is; with ``out``, where it is opaque."""
     share = _within(with_alpha(mask)[-1] / maximum(mask), left, top, base)
     return faded(base, share * -1 + 1 if out else share)
 
 
 def _within(layer: pyvips.Image, left: int, top: int, base: pyvips.Image) -> pyvips.Image:
-    """Return the layer on a ground of nothing, as large as ``base``."""
+    """Return the layer on a transparent canvas as large as ``base``."""
     meets = -layer.width < left < base.width and -layer.height < top < base.height
     if not meets:
         return (layer.crop(0, 0, 1, 1) * 0).embed(0, 0, base.width, base.height)
@@ -41,27 +41,27 @@ def _within(layer: pyvips.Image, left: int, top: int, base: pyvips.Image) -> pyv
 
 
 def _in_floats(image: pyvips.Image) -> pyvips.Image:
-    """Return the image with alpha, 0 to 255 whatever its depth."""
+    """Return the image with alpha, in values of 0 to 255 for any depth."""
     return (with_alpha(image) * (255 / maximum(image))).copy(interpretation="srgb")
 
 
 def _blended(ground: pyvips.Image, layer: pyvips.Image, mode: str) -> pyvips.Image:
-    """Return the layer with its colors blended with those of the ground as far as that is opaque.
+    """Return the layer with its colors blended with those of the ground, weighted by the alpha of the ground.
 
-    (W3C, Compositing and Blending 1, 9: Cs = (1 - αb) · Cs + αb · B(Cb, Cs).) libvips blends opaque images only as the
-    W3C does.
+    (W3C, Compositing and Blending 1, 9: Cs = (1 - αb) · Cs + αb · B(Cb, Cs).) libvips follows the W3C for opaque images
+    only.
     """
-    blend = colour_bands(_composed(_opaque(ground), _opaque(layer), mode))
-    if mode == "colour-burn":
-        blend = (colour_bands(ground) >= 255).ifthenelse(255, blend)  # libvips burns white to black by black
+    blend = color_bands(_composed(_opaque(ground), _opaque(layer), mode))
+    if mode == "color-burn":
+        blend = (color_bands(ground) >= 255).ifthenelse(255, blend)  # libvips burns white with black to black
     backdrop = ground[3] / 255
     mixed = layer[0:3] * (backdrop * -1 + 1) + blend * backdrop
     return mixed.bandjoin(layer[3]).copy(interpretation="srgb")
 
 
 def _opaque(image: pyvips.Image) -> pyvips.Image:
-    return colour_bands(image).bandjoin(255).copy(interpretation="srgb")
+    return color_bands(image).bandjoin(255).copy(interpretation="srgb")
 
 
 def _composed(ground: pyvips.Image, layer: pyvips.Image, mode: str) -> pyvips.Image:
-    return ground.composite2(layer, mode, compositing_space="srgb")
+    return ground.composite2(layer, mode.replace("color", "colour"), compositing_space="srgb")

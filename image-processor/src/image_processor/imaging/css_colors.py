@@ -20,7 +20,7 @@ _HSL = r"hsla?\((DEG(, ?\d{1,3}%){2}(, ?ALPHA)?|DEG( \d{1,3}%){2}( ?/ ?ALPHA)?)\
 )
 _HEX = r"#([0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})"
 PATTERN = rf"^({_HEX}|{_RGB}|{_HSL}|{'|'.join(sorted(NAMES))})$"
-"""What a JSON Schema says of a color; further ways to write the same, as CSS has them, are understood too."""
+"""The pattern of a color in a JSON Schema. The other forms that CSS has are accepted too."""
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _FUNCTION = re.compile(r"(rgb|hsl)a?\(\s*(.*?)\s*\)")
@@ -66,7 +66,7 @@ def _short(color: str) -> str:
 
 
 def _arguments(text: str) -> _Values | None:
-    """Return numbers with their units, three or, with alpha, four; None where CSS would not read them."""
+    """Return three numbers with their units, or four with alpha; ``None`` if CSS would not accept them."""
     if "," in text:
         parts = [part.strip() for part in text.split(",")]
     else:

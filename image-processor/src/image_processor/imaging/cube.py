@@ -1,4 +1,4 @@
-"""Colour look-up tables in the `.cube` format (Adobe, "Cube LUT Specification 1.0", 2013)."""
+"""Color look-up tables in the `.cube` format (Adobe, "Cube LUT Specification 1.0", 2013)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,14 @@ class Cube(Protocol):
     """A look-up table."""
 
     def apply(self, values: pyvips.Image) -> pyvips.Image:
-        """New colours for three bands of values, 0 to 1 each."""
+        """Return the new colors of three bands of values from 0 to 1."""
 
 
 def read_cube(text: str) -> Cube:
-    """:raises UnsuitableImageError: the text is no look-up table; the message says in which line."""
+    """Parse the text of a file.
+
+    :raises UnsuitableImageError: the text is not a look-up table; the message names the line.
+    """
     sizes: dict[str, int] = {}
     domain = {"DOMAIN_MIN": [0.0, 0.0, 0.0], "DOMAIN_MAX": [1.0, 1.0, 1.0]}
     rows: list[list[float]] = []
@@ -37,7 +40,7 @@ def read_cube(text: str) -> Cube:
             else:
                 rows.append(_three(words))
         except (ValueError, IndexError) as error:
-            raise UnsuitableImageError(f"The LUT's line {number} is not of the .cube format.") from error
+            raise UnsuitableImageError(f"Line {number} of the LUT does not follow the .cube format.") from error
     return _cube(sizes, domain, rows)
 
 
@@ -57,25 +60,25 @@ def _cube(sizes: dict[str, int], domain: dict[str, list[float]], rows: list[list
         raise UnsuitableImageError(f"The LUT's size of {size} is not possible.")
     wanted = size**3 if three_dimensional else size
     if len(rows) != wanted:
-        raise UnsuitableImageError(f"The LUT has {len(rows):,} colours; its size of {size} needs {wanted:,}.")
+        raise UnsuitableImageError(f"The LUT has {len(rows):,} colors; its size of {size} needs {wanted:,}.")
     low, high = domain["DOMAIN_MIN"], domain["DOMAIN_MAX"]
     if any(top <= bottom for bottom, top in zip(low, high, strict=True)):
         raise UnsuitableImageError("The LUT's DOMAIN_MAX must be above its DOMAIN_MIN.")
     grid = Grid(size, low, high)
-    colours = numpy.array(rows, dtype="float32")
-    return Cube3d(colours, grid) if three_dimensional else Cube1d(colours, grid)
+    colors = numpy.array(rows, dtype="float32")
+    return Cube3d(colors, grid) if three_dimensional else Cube1d(colors, grid)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The values that a table has an entry for: ``size`` of them in each band, evenly from ``low`` to ``high``."""
+    """The values that a table has entries for: in each band ``size`` of them, evenly from ``low`` to ``high``."""
 
     size: int
     low: Sequence[float]
     high: Sequence[float]
 
     def places(self, values: pyvips.Image) -> pyvips.Image:
-        """Where the values lie in the table, in steps of its own."""
+        """Return the positions of the values in the table, in its steps."""
         last = self.size - 1
         span = [high - low for low, high in zip(self.low, self.high, strict=True)]
         return ((values - list(self.low)) / span * last).clamp(min=0, max=last)
@@ -85,29 +88,29 @@ class Grid:
 class Cube1d:
     """A curve for each band."""
 
-    colours: Table
+    colors: Table
     grid: Grid
 
     def apply(self, values: pyvips.Image) -> pyvips.Image:
         places = self.grid.places(values)
-        lines = pyvips.Image.new_from_array(self.colours.reshape(1, self.grid.size, 3))
+        lines = pyvips.Image.new_from_array(self.colors.reshape(1, self.grid.size, 3))
         red, green, blue = (lines[band].mapim(places[band].bandjoin(0), extend="copy") for band in range(3))
         return red.bandjoin([green, blue])
 
 
 @dataclass(frozen=True)
 class Cube3d:
-    """A colour for each point of a grid; between them the eight around are mixed (trilinear). Red runs fastest."""
+    """A color for each point of a grid, with trilinear interpolation between them. Red changes fastest."""
 
-    colours: Table
+    colors: Table
     grid: Grid
 
     def apply(self, values: pyvips.Image) -> pyvips.Image:
         size = self.grid.size
         places = self.grid.places(values)
         red, green, blue = places[0], places[1], places[2]
-        # The grid's layers of equal blue lie one below the other; libvips mixes within a layer.
-        layers = pyvips.Image.new_from_array(self.colours.reshape(size * size, size, 3))
+        # The layers of equal blue are stacked in one image; libvips interpolates within a layer.
+        layers = pyvips.Image.new_from_array(self.colors.reshape(size * size, size, 3))
         below = blue.floor()
         above = (below + 1).clamp(min=0, max=size - 1)
 

@@ -1,4 +1,4 @@
-"""What an algorithm raises."""
+"""The error that an algorithm raises."""
 
 
 class UnsuitableImageError(Exception):

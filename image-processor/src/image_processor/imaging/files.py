@@ -1,4 +1,4 @@
-"""The files, beside the source, that an algorithm's parameters name."""
+"""The files that the parameters of an algorithm name, in addition to the source."""
 
 from typing import Protocol
 
@@ -6,13 +6,13 @@ import pyvips
 
 
 class Files(Protocol):
-    """Gives them by their ids, read under the same limits as the source."""
+    """Reads the files by their ids, under the same limits as the source."""
 
     def image(self, file_id: int) -> pyvips.Image:
-        """The first frame, upright, grey or sRGB."""
+        """Return the first frame, upright, in gray or sRGB."""
 
     def text(self, file_id: int, max_bytes: int) -> str:
-        """The content of a text file in UTF-8.
+        """Return the content of a text file in UTF-8.
 
-        :raises UnsuitableImageError: it is longer, or no text.
+        :raises UnsuitableImageError: the file is larger, or is not text.
         """

@@ -1,23 +1,23 @@
-"""The Gaussian blur, by itself and as a part of other operations."""
+"""The Gaussian blur, on its own and as a part of other operations."""
 
 import math
 
 import pyvips
 
 LEAST_WEIGHT = 0.01
-"""Weights below this share of the middle's are left out: at three standard deviations."""
+"""Weights below this share of the middle weight are dropped: at three standard deviations."""
 
 _REDUCED_SIGMA = 6
-"""From here on the blur is made on a smaller copy."""
+"""Pixels: from this standard deviation on, a smaller copy is blurred."""
 _WHOLE_SIGMA, _LARGEST_WHOLE_SIGMA = 2, 25
 _LARGEST_WEIGHT = 64
-"""libvips reckons exactly with whole weights up to here whose sum is a power of two."""
+"""libvips is exact with integer weights up to this whose sum is a power of two."""
 
 
 def gaussian(image: pyvips.Image, sigma: float) -> pyvips.Image:
-    """Return the image blurred by a Gaussian of ``sigma`` pixels, in floating point; its last pixels go on outside.
+    """Return the image blurred by a Gaussian of ``sigma`` pixels, in floating point, its edges extended.
 
-    It is exact to a level of 255, and where all is of one value exact.
+    The error is at most one level of 255, and none in areas of one value.
     """
     if sigma < _REDUCED_SIGMA:
         return image.gaussblur(sigma, precision="float", min_ampl=LEAST_WEIGHT)
@@ -25,20 +25,20 @@ def gaussian(image: pyvips.Image, sigma: float) -> pyvips.Image:
 
 
 def gaussian_to_see(image: pyvips.Image, sigma: float) -> pyvips.Image:
-    """Return the same within two levels of 255, with whole numbers as weights where they can be: much faster."""
+    """Return the blurred image within two levels of 255: with integer weights where possible, which is much faster."""
     if image.format != "uchar" or not _WHOLE_SIGMA <= sigma <= _LARGEST_WHOLE_SIGMA:
         return gaussian(image, sigma)
     return image.convsep(_whole_weights(sigma), precision="integer")
 
 
 def _on_smaller_copy(image: pyvips.Image, sigma: float) -> pyvips.Image:
-    """Blur a copy of so few pixels that the rest of the blur is four of them, and mix its pixels linearly."""
+    """Blur a copy that is shrunk until ``sigma`` is about four pixels, and enlarge the result linearly."""
     factor = int(sigma / 4) if sigma >= 8 else 2
     margin = math.ceil(3 * sigma / factor) + 1
     across, down = -(-image.width // factor) + 2 * margin, -(-image.height // factor) + 2 * margin
     ground = image.embed(margin * factor, margin * factor, across * factor, down * factor, extend="copy")
     small = ground.cast("float").shrink(factor, factor)
-    # The mean of a block and the mix of neighbors blur too; variances add up.
+    # Shrinking and linear interpolation blur too; variances add up.
     rest = sigma**2 - (factor**2 - 1) / 12 - factor**2 / 6
     blurred = small.gaussblur(math.sqrt(rest) / factor, precision="float", min_ampl=LEAST_WEIGHT)
     shift = (factor - 1) / 2 - margin * factor
@@ -55,7 +55,7 @@ def _on_smaller_copy(image: pyvips.Image, sigma: float) -> pyvips.Image:
 
 
 def _whole_weights(sigma: float) -> pyvips.Image:
-    """Return the weights in whole numbers whose sum is a power of two."""
+    """Return integer weights whose sum is a power of two."""
     reach = math.ceil(3 * sigma)
     exact = [math.exp(-((place / sigma) ** 2) / 2) for place in range(-reach, reach + 1)]
     total = 2 ** math.floor(math.log2(_LARGEST_WEIGHT * sum(exact)))

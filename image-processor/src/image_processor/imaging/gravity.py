@@ -1,66 +1,70 @@
-"""Which part of an image stays when it is cropped, and where one lies on another."""
+"""Which part of an image a crop keeps, and where an image lies on another."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pyvips
 from pydantic import Field
 
-from image_processor.imaging.colour import in_colour, in_eight_bits, in_srgb
-from image_processor.imaging.params import Params, Share
+from image_processor.imaging.color import in_color, in_eight_bits, in_srgb
+from image_processor.imaging.params import OR_BRITISH, Params, Share
 from image_processor.imaging.picture import Picture
 
-Compass = Literal["centre", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"]
-Gravity = Literal[
-    "centre",
-    "north",
-    "northeast",
-    "east",
-    "southeast",
-    "south",
-    "southwest",
-    "west",
-    "northwest",
-    "attention",
-    "entropy",
+Compass = Annotated[
+    Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"], OR_BRITISH
 ]
-"""A side or corner; or what draws the eye (``attention``), or where most happens (``entropy``)."""
-
+Gravity = Annotated[
+    Literal[
+        "center",
+        "north",
+        "northeast",
+        "east",
+        "southeast",
+        "south",
+        "southwest",
+        "west",
+        "northwest",
+        "attention",
+        "entropy",
+    ],
+    OR_BRITISH,
+]
+"""A side or a corner; or the part that draws the eye (``attention``), or that has most detail (``entropy``)."""
 
 SMART = ("attention", "entropy")
-"""Those that look at the pixels."""
+"""The values that look at the pixels."""
 
 
 class FocalPoint(Params):
-    """A point of the image that is to stay, as shares of its width and height."""
+    """The point of the image to keep, as shares of its width and height."""
 
     x: Share = Field(description="0 is the left edge, 1 the right one.", examples=[0.5])
     y: Share = Field(description="0 is the upper edge, 1 the lower one.", examples=[0.3])
 
 
 def corner(gravity: str, room_x: int, room_y: int) -> tuple[int, int]:
-    """Left and top of something that lies within a frame, which is ``room_x`` wider and ``room_y`` higher."""
+    """Return left and top of an object within a frame that is ``room_x`` wider and ``room_y`` higher."""
     left = 0 if "west" in gravity else room_x if "east" in gravity else room_x // 2
     top = 0 if "north" in gravity else room_y if "south" in gravity else room_y // 2
     return left, top
 
 
 def cut(picture: Picture, width: int, height: int, gravity: str, focal: FocalPoint | None) -> Picture:
-    """The same part of every frame, so that an animation stays where it is; its pixels may pass but once."""
+    """Crop every frame to the same part, so that an animation does not jump; the pixels may be read only once."""
     if focal is None and gravity in SMART:
-        picture = picture.map(pyvips.Image.copy_memory)  # read twice: to find the part, and to cut it
+        picture = picture.map(pyvips.Image.copy_memory)  # they are read twice: to find the part and to crop it
     left, top = window(picture.first, width, height, gravity, focal)
     return picture.map(lambda frame: frame.crop(left, top, width, height))
 
 
 def window(image: pyvips.Image, width: int, height: int, gravity: str, focal: FocalPoint | None) -> tuple[int, int]:
-    """Left and top of the part of ``image``, ``width`` × ``height`` pixels, that stays when it is cropped."""
+    """Return left and top of the ``width`` × ``height`` pixels of the image that a crop keeps."""
     room_x, room_y = image.width - width, image.height - height
     if focal is not None:
         left, top = round(focal.x * image.width - width / 2), round(focal.y * image.height - height / 2)
         return min(max(left, 0), room_x), min(max(top, 0), room_y)
     if gravity in SMART and (room_x or room_y):
-        # The same pixels have the same window, whatever their depth and their bands.
-        plain = in_eight_bits(in_colour(in_srgb(image)))
+        # The same picture must give the same part in any depth and with any bands.
+        plain = in_eight_bits(in_color(in_srgb(image)))
         found = plain.smartcrop(width, height, interesting=gravity)
         return -found.xoffset, -found.yoffset
     return corner(gravity, room_x, room_y)

@@ -1,4 +1,4 @@
-"""Enlarging by products of matrices: with kernels that libvips only shrinks with, and faster."""
+"""Enlarge images by matrix products: faster than libvips, and with kernels that libvips has for shrinking only."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -12,11 +12,11 @@ Values = NDArray[numpy.float32]
 Places = NDArray[numpy.float64]
 
 _ROWS, _COLUMNS = 64, 16
-"""Made at a time, each by one product of matrices; columns fewer, as their matrix has a row for each band."""
+"""Pixels of the result that one matrix product makes; fewer columns, as their matrix has a row for each band."""
 
 
 class Kernel(NamedTuple):
-    """How a pixel is weighed by its distance; nothing from ``reach`` on."""
+    """The weight of a pixel by its distance; 0 from ``reach`` on."""
 
     weight: Callable[[Places], Places]
     reach: int
@@ -31,7 +31,10 @@ def _lanczos(reach: int) -> Kernel:
 
 
 def _mitchell(x: Places) -> Places:
-    """Weigh as D. Mitchell and A. Netravali ("Reconstruction Filters in Computer Graphics", 1988): B = C = 1/3."""
+    """Return the weights of D. Mitchell and A. Netravali, B = C = 1/3.
+
+    ("Reconstruction Filters in Computer Graphics", 1988.)
+    """
     x = numpy.abs(x)
     near = (7 * x**3 - 12 * x**2 + 16 / 3) / 6
     far = (-7 / 3 * x**3 + 12 * x**2 - 20 * x + 32 / 3) / 6
@@ -40,7 +43,7 @@ def _mitchell(x: Places) -> Places:
 
 
 def _cubic(x: Places) -> Places:
-    """Weigh as R. Keys ("Cubic Convolution Interpolation for Digital Image Processing", 1981)."""
+    """Return the weights of R. Keys ("Cubic Convolution Interpolation for Digital Image Processing", 1981)."""
     x = numpy.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
@@ -57,7 +60,7 @@ _KERNELS: Mapping[str, Kernel] = {
 
 
 def interpolated(pixels: DeepPixels, width: int, height: int, kernel: str) -> DeepPixels:
-    """Return the pixels, height × width × bands, enlarged to that size; the last ones go on outside."""
+    """Return the pixels, height × width × bands, enlarged to that size, their edges extended."""
     rows, columns, bands = pixels.shape
     result = numpy.empty((height, width * bands), pixels.dtype)
     across = [_for_bands(block, bands) for block in _blocks(columns, width, _KERNELS[kernel], _COLUMNS)]
@@ -66,16 +69,16 @@ def interpolated(pixels: DeepPixels, width: int, height: int, kernel: str) -> De
         lines = weights @ pixels[taken].reshape(len(taken), -1).astype("float32")
         wide = made[: stop - start]
         for first, last, places, shares in across:
-            # Inside the image they lie side by side, and need not be gathered.
-            beside = places[-1] - places[0] + 1 == len(places)
-            values = lines[:, places[0] : places[-1] + 1] if beside else lines[:, places]
+            # Away from the edges the columns are contiguous: a slice needs no copy.
+            contiguous = places[-1] - places[0] + 1 == len(places)
+            values = lines[:, places[0] : places[-1] + 1] if contiguous else lines[:, places]
             numpy.matmul(values, shares, out=wide[:, first:last])
         _store(wide, result[start:stop])
     return result.reshape(height, width, bands)
 
 
 def _store(values: Values, result: DeepPixels) -> None:
-    """Put the values into the result, as whole numbers within its range where it has those."""
+    """Store the values in the result, rounded and clamped if it has integers."""
     white = {"uint8": 255, "uint16": 65535}.get(result.dtype.name)
     if white is not None:
         numpy.rint(values, out=values)
@@ -84,7 +87,7 @@ def _store(values: Values, result: DeepPixels) -> None:
 
 
 class _Block(NamedTuple):
-    """A part of a side of the result: from, to, which values of the source it is made of, and their weights."""
+    """A part of a side of the result: its range, the places of the source that it is made of, and their weights."""
 
     start: int
     stop: int
@@ -93,14 +96,14 @@ class _Block(NamedTuple):
 
 
 def _for_bands(block: _Block, bands: int) -> _Block:
-    """Return the block for lines in which the bands of a pixel follow each other, its weights by columns."""
+    """Return the block for rows in which the bands of a pixel are adjacent, its weights transposed."""
     places = (numpy.asarray(block.taken)[:, None] * bands + numpy.arange(bands)).ravel()
     weights = numpy.kron(block.weights.T, numpy.eye(bands, dtype="float32"))
     return _Block(block.start * bands, block.stop * bands, places, weights)
 
 
 def _blocks(count: int, wanted: int, kernel: Kernel, size: int) -> list[_Block]:
-    """Return the blocks of a side of ``wanted`` pixels that is made of ``count``."""
+    """Split a side of ``wanted`` pixels, made of ``count`` source pixels, into blocks."""
     blocks = []
     for start in range(0, wanted, size):
         stop = min(start + size, wanted)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class MonotoneCurve:
-    """A cubic Hermite curve through ``points``, level before the first and after the last.
+    """A cubic Hermite curve through ``points``, constant before the first and after the last.
 
     (F. N. Fritsch and J. Butland, "A Method for Constructing Local Monotone Piecewise Cubic Interpolants", 1984.)
     """
@@ -42,7 +42,7 @@ def _slopes(x: NDArray[numpy.float64], y: NDArray[numpy.float64]) -> NDArray[num
     for place in range(1, len(x) - 1):
         before, after = steps[place - 1], steps[place]
         if before * after > 0:
-            # The harmonic mean, weighed by how near the neighbours are.
+            # The harmonic mean, weighted by the distances of the neighbors.
             near = (x[place + 1] - x[place]) / (x[place + 1] - x[place - 1])
             slopes[place] = before * after / ((1 - (1 + near) / 3) * before + (1 + near) / 3 * after)
     return slopes

@@ -1,22 +1,22 @@
-"""How a result is encoded: what ``output`` may say, for every algorithm whose result is an image."""
+"""How a result is encoded: the ``output`` of every algorithm whose result is an image."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.json_types import OPTIONAL
 
-from image_processor.imaging.colour import Colour
-from image_processor.imaging.params import Params
+from image_processor.imaging.color import Color
+from image_processor.imaging.params import Params, or_british
 
 Quality = Annotated[int, Field(ge=1, le=100)]
 
 ANIMATED = ("webp", "gif", "tiff")
 """The formats that hold several frames."""
 STILL = ("jpeg", "png", "avif")
-"""The formats that hold one."""
+"""The formats that hold one frame."""
 
 DEFAULT_QUALITY = {"jpeg": 85, "webp": 85, "avif": 65}
-"""At these a photograph looks about the same in each format (SSIM 0.93 to 0.96)."""
+"""A photograph looks about the same in each format with these (SSIM 0.93 to 0.96)."""
 DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7}
 
 
@@ -25,61 +25,69 @@ class Output(Params):
 
     format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] = Field(
         default="source",
-        description="`source`: as the source, or where that is a format that is only read, PNG for an image with alpha "
-        "or from a lossless file (BMP, ICO, PSD, SVG, PDF), else JPEG; `auto`: the smallest of AVIF and WebP (an "
-        "animation: WebP). JPEG, PNG and AVIF hold the first frame of an animation.",
+        description="`source`: as the source. If Pixmill only reads that format: PNG for an image with alpha or from a "
+        "lossless file (BMP, ICO, PSD, SVG, PDF), else JPEG. `auto`: the smaller of AVIF and WebP; WebP for an "
+        "animation. JPEG, PNG and AVIF hold only the first frame of an animation.",
         examples=["webp"],
     )
     quality: Quality | None = Field(
         default=None,
-        description="1 to 100, of JPEG (default 85), WebP (85), AVIF (65), and of PNG's `palette` (100).",
+        description="1 to 100, for JPEG (default 85), WebP (85), AVIF (65) and the `palette` of PNG (100).",
         examples=[80],
     )
     effort: Annotated[int, Field(ge=1, le=9)] | None = Field(
         default=None,
-        description="1 (fast) to 9 (small): time for a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF 7. "
-        "A palette is looked for with 5 at most above a megapixel, with 3 above six.",
+        description="1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP "
+        "5, PNG 6, GIF 7. A palette is computed with at most 5 above a megapixel, and at most 3 above six.",
         examples=[7],
     )
     lossless: bool = Field(
-        default=False, description="WebP and AVIF: every pixel is kept. JPEG and GIF refuse; PNG and TIFF always do it."
+        default=False,
+        description="WebP and AVIF: keep every pixel. JPEG and GIF refuse it; PNG and TIFF are always lossless.",
     )
-    progressive: bool = Field(default=False, description="JPEG, PNG and GIF: a whole coarse image comes first.")
+    progressive: bool = Field(
+        default=False, description="JPEG, PNG and GIF: a coarse version of the whole image comes first."
+    )
     subsampling: Literal["auto", "4:2:0", "4:4:4"] = Field(
         default="auto", description="Chroma of JPEG and AVIF; `auto` halves it below a quality of 90."
     )
-    palette: bool = Field(default=False, description="PNG: at most `colours` colours, a much smaller file.")
-    colours: int = Field(default=256, ge=2, le=256, description="Of GIF and of PNG's `palette`.")
+    palette: bool = Field(default=False, description="PNG: at most `colors` colors, a much smaller file.")
+    colors: int = Field(
+        default=256,
+        ge=2,
+        le=256,
+        validation_alias=or_british("colors"),
+        description="Of GIF and of the `palette` of PNG, at most.",
+    )
     metadata: Literal["keep", "copyright", "strip"] = Field(
         default="copyright",
-        description="EXIF, XMP and IPTC: all, and with them where a photograph was taken; only EXIF's Artist and "
-        "Copyright; or none. Pictures of the source within them never stay, nor what tells of a motion video or a gain "
-        "map. A GIF has none of them; IPTC is in JPEG and TIFF alone.",
+        description="`keep`: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of "
+        "the source, and nothing about a motion video or a gain map; `copyright`: only Artist and Copyright of EXIF; "
+        "`strip`: none. A GIF has none of them; only JPEG and TIFF have IPTC.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
-        description="ICC: kept; colours converted to sRGB, with its profile; or converted, without a profile. Colours "
-        "that gAMA, cHRM, cICP or nclx describe, or a camera's EXIF as Adobe RGB, are kept by a small profile, but PQ "
-        "and HLG. A GIF, and gray in WebP and AVIF, have none: they are converted. What `to_colorspace` makes CMYK "
-        "gets a compact profile (14 kB); CMYK without a profile stays without.",
+        description="`keep`: the ICC profile stays; `srgb`: colors are converted to sRGB, with its profile; `strip`: "
+        "converted, without a profile. Colors that gAMA, cHRM, cICP, nclx or the EXIF of a camera (Adobe RGB) describe "
+        "get a small profile, except PQ and HLG. A GIF, and gray in WebP and AVIF, cannot have a profile and are "
+        "converted. CMYK from `to_colorspace` gets a compact profile (14 kB); CMYK without a profile stays without.",
     )
-    background: Colour = Field(
+    background: Color = Field(
         default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."
     )
     max_bytes: int | None = Field(
         default=None,
         ge=1,
         le=2**40,
-        description="The highest quality with which the file has so many bytes at most; above two megapixels "
-        "it may be a little lower.",
+        description="The size limit of the file: it has the highest quality that fits; above two megapixels, perhaps a "
+        "little lower.",
     )
     min_ssim: float | None = Field(
         default=None,
         ge=0.5,
         lt=1,
-        description="The lowest quality whose SSIM with the image is at least this, 0.5 to 1 (Wang et al., 2004), and "
-        "which is no higher than `quality`; an error where there is none. Above two megapixels it may be a little "
-        "higher.",
+        description="The least SSIM with the image, 0.5 to 1 (Wang et al., 2004): the file has the lowest quality that "
+        "reaches it, at most `quality`; an error if no quality does. Above two megapixels, perhaps a little higher.",
     )
 
 
@@ -104,12 +112,12 @@ class Tiles(Params):
         254,
         ge=64,
         le=4096,
-        description="Pixels along a tile's side, without its overlap; without it, 254 of Deep Zoom, 256 of the others.",
+        description="Pixels along the side of a tile, without the overlap. Default: 254 for Deep Zoom, else 256.",
     )
-    overlap: int = Field(1, ge=0, le=64, description="Pixels that neighbouring tiles share (Deep Zoom).")
+    overlap: int = Field(1, ge=0, le=64, description="Pixels that adjacent tiles share (Deep Zoom).")
     id: Annotated[Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$")] | None, OPTIONAL] = Field(
         None,
-        description="IIIF, where it is needed: the address of the folder that the tiles will be served from.",
+        description="Required for IIIF: the address of the folder that the tiles will be served from.",
     )
 
     @model_validator(mode="after")
@@ -126,4 +134,4 @@ class Tiles(Params):
 
 
 class Report(BaseModel):
-    """Base of what an analysis finds; the result is this as a JSON file."""
+    """Base of the results of analyses, which are written as JSON."""

@@ -1,12 +1,32 @@
-"""The base of parameters, and the types that many of them have."""
+"""The base class of parameters, and the types that many of them share."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 MAX_SIDE = 16_384
-"""Pixels: what WebP (16,383) and AVIF can hold, and as much as a client may ask for."""
+"""Pixels: about what WebP (16,383) and AVIF (16,384) can hold, and the most that a client may ask for."""
+
+_BRITISH = {"color": "colour", "center": "centre", "gray": "grey"}
+"""The spellings that the API had first. They are still accepted; schemas and answers have the American ones."""
+_AMERICAN = {british: american for american, british in _BRITISH.items()}
+
+
+def or_british(name: str) -> AliasChoices:
+    """Return the alias of a parameter that may also be sent under its British name."""
+    return AliasChoices(name, re.sub("|".join(_BRITISH), lambda found: _BRITISH[found[0]], name))
+
+
+def _american(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return re.sub("|".join(_AMERICAN), lambda found: _AMERICAN[found[0]], value)
+
+
+OR_BRITISH = BeforeValidator(_american)
+"""Annotates a ``Literal`` whose values may also be sent in their British spelling."""
 
 
 def _whole(value: object) -> object:
@@ -23,7 +43,7 @@ class Params(BaseModel):
     """Base of every algorithm's parameters.
 
     An unknown parameter is an error, and so is a number in quotes, a boolean for a number, NaN or infinity. ``3.0`` is
-    a whole number, as JSON Schema has it.
+    an integer, as in JSON Schema.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -33,19 +53,30 @@ class Params(BaseModel):
     def _whole_numbers(cls, data: object) -> object:
         return _whole(data)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named_once(cls, data: object) -> object:
+        if isinstance(data, Mapping):
+            for field in cls.model_fields.values():
+                aliases = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
+                given = [f"`{alias}`" for alias in aliases if alias in data]
+                if len(given) > 1:
+                    raise ValueError(f"{' and '.join(given)} are the same parameter: give only one of them")
+        return data
+
     def with_one_of(self, *names: str) -> Self:
-        """:raises ValueError: none of these parameters is given, so that nothing would be done."""
+        """:raises ValueError: the algorithm would do nothing, as none of these parameters is given."""
         if any(name in self.model_fields_set and getattr(self, name) is not None for name in names):
             return self
         raise ValueError(f"nothing to do: give {', '.join(names[:-1])} or {names[-1]}")
 
     def file_ids(self) -> Sequence[int]:
-        """The files, beside the source, that these parameters name; the function gets them as ``files``."""
+        """Return the files that these parameters name, without the source; the function gets them as ``files``."""
         return ()
 
 
 def needs_one_of(*names: str) -> ConfigDict:
-    """Return what says in the JSON Schema that one of these parameters must be given."""
+    """Return the config that requires one of these parameters in the JSON Schema."""
     return ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in names]})
 
 
@@ -62,4 +93,4 @@ FileId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Percent = Annotated[float, Field(ge=-100, le=100)]
 
 Share = Annotated[float, Field(ge=0, le=1)]
-"""0 is nothing, 1 is all."""
+"""From 0, nothing, to 1, all."""

@@ -6,26 +6,26 @@ from typing import Self
 
 import pyvips
 
-from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.color import in_srgb
 from image_processor.imaging.errors import UnsuitableImageError
 
 __all__ = ["PAGE_SIZES", "Picture", "Shrink", "UnsuitableImageError", "frames_of", "joined", "with_pages"]
 
 Shrink = Callable[[float], pyvips.Image]
-"""Opens the image again, smaller by about this factor and never by more, as its format can at little cost; a drawing by
-the factor itself, and below 1 larger."""
+"""Opens the image again, shrunk by at most this factor, as far as the decoder of its format can. A drawing is rendered
+at exactly this factor, which may be below 1."""
 
 PAGE_SIZES = "page-sizes"
-"""A field of metadata: width x height of each of a document's pages, where there are several."""
+"""A metadata field: width x height of each page of a document that has several."""
 
 
 @dataclass(frozen=True)
 class Picture:
     """Frames of one size, in order; a still image has one.
 
-    :param width: pixels of the upright frame, exact even where ``frames`` were shrunk while they were decoded.
-    :param shrink: set while nothing has been decoded yet, for formats that can be decoded smaller.
-    :param is_drawing: it is rendered, sharp at every size.
+    :param width: pixels of the upright frame, also if ``frames`` were shrunk while they were decoded.
+    :param shrink: set until something is decoded, for formats that can be decoded smaller.
+    :param is_drawing: the image is rendered, and sharp at every size.
     """
 
     frames: Sequence[pyvips.Image]
@@ -47,34 +47,34 @@ class Picture:
         return self.frames[0]
 
     def map(self, change: Callable[[pyvips.Image], pyvips.Image]) -> "Picture":
-        """The picture with every frame changed."""
+        """Return the picture with every frame changed."""
         return Picture.of([change(frame) for frame in self.frames])
 
     def in_srgb(self) -> "Picture":
-        """The picture as grey or sRGB, also where it is decoded smaller."""
+        """Return the picture in gray or sRGB, also when it is decoded smaller."""
         shrink = self.shrink
         shrunk = None if shrink is None else lambda factor: in_srgb(shrink(factor))
         return replace(self, frames=[in_srgb(frame) for frame in self.frames], shrink=shrunk)
 
     def at_least(self, width: float, height: float) -> Sequence[pyvips.Image]:
-        """Its frames, perhaps shrunk, but neither side below that many pixels."""
+        """Return the frames, perhaps shrunk, with sides of at least that many pixels."""
         factor = min(self.width / width, self.height / height)
         if self.shrink is None or factor == 1:
             return self.frames
         if self.is_drawing:
             return [self.shrink(factor)]
-        # Where a side does not divide, its last pixel would stand for less than the others, and shift them all.
+        # If a side is not a multiple, its last pixel would cover less than the others, which would all be shifted.
         fitting = [power for power in (2, 4, 8) if power <= factor and self.width % power == self.height % power == 0]
         return [self.shrink(max(fitting))] if fitting else self.frames
 
 
 def frames_of(image: pyvips.Image) -> int:
-    """How many frames the image's file has."""
+    """Return the number of frames in the file of the image."""
     return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
 
 
 def with_pages(image: pyvips.Image, frames: int, sizes: Sequence[tuple[int, int]]) -> pyvips.Image:
-    """Return the image with so many frames, and these sizes of its file's pages, among its metadata."""
+    """Return the image with the number of frames and the sizes of the pages of its file in its metadata."""
     if frames < 2 and not image.get_typeof("n-pages"):
         return image
     image = image.copy()
@@ -86,7 +86,7 @@ def with_pages(image: pyvips.Image, frames: int, sizes: Sequence[tuple[int, int]
 
 
 def joined(picture: Picture) -> pyvips.Image:
-    """All frames, one below the other, with ``page-height`` set, as libvips saves them."""
+    """Return all frames stacked in one image with ``page-height``, which is how libvips saves them."""
     if len(picture.frames) == 1:
         return picture.first
     roll = pyvips.Image.arrayjoin(list(picture.frames), across=1).copy()

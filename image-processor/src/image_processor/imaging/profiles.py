@@ -73,17 +73,17 @@ def without_tail(profile: bytes) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def small_profile(primaries: Primaries, gamma: Gamma, *, grey: bool) -> bytes:
+def small_profile(primaries: Primaries, gamma: Gamma, *, gray: bool) -> bytes:
     """Return a profile of about 500 bytes for a display with these primaries and this transfer function."""
     texts = {b"desc": text_of_version_2("Described by the image"), b"cprt": b"text" + bytes(4) + b"CC0\0"}
     tags = {**texts, b"wtpt": xyz_tag(D50)}
-    if grey:
+    if gray:
         tags[b"kTRC"] = _curve(gamma)
     else:
         columns = _adapted(primaries)
         tags |= {name: xyz_tag(columns[:, number]) for number, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
         tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(gamma))
-    return assembled(tags, b"GRAY" if grey else b"RGB ", kind=b"mntr", connection=b"XYZ ")
+    return assembled(tags, b"GRAY" if gray else b"RGB ", kind=b"mntr", connection=b"XYZ ")
 
 
 def _adapted(primaries: Primaries) -> numpy.ndarray:

@@ -47,8 +47,8 @@ def usual(image: pyvips.Image) -> pyvips.Image:
     if not image.get_typeof(_RAW):
         return image
     scaled = _scaled(image).rint().cast("ushort")
-    grey = scaled.bands < 3 and image.interpretation != "cmyk"
-    scaled = scaled.copy(interpretation="grey16" if grey else _DEEP.get(image.interpretation, image.interpretation))
+    gray = scaled.bands < 3 and image.interpretation != "cmyk"
+    scaled = scaled.copy(interpretation="grey16" if gray else _DEEP.get(image.interpretation, image.interpretation))
     for field in (_RAW, _GREATEST):
         if scaled.get_typeof(field):
             scaled.remove(field)

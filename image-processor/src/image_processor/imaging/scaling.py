@@ -1,4 +1,4 @@
-"""Images made larger or smaller."""
+"""Enlarge and shrink images."""
 
 import pyvips
 
@@ -8,27 +8,29 @@ from image_processor.imaging.interpolation import interpolated
 from image_processor.imaging.samples import mixed
 
 _MIDDLE = 0.5 + 1e-6
-"""Of a pixel; a little more, so that what lies on an edge is in the pixel that begins there."""
+"""The middle of a pixel. The excess puts a position on an edge into the pixel that begins there."""
 
 
 def scaled(image: pyvips.Image, width: int, height: int, kernel: str = "lanczos3") -> pyvips.Image:
-    """The image with exactly that size; colours are weighed by their alpha."""
+    """Return the image with exactly that size; colors are weighted by their alpha."""
     if (image.width, image.height) == (width, height):
         return image
-    return mixed(image, lambda it: on_premultiplied(it, lambda bands: resampled(bands, width, height, kernel)))
+    return mixed(
+        image, lambda straight: on_premultiplied(straight, lambda bands: resampled(bands, width, height, kernel))
+    )
 
 
 def resampled(bands: pyvips.Image, width: int, height: int, kernel: str) -> pyvips.Image:
-    """Bands, whatever they are, with exactly that size.
+    """Return the bands with exactly that size.
 
-    Pixels are areas: the middle of the first of two that become one lies a quarter of the way. (libvips' own resize
-    enlarges to the size of the kernel's grid, half a pixel of the result aside.)
+    Pixels are areas: where two become one, the middle of the first is at a quarter of it. (The resize of libvips would
+    shift an enlarged image by half a pixel.)
     """
     across, down = width / bands.width, height / bands.height
     if kernel == "nearest":
         return _nearest(bands, width, height)
     if bands.format == "ushort":
-        bands = bands.cast("float")  # libvips weighs 16 bits in 4096ths, whose sum is not one
+        bands = bands.cast("float")  # for 16 bits libvips has weights in 4096ths, whose sum is not 1
     if min(across, down) < 1:
         bands = bands.resize(min(across, 1), vscale=min(down, 1), kernel=kernel)
     across, down = width / bands.width, height / bands.height
@@ -49,7 +51,7 @@ def resampled(bands: pyvips.Image, width: int, height: int, kernel: str) -> pyvi
 
 
 def _nearest(bands: pyvips.Image, width: int, height: int) -> pyvips.Image:
-    """Return for each pixel the one that its middle lies in (libvips cuts the places off)."""
+    """Give each pixel the value of the source pixel that contains its middle (libvips truncates positions)."""
     return bands.affine(
         [width / bands.width, 0, 0, height / bands.height],
         interpolate=pyvips.Interpolate.new("nearest"),

@@ -1,11 +1,11 @@
-"""How a source is read: what ``source`` may say, for every algorithm."""
+"""How a source is read: the ``source`` of every algorithm."""
 
 from pydantic import Field
 
 from image_processor.imaging.params import Params
 
 DOTS_PER_INCH = {"pdf": 150, "svg": 96}
-"""Of the formats that are drawings, where nothing else is asked for; CSS has 96 pixels in an inch of an SVG."""
+"""The default resolution of drawings; CSS defines 96 pixels per inch for SVG."""
 
 
 class Source(Params):
@@ -15,15 +15,15 @@ class Source(Params):
         default=None,
         ge=1,
         le=1_000_000,
-        description="One page of a TIFF or a PDF, or one frame of a GIF or WebP, counted from 1. Without it: all of an "
-        "animation or of a TIFF whose pages have one size, else the first.",
+        description="A page of a TIFF or a PDF, or a frame of a GIF or WebP, counted from 1. Without it: all frames of "
+        "an animation, all pages of a TIFF if they have the same size, else the first page.",
         examples=[2],
     )
     dpi: int | None = Field(
         default=None,
         ge=10,
         le=2400,
-        description="Dots per inch, 10 to 2400, at which a PDF (default 150) or an SVG (96: its own size) is drawn; "
-        "`resize` and `thumbnail` as the first step draw it at the size that they make. Other formats have pixels.",
+        description="Dots per inch, 10 to 2400, at which a PDF (default 150) or an SVG (96: its own size) is drawn. "
+        "`resize` and `thumbnail` as the first step draw it at their size instead. Other formats ignore it.",
         examples=[300],
     )

@@ -1,4 +1,4 @@
-"""Text as an image: in Roboto, installed with Pixmill, and where that lacks a character in any font of the machine."""
+"""Draw text in Roboto, which is installed with Pixmill, or in any font of the machine that has the character."""
 
 from functools import cache, lru_cache
 from html import escape
@@ -7,33 +7,33 @@ import numpy
 import pyvips
 from font_roboto import font_files
 
-from image_processor.imaging.colour import rgba
+from image_processor.imaging.color import rgba
 from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.gaussian import gaussian_to_see
 
 _OUTLINE_SHARE = 0.045
-"""Of a line's height: how far the outline reaches."""
+"""The width of the outline as a share of the height of a line."""
 _OUTLINE_GAIN = 5
-"""How much stronger the blurred letters are made: so much that the outline is opaque beside them."""
+"""The factor on the blurred letters, which makes the outline opaque next to them."""
 
 _TRIED_HEIGHT = 32
-"""Pixels of a line in which characters are tried."""
+"""Pixels: the height of the line in which a character is tried."""
 _SHOWN = 10
-"""Missing characters that are named."""
+"""How many missing characters an error names."""
 _IN_NO_FONT = ("\u0378", "\U0010fffd")
-"""Characters that Unicode gives to nobody, of four digits and of more."""
+"""Characters that Unicode leaves unassigned, with four digits and with more."""
 _FRAME = 2
-"""Pixels: the box that Pango draws for a character without a font has a line and a gap inside."""
+"""Pixels: the edge of the box that Pango draws for a character without a font, a line and a gap."""
 
 
 def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | None) -> pyvips.Image:
-    """The text in sRGB with alpha, cropped to its ink and its outline; lines are parted by newlines.
+    """Return the text in sRGB with alpha, cropped to its ink and its outline; newlines separate lines.
 
     Emoji have the colors of their font.
 
-    :param height: of a line, in pixels.
-    :param outline: its color; ``None`` for none.
-    :raises UnsuitableImageError: the text has nothing to be seen, or a character that is in no font.
+    :param height: the height of a line in pixels.
+    :param outline: the color of the outline; ``None`` for none.
+    :raises UnsuitableImageError: the text has no visible character, or one that no font has.
     """
     missing = [character for character in dict.fromkeys(text) if is_missing(character)]
     if missing:
@@ -55,7 +55,7 @@ def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | No
 
 
 def contrasting(color: str) -> str:
-    """Return black or white: what is easier to tell from the color (WCAG 2, relative luminance)."""
+    """Return black or white, the one with more contrast to the color (WCAG 2, relative luminance)."""
     red, green, blue = (
         share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
         for share in (value / 255 for value in rgba(color)[:3])
@@ -65,7 +65,7 @@ def contrasting(color: str) -> str:
 
 
 def _outlined(ink: pyvips.Image, shape: pyvips.Image, height: int, color: str, *, opaque: bool) -> pyvips.Image:
-    """Return the ink on a soft copy of its shape that is a little larger."""
+    """Return the ink on a soft, slightly larger copy of its shape."""
     reach = max(1.0, height * _OUTLINE_SHARE)
     margin = round(2 * reach)
     width, height = ink.width + 2 * margin, ink.height + 2 * margin
@@ -73,7 +73,7 @@ def _outlined(ink: pyvips.Image, shape: pyvips.Image, height: int, color: str, *
     spread = gaussian_to_see(wide, reach * 0.75)
     red, green, blue, alpha = rgba(color)
     strength = (spread * _OUTLINE_GAIN > 255).ifthenelse(255, spread * _OUTLINE_GAIN) * (alpha / 255)
-    if not opaque:  # what shows through the letters is the image
+    if not opaque:  # the image, not the outline, shows through the letters
         strength *= wide / -255 + 1
     ground = (strength * 0 + [red, green, blue]).bandjoin(strength).cast("uchar").copy(interpretation="srgb")
     return ground.composite2(ink.embed(margin, margin, width, height), "over").cast("uchar")
@@ -81,10 +81,10 @@ def _outlined(ink: pyvips.Image, shape: pyvips.Image, height: int, color: str, *
 
 @lru_cache(maxsize=8192)
 def is_missing(character: str) -> bool:
-    """Return whether no font of the machine has the character: Pango then draws a box, which its frame tells."""
+    """Return whether no font of the machine has the character: Pango then draws a box, known by its edge."""
     try:
         drawn = _tried(character)
-    except pyvips.Error:  # a space, or what chooses a direction or a form: nothing is drawn
+    except pyvips.Error:  # a space or a control character: nothing is drawn
         return False
     return any(drawn.shape == box.shape and (_frame(drawn) == _frame(box)).all() for box in _boxes())
 

@@ -144,7 +144,7 @@ def test_ten_bits_are_scaled_to_sixteen() -> None:
     found = report(buffer.getvalue(), "info")
     result = pixels(processed(buffer.getvalue(), "convert", {"format": "png"}))
 
-    assert (found["bits"], found["colour_space"]) == (16, "rgb16")
+    assert (found["bits"], found["color_space"]) == (16, "rgb16")
     assert (result[0, 0].max(), result[0, 63].min()) == (0, 255)
 
 

@@ -62,7 +62,7 @@ def shown(content: bytes) -> numpy.ndarray:
 
 def wide_profile() -> bytes:
     """Return a wide-gamut profile that no enumerated color encoding of JPEG XL has."""
-    return small_profile(Primaries((0.70, 0.29), (0.20, 0.75), (0.14, 0.05)), Gamma(2.0), grey=False)
+    return small_profile(Primaries((0.70, 0.29), (0.20, 0.75), (0.14, 0.05)), Gamma(2.0), gray=False)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -79,7 +79,7 @@ def test_sixteen_bits_are_kept(mode: str) -> None:
 
     found = report(jpegxl(array), "info")
 
-    assert (found["bits"], found["colour_space"]) == (16, "rgb16" if mode == "RGB" else "grey16")
+    assert (found["bits"], found["color_space"]) == (16, "rgb16" if mode == "RGB" else "gray16")
     assert (decoded(jpegxl(array)) == array.squeeze()).all()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyvips
 
-from image_processor.imaging.colour import is_grey
+from image_processor.imaging.color import is_gray
 from image_processor.imaging.profiles import SRGB, Gamma, Primaries, means_srgb, small_profile, without_tail
 from image_processor.services.codec.png import chunks_before_pixels
 
@@ -47,7 +47,7 @@ def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -
         described = _ADOBE_RGB
     profile: bytes | None = None
     if described is not None:
-        profile = small_profile(*described, grey=is_grey(image))
+        profile = small_profile(*described, gray=is_gray(image))
         profile = None if means_srgb(profile) else profile
     elif image.get_typeof(PROFILE):
         stored = bytes(image.get(PROFILE))

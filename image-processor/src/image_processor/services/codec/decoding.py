@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyvips
 
-from image_processor.imaging.colour import alike, in_srgb
+from image_processor.imaging.color import alike, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
 from image_processor.imaging.source import Source

@@ -8,7 +8,7 @@ import pyvips
 
 from image_processor.imaging.alpha import without_hidden_colors
 from image_processor.imaging.canvas import flattened
-from image_processor.imaging.colour import in_srgb, is_srgb
+from image_processor.imaging.color import in_srgb, is_srgb
 from image_processor.imaging.compact_cmyk import compact_cmyk
 from image_processor.imaging.output import ANIMATED, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, joined

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyvips
 
-from image_processor.imaging.colour import in_eight_bits, in_srgb, with_alpha
+from image_processor.imaging.color import in_eight_bits, in_srgb, with_alpha
 from image_processor.imaging.output import DEFAULT_EFFORT, Output
 from image_processor.services.codec.exif_block import has_exif, write_into_tiff
 from image_processor.services.codec.palette import bits_for, colors_of, with_at_most
@@ -61,8 +61,8 @@ def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> 
     }
     if output.palette or quality < 100:
         effort = _palette_effort(image, effort)
-        image, dither = _with_few_colors(image, output.colours, quality, effort)
-        few = {"palette": True, "Q": quality, "bitdepth": bits_for(output.colours), "effort": effort, "dither": dither}
+        image, dither = _with_few_colors(image, output.colors, quality, effort)
+        few = {"palette": True, "Q": quality, "bitdepth": bits_for(output.colors), "effort": effort, "dither": dither}
         image.pngsave(str(path), **options, **few)
     elif not (image.get_typeof("palette") and _save_with_its_palette(image := materialized(image), path, options)):
         image.pngsave(str(path), filter="all", **options)
@@ -114,12 +114,12 @@ def _save_avif(image: pyvips.Image, output: Output, quality: int, path: Path) ->
 
 
 def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
-    # A GIF's only quality is the number of its colours.
-    bits = min((output.colours - 1).bit_length(), max(1, round(quality * 8 / 100)))
+    # A GIF's only quality is the number of its colors.
+    bits = min((output.colors - 1).bit_length(), max(1, round(quality * 8 / 100)))
     effort = _palette_effort(image, output.effort or DEFAULT_EFFORT["gif"])
     dither = 1.0
-    if 2**bits > output.colours:
-        image, dither = with_at_most(_eight_bits(image), output.colours, 100, effort), 0.0
+    if 2**bits > output.colors:
+        image, dither = with_at_most(_eight_bits(image), output.colors, 100, effort), 0.0
     image.gifsave(
         str(path), bitdepth=bits, dither=dither, effort=effort, interlace=output.progressive, keep=_keep(image, output)
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyvips
 
-from image_processor.imaging.colour import in_srgb
+from image_processor.imaging.color import in_srgb
 from image_processor.imaging.output import DEFAULT_QUALITY, Output
 from image_processor.imaging.picture import frames_of
 from image_processor.imaging.ssim import comparable, ssim

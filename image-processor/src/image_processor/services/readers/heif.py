@@ -44,7 +44,7 @@ def _coded_profile(image: HeifImage) -> bytes | None:
     colors = coded_colors(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
     if colors is None:
         raise ImageError("The colors of this HEIF have high dynamic range (PQ or HLG), which is not supported.")
-    profile = small_profile(*colors, grey=_BANDS[image.mode.partition(";")[0]] < 3)
+    profile = small_profile(*colors, gray=_BANDS[image.mode.partition(";")[0]] < 3)
     return None if means_srgb(profile) or colors == coded_colors(1, 13) else profile
 
 

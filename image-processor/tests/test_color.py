@@ -1,4 +1,4 @@
-"""Colours and tones, against NumPy, Pillow and scikit-image."""
+"""Colors and tones, against NumPy, Pillow and scikit-image."""
 
 import io
 import math
@@ -31,7 +31,7 @@ def close(result: numpy.ndarray, expected: numpy.ndarray, tolerance: float = 1) 
     return bool(numpy.abs(result - numpy.clip(expected, 0, 255)).max() <= tolerance)
 
 
-def test_grayscale_is_pillows() -> None:
+def test_grayscale_matches_pillow() -> None:
     assert close(made("grayscale"), numpy.asarray(opened(photo()).convert("L")).astype(float))
 
 
@@ -46,19 +46,19 @@ def test_contrast_moves_tones_from_the_middle(amount: float) -> None:
 
 
 @pytest.mark.parametrize("amount", [-100, -30, 0, 40, 100])
-def test_saturation_moves_colours_from_their_luma(amount: float) -> None:
-    grey = (values() @ LUMA)[..., None]
+def test_saturation_moves_colors_from_their_luma(amount: float) -> None:
+    gray = (values() @ LUMA)[..., None]
 
-    assert close(made("saturation", amount=amount), grey + (values() - grey) * (1 + amount / 100))
+    assert close(made("saturation", amount=amount), gray + (values() - gray) * (1 + amount / 100))
 
 
-def test_saturation_is_that_of_pillow() -> None:
+def test_saturation_matches_pillow() -> None:
     expected = numpy.asarray(ImageEnhance.Color(opened(photo())).enhance(1.4)).astype(int)
 
     assert numpy.abs(made("saturation", amount=40) - expected).max() <= 2
 
 
-def test_hue_keeps_greys_and_turns_red_to_green_at_120_degrees() -> None:
+def test_hue_keeps_grays_and_turns_red_to_green_at_120_degrees() -> None:
     image = Image.new("RGB", (2, 1), (128, 128, 128))
     image.putpixel((1, 0), (200, 0, 0))
 
@@ -78,7 +78,7 @@ def test_hue_is_the_matrix_of_the_filter_effects_module() -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.4, 1, 2.2])
-def test_gamma_bends_the_middle(gamma: float) -> None:
+def test_gamma_changes_the_middle_tones(gamma: float) -> None:
     assert close(made("gamma", gamma=gamma), 255 * (values() / 255) ** (1 / gamma))
 
 
@@ -89,7 +89,7 @@ def test_levels_are_stretched() -> None:
     assert close(result, 20 + share * 220)
 
 
-def test_levels_without_a_span_leave_black_and_white() -> None:
+def test_levels_at_one_tone_leave_black_and_white() -> None:
     assert set(numpy.unique(made("levels", black=100, white=100))) == {0, 255}
 
 
@@ -110,7 +110,7 @@ def test_a_curve_of_one_band_leaves_the_others() -> None:
     assert (result[..., [0, 2]] == values()[..., [0, 2]]).all()
 
 
-def test_equalize_is_that_of_scikit_image() -> None:
+def test_equalize_matches_scikit_image() -> None:
     source = encoded(opened(photo()).convert("L").point([value // 3 + 40 for value in range(256)]), "PNG")
 
     result = made("equalize", source)
@@ -147,7 +147,7 @@ def test_clahe_spreads_a_dull_corner() -> None:
     assert result[:32, :32].std() > 3 * dull[:32, :32].std()
 
 
-def test_white_balance_makes_the_mean_grey() -> None:
+def test_white_balance_makes_the_mean_gray() -> None:
     cast = (values() * 0.6 + 40) * numpy.array([1.0, 0.9, 0.6])
     source = encoded(Image.fromarray(cast.astype("uint8")), "PNG")
 
@@ -157,16 +157,16 @@ def test_white_balance_makes_the_mean_grey() -> None:
 
 
 def test_tint_keeps_lightness_and_takes_the_hue() -> None:
-    grey = encoded(Image.new("RGB", (4, 4), (120, 120, 120)), "PNG")
+    gray = encoded(Image.new("RGB", (4, 4), (120, 120, 120)), "PNG")
 
-    result = color.rgb2lab(made("tint", grey, colour="#3060c0") / 255)
+    result = color.rgb2lab(made("tint", gray, color="#3060c0") / 255)
 
     wanted = color.rgb2lab(numpy.array([[[0x30, 0x60, 0xC0]]]) / 255)
     assert abs(result[..., 0].mean() - color.rgb2lab(numpy.full((1, 1, 3), 120 / 255))[0, 0, 0]) < 1
     assert numpy.abs(result[0, 0, 1:] - wanted[0, 0, 1:]).max() < 2
 
 
-def test_duotone_runs_from_one_colour_to_the_other() -> None:
+def test_duotone_runs_from_one_color_to_the_other() -> None:
     low, high = numpy.array([0x10, 0x20, 0x60]), numpy.array([0xFF, 0xE0, 0xA0])
     luma = numpy.asarray(opened(photo()).convert("L")).astype(float)[..., None] / 255
 
@@ -182,7 +182,7 @@ def test_sepia_is_the_matrix_of_the_filter_effects_module() -> None:
     assert close(made("sepia", amount=0), values())
 
 
-def test_invert_is_pillows() -> None:
+def test_invert_matches_pillow() -> None:
     assert (made("invert") == numpy.asarray(ImageOps.invert(opened(photo())))).all()
 
 
@@ -199,7 +199,7 @@ def test_threshold_is_black_and_white() -> None:
 
 
 @pytest.mark.parametrize("levels", [2, 4, 128])
-def test_posterize_keeps_so_many_tones(levels: int) -> None:
+def test_posterize_keeps_the_number_of_tones(levels: int) -> None:
     ramp = encoded(Image.fromarray(numpy.arange(256, dtype="uint8").reshape(1, 256)), "PNG")
 
     result = made("posterize", ramp, levels=levels)[0]
@@ -237,11 +237,11 @@ def test_a_one_dimensional_lut_is_applied() -> None:
 @pytest.mark.parametrize(
     ("lut", "reason"),
     [
-        (b"hello", "line 1"),
+        (b"hello", "Line 1"),
         (b"LUT_3D_SIZE 2\n0 0 0\n", "needs 8"),
         (b"0 0 0\n", "LUT_3D_SIZE"),
         (b"LUT_3D_SIZE 999999\n", "not possible"),
-        (b"LUT_1D_SIZE 2\n0 0 nan\n1 1 1", "line 2"),
+        (b"LUT_1D_SIZE 2\n0 0 nan\n1 1 1", "Line 2"),
         (b"\xff\xfe\x00", "no text"),
         (b"LUT_1D_SIZE 2\nDOMAIN_MIN 1 1 1\nDOMAIN_MAX 0 0 0\n0 0 0\n1 1 1", "DOMAIN_MAX"),
     ],
@@ -261,7 +261,7 @@ def test_a_small_cmyk_image_has_a_small_profile() -> None:
 
 
 def as_lab(inks: Image.Image, profile: bytes) -> numpy.ndarray:
-    """The colors of CMYK by Pillow's LittleCMS, as they are shown in sRGB."""
+    """Return the colors of CMYK in sRGB, converted by the LittleCMS of Pillow, as CIELAB."""
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     shown = ImageCms.profileToProfile(inks, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     lab: numpy.ndarray = color.rgb2lab(numpy.asarray(shown))
@@ -300,13 +300,13 @@ def test_other_programs_convert_by_the_compact_profile_as_well_as_by_the_large_o
     assert compact < large + 0.5
 
 
-def test_cmyk_without_a_profile_stays_without() -> None:
+def test_cmyk_without_a_profile_gets_none() -> None:
     result = opened(processed(photo(mode="CMYK", format="JPEG"), "flip"))
 
     assert (result.mode, "icc_profile" in result.info) == ("CMYK", False)
 
 
-def test_p3_holds_the_same_colours() -> None:
+def test_p3_holds_the_same_colors() -> None:
     result = opened(processed(photo(), "to_colorspace", {"space": "p3"}))
 
     profile = ImageCms.ImageCmsProfile(io.BytesIO(result.info["icc_profile"]))
@@ -314,7 +314,7 @@ def test_p3_holds_the_same_colours() -> None:
     assert numpy.abs(numpy.asarray(back).astype(int) - pixels(photo())).mean() < 1.5
 
 
-def test_a_wide_gamut_is_converted_before_colours_are_reckoned_with() -> None:
+def test_a_wide_gamut_is_converted_before_colors_are_changed() -> None:
     wide = processed(photo(), "to_colorspace", {"space": "p3"})
 
     result = pixels(processed(wide, "brightness", {"amount": 0}))
