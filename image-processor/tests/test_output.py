@@ -20,6 +20,8 @@ from skimage.metrics import structural_similarity
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
 
+pytestmark = pytest.mark.slow
+
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 

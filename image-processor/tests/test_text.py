@@ -15,6 +15,8 @@ from service_kit.errors import DomainError
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, pixels
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FONTS = Path(__file__).parent / "fonts"
 NOWHERE = 0xE123

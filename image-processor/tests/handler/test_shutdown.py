@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.waiting import STATE_SECONDS, wait_until
 
+pytestmark = pytest.mark.slow
+
 NEVER = 3600
 
 # A worker without Celery's loop. It reads commands from standard input and reports on standard output. An alarm kills
