@@ -29,7 +29,7 @@ demo: .venv/run
 
 # Quick tests for the editing loop: starts no server.
 unit: .venv/test
-	$(PYTEST) -m "not thorough and not server and not slow" $(ENOUGH) $(if $(findstring /,$(K)),"$$K",$(EXPRESSION) $(PACKAGES))
+	$(PYTEST) -m "not thorough and not server$(if $(K),, and not slow)" $(ENOUGH) $(if $(findstring /,$(K)),"$$K",$(EXPRESSION) $(PACKAGES))
 
 # Every change must pass these.
 test: .venv/test

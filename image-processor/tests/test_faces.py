@@ -11,6 +11,8 @@ from skimage.feature import Cascade
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, pixels
 
+pytestmark = pytest.mark.slow
+
 ASTRONAUT = (Path(data.__file__).parent / "astronaut.png").read_bytes()
 FACE = (slice(80, 160), slice(190, 255))
 

@@ -16,6 +16,8 @@ from skimage.transform import ProjectiveTransform, warp
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo, pixels
 
+pytestmark = pytest.mark.slow
+
 
 def made(source: bytes, algorithm: str, **params: object) -> numpy.ndarray:
     return pixels(processed(source, algorithm, params))

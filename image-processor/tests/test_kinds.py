@@ -14,6 +14,8 @@ from PIL import Image, ImageCms, ImageOps
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo
 
+pytestmark = pytest.mark.slow
+
 Peer = Callable[[Image.Image], Image.Image]
 
 

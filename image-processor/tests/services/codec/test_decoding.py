@@ -18,6 +18,8 @@ from PIL import Image, ImageCms, ImageOps, ImageSequence
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
 
+pytestmark = pytest.mark.slow
+
 
 def animation(width: int, height: int, frames: int, format: str) -> bytes:
     colors = [(40 * number, 100, 200) for number in range(frames)]
