@@ -1,7 +1,7 @@
 """The demo: upload photographs, resize and flip them, save the results."""
 
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,8 @@ import pyvips
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+
+from pixmill.client import Client, PixmillError, Task
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 TIMEOUT_SECONDS = 120
@@ -35,9 +37,9 @@ def run_demo(url: str, photos: Path, output: Path) -> int:
         return 1
     output.mkdir(parents=True, exist_ok=True)
     try:
-        with httpx2.Client(base_url=url, timeout=30, trust_env=False) as http:
-            outcomes = _process(http, sources, output, console)
-    except httpx2.HTTPError as error:
+        with Client(url, timeout_seconds=30) as pixmill:
+            outcomes = _process(pixmill, sources, output, console)
+    except (httpx2.HTTPError, PixmillError) as error:
         console.print(f"[red]No Pixmill answers at {url} ({error}); start one with: make run")
         return 1
     console.print(_table(outcomes))
@@ -46,58 +48,38 @@ def run_demo(url: str, photos: Path, output: Path) -> int:
     return 0 if finished == len(outcomes) else 1
 
 
-def _process(http: httpx2.Client, sources: Sequence[Path], output: Path, console: Console) -> list[Outcome]:
+def _process(pixmill: Client, sources: Sequence[Path], output: Path, console: Console) -> list[Outcome]:
     with Progress(console=console) as progress:
         uploading = progress.add_task("Uploading", total=len(sources))
         ids = []
         for source in sources:
-            ids.append(_upload(http, source))
+            ids.append(pixmill.upload(source, comment="demo").id)
             progress.advance(uploading)
         tasks = {
-            task_id: source
+            task_id: (source, algorithm)
             for algorithm, params in STEPS
-            for task_id, source in zip(_create(http, ids, algorithm, params), sources, strict=True)
+            for task_id, source in zip(pixmill.create_tasks(ids, algorithm, params), sources, strict=True)
         }
         processing = progress.add_task("Processing", total=len(tasks))
-        ended: dict[int, dict[str, object]] = {}
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while len(ended) < len(tasks) and time.monotonic() < deadline:
-            for task_id in tasks.keys() - ended.keys():
-                task = _json(http.get(f"/api/image-processing/{task_id}"))
-                if task["status"] in ("finished", "error"):
-                    ended[task_id] = task
-                    progress.advance(processing)
-            time.sleep(0.05)
-    return [_outcome(http, source, ended.get(task_id), output) for task_id, source in sorted(tasks.items())]
+        ended: dict[int, Task] = {}
+        with suppress(TimeoutError):
+            for task in pixmill.wait(list(tasks), TIMEOUT_SECONDS):
+                ended[task.id] = task
+                progress.advance(processing)
+    return [
+        _outcome(pixmill, source, algorithm, ended.get(task_id), output)
+        for task_id, (source, algorithm) in sorted(tasks.items())
+    ]
 
 
-def _upload(http: httpx2.Client, source: Path) -> int:
-    with source.open("rb") as content:
-        file = _json(http.post("/api/file-server/", files={"file": (source.name, content)}, data={"comment": "demo"}))
-    return int(str(file["id"]))
-
-
-def _create(http: httpx2.Client, ids: list[int], algorithm: str, params: dict[str, object] | None) -> list[int]:
-    body = {"file_ids": ids, "algorithm": algorithm, "params": params}
-    response = http.post("/api/image-processing/", json=body).raise_for_status()
-    task_ids: list[int] = response.json()["task_ids"]
-    return task_ids
-
-
-def _outcome(http: httpx2.Client, source: Path, task: dict[str, object] | None, output: Path) -> Outcome:
+def _outcome(pixmill: Client, source: Path, algorithm: str, task: Task | None, output: Path) -> Outcome:
     if task is None:
-        return Outcome(source, "?", "timed out", None)
-    algorithm, status = str(task["algorithm"]), str(task["status"])
-    if status != "finished":
-        return Outcome(source, algorithm, f"{status}: {task.get('error')}", None)
+        return Outcome(source, algorithm, "timed out", None)
+    if task.result_id is None:
+        return Outcome(source, algorithm, f"{task.status}: {task.error}", None)
     saved = output / f"{source.stem}-{algorithm}{source.suffix}"
-    saved.write_bytes(http.get(f"/api/file-server/{task['result_id']}/download").raise_for_status().content)
-    return Outcome(source, algorithm, status, saved)
-
-
-def _json(response: httpx2.Response) -> dict[str, object]:
-    document: dict[str, object] = response.raise_for_status().json()
-    return document
+    pixmill.download(task.result_id, saved)
+    return Outcome(source, algorithm, task.status, saved)
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
