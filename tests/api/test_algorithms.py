@@ -183,7 +183,7 @@ def test_an_invalid_pipeline_creates_no_task(pixmill: Pixmill, steps: list[objec
     [
         ({"preset": "nope"}, 404, "avatar"),
         ({"preset": "avatar", "algorithm": "flip"}, 422, "either algorithm"),
-        ({"preset": "avatar", "params": {}}, 422, "params already"),
+        ({"preset": "avatar", "params": {}}, 422, "its own params"),
         ({}, 422, "either algorithm"),
     ],
 )
