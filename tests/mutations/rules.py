@@ -198,7 +198,7 @@ MUTATIONS = [
         file=_NGINX,
         before='# Clients cannot set these; nginx does, below.\n        proxy_set_header X-Body-File "";',
         after="# Clients cannot set these; nginx does, below.",
-        caught_by="tests/e2e/test_kept_bodies.py::test_nobody_else_names_a_body_file_by_another_spelling_of_the_address",
+        caught_by="tests/e2e/test_body_files.py::test_a_client_cannot_name_a_body_file_by_another_spelling_of_the_url",
     ),
     Mutation(
         rule="the published port shows no metrics",
