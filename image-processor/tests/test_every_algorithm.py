@@ -157,7 +157,7 @@ def test_every_parameter_is_described(algorithm: Algorithm) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
 # There are many algorithms, so each gets a part of the examples.
-@settings(max_examples=settings().max_examples // 12, suppress_health_check=list(HealthCheck))
+@settings(max_examples=settings().max_examples // 20, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_valid_params_give_a_result_or_a_reason(algorithm: Algorithm, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(list(KINDS)))

@@ -71,7 +71,7 @@ def test_a_pixelated_face_is_a_few_blocks(strength: int, most: int) -> None:
     assert 2 <= 1 + edges.sum() <= most
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_large_photograph_is_searched_too() -> None:
     large = encoded(opened(ASTRONAUT).resize((2048, 2048)), "JPEG", quality=95)
 
