@@ -89,6 +89,7 @@ def test_several_ranges_get_the_whole_file_where_there_is_no_disk_space_for_them
     assert (response.status_code, response.content) == (200, b"0123456789")
 
 
+@pytest.mark.thorough
 def test_tasks_continue_after_a_restart(tmp_path: Path) -> None:
     first = EmbeddedStack(tmp_path)
     with Pixmill(first.url) as client:

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 
 LIMITS = MISBEHAVING | {
     "WORKER_CONCURRENCY": "2",
-    "WORKER_LIMITS__MAX_SECONDS": "2",
+    "WORKER_LIMITS__MAX_SECONDS": "8",
     "WORKER_LIMITS__MAX_MEMORY_BYTES": str(512 * 1024 * 1024),
     "WORKER_LIMITS__MAX_FILE_BYTES": str(100_000),
     "WORKER_LIMITS__MAX_TASK_BYTES": str(100_000),
@@ -51,7 +51,7 @@ def one_line_of(log: Path, words: str) -> str:
     ("algorithm", "words"),
     [
         ("crash", "Gave up after 3 attempts: it made its process crash"),
-        ("hang", "Gave up: it took longer than 2 seconds. Make the image smaller first"),
+        ("hang", "Gave up: it took longer than 8 seconds. Make the image smaller first"),
         ("hoard", "The image needs more memory than a worker may use."),
     ],
 )

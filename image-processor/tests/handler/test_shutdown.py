@@ -17,7 +17,7 @@ NEVER = 3600
 # A worker without Celery's loop. It reads commands from standard input and reports on standard output. An alarm kills
 # it if a test waits for a report that never comes.
 WORKER = """
-import os, signal, sys
+import os, queue, signal, sys, threading
 from billiard import Process
 from celery.worker import state
 from image_processor.config import BrokerSettings
@@ -55,9 +55,24 @@ hints, to_process = os.pipe()
 child = Process(target=take_hints, args=(os.fdopen(hints),), daemon=True)
 child.start()
 shutdown.listen()
+lines = queue.SimpleQueue()
+
+def read_lines():
+    for line in sys.stdin:
+        lines.put(line)
+
+def commands():
+    # A signal that arrives just before the main thread waits is handled when the wait ends.
+    while True:
+        try:
+            yield lines.get(timeout=0.05).strip()
+        except queue.Empty:
+            pass
+
+threading.Thread(target=read_lines, daemon=True).start()
 report(child.pid)
-for line in sys.stdin:
-    match line.strip():
+for command in commands():
+    match command:
         case "receive":
             state.task_reserved(next_request)
             report("done")
@@ -75,8 +90,6 @@ for line in sys.stdin:
             os.write(to_process, b"\\n")
         case "begun?":
             report("draining" if shutdown.begun() else "working")
-while True:
-    signal.pause()
 """
 
 
