@@ -42,7 +42,8 @@ def test_a_signal_stops_every_process(tmp_path: Path, number: int) -> None:
     assert processes_of(stack.data) == {}
 
 
-@pytest.mark.parametrize("seconds", [0.3, *(pytest.param(later, marks=pytest.mark.thorough) for later in (0.8, 1.5))])
+@pytest.mark.thorough
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
 def test_a_signal_during_the_start_stops_every_process(tmp_path: Path, seconds: float) -> None:
     command = [str(SCRIPTS / "pixmill"), "serve", "--project", str(PROJECT), "--port", str(free_port())]
     process = Process("pixmill serve", [*command, "--data", str(tmp_path / "data")], ENVIRONMENT, tmp_path / "log")

@@ -85,6 +85,7 @@ def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStac
         assert response.headers["Retry-After"] == "5"
 
 
+@pytest.mark.thorough
 def test_without_file_storage_tasks_wait(stack: FullStack, pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.png", photo(90 + n, 50))["id"] for n in range(10)]
     task_ids = pixmill.create_tasks(sources, "pause", {"seconds": 0.5})
