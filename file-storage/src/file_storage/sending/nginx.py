@@ -30,9 +30,7 @@ class NginxSender:
         self._root = root
 
     def whole(self, response: Response, file: File) -> Response:
-        if not whole_is_safe(request):
-            return _repeat_request([])
-        return _hand_over(response, self._root + self._files.location(file))
+        return _send_whole(response, self._files, file, self._root)
 
     def ranges(self, response: Response, file: File, _wanted: Range, parts: Sequence[Span]) -> Response:
         if not ranges_are_safe(request):
@@ -48,9 +46,7 @@ class NginxS3Sender:
         self._copies = copies
 
     def whole(self, response: Response, file: File) -> Response:
-        if not whole_is_safe(request):
-            return _repeat_request([])
-        return _hand_over(response, S3_ROOT + self._files.location(file))
+        return _send_whole(response, self._files, file, S3_ROOT)
 
     def ranges(self, response: Response, file: File, wanted: Range, parts: Sequence[Span]) -> Response | None:
         if range_is_safe(request, wanted, file):
@@ -58,6 +54,12 @@ class NginxS3Sender:
         if len(parts) == 1:
             return _repeat_request(parts)
         return self._copies.send(response, file, parts)
+
+
+def _send_whole(response: Response, files: FileService, file: File, root: str) -> Response:
+    if not whole_is_safe(request):
+        return _repeat_request([])
+    return _hand_over(response, root + files.location(file))
 
 
 def _hand_over(response: Response, location: str) -> Response:

@@ -11,8 +11,6 @@ from image_processor.models import Task, TaskStatus
 from image_processor.services.jobs.outcomes import Holder
 from image_processor.services.jobs.transitions import (
     PENDING,
-    UNHELD,
-    discard_results,
     in_order,
     pending_or_given_up,
     put_back,
@@ -49,13 +47,13 @@ class LeaseService:
 
     def holding_processes(self, worker: str) -> Sequence[int]:
         """Return the ids of the worker's processes that hold a task."""
-        held = (Task.claimed_by == worker) & (Task.status == TaskStatus.PROCESSING) & Task.process.is_not(None)
+        held = _held_by(worker) & Task.process.is_not(None)
         with self._database.connect() as connection:
             return [process for process in connection.scalars(select(Task.process).where(held)) if process is not None]
 
     def heartbeat(self, worker: str, processes: Collection[int]) -> None:
         """Renew the leases of all tasks that these processes of the worker hold."""
-        held = (Task.claimed_by == worker) & (Task.status == TaskStatus.PROCESSING) & Task.process.in_(processes)
+        held = _held_by(worker) & Task.process.in_(processes)
         with self._database.begin() as connection:
             connection.execute(update(Task).where(in_order(held)).values(lease_until=epoch_now() + self._lease_seconds))
 
@@ -73,7 +71,7 @@ class LeaseService:
 
     def crashed(self, holder: Holder, reason: str) -> None:
         """Record that a process died; after too many crashes, a task that it held ends in error."""
-        held = _held_by(holder)
+        held = _held_by(holder.worker) & (Task.process == holder.process)
         with self._database.begin() as connection:
             values = pending_or_given_up(Task.crashes, self._retry.max_crashes, reason)
             put_back(connection, in_order(held), values, reason)
@@ -83,16 +81,11 @@ class LeaseService:
 
         The other tasks of the killed process are pending again and count no crash.
         """
-        held = _held_by(holder)
+        held = _held_by(holder.worker) & (Task.process == holder.process)
         at_fault = held & (Task.id == task_id) & (Task.attempt == attempt)
         detail = f"Gave up: {reason}. Make the image smaller first, or choose other parameters."
         with self._database.begin() as connection:
-            ended = (
-                update(Task).where(at_fault).values(**UNHELD, status=TaskStatus.ERROR, error=detail).returning(Task.id)
-            )
-            for ended_id in connection.scalars(ended).all():
-                discard_results(connection, Task.id == ended_id)
-                log.warning("worker process lost", task_id=ended_id, status=TaskStatus.ERROR, reason=reason)
+            put_back(connection, at_fault, {"status": TaskStatus.ERROR, "error": detail}, reason)
             connection.execute(update(Task).where(in_order(held)).values(**PENDING))
 
     def expire_leases(self, now: float) -> None:
@@ -118,13 +111,12 @@ class LeaseService:
 
     def release(self, worker: str, process: int | None = None) -> None:
         """Make all tasks pending again that a worker, or one process of it, holds; they count no crash."""
-        held = (Task.status == TaskStatus.PROCESSING) & (Task.claimed_by == worker)
+        held = _held_by(worker)
         if process is not None:
             held &= Task.process == process
         with self._database.begin() as connection:
             connection.execute(update(Task).where(in_order(held)).values(**PENDING))
 
 
-def _held_by(holder: Holder) -> ColumnElement[bool]:
-    held = (Task.status == TaskStatus.PROCESSING) & (Task.claimed_by == holder.worker)
-    return held & (Task.process == holder.process)
+def _held_by(worker: str) -> ColumnElement[bool]:
+    return (Task.claimed_by == worker) & (Task.status == TaskStatus.PROCESSING)

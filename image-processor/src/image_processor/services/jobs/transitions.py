@@ -35,7 +35,7 @@ def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: 
 def put_back(connection: Connection, which: ColumnElement[bool], values: Mapping[str, object], reason: str) -> None:
     """Take tasks from a process that has died.
 
-    :param values: of :func:`pending_or_given_up`.
+    :param values: the new state of the rows, such as :func:`pending_or_given_up` returns.
     """
     changed = connection.execute(
         update(Task).where(which).values(**UNHELD, **values).returning(Task.id, Task.status)
