@@ -17,14 +17,17 @@ from file_storage.config import Settings
 from image_processor.config import ApiSettings, WorkerSettings
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
+from service_kit.access.config import AccessSettings
 from service_kit.settings import ServiceSettings, Unit, is_section
 
 SERVICES: dict[str, type[ServiceSettings]] = {
+    "access": AccessSettings,
     "file-storage": Settings,
     "image-processor": ApiSettings,
     "worker": WorkerSettings,
 }
 EXAMPLES = {
+    "access": ("auth.mode", "keys"),
     "file-storage": ("upload.max_bytes", "1000000"),
     "image-processor": ("broker.queue_type", "classic"),
     "worker": ("limits.max_pixels", "50000000"),

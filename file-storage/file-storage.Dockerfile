@@ -19,6 +19,7 @@ RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-
 COPY --from=builder /opt/pixmill /opt/pixmill
 ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LISTEN=:8000 LISTEN_LARGE=:8001
 WORKDIR /etc/pixmill
+COPY config/access config/access
 COPY config/file-storage config/file-storage
 USER pixmill
 VOLUME /var/lib/pixmill

@@ -18,6 +18,7 @@ RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-
 COPY --from=builder /opt/pixmill /opt/pixmill
 ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LISTEN=:8000 EVENTS_HOST=0.0.0.0 EVENTS_PORT=8001
 WORKDIR /etc/pixmill
+COPY config/access config/access
 COPY config/image-processor config/image-processor
 USER pixmill
 EXPOSE 8000 8001

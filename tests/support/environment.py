@@ -9,9 +9,11 @@ SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
 CALLBACK_SECRET = "test-secret"
 LINK_SECRET = "test-secret-of-links"
+INNER_SECRET = "test-secret-of-inner-calls-of-32-bytes"
 ENVIRONMENT = {
     "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
     "PIXMILL_LINK_SECRET": LINK_SECRET,
+    "PIXMILL_INNER_SECRET": INNER_SECRET,
     "WORKER_CALLBACKS__ALLOW_NETWORKS": '["127.0.0.0/8"]',
     "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
     "LANG": "C.UTF-8",

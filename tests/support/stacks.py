@@ -149,6 +149,7 @@ class FullStack:
         database = f"postgresql+psycopg://pixmill@127.0.0.1:{self._postgres_port}/pixmill"
         broker = f"amqp://pixmill:test@127.0.0.1:{self._rabbitmq_port}//"
         return {
+            "ACCESS_DATABASE__URL": database,
             "FILE_STORAGE_DATABASE__URL": database,
             "FILE_STORAGE_STORAGE__FOLDER": str(self.files),
             "FILE_STORAGE_UPLOAD__BODY_FOLDER": str(self.files / "incoming"),

@@ -5,6 +5,8 @@ import svcs
 from flask import Response
 from flask_openapi3 import OpenAPI
 from service_kit import logs
+from service_kit.access.config import AccessSettings
+from service_kit.access.injectors import create_access
 from service_kit.api import create_api, render
 from service_kit.database import Database
 from service_kit.garbage import freeze_existing_objects
@@ -38,6 +40,7 @@ def create_app() -> OpenAPI:
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
     registry = create_registry(settings)
+    access = create_access(load_or_exit(AccessSettings), registry)
     svcs.Container(registry).get(Staging).sweep(ABANDONED_AFTER_SECONDS)
     app = create_api(__name__, "Pixmill file server", DESCRIPTION, BASE_PATH, registry, STATUSES, DEPENDENCIES)
     for blueprint in (collection, batch, files, downloads):
@@ -48,6 +51,7 @@ def create_app() -> OpenAPI:
     app.register_api(named)
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     app.register_error_handler(StorageUnavailableError, _render_storage_unavailable)
+    access.before(app)
     freeze_existing_objects()
     return app
 

@@ -2,6 +2,8 @@
 
 from flask_openapi3 import OpenAPI
 from service_kit import logs
+from service_kit.access.config import AccessSettings
+from service_kit.access.injectors import create_access
 from service_kit.api import create_api
 from service_kit.database import Database
 from service_kit.garbage import freeze_existing_objects
@@ -28,6 +30,7 @@ def create_app() -> OpenAPI:
         registry = create_api_registry(settings)
     except SettingsError as error:
         exit_with(error)
+    access = create_access(load_or_exit(AccessSettings), registry)
     app = create_api(
         __name__,
         "Pixmill image processing",
@@ -40,5 +43,6 @@ def create_app() -> OpenAPI:
     app.register_api(catalog)
     app.register_api(tasks)
     app.paths["/events"] = EVENTS
+    access.before(app)
     freeze_existing_objects()
     return app

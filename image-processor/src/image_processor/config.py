@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, IPvAnyNetwork, JsonValue, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
+from service_kit.access.config import InnerSecret
 from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Unit, Url
 
 from image_processor import capacity
@@ -72,6 +73,9 @@ class FileStorageSettings(Section):
     )
     timeout_seconds: Seconds = Field(
         5, gt=0, le=3600, description="How long a request waits for an answer of the file server; then it gets 503."
+    )
+    inner_secret: InnerSecret = Field(
+        SecretStr("${PIXMILL_INNER_SECRET}"), description="Sent to the file server, which has the same secret."
     )
 
 

@@ -4,6 +4,10 @@ Separate from the API, where hundreds of listeners would occupy hundreds of uWSG
 """
 
 from service_kit import logs
+from service_kit.access.config import AccessSettings
+from service_kit.access.injectors import create_gate
+from service_kit.access.keys import KeyService
+from service_kit.database import Database
 from service_kit.garbage import freeze_existing_objects
 from service_kit.settings import load_or_exit
 from starlette.applications import Starlette
@@ -18,7 +22,9 @@ def create_app() -> Starlette:
     """Return the ASGI application, configured by ``config/image-processor/conf.yml`` and the environment."""
     settings = load_or_exit(ApiSettings)
     logs.configure(settings.log.level)
-    routes = EventRoutes(create_event_stream(settings))
+    access = load_or_exit(AccessSettings)
+    keys = KeyService(Database(access.database.url, access.database.pool_size))
+    routes = EventRoutes(create_event_stream(settings), create_gate(access, keys))
     freeze_existing_objects()
     paths = ("/api/image-processing/events", "/api/image-processing/events/")
     return Starlette(routes=[Route(path, routes.events) for path in paths], exception_handlers={405: refuse_method})

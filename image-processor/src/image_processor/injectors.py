@@ -132,14 +132,20 @@ def _blob_client(settings: BlobSourceSettings) -> BlobClient | None:
 def _http_client(settings: FileStorageSettings) -> httpx2.Client:
     """Return a client of file-storage; a URL ``wsgi://module/path`` calls ``module.create_app()`` in this process."""
     hooks = {"request": [_pass_request_id]}
+    headers = {"Authorization": f"Bearer {settings.inner_secret.get_secret_value()}"}
     if not settings.url.startswith("wsgi://"):
         url = settings.url.rstrip("/")
         return httpx2.Client(
-            base_url=url, timeout=settings.timeout_seconds, trust_env=False, event_hooks=hooks, follow_redirects=True
+            base_url=url,
+            headers=headers,
+            timeout=settings.timeout_seconds,
+            trust_env=False,
+            event_hooks=hooks,
+            follow_redirects=True,
         )
     module, _, path = settings.url.removeprefix("wsgi://").partition("/")
     transport = httpx2.WSGITransport(app=import_module(module).create_app(), script_name=f"/{path}")
-    return httpx2.Client(base_url="http://in-process", transport=transport, event_hooks=hooks)
+    return httpx2.Client(base_url="http://in-process", headers=headers, transport=transport, event_hooks=hooks)
 
 
 def _pass_request_id(request: httpx2.Request) -> None:

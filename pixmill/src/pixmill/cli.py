@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pixmill.demo import run_demo
-from pixmill.embedded import Embedded, StartError, maintain
+from pixmill.embedded import Embedded, StartError, run_tool
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
 
@@ -46,13 +46,13 @@ def fsck(
     quick: Annotated[bool, typer.Option("--quick", help="Only check that the bytes exist.")] = False,
 ) -> None:
     """Read every file, report and repair errors; safe while the server runs."""
-    _maintain("fsck", data, project, older_than, ["--quick"] if quick else [])
+    _run_tool("file_storage.fsck", data, project, [*_age(older_than), *(["--quick"] if quick else [])])
 
 
 @app.command()
 def gc(data: Data = Path("data"), project: Project = Path(), older_than: OlderThan = None) -> None:
     """Delete bytes that a crash left and no file uses; safe while the server runs."""
-    _maintain("gc", data, project, older_than, [])
+    _run_tool("file_storage.gc", data, project, _age(older_than))
 
 
 @app.command()
@@ -65,10 +65,21 @@ def demo(
     raise typer.Exit(run_demo(url, photos, output))
 
 
-def _maintain(command: str, data: Path, project: Path, older_than: float | None, options: Sequence[str]) -> None:
-    age = [] if older_than is None else ["--older-than", str(older_than)]
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def keys(context: typer.Context, data: Data = Path("data"), project: Project = Path()) -> None:
+    """Make, list, revoke and rotate keys: keys create|list|revoke|rotate."""
+    _run_tool("service_kit.access", data, project, context.args)
+
+
+def _age(older_than: float | None) -> list[str]:
+    return [] if older_than is None else ["--older-than", str(older_than)]
+
+
+def _run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> None:
     try:
-        code = maintain(command, data.resolve(), project.resolve(), [*age, *options])
+        code = run_tool(module, data.resolve(), project.resolve(), options)
     except StartError as error:
         print(f"pixmill: {error}", file=sys.stderr)
         code = 1

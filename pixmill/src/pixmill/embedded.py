@@ -120,17 +120,16 @@ class Embedded:
         )
 
 
-def maintain(command: str, data: Path, project: Path, options: Sequence[str]) -> int:
-    """Run ``fsck`` or ``gc`` of the file server on the data of an embedded stack, and return the exit code.
+def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> int:
+    """Run an operator's tool, such as ``file_storage.fsck``, on the data of an embedded stack; return the exit code.
 
     :raises StartError: the folder holds no data of an embedded stack.
     """
     if not (data / "file-storage.db").exists():
         raise StartError(f"there are no files of a Pixmill in {data}; name its data folder with --data")
-    env = environment_of(data, project, {"PIXMILL_PORT": ""})
-    return subprocess.run(
-        [sys.executable, "-m", f"file_storage.{command}", *options], cwd=project, env=env, check=False
-    ).returncode
+    env = environment_of(data, project, {"PIXMILL_HOST": "127.0.0.1", "PIXMILL_PORT": ""})
+    command = [sys.executable, "-m", module, *options]
+    return subprocess.run(command, cwd=project, env=env, check=False).returncode
 
 
 def environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict[str, str]:
@@ -143,7 +142,7 @@ def environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict
     settings = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return (
         {name: Template(value).substitute(places) for name, _, value in settings}
-        | {f"PIXMILL_{purpose.upper()}_SECRET": _secret(data, purpose) for purpose in ("callback", "link")}
+        | {f"PIXMILL_{purpose.upper()}_SECRET": _secret(data, purpose) for purpose in ("callback", "link", "inner")}
         | os.environ
         | places
         | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}

@@ -5,6 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,6 +20,8 @@ from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from service_kit.access.flask_gate import needs, public
+from service_kit.access.principals import Scope
 from service_kit.errors import DomainError
 from service_kit.problems import Problem, database_unavailable, invalid_request, problem_of
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
@@ -67,7 +70,7 @@ def create_api(
     statuses: Mapping[str, int],
     dependencies: Mapping[type, str],
 ) -> OpenAPI:
-    """Return an application that lacks only its own routes.
+    """Return an application that lacks only its own routes; add them, and then the gate (``flask_gate.stand_before``).
 
     :param base_path: the path at which the web server mounts it, such as ``/api/file-server``.
     :param registry: also provides a :class:`prometheus_client.registry.Collector`; ``/metrics`` publishes it.
@@ -108,17 +111,23 @@ def create_api(
 
 
 def _add_documentation(app: OpenAPI) -> None:
+    before = set(app.view_functions)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)
     app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
     app.add_url_rule("/docs", "docs", lambda: app.redirect(f"{request.script_root}/docs/swagger"))
+    for name in set(app.view_functions) - before:
+        # Bound methods, which the plugin registers, take no mark.
+        app.view_functions[name] = public(partial(app.view_functions[name]))
 
 
 def _add_health(app: OpenAPI, dependencies: Mapping[type, str]) -> None:
     names = {f"{service.__module__}.{service.__qualname__}": name for service, name in dependencies.items()}
 
+    @public
     def live() -> dict[str, str]:
         return {"status": "ok"}
 
+    @public
     def ready() -> Response:
         states: dict[str, str] = {}
         for ping in svcs.flask.get_pings():
@@ -138,6 +147,7 @@ def _add_health(app: OpenAPI, dependencies: Mapping[type, str]) -> None:
 
 
 def _add_metrics(app: OpenAPI) -> None:
+    @needs(Scope.METRICS_READ)
     def metrics() -> Response:
         registry = CollectorRegistry()
         registry.register(svcs.flask.get(Collector))
@@ -186,6 +196,7 @@ def render(problem: Problem) -> Response:
     response = Response(body, problem.status, mimetype="application/problem+json")
     if problem.retry_after is not None:
         response.headers["Retry-After"] = str(problem.retry_after)
+    response.headers.extend(problem.headers)
     return response
 
 

@@ -19,6 +19,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's name)
     :param kind: the last part of the problem's type URN, such as ``file-not-found``.
     :param status: the HTTP status.
     :param detail: what happened and what to do about it.
+    :param headers: of the response, in addition to those of every problem.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's name)
     detail: str
     errors: list[FieldError] = field(default_factory=list)
     retry_after: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.detail

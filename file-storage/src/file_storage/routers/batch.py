@@ -7,6 +7,8 @@ import svcs
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, RootModel
+from service_kit.access.flask_gate import needs
+from service_kit.access.principals import Scope
 from service_kit.api import ProblemOut, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError
@@ -98,6 +100,7 @@ class BatchOut(BaseModel):
     },
     responses={200: BatchOut, **problem_responses(400, 409, 413, 415, 422, 507)},
 )
+@needs(Scope.FILES_WRITE)
 def add_files() -> dict[str, object]:
     storing, settings, staging = svcs.flask.get(StoringService, Settings, Staging)
     storing.check_room(request.content_length or 0)
@@ -114,6 +117,7 @@ def add_files() -> dict[str, object]:
     responses={200: BatchOut, **problem_responses(400, 404, 409, 413, 415, 422)},
     openapi_extensions=described(CopiesIn),
 )
+@needs(Scope.FILES_WRITE)
 def copy_files() -> dict[str, object]:
     wanted = json_body(CopiesIn).copies
     _check_keys([copy.idempotency_key for copy in wanted])

@@ -8,6 +8,8 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BeforeValidator, Field
+from service_kit.access.flask_gate import needs
+from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, OPTIONAL
@@ -111,6 +113,7 @@ class RawQuery(Query):
 
 
 @collection.get("/", summary="List files", responses={200: _LIST, **problem_responses(404, 422)})
+@needs(Scope.FILES_READ)
 def list_files(query: FileQuery) -> Response:
     file_filter = query.filter()
     page = partial(svcs.flask.get(FileService).page, file_filter)
@@ -118,6 +121,7 @@ def list_files(query: FileQuery) -> Response:
 
 
 @collection.get("/room", summary="Check, for nginx, whether there is room for a body", doc_ui=False)
+@needs(Scope.FILES_WRITE)
 def check_room(query: RoomQuery) -> Response:
     storing, settings, ahead = svcs.flask.get(StoringService, Settings, ReadAhead)
     if query.files == "one":
@@ -135,6 +139,7 @@ def check_room(query: RoomQuery) -> Response:
     openapi_extensions={"requestBody": {"required": True, "content": {_FORM: {"schema": _FORM_SCHEMA}}}},
     responses={201: FileOut, **_PROBLEMS},
 )
+@needs(Scope.FILES_WRITE)
 def add_file() -> Response:
     if "name" in request.args and request.mimetype != _FORM:
         query = validated(RawQuery, request.args.to_dict())
@@ -154,6 +159,7 @@ def add_file() -> Response:
     openapi_extensions={"requestBody": {"content": _RAW}},
     responses={201: FileOut, **_PROBLEMS},
 )
+@needs(Scope.FILES_WRITE)
 def put_file(query: RawQuery) -> Response:
     return store_body(query.name, query.comment)
 

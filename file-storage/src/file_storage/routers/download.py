@@ -9,6 +9,8 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
+from service_kit.access.flask_gate import needs, public
+from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import WHOLE_NUMBER
@@ -95,6 +97,7 @@ _FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
 
 
 @downloads.get("/<int:id>/download", summary="Download a file", responses=_FILE_RESPONSES | problem_responses(404, 422))
+@needs(Scope.FILES_READ)
 def download(path: FilePath, query: DownloadQuery) -> Response:
     return _send(svcs.flask.get(FileService).get(path.id), query.disposition)
 
@@ -105,6 +108,7 @@ def download(path: FilePath, query: DownloadQuery) -> Response:
     responses={201: LinkOut, **problem_responses(400, 404, 413, 415, 422)},
     openapi_extensions=described(LinkIn),
 )
+@needs(Scope.LINKS_CREATE)
 def make_link(path: FilePath) -> Response:
     wanted = json_body(LinkIn)
     file = svcs.flask.get(FileService).get(path.id)
@@ -119,6 +123,7 @@ def make_link(path: FilePath) -> Response:
     summary="Download by a signed link",
     responses=_FILE_RESPONSES | problem_responses(403, 404, 410, 422),
 )
+@public
 def download_link(path: TokenPath, query: DownloadQuery) -> Response:
     link = svcs.flask.get(LinkSigner).read(path.token)
     return _send(svcs.flask.get(FileService).get(link.file_id), query.disposition)
@@ -127,6 +132,7 @@ def download_link(path: TokenPath, query: DownloadQuery) -> Response:
 @downloads.get(
     "/archive", summary="Download files as a ZIP archive", responses={200: _ZIP, **problem_responses(404, 414, 422)}
 )
+@needs(Scope.FILES_READ)
 def archive(query: ArchiveQuery) -> Response:
     service = svcs.flask.get(FileService)
     found = {file.id: file for file in service.existing(query.id)}

@@ -6,6 +6,8 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
+from service_kit.access.flask_gate import needs
+from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import WHOLE_NUMBER
@@ -55,6 +57,7 @@ class KeyPath(BaseModel):
     responses={200: LookupOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(LookupIn),
 )
+@needs(Scope.FILES_READ)
 def lookup() -> dict[str, object]:
     ids = json_body(LookupIn).ids
     return {"files": [as_json(file) for file in svcs.flask.get(FileService).existing(ids)]}
@@ -65,6 +68,7 @@ def lookup() -> dict[str, object]:
     summary="Get the data of the file that an upload with this key made",
     responses={200: FileOut, **problem_responses(404, 422)},
 )
+@needs(Scope.FILES_READ)
 def get_file_of_key(path: KeyPath) -> Response:
     return file_response(svcs.flask.get(IdempotencyKeys).file(path.key), 200)
 
@@ -74,6 +78,7 @@ def get_file_of_key(path: KeyPath) -> Response:
     summary="Delete the file that an upload with this key made, and revoke the key",
     responses={204: None, **problem_responses(409, 422)},
 )
+@needs(Scope.FILES_DELETE)
 def revoke_key(path: KeyPath) -> Response:
     svcs.flask.get(FileService).revoke(path.key)
     return Response(status=204)
@@ -81,6 +86,7 @@ def revoke_key(path: KeyPath) -> Response:
 
 # 405: a path that is not an id may be a name, which only PUT accepts.
 @files.get("/<int:id>", summary="Get a file's data", responses={200: FileOut, **problem_responses(404, 405)})
+@needs(Scope.FILES_READ)
 def get_file(path: FilePath) -> Response:
     return file_response(svcs.flask.get(FileService).get(path.id), 200)
 
@@ -91,6 +97,7 @@ def get_file(path: FilePath) -> Response:
     responses={200: FileOut, **problem_responses(400, 404, 405, 413, 415, 422)},
     openapi_extensions=described(FileFields),
 )
+@needs(Scope.FILES_WRITE)
 def change_file(path: FilePath) -> Response:
     fields = json_body(FileFields)
     return file_response(svcs.flask.get(FileService).change(path.id, fields.name, fields.comment), 200)
@@ -102,6 +109,7 @@ def change_file(path: FilePath) -> Response:
     responses={201: FileOut, **problem_responses(400, 404, 409, 413, 415, 422)},
     openapi_extensions=described(CopyIn),
 )
+@needs(Scope.FILES_WRITE)
 def copy_file(path: FilePath) -> Response:
     wanted = json_body(CopyIn)
     files, storing = svcs.flask.get(FileService, StoringService)
@@ -110,6 +118,7 @@ def copy_file(path: FilePath) -> Response:
 
 
 @files.delete("/<int:id>", summary="Delete a file", responses={204: None, **problem_responses(404, 405)})
+@needs(Scope.FILES_DELETE)
 def delete_file(path: FilePath) -> Response:
     svcs.flask.get(FileService).delete(path.id)
     return Response(status=204)

@@ -6,6 +6,8 @@ from typing import NoReturn
 from flask import Response
 from flask_openapi3 import APIBlueprint
 from pydantic import BaseModel
+from service_kit.access.flask_gate import needs
+from service_kit.access.principals import Scope
 from service_kit.query import Query
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter, Map
@@ -39,12 +41,14 @@ class NamedQuery(Query):
 
 
 @named.put("/<new_name:name>", summary="Add a file whose bytes are the body, as curl -T does", doc_ui=False)
+@needs(Scope.FILES_WRITE)
 def put_named_file(path: NamePath, query: NamedQuery) -> Response:
     # curl appends the local file name to the path even if the query has a name.
     return store_body(query.name or path.name, query.comment)
 
 
 @named.route("/<new_name:name>", methods=["GET", "POST", "PATCH", "DELETE"])
+@needs(Scope.FILES_READ)
 def find_nothing(name: str) -> NoReturn:  # noqa: ARG001 (the same for every name)
     """Answer 404 instead of 405: files are found by id, so no other method applies to a name."""
     raise NotFound

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import svcs
 from flask import Blueprint, Response, request
+from service_kit.access.flask_gate import needs, public
+from service_kit.access.principals import Scope
 from service_kit.problems import Problem
 from service_kit.request_body import validated
 from werkzeug.http import http_date
@@ -89,6 +91,7 @@ def _add_version(response: Response) -> Response:
 
 @tus.route("/", methods=["OPTIONS"])
 @tus.route("/<string:upload_id>", methods=["OPTIONS"])
+@public
 def options(upload_id: str = "") -> Response:  # noqa: ARG001 (the answer is the same for every upload)
     max_bytes = svcs.flask.get(Settings).upload.max_bytes
     return Response(
@@ -103,6 +106,7 @@ def options(upload_id: str = "") -> Response:  # noqa: ARG001 (the answer is the
 
 
 @tus.post("/", provide_automatic_options=False)
+@needs(Scope.FILES_WRITE)
 def create() -> Response:
     service = svcs.flask.get(UploadService)
     concat = request.headers.get("Upload-Concat")
@@ -122,6 +126,7 @@ def create() -> Response:
 
 
 @tus.route("/<string:upload_id>", methods=["HEAD"], provide_automatic_options=False)
+@needs(Scope.FILES_WRITE)
 def progress(upload_id: str) -> Response:
     upload, offset = svcs.flask.get(UploadService).get(upload_id)
     response = Response(status=200, headers={"Cache-Control": "no-store"})
@@ -138,6 +143,7 @@ def progress(upload_id: str) -> Response:
 
 
 @tus.patch("/<string:upload_id>", provide_automatic_options=False)
+@needs(Scope.FILES_WRITE)
 def append(upload_id: str) -> Response:
     if request.mimetype != BYTES:
         raise Problem("unsupported-media-type", 415, f"Send the bytes as Content-Type: {BYTES}.")
@@ -150,6 +156,7 @@ def append(upload_id: str) -> Response:
 
 
 @tus.delete("/<string:upload_id>", provide_automatic_options=False)
+@needs(Scope.FILES_WRITE)
 def terminate(upload_id: str) -> Response:
     svcs.flask.get(UploadService).terminate(upload_id)
     return Response(status=204)

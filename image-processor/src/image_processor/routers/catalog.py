@@ -8,6 +8,8 @@ import svcs
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
+from service_kit.access.flask_gate import needs
+from service_kit.access.principals import Scope
 from service_kit.api import array_response
 
 from image_processor.algorithms.registry import all_algorithms
@@ -43,6 +45,7 @@ class PresetOut(BaseModel):
     summary="List the algorithms and their params",
     responses={200: array_response(AlgorithmOut.model_json_schema())},
 )
+@needs(Scope.TASKS_READ)
 def list_algorithms() -> Response:
     return Response(_algorithms(), mimetype="application/json")
 
@@ -76,6 +79,7 @@ def _algorithms() -> str:
     summary="List the presets",
     responses={200: array_response(PresetOut.model_json_schema())},
 )
+@needs(Scope.TASKS_READ)
 def list_presets() -> Response:
     presets = svcs.flask.get(Presets)
     found = [PresetOut(name=name, params=dict(params)).model_dump() for name, params in presets.items()]

@@ -1,9 +1,12 @@
 """Server-Sent Events (WHATWG HTML, 9.2) for changes of tasks, as they are committed."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
 import structlog
+from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
+from service_kit.access.principals import Principal, Scope
 from service_kit.problems import Problem, database_unavailable
 from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -23,14 +26,19 @@ RECONNECT_MILLISECONDS = 1000
 
 
 class EventRoutes:
-    """The endpoint over one event stream."""
+    """The endpoint over one event stream.
 
-    def __init__(self, stream: EventStream) -> None:
+    :param gate: decides who may listen.
+    """
+
+    def __init__(self, stream: EventStream, gate: Gate) -> None:
         self._stream = stream
+        self._gate = gate
 
     async def events(self, request: Request) -> Response:
         """``GET /api/image-processing/events?id=…&id=…`` with ``Last-Event-ID``."""
         try:
+            await asyncio.to_thread(self._admit, request)
             subscription = await self._stream.subscribe(_position(request), _task_ids(request))
         except Problem as problem:
             return _problem_response(problem)
@@ -42,6 +50,13 @@ class EventRoutes:
             ping=PING_SECONDS,
             headers={"X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"},
         )
+
+    def _admit(self, request: Request) -> Principal:
+        address = request.headers.get("X-Real-IP") or (request.client.host if request.client else "")
+        asked = Asked(request.method, request.headers, address, request.cookies.get(SESSION_COOKIE))
+        principal = self._gate.admit(asked)
+        require(principal, Scope.TASKS_READ)
+        return principal
 
     async def _sse_events(self, subscription: Subscription) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
@@ -62,7 +77,9 @@ async def refuse_method(request: Request, _error: Exception) -> Response:
 
 
 def _problem_response(problem: Problem) -> Response:
-    headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    headers = dict(problem.headers)
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
     return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
 
 

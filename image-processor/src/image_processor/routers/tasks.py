@@ -8,6 +8,8 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
+from service_kit.access.flask_gate import needs
+from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
@@ -134,6 +136,7 @@ _TASKS = array_response({"$ref": "#/components/schemas/Task"})
     openapi_extensions={"requestBody": batch_body(TasksIn, tasks)},
     responses={201: TaskIdsOut, **problem_responses(400, 404, 413, 415, 422, 503)},
 )
+@needs(Scope.TASKS_WRITE)
 def create_tasks() -> Response:
     batch = json_body(TasksIn)
     task_ids = svcs.flask.get(TaskService).create(
@@ -151,6 +154,7 @@ def create_tasks() -> Response:
 
 
 @tasks.get("/", summary="List tasks", responses={200: _TASKS, **problem_responses(422)})
+@needs(Scope.TASKS_READ)
 def list_tasks(query: TaskQuery) -> Response:
     wanted = TaskFilter(query.id or (), query.status, query.algorithm, query.source_id)
     page = partial(svcs.flask.get(TaskService).page, wanted=wanted)
@@ -158,11 +162,13 @@ def list_tasks(query: TaskQuery) -> Response:
 
 
 @tasks.get("/<int:id>", summary="Get a task", responses={200: TaskOut, **problem_responses(404)})
+@needs(Scope.TASKS_READ)
 def get_task(path: TaskPath) -> dict[str, object]:
     return _as_json(svcs.flask.get(TaskService).get(path.id))
 
 
 @tasks.delete("/<int:id>", summary="Delete a task that has ended", responses={204: None, **problem_responses(404, 409)})
+@needs(Scope.TASKS_WRITE)
 def delete_task(path: TaskPath) -> Response:
     svcs.flask.get(TaskService).delete(path.id)
     return Response(status=204)
@@ -173,6 +179,7 @@ def delete_task(path: TaskPath) -> Response:
     summary="Cancel a task that is pending or processing",
     responses={200: TaskOut, **problem_responses(404, 409)},
 )
+@needs(Scope.TASKS_WRITE)
 def cancel_task(path: TaskPath) -> dict[str, object]:
     return _as_json(svcs.flask.get(TaskService).cancel(path.id))
 
@@ -183,6 +190,7 @@ def cancel_task(path: TaskPath) -> dict[str, object]:
     responses={200: TaskIdsOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(RestartIn),
 )
+@needs(Scope.TASKS_WRITE)
 def restart_tasks() -> dict[str, object]:
     wanted = json_body(RestartIn)
     restarted = svcs.flask.get(TaskService).restart_all(TaskFilter(status=wanted.status, algorithm=wanted.algorithm))
@@ -194,6 +202,7 @@ def restart_tasks() -> dict[str, object]:
     summary="Restart a task that ended in error or was cancelled",
     responses={200: TaskOut, **problem_responses(404, 409)},
 )
+@needs(Scope.TASKS_WRITE)
 def restart_task(path: TaskPath) -> dict[str, object]:
     return _as_json(svcs.flask.get(TaskService).restart(path.id))
 

@@ -94,10 +94,10 @@ async def _refuse(client: Client, error: Exception) -> None:
 def _request_for_uwsgi(client: Client, request: Scope) -> httpcore2.Request:
     target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
     names = {name for name, _ in request["headers"]}
-    headers = [(name, value) for name, value in _end_to_end(request["headers"]) if name != b"x-forwarded-for"]
+    headers = [(name, value) for name, value in _end_to_end(request["headers"]) if name != b"x-real-ip"]
     # None if the client disconnected before the connection was accepted.
     if request["client"]:
-        headers.append((b"x-forwarded-for", request["client"][0].encode()))
+        headers.append((b"x-real-ip", request["client"][0].encode()))
     if b"host" not in names:
         headers.append((b"host", b"localhost"))
     if b"transfer-encoding" in names:

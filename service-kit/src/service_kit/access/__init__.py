@@ -1,0 +1,1 @@
+"""Who may: keys and their owners, the guard against foreign web pages, and the audit trail."""

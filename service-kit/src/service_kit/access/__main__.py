@@ -1,0 +1,84 @@
+"""``python -m service_kit.access``: make, list, revoke and rotate keys, also where nobody has one yet."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from service_kit import logs
+from service_kit.access.config import AccessSettings
+from service_kit.access.keys import KeyRequest, KeyService, NewKey
+from service_kit.access.models import Key
+from service_kit.access.principals import ROLES, Scope
+from service_kit.database import Database
+from service_kit.errors import DomainError
+from service_kit.settings import load_or_exit
+
+DAY = 86_400
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command and return the exit code."""
+    options = _parser().parse_args(arguments)
+    settings = load_or_exit(AccessSettings)
+    logs.configure("error")
+    keys = KeyService(Database(settings.database.url, pool_size=1))
+    try:
+        _run(keys, options)
+    except DomainError as error:
+        print(f"pixmill: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(keys: KeyService, options: argparse.Namespace) -> None:
+    match options.command:
+        case "create":
+            scopes = (ROLES[options.role] if options.role else frozenset()) | {Scope(name) for name in options.scope}
+            seconds = None if options.expires_in_days is None else options.expires_in_days * DAY
+            _show_secret(keys.create(KeyRequest(options.owner, frozenset(scopes), options.note, seconds)))
+        case "list":
+            for key in keys.all():
+                print(_line(key))
+        case "revoke":
+            print(_line(keys.revoke(options.key_id)))
+        case "rotate":
+            _show_secret(keys.rotate(options.key_id, options.overlap_days * DAY))
+
+
+def _show_secret(made: NewKey) -> None:
+    print(_line(made.key), file=sys.stderr)
+    print("This is the only time that its secret is shown:", file=sys.stderr)
+    print(made.secret)
+
+
+def _line(key: Key) -> str:
+    state = f"revoked {_day(key.revoked_at)}" if key.revoked_at else f"expires {_day(key.expires_at)}"
+    used = f"used {_day(key.last_used_at)}"
+    return "  ".join([key.id, key.owner, ",".join(key.scopes), f"made {_day(key.created_at)}", used, state, key.note])
+
+
+def _day(time: float | None) -> str:
+    return "never" if time is None else datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pixmill keys", description="Keys of clients.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    create = commands.add_parser("create", help="Make a key and print its secret.")
+    create.add_argument("--owner", default="admin", help="whom its files and tasks belong to (default: admin)")
+    create.add_argument("--role", choices=sorted(ROLES), help="a set of scopes")
+    create.add_argument("--scope", action="append", default=[], choices=list(Scope), help="one more scope; repeatable")
+    create.add_argument("--note", default="", help="what the key is for")
+    create.add_argument("--expires-in-days", type=float, help="when it ends (default: never)")
+    commands.add_parser("list", help="List keys.")
+    revoke = commands.add_parser("revoke", help="End a key within five seconds.")
+    revoke.add_argument("key_id")
+    rotate = commands.add_parser("rotate", help="Make a key like another one, which then ends.")
+    rotate.add_argument("key_id")
+    rotate.add_argument("--overlap-days", type=float, default=1, help="how long the old key lasts (default: 1)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,124 @@
+"""The audit trail: a row and a log line for every change, made or refused."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import structlog
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from service_kit.access.models import AuditEntry
+from service_kit.database import Database, epoch_now
+
+log = structlog.get_logger()
+
+WRITE_SECONDS = 0.5
+"""Between two writes of entries: one commit for many changes costs a request nothing."""
+MAX_WAITING = 10_000
+"""Entries that wait while the database does not answer; beyond that, only their log lines are kept."""
+CLEANUP_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was asked, by whom, and how it ended.
+
+    :param time: seconds since 1970.
+    :param action: the method and the route, such as ``DELETE /api/file-server/<int:file_id>``.
+    :param object: the path of the URL, without its query.
+    :param status: the HTTP status of the answer.
+    """
+
+    time: float
+    owner: str
+    key_id: str | None
+    address: str
+    action: str
+    object: str
+    status: int
+    request_id: str
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """A filter of entries; ``None`` matches all."""
+
+    owner: str | None = None
+    key_id: str | None = None
+    since: float | None = None
+
+
+class AuditTrail:
+    """Adds entries in the background and reads them.
+
+    :param keep_seconds: how long an entry is kept.
+    """
+
+    def __init__(self, database: Database, keep_seconds: float) -> None:
+        self._database = database
+        self._keep_seconds = keep_seconds
+        self._waiting: deque[Mapping[str, object]] = deque()
+        self._writing = threading.Lock()
+        self._writer: threading.Thread | None = None
+        self._closed = threading.Event()
+        self._next_cleanup = 0.0
+
+    def add(self, change: Change) -> None:
+        """Log a change at once, and write its row within :data:`WRITE_SECONDS`."""
+        log.info(
+            "audit", **{name: value for name, value in asdict(change).items() if name not in ("time", "request_id")}
+        )
+        if len(self._waiting) >= MAX_WAITING:
+            log.error("audit entry not stored: the database does not answer", object=change.object)
+            return
+        self._waiting.append(asdict(change))
+        if self._writer is None:
+            # Not before the first change: uWSGI forks after it has loaded the application.
+            self._writer = threading.Thread(target=self._write_often, name="audit", daemon=True)
+            self._writer.start()
+
+    def page(self, wanted: AuditFilter, after: int, limit: int) -> Sequence[AuditEntry]:
+        """Return at most ``limit`` matching entries whose id is greater than ``after``, by id."""
+        self._write()
+        conditions = [AuditEntry.id > after]
+        if wanted.owner is not None:
+            conditions.append(AuditEntry.owner == wanted.owner)
+        if wanted.key_id is not None:
+            conditions.append(AuditEntry.key_id == wanted.key_id)
+        if wanted.since is not None:
+            conditions.append(AuditEntry.time >= wanted.since)
+        with self._database.read() as session:
+            return session.scalars(select(AuditEntry).where(*conditions).order_by(AuditEntry.id).limit(limit)).all()
+
+    def close(self) -> None:
+        """Write what still waits."""
+        self._closed.set()
+        self._write()
+
+    def _write_often(self) -> None:
+        while not self._closed.wait(WRITE_SECONDS):
+            self._write()
+
+    def _write(self) -> None:
+        with self._writing:
+            entries = list(self._waiting)
+            if not entries and time.monotonic() < self._next_cleanup:
+                return
+            try:
+                self._store(entries)
+            except SQLAlchemyError as error:
+                log.error("audit entries wait for the database", count=len(entries), error=str(error))
+                return
+            for _ in entries:
+                self._waiting.popleft()
+
+    def _store(self, entries: Sequence[Mapping[str, object]]) -> None:
+        with self._database.begin() as connection:
+            if entries:
+                connection.execute(insert(AuditEntry), entries)
+            if time.monotonic() >= self._next_cleanup:
+                self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
+                connection.execute(delete(AuditEntry).where(AuditEntry.time < epoch_now() - self._keep_seconds))

@@ -1,0 +1,81 @@
+"""The settings of access, which both services read; ``make config`` writes ``config/access/conf.yml`` from them."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from service_kit.access.guard import LOOPBACK_HOSTS
+from service_kit.settings import LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Url
+
+MIN_SECRET_BYTES = 32
+
+InnerSecret = Annotated[Secret, Field(min_length=MIN_SECRET_BYTES)]
+"""The secret with which Pixmill's own processes call each other."""
+
+
+class DatabaseSettings(Section):
+    url: Url = Field(
+        "postgresql+psycopg://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        description="The database of owners, keys, sessions and the audit trail, as a URL of SQLAlchemy.",
+    )
+    pool_size: PoolSize = Field(
+        16, ge=1, le=1000, description="The most connections that a uWSGI process keeps open to it."
+    )
+
+
+class AuthSettings(Section):
+    mode: Literal["local", "keys", "open"] = Field(
+        "local",
+        description="Who may send requests. `local`: whoever can reach the port on this machine, without a key; only"
+        " with a bind address of this machine itself. `keys`: only requests with a key. `open`: anyone who can reach"
+        " the port owns everything; each start warns.",
+    )
+    inner_secret: InnerSecret = Field(
+        SecretStr("${PIXMILL_INNER_SECRET}"),
+        description="With it Pixmill's own processes call each other. Generated at the first start.",
+    )
+    session_seconds: Seconds = Field(
+        7 * 86_400, gt=0, description="How long a browser stays signed in with a key, unless the key ends earlier."
+    )
+
+
+class HttpSettings(Section):
+    bind: str = Field(
+        "127.0.0.1",
+        description="The address at which the port is published. The launcher and docker-compose set it"
+        " (`PIXMILL_BIND`); here it only decides whether `auth.mode: local` is safe.",
+    )
+    hosts: list[str] = Field(
+        [],
+        description="Names under which clients reach the server, such as `pictures.example.org`, beside `localhost`. A"
+        " request for another host gets 421.",
+    )
+    cors_origins: list[str] = Field(
+        [],
+        description="Origins of other sites, such as `https://app.example.org`, whose pages may send requests with a"
+        " key. Empty: none.",
+    )
+
+
+class AuditSettings(Section):
+    keep_seconds: Seconds = Field(365 * 86_400, gt=0, description="How long an entry of the audit trail is kept.")
+
+
+class AccessSettings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="ACCESS_", yaml_file="config/access/conf.yml")
+
+    database: DatabaseSettings
+    auth: AuthSettings
+    http: HttpSettings
+    audit: AuditSettings
+    log: LogSettings
+
+    @model_validator(mode="after")
+    def _check_bind(self) -> Self:
+        if self.auth.mode == "local" and self.http.bind.strip("[]") not in LOOPBACK_HOSTS:
+            raise ValueError(
+                f"bound to {self.http.bind}, where others reach it: set auth.mode to 'keys' (requests need a key) or to"
+                " 'open' (anyone owns everything)"
+            )
+        return self

@@ -1,0 +1,126 @@
+"""The gate before a Flask application: every route names the scope that it needs."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
+
+from flask import Flask, Response, g, request
+
+from service_kit.access.audit import AuditTrail, Change
+from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
+from service_kit.access.guard import SAFE_METHODS
+from service_kit.access.principals import Principal, Scope
+
+_View = TypeVar("_View", bound=Callable[..., object])
+_SCOPE = "pixmill_scope"
+_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, Last-Event-ID"
+_ALLOWED_HEADERS += ", Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Concat, Upload-Defer-Length"
+_EXPOSED_HEADERS = (
+    "Location, Link, ETag, Retry-After, X-Request-ID, Repr-Digest, Upload-Offset, Upload-Length, Tus-Resumable"
+)
+
+
+class UnguardedRouteError(Exception):
+    """A route names no scope; the message lists such routes."""
+
+
+def needs(scope: Scope) -> Callable[[_View], _View]:
+    """Mark a view: only principals with this scope may call it."""
+
+    def mark(view: _View) -> _View:
+        setattr(view, _SCOPE, scope)
+        return view
+
+    return mark
+
+
+def public(view: _View) -> _View:
+    """Mark a view: anyone may call it."""
+    setattr(view, _SCOPE, None)
+    return view
+
+
+def principal() -> Principal:
+    """Return who sends the current request."""
+    return cast(Principal, g.principal)
+
+
+def client_address() -> str:
+    """Return the client's address as the web server in front saw it."""
+    return request.headers.get("X-Real-IP") or request.remote_addr or ""
+
+
+def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozenset[str]) -> None:
+    """Let ``gate`` decide on every request of ``app``, and record every change in ``trail``.
+
+    Call it when all routes are there.
+
+    :raises UnguardedRouteError: a route has neither :func:`needs` nor :func:`public`.
+    """
+    scopes = scopes_of(app)
+
+    def admit() -> Response | None:
+        g.principal = None
+        if _is_preflight(cors_origins):
+            return Response(status=204)
+        asked = Asked(request.method, request.headers, client_address(), request.cookies.get(SESSION_COOKIE))  # type: ignore[arg-type]  # Headers is such a mapping
+        g.principal = gate.admit(asked)
+        scope = scopes.get(request.endpoint or "")
+        # Without a scope, the route is public or does not exist.
+        if scope is not None:
+            require(g.principal, scope)
+        return None
+
+    def record(response: Response) -> Response:
+        if request.method in SAFE_METHODS or request.endpoint is None or _only_reads(scopes[request.endpoint]):
+            return response
+        rule = request.url_rule
+        who: Principal | None = g.get("principal")
+        change = Change(
+            time=time.time(),
+            owner=who.owner if who else "",
+            key_id=who.key_id if who else None,
+            address=client_address()[:64],
+            action=f"{request.method} {request.script_root}{rule}"[:255],
+            object=(request.script_root + request.path).replace("\0", ""),
+            status=response.status_code,
+            request_id=g.request_id,
+        )
+        trail.add(change)
+        return response
+
+    def allow_origin(response: Response) -> Response:
+        origin = request.headers.get("Origin")
+        if origin in cors_origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+            response.vary.add("Origin")
+            if request.method == "OPTIONS":
+                response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PUT, PATCH, DELETE"
+                response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+                response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+    app.before_request(admit)
+    app.after_request(record)
+    app.after_request(allow_origin)
+
+
+def scopes_of(app: Flask) -> Mapping[str, Scope | None]:
+    """Return the scope of each endpoint; ``None`` for a public one.
+
+    :raises UnguardedRouteError: an endpoint has neither :func:`needs` nor :func:`public`.
+    """
+    unmarked = [name for name, view in app.view_functions.items() if not hasattr(view, _SCOPE)]
+    if unmarked:
+        raise UnguardedRouteError(f"these routes name no scope: {', '.join(sorted(unmarked))}")
+    return {name: getattr(view, _SCOPE) for name, view in app.view_functions.items()}
+
+
+def _is_preflight(cors_origins: frozenset[str]) -> bool:
+    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    return asks and request.headers.get("Origin") in cors_origins
+
+
+def _only_reads(scope: Scope | None) -> bool:
+    return scope is None or scope.endswith(":read")

@@ -1,0 +1,180 @@
+"""The gate: decide who sends a request, or refuse it."""
+
+import hmac
+import threading
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from service_kit.access.guard import LOOPBACK_HOSTS, check_host, check_site
+from service_kit.access.keys import KeyService
+from service_kit.access.principals import ALL_SCOPES, LOCAL, LOCAL_OWNER, NOBODY, Principal, Scope
+from service_kit.problems import Problem
+
+log = structlog.get_logger()
+
+SESSION_COOKIE = "pixmill-session"
+OWNER_HEADER = "X-Pixmill-Owner"
+"""Names, in a request of Pixmill's own processes, the owner for whom they act."""
+
+FAILURES_PER_MINUTE = 10
+"""Wrong keys from an address within a minute, after which its requests with a key get 429."""
+_MAX_ADDRESSES = 10_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the gate looks at in a request.
+
+    :param headers: compares names without case.
+    :param session: the value of the session's cookie.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    address: str
+    session: str | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the settings say.
+
+    :param hosts: names for which the server answers, beside those of this machine.
+    """
+
+    mode: Literal["local", "keys", "open"]
+    inner_secret: str
+    hosts: Collection[str]
+    cors_origins: Collection[str]
+
+
+class Gate:
+    """Recognizes principals."""
+
+    def __init__(self, rules: Rules, keys: KeyService) -> None:
+        self._rules = rules
+        self._hosts = LOOPBACK_HOSTS | {host.lower() for host in rules.hosts}
+        self._keys = keys
+        self._failures = Failures()
+        self._rates = Rates()
+
+    def admit(self, asked: Asked) -> Principal:
+        """Return who sends the request; :data:`NOBODY` if it has no credentials and needs them.
+
+        :raises Problem: 401, the key is not valid; 403, a page of another site sends it; 421, it is for another host;
+            429, the owner sends too many, or the address sent too many wrong keys.
+        """
+        token = _bearer(asked.headers)
+        if token is not None and hmac.compare_digest(token.encode(), self._rules.inner_secret.encode()):
+            return Principal(asked.headers.get(OWNER_HEADER, LOCAL_OWNER), ALL_SCOPES)
+        check_host(asked.headers.get("Host", ""), self._hosts, any_address=self._rules.mode != "local")
+        if token is None or asked.headers.get("Origin") not in self._rules.cors_origins:
+            check_site(asked.method, asked.headers)
+        principal = self._recognize(token, asked)
+        self._rates.count(principal)
+        return principal
+
+    def _recognize(self, token: str | None, asked: Asked) -> Principal:
+        if token is not None:
+            self._failures.check(asked.address)
+            principal = self._keys.recognize(token)
+            if principal is None:
+                self._failures.add(asked.address)
+                raise _unauthorized("This key does not exist, was revoked or has expired.", invalid=True)
+            return principal
+        if asked.session is not None:
+            principal = self._keys.recognize_session(asked.session)
+            if principal is not None:
+                return principal
+        return self._anonymous(asked)
+
+    def _anonymous(self, asked: Asked) -> Principal:
+        match self._rules.mode:
+            case "open":
+                return LOCAL
+            case "local" if "X-Forwarded-For" not in asked.headers and "Forwarded" not in asked.headers:
+                return LOCAL
+            case _:
+                return NOBODY
+
+
+def require(principal: Principal, scope: Scope) -> None:
+    """Check that a principal has a scope.
+
+    :raises Problem: 401, there are no credentials; 403, the key lacks the scope.
+    """
+    if scope in principal.scopes:
+        return
+    if principal == NOBODY:
+        raise _unauthorized("This needs a key: send it as 'Authorization: Bearer pxm_…'.", invalid=False)
+    challenge = f'Bearer realm="Pixmill", error="insufficient_scope", scope="{scope}"'
+    detail = f"This key lacks the scope '{scope}'."
+    raise Problem("scope-missing", 403, detail, headers={"WWW-Authenticate": challenge})
+
+
+class Failures:
+    """Counts the wrong keys of each address within a minute."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def check(self, address: str) -> None:
+        """Check that the address may try a key.
+
+        :raises Problem: 429.
+        """
+        until, count = self._counts.get(address, (0.0, 0))
+        if count >= FAILURES_PER_MINUTE and until > time.monotonic():
+            raise Problem("too-many-wrong-keys", 429, "Too many wrong keys from this address; wait.", retry_after=60)
+
+    def add(self, address: str) -> None:
+        """Count a wrong key."""
+        with self._lock:
+            until, count = self._counts.get(address, (0.0, 0))
+            if until <= time.monotonic():
+                until, count = time.monotonic() + 60, 0
+            if len(self._counts) >= _MAX_ADDRESSES:
+                self._counts.clear()
+            self._counts[address] = until, count + 1
+        log.warning("wrong key", address=address)
+
+
+class Rates:
+    """Counts the requests of each owner in this process; an owner may send those of two seconds at once."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._lock = threading.Lock()
+
+    def count(self, principal: Principal) -> None:
+        """Count a request.
+
+        :raises Problem: 429, the owner has sent too many.
+        """
+        rate = principal.limits.requests_per_second
+        if rate is None:
+            return
+        with self._lock:
+            now = time.monotonic()
+            last, left = self._buckets.get(principal.owner, (now, 2.0 * rate))
+            left = min(2.0 * rate, left + (now - last) * rate)
+            self._buckets[principal.owner] = now, max(left - 1, 0.0)
+        if left < 1:
+            detail = f"The owner '{principal.owner}' may send {rate} requests a second; wait."
+            raise Problem("too-many-requests", 429, detail, retry_after=1)
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _unauthorized(detail: str, *, invalid: bool) -> Problem:
+    challenge = 'Bearer realm="Pixmill"' + (', error="invalid_token"' if invalid else "")
+    kind = "invalid-key" if invalid else "key-required"
+    return Problem(kind, 401, detail, headers={"WWW-Authenticate": challenge})

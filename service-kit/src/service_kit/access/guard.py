@@ -1,0 +1,61 @@
+"""The guard against web pages of other sites: which hosts this server answers for, and who may change something.
+
+A page elsewhere can send "simple" requests without asking (Fetch, 2.2.2), and one whose name is rebound to this
+server's address can read the answers too.
+"""
+
+from collections.abc import Collection, Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from service_kit.problems import Problem
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110, 9.2.1)."""
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def host_name(host: str) -> str:
+    """Return a Host header's name or address without its port, in lower case; empty if it is not one."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def check_host(host: str, allowed: Collection[str], *, any_address: bool) -> None:
+    """Check that the request was sent to one of this server's names.
+
+    :param host: the Host header.
+    :param any_address: whether all IP addresses are allowed: no foreign name can be rebound to an address.
+    :raises Problem: 421, it was not.
+    """
+    name = host_name(host)
+    if name in allowed or (any_address and _is_address(name)):
+        return
+    detail = f"This server does not answer for the host '{name}'; add it to http.hosts in config/access/conf.yml."
+    raise Problem("unknown-host", 421, detail)
+
+
+def check_site(method: str, headers: Mapping[str, str]) -> None:
+    """Check that no page of another site sends the request; programs send none of the headers looked at.
+
+    :param headers: compares names without case.
+    :raises Problem: 403, a page of another site sends it.
+    """
+    if method in SAFE_METHODS:
+        return
+    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+    foreign_site = site is not None and site not in ("same-origin", "none")
+    foreign_origin = origin is not None and urlsplit(origin).netloc.lower() != headers.get("Host", "").lower()
+    if foreign_site or foreign_origin:
+        raise Problem("cross-site-request", 403, "A web page of another site may not change anything here.")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""Create the services of access from its settings."""
+
+from dataclasses import dataclass
+
+import svcs
+from flask import Flask
+
+from service_kit.access.audit import AuditTrail
+from service_kit.access.config import AccessSettings
+from service_kit.access.flask_gate import stand_before
+from service_kit.access.gate import Gate, Rules
+from service_kit.access.keys import KeyService
+from service_kit.access.owners import OwnerService
+from service_kit.database import Database
+
+
+@dataclass(frozen=True)
+class Access:
+    """What stands before an application."""
+
+    gate: Gate
+    trail: AuditTrail
+    cors_origins: frozenset[str]
+
+    def before(self, app: Flask) -> None:
+        """Stand before an application that has all of its routes."""
+        stand_before(app, self.gate, self.trail, self.cors_origins)
+
+
+def create_access(settings: AccessSettings, registry: svcs.Registry) -> Access:
+    """Return what stands before an application, and register its services."""
+    database = Database(settings.database.url, settings.database.pool_size)
+    keys = KeyService(database)
+    trail = AuditTrail(database, settings.audit.keep_seconds)
+    registry.register_value(AccessSettings, settings)
+    if Database not in registry:
+        registry.register_value(Database, database, ping=Database.ping)
+    registry.register_value(KeyService, keys)
+    registry.register_value(OwnerService, OwnerService(database))
+    registry.register_value(AuditTrail, trail, on_registry_close=trail.close)
+    return Access(create_gate(settings, keys), trail, frozenset(settings.http.cors_origins))
+
+
+def create_gate(settings: AccessSettings, keys: KeyService) -> Gate:
+    """Return the gate for these settings."""
+    rules = Rules(
+        mode=settings.auth.mode,
+        inner_secret=settings.auth.inner_secret.get_secret_value(),
+        hosts=settings.http.hosts,
+        cors_origins=settings.http.cors_origins,
+    )
+    return Gate(rules, keys)

@@ -1,0 +1,209 @@
+"""Keys: made, listed, revoked and recognized."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from service_kit.access.models import BrowserSession, Key, Owner
+from service_kit.access.principals import Limits, Principal, Scope
+from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
+from service_kit.errors import DomainError
+
+CACHE_SECONDS = 5.0
+"""How long a process recognizes a key without asking the database: a revoked key ends within this time."""
+
+USE_SECONDS = 60
+"""The time of a key's last use is recorded no more often than this."""
+
+_CACHE_SIZE = 10_000
+_SECRET = re.compile(r"pxm_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+_OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class NewKey(NamedTuple):
+    """A key and its secret, which is shown only once."""
+
+    key: Key
+    secret: str
+
+
+@dataclass(frozen=True)
+class KeyRequest:
+    """A key to make.
+
+    :param owner: 1 to 64 of ``a-z 0-9 . _ -``, beginning with a letter or digit; made if there is none of this name.
+    :param expires_in: in seconds; ``None`` for a key that does not expire.
+    """
+
+    owner: str
+    scopes: frozenset[Scope]
+    note: str = ""
+    expires_in: float | None = None
+
+
+class KeyService:
+    """The keys in the database, with a short memory of those in use."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[str, tuple[float, Principal | None]] = {}
+
+    def create(self, wanted: KeyRequest) -> NewKey:
+        """Make a key.
+
+        :raises DomainError: ``invalid-fields``, the owner's name is not valid or there is no scope.
+        """
+        if not _OWNER.fullmatch(wanted.owner):
+            detail = "An owner's name has 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
+            raise DomainError("invalid-fields", detail)
+        if not wanted.scopes:
+            raise DomainError("invalid-fields", "A key needs at least one scope.")
+        with self._database.write() as session:
+            return _insert(session, wanted)
+
+    def all(self) -> Sequence[Key]:
+        """Return all keys, the newest last."""
+        with self._database.read() as session:
+            return session.scalars(select(Key).order_by(Key.created_at, Key.id)).all()
+
+    def revoke(self, key_id: str) -> Key:
+        """End a key, and the sessions of browsers that signed in with it, within :data:`CACHE_SECONDS`.
+
+        :raises DomainError: ``key-not-found``.
+        """
+        with self._database.write() as session:
+            key = session.get(Key, key_id, with_for_update=True)
+            if key is None:
+                raise DomainError("key-not-found", f"There is no key '{key_id}'.")
+            if key.revoked_at is None:
+                session.execute(update(Key).where(Key.id == key_id).values(revoked_at=epoch_now()))
+            session.execute(delete(BrowserSession).where(BrowserSession.key_id == key_id))
+            session.refresh(key)
+        self._known.clear()
+        return key
+
+    def rotate(self, key_id: str, overlap_seconds: float) -> NewKey:
+        """Make a key like another one, which ends after ``overlap_seconds``.
+
+        :raises DomainError: ``key-not-found``, there is no such key or it has ended.
+        """
+        with self._database.write() as session:
+            old = session.scalar(select(Key).where(Key.id == key_id, _valid()).with_for_update())
+            if old is None:
+                raise DomainError("key-not-found", f"There is no valid key '{key_id}'.")
+            new = _insert(session, KeyRequest(old.owner, _scopes(old), old.note))
+            end = epoch_now() + overlap_seconds
+            lasts_longer = or_(Key.expires_at.is_(None), Key.expires_at > end)
+            session.execute(update(Key).where(Key.id == key_id, lasts_longer).values(expires_at=end))
+        self._known.clear()
+        return new
+
+    def recognize(self, secret: str) -> Principal | None:
+        """Return who holds this key; ``None`` if there is no such key, or it has ended."""
+        found = _SECRET.fullmatch(secret)
+        if found is None:
+            return None
+        key_id, digest = found[1], _hash(secret)
+
+        def find(session: Session) -> Key | None:
+            key = session.scalar(select(Key).where(Key.id == key_id, _valid()))
+            return key if key is not None and hmac.compare_digest(key.sha256, digest) else None
+
+        return self._remembered(digest, find)
+
+    def recognize_session(self, token: str) -> Principal | None:
+        """Return who signed in to this session; ``None`` if it has ended, or its key has."""
+        digest = _hash(token)
+        lasting = (BrowserSession.sha256 == digest, BrowserSession.expires_at > epoch_now(), _valid())
+        statement = select(Key).join(BrowserSession, BrowserSession.key_id == Key.id).where(*lasting)
+        return self._remembered(digest, lambda session: session.scalar(statement))
+
+    def sign_in(self, secret: str, seconds: float) -> str | None:
+        """Begin a browser's session; return its token, or ``None`` if the key is not valid."""
+        principal = self.recognize(secret)
+        if principal is None:
+            return None
+        token = secrets.token_urlsafe(32)
+        with self._database.write() as session:
+            session.execute(delete(BrowserSession).where(BrowserSession.expires_at < epoch_now()))
+            session.add(BrowserSession(sha256=_hash(token), key_id=principal.key_id, expires_at=epoch_now() + seconds))
+        return token
+
+    def sign_out(self, token: str) -> None:
+        """End a browser's session."""
+        with self._database.write() as session:
+            session.execute(delete(BrowserSession).where(BrowserSession.sha256 == _hash(token)))
+        self._known.pop(_hash(token), None)
+
+    def _remembered(self, digest: str, find: Callable[[Session], Key | None]) -> Principal | None:
+        remembered = self._known.get(digest)
+        if remembered is not None and remembered[0] > time.monotonic():
+            return remembered[1]
+        with self._database.read() as session:
+            key = find(session)
+            principal = None if key is None else _principal(key, session.get_one(Owner, key.owner))
+        if key is not None:
+            self._record_use(key)
+        if len(self._known) >= _CACHE_SIZE:
+            self._known.clear()
+        self._known[digest] = time.monotonic() + CACHE_SECONDS, principal
+        return principal
+
+    def _record_use(self, key: Key) -> None:
+        long_ago = or_(Key.last_used_at.is_(None), Key.last_used_at < epoch_now() - USE_SECONDS)
+        if key.last_used_at is None or time.time() - key.last_used_at > USE_SECONDS:
+            with self._database.write() as session:
+                session.execute(update(Key).where(Key.id == key.id, long_ago).values(last_used_at=epoch_now()))
+
+
+def _insert(session: Session, wanted: KeyRequest) -> NewKey:
+    connection = session.connection()
+    connection.execute(
+        insert_or_ignore(dialect_of(connection), Owner).values(name=wanted.owner, created_at=epoch_now())
+    )
+    key_id = secrets.token_hex(6)
+    secret = f"pxm_{key_id}_{secrets.token_urlsafe(32)}"
+    key = Key(
+        id=key_id,
+        owner=wanted.owner,
+        note=wanted.note,
+        sha256=_hash(secret),
+        scopes=sorted(wanted.scopes),
+        expires_at=None if wanted.expires_in is None else epoch_now() + wanted.expires_in,
+    )
+    session.add(key)
+    session.flush()
+    session.refresh(key)
+    return NewKey(key, secret)
+
+
+def _valid() -> ColumnElement[bool]:
+    return Key.revoked_at.is_(None) & or_(Key.expires_at.is_(None), Key.expires_at > epoch_now())
+
+
+def _principal(key: Key, owner: Owner) -> Principal:
+    limits = Limits(
+        bytes=owner.max_bytes,
+        files=owner.max_files,
+        pending_tasks=owner.max_pending_tasks,
+        requests_per_second=owner.max_requests_per_second,
+        listeners=owner.max_listeners,
+    )
+    return Principal(owner.name, _scopes(key), key.id, limits)
+
+
+def _scopes(key: Key) -> frozenset[Scope]:
+    # A scope of a newer version, after a downgrade, allows nothing here.
+    return frozenset(Scope(name) for name in key.scopes if name in frozenset(Scope))
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,8 @@
+"""The HTTP status of each kind of domain error of access."""
+
+STATUSES = {
+    "invalid-fields": 422,
+    "key-not-found": 404,
+    "owner-not-found": 404,
+    "invalid-key": 401,
+}
