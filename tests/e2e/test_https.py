@@ -55,11 +55,14 @@ def secure_port(full: FullStack, authority: trustme.CA, tmp_path_factory: pytest
 
 
 @pytest.fixture
-def pixmill(secure_port: int, authority: trustme.CA) -> Iterator[Pixmill]:
+def pixmill(full: FullStack, secure_port: int, authority: trustme.CA) -> Iterator[Pixmill]:
+    with Pixmill(full.url) as local:
+        key = local.make_key("team", "writer")
     trusted = ssl.create_default_context()
     authority.configure_trust(trusted)
     with Pixmill(f"https://127.0.0.1:{secure_port}", verify=trusted) as client:
         client.http.headers["Host"] = "photos.example"
+        client.http.headers["Authorization"] = f"Bearer {key}"
         yield client
 
 
@@ -75,6 +78,12 @@ def test_a_large_file_is_uploaded_and_downloaded(pixmill: Pixmill) -> None:
     file = pixmill.http.put(f"{FILES}/large.bin", content=content).json()
 
     assert pixmill.download(file["id"]) == content
+
+
+def test_without_a_key_nobody_comes_in_through_the_proxy(pixmill: Pixmill) -> None:
+    del pixmill.http.headers["Authorization"]
+
+    assert pixmill.http.get(f"{FILES}/").status_code == 401
 
 
 def test_events_are_not_buffered(pixmill: Pixmill) -> None:

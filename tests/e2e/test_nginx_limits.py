@@ -30,7 +30,11 @@ def test_too_many_requests_of_an_address_get_429_with_retry_after(full: FullStac
 
 def test_behind_a_trusted_proxy_each_client_has_its_own_limits(full: FullStack) -> None:
     trusted = "real_ip_header X-Forwarded-For; set_real_ip_from 127.0.0.0/8;"
+    with Pixmill(full.url) as local:
+        # What a proxy forwards needs a key.
+        key = local.make_key("team", "reader")
     with limited(full, FEW, trusted) as client:
+        client.http.headers["Authorization"] = f"Bearer {key}"
         clients = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in range(20)]
 
         answers = [client.http.get(f"{FILES}/?limit=1", headers=headers) for headers in clients]

@@ -38,6 +38,13 @@ class Pixmill:
     def __exit__(self, *_: object) -> None:
         self.http.close()
 
+    def make_key(self, owner: str, role: str) -> str:
+        """Return the secret of a new key; only without keys (``auth.mode: local``) or as an admin."""
+        secret: str = (
+            self.http.post("/api/keys", json={"owner": owner, "role": role}).raise_for_status().json()["secret"]
+        )
+        return secret
+
     def post_file(self, name: str, content: bytes, **fields: str) -> httpx2.Response:
         return self.http.post(f"{FILES}/", files={"file": (name, content)}, data=fields)
 

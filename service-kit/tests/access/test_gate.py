@@ -1,0 +1,156 @@
+"""Who sends a request, by its headers."""
+
+from typing import Literal
+
+import pytest
+from service_kit.access.gate import FAILURES_PER_MINUTE, Asked, Gate, Rules, require
+from service_kit.access.keys import KeyRequest, KeyService
+from service_kit.access.owners import OwnerService
+from service_kit.access.principals import LOCAL, NOBODY, READER, WRITER, Limits, Principal, Scope
+from service_kit.database import Database
+from service_kit.problems import Problem
+from werkzeug.datastructures import Headers
+
+INNER = "a secret of Pixmill's own processes"
+CORS = "https://app.example.org"
+
+Mode = Literal["local", "keys", "open"]
+
+
+class Door:
+    """A gate in a mode, and the keys that fit it."""
+
+    def __init__(self, database: Database, mode: Mode) -> None:
+        self.keys = KeyService(database)
+        self.owners = OwnerService(database)
+        self._gate = Gate(Rules(mode, INNER, ["pictures.example.org"], [CORS]), self.keys)
+
+    def admit(
+        self, *, method: str = "GET", session: str | None = None, address: str = "192.0.2.1", **headers: str
+    ) -> Principal:
+        named = {"Host": "localhost"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._gate.admit(Asked(method, Headers(named), address, session))  # type: ignore[arg-type]  # Headers is such a mapping
+
+    def status(self, **headers: str) -> int:
+        with pytest.raises(Problem) as refused:
+            self.admit(**headers)
+        return refused.value.status
+
+    def secret(self, owner: str = "alice") -> str:
+        return self.keys.create(KeyRequest(owner, READER)).secret
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("local", LOCAL), ("open", LOCAL), ("keys", NOBODY)])
+def test_without_a_key_the_mode_decides(database: Database, mode: Mode, expected: Principal) -> None:
+    assert Door(database, mode).admit() == expected
+
+
+@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded"])
+def test_what_a_proxy_forwards_is_not_from_this_machine(database: Database, header: str) -> None:
+    assert Door(database, "local").admit(**{header: "192.0.2.7"}) == NOBODY
+
+
+@pytest.mark.parametrize("mode", ["local", "open", "keys"])
+def test_a_key_counts_in_every_mode(database: Database, mode: Mode) -> None:
+    door = Door(database, mode)
+
+    assert door.admit(Authorization=f"Bearer {door.secret()}").owner == "alice"
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
+def test_the_scheme_is_compared_without_case(database: Database, scheme: str) -> None:
+    door = Door(database, "keys")
+
+    assert door.admit(Authorization=f"{scheme} {door.secret()}").owner == "alice"
+
+
+@pytest.mark.parametrize("mode", ["local", "open", "keys"])
+def test_a_wrong_key_is_refused_in_every_mode(database: Database, mode: Mode) -> None:
+    assert Door(database, mode).status(Authorization="Bearer pxm_000000000000_x") == 401
+
+
+def test_a_session_is_recognized(database: Database) -> None:
+    door = Door(database, "keys")
+    token = door.keys.sign_in(door.secret(), 3600)
+
+    assert door.admit(session=token).owner == "alice"
+
+
+def test_an_ended_session_is_like_none(database: Database) -> None:
+    assert Door(database, "keys").admit(session="ended") == NOBODY
+
+
+@pytest.mark.parametrize("mode", ["local", "open", "keys"])
+def test_a_foreign_host_is_refused_in_every_mode(database: Database, mode: Mode) -> None:
+    assert Door(database, mode).status(Host="rebind.example") == 421
+
+
+def test_a_host_of_the_settings_is_allowed(database: Database) -> None:
+    assert Door(database, "local").admit(Host="pictures.example.org:8080") == LOCAL
+
+
+@pytest.mark.parametrize("mode", ["local", "open", "keys"])
+def test_a_page_of_another_site_is_refused_in_every_mode(database: Database, mode: Mode) -> None:
+    assert Door(database, mode).status(method="POST", Sec_Fetch_Site="cross-site") == 403
+
+
+def test_an_origin_of_the_settings_may_send_a_key(database: Database) -> None:
+    door = Door(database, "keys")
+    headers = {"Origin": CORS, "Sec_Fetch_Site": "cross-site", "Authorization": f"Bearer {door.secret()}"}
+
+    assert door.admit(method="POST", **headers).owner == "alice"
+
+
+def test_an_origin_of_the_settings_may_not_use_a_session(database: Database) -> None:
+    door = Door(database, "keys")
+    token = door.keys.sign_in(door.secret(), 3600)
+
+    with pytest.raises(Problem) as refused:
+        door.admit(method="POST", session=token, Origin=CORS, Sec_Fetch_Site="cross-site")
+
+    assert refused.value.status == 403
+
+
+def test_an_address_that_tries_many_wrong_keys_has_to_wait(database: Database) -> None:
+    door = Door(database, "keys")
+    secret = door.secret()
+    for _ in range(FAILURES_PER_MINUTE):
+        assert door.status(Authorization="Bearer wrong") == 401
+
+    assert door.status(Authorization="Bearer wrong") == 429
+    assert door.status(Authorization=f"Bearer {secret}") == 429
+    assert door.admit(address="192.0.2.2", Authorization=f"Bearer {secret}").owner == "alice"
+
+
+def test_an_owner_may_send_so_many_requests_a_second_with_all_keys_together(database: Database) -> None:
+    door = Door(database, "keys")
+    secrets = [door.secret("alice"), door.secret("alice")]
+    door.owners.limit("alice", Limits(requests_per_second=1))
+
+    for secret in secrets:
+        door.admit(Authorization=f"Bearer {secret}")
+
+    assert door.status(Authorization=f"Bearer {secrets[0]}") == 429
+    assert door.admit(Authorization=f"Bearer {door.secret('bob')}").owner == "bob"
+
+
+@pytest.mark.parametrize(
+    ("principal", "status", "challenge"),
+    [
+        (NOBODY, 401, 'Bearer realm="Pixmill"'),
+        (
+            Principal("alice", READER),
+            403,
+            'Bearer realm="Pixmill", error="insufficient_scope", scope="files:write"',
+        ),
+    ],
+)
+def test_a_missing_scope_is_named(principal: Principal, status: int, challenge: str) -> None:
+    with pytest.raises(Problem) as refused:
+        require(principal, Scope.FILES_WRITE)
+
+    assert (refused.value.status, refused.value.headers) == (status, {"WWW-Authenticate": challenge})
+
+
+def test_a_scope_suffices() -> None:
+    require(Principal("alice", WRITER), Scope.FILES_WRITE)

@@ -1,0 +1,188 @@
+"""Keys in the database."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from service_kit.access import keys as keys_module
+from service_kit.access.keys import KeyRequest, KeyService
+from service_kit.access.models import BrowserSession, Key
+from service_kit.access.owners import OwnerService
+from service_kit.access.principals import READER, WRITER, Limits, Scope
+from service_kit.database import Database
+from service_kit.errors import DomainError
+from sqlalchemy import select, update
+
+LONG = 3600.0
+
+
+@pytest.fixture
+def keys(database: Database) -> KeyService:
+    return KeyService(database)
+
+
+def test_a_key_is_recognized_with_its_owner_and_scopes(keys: KeyService) -> None:
+    made = keys.create(KeyRequest("alice", WRITER))
+
+    principal = keys.recognize(made.secret)
+
+    assert principal is not None
+    assert (principal.owner, principal.scopes, principal.key_id) == ("alice", WRITER, made.key.id)
+
+
+def test_neither_the_secret_nor_a_part_of_it_is_stored(keys: KeyService, tmp_path: Path) -> None:
+    secret = keys.create(KeyRequest("alice", READER)).secret
+
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+    assert secret.rpartition("_")[2].encode() not in stored
+    assert hashlib.sha256(secret.encode()).hexdigest().encode() in stored
+
+
+def test_secrets_have_256_random_bits(keys: KeyService) -> None:
+    secrets = {keys.create(KeyRequest("alice", READER)).secret.split("_", 2)[2] for _ in range(50)}
+
+    assert {len(secret) for secret in secrets} == {43}
+    assert len(secrets) == 50
+
+
+@pytest.mark.parametrize("change", ["x", "", "pxm_", " ", "A"])
+def test_a_changed_secret_is_not_recognized(keys: KeyService, change: str) -> None:
+    secret = keys.create(KeyRequest("alice", READER)).secret
+
+    assert keys.recognize(secret[:-1] + change if change != "A" else secret.swapcase()) is None
+
+
+def test_the_secret_of_one_key_does_not_fit_another(keys: KeyService) -> None:
+    one, other = keys.create(KeyRequest("alice", READER)), keys.create(KeyRequest("bob", READER))
+
+    assert keys.recognize(one.secret.replace(one.key.id, other.key.id)) is None
+
+
+def test_a_revoked_key_ends_with_its_sessions(keys: KeyService) -> None:
+    made = keys.create(KeyRequest("alice", READER))
+    token = keys.sign_in(made.secret, LONG)
+    assert token is not None
+
+    keys.revoke(made.key.id)
+
+    assert keys.recognize(made.secret) is None
+    assert keys.recognize_session(token) is None
+
+
+def test_another_process_learns_of_a_revocation_when_its_memory_ends(
+    database: Database, keys: KeyService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_module, "CACHE_SECONDS", 0.0)
+    elsewhere = KeyService(database)
+    made = keys.create(KeyRequest("alice", READER))
+    assert elsewhere.recognize(made.secret) is not None
+
+    keys.revoke(made.key.id)
+
+    assert elsewhere.recognize(made.secret) is None
+
+
+def test_an_expired_key_is_not_recognized(database: Database, keys: KeyService) -> None:
+    made = keys.create(KeyRequest("alice", READER, expires_in=LONG))
+    with database.write() as session:
+        session.execute(update(Key).values(expires_at=1.0))
+
+    assert keys.recognize(made.secret) is None
+
+
+def test_a_rotated_key_has_the_same_scopes_and_the_old_one_ends(keys: KeyService) -> None:
+    old = keys.create(KeyRequest("alice", WRITER, note="camera"))
+
+    new = keys.rotate(old.key.id, overlap_seconds=0)
+
+    assert keys.recognize(old.secret) is None
+    assert (new.key.owner, new.key.scopes, new.key.note) == ("alice", sorted(WRITER), "camera")
+
+
+def test_during_the_overlap_both_keys_are_valid(keys: KeyService) -> None:
+    old = keys.create(KeyRequest("alice", WRITER))
+
+    new = keys.rotate(old.key.id, overlap_seconds=LONG)
+
+    assert None not in (keys.recognize(old.secret), keys.recognize(new.secret))
+
+
+def test_a_rotation_does_not_lengthen_the_life_of_the_old_key(database: Database, keys: KeyService) -> None:
+    old = keys.create(KeyRequest("alice", WRITER, expires_in=60))
+
+    keys.rotate(old.key.id, overlap_seconds=LONG)
+
+    with database.read() as session:
+        expiry = session.get_one(Key, old.key.id).expires_at
+    assert expiry == old.key.expires_at
+
+
+def test_a_session_ends_when_it_expires(database: Database, keys: KeyService) -> None:
+    token = keys.sign_in(keys.create(KeyRequest("alice", READER)).secret, LONG)
+    assert token is not None
+    with database.write() as session:
+        session.execute(update(BrowserSession).values(expires_at=1.0))
+
+    assert keys.recognize_session(token) is None
+
+
+def test_a_session_ends_when_the_browser_signs_out(keys: KeyService) -> None:
+    token = keys.sign_in(keys.create(KeyRequest("alice", READER)).secret, LONG)
+    assert token is not None
+
+    keys.sign_out(token)
+
+    assert keys.recognize_session(token) is None
+
+
+def test_a_wrong_key_signs_nobody_in(database: Database, keys: KeyService) -> None:
+    assert keys.sign_in("pxm_000000000000_" + "a" * 43, LONG) is None
+
+    with database.read() as session:
+        assert session.scalars(select(BrowserSession)).all() == []
+
+
+def test_a_key_has_the_limits_of_its_owner(database: Database, keys: KeyService) -> None:
+    made = keys.create(KeyRequest("alice", READER))
+    limits = Limits(bytes=10, files=2, pending_tasks=3, requests_per_second=4, listeners=5)
+
+    OwnerService(database).limit("alice", limits)
+
+    principal = keys.recognize(made.secret)
+    assert principal is not None
+    assert principal.limits == limits
+
+
+def test_the_time_of_the_last_use_is_recorded(keys: KeyService) -> None:
+    made = keys.create(KeyRequest("alice", READER))
+
+    keys.recognize(made.secret)
+
+    [key] = keys.all()
+    assert key.last_used_at is not None
+    assert key.last_used_at >= key.created_at
+
+
+@pytest.mark.parametrize("owner", ["", "Alice", "a b", "a/b", "a" * 65, "-a", "ä", "a\n"])
+def test_an_owner_needs_a_plain_name(keys: KeyService, owner: str) -> None:
+    with pytest.raises(DomainError) as refused:
+        keys.create(KeyRequest(owner, READER))
+
+    assert refused.value.kind == "invalid-fields"
+
+
+def test_a_key_without_scopes_is_refused(keys: KeyService) -> None:
+    with pytest.raises(DomainError):
+        keys.create(KeyRequest("alice", frozenset()))
+
+
+def test_a_scope_of_a_newer_version_allows_nothing(database: Database, keys: KeyService) -> None:
+    made = keys.create(KeyRequest("alice", READER))
+    with database.write() as session:
+        session.execute(update(Key).values(scopes=["files:read", "files:teleport"]))
+
+    principal = keys.recognize(made.secret)
+
+    assert principal is not None
+    assert principal.scopes == {Scope.FILES_READ}
