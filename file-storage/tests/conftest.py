@@ -27,6 +27,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", "")
     loaded = load(Settings)
     migrate(loaded.database.url, "file_storage")
+    migrate(f"sqlite:///{tmp_path}/access.db", "service_kit.access")
     return loaded
 
 

@@ -11,6 +11,7 @@ import yaml
 from file_storage.config import Settings
 from image_processor.config import ApiSettings, WorkerSettings
 from pixmill.embedded import environment_of
+from service_kit.access.config import AccessSettings
 from service_kit.request_body import JSON_LIMIT
 from service_kit.settings import ServiceSettings, load
 
@@ -31,6 +32,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for file in ("postgresql", "rabbitmq", "callbacks", "links"):
         for name, value in variables(PROJECT / f"config/{file}.env").items():
             monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PIXMILL_INNER_SECRET", "generated-at-the-first-start-of-32-bytes")
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +122,7 @@ def test_each_thread_of_the_embedded_stack_finds_a_connection(
 ) -> None:
     uwsgi = wsgi("embedded")
     assert uwsgi["env"] == "PIXMILL_THREADS=%(threads)"
-    for name, value in environment_of(tmp_path, PROJECT, {"PIXMILL_PORT": ""}).items():
+    for name, value in environment_of(tmp_path, PROJECT, {"PIXMILL_HOST": "127.0.0.1", "PIXMILL_PORT": ""}).items():
         monkeypatch.setenv(name, value)
 
     monkeypatch.setenv("PIXMILL_THREADS", uwsgi["threads"])
@@ -135,6 +137,9 @@ def test_postgresql_takes_the_connections_of_the_services_and_of_a_large_worker(
         # The event stream is one more process.
         (int(wsgi("image-processor")["processes"]) + 1, load(ApiSettings).database.pool_size),
         (64 + 1, load(WorkerSettings).database.pool_size),
+        # Each process of file-storage has two applications.
+        (2 * int(wsgi("file-storage")["processes"]), load(AccessSettings).database.pool_size),
+        (int(wsgi("image-processor")["processes"]) + 1, load(AccessSettings).database.pool_size),
     ]
 
     assert sum(processes * size for processes, size in pools) < int(command.removeprefix("max_connections="))

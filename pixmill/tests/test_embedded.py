@@ -6,7 +6,7 @@ import pytest
 from pixmill.embedded import environment_of
 
 PROJECT = Path(__file__).parents[2]
-PLACES = {"PIXMILL_PORT": "9000"}
+PLACES = {"PIXMILL_HOST": "127.0.0.1", "PIXMILL_PORT": "9000"}
 
 
 def test_settings_env_sets_what_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

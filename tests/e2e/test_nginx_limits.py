@@ -72,11 +72,11 @@ def test_json_of_a_gigabyte_is_refused_before_it_is_sent(full: FullStack, target
 
 
 @contextmanager
-def begun(stack: FullStack, target: str, size: int) -> Iterator[socket.socket]:
+def begun(stack: FullStack, target: str, size: int, host: str = "localhost") -> Iterator[socket.socket]:
     """Send a request without its body; return the connection."""
     address = httpx2.URL(stack.url)
     with socket.create_connection((address.host, address.port or 80), 5) as connection:
-        connection.sendall(f"{target} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+        connection.sendall(f"{target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n\r\n".encode())
         yield connection
 
 
@@ -91,6 +91,11 @@ def assert_answer(connection: socket.socket, status: bytes, word: bytes) -> None
 def test_a_file_over_the_limit_is_refused_before_it_is_sent(full: FullStack, target: str) -> None:
     with begun(full, target, MAX_UPLOAD + 2_000_000) as connection:
         assert_answer(connection, b"413", b"The body is too large")
+
+
+def test_an_upload_for_another_host_is_refused_before_it_is_sent(full: FullStack) -> None:
+    with begun(full, f"PUT {FILES}/a.bin", 100_000_000, host="rebind.example") as connection:
+        assert_answer(connection, b"421", b"unknown-host")
 
 
 def test_the_size_limit_applies_to_each_file_of_a_batch(full: FullStack) -> None:

@@ -142,6 +142,7 @@ def scanned(node: dict[str, object]) -> Iterator[str]:
 def large() -> Iterator[str]:
     """Return the URL of a database with a million rows per table."""
     with started_postgres("plans") as url:
+        migrate(url, "service_kit.access")
         migrate(url, "file_storage")
         migrate(url, "image_processor")
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
@@ -157,6 +158,8 @@ def large() -> Iterator[str]:
 @pytest.fixture
 def environment(large: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret")
+    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+    monkeypatch.setenv("ACCESS_DATABASE__URL", large)
     monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", large)
     monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(tmp_path_factory.mktemp("files")))
     monkeypatch.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", "0")

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.client import Pixmill
 from tests.support.processes import find_program
+from tests.support.stacks import Stack
 
 PAGE = """<!doctype html><title>another site</title><body><script>
 const form = new FormData();
@@ -34,8 +35,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def other_site(tmp_path: Path, pixmill: Pixmill) -> Iterator[str]:
-    (tmp_path / "index.html").write_text(PAGE % {"url": pixmill.url})
+def other_site(tmp_path: Path, stack: Stack) -> Iterator[str]:
+    (tmp_path / "index.html").write_text(PAGE % {"url": stack.url})
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(tmp_path)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
@@ -68,13 +69,15 @@ def test_a_page_on_another_port_changes_nothing(pixmill: Pixmill, other_site: st
     page = open_in_browser(other_site, tmp_path / "profile")
 
     assert "<title>4 answers</title>" in page
-    assert pixmill.http.get(f"{pixmill.url}/api/file-server/?name=planted").json() == []
+    assert pixmill.http.get("/api/file-server/?name=planted").json() == []
 
 
 @pytest.mark.both_stacks
-def test_a_host_name_that_is_rebound_to_the_server_reads_nothing(pixmill: Pixmill, tmp_path: Path) -> None:
+def test_a_host_name_that_is_rebound_to_the_server_reads_nothing(
+    stack: Stack, pixmill: Pixmill, tmp_path: Path
+) -> None:
     pixmill.upload("private.txt", b"private")
-    address = urlsplit(pixmill.url).netloc
+    address = urlsplit(stack.url).netloc
     rebound = f"--host-resolver-rules=MAP rebind.example {address}"
 
     page = open_in_browser("http://rebind.example/api/file-server/", tmp_path / "profile", rebound)
@@ -84,9 +87,9 @@ def test_a_host_name_that_is_rebound_to_the_server_reads_nothing(pixmill: Pixmil
 
 
 @pytest.mark.both_stacks
-def test_the_same_page_under_the_servers_own_name_reads(pixmill: Pixmill, tmp_path: Path) -> None:
+def test_the_same_page_under_the_servers_own_name_reads(stack: Stack, pixmill: Pixmill, tmp_path: Path) -> None:
     pixmill.upload("private.txt", b"private")
 
-    page = open_in_browser(f"{pixmill.url}/api/file-server/", tmp_path / "profile")
+    page = open_in_browser(f"{stack.url}/api/file-server/", tmp_path / "profile")
 
     assert "private" in page

@@ -57,6 +57,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory, restored_logging: None) -> S
     by_front = {"DOWNLOAD__HEADER": "X-Sendfile", "DOWNLOAD__ROOT": f"{folder}/blobs/"}
     in_s3 = {"STORAGE__URL": "s3://pixmill/files"}
     migrate(f"sqlite:///{folder}/files.db", "file_storage")
+    migrate(f"sqlite:///{folder}/access.db", "service_kit.access")
     return Sites(
         folder,
         nginx=client(folder),
@@ -79,6 +80,8 @@ def client(folder: Path, changed: dict[str, str] | None = None) -> FlaskClient:
     with pytest.MonkeyPatch.context() as environment:
         environment.chdir(PROJECT)
         environment.setenv("PIXMILL_LINK_SECRET", "test-secret")
+        environment.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+        environment.setenv("ACCESS_DATABASE__URL", f"sqlite:///{folder}/access.db")
         environment.setenv("AWS_ACCESS_KEY_ID", "test-key")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
         environment.setenv("AWS_REGION", "us-east-1")

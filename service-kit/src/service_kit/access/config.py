@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from service_kit.access.guard import LOOPBACK_HOSTS
-from service_kit.settings import LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Url
+from service_kit.settings import LogSettings, Seconds, Secret, Section, ServiceSettings, Url
 
 MIN_SECRET_BYTES = 32
 
@@ -19,8 +19,12 @@ class DatabaseSettings(Section):
         "postgresql+psycopg://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The database of owners, keys, sessions and the audit trail, as a URL of SQLAlchemy.",
     )
-    pool_size: PoolSize = Field(
-        16, ge=1, le=1000, description="The most connections that a uWSGI process keeps open to it."
+    pool_size: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="The most connections that a process keeps open to it. Keys are remembered for seconds, so that few"
+        " requests need one.",
     )
 
 
