@@ -35,17 +35,13 @@ _ORIENTATION = 0x0112
 _ROTATED = (5, 6, 7, 8)
 """EXIF orientations that display an image's width as its height (Exif 2.32, 4.6.4)."""
 
-_PROLOG = r"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--.*?-->\s*+)*+"
-_MARKUP = (
-    (re.compile(_PROLOG + r"<(?:!doctype\s++)?+(?:\w++:)?+svg[\s>/]", re.I | re.S), "image/svg+xml"),
-    (re.compile(r"\s*+<\?xml\s"), "text/xml"),
-    (re.compile(_PROLOG + r"<(?:!doctype\s++html|html|head|body|script|iframe)[\s>]", re.I | re.S), "text/html"),
-)
-"""Text that can run script must be recognized (compare WHATWG MIME Sniffing, 7.1). Possessive quantifiers avoid
-backtracking, which would take billions of steps for white space alone."""
+_BEFORE_ROOT = re.compile(r"\s+|<\?xml[^>]*>|<!--.*?-->", re.I | re.S)
+_SVG = re.compile(r"<(?:!doctype\s+)?(?:\w+:)?svg[\s>/]", re.I)
+_XML = re.compile(r"\s*<\?xml\s")
+_HTML = re.compile(r"<(?:!doctype\s+html|html|head|body|script|iframe)[\s>]", re.I)
 
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<|\xff\xfe|\xfe\xff")
+_MAY_BE_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<|\xff\xfe|\xfe\xff")
 
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
 """Formats that Pillow opens by their headers; :mod:`image_headers` reads the sizes of others."""
@@ -139,5 +135,17 @@ def _by_text(head: bytes) -> str:
         return UNKNOWN
     if not text or "\0" in text:
         return UNKNOWN
-    default = UNKNOWN if is_utf_16 else "text/plain"
-    return next((media_type for pattern, media_type in _MARKUP if pattern.match(text)), default)
+    return _markup_type(text) or (UNKNOWN if is_utf_16 else "text/plain")
+
+
+def _markup_type(text: str) -> str | None:
+    """Return the type of text that can run script, which must be recognized (compare WHATWG MIME Sniffing, 7.1)."""
+    position = 0
+    # One part at a time: a pattern of all parts would backtrack, and possessive groups are wrong before Python 3.11.5.
+    while part := _BEFORE_ROOT.match(text, position):
+        position = part.end()
+    if _SVG.match(text, position):
+        return "image/svg+xml"
+    if _XML.match(text):
+        return "text/xml"
+    return "text/html" if _HTML.match(text, position) else None

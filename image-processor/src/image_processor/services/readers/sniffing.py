@@ -20,12 +20,11 @@ _ANY_CODEC = {b"mif1", b"mif2", b"msf1"}
 """Brands of a file type box (ISO/IEC 23008-12, 10) that allow any codec; only the items name it."""
 
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
-_SVG = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?[^>]*+>\s*+)*+(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+"
-    rb"(?:<!doctype\s++svg(?:[^\[>]*+\[(?:[^\]]*+)\])?+[^>]*+>\s*+)?+(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+<(?:\w++:)?+svg[\s>/]",
-    re.IGNORECASE,
+_BOM = codecs.BOM_UTF8
+_BEFORE_ROOT = re.compile(
+    rb"\s+|<\?[^>]*>|<!--.*?-->|<!doctype\s+svg(?:[^\[>]*\[[^\]]*\])?[^>]*>", re.IGNORECASE | re.DOTALL
 )
-"""Possessive quantifiers prevent backtracking, which hostile input could make slow."""
+_ROOT = re.compile(rb"<(?:\w+:)?svg[\s>/]", re.IGNORECASE)
 
 
 def reader_of(head: bytes) -> str | None:
@@ -55,7 +54,11 @@ def is_svg(head: bytes) -> bool:
             head = zlib.decompressobj(_ANY_GZIP).decompress(head, HEAD)
     if head.startswith(_UTF_16):
         head = head.decode("utf-16", "ignore").encode()
-    return _SVG.match(head) is not None
+    position = len(_BOM) if head.startswith(_BOM) else 0
+    # One part at a time: a pattern of all parts would backtrack, and possessive groups are wrong before Python 3.11.5.
+    while part := _BEFORE_ROOT.match(head, position):
+        position = part.end()
+    return _ROOT.match(head, position) is not None
 
 
 def uncompressed(content: bytes, longest: int) -> bytes:
