@@ -70,9 +70,10 @@ def packages_of(requirements: Path) -> Iterator[Package]:
 def _license(name: str, installed: Distribution) -> str:
     if name in READ:
         return READ[name]
-    stated = installed.metadata.get("License-Expression") or installed.metadata.get("License") or ""
-    if stated and "\n" not in stated:
-        return stated
+    for field in ("License-Expression", "License"):
+        for stated in installed.metadata.get_all(field) or []:
+            if stated and "\n" not in stated:
+                return str(stated)
     topics = installed.metadata.get_all("Classifier") or []
     named = [topic.rpartition(" :: ")[2] for topic in topics if topic.startswith("License :: ")]
     if not named:
