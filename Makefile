@@ -9,7 +9,7 @@ PACKAGES := service-kit file-storage image-processor pixmill
 
 # The files that `make prose` checks (CONTRIBUTING.md).
 PROSE = $(wildcard *.md) .github docs \
-  bench tests conftest.py $(PACKAGES)
+  bench requirements tests conftest.py $(PACKAGES)
 
 # Chooses tests: K=expression (as pytest's -k) or K=path (with a slash). Without K: all tests, after lint.
 export K
@@ -19,7 +19,7 @@ PYTEST = $(BIN)/python -m pytest
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
-.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs config lint types prose format lock clean
+.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs config lint types prose security notice sbom audit format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -43,6 +43,7 @@ test-all: .venv/test
 	@scripts/install-servers
 	@scripts/fetch-corpus
 	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory audit
 	PIXMILL_FAULTS_SECONDS=600 $(PYTEST) --hypothesis-profile thorough
 	$(BIN)/python -m tests.mutations
 	$(BIN)/python -m bench.waits
@@ -87,15 +88,31 @@ docs: .venv/test config
 config: .venv/run
 	$(BIN)/python docs/configuration.py
 
-lint: .venv/test types prose
+lint: .venv/test types prose security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 types: .venv/test
-	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py docs/configuration.py conftest.py
+	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py docs/configuration.py requirements conftest.py
 
 prose: .venv/python
 	$(BIN)/python scripts/check-prose $(PROSE)
+
+# The rules of bandit; ruff knows some of them, with exceptions of its own.
+security: .venv/test
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES:%=%/src) docs requirements
+
+# What others made and we ship, with their licenses.
+notice: .venv/test
+	$(BIN)/python -m requirements.notice
+
+# A bill of materials (CycloneDX) of all locked packages.
+sbom: .venv/test
+	$(BIN)/python -m requirements.sbom > sbom.json
+
+# Asks the feed of known vulnerabilities about all locked packages; without a network it says so.
+audit: .venv/test
+	$(BIN)/python -m requirements.audit
 
 format: .venv/test
 	$(BIN)/ruff format .

@@ -75,7 +75,7 @@ CASES: list[tuple[str, dict[str, object], str]] = [
     ("histogram", {}, "pillow_histogram"),
     ("blurhash", {}, "blurhash_python"),
     ("phash", {}, "imagehash_phash"),
-    ("blur_faces", {}, "mtcnn_faces"),
+    ("blur_faces", {}, "opencv_faces"),
 ]  # fmt: skip
 
 LIMIT = 25

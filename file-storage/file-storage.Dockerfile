@@ -17,6 +17,7 @@ FROM python:3.11.14-slim-bookworm
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill \
  && install --directory --owner pixmill --group pixmill /var/lib/pixmill
 COPY --from=builder /opt/pixmill /opt/pixmill
+COPY NOTICE LICENSE /usr/share/doc/pixmill/
 ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LISTEN=:8000 LISTEN_LARGE=:8001
 WORKDIR /etc/pixmill
 COPY config/access config/access

@@ -16,6 +16,7 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
 FROM python:3.11.14-slim-bookworm
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill
 COPY --from=builder /opt/pixmill /opt/pixmill
+COPY NOTICE LICENSE /usr/share/doc/pixmill/
 ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LISTEN=:8000 EVENTS_HOST=0.0.0.0 EVENTS_PORT=8001
 WORKDIR /etc/pixmill
 COPY config/access config/access

@@ -21,6 +21,7 @@ RUN apt-get update \
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill \
  && install --directory --owner pixmill --group pixmill /var/lib/pixmill-scratch
 COPY --from=builder /opt/pixmill /opt/pixmill
+COPY NOTICE LICENSE /usr/share/doc/pixmill/
 # MALLOC_ARENA_MAX: fewer malloc arenas, so less memory is requested and returned for each image.
 ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 TMPDIR=/var/lib/pixmill-scratch \
     XDG_CACHE_HOME=/tmp/.cache

@@ -2,6 +2,7 @@
 FROM nginx:1.28.0
 RUN install --directory --owner 1000 --group 1000 /var/cache/nginx /var/lib/pixmill
 COPY web /usr/share/pixmill/web
+COPY NOTICE LICENSE /usr/share/doc/pixmill/
 # The image's entrypoint replaces the variables (config/nginx.env) and writes conf.d/nginx.conf.
 COPY config/nginx.conf /etc/nginx/templates/nginx.conf.template
 USER 1000:1000

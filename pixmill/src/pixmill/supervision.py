@@ -44,9 +44,11 @@ def supervised(command: Sequence[str], folder: Path, env: Mapping[str, str], sto
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     earlier = {number: signal.getsignal(number) for number in (*_STOP_SIGNALS, signal.SIGALRM)}
     try:
-        child = Child(
-            subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, preexec_fn=_end_with_parent)
+        # No shell, and only our own code names the command.
+        process = subprocess.Popen(  # nosec B603
+            command, cwd=folder, env=env, start_new_session=True, preexec_fn=_end_with_parent
         )
+        child = Child(process)
 
         def stop(_number: int, _frame: object) -> None:
             if child.kill_at is None:

@@ -20,7 +20,7 @@ def test_the_digest_of_the_same_files_is_the_same(sources: Path) -> None:
     assert digest_of([sources]) == digest_of([sources])
 
 
-@pytest.mark.parametrize("name", ["blur.py", "new.py", "below/new.py"])
+@pytest.mark.parametrize("name", ["blur.py", "new.py", "below/new.py", "network/weights.onnx"])
 def test_a_changed_or_new_file_changes_the_digest(sources: Path, name: str) -> None:
     before = digest_of([sources])
 

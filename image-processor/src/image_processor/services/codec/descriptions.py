@@ -90,7 +90,7 @@ def kept_xmp(packet: bytes) -> bytes | None:
         return None
     try:
         # Expat refuses entities that expand too much, and fetches no external entity.
-        document = minidom.parseString(packet.rstrip(b"\0"))  # noqa: S318
+        document = minidom.parseString(packet.rstrip(b"\0"))  # noqa: S318  # nosec B318
         if not _drop_from(document):
             return packet
         has_some = any(True for element in _descriptions(document) for _ in _properties(element))

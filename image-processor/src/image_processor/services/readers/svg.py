@@ -32,7 +32,7 @@ def open_image(source: Path, wanted: Source) -> Opened:
     if content is None or len(content) > _LONGEST:
         raise DamagedError(f"an SVG may have at most {_LONGEST:,} bytes")
     # Expat refuses entities that expand too much, and fetches no external entity.
-    root = ElementTree.fromstring(content)  # noqa: S314
+    root = ElementTree.fromstring(content)  # noqa: S314  # nosec B314
     size = svg_size(root.attrib)
     if size is None:
         raise DamagedError("the SVG has no size")
