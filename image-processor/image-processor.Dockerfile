@@ -19,6 +19,8 @@ COPY --from=builder /opt/pixmill /opt/pixmill
 ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LISTEN=:8000 EVENTS_HOST=0.0.0.0 EVENTS_PORT=8001
 WORKDIR /etc/pixmill
 COPY config/image-processor config/image-processor
+# The same image sends webhooks, by another command.
+COPY config/webhooks config/webhooks
 USER pixmill
 EXPOSE 8000 8001
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 \
