@@ -308,7 +308,7 @@ def test_events_and_webhooks_scan_no_table(jobs: svcs.Container, large: str) -> 
     events.after(position, 1000)
     events.after(Position(position.transaction_id - 1000, 0), 1000, [1, 2, 3])
     events.forget_older_than(86_400)
-    callbacks.take_due(16)
+    callbacks.take_due(16, 16)
     callbacks.reset_delays()
 
     assert_no_scan(explained, 6)
