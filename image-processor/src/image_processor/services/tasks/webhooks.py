@@ -241,7 +241,7 @@ def _shares(hosts: Sequence[_Host], count: int, unproven: int) -> list[tuple[_Ho
 
 
 def _delay(tries: int, longest: float) -> float:
-    return min(longest, BASE_DELAY_SECONDS * 2 ** min(tries, 20))
+    return min(longest, BASE_DELAY_SECONDS * 2.0 ** min(tries, 20))
 
 
 def _locked(session: Session, host: str) -> CallbackHost:
