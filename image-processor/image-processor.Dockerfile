@@ -21,6 +21,8 @@ ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LIS
 WORKDIR /etc/pixmill
 COPY config/access config/access
 COPY config/image-processor config/image-processor
+# The same image sends webhooks, by another command.
+COPY config/webhooks config/webhooks
 USER pixmill
 EXPOSE 8000 8001
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 \

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from file_storage.config import Settings
-from image_processor.config import ApiSettings, WorkerSettings
+from image_processor.config import ApiSettings, WebhookSettings, WorkerSettings
+from image_processor.webhooks import STOP_SECONDS
 from pixmill.embedded import environment_of
 from service_kit.access.config import AccessSettings
 from service_kit.request_body import JSON_LIMIT
@@ -20,6 +21,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "file-storage": Settings,
     "image-processor": ApiSettings,
     "worker": WorkerSettings,
+    "webhooks": WebhookSettings,
 }
 GENERATED = ["docs/configuration.md", *(f"config/{name}/conf.yml" for name in SERVICES)]
 MIB = 1024 * 1024
@@ -27,12 +29,13 @@ MIB = 1024 * 1024
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables that docker-compose sets."""
+    """The variables that docker-compose sets, and a secret, because the shipped one is too short to be accepted."""
     monkeypatch.chdir(PROJECT)
     for file in ("postgresql", "rabbitmq", "callbacks", "links"):
         for name, value in variables(PROJECT / f"config/{file}.env").items():
             monkeypatch.setenv(name, value)
     monkeypatch.setenv("PIXMILL_INNER_SECRET", "generated-at-the-first-start-of-32-bytes")
+    monkeypatch.setenv("PIXMILL_CALLBACK_SECRET", "a secret of more than thirty-two bytes")
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +143,7 @@ def test_postgresql_takes_the_connections_of_the_services_and_of_a_large_worker(
         # Each process of file-storage has two applications.
         (2 * int(wsgi("file-storage")["processes"]), load(AccessSettings).database.pool_size),
         (int(wsgi("image-processor")["processes"]) + 1, load(AccessSettings).database.pool_size),
+        (1, load(WebhookSettings).database.pool_size),
     ]
 
     assert sum(processes * size for processes, size in pools) < int(command.removeprefix("max_connections="))
@@ -150,6 +154,17 @@ def test_a_worker_that_is_stopped_has_time_to_hand_back_its_tasks() -> None:
 
     assert seconds < int(wsgi("embedded")["reload-mercy"])
     assert seconds < int(str(compose("worker")["stop_grace_period"]).removesuffix("s"))
+
+
+def test_a_sender_of_webhooks_that_is_stopped_has_time_for_its_deliveries() -> None:
+    assert int(wsgi("embedded")["reload-mercy"]) > STOP_SECONDS
+    assert int(str(compose("webhooks")["stop_grace_period"]).removesuffix("s")) > STOP_SECONDS
+
+
+def test_only_the_sender_of_webhooks_has_their_secret() -> None:
+    services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+
+    assert [name for name in services if "config/callbacks.env" in services[name].get("env_file", [])] == ["webhooks"]
 
 
 @pytest.mark.parametrize("service", ["file-storage", "image-processor"])

@@ -305,13 +305,13 @@ def test_working_on_tasks_scans_no_table(jobs: svcs.Container, large: str) -> No
 def test_events_and_webhooks_scan_no_table(jobs: svcs.Container, large: str) -> None:
     database = jobs.get(Database)
     explained = Explained(database.engine, large)
-    events, callbacks = TaskEvents(database), WebhookService(database, timeout_seconds=10, max_seconds=86_400)
+    events, callbacks = TaskEvents(database), WebhookService(database, 10, 86_400, 3600)
 
     position = events.latest()
     events.after(position, 1000)
     events.after(Position(position.transaction_id - 1000, 0), 1000, [1, 2, 3])
     events.forget_older_than(86_400)
-    callbacks.take_due(16)
+    callbacks.take_due(16, 16)
     callbacks.reset_delays()
 
     assert_no_scan(explained, 6)

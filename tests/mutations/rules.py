@@ -180,16 +180,32 @@ MUTATIONS = [
     # Access.
     Mutation(
         rule="a webhook reaches public addresses only",
-        file="image-processor/src/image_processor/background/public_network.py",
-        before="(ip.is_global and not ip.is_multicast)",
-        after="(not ip.is_private and not ip.is_multicast)",
-        caught_by="image-processor/tests/background/test_public_network.py::test_internal_addresses_are_refused",
+        file="image-processor/src/image_processor/services/outbound.py",
+        before="return is_public(address) and",
+        after="return address.is_global and",
+        caught_by="image-processor/tests/services/test_outbound.py::test_a_special_address_gets_no_connection",
+    ),
+    Mutation(
+        rule="a webhook reaches the address that was judged",
+        file="image-processor/src/image_processor/services/outbound.py",
+        before="            str(addresses[0]), port,",
+        after="            host, port,",
+        caught_by="image-processor/tests/services/test_outbound.py"
+        "::test_a_host_is_looked_up_once_and_the_judged_address_is_connected",
+    ),
+    Mutation(
+        rule="a receiver that never answers blocks no other",
+        file="image-processor/src/image_processor/services/tasks/webhooks.py",
+        before="            room = (1 if failures else DELIVERIES_OF_A_HOST) - taken",
+        after="            room = 1 if failures else DELIVERIES_OF_A_HOST",
+        caught_by="image-processor/tests/background/test_webhook_sender.py"
+        "::test_a_receiver_that_never_answers_blocks_no_other",
     ),
     Mutation(
         rule="the signature of a webhook covers its timestamp",
-        file="image-processor/src/image_processor/background/webhook_sender.py",
-        before="self._webhook.sign(message_id, now, body.decode())",
-        after="self._webhook.sign(message_id, datetime.fromtimestamp(0, UTC), body.decode())",
+        file="image-processor/src/image_processor/background/webhook_signature.py",
+        before=".sign(message_id, now, body.decode())",
+        after=".sign(message_id, datetime.fromtimestamp(0, UTC), body.decode())",
         caught_by="image-processor/tests/background/test_webhook_sender.py"
         "::test_the_signature_verifies_with_the_standard_webhooks_library",
     ),

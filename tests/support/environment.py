@@ -7,7 +7,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[2]
 SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
-CALLBACK_SECRET = "test-secret"
+CALLBACK_SECRET = "a-test-secret-of-callbacks-of-42-characters"
 LINK_SECRET = "test-secret-of-links"
 INNER_SECRET = "test-secret-of-inner-calls-of-32-bytes"
 ENVIRONMENT = {
@@ -15,7 +15,7 @@ ENVIRONMENT = {
     "PIXMILL_LINK_SECRET": LINK_SECRET,
     "PIXMILL_INNER_SECRET": INNER_SECRET,
     "ACCESS_HTTP__HOSTS": '["photos.example"]',
-    "WORKER_CALLBACKS__ALLOW_NETWORKS": '["127.0.0.0/8"]',
+    "WEBHOOKS_ALLOW_NETWORKS": '["127.0.0.0/8"]',
     "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
     "LANG": "C.UTF-8",
     # Small enough that a test can exceed it.

@@ -55,7 +55,7 @@ class EmbeddedStack:
 
 
 class FullStack:
-    """nginx, both services under uWSGI, PostgreSQL, RabbitMQ and a worker, as real processes."""
+    """nginx, both services under uWSGI, PostgreSQL, RabbitMQ, a worker, a sender of webhooks, as real processes."""
 
     name = "full"
 
@@ -86,9 +86,11 @@ class FullStack:
         self.image_processor = self._start_service("image-processor", self._processor_port)
         self.nginx = self.start_nginx("nginx", self.port, self._inner_port)
         self.worker = self.start_worker("worker")
+        self.webhooks = self.start_webhooks("webhooks")
         self.await_ready()
 
     def stop(self) -> None:
+        self.webhooks.stop()
         self.worker.stop()
         self.nginx.stop(5)
         self.image_processor.stop()
@@ -107,6 +109,11 @@ class FullStack:
         # As in worker.Dockerfile.
         env = self.environment | {"WORKER_SCRATCH_FOLDER": str(scratch), "MALLOC_ARENA_MAX": "2"}
         return Process(name, [*celery, *worker], env, self.folder / f"{name}.log")
+
+    def start_webhooks(self, name: str) -> Process:
+        """Start another process that sends webhooks."""
+        command = ["env", f"--chdir={PROJECT}", str(SCRIPTS / "python"), "-m", "image_processor.webhooks"]
+        return Process(name, command, self.environment, self.folder / f"{name}.log")
 
     def await_ready(self) -> None:
         """Wait until both services and all their dependencies are ready."""
@@ -161,6 +168,7 @@ class FullStack:
             "WORKER_FILE_STORAGE__URL": f"{self.inner_url}/api/file-server",
             "WORKER_FILE_STORAGE__BLOBS_FOLDER": str(self.files / "blobs"),
             "WORKER_FILE_STORAGE__BLOBS_URL": f"{self.inner_url}/blobs-by-sha256/",
+            "WEBHOOKS_DATABASE__URL": database,
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),
         }

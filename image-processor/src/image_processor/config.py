@@ -1,13 +1,19 @@
-"""The settings of image-processor and of its worker. ``make config`` writes ``conf.yml`` from them."""
+"""The settings of image-processor, its worker and its sender of webhooks; ``make config`` writes ``conf.yml``."""
 
+import base64
+import binascii
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, IPvAnyNetwork, JsonValue, SecretStr, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, JsonValue, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from service_kit.access.config import InnerSecret
 from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Unit, Url
 
 from image_processor import capacity
+
+MIN_SECRET_BYTES = 32
+"""As long as the SHA-256 of an HMAC; https://www.rfc-editor.org/rfc/rfc2104#section-3."""
+WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix, no secret)
 
 
 class DatabaseSettings(Section):
@@ -34,7 +40,16 @@ class WorkerDatabaseSettings(DatabaseSettings):
         ge=1,
         le=1000,
         description="The most connections that each process of the worker keeps open: one for its task; the"
-        " main process shares them between relay, heartbeat and webhooks.",
+        " main process shares them between relay, heartbeat and housekeeping.",
+    )
+
+
+class WebhookDatabaseSettings(DatabaseSettings):
+    pool_size: Annotated[int, Unit("connections")] = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="The most connections that the process keeps open, for deliveries that end at the same time.",
     )
 
 
@@ -210,23 +225,6 @@ class RetrySettings(Section):
         return self
 
 
-class CallbackSettings(Section):
-    secret: Secret = Field(
-        SecretStr("${PIXMILL_CALLBACK_SECRET}"),
-        description="Signs webhooks (Standard Webhooks, HMAC-SHA256). It comes from `config/callbacks.env`; receivers"
-        " need it too.",
-    )
-    allow_networks: list[IPvAnyNetwork] = Field(
-        [],
-        description="Networks that are not public and that a `callback_url` may still reach, such as `[10.1.0.0/16]`."
-        " Without this list, a client could make the worker send requests inside your network.",
-    )
-    timeout_seconds: Seconds = Field(10, gt=0, le=300, description="How long a receiver may take to answer.")
-    max_seconds: Seconds = Field(
-        86_400, ge=0, description="How long a webhook is retried; a receiver may be down for a night."
-    )
-
-
 class EventSettings(Section):
     poll_seconds: Seconds = Field(
         0.1,
@@ -347,7 +345,6 @@ class WorkerSettings(ServiceSettings):
     limits: LimitSettings
     retry: RetrySettings
     lease: LeaseSettings
-    callbacks: CallbackSettings
     relay: RelaySettings
     log: LogSettings
 
@@ -355,3 +352,63 @@ class WorkerSettings(ServiceSettings):
     def processes(self) -> int:
         """Return how many processes run tasks at the same time."""
         return self.concurrency or capacity.processes()
+
+
+def signing_secrets(text: str) -> list[bytes]:
+    """Return the secrets of a list separated by commas. One that begins with ``whsec_`` is base64 behind that.
+
+    :raises ValueError: a secret is too short or not base64.
+    """
+    secrets = [_signing_secret(part.strip()) for part in text.split(",")]
+    if any(len(secret) < MIN_SECRET_BYTES for secret in secrets):
+        raise ValueError(f"each secret must have at least {MIN_SECRET_BYTES} bytes; `openssl rand -hex 32` prints one")
+    return secrets
+
+
+def _signing_secret(text: str) -> bytes:
+    if not text.startswith(WEBHOOK_SECRET_PREFIX):
+        return text.encode()
+    try:
+        return base64.b64decode(text.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"a secret behind {WEBHOOK_SECRET_PREFIX} is not base64") from error
+
+
+def _check_signing_secrets(secret: SecretStr) -> SecretStr:
+    signing_secrets(secret.get_secret_value())
+    return secret
+
+
+class WebhookSettings(ServiceSettings):
+    """The settings of the process that sends webhooks."""
+
+    model_config = SettingsConfigDict(env_prefix="WEBHOOKS_", yaml_file="config/webhooks/conf.yml")
+
+    database: WebhookDatabaseSettings
+    secret: Annotated[Secret, AfterValidator(_check_signing_secrets)] = Field(
+        SecretStr("${PIXMILL_CALLBACK_SECRET}"),
+        description="Signs webhooks (Standard Webhooks, HMAC-SHA256); receivers need it too. At least 32 bytes; base64"
+        " after `whsec_` is decoded. Several are separated by commas, and each signs: to change the secret, put the new"
+        " one first, give it to the receivers, then remove the old one. It comes from `config/callbacks.env`.",
+    )
+    allow_networks: list[IPvAnyNetwork] = Field(
+        [],
+        description="Networks that are not public and that a `callback_url` may still reach, such as `[10.1.0.0/16]`."
+        " Without this list, a client could make Pixmill send requests inside your network.",
+    )
+    timeout_seconds: Seconds = Field(
+        10, gt=0, le=300, description="How long a delivery may take, from the connection to the answer's headers."
+    )
+    max_seconds: Seconds = Field(
+        86_400, ge=0, description="How long a webhook is retried; a receiver may be down for a night."
+    )
+    max_silent_seconds: Seconds = Field(
+        3600,
+        ge=0,
+        description="How long a host is tried that has never answered. Then all its webhooks are dropped, and later"
+        " ones have one try.",
+    )
+    alive_file: str = Field(
+        "", description="A file that is touched while the database answers, for a health check. Empty: none."
+    )
+    log: LogSettings

@@ -14,9 +14,7 @@ from service_kit.database import Database
 from image_processor.background.clock_watch import ClockWatch
 from image_processor.background.heartbeat import Heartbeat
 from image_processor.background.housekeeping import Chore, Housekeeping
-from image_processor.background.public_network import public_http_pool
 from image_processor.background.relay import Relay
-from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import ApiSettings, BlobSourceSettings, FileStorageSettings, WorkerSettings
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
@@ -39,7 +37,6 @@ from image_processor.services.tasks.events import TaskEvents
 from image_processor.services.tasks.metrics import TaskMetrics
 from image_processor.services.tasks.queue import TaskQueue
 from image_processor.services.tasks.tasks import TaskService
-from image_processor.services.tasks.webhooks import WebhookService
 
 EXPIRY_INTERVAL_SECONDS = 60
 """Between two deletions of old events and old cached results."""
@@ -84,12 +81,11 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     upload = ResultUpload(storage, cache)
     runner = Runner(claims, leases, attempts, reuse, upload, scratch, settings.limits.max_seconds)
     events = TaskEvents(database)
-    callbacks = WebhookService(database, settings.callbacks.timeout_seconds, settings.callbacks.max_seconds)
 
     def relay() -> Relay:
         lease = settings.lease.seconds
         # After a step of the clock, the stored times of leases and retries are wrong.
-        clock = ClockWatch(database, lease / 2, [leases.renew_all_leases, callbacks.reset_delays])
+        clock = ClockWatch(database, lease / 2, [leases.renew_all_leases])
         return Relay(claims, leases, CeleryTaskQueue(celery), settings.relay, scratch / "alive", clock, lease)
 
     def housekeeping() -> Housekeeping:
@@ -106,18 +102,12 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
         wake_relay = services.get(Relay).wake
         return Heartbeat(leases, worker, settings.lease.heartbeat_seconds, runner.discard, wake_relay)
 
-    def webhook_sender() -> WebhookSender:
-        chosen = settings.callbacks
-        http = public_http_pool(chosen.allow_networks)
-        return WebhookSender(callbacks, http, chosen.timeout_seconds, chosen.secret.get_secret_value())
-
     registry = svcs.Registry()
     registry.register_value(LeaseService, leases)
     registry.register_value(Runner, runner)
     registry.register_factory(Relay, relay)
     registry.register_factory(Housekeeping, housekeeping)
     registry.register_factory(Heartbeat, heartbeat)
-    registry.register_factory(WebhookSender, webhook_sender)
     return registry
 
 

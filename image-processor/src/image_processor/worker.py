@@ -18,7 +18,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from image_processor.background.heartbeat import Heartbeat
 from image_processor.background.housekeeping import Housekeeping
 from image_processor.background.relay import Relay
-from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import WorkerSettings
 from image_processor.handler.celery_app import WORK, create_celery
 from image_processor.handler.consumer import WorkConsumer
@@ -39,9 +38,9 @@ app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsu
 services = svcs.Container(create_worker_registry(settings, app, WORKER))
 
 
-def threads() -> tuple[Relay, Housekeeping, Heartbeat, WebhookSender]:
+def threads() -> tuple[Relay, Housekeeping, Heartbeat]:
     """Return the threads of the main process."""
-    return services.get(Relay, Housekeeping, Heartbeat, WebhookSender)
+    return services.get(Relay, Housekeeping, Heartbeat)
 
 
 def report_crash(process: int, error: BaseException) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from image_processor.background import webhook_sender as sender_module
-from image_processor.background.public_network import Network, public_http_pool
 from image_processor.background.webhook_sender import WebhookSender
 from image_processor.models import Callback, Task
+from image_processor.services.outbound import Network, public_http_pool
 from image_processor.services.tasks import webhooks as service_module
 from image_processor.services.tasks.webhooks import WebhookService
 from service_kit.database import Database
@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 
 POLL_SECONDS = 0.01
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
-SECRET = "a secret shared with the receiver"
+SECRETS = [b"the new secret that receivers must learn", b"the old secret that receivers still know"]
 TIMEOUT_SECONDS = 60
 
 StartSender = Callable[..., WebhookSender]
@@ -48,8 +48,8 @@ def receiver(running_receiver: Receiver) -> Receiver:
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server that accepts connections and never responds."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    """A server on each address of this machine that accepts connections and never responds."""
+    with socket.create_server(("", 0)) as server:
         yield server
 
 
@@ -59,9 +59,11 @@ def start_sender(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setattr(service_module, "BASE_DELAY_SECONDS", 0.01)
     senders: list[WebhookSender] = []
 
-    def start_sender(allowed: Sequence[Network] = (LOOPBACK,), max_seconds: float = 3600) -> WebhookSender:
-        callbacks = WebhookService(database, TIMEOUT_SECONDS, max_seconds)
-        sender = WebhookSender(callbacks, public_http_pool(allowed), TIMEOUT_SECONDS, SECRET)
+    def start_sender(
+        allowed: Sequence[Network] = (LOOPBACK,), max_seconds: float = 3600, max_silent_seconds: float = 3600
+    ) -> WebhookSender:
+        callbacks = WebhookService(database, TIMEOUT_SECONDS, max_seconds, max_silent_seconds)
+        sender = WebhookSender(callbacks, public_http_pool(allowed, TIMEOUT_SECONDS), SECRETS)
         senders.append(sender)
         sender.start()
         return sender
@@ -75,10 +77,21 @@ def start_sender(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def end_task(database: Database, url: str, status: str = "finished", error: str | None = None) -> int:
     """Add a task and end it, so that the database writes its webhook; return its id."""
     with database.write() as session:
-        statement = insert(Task).values(source_id=1, algorithm="flip", callback_url=url).returning(Task.id)
+        values = {"source_id": 1, "algorithm": "flip", "callback_url": url, "attempt": 3}
+        statement = insert(Task).values(values).returning(Task.id)
         task_id = session.execute(statement).scalar_one()
         session.execute(update(Task).where(Task.id == task_id).values(status=status, result_id=7, error=error))
     return task_id
+
+
+def end_tasks(database: Database, url: str, count: int) -> None:
+    with database.write() as session:
+        session.execute(insert(Task), [{"source_id": 1, "algorithm": "flip", "callback_url": url}] * count)
+        session.execute(update(Task).where(Task.status == "pending").values(status="finished", result_id=7))
+
+
+def in_flight(database: Database) -> int:
+    return sum(callback.taken_until is not None for callback in waiting(database))
 
 
 def url_of(server: socket.socket) -> str:
@@ -121,7 +134,7 @@ def test_a_webhook_has_the_id_the_status_and_the_result_of_its_task(
     _headers, body = receiver.received[0]
     assert json.loads(body) == {
         "type": "task.finished",
-        "task": {"id": task_id, "status": "finished", "result_id": 7},
+        "task": {"id": task_id, "attempt": 3, "status": "finished", "result_id": 7},
     }
 
 
@@ -137,8 +150,9 @@ def test_a_webhook_of_a_task_in_error_has_the_reason(
     assert json.loads(body)["task"]["error"] == "zu groß"
 
 
+@pytest.mark.parametrize("secret", SECRETS, ids=["new", "old"])
 def test_the_signature_verifies_with_the_standard_webhooks_library(
-    start_sender: StartSender, database: Database, receiver: Receiver
+    start_sender: StartSender, database: Database, receiver: Receiver, secret: bytes
 ) -> None:
     end_task(database, receiver.url, status="error", error="zu groß")
 
@@ -146,7 +160,7 @@ def test_the_signature_verifies_with_the_standard_webhooks_library(
     receiver.await_count(1)
 
     headers, body = receiver.received[0]
-    assert Webhook(base64.b64encode(SECRET.encode()).decode()).verify(body, lower_case(headers))
+    assert Webhook(base64.b64encode(secret).decode()).verify(body, lower_case(headers))
 
 
 def test_a_refused_webhook_is_retried_until_it_is_accepted(
@@ -237,30 +251,111 @@ def test_a_forbidden_address_gets_no_request(start_sender: StartSender, database
     assert receiver.received == []
 
 
-def test_a_receiver_that_does_not_respond_blocks_no_other(
+def test_a_receiver_that_never_answers_blocks_no_other(
     start_sender: StartSender, database: Database, receiver: Receiver, silent: socket.socket
 ) -> None:
-    for _ in range(5):
-        end_task(database, url_of(silent))
+    end_tasks(database, url_of(silent), 600)
+    start_sender()
+    wait_until(lambda: in_flight(database) == 2)
+
+    end_task(database, receiver.url)
+    receiver.await_count(1)
+
+    # The silent receiver still holds its two connections: nothing had to end first.
+    assert sum(callback.tries for callback in waiting(database) if callback.url == url_of(silent)) == 2
+
+
+def test_hundreds_of_receivers_that_never_answer_block_none_that_does(
+    start_sender: StartSender, database: Database, receiver: Receiver, silent: socket.socket
+) -> None:
+    start_sender()
+    end_task(database, receiver.url)
+    wait_until(lambda: not waiting(database))
+    for number in range(100):
+        end_task(database, f"http://127.0.1.{number}:{silent.getsockname()[1]}/")
+    wait_until(lambda: in_flight(database) == sender_module.MAX_UNPROVEN_DELIVERIES)
+
     end_task(database, receiver.url)
 
-    start_sender()
+    receiver.await_count(2)
 
-    receiver.await_count(1)
+
+def test_a_host_gets_two_webhooks_at_a_time(
+    start_sender: StartSender, database: Database, silent: socket.socket
+) -> None:
+    end_tasks(database, url_of(silent), 5)
+
+    start_sender()
+    start_sender()  # the limit is that of all processes together
+    wait_until(lambda: in_flight(database) == 2)
+    time.sleep(20 * POLL_SECONDS)
+
+    assert sorted(callback.tries for callback in waiting(database)) == [0, 0, 0, 1, 1]
 
 
 def test_deliveries_are_limited(
     start_sender: StartSender, database: Database, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender_module, "MAX_DELIVERIES", 2)
-    for _ in range(3):
-        end_task(database, url_of(silent))
+    monkeypatch.setattr(sender_module, "MAX_DELIVERIES", 3)
+    for number in range(3):
+        end_tasks(database, f"http://127.0.1.{number}:{silent.getsockname()[1]}/", 2)
 
     start_sender()
-    wait_until(lambda: sum(callback.tries for callback in waiting(database)) >= 2)
+    wait_until(lambda: in_flight(database) == 3)
     time.sleep(20 * POLL_SECONDS)
 
-    assert sorted(callback.tries for callback in waiting(database)) == [0, 1, 1]
+    assert sorted(callback.tries for callback in waiting(database)) == [0, 0, 0, 1, 1, 1]
+
+
+def test_the_webhooks_of_a_host_that_never_answers_are_given_up_together(
+    start_sender: StartSender, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "CHUNK", 2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = url_of(server)
+    end_tasks(database, url, 5)
+
+    with capture_logs() as logs:
+        start_sender(max_silent_seconds=0)
+        wait_until(lambda: not waiting(database))
+
+    assert {entry["reason"] for entry in logs if entry["event"] == "callbacks given up"} == {"never answered"}
+
+
+def test_a_stop_makes_interrupted_webhooks_due_again(
+    start_sender: StartSender, database: Database, silent: socket.socket
+) -> None:
+    end_task(database, url_of(silent))
+    sender = start_sender()
+    wait_until(lambda: in_flight(database) == 1)
+
+    sender.stop(seconds=0)
+
+    assert in_flight(database) == 0
+
+
+def test_no_log_line_has_the_path_or_the_query_of_a_url(
+    start_sender: StartSender, database: Database, receiver: Receiver, silent: socket.socket
+) -> None:
+    receiver.refusals = 1
+    port = receiver.server_address[1]
+    secret_urls = [
+        f"http://127.0.0.1:{port}/secret-path?token=secret",
+        "http://127.0.0.1:25/secret-path?token=secret",
+        "ftp://127.0.0.1/secret-path?token=secret",
+    ]
+    for url in secret_urls:
+        end_task(database, url)
+
+    with capture_logs() as logs:
+        start_sender()
+        wait_until(lambda: any(entry["event"] == "callback delivered" for entry in logs))
+        wait_until(lambda: any(entry["event"] == "callback given up" for entry in logs))
+        with table_away(database, "callbacks"):
+            wait_until(lambda: any(entry["event"] == "callbacks wait for the database" for entry in logs))
+
+    assert {entry["event"] for entry in logs} >= {"callback failed", "callback delivered", "callback given up"}
+    assert "secret" not in repr(logs)
 
 
 def test_webhooks_are_sent_after_a_database_outage(

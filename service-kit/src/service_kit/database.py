@@ -186,12 +186,13 @@ def insert_or_ignore(dialect: str, model: type[DeclarativeBase]) -> "postgresql.
 
 
 def create_engine_for(url: str, pool_size: int) -> Engine:
+    """Return an engine whose errors, which are logged, do not quote the values of a statement, such as URLs."""
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": 30}, pool_size=pool_size)
+        engine = create_engine(url, connect_args={"timeout": 30}, pool_size=pool_size, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    engine = create_engine(url, pool_size=pool_size, connect_args=_POSTGRESQL)
+    engine = create_engine(url, pool_size=pool_size, connect_args=_POSTGRESQL, hide_parameters=True)
     event.listen(engine, "checkout", _refuse_if_ended)
     return engine
 

@@ -11,7 +11,7 @@ SMALL_UPLOAD = 0.001
 """Fractions of the quota: uploads below ``SMALL_UPLOAD`` are not serialized until ``NEAR_LIMIT`` is used."""
 
 _LOCK = 507
-"""The number of the lock :class:`one_at_a_time`; Pixmill uses no other numbered lock."""
+"""The number of the lock :class:`one_at_a_time`; image-processor's webhooks have another in the same database."""
 
 
 class Quota:

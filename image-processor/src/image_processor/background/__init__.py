@@ -1,1 +1,1 @@
-"""A worker's background threads: heartbeat, relay, housekeeping, webhooks."""
+"""Background threads: heartbeat, relay and housekeeping of a worker; the sender of webhooks."""

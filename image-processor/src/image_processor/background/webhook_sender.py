@@ -1,30 +1,28 @@
-"""Send signed webhooks to public addresses, with retries.
+"""Send signed webhooks to public addresses, with retries."""
 
-Signed according to Standard Webhooks (https://www.standardwebhooks.com): ``webhook-id``, ``webhook-timestamp`` and
-``webhook-signature`` with HMAC-SHA256.
-"""
-
-import base64
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from pathlib import Path
 
 import httpcore2
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from standardwebhooks import Webhook
 
-from image_processor.background.public_network import ForbiddenAddressError
+from image_processor.background.webhook_signature import signed_headers
 from image_processor.models import Callback
-from image_processor.services.tasks.webhooks import WebhookService, payload
+from image_processor.services.outbound import ForbiddenAddressError
+from image_processor.services.tasks.webhooks import Taken, WebhookService, payload
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
 """Between two checks for webhooks that are due."""
 MAX_DELIVERIES = 32
-"""Concurrent deliveries, so that a slow receiver blocks no other."""
+"""Concurrent deliveries."""
+MAX_UNPROVEN_DELIVERIES = 24
+"""Concurrent deliveries to hosts that have never answered or fail: any number of them leaves room for the others."""
 _DELIVERY_ERRORS = (
     httpcore2.NetworkError,
     httpcore2.TimeoutException,
@@ -36,41 +34,62 @@ _DELIVERY_ERRORS = (
 
 
 class WebhookSender:
-    """A thread in every worker, and one more for each delivery.
+    """A thread that takes webhooks, and one more for each delivery.
 
-    :param timeout_seconds: of each step of a delivery.
+    :param secrets: each signs every webhook.
+    :param alive: a file that is touched while the database answers; a health check looks at its age.
     """
 
     def __init__(
-        self, callbacks: WebhookService, http: httpcore2.ConnectionPool, timeout_seconds: float, secret: str
+        self,
+        callbacks: WebhookService,
+        http: httpcore2.ConnectionPool,
+        secrets: Sequence[bytes],
+        alive: Path | None = None,
     ) -> None:
         self._callbacks = callbacks
         self._http = http
-        self._timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_seconds)
-        self._webhook = Webhook(base64.b64encode(secret.encode()).decode())
+        self._secrets = secrets
+        self._alive = alive
+        self._sending: dict[threading.Thread, Taken] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="callbacks", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, seconds: float = 0) -> None:
+        """Take no more webhooks, wait for those that are being delivered, and make the others due again.
+
+        :param seconds: the longest time to wait.
+        """
         self._stopped.set()
+        deadline = time.monotonic() + seconds
+        self._thread.join(seconds)
+        sending = list(self._sending.items())
+        for thread, _ in sending:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        interrupted = [taken.callback for thread, taken in sending if thread.is_alive()]
+        if interrupted:
+            with _errors_logged():
+                self._callbacks.release(interrupted)
 
     def _loop(self) -> None:
-        sending: list[threading.Thread] = []
         while not self._stopped.wait(POLL_SECONDS):
-            sending = [thread for thread in sending if thread.is_alive()]
-            for callback in self._take(MAX_DELIVERIES - len(sending)):
-                # A daemon thread, so that a slow receiver does not delay the shutdown.
-                thread = threading.Thread(target=self._send, args=(callback,), name="callback", daemon=True)
-                thread.start()
-                sending.append(thread)
+            self._sending = {thread: taken for thread, taken in self._sending.items() if thread.is_alive()}
+            with _errors_logged():
+                self._send_due()
 
-    def _take(self, count: int) -> Sequence[Callback]:
-        with _errors_logged():
-            return self._callbacks.take_due(count) if count else []
-        return []
+    def _send_due(self) -> None:
+        unproven = sum(not taken.proven for taken in self._sending.values())
+        free, free_unproven = MAX_DELIVERIES - len(self._sending), MAX_UNPROVEN_DELIVERIES - unproven
+        for taken in self._callbacks.take_due(free, free_unproven) if free else ():
+            # A daemon thread, so that a slow receiver does not delay the shutdown.
+            thread = threading.Thread(target=self._send, args=(taken.callback,), name="callback", daemon=True)
+            self._sending[thread] = taken
+            thread.start()
+        if self._alive:
+            self._alive.touch()
 
     def _send(self, callback: Callback) -> None:
         with _errors_logged():
@@ -78,36 +97,29 @@ class WebhookSender:
 
     def _deliver(self, callback: Callback) -> None:
         body = payload(callback)
+        headers = signed_headers(self._secrets, f"callback_{callback.id}", body)
         try:
-            status = self._post(callback.url, body, self._headers(callback, body))
+            status = self._post(callback.url, body, headers)
         except ForbiddenAddressError as error:
             self._callbacks.undeliverable(callback, str(error))
         except _DELIVERY_ERRORS as error:
-            self._callbacks.failed(callback, str(error) or type(error).__name__)
+            self._callbacks.failed(callback, str(error) or type(error).__name__, answered=False)
         else:
             if 200 <= status < 300:
                 self._callbacks.delivered(callback)
             else:
-                self._callbacks.failed(callback, f"answered {status}")
+                self._callbacks.failed(callback, f"answered {status}", answered=True)
 
-    def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
-        extensions = {"timeout": self._timeouts}
-        # Streamed, to leave the response's body unread: it may have any length.
-        with self._http.stream(
-            "POST", url, headers=list(headers.items()), content=body, extensions=extensions
-        ) as response:
-            return response.status
-
-    def _headers(self, callback: Callback, body: bytes) -> dict[str, str]:
-        message_id, now = f"callback_{callback.id}", datetime.now(UTC)
-        return {
+    def _post(self, url: str, body: bytes, signature: dict[str, str]) -> int:
+        headers = {
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
             "User-Agent": "Pixmill",
-            "webhook-id": message_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._webhook.sign(message_id, now, body.decode()),
+            **signature,
         }
+        # Streamed, to leave the response's body unread: it may have any length.
+        with self._http.stream("POST", url, headers=list(headers.items()), content=body) as response:
+            return response.status
 
 
 @contextmanager

@@ -4,12 +4,26 @@ from enum import StrEnum
 from uuid import uuid4
 
 from service_kit.database import Id, epoch_now
-from sqlalchemy import JSON, BigInteger, Boolean, Double, Enum, Index, Integer, SmallInteger, String, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Double,
+    Enum,
+    FetchedValue,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _PENDING = text("status = 'pending'")
 _PROCESSING = text("status = 'processing'")
 _HELD = text("claimed_by IS NOT NULL")
+_TAKEN = text("taken_until IS NOT NULL")
 _RESTARTABLE = text("status IN ('error', 'cancelled')")
 
 
@@ -104,20 +118,50 @@ class TaskEvent(Base):
 
 
 class Callback(Base):
-    """An undelivered webhook, written by the same trigger when a task ends."""
+    """An undelivered webhook, written by the same trigger when a task ends.
+
+    - ``host``: the host and port of ``url``, computed by the database.
+    - ``attempt``: that of the task when it ended.
+    - ``taken_until``: while it is being delivered, the time after which its sender counts as dead.
+    """
 
     __tablename__ = "callbacks"
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's form)
+    __table_args__ = (
+        Index("callbacks_host", "host", "due_at"),
+        Index("callbacks_taken", "host", postgresql_where=_TAKEN, sqlite_where=_TAKEN),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     task_id: Mapped[int] = mapped_column(BigInteger)
+    attempt: Mapped[int] = mapped_column(Integer)
     url: Mapped[str] = mapped_column(Text)
+    host: Mapped[str] = mapped_column(Text, FetchedValue())
     status: Mapped[TaskStatus] = mapped_column(_STATUS)
     result_id: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
     tries: Mapped[int] = mapped_column(Integer, default=0)
     due_at: Mapped[float] = mapped_column(Double, index=True)
+    taken_until: Mapped[float | None] = mapped_column(Double)
     created_at: Mapped[float] = mapped_column(Double)
+
+
+class CallbackHost(Base):
+    """What is known of a host that webhooks were sent to.
+
+    - ``failures``: the deliveries that have failed since one was accepted, and ``failing_since`` the first of them.
+    - ``due_at``: the host gets no webhook before that.
+    - ``answered_at``: the last answer of any status that was recorded.
+    """
+
+    __tablename__ = "callback_hosts"
+
+    host: Mapped[str] = mapped_column(Text, primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    failing_since: Mapped[float | None] = mapped_column(Double)
+    due_at: Mapped[float] = mapped_column(Double, default=0.0)
+    answered_at: Mapped[float | None] = mapped_column(Double)
+    changed_at: Mapped[float] = mapped_column(Double, index=True)
 
 
 class DiscardedResult(Base):

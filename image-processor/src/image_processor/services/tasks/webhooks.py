@@ -1,93 +1,277 @@
-"""Webhooks of ended tasks: take those that are due, and record the outcomes of deliveries."""
+"""Webhooks of ended tasks: take those that are due, host by host, and record the outcomes of deliveries."""
 
 import json
+import random
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import structlog
-from service_kit.database import Database, epoch_now
-from sqlalchemy import delete, select, update
+from service_kit.database import Database, epoch_now, insert_or_ignore, one_at_a_time
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, literal, select, true, update
+from sqlalchemy.orm import Session
 
-from image_processor.models import Callback, TaskStatus
+from image_processor.models import Callback, CallbackHost, TaskStatus
 
 log = structlog.get_logger()
 
-MAX_TIMEOUTS = 5
-"""The timeouts of one delivery, at most: to get a connection, connect, write, and read twice."""
+DELIVERIES_OF_A_HOST = 2
+"""Concurrent deliveries to a host, by all processes that send; one while the host fails."""
 BASE_DELAY_SECONDS = 2
-"""Base of the exponential delay between retries."""
+"""Base of the exponential delays between retries of a webhook, and between deliveries to a host that fails."""
 MAX_DELAY_SECONDS = 3600
-"""Between two retries, at most."""
+"""The longest of these delays."""
+MAX_DELAY_OF_ANSWERING_SECONDS = 60
+"""The longest delay of a host that answers: one of its webhooks may be refused forever, and others be accepted."""
+ANSWER_NOTED_SECONDS = 3600
+"""An accepted webhook updates its host's row only where that row is older."""
+RESOLVING_SECONDS = 60
+"""The longest look-up of a host's name, which has no timeout of ours."""
+SCANNED_HOSTS = 500
+"""The most hosts that are considered at once."""
+CHUNK = 1000
+"""The most rows that a statement deletes."""
 
+_LOCK = 508
+"""The number of the lock :class:`one_at_a_time`; file-storage's quota has another in the same database."""
 
 _DUE = Callback.due_at <= epoch_now()
+_TAKEN = Callback.taken_until > epoch_now()
 _FIRST_DUE = select(Callback.id).where(_DUE).order_by(Callback.due_at).limit(1)
 
 
-class WebhookService:
-    """Reads and changes the rows of undelivered webhooks.
+class Taken(NamedTuple):
+    """A webhook to be delivered now.
 
-    :param timeout_seconds: of each step of a delivery.
-    :param max_seconds: after which a webhook is no longer retried.
+    :ivar proven: its host has answered, and accepted the last delivery.
     """
 
-    def __init__(self, database: Database, timeout_seconds: float, max_seconds: float) -> None:
-        self._database = database
-        self._reserved_seconds = MAX_TIMEOUTS * timeout_seconds
-        self._max_seconds = max_seconds
+    callback: Callback
+    proven: bool
 
-    def take_due(self, count: int) -> Sequence[Callback]:
-        """Return at most ``count`` webhooks that are due, reserved for the longest time that a delivery may take."""
+
+class _Host(NamedTuple):
+    """A host that may get webhooks now.
+
+    :ivar room: how many.
+    """
+
+    name: str
+    room: int
+    proven: bool
+    failing: bool
+
+
+class WebhookService:
+    """Reads and changes the rows of undelivered webhooks, and of their hosts. Any number of processes may send.
+
+    :param timeout_seconds: of a delivery.
+    :param max_seconds: after which a webhook is no longer retried.
+    :param max_silent_seconds: after which a host gets no webhook any more that has never answered.
+    """
+
+    def __init__(
+        self, database: Database, timeout_seconds: float, max_seconds: float, max_silent_seconds: float
+    ) -> None:
+        self._database = database
+        self._reserved_seconds = timeout_seconds + RESOLVING_SECONDS
+        self._max_seconds = max_seconds
+        self._max_silent_seconds = max_silent_seconds
+        self._after = ""
+        """The host after which the next scan begins."""
+
+    def take_due(self, count: int, unproven: int) -> Sequence[Taken]:
+        """Return webhooks that are due, reserved for the longest time that a delivery may take.
+
+        :param count: the most to be returned; at most two for a host, together with those that are being delivered.
+        :param unproven: the most of them for hosts that have never answered or fail.
+        """
         with self._database.connect() as connection:
-            if connection.execute(_FIRST_DUE).first() is None:
+            if connection.execute(_FIRST_DUE).first() is None or not self._scan(connection)[0]:
                 return []
         with self._database.write() as session:
-            taken = session.scalars(
-                select(Callback).where(_DUE).order_by(Callback.due_at).limit(count).with_for_update(skip_locked=True)
-            ).all()
-            reserved_until = epoch_now() + self._reserved_seconds
-            ids = [callback.id for callback in taken]
-            session.execute(
-                update(Callback).where(Callback.id.in_(ids)).values(due_at=reserved_until, tries=Callback.tries + 1)
-            )
-            return taken
+            # Two processes that count a host's deliveries at the same time would both take one.
+            session.execute(select(one_at_a_time(_LOCK)))
+            hosts, self._after = self._scan(session.connection())
+            return [
+                Taken(callback, host.proven)
+                for host, share in _shares(hosts, count, unproven)
+                for callback in self._reserve(session, host.name, share)
+            ]
+
+    def _scan(self, connection: Connection) -> tuple[list[_Host], str]:
+        """Return the hosts that may get webhooks now, and the host after which the next scan begins."""
+        rows = connection.execute(_SCAN, {"after": self._after, "scanned": SCANNED_HOSTS}).all()
+        hosts: list[_Host] = []
+        for name, due, taken, failures, answered_at, delay in rows:
+            room = (1 if failures else DELIVERIES_OF_A_HOST) - taken
+            if due and delay <= 0 and room > 0:
+                proven = answered_at is not None and not failures
+                hosts.append(_Host(name, room, proven, failing=failures > 0))
+        return hosts, rows[-1][0] if len(rows) == SCANNED_HOSTS else ""
+
+    def _reserve(self, session: Session, host: str, count: int) -> Sequence[Callback]:
+        due = select(Callback).where(Callback.host == host, _DUE).order_by(Callback.due_at).limit(count)
+        callbacks = session.scalars(due.with_for_update(skip_locked=True)).all()
+        reserved_until = epoch_now() + self._reserved_seconds
+        session.execute(
+            update(Callback)
+            .where(Callback.id.in_([callback.id for callback in callbacks]))
+            .values(due_at=reserved_until, taken_until=reserved_until, tries=Callback.tries + 1)
+        )
+        return callbacks
 
     def delivered(self, callback: Callback) -> None:
         """Delete a webhook that the receiver has accepted."""
-        self._delete(callback)
-        log.info("callback delivered", task_id=callback.task_id, url=callback.url)
+        now = epoch_now()
+        with self._database.write() as session:
+            session.execute(delete(Callback).where(Callback.id == callback.id))
+            host = _locked(session, callback.host)
+            is_noted = CallbackHost.answered_at > now - ANSWER_NOTED_SECONDS
+            is_new = (CallbackHost.failures > 0) | CallbackHost.answered_at.is_(None) | ~is_noted
+            session.execute(
+                update(CallbackHost)
+                .where(CallbackHost.host == host.host, is_new)
+                .values(failures=0, failing_since=None, due_at=0.0, answered_at=now, changed_at=now)
+            )
+        log.info("callback delivered", task_id=callback.task_id, host=callback.host)
 
     def undeliverable(self, callback: Callback, reason: str) -> None:
         """Delete a webhook that can never be delivered."""
-        self._delete(callback)
-        log.error("callback given up", task_id=callback.task_id, url=callback.url, reason=reason)
-
-    def failed(self, callback: Callback, reason: str) -> None:
-        """Schedule a retry with an exponentially growing delay, or delete the webhook when its time is over."""
-        delay = min(MAX_DELAY_SECONDS, BASE_DELAY_SECONDS * 2 ** min(callback.tries, 20))
-        log.warning("callback failed", task_id=callback.task_id, url=callback.url, reason=reason, delay_seconds=delay)
         with self._database.write() as session:
-            is_over = Callback.created_at < epoch_now() - self._max_seconds
-            deleted = session.execute(
-                delete(Callback).where(Callback.id == callback.id, is_over).returning(Callback.id)
+            session.execute(delete(Callback).where(Callback.id == callback.id))
+        log.error("callback given up", task_id=callback.task_id, host=callback.host, reason=reason)
+
+    def failed(self, callback: Callback, reason: str, *, answered: bool) -> None:
+        """Delay the next try of a webhook, and the next delivery to its host, exponentially.
+
+        Delete the webhook when its time is over, and with it those of the same host whose time is over, too. Delete all
+        of the host if it has been silent for too long.
+
+        :param answered: the host sent an answer, which was not an acceptance.
+        """
+        delay = _delay(callback.tries, MAX_DELAY_SECONDS)
+        log.warning("callback failed", task_id=callback.task_id, host=callback.host, reason=reason, delay_seconds=delay)
+        now = epoch_now()
+        with self._database.write() as session:
+            session.execute(
+                update(Callback).where(Callback.id == callback.id).values(due_at=now + delay, taken_until=None)
             )
-            if deleted.first() is None:
-                retry = update(Callback).where(Callback.id == callback.id).values(due_at=epoch_now() + delay)
-                session.execute(retry)
+            host = _locked(session, callback.host)
+            host_delay = _delay(host.failures + 1, MAX_DELAY_OF_ANSWERING_SECONDS if answered else MAX_DELAY_SECONDS)
+            session.execute(
+                update(CallbackHost)
+                .where(CallbackHost.host == host.host)
+                .values(
+                    failures=CallbackHost.failures + 1,
+                    failing_since=func.coalesce(CallbackHost.failing_since, now),
+                    due_at=now + host_delay,
+                    answered_at=now if answered else CallbackHost.answered_at,
+                    changed_at=now,
+                )
+            )
+            is_silent = CallbackHost.answered_at.is_(None) & (
+                CallbackHost.failing_since <= now - self._max_silent_seconds
+            )
+            silent = session.scalar(select(is_silent).where(CallbackHost.host == host.host))
+            is_over = Callback.created_at < now - self._max_seconds
+            over = session.scalar(select(is_over).where(Callback.id == callback.id))
+        if silent:
+            self._give_up(callback.host, "never answered", true())
+        elif over:
+            self._give_up(callback.host, "too old", is_over)
+
+    def release(self, callbacks: Sequence[Callback]) -> None:
+        """Make webhooks due again whose delivery was interrupted."""
+        ids = [callback.id for callback in callbacks]
+        with self._database.write() as session:
+            session.execute(update(Callback).where(Callback.id.in_(ids)).values(due_at=epoch_now(), taken_until=None))
+
+    def forget_hosts(self, seconds: float) -> None:
+        """Delete hosts of which nothing was recorded for so long."""
+        old = select(CallbackHost.host).where(CallbackHost.changed_at < epoch_now() - seconds).limit(CHUNK)
+        with self._database.write() as session:
+            session.execute(delete(CallbackHost).where(CallbackHost.host.in_(old)))
 
     def reset_delays(self) -> None:
         """Make webhooks due that would wait for longer than a delivery takes, after the database's clock was set."""
-        late = Callback.due_at > epoch_now() + self._reserved_seconds
+        latest = epoch_now() + self._reserved_seconds
         with self._database.write() as session:
-            session.execute(update(Callback).where(late).values(due_at=0.0))
+            session.execute(update(Callback).where(Callback.due_at > latest).values(due_at=0.0, taken_until=None))
+            session.execute(update(CallbackHost).where(CallbackHost.due_at > 0).values(due_at=0.0))
 
-    def _delete(self, callback: Callback) -> None:
-        with self._database.write() as session:
-            session.execute(delete(Callback).where(Callback.id == callback.id))
+    def _give_up(self, host: str, reason: str, which: ColumnElement[bool]) -> None:
+        """Delete webhooks of a host, a chunk in each transaction."""
+        chunk = select(Callback.id).where(Callback.host == host, which).limit(CHUNK)
+        count = CHUNK
+        while count == CHUNK:
+            with self._database.write() as session:
+                ids = session.scalars(chunk).all()
+                session.execute(delete(Callback).where(Callback.id.in_(ids)))
+            count = len(ids)
+            log.error("callbacks given up", host=host, reason=reason, count=count)
 
 
 def payload(callback: Callback) -> bytes:
     """Return the JSON body of a webhook."""
-    task: dict[str, object] = {"id": callback.task_id, "status": callback.status, "result_id": callback.result_id}
+    task: dict[str, object] = {
+        "id": callback.task_id,
+        "attempt": callback.attempt,
+        "status": callback.status,
+        "result_id": callback.result_id,
+    }
     if callback.status == TaskStatus.ERROR:
         task["error"] = callback.error
     return json.dumps({"type": f"task.{callback.status}", "task": task}, ensure_ascii=False).encode()
+
+
+def _shares(hosts: Sequence[_Host], count: int, unproven: int) -> list[tuple[_Host, int]]:
+    """Return how many webhooks each host gets, ``count`` in all, ``unproven`` for hosts that are not proven.
+
+    Chance gives each host its turn: a fixed order would let the first starve the last. Hosts that fail are last.
+    """
+    shuffled = sorted(random.sample(hosts, len(hosts)), key=lambda host: host.failing)
+    shares = dict.fromkeys(shuffled, 0)
+    for room in range(1, DELIVERIES_OF_A_HOST + 1):
+        for host in shuffled:
+            if host.room >= room and count and (host.proven or unproven):
+                shares[host] += 1
+                count -= 1
+                unproven -= not host.proven
+    return [(host, share) for host, share in shares.items() if share]
+
+
+def _delay(tries: int, longest: float) -> float:
+    return min(longest, BASE_DELAY_SECONDS * 2.0 ** min(tries, 20))
+
+
+def _locked(session: Session, host: str) -> CallbackHost:
+    """Return the row of a host, which is created if it does not exist."""
+    new = insert_or_ignore(session.get_bind().dialect.name, CallbackHost)
+    session.execute(new.values(host=host, failures=0, due_at=0.0, changed_at=epoch_now()))
+    return session.get_one(CallbackHost, host, with_for_update=True)
+
+
+# Each step finds the next host in the index, without reading the webhooks between.
+_FIRST = (
+    select(func.min(Callback.host).label("host"), literal(1).label("number"))
+    .where(Callback.host > bindparam("after"))
+    .cte("hosts", recursive=True)
+)
+_HOSTS = _FIRST.union_all(
+    select(
+        select(func.min(Callback.host)).where(Callback.host > _FIRST.c.host).scalar_subquery(), _FIRST.c.number + 1
+    ).where(_FIRST.c.host.is_not(None), _FIRST.c.number < bindparam("scanned"))
+)
+_SCAN = (
+    select(
+        _HOSTS.c.host,
+        exists().where(Callback.host == _HOSTS.c.host, _DUE).label("due"),
+        select(func.count()).where(Callback.host == _HOSTS.c.host, _TAKEN).scalar_subquery().label("taken"),
+        func.coalesce(CallbackHost.failures, 0).label("failures"),
+        CallbackHost.answered_at,
+        (func.coalesce(CallbackHost.due_at, 0.0) - epoch_now()).label("delay"),
+    )
+    .outerjoin_from(_HOSTS, CallbackHost, CallbackHost.host == _HOSTS.c.host)
+    .where(_HOSTS.c.host.is_not(None))
+    .order_by(_HOSTS.c.host)
+)

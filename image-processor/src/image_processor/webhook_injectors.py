@@ -1,0 +1,50 @@
+"""Create the services of the process that sends webhooks.
+
+Apart from :mod:`image_processor.injectors`, which imports the decoders of images: a process that talks to hosts of
+clients has none.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import svcs
+from service_kit.database import Database
+
+from image_processor.background.clock_watch import ClockWatch
+from image_processor.background.housekeeping import Chore, Housekeeping
+from image_processor.background.webhook_sender import WebhookSender
+from image_processor.config import WebhookSettings, signing_secrets
+from image_processor.services.outbound import public_http_pool
+from image_processor.services.tasks.webhooks import WebhookService
+
+CLOCK_INTERVAL_SECONDS = 1
+"""Between two checks of the database's clock."""
+CLOCK_TOLERANCE_SECONDS = 5
+"""A smaller step delays a webhook by no more than a failure does."""
+FORGET_INTERVAL_SECONDS = 60
+"""Between two deletions of old hosts."""
+KEEP_HOSTS_SECONDS = 30 * 86_400
+"""How long it is remembered whether a host answers."""
+
+
+def create_webhook_registry(settings: WebhookSettings) -> svcs.Registry:
+    """Return the two threads of the process, each registered by its type."""
+    database = Database(settings.database.url, settings.database.pool_size)
+    callbacks = WebhookService(database, settings.timeout_seconds, settings.max_seconds, settings.max_silent_seconds)
+    http = public_http_pool(settings.allow_networks, settings.timeout_seconds)
+    secrets = signing_secrets(settings.secret.get_secret_value())
+    alive = Path(settings.alive_file) if settings.alive_file else None
+    # After a step of the clock, the stored times of retries are wrong.
+    clock = ClockWatch(database, CLOCK_TOLERANCE_SECONDS, [callbacks.reset_delays])
+
+    def check_clock() -> None:
+        clock.check()
+
+    chores = [
+        Chore(CLOCK_INTERVAL_SECONDS, check_clock),
+        Chore(FORGET_INTERVAL_SECONDS, partial(callbacks.forget_hosts, KEEP_HOSTS_SECONDS)),
+    ]
+    registry = svcs.Registry()
+    registry.register_value(Housekeeping, Housekeeping(chores))
+    registry.register_value(WebhookSender, WebhookSender(callbacks, http, secrets, alive))
+    return registry

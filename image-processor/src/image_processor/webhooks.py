@@ -1,0 +1,34 @@
+"""``python -m image_processor.webhooks``: send webhooks until SIGTERM. Any number of these processes may run."""
+
+import signal
+
+import svcs
+from service_kit import logs
+from service_kit.settings import load_or_exit
+
+from image_processor.background.housekeeping import Housekeeping
+from image_processor.background.webhook_sender import WebhookSender
+from image_processor.config import WebhookSettings
+from image_processor.webhook_injectors import create_webhook_registry
+
+STOP_SECONDS = 5
+"""For running deliveries; less than uWSGI's ``reload-mercy`` and the ``stop_grace_period`` of docker-compose."""
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+def main() -> None:
+    """Send webhooks as ``config/webhooks/conf.yml`` and the environment say."""
+    # Threads inherit the blocked signals, so that they arrive at sigwait() alone.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    settings = load_or_exit(WebhookSettings)
+    logs.configure(settings.log.level)
+    housekeeping, sender = svcs.Container(create_webhook_registry(settings)).get(Housekeeping, WebhookSender)
+    housekeeping.start()
+    sender.start()
+    signal.sigwait(_STOPPING)
+    housekeeping.stop()
+    sender.stop(STOP_SECONDS)
+
+
+if __name__ == "__main__":
+    main()
