@@ -22,8 +22,8 @@ from tests.support.stacks import EmbeddedStack
 pytestmark = pytest.mark.both_stacks
 
 PEOPLE = ("nobody", "reader", "writer", "other", "admin")
-"""Without a key; with keys of the owner of what the route names, one that reads and one that writes; with a key of another
-owner that writes; with the key of an admin."""
+"""Without a key; with a key of the thing's owner that reads, and one that writes; with a key of another owner that
+writes; with the key of an admin."""
 
 
 class Line(NamedTuple):
