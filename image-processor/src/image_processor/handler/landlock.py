@@ -27,7 +27,8 @@ _FILES_SINCE = ((1, (1 << 13) - 1), (2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV)
 """Rights over files, with the version of Landlock that has them."""
 PORTS_SINCE = 4
 """The version of Landlock that restricts TCP ports."""
-_SCOPES_SINCE = 6
+SCOPES_SINCE = 6
+"""The version of Landlock that keeps signals and abstract sockets inside."""
 _SCOPES = 0b11
 """No abstract Unix sockets and no signals to processes outside."""
 
@@ -68,7 +69,7 @@ def restrict(readable: Iterable[Path], writable: Iterable[Path], ports: Collecti
     wanted = _Ruleset(
         files,
         _BIND_TCP | _CONNECT_TCP if have >= PORTS_SINCE else 0,
-        _SCOPES if have >= _SCOPES_SINCE else 0,
+        _SCOPES if have >= SCOPES_SINCE else 0,
     )
     rules = _call(_CREATE_RULESET, ctypes.byref(wanted), ctypes.sizeof(wanted), 0)
     try:
