@@ -18,7 +18,11 @@ MAX_WRITTEN_BYTES = 64 * 1024 * 1024
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[EmbeddedStack]:
-    environment = {"WORKER_LIMITS__MAX_WRITTEN_BYTES": str(MAX_WRITTEN_BYTES), "VIPS_DISC_THRESHOLD": "1m"}
+    environment = {
+        "WORKER_LIMITS__MAX_WRITTEN_BYTES": str(MAX_WRITTEN_BYTES),
+        "WORKER_LIMITS__MAX_DECODED_BYTES": str(256 * 1024 * 1024),
+        "VIPS_DISC_THRESHOLD": "1m",
+    }
     started = start("embedded", temporary_folder("pictures"), environment)
     assert isinstance(started, EmbeddedStack)
     yield started
@@ -47,12 +51,12 @@ def test_a_small_tiff_of_many_float_bands_is_refused_before_it_is_decoded(
 
 
 def test_a_tiff_of_few_bands_that_would_take_more_than_the_limit_is_refused_with_what_to_do(pixmill: Pixmill) -> None:
-    source = pixmill.upload("b.tif", bomb(side=9900, bands=5, sample_bytes=8))["id"]
+    source = pixmill.upload("b.tif", bomb(side=5000, bands=4))["id"]
 
     task = pixmill.wait_for_task(pixmill.create_tasks([source], "rotate", {"angle": 90})[0])
 
     assert task["status"] == "error"
-    assert "3.7 GiB of decoded pixels; the limit is 2.0 GiB. Make it smaller" in str(task["error"])
+    assert "381.5 MiB of decoded pixels; the limit is 256.0 MiB. Make it smaller" in str(task["error"])
 
 
 def test_a_task_whose_temporary_file_would_be_too_large_ends_with_a_reason_and_counts_no_crash(
@@ -89,9 +93,7 @@ def test_params_nested_nine_hundred_deep_are_a_wrong_field(pixmill: Pixmill) -> 
     deep = "[" * 900 + "]" * 900
     body = f'{{"file_ids": [{source}], "algorithm": "resize", "params": {{"width": {deep}}}}}'
 
-    response = pixmill.http.post(
-        "/api/image-processing/", content=body, headers={"Content-Type": "application/json"}
-    )
+    response = pixmill.http.post("/api/image-processing/", content=body, headers={"Content-Type": "application/json"})
 
     assert response.status_code in (400, 422)
 
@@ -107,7 +109,7 @@ def test_images_and_texts_are_processed_in_the_sandbox(pixmill: Pixmill) -> None
     source = pixmill.upload("p.jpg", photo(format="JPEG"))["id"]
     steps = {
         "resize": {"width": 20},
-        "watermark": {"mark": {"text": "Пиксель 漢"}},
+        "watermark": {"mark": {"text": "Пиксель"}},
         "blur_faces": {},
         "convert": {"format": "avif"},
         "info": {},
@@ -115,12 +117,12 @@ def test_images_and_texts_are_processed_in_the_sandbox(pixmill: Pixmill) -> None
 
     tasks = [pixmill.create_tasks([source], name, params)[0] for name, params in steps.items()]
 
-    assert {pixmill.wait_for_task(task)["status"] for task in tasks} == {"finished"}
+    assert [pixmill.wait_for_task(task).get("error") for task in tasks] == [None] * len(steps)
 
 
-def bomb(side: int, bands: int, sample_bytes: int = 4) -> bytes:
+def bomb(side: int, bands: int) -> bytes:
     """Return a TIFF of black floating-point samples, all of whose strips are the same few compressed bytes."""
-    rows = 10
+    rows, sample_bytes = 10, 4
     strip = zlib.compress(bytes(rows * side * bands * sample_bytes), 1)
     strips = side // rows
     start = 8 + len(strip)

@@ -40,7 +40,7 @@ ACTIONS = {
     "read a secret": lambda: (folder / "secret").read_text(),
     "read accounts": lambda: Path("/etc/passwd").read_text(),
     "read the environment of its parent": lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes(),
-    "write beside its data": lambda: (folder / "new").write_text("x"),
+    "write outside its data": lambda: (folder / "new").write_text("x"),
     "change a blob": lambda: (folder / "blobs/source").write_text("x"),
     "delete a blob": lambda: (folder / "blobs/source").unlink(),
     "start a program": lambda: subprocess.run(["/bin/true"], check=True),
@@ -65,7 +65,7 @@ for name, action in ACTIONS.items():
 print(json.dumps(said))
 """
 
-FORBIDDEN_FILES = ("read a secret", "read accounts", "write beside its data", "change a blob", "delete a blob")
+FORBIDDEN_FILES = ("read a secret", "read accounts", "write outside its data", "change a blob", "delete a blob")
 FORBIDDEN_CALLS = ("start a program", "open a unix socket")
 UNUSED_PORT = 9
 

@@ -52,7 +52,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def version() -> int:
     """Return the version of the kernel's Landlock.
 
-    :raises OSError: the kernel has none, or whoever started this process forbids it.
+    :raises OSError: the kernel has none, or a container forbids it.
     """
     return _call(_CREATE_RULESET, None, 0, _VERSION)
 

@@ -7,6 +7,7 @@ import platform
 import struct
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 _SET_NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -54,7 +55,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def available() -> bool:
     """Return whether a filter is written for this machine and its kernel has seccomp."""
-    with_filters = os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
+    with_filters = Path("/proc/sys/kernel/seccomp/actions_avail").exists()
     return with_filters and platform.machine() in _ARCHITECTURES and sys.byteorder == "little"
 
 
