@@ -107,7 +107,7 @@ def test_the_start_says_in_one_line_whether_decoding_is_confined(stack: Embedded
 
 def test_images_and_texts_are_processed_in_the_sandbox(pixmill: Pixmill) -> None:
     source = pixmill.upload("p.jpg", photo(format="JPEG"))["id"]
-    steps = {
+    steps: dict[str, dict[str, object]] = {
         "resize": {"width": 20},
         "watermark": {"mark": {"text": "Пиксель"}},
         "blur_faces": {},

@@ -357,7 +357,7 @@ class WorkerSettings(ServiceSettings):
         "auto",
         description="Whether the processes that decode images are confined: they open only code, fonts, blobs, their"
         " database and the scratch folder, start no program, and connect only to the ports of the database and the file"
-        " server. `auto`: as far as the kernel has Landlock and seccomp; the start logs what it has. `off`: not at all.",
+        " server. `auto`: as far as the kernel has Landlock and seccomp; the start logs it. `off`: not at all.",
     )
     sandbox_ports: list[Annotated[int, Field(ge=1, le=65_535)]] = Field(
         [443],
