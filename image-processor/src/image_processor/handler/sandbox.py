@@ -28,7 +28,8 @@ _SYSTEM = (
     *("/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/urandom", "/dev/random", "/dev/zero"),
 )
 """Libraries, fonts, certificates, names of machines, and what libraries ask about processors and memory."""
-_FONTS_OF_A_USER = (".fonts", ".fonts.conf", ".local/share/fonts", ".config/fontconfig", ".cache/fontconfig")
+_OF_A_USER = (".fonts", ".fonts.conf", ".local/share/fonts", ".config/fontconfig", ".postgresql", ".pgpass")
+"""In the home folder: fonts, and what PostgreSQL's client looks for."""
 _DEVICES = ("/dev/null",)
 
 
@@ -94,7 +95,8 @@ def places_of(settings: WorkerSettings) -> Places:
     url = make_url(settings.database.url)
     scratch, blobs = Path(settings.scratch_folder), Path(settings.file_storage.blobs_folder or os.devnull)
     data = [scratch, blobs, Path(url.database or os.devnull)]
-    readable = [*map(Path, _SYSTEM), *_code(outside=data), *_fonts(), blobs]
+    certificates = [str(value[0]) for name, value in url.normalized_query.items() if name.startswith("ssl")]
+    readable = [*map(Path, (*_SYSTEM, *certificates)), *_code(outside=data), *_of_user(), blobs]
     writable = [scratch, *map(Path, _DEVICES)]
     ports = {_DNS, *settings.sandbox_ports}
     for address in filter(None, (settings.file_storage.url, settings.file_storage.blobs_url)):
@@ -119,8 +121,6 @@ def _code(outside: Sequence[Path]) -> Iterator[Path]:
     yield from {Path(name).resolve() for name in found if name} - above
 
 
-def _fonts() -> Iterator[Path]:
+def _of_user() -> Iterator[Path]:
     home = Path(os.environ.get("HOME") or os.devnull)
-    yield from (home / name for name in _FONTS_OF_A_USER)
-    if cache := os.environ.get("XDG_CACHE_HOME"):
-        yield Path(cache, "fontconfig")
+    yield from (home / name for name in _OF_A_USER)

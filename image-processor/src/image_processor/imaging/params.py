@@ -30,7 +30,7 @@ OR_BRITISH = BeforeValidator(_american)
 
 
 _DEEPEST = 32
-"""Levels of lists and objects. No algorithm has so many, and Python cannot recurse as deep as a client can nest."""
+"""Levels of lists and objects. No algorithm needs ten, and Python cannot recurse as deep as a client can nest."""
 
 
 def _whole(value: object, levels: int = 0) -> object:

@@ -1,4 +1,4 @@
-"""Only the loaders that we mean can run, whatever the content or the name of a file is."""
+"""Only the loaders that we mean can run, regardless of the content and the name of a file."""
 
 import struct
 from pathlib import Path

@@ -31,7 +31,7 @@ from image_processor.services.readers import KNOWN, DamagedError, Opened, open_f
 __all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "decode"]
 
 _FORMATS_OF_LIBVIPS = ("Jpeg", "Uhdr", "Png", "Webp", "Nsgif", "Tiff", "Heif")
-"""The loaders that may run, by their names in libvips' class hierarchy; whatever else a libvips has may not."""
+"""The loaders that may run, by their names in libvips' class hierarchy; any other that a libvips has may not."""
 
 pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 (the binding has no keyword)
 for _format in _FORMATS_OF_LIBVIPS:
