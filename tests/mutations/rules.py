@@ -262,9 +262,9 @@ MUTATIONS = [
     ),
     Mutation(
         rule="the pixels of all frames of an animation count",
-        file="image-processor/src/image_processor/services/codec/decoding.py",
-        before="check_pixels(header.width * header.height * len(layout.pages),",
-        after="check_pixels(header.width * header.height,",
+        file=_LIMITS,
+        before="check_pixels(times * sum(frame.width * frame.height for frame in frames), limits, subject)",
+        after="check_pixels(frames[0].width * frames[0].height, limits, subject)",
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_the_limit_of_pixels_counts_all_frames",
     ),
     Mutation(
