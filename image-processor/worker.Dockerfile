@@ -23,9 +23,8 @@ RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-
 COPY --from=builder /opt/pixmill /opt/pixmill
 COPY NOTICE LICENSE /usr/share/doc/pixmill/
 # MALLOC_ARENA_MAX: fewer malloc arenas, so less memory is requested and returned for each image.
-ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 TMPDIR=/var/lib/pixmill-scratch \
-    XDG_CACHE_HOME=/tmp/.cache
-# Build the cache of these fonts now; XDG_CACHE_HOME is for mounted fonts.
+ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 TMPDIR=/var/lib/pixmill-scratch
+# Build the cache of these fonts now; the worker keeps that of mounted fonts in its scratch folder.
 RUN python -c "import pyvips; pyvips.Image.text('x')"
 WORKDIR /etc/pixmill
 COPY config/worker config/worker

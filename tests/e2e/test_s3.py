@@ -36,6 +36,7 @@ class S3:
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.url,
+            "WORKER_SANDBOX_PORTS": f"[{self._port}]",
         }
 
     def make_bucket(self) -> None:

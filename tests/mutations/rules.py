@@ -26,9 +26,40 @@ _LEASES = "image-processor/src/image_processor/services/jobs/leases.py"
 _TRANSITIONS = "image-processor/src/image_processor/services/jobs/transitions.py"
 _BLOBS = "file-storage/src/file_storage/services/blobs.py"
 _STORING = "file-storage/src/file_storage/services/storing.py"
+_LIMITS = "image-processor/src/image_processor/services/codec/limits.py"
 _NGINX = "config/nginx.conf"
 
 MUTATIONS = [
+    # Hostile pictures.
+    Mutation(
+        rule="an image has at most five bands",
+        file=_LIMITS,
+        before="    if bands > MAX_BANDS:",
+        after="    if bands > 100 * MAX_BANDS:",
+        caught_by="image-processor/tests/services/codec/test_limits.py::test_an_image_has_at_most_five_bands",
+    ),
+    Mutation(
+        rule="decoded bytes count the bytes of a sample",
+        file=_LIMITS,
+        before="frame.bands * SAMPLE_BYTES[frame.format] for frame",
+        after="frame.bands for frame",
+        caught_by="image-processor/tests/services/codec/test_limits.py"
+        "::test_the_limit_of_decoded_bytes_counts_bands_and_bytes_of_a_sample",
+    ),
+    Mutation(
+        rule="libvips' other loaders are blocked",
+        file="image-processor/src/image_processor/services/codec/decoding.py",
+        before='pyvips.operation_block_set("VipsForeignLoad", True)',
+        after='pyvips.operation_block_set("VipsForeignLoad", False)',
+        caught_by="image-processor/tests/services/codec/test_loaders.py",
+    ),
+    Mutation(
+        rule="a process that decodes confines itself",
+        file="image-processor/src/image_processor/handler/landlock.py",
+        before="        _call(_RESTRICT_SELF, rules, 0)",
+        after="        pass",
+        caught_by="image-processor/tests/handler/test_sandbox.py",
+    ),
     # Tasks.
     Mutation(
         rule="a claim raises the attempt, so that an older holder cannot finish the task",
@@ -247,9 +278,9 @@ MUTATIONS = [
     ),
     Mutation(
         rule="the pixels of all frames of an animation count",
-        file="image-processor/src/image_processor/services/codec/decoding.py",
-        before="check_pixels(header.width * header.height * len(layout.pages),",
-        after="check_pixels(header.width * header.height,",
+        file=_LIMITS,
+        before="check_pixels(times * sum(frame.width * frame.height for frame in frames), limits, subject)",
+        after="check_pixels(frames[0].width * frames[0].height, limits, subject)",
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_the_limit_of_pixels_counts_all_frames",
     ),
     Mutation(

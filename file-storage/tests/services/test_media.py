@@ -296,6 +296,19 @@ def test_the_size_of_a_tiff_is_that_of_its_first_page(
     assert media_of(BytesIO(tiff_of(*directories, order=order, big=big))) == Media("image/tiff", *size)
 
 
+@pytest.mark.parametrize("size", [(2**31, 1), (1, 2**31), (2**32 - 1, 2**32 - 1)])
+def test_a_tiff_whose_size_does_not_fit_into_the_database_has_none(size: tuple[int, int]) -> None:
+    content = tiff_of((0, *size), order="<")
+
+    assert media_of(BytesIO(content)) == Media("image/tiff")
+
+
+def test_the_largest_size_that_fits_into_the_database_is_kept() -> None:
+    content = tiff_of((0, 2**31 - 1, 1), order="<")
+
+    assert media_of(BytesIO(content)) == Media("image/tiff", 2**31 - 1, 1)
+
+
 def test_a_cycle_of_directories_in_a_tiff_ends() -> None:
     content = tiff_of((REDUCED, 8, 6), (MASK, 9, 9), order="<")
     cyclic = content[:-4] + struct.pack("<I", 8)

@@ -136,6 +136,12 @@ class LimitSettings(Section):
         description="The largest image, before and after processing, all frames together. A small file can decode into"
         " a very large image.",
     )
+    max_decoded_bytes: Bytes = Field(
+        2_147_483_648,
+        ge=1,
+        description="The most that the pixels of an image may take once decoded, before processing and after each step:"
+        " width x height x frames x bands x bytes of a sample. An image has at most 5 bands.",
+    )
     max_frames: Annotated[int, Unit("frames")] = Field(
         1000, ge=1, description="The most frames of an animation or pages of a TIFF."
     )
@@ -150,6 +156,13 @@ class LimitSettings(Section):
         2_147_483_648,
         ge=256 * 1024 * 1024,
         description="The memory of each process (RLIMIT_DATA). A task that needs more ends in `error`.",
+    )
+    max_written_bytes: Bytes = Field(
+        4_294_967_296,
+        ge=1024 * 1024,
+        description="The largest file that each process may write (RLIMIT_FSIZE): a result, or libvips' temporary files"
+        " of images too large for memory. A task that needs a larger one ends in `error`. An SQLite database that the"
+        " worker uses may not grow beyond it either.",
     )
 
     @model_validator(mode="after")
@@ -341,6 +354,16 @@ class WorkerSettings(ServiceSettings):
         min_length=1,
         description="The folder of sources and results while a task runs; on disk, not in memory. A task that fails"
         " while less than 32 MiB are free there is retried.",
+    )
+    sandbox: Literal["auto", "off"] = Field(
+        "auto",
+        description="Whether the processes that decode images are confined: they open only code, fonts, blobs, their"
+        " database and the scratch folder, start no program, and connect only to the ports of the database and the file"
+        " server. `auto`: as far as the kernel has Landlock and seccomp; the start logs it. `off`: not at all.",
+    )
+    sandbox_ports: list[Annotated[int, Field(ge=1, le=65_535)]] = Field(
+        [443],
+        description="Further TCP ports that the sandbox allows: that of S3, if the file server redirects downloads.",
     )
     limits: LimitSettings
     retry: RetrySettings

@@ -1,9 +1,12 @@
 """The worker: ``celery --app image_processor.worker worker``."""
 
+import logging
 import os
 import resource
 import signal
 import socket
+import tempfile
+from pathlib import Path
 from uuid import uuid4
 
 import structlog
@@ -22,6 +25,7 @@ from image_processor.config import WorkerSettings
 from image_processor.handler.celery_app import WORK, create_celery
 from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
+from image_processor.handler.sandbox import Sandbox
 from image_processor.handler.shutdown import GracefulShutdown
 from image_processor.injectors import create_worker_registry
 from image_processor.services.jobs.leases import LeaseService
@@ -36,6 +40,7 @@ WORKER = f"{socket.gethostname()}:{uuid4()}"
 app = create_celery(settings.broker)
 app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsumer)
 services = svcs.Container(create_worker_registry(settings, app, WORKER))
+sandbox = Sandbox(settings)
 
 
 def threads() -> tuple[Relay, Housekeeping, Heartbeat]:
@@ -89,12 +94,24 @@ def _begin_process(**_: object) -> None:
     # Connections do not survive a fork: each process creates its own services.
     global services
     services = svcs.Container(create_worker_registry(settings, app, WORKER))
-    memory = settings.limits.max_memory_bytes
+    # Temporary files of libvips, SQLite and Python: /tmp may be memory, and lies outside the sandbox.
+    os.environ["TMPDIR"] = settings.scratch_folder
+    tempfile.tempdir = None
+    # The list of the machine's fonts, which takes seconds to make: the sandbox lets no process write it elsewhere.
+    os.environ["XDG_CACHE_HOME"] = str(Path(settings.scratch_folder, "cache"))
+    memory, written = settings.limits.max_memory_bytes, settings.limits.max_written_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
+    try:
+        sandbox.enter()
+    except OSError as error:
+        log.error("sandbox not in force", error=str(error))
 
 
 @signals.worker_ready.connect
 def _begin(**_: object) -> None:
+    in_force, how = sandbox.description()
+    log.log(logging.INFO if in_force else logging.WARNING, "sandbox", in_force=in_force, how=how)
     shutdown.listen()
     services.get(Runner).delete_abandoned()
     for thread in threads():

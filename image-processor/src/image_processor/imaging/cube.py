@@ -1,5 +1,7 @@
 """Color look-up tables in the `.cube` format (Adobe, "Cube LUT Specification 1.0", 2013)."""
 
+import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +14,12 @@ from image_processor.imaging.picture import UnsuitableImageError
 
 Table = NDArray[numpy.float32]
 
+_LARGEST = {"LUT_1D_SIZE": 65_536, "LUT_3D_SIZE": 256}
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+"""Read one by one: a list of all lines takes many times the memory of the file."""
+_LONGEST_LINE = 1000
+"""Characters; the specification allows 250."""
+
 
 class Cube(Protocol):
     """A look-up table."""
@@ -21,27 +29,57 @@ class Cube(Protocol):
 
 
 def read_cube(text: str) -> Cube:
-    """Parse the text of a file.
+    """Parse the text of a file; stop at the first line that cannot belong to a look-up table.
 
     :raises UnsuitableImageError: the text is not a look-up table; the message names the line.
     """
     sizes: dict[str, int] = {}
     domain = {"DOMAIN_MIN": [0.0, 0.0, 0.0], "DOMAIN_MAX": [1.0, 1.0, 1.0]}
-    rows: list[list[float]] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    colors = array("f")
+    wanted = 0
+    for number, found in enumerate(_LINE.finditer(text), 1):
+        line = found[0].strip()
+        if not line or line.startswith("#"):
+            continue
+        if len(line) > _LONGEST_LINE:
+            raise _not_cube(number)
         words = line.split()
-        if not words or words[0].startswith("#") or words[0] == "TITLE":
+        if words[0] == "TITLE":
             continue
         try:
-            if words[0] in ("LUT_1D_SIZE", "LUT_3D_SIZE"):
+            if words[0] in _LARGEST:
                 sizes[words[0]] = int(words[1])
+                wanted = _colors_wanted(sizes)
             elif words[0] in domain:
                 domain[words[0]] = _three(words[1:])
             else:
-                rows.append(_three(words))
+                colors.extend(_three(words))
         except (ValueError, IndexError) as error:
-            raise UnsuitableImageError(f"Line {number} of the LUT does not follow the .cube format.") from error
-    return _cube(sizes, domain, rows)
+            raise _not_cube(number) from error
+        if len(colors) > 3 * wanted:
+            raise _too_many(sizes, wanted)
+    return _cube(sizes, domain, colors)
+
+
+def _not_cube(number: int) -> UnsuitableImageError:
+    return UnsuitableImageError(f"Line {number} of the LUT does not follow the .cube format.")
+
+
+def _too_many(sizes: dict[str, int], wanted: int) -> UnsuitableImageError:
+    if not sizes:
+        return UnsuitableImageError("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE before its colors.")
+    (size,) = sizes.values()
+    return UnsuitableImageError(f"The LUT has more than {wanted:,} colors; its size of {size} needs {wanted:,}.")
+
+
+def _colors_wanted(sizes: dict[str, int]) -> int:
+    """:raises UnsuitableImageError: there are two sizes, or the size is not possible."""
+    if len(sizes) != 1:
+        raise UnsuitableImageError("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE.")
+    ((kind, size),) = sizes.items()
+    if not 2 <= size <= _LARGEST[kind]:
+        raise UnsuitableImageError(f"The LUT's size of {size} is not possible.")
+    return size**3 if kind == "LUT_3D_SIZE" else size
 
 
 def _three(words: Sequence[str]) -> list[float]:
@@ -51,22 +89,17 @@ def _three(words: Sequence[str]) -> list[float]:
     return values
 
 
-def _cube(sizes: dict[str, int], domain: dict[str, list[float]], rows: list[list[float]]) -> Cube:
-    if len(sizes) != 1:
-        raise UnsuitableImageError("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE.")
+def _cube(sizes: dict[str, int], domain: dict[str, list[float]], rows: "array[float]") -> Cube:
+    wanted = _colors_wanted(sizes)
     ((kind, size),) = sizes.items()
-    three_dimensional = kind == "LUT_3D_SIZE"
-    if not 2 <= size <= (256 if three_dimensional else 65536):
-        raise UnsuitableImageError(f"The LUT's size of {size} is not possible.")
-    wanted = size**3 if three_dimensional else size
-    if len(rows) != wanted:
-        raise UnsuitableImageError(f"The LUT has {len(rows):,} colors; its size of {size} needs {wanted:,}.")
+    if len(rows) != 3 * wanted:
+        raise UnsuitableImageError(f"The LUT has {len(rows) // 3:,} colors; its size of {size} needs {wanted:,}.")
     low, high = domain["DOMAIN_MIN"], domain["DOMAIN_MAX"]
     if any(top <= bottom for bottom, top in zip(low, high, strict=True)):
         raise UnsuitableImageError("The LUT's DOMAIN_MAX must be above its DOMAIN_MIN.")
     grid = Grid(size, low, high)
-    colors = numpy.array(rows, dtype="float32")
-    return Cube3d(colors, grid) if three_dimensional else Cube1d(colors, grid)
+    colors = numpy.frombuffer(rows, dtype="float32").reshape(wanted, 3)
+    return Cube3d(colors, grid) if kind == "LUT_3D_SIZE" else Cube1d(colors, grid)
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,20 @@ OR_BRITISH = BeforeValidator(_american)
 """Annotates a ``Literal`` whose values may also be sent in their British spelling."""
 
 
-def _whole(value: object) -> object:
+_DEEPEST = 32
+"""Levels of lists and objects. No algorithm needs ten, and Python cannot recurse as deep as a client can nest."""
+
+
+def _whole(value: object, levels: int = 0) -> object:
+    """:raises ValueError: the value is nested too deep."""
+    if levels > _DEEPEST:
+        raise ValueError(f"nested more than {_DEEPEST} levels deep")
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
-        return {name: _whole(part) for name, part in value.items()}
+        return {name: _whole(part, levels + 1) for name, part in value.items()}
     if isinstance(value, list):
-        return [_whole(part) for part in value]
+        return [_whole(part, levels + 1) for part in value]
     return value
 
 

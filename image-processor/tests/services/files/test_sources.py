@@ -15,7 +15,14 @@ from image_processor.services.files.sources import Sources
 from image_processor.services.jobs.outcomes import Claim
 
 LIMITS = LimitSettings(
-    max_file_bytes=100, max_task_bytes=150, max_pixels=1, max_frames=1, max_seconds=1, max_memory_bytes=2**30
+    max_file_bytes=100,
+    max_task_bytes=150,
+    max_pixels=1,
+    max_decoded_bytes=1,
+    max_frames=1,
+    max_seconds=1,
+    max_memory_bytes=2**30,
+    max_written_bytes=2**30,
 )
 
 

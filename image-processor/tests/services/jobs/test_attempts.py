@@ -1,5 +1,7 @@
-"""Attempts at tasks that another version has created."""
+"""Attempts at tasks that another version has created, and outcomes of errors."""
 
+import errno
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -8,14 +10,21 @@ import pytest
 from image_processor.config import LimitSettings
 from image_processor.services.files.client import FileStorage
 from image_processor.services.files.sources import Sources
-from image_processor.services.jobs.attempts import AttemptService
+from image_processor.services.jobs.attempts import AttemptService, outcome_of
 from image_processor.services.jobs.outcomes import Claim, Failed
 from image_processor.services.jobs.result_cache import ResultCache
 from image_processor.services.jobs.reuse import ReuseService
 from service_kit.database import Database
 
 LIMITS = LimitSettings(
-    max_file_bytes=100, max_task_bytes=150, max_pixels=1, max_frames=1, max_seconds=1, max_memory_bytes=2**30
+    max_file_bytes=100,
+    max_task_bytes=150,
+    max_pixels=1,
+    max_decoded_bytes=1,
+    max_frames=1,
+    max_seconds=1,
+    max_memory_bytes=2**30,
+    max_written_bytes=2**30,
 )
 
 
@@ -55,3 +64,11 @@ def test_a_task_whose_params_are_no_longer_valid_fails_with_the_reason(
     assert isinstance(outcome, Failed)
     assert outcome.reason.startswith("The task cannot be done any more: ")
     assert "nothing to do: give width, height, aspect_ratio, left or top" in outcome.reason
+
+
+def test_a_file_that_hits_the_limit_of_written_bytes_fails_with_what_to_do_and_is_no_crash() -> None:
+    outcome = outcome_of(OSError(errno.EFBIG, os.strerror(errno.EFBIG)))
+
+    assert isinstance(outcome, Failed)
+    assert "limits.max_written_bytes" in outcome.reason
+    assert "Make the image smaller" in outcome.reason

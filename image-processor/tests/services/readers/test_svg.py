@@ -213,7 +213,7 @@ def test_an_svg_over_the_limit_is_refused_by_its_root() -> None:
 
 def test_a_drawing_that_needs_too_much_memory_does_not_end_the_process() -> None:
     with pytest.raises(MemoryError):
-        processed(svg("", 'width="1000000" height="1000000"'), "convert", KEPT, limits=Limits(10**12, 1))
+        processed(svg("", 'width="1000000" height="1000000"'), "convert", KEPT, limits=Limits(10**12, 1, 10**13))
 
 
 @pytest.mark.parametrize("source", [svg("")[:-3], svg("<g>"), svg("", 'width="0" height="3"')])

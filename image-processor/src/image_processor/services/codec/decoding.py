@@ -18,22 +18,27 @@ from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
 from image_processor.services.codec.jpeg import with_all_segments
 from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
+from image_processor.services.codec.limits import (
+    Limits,
+    check_decoded_bytes,
+    check_frames,
+    check_frames_of,
+    check_pixels,
+)
 from image_processor.services.codec.pages import check_page
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
-__all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "check_pixels", "decode"]
+__all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "decode"]
 
-pyvips.block_untrusted_set(True)  # noqa: FBT003 (the binding has no keyword)
+_FORMATS_OF_LIBVIPS = ("Jpeg", "Uhdr", "Png", "Webp", "Nsgif", "Tiff", "Heif")
+"""The loaders that may run, by their names in libvips' class hierarchy; any other that a libvips has may not."""
+
+pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 (the binding has no keyword)
+for _format in _FORMATS_OF_LIBVIPS:
+    pyvips.operation_block_set(f"VipsForeignLoad{_format}", False)  # noqa: FBT003
+# The last call: libvips also distrusts a loader of these whose library has a known hole.
+pyvips.block_untrusted_set(True)  # noqa: FBT003
 pyvips.cache_set_max(0)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Upper limits of the pixels and frames of an image."""
-
-    max_pixels: int
-    max_frames: int
-
 
 READABLE = {
     "jpegload": "jpeg",
@@ -88,9 +93,11 @@ def decode(source: Path, limits: Limits, *, sequential: bool, wanted: Source = A
     :raises ImageError: the file is not a readable image, is damaged, exceeds a limit, or lacks the page.
     """
     try:
-        return _decoded(source, limits, wanted, sequential=sequential)
+        decoded = _decoded(source, limits, wanted, sequential=sequential)
     except pyvips.Error as error:
         raise ImageError(f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}.") from error
+    check_frames_of(decoded.picture.frames, limits, "The image has")
+    return decoded
 
 
 def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) -> Decoded:
@@ -103,9 +110,9 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
     layout = layout_of(source, header, format_name, wanted.page)
     if layout.pages[0] > 0:
         header = _opened(source, format_name, page=layout.pages[0])
-    check_pixels(header.width * header.height * len(layout.pages), limits, "The image has")
+    check_frames_of([header], limits, "The image has", len(layout.pages))
     if len(layout.pages) > 1 and format_name in ANIMATED:
-        frames = [with_page_sizes(frame, layout) for frame in _animation(source, format_name, layout)]
+        frames = [with_page_sizes(frame, layout) for frame in _animation(source, format_name, layout, limits)]
         return Decoded(
             Picture.of([_described(frame, source, format_name, layout.pages[0]) for frame in frames]), format_name
         )
@@ -118,18 +125,6 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
     if format_name in _SHRINKERS:
         picture = replace(picture, shrink=lambda factor: _shrunk(source, access, format_name, factor, page))
     return Decoded(picture, format_name, layout.unread)
-
-
-def check_frames(frames: int, limits: Limits) -> None:
-    """:raises ImageError: there are more frames than the limit."""
-    if frames > limits.max_frames:
-        raise ImageError(f"The image has {frames} frames; the limit is {limits.max_frames}.")
-
-
-def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
-    """:raises ImageError: there are more pixels than the limit."""
-    if pixels > limits.max_pixels:
-        raise ImageError(f"{subject} {pixels:,} pixels; the limit is {limits.max_pixels:,}.")
 
 
 class NamedFiles:
@@ -163,7 +158,7 @@ def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
         if opened is None:
             return None
         check_page(wanted.page, opened.frames, opened.unread)
-        check_pixels(opened.width * opened.height, limits, "The image has")
+        _check_opened(opened, opened.width * opened.height, limits, "The image has")
         picture = Picture.of([opened.image()])
     except DamagedError as error:
         raise ImageError(f"The image is damaged: {error}.") from error
@@ -174,11 +169,16 @@ def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
 
 def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:
     width, height = max(1, round(opened.width / factor)), max(1, round(opened.height / factor))
-    check_pixels(width * height, limits, "The image would have")
+    _check_opened(opened, width * height, limits, "The image would have")
     try:
         return opened.rendered(width, height)
     except DamagedError as error:
         raise ImageError(f"The image is damaged: {error}.") from error
+
+
+def _check_opened(opened: Opened, pixels: int, limits: Limits, subject: str) -> None:
+    check_pixels(pixels, limits, subject)
+    check_decoded_bytes(pixels * opened.pixel_bytes, limits, subject)
 
 
 def _header(source: Path) -> tuple[pyvips.Image, str]:
@@ -226,9 +226,11 @@ def _opened(source: Path, format_name: str, **options: object) -> pyvips.Image:
         return cielab
 
 
-def _animation(source: Path, format_name: str, layout: Layout) -> Sequence[pyvips.Image]:
+def _animation(source: Path, format_name: str, layout: Layout, limits: Limits) -> Sequence[pyvips.Image]:
     if not layout.together:
         frames = [_upright(_opened(source, format_name, page=page)) for page in layout.pages]
+        # Their bands and formats may differ from those of the header.
+        check_frames_of(frames, limits, "The image has")
         frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
         kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
         return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])

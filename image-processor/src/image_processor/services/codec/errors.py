@@ -1,5 +1,7 @@
 """Reasons why an image cannot be processed, in words for users."""
 
+import errno
+import os
 import re
 from collections.abc import Iterable
 
@@ -56,6 +58,18 @@ def reason_of(detail: str) -> str:
     if written is None:
         return "the decoder gave no reason"
     return _worded(_WRITERS.sub("", written, count=1).replace("unable to write to target", "its format refuses it"))
+
+
+TOO_LARGE_A_FILE = (
+    "The task needs a larger file on the worker's disk than the limit of the worker allows (limits.max_written_bytes)."
+    " Make the image smaller first, or choose a format that compresses more."
+)
+_FILE_TOO_LARGE = os.strerror(errno.EFBIG)
+
+
+def hit_file_limit(detail: str) -> bool:
+    """Return whether a file of libvips, temporary or the result, would exceed what the process may write."""
+    return _FILE_TOO_LARGE in detail
 
 
 def failed_while_writing(detail: str) -> bool:

@@ -8,7 +8,7 @@ import pyvips
 from image_processor.imaging.output import STILL, Report, Tiles
 from image_processor.imaging.picture import UnsuitableImageError
 from image_processor.services.codec import complaints
-from image_processor.services.codec.decoding import Decoded, ImageError, Limits, NamedFiles, check_pixels, decode
+from image_processor.services.codec.decoding import Decoded, ImageError, NamedFiles, decode
 from image_processor.services.codec.encoding import (
     EXTENSIONS,
     encodes_once,
@@ -17,8 +17,9 @@ from image_processor.services.codec.encoding import (
     write_report,
     write_tiles,
 )
-from image_processor.services.codec.errors import failed_while_writing, reason_of
+from image_processor.services.codec.errors import TOO_LARGE_A_FILE, failed_while_writing, hit_file_limit, reason_of
 from image_processor.services.codec.jpeg import has_gap_before_pixels
+from image_processor.services.codec.limits import Limits, check_frames_of, check_pixels
 from image_processor.services.codec.plan import Plan
 
 _EXTRANEOUS = "extraneous bytes before marker"
@@ -51,6 +52,8 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
 
 def _sentence(error: pyvips.Error) -> str:
     detail = complaints.causes(str(error.detail))
+    if hit_file_limit(detail):
+        return TOO_LARGE_A_FILE
     if failed_while_writing(detail):
         return f"The result cannot be written: {reason_of(detail)}."
     return f"The image cannot be decoded: {reason_of(detail)}."
@@ -74,6 +77,7 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
             return write_report(made, result)
         picture = made
         check_pixels(picture.width * picture.height * len(picture.frames), limits, "The result would have")
+        check_frames_of(picture.frames, limits, "The result would have")
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
     written = write_picture(picture, plan.encoding, source_format(decoded, picture), result)

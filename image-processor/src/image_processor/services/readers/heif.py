@@ -30,7 +30,10 @@ def open_image(source: Path) -> Opened:
     metadata = metadata_of(image.info.items(), is_upright=True)
     if metadata.profile is None:
         metadata = metadata._replace(profile=_coded_profile(image))
-    return Opened("heic", width, height, lossless=False, pixels=partial(_pixels, image), metadata=metadata)
+    name, _, deep = image.mode.partition(";")
+    pixel_bytes = _BANDS[name] * (2 if deep else 1)
+    pixels = partial(_pixels, image)
+    return Opened("heic", width, height, lossless=False, pixels=pixels, metadata=metadata, pixel_bytes=pixel_bytes)
 
 
 def _coded_profile(image: HeifImage) -> bytes | None:

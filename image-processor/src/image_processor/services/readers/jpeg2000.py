@@ -30,7 +30,8 @@ def open_image(source: Path) -> Opened:
     metadata = Metadata(profile=_profile(head))
     deepest = _bits_of_colors(head)
     pixels = partial(_pixels, source) if deepest is None else partial(_deep_pixels, source, deepest, width * height)
-    return Opened("jp2", width, height, _is_lossless(head), pixels, metadata)
+    # Pillow gives 16 bits of a gray image alone, imagecodecs of four bands.
+    return Opened("jp2", width, height, _is_lossless(head), pixels, metadata, pixel_bytes=4 if deepest is None else 8)
 
 
 def _bits_of_colors(head: bytes) -> int | None:

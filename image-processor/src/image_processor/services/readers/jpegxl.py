@@ -24,6 +24,7 @@ def open_image(source: Path) -> Opened:
         pixels=partial(_pixels, source, header),
         metadata=Metadata(_without_offset(header.exif), header.xmp, header.profile, is_upright=True),
         unread=_ANIMATED if header.animated else None,
+        pixel_bytes=(header.colors + header.alpha) * header.bits // 8,
     )
 
 

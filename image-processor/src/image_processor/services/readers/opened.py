@@ -36,6 +36,7 @@ class Opened:
     :param frames: how many frames or pages the file has.
     :param pages: width and height of the pages of a document; of very many pages, only of the first.
     :param unread: why the file's other frames are not read, as a sentence; ``None`` if there are no others.
+    :param pixel_bytes: of a decoded pixel, at most.
     :param at_size: renders a drawing at another width and height; ``None`` if the file has pixels.
     """
 
@@ -48,6 +49,7 @@ class Opened:
     frames: int = 1
     pages: Sequence[tuple[int, int]] = ()
     unread: str | None = None
+    pixel_bytes: int = 4
     at_size: Callable[[int, int], pyvips.Image] | None = None
 
     def image(self) -> pyvips.Image:

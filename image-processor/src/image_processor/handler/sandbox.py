@@ -1,0 +1,126 @@
+"""The sandbox of a process that decodes images: what a decoder that was taken over can still reach.
+
+The same process claims tasks and stores results, so it keeps its database and the way to the file server.
+"""
+
+import os
+import sqlite3
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from sqlalchemy import make_url
+
+from image_processor.config import WorkerSettings
+from image_processor.handler import landlock, system_calls
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432}
+_DNS = 53
+_SYSTEM = (
+    *("/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives"),
+    *("/etc/fonts", "/var/cache/fontconfig", "/etc/ssl", "/etc/pki", "/etc/ca-certificates"),
+    *("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/localtime"),
+    *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys/vm/overcommit_memory"),
+    *("/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/urandom", "/dev/random", "/dev/zero"),
+)
+"""Libraries, fonts, certificates, names of machines, and what libraries ask about processors and memory."""
+_OF_A_USER = (".fonts", ".fonts.conf", ".local/share/fonts", ".config/fontconfig", ".postgresql", ".pgpass")
+"""In the home folder: fonts, and what PostgreSQL's client looks for."""
+_DEVICES = ("/dev/null",)
+
+
+class Places(NamedTuple):
+    """What the process may use."""
+
+    readable: Sequence[Path]
+    writable: Sequence[Path]
+    ports: Sequence[int]
+    unix_sockets: bool
+
+
+@dataclass
+class Sandbox:
+    """The sandbox that the settings and the kernel allow."""
+
+    settings: WorkerSettings
+    _kept: list[sqlite3.Connection] = field(default_factory=list)
+
+    def description(self) -> tuple[bool, str]:
+        """Return whether decoding will be confined, and how or why not, in one line for the operator."""
+        if self.settings.sandbox == "off":
+            return False, "turned off by the setting sandbox"
+        try:
+            version = landlock.version()
+        except OSError as error:
+            files = f"files and ports are not restricted: no Landlock ({error.strerror})"
+        else:
+            files = f"Landlock {version} restricts files{' and ports' if version >= landlock.PORTS_SINCE else ''}"
+        calls = "seccomp restricts system calls" if system_calls.available() else "no seccomp for this machine"
+        return files.startswith("Landlock") or system_calls.available(), f"{files}; {calls}"
+
+    def enter(self) -> None:
+        """Confine this process, which must not have another thread yet, as far as the kernel can.
+
+        :raises OSError: the kernel has Landlock or seccomp but refuses the rules.
+        """
+        if self.settings.sandbox == "off":
+            return
+        self._keep_write_ahead_log()
+        places = places_of(self.settings)
+        try:
+            landlock.version()
+        except OSError:
+            pass
+        else:
+            landlock.restrict(places.readable, places.writable, places.ports)
+        if system_calls.available():
+            system_calls.restrict(unix_sockets=places.unix_sockets)
+
+    def _keep_write_ahead_log(self) -> None:
+        """Keep SQLite from deleting the log with its last connection: the sandbox allows no other file of that name."""
+        url = make_url(self.settings.database.url)
+        if url.get_backend_name() == "sqlite" and url.database:
+            connection = sqlite3.connect(url.database)
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+            self._kept.append(connection)
+
+
+def places_of(settings: WorkerSettings) -> Places:
+    """Return what the process may use with these settings."""
+    url = make_url(settings.database.url)
+    scratch, blobs = Path(settings.scratch_folder), Path(settings.file_storage.blobs_folder or os.devnull)
+    data = [scratch, blobs, Path(url.database or os.devnull)]
+    certificates = [str(value[0]) for name, value in url.normalized_query.items() if name.startswith("ssl")]
+    readable = [*map(Path, (*_SYSTEM, *certificates)), *_code(outside=data), *_of_user(), blobs]
+    writable = [scratch, *map(Path, _DEVICES)]
+    ports = {_DNS, *settings.sandbox_ports}
+    for address in filter(None, (settings.file_storage.url, settings.file_storage.blobs_url)):
+        parts = urlsplit(address)
+        ports.add(parts.port or _DEFAULT_PORTS.get(parts.scheme, 0))
+    if url.get_backend_name() == "sqlite":
+        writable += [Path(f"{url.database}{suffix}") for suffix in ("", "-wal", "-shm")]
+    else:
+        ports.add(url.port or _DEFAULT_PORTS["postgresql"])
+    hosts = (url.host, *(str(host) for host in url.normalized_query.get("host", ())))
+    by_unix_socket = url.get_backend_name() != "sqlite" and not any(host and host[0] != "/" for host in hosts)
+    return Places(readable, writable, sorted(ports - {0}), by_unix_socket)
+
+
+def _code(outside: Sequence[Path]) -> Iterator[Path]:
+    """Yield the folders of Python, its packages and ours.
+
+    :param outside: places of data: a folder above one is no folder of code, although Python may search it for modules.
+    """
+    above = {folder for place in (Path.cwd() / "file", *outside) for folder in place.resolve().parents}
+    found = (sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path)
+    yield from {Path(name).resolve() for name in found if name} - above
+
+
+def _of_user() -> Iterator[Path]:
+    home = Path(os.environ.get("HOME") or os.devnull)
+    yield from (home / name for name in _OF_A_USER)

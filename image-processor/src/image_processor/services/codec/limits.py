@@ -1,0 +1,76 @@
+"""Limits of an image, checked before its pixels are decoded and after each step of a pipeline."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyvips
+
+from image_processor.services.codec.errors import ImageError
+
+MAX_BANDS = 5
+"""Four inks and alpha. More are measurements, not a picture, and each costs as much as a picture."""
+SAMPLE_BYTES = {
+    **dict.fromkeys(("uchar", "char"), 1),
+    **dict.fromkeys(("ushort", "short"), 2),
+    **dict.fromkeys(("uint", "int", "float"), 4),
+    **dict.fromkeys(("double", "complex"), 8),
+    "dpcomplex": 16,
+}
+"""Bytes of a sample, by libvips' names of formats."""
+
+_UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper limits of an image: its pixels and decoded bytes count all frames together."""
+
+    max_pixels: int
+    max_frames: int
+    max_decoded_bytes: int = 2 * 1024**3
+
+
+def check_frames(frames: int, limits: Limits) -> None:
+    """:raises ImageError: there are more frames than the limit."""
+    if frames > limits.max_frames:
+        raise ImageError(f"The image has {frames} frames; the limit is {limits.max_frames}.")
+
+
+def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
+    """:raises ImageError: there are more pixels than the limit."""
+    if pixels > limits.max_pixels:
+        raise ImageError(f"{subject} {pixels:,} pixels; the limit is {limits.max_pixels:,}.")
+
+
+def check_decoded_bytes(size: int, limits: Limits, subject: str) -> None:
+    """:raises ImageError: the decoded pixels take more bytes than the limit."""
+    if size > limits.max_decoded_bytes:
+        raise ImageError(
+            f"{subject} {_readable(size)} of decoded pixels; the limit is {_readable(limits.max_decoded_bytes)}."
+            " Make it smaller, or save it with fewer frames or with 8 bits per sample."
+        )
+
+
+def check_frames_of(frames: Sequence[pyvips.Image], limits: Limits, subject: str, count: int | None = None) -> None:
+    """Check images whose pixels need not be decoded yet.
+
+    :param count: how many frames like ``frames`` there are, if only their header is at hand.
+    :raises ImageError: they exceed a limit.
+    """
+    times = 1 if count is None else count
+    check_pixels(times * sum(frame.width * frame.height for frame in frames), limits, subject)
+    bands = max(frame.bands for frame in frames)
+    if bands > MAX_BANDS:
+        raise ImageError(
+            f"{subject} {bands} bands; the limit is {MAX_BANDS}, four inks and transparency."
+            " Save it as gray, RGB or CMYK with at most one alpha channel."
+        )
+    size = sum(frame.width * frame.height * frame.bands * SAMPLE_BYTES[frame.format] for frame in frames)
+    check_decoded_bytes(times * size, limits, subject)
+
+
+def _readable(size: int) -> str:
+    for unit, name in _UNITS:
+        if size >= unit:
+            return f"{size / unit:,.1f} {name}"
+    return f"{size:,} bytes"
