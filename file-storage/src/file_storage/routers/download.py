@@ -26,6 +26,7 @@ from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
 from file_storage.services.links import Link, LinkSigner
+from file_storage.services.names import shown
 
 downloads = APIBlueprint("downloads", __name__, abp_tags=[Tag(name="files")])
 
@@ -166,6 +167,7 @@ def _send(file: File, disposition: str) -> Response:
 
 def _disposition(kind: str, name: str) -> str:
     """Return a Content-Disposition (RFC 6266): an ASCII name for old clients, then the real name."""
+    name = shown(name)
     plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in name)
     if plain == name:
         return f'{kind}; filename="{name}"'
