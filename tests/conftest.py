@@ -64,7 +64,7 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that start servers as ``server``, and those on the embedded stack as ``thorough``, with exceptions."""
     for item in items:
-        if any(item.path.is_relative_to(HERE / name) for name in ("api", "e2e", "faults", "compose")):
+        if any(item.path.is_relative_to(HERE / name) for name in ("api", "e2e", "faults", "compose", "security")):
             item.add_marker("server")
         params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if params.get("stack") == "embedded" and item.get_closest_marker("both_stacks") is None:

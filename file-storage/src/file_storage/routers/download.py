@@ -9,6 +9,7 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
+from service_kit import response_headers
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import WHOLE_NUMBER
@@ -17,8 +18,10 @@ from service_kit.query import Query
 from service_kit.request_body import described, json_body
 from werkzeug.http import http_date, quote_etag
 
+from file_storage.config import Settings
 from file_storage.headers.conditions import Verdict, verdict
 from file_storage.headers.digests import digest
+from file_storage.headers.public_url import public_url
 from file_storage.models import File
 from file_storage.routers.schemas import FilePath
 from file_storage.sending.sender import Sender, deliver
@@ -110,7 +113,8 @@ def make_link(path: FilePath) -> Response:
     wanted = json_body(LinkIn)
     file = svcs.flask.get(FileService).get(path.id)
     link = Link(file.id, int(time.time()) + wanted.expires_in)
-    url = f"{request.root_url.rstrip('/')}/links/{svcs.flask.get(LinkSigner).sign(link)}"
+    address = public_url(request, svcs.flask.get(Settings).http)
+    url = f"{address}{request.script_root}/links/{svcs.flask.get(LinkSigner).sign(link)}"
     body = LinkOut(url=url, expires_at=http_date(link.expires_at)).model_dump_json()
     return Response(body, 201, {"Location": url}, mimetype="application/json")
 
@@ -138,6 +142,7 @@ def archive(query: ArchiveQuery) -> Response:
     response = Response(until_broken(zipped), mimetype="application/zip")
     response.content_length = len(zipped)
     response.headers["Content-Disposition"] = _disposition("attachment", "pixmill.zip")
+    response.headers.extend(response_headers.DOWNLOAD)
     return response
 
 
@@ -148,6 +153,7 @@ def _send(file: File, disposition: str) -> Response:
         "Last-Modified": http_date(modified),
         "Cache-Control": "no-cache",
         "Repr-Digest": digest(file.sha256),
+        **response_headers.DOWNLOAD,
     }
     outcome = verdict(request, file.sha256, modified)
     if outcome is Verdict.FAILED:

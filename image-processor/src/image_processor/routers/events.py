@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 
 import structlog
+from service_kit import response_headers
 from service_kit.problems import Problem, database_unavailable
 from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -40,7 +41,7 @@ class EventRoutes:
         return EventSourceResponse(
             self._sse_events(subscription),
             ping=PING_SECONDS,
-            headers={"X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"},
+            headers={"X-Accel-Buffering": "no", **response_headers.API},
         )
 
     async def _sse_events(self, subscription: Subscription) -> AsyncIterator[ServerSentEvent]:
@@ -62,7 +63,9 @@ async def refuse_method(request: Request, _error: Exception) -> Response:
 
 
 def _problem_response(problem: Problem) -> Response:
-    headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    headers = dict(response_headers.API)
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
     return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
 
 
