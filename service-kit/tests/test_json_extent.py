@@ -50,6 +50,8 @@ def test_text_with_too_many_commas_is_refused_before_it_is_parsed(text: bytes) -
         check_text(text)
 
 
-@pytest.mark.parametrize("text", [b'["' + b"," * 50_000 + b'"]', b'["\\"' + b"," * 50_000 + b'"]', b'"' + b"," * 50_000])
+@pytest.mark.parametrize(
+    "text", [b'["' + b"," * 50_000 + b'"]', b'["\\"' + b"," * 50_000 + b'"]', b'"' + b"," * 50_000]
+)
 def test_commas_within_strings_do_not_count(text: bytes) -> None:
     check_text(text)

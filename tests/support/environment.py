@@ -9,7 +9,10 @@ SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
 CALLBACK_SECRET = "test-secret"
 LINK_SECRET = "test-secret-of-links"
+TRUSTED_PROXY = "127.0.0.9"
+"""The address of the proxies whose X-Forwarded-Proto counts."""
 ENVIRONMENT = {
+    "FILE_STORAGE_HTTP__TRUSTED_PROXIES": f'["{TRUSTED_PROXY}/32"]',
     "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
     "PIXMILL_LINK_SECRET": LINK_SECRET,
     "WORKER_CALLBACKS__ALLOW_NETWORKS": '["127.0.0.0/8"]',

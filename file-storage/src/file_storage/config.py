@@ -106,8 +106,8 @@ class HttpSettings(Section):
     )
     trusted_proxies: list[IPv4Network | IPv6Network] = Field(
         [],
-        description="Networks of proxies in front of Pixmill, such as `[172.16.0.0/12]`. Of these alone, `X-Forwarded-Proto`"
-        " says whether links begin with `https`.",
+        description="Networks of proxies in front of Pixmill, such as `[172.16.0.0/12]`. Of these alone,"
+        " `X-Forwarded-Proto` says whether links begin with `https`.",
     )
 
 

@@ -36,11 +36,15 @@ def check_extent(data: object) -> None:
         depth += bool(containers)
         count += sum(map(len, containers))
         if depth > MAX_DEPTH:
-            raise Problem("json-too-deep", 422, f"The JSON is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
+            raise Problem(
+                "json-too-deep", 422, f"The JSON is nested too deeply; at most {MAX_DEPTH} levels are allowed."
+            )
         if count > MAX_VALUES:
             raise _too_many()
         level = [
-            value for container in containers for value in (container.values() if isinstance(container, dict) else container)
+            value
+            for container in containers
+            for value in (container.values() if isinstance(container, dict) else container)
         ]
 
 

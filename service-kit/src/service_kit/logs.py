@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-
 from collections.abc import MutableMapping
 
 import structlog

@@ -71,7 +71,9 @@ class Limit:
 def connection_limit() -> Limit:
     """Return a limit of connections for which the process can open all files that they need."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    total = MAX_CONNECTIONS if files == resource.RLIM_INFINITY else (files - _FILES_OF_THE_FRONT) // _FILES_OF_A_CONNECTION
+    total = (
+        MAX_CONNECTIONS if files == resource.RLIM_INFINITY else (files - _FILES_OF_THE_FRONT) // _FILES_OF_A_CONNECTION
+    )
     total = max(min(total, MAX_CONNECTIONS), 1)
     # Half, so that one address leaves room to others.
     return Limit(total, max(total // 2, 1))
