@@ -55,5 +55,6 @@ def test_a_request_that_waits_for_a_lock_is_given_up_and_the_service_lives(impat
 
         assert_problem(given_up, 503, "try again")
         assert "Retry-After" in given_up.headers
+        assert "database" not in given_up.text, "the database gave up, not the server"
         wait_until(lambda: client.http.get(f"{FILES}/{file['id']}").status_code == 200, "the service answers again")
         assert client.upload("b.txt", b"new")["size"] == 3
