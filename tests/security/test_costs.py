@@ -54,9 +54,11 @@ def test_json_that_is_nested_too_deeply_is_refused(pixmill: Pixmill, depth: int)
 
 
 def test_the_json_of_a_form_is_bounded_too(pixmill: Pixmill) -> None:
-    form = {"json": (None, json.dumps([[[]]] * 30_000), "application/json"), "file": ("a.txt", b"a")}
+    described = (None, json.dumps([[[]]] * 30_000).encode(), "application/json")
 
-    assert_problem(pixmill.http.post(f"{FILES}/batch", files=form), 422, "too many values")
+    answer = pixmill.http.post(f"{FILES}/batch", files=[("json", described), ("file", ("a.txt", b"a", "text/plain"))])
+
+    assert_problem(answer, 422, "too many values")
 
 
 @pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin"])

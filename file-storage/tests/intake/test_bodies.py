@@ -98,8 +98,8 @@ def test_a_body_without_its_length_has_at_most_10_mb(
     size: int, status: int | None, settings: Settings, staging: Staging, ahead: ReadAhead, tmp_path: Path
 ) -> None:
     environ = EnvironBuilder(method="PUT", input_stream=BytesIO(bytes(size))).get_environ()
+    del environ["CONTENT_LENGTH"]
     request = Request({**environ, "wsgi.input_terminated": True})
-    assert "Content-Length" not in request.headers
 
     refused = None
     try:

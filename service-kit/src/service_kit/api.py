@@ -90,7 +90,8 @@ def create_api(
     app.url_map.strict_slashes = False
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # defined by the default provider, not by its base class
     app.json.sort_keys = False  # type: ignore[attr-defined]  # likewise
-    app.wsgi_app = send_continue(decode_chunked(app.wsgi_app))  # type: ignore[method-assign]  # Flask's documented way
+    # Flask's documented way to add middleware.
+    app.wsgi_app = send_continue(decode_chunked(app.wsgi_app))  # type: ignore[assignment,method-assign]
     svcs.flask.init_app(app, registry=registry)
     atexit.register(svcs.flask.close_registry, app)
     app.before_request(_begin_request)

@@ -20,7 +20,7 @@ def main() -> None:
     """Serve ``PIXMILL_HOST:PIXMILL_PORT`` until SIGTERM."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
-    StrictHttp.connections = connection_limit()
+    StrictHttp.limit = connection_limit()
     uvicorn.run(
         create_app,
         factory=True,

@@ -38,14 +38,14 @@ _DETAILS = {
 
 
 class StrictHttp(H11Protocol):
-    """A client's connection; each is counted in ``connections``."""
+    """A client's connection; each is counted in ``limit``."""
 
-    connections: ClassVar[Limit]
+    limit: ClassVar[Limit]
     _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
-        if not self.connections.enter(self._address):
+        if not self.limit.enter(self._address):
             self._refuse_connection()
             return
         # The application calls this to close the connection of a client that reads no more.
@@ -67,7 +67,7 @@ class StrictHttp(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._is_refused:
-            self.connections.leave(self._address)
+            self.limit.leave(self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
