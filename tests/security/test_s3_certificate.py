@@ -24,7 +24,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def stack_on_https(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullStack]:
-    """Start a full stack on an S3 whose certificate only file-storage accepts without looking."""
+    """Start a full stack on an S3 whose authority file-storage trusts, and nginx does not."""
     folder, port = tmp_path_factory.mktemp("s3-https"), free_port()
     # nginx compares its name for the server with DNS names and the common name only.
     certificate = authority.issue_cert("127.0.0.1", common_name="127.0.0.1")
@@ -35,6 +35,8 @@ def stack_on_https(authority: trustme.CA, tmp_path_factory: pytest.TempPathFacto
     command += ["--ssl-cert", str(folder / "certificate.pem"), "--ssl-key", str(folder / "key.pem")]
     s3 = Process("s3", command, ENVIRONMENT, folder / "s3.log")
     s3.wait_until(accepts(port))
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    make_bucket(authority, f"https://127.0.0.1:{port}/{BUCKET}")
     started = start(
         "full",
         temporary_folder("s3-https"),
@@ -44,11 +46,10 @@ def stack_on_https(authority: trustme.CA, tmp_path_factory: pytest.TempPathFacto
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": f"https://127.0.0.1:{port}",
-            "AWS_ALLOW_INVALID_CERTIFICATES": "true",
+            "SSL_CERT_FILE": str(folder / "authority.pem"),
         },
     )
     assert isinstance(started, FullStack)
-    make_bucket(authority, f"https://127.0.0.1:{port}/{BUCKET}")
     yield started
     started.stop()
     s3.stop()
