@@ -12,6 +12,7 @@ from file_storage.config import Settings
 from image_processor.config import ApiSettings, WebhookSettings, WorkerSettings
 from image_processor.webhooks import STOP_SECONDS
 from pixmill.embedded import environment_of
+from pixmill.front.limits import STREAMS, STREAMS_OF_AN_ADDRESS
 from service_kit.access.config import AccessSettings
 from service_kit.request_body import JSON_LIMIT
 from service_kit.settings import ServiceSettings, load
@@ -104,7 +105,13 @@ def test_slow_transfers_leave_threads_of_file_storage_to_other_requests() -> Non
 
     streams = int(nginx()["NGINX_STREAMS"])
 
-    assert int(nginx()["NGINX_UPLOADS_OF_AN_ADDRESS"]) < streams < threads
+    assert int(nginx()["NGINX_STREAMS_OF_AN_ADDRESS"]) < streams < threads
+
+
+def test_slow_transfers_leave_threads_of_the_embedded_stack_to_other_requests() -> None:
+    uwsgi = wsgi("embedded")
+
+    assert STREAMS_OF_AN_ADDRESS < STREAMS < int(uwsgi["processes"]) * int(uwsgi["threads"])
 
 
 @pytest.mark.parametrize(("service", "settings"), [("file-storage", Settings), ("image-processor", ApiSettings)])

@@ -88,3 +88,24 @@ def test_a_warning_of_python_is_an_event(capfd: pytest.CaptureFixture[str]) -> N
     [line] = lines(capfd)
     assert (line["level"], line["logger"]) == ("warning", "py.warnings")
     assert "DeprecationWarning: Old" in str(line["event"])
+
+
+@pytest.mark.parametrize(
+    ("logged", "written"),
+    [
+        ("https://receiver.example/hook?token=1", "https://receiver.example/hook"),
+        ("https://name:word@receiver.example/hook?a=1#b", "https://receiver.example/hook"),
+        ("Get 'https://s3.example/b/ab?X-Amz-Signature=1' failed", "Get 'https://s3.example/b/ab' failed"),
+        ("/api/file-server/links/WzEsMTc4.abc-_", "/api/file-server/links/"),
+        ("Is a/b?c left?", "Is a/b?c left?"),
+    ],
+)
+def test_queries_credentials_and_tokens_of_urls_are_not_written(
+    logged: str, written: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure("info")
+
+    structlog.get_logger().info("callback delivered", url=logged)
+
+    [line] = lines(capfd)
+    assert line["url"] == written

@@ -220,3 +220,16 @@ def test_an_unknown_field_is_named_without_a_model() -> None:
 
     assert pointers(problem) == ["/other"]
     assert "fields are" not in problem.detail
+
+
+def test_at_most_100_fields_are_named_and_each_only_once() -> None:
+    class Numbers(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+        either: list[int | float]
+
+    many = found(Numbers, {"either": [], **{f"k{number}": 1 for number in range(5000)}})
+    twice = found(Numbers, {"either": ["a"]})
+
+    assert pointers(many) == [f"/k{number}" for number in range(100)]
+    assert len({(error["pointer"], error["detail"]) for error in twice.errors}) == len(twice.errors)

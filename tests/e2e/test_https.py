@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from tests.support.client import FILES, TASKS, Pixmill
-from tests.support.environment import ENVIRONMENT, PROJECT
+from tests.support.environment import ENVIRONMENT, PROJECT, TRUSTED_PROXY
 from tests.support.images import opened, photo
 from tests.support.processes import Process, accepts, find_program, free_port
 from tests.support.stacks import FullStack
@@ -41,6 +41,7 @@ def secure_port(full: FullStack, authority: trustme.CA, tmp_path_factory: pytest
         "/etc/ssl/photos.example.pem": str(folder / "certificate.pem"),
         "/etc/ssl/photos.example.key": str(folder / "certificate.pem"),
         "http://127.0.0.1:8080": full.url,
+        "proxy_http_version 1.1;": f"proxy_http_version 1.1; proxy_bind {TRUSTED_PROXY};",
     }
     for printed, here in places.items():
         assert printed in server

@@ -10,7 +10,10 @@ MAX_UPLOAD = 256 * 1024 * 1024
 CALLBACK_SECRET = "a-test-secret-of-callbacks-of-42-characters"
 LINK_SECRET = "test-secret-of-links"
 INNER_SECRET = "test-secret-of-inner-calls-of-32-bytes"
+TRUSTED_PROXY = "127.0.0.9"
+"""The address of the proxies whose X-Forwarded-Proto counts."""
 ENVIRONMENT = {
+    "FILE_STORAGE_HTTP__TRUSTED_PROXIES": f'["{TRUSTED_PROXY}/32"]',
     "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
     "PIXMILL_LINK_SECRET": LINK_SECRET,
     "PIXMILL_INNER_SECRET": INNER_SECRET,

@@ -1,5 +1,6 @@
 """The settings of file-storage; ``make config`` writes ``config/file-storage/conf.yml`` from them."""
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -96,6 +97,20 @@ class LinkSettings(Section):
     )
 
 
+class HttpSettings(Section):
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$",
+        description="The address at which clients reach Pixmill, such as `https://photos.example`; links begin with it."
+        " Empty: with the host of the request, which its client chooses.",
+    )
+    trusted_proxies: list[IPv4Network | IPv6Network] = Field(
+        [],
+        description="Networks of proxies in front of Pixmill, such as `[172.16.0.0/12]`. Of these alone,"
+        " `X-Forwarded-Proto` says whether links begin with `https`.",
+    )
+
+
 class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="FILE_STORAGE_", yaml_file="config/file-storage/conf.yml")
 
@@ -104,6 +119,7 @@ class Settings(ServiceSettings):
     upload: UploadSettings
     download: DownloadSettings
     links: LinkSettings
+    http: HttpSettings
     log: LogSettings
 
     @model_validator(mode="after")

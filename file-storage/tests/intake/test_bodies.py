@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from file_storage.config import Settings, UploadSettings
-from file_storage.intake.bodies import BODY_FILE, BODY_LENGTH, receive_raw
+from file_storage.intake.bodies import BODY_FILE, BODY_LENGTH, MAX_UNANNOUNCED, receive_raw
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.storage import Staging
 from flask import Request
@@ -90,3 +91,22 @@ def test_a_body_removed_before_it_is_read_asks_to_try_again(
         pass
 
     assert (raised.value.status, raised.value.retry_after) == (503, 1)
+
+
+@pytest.mark.parametrize(("size", "status"), [(MAX_UNANNOUNCED, None), (MAX_UNANNOUNCED + 1, 411)])
+def test_a_body_without_its_length_has_at_most_10_mb(
+    size: int, status: int | None, settings: Settings, staging: Staging, ahead: ReadAhead, tmp_path: Path
+) -> None:
+    environ = EnvironBuilder(method="PUT", input_stream=BytesIO(bytes(size))).get_environ()
+    del environ["CONTENT_LENGTH"]
+    request = Request({**environ, "wsgi.input_terminated": True})
+
+    refused = None
+    try:
+        with receive_raw(request, staging, settings.upload, ahead) as staged:
+            assert staged.size == size
+    except Problem as problem:
+        refused = problem.status
+
+    assert refused == status
+    assert not list((tmp_path / "staging").iterdir())

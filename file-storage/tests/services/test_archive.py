@@ -2,6 +2,7 @@
 
 from io import BufferedReader, BytesIO
 from typing import cast
+from zipfile import ZipFile
 
 import pytest
 from file_storage.models import File
@@ -30,3 +31,11 @@ def test_an_archive_is_no_longer_than_announced_if_a_file_has_grown() -> None:
     archive = zip_of([FILE], lambda _: opened(b"1234567890, and more"))
 
     assert len(archive) == sum(map(len, archive))
+
+
+def test_an_archive_lists_names_without_control_characters() -> None:
+    spoofed = File(id=8, name="b", extension=".\u202egpj\n.exe", size=1)
+
+    archive = b"".join(zip_of([spoofed], lambda _: opened(b"1")))
+
+    assert ZipFile(BytesIO(archive)).namelist() == ["b.gpj.exe"]

@@ -3,10 +3,12 @@
 import unicodedata
 
 import pytest
-from file_storage.services.names import MAX_LENGTH, file_name, renamed
+from file_storage.services.names import MAX_LENGTH, FileName, copied, file_name, renamed, shown
 from hypothesis import given
 from hypothesis import strategies as st
 from service_kit.errors import DomainError
+
+BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,30 @@ def test_a_stored_name_is_never_a_path_or_invisible(client_name: str, wanted: st
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=50))
 def test_letters_of_all_scripts_are_kept(name: str) -> None:
     assert renamed(name, ".jpg") == unicodedata.normalize("NFC", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "extension", "stored"),
+    [
+        (None, None, "source.jpg"),
+        ("copy", None, "copy.jpg"),
+        (None, ".PNG", "source.png"),
+        ("copy", "", "copy"),
+        ("copy", ".tar.gz", "copy.tar.gz"),
+        ("copy.png", ".png", "copy.png"),
+        ("copy", ".x\r\nX-Injected: yes", "copy.xx-injected: yes"),
+        ("copy", ".\u202egpj.exe", "copy.gpj.exe"),
+        ("copy", ".\u0001\u000b\u007f", "copy"),
+        ("copy", ". ", "copy"),
+    ],
+)
+def test_the_extension_of_a_copy_is_cleaned_like_its_name(name: str | None, extension: str | None, stored: str) -> None:
+    assert "".join(copied(FileName("source", ".jpg"), name, extension)) == stored
+
+
+@given(st.text())
+def test_no_stored_name_is_shown_with_control_characters(stored: str) -> None:
+    name = shown(stored)
+
+    assert name
+    assert all(unicodedata.category(c) not in ("Cc", "Cs") and unicodedata.bidirectional(c) not in BIDI for c in name)

@@ -22,6 +22,8 @@ START_SECONDS = 300
 READY_SECONDS = 30
 """Timeout of a readiness request: the front accepts it while uWSGI loads, and uWSGI answers once it has loaded."""
 STOP_SECONDS = 9
+PRIVATE = 0o077
+"""The umask of all processes: other accounts of the machine read nothing."""
 
 
 class StartError(Exception):
@@ -50,6 +52,7 @@ class Embedded:
         :raises StartError: the port is taken, the data folder is not writable, or the server did not start.
         """
         self._check_port()
+        os.umask(PRIVATE)
         self._prepare_folders()
         command = ["uwsgi", "--ini", "config/embedded/wsgi.ini"]
         with (
@@ -76,6 +79,10 @@ class Embedded:
 
     def _prepare_folders(self) -> None:
         try:
+            self.data.mkdir(parents=True, exist_ok=True)
+            # Fails where the file system has no modes, or the folder is somebody else's.
+            with suppress(PermissionError):
+                self.data.chmod(0o700)
             for name in ("files", "queue", "queue-control", "scratch"):
                 (self.data / name).mkdir(parents=True, exist_ok=True)
             probe = self.data / f".probe-{os.getpid()}"
@@ -128,6 +135,7 @@ def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> 
     if not (data / "file-storage.db").exists():
         raise StartError(f"there are no files of a Pixmill in {data}; name its data folder with --data")
     env = environment_of(data, project, {"PIXMILL_HOST": "127.0.0.1", "PIXMILL_PORT": ""})
+    os.umask(PRIVATE)
     command = [sys.executable, "-m", module, *options]
     # No shell, and the module is one of ours.
     return subprocess.run(command, cwd=project, env=env, check=False).returncode  # nosec B603

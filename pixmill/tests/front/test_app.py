@@ -7,7 +7,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import pytest
-from pixmill.front.app import CHUNK, Front
+from pixmill.front.app import CHUNK, MAX_BUFFERED, Front
+from pixmill.front.limits import Limit
 from starlette.types import Message, Receive, Scope, Send
 
 Headers = list[tuple[bytes, bytes]]
@@ -84,7 +85,7 @@ class Peers:
 
 
 async def run(socket: Path, peers: Peers, scope: Scope, is_up: bool) -> None:
-    front = Front(socket, no_events)
+    front = Front(socket, no_events, Limit(1, 1))
     if is_up:
         async with await asyncio.start_unix_server(peers.uwsgi, socket):
             await front(scope, peers.receive, peers.send)
@@ -99,6 +100,7 @@ def exchanged(
     headers: Headers | None = None,
     body: Iterable[bytes | None] = (),
     leaves_after: int | None = None,
+    path: str = "/a",
 ) -> Exchange:
     """Send one request through a front; the parameters are those of :class:`Peers`.
 
@@ -108,7 +110,7 @@ def exchanged(
         "type": "http",
         "http_version": "1.1",
         "method": method,
-        "path": "/a",
+        "path": path,
         "raw_path": b"/a",
         "query_string": b"b=%20c",
         "headers": headers or [(b"host", b"x")],
@@ -127,6 +129,7 @@ def test_a_request_is_passed_on_without_the_headers_of_its_connection(tmp_path: 
         (b"x-mine", b"1"),
         (b"x-sendfile", b"/etc/passwd"),
         (b"x-real-ip", b"127.0.0.1"),
+        (b"x-peer-address", b"127.0.0.1"),
         (b"accept", b"*/*"),
     ]
 
@@ -134,7 +137,7 @@ def test_a_request_is_passed_on_without_the_headers_of_its_connection(tmp_path: 
 
     line, *fields = asked.decode().strip().split("\r\n")
     assert line == "GET /a?b=%20c HTTP/1.1"
-    assert fields == ["host: files.example", "accept: */*", "x-real-ip: 192.0.2.7"]
+    assert fields == ["host: files.example", "accept: */*", "x-real-ip: 192.0.2.7", "x-peer-address: 192.0.2.7"]
 
 
 def test_a_body_is_passed_on_with_the_same_framing(tmp_path: Path) -> None:
@@ -212,3 +215,21 @@ def test_a_server_that_does_not_answer_is_unavailable(tmp_path: Path, answer: by
     assert (exchange.status, exchange.headers[b"retry-after"]) == (503, b"1")
     assert exchange.headers[b"content-type"] == b"application/problem+json"
     assert exchange.is_complete
+
+
+def test_uwsgi_is_asked_only_when_a_short_body_is_complete(tmp_path: Path) -> None:
+    headers = [(b"host", b"x"), (b"content-length", b"5")]
+
+    asked = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", "PUT", headers, [b"abc", None]).asked
+
+    assert asked == b""
+
+
+def test_a_chunked_body_beyond_the_buffer_is_passed_on_whole(tmp_path: Path) -> None:
+    headers = [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
+    pieces = [b"a" * MAX_BUFFERED, b"b", b"c", b""]
+
+    exchange = exchanged(tmp_path, OK + b"Content-Length: 0\r\n\r\n", "PUT", headers, pieces)
+
+    assert exchange.status == 200
+    assert exchange.asked.startswith(b"PUT /a")

@@ -1,31 +1,66 @@
-"""h11 reads the chunks of a body with the stricter grammar of the front."""
+"""Connections of clients to the front's HTTP server."""
 
-import h11
-import pixmill.front.protocol  # noqa: F401 (makes h11's grammar stricter)
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
 import pytest
+import uvicorn
+from pixmill.front.limits import Limit
+from pixmill.front.protocol import StrictHttp
+from starlette.types import Receive, Scope, Send
 
-HEAD = b"PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def events_of(body: bytes) -> list[object]:
-    connection = h11.Connection(h11.SERVER)
-    connection.receive_data(HEAD + body)
-    return [connection.next_event() for _ in range(3)]
+ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-@pytest.mark.parametrize("head", [b"5", b"000005", b"5;name=value", b"5 ; a", b'5;a="\xc3\xa4\t"', b"5  "])
-def test_valid_chunk_headers_are_read(head: bytes) -> None:
-    _, data, end = events_of(head + b"\r\nhello\r\n0\r\n\r\n")
-
-    assert isinstance(data, h11.Data)
-    assert data.data == b"hello"
-    assert isinstance(end, h11.EndOfMessage)
+async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
 
-@pytest.mark.parametrize(
-    "head",
-    [b"f" * 16, b"f" * 18, b"1" + b"0" * 15, b"0" * 30 + b"5", b"5;a\0b", b"5;a\x1b", b"5;a\rb", b"+5"],
-)
-def test_invalid_chunk_headers_are_refused(head: bytes) -> None:
-    with pytest.raises(h11.RemoteProtocolError):
-        events_of(head + b"\r\nhello\r\n0\r\n\r\n")
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Start a server that takes three connections, and two of an address."""
+    monkeypatch.setattr(StrictHttp, "limit", Limit(total=3, each=2), raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(hello, http=StrictHttp, ws="none", lifespan="off", log_level="critical")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+def connected(port: int, address: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 30, (address, 0))
+
+
+def answer(client: socket.socket) -> bytes:
+    client.sendall(ASK)
+    return client.recv(10_000)
+
+
+def test_an_address_has_its_share_of_the_connections(port: int) -> None:
+    with connected(port, "127.0.0.2") as first, connected(port, "127.0.0.2") as second:
+        answers = [answer(first), answer(second)]
+        with connected(port, "127.0.0.2") as third, connected(port, "127.0.0.3") as other:
+            refused, served = answer(third), answer(other)
+
+    assert all(text.startswith(b"HTTP/1.1 204") for text in (*answers, served))
+    assert refused.startswith(b"HTTP/1.1 503")
+    assert b"Retry-After: 5" in refused
+    assert b"application/problem+json" in refused
+
+
+def test_a_closed_connection_makes_room(port: int) -> None:
+    for _ in range(20):
+        with connected(port, "127.0.0.2") as client:
+            first = answer(client)
+        # The server learns of the end a moment later.
+        deadline = time.monotonic() + 30
+        while not first.startswith(b"HTTP/1.1 204") and time.monotonic() < deadline:
+            with connected(port, "127.0.0.2") as client:
+                first = answer(client)
+        assert first.startswith(b"HTTP/1.1 204")

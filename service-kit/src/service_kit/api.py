@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -18,8 +19,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
-from werkzeug.middleware.proxy_fix import ProxyFix
 
+from service_kit import response_headers
 from service_kit.access.flask_gate import needs, public
 from service_kit.access.principals import Scope
 from service_kit.errors import DomainError
@@ -27,6 +28,8 @@ from service_kit.problems import Problem, database_unavailable, invalid_request,
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
 
 log = structlog.get_logger()
+
+_TOKEN = re.compile(r"^/links/.+")
 
 
 class ProblemOut(BaseModel):
@@ -90,13 +93,13 @@ def create_api(
     app.url_map.strict_slashes = False
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # defined by the default provider, not by its base class
     app.json.sort_keys = False  # type: ignore[attr-defined]  # likewise
-    # Trust X-Forwarded-Proto: it only sets the scheme of the URLs in the sender's own response.
-    wsgi_app = ProxyFix(send_continue(decode_chunked(app.wsgi_app)), x_for=0, x_proto=1)
-    app.wsgi_app = wsgi_app  # type: ignore[method-assign]  # Flask's documented way
+    # Flask's documented way to add middleware.
+    app.wsgi_app = send_continue(decode_chunked(app.wsgi_app))  # type: ignore[assignment,method-assign]
     svcs.flask.init_app(app, registry=registry)
     atexit.register(svcs.flask.close_registry, app)
     app.before_request(_begin_request)
     app.after_request(_log_request)
+    app.after_request(_add_policies)
     app.after_request(_drop_type_of_no_content)
     app.after_request(drain_unread)
     app.register_error_handler(Problem, render)
@@ -168,14 +171,27 @@ def _begin_request() -> None:
 
 def _log_request(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
     log.info(
         "request",
         method=request.method,
-        path=request.script_root + request.path,
+        path=_logged_path(),
         status=response.status_code,
         milliseconds=round((time.monotonic() - g.started) * 1000, 1),
     )
+    return response
+
+
+def _logged_path() -> str:
+    """Return the request's path without the token of a link, which is as good as its file."""
+    return request.script_root + _TOKEN.sub("/links/-", request.path)
+
+
+def _add_policies(response: Response) -> Response:
+    is_decided = "Content-Security-Policy" in response.headers
+    is_page = response.mimetype == "text/html" and not is_decided
+    policies = response_headers.of_page(response.get_data(as_text=True)) if is_page else response_headers.API
+    for name, value in policies.items():
+        response.headers.setdefault(name, value)
     return response
 
 

@@ -7,28 +7,34 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from service_kit.errors import DomainError, FieldError
 
+MAX_ERRORS = 100
+"""Invalid fields that a problem names, at most."""
+
 
 def invalid_fields(
     error: ValidationError, data: object, prefix: str = "", model: type[BaseModel] | None = None
 ) -> DomainError:
-    """Return the error that names each invalid field of ``error`` by a JSON pointer (RFC 6901).
+    """Return the error that names the invalid fields of ``error``, at most 100, by JSON pointers (RFC 6901).
 
     :param data: the value that was validated.
     :param prefix: the pointer to ``data`` in the request; empty if it is the whole.
     :param model: the model it was validated as; if given, the message for an unknown field lists the known ones.
     """
-    errors: list[FieldError] = []
-    for item in error.errors():
+    # A dictionary for its order: a search of a list would take quadratic time for a request of many wrong values.
+    errors: dict[tuple[str, str], FieldError] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
         path = _path(item["loc"], data, keep_last=item["type"] == "missing")
         # Pydantic adds this prefix to the messages of our own checks.
         detail = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden" and (known := _known_fields(model, item["loc"][:-1])):
             detail = f"Unknown field; the fields are: {', '.join(known)}"
-        wrong = FieldError(pointer=prefix + "".join(f"/{_escaped(part)}" for part in path), detail=detail)
-        if wrong not in errors:
-            errors.append(wrong)
-    summary = "; ".join(f"{item['pointer'] or 'the whole'}: {item['detail']}" for item in errors[:3])
-    return DomainError("invalid-fields", f"The request has wrong fields: {summary}", errors[:100])
+        pointer = prefix + "".join(f"/{_escaped(part)}" for part in path)
+        errors[pointer, detail] = FieldError(pointer=pointer, detail=detail)
+        if len(errors) == MAX_ERRORS:
+            break
+    named = list(errors.values())
+    summary = "; ".join(f"{item['pointer'] or 'the whole'}: {item['detail']}" for item in named[:3])
+    return DomainError("invalid-fields", f"The request has wrong fields: {summary}", named)
 
 
 def _escaped(part: str) -> str:

@@ -2,10 +2,15 @@
 
 import logging
 import os
+import re
+from collections.abc import MutableMapping
 
 import structlog
 
 STANDARD_ERROR = 2
+
+_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/\"'<>@]*@|(?<=/links/)[\w.-]+")
 
 
 class _LineLogger:
@@ -19,6 +24,14 @@ class _LineLogger:
         os.write(STANDARD_ERROR, f"{line}\n".encode(errors="backslashreplace"))
 
     debug = info = warning = error = critical = exception = msg
+
+
+def _cut_urls(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    """Remove the secret parts of URLs from an event, wherever they are: an error's text may quote a URL as well."""
+    for name, value in event.items():
+        if isinstance(value, str) and "/" in value:
+            event[name] = _CREDENTIALS.sub("", _QUERY.sub(r"\1", value))
+    return event
 
 
 class _Libraries(logging.Handler):
@@ -40,6 +53,7 @@ def configure(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _cut_urls,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

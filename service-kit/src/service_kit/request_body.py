@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wsgi import get_input_stream
 
+from service_kit.json_extent import check_extent
 from service_kit.problems import Problem, invalid_request
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def described(model: type[BaseModel]) -> dict[str, object]:
 def json_body(model: type[_Model]) -> _Model:
     """Return the current request's JSON body as ``model``.
 
-    :raises Problem: 415, not ``application/json``; 413, too long; 400, not JSON; 422, not valid for the model.
+    :raises Problem: 415, not ``application/json``; 413, too long; 400, not JSON; 422, too deep, too many values, or not
+        valid for the model.
     """
     if not request.is_json:
         raise Problem("unsupported-media-type", 415, "Send the body as JSON with Content-Type: application/json.")
@@ -106,6 +108,7 @@ def json_body(model: type[_Model]) -> _Model:
         data = request.get_json()
     except (BadRequest, RecursionError, ValueError) as error:
         raise Problem("malformed-json", 400, "The body is not valid JSON (RFC 8259).") from error
+    check_extent(data)
     return validated(model, data)
 
 

@@ -7,20 +7,41 @@ from pathlib import Path
 
 from flask import Request
 from service_kit.problems import Problem
+from werkzeug.wsgi import get_input_stream
 
 from file_storage.config import UploadSettings
-from file_storage.headers.digests import CheckedBody, checked_body
+from file_storage.headers.digests import CheckedBody
 from file_storage.intake.multipart import Form, boundary_of, read_files, read_parts, too_large
 from file_storage.intake.read_ahead import ReadAhead, ReadBody
 from file_storage.storage import StagedBlob, Staging
 
 CHUNK = 1024 * 1024
 MAX_FORM_OVERHEAD = 1024 * 1024
+MAX_UNANNOUNCED = 10 * 1024 * 1024
+"""Bytes of a body without Content-Length, at most; nginx has the same limit."""
 
 BODY_FILE = "X-Body-File"
 """The header with the path of the file to which the web server has written the body."""
 BODY_LENGTH = "X-Body-Length"
 """The header with the client's Content-Length, if it sent one: the length that this file must have."""
+
+
+class _UnannouncedBody(CheckedBody):
+    """A body whose length the client did not send: nothing has asked whether there is room for it."""
+
+    _left = MAX_UNANNOUNCED
+
+    def read(self, size: int) -> bytes:
+        """Return at most ``size`` bytes; none at the end.
+
+        :raises Problem: 411, the body is too long to come without its length; and as that of the base class.
+        """
+        data = super().read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            detail = "An upload without Content-Length may have 10 MB at most; send its length, or use tus."
+            raise Problem("length-required", 411, detail)
+        return data
 
 
 def check_form_size(size: int, settings: UploadSettings) -> None:
@@ -122,10 +143,11 @@ def _streamed(body: CheckedBody, staging: Staging, settings: UploadSettings) -> 
 def _body(request: Request, path: Path | None) -> Iterator[CheckedBody]:
     """Open the body: the web server's file, or the connection if ``path`` is ``None``.
 
-    :raises Problem: 503, the file is gone or is not as long as the client's Content-Length.
+    :raises Problem: 503, the file is gone or is not as long as the client's Content-Length. Reading it: 411.
     """
     if path is None:
-        yield checked_body(request)
+        kind = CheckedBody if "Content-Length" in request.headers else _UnannouncedBody
+        yield kind(get_input_stream(request.environ, max_content_length=None), request.headers)
         return
     try:
         with path.open("rb") as file:

@@ -16,6 +16,7 @@ from multipart import (
     parse_content_disposition,
 )
 from service_kit.errors import FieldError
+from service_kit.json_extent import check_extent, check_text
 from service_kit.problems import Problem
 from werkzeug.http import parse_options_header
 
@@ -205,10 +206,13 @@ def _json_fields(text: bytes) -> dict[str, object]:
 
 
 def _json(text: bytes) -> object:
+    check_text(text)
     try:
-        return json.loads(text)
+        data: object = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _malformed("The JSON part is not valid JSON.") from error
+    check_extent(data)
+    return data
 
 
 def _decoded(text: bytes) -> str:

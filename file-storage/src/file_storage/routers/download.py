@@ -9,6 +9,7 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
+from service_kit import response_headers
 from service_kit.access.flask_gate import needs, public
 from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
@@ -19,8 +20,10 @@ from service_kit.query import Query
 from service_kit.request_body import described, json_body
 from werkzeug.http import http_date, quote_etag
 
+from file_storage.config import Settings
 from file_storage.headers.conditions import Verdict, verdict
 from file_storage.headers.digests import digest
+from file_storage.headers.public_url import public_url
 from file_storage.models import File
 from file_storage.routers.schemas import FilePath
 from file_storage.sending.sender import Sender, deliver
@@ -28,6 +31,7 @@ from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
 from file_storage.services.links import Link, LinkSigner
+from file_storage.services.names import shown
 
 downloads = APIBlueprint("downloads", __name__, abp_tags=[Tag(name="files")])
 
@@ -113,7 +117,8 @@ def make_link(path: FilePath) -> Response:
     wanted = json_body(LinkIn)
     file = svcs.flask.get(FileService).get(path.id)
     link = Link(file.id, int(time.time()) + wanted.expires_in)
-    url = f"{request.root_url.rstrip('/')}/links/{svcs.flask.get(LinkSigner).sign(link)}"
+    address = public_url(request, svcs.flask.get(Settings).http)
+    url = f"{address}{request.script_root}/links/{svcs.flask.get(LinkSigner).sign(link)}"
     body = LinkOut(url=url, expires_at=http_date(link.expires_at)).model_dump_json()
     return Response(body, 201, {"Location": url}, mimetype="application/json")
 
@@ -143,6 +148,7 @@ def archive(query: ArchiveQuery) -> Response:
     response = Response(until_broken(zipped), mimetype="application/zip")
     response.content_length = len(zipped)
     response.headers["Content-Disposition"] = _disposition("attachment", "pixmill.zip")
+    response.headers.extend(response_headers.DOWNLOAD)
     return response
 
 
@@ -153,6 +159,7 @@ def _send(file: File, disposition: str) -> Response:
         "Last-Modified": http_date(modified),
         "Cache-Control": "no-cache",
         "Repr-Digest": digest(file.sha256),
+        **response_headers.DOWNLOAD,
     }
     outcome = verdict(request, file.sha256, modified)
     if outcome is Verdict.FAILED:
@@ -172,6 +179,7 @@ def _send(file: File, disposition: str) -> Response:
 
 def _disposition(kind: str, name: str) -> str:
     """Return a Content-Disposition (RFC 6266): an ASCII name for old clients, then the real name."""
+    name = shown(name)
     plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in name)
     if plain == name:
         return f'{kind}; filename="{name}"'

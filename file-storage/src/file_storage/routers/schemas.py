@@ -8,7 +8,7 @@ from service_kit.json_types import NO_NUL
 from werkzeug.http import http_date
 
 from file_storage.models import File
-from file_storage.services.names import MAX_LENGTH, FileName, renamed
+from file_storage.services.names import MAX_LENGTH, FileName, copied
 
 MAX_COMMENT = 10_000
 MAX_QUERY_COMMENT = 500
@@ -98,5 +98,4 @@ def name_of_copy(source: File, wanted: CopyIn) -> FileName:
 
     :raises DomainError: ``invalid-fields``, the name cannot be stored.
     """
-    extension = source.extension if wanted.extension is None else wanted.extension
-    return FileName(renamed(wanted.name or source.name, extension), extension.lower())
+    return copied(FileName(source.name, source.extension), wanted.name, wanted.extension)

@@ -7,6 +7,7 @@ from zipstream import ZipStream
 
 from file_storage.models import File
 from file_storage.services.errors import bytes_lost
+from file_storage.services.names import shown
 
 CHUNK = 256 * 1024
 
@@ -41,9 +42,9 @@ def _content(file: File, open_file: Callable[[File], BufferedReader]) -> Iterato
 
 
 def _unique_name(file: File, used_names: set[str]) -> str:
-    name, number = file.name + file.extension, 1
+    name, number = shown(file.name + file.extension), 1
     while name.casefold() in used_names:
         number += 1
-        name = f"{file.name} ({number}){file.extension}"
+        name = shown(f"{file.name} ({number}){file.extension}")
     used_names.add(name.casefold())
     return name

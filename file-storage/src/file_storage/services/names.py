@@ -46,6 +46,24 @@ def renamed(wanted: str, extension: str) -> str:
     return _checked(name)
 
 
+def copied(source: FileName, name: str | None, extension: str | None) -> FileName:
+    """Return the stored name of a copy.
+
+    :param name: the name that the client requests instead of the source's, if any.
+    :param extension: likewise, with its dot, or empty for none.
+    :raises DomainError: ``invalid-fields``, the name is empty, or one of them is longer than 255 characters.
+    """
+    ending = source.extension if extension is None else _extension(extension)
+    return FileName(renamed(name or source.name, ending), _checked_extension(ending))
+
+
+def shown(name: str) -> str:
+    """Return a stored name without what older versions may have stored: characters that headers cannot have or that
+    disguise it.
+    """
+    return _visible(name) or "file"
+
+
 def folded(text: str) -> str:
     """Return the form in which names are compared, regardless of case (Unicode 3.13, D145)."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
@@ -58,6 +76,11 @@ def _cleaned(name: str) -> str:
 def _visible(name: str) -> str:
     visible = (c for c in name if unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI_CONTROLS)
     return unicodedata.normalize("NFC", "".join(visible)).strip()
+
+
+def _extension(wanted: str) -> str:
+    letters = _cleaned(wanted.removeprefix("."))
+    return f".{letters}".lower() if letters else ""
 
 
 def _split(name: str) -> FileName:

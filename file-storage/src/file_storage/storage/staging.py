@@ -43,6 +43,16 @@ class StorageFullError(DomainError):
         super().__init__("storage-full", "The server has no room for this file; nothing of it was kept.")
 
 
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_MODE = 0o666 & ~_umask()
+"""Of stored files. Another user's nginx reads them, unless the process was started with an umask that forbids it."""
+
+
 class Readable(Protocol):
     """A source of bytes."""
 
@@ -93,7 +103,7 @@ class StagedBlob:
             # The kernel reports a write-back error to one fsync only, so check the background sync first.
             self._synced.result()
             os.fsync(self._file.fileno())
-        os.fchmod(self._file.fileno(), 0o644)
+        os.fchmod(self._file.fileno(), _MODE)
         self._hashed.result()
         self.sha256 = self._hash.hexdigest()
 

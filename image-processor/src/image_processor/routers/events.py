@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 
 import structlog
+from service_kit import response_headers
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.principals import Principal, Scope
 from service_kit.problems import Problem, database_unavailable
@@ -48,7 +49,7 @@ class EventRoutes:
         return EventSourceResponse(
             self._sse_events(subscription),
             ping=PING_SECONDS,
-            headers={"X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"},
+            headers={"X-Accel-Buffering": "no", **response_headers.API},
         )
 
     def _admit(self, request: Request) -> Principal:
@@ -78,6 +79,7 @@ async def refuse_method(request: Request, _error: Exception) -> Response:
 
 def _problem_response(problem: Problem) -> Response:
     headers = dict(problem.headers)
+    headers = dict(response_headers.API)
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")

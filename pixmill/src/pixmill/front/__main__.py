@@ -7,6 +7,7 @@ import uvicorn
 
 from pixmill.front.app import create_app
 from pixmill.front.framing import MAX_HEAD_BYTES
+from pixmill.front.limits import connection_limit
 from pixmill.front.protocol import StrictHttp
 
 IDLE_SECONDS = 75
@@ -19,6 +20,7 @@ def main() -> None:
     """Serve ``PIXMILL_HOST:PIXMILL_PORT`` until SIGTERM."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    StrictHttp.limit = connection_limit()
     uvicorn.run(
         create_app,
         factory=True,

@@ -15,6 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pixmill.front.client import Client, ClientGoneError, IncompleteResponseError, with_date
 from pixmill.front.framing import check_framing, in_origin_form
+from pixmill.front.limits import (
+    STREAMS,
+    STREAMS_OF_AN_ADDRESS,
+    WAIT_SECONDS,
+    Limit,
+    connection_limit,
+    listener_limit,
+)
 
 log = structlog.get_logger()
 
@@ -23,7 +31,14 @@ MAX_CONCURRENT_REQUESTS = 96
 CHUNK = 256 * 1024
 """Bytes of a file that are sent at a time."""
 
+MAX_BUFFERED = 256 * 1024
+"""Bytes of a body that the front waits for before it occupies a thread of uWSGI. Longer ones are streams."""
+
 EVENTS = re.compile(r"/api/image-processing/events/?")
+_RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
+"""Not buffered, so that file-storage keeps what it received when a connection breaks."""
+_LONG_RESPONSE = re.compile(r"/api/file-server(/archive)?/?|/api/image-processing/?")
+"""GET makes uWSGI send as the client reads."""
 
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
@@ -34,7 +49,8 @@ _FIRST_BYTE = re.compile(rb"bytes (\d+)-")
 
 def create_app() -> "Front":
     """Return the application; ``PIXMILL_SOCKET`` is the path of uWSGI's socket."""
-    return Front(Path(os.environ["PIXMILL_SOCKET"]), create_events())
+    listeners = listener_limit(connection_limit().total)
+    return Front(Path(os.environ["PIXMILL_SOCKET"]), create_events(), listeners)
 
 
 class Front:
@@ -42,13 +58,16 @@ class Front:
 
     :param socket: uWSGI's Unix socket.
     :param events: serves the event stream; in uWSGI each listener would occupy a thread.
+    :param listeners: the limit of clients that listen to it.
     """
 
-    def __init__(self, socket: Path, events: ASGIApp) -> None:
+    def __init__(self, socket: Path, events: ASGIApp, listeners: Limit) -> None:
         # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         self._events = events
+        self._listeners = listeners
+        self._streams = Limit(STREAMS, STREAMS_OF_AN_ADDRESS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = with_date(send)
@@ -57,8 +76,12 @@ class Front:
             check_framing(scope)
             request = in_origin_form(scope)
             if EVENTS.fullmatch(request["path"]):
-                client.has_response = True
-                await self._events(request, receive, send)
+                async with self._listeners.held(client.address):
+                    client.has_response = True
+                    await self._events(request, receive, send)
+            elif _is_stream(request) or not await client.buffer_body(MAX_BUFFERED):
+                async with self._streams.held(client.address, WAIT_SECONDS):
+                    await self._pass_on(client, request)
             else:
                 await self._pass_on(client, request)
         except ClientGoneError:
@@ -75,6 +98,16 @@ class Front:
             await client.answer(response.status, _end_to_end(response.headers), pieces)
         finally:
             await response.aclose()
+
+
+def _is_stream(request: Scope) -> bool:
+    """Return whether a thread of uWSGI waits for the client's network during the request."""
+    lengths = [value for name, value in request["headers"] if name == b"content-length"]
+    return (
+        any(int(length) > MAX_BUFFERED for length in lengths if length.isdigit())
+        or _RESUMABLE.fullmatch(request["path"]) is not None
+        or (request["method"] == "GET" and _LONG_RESPONSE.fullmatch(request["path"]) is not None)
+    )
 
 
 async def _refuse(client: Client, error: Exception) -> None:
@@ -94,10 +127,10 @@ async def _refuse(client: Client, error: Exception) -> None:
 def _request_for_uwsgi(client: Client, request: Scope) -> httpcore2.Request:
     target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
     names = {name for name, _ in request["headers"]}
-    headers = [(name, value) for name, value in _end_to_end(request["headers"]) if name != b"x-real-ip"]
-    # None if the client disconnected before the connection was accepted.
-    if request["client"]:
-        headers.append((b"x-real-ip", request["client"][0].encode()))
+    ours = (b"x-real-ip", b"x-peer-address")
+    headers = [(name, value) for name, value in _end_to_end(request["headers"]) if name not in ours]
+    if client.address:
+        headers += [(name, client.address.encode()) for name in ours]
     if b"host" not in names:
         headers.append((b"host", b"localhost"))
     if b"transfer-encoding" in names:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from email.utils import formatdate
 
+from service_kit import response_headers
 from service_kit.problems import Problem
 from starlette.types import Message, Receive, Scope, Send
 
@@ -13,6 +14,8 @@ READ_TIMEOUT_SECONDS = 60
 """Time without a byte of the body after which the request is refused."""
 WRITE_TIMEOUT_SECONDS = 120
 """Time in which the client reads nothing of the response after which the connection is closed."""
+
+POLICIES = [(name.encode(), value.encode()) for name, value in response_headers.API.items()]
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -46,6 +49,30 @@ class Client:
         self._send = send
         self.has_response = False
         """Whether the response has begun."""
+        self._buffered: list[bytes] = []
+        self._has_more = True
+
+    @property
+    def address(self) -> str:
+        """The client's address; empty if it disconnected before the connection was accepted."""
+        return self._scope["client"][0] if self._scope["client"] else ""
+
+    async def buffer_body(self, limit: int) -> bool:
+        """Wait for the request's body, or for its first ``limit`` bytes, and return whether it is complete.
+
+        :raises ClientGoneError: as :meth:`body`.
+        :raises Problem: likewise.
+        """
+        if not {b"content-length", b"transfer-encoding"} & {name for name, _ in self._scope["headers"]}:
+            return True
+        size = 0
+        async with aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                self._buffered.append(piece)
+                size += len(piece)
+                if size > limit:
+                    return False
+        return True
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the request's body as it arrives.
@@ -53,8 +80,14 @@ class Client:
         :raises ClientGoneError: the client disconnected before the body was complete.
         :raises Problem: 408, no more of the body arrives.
         """
-        more = True
-        while more:
+        for piece in self._buffered:
+            yield piece
+        self._buffered.clear()
+        async for piece in self._pieces():
+            yield piece
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        while self._has_more:
             try:
                 async with asyncio.timeout(READ_TIMEOUT_SECONDS):
                     message = await self._receive()
@@ -63,7 +96,7 @@ class Client:
                 raise Problem("request-timeout", 408, detail) from error
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
-            more = message["more_body"]
+            self._has_more = message["more_body"]
             if message["body"]:
                 yield message["body"]
 
@@ -94,7 +127,7 @@ class Client:
             (b"content-type", b"application/problem+json"),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
-            (b"x-content-type-options", b"nosniff"),
+            *POLICIES,
         ]
         if problem.retry_after is not None:
             headers.append((b"retry-after", b"%d" % problem.retry_after))

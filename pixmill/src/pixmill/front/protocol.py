@@ -6,16 +6,21 @@ import re
 import string
 import sys
 from email.utils import formatdate
+from typing import ClassVar
 from urllib.parse import quote
 
 import h11
 from service_kit.problems import Problem
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
+from pixmill.front.client import POLICIES
 from pixmill.front.framing import HEAD_TOO_LARGE
+from pixmill.front.limits import Limit
 
 HEAD_TIMEOUT_SECONDS = 60
 """Time for a request's head to arrive completely, after which the connection is closed."""
+LINGER_SECONDS = 2
+"""For which a refused connection stays open."""
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(rb"^content-length:(.*)", re.IGNORECASE | re.MULTILINE)
 _AS_SENT = string.punctuation + " \r"
@@ -33,15 +38,41 @@ _DETAILS = {
 
 
 class StrictHttp(H11Protocol):
-    """A client's connection."""
+    """A client's connection; each is counted in ``limit``."""
+
+    limit: ClassVar[Limit]
+    _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
+        if not self.limit.enter(self._address):
+            self._refuse_connection()
+            return
         # The application calls this to close the connection of a client that reads no more.
         self.app_state = {**self.app_state, "abort": transport.abort}
         self._expect_head()
 
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def _refuse_connection(self) -> None:
+        self._is_refused = True
+        self._unset_keepalive_if_required()
+        detail = "Too many connections at a time, or too many from this address; try again."
+        self._answer(Problem("too-many-connections", 503, detail, retry_after=5))
+        # Closing at once would reset a connection on which the request still arrives, and lose the response.
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._is_refused:
+            self.limit.leave(self._address)
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
         super().data_received(self._lenient(data))
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self._expect_head()
@@ -61,21 +92,26 @@ class StrictHttp(H11Protocol):
         # The base class calls this while it handles h11's error.
         status = getattr(sys.exception(), "error_status_hint", 400)
         problem = Problem("malformed-request", status, _DETAILS.get(status, _DETAILS[400]))
+        self._answer(problem)
+        self.transport.close()
+
+    def _answer(self, problem: Problem) -> None:
         body = json.dumps(problem.document()).encode()
         headers = [
-            ("Content-Type", "application/problem+json"),
-            ("Content-Length", str(len(body))),
-            ("Connection", "close"),
-            ("Date", formatdate(usegmt=True)),
-            ("X-Content-Type-Options", "nosniff"),
+            (b"Content-Type", b"application/problem+json"),
+            (b"Content-Length", b"%d" % len(body)),
+            (b"Connection", b"close"),
+            (b"Date", formatdate(usegmt=True).encode()),
+            *POLICIES,
         ]
+        if problem.retry_after is not None:
+            headers.append((b"Retry-After", b"%d" % problem.retry_after))
         for event in (
-            h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES[status]),
+            h11.Response(status_code=problem.status, headers=headers, reason=STATUS_PHRASES[problem.status]),
             h11.Data(data=body),
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
 
     def _expect_head(self) -> None:
         self._unset_keepalive_if_required()

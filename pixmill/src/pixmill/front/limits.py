@@ -1,0 +1,84 @@
+"""How many clients do something at a time: in all, and of one address."""
+
+import asyncio
+import resource
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service_kit.problems import Problem
+
+STREAMS = 24
+"""Requests whose bytes pass through a thread of uWSGI for as long as a client takes; fewer than its 32 threads."""
+STREAMS_OF_AN_ADDRESS = 6
+LISTENERS = 1024
+LISTENERS_OF_AN_ADDRESS = 64
+MAX_CONNECTIONS = 8192
+WAIT_SECONDS = 10
+"""For which a request waits for others to end, before it is refused."""
+
+_FILES_OF_A_CONNECTION = 3
+"""The client's, that to uWSGI, and the file that is sent."""
+_FILES_OF_THE_FRONT = 100
+
+
+class Limit:
+    """At most ``total`` holders at a time, and at most ``each`` of an address."""
+
+    def __init__(self, total: int, each: int) -> None:
+        self.total = total
+        self.each = each
+        self._held: Counter[str] = Counter()
+        self._changed = asyncio.Condition()
+
+    def enter(self, address: str) -> bool:
+        """Become a holder if there is room, and return whether there was."""
+        if self._held.total() >= self.total or self._held[address] >= self.each:
+            return False
+        self._held[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """Be a holder no more."""
+        self._held[address] -= 1
+        if not self._held[address]:
+            del self._held[address]
+
+    @asynccontextmanager
+    async def held(self, address: str, wait_seconds: float = 0) -> AsyncIterator[None]:
+        """Be a holder during the block.
+
+        :raises Problem: 503, there was no room for ``wait_seconds``.
+        """
+        if not self.enter(address):
+            await self._wait(address, wait_seconds)
+        try:
+            yield
+        finally:
+            self.leave(address)
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def _wait(self, address: str, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(lambda: self.enter(address))
+        except TimeoutError as error:
+            detail = "Too many such requests at a time, or too many of this address; try again."
+            raise Problem("too-many-at-a-time", 503, detail, retry_after=5) from error
+
+
+def connection_limit() -> Limit:
+    """Return a limit of connections for which the process can open all files that they need."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    total = (
+        MAX_CONNECTIONS if files == resource.RLIM_INFINITY else (files - _FILES_OF_THE_FRONT) // _FILES_OF_A_CONNECTION
+    )
+    total = max(min(total, MAX_CONNECTIONS), 1)
+    # Half, so that one address leaves room to others.
+    return Limit(total, max(total // 2, 1))
+
+
+def listener_limit(connections: int) -> Limit:
+    """Return the limit of clients that listen to events, who may not take all connections."""
+    return Limit(max(min(LISTENERS, connections // 2), 1), LISTENERS_OF_AN_ADDRESS)

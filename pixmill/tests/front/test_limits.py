@@ -1,0 +1,70 @@
+"""How many clients do something at a time."""
+
+import asyncio
+import resource
+
+import pytest
+from pixmill.front.limits import Limit, connection_limit, listener_limit
+from service_kit.problems import Problem
+
+
+def test_an_address_has_its_share_and_all_have_the_total() -> None:
+    limit = Limit(total=3, each=2)
+
+    entered = [limit.enter(address) for address in ("a", "a", "a", "b", "c")]
+
+    assert entered == [True, True, False, True, False]
+
+
+def test_a_place_that_was_left_is_free_again() -> None:
+    limit = Limit(total=1, each=1)
+    limit.enter("a")
+    limit.leave("a")
+
+    assert limit.enter("b")
+
+
+def test_without_room_a_request_is_refused_with_a_time_to_try_again() -> None:
+    async def second() -> None:
+        limit = Limit(total=1, each=1)
+        async with limit.held("a"), limit.held("b"):
+            raise AssertionError("there is no room for two")
+
+    with pytest.raises(Problem, match="try again") as raised:
+        asyncio.run(second())
+
+    assert (raised.value.status, raised.value.retry_after) == (503, 5)
+
+
+def test_a_request_waits_until_another_ends() -> None:
+    async def both() -> list[str]:
+        limit, order = Limit(total=1, each=1), []
+
+        async def use(name: str) -> None:
+            async with limit.held("a", wait_seconds=60):
+                order.append(f"{name} begins")
+                await asyncio.sleep(0)
+                order.append(f"{name} ends")
+
+        await asyncio.gather(use("1"), use("2"))
+        return order
+
+    assert asyncio.run(both()) == ["1 begins", "1 ends", "2 begins", "2 ends"]
+
+
+@pytest.mark.parametrize(
+    ("files", "total", "each"), [(1024, 308, 154), (1_000_000, 8192, 4096), (resource.RLIM_INFINITY, 8192, 4096)]
+)
+def test_connections_fit_into_the_limit_of_open_files(
+    files: int, total: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+
+    limit = connection_limit()
+
+    assert (limit.total, limit.each) == (total, each)
+
+
+def test_listeners_never_take_all_connections() -> None:
+    assert listener_limit(308).total == 154
+    assert listener_limit(8192).total == 1024

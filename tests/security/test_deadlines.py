@@ -1,0 +1,60 @@
+"""A request of the JSON API that does not end is given up, and the service lives."""
+
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.client import FILES, Pixmill, assert_problem
+from tests.support.folders import temporary_folder
+from tests.support.stacks import EmbeddedStack, FullStack, Stack, start
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.both_stacks
+
+
+@pytest.fixture(scope="module", params=["full", "embedded"])
+def impatient(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """Start a stack that gives up after two seconds."""
+    stack = start(request.param, temporary_folder("impatient"), {"PIXMILL_JSON_SECONDS": "2"})
+    yield stack
+    stack.stop()
+
+
+@contextmanager
+def locked_database(stack: Stack) -> Iterator[None]:
+    """Hold a lock on the files, for which every change of one waits."""
+    if isinstance(stack, EmbeddedStack):
+        connection = sqlite3.connect(stack.data / "file-storage.db", isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.rollback()
+        connection.close()
+        return
+    assert isinstance(stack, FullStack)
+    url = stack.environment["FILE_STORAGE_DATABASE__URL"].replace("+psycopg", "")
+    command = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdin is not None
+        assert session.stdout is not None
+        session.stdin.write("BEGIN; LOCK TABLE files IN ACCESS EXCLUSIVE MODE; SELECT 'locked';\n")
+        session.stdin.flush()
+        assert session.stdout.readline().strip() == "locked"
+        yield
+        session.stdin.close()
+        session.terminate()
+
+
+def test_a_request_that_waits_for_a_lock_is_given_up_and_the_service_lives(impatient: Stack) -> None:
+    with Pixmill(impatient.url) as client:
+        file = client.upload("a.txt", b"kept")
+        with locked_database(impatient):
+            given_up = client.http.patch(f"{FILES}/{file['id']}", json={"comment": "x"})
+
+        assert_problem(given_up, 503, "try again")
+        assert "Retry-After" in given_up.headers
+        assert "database" not in given_up.text, "the database gave up, not the server"
+        wait_until(lambda: client.http.get(f"{FILES}/{file['id']}").status_code == 200, "the service answers again")
+        assert client.upload("b.txt", b"new")["size"] == 3

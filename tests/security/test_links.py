@@ -1,0 +1,32 @@
+"""Links are made of what the server knows, not of what a client says."""
+
+import httpx2
+import pytest
+
+from tests.support.client import FILES, Pixmill
+from tests.support.environment import TRUSTED_PROXY
+from tests.support.stacks import Stack
+
+pytestmark = pytest.mark.both_stacks
+
+
+@pytest.mark.parametrize("scheme", ["https", "javascript", "http, https", ""])
+def test_the_scheme_that_a_stranger_forwards_does_not_count(pixmill: Pixmill, scheme: str) -> None:
+    file_id = pixmill.upload("a.bin", b"a")["id"]
+    said = {"X-Forwarded-Proto": scheme, "X-Peer-Address": TRUSTED_PROXY, "X-Forwarded-Host": "evil.example"}
+
+    link = pixmill.http.post(f"{FILES}/{file_id}/links", json={}, headers=said)
+
+    assert link.json()["url"].startswith(f"{str(pixmill.http.base_url).rstrip('/')}{FILES}/links/")
+    assert link.headers["Location"] == link.json()["url"]
+
+
+@pytest.mark.parametrize(("scheme", "expected"), [("https", "https"), ("javascript", "http")])
+def test_a_trusted_proxy_says_whether_links_begin_with_https(stack: Stack, scheme: str, expected: str) -> None:
+    transport = httpx2.HTTPTransport(local_address=TRUSTED_PROXY)
+    with Pixmill(stack.url) as client, httpx2.Client(base_url=stack.url, transport=transport) as proxy:
+        file_id = client.upload("a.bin", b"a")["id"]
+
+        link = proxy.post(f"{FILES}/{file_id}/links", json={}, headers={"X-Forwarded-Proto": scheme})
+
+    assert link.json()["url"].startswith(f"{expected}://127.0.0.1:")
