@@ -1,5 +1,5 @@
 # nginx with the page. It runs as the user of file-storage, which takes over the uploads that it has received.
-FROM nginx:1.28.0
+FROM nginx:1.30.7
 RUN install --directory --owner 1000 --group 1000 /var/cache/nginx /var/lib/pixmill
 COPY web /usr/share/pixmill/web
 # The image's entrypoint replaces the variables (config/nginx.env) and writes conf.d/nginx.conf.

@@ -13,7 +13,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "conf.yml"
     path.touch()
     monkeypatch.setenv("WORKER_CONFIG", str(path))
-    monkeypatch.setenv("PIXMILL_CALLBACK_SECRET", "test-secret")
+    monkeypatch.setenv("PIXMILL_CALLBACK_SECRET", "test-secret of 32 bytes and more.")
     monkeypatch.setenv("WORKER_DATABASE__URL", "sqlite://")
     monkeypatch.setenv("WORKER_BROKER__URL", "memory://")
 

@@ -156,7 +156,7 @@ def large() -> Iterator[str]:
 
 @pytest.fixture
 def environment(large: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret")
+    monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
     monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", large)
     monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(tmp_path_factory.mktemp("files")))
     monkeypatch.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", "0")

@@ -7,8 +7,8 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[2]
 SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
-CALLBACK_SECRET = "test-secret"
-LINK_SECRET = "test-secret-of-links"
+CALLBACK_SECRET = "test-secret-of-webhooks, of 32 bytes and more"
+LINK_SECRET = "test-secret-of-links, of 32 bytes and more"
 ENVIRONMENT = {
     "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
     "PIXMILL_LINK_SECRET": LINK_SECRET,

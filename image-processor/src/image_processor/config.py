@@ -4,20 +4,27 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, IPvAnyNetwork, JsonValue, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
-from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Unit, Url
+from service_kit.settings import (
+    Bytes,
+    LogSettings,
+    PoolSize,
+    Seconds,
+    Section,
+    ServiceSettings,
+    SigningSecret,
+    Unit,
+    Url,
+)
 
 from image_processor import capacity
 
 
-class DatabaseSettings(Section):
+class ApiDatabaseSettings(Section):
     url: Url = Field(
-        "postgresql+psycopg://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        "postgresql+psycopg://image_processor:${PIXMILL_IMAGE_PROCESSOR_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The database of image-processor, as a URL of SQLAlchemy: `postgresql+psycopg://…` or"
-        " `sqlite:////absolute/path.db`. The credentials come from `config/postgresql.env`.",
+        " `sqlite:////absolute/path.db`. The first start generates the password of this role.",
     )
-
-
-class ApiDatabaseSettings(DatabaseSettings):
     pool_size: PoolSize = Field(
         8,
         ge=1,
@@ -27,7 +34,13 @@ class ApiDatabaseSettings(DatabaseSettings):
     )
 
 
-class WorkerDatabaseSettings(DatabaseSettings):
+class WorkerDatabaseSettings(Section):
+    url: Url = Field(
+        "postgresql+psycopg://worker:${PIXMILL_WORKER_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        description="The database of image-processor, as a URL of SQLAlchemy: `postgresql+psycopg://…` or"
+        " `sqlite:////absolute/path.db`. This role can change rows of tasks and nothing else. The first start generates"
+        " its password.",
+    )
     pool_size: Annotated[int, Unit("connections")] = Field(
         2,
         ge=1,
@@ -40,8 +53,8 @@ class WorkerDatabaseSettings(DatabaseSettings):
 class BrokerSettings(Section):
     url: Url = Field(
         "amqp://${RABBITMQ_DEFAULT_USER}:${RABBITMQ_DEFAULT_PASS}@rabbitmq:5672//",
-        description="The broker, as a URL of kombu; the same for image-processor and its workers. The credentials come"
-        " from `config/rabbitmq.env`.",
+        description="The broker, as a URL of kombu; the same for image-processor and its workers. The first start"
+        " generates the password, unless `config/rabbitmq.env` sets it.",
     )
     queue_type: Literal["quorum", "classic"] = Field(
         "quorum",
@@ -207,10 +220,10 @@ class RetrySettings(Section):
 
 
 class CallbackSettings(Section):
-    secret: Secret = Field(
+    secret: SigningSecret = Field(
         SecretStr("${PIXMILL_CALLBACK_SECRET}"),
-        description="Signs webhooks (Standard Webhooks, HMAC-SHA256). It comes from `config/callbacks.env`; receivers"
-        " need it too.",
+        description="Signs webhooks (Standard Webhooks, HMAC-SHA256); at least 32 bytes. The first start generates it,"
+        " unless `config/callbacks.env` sets it; receivers need it too.",
     )
     allow_networks: list[IPvAnyNetwork] = Field(
         [],
