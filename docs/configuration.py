@@ -133,7 +133,7 @@ FILE_HEAD = """\
 # Each setting stands here with its default, behind a #; remove the # to change it. A setting behind a # follows the
 # default of the version that runs, so that an upgrade brings better ones, and the lines without # are your own.
 # An environment variable overrides this file: {name} is {variable}={value}.
-# ${{NAME}} in a url or a secret is replaced by that environment variable, or else by the file of that name in the folder
+# ${{NAME}} in a url or a secret is replaced by that environment variable, or else by the file NAME in the folder
 # PIXMILL_SECRETS; percent-encoded in a url.
 # docs/configuration.md has all settings in a table.
 """
@@ -221,8 +221,8 @@ HEAD = """# Configuration
 
 An environment variable overrides the file, the file overrides the default; an empty file works. In an environment
 variable a list or a map is JSON. `FILE_STORAGE_CONFIG`, `IMAGE_PROCESSOR_CONFIG` and `WORKER_CONFIG` name another file.
-`${NAME}` in a `url` or a `secret` is replaced by that environment variable, or else by the file `NAME` in the folder that
-`PIXMILL_SECRETS` names; percent-encoded in a `url`.
+`${NAME}` in a `url` or a `secret` is replaced by that environment variable, or else by the file `NAME` in the folder
+`PIXMILL_SECRETS`; percent-encoded in a `url`.
 
 A setting that is unknown, wrong or contradicts another stops the start, with one line that names it.
 [How to apply a change](operations/upgrade.md#settings-and-restarts).
@@ -249,8 +249,8 @@ A test compares the shipped values of the last three.
 | --- | --- |
 | `config/nginx.env`, `config/nginx.conf` | rate limits, connection limits, the largest body |
 | `config/*/wsgi.ini` | processes and threads of uWSGI |
-| `config/postgresql.env`, `config/rabbitmq.env` | names and passwords; the first start generates passwords that are not set |
-| `config/callbacks.env`, `config/links.env` | secrets that sign webhooks and links; the first start generates those that are not set |
+| `config/postgresql.env`, `config/rabbitmq.env` | names, and passwords if you choose them yourself |
+| `config/callbacks.env`, `config/links.env` | secrets that sign webhooks and links, if you choose them yourself |
 | `config/postgresql/roles.sh` | the database role of each service |
 | `config/s3.env` | credentials and endpoint of S3 |
 | `config/embedded/settings.env` | what `make run` sets differently |

@@ -34,8 +34,14 @@ IMAGE_PROCESSOR = "PIXMILL_IMAGE_PROCESSOR_DB_PASSWORD"
 WORKER = "PIXMILL_WORKER_DB_PASSWORD"
 WEBHOOKS = "PIXMILL_WEBHOOKS_DB_PASSWORD"
 ACCESS = "PIXMILL_ACCESS_DB_PASSWORD"
-ROLES = (FILE_STORAGE, IMAGE_PROCESSOR, WORKER, WEBHOOKS, ACCESS)
-"""Passwords of the services' roles in the database; ``config/postgresql/roles.sh`` creates the roles."""
+DATABASE_ROLES = {
+    "file_storage": FILE_STORAGE,
+    "image_processor": IMAGE_PROCESSOR,
+    "worker": WORKER,
+    "webhooks": WEBHOOKS,
+    "access": ACCESS,
+}
+"""By role in the database, the name of its password; ``config/postgresql/roles.sh`` creates the roles."""
 DEFINITIONS = "definitions.json"
 """RabbitMQ reads its user from this file at each start."""
 
@@ -61,7 +67,7 @@ class Share:
 
 
 SHARES = (
-    Share("postgres", (DATABASE, *ROLES), 0o644),
+    Share("postgres", (DATABASE, *DATABASE_ROLES.values()), 0o644),
     Share("rabbitmq", (), 0o644),
     Share("file-storage", (DATABASE_NAME, FILE_STORAGE, ACCESS, LINK, INNER)),
     Share("image-processor", (DATABASE_NAME, IMAGE_PROCESSOR, ACCESS, BROKER_USER, BROKER, INNER)),
