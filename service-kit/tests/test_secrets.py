@@ -55,13 +55,13 @@ def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_two_installations_have_different_secrets(tmp_path: Path) -> None:
-    for name in ("one", "other"):
+    for name in ("here", "there"):
         (tmp_path / name).mkdir()
         share_out(tmp_path / name, {})
 
-    one, other = values(tmp_path / "one"), values(tmp_path / "other")
+    here, there = values(tmp_path / "here"), values(tmp_path / "there")
 
-    assert all(one[name].isdisjoint(other[name]) for name in [*SIGNING, *PASSWORDS])
+    assert all(here[name].isdisjoint(there[name]) for name in [*SIGNING, *PASSWORDS])
 
 
 @pytest.mark.parametrize("name", [*SIGNING, *PASSWORDS, "POSTGRES_DB", "RABBITMQ_DEFAULT_USER"])

@@ -24,7 +24,7 @@ LINK = "PIXMILL_LINK_SECRET"
 CALLBACK = "PIXMILL_CALLBACK_SECRET"
 INNER = "PIXMILL_INNER_SECRET"
 SIGNING = (LINK, CALLBACK, INNER)
-"""Secrets that must be strong: whoever guesses one can try without asking the server."""
+"""Secrets that must be strong: a guess can be tried without asking the server."""
 DATABASE = "POSTGRES_PASSWORD"
 BROKER = "RABBITMQ_DEFAULT_PASS"
 DATABASE_NAME = "POSTGRES_DB"
