@@ -138,7 +138,8 @@ FILE_HEAD = """\
 # Each setting stands here with its default, behind a #; remove the # to change it. A setting behind a # follows the
 # default of the version that runs, so that an upgrade brings better ones, and the lines without # are your own.
 # An environment variable overrides this file: {name} is {variable}={value}.
-# ${{NAME}} in a url or a secret is replaced by that environment variable, percent-encoded in a url.
+# ${{NAME}} in a url or a secret is replaced by that environment variable, or else by the file NAME in the folder
+# PIXMILL_SECRETS; percent-encoded in a url.
 # docs/configuration.md has all settings in a table.
 """
 
@@ -224,9 +225,10 @@ HEAD = """# Configuration
 (`config.py` of each service).
 
 An environment variable overrides the file, the file overrides the default; an empty file works. In an environment
-variable a list or a map is JSON. `FILE_STORAGE_CONFIG`, `IMAGE_PROCESSOR_CONFIG`, `WORKER_CONFIG` and `WEBHOOKS_CONFIG`
-name another file.
-`${NAME}` in a `url` or a `secret` is replaced by that environment variable, percent-encoded in a `url`.
+variable a list or a map is JSON. `ACCESS_CONFIG`, `FILE_STORAGE_CONFIG`, `IMAGE_PROCESSOR_CONFIG`, `WORKER_CONFIG` and
+`WEBHOOKS_CONFIG` name another file.
+`${NAME}` in a `url` or a `secret` is replaced by that environment variable, or else by the file `NAME` in the folder
+`PIXMILL_SECRETS`; percent-encoded in a `url`.
 
 A setting that is unknown, wrong or contradicts another stops the start, with one line that names it.
 [How to apply a change](operations/upgrade.md#settings-and-restarts).
@@ -253,8 +255,9 @@ A test compares the shipped values of the last three.
 | --- | --- |
 | `config/nginx.env`, `config/nginx.conf` | rate limits, connection limits, the largest body |
 | `config/*/wsgi.ini` | processes and threads of uWSGI |
-| `config/postgresql.env`, `config/rabbitmq.env` | credentials |
-| `config/callbacks.env`, `config/links.env` | secrets that sign webhooks and links |
+| `config/postgresql.env`, `config/rabbitmq.env` | names, and passwords if you choose them yourself |
+| `config/callbacks.env`, `config/links.env` | secrets that sign webhooks and links, if you choose them yourself |
+| `config/postgresql/roles.sh` | the database role of each service |
 | `config/s3.env` | credentials and endpoint of S3 |
 | `config/embedded/settings.env` | what `make run` sets differently |
 """

@@ -1,5 +1,5 @@
 # Built from the project's root: docker build -f file-storage/file-storage.Dockerfile .
-FROM python:3.11.14-slim-bookworm AS builder
+FROM python:3.11.18-slim-bookworm AS builder
 WORKDIR /build
 RUN python -m venv /opt/pixmill
 COPY requirements/build.txt file-storage/requirements.txt ./
@@ -13,9 +13,13 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
  && /opt/pixmill/bin/pip uninstall --yes --quiet pip setuptools \
  && find /opt/pixmill -name __pycache__ -prune -exec rm -rf {} +
 
-FROM python:3.11.14-slim-bookworm
+FROM python:3.11.18-slim-bookworm
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill \
- && install --directory --owner pixmill --group pixmill /var/lib/pixmill
+ && install --directory --owner pixmill --group pixmill /var/lib/pixmill \
+ # Volumes that are mounted here belong to the user of these folders.
+ && for service in postgres rabbitmq file-storage image-processor worker webhooks; do \
+      install --directory --owner pixmill --group pixmill /var/lib/pixmill-secrets/$service; \
+    done
 COPY --from=builder /opt/pixmill /opt/pixmill
 COPY NOTICE LICENSE /usr/share/doc/pixmill/
 ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LISTEN=:8000 LISTEN_LARGE=:8001

@@ -1,5 +1,5 @@
 # Built from the project's root: docker build -f image-processor/image-processor.Dockerfile .
-FROM python:3.11.14-slim-bookworm AS builder
+FROM python:3.11.18-slim-bookworm AS builder
 WORKDIR /build
 RUN python -m venv /opt/pixmill
 COPY requirements/build.txt image-processor/requirements.txt ./
@@ -13,7 +13,7 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
  && /opt/pixmill/bin/pip uninstall --yes --quiet pip setuptools \
  && find /opt/pixmill -name __pycache__ -prune -exec rm -rf {} +
 
-FROM python:3.11.14-slim-bookworm
+FROM python:3.11.18-slim-bookworm
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill
 COPY --from=builder /opt/pixmill /opt/pixmill
 COPY NOTICE LICENSE /usr/share/doc/pixmill/

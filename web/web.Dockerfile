@@ -1,5 +1,5 @@
 # nginx with the page. It runs as the user of file-storage, which takes over the uploads that it has received.
-FROM nginx:1.28.0
+FROM nginx:1.30.7
 # nginx checks the certificates of S3 against those of the image.
 RUN test -s /etc/ssl/certs/ca-certificates.crt
 RUN install --directory --owner 1000 --group 1000 /var/cache/nginx /var/lib/pixmill

@@ -15,6 +15,7 @@ from pixmill.embedded import environment_of
 from pixmill.front.limits import STREAMS, STREAMS_OF_AN_ADDRESS
 from service_kit.access.config import AccessSettings
 from service_kit.request_body import JSON_LIMIT
+from service_kit.secrets import share_out
 from service_kit.settings import ServiceSettings, load
 
 PROJECT = Path(__file__).parents[2]
@@ -29,14 +30,19 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables that docker-compose sets, and a secret, because the shipped one is too short to be accepted."""
+def shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folders of secrets that docker-compose makes; all secrets are variables too."""
     monkeypatch.chdir(PROJECT)
+    shares = tmp_path / "shares"
+    shares.mkdir()
+    given: dict[str, str] = {}
     for file in ("postgresql", "rabbitmq", "callbacks", "links"):
-        for name, value in variables(PROJECT / f"config/{file}.env").items():
-            monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PIXMILL_INNER_SECRET", "generated-at-the-first-start-of-32-bytes")
-    monkeypatch.setenv("PIXMILL_CALLBACK_SECRET", "a secret of more than thirty-two bytes")
+        given |= variables(PROJECT / f"config/{file}.env")
+    share_out(shares, given)
+    for service in SERVICES:
+        for path in (shares / service).iterdir():
+            monkeypatch.setenv(path.name, path.read_text())
+    return shares
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +55,56 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("file", GENERATED)
 def test_a_generated_file_follows_the_models(generated: Path, file: str) -> None:
     assert (PROJECT / file).read_text("utf-8") == (generated / file).read_text("utf-8"), "run `make config`"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_secrets_that_a_service_is_given_are_enough(
+    shares: Path, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in shares.glob("*/*"):
+        monkeypatch.delenv(path.name, raising=False)
+
+    monkeypatch.setenv("PIXMILL_SECRETS", str(shares / service))
+
+    load(SERVICES[service])
+
+
+def test_each_service_that_is_given_secrets_mounts_them_alone() -> None:
+    mounted = {
+        service: [volume.split(":")[0] for volume in compose(service).get("volumes", []) if "secrets" in volume]
+        for service in ("postgres", "rabbitmq", "file-storage", "image-processor", "worker", "nginx")
+    }
+
+    assert mounted == {service: [f"secrets-{service}"] if service != "nginx" else [] for service in mounted}
+
+
+def test_no_file_of_the_configuration_has_a_secret() -> None:
+    names = [name for path in (PROJECT / "config").glob("*.env") for name in variables(path)]
+
+    assert names
+    assert [name for name in names if re.search("PASS|SECRET|KEY", name)] == []
+
+
+def test_only_nginx_is_where_the_port_is_published() -> None:
+    services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+
+    assert [name for name, service in services.items() if "edge" in service.get("networks", [])] == ["nginx"]
+    assert [port for service in services.values() for port in service.get("ports", [])] == [
+        "${PIXMILL_BIND:-127.0.0.1}:${PIXMILL_PORT:-8080}:8080"
+    ]
+
+
+def test_every_container_has_no_privileges_and_limits() -> None:
+    services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"], name
+        assert service["mem_limit"], name
+        assert service["pids_limit"], name
+        assert "cap_add" not in service, name
+        assert "privileged" not in service, name
 
 
 @pytest.mark.parametrize("service", SERVICES)

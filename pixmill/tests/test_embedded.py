@@ -1,5 +1,6 @@
 """The environment that the embedded stack starts its processes with."""
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,23 @@ def test_the_launcher_alone_says_where_it_listens(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PIXMILL_PORT", "1")
 
     assert environment_of(tmp_path, PROJECT, PLACES)["PIXMILL_PORT"] == "9000"
+
+
+def test_the_first_start_generates_secrets_that_only_their_owner_reads(tmp_path: Path) -> None:
+    folder = Path(environment_of(tmp_path, PROJECT, PLACES)["PIXMILL_SECRETS"])
+
+    names = ("PIXMILL_CALLBACK_SECRET", "PIXMILL_INNER_SECRET", "PIXMILL_LINK_SECRET")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert len({path.read_text() for path in folder.iterdir()}) == 3
+    assert all(len(path.read_bytes()) >= 32 for path in folder.iterdir())
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_secrets_of_an_earlier_version_stay_valid(tmp_path: Path) -> None:
+    (tmp_path / "link.secret").write_text("a link secret of an earlier version")
+
+    folder = Path(environment_of(tmp_path, PROJECT, PLACES)["PIXMILL_SECRETS"])
+
+    assert (folder / "PIXMILL_LINK_SECRET").read_text() == "a link secret of an earlier version"
+    assert not (tmp_path / "link.secret").exists()

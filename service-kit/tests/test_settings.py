@@ -13,6 +13,7 @@ from service_kit.settings import (
     Section,
     ServiceSettings,
     SettingsError,
+    SigningSecret,
     Url,
     exit_with,
     load,
@@ -272,3 +273,71 @@ def test_a_process_ends_with_the_reason(capsys: pytest.CaptureFixture[str]) -> N
         exit_with(SettingsError("the reason"))
 
     assert capsys.readouterr().err == "pixmill: the reason\n"
+
+
+class SignedSettings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="KIT_TEST_", yaml_file="conf.yml")
+
+    key: SigningSecret = Field(SecretStr("${TEST_KEY}"))
+
+
+@pytest.fixture
+def secrets_folder(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of secrets, and a settings file without settings."""
+    file.write_text("")
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    monkeypatch.setenv("PIXMILL_SECRETS", str(folder))
+    return folder
+
+
+def refused_key() -> str:
+    with pytest.raises(SettingsError) as raised:
+        load(SignedSettings)
+    return str(raised.value)
+
+
+def test_a_name_without_a_variable_is_replaced_by_the_file_of_that_name(secrets_folder: Path) -> None:
+    (secrets_folder / "TEST_KEY").write_text("a secret in a file, of 32 bytes or more\n")
+
+    assert load(SignedSettings).key.get_secret_value() == "a secret in a file, of 32 bytes or more"
+
+
+def test_a_variable_overrides_the_file(secrets_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets_folder / "TEST_KEY").write_text("a secret in a file, of 32 bytes or more")
+    monkeypatch.setenv("TEST_KEY", "a secret of the operator, of 32 bytes or more")
+
+    assert load(SignedSettings).key.get_secret_value() == "a secret of the operator, of 32 bytes or more"
+
+
+def test_a_name_that_is_nowhere_is_refused_with_both_places(secrets_folder: Path) -> None:
+    assert refused_key() == (
+        "setting key in conf.yml or the environment: environment variable TEST_KEY is not set, and"
+        f" {secrets_folder} has no file of that name"
+    )
+
+
+@pytest.mark.parametrize("key", ["", "x" * 31])
+def test_a_short_signing_secret_is_refused(secrets_folder: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("TEST_KEY", key)
+
+    assert "setting key in conf.yml or the environment: shorter than 32 bytes; remove it" in refused_key()
+
+
+def test_bytes_of_a_signing_secret_count(secrets_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", "\N{SNOWMAN}" * 11)
+
+    assert load(SignedSettings).key.get_secret_value() == "\N{SNOWMAN}" * 11
+
+
+@pytest.mark.usefixtures("secrets_folder")
+def test_the_published_secret_is_refused_however_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIT_TEST_KEY", "pixmill-development")
+
+    assert "'pixmill-development' was published with the source; remove it" in refused_key()
+
+
+def test_a_url_with_the_published_password_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_PASSWORD", "pixmill-development")
+
+    assert "setting database.url in conf.yml or the environment: 'pixmill-development' was published" in refusal()

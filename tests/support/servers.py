@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.environment import ENVIRONMENT
+from service_kit.secrets import DATABASE_ROLES, FOLDER_VARIABLE, share_out
+
+from tests.support.environment import ENVIRONMENT, PROJECT
 from tests.support.folders import temporary_folder
 from tests.support.processes import Process, find_program, free_port, skip_where_missing
 
@@ -47,6 +49,24 @@ def start_postgres(
     create = [*psql, "-c", "CREATE DATABASE pixmill"]
     process.wait_until(lambda: subprocess.run(create, capture_output=True, check=False).returncode == 0)
     return process
+
+
+def create_roles(folder: Path, port: int) -> dict[str, str]:
+    """Create the services' roles as docker-compose does, and return the URL of the database for each.
+
+    :param folder: for the secrets.
+    """
+    shares = folder / "secrets"
+    shares.mkdir(exist_ok=True)
+    share_out(shares, {})
+    passwords = shares / "postgres"
+    address = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "POSTGRES_USER": "pixmill", "POSTGRES_DB": "pixmill"}
+    environment = {**ENVIRONMENT, **address, FOLDER_VARIABLE: str(passwords)}
+    subprocess.run([PROJECT / "config/postgresql/roles.sh"], env=environment, check=True)
+    return {
+        role: f"postgresql+psycopg://{role}:{(passwords / name).read_text()}@127.0.0.1:{port}/pixmill"
+        for role, name in DATABASE_ROLES.items()
+    }
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Protocol
 from tests.support.client import http, is_ready
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
 from tests.support.processes import Process, accepts, find_program, free_port, kill_all, skip_where_missing
-from tests.support.servers import start_postgres
+from tests.support.servers import create_roles, start_postgres
 
 
 class Stack(Protocol):
@@ -76,12 +76,14 @@ class FullStack:
         self._large_port, self._epmd_port, self._inner_port = free_port(), free_port(), free_port()
         self.inner_url = f"http://127.0.0.1:{self._inner_port}"
         """URL of nginx's second port, which is not published."""
-        self.environment = ENVIRONMENT | self._settings() | dict(environment or {})
-        """Environment variables of the services and of an operator's commands."""
+        self._postgres_port, self._rabbitmq_port = free_port(), free_port()
         with ThreadPoolExecutor() as executor:
             rabbitmq = executor.submit(self._start_rabbitmq)
             self.postgres = start_postgres(folder, self._postgres_port, ENVIRONMENT, database_environment)
             self.rabbitmq = rabbitmq.result()
+        databases = create_roles(folder, self._postgres_port)
+        self.environment = ENVIRONMENT | self._settings(databases) | dict(environment or {})
+        """Environment variables of the services and of an operator's commands."""
         self.file_storage = self._start_service("file-storage", self._storage_port)
         self.image_processor = self._start_service("image-processor", self._processor_port)
         self.nginx = self.start_nginx("nginx", self.port, self._inner_port)
@@ -151,24 +153,22 @@ class FullStack:
         run = subprocess.run(command, env=self._rabbitmq_environment, check=True, capture_output=True, text=True)
         return run.stdout.split()
 
-    def _settings(self) -> dict[str, str]:
-        self._postgres_port, self._rabbitmq_port = free_port(), free_port()
-        database = f"postgresql+psycopg://pixmill@127.0.0.1:{self._postgres_port}/pixmill"
+    def _settings(self, databases: Mapping[str, str]) -> dict[str, str]:
         broker = f"amqp://pixmill:test@127.0.0.1:{self._rabbitmq_port}//"
         return {
-            "ACCESS_DATABASE__URL": database,
-            "FILE_STORAGE_DATABASE__URL": database,
+            "ACCESS_DATABASE__URL": databases["access"],
+            "FILE_STORAGE_DATABASE__URL": databases["file_storage"],
             "FILE_STORAGE_STORAGE__FOLDER": str(self.files),
             "FILE_STORAGE_UPLOAD__BODY_FOLDER": str(self.files / "incoming"),
-            "IMAGE_PROCESSOR_DATABASE__URL": database,
+            "IMAGE_PROCESSOR_DATABASE__URL": databases["image_processor"],
             "IMAGE_PROCESSOR_BROKER__URL": broker,
             "IMAGE_PROCESSOR_FILE_STORAGE__URL": f"http://127.0.0.1:{self._storage_port}/api/file-server",
-            "WORKER_DATABASE__URL": database,
+            "WORKER_DATABASE__URL": databases["worker"],
             "WORKER_BROKER__URL": broker,
             "WORKER_FILE_STORAGE__URL": f"{self.inner_url}/api/file-server",
             "WORKER_FILE_STORAGE__BLOBS_FOLDER": str(self.files / "blobs"),
             "WORKER_FILE_STORAGE__BLOBS_URL": f"{self.inner_url}/blobs-by-sha256/",
-            "WEBHOOKS_DATABASE__URL": database,
+            "WEBHOOKS_DATABASE__URL": databases["webhooks"],
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),
         }

@@ -1,18 +1,18 @@
 """The settings of file-storage; ``make config`` writes ``config/file-storage/conf.yml`` from them."""
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
-from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Url
+from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Section, ServiceSettings, SigningSecret, Url
 
 
 class DatabaseSettings(Section):
     url: Url = Field(
-        "postgresql+psycopg://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        "postgresql+psycopg://file_storage:${PIXMILL_FILE_STORAGE_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The database, as a URL of SQLAlchemy: `postgresql+psycopg://…` or `sqlite:////absolute/path.db`."
-        " The credentials come from `config/postgresql.env`.",
+        " The first start generates the password of this role.",
     )
     pool_size: PoolSize = Field(
         16,
@@ -91,9 +91,10 @@ class DownloadSettings(Section):
 
 
 class LinkSettings(Section):
-    secret: Annotated[Secret, Field(min_length=8)] = Field(
+    secret: SigningSecret = Field(
         SecretStr("${PIXMILL_LINK_SECRET}"),
-        description="Signs download links (HMAC). It comes from `config/links.env`; a new secret ends all links.",
+        description="Signs download links (HMAC); at least 32 bytes. The first start generates it, unless"
+        " `config/links.env` sets it; a new secret ends all links.",
     )
 
 

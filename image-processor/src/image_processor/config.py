@@ -6,8 +6,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, JsonValue, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
-from service_kit.access.config import InnerSecret
-from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Unit, Url
+from service_kit.settings import (
+    Bytes,
+    LogSettings,
+    PoolSize,
+    Seconds,
+    Secret,
+    Section,
+    ServiceSettings,
+    SigningSecret,
+    Unit,
+    Url,
+)
 
 from image_processor import capacity
 
@@ -16,15 +26,12 @@ MIN_SECRET_BYTES = 32
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix, no secret)
 
 
-class DatabaseSettings(Section):
+class ApiDatabaseSettings(Section):
     url: Url = Field(
-        "postgresql+psycopg://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        "postgresql+psycopg://image_processor:${PIXMILL_IMAGE_PROCESSOR_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The database of image-processor, as a URL of SQLAlchemy: `postgresql+psycopg://…` or"
-        " `sqlite:////absolute/path.db`. The credentials come from `config/postgresql.env`.",
+        " `sqlite:////absolute/path.db`. The first start generates the password of this role.",
     )
-
-
-class ApiDatabaseSettings(DatabaseSettings):
     pool_size: PoolSize = Field(
         8,
         ge=1,
@@ -34,7 +41,13 @@ class ApiDatabaseSettings(DatabaseSettings):
     )
 
 
-class WorkerDatabaseSettings(DatabaseSettings):
+class WorkerDatabaseSettings(Section):
+    url: Url = Field(
+        "postgresql+psycopg://worker:${PIXMILL_WORKER_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        description="The database of image-processor, as a URL of SQLAlchemy: `postgresql+psycopg://…` or"
+        " `sqlite:////absolute/path.db`. This role can change rows of tasks and nothing else. The first start generates"
+        " its password.",
+    )
     pool_size: Annotated[int, Unit("connections")] = Field(
         2,
         ge=1,
@@ -44,7 +57,13 @@ class WorkerDatabaseSettings(DatabaseSettings):
     )
 
 
-class WebhookDatabaseSettings(DatabaseSettings):
+class WebhookDatabaseSettings(Section):
+    url: Url = Field(
+        "postgresql+psycopg://webhooks:${PIXMILL_WEBHOOKS_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        description="The database of image-processor, as a URL of SQLAlchemy: `postgresql+psycopg://…` or"
+        " `sqlite:////absolute/path.db`. This role can change rows of tasks and nothing else. The first start generates"
+        " its password.",
+    )
     pool_size: Annotated[int, Unit("connections")] = Field(
         4,
         ge=1,
@@ -56,8 +75,8 @@ class WebhookDatabaseSettings(DatabaseSettings):
 class BrokerSettings(Section):
     url: Url = Field(
         "amqp://${RABBITMQ_DEFAULT_USER}:${RABBITMQ_DEFAULT_PASS}@rabbitmq:5672//",
-        description="The broker, as a URL of kombu; the same for image-processor and its workers. The credentials come"
-        " from `config/rabbitmq.env`.",
+        description="The broker, as a URL of kombu; the same for image-processor and its workers. The first start"
+        " generates the password, unless `config/rabbitmq.env` sets it.",
     )
     queue_type: Literal["quorum", "classic"] = Field(
         "quorum",
@@ -89,7 +108,7 @@ class FileStorageSettings(Section):
     timeout_seconds: Seconds = Field(
         5, gt=0, le=3600, description="How long a request waits for an answer of the file server; then it gets 503."
     )
-    inner_secret: InnerSecret = Field(
+    inner_secret: SigningSecret = Field(
         SecretStr("${PIXMILL_INNER_SECRET}"), description="Sent to the file server, which has the same secret."
     )
 

@@ -1,7 +1,6 @@
 """The embedded stack: one uWSGI with both services, the page and a worker, on a machine with only Python."""
 
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from string import Template
 from tempfile import TemporaryDirectory
 
 import httpx2
+from service_kit import secrets
 
 from pixmill.supervision import Child, supervised
 
@@ -142,25 +142,31 @@ def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> 
 
 
 def environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the embedded stack. A variable that is already set overrides ``settings.env``.
+    """Return the environment of the embedded stack, and generate its secrets at the first start.
+
+    A variable that is already set overrides ``settings.env``.
 
     :param places: what ``settings.env`` and ``wsgi.ini`` need to know in addition to the data folder.
     """
-    places = {**places, "PIXMILL_DATA": str(data)}
+    places = {**places, "PIXMILL_DATA": str(data), secrets.FOLDER_VARIABLE: str(_secrets(data))}
     lines = (project / "config/embedded/settings.env").read_text().splitlines()
     settings = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return (
         {name: Template(value).substitute(places) for name, _, value in settings}
-        | {f"PIXMILL_{purpose.upper()}_SECRET": _secret(data, purpose) for purpose in ("callback", "link", "inner")}
         | os.environ
         | places
         | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     )
 
 
-def _secret(data: Path, purpose: str) -> str:
-    path = data / f"{purpose}.secret"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32))
-    return path.read_text()
+def _secrets(data: Path) -> Path:
+    """Return the folder of secrets, with those that the embedded stack needs."""
+    folder = data / "secrets"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for earlier, name in (("link.secret", secrets.LINK), ("callback.secret", secrets.CALLBACK)):
+        # Where earlier versions kept them: a new secret would end all links.
+        if (data / earlier).is_file() and not (folder / name).exists():
+            (data / earlier).rename(folder / name)
+    for name in secrets.SIGNING:
+        secrets.keep(folder, name)
+    return folder

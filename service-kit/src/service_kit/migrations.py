@@ -26,7 +26,7 @@ def migrate(url: str, package: str) -> None:
     """
     config = Config()
     config.set_main_option("script_location", str(files(package) / "migrations"))
-    config.set_main_option("version_table", f"{package}_version")
+    config.set_main_option("version_table", f"{package.rpartition('.')[2]}_version")
     engine = create_engine_for(url, pool_size=1)
     _await_database(engine)
     with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:

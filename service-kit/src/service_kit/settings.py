@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from pydantic_settings import SettingsError as UnreadableError
 
+from service_kit import secrets
+
 THREADS_VARIABLE = "PIXMILL_THREADS"
 """Each ``wsgi.ini`` sets it to the number of threads of a uWSGI process."""
 
@@ -25,19 +27,31 @@ class SettingsError(Exception):
 def _expand_environment(text: str, encode: Callable[[str], str]) -> str:
     def value_of(match: re.Match[str]) -> str:
         name = match[1]
-        if name not in os.environ:
-            raise ValueError(f"environment variable {name} is not set")
-        return encode(os.environ[name])
+        value = secrets.find(name)
+        if value is None:
+            folder = os.environ.get(secrets.FOLDER_VARIABLE)
+            missing = f", and {folder} has no file of that name" if folder else ""
+            raise ValueError(f"environment variable {name} is not set{missing}")
+        return encode(value)
 
     return re.sub(r"\$\{(\w+)\}", value_of, text)
 
 
 def _expand_url(url: str) -> str:
-    return _expand_environment(url, lambda value: quote(value, safe=""))
+    expanded = _expand_environment(url, lambda value: quote(value, safe=""))
+    secrets.refuse_published(expanded)
+    return expanded
 
 
 def _expand_secret(secret: SecretStr) -> SecretStr:
-    return SecretStr(_expand_environment(secret.get_secret_value(), str))
+    expanded = _expand_environment(secret.get_secret_value(), str)
+    secrets.refuse_published(expanded)
+    return SecretStr(expanded)
+
+
+def _check_strength(secret: SecretStr) -> SecretStr:
+    secrets.refuse_weak(secret.get_secret_value())
+    return secret
 
 
 def _check_connections(pool_size: int) -> int:
@@ -63,10 +77,13 @@ PoolSize = Annotated[int, Unit("connections"), AfterValidator(_check_connections
 """Connections of a uWSGI process to its database, at least one for each of its threads."""
 
 Url = Annotated[str, AfterValidator(_expand_url)]
-"""A URL whose ``${NAME}`` parts are replaced, percent-encoded, by environment variables."""
+"""A URL whose ``${NAME}`` parts are replaced, percent-encoded, by environment variables or files of secrets."""
 
 Secret = Annotated[SecretStr, AfterValidator(_expand_secret)]
-"""A secret whose ``${NAME}`` parts are replaced by environment variables; logs never show it."""
+"""A secret whose ``${NAME}`` parts are replaced by environment variables or files; logs never show it."""
+
+SigningSecret = Annotated[Secret, AfterValidator(_check_strength)]
+"""A secret that signs or proves something; the start refuses one of fewer than 32 bytes."""
 
 
 class Section(BaseModel):

@@ -33,7 +33,7 @@ def test_the_error_names_the_wrong_preset_and_field(preset: dict[str, object], r
 
 @pytest.mark.slow
 def test_starting_with_a_wrong_preset_fails_with_a_one_line_error() -> None:
-    secrets = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS")
+    secrets = ("PIXMILL_IMAGE_PROCESSOR_DB_PASSWORD", "POSTGRES_DB", "RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS")
     environment = {
         **os.environ,
         **dict.fromkeys(secrets, "x"),

@@ -1,22 +1,17 @@
 """The settings of access, which both services read; ``make config`` writes ``config/access/conf.yml`` from them."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from service_kit.access.guard import LOOPBACK_HOSTS
-from service_kit.settings import LogSettings, Seconds, Secret, Section, ServiceSettings, Url
-
-MIN_SECRET_BYTES = 32
-
-InnerSecret = Annotated[Secret, Field(min_length=MIN_SECRET_BYTES)]
-"""The secret with which Pixmill's own processes call each other."""
+from service_kit.settings import LogSettings, Seconds, Section, ServiceSettings, SigningSecret, Url
 
 
 class DatabaseSettings(Section):
     url: Url = Field(
-        "postgresql+psycopg://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/${POSTGRES_DB}",
+        "postgresql+psycopg://access:${PIXMILL_ACCESS_DB_PASSWORD}@postgres:5432/${POSTGRES_DB}",
         description="The database of owners, keys, sessions and the audit trail, as a URL of SQLAlchemy.",
     )
     pool_size: int = Field(
@@ -35,7 +30,7 @@ class AuthSettings(Section):
         " with a bind address of this machine itself. `keys`: only requests with a key. `open`: anyone who can reach"
         " the port owns everything; each start warns.",
     )
-    inner_secret: InnerSecret = Field(
+    inner_secret: SigningSecret = Field(
         SecretStr("${PIXMILL_INNER_SECRET}"),
         description="With it Pixmill's own processes call each other. Generated at the first start.",
     )

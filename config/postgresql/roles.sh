@@ -1,0 +1,67 @@
+#!/bin/sh
+# Create the services' roles in the database: each service owns its tables and reaches no others. A role that exists gets its
+# password again, and tables that an earlier version created as administrator get their owner, so that a start upgrades an
+# installation. Runs as the administrator (POSTGRES_USER, POSTGRES_DB), who is found by psql's own variables (PGHOST, PGPORT).
+set -eu
+export PIXMILL_SECRETS="${PIXMILL_SECRETS:-/run/pixmill-secrets}" PGUSER="$POSTGRES_USER" PGDATABASE="$POSTGRES_DB"
+exec psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --single-transaction --output=/dev/null <<'SQL'
+SET client_min_messages = warning;
+\set file_storage_password `cat "$PIXMILL_SECRETS/PIXMILL_FILE_STORAGE_DB_PASSWORD"`
+\set image_processor_password `cat "$PIXMILL_SECRETS/PIXMILL_IMAGE_PROCESSOR_DB_PASSWORD"`
+\set worker_password `cat "$PIXMILL_SECRETS/PIXMILL_WORKER_DB_PASSWORD"`
+\set webhooks_password `cat "$PIXMILL_SECRETS/PIXMILL_WEBHOOKS_DB_PASSWORD"`
+\set access_password `cat "$PIXMILL_SECRETS/PIXMILL_ACCESS_DB_PASSWORD"`
+\set administrator_password `cat "$PIXMILL_SECRETS/POSTGRES_PASSWORD"`
+
+-- file_storage, image_processor and access own tables and run their migrations; worker and webhooks change rows.
+SELECT format('CREATE ROLE %I', name)
+FROM unnest(ARRAY['file_storage', 'image_processor', 'access', 'worker', 'webhooks']) AS name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
+\gexec
+ALTER ROLE file_storage LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'file_storage_password';
+ALTER ROLE image_processor LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'image_processor_password';
+ALTER ROLE access LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'access_password';
+ALTER ROLE worker LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'worker_password';
+ALTER ROLE webhooks LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'webhooks_password';
+SELECT format('ALTER ROLE %I PASSWORD %L', current_user, :'administrator_password') \gexec
+
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database WHERE datallowconn \gexec
+SELECT format('GRANT CONNECT ON DATABASE %I TO file_storage, image_processor, access, worker, webhooks', current_database())
+\gexec
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT CREATE, USAGE ON SCHEMA public TO file_storage, image_processor, access;
+GRANT USAGE ON SCHEMA public TO worker, webhooks;
+-- A service's role may not create extensions; file_storage searches names with this one.
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+
+-- What versions without these roles created.
+CREATE TEMPORARY TABLE owned (name name, owner name);
+INSERT INTO owned VALUES
+  ('blobs', 'file_storage'), ('files', 'file_storage'), ('idempotency_keys', 'file_storage'),
+  ('uploads', 'file_storage'), ('storage_totals', 'file_storage'), ('file_storage_version', 'file_storage'),
+  ('pixmill_letters', 'file_storage'), ('count_storage', 'file_storage'),
+  ('tasks', 'image_processor'), ('task_events', 'image_processor'), ('callbacks', 'image_processor'),
+  ('discarded_results', 'image_processor'), ('cached_results', 'image_processor'),
+  ('image_processor_version', 'image_processor'), ('record_task_event', 'image_processor');
+SELECT format('ALTER TABLE public.%I OWNER TO %I', relname, owner)
+FROM pg_class JOIN owned ON name = relname
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relowner = current_user::regrole
+\gexec
+SELECT format('ALTER FUNCTION %s OWNER TO %I', pg_proc.oid::regprocedure, owner)
+FROM pg_proc JOIN owned ON name = proname
+WHERE pronamespace = 'public'::regnamespace AND proowner = current_user::regrole
+\gexec
+
+-- Tables that image_processor has, and those that its migrations will create.
+SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE ON public.%I TO worker, webhooks', relname)
+FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relowner = 'image_processor'::regrole
+\gexec
+SELECT format('GRANT USAGE ON SEQUENCE public.%I TO worker, webhooks', relname)
+FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'S' AND relowner = 'image_processor'::regrole
+\gexec
+ALTER DEFAULT PRIVILEGES FOR ROLE image_processor IN SCHEMA public
+  GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO worker, webhooks;
+ALTER DEFAULT PRIVILEGES FOR ROLE image_processor IN SCHEMA public GRANT USAGE ON SEQUENCES TO worker, webhooks;
+SQL

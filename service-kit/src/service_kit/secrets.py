@@ -1,0 +1,192 @@
+"""Secrets that the first start generates, so that no secret in git works.
+
+Each is a file with the name of its variable. ``python -m service_kit.secrets FOLDER`` writes those of docker-compose: a
+folder for each service, with no more than that service needs.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER_VARIABLE = "PIXMILL_SECRETS"
+"""Names the folder where a service finds its secrets."""
+MIN_BYTES = 32
+PUBLISHED = "pixmill-development"
+"""The password and the secret that ``config/`` of earlier versions had."""
+
+LINK = "PIXMILL_LINK_SECRET"
+CALLBACK = "PIXMILL_CALLBACK_SECRET"
+INNER = "PIXMILL_INNER_SECRET"
+SIGNING = (LINK, CALLBACK, INNER)
+"""Secrets that must be strong: a guess can be tried without asking the server."""
+DATABASE = "POSTGRES_PASSWORD"
+BROKER = "RABBITMQ_DEFAULT_PASS"
+DATABASE_NAME = "POSTGRES_DB"
+BROKER_USER = "RABBITMQ_DEFAULT_USER"
+FILE_STORAGE = "PIXMILL_FILE_STORAGE_DB_PASSWORD"
+IMAGE_PROCESSOR = "PIXMILL_IMAGE_PROCESSOR_DB_PASSWORD"
+WORKER = "PIXMILL_WORKER_DB_PASSWORD"
+WEBHOOKS = "PIXMILL_WEBHOOKS_DB_PASSWORD"
+ACCESS = "PIXMILL_ACCESS_DB_PASSWORD"
+DATABASE_ROLES = {
+    "file_storage": FILE_STORAGE,
+    "image_processor": IMAGE_PROCESSOR,
+    "worker": WORKER,
+    "webhooks": WEBHOOKS,
+    "access": ACCESS,
+}
+"""By role in the database, the name of its password; ``config/postgresql/roles.sh`` creates the roles."""
+DEFINITIONS = "definitions.json"
+"""RabbitMQ reads its user from this file at each start."""
+
+_PLAIN = {DATABASE_NAME: "pixmill", BROKER_USER: "pixmill"}
+"""Names that are not secret, and what they are where the operator sets nothing."""
+
+
+class SecretError(ValueError):
+    """A secret is not safe; the message is a part of a line and says what to do."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a service may read.
+
+    :param mode: of its files. The images of PostgreSQL and RabbitMQ have other users than ours, and nobody else can
+        mount their volumes.
+    """
+
+    service: str
+    names: tuple[str, ...]
+    mode: int = 0o600
+
+
+SHARES = (
+    Share("postgres", (DATABASE, *DATABASE_ROLES.values()), 0o644),
+    Share("rabbitmq", (), 0o644),
+    Share("file-storage", (DATABASE_NAME, FILE_STORAGE, ACCESS, LINK, INNER)),
+    Share("image-processor", (DATABASE_NAME, IMAGE_PROCESSOR, ACCESS, BROKER_USER, BROKER, INNER)),
+    Share("worker", (DATABASE_NAME, WORKER, BROKER_USER, BROKER, INNER)),
+    Share("webhooks", (DATABASE_NAME, WEBHOOKS, CALLBACK)),
+)
+
+
+def find(name: str) -> str | None:
+    """Return the value of an environment variable, or of the file of that name in the folder of secrets."""
+    value = os.environ.get(name)
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if not value and folder and (path := Path(folder) / name).is_file():
+        return path.read_text("utf-8").rstrip("\n")
+    return value
+
+
+def refuse_published(value: str) -> None:
+    """Raise if the value contains the password that earlier versions had in git.
+
+    :raises SecretError: it does.
+    """
+    if PUBLISHED in value:
+        raise SecretError(
+            f"'{PUBLISHED}' was published with the source; remove it, and the start generates another, or set your own"
+        )
+
+
+def refuse_weak(value: str) -> None:
+    """Raise if the value could be guessed.
+
+    :raises SecretError: it is published or has fewer than 32 bytes.
+    """
+    refuse_published(value)
+    if len(value.encode()) < MIN_BYTES:
+        raise SecretError(
+            f"shorter than {MIN_BYTES} bytes; remove it, and the start generates one, or set a longer one"
+            " (openssl rand -hex 32)"
+        )
+
+
+def keep(folder: Path, name: str) -> str:
+    """Return the secret in this folder; generate it if it is missing."""
+    path = folder / name
+    if not path.is_file():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(path, _generate(), 0o600)
+    return path.read_text("utf-8")
+
+
+def share_out(folder: Path, given: Mapping[str, str]) -> None:
+    """Write the secrets of each service of docker-compose into its own folder; keep what is there.
+
+    :param given: what the operator has set, which replaces what is there.
+    :raises SecretError: a given secret is published or too short.
+    """
+    names = {name for share in SHARES for name in share.names} | {BROKER, BROKER_USER}
+    values = {name: _choose(folder, name, given.get(name, "")) for name in sorted(names)}
+    for share in SHARES:
+        place = folder / share.service
+        place.mkdir(exist_ok=True)
+        for name in share.names:
+            _write(place / name, values[name], share.mode)
+        if share.service == "rabbitmq":
+            _write(place / DEFINITIONS, _definitions(values[BROKER_USER], values[BROKER]), share.mode)
+
+
+def _choose(folder: Path, name: str, given: str) -> str:
+    kept = (folder / share.service / name for share in SHARES if name in share.names)
+    value = given or _first_of(kept) or _PLAIN.get(name) or _generate()
+    try:
+        (refuse_weak if name in SIGNING else refuse_published)(value)
+    except SecretError as error:
+        raise SecretError(f"{name} in config/*.env: {error}") from error
+    return value
+
+
+def _first_of(paths: Iterable[Path]) -> str:
+    return next((path.read_text("utf-8") for path in paths if path.is_file()), "")
+
+
+def _generate() -> str:
+    return secrets.token_urlsafe(MIN_BYTES)
+
+
+def _definitions(user: str, password: str) -> str:
+    # RabbitMQ's own format of a salted hash, so that the broker's volume has no password.
+    salt = secrets.token_bytes(4)
+    hashed = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    algorithm = "rabbit_password_hashing_sha256"
+    return json.dumps(
+        {
+            "users": [{"name": user, "password_hash": hashed, "hashing_algorithm": algorithm, "tags": []}],
+            "vhosts": [{"name": "/"}],
+            "permissions": [{"user": user, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}],
+        }
+    )
+
+
+def _write(path: Path, value: str, mode: int) -> None:
+    # Renamed when complete: a start that is interrupted leaves no empty secret.
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, mode)
+        file.write(value)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)
+
+
+def main() -> None:
+    """Write the secrets of docker-compose, or end the process with one line on standard error."""
+    try:
+        share_out(Path(sys.argv[1]), os.environ)
+    except SecretError as error:
+        print(f"pixmill: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Secrets that the start generates, and those it refuses."""
+
+import base64
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from service_kit import secrets
+from service_kit.secrets import SecretError, share_out
+
+SIGNING = ["PIXMILL_LINK_SECRET", "PIXMILL_CALLBACK_SECRET", "PIXMILL_INNER_SECRET"]
+PASSWORDS = [
+    "POSTGRES_PASSWORD",
+    "RABBITMQ_DEFAULT_PASS",
+    "PIXMILL_FILE_STORAGE_DB_PASSWORD",
+    "PIXMILL_IMAGE_PROCESSOR_DB_PASSWORD",
+    "PIXMILL_WORKER_DB_PASSWORD",
+    "PIXMILL_WEBHOOKS_DB_PASSWORD",
+    "PIXMILL_ACCESS_DB_PASSWORD",
+]
+PUBLISHED = "pixmill-development"
+
+
+def values(folder: Path) -> dict[str, set[str]]:
+    """Return the values that the services have, by name."""
+    found: dict[str, set[str]] = {}
+    for path in folder.glob("*/*"):
+        found.setdefault(path.name, set()).add(path.read_text())
+    return found
+
+
+def test_everything_is_generated_and_differs(tmp_path: Path) -> None:
+    share_out(tmp_path, {})
+
+    found = values(tmp_path)
+    generated = [found[name] for name in [*SIGNING, *PASSWORDS]]
+    assert all(len(each) == 1 for each in generated), "all services have the same"
+    assert len(set.union(*generated)) == len(generated)
+    assert all(len(value.encode()) >= 32 for value in set.union(*generated))
+
+
+def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
+    share_out(tmp_path, {})
+    before = values(tmp_path)
+
+    share_out(tmp_path, {})
+
+    after = values(tmp_path)
+    assert {**after, "definitions.json": set()} == {**before, "definitions.json": set()}
+
+
+def test_two_installations_have_different_secrets(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        share_out(tmp_path / name, {})
+
+    here, there = values(tmp_path / "here"), values(tmp_path / "there")
+
+    assert all(here[name].isdisjoint(there[name]) for name in [*SIGNING, *PASSWORDS])
+
+
+@pytest.mark.parametrize("name", [*SIGNING, *PASSWORDS, "POSTGRES_DB", "RABBITMQ_DEFAULT_USER"])
+def test_what_the_operator_sets_replaces_what_was_generated(tmp_path: Path, name: str) -> None:
+    share_out(tmp_path, {})
+
+    share_out(tmp_path, {name: "chosen by the operator of this installation"})
+
+    assert values(tmp_path)[name] == {"chosen by the operator of this installation"}
+
+
+def test_what_the_operator_had_set_stays_when_the_line_is_removed(tmp_path: Path) -> None:
+    share_out(tmp_path, {"POSTGRES_PASSWORD": "chosen"})
+
+    share_out(tmp_path, {"POSTGRES_PASSWORD": ""})
+
+    assert values(tmp_path)["POSTGRES_PASSWORD"] == {"chosen"}
+
+
+@pytest.mark.parametrize("name", [*SIGNING, *PASSWORDS])
+def test_the_published_value_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SecretError, match=f"^{name} in config/.* was published .*; remove it"):
+        share_out(tmp_path, {name: PUBLISHED})
+
+    assert values(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", SIGNING)
+def test_a_signing_secret_needs_32_bytes(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SecretError, match=f"^{name} in config/.* shorter than 32 bytes; remove it"):
+        share_out(tmp_path, {name: "x" * 31})
+
+    share_out(tmp_path, {name: "x" * 32})
+    assert values(tmp_path)[name] == {"x" * 32}
+
+
+def test_a_worker_has_neither_the_link_secret_nor_passwords_of_others(tmp_path: Path) -> None:
+    share_out(tmp_path, {})
+
+    assert {path.name for path in (tmp_path / "worker").iterdir()}.isdisjoint(
+        {"PIXMILL_LINK_SECRET", *PASSWORDS} - {"PIXMILL_WORKER_DB_PASSWORD", "RABBITMQ_DEFAULT_PASS"}
+    )
+
+
+@pytest.mark.parametrize("service", ["file-storage", "image-processor", "worker", "webhooks"])
+def test_only_their_owner_reads_the_secrets_of_a_service(tmp_path: Path, service: str) -> None:
+    share_out(tmp_path, {})
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / service).iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("service", ["postgres", "rabbitmq"])
+def test_the_user_of_another_image_reads_its_secrets(tmp_path: Path, service: str) -> None:
+    share_out(tmp_path, {})
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / service).iterdir()} == {0o644}
+
+
+def test_rabbitmq_is_given_the_hash_of_the_password_alone(tmp_path: Path) -> None:
+    share_out(tmp_path, {"RABBITMQ_DEFAULT_USER": "mill", "RABBITMQ_DEFAULT_PASS": "of rabbits"})
+
+    [path] = (tmp_path / "rabbitmq").iterdir()
+    definitions = json.loads(path.read_text())
+    [user] = definitions["users"]
+    decoded = base64.b64decode(user["password_hash"])
+    # https://www.rabbitmq.com/docs/passwords#computing-password-hash
+    assert decoded[4:] == hashlib.sha256(decoded[:4] + b"of rabbits").digest()
+    assert user["name"] == "mill"
+    assert user["tags"] == []
+    assert definitions["permissions"][0]["user"] == "mill"
+    assert "of rabbits" not in path.read_text()
+
+
+def test_a_start_with_the_published_value_ends_with_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "service_kit.secrets", str(tmp_path)]
+    environment = {**os.environ, "PIXMILL_LINK_SECRET": PUBLISHED}
+
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 2
+    assert run.stderr == (
+        "pixmill: PIXMILL_LINK_SECRET in config/*.env: 'pixmill-development' was published with the source; remove it,"
+        " and the start generates another, or set your own\n"
+    )
+
+
+def test_a_secret_is_kept(tmp_path: Path) -> None:
+    first = secrets.keep(tmp_path / "secrets", "NAME")
+
+    assert secrets.keep(tmp_path / "secrets", "NAME") == first
+    assert secrets.keep(tmp_path / "secrets", "OTHER") != first
+
+
+def test_no_draft_of_a_secret_is_left(tmp_path: Path) -> None:
+    share_out(tmp_path, {})
+
+    assert [path for path in tmp_path.glob("*/*") if path.name.startswith(".")] == []
