@@ -224,10 +224,13 @@ def test_a_sender_of_webhooks_that_is_stopped_has_time_for_its_deliveries() -> N
     assert int(str(compose("webhooks")["stop_grace_period"]).removesuffix("s")) > STOP_SECONDS
 
 
-def test_only_the_sender_of_webhooks_has_their_secret() -> None:
+def test_only_the_sender_of_webhooks_and_who_generates_it_has_their_secret() -> None:
     services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
 
-    assert [name for name in services if "config/callbacks.env" in services[name].get("env_file", [])] == ["webhooks"]
+    assert [name for name in services if "config/callbacks.env" in services[name].get("env_file", [])] == [
+        "secrets",
+        "webhooks",
+    ]
 
 
 @pytest.mark.parametrize("service", ["file-storage", "image-processor"])

@@ -52,6 +52,8 @@ class WebhookSender:
         self._secrets = secrets
         self._alive = alive
         self._sending: dict[threading.Thread, Taken] = {}
+        self._changing = threading.Lock()
+        """Held while ``_sending`` changes: it has only threads that have started."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="callbacks", daemon=True)
 
@@ -66,7 +68,8 @@ class WebhookSender:
         self._stopped.set()
         deadline = time.monotonic() + seconds
         self._thread.join(seconds)
-        sending = list(self._sending.items())
+        with self._changing:
+            sending = list(self._sending.items())
         for thread, _ in sending:
             thread.join(max(0.0, deadline - time.monotonic()))
         interrupted = [taken.callback for thread, taken in sending if thread.is_alive()]
@@ -76,7 +79,8 @@ class WebhookSender:
 
     def _loop(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
-            self._sending = {thread: taken for thread, taken in self._sending.items() if thread.is_alive()}
+            with self._changing:
+                self._sending = {thread: taken for thread, taken in self._sending.items() if thread.is_alive()}
             with _errors_logged():
                 self._send_due()
 
@@ -86,8 +90,9 @@ class WebhookSender:
         for taken in self._callbacks.take_due(free, free_unproven) if free else ():
             # A daemon thread, so that a slow receiver does not delay the shutdown.
             thread = threading.Thread(target=self._send, args=(taken.callback,), name="callback", daemon=True)
-            self._sending[thread] = taken
-            thread.start()
+            with self._changing:
+                thread.start()
+                self._sending[thread] = taken
         if self._alive:
             self._alive.touch()
 
