@@ -8,7 +8,7 @@ PROJECT = Path(__file__).parents[2]
 SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
 CALLBACK_SECRET = "test-secret"
-LINK_SECRET = "test-secret-of-links"
+LINK_SECRET = "test-secret-of-links-of-32-bytes-and-more"
 INNER_SECRET = "test-secret-of-inner-calls-of-32-bytes"
 ENVIRONMENT = {
     "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,

@@ -78,7 +78,7 @@ def client(folder: Path, changed: dict[str, str] | None = None) -> FlaskClient:
     }
     with pytest.MonkeyPatch.context() as environment:
         environment.chdir(PROJECT)
-        environment.setenv("PIXMILL_LINK_SECRET", "test-secret")
+        environment.setenv("PIXMILL_LINK_SECRET", "test-secret-of-32-bytes-and-more")
         environment.setenv("AWS_ACCESS_KEY_ID", "test-key")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
         environment.setenv("AWS_REGION", "us-east-1")

@@ -12,8 +12,9 @@ from file_storage.injectors import create_registry
 from file_storage.services.files import FileService
 from file_storage.services.listing import FileFilter
 from file_storage.services.names import FileName
-from file_storage.services.storing import StoringService
+from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
+from service_kit.access.principals import LOCAL
 from service_kit.errors import DomainError
 from service_kit.migrations import migrate
 from service_kit.settings import load
@@ -41,14 +42,14 @@ def test_an_upload_that_would_exceed_the_quota_is_refused(limited: svcs.Containe
 
 def test_deleted_files_make_room(limited: svcs.Container) -> None:
     first = stored(limited, b"x" * 95)
-    limited.get(FileService).delete(first.id)
+    limited.get(FileService).delete(LOCAL, first.id)
 
     assert stored(limited, b"y" * 95).size == 95
 
 
 def test_the_quota_is_checked_before_the_body_is_received(limited: svcs.Container) -> None:
     with pytest.raises(DomainError, match="100 bytes"):
-        limited.get(StoringService).check_room(101)
+        limited.get(StoringService).check_room(LOCAL, 101)
 
 
 def test_processes_share_the_quota(limited: svcs.Container, settings: Settings) -> None:
@@ -86,9 +87,10 @@ def test_concurrent_uploads_do_not_exceed_the_quota_together(
     def upload(number: int) -> bool:
         with limited_processes[number].get(Staging).stage() as staged:
             staged.write(bytes([number]) * 300)
+            new = NewFile(staged, FileName("a", ".bin"), "", None)
             together.wait()
             try:
-                limited_processes[number].get(StoringService).store(staged, FileName("a", ".bin"), "", None)
+                limited_processes[number].get(StoringService).store(LOCAL, new)
             except DomainError as error:
                 assert error.kind == "quota-exceeded"
                 return False
@@ -98,4 +100,4 @@ def test_concurrent_uploads_do_not_exceed_the_quota_together(
         stored = list(clients.map(upload, range(len(limited_processes))))
 
     assert sum(stored) == 3
-    assert len(limited_processes[0].get(FileService).page(FileFilter(), "", 10)) == 3
+    assert len(limited_processes[0].get(FileService).page(LOCAL, FileFilter(), "", 10)) == 3
