@@ -1,4 +1,4 @@
-"""Downloads: a file whole or in ranges, several files as an archive, and by signed links."""
+"""Downloads: a file whole or in ranges, and several files as an archive."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -7,15 +7,13 @@ from urllib.parse import quote
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field
-from service_kit.access.flask_gate import needs, principal, public
+from pydantic import BaseModel, Field
+from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
-from service_kit.json_types import NO_NUL, WHOLE_NUMBER
 from service_kit.problems import Problem
 from service_kit.query import Query
-from service_kit.request_body import described, json_body
 from werkzeug.http import http_date, quote_etag
 
 from file_storage.headers.conditions import Verdict, verdict
@@ -26,7 +24,6 @@ from file_storage.sending.sender import Sender, deliver
 from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
-from file_storage.services.links import MAX_LINK_SECONDS, LinkService, NewLink
 
 downloads = APIBlueprint("downloads", __name__, abp_tags=[Tag(name="files")])
 
@@ -66,74 +63,19 @@ class ArchiveQuery(Query):
     )
 
 
-class LinkIn(BaseModel):
-    """How long a link is valid, how browsers treat the file, and what the link is for."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    expires_in: Annotated[int, WHOLE_NUMBER] = Field(
-        3600, ge=1, le=MAX_LINK_SECONDS, description="In seconds, at most a week."
-    )
-    disposition: Disposition | None = Field(
-        None, description="As in a download; without it, the request by the link says so."
-    )
-    note: str = Field("", max_length=255, pattern=NO_NUL, description="What the link is for.")
-
-
-class LinkOut(BaseModel):
-    """A link that downloads one file until it expires."""
-
-    model_config = ConfigDict(title="Link")
-
-    id: int = Field(description="With it the link can be revoked.")
-    url: str
-    expires_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
-
-
-class TokenPath(BaseModel):
-    link: str = Field(description="The last part of a signed link's URL.")
-
-
-_FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
+FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
     200: _BYTES,
     206: _BYTES,
     304: None,
     **problem_responses(412),
 }
+"""The responses that send a file."""
 
 
-@downloads.get("/<int:id>/download", summary="Download a file", responses=_FILE_RESPONSES | problem_responses(404, 422))
+@downloads.get("/<int:id>/download", summary="Download a file", responses=FILE_RESPONSES | problem_responses(404, 422))
 @needs(Scope.FILES_READ)
 def download(path: FilePath, query: DownloadQuery) -> Response:
-    return _send(svcs.flask.get(FileService).get(principal(), path.id), query.disposition)
-
-
-@downloads.post(
-    "/<int:id>/links",
-    summary="Make a link that downloads this file until it expires",
-    responses={201: LinkOut, **problem_responses(400, 404, 413, 415, 422)},
-    openapi_extensions=described(LinkIn),
-)
-@needs(Scope.LINKS_CREATE)
-def make_link(path: FilePath) -> Response:
-    wanted = json_body(LinkIn)
-    file = svcs.flask.get(FileService).get(principal(), path.id)
-    new = NewLink(wanted.expires_in, wanted.disposition, wanted.note)
-    link, token = svcs.flask.get(LinkService).create(principal(), file, new)
-    url = f"{request.root_url.rstrip('/')}/links/{token}"
-    body = LinkOut(id=link.id, url=url, expires_at=http_date(link.expires_at)).model_dump_json()
-    return Response(body, 201, {"Location": url}, mimetype="application/json")
-
-
-@downloads.get(
-    "/links/<string:link>",
-    summary="Download by a signed link",
-    responses=_FILE_RESPONSES | problem_responses(403, 404, 410, 422),
-)
-@public
-def download_link(path: TokenPath, query: DownloadQuery) -> Response:
-    file, disposition = svcs.flask.get(LinkService).file(path.link)
-    return _send(file, disposition or query.disposition)
+    return send(svcs.flask.get(FileService).get(principal(), path.id), query.disposition)
 
 
 @downloads.get(
@@ -153,7 +95,12 @@ def archive(query: ArchiveQuery) -> Response:
     return response
 
 
-def _send(file: File, disposition: str) -> Response:
+def send(file: File, disposition: str) -> Response:
+    """Return the response that sends a file, whole or in ranges.
+
+    :param disposition: ``inline`` lets a browser show it, if its type cannot run script.
+    :raises Problem: 412, a condition of the request failed; 416, no wanted range is in the file.
+    """
     modified = datetime.fromtimestamp(int(file.created_at), UTC)
     headers = {
         "ETag": quote_etag(file.sha256),
