@@ -44,7 +44,7 @@ from tests.support.stored import stored
 
 pytestmark = pytest.mark.thorough
 
-LARGE = {"tasks", "task_events", "callbacks", "idempotency_keys", "files", "blobs", "uploads", "links"}
+LARGE = {"tasks", "task_events", "callbacks", "idempotency_keys", "files", "blobs", "links"}
 HOLDER = Holder("worker", 1)
 OWNER = Principal("owner-5", WRITER)
 LIMITED = replace(OWNER, limits=Limits(bytes=2**60, files=2**60))
