@@ -19,7 +19,7 @@ from service_kit.request_body import described, json_body, validated
 
 from file_storage.config import Settings
 from file_storage.headers.idempotency import KEY
-from file_storage.intake.bodies import receive_files
+from file_storage.intake.bodies import least_size_in_form, receive_files
 from file_storage.models import File
 from file_storage.routers.schemas import CopyIn, FileFields, FileOut, as_json, name_of_copy
 from file_storage.routers.statuses import STATUSES
@@ -104,7 +104,7 @@ class BatchOut(BaseModel):
 @needs(Scope.FILES_WRITE)
 def add_files() -> dict[str, object]:
     storing, settings, staging = svcs.flask.get(StoringService, Settings, Staging)
-    storing.check_room(principal(), request.content_length or 0)
+    storing.check_room(principal(), least_size_in_form(request))
     with receive_files(request, staging, settings.upload, MAX_FILES) as (parts, json_part):
         stored = storing.store_all(principal(), _new_files(parts, json_part))
     return {"files": [_result(file) for file in stored]}

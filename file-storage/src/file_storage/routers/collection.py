@@ -19,7 +19,7 @@ from service_kit.request_body import validated
 
 from file_storage.config import Settings
 from file_storage.headers.idempotency import idempotency_key
-from file_storage.intake.bodies import check_form_size, receive_form
+from file_storage.intake.bodies import check_form_size, least_size_in_form, receive_form
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.raw_body import store_body
 from file_storage.routers.schemas import (
@@ -146,7 +146,7 @@ def add_file() -> Response:
         return store_body(query.name, query.comment)
     key = idempotency_key(request)
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
-    storing.check_room(principal(), request.content_length or 0)
+    storing.check_room(principal(), least_size_in_form(request))
     with receive_form(request, staging, settings.upload, ahead) as (staged, form):
         fields = validated(FileFields, form.fields)
         name = file_name(form.filename, fields.name)
