@@ -5,7 +5,17 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
-from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Section, ServiceSettings, SigningSecret, Url
+from service_kit.settings import (
+    Bytes,
+    LogSettings,
+    PoolSize,
+    Seconds,
+    Section,
+    ServiceSettings,
+    SigningSecrets,
+    Url,
+    separate,
+)
 
 
 class DatabaseSettings(Section):
@@ -45,8 +55,9 @@ class StorageSettings(Section):
     quota_bytes: Bytes = Field(
         0,
         ge=0,
-        description="The most that all files may have together; bytes that files share count once. An upload beyond it"
-        " gets 507. 0: no limit.",
+        description="The most that all files and unfinished resumable uploads may have together; bytes that files share"
+        " count once. What goes beyond it gets 507. 0: no limit but `reserve_bytes`; set one where others can upload,"
+        " such as 80 % of the disk. Limits of each owner: `PUT /api/owners/{name}/limits`.",
     )
 
 
@@ -91,11 +102,16 @@ class DownloadSettings(Section):
 
 
 class LinkSettings(Section):
-    secret: SigningSecret = Field(
+    secret: SigningSecrets = Field(
         SecretStr("${PIXMILL_LINK_SECRET}"),
-        description="Signs download links (HMAC); at least 32 bytes. The first start generates it, unless"
-        " `config/links.env` sets it; a new secret ends all links.",
+        description="Signs download links (HMAC-SHA256); at least 32 bytes. Several with commas between them: the first"
+        " signs, all verify. To change it without ending links, put the new one in front and remove the old one a week"
+        " later.",
     )
+
+    @property
+    def secrets(self) -> list[str]:
+        return separate(self.secret)
 
 
 class HttpSettings(Section):

@@ -86,6 +86,21 @@ SigningSecret = Annotated[Secret, AfterValidator(_check_strength)]
 """A secret that signs or proves something; the start refuses one of fewer than 32 bytes."""
 
 
+def separate(several: SecretStr) -> list[str]:
+    """Return the secrets of a :data:`SigningSecrets`."""
+    return [secret.strip() for secret in several.get_secret_value().split(",")]
+
+
+def _check_each(several: SecretStr) -> SecretStr:
+    for secret in separate(several):
+        secrets.refuse_weak(secret)
+    return several
+
+
+SigningSecrets = Annotated[Secret, AfterValidator(_check_each)]
+"""One signing secret, or several with commas between them: the first signs, all verify."""
+
+
 class Section(BaseModel):
     """A group of settings; an unknown key is an error, and a group without keys has its defaults."""
 

@@ -5,18 +5,39 @@ They bypass the ORM, which takes longer to build an object than the database tak
 
 from collections.abc import Sequence
 
-from service_kit.database import each_of
-from sqlalchemy import BigInteger, CursorResult, String, bindparam, cast, insert, select
+from service_kit.access.principals import Principal
+from service_kit.database import MAX_ID, each_of
+from sqlalchemy import BigInteger, Connection, CursorResult, String, bindparam, cast, insert, select
 
 from file_storage.models import File
 
 FILE = select(*File.__table__.columns).where(File.id == bindparam("id"))
-FILES = (
+_FILES = (
     select(*File.__table__.columns)
     .where(File.id.in_(select(cast(cast(each_of("ids"), String), BigInteger))))
     .order_by(File.id)
 )
+_OWNED = File.owner == bindparam("owner")
+_OWNED_FILE, _OWNED_FILES = FILE.where(_OWNED), _FILES.where(_OWNED)
 INSERT_FILES = insert(File).returning(*File.__table__.columns, sort_by_parameter_order=True)
+
+
+def find_file(connection: Connection, principal: Principal, file_id: int) -> File | None:
+    """Return the file with this id, if there is one that the principal sees."""
+    if not 0 < file_id <= MAX_ID:
+        return None
+    if principal.sees_all:
+        found = files_of(connection.execute(FILE, {"id": file_id}))
+    else:
+        found = files_of(connection.execute(_OWNED_FILE, {"id": file_id, "owner": principal.owner}))
+    return found[0] if found else None
+
+
+def find_files(connection: Connection, principal: Principal, ids: Sequence[int]) -> Sequence[File]:
+    """Return the files with one of these ids that the principal sees, in the order of their ids."""
+    if principal.sees_all:
+        return files_of(connection.execute(_FILES, {"ids": list(ids)}))
+    return files_of(connection.execute(_OWNED_FILES, {"ids": list(ids), "owner": principal.owner}))
 
 
 def files_of(rows: CursorResult[*tuple[object, ...]]) -> Sequence[File]:
