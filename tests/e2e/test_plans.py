@@ -31,6 +31,7 @@ from image_processor.services.tasks.events import Position, TaskEvents
 from image_processor.services.tasks.tasks import Batch, TaskFilter, TaskService
 from image_processor.services.tasks.webhooks import WebhookService
 from prometheus_client.registry import Collector
+from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.migrations import migrate
 from service_kit.settings import load
@@ -249,18 +250,18 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
 def test_requests_for_tasks_scan_no_table(jobs: svcs.Container, large: str) -> None:
     explained, service = Explained(jobs.get(Database).engine, large), jobs.get(TaskService)
 
-    created = service.create(Batch(file_ids=[1, 2, 3], algorithm="flip", params={}))
-    service.get(created[0])
-    service.page(0, 100, TaskFilter())
-    service.page(0, 100, TaskFilter(ids=created))
-    service.page(0, 100, TaskFilter(source_id=3))
+    created = service.create(LOCAL, Batch(file_ids=[1, 2, 3], algorithm="flip", params={}))
+    service.get(LOCAL, created[0])
+    service.page(LOCAL, 0, 100, TaskFilter())
+    service.page(LOCAL, 0, 100, TaskFilter(ids=created))
+    service.page(LOCAL, 0, 100, TaskFilter(source_id=3))
     for status in TaskStatus:
-        service.page(0, 100, TaskFilter(status=status))
-    service.cancel(created[0])
-    service.restart(created[0])
-    service.cancel(created[0])
-    service.delete(created[0])
-    service.restart_all(TaskFilter(status=TaskStatus.CANCELLED))
+        service.page(LOCAL, 0, 100, TaskFilter(status=status))
+    service.cancel(LOCAL, created[0])
+    service.restart(LOCAL, created[0])
+    service.cancel(LOCAL, created[0])
+    service.delete(LOCAL, created[0])
+    service.restart_all(LOCAL, TaskFilter(status=TaskStatus.CANCELLED))
     list(jobs.get(Collector).collect())
 
     assert_no_scan(explained, 20)

@@ -1,5 +1,14 @@
 """The database models of image-processor."""
 
-from image_processor.models.task import Base, CachedResult, Callback, DiscardedResult, Task, TaskEvent, TaskStatus
+from image_processor.models.task import (
+    Base,
+    CachedResult,
+    Callback,
+    DiscardedResult,
+    Task,
+    TaskEvent,
+    TaskStatus,
+    UnendedTasks,
+)
 
-__all__ = ["Base", "CachedResult", "Callback", "DiscardedResult", "Task", "TaskEvent", "TaskStatus"]
+__all__ = ["Base", "CachedResult", "Callback", "DiscardedResult", "Task", "TaskEvent", "TaskStatus", "UnendedTasks"]

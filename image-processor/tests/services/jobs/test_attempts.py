@@ -23,6 +23,7 @@ def task_of(algorithm: str, params: dict[str, object]) -> Claim:
     return Claim(
         task_id=1,
         attempt=1,
+        owner="local",
         source_id=1,
         source_name="p",
         source_extension=".jpg",

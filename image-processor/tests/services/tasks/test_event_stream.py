@@ -11,6 +11,7 @@ import pytest
 from image_processor.models import Task, TaskEvent
 from image_processor.services.tasks.event_stream import EventStream, ListenerTooSlowError, Subscription
 from image_processor.services.tasks.events import Position, TaskEvents, position_of
+from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
@@ -72,7 +73,7 @@ def has_no_reader() -> bool:
 
 def test_a_listener_gets_every_change_in_order(database: Database, stream: EventStream) -> None:
     async def listen() -> tuple[list[TaskEvent], list[Change]]:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         first, second = add_task(database), add_task(database)
         change(database, second, "processing", "finished")
         change(database, first, "processing")
@@ -88,7 +89,7 @@ def test_a_listener_gets_changes_made_while_it_follows(database: Database, strea
     task_id = add_task(database)
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(BEGINNING, ())
+        subscription = await stream.subscribe(LOCAL, BEGINNING, ())
         events = []
         async with asyncio.timeout(STATE_SECONDS):
             async for event in stream.follow(subscription):
@@ -108,7 +109,7 @@ def test_a_listener_without_a_position_gets_only_new_changes(database: Database,
     earlier = add_task(database)
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         change(database, earlier, "processing")
         return await events_of(stream, subscription, 1)
 
@@ -122,8 +123,8 @@ def test_a_listener_continues_after_its_position(database: Database, stream: Eve
     change(database, task_id, "processing", "finished")
 
     async def listen() -> list[TaskEvent]:
-        [first] = await events_of(stream, await stream.subscribe(BEGINNING, ()), 1)
-        return await events_of(stream, await stream.subscribe(position_of(first), ()), 2)
+        [first] = await events_of(stream, await stream.subscribe(LOCAL, BEGINNING, ()), 1)
+        return await events_of(stream, await stream.subscribe(LOCAL, position_of(first), ()), 2)
 
     events = asyncio.run(listen())
 
@@ -134,7 +135,7 @@ def test_a_change_both_in_the_database_and_in_the_queue_is_delivered_once(
     database: Database, stream: EventStream
 ) -> None:
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(BEGINNING, ())
+        subscription = await stream.subscribe(LOCAL, BEGINNING, ())
         task_id = add_task(database)
         await until(lambda: not subscription.queue.empty())
         change(database, task_id, "processing")
@@ -152,7 +153,7 @@ def test_a_listener_gets_only_the_tasks_it_chose(
     chosen, other = add_task(database), add_task(database)
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(since, {chosen})
+        subscription = await stream.subscribe(LOCAL, since, {chosen})
         for task_id in (other, chosen):
             change(database, task_id, "processing", "finished")
         return await events_of(stream, subscription, 2 if since is None else 3)
@@ -173,7 +174,7 @@ def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(database: Data
 
     async def listen() -> list[TaskEvent]:
         events = []
-        subscription = await stream.subscribe(BEGINNING, {chosen})
+        subscription = await stream.subscribe(LOCAL, BEGINNING, {chosen})
         async with asyncio.timeout(STATE_SECONDS):
             async for event in stream.follow(subscription):
                 events.append(event)
@@ -194,7 +195,7 @@ def test_a_position_from_before_a_restored_backup_hides_no_change(
     add_task(database)
 
     async def listen() -> tuple[int, list[TaskEvent]]:
-        subscription = await stream.subscribe(since, ())
+        subscription = await stream.subscribe(LOCAL, since, ())
         task_id = add_task(database)
         return task_id, await events_of(stream, subscription, 1)
 
@@ -207,7 +208,7 @@ def test_a_listener_that_falls_behind_by_more_than_the_backlog_is_disconnected(d
     stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
 
     async def listen() -> None:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         for _ in range(3):
             add_task(database)
         await until(has_no_reader)
@@ -222,7 +223,7 @@ def test_a_listener_gets_its_queued_changes_before_it_is_disconnected(database: 
 
     async def listen() -> list[int]:
         seen = []
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         for _ in range(3):
             add_task(database)
         await until(has_no_reader)
@@ -240,8 +241,8 @@ def test_a_slow_listener_does_not_affect_a_fast_one(database: Database) -> None:
     stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
 
     async def listen() -> list[int]:
-        _slow = await stream.subscribe(None, ())
-        fast = await stream.subscribe(None, ())
+        _slow = await stream.subscribe(LOCAL, None, ())
+        fast = await stream.subscribe(LOCAL, None, ())
         seen: list[int] = []
         add_task(database)
         async with asyncio.timeout(STATE_SECONDS):
@@ -259,7 +260,7 @@ def test_a_slow_listener_does_not_affect_a_fast_one(database: Database) -> None:
 
 def test_the_reader_stops_after_the_last_listener(database: Database, stream: EventStream) -> None:
     async def listen() -> None:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         add_task(database)
         await events_of(stream, subscription, 1)
 
@@ -272,7 +273,7 @@ def test_the_reader_stops_if_its_listener_disconnects_before_it_follows(
     database: Database, stream: EventStream
 ) -> None:
     async def listen() -> None:
-        await stream.subscribe(None, ())
+        await stream.subscribe(LOCAL, None, ())
         gc.collect()
 
         await until(has_no_reader)
@@ -282,12 +283,12 @@ def test_the_reader_stops_if_its_listener_disconnects_before_it_follows(
 
 def test_a_listener_gets_new_changes_after_the_reader_had_stopped(database: Database, stream: EventStream) -> None:
     async def listen() -> tuple[int, list[TaskEvent]]:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         add_task(database)
         await events_of(stream, subscription, 1)
         await until(has_no_reader)
         add_task(database)
-        later = await stream.subscribe(None, ())
+        later = await stream.subscribe(LOCAL, None, ())
         task_id = add_task(database)
         return task_id, await events_of(stream, later, 1)
 
@@ -298,7 +299,7 @@ def test_a_listener_gets_new_changes_after_the_reader_had_stopped(database: Data
 
 def test_many_listeners_share_one_reader(stream: EventStream) -> None:
     async def listen() -> int:
-        _subscriptions = [await stream.subscribe(None, ()) for _ in range(5)]
+        _subscriptions = [await stream.subscribe(LOCAL, None, ()) for _ in range(5)]
         return len(asyncio.all_tasks() - {asyncio.current_task()})
 
     readers = asyncio.run(listen())
@@ -308,7 +309,7 @@ def test_many_listeners_share_one_reader(stream: EventStream) -> None:
 
 def test_a_listener_gets_changes_after_a_database_outage(database: Database, stream: EventStream) -> None:
     async def listen() -> tuple[int, list[TaskEvent]]:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         with capture_logs() as logs, table_away(database, "task_events"):
             await until(lambda: any(entry["event"] == "events wait for the database" for entry in logs))
         task_id = add_task(database)

@@ -87,7 +87,13 @@ class WebhookService:
 
 def payload(callback: Callback) -> bytes:
     """Return the JSON body of a webhook."""
-    task: dict[str, object] = {"id": callback.task_id, "status": callback.status, "result_id": callback.result_id}
+    task: dict[str, object] = {
+        "id": callback.task_id,
+        "owner": callback.owner,
+        "attempt": callback.attempt,
+        "status": callback.status,
+        "result_id": callback.result_id,
+    }
     if callback.status == TaskStatus.ERROR:
         task["error"] = callback.error
     return json.dumps({"type": f"task.{callback.status}", "task": task}, ensure_ascii=False).encode()
