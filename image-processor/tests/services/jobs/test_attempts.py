@@ -1,6 +1,7 @@
-"""Attempts at tasks that another version has created."""
+"""Attempts at tasks that another version has created, and at tasks that take too long."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import httpx2
@@ -12,6 +13,7 @@ from image_processor.services.jobs.attempts import AttemptService
 from image_processor.services.jobs.outcomes import Claim, Failed
 from image_processor.services.jobs.result_cache import ResultCache
 from image_processor.services.jobs.reuse import ReuseService
+from image_processor.services.jobs.scratch import AttemptInProgress, find_attempt_in_progress
 from service_kit.database import Database
 
 LIMITS = LimitSettings(
@@ -56,3 +58,23 @@ def test_a_task_whose_params_are_no_longer_valid_fails_with_the_reason(
     assert isinstance(outcome, Failed)
     assert outcome.reason.startswith("The task cannot be done any more: ")
     assert "nothing to do: give width, height, aspect_ratio, left or top" in outcome.reason
+
+
+def test_the_time_limit_finds_the_task_at_fault_from_its_first_moment_on(tmp_path: Path) -> None:
+    marked: list[AttemptInProgress | None] = []
+
+    @contextmanager
+    def time_limit() -> Iterator[None]:
+        marked.append(find_attempt_in_progress(tmp_path))
+        yield
+        marked.append(find_attempt_in_progress(tmp_path))
+
+    with httpx2.Client(base_url="http://127.0.0.1:9") as http:
+        storage = FileStorage(http)
+        reuse = ReuseService(storage, ResultCache(Database(f"sqlite:///{tmp_path}/tasks.db", 1)))
+        attempts = AttemptService(Sources(storage, None, None, LIMITS), reuse, LIMITS, time_limit)
+
+        attempts.attempt(task_of("flip", {}), None, tmp_path)
+
+    assert marked == [AttemptInProgress(1, 1)]
+    assert find_attempt_in_progress(tmp_path) is None

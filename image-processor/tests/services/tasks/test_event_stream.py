@@ -9,10 +9,11 @@ from contextlib import aclosing
 
 import pytest
 from image_processor.models import Task, TaskEvent
-from image_processor.services.tasks.event_stream import EventStream, ListenerTooSlowError, Subscription
+from image_processor.services.tasks.event_stream import EventStream, Listeners, ListenerTooSlowError, Subscription
 from image_processor.services.tasks.events import Position, TaskEvents, position_of
-from service_kit.access.principals import LOCAL
+from service_kit.access.principals import LOCAL, READER, Limits, Principal
 from service_kit.database import Database
+from service_kit.errors import DomainError
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
@@ -32,9 +33,9 @@ def stream(database: Database) -> EventStream:
     return EventStream(TaskEvents(database), POLL_SECONDS, backlog=100)
 
 
-def add_task(database: Database) -> int:
+def add_task(database: Database, owner: str = "local") -> int:
     with database.write() as session:
-        statement = insert(Task).values(source_id=1, algorithm="flip").returning(Task.id)
+        statement = insert(Task).values(source_id=1, algorithm="flip", owner=owner).returning(Task.id)
         return session.execute(statement).scalar_one()
 
 
@@ -319,3 +320,49 @@ def test_a_listener_gets_changes_after_a_database_outage(database: Database, str
     task_id, events = asyncio.run(listen())
 
     assert changes_in(events) == [(task_id, "pending")]
+
+
+@pytest.mark.parametrize("since", [None, BEGINNING], ids=["from now on", "from the beginning"])
+def test_a_listener_gets_only_the_tasks_of_its_owner(
+    database: Database, stream: EventStream, since: Position | None
+) -> None:
+    own, other = add_task(database, "ann"), add_task(database, "bob")
+
+    async def listen() -> list[TaskEvent]:
+        subscription = await stream.subscribe(Principal("ann", READER), since, {own, other})
+        for task_id in (other, own):
+            change(database, task_id, "processing", "finished")
+        return await events_of(stream, subscription, 2 if since is None else 3)
+
+    events = asyncio.run(listen())
+
+    assert {event.task_id for event in events} == {own}
+
+
+def test_a_listener_gets_only_the_tasks_of_its_owner_while_it_follows(database: Database, stream: EventStream) -> None:
+    own, other = add_task(database, "ann"), add_task(database, "bob")
+
+    async def listen() -> list[TaskEvent]:
+        subscription = await stream.subscribe(Principal("ann", READER), None, ())
+        asyncio.get_running_loop().call_later(LATER, change, database, other, "processing")
+        asyncio.get_running_loop().call_later(2 * LATER, change, database, own, "processing")
+        return await events_of(stream, subscription, 1)
+
+    events = asyncio.run(listen())
+
+    assert changes_in(events) == [(own, "processing")]
+
+
+def test_an_owner_has_at_most_as_many_listeners_as_its_limit() -> None:
+    listeners = Listeners()
+    ann, bob = (Principal(owner, READER, limits=Limits(listeners=2)) for owner in ("ann", "bob"))
+    listeners.enter(ann)
+    listeners.enter(ann)
+
+    with pytest.raises(DomainError, match="'ann' may have 2 open event streams") as refused:
+        listeners.enter(ann)
+    listeners.enter(bob)
+    listeners.leave(ann)
+    listeners.enter(ann)
+
+    assert (refused.value.kind, refused.value.retry_after) == ("too-many-listeners", 5)
