@@ -105,6 +105,19 @@ def test_a_more_urgent_task_has_precedence_over_all_turns(claims: ClaimService, 
     assert claimed == urgent
 
 
+def test_the_rest_of_a_batch_with_urgent_tasks_is_not_for_the_owner_whose_name_comes_first(
+    claims: ClaimService, database: Database
+) -> None:
+    add_tasks(database, "a", 10)
+    add_tasks(database, "z", 10)
+    [urgent] = add_tasks(database, "a", 1, priority=9)
+
+    batches = [claims.claim(HOLDER, 5) for _ in range(2)]
+
+    assert [claim.task_id for claim in batches[0]] == [urgent]
+    assert set(owners_of(batches[1])) == {"a", "z"}
+
+
 def test_every_task_is_claimed_once(claims: ClaimService, database: Database) -> None:
     created = [
         task for owner in ("a", "b", "c") for priority in (0, 3) for task in add_tasks(database, owner, 7, priority)

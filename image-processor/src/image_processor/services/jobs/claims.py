@@ -93,8 +93,9 @@ class ClaimService:
     def _claim(self, connection: Connection, holder: Holder, count: int, holds_others: bool) -> Sequence[Claim]:
         shared = {"shared_count": count * self._processes, "processes": self._processes}
         due = connection.execute(_MOST_URGENT, {**shared, **self._longest_delay}).all()
-        chosen: Sequence[DueTask] = due
-        if due and due[0].later_owner is not None:
+        # Tasks of less urgency than these may have several owners: they are for the next claim.
+        chosen: Sequence[DueTask] = list(takewhile(lambda row: row.later_owner is None, due))
+        if due and not chosen:
             chosen = self._turns.lock(connection, due[0].priority, len(due)) or due
         ids = [row.id for row in _claimed_together(chosen, holds_others)]
         if not ids:
