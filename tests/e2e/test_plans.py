@@ -132,7 +132,7 @@ class PagesRead:
             return
         self.statements += 1
         explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
-        [(plan,)] = self._connection.execute(explain, parameters).fetchall()  # type: ignore[arg-type, call-overload]  # the driver's own statement and parameters
+        [(plan,)] = self._connection.execute(explain, parameters).fetchall()  # type: ignore[call-overload]  # the driver's own statement and parameters
         self.most = max(self.most, plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"])
 
     def close(self) -> None:
