@@ -71,9 +71,11 @@ _WAITING = _FIRST.union_all(
 )
 _OWNERS = select(_WAITING.c.owner).where(_WAITING.c.owner.is_not(None)).order_by(_WAITING.c.number)
 
+_OWNER = bindparam("of_owner", type_=String)
 _OLDEST = (
     select(*DUE_TASK)
-    .where(CLAIMABLE, Task.priority == _PRIORITY, Task.owner == bindparam("of_owner", type_=String))
+    # For an equality PostgreSQL sorts by id alone, and may read the primary key through all ended tasks.
+    .where(CLAIMABLE, Task.priority == _PRIORITY, Task.owner.between(_OWNER, _OWNER))
     .order_by(*URGENCY)
     .limit(bindparam("share", type_=Integer))
     .with_for_update(skip_locked=True)
