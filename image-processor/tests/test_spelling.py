@@ -108,7 +108,7 @@ def test_a_british_name_gives_the_same_plan_and_the_same_cached_result(algorithm
     plan, british = plan_of(algorithm, params), plan_of(algorithm, in_british(params))
 
     assert plan == british
-    assert cache_key(plan, ["source", "file"]) == cache_key(british, ["source", "file"])
+    assert cache_key("local", plan, ["source", "file"]) == cache_key("local", british, ["source", "file"])
 
 
 @pytest.mark.parametrize(("algorithm", "params"), RENAMED)

@@ -38,7 +38,13 @@ def test_a_finished_task_sends_a_signed_webhook(pixmill: Pixmill, receiver: Rece
     task = pixmill.wait_for_task(task_id)
     secret = base64.b64encode(CALLBACK_SECRET.encode()).decode()
     assert Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
-    task_out = {"id": task_id, "attempt": 1, "status": "finished", "result_id": task["result_id"]}
+    task_out = {
+        "id": task_id,
+        "owner": "local",
+        "attempt": 1,
+        "status": "finished",
+        "result_id": task["result_id"],
+    }
     assert json.loads(body) == {"type": "task.finished", "task": task_out}
 
 

@@ -31,6 +31,7 @@ from image_processor.services.jobs.outcomes import Crashed, Ended, Failed, Finis
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
 from image_processor.services.tasks.events import Position, TaskEvents
 from image_processor.services.tasks.tasks import Batch, TaskFilter, TaskService
+from image_processor.services.tasks.unended import fold as fold_tasks
 from image_processor.services.tasks.webhooks import WebhookService
 from prometheus_client.registry import Collector
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
@@ -102,6 +103,13 @@ ROWS = [
     INSERT INTO discarded_results (key, due_at)
     SELECT 'discarded-' || n, extract(epoch from now()) + 3 FROM generate_series(1, 1000000) n
     """,
+    """
+    INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
+                       restarts, attempt, crashes, due_at, created_at, updated_at)
+    SELECT CASE WHEN n < 4 THEN 'few' ELSE 'many' END, n, 'a', '.jpg', 'pending', 'flip', 0, true, md5(n::text),
+           0, 0, 0, 0, n, n
+    FROM generate_series(1, 1000000) n
+    """,
     "SET session_replication_role = DEFAULT",
 ]
 
@@ -111,6 +119,33 @@ class Scan(NamedTuple):
 
     table: str
     statement: str
+
+
+class PagesRead:
+    """Run EXPLAIN ANALYZE for every SELECT of an engine before it is executed.
+
+    :ivar most: the greatest number of pages that one of them reads.
+    :ivar statements: the number of explained statements.
+    """
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        self.most = self.statements = 0
+        self._connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        self._connection.execute("SET plan_cache_mode = force_custom_plan")
+        event.listen(engine, "before_cursor_execute", self._explain)
+
+    def _explain(
+        self, _connection: object, _cursor: object, statement: str, parameters: object, _context: object, _many: bool
+    ) -> None:
+        if not statement.lstrip().upper().startswith(("SELECT", "WITH")):
+            return
+        self.statements += 1
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+        [(plan,)] = self._connection.execute(explain, parameters).fetchall()  # type: ignore[call-overload]  # the driver's own statement and parameters
+        self.most = max(self.most, plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"])
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 class Explained:
@@ -299,18 +334,18 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
 def test_requests_for_tasks_scan_no_table(jobs: svcs.Container, large: str) -> None:
     explained, service = Explained(jobs.get(Database).engine, large), jobs.get(TaskService)
 
-    created = service.create(Batch(file_ids=[1, 2, 3], algorithm="flip", params={}))
-    service.get(created[0])
-    service.page(0, 100, TaskFilter())
-    service.page(0, 100, TaskFilter(ids=created))
-    service.page(0, 100, TaskFilter(source_id=3))
+    created = service.create(LOCAL, Batch(file_ids=[1, 2, 3], algorithm="flip", params={}))
+    service.get(LOCAL, created[0])
+    service.page(LOCAL, 0, 100, TaskFilter())
+    service.page(LOCAL, 0, 100, TaskFilter(ids=created))
+    service.page(LOCAL, 0, 100, TaskFilter(source_id=3))
     for status in TaskStatus:
-        service.page(0, 100, TaskFilter(status=status))
-    service.cancel(created[0])
-    service.restart(created[0])
-    service.cancel(created[0])
-    service.delete(created[0])
-    service.restart_all(TaskFilter(status=TaskStatus.CANCELLED))
+        service.page(LOCAL, 0, 100, TaskFilter(status=status))
+    service.cancel(LOCAL, created[0])
+    service.restart(LOCAL, created[0])
+    service.cancel(LOCAL, created[0])
+    service.delete(LOCAL, created[0])
+    service.restart_all(LOCAL, TaskFilter(status=TaskStatus.CANCELLED))
     list(jobs.get(Collector).collect())
 
     assert_no_scan(explained, 20)
@@ -347,6 +382,42 @@ def test_working_on_tasks_scans_no_table(jobs: svcs.Container, large: str) -> No
     discarded.revoke_due()
 
     assert_no_scan(explained, 25)
+
+
+def test_requests_of_one_owner_scan_no_table(jobs: svcs.Container, large: str) -> None:
+    explained, service = Explained(jobs.get(Database).engine, large), jobs.get(TaskService)
+    few = Principal("few", WRITER, limits=Limits(pending_tasks=1000))
+
+    listed = service.page(few, 0, 100, TaskFilter())
+    for status in TaskStatus:
+        service.page(few, 0, 100, TaskFilter(status=status))
+    service.cancel(few, listed[0].id)
+    service.restart(few, listed[0].id)
+    service.restart_all(few, TaskFilter(status=TaskStatus.CANCELLED))
+    fold_tasks(jobs.get(Database))
+
+    assert len(listed) == 3
+    assert_no_scan(explained, 12)
+
+
+def test_a_claim_reads_few_pages_although_an_owner_has_a_million_pending_tasks(
+    jobs: svcs.Container, large: str
+) -> None:
+    database = jobs.get(Database)
+    retry = RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3, max_losses=10)
+    claims = ClaimService(database, retry, lease_seconds=60, processes=1)
+    while claims.is_pending_above(0):
+        claims.claim(HOLDER, 1000)
+    with psycopg.connect(large.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("VACUUM tasks")  # the index entries of claimed tasks are of no interest here
+    pages = PagesRead(database.engine, large)
+
+    claimed = claims.claim(HOLDER, 8)
+    pages.close()
+
+    assert {claim.owner for claim in claimed} == {"few", "local", "many"}
+    assert pages.statements >= 5
+    assert pages.most < 400
 
 
 def test_events_and_webhooks_scan_no_table(jobs: svcs.Container, large: str) -> None:

@@ -18,10 +18,12 @@ from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.models import Task, TaskStatus
 from image_processor.services.codec.presets import Presets
 from image_processor.services.files.client import FileStorage
-from image_processor.services.jobs.claims import SUSPECT_LOSSES, ClaimService
+from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Claim, Ended, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.jobs.turns import SUSPECT_LOSSES
 from image_processor.services.tasks.tasks import TaskFilter, TaskService
+from service_kit.access.principals import LOCAL
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
 from service_kit.migrations import migrate
@@ -158,11 +160,11 @@ class TaskMachine(RuleBasedStateMachine):
         task_id = self._any_task(data)
         task = self.model[task_id]
         if task.status in ("pending", "processing"):
-            assert self.tasks.cancel(task_id).status == "cancelled"
+            assert self.tasks.cancel(LOCAL, task_id).status == "cancelled"
             task.status = "cancelled"
         else:
             with pytest.raises(DomainError, match="only a pending or processing"):
-                self.tasks.cancel(task_id)
+                self.tasks.cancel(LOCAL, task_id)
 
     @rule(worker=st.sampled_from(["one", "two"]))
     def worker_takes_cancelled(self, worker: str) -> None:
@@ -183,15 +185,15 @@ class TaskMachine(RuleBasedStateMachine):
         task_id = self._any_task(data)
         task = self.model[task_id]
         if task.status in ("error", "cancelled"):
-            assert self.tasks.restart(task_id).status == "pending"
+            assert self.tasks.restart(LOCAL, task_id).status == "pending"
             self._restart(task)
         else:
             with pytest.raises(DomainError, match="only a task in error or cancelled"):
-                self.tasks.restart(task_id)
+                self.tasks.restart(LOCAL, task_id)
 
     @rule(status=st.sampled_from(["error", "cancelled"]))
     def restart_all(self, status: str) -> None:
-        restarted = self.tasks.restart_all(TaskFilter(status=TaskStatus(status)))
+        restarted = self.tasks.restart_all(LOCAL, TaskFilter(status=TaskStatus(status)))
 
         assert restarted == sorted(task_id for task_id, task in self.model.items() if task.status == status)
         for task_id in restarted:
@@ -202,11 +204,11 @@ class TaskMachine(RuleBasedStateMachine):
     def delete_task(self, data: st.DataObject) -> None:
         task_id = self._any_task(data)
         if self.model[task_id].status in ("finished", "error", "cancelled"):
-            self.tasks.delete(task_id)
+            self.tasks.delete(LOCAL, task_id)
             del self.model[task_id]
         else:
             with pytest.raises(DomainError, match="cancel it first"):
-                self.tasks.delete(task_id)
+                self.tasks.delete(LOCAL, task_id)
 
     @rule()
     def time_passes(self) -> None:

@@ -37,9 +37,12 @@ from image_processor.services.tasks.events import TaskEvents
 from image_processor.services.tasks.metrics import TaskMetrics
 from image_processor.services.tasks.queue import TaskQueue
 from image_processor.services.tasks.tasks import TaskService
+from image_processor.services.tasks.unended import fold
 
 EXPIRY_INTERVAL_SECONDS = 60
 """Between two deletions of old events and old cached results."""
+FOLD_INTERVAL_SECONDS = 5
+"""Between two folds of the counts of tasks that have not ended: a busy owner has two new rows a task until then."""
 
 
 def create_api_registry(settings: ApiSettings) -> svcs.Registry:
@@ -95,6 +98,7 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
                 Chore(settings.relay.interval_seconds, DiscardedResults(database, storage).revoke_due),
                 Chore(EXPIRY_INTERVAL_SECONDS, partial(events.forget_older_than, keep_events)),
                 Chore(EXPIRY_INTERVAL_SECONDS, partial(cache.forget_older_than, keep_results)),
+                Chore(FOLD_INTERVAL_SECONDS, partial(fold, database)),
             ]
         )
 

@@ -134,7 +134,7 @@ def test_a_webhook_has_the_id_the_status_and_the_result_of_its_task(
     _headers, body = receiver.received[0]
     assert json.loads(body) == {
         "type": "task.finished",
-        "task": {"id": task_id, "attempt": 3, "status": "finished", "result_id": 7},
+        "task": {"id": task_id, "owner": "local", "attempt": 3, "status": "finished", "result_id": 7},
     }
 
 

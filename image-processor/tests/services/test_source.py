@@ -186,8 +186,8 @@ def test_the_error_for_a_wrong_source_points_to_its_field(algorithm: str, source
 
 def test_the_cache_key_depends_on_page_and_resolution() -> None:
     sources = [None, {"page": 1}, {"page": 2}, {"dpi": 300}, {"dpi": 300, "page": 2}]
-    keys = [cache_key(plan_of("resize", {"width": 4, "source": source}), ["sha"]) for source in sources]
+    keys = [cache_key("local", plan_of("resize", {"width": 4, "source": source}), ["sha"]) for source in sources]
 
     assert len(set(keys)) == len(sources)
-    assert cache_key(plan_of("resize", {"width": 4, "source": {}}), ["sha"]) == keys[0]
-    assert cache_key(plan_of("resize", {"width": 4, "source": {"page": None}}), ["sha"]) == keys[0]
+    assert cache_key("local", plan_of("resize", {"width": 4, "source": {}}), ["sha"]) == keys[0]
+    assert cache_key("local", plan_of("resize", {"width": 4, "source": {"page": None}}), ["sha"]) == keys[0]

@@ -9,6 +9,17 @@ from image_processor.models.task import (
     Task,
     TaskEvent,
     TaskStatus,
+    UnendedTasks,
 )
 
-__all__ = ["Base", "CachedResult", "Callback", "CallbackHost", "DiscardedResult", "Task", "TaskEvent", "TaskStatus"]
+__all__ = [
+    "Base",
+    "CachedResult",
+    "Callback",
+    "CallbackHost",
+    "DiscardedResult",
+    "Task",
+    "TaskEvent",
+    "TaskStatus",
+    "UnendedTasks",
+]

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from uuid import uuid4
 
+from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
 from sqlalchemy import (
     JSON,
@@ -25,6 +26,7 @@ _PROCESSING = text("status = 'processing'")
 _HELD = text("claimed_by IS NOT NULL")
 _TAKEN = text("taken_until IS NOT NULL")
 _RESTARTABLE = text("status IN ('error', 'cancelled')")
+_NOT_LOCAL = text("owner <> 'local'")
 
 
 PRIORITIES = range(10)
@@ -60,19 +62,23 @@ class Task(Base):
     - ``claimed_by`` is the worker and ``process`` the id of its process that holds the task. A cancelled task keeps
       them until its process has stopped.
     - ``source_*``: the source when the task was created; its bytes never change.
+
+    Most installations have one owner, ``local``: the index of owners leaves its tasks out, so it costs them nothing.
     """
 
     __tablename__ = "tasks"
     __table_args__ = (
-        Index("tasks_pending", text("priority DESC"), "id", postgresql_where=_PENDING, sqlite_where=_PENDING),
+        Index("tasks_pending", text("priority DESC"), "owner", "id", postgresql_where=_PENDING, sqlite_where=_PENDING),
         Index("tasks_leased", "lease_until", postgresql_where=_PROCESSING, sqlite_where=_PROCESSING),
         Index("tasks_held", "claimed_by", postgresql_where=_HELD, sqlite_where=_HELD),
         Index("tasks_restartable", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
         Index("tasks_source", "source_id", "id"),
+        Index("tasks_owner", "owner", "id", postgresql_where=_NOT_LOCAL, sqlite_where=_NOT_LOCAL),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64), default=LOCAL_OWNER)
     source_id: Mapped[int] = mapped_column(BigInteger)
     source_name: Mapped[str] = mapped_column(String(255), default="")
     source_extension: Mapped[str] = mapped_column(String(255), default="")
@@ -111,6 +117,7 @@ class TaskEvent(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     transaction_id: Mapped[int] = mapped_column(BigInteger)
     task_id: Mapped[int] = mapped_column(BigInteger)
+    owner: Mapped[str] = mapped_column(String(64))
     status: Mapped[TaskStatus] = mapped_column(_STATUS)
     result_id: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
@@ -134,6 +141,7 @@ class Callback(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     task_id: Mapped[int] = mapped_column(BigInteger)
+    owner: Mapped[str] = mapped_column(String(64))
     attempt: Mapped[int] = mapped_column(Integer)
     url: Mapped[str] = mapped_column(Text)
     host: Mapped[str] = mapped_column(Text, FetchedValue())
@@ -170,11 +178,12 @@ class DiscardedResult(Base):
     __tablename__ = "discarded_results"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64))
     due_at: Mapped[float] = mapped_column(Double, default=0.0, index=True)
 
 
 class CachedResult(Base):
-    """A result file. ``key`` is a hash of the source's content, the algorithm, its params and the engine's version.
+    """A result file. ``key`` hashes the source's content, the algorithm, its params, the engine's version, the owner.
 
     ``extension`` is set if the result's format is not the source's.
     """
@@ -185,3 +194,17 @@ class CachedResult(Base):
     result_id: Mapped[int] = mapped_column(BigInteger)
     extension: Mapped[str | None] = mapped_column(String(16))
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now(), index=True)
+
+
+class UnendedTasks(Base):
+    """A part of the number of an owner's tasks that have not ended; the sum of an owner's rows is the number.
+
+    Triggers write them: on PostgreSQL a new row for each change, so that no transaction waits for another, and one that
+    changes many tasks does not make many versions of a row, whose cost is quadratic; on SQLite one row for each owner.
+    """
+
+    __tablename__ = "unended_tasks"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    part: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    tasks: Mapped[int] = mapped_column(BigInteger)

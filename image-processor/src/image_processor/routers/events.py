@@ -2,20 +2,30 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 from service_kit import response_headers
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.principals import Principal, Scope
-from service_kit.problems import Problem, database_unavailable
+from service_kit.errors import DomainError
+from service_kit.problems import Problem, database_unavailable, problem_of
 from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as ConnectionScope
 
 from image_processor.models import TaskEvent, TaskStatus
-from image_processor.services.tasks.event_stream import MAX_IDS, EventStream, ListenerTooSlowError, Subscription
+from image_processor.routers.statuses import STATUSES
+from image_processor.services.tasks.event_stream import (
+    MAX_IDS,
+    EventStream,
+    Listeners,
+    ListenerTooSlowError,
+    Subscription,
+)
 from image_processor.services.tasks.events import Position, position_of
 
 log = structlog.get_logger()
@@ -24,6 +34,27 @@ PING_SECONDS = 15
 """Between two comments that keep an idle connection open."""
 RECONNECT_MILLISECONDS = 1000
 """Delay before a client reconnects."""
+
+
+class _Stream(EventSourceResponse):
+    """A response that calls ``on_end`` when it has ended, even if the client went before the first event."""
+
+    def __init__(
+        self,
+        content: AsyncIterator[ServerSentEvent],
+        *,
+        on_end: Callable[[], None],
+        ping: int,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(content, ping=ping, headers=headers)
+        self._on_end = on_end
+
+    async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
 
 
 class EventRoutes:
@@ -35,19 +66,32 @@ class EventRoutes:
     def __init__(self, stream: EventStream, gate: Gate) -> None:
         self._stream = stream
         self._gate = gate
+        self._listeners = Listeners()
 
     async def events(self, request: Request) -> Response:
         """``GET /api/image-processing/events?id=…&id=…`` with ``Last-Event-ID``."""
         try:
-            await asyncio.to_thread(self._admit, request)
-            subscription = await self._stream.subscribe(_position(request), _task_ids(request))
+            principal = await asyncio.to_thread(self._admit, request)
+            return await self._listen(request, principal)
         except Problem as problem:
             return _problem_response(problem)
+        except DomainError as error:
+            return _problem_response(problem_of(error, STATUSES))
         except SQLAlchemyError as error:
             log.error("database unavailable", error=str(error))
             return _problem_response(database_unavailable())
-        return EventSourceResponse(
+
+    async def _listen(self, request: Request, principal: Principal) -> Response:
+        position, task_ids = _position(request), _task_ids(request)
+        self._listeners.enter(principal)
+        try:
+            subscription = await self._stream.subscribe(principal, position, task_ids)
+        except BaseException:
+            self._listeners.leave(principal)
+            raise
+        return _Stream(
             self._sse_events(subscription),
+            on_end=lambda: self._listeners.leave(principal),
             ping=PING_SECONDS,
             headers={"X-Accel-Buffering": "no", **response_headers.API},
         )

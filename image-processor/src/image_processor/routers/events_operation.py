@@ -30,6 +30,7 @@ EVENTS = PathItem.model_validate(
                 "200": {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
                 "400": {"description": "`Last-Event-ID` is not the id of an event.", "content": PROBLEM_CONTENT},
                 "422": {"description": "Invalid task ids.", "content": PROBLEM_CONTENT},
+                "429": {"description": "The owner has too many open streams.", "content": PROBLEM_CONTENT},
                 "503": {"description": "The database is unavailable.", "content": PROBLEM_CONTENT},
             },
         }

@@ -11,5 +11,7 @@ STATUSES: Mapping[str, int] = {
     "task-not-ended": 409,
     "task-not-found": 404,
     "task-not-restartable": 409,
+    "too-many-listeners": 429,
+    "too-many-pending-tasks": 429,
     "unknown-algorithm": 422,
 }

@@ -8,7 +8,8 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
-from service_kit.access.flask_gate import needs
+from service_kit.access.flask_gate import needs, principal
+from service_kit.access.gate import require
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
@@ -69,11 +70,13 @@ class TasksIn(BaseModel):
         None, min_length=1, max_length=64, pattern=NO_NUL, description="A name from `presets`, instead of `algorithm`."
     )
     priority: Annotated[int, Field(ge=0, le=9), WHOLE_NUMBER] = Field(
-        0, description="0 to 9; tasks of a higher priority run first."
+        0, description="0 to 9; tasks of a higher priority run first. Above 0 needs the scope `tasks:priority`."
     )
     cache: bool = Field(default=True, strict=True, description="Whether an earlier result may be reused.")
     callback_url: CallbackUrl | None = Field(
-        None, description="The URL that gets a signed webhook when a task has ended (finished, error, cancelled)."
+        None,
+        description="The URL that gets a signed webhook when a task has ended (finished, error, cancelled). It needs"
+        " the scope `webhooks`.",
     )
 
     @field_validator("file_ids")
@@ -134,12 +137,17 @@ _TASKS = array_response({"$ref": "#/components/schemas/Task"})
     "/",
     summary="Create tasks",
     openapi_extensions={"requestBody": batch_body(TasksIn, tasks)},
-    responses={201: TaskIdsOut, **problem_responses(400, 404, 413, 415, 422, 503)},
+    responses={201: TaskIdsOut, **problem_responses(400, 403, 404, 413, 415, 422, 429, 503)},
 )
 @needs(Scope.TASKS_WRITE)
 def create_tasks() -> Response:
     batch = json_body(TasksIn)
+    if batch.priority:
+        require(principal(), Scope.TASKS_PRIORITY)
+    if batch.callback_url is not None:
+        require(principal(), Scope.WEBHOOKS)
     task_ids = svcs.flask.get(TaskService).create(
+        principal(),
         Batch(
             file_ids=batch.file_ids,
             algorithm=batch.algorithm,
@@ -148,7 +156,7 @@ def create_tasks() -> Response:
             priority=batch.priority,
             cache=batch.cache,
             callback_url=None if batch.callback_url is None else str(batch.callback_url),
-        )
+        ),
     )
     return Response(json.dumps({"task_ids": list(task_ids)}), 201, mimetype="application/json")
 
@@ -157,20 +165,20 @@ def create_tasks() -> Response:
 @needs(Scope.TASKS_READ)
 def list_tasks(query: TaskQuery) -> Response:
     wanted = TaskFilter(query.id or (), query.status, query.algorithm, query.source_id)
-    page = partial(svcs.flask.get(TaskService).page, wanted=wanted)
+    page = partial(svcs.flask.get(TaskService).page, principal(), wanted=wanted)
     return list_response(page, lambda task: task.id, _as_json, query, f"{request.script_root}/")
 
 
 @tasks.get("/<int:id>", summary="Get a task", responses={200: TaskOut, **problem_responses(404)})
 @needs(Scope.TASKS_READ)
 def get_task(path: TaskPath) -> dict[str, object]:
-    return _as_json(svcs.flask.get(TaskService).get(path.id))
+    return _as_json(svcs.flask.get(TaskService).get(principal(), path.id))
 
 
 @tasks.delete("/<int:id>", summary="Delete a task that has ended", responses={204: None, **problem_responses(404, 409)})
 @needs(Scope.TASKS_WRITE)
 def delete_task(path: TaskPath) -> Response:
-    svcs.flask.get(TaskService).delete(path.id)
+    svcs.flask.get(TaskService).delete(principal(), path.id)
     return Response(status=204)
 
 
@@ -181,30 +189,31 @@ def delete_task(path: TaskPath) -> Response:
 )
 @needs(Scope.TASKS_WRITE)
 def cancel_task(path: TaskPath) -> dict[str, object]:
-    return _as_json(svcs.flask.get(TaskService).cancel(path.id))
+    return _as_json(svcs.flask.get(TaskService).cancel(principal(), path.id))
 
 
 @tasks.post(
     "/restart",
     summary="Restart all tasks that ended in error or were cancelled",
-    responses={200: TaskIdsOut, **problem_responses(400, 413, 415, 422)},
+    responses={200: TaskIdsOut, **problem_responses(400, 413, 415, 422, 429)},
     openapi_extensions=described(RestartIn),
 )
 @needs(Scope.TASKS_WRITE)
 def restart_tasks() -> dict[str, object]:
     wanted = json_body(RestartIn)
-    restarted = svcs.flask.get(TaskService).restart_all(TaskFilter(status=wanted.status, algorithm=wanted.algorithm))
+    chosen = TaskFilter(status=wanted.status, algorithm=wanted.algorithm)
+    restarted = svcs.flask.get(TaskService).restart_all(principal(), chosen)
     return {"task_ids": list(restarted)}
 
 
 @tasks.post(
     "/<int:id>/restart",
     summary="Restart a task that ended in error or was cancelled",
-    responses={200: TaskOut, **problem_responses(404, 409)},
+    responses={200: TaskOut, **problem_responses(404, 409, 429)},
 )
 @needs(Scope.TASKS_WRITE)
 def restart_task(path: TaskPath) -> dict[str, object]:
-    return _as_json(svcs.flask.get(TaskService).restart(path.id))
+    return _as_json(svcs.flask.get(TaskService).restart(principal(), path.id))
 
 
 def _as_json(task: Task) -> dict[str, object]:

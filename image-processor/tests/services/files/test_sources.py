@@ -96,6 +96,7 @@ def task_on(source_id: int, content: bytes | None = None) -> Claim:
     return Claim(
         task_id=source_id,
         attempt=1,
+        owner="local",
         source_id=source_id,
         source_name="p",
         source_extension=".jpg",
@@ -150,7 +151,7 @@ def test_the_size_limit_is_for_all_files_of_a_task(sources: Sources, scratch: Pa
         sources.opened(task_on(8), scratch) as source,
         pytest.raises(SourceError, match="80 bytes; 70 are possible"),
     ):
-        sources.fetch_files({8: scratch / "file-8"}, source=source)
+        sources.fetch_files("local", {8: scratch / "file-8"}, source=source)
 
 
 def test_a_local_source_is_not_fetched(local_sources: Sources, server: FileServer, scratch: Path) -> None:

@@ -1,8 +1,9 @@
-"""Attempts at tasks that another version has created, and outcomes of errors."""
+"""Attempts at tasks that another version has created, and at tasks that take too long; outcomes of errors."""
 
 import errno
 import os
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import httpx2
@@ -14,6 +15,7 @@ from image_processor.services.jobs.attempts import AttemptService, outcome_of
 from image_processor.services.jobs.outcomes import Claim, Failed
 from image_processor.services.jobs.result_cache import ResultCache
 from image_processor.services.jobs.reuse import ReuseService
+from image_processor.services.jobs.scratch import AttemptInProgress, find_attempt_in_progress
 from service_kit.database import Database
 
 LIMITS = LimitSettings(
@@ -32,6 +34,7 @@ def task_of(algorithm: str, params: dict[str, object]) -> Claim:
     return Claim(
         task_id=1,
         attempt=1,
+        owner="local",
         source_id=1,
         source_name="p",
         source_extension=".jpg",
@@ -72,3 +75,23 @@ def test_a_file_that_hits_the_limit_of_written_bytes_fails_with_what_to_do_and_i
     assert isinstance(outcome, Failed)
     assert "limits.max_written_bytes" in outcome.reason
     assert "Make the image smaller" in outcome.reason
+
+
+def test_the_time_limit_finds_the_task_at_fault_from_its_first_moment_on(tmp_path: Path) -> None:
+    marked: list[AttemptInProgress | None] = []
+
+    @contextmanager
+    def time_limit() -> Iterator[None]:
+        marked.append(find_attempt_in_progress(tmp_path))
+        yield
+        marked.append(find_attempt_in_progress(tmp_path))
+
+    with httpx2.Client(base_url="http://127.0.0.1:9") as http:
+        storage = FileStorage(http)
+        reuse = ReuseService(storage, ResultCache(Database(f"sqlite:///{tmp_path}/tasks.db", 1)))
+        attempts = AttemptService(Sources(storage, None, None, LIMITS), reuse, LIMITS, time_limit)
+
+        attempts.attempt(task_of("flip", {}), None, tmp_path)
+
+    assert marked == [AttemptInProgress(1, 1)]
+    assert find_attempt_in_progress(tmp_path) is None

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 from image_processor.config import RetrySettings
 from image_processor.models import DiscardedResult, Task
-from image_processor.services.jobs.claims import SUSPECT_LOSSES, ClaimService
+from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
+from image_processor.services.jobs.turns import SUSPECT_LOSSES
 from service_kit.database import Database, epoch_now
 from sqlalchemy import insert, select, update
 

@@ -9,9 +9,11 @@ from contextlib import aclosing
 
 import pytest
 from image_processor.models import Task, TaskEvent
-from image_processor.services.tasks.event_stream import EventStream, ListenerTooSlowError, Subscription
+from image_processor.services.tasks.event_stream import EventStream, Listeners, ListenerTooSlowError, Subscription
 from image_processor.services.tasks.events import Position, TaskEvents, position_of
+from service_kit.access.principals import LOCAL, READER, Limits, Principal
 from service_kit.database import Database
+from service_kit.errors import DomainError
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
@@ -31,9 +33,9 @@ def stream(database: Database) -> EventStream:
     return EventStream(TaskEvents(database), POLL_SECONDS, backlog=100)
 
 
-def add_task(database: Database) -> int:
+def add_task(database: Database, owner: str = "local") -> int:
     with database.write() as session:
-        statement = insert(Task).values(source_id=1, algorithm="flip").returning(Task.id)
+        statement = insert(Task).values(source_id=1, algorithm="flip", owner=owner).returning(Task.id)
         return session.execute(statement).scalar_one()
 
 
@@ -72,7 +74,7 @@ def has_no_reader() -> bool:
 
 def test_a_listener_gets_every_change_in_order(database: Database, stream: EventStream) -> None:
     async def listen() -> tuple[list[TaskEvent], list[Change]]:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         first, second = add_task(database), add_task(database)
         change(database, second, "processing", "finished")
         change(database, first, "processing")
@@ -88,7 +90,7 @@ def test_a_listener_gets_changes_made_while_it_follows(database: Database, strea
     task_id = add_task(database)
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(BEGINNING, ())
+        subscription = await stream.subscribe(LOCAL, BEGINNING, ())
         events = []
         async with asyncio.timeout(STATE_SECONDS):
             async for event in stream.follow(subscription):
@@ -108,7 +110,7 @@ def test_a_listener_without_a_position_gets_only_new_changes(database: Database,
     earlier = add_task(database)
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         change(database, earlier, "processing")
         return await events_of(stream, subscription, 1)
 
@@ -122,8 +124,8 @@ def test_a_listener_continues_after_its_position(database: Database, stream: Eve
     change(database, task_id, "processing", "finished")
 
     async def listen() -> list[TaskEvent]:
-        [first] = await events_of(stream, await stream.subscribe(BEGINNING, ()), 1)
-        return await events_of(stream, await stream.subscribe(position_of(first), ()), 2)
+        [first] = await events_of(stream, await stream.subscribe(LOCAL, BEGINNING, ()), 1)
+        return await events_of(stream, await stream.subscribe(LOCAL, position_of(first), ()), 2)
 
     events = asyncio.run(listen())
 
@@ -134,7 +136,7 @@ def test_a_change_both_in_the_database_and_in_the_queue_is_delivered_once(
     database: Database, stream: EventStream
 ) -> None:
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(BEGINNING, ())
+        subscription = await stream.subscribe(LOCAL, BEGINNING, ())
         task_id = add_task(database)
         await until(lambda: not subscription.queue.empty())
         change(database, task_id, "processing")
@@ -152,7 +154,7 @@ def test_a_listener_gets_only_the_tasks_it_chose(
     chosen, other = add_task(database), add_task(database)
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(since, {chosen})
+        subscription = await stream.subscribe(LOCAL, since, {chosen})
         for task_id in (other, chosen):
             change(database, task_id, "processing", "finished")
         return await events_of(stream, subscription, 2 if since is None else 3)
@@ -173,7 +175,7 @@ def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(database: Data
 
     async def listen() -> list[TaskEvent]:
         events = []
-        subscription = await stream.subscribe(BEGINNING, {chosen})
+        subscription = await stream.subscribe(LOCAL, BEGINNING, {chosen})
         async with asyncio.timeout(STATE_SECONDS):
             async for event in stream.follow(subscription):
                 events.append(event)
@@ -194,7 +196,7 @@ def test_a_position_from_before_a_restored_backup_hides_no_change(
     add_task(database)
 
     async def listen() -> tuple[int, list[TaskEvent]]:
-        subscription = await stream.subscribe(since, ())
+        subscription = await stream.subscribe(LOCAL, since, ())
         task_id = add_task(database)
         return task_id, await events_of(stream, subscription, 1)
 
@@ -207,7 +209,7 @@ def test_a_listener_that_falls_behind_by_more_than_the_backlog_is_disconnected(d
     stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
 
     async def listen() -> None:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         for _ in range(3):
             add_task(database)
         await until(has_no_reader)
@@ -222,7 +224,7 @@ def test_a_listener_gets_its_queued_changes_before_it_is_disconnected(database: 
 
     async def listen() -> list[int]:
         seen = []
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         for _ in range(3):
             add_task(database)
         await until(has_no_reader)
@@ -240,8 +242,8 @@ def test_a_slow_listener_does_not_affect_a_fast_one(database: Database) -> None:
     stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
 
     async def listen() -> list[int]:
-        _slow = await stream.subscribe(None, ())
-        fast = await stream.subscribe(None, ())
+        _slow = await stream.subscribe(LOCAL, None, ())
+        fast = await stream.subscribe(LOCAL, None, ())
         seen: list[int] = []
         add_task(database)
         async with asyncio.timeout(STATE_SECONDS):
@@ -259,7 +261,7 @@ def test_a_slow_listener_does_not_affect_a_fast_one(database: Database) -> None:
 
 def test_the_reader_stops_after_the_last_listener(database: Database, stream: EventStream) -> None:
     async def listen() -> None:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         add_task(database)
         await events_of(stream, subscription, 1)
 
@@ -272,7 +274,7 @@ def test_the_reader_stops_if_its_listener_disconnects_before_it_follows(
     database: Database, stream: EventStream
 ) -> None:
     async def listen() -> None:
-        await stream.subscribe(None, ())
+        await stream.subscribe(LOCAL, None, ())
         gc.collect()
 
         await until(has_no_reader)
@@ -282,12 +284,12 @@ def test_the_reader_stops_if_its_listener_disconnects_before_it_follows(
 
 def test_a_listener_gets_new_changes_after_the_reader_had_stopped(database: Database, stream: EventStream) -> None:
     async def listen() -> tuple[int, list[TaskEvent]]:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         add_task(database)
         await events_of(stream, subscription, 1)
         await until(has_no_reader)
         add_task(database)
-        later = await stream.subscribe(None, ())
+        later = await stream.subscribe(LOCAL, None, ())
         task_id = add_task(database)
         return task_id, await events_of(stream, later, 1)
 
@@ -298,7 +300,7 @@ def test_a_listener_gets_new_changes_after_the_reader_had_stopped(database: Data
 
 def test_many_listeners_share_one_reader(stream: EventStream) -> None:
     async def listen() -> int:
-        _subscriptions = [await stream.subscribe(None, ()) for _ in range(5)]
+        _subscriptions = [await stream.subscribe(LOCAL, None, ()) for _ in range(5)]
         return len(asyncio.all_tasks() - {asyncio.current_task()})
 
     readers = asyncio.run(listen())
@@ -308,7 +310,7 @@ def test_many_listeners_share_one_reader(stream: EventStream) -> None:
 
 def test_a_listener_gets_changes_after_a_database_outage(database: Database, stream: EventStream) -> None:
     async def listen() -> tuple[int, list[TaskEvent]]:
-        subscription = await stream.subscribe(None, ())
+        subscription = await stream.subscribe(LOCAL, None, ())
         with capture_logs() as logs, table_away(database, "task_events"):
             await until(lambda: any(entry["event"] == "events wait for the database" for entry in logs))
         task_id = add_task(database)
@@ -318,3 +320,49 @@ def test_a_listener_gets_changes_after_a_database_outage(database: Database, str
     task_id, events = asyncio.run(listen())
 
     assert changes_in(events) == [(task_id, "pending")]
+
+
+@pytest.mark.parametrize("since", [None, BEGINNING], ids=["from now on", "from the beginning"])
+def test_a_listener_gets_only_the_tasks_of_its_owner(
+    database: Database, stream: EventStream, since: Position | None
+) -> None:
+    own, other = add_task(database, "ann"), add_task(database, "bob")
+
+    async def listen() -> list[TaskEvent]:
+        subscription = await stream.subscribe(Principal("ann", READER), since, {own, other})
+        for task_id in (other, own):
+            change(database, task_id, "processing", "finished")
+        return await events_of(stream, subscription, 2 if since is None else 3)
+
+    events = asyncio.run(listen())
+
+    assert {event.task_id for event in events} == {own}
+
+
+def test_a_listener_gets_only_the_tasks_of_its_owner_while_it_follows(database: Database, stream: EventStream) -> None:
+    own, other = add_task(database, "ann"), add_task(database, "bob")
+
+    async def listen() -> list[TaskEvent]:
+        subscription = await stream.subscribe(Principal("ann", READER), None, ())
+        asyncio.get_running_loop().call_later(LATER, change, database, other, "processing")
+        asyncio.get_running_loop().call_later(2 * LATER, change, database, own, "processing")
+        return await events_of(stream, subscription, 1)
+
+    events = asyncio.run(listen())
+
+    assert changes_in(events) == [(own, "processing")]
+
+
+def test_an_owner_has_at_most_as_many_listeners_as_its_limit() -> None:
+    listeners = Listeners()
+    ann, bob = (Principal(owner, READER, limits=Limits(listeners=2)) for owner in ("ann", "bob"))
+    listeners.enter(ann)
+    listeners.enter(ann)
+
+    with pytest.raises(DomainError, match="'ann' may have 2 open event streams") as refused:
+        listeners.enter(ann)
+    listeners.enter(bob)
+    listeners.leave(ann)
+    listeners.enter(ann)
+
+    assert (refused.value.kind, refused.value.retry_after) == ("too-many-listeners", 5)

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
+from service_kit.access.gate import OWNER_HEADER
 
 CHUNK = 256 * 1024
 """Bytes read from a response at a time."""
 
 SMALL_BYTES = 512 * 1024
 """Larger results have a request of their own, so that file-storage need not parse them from a form."""
+SEES_HEADER = "X-Pixmill-Sees"
+"""``all`` lets a request of Pixmill's own processes use the files of every owner."""
+
 MAX_FORM_BYTES = 4 * 1024 * 1024
 """Results in one form; they are all sent again if the connection breaks."""
 
@@ -63,10 +67,23 @@ class NewCopy(NamedTuple):
 
 
 class FileStorage:
-    """Talks to file-storage through ``http``, whose base URL is ``…/api/file-server``."""
+    """Talks to file-storage through ``http``, whose base URL is ``…/api/file-server``.
 
-    def __init__(self, http: httpx2.Client) -> None:
+    :param headers: of every request.
+    """
+
+    def __init__(self, http: httpx2.Client, headers: Mapping[str, str] | None = None) -> None:
         self._http = http
+        self._headers = dict(headers or {})
+
+    def acting_for(self, owner: str, *, sees_all: bool = True) -> "FileStorage":
+        """Return a client whose new files and idempotency keys belong to ``owner``.
+
+        :param sees_all: whether it may use the files of every owner, as a worker may: what a task may use was decided
+            when the task was created.
+        """
+        headers = {OWNER_HEADER: owner, **({SEES_HEADER: "all"} if sees_all else {})}
+        return FileStorage(self._http, headers)
 
     def find(self, file_ids: Sequence[int]) -> Mapping[int, SourceFile]:
         """Return those of ``file_ids`` that exist.
@@ -85,7 +102,10 @@ class FileStorage:
         :raises SourceError: there is no such file, or it has more than ``max_bytes``.
         """
         try:
-            with self._http.stream("GET", f"/{file_id}/download") as response, target.open("wb") as file:
+            with (
+                self._http.stream("GET", f"/{file_id}/download", headers=self._headers) as response,
+                target.open("wb") as file,
+            ):
                 size = _announced_size(response, file_id, max_bytes)
                 for chunk in response.iter_raw(CHUNK):
                     file.write(chunk)
@@ -127,7 +147,7 @@ class FileStorage:
         headers = {"Idempotency-Key": file.key, "Content-Length": str(file.path.stat().st_size)}
         try:
             with file.path.open("rb") as content:
-                response = self._request("PUT", "/", params={"name": file.name}, content=content, headers=headers)
+                response = self._request("PUT", "/", headers, params={"name": file.name}, content=content)
         except FileStorageUnavailableError as error:
             return error
         return self._single_result(response, file.key)
@@ -196,9 +216,12 @@ class FileStorage:
             return FileStorageUnavailableError(f"the result of {key} is gone")
         return int(response.json()["id"])
 
-    def _request(self, method: str, path: str, **options: object) -> httpx2.Response:
+    def _request(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: object
+    ) -> httpx2.Response:
+        every = self._headers | dict(headers or {})
         try:
-            response = self._http.request(method, path, **options)  # type: ignore[arg-type]  # passed through unchanged
+            response = self._http.request(method, path, headers=every, **options)  # type: ignore[arg-type]  # passed through unchanged
         except httpx2.HTTPError as error:
             raise FileStorageUnavailableError(str(error)) from error
         if response.status_code >= 500 or response.status_code == 429:

@@ -69,9 +69,10 @@ class Sources:
             wait([prefetch.done])
         prefetch.path.unlink(missing_ok=True)
 
-    def fetch_files(self, files: Mapping[int, Path], source: Path) -> None:
+    def fetch_files(self, owner: str, files: Mapping[int, Path], source: Path) -> None:
         """Fetch the files that params name.
 
+        :param owner: of the task.
         :param files: the path for each file id.
         :param source: the task's source: the limit on a task's bytes applies to all of them together.
         :raises FileStorageUnavailableError: try again later.
@@ -79,7 +80,7 @@ class Sources:
         """
         left = self._limits.max_task_bytes - source.stat().st_size
         for file_id, path in files.items():
-            self._storage.fetch(file_id, path, min(self._limits.max_file_bytes, left))
+            self._storage.acting_for(owner).fetch(file_id, path, min(self._limits.max_file_bytes, left))
             left -= path.stat().st_size
 
     @contextmanager
@@ -112,4 +113,4 @@ class Sources:
     def _fetch(self, claim: Claim, path: Path) -> None:
         sha256 = claim.source_sha256
         if not (self._blobs and sha256 and self._blobs.fetch(sha256, path, self._source_bytes)):
-            self._storage.fetch(claim.source_id, path, self._source_bytes)
+            self._storage.acting_for(claim.owner).fetch(claim.source_id, path, self._source_bytes)

@@ -76,7 +76,8 @@ class AttemptService:
         """
         with structlog.contextvars.bound_contextvars(task_id=claim.task_id, attempt=claim.attempt):
             try:
-                with self._time_limit():
+                # The mark names the task that is at fault if the time limit kills the process.
+                with in_progress(folder, claim.task_id, claim.attempt), self._time_limit():
                     return self._attempt(claim, next_claim, folder)
             except DBAPIError:
                 raise
@@ -100,9 +101,8 @@ class AttemptService:
                     self._sources.prefetch(next_claim, folder)
                 # Inside the blocks that delete the files: the disk is still as full as when an error occurred.
                 with detecting_full_disk(folder):
-                    self._sources.fetch_files(files, source)
-                    with in_progress(folder, claim.task_id, claim.attempt):
-                        return ResultFile(result, process_image(source, files, result, plan, limits), key)
+                    self._sources.fetch_files(claim.owner, files, source)
+                    return ResultFile(result, process_image(source, files, result, plan, limits), key)
         except Exception:
             result.unlink(missing_ok=True)
             raise

@@ -17,11 +17,9 @@ from image_processor.config import RetrySettings
 from image_processor.models import Task, TaskStatus
 from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.jobs.transitions import PENDING, UNHELD, discard_results, pending_or_given_up
+from image_processor.services.jobs.turns import CLAIMABLE, DUE_TASK, LATER_OWNER, SUSPECT, URGENCY, DueTask, Turns
 
 log = structlog.get_logger()
-
-SUSPECT_LOSSES = 3
-"""A task that has lost this many workers may be the cause of their loss."""
 
 
 class ClaimService:
@@ -35,11 +33,12 @@ class ClaimService:
         self._database = database
         self._retry = retry
         self._longest_delay = {"longest_delay": retry.max_delay_seconds}
+        self._turns = Turns(retry.max_delay_seconds)
         self._lease_seconds = lease_seconds
         self._processes = processes
 
     def claim(self, holder: Holder, count: int = 1, holds_others: bool = False) -> Sequence[Claim]:
-        """Claim at most ``count`` pending tasks, the most urgent first, the oldest among equals.
+        """Claim at most ``count`` pending tasks, the most urgent first; among equals owners take turns, oldest first.
 
         :param holds_others: whether the holder has other tasks; then it gets no suspect.
         """
@@ -82,7 +81,7 @@ class ClaimService:
     def claimable(self, limit: int) -> int:
         """Return how many tasks may be claimed now, at most ``limit``."""
         with self._database.connect() as connection:
-            found = select(Task.id).where(_CLAIMABLE).order_by(*_URGENCY).limit(limit).subquery()
+            found = select(Task.id).where(CLAIMABLE).order_by(*URGENCY).limit(limit).subquery()
             return connection.scalar(select(func.count()).select_from(found), self._longest_delay) or 0
 
     def is_pending_above(self, priority: int) -> bool:
@@ -94,9 +93,14 @@ class ClaimService:
     def _claim(self, connection: Connection, holder: Holder, count: int, holds_others: bool) -> Sequence[Claim]:
         shared = {"shared_count": count * self._processes, "processes": self._processes}
         due = connection.execute(_MOST_URGENT, {**shared, **self._longest_delay}).all()
-        ids = [row.id for row in _claimed_together(due, holds_others)]
+        # Tasks of less urgency than these may have several owners: they are for the next claim.
+        chosen: Sequence[DueTask] = list(takewhile(lambda row: row.later_owner is None, due))
+        if due and not chosen:
+            chosen = self._turns.lock(connection, due[0].priority, len(due)) or due
+        ids = [row.id for row in _claimed_together(chosen, holds_others)]
         if not ids:
             return []
+        self._turns.taken(chosen[len(ids) - 1].owner)
         values = {
             "ids": ids,
             "worker": holder.worker,
@@ -163,7 +167,7 @@ class ClaimService:
         }
 
 
-def _claimed_together(due: Sequence[Row[int, bool]], holds_others: bool) -> Sequence[Row[int, bool]]:
+def _claimed_together(due: Sequence[DueTask], holds_others: bool) -> Sequence[DueTask]:
     """Return the first tasks that one process may hold together: a suspect alone, or those before a suspect."""
     if due and due[0].suspect:
         return [] if holds_others else due[:1]
@@ -174,6 +178,7 @@ def _claim_of(row: "Row[*tuple[object, ...]]") -> Claim:
     return Claim(
         task_id=row.id,
         attempt=row.attempt,
+        owner=row.owner,
         source_id=row.source_id,
         source_name=row.source_name,
         source_extension=row.source_extension,
@@ -191,26 +196,15 @@ def _log_end(event: str, claim: Claim, outcome: Outcome, **state: str) -> None:
     log.info(event, task_id=claim.task_id, attempt=claim.attempt, **asdict(outcome), **state)
 
 
-# A task due later than the longest delay was postponed before the database's clock was set back.
-_NOT_YET_DUE = Task.due_at.between(epoch_now(), epoch_now() + bindparam("longest_delay", type_=Double))
-_CLAIMABLE = (Task.status == TaskStatus.PENDING) & ~_NOT_YET_DUE
-
-# The order of the index of pending tasks. Without it the planner may scan all ended tasks for "any" pending one.
-_URGENCY = (Task.priority.desc(), Task.id)
-
 # Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): shares shrink as the work runs out.
-_SHARED = (
-    select(Task.id).where(_CLAIMABLE).order_by(*_URGENCY).limit(bindparam("shared_count", type_=Integer)).subquery()
-)
+_SHARED = select(Task.id).where(CLAIMABLE).order_by(*URGENCY).limit(bindparam("shared_count", type_=Integer)).subquery()
 _PROCESSES = bindparam("processes", type_=Integer)
 _SHARE = select((func.count() + _PROCESSES - 1) // _PROCESSES).select_from(_SHARED).scalar_subquery()
 
-_SUSPECT = ((Task.crashes > 0) | (Task.losses >= SUSPECT_LOSSES)).label("suspect")
-
 _MOST_URGENT = (
-    select(Task.id, _SUSPECT).where(_CLAIMABLE).order_by(*_URGENCY).limit(_SHARE).with_for_update(skip_locked=True)
+    select(*DUE_TASK, LATER_OWNER).where(CLAIMABLE).order_by(*URGENCY).limit(_SHARE).with_for_update(skip_locked=True)
 )
-_PENDING_ABOVE = select(Task.id).where(_CLAIMABLE, Task.priority > bindparam("priority")).order_by(*_URGENCY).limit(1)
+_PENDING_ABOVE = select(Task.id).where(CLAIMABLE, Task.priority > bindparam("priority")).order_by(*URGENCY).limit(1)
 _CLAIM = (
     update(Task)
     .where(Task.id.in_(bindparam("ids", expanding=True)))
@@ -224,6 +218,7 @@ _CLAIM = (
     .returning(
         Task.id,
         Task.attempt,
+        Task.owner,
         Task.source_id,
         Task.source_name,
         Task.source_extension,
@@ -234,7 +229,7 @@ _CLAIM = (
         Task.cache,
         Task.result_key,
         Task.restarts,
-        _SUSPECT,
+        SUSPECT,
     )
 )
 _LOCK_HELD = (

@@ -1,5 +1,7 @@
 """Results that no task will have: deleted at file-storage, including those still being uploaded."""
 
+from collections.abc import Sequence
+
 import structlog
 from service_kit.database import Database, epoch_now
 from sqlalchemy import delete, select, update
@@ -21,7 +23,7 @@ _FIRST_DUE = select(DiscardedResult.key).where(_DUE).order_by(DiscardedResult.du
 
 
 class DiscardedResults:
-    """The idempotency keys of discarded results."""
+    """The idempotency keys of discarded results, which are each one owner's."""
 
     def __init__(self, database: Database, storage: FileStorage) -> None:
         self._database = database
@@ -29,23 +31,22 @@ class DiscardedResults:
 
     def revoke_due(self) -> None:
         """Revoke the keys that are due; postpone those that file-storage does not revoke now."""
-        for key in self._take_due():
+        for key, owner in self._take_due():
             try:
-                self._storage.revoke(key)
+                self._storage.acting_for(owner).revoke(key)
             except FileStorageUnavailableError as error:
                 log.warning("result not discarded yet", key=key, error=str(error))
                 return
             with self._database.begin() as connection:
                 connection.execute(delete(DiscardedResult).where(DiscardedResult.key == key))
 
-    def _take_due(self) -> list[str]:
+    def _take_due(self) -> Sequence[tuple[str, str]]:
         with self._database.connect() as connection:
             if connection.execute(_FIRST_DUE).first() is None:
                 return []
         with self._database.begin() as connection:
-            keys = connection.scalars(
-                select(DiscardedResult.key).where(_DUE).limit(BATCH).with_for_update(skip_locked=True)
-            ).all()
-            taken = DiscardedResult.key.in_(keys)
-            connection.execute(update(DiscardedResult).where(taken).values(due_at=epoch_now() + RETRY_SECONDS))
-        return list(keys)
+            due = select(DiscardedResult.key, DiscardedResult.owner).where(_DUE).limit(BATCH)
+            taken = [(key, owner) for key, owner in connection.execute(due.with_for_update(skip_locked=True))]
+            is_taken = DiscardedResult.key.in_([key for key, _ in taken])
+            connection.execute(update(DiscardedResult).where(is_taken).values(due_at=epoch_now() + RETRY_SECONDS))
+        return taken

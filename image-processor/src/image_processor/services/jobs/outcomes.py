@@ -1,8 +1,12 @@
 """Claims of tasks, and the outcomes of attempts."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Claim:
 
     task_id: int
     attempt: int
+    owner: str
     source_id: int
     source_name: str
     source_extension: str
@@ -71,3 +76,15 @@ class Ended(NamedTuple):
 
     claim: Claim
     outcome: Outcome
+
+
+def for_each_owner(
+    work: Sequence[tuple[Claim, _Item]], function: Callable[[str, Sequence[tuple[Claim, _Item]]], Sequence[_Answer]]
+) -> list[_Answer]:
+    """Call ``function`` with each owner and the owner's part of ``work``; return the answers in its order."""
+    owners = dict.fromkeys(claim.owner for claim, _ in work)
+    answers = {
+        owner: iter(function(owner, [(claim, item) for claim, item in work if claim.owner == owner]))
+        for owner in owners
+    }
+    return [next(answers[claim.owner]) for claim, _ in work]

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_update
 from sqlalchemy import bindparam, delete, select
 
@@ -57,10 +58,13 @@ _FIND = select(CachedResult.key, CachedResult.result_id, CachedResult.extension)
 )
 
 
-def cache_key(plan: Plan, contents: Sequence[str]) -> str:
-    """Return a hash of everything that a result depends on.
+def cache_key(owner: str, plan: Plan, contents: Sequence[str]) -> str:
+    """Return a hash of everything that a result depends on, and of whom it belongs to: no owner gets another's result.
 
     :param contents: the SHA-256 of the source, and of the files that the plan names.
     """
     parts = [ENGINE, contents, plan.identity()]
+    if owner != LOCAL_OWNER:
+        # Keys from before there were owners stay valid.
+        parts.append(owner)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

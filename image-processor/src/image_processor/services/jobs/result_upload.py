@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from image_processor.services.files.client import FileStorage, NewFile
 from image_processor.services.jobs.attempts import ResultFile, outcome_of
-from image_processor.services.jobs.outcomes import Claim, Ended, Finished, Outcome
+from image_processor.services.jobs.outcomes import Claim, Ended, Finished, Outcome, for_each_owner
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
 
 
@@ -27,7 +27,10 @@ class ResultUpload:
         ]
 
     def _store_files(self, results: Sequence[tuple[Claim, ResultFile]]) -> Sequence[Outcome]:
-        stored = self._storage.store([_new_file(claim, result) for claim, result in results])
+        def store(owner: str, group: Sequence[tuple[Claim, ResultFile]]) -> Sequence[int | Exception]:
+            return self._storage.acting_for(owner).store([_new_file(claim, result) for claim, result in group])
+
+        stored = for_each_owner(results, store)
         for _, result in results:
             result.path.unlink()
         outcomes = [outcome_of(value) if isinstance(value, Exception) else Finished(value) for value in stored]

@@ -7,11 +7,11 @@ from service_kit.errors import DomainError
 
 from image_processor.services.codec.plan import Plan, plan_of
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, NewCopy, SourceError
-from image_processor.services.jobs.outcomes import Claim, Ended, Finished
-from image_processor.services.jobs.result_cache import ResultCache, cache_key
+from image_processor.services.jobs.outcomes import Claim, Ended, Finished, for_each_owner
+from image_processor.services.jobs.result_cache import CacheHit, ResultCache, cache_key
 
-Contents = Callable[[tuple[int, ...]], Sequence[str]]
-"""Returns the SHA-256 of files."""
+Contents = Callable[[str, tuple[int, ...]], Sequence[str]]
+"""Returns the SHA-256 of the files that an owner's task names."""
 
 
 class ReuseService:
@@ -40,21 +40,16 @@ class ReuseService:
         found = [(claim, hits[key]) for claim, key in keyed if key in hits]
         if not found:
             return []
-        copies = [
-            NewCopy(
-                hit.result_id,
-                claim.source_name,
-                claim.source_extension if hit.extension is None else hit.extension,
-                claim.result_key,
-            )
-            for claim, hit in found
-        ]
-        results = zip(found, self._storage.copy(copies), strict=True)
+
+        def copy(owner: str, group: Sequence[tuple[Claim, CacheHit]]) -> Sequence[int | Exception]:
+            return self._storage.acting_for(owner).copy([_new_copy(claim, hit) for claim, hit in group])
+
+        results = zip(found, for_each_owner(found, copy), strict=True)
         return [Ended(claim, Finished(result)) for (claim, _), result in results if isinstance(result, int)]
 
-    def _contents(self, file_ids: tuple[int, ...]) -> Sequence[str]:
+    def _contents(self, owner: str, file_ids: tuple[int, ...]) -> Sequence[str]:
         """Return the SHA-256 of each file that a plan names."""
-        found = self._storage.find(file_ids) if file_ids else {}
+        found = self._storage.acting_for(owner).find(file_ids) if file_ids else {}
         for file_id in file_ids:
             if file_id not in found:
                 raise SourceError(f"The file {file_id} that params name does not exist any more.")
@@ -71,4 +66,9 @@ def _key_if_possible(claim: Claim, contents: Contents) -> str | None:
 def _key(claim: Claim, plan: Plan, contents: Contents) -> str | None:
     if not claim.cache or claim.source_sha256 is None:
         return None
-    return cache_key(plan, [claim.source_sha256, *contents(tuple(plan.file_ids()))])
+    return cache_key(claim.owner, plan, [claim.source_sha256, *contents(claim.owner, tuple(plan.file_ids()))])
+
+
+def _new_copy(claim: Claim, hit: CacheHit) -> NewCopy:
+    extension = claim.source_extension if hit.extension is None else hit.extension
+    return NewCopy(hit.result_id, claim.source_name, extension, claim.result_key)

@@ -47,5 +47,5 @@ def put_back(connection: Connection, which: ColumnElement[bool], values: Mapping
 
 def discard_results(connection: Connection, which: ColumnElement[bool]) -> None:
     """Mark results for deletion that earlier attempts of these tasks may have uploaded."""
-    for key in connection.scalars(select(_RESULT_KEY).where(which)).all():
-        connection.execute(insert_or_ignore(dialect_of(connection), DiscardedResult).values(key=key))
+    for key, owner in connection.execute(select(_RESULT_KEY, Task.owner).where(which)).all():
+        connection.execute(insert_or_ignore(dialect_of(connection), DiscardedResult).values(key=key, owner=owner))

@@ -1,11 +1,14 @@
 """The event stream: one reader of the database for many listeners."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from weakref import WeakSet
 
 import structlog
+from service_kit.access.principals import Principal
+from service_kit.errors import DomainError
 from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.models import TaskEvent
@@ -17,6 +20,8 @@ PAGE = 1000
 """Events read by one query, at most."""
 MAX_IDS = 1000
 """Task ids in a listener's filter, at most."""
+RETRY_SECONDS = 5
+"""When a client may try again whose owner has too many listeners."""
 
 
 class ListenerTooSlowError(Exception):
@@ -25,11 +30,45 @@ class ListenerTooSlowError(Exception):
 
 @dataclass
 class Subscription:
-    """A listener's position in the stream: it has received the events up to ``seen``."""
+    """A listener's position in the stream: it has received the events up to ``seen``.
+
+    :param owner: only this owner's tasks; ``None`` for all.
+    :param task_ids: only these tasks; empty for all.
+    """
 
     seen: Position
+    owner: str | None
     task_ids: Collection[int]
     queue: asyncio.Queue[TaskEvent]
+
+    def wants(self, event: TaskEvent) -> bool:
+        """Return whether the listener gets the event."""
+        is_visible = self.owner is None or event.owner == self.owner
+        return is_visible and (not self.task_ids or event.task_id in self.task_ids)
+
+
+class Listeners:
+    """Counts the open streams of each owner. One process serves all streams, so the limits hold exactly."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def enter(self, principal: Principal) -> None:
+        """Count a listener; call :meth:`leave` when it has gone.
+
+        :raises DomainError: ``too-many-listeners``; then it is not counted.
+        """
+        limit = principal.limits.listeners
+        if limit is not None and self._counts[principal.owner] >= limit:
+            detail = f"The owner '{principal.owner}' may have {limit} open event streams; close one first."
+            raise DomainError("too-many-listeners", detail, retry_after=RETRY_SECONDS)
+        self._counts[principal.owner] += 1
+
+    def leave(self, principal: Principal) -> None:
+        """Count a listener no more."""
+        self._counts[principal.owner] -= 1
+        if not self._counts[principal.owner]:
+            del self._counts[principal.owner]
 
 
 class EventStream:
@@ -50,8 +89,8 @@ class EventStream:
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
 
-    async def subscribe(self, since: Position | None, task_ids: Collection[int]) -> Subscription:
-        """Subscribe to the events after ``since``, or to new ones; of all tasks, or of ``task_ids`` only.
+    async def subscribe(self, principal: Principal, since: Position | None, task_ids: Collection[int]) -> Subscription:
+        """Subscribe to the events after ``since``, or to new ones; of all visible tasks, or of ``task_ids`` only.
 
         A position after the newest event comes from before a backup was restored; it counts as "new ones only".
         """
@@ -62,23 +101,23 @@ class EventStream:
                 self._reader = asyncio.create_task(self._read())
             self._listeners.add(queue)
         seen = self._position if since is None else min(since, await asyncio.to_thread(self._events.latest))
-        return Subscription(seen, task_ids, queue)
+        return Subscription(seen, None if principal.sees_all else principal.owner, task_ids, queue)
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[TaskEvent]:
         """Yield the events of a subscription as they are committed; never return.
 
         :raises ListenerTooSlowError: the listener fell behind by more than the backlog.
         """
-        queue, task_ids = subscription.queue, subscription.task_ids
+        queue, owner, task_ids = subscription.queue, subscription.owner, subscription.task_ids
         try:
             # Events from before the subscription are in the database only; those also in the queue are skipped below.
-            while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, task_ids):
+            while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, task_ids, owner):
                 for event in earlier:
                     subscription.seen = position_of(event)
                     yield event
             while queue not in self._dropped or not queue.empty():
                 event = await queue.get()
-                if position_of(event) > subscription.seen and (not task_ids or event.task_id in task_ids):
+                if position_of(event) > subscription.seen and subscription.wants(event):
                     yield event
             raise ListenerTooSlowError
         finally:

@@ -48,8 +48,14 @@ class TaskEvents:
             row = session.execute(newest).first()
         return Position(0, 0) if row is None else Position(row.transaction_id, row.id)
 
-    def after(self, position: Position, limit: int, task_ids: Collection[int] = ()) -> Sequence[TaskEvent]:
-        """Return at most ``limit`` events after ``position``, of all tasks or of ``task_ids`` only."""
+    def after(
+        self, position: Position, limit: int, task_ids: Collection[int] = (), owner: str | None = None
+    ) -> Sequence[TaskEvent]:
+        """Return at most ``limit`` events after ``position``.
+
+        :param task_ids: only of these tasks; empty for all.
+        :param owner: only of this owner's tasks.
+        """
         order = tuple_(TaskEvent.transaction_id, TaskEvent.id)
         statement = (
             select(TaskEvent)
@@ -59,6 +65,8 @@ class TaskEvents:
         )
         if task_ids:
             statement = statement.where(TaskEvent.task_id.in_(task_ids))
+        if owner is not None:
+            statement = statement.where(TaskEvent.owner == owner)
         with self._database.read() as session:
             return session.scalars(statement).all()
 

@@ -1,33 +1,51 @@
 """Metrics of waiting and failed work, for monitoring."""
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 from prometheus_client import Metric
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from service_kit.database import Database, epoch_now
-from sqlalchemy import Select, func, select, union_all
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal, select, union_all
+from sqlalchemy.orm import InstrumentedAttribute
 
 from image_processor.models import Callback, Task, TaskStatus
 from image_processor.models.task import PRIORITIES
+
+_Value = TypeVar("_Value")
 
 COUNTED = (TaskStatus.PENDING, TaskStatus.PROCESSING, TaskStatus.ERROR, TaskStatus.CANCELLED)
 """The states with a partial index; there may be millions of finished tasks, which have none."""
 MAX_COUNTED = 100_000
 """Counting stops here, so that the cost of a scrape is limited."""
 
-_INDEXED_BY = {TaskStatus.PENDING: (Task.priority.desc(), Task.id), TaskStatus.PROCESSING: (Task.lease_until,)}
+_INDEXED_BY = {
+    TaskStatus.PENDING: (Task.priority.desc(), Task.owner, Task.id),
+    TaskStatus.PROCESSING: (Task.lease_until,),
+}
 
-# The first index entry of each priority is the oldest, because ids grow with time.
-_OLDEST = union_all(
-    *(
-        select(Task.created_at.label("created_at"))
-        .where(Task.status == TaskStatus.PENDING, Task.priority == priority)
-        .order_by(Task.id)
-        .limit(1)
-        .subquery()
-        .select()
-        for priority in PRIORITIES
+
+def _first(column: InstrumentedAttribute[_Value], *conditions: ColumnElement[bool]) -> ScalarSelect[_Value]:
+    pending = select(column).where(Task.status == TaskStatus.PENDING, *conditions)
+    return pending.order_by(*_INDEXED_BY[TaskStatus.PENDING]).limit(1).correlate_except(Task).scalar_subquery()
+
+
+# A loose index scan: each step finds the next owner with a pending task of this priority.
+_PRIORITIES = union_all(*(select(literal(priority).label("priority")) for priority in PRIORITIES)).subquery()
+_FIRST_OWNERS = select(
+    _PRIORITIES.c.priority, _first(Task.owner, Task.priority == _PRIORITIES.c.priority).label("owner")
+).cte("waiting", recursive=True)
+_WAITING_OWNERS = _FIRST_OWNERS.union_all(
+    select(
+        _FIRST_OWNERS.c.priority,
+        _first(Task.owner, Task.priority == _FIRST_OWNERS.c.priority, Task.owner > _FIRST_OWNERS.c.owner),
+    ).where(_FIRST_OWNERS.c.owner.is_not(None))
+)
+# The first index entry of an owner is the owner's oldest task, because ids grow with time.
+_OLDEST = select(
+    _first(Task.created_at, Task.priority == _WAITING_OWNERS.c.priority, Task.owner == _WAITING_OWNERS.c.owner).label(
+        "created_at"
     )
 ).subquery()
 _WAITING = select(epoch_now() - func.min(_OLDEST.c.created_at))

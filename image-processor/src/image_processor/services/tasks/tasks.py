@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import structlog
+from service_kit.access.principals import LOCAL_OWNER, Principal
 from service_kit.database import MAX_ID, Database, each_of
 from service_kit.errors import DomainError, FieldError
-from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, delete, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, delete, insert, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from image_processor.models import Task, TaskStatus
@@ -16,6 +17,7 @@ from image_processor.services.codec.presets import Presets
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceFile
 from image_processor.services.jobs.transitions import discard_results
 from image_processor.services.tasks.queue import QueueUnavailableError, TaskQueue
+from image_processor.services.tasks.unended import check_limit, take_turn
 
 log = structlog.get_logger()
 
@@ -67,7 +69,7 @@ class TaskFilter:
 
 
 class TaskService:
-    """Creates and changes tasks.
+    """Creates and changes tasks, as far as a principal may: tasks of other owners do not exist for it.
 
     :param hints: hints published for a batch, at most: as many as processes can start at once.
     """
@@ -81,15 +83,16 @@ class TaskService:
         self._storage = storage
         self._hints = hints
 
-    def create(self, batch: Batch) -> Sequence[int]:
-        """Create a pending task for each file; return their ids in the same order.
+    def create(self, principal: Principal, batch: Batch) -> Sequence[int]:
+        """Create a pending task of the principal's owner for each file; return their ids in the same order.
 
-        :raises DomainError: ``file-not-found``, ``preset-not-found``, ``unknown-algorithm``, ``invalid-fields`` or
-            ``file-storage-unavailable``; then no task is created.
+        :raises DomainError: ``file-not-found``, ``preset-not-found``, ``unknown-algorithm``, ``invalid-fields``,
+            ``too-many-pending-tasks`` or ``file-storage-unavailable``; then no task is created.
         """
         algorithm, params = self._chosen(batch)
-        sources = self._sources(batch, plan_of(algorithm, params).file_ids())
+        sources = self._sources(principal, batch, plan_of(algorithm, params).file_ids())
         shared = {
+            "owner": principal.owner,
             "algorithm": algorithm,
             "params": params,
             "priority": batch.priority,
@@ -101,8 +104,10 @@ class TaskService:
             for file_id in batch.file_ids
         ]
         with self._database.begin() as connection:
+            take_turn(connection, principal)
             # Ids are assigned in the order of the rows, but may be returned in another.
             task_ids = sorted(connection.execute(_INSERT_TASKS, {**shared, "rows": rows}).scalars())
+            check_limit(connection, principal, len(task_ids))
         log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=algorithm, preset=batch.preset)
         self._publish(len(task_ids))
         return task_ids
@@ -113,11 +118,16 @@ class TaskService:
             return PIPELINE, self._presets[batch.preset]
         return batch.algorithm or "", batch.params
 
-    def _sources(self, batch: Batch, named: Sequence[int]) -> Mapping[int, SourceFile]:
-        """Return the batch's sources, after a check that they and the ``named`` files exist."""
+    def _sources(self, principal: Principal, batch: Batch, named: Sequence[int]) -> Mapping[int, SourceFile]:
+        """Return the batch's sources, after a check that they and the ``named`` files exist.
+
+        The files that a preset names are the operator's, and for everybody's use.
+        """
+        storage = self._storage.acting_for(principal.owner, sees_all=principal.sees_all)
+        storage_of_named = storage if batch.preset is None else self._storage.acting_for(principal.owner)
         try:
-            found = self._storage.find(batch.file_ids)
-            found_named = self._storage.find(named) if named else {}
+            found = storage.find(batch.file_ids)
+            found_named = storage_of_named.find(named) if named else {}
         except FileStorageUnavailableError as error:
             detail = "The file server does not answer; try again."
             raise DomainError("file-storage-unavailable", detail, retry_after=5) from error
@@ -127,30 +137,28 @@ class TaskService:
                 raise _unknown_files(missing, pointer)
         return found
 
-    def get(self, task_id: int) -> Task:
+    def get(self, principal: Principal, task_id: int) -> Task:
         """Return a task.
 
         :raises DomainError: ``task-not-found``.
         """
         with self._database.read() as session:
-            task = session.get(Task, task_id) if 0 < task_id <= MAX_ID else None
-        if task is None:
-            raise _not_found(task_id)
-        return task
+            return _found(session, principal, task_id)
 
-    def page(self, after: int, limit: int, wanted: TaskFilter) -> Sequence[Task]:
+    def page(self, principal: Principal, after: int, limit: int, wanted: TaskFilter) -> Sequence[Task]:
         """Return at most ``limit`` matching tasks whose id is greater than ``after``, by id."""
-        statement = select(Task).where(Task.id > after, *wanted.conditions()).order_by(Task.id).limit(limit)
+        conditions = [Task.id > after, *_visible_to(principal), *wanted.conditions()]
+        statement = select(Task).where(*conditions).order_by(Task.id).limit(limit)
         with self._database.read() as session:
             return session.scalars(statement).all()
 
-    def cancel(self, task_id: int) -> Task:
+    def cancel(self, principal: Principal, task_id: int) -> Task:
         """Cancel a task that is pending or processing; its process is stopped and its result discarded.
 
         :raises DomainError: ``task-not-found``; ``task-not-cancellable``: it has already ended.
         """
         with self._database.write() as session:
-            task = _locked(session, task_id)
+            task = _found(session, principal, task_id, lock=True)
             if task.status in ENDED:
                 detail = f"Task {task_id} is {task.status}; only a pending or processing task can be cancelled."
                 raise DomainError("task-not-cancellable", detail)
@@ -162,39 +170,47 @@ class TaskService:
         log.info("task cancelled", task_id=task_id)
         return task
 
-    def delete(self, task_id: int) -> None:
+    def delete(self, principal: Principal, task_id: int) -> None:
         """Delete a task that has ended, but not its result file.
 
         :raises DomainError: ``task-not-found``; ``task-not-ended``.
         """
         with self._database.write() as session:
-            task = _locked(session, task_id)
+            task = _found(session, principal, task_id, lock=True)
             if task.status not in ENDED:
                 detail = f"Task {task_id} is {task.status}; cancel it first."
                 raise DomainError("task-not-ended", detail)
             session.execute(delete(Task).where(Task.id == task_id))
         log.info("task deleted", task_id=task_id)
 
-    def restart(self, task_id: int) -> Task:
+    def restart(self, principal: Principal, task_id: int) -> Task:
         """Make a task pending again that ended in error or was cancelled.
 
-        :raises DomainError: ``task-not-found``; ``task-not-restartable``: it has another status.
+        :raises DomainError: ``task-not-found``; ``task-not-restartable``: it has another status;
+            ``too-many-pending-tasks``.
         """
         with self._database.write() as session:
-            task = _locked(session, task_id)
+            take_turn(session.connection(), principal)
+            task = _found(session, principal, task_id, lock=True)
             if task.status not in RESTARTABLE:
                 detail = f"Task {task_id} is {task.status}; only a task in error or cancelled can be restarted."
                 raise DomainError("task-not-restartable", detail)
             _restart(session, Task.id == task_id)
+            check_limit(session.connection(), principal, 1)
             session.refresh(task)
         log.info("task restarted", task_id=task_id)
         self._publish(1)
         return task
 
-    def restart_all(self, wanted: TaskFilter) -> Sequence[int]:
-        """Make all matching tasks pending again that are in error or cancelled; return their ids in order."""
+    def restart_all(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
+        """Make all matching tasks pending again that are in error or cancelled; return their ids in order.
+
+        :raises DomainError: ``too-many-pending-tasks``; then no task is restarted.
+        """
         with self._database.write() as session:
-            restarted = _restart(session, *wanted.conditions())
+            take_turn(session.connection(), principal)
+            restarted = _restart(session, *_visible_to(principal), *wanted.conditions())
+            check_limit(session.connection(), principal, len(restarted))
         log.info("tasks restarted", count=len(restarted))
         if restarted:
             self._publish(len(restarted))
@@ -217,7 +233,7 @@ _TASK_COLUMNS = {
 }
 _BATCH_COLUMNS = {
     name: bindparam(name, type_=Task.__table__.columns[name].type)
-    for name in ("algorithm", "params", "priority", "cache", "callback_url")
+    for name in ("owner", "algorithm", "params", "priority", "cache", "callback_url")
 }
 _INSERT_TASKS = (
     insert(Task)
@@ -226,8 +242,16 @@ _INSERT_TASKS = (
 )
 
 
-def _locked(session: Session, task_id: int) -> Task:
-    task = session.get(Task, task_id, with_for_update=True) if 0 < task_id <= MAX_ID else None
+def _visible_to(principal: Principal) -> Sequence[ColumnElement[bool]]:
+    if principal.sees_all or principal.owner == LOCAL_OWNER:
+        return [principal.owns(Task.owner)]
+    # SQLite uses the index of owners only where the statement repeats the index's condition.
+    return [principal.owns(Task.owner), Task.owner != literal_column("'local'")]
+
+
+def _found(session: Session, principal: Principal, task_id: int, *, lock: bool = False) -> Task:
+    statement = select(Task).where(Task.id == task_id, *_visible_to(principal))
+    task = session.scalar(statement.with_for_update() if lock else statement) if 0 < task_id <= MAX_ID else None
     if task is None:
         raise _not_found(task_id)
     return task

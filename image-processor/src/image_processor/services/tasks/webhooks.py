@@ -215,6 +215,7 @@ def payload(callback: Callback) -> bytes:
     """Return the JSON body of a webhook."""
     task: dict[str, object] = {
         "id": callback.task_id,
+        "owner": callback.owner,
         "attempt": callback.attempt,
         "status": callback.status,
         "result_id": callback.result_id,

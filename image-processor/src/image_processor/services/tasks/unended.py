@@ -1,0 +1,72 @@
+"""The number of an owner's tasks that have not ended, which triggers maintain so that no query counts tasks."""
+
+import hashlib
+
+from service_kit.access.principals import Principal
+from service_kit.database import Database, dialect_of, one_at_a_time
+from service_kit.errors import DomainError
+from sqlalchemy import BigInteger, Connection, Sequence, cast, delete, func, insert, select, tuple_
+
+from image_processor.models import UnendedTasks
+
+RETRY_SECONDS = 5
+"""When a client may try again whose tasks are too many."""
+MAX_PARTS = 100
+"""The rows of an owner that are left alone; more of them are folded into one."""
+MAX_FOLDED = 100_000
+"""The rows folded in one transaction, at most."""
+
+_TASKS = cast(func.coalesce(func.sum(UnendedTasks.tasks), 0), BigInteger)
+_KEY = tuple_(UnendedTasks.owner, UnendedTasks.part)
+
+
+def unended_tasks(connection: Connection, owner: str) -> int:
+    """Return how many tasks of the owner are pending or processing, with the changes of this transaction."""
+    return connection.scalars(select(_TASKS).where(UnendedTasks.owner == owner)).one()
+
+
+def take_turn(connection: Connection, principal: Principal) -> None:
+    """Let other transactions of an owner with a limit wait for this one, so that they cannot exceed it together."""
+    if principal.limits.pending_tasks is not None:
+        number = int.from_bytes(
+            hashlib.sha256(f"unended tasks of {principal.owner}".encode()).digest()[:8], signed=True
+        )
+        connection.execute(select(one_at_a_time(number)))
+
+
+def check_limit(connection: Connection, principal: Principal, more: int) -> None:
+    """Check that the owner has not too many tasks, after :func:`take_turn` and after ``more`` became pending.
+
+    :raises DomainError: ``too-many-pending-tasks``; the transaction must not be committed.
+    """
+    limit = principal.limits.pending_tasks
+    if limit is None:
+        return
+    unended = unended_tasks(connection, principal.owner)
+    if more and unended > limit:
+        detail = (
+            f"The owner '{principal.owner}' may have {limit} tasks that have not ended; there are {unended - more},"
+            f" and {more} more would be too many."
+        )
+        # A batch that is larger than the limit never has a chance.
+        raise DomainError("too-many-pending-tasks", detail, retry_after=RETRY_SECONDS if more <= limit else None)
+
+
+def fold(database: Database) -> None:
+    """Replace the rows of owners who have many of them by one for each owner, on PostgreSQL."""
+    with database.connect() as connection:
+        many = select(UnendedTasks.owner).group_by(UnendedTasks.owner).having(func.count() > MAX_PARTS)
+        owners = connection.scalars(many).all() if dialect_of(connection) == "postgresql" else []
+    for owner in owners:
+        with database.begin() as connection:
+            _fold(connection, owner)
+
+
+def _fold(connection: Connection, owner: str) -> None:
+    parts = select(UnendedTasks.owner, UnendedTasks.part).where(UnendedTasks.owner == owner).limit(MAX_FOLDED)
+    deleted = (
+        delete(UnendedTasks).where(_KEY.in_(parts.with_for_update(skip_locked=True))).returning(UnendedTasks.tasks)
+    )
+    tasks = sum(connection.scalars(deleted))
+    part = Sequence("unended_tasks_part").next_value()
+    connection.execute(insert(UnendedTasks).values(owner=owner, part=part, tasks=tasks))

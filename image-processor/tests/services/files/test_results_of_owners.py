@@ -1,0 +1,152 @@
+"""The worker stores and revokes results for the owner of each task."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+import pytest
+from image_processor.models import DiscardedResult
+from image_processor.services.codec.plan import plan_of
+from image_processor.services.files.client import FileStorage
+from image_processor.services.jobs.attempts import ResultFile
+from image_processor.services.jobs.discarded_results import DiscardedResults
+from image_processor.services.jobs.outcomes import Claim, Ended, Finished
+from image_processor.services.jobs.result_cache import CacheHit, ResultCache
+from image_processor.services.jobs.result_upload import ResultUpload
+from image_processor.services.jobs.reuse import ReuseService
+from service_kit.database import Database
+from sqlalchemy import insert
+
+
+class Seen(NamedTuple):
+    """A request that the server has seen."""
+
+    method: str
+    path: str
+    owner: str | None
+    sees: str | None
+
+
+class FileServer(ThreadingHTTPServer):
+    """Gives each result the length of its owner's name as its id."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.seen: list[Seen] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: FileServer
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        owner = self.headers["X-Pixmill-Owner"]
+        self.server.seen.append(Seen(self.command, self.path.split("?")[0], owner, self.headers["X-Pixmill-Sees"]))
+        file = {"id": len(owner)}
+        if self.path == "/copies":
+            self._send(200, {"files": [{"file": file} for _ in json.loads(body)["copies"]]})
+        elif self.path == "/batch":
+            self._send(200, {"files": [{"file": file} for _ in range(body.count(b'name="file"'))]})
+        else:
+            self._send(201 if self.command == "PUT" else 200, file)
+
+    do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 (the base class's names)
+
+    def _send(self, status: int, document: object) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with FileServer() as started:
+        threading.Thread(target=started.serve_forever).start()
+        yield started
+        started.shutdown()
+
+
+@pytest.fixture
+def storage(server: FileServer) -> Iterator[FileStorage]:
+    with httpx2.Client(base_url=server.url) as http:
+        yield FileStorage(http)
+
+
+def task_of(owner: str, task_id: int) -> Claim:
+    return Claim(
+        task_id=task_id,
+        attempt=1,
+        owner=owner,
+        source_id=1,
+        source_name="p",
+        source_extension=".jpg",
+        source_sha256=hashlib.sha256(b"source").hexdigest(),
+        priority=0,
+        algorithm="flip",
+        params={},
+        cache=True,
+        result_key=f"key-{task_id}",
+        suspect=False,
+    )
+
+
+def test_results_are_stored_for_the_owner_of_each_task(
+    database: Database, storage: FileStorage, server: FileServer, tmp_path: Path
+) -> None:
+    claims = [task_of(owner, number) for number, owner in enumerate(["ann", "robert", "ann"])]
+    paths = [tmp_path / str(claim.task_id) for claim in claims]
+    for path in paths:
+        path.write_bytes(b"result")
+    results = [(claim, ResultFile(path, None, None)) for claim, path in zip(claims, paths, strict=True)]
+
+    ended = ResultUpload(storage, ResultCache(database)).store(results)
+
+    assert ended == [Ended(claim, Finished(len(claim.owner))) for claim in claims]
+    assert server.seen == [Seen("POST", "/batch", "ann", "all"), Seen("PUT", "/", "robert", "all")]
+
+
+def test_no_owner_gets_the_cached_result_of_another(
+    database: Database, storage: FileStorage, server: FileServer
+) -> None:
+    cache = ResultCache(database)
+    reuse = ReuseService(storage, cache)
+    anns, roberts, local = task_of("ann", 1), task_of("robert", 2), task_of("local", 3)
+    key = reuse.key_of(anns, plan_of("flip", {}))
+    assert key is not None
+    cache.remember({key: CacheHit(7, None)})
+
+    reused = reuse.reuse([anns, roberts, local])
+
+    assert reused == [Ended(anns, Finished(len("ann")))]
+    assert server.seen == [Seen("POST", "/copies", "ann", "all")]
+
+
+def test_a_discarded_result_is_revoked_among_the_keys_of_its_owner(
+    database: Database, storage: FileStorage, server: FileServer
+) -> None:
+    with database.write() as session:
+        session.execute(insert(DiscardedResult), [{"key": "k", "owner": "ann"}, {"key": "l", "owner": "robert"}])
+
+    DiscardedResults(database, storage).revoke_due()
+
+    assert sorted(server.seen) == [
+        Seen("DELETE", "/idempotency-keys/k", "ann", "all"),
+        Seen("DELETE", "/idempotency-keys/l", "robert", "all"),
+    ]
+
+
+def test_a_principal_that_does_not_see_all_finds_only_its_own_files(storage: FileStorage, server: FileServer) -> None:
+    storage.acting_for("ann", sees_all=False).revoke("key")
+
+    assert server.seen == [Seen("DELETE", "/idempotency-keys/key", "ann", None)]

@@ -1,0 +1,111 @@
+"""For a principal, the tasks of other owners do not exist; an administrator sees all."""
+
+from collections.abc import Callable, Sequence
+
+import httpx2
+import pytest
+from image_processor.config import BrokerSettings
+from image_processor.handler.celery_app import create_celery
+from image_processor.handler.queue import CeleryTaskQueue
+from image_processor.models import Callback, DiscardedResult, Task, TaskStatus
+from image_processor.services.codec.presets import Presets
+from image_processor.services.files.client import FileStorage
+from image_processor.services.tasks.tasks import TaskFilter, TaskService
+from image_processor.services.tasks.webhooks import payload
+from service_kit.access.principals import ALL_SCOPES, LOCAL, WRITER, Limits, Principal
+from service_kit.database import Database
+from service_kit.errors import DomainError
+from sqlalchemy import insert, select, update
+
+from tests.support.client import CERTIFICATES
+
+ANN, BOB = Principal("ann", WRITER), Principal("bob", WRITER)
+KEY_OF_LOCAL = Principal("local", WRITER)
+ADMIN = Principal("root", ALL_SCOPES)
+
+Use = Callable[[TaskService, Principal, int], object]
+
+
+@pytest.fixture
+def tasks(database: Database) -> TaskService:
+    broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
+    storage = FileStorage(httpx2.Client(verify=CERTIFICATES))
+    return TaskService(database, CeleryTaskQueue(create_celery(broker)), storage, Presets({}), hints=1)
+
+
+def add_task(database: Database, owner: str, status: str = "pending") -> int:
+    with database.write() as session:
+        statement = insert(Task).values(source_id=1, algorithm="flip", owner=owner, status=status, attempt=2)
+        return session.execute(statement.returning(Task.id)).scalar_one()
+
+
+def listed(tasks: TaskService, principal: Principal, wanted: TaskFilter | None = None) -> Sequence[int]:
+    return [task.id for task in tasks.page(principal, 0, 100, wanted or TaskFilter())]
+
+
+@pytest.mark.parametrize("use", [TaskService.get, TaskService.cancel, TaskService.restart, TaskService.delete])
+def test_a_task_of_another_owner_does_not_exist(tasks: TaskService, database: Database, use: Use) -> None:
+    task_id = add_task(database, "ann")
+
+    with pytest.raises(DomainError) as refused:
+        use(tasks, BOB, task_id)
+
+    assert (refused.value.kind, refused.value.detail) == ("task-not-found", f"There is no task {task_id}.")
+    assert tasks.get(ANN, task_id).status == "pending"
+
+
+def test_a_list_has_the_tasks_of_one_owner(tasks: TaskService, database: Database) -> None:
+    anns, bobs, local = (add_task(database, owner) for owner in ("ann", "bob", "local"))
+
+    assert listed(tasks, ANN) == [anns]
+    assert listed(tasks, KEY_OF_LOCAL) == [local]
+    assert listed(tasks, ADMIN) == listed(tasks, LOCAL) == [anns, bobs, local]
+
+
+def test_filters_find_no_task_of_another_owner(tasks: TaskService, database: Database) -> None:
+    task_id = add_task(database, "ann")
+    filters = [TaskFilter(ids=[task_id]), TaskFilter(status=TaskStatus.PENDING), TaskFilter(source_id=1)]
+
+    assert [listed(tasks, BOB, wanted) for wanted in filters] == [[], [], []]
+    assert [listed(tasks, ANN, wanted) for wanted in filters] == [[task_id]] * 3
+
+
+def test_a_restart_of_all_restarts_the_tasks_of_one_owner(tasks: TaskService, database: Database) -> None:
+    anns, bobs = add_task(database, "ann", "error"), add_task(database, "bob", "error")
+
+    restarted = tasks.restart_all(ANN, TaskFilter(status=TaskStatus.ERROR))
+
+    assert restarted == [anns]
+    assert tasks.get(ADMIN, bobs).status == "error"
+
+
+def test_a_restart_beyond_the_limit_restarts_nothing(tasks: TaskService, database: Database) -> None:
+    limited = Principal("ann", WRITER, limits=Limits(pending_tasks=1))
+    failed = [add_task(database, "ann", "error") for _ in range(2)]
+
+    with pytest.raises(DomainError, match="may have 1 tasks"):
+        tasks.restart_all(limited, TaskFilter(status=TaskStatus.ERROR))
+    assert tasks.restart(limited, failed[0]).status == "pending"
+    with pytest.raises(DomainError, match="may have 1 tasks"):
+        tasks.restart(limited, failed[1])
+
+    assert tasks.get(ANN, failed[1]).status == "error"
+
+
+def test_a_discarded_result_is_revoked_for_the_owner_of_its_task(tasks: TaskService, database: Database) -> None:
+    tasks.cancel(ADMIN, add_task(database, "ann"))
+
+    with database.read() as session:
+        assert session.scalars(select(DiscardedResult.owner)).all() == ["ann"]
+
+
+def test_a_webhook_names_the_owner_and_the_attempt(tasks: TaskService, database: Database) -> None:
+    task_id = add_task(database, "ann")
+    with database.write() as session:
+        session.execute(update(Task).values(callback_url="http://127.0.0.1:9/"))
+
+    tasks.cancel(ANN, task_id)
+
+    with database.read() as session:
+        body = payload(session.scalars(select(Callback)).one())
+    assert b'"owner": "ann", "attempt": 2' in body

@@ -1,0 +1,217 @@
+"""Tasks belong to owners: with a key, nobody reaches, delays or follows another's tasks, or has more than allowed."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from tests.support.client import CERTIFICATES, TASKS, Pixmill, assert_problem
+from tests.support.images import photo
+from tests.support.stacks import Stack
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.server, pytest.mark.both_stacks]
+
+WRITER = ["files:read", "files:write", "tasks:read", "tasks:write"]
+OF_A_TASK = [("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/restart")]
+
+
+class Owner:
+    """A client with a key of its own owner."""
+
+    def __init__(self, pixmill: Pixmill, url: str, scopes: list[str], owner: str | None = None) -> None:
+        self.name = owner or f"owner-{secrets.token_hex(6)}"
+        response = pixmill.http.post("/api/keys", json={"owner": self.name, "scopes": scopes})
+        assert response.status_code == 201, response.text
+        self.pixmill = Pixmill(url)
+        self.pixmill.http.headers["Authorization"] = f"Bearer {response.json()['secret']}"
+        self.http = self.pixmill.http
+
+    def tasks(self, **query: object) -> list[dict[str, object]]:
+        listed: list[dict[str, object]] = self.http.get(f"{TASKS}/", params=query).json()  # type: ignore[arg-type]  # plain
+        return listed
+
+    def flip(self, file_id: object, **fields: object) -> httpx2.Response:
+        return self.pixmill.post_tasks({"file_ids": [file_id], "algorithm": "flip", **fields})
+
+
+@pytest.fixture
+def ann(pixmill: Pixmill, stack: Stack) -> Iterator[Owner]:
+    owner = Owner(pixmill, stack.url, WRITER)
+    with owner.pixmill:
+        yield owner
+
+
+@pytest.fixture
+def bob(pixmill: Pixmill, stack: Stack) -> Iterator[Owner]:
+    owner = Owner(pixmill, stack.url, WRITER)
+    with owner.pixmill:
+        yield owner
+
+
+def limit(pixmill: Pixmill, owner: Owner, **limits: int) -> None:
+    response = pixmill.http.put(f"/api/owners/{owner.name}/limits", json=limits)
+    assert response.status_code == 200, response.text
+
+
+def with_new_key(pixmill: Pixmill, stack: Stack, owner: Owner) -> Owner:
+    """Return the owner with another key, whose limits no process remembers."""
+    return Owner(pixmill, stack.url, WRITER, owner.name)
+
+
+@contextmanager
+def listening(stack: Stack, owner: Owner, **query: object) -> Iterator[Iterator[str]]:
+    timeout = httpx2.Timeout(60)
+    headers = {"Authorization": owner.http.headers["Authorization"]}
+    with (
+        httpx2.Client(timeout=timeout, trust_env=False, verify=CERTIFICATES) as client,
+        client.stream("GET", f"{stack.url}{TASKS}/events", params=query, headers=headers) as response,  # type: ignore[arg-type]  # plain
+    ):
+        assert response.status_code == 200, response.read()
+        lines = response.iter_lines()
+        assert next(lines) == ": listening"
+        yield lines
+
+
+def next_task_in(lines: Iterator[str]) -> int:
+    found = next(line for line in lines if line.startswith("data: "))
+    task_id: int = json.loads(found.removeprefix("data: "))["id"]
+    return task_id
+
+
+@pytest.mark.parametrize(("method", "path"), OF_A_TASK)
+def test_another_owners_task_is_not_found(ann: Owner, bob: Owner, method: str, path: str) -> None:
+    file_id = ann.pixmill.upload("a.jpg", photo())["id"]
+    [task_id] = ann.pixmill.create_tasks([file_id], "flip")
+    ended = ann.pixmill.wait_for_task(task_id)
+
+    response = bob.http.request(method, f"{TASKS}/{task_id}{path}")
+
+    assert_problem(response, 404, f"There is no task {task_id}.")
+    assert ann.http.get(f"{TASKS}/{task_id}").json() == ended
+
+
+def test_a_list_has_only_ones_own_tasks_and_the_administrators_has_all(
+    ann: Owner, bob: Owner, pixmill: Pixmill
+) -> None:
+    file_id = ann.pixmill.upload("a.jpg", photo())["id"]
+    [anns] = ann.pixmill.create_tasks([file_id], "flip")
+    [bobs] = bob.pixmill.create_tasks([bob.pixmill.upload("b.jpg", photo())["id"]], "flip")
+
+    assert [task["id"] for task in ann.tasks()] == [anns]
+    assert [task["id"] for task in bob.tasks()] == [bobs]
+    assert bob.tasks(id=anns) == bob.tasks(source_id=file_id) == []
+    everything = [task["id"] for task in pixmill.http.get(f"{TASKS}/", params={"id": [anns, bobs]}).json()]
+    assert everything == [anns, bobs]
+
+
+def test_a_restart_of_all_leaves_other_owners_tasks_alone(ann: Owner, bob: Owner) -> None:
+    [task_id] = ann.pixmill.create_tasks([ann.pixmill.upload("a.jpg", b"not an image")["id"]], "flip")
+    assert ann.pixmill.wait_for_task(task_id)["status"] == "error"
+
+    restarted = bob.http.post(f"{TASKS}/restart", json={"status": "error"}).json()
+
+    assert task_id not in restarted["task_ids"]
+    assert ann.http.get(f"{TASKS}/{task_id}").json()["status"] == "error"
+
+
+def test_a_priority_needs_its_scope(ann: Owner, pixmill: Pixmill, stack: Stack) -> None:
+    file_id = ann.pixmill.upload("a.jpg", photo())["id"]
+    urgent = Owner(pixmill, stack.url, [*WRITER, "tasks:priority"], ann.name)
+
+    refused = ann.flip(file_id, priority=1)
+
+    assert_problem(refused, 403, "tasks:priority")
+    assert refused.json()["type"] == "urn:pixmill:problem:scope-missing"
+    assert ann.tasks() == []
+    assert ann.flip(file_id, priority=0).status_code == 201
+    with urgent.pixmill:
+        assert urgent.flip(file_id, priority=1).status_code == 201
+
+
+def test_a_webhook_needs_its_scope(ann: Owner, pixmill: Pixmill, stack: Stack) -> None:
+    file_id = ann.pixmill.upload("a.jpg", photo())["id"]
+    informed = Owner(pixmill, stack.url, [*WRITER, "webhooks"], ann.name)
+    url = "http://127.0.0.1:9/"
+
+    assert_problem(ann.flip(file_id, callback_url=url), 403, "webhooks")
+    with informed.pixmill:
+        assert informed.flip(file_id, callback_url=url).status_code == 201
+
+
+def test_an_owner_has_at_most_as_many_unended_tasks_as_its_limit(ann: Owner, pixmill: Pixmill, stack: Stack) -> None:
+    files = [ann.pixmill.upload("a.jpg", photo())["id"] for _ in range(3)]
+    limit(pixmill, ann, pending_tasks=2)
+
+    with with_new_key(pixmill, stack, ann).pixmill as limited:
+        refused = limited.post_tasks({"file_ids": files, "algorithm": "flip"})
+        created = limited.create_tasks(files[:2], "flip")
+        for task_id in created:
+            limited.wait_for_task(task_id)
+        again = limited.create_tasks(files[:2], "flip")
+
+    assert_problem(refused, 429, "may have 2 tasks that have not ended; there are 0, and 3 more would be too many")
+    assert refused.json()["type"] == "urn:pixmill:problem:too-many-pending-tasks"
+    assert [task["id"] for task in ann.tasks()] == [*created, *again]
+
+
+def test_a_listener_gets_only_its_owners_tasks(ann: Owner, bob: Owner, stack: Stack) -> None:
+    own_file, other_file = (owner.pixmill.upload("a.jpg", photo())["id"] for owner in (ann, bob))
+
+    with listening(stack, ann) as lines:
+        [others] = bob.pixmill.create_tasks([other_file], "flip")
+        bob.pixmill.wait_for_task(others)
+        [own] = ann.pixmill.create_tasks([own_file], "flip")
+        seen = [next_task_in(lines) for _ in range(3)]
+    with listening(stack, ann, last_event_id="0-0", id=[own, others]) as lines:
+        earlier = [next_task_in(lines) for _ in range(3)]
+
+    assert seen == earlier == [own] * 3
+
+
+def test_an_owner_has_at_most_as_many_listeners_as_its_limit(ann: Owner, pixmill: Pixmill, stack: Stack) -> None:
+    limit(pixmill, ann, listeners=2)
+    with with_new_key(pixmill, stack, ann).pixmill:
+        limited = with_new_key(pixmill, stack, ann)
+
+        with listening(stack, limited), listening(stack, limited):
+            refused = limited.http.get(f"{TASKS}/events")
+
+        assert_problem(refused, 429, "may have 2 open event streams")
+        assert refused.headers["Retry-After"] == "5"
+
+        def is_admitted() -> bool:
+            with limited.http.stream("GET", f"{TASKS}/events") as response:
+                return response.status_code == 200
+
+        wait_until(is_admitted, "streams that have ended make room")
+
+
+def test_an_owner_gets_no_result_of_anothers_from_the_cache(ann: Owner, bob: Owner) -> None:
+    content = photo()
+    results = {}
+    for owner in (ann, bob, ann):
+        [task_id] = owner.pixmill.create_tasks([owner.pixmill.upload("a.jpg", content)["id"]], "flip")
+        task = owner.pixmill.wait_for_task(task_id)
+        assert task["status"] == "finished", task
+        results[owner.name] = owner.pixmill.download(task["result_id"])
+
+    assert results[ann.name] == results[bob.name]
+
+
+def test_the_only_task_of_an_owner_ends_before_the_many_of_another(ann: Owner, bob: Owner) -> None:
+    many = [ann.pixmill.upload("a.jpg", photo())["id"] for _ in range(2)]
+    slow = {"file_ids": many, "algorithm": "resize", "params": {"width": 3000, "height": 3000}, "cache": False}
+    waiting = [task for _ in range(60) for task in ann.pixmill.post_tasks(slow).json()["task_ids"]]
+
+    [only] = bob.pixmill.create_tasks([bob.pixmill.upload("b.jpg", photo())["id"]], "flip")
+    ended = bob.pixmill.wait_for_task(only)
+
+    assert ended["status"] == "finished"
+    unended = [task for task in ann.tasks(status="pending") if task["id"] in waiting]
+    assert unended, "the many have not all ended"
+    for task_id in waiting:
+        ann.http.post(f"{TASKS}/{task_id}/cancel")
