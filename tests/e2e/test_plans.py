@@ -289,7 +289,7 @@ def test_links_scan_no_table(files: svcs.Container, large: str) -> None:
     service.file(token)
     for principal in (LOCAL, OWNER):
         service.page(principal, 0, 100)
-    service.revoke(OWNER, link.id)
+    service.revoke(OWNER, str(link.id))
 
     assert_no_scan(explained, 7)
 

@@ -101,11 +101,11 @@ def test_links_are_listed_and_revoked_by_their_owner_alone(services: svcs.Contai
     assert [found.note for found in links.page(BOB, 0, 10)] == ["for Carol"]
     assert links.page(ANN, 0, 10) == []
     with pytest.raises(DomainError, match="no link"):
-        links.revoke(ANN, link.id)
+        links.revoke(ANN, str(link.id))
     assert links.file(token).file.owner == "bob"
     assert [found.id for found in links.page(LOCAL, 0, 10)] == [link.id]
 
-    links.revoke(BOB, link.id)
+    links.revoke(BOB, str(link.id))
 
     assert refusal(links, token) == "link-not-found"
     assert links.page(BOB, 0, 10) == []
@@ -161,3 +161,15 @@ def test_no_link_is_made_to_a_file_that_was_just_deleted(services: svcs.Containe
 
     with pytest.raises(DomainError, match="no file"):
         links.create(LOCAL, file, NewLink(60))
+
+
+def test_a_link_is_revoked_by_its_token_too_but_not_by_who_was_given_it(
+    services: svcs.Container, links: LinkService
+) -> None:
+    token = links.create(BOB, stored(services, b"content", principal=BOB), NewLink(60)).token
+
+    with pytest.raises(DomainError, match="no link"):
+        links.revoke(ANN, token)
+    links.revoke(BOB, token)
+
+    assert refusal(links, token) == "link-not-found"

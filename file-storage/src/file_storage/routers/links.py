@@ -62,7 +62,7 @@ class TokenPath(BaseModel):
 
 
 class LinkPath(BaseModel):
-    link: int = Field(description="The link's id.")
+    link: str = Field(description="The link's id, or the last part of its URL.")
 
 
 _PROPERTIES = {
@@ -116,7 +116,9 @@ def list_links(query: LinkQuery) -> Response:
     return list_response(page, lambda link: link.id, _as_json, query, f"{request.script_root}/links")
 
 
-@links.delete("/links/<int:link>", summary="Revoke a signed link", responses={204: None, **problem_responses(404, 405)})
+@links.delete(
+    "/links/<string:link>", summary="Revoke a signed link", responses={204: None, **problem_responses(403, 404, 410)}
+)
 @needs(Scope.LINKS_CREATE)
 def revoke_link(path: LinkPath) -> Response:
     svcs.flask.get(LinkService).revoke(principal(), path.link)

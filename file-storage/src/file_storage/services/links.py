@@ -1,6 +1,7 @@
 """Signed links: a link downloads one file until it expires or is revoked."""
 
 import hmac
+import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ CLEANUP_SECONDS = 60
 
 _PURPOSE = b"pixmill file link\0"
 _DIGITS = 16
+_ID = re.compile(r"[0-9]{1,19}")
 
 
 class Claim(NamedTuple):
@@ -132,11 +134,13 @@ class LinkService:
         with self._database.read() as session:
             return session.scalars(select(Link).where(*seen).order_by(Link.id).limit(limit)).all()
 
-    def revoke(self, principal: Principal, link_id: int) -> None:
+    def revoke(self, principal: Principal, link: str) -> None:
         """End a link.
 
-        :raises DomainError: ``link-not-found``.
+        :param link: its id, or its token.
+        :raises DomainError: ``link-not-found``; for a token also as in :meth:`LinkSigner.read`.
         """
+        link_id = int(link) if _ID.fullmatch(link) else self._signer.read(link).link_id
         statement = delete(Link).where(Link.id == link_id, principal.owns(Link.owner)).returning(Link.id)
         with self._database.write() as session:
             if not 0 < link_id <= MAX_ID or session.scalar(statement) is None:
