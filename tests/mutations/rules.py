@@ -318,8 +318,8 @@ MUTATIONS = [
     Mutation(
         rule="a problem names each invalid field by a JSON pointer",
         file="service-kit/src/service_kit/field_errors.py",
-        before='pointer=prefix + "".join(f"/{_escaped(part)}" for part in path)',
-        after="pointer=prefix",
+        before='pointer = prefix + "".join(f"/{_escaped(part)}" for part in path)',
+        after="pointer = prefix",
         caught_by="service-kit/tests/test_problems.py::test_a_pointer_leads_to_the_invalid_value_in_the_request",
     ),
     Mutation(

@@ -7,9 +7,9 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[2]
 SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
-CALLBACK_SECRET = "test-secret-of-webhooks, of 32 bytes and more"
-LINK_SECRET = "test-secret-of-links, of 32 bytes and more"
-INNER_SECRET = "test-secret-of-inner-calls, of 32 bytes and more"
+CALLBACK_SECRET = "test-secret-of-webhooks-of-32-bytes-and-more"
+LINK_SECRET = "test-secret-of-links-of-32-bytes-and-more"
+INNER_SECRET = "test-secret-of-inner-calls-of-32-bytes-and-more"
 TRUSTED_PROXY = "127.0.0.9"
 """The address of the proxies whose X-Forwarded-Proto counts."""
 ENVIRONMENT = {

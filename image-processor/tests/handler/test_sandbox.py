@@ -86,6 +86,7 @@ def tried(folder: Path, sandbox: str) -> Tried:
     settings = {
         "WORKER_SANDBOX": sandbox,
         "WORKER_CONFIG": os.devnull,
+        "PIXMILL_INNER_SECRET": "a-secret-of-inner-calls-in-tests-only",
         "WORKER_DATABASE__URL": f"sqlite:///{folder}/tasks.db",
         "WORKER_BROKER__URL": "filesystem://",
         "WORKER_SCRATCH_FOLDER": str(folder / "scratch"),
