@@ -27,7 +27,7 @@ def test_a_redirect_is_refused_without_s3(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_link_secret_of_fewer_than_32_bytes_is_refused(monkeypatch: pytest.MonkeyPatch, secrets: str) -> None:
     monkeypatch.setenv("PIXMILL_LINK_SECRET", secrets)
 
-    with pytest.raises(SettingsError, match="shorter than 32 bytes|published"):
+    with pytest.raises(SettingsError, match=r"shorter than 32 bytes|published"):
         load(Settings)
 
 

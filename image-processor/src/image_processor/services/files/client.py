@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
-from service_kit.access.gate import OWNER_HEADER
+from service_kit.access.gate import OWNER_HEADER, SEES_HEADER
 
 CHUNK = 256 * 1024
 """Bytes read from a response at a time."""
 
 SMALL_BYTES = 512 * 1024
 """Larger results have a request of their own, so that file-storage need not parse them from a form."""
-SEES_HEADER = "X-Pixmill-Sees"
-"""``all`` lets a request of Pixmill's own processes use the files of every owner."""
 
 MAX_FORM_BYTES = 4 * 1024 * 1024
 """Results in one form; they are all sent again if the connection breaks."""
