@@ -130,6 +130,7 @@ TABLE = [
     Line("GET /api/image-processing/readyz", "/api/image-processing/readyz", "200 200 200 200 200"),
     Line("POST /api/image-processing/restart", "/api/image-processing/restart", "401 403 415 415 415"),
     Line("GET /api/keys", "/api/keys", "401 403 403 403 200"),
+    Line("GET /api/image-processing/webhook-secrets", "/api/image-processing/webhook-secrets", "401 403 200 200 200"),
     Line("POST /api/keys", "/api/keys", "401 403 403 403 415"),
     Line("DELETE /api/keys/<key_id>", "/api/keys/{key}", "401 403 403 403 200"),
     Line("POST /api/keys/<key_id>/rotate", "/api/keys/{key}/rotate", "401 403 403 403 415"),

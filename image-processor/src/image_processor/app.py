@@ -15,6 +15,7 @@ from image_processor.routers.catalog import catalog
 from image_processor.routers.events_operation import EVENTS
 from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
+from image_processor.routers.webhooks import webhooks
 from image_processor.services.files.client import FileStorage
 from image_processor.services.tasks.queue import TaskQueue
 
@@ -42,6 +43,7 @@ def create_app() -> OpenAPI:
     )
     app.register_api(catalog)
     app.register_api(tasks)
+    app.register_api(webhooks)
     app.paths["/events"] = EVENTS
     access.before(app)
     freeze_existing_objects()

@@ -299,6 +299,35 @@ class RelaySettings(Section):
     )
 
 
+def signing_secrets(text: str) -> list[bytes]:
+    """Return the secrets of a list separated by commas. One that begins with ``whsec_`` is base64 behind that.
+
+    :raises ValueError: a secret is too short or not base64.
+    """
+    secrets = [_signing_secret(part.strip()) for part in text.split(",")]
+    if any(len(secret) < MIN_SECRET_BYTES for secret in secrets):
+        raise ValueError(f"each secret must have at least {MIN_SECRET_BYTES} bytes; `openssl rand -hex 32` prints one")
+    return secrets
+
+
+def _signing_secret(text: str) -> bytes:
+    if not text.startswith(WEBHOOK_SECRET_PREFIX):
+        return text.encode()
+    try:
+        return base64.b64decode(text.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"a secret behind {WEBHOOK_SECRET_PREFIX} is not base64") from error
+
+
+def _check_signing_secrets(secret: SecretStr) -> SecretStr:
+    signing_secrets(secret.get_secret_value())
+    return secret
+
+
+WebhookSecrets = Annotated[Secret, AfterValidator(_check_signing_secrets)]
+"""One secret that signs webhooks, or several with commas between them."""
+
+
 class ApiSettings(ServiceSettings):
     """The settings of the HTTP service."""
 
@@ -307,6 +336,10 @@ class ApiSettings(ServiceSettings):
     database: ApiDatabaseSettings
     broker: BrokerSettings
     file_storage: FileStorageSettings
+    webhook_secret: WebhookSecrets = Field(
+        SecretStr("${PIXMILL_CALLBACK_SECRET}"),
+        description="The same as `secret` of `config/webhooks/conf.yml`; owners ask for their own, which follow from it.",
+    )
     hints: Annotated[int, Unit("messages")] = Field(
         32,
         ge=1,
@@ -396,38 +429,13 @@ class WorkerSettings(ServiceSettings):
         return self.concurrency or capacity.processes()
 
 
-def signing_secrets(text: str) -> list[bytes]:
-    """Return the secrets of a list separated by commas. One that begins with ``whsec_`` is base64 behind that.
-
-    :raises ValueError: a secret is too short or not base64.
-    """
-    secrets = [_signing_secret(part.strip()) for part in text.split(",")]
-    if any(len(secret) < MIN_SECRET_BYTES for secret in secrets):
-        raise ValueError(f"each secret must have at least {MIN_SECRET_BYTES} bytes; `openssl rand -hex 32` prints one")
-    return secrets
-
-
-def _signing_secret(text: str) -> bytes:
-    if not text.startswith(WEBHOOK_SECRET_PREFIX):
-        return text.encode()
-    try:
-        return base64.b64decode(text.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"a secret behind {WEBHOOK_SECRET_PREFIX} is not base64") from error
-
-
-def _check_signing_secrets(secret: SecretStr) -> SecretStr:
-    signing_secrets(secret.get_secret_value())
-    return secret
-
-
 class WebhookSettings(ServiceSettings):
     """The settings of the process that sends webhooks."""
 
     model_config = SettingsConfigDict(env_prefix="WEBHOOKS_", yaml_file="config/webhooks/conf.yml")
 
     database: WebhookDatabaseSettings
-    secret: Annotated[Secret, AfterValidator(_check_signing_secrets)] = Field(
+    secret: WebhookSecrets = Field(
         SecretStr("${PIXMILL_CALLBACK_SECRET}"),
         description="Signs webhooks (Standard Webhooks, HMAC-SHA256); receivers need it too. At least 32 bytes; base64"
         " after `whsec_` is decoded. Several are separated by commas, and each signs: to change the secret, put the new"

@@ -51,6 +51,7 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     database = Database(settings.database.url, settings.database.pool_size)
     queue = CeleryTaskQueue(create_celery(settings.broker))
     storage = FileStorage(_http_client(settings.file_storage))
+    registry.register_value(ApiSettings, settings)
     registry.register_value(Database, database, ping=Database.ping)
     registry.register_value(TaskQueue, queue, ping=CeleryTaskQueue.ping)
     registry.register_value(FileStorage, storage, ping=FileStorage.ping)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from image_processor.background import webhook_sender as sender_module
 from image_processor.background.webhook_sender import WebhookSender
+from image_processor.background.webhook_signature import secrets_of
 from image_processor.models import Callback, Task
 from image_processor.services.outbound import Network, public_http_pool
 from image_processor.services.tasks import webhooks as service_module
@@ -367,3 +368,14 @@ def test_webhooks_are_sent_after_a_database_outage(
         wait_until(lambda: any(entry["event"] == "callbacks wait for the database" for entry in logs))
 
     receiver.await_count(1)
+
+
+def test_each_owner_has_secrets_of_its_own() -> None:
+    installation = [b"a secret of the installation, of 32 bytes", b"an earlier one of them, of 32 bytes or more"]
+
+    local, alice, bob = (secrets_of(owner, installation) for owner in ("local", "alice", "bob"))
+
+    assert local == installation
+    assert len({*local, *alice, *bob}) == 6
+    # Computed with: printf 'webhooks of alice' | openssl dgst -sha256 -hmac 'a secret of the installation, of 32 bytes'
+    assert alice[0].hex() == "f09bfc424cec30505cf7b99faeded937cfd3ef68eb340b65837354cdd43efbd6"

@@ -70,7 +70,7 @@ SHARES = (
     Share("postgres", (DATABASE, *DATABASE_ROLES.values()), 0o644),
     Share("rabbitmq", (), 0o644),
     Share("file-storage", (DATABASE_NAME, FILE_STORAGE, ACCESS, LINK, INNER)),
-    Share("image-processor", (DATABASE_NAME, IMAGE_PROCESSOR, ACCESS, BROKER_USER, BROKER, INNER)),
+    Share("image-processor", (DATABASE_NAME, IMAGE_PROCESSOR, ACCESS, BROKER_USER, BROKER, INNER, CALLBACK)),
     Share("worker", (DATABASE_NAME, WORKER, BROKER_USER, BROKER, INNER)),
     Share("webhooks", (DATABASE_NAME, WEBHOOKS, CALLBACK)),
 )

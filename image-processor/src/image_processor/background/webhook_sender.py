@@ -10,7 +10,7 @@ import httpcore2
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from image_processor.background.webhook_signature import signed_headers
+from image_processor.background.webhook_signature import secrets_of, signed_headers
 from image_processor.models import Callback
 from image_processor.services.outbound import ForbiddenAddressError
 from image_processor.services.tasks.webhooks import Taken, WebhookService, payload
@@ -36,7 +36,7 @@ _DELIVERY_ERRORS = (
 class WebhookSender:
     """A thread that takes webhooks, and one more for each delivery.
 
-    :param secrets: each signs every webhook.
+    :param secrets: the installation's; each gives a signature.
     :param alive: a file that is touched while the database answers; a health check looks at its age.
     """
 
@@ -102,7 +102,7 @@ class WebhookSender:
 
     def _deliver(self, callback: Callback) -> None:
         body = payload(callback)
-        headers = signed_headers(self._secrets, f"callback_{callback.id}", body)
+        headers = signed_headers(secrets_of(callback.owner, self._secrets), f"callback_{callback.id}", body)
         try:
             status = self._post(callback.url, body, headers)
         except ForbiddenAddressError as error:
