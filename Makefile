@@ -75,6 +75,7 @@ fuzz: .venv/test
 bench: .venv/test
 	@scripts/install-servers
 	$(BIN)/python -m bench.jobs
+	$(BIN)/python -m bench.access
 	$(BIN)/python -m bench.algorithms
 	$(BIN)/python -m bench.files
 	$(BIN)/python -m bench.listing

@@ -338,7 +338,7 @@ class ApiSettings(ServiceSettings):
     file_storage: FileStorageSettings
     webhook_secret: WebhookSecrets = Field(
         SecretStr("${PIXMILL_CALLBACK_SECRET}"),
-        description="The same as `secret` of `config/webhooks/conf.yml`; owners ask for their own, which follow from it.",
+        description="As `secret` in `config/webhooks/conf.yml`; owners ask for theirs, which follow from it.",
     )
     hints: Annotated[int, Unit("messages")] = Field(
         32,

@@ -1,0 +1,67 @@
+"""``python -m bench.access``: what a key costs, as CPU time of a request with one to that of the same request without.
+
+Both run in this process without a web server, in turns, so that the rest of the machine changes both alike.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from file_storage.app import create_app
+from flask.testing import FlaskClient
+from service_kit.access.keys import KeyRequest, KeyService
+from service_kit.access.principals import READER
+from service_kit.database import Database
+from service_kit.migrations import migrate
+
+from tests.support.environment import ENVIRONMENT, PROJECT
+
+MOST = 1.05
+ROUNDS = 30
+REQUESTS = 200
+"""Of each kind in a round."""
+
+
+def main() -> None:
+    """Measure and print the ratio."""
+    with tempfile.TemporaryDirectory(prefix="pixmill-bench-") as folder:
+        client, secret = _served(Path(folder))
+        path = f"/{client.put('/?name=a.bin', data=b'bytes').get_json()['id']}"
+        headers = {"Authorization": f"Bearer {secret}"}
+        ratios = []
+        for _ in range(ROUNDS):
+            without, with_key = _seconds(client, path, {}), _seconds(client, path, headers)
+            ratios.append(with_key / without)
+        print(f"a request with a key, times one without: {statistics.median(ratios):.3f} (at most {MOST})")
+
+
+def _served(folder: Path) -> tuple[FlaskClient, str]:
+    access = f"sqlite:///{folder}/access.db"
+    os.environ.update(
+        ENVIRONMENT
+        | {
+            "ACCESS_DATABASE__URL": access,
+            "FILE_STORAGE_DATABASE__URL": f"sqlite:///{folder}/files.db",
+            "FILE_STORAGE_STORAGE__FOLDER": str(folder),
+            "FILE_STORAGE_UPLOAD__BODY_FOLDER": "",
+            "FILE_STORAGE_LOG__LEVEL": "error",
+        }
+    )
+    os.chdir(PROJECT)
+    migrate(access, "service_kit.access")
+    migrate(f"sqlite:///{folder}/files.db", "file_storage")
+    secret = KeyService(Database(access)).create(KeyRequest("local", READER)).secret
+    return create_app().test_client(), secret
+
+
+def _seconds(client: FlaskClient, path: str, headers: dict[str, str]) -> float:
+    start = time.process_time()
+    for _ in range(REQUESTS):
+        assert client.get(path, headers=headers).status_code == 200
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    main()
