@@ -54,9 +54,9 @@ def test_a_changed_secret_is_not_recognized(keys: KeyService, change: str) -> No
 
 
 def test_the_secret_of_one_key_does_not_fit_another(keys: KeyService) -> None:
-    one, other = keys.create(KeyRequest("alice", READER)), keys.create(KeyRequest("bob", READER))
+    alices, bobs = keys.create(KeyRequest("alice", READER)), keys.create(KeyRequest("bob", READER))
 
-    assert keys.recognize(one.secret.replace(one.key.id, other.key.id)) is None
+    assert keys.recognize(alices.secret.replace(alices.key.id, bobs.key.id)) is None
 
 
 def test_a_revoked_key_ends_with_its_sessions(keys: KeyService) -> None:

@@ -1,4 +1,4 @@
-"""Owners take turns: whoever has many tasks delays others by no more than one of their own turns."""
+"""Owners take turns: many tasks of an owner delay others by no more than one turn."""
 
 import math
 from collections import Counter

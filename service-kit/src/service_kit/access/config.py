@@ -26,7 +26,7 @@ class DatabaseSettings(Section):
 class AuthSettings(Section):
     mode: Literal["local", "keys", "open"] = Field(
         "local",
-        description="Who may send requests. `local`: whoever can reach the port on this machine, without a key; only"
+        description="Who may send requests. `local`: anyone who can reach the port on this machine, without a key; only"
         " with a bind address of this machine itself. `keys`: only requests with a key. `open`: anyone who can reach"
         " the port owns everything; each start warns.",
     )
@@ -47,7 +47,7 @@ class HttpSettings(Section):
     )
     hosts: list[str] = Field(
         [],
-        description="Names under which clients reach the server, such as `pictures.example.org`, beside `localhost`. A"
+        description="Names under which clients reach the server, such as `pictures.example.org`, in addition to `localhost`. A"
         " request for another host gets 421.",
     )
     cors_origins: list[str] = Field(

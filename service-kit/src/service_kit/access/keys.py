@@ -39,7 +39,7 @@ class NewKey(NamedTuple):
 class KeyRequest:
     """A key to make.
 
-    :param owner: 1 to 64 of ``a-z 0-9 . _ -``, beginning with a letter or digit; made if there is none of this name.
+    :param owner: 1 to 64 of ``a-z 0-9 . _ -``, beginning with a letter or digit; made if it does not exist.
     :param expires_in: in seconds; ``None`` for a key that does not expire.
     """
 

@@ -37,7 +37,7 @@ class KeyIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    owner: _Name = Field(description="Whom its files and tasks belong to; made if there is none of this name.")
+    owner: _Name = Field(description="Whom its files and tasks belong to; made if it does not exist.")
     role: Literal["reader", "writer", "admin"] | None = Field(None, description="A set of scopes.")
     scopes: list[Scope] = Field([], max_length=20, description="Scopes in addition to those of the role.")
     note: str = Field("", max_length=255, pattern=NO_NUL, description="What it is for.")

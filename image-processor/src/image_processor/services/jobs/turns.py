@@ -90,7 +90,7 @@ LATER_OWNER = (
     .scalar_subquery()
     .label("later_owner")
 )
-"""The next owner, by name, who has a claimable task as urgent as this one; ``NULL`` if there is none."""
+"""The next owner, by name, who has a claimable task as urgent as this one; ``NULL`` if no owner has."""
 
 
 class Turns:

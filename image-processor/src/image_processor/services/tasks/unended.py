@@ -22,7 +22,7 @@ _KEY = tuple_(UnendedTasks.owner, UnendedTasks.part)
 
 def unended_tasks(connection: Connection, owner: str) -> int:
     """Return how many tasks of the owner are pending or processing, with the changes of this transaction."""
-    return connection.scalars(select(_TASKS).where(UnendedTasks.owner == owner)).one()
+    return connection.execute(select(_TASKS).where(UnendedTasks.owner == owner)).scalar_one()
 
 
 def take_turn(connection: Connection, principal: Principal) -> None:
