@@ -23,7 +23,7 @@ from image_processor import capacity
 
 MIN_SECRET_BYTES = 32
 """As long as the SHA-256 of an HMAC; https://www.rfc-editor.org/rfc/rfc2104#section-3."""
-WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix, no secret)
+WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix, no secret)  # nosec B105
 
 
 class ApiDatabaseSettings(Section):

@@ -123,7 +123,7 @@ class Turns:
         """Return at most ``count`` owners with claimable tasks of this priority, in the order of their turns."""
         if self._last is None:
             drawn = self._owners(connection, priority, "", MAX_DRAWN)
-            first = random.randrange(len(drawn)) if drawn else 0  # noqa: S311 (not for secrets)
+            first = random.randrange(len(drawn)) if drawn else 0  # noqa: S311 (not for secrets)  # nosec B311
             return [*drawn[first:], *drawn[:first]][:count]
         later = self._owners(connection, priority, self._last, count)
         earlier = self._owners(connection, priority, "", count - len(later)) if len(later) < count else []

@@ -230,7 +230,8 @@ def _shares(hosts: Sequence[_Host], count: int, unproven: int) -> list[tuple[_Ho
 
     Chance gives each host its turn: a fixed order would let the first starve the last. Hosts that fail are last.
     """
-    shuffled = sorted(random.sample(hosts, len(hosts)), key=lambda host: host.failing)
+    # Not for secrets.
+    shuffled = sorted(random.sample(hosts, len(hosts)), key=lambda host: host.failing)  # nosec B311
     shares = dict.fromkeys(shuffled, 0)
     for room in range(1, DELIVERIES_OF_A_HOST + 1):
         for host in shuffled:
