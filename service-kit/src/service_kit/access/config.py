@@ -47,8 +47,8 @@ class HttpSettings(Section):
     )
     hosts: list[str] = Field(
         [],
-        description="Names under which clients reach the server, such as `pictures.example.org`, in addition to `localhost`. A"
-        " request for another host gets 421.",
+        description="Names under which clients reach the server, such as `pictures.example.org`, in addition to"
+        " `localhost`. A request for another host gets 421.",
     )
     cors_origins: list[str] = Field(
         [],

@@ -24,7 +24,7 @@ What they make belongs to this owner and counts towards its limits, and they see
 ``admin``. Without the header they act for the machine's own user, who sees all.
 """
 SEES_HEADER = "X-Pixmill-Sees"
-"""With the value ``all`` in addition to :data:`OWNER_HEADER`, they have the scope ``admin`` too, and see what all have."""
+"""With the value ``all`` after an :data:`OWNER_HEADER`, they have the scope ``admin`` too, and see what all have."""
 
 FAILURES_PER_MINUTE = 10
 """Wrong keys from an address within a minute, after which its requests with a key get 429."""
