@@ -92,7 +92,7 @@ def test_a_client_that_disconnects_leaves_nothing(pixmill: Pixmill, stack: Stack
     address = urlsplit(stack.url)
     lines = [
         f"POST {FILES}/ HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         "Content-Length: 100000",
         f"Content-Type: {MULTIPART['Content-Type']}",
     ]

@@ -81,7 +81,7 @@ def test_curl_uploads_a_file_by_another_name(pixmill: Pixmill, tmp_path: Path) -
 
 def test_a_client_that_expects_100_continue_gets_it(pixmill: Pixmill, stack: Stack) -> None:
     address = httpx2.URL(stack.url)
-    head = f"PUT {FILES}/a.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+    head = f"PUT {FILES}/a.bin HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     with socket.create_connection((address.host, address.port or 80), timeout=10) as client:
         client.sendall(head.encode())
         interim = client.recv(1000)

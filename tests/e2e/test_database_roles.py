@@ -31,8 +31,9 @@ class Databases:
             self._server = start_postgres(folder, self.port, ENVIRONMENT)
         self.administrator = f"postgresql+psycopg://pixmill@127.0.0.1:{self.port}/pixmill"
         if with_tables:
-            migrate(self.administrator, "file_storage")
-            migrate(self.administrator, "image_processor")
+            # The last revisions before there were roles.
+            migrate(self.administrator, "file_storage", "0005")
+            migrate(self.administrator, "image_processor", "0005")
         self.start_again()
         migrate(self.urls["file_storage"], "file_storage")
         migrate(self.urls["image_processor"], "image_processor")

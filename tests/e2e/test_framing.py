@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 SIZE = 300_000
 CONTENT = bytes(range(250)) * (SIZE // 250)
 
-HOST = "Host: x\r\n"
+HOST = "Host: localhost\r\n"
 PUT = f"PUT {FILES}/a.bin HTTP/1.1\r\n{HOST}Connection: close\r\n"
 GET = f"GET {FILES}/?limit=1 HTTP/1.1\r\n{HOST}"
 CHUNKED = f"{PUT}Transfer-Encoding: chunked\r\n\r\n"

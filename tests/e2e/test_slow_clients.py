@@ -109,7 +109,7 @@ def test_slow_archives_do_not_block_others(full: FullStack) -> None:
 @pytest.mark.thorough
 @pytest.mark.usefixtures("long_list")
 def test_slow_readers_of_a_list_do_not_block_others(full: FullStack) -> None:
-    head = f"GET {FILES}/ HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = f"GET {FILES}/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with slow_clients(full, [head] * 40) as slow, Pixmill(full.url) as client:
         await_idle(full)
         assert_serves(client, slow)

@@ -25,6 +25,7 @@ MIB = 1024 * 1024
 
 def test_without_rabbitmq_tasks_are_accepted_and_run_later(stack: FullStack, pixmill: Pixmill) -> None:
     source = pixmill.upload("p.png", photo())
+    stack.await_saved_queue()
     stack.rabbitmq.kill()
 
     response = pixmill.post_tasks({"file_ids": [source["id"]], "algorithm": "flip"})

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.support.client import http, is_ready
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
 from tests.support.processes import Process, accepts, find_program, free_port, kill_all, skip_where_missing
 from tests.support.servers import create_roles, start_postgres
+from tests.support.waiting import wait_until
 
 
 class Stack(Protocol):
@@ -120,6 +122,17 @@ class FullStack:
     def await_ready(self) -> None:
         """Wait until both services and all their dependencies are ready."""
         self.nginx.wait_until(lambda: is_ready(f"{self.url}/api/file-server") and is_ready(self.url))
+
+    def await_saved_queue(self) -> None:
+        """Wait until RabbitMQ has saved a queue that was just declared.
+
+        It saves the queue's name some seconds later; one that is killed before finds a queue without a leader.
+        """
+        saved = self.folder / "rabbitmq" / "mnesia"
+        wait_until(
+            lambda: all(time.time() - path.stat().st_mtime > 10 for path in saved.rglob("quorum/**/*.dets")),
+            "the queue is saved",
+        )
 
     def requests(self, *parts: str) -> list[str]:
         """Return the lines of nginx's log that contain all these parts."""
