@@ -1,7 +1,8 @@
 # nginx with the page. It runs as the user of file-storage, which takes over the uploads that it has received.
 FROM nginx:1.28.0
 RUN install --directory --owner 1000 --group 1000 /var/cache/nginx /var/lib/pixmill
-COPY web /usr/share/pixmill/web
+COPY web/dist /usr/share/pixmill/web/dist
+COPY web/problems /usr/share/pixmill/web/problems
 COPY NOTICE LICENSE /usr/share/doc/pixmill/
 # The image's entrypoint replaces the variables (config/nginx.env) and writes conf.d/nginx.conf.
 COPY config/nginx.conf /etc/nginx/templates/nginx.conf.template

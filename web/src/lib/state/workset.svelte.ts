@@ -1,0 +1,36 @@
+/** The files that the next run works on: named in the address, or, when there are too many, kept by the browser. */
+
+import { lookUp } from '../api/files';
+import type { FileRow } from '../api/types';
+import { router } from '../router.svelte';
+import { keep, kept } from '../storage';
+
+const IN_ADDRESS = 60;
+
+class Workset {
+  files = $state.raw<FileRow[]>([]);
+  error = $state.raw<unknown>(null);
+
+  /** Open the screen that processes these files. */
+  process(files: readonly FileRow[]): void {
+    this.files = [...files];
+    const ids = files.map(({ id }) => id);
+    if (ids.length > IN_ADDRESS) keep('workset', ids);
+    router.go(`/process?files=${ids.length > IN_ADDRESS ? 'kept' : ids.join(',')}`);
+  }
+
+  /** Fetch the files that the address names. */
+  async read(): Promise<void> {
+    const named = router.query.get('files') ?? '';
+    const ids = named === 'kept' ? kept<number[]>('workset', []) : named.split(',').map(Number).filter((id) => id > 0);
+    if (ids.length === this.files.length && ids.every((id, index) => this.files[index]?.id === id)) return;
+    this.error = null;
+    try {
+      this.files = ids.length > 0 ? await lookUp(ids) : [];
+    } catch (error) {
+      this.error = error;
+    }
+  }
+}
+
+export const workset = new Workset();
