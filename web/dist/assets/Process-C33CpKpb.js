@@ -1,1 +1,0 @@
-import"./legacy-DXdoaSaY.js";import{D as e,T as t}from"./index-client-BBKKpceY.js";var n=e(`<p>Process</p>`);function r(e){var r=n();t(e,r)}export{r as default};

@@ -1,0 +1,1 @@
+import{ht as e}from"./http-C-gAfZem.js";e();

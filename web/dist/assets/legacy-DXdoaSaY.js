@@ -1,1 +1,0 @@
-import{nt as e}from"./index-client-BBKKpceY.js";typeof window<`u`&&((window.__svelte??={}).v??=new Set).add(`5`),e();
