@@ -36,7 +36,9 @@ export async function filePage(address: string, signal: AbortSignal): Promise<{ 
 
 export const getFile = (id: number): Promise<FileRow> => getJson(`${FILES}/${id}`);
 
-export const lookUp = (ids: readonly number[]): Promise<FileRow[]> => sendJson('POST', `${FILES}/lookup`, { ids });
+export async function lookUp(ids: readonly number[]): Promise<FileRow[]> {
+  return (await sendJson<{ files: FileRow[] }>('POST', `${FILES}/lookup`, { ids })).files;
+}
 
 export const changeFile = (id: number, change: { name?: string; comment?: string }): Promise<FileRow> =>
   sendJson('PATCH', `${FILES}/${id}`, change);
