@@ -1,1 +1,0 @@
-import{ht as e}from"./http-C-gAfZem.js";e();
