@@ -37,8 +37,7 @@ class Line(NamedTuple):
     statuses: str
 
 
-TABLE = [
-]
+TABLE = []
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +83,10 @@ def asked(stack: EmbeddedStack, line: Line, mine: Mapping[str, object], **header
     """Return the status of the line's route."""
     method = line.route.split()[0]
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    with httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as http, http.stream(
-        method, line.path.format_map(mine), headers={"Tus-Resumable": "1.0.0", **named}
-    ) as answer:
+    with (
+        httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as http,
+        http.stream(method, line.path.format_map(mine), headers={"Tus-Resumable": "1.0.0", **named}) as answer,
+    ):
         return answer.status_code
 
 
@@ -114,7 +114,9 @@ def test_a_foreign_host_gets_nothing(
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in TABLE if line.route.split()[0] not in ("GET", "HEAD", "OPTIONS")], ids=lambda line: line.route
+    "line",
+    [line for line in TABLE if line.route.split()[0] not in ("GET", "HEAD", "OPTIONS")],
+    ids=lambda line: line.route,
 )
 def test_a_page_of_another_site_changes_nothing(
     keys_stack: EmbeddedStack, secrets: Mapping[str, str], mine: Mapping[str, object], line: Line

@@ -12,11 +12,11 @@ class Workset {
   error = $state.raw<unknown>(null);
 
   /** Open the screen that processes these files. */
-  process(files: readonly FileRow[]): void {
+  process(files: readonly FileRow[], replace = false): void {
     this.files = [...files];
     const ids = files.map(({ id }) => id);
     if (ids.length > IN_ADDRESS) keep('workset', ids);
-    router.go(`/process?files=${ids.length > IN_ADDRESS ? 'kept' : ids.join(',')}`);
+    router.go(`/process?files=${ids.length > IN_ADDRESS ? 'kept' : ids.join(',')}`, replace);
   }
 
   /** Fetch the files that the address names. */
