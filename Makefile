@@ -63,6 +63,7 @@ test-all: .venv/test
 	@scripts/fetch-corpus
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory audit
+	@$(MAKE) --no-print-directory web && git diff --exit-code --stat web/dist
 	PIXMILL_FAULTS_SECONDS=600 $(PYTEST) --hypothesis-profile thorough
 	$(BIN)/python -m tests.mutations
 	$(BIN)/python -m bench.waits

@@ -1,11 +1,14 @@
 """``python -m docs.screenshots``: take the pictures of the page, with photographs, in ``docs/images``."""
 
+import base64
+import io
+import json
 import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 from skimage import data
 
 from tests.support.browser import Page, open_browser
@@ -14,16 +17,13 @@ from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
 
 IMAGES = Path(__file__).parent / "images"
-PHOTOS = (
-    "moon.png",
-    "camera.png",
-    "coins.png",
-    "gravel.png",
-    "retina.jpg",
-    "hubble_deep_field.jpg",
-    "motorcycle_left.png",
-)
-PHOTOS += ("ihc.png", "astronaut.png", "color.png", "horse.png", "rocket.jpg", "chelsea.png", "coffee.png")
+PHOTOS = ("moon.png", "camera.png", "coins.png", "gravel.png", "retina.jpg", "color.png", "ihc.png", "horse.png")
+PHOTOS += ("hubble_deep_field.jpg", "motorcycle_left.png", "coffee.png", "chelsea.png", "rocket.jpg", "astronaut.png")
+STEPS = [
+    {"algorithm": "duotone", "params": {"shadows": "#1d3557", "highlights": "#ffb703"}},
+    {"algorithm": "watermark", "params": {"mark": {"text": "© Pixmill", "bold": True}, "scale": 40, "opacity": 80}},
+]
+WORK = {"steps": STEPS, "output": {"format": "webp", "quality": 80}}
 SIZE = (1280, 800)
 
 
@@ -44,27 +44,24 @@ def _take_pictures(url: str) -> None:
     with open_browser(*SIZE) as browser:
         page = Page(browser, url)
         _process(page, chosen)
-        _save(page, "page-process.png")
+        _save(page, "page-process.webp")
         page.open("/files")
         _await_pictures(page)
         for cell in page.all("[role=option]")[:3]:
             cell.find_element(By.CSS_SELECTOR, "[data-check]").click()
-        _save(page, "page-files.png")
+        _save(page, "page-files.webp")
     with open_browser(*SIZE, dark=True) as browser:
         page = Page(browser, url)
         page.open(f"/files/{ids[-1]}?tab=analysis")
         page.button("Analyze").click()
         page.says("Dominant colors")
         _await_pictures(page)
-        _save(page, "page-file-dark.png")
+        _save(page, "page-file-dark.webp")
 
 
 def _process(page: Page, files: str) -> None:
-    page.open(f"/process?files={files}")
-    for algorithm in ("duotone", "watermark"):
-        page.button("Add a step").click()
-        page.field("Find a step", "dialog").send_keys(algorithm + Keys.ENTER)
-        wait_until(lambda: not page.all("dialog[open]"), "the dialog is closed")
+    steps = base64.urlsafe_b64encode(json.dumps(WORK).encode()).decode().rstrip("=")
+    page.open(f"/process?files={files}#s={steps}")
     # Without a preview the picture shows the original.
     wait_until(lambda: page.all(".compare input") or "no live preview" in page.text(), "the preview is there")
     _await_pictures(page)
@@ -78,7 +75,7 @@ def _await_pictures(page: Page) -> None:
 def _save(page: Page, name: str) -> None:
     # The page fades pictures in.
     page.browser.execute_script("document.getAnimations().forEach((animation) => animation.finish())")
-    page.browser.save_screenshot(str(IMAGES / name))
+    Image.open(io.BytesIO(page.browser.get_screenshot_as_png())).save(IMAGES / name, quality=88)
 
 
 if __name__ == "__main__":

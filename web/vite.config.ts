@@ -31,6 +31,8 @@ export default defineConfig({
     target: 'es2022',
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    // The licenses of what is built in.
+    license: { fileName: 'LICENSES.md' },
     rollupOptions: {
       output: {
         entryFileNames: 'assets/[name]-[hash].js',

@@ -170,7 +170,7 @@ def test_files_are_selected_and_deleted_by_keyboard(pixmill: Pixmill, page: Page
         pixmill.upload(f"{name}-{number}.png", photo())
     open_gallery(page, name, 4)
 
-    gallery = page.one("[role=listbox]")
+    gallery = page.first("[role=listbox]")
     gallery.send_keys(Keys.HOME, " ", Keys.SHIFT + Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     page.says("3 files selected")
     gallery.send_keys(Keys.NULL, Keys.DELETE)
@@ -188,7 +188,7 @@ def test_only_visible_rows_are_in_the_document(pixmill: Pixmill, page: Page, nam
     page.open(f"/files?q={name}")
     wait_until(lambda: files_shown(page), "files are shown")
 
-    gallery = page.one("[role=listbox]")
+    gallery = page.first("[role=listbox]")
     for _ in range(8):
         gallery.send_keys(Keys.END)
         if "401 files" in page.text():
@@ -251,7 +251,7 @@ def test_a_preset_of_the_server_fills_the_steps(pixmill: Pixmill, page: Page, na
 
     wait_until(lambda: "#s=" in page.browser.current_url, "the steps are in the address")
     assert page.field("Width").get_attribute("value") == "256"
-    assert page.one("[aria-controls] .small").text.startswith("WEBP")
+    assert page.first("[aria-controls] .small").text.startswith("WEBP")
 
 
 def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: Page, name: str) -> None:

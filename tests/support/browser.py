@@ -47,9 +47,11 @@ class Page:
     def all(self, selector: str) -> list[WebElement]:
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
 
-    def one(self, selector: str) -> WebElement:
+    def first(self, selector: str) -> WebElement:
         """Wait for the first visible element of a selector."""
-        return wait_until(lambda: next((one for one in self.all(selector) if one.is_displayed()), None), selector)
+        return wait_until(
+            lambda: next((element for element in self.all(selector) if element.is_displayed()), None), selector
+        )
 
     def button(self, text: str, within: str = "body") -> WebElement:
         """Wait for a button or link that says ``text``, in its text or for a screen reader, and that can be used."""
@@ -72,7 +74,7 @@ class Page:
             with suppress(StaleElementReferenceException):
                 fields = self.all(f"{within} input, {within} textarea, {within} select")
                 return next(
-                    (one for one in fields if one.is_displayed() and one.accessible_name.strip() == label), None
+                    (field for field in fields if field.is_displayed() and field.accessible_name.strip() == label), None
                 )
             return None
 
