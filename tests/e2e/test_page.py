@@ -254,6 +254,18 @@ def test_a_preset_of_the_server_fills_the_steps(pixmill: Pixmill, page: Page, na
     assert page.first("[aria-controls] .small").text.startswith("WEBP")
 
 
+def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: Pixmill, page: Page, name: str) -> None:
+    first, second = (pixmill.upload(f"{name}-{number}.png", photo()) for number in (1, 2))
+
+    page.open(f"/process?files={second['id']},{first['id']}")
+    wait_until(lambda: len(page.all("[aria-pressed] img")) == 2, "both files are shown")
+
+    names = [image.get_attribute("alt") for image in page.all("[aria-pressed] img")]
+    assert names == [f"{name}-2", f"{name}-1"]
+    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert sum("/lookup" in request for request in requests) == 1
+
+
 def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.txt", b"not an image")
     page.open("/process")
@@ -263,7 +275,7 @@ def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: P
     add_step(page, "sepia")
     page.button("Run on 1 file").click()
     page.says("What went wrong")
-    [task] = pixmill.http.get(f"{TASKS}/", params={"source_id": file["id"]}).json()
+    [task] = pixmill.http.get(f"{TASKS}/", params={"source_id": str(file["id"])}).json()
     page.says(task["error"])
     page.button("Restart 1 task").click()
 

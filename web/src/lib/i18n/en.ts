@@ -204,6 +204,7 @@ export const en = {
     error: 'failed',
     cancelled: 'cancelled',
   } as Record<string, string>,
+  counted: (count: string, status: string) => `${count} ${status}`,
   runTitle: (count: number) => files(count),
   runProgress: (done: string, all: string) => `${done} of ${all}`,
   rate: (rate: string) => `${rate} a second`,

@@ -10,24 +10,30 @@ const IN_ADDRESS = 60;
 class Workset {
   files = $state.raw<FileRow[]>([]);
   error = $state.raw<unknown>(null);
+  /** The part of the address that names these files. */
+  private named = '';
 
   /** Open the screen that processes these files. */
   process(files: readonly FileRow[], replace = false): void {
     this.files = [...files];
     const ids = files.map(({ id }) => id);
     if (ids.length > IN_ADDRESS) keep('workset', ids);
-    router.go(`/process?files=${ids.length > IN_ADDRESS ? 'kept' : ids.join(',')}`, replace);
+    this.named = ids.length > IN_ADDRESS ? 'kept' : ids.join(',');
+    router.go(`/process?files=${this.named}`, replace);
   }
 
   /** Fetch the files that the address names. */
   async read(): Promise<void> {
     const named = router.query.get('files') ?? '';
     const ids = named === 'kept' ? kept<number[]>('workset', []) : named.split(',').map(Number).filter((id) => id > 0);
-    if (ids.length === this.files.length && ids.every((id, index) => this.files[index]?.id === id)) return;
+    if (named === this.named) return;
+    this.named = named;
     this.error = null;
     try {
-      this.files = ids.length > 0 ? await lookUp(ids) : [];
+      const found = new Map((ids.length > 0 ? await lookUp(ids) : []).map((file) => [file.id, file]));
+      this.files = ids.flatMap((id) => found.get(id) ?? []);
     } catch (error) {
+      this.named = '';
       this.error = error;
     }
   }
