@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-STATE_SECONDS = 25
+STATE_SECONDS = 120
 """Far longer than any state takes, but shorter than the time limit of a test."""
 
 Found = TypeVar("Found")
