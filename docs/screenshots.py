@@ -17,7 +17,22 @@ from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
 
 IMAGES = Path(__file__).parent / "images"
-PHOTOS = ["moon.png", "camera.png", "coins.png", "gravel.png", "retina.jpg", "color.png", "ihc.png", "horse.png", "hubble_deep_field.jpg", "motorcycle_left.png", "coffee.png", "chelsea.png", "rocket.jpg", "astronaut.png"]
+PHOTOS = [
+    "moon.png",
+    "camera.png",
+    "coins.png",
+    "gravel.png",
+    "retina.jpg",
+    "color.png",
+    "ihc.png",
+    "horse.png",
+    "hubble_deep_field.jpg",
+    "motorcycle_left.png",
+    "coffee.png",
+    "chelsea.png",
+    "rocket.jpg",
+    "astronaut.png",
+]
 STEPS = [
     {"algorithm": "duotone", "params": {"shadows": "#1d3557", "highlights": "#ffb703"}},
     {"algorithm": "watermark", "params": {"mark": {"text": "© Pixmill", "bold": True}, "scale": 40, "opacity": 80}},
