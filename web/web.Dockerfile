@@ -3,7 +3,8 @@ FROM nginx:1.30.7
 # nginx checks the certificates of S3 against those of the image.
 RUN test -s /etc/ssl/certs/ca-certificates.crt
 RUN install --directory --owner 1000 --group 1000 /var/cache/nginx /var/lib/pixmill
-COPY web /usr/share/pixmill/web
+COPY web/dist /usr/share/pixmill/web/dist
+COPY web/problems /usr/share/pixmill/web/problems
 COPY NOTICE LICENSE /usr/share/doc/pixmill/
 # The image's entrypoint replaces the variables (config/nginx.env) and writes conf.d/nginx.conf.
 COPY config/nginx.conf /etc/nginx/templates/nginx.conf.template

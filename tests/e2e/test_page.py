@@ -1,55 +1,331 @@
-"""The start page and the pages of the APIs in a real browser."""
+"""The page and the pages of the APIs in a real browser."""
 
+import gzip
+import re
+import secrets
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 
-from tests.support.client import FILES, TASKS
-from tests.support.processes import find_program, skip_where_missing
-from tests.support.stacks import Stack
-from tests.support.waiting import STATE_SECONDS
+from tests.support.browser import Page, open_browser
+from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
+from tests.support.folders import temporary_folder
+from tests.support.images import photo, pixels
+from tests.support.processes import skip_where_missing
+from tests.support.stacks import EmbeddedStack, Stack
+from tests.support.waiting import wait_until
+
+DIST = PROJECT / "web" / "dist"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    options = ChromeOptions()
-    # Without these options Chromium connects to Google's servers.
-    for option in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "disable-background-networking"):
-        options.add_argument(f"--{option}")
-    options.add_argument("--window-size=1000,800")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with skip_where_missing():
-        options.binary_location = find_program("chromium")
-        service = Service(find_program("chromedriver"))
-    with Chrome(options=options, service=service) as chrome:
-        yield chrome
+def page(stack: Stack) -> Iterator[Page]:
+    with skip_where_missing(), open_browser() as browser:
+        yield Page(browser, stack.url)
 
 
-def errors_in(browser: Chrome) -> list[str]:
-    entries = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium has not typed it
-    return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+@pytest.fixture
+def name() -> str:
+    """Return a name that no other file has."""
+    return f"picture-{secrets.token_hex(4)}"
 
 
-def test_the_page_shows_the_state_of_both_services(stack: Stack, browser: Chrome, tmp_path: Path) -> None:
-    browser.get(stack.url)
-    states = browser.find_elements(By.CSS_SELECTOR, "[data-service]")
-    WebDriverWait(browser, STATE_SECONDS).until(lambda _: all(state.text.startswith("ok") for state in states))
-    browser.save_screenshot(str(tmp_path / "page.png"))
+def files_shown(page: Page) -> list[WebElement]:
+    return page.all("[role=option]")
 
-    assert browser.title == "Pixmill"
-    assert len(states) == 2
-    assert errors_in(browser) == []
+
+def open_gallery(page: Page, name: str, count: int) -> list[WebElement]:
+    """Open the files with a name; wait until there are ``count``."""
+    page.open(f"/files?q={name}&sort=name")
+    wait_until(lambda: len(files_shown(page)) == count, f"{count} files are shown")
+    return files_shown(page)
+
+
+def add_step(page: Page, algorithm: str) -> None:
+    page.button("Add a step").click()
+    page.field("Find a step", "dialog").send_keys(algorithm + Keys.ENTER)
+    wait_until(lambda: not page.all("dialog[open]"), "the dialog is closed")
+
+
+@pytest.mark.both_stacks
+def test_the_start_page_shows_the_files(pixmill: Pixmill, page: Page, name: str) -> None:
+    pixmill.upload(f"{name}.png", photo())
+
+    page.open("/")
+    page.says(name)
+
+    assert page.browser.title == "Files · Pixmill"
+
+
+@pytest.mark.both_stacks
+@pytest.mark.parametrize("path", ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/system"])
+def test_each_screen_has_an_address(pixmill: Pixmill, path: str) -> None:
+    answer = pixmill.http.get(path)
+
+    assert answer.content == (DIST / "index.html").read_bytes()
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.both_stacks
+def test_what_the_page_loads_is_kept_by_browsers(pixmill: Pixmill) -> None:
+    assets = re.findall(r'"(/assets/[^"]+)"', pixmill.http.get("/").text)
+    answers = [pixmill.http.get(asset) for asset in assets]
+
+    assert len(assets) > 3
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"public, max-age=31536000, immutable"}
+    assert pixmill.http.get("/assets/missing.js").status_code == 404
+
+
+def test_the_page_is_small() -> None:
+    document = (DIST / "index.html").read_bytes()
+    first = re.findall(r'"/(assets/[^"]+)"', document.decode())
+
+    def size(names: list[str]) -> int:
+        return sum(len(gzip.compress((DIST / name).read_bytes())) for name in names)
+
+    assert len(gzip.compress(document)) + size(first) < 60_000
+    assert size([f"assets/{file.name}" for file in (DIST / "assets").iterdir()]) < 200_000
+
+
+def test_no_screen_breaks_its_own_policy(page: Page) -> None:
+    page.open("/system")
+    page.says("Works")
+    page.errors()
+
+    for path, text in (("/system", "Works"), ("/tasks", "Tasks"), ("/runs", "Runs"), ("/process", "Add a step")):
+        page.open(path)
+        page.says(text)
+
+    assert page.errors() == []
+
+
+def test_the_page_runs_no_script_from_a_text(page: Page) -> None:
+    page.open("/system")
+    page.says("Works")
+
+    refusal = page.browser.execute_script(
+        "try { document.body.insertAdjacentHTML('beforeend', '<i>x</i>'); return 'done'; } catch (e) { return e.name; }"
+    )
+
+    assert refusal == "TypeError"
+
+
+def test_chosen_files_are_uploaded(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}-{index}.png" for index in range(3)]
+    for index, path in enumerate(paths):
+        path.write_bytes(photo(20 + index, 10))
+
+    page.open(f"/files?q={name}")
+    page.choose_files(*paths)
+    page.says("3 files uploaded")
+
+    wait_until(lambda: len(files_shown(page)) == 3, "the files are in the gallery")
+    stored = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
+    assert {pixmill.download(file["id"]) for file in stored} == {path.read_bytes() for path in paths}
+
+
+def test_a_large_file_is_uploaded_in_resumable_parts(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    content = secrets.token_bytes(9_000_000)
+    path = tmp_path / f"{name}.bin"
+    path.write_bytes(content)
+
+    page.open("/files")
+    page.choose_files(path)
+    page.says("1 file uploaded")
+
+    [stored] = pixmill.http.get(f"{FILES}/", params={"name": name}).json()
+    assert pixmill.download(stored["id"]) == content
+    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert any(f"{FILES}/uploads/" in request for request in requests)
+
+
+def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    pixmill.upload(f"{name}.txt", b"text")
+
+    page.open("/files")
+    page.field("Search by name").send_keys(name)
+    wait_until(lambda: len(files_shown(page)) == 3, "the search is done")
+    page.field("Type").send_keys("Images")
+    page.field("Order").send_keys("Name, Z")
+    wait_until(lambda: len(files_shown(page)) == 2, "only images are shown")
+
+    assert page.browser.current_url.endswith(f"/files?q={name}&type=image%2F*&sort=-name")
+    page.browser.refresh()
+    wait_until(lambda: len(files_shown(page)) == 2, "the address shows the same")
+    assert [file.text.split("\n")[0] for file in files_shown(page)] == [f"{name}-2", f"{name}-1"]
+
+
+def test_files_are_selected_and_deleted_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2, 3, 4):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    open_gallery(page, name, 4)
+
+    gallery = page.first("[role=listbox]")
+    gallery.send_keys(Keys.HOME, " ", Keys.SHIFT + Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    page.says("3 files selected")
+    gallery.send_keys(Keys.NULL, Keys.DELETE)
+    page.button("Delete", "dialog").click()
+    page.says("3 files deleted")
+
+    assert [file["name"] for file in pixmill.http.get(f"{FILES}/", params={"name": name}).json()] == [f"{name}-4"]
+
+
+def test_only_visible_rows_are_in_the_document(pixmill: Pixmill, page: Page, name: str) -> None:
+    copied = pixmill.upload(f"{name}.png", photo())["id"]
+    for _ in range(4):
+        copies = [{"file_id": copied, "name": name} for _ in range(100)]
+        pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
+    page.open(f"/files?q={name}")
+    wait_until(lambda: files_shown(page), "files are shown")
+
+    gallery = page.first("[role=listbox]")
+    for _ in range(8):
+        gallery.send_keys(Keys.END)
+        if "401 files" in page.text():
+            break
+
+    page.says("401 files")
+    assert 0 < len(files_shown(page)) < 80
+
+
+def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
+    file = pixmill.upload(f"{name}.png", photo())
+    page.open(f"/files/{file['id']}")
+
+    page.field("Name").send_keys(Keys.CONTROL + "a", Keys.NULL, f"{name}-renamed", Keys.TAB)
+    page.says("Saved")
+
+    assert pixmill.http.get(f"{FILES}/{file['id']}").json()["name"] == f"{name}-renamed"
+
+
+def test_an_image_is_analyzed_and_leaves_nothing_behind(pixmill: Pixmill, page: Page, name: str) -> None:
+    file = pixmill.upload(f"{name}.png", photo(60, 40))
+    before = pixmill.counts()
+    page.open(f"/files/{file['id']}?tab=analysis")
+
+    page.button("Analyze").click()
+    page.says("Dominant colors")
+
+    assert page.all("[aria-label='Shares of dark to light, by channel'] path")
+    wait_until(lambda: pixmill.counts() == before, "tasks and files of the analysis are removed")
+
+
+def test_a_pipeline_runs_on_the_selected_files(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2):
+        pixmill.upload(f"{name}-{number}.png", photo(30, 20))
+    first, second = open_gallery(page, name, 2)
+
+    first.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    second.click()
+    page.button("Process", "[role=toolbar]").click()
+    add_step(page, "invert")
+    add_step(page, "flip")
+    page.button("Run on 2 files").click()
+    page.says("All done")
+
+    stored = pixmill.http.get(f"{FILES}/", params={"name": name, "sort": "id"}).json()
+    sources, results = stored[:2], stored[2:]
+    assert len(results) == 2
+    # Invert, then flip from top to bottom: the example of `flip` says "vertical".
+    expected = 255 - pixels(pixmill.download(sources[0]["id"]))[::-1]
+    assert any((pixels(pixmill.download(file["id"])) == expected).all() for file in results)
+
+
+def test_a_preset_of_the_server_fills_the_steps(pixmill: Pixmill, page: Page, name: str) -> None:
+    file = pixmill.upload(f"{name}.png", photo())
+    page.open("/process")
+    page.browser.execute_script("localStorage.clear()")
+    page.open(f"/process?files={file['id']}")
+
+    page.button("avatar").click()
+
+    wait_until(lambda: "#s=" in page.browser.current_url, "the steps are in the address")
+    assert page.field("Width").get_attribute("value") == "256"
+    assert page.first("[aria-controls] .small").text.startswith("WEBP")
+
+
+def test_the_files_of_an_address_are_fetched_once_in_its_order(pixmill: Pixmill, page: Page, name: str) -> None:
+    first, second = (pixmill.upload(f"{name}-{number}.png", photo()) for number in (1, 2))
+
+    page.open(f"/process?files={second['id']},{first['id']}")
+    wait_until(lambda: len(page.all("[aria-pressed] img")) == 2, "both files are shown")
+
+    names = [image.get_attribute("alt") for image in page.all("[aria-pressed] img")]
+    assert names == [f"{name}-2", f"{name}-1"]
+    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert sum("/lookup" in request for request in requests) == 1
+
+
+def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: Page, name: str) -> None:
+    file = pixmill.upload(f"{name}.txt", b"not an image")
+    page.open("/process")
+    page.browser.execute_script("localStorage.clear()")
+    page.open(f"/process?files={file['id']}")
+
+    add_step(page, "sepia")
+    page.button("Run on 1 file").click()
+    page.says("What went wrong")
+    [task] = pixmill.http.get(f"{TASKS}/", params={"source_id": str(file["id"])}).json()
+    page.says(task["error"])
+    page.button("Restart 1 task").click()
+
+    page.says("1 task runs again")
+
+
+def test_the_page_speaks_russian(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    page.open("/files")
+
+    page.button("Русский").click()
+    first, second = open_gallery(page, name, 2)
+    first.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    page.says("Выбран 1 файл")
+    second.click()
+    page.says("Выбрано 2 файла")
+    page.button("English").click()
+
+    page.says("2 files selected")
+
+
+@pytest.fixture(scope="module")
+def keys_stack() -> Iterator[EmbeddedStack]:
+    stack = EmbeddedStack(temporary_folder("page"), {"ACCESS_AUTH__MODE": "keys"})
+    yield stack
+    stack.stop()
+
+
+def test_a_server_with_keys_asks_for_one(keys_stack: EmbeddedStack) -> None:
+    command = [str(SCRIPTS / "pixmill"), "keys", "create", "--owner", "anna", "--role", "writer"]
+    command += ["--data", str(keys_stack.data)]
+    made = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
+
+    with skip_where_missing(), open_browser() as browser:
+        page = Page(browser, keys_stack.url)
+        page.open("/files")
+        page.field("Key").send_keys("pxm_wrong", Keys.ENTER)
+        page.says("This key does not exist")
+        page.field("Key").clear()
+        page.field("Key").send_keys(made.stdout.strip(), Keys.ENTER)
+
+        page.says("No files yet")
 
 
 @pytest.mark.parametrize(("place", "operations"), [(FILES, 18), (TASKS, 11)])
-def test_the_api_page_shows_every_operation(stack: Stack, browser: Chrome, place: str, operations: int) -> None:
-    browser.get(f"{stack.url}{place}/docs")
-    WebDriverWait(browser, STATE_SECONDS).until(lambda page: page.find_elements(By.CSS_SELECTOR, ".opblock"))
+def test_the_api_page_shows_every_operation(page: Page, place: str, operations: int) -> None:
+    page.errors()
+    page.open(f"{place}/docs")
+    wait_until(lambda: page.all(".opblock"), "the operations are shown")
 
-    assert len(browser.find_elements(By.CSS_SELECTOR, ".opblock")) == operations
-    assert errors_in(browser) == []
+    assert len(page.all(".opblock")) == operations
+    assert page.errors() == []

@@ -8,6 +8,7 @@ from hashlib import sha256
 import pytest
 
 from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.environment import PROJECT
 from tests.support.images import photo
 from tests.support.raw_http import received
 from tests.support.stacks import Stack
@@ -19,6 +20,13 @@ CLOSED = {**NOSNIFF, "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Po
 API = {**CLOSED, "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 DOWNLOAD = {**CLOSED, "Content-Security-Policy": "sandbox; default-src 'none'"}
 PAGE = {**CLOSED, "Cross-Origin-Opener-Policy": "same-origin"}
+KEPT = {
+    **NOSNIFF,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "public, max-age=31536000, immutable",
+}
+ASSET = min(path.name for path in (PROJECT / "web/dist/assets").iterdir())
+
 PAGE_POLICY = {"default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"}
 
 RESPONSES = {
@@ -33,7 +41,7 @@ RESPONSES = {
     "archive": ("GET", f"{FILES}/archive?id={{id}}", 200, DOWNLOAD),
     "script of a file": ("GET", f"{FILES}/{{script}}/download?disposition=inline", 200, DOWNLOAD),
     "page": ("GET", "/", 200, PAGE),
-    "style": ("GET", "/style.css", 200, PAGE),
+    "asset of the page": ("GET", f"/assets/{ASSET}", 200, KEPT),
     "docs of files": ("GET", f"{FILES}/docs/swagger", 200, PAGE),
     "docs of tasks": ("GET", f"{TASKS}/docs/swagger", 200, PAGE),
     "no file": ("GET", f"{FILES}/999999999", 404, API),

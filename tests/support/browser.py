@@ -1,0 +1,98 @@
+"""Pixmill's page in a real browser."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.support.processes import find_program
+from tests.support.waiting import wait_until
+
+
+@contextmanager
+def open_browser(width: int = 1280, height: int = 800, *, language: str = "en", dark: bool = False) -> Iterator[Chrome]:
+    """Start a browser with an empty profile whose window has this size inside."""
+    options = ChromeOptions()
+    # Without these options Chromium connects to Google's servers.
+    for option in ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "disable-background-networking"):
+        options.add_argument(f"--{option}")
+    options.add_argument(f"--lang={language}")
+    options.add_argument("--hide-scrollbars")
+    options.add_experimental_option("prefs", {"intl.accept_languages": language})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.binary_location = find_program("chromium")
+    with Chrome(options=options, service=Service(find_program("chromedriver"))) as chrome:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        yield chrome
+
+
+class Page:
+    """The page, as a person uses it: by the texts and roles that they see."""
+
+    def __init__(self, browser: Chrome, url: str) -> None:
+        self.browser = browser
+        self.url = url
+
+    def open(self, path: str) -> None:
+        self.browser.get(f"{self.url}{path}")
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def first(self, selector: str) -> WebElement:
+        """Wait for the first visible element of a selector."""
+        return wait_until(
+            lambda: next((element for element in self.all(selector) if element.is_displayed()), None), selector
+        )
+
+    def button(self, text: str, within: str = "body") -> WebElement:
+        """Wait for a button or link that says ``text``, in its text or for a screen reader, and that can be used."""
+
+        def usable() -> WebElement | None:
+            # An element may be replaced while it is looked at.
+            with suppress(StaleElementReferenceException):
+                for element in self.all(f"{within} button, {within} a, {within} summary"):
+                    name = element.accessible_name.strip()
+                    if name == text and element.is_displayed() and element.is_enabled():
+                        return element
+            return None
+
+        return wait_until(usable, f"a button that says {text!r}")
+
+    def field(self, label: str, within: str = "body") -> WebElement:
+        """Wait for a field by its label."""
+
+        def labelled() -> WebElement | None:
+            with suppress(StaleElementReferenceException):
+                fields = self.all(f"{within} input, {within} textarea, {within} select")
+                return next(
+                    (field for field in fields if field.is_displayed() and field.accessible_name.strip() == label), None
+                )
+            return None
+
+        return wait_until(labelled, f"a field labelled {label!r}")
+
+    def says(self, text: str) -> None:
+        """Wait until the page shows this text."""
+        wait_until(lambda: text in self.text(), f"the page says {text!r}")
+
+    def text(self) -> str:
+        return str(self.browser.execute_script("return document.body.innerText"))
+
+    def choose_files(self, *paths: Path) -> None:
+        """Choose files as if in the dialog of the button that uploads."""
+        wait_until(lambda: self.all("#upload-files"), "the field for files")
+        self.all("#upload-files")[0].send_keys("\n".join(map(str, paths)))
+
+    def errors(self) -> list[str]:
+        """Return the errors on the browser's console since the last call, such as blocked scripts and styles."""
+        entries = self.browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium has not typed it
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]

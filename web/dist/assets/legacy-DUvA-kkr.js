@@ -1,0 +1,1 @@
+import{_t as e}from"./http-Cj5nHtM1.js";e();

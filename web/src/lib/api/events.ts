@@ -1,0 +1,32 @@
+import { IDS, TASKS } from './tasks';
+import type { TaskEvent } from './types';
+
+/**
+ * Listen to changes of tasks while the tab is visible.
+ *
+ * A browser opens at most six connections to a server without TLS, so a hidden tab gives its own back; `onStart` is
+ * called when listening begins again, to fetch what happened meanwhile.
+ */
+export function listen(ids: readonly number[], onEvent: (event: TaskEvent) => void, onStart: () => void): () => void {
+  const query = ids.length > 0 && ids.length <= IDS ? `?${ids.map((id) => `id=${id}`).join('&')}` : '';
+  let source: EventSource | null = null;
+
+  const open = (): void => {
+    if (source || document.hidden) return;
+    source = new EventSource(`${TASKS}/events${query}`);
+    source.addEventListener('open', onStart);
+    source.addEventListener('task', (message) => onEvent(JSON.parse(message.data as string) as TaskEvent));
+  };
+  const close = (): void => {
+    source?.close();
+    source = null;
+  };
+  const onVisibility = (): void => (document.hidden ? close() : open());
+
+  open();
+  document.addEventListener('visibilitychange', onVisibility);
+  return () => {
+    document.removeEventListener('visibilitychange', onVisibility);
+    close();
+  };
+}

@@ -1,0 +1,100 @@
+/** Requests to the API: one way to send them, one kind of error. */
+
+import { connection } from '../state/connection.svelte';
+import { session } from '../state/session.svelte';
+
+export interface FieldError {
+  pointer?: string;
+  detail: string;
+}
+
+/** An error that the server reported (RFC 9457), or that it did not answer. */
+export class Problem extends Error {
+  constructor(
+    readonly type: string,
+    readonly status: number,
+    readonly detail: string,
+    readonly errors: readonly FieldError[] = [],
+    readonly requestId: string | null = null,
+  ) {
+    super(detail);
+  }
+
+  get isAway(): boolean {
+    return this.status === 0;
+  }
+}
+
+export const AWAY = 'no-answer';
+
+export async function problemOf(response: Response): Promise<Problem> {
+  const requestId = response.headers.get('X-Request-ID');
+  try {
+    const document = (await response.json()) as { type?: string; detail?: string; title?: string; errors?: FieldError[] };
+    const detail = document.detail ?? document.title ?? String(response.status);
+    return new Problem(document.type ?? '', response.status, detail, document.errors ?? [], requestId);
+  } catch {
+    return new Problem('', response.status, `${response.status} ${response.statusText}`, [], requestId);
+  }
+}
+
+/** Send a request; throw a Problem where the answer is not a success. */
+export async function send(path: string, options: RequestInit = {}): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    connection.lost();
+    throw new Problem(AWAY, 0, '');
+  }
+  connection.found();
+  if (response.ok) return response;
+  const problem = await problemOf(response);
+  if (problem.status === 401) session.end();
+  throw problem;
+}
+
+export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return (await (await send(path, { signal: signal ?? null })).json()) as T;
+}
+
+export async function sendJson<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  const response = await send(path, {
+    method,
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+    signal: signal ?? null,
+  });
+  return (await response.json()) as T;
+}
+
+/** Return the address of the next page, from the Link header. */
+export function nextPage(response: Response): string | null {
+  const link = response.headers.get('Link') ?? '';
+  return /<([^>]*)>[^,]*rel="?next"?/.exec(link)?.[1] ?? null;
+}
+
+/** Run `work` on each item, a few at a time; return how many failed and the first error. */
+export async function each<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<{ failed: T[]; error: unknown }> {
+  const failed: T[] = [];
+  let error: unknown = null;
+  let index = 0;
+  const worker = async (): Promise<void> => {
+    while (index < items.length) {
+      const item = items[index++] as T;
+      try {
+        await work(item);
+      } catch (caught) {
+        failed.push(item);
+        error ??= caught;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  return { failed, error };
+}

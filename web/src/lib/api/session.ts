@@ -1,0 +1,25 @@
+import { session } from '../state/session.svelte';
+import { getJson, send, sendJson } from './http';
+import type { Readiness, Session } from './types';
+
+/** Ask who uses the page. A server without access control answers 404: then nobody needs a key. */
+export async function askSession(): Promise<void> {
+  const response = await fetch('/api/session').catch(() => null);
+  if (response?.ok) session.begin((await response.json()) as Session);
+  else if (response?.status === 401) session.end();
+}
+
+export async function signIn(key: string): Promise<void> {
+  session.begin(await sendJson<Session>('POST', '/api/session', { key }));
+}
+
+export async function signOut(): Promise<void> {
+  await send('/api/session', { method: 'DELETE' });
+  await askSession();
+}
+
+export const readiness = (service: string): Promise<Readiness> =>
+  fetch(`${service}/readyz`, { cache: 'no-store' }).then((response) => response.json() as Promise<Readiness>);
+
+export const version = async (service: string): Promise<string> =>
+  (await getJson<{ info: { version: string } }>(`${service}/openapi.json`)).info.version;

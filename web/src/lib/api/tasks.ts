@@ -1,0 +1,88 @@
+import { each, getJson, nextPage, send, sendJson } from './http';
+import type { Algorithm, Params, Preset, Step, Task } from './types';
+
+export const TASKS = '/api/image-processing';
+/** Ids in one request, at most. */
+export const IDS = 1000;
+/** Files in one batch, at most. */
+export const BATCH = 10_000;
+
+export interface Work {
+  steps: Step[];
+  output: Params;
+}
+
+/** Return the body that creates tasks. A pipeline of one step is that step, so that analyses work, too. */
+export function batchBody(fileIds: readonly number[], work: Work): { file_ids: readonly number[]; algorithm: string; params: Params } {
+  const output: Params = Object.keys(work.output).length > 0 ? { output: work.output } : {};
+  const [only] = work.steps;
+  if (work.steps.length === 1 && only) {
+    return { file_ids: fileIds, algorithm: only.algorithm, params: { ...only.params, ...output } };
+  }
+  const steps = work.steps.map(({ algorithm, params }) => ({ algorithm, params }));
+  return { file_ids: fileIds, algorithm: 'pipeline', params: { steps, ...output } };
+}
+
+export async function createTasks(fileIds: readonly number[], work: Work): Promise<number[]> {
+  return (await sendJson<{ task_ids: number[] }>('POST', `${TASKS}/`, batchBody(fileIds, work))).task_ids;
+}
+
+export async function taskPage(address: string): Promise<{ tasks: Task[]; next: string | null }> {
+  const response = await send(address);
+  return { tasks: (await response.json()) as Task[], next: nextPage(response) };
+}
+
+export async function tasksByIds(ids: readonly number[]): Promise<Task[]> {
+  const found: Task[] = [];
+  for (let start = 0; start < ids.length; start += IDS) {
+    const query = ids.slice(start, start + IDS).map((id) => `id=${id}`).join('&');
+    found.push(...(await getJson<Task[]>(`${TASKS}/?limit=${IDS}&${query}`)));
+  }
+  return found;
+}
+
+export const getTask = (id: number): Promise<Task> => getJson(`${TASKS}/${id}`);
+
+export const restartTask = (id: number): Promise<Task> => sendJson('POST', `${TASKS}/${id}/restart`, {});
+
+export const cancelTask = (id: number): Promise<Task> => sendJson('POST', `${TASKS}/${id}/cancel`, {});
+
+export async function deleteTask(id: number): Promise<void> {
+  await send(`${TASKS}/${id}`, { method: 'DELETE' });
+}
+
+export const restartTasks = (ids: readonly number[]): ReturnType<typeof each> =>
+  each(ids, 6, async (id) => void (await restartTask(id)));
+
+export const cancelTasks = (ids: readonly number[]): ReturnType<typeof each> =>
+  each(ids, 6, async (id) => void (await cancelTask(id)));
+
+let algorithms: Promise<Algorithm[]> | null = null;
+
+/** Return the algorithms; they are asked for once. */
+export function allAlgorithms(): Promise<Algorithm[]> {
+  algorithms ??= getJson<Algorithm[]>(`${TASKS}/algorithms`).catch((error: unknown) => {
+    algorithms = null;
+    throw error;
+  });
+  return algorithms;
+}
+
+export const allPresets = (): Promise<Preset[]> => getJson(`${TASKS}/presets`);
+
+export const previewBody = (fileId: number, work: Work, maxSide: number): object => ({
+  file_id: fileId,
+  steps: work.steps.map(({ algorithm, params }) => ({ algorithm, params })),
+  output: work.output,
+  max_side: maxSide,
+});
+
+export async function preview(fileId: number, work: Work, maxSide: number, signal: AbortSignal): Promise<Blob> {
+  const response = await send(`${TASKS}/preview`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(previewBody(fileId, work, maxSide)),
+    signal,
+  });
+  return response.blob();
+}

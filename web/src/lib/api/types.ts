@@ -1,0 +1,94 @@
+/** What the API answers (docs/api). */
+
+export interface FileRow {
+  id: number;
+  name: string;
+  extension: string;
+  comment: string;
+  size: number;
+  sha256: string;
+  media_type: string;
+  width: number | null;
+  height: number | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export type TaskStatus = 'pending' | 'processing' | 'finished' | 'error' | 'cancelled';
+
+export interface Task {
+  id: number;
+  source_id: number;
+  result_id: number | null;
+  status: TaskStatus;
+  algorithm: string;
+  params: Params | null;
+  error?: string;
+}
+
+export interface TaskEvent {
+  id: number;
+  status: TaskStatus;
+  result_id: number | null;
+}
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type Params = { [key: string]: Json };
+
+export interface Step {
+  algorithm: string;
+  params: Params;
+}
+
+export interface Algorithm {
+  name: string;
+  summary: string;
+  result: 'image' | 'json' | 'zip';
+  params: Schema;
+}
+
+export interface Preset {
+  name: string;
+  params: { steps: Step[]; output?: Params | null };
+}
+
+export interface Session {
+  mode: 'local' | 'keys' | 'open';
+  signed_in: boolean;
+  owner: string | null;
+  key_id: string | null;
+  scopes: string[];
+}
+
+export interface Readiness {
+  status: string;
+  dependencies: Record<string, string>;
+}
+
+/** The part of JSON Schema that the algorithms use. */
+export interface Schema {
+  $ref?: string;
+  $defs?: Record<string, Schema>;
+  type?: 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null';
+  title?: string;
+  description?: string;
+  default?: Json;
+  examples?: Json[];
+  enum?: Json[];
+  const?: Json;
+  pattern?: string;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  minItems?: number;
+  maxItems?: number;
+  items?: Schema;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+  allOf?: Schema[];
+}

@@ -1,0 +1,11 @@
+import { Problem } from './api/http';
+import { i18n } from './i18n/i18n.svelte';
+
+/** Say what went wrong, for a person. */
+export function explain(error: unknown): string {
+  if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
+  if (error.isAway) return i18n.t.noAnswer;
+  if (error.type.endsWith(':file-not-found')) return i18n.t.notFound;
+  if (error.status === 503) return i18n.t.unavailable;
+  return error.detail;
+}

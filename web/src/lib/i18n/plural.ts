@@ -1,0 +1,9 @@
+/** Forms of a noun by number, after the rules of the language (Unicode CLDR). */
+
+export type Forms = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
+
+export function pluralizer(language: string): (count: number, forms: Forms) => string {
+  const rules = new Intl.PluralRules(language);
+  const numbers = new Intl.NumberFormat(language);
+  return (count, forms) => (forms[rules.select(count)] ?? forms.other).replace('#', numbers.format(count));
+}

@@ -1,0 +1,24 @@
+/** Which picture stands for a file. */
+
+import { inlineAddress } from './api/files';
+import { TASKS } from './api/tasks';
+import type { FileRow } from './api/types';
+
+export type ThumbnailSize = 128 | 256 | 512 | 1024;
+
+const SHOWN_BY_BROWSERS = new Set(['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/avif', 'image/bmp']);
+/** A larger original is not fetched in place of a thumbnail. */
+const SMALL_BYTES = 2_000_000;
+
+export const isPicture = (file: FileRow): boolean =>
+  file.media_type.startsWith('image/') || file.media_type === 'application/pdf';
+
+export const isShown = (file: FileRow): boolean => SHOWN_BY_BROWSERS.has(file.media_type);
+
+/** Addresses to try, in order. */
+export function pictures(file: FileRow, size: ThumbnailSize): string[] {
+  if (!isPicture(file)) return [];
+  const addresses = [`${TASKS}/thumbnails/${file.id}/${size}`];
+  if (isShown(file) && file.size <= SMALL_BYTES) addresses.push(inlineAddress(file.id));
+  return addresses;
+}

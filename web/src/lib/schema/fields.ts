@@ -1,0 +1,133 @@
+/** What a form shows for a part of a JSON Schema. */
+
+import type { Json, Params, Schema } from '../api/types';
+
+export type Kind =
+  | 'boolean'
+  | 'choice'
+  | 'gravity'
+  | 'color'
+  | 'number'
+  | 'text'
+  | 'file'
+  | 'files'
+  | 'object'
+  | 'list'
+  | 'variants'
+  | 'json';
+
+export interface Field {
+  kind: Kind;
+  schema: Schema;
+  /** Whether it may be left out or be null. */
+  optional: boolean;
+  variants: Schema[];
+}
+
+const COLOR = /^\^\(#\(\[0-9a-fA-F\]/;
+const FILE = /(^|_)file_id$/;
+
+export function resolved(schema: Schema, root: Schema): Schema {
+  if (!schema.$ref) return schema;
+  const name = schema.$ref.replace('#/$defs/', '');
+  return { ...resolved(root.$defs?.[name] ?? {}, root), ...without(schema, '$ref') };
+}
+
+function without(schema: Schema, key: keyof Schema): Schema {
+  const rest = { ...schema };
+  delete rest[key];
+  return rest;
+}
+
+export function fieldOf(name: string, given: Schema, root: Schema): Field {
+  const schema = resolved(given, root);
+  const alternatives = (schema.anyOf ?? schema.oneOf ?? []).filter(({ required, type }) => !(required && !type));
+  const variants = alternatives.map((one) => resolved(one, root)).filter(({ type }) => type !== 'null');
+  const optional = alternatives.length > variants.length || schema.default !== undefined;
+  const [only] = variants;
+  if (variants.length === 1 && only) {
+    const merged = { ...only, ...without(without(schema, 'anyOf'), 'oneOf') };
+    return { ...fieldOf(name, merged, root), optional: true };
+  }
+  return { kind: kindOf(name, schema, variants, root), schema, optional, variants };
+}
+
+function kindOf(name: string, schema: Schema, variants: Schema[], root: Schema): Kind {
+  if (variants.length > 1) {
+    if (variants.every(({ type }) => type === 'object')) return 'variants';
+    return variants.some(({ pattern }) => COLOR.test(pattern ?? '')) ? 'color' : 'json';
+  }
+  if (schema.enum) return schema.enum.includes('northwest') && schema.enum.includes('center') ? 'gravity' : 'choice';
+  switch (schema.type) {
+    case 'boolean':
+      return 'boolean';
+    case 'integer':
+      return FILE.test(name) ? 'file' : 'number';
+    case 'number':
+      return 'number';
+    case 'string':
+      return COLOR.test(schema.pattern ?? '') ? 'color' : 'text';
+    case 'object':
+      return 'object';
+    case 'array':
+      if (name === 'others') return 'files';
+      return resolved(schema.items ?? {}, root).type === 'object' ? 'list' : 'json';
+    default:
+      return 'json';
+  }
+}
+
+/** Params that are chosen elsewhere: once for all steps. */
+const ELSEWHERE = new Set(['output', 'source']);
+
+export function propertiesOf(schema: Schema): [string, Schema][] {
+  return Object.entries(schema.properties ?? {}).filter(([name]) => !ELSEWHERE.has(name));
+}
+
+/** Where the example of an algorithm suits a thumbnail more than a first try. */
+const STARTS: Record<string, Params> = {
+  resize: { width: 800, height: 800, fit: 'inside' },
+  thumbnail: { width: 256, height: 256, crop: true },
+};
+
+/** Return params to begin with: the algorithm's own example, but not the ids in it. */
+export function startOf(algorithm: string, schema: Schema): Params {
+  const start = STARTS[algorithm];
+  if (start) return { ...start };
+  const params: Params = {};
+  for (const [name, property] of propertiesOf(schema)) {
+    const { kind } = fieldOf(name, property, schema);
+    const [example] = property.examples ?? [];
+    if (example !== undefined && kind !== 'file' && kind !== 'files') params[name] = structuredClone(example);
+  }
+  return params;
+}
+
+/** Return a value for a field that is needed and has none. */
+export function emptyOf(schema: Schema, root: Schema): Json {
+  const found = resolved(schema, root);
+  const [example] = found.examples ?? [];
+  if (example !== undefined) return structuredClone(example);
+  if (found.default !== undefined && found.default !== null) return structuredClone(found.default);
+  switch (found.type) {
+    case 'object':
+      return Object.fromEntries((found.required ?? []).map((name) => [name, emptyOf(found.properties?.[name] ?? {}, root)]));
+    case 'array':
+      return [];
+    case 'boolean':
+      return false;
+    case 'integer':
+    case 'number':
+      return found.minimum ?? 0;
+    default:
+      return '';
+  }
+}
+
+/** Return the names of fields that are needed and have no value. */
+export function missing(schema: Schema, params: Params): string[] {
+  return (schema.required ?? []).filter((name) => {
+    const value = params[name];
+    return value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0);
+  });
+}

@@ -1,0 +1,44 @@
+/** Whether the server answers. While it does not, ask again every few seconds. */
+
+const RETRY_MS = 4000;
+
+class Connection {
+  away = $state(false);
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private readonly waiting = new Set<() => void>();
+
+  lost(): void {
+    this.away = true;
+    this.timer ??= setTimeout(() => void this.ask(), RETRY_MS);
+  }
+
+  found(): void {
+    if (!this.away) return;
+    this.away = false;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    for (const listener of this.waiting) listener();
+  }
+
+  /** Call `listener` each time that the server is back; return a function that stops this. */
+  onReturn(listener: () => void): () => void {
+    this.waiting.add(listener);
+    return () => this.waiting.delete(listener);
+  }
+
+  async ask(): Promise<void> {
+    this.timer = undefined;
+    try {
+      const response = await fetch('/api/file-server/healthz', { cache: 'no-store' });
+      if (response.ok) {
+        this.found();
+        return;
+      }
+    } catch {
+      // Still away.
+    }
+    this.lost();
+  }
+}
+
+export const connection = new Connection();

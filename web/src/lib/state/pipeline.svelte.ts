@@ -1,0 +1,102 @@
+/** The steps that are being put together. The address of the screen holds them, so that a link is a pipeline. */
+
+import type { Work } from '../api/tasks';
+import type { Algorithm, Params, Step } from '../api/types';
+import { missing, startOf } from '../schema/fields';
+import { keep, kept } from '../storage';
+
+export interface EditedStep extends Step {
+  key: number;
+}
+
+const HASH = '#s=';
+
+/** Return a copy that is no proxy. TypeScript gives up on the type of a snapshot of JSON. */
+const plain = (params: Params): Params => $state.snapshot<unknown>(params) as Params;
+
+class Pipeline {
+  steps = $state<EditedStep[]>([]);
+  output = $state<Params>({});
+  /** The key of the step whose form is open. */
+  open = $state<number | 'output' | null>(null);
+  private lastKey = 0;
+
+  get work(): Work {
+    return {
+      steps: this.steps.map(({ algorithm, params }) => ({ algorithm, params: plain(params) })),
+      output: plain(this.output),
+    };
+  }
+
+  load({ steps, output }: Work): void {
+    this.steps = structuredClone(steps).map((step) => ({ ...step, key: ++this.lastKey }));
+    this.output = structuredClone(output);
+    this.open = this.steps[0]?.key ?? null;
+  }
+
+  add(algorithm: Algorithm): void {
+    const key = ++this.lastKey;
+    this.steps.push({ key, algorithm: algorithm.name, params: startOf(algorithm.name, algorithm.params) });
+    this.open = key;
+  }
+
+  duplicate(index: number): void {
+    const step = this.steps[index];
+    if (!step) return;
+    const key = ++this.lastKey;
+    this.steps.splice(index + 1, 0, { algorithm: step.algorithm, params: plain(step.params), key });
+    this.open = key;
+  }
+
+  remove(index: number): void {
+    this.steps.splice(index, 1);
+  }
+
+  move(index: number, by: 1 | -1): void {
+    const [step] = this.steps.splice(index, 1);
+    if (step) this.steps.splice(index + by, 0, step);
+  }
+
+  isReady(algorithms: ReadonlyMap<string, Algorithm>): boolean {
+    return (
+      this.steps.length > 0 &&
+      this.steps.every((step) => missing(algorithms.get(step.algorithm)?.params ?? {}, step.params).length === 0)
+    );
+  }
+
+  /** Load what the address holds, or else what was edited last. */
+  read(): void {
+    if (location.hash.startsWith(HASH)) {
+      try {
+        this.load(decoded(location.hash.slice(HASH.length)));
+        return;
+      } catch {
+        // A link that was cut off: begin with what was edited last.
+      }
+    }
+    if (this.steps.length === 0) this.load(kept<Work>('draft', { steps: [], output: {} }));
+  }
+
+  save(): void {
+    const work = this.work;
+    keep('draft', work);
+    const hash = work.steps.length > 0 ? HASH + encoded(work) : '';
+    history.replaceState(null, '', location.pathname + location.search + hash);
+  }
+}
+
+function encoded(work: Work): string {
+  const bytes = new TextEncoder().encode(JSON.stringify(work));
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+}
+
+function decoded(text: string): Work {
+  const bytes = Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
+  const work = JSON.parse(new TextDecoder().decode(bytes)) as Work;
+  return { steps: work.steps, output: work.output };
+}
+
+export const pipeline = new Pipeline();

@@ -1,0 +1,24 @@
+/** Who uses the page. */
+
+import type { Session } from '../api/types';
+
+class SessionState {
+  who = $state.raw<Session | null>(null);
+  /** Whether the server asks for a key before it answers. */
+  needsKey = $state(false);
+
+  end(): void {
+    this.needsKey = true;
+  }
+
+  begin(who: Session): void {
+    this.who = who;
+    this.needsKey = who.mode === 'keys' && !who.signed_in;
+  }
+
+  get mayWrite(): boolean {
+    return this.who === null || this.who.mode !== 'keys' || this.who.scopes.includes('files:write');
+  }
+}
+
+export const session = new SessionState();

@@ -1,0 +1,41 @@
+import { AWAY, Problem } from '../api/http';
+import { FILES } from '../api/files';
+import type { FileRow } from '../api/types';
+import { connection } from '../state/connection.svelte';
+import { session } from '../state/session.svelte';
+
+export interface BatchResult {
+  file?: FileRow;
+  problem?: { detail: string };
+}
+
+/** Upload several small files in one request. `fetch` reports no progress of a body, so that this is the older way. */
+export function sendBatch(
+  uploads: readonly { file: File; key: string }[],
+  signal: AbortSignal,
+  onProgress: (share: number) => void,
+): Promise<BatchResult[]> {
+  const form = new FormData();
+  form.append('json', JSON.stringify(uploads.map(({ key }) => ({ idempotency_key: key }))));
+  for (const { file } of uploads) form.append('file', file, file.name);
+
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', `${FILES}/batch`);
+    request.responseType = 'json';
+    request.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
+    request.onload = () => {
+      const answer = request.response as { files?: BatchResult[]; type?: string; detail?: string } | null;
+      if (request.status === 401) session.end();
+      if (answer?.files) resolve(answer.files);
+      else reject(new Problem(answer?.type ?? '', request.status, answer?.detail ?? request.statusText));
+    };
+    request.onerror = () => {
+      connection.lost();
+      reject(new Problem(AWAY, 0, ''));
+    };
+    request.onabort = () => reject(new DOMException('', 'AbortError'));
+    signal.addEventListener('abort', () => request.abort());
+    request.send(form);
+  });
+}

@@ -1,0 +1,44 @@
+/** Files that a person drops, pastes or chooses. */
+
+const AT_ONCE = 500;
+
+/** Pass on the files of a drop, those of its folders too, some at a time: a folder may hold very many. */
+export async function dropped(transfer: DataTransfer, add: (files: File[]) => void): Promise<void> {
+  // The items are only readable until the event ends.
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+  let found: File[] = [];
+  for (const entry of entries) {
+    for await (const file of filesOf(entry)) {
+      found.push(file);
+      if (found.length === AT_ONCE) {
+        add(found);
+        found = [];
+      }
+    }
+  }
+  add(found);
+}
+
+async function* filesOf(entry: FileSystemEntry): AsyncGenerator<File> {
+  if (isFile(entry)) {
+    yield await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+  } else if (isFolder(entry)) {
+    const reader = entry.createReader();
+    // A reader returns some hundred entries at a time, and none at the end.
+    for (;;) {
+      const children = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+      if (children.length === 0) return;
+      for (const child of children) yield* filesOf(child);
+    }
+  }
+}
+
+const isFile = (entry: FileSystemEntry): entry is FileSystemFileEntry => entry.isFile;
+const isFolder = (entry: FileSystemEntry): entry is FileSystemDirectoryEntry => entry.isDirectory;
+
+/** Return what was pasted. A browser calls every pasted picture `image.png`. */
+export function pasted(transfer: DataTransfer | null, name: string): File[] {
+  return [...(transfer?.files ?? [])].map((file) =>
+    file.name === 'image.png' ? new File([file], `${name}.png`, { type: file.type }) : file,
+  );
+}

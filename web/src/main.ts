@@ -1,0 +1,10 @@
+import { mount } from 'svelte';
+import './app.css';
+import App from './App.svelte';
+import { loadLanguage } from './lib/i18n/i18n.svelte';
+
+const target = document.getElementById('app');
+if (target) {
+  await loadLanguage();
+  mount(App, { target });
+}
