@@ -400,7 +400,7 @@ class AsyncRun:
             await self._pixmill.files.download(file, path)
         failed = [task for task in tasks if task.result_id is None]
         if failed:
-            raise RunFailedError(failed)
+            raise RunFailedError(failed, saving.paths())
         return saving.paths()
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,13 +45,15 @@ class RunFailedError(PixmillError):
     """Tasks of a run ended in error or were cancelled.
 
     :ivar failed: these tasks.
+    :ivar saved: the results of the others, if they were to be saved.
     """
 
-    def __init__(self, failed: Sequence["Task"]) -> None:
+    def __init__(self, failed: Sequence["Task"], saved: Sequence[Path] = ()) -> None:
         reasons = sorted({task.error or task.status for task in failed})
         more = "" if len(reasons) == 1 else f" (and {len(reasons) - 1} other reasons)"
         super().__init__(f"{len(failed)} tasks have no result: {reasons[0]}{more}")
         self.failed = failed
+        self.saved = saved
 
 
 @dataclass(frozen=True)

@@ -394,7 +394,7 @@ class Run:
             self._pixmill.files.download(file, path)
         failed = [task for task in tasks if task.result_id is None]
         if failed:
-            raise RunFailedError(failed)
+            raise RunFailedError(failed, saving.paths())
         return saving.paths()
 
 
