@@ -52,7 +52,7 @@ def text() -> str:
             classes |= _definitions(algorithm.params.model_json_schema())
             classes[_title(algorithm.name)] = "\n".join(_step(algorithm))
     exported = sorted({*classes, "Custom", "Pipeline"})
-    parts = [HEAD, f"__all__ = {json.dumps(exported)}", *classes.values()]
+    parts = [f"{HEAD}\n__all__ = {json.dumps(exported)}", *classes.values()]
     command = [sys.executable, "-m", "ruff", "format", "--line-length", "120", "-"]
     # No shell, and ruff is one of the project's tools.
     run = subprocess.run(command, input="\n\n\n".join(parts), check=True, capture_output=True, text=True)  # nosec B603

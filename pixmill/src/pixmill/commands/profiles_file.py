@@ -110,8 +110,8 @@ def server(url: str | None, name: str | None) -> Server:
     profile = profiles.named.get(wanted) if wanted else None
     if wanted and profile is None:
         raise ProfileError(f"there is no profile '{wanted}'; see: pixmill profile ls")
-    given = url or (None if name else os.environ.get(URL_VARIABLE))
-    key = os.environ.get(KEY_VARIABLE)
+    given = url or (None if name else os.environ.get(URL_VARIABLE)) or None
+    key = os.environ.get(KEY_VARIABLE) or None
     named = "--url" if url else URL_VARIABLE
     if profile is None:
         return Server(DEFAULT_URL, key, "the default") if given is None else Server(given, key, named)
