@@ -14,12 +14,14 @@ class Faults:
     """What the proxy does to connections.
 
     :param cut: the share of connections that end after some bytes, of the request or of the response.
+    :param within: the most bytes before a cut.
     :param swallow: the share of connections whose response never arrives, although the server has done its work.
     :param delay: the longest pause before a piece, in seconds.
     :param duplicate: the share of requests that the server gets twice; the client sees the second response.
     """
 
     cut: float = 0
+    within: int = 400_000
     swallow: float = 0
     delay: float = 0
     duplicate: float = 0
@@ -52,7 +54,7 @@ class Proxy:
         faults = self._faults
         with suppress(OSError), client, socket.create_connection(self._target) as server:
             if fault < faults.cut:
-                self._forward(client, server, limit=self._random.randrange(1, 400_000))
+                self._forward(client, server, limit=self._random.randrange(1, faults.within))
             elif fault < faults.cut + faults.swallow:
                 self._swallow(client, server)
             elif fault < faults.cut + faults.swallow + faults.duplicate:
