@@ -60,21 +60,26 @@ def text() -> str:
 
 
 def _definitions(schema: Schema) -> dict[str, str]:
-    return {name: "\n".join(_value(name, _object(one))) for name, one in _object(schema.get("$defs", {})).items()}
+    return {
+        name: "\n".join(_value(name, _object(schema_part)))
+        for name, schema_part in _object(schema.get("$defs", {})).items()
+    }
 
 
 def _value(name: str, schema: Schema) -> Iterator[str]:
     yield f"@dataclass(frozen=True, kw_only=True)\nclass {name}(Value):"
     yield _docstring(str(schema.get("description", "Values.")))
-    for field, one in _object(schema.get("properties", {})).items():
-        yield from _field(field, _object(one), required=field in _names(schema.get("required", [])))
+    for field, schema_part in _object(schema.get("properties", {})).items():
+        yield from _field(field, _object(schema_part), required=field in _names(schema.get("required", [])))
 
 
 def _step(algorithm: Algorithm) -> Iterator[str]:
     schema = algorithm.params.model_json_schema()
     required = _names(schema.get("required", []))
-    properties = {name: _object(one) for name, one in _object(schema.get("properties", {})).items()}
-    gathered = {name: _members(one, schema) for name, one in properties.items() if "oneOf" in one}
+    properties = {name: _object(schema_part) for name, schema_part in _object(schema.get("properties", {})).items()}
+    gathered = {
+        name: _members(schema_part, schema) for name, schema_part in properties.items() if "oneOf" in schema_part
+    }
     yield f"@dataclass(frozen=True, kw_only=True)\nclass {_title(algorithm.name)}(Step):"
     yield _docstring(algorithm.summary)
     yield f'    algorithm: ClassVar[str] = "{algorithm.name}"'
@@ -85,15 +90,15 @@ def _step(algorithm: Algorithm) -> Iterator[str]:
     taken = (properties.keys() | {name for members in gathered.values() for name in members}) & RESERVED
     if taken:
         raise ValueError(f"{algorithm.name}: {taken} are names of Step's own")
-    for name, one in properties.items():
+    for name, schema_part in properties.items():
         # Its fields may be given directly instead.
-        yield from _field(name, one, required=name in required and name not in gathered)
+        yield from _field(name, schema_part, required=name in required and name not in gathered)
     for target, members in gathered.items():
         clash = members.keys() & properties.keys()
         if clash:
             raise ValueError(f"{algorithm.name}: {clash} are both parameters and fields of {target}")
-        for name, one in members.items():
-            yield from _field(name, one, required=False)
+        for name, schema_part in members.items():
+            yield from _field(name, schema_part, required=False)
 
 
 def _members(union: Schema, schema: Schema) -> dict[str, Schema]:
@@ -103,7 +108,7 @@ def _members(union: Schema, schema: Schema) -> dict[str, Schema]:
     for choice in choices if isinstance(choices, list) else []:
         name = str(choice["$ref"]).rpartition("/")[2]
         definition = _object(_object(schema["$defs"])[name])
-        members |= {field: _object(one) for field, one in _object(definition["properties"]).items()}
+        members |= {field: _object(schema_part) for field, schema_part in _object(definition["properties"]).items()}
     return members
 
 
@@ -128,9 +133,9 @@ def _type(schema: Schema) -> str:
     for union in ("anyOf", "oneOf"):
         choices = schema.get(union)
         if isinstance(choices, list):
-            found = dict.fromkeys(_type(one) for one in choices)
+            found = dict.fromkeys(_type(schema_part) for schema_part in choices)
             # A union with `str` says no more than `str`.
-            kept = ["str"] if "str" in found else [one for one in found if one != "None"]
+            kept = ["str"] if "str" in found else [schema_part for schema_part in found if schema_part != "None"]
             return " | ".join([*kept, *(["None"] if "None" in found else [])])
     if schema.get("type") == "array":
         return f"Sequence[{_type(_object(schema['items']))}]"
@@ -156,7 +161,7 @@ def _object(value: object) -> Mapping[str, object]:
 
 
 def _names(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list) else []
+    return [str(schema_part) for schema_part in value] if isinstance(value, list) else []
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def test_a_key_that_was_revoked_is_listed_as_such(client: Pixmill) -> None:
     client.keys.revoke(key.id)
 
     assert key.secret
-    [listed] = [one for one in client.keys.list() if one.id == key.id]
+    [listed] = [key_listed for key_listed in client.keys.list() if key_listed.id == key.id]
     assert listed.revoked_at is not None
 
 

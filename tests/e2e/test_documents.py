@@ -129,7 +129,7 @@ def test_both_languages_have_the_same_programs_and_exit_codes(page: str) -> None
     english, russian = PROJECT / "docs" / page, PROJECT / "docs/ru" / page
 
     assert programs(russian) == programs(english)
-    codes = [re.findall(r"^\| (\d+) \|", one.read_text("utf-8"), re.M) for one in (english, russian)]
+    codes = [re.findall(r"^\| (\d+) \|", path_of_page.read_text("utf-8"), re.M) for path_of_page in (english, russian)]
     expected = [str(code.value) for code in EXIT_CODES] if page == "cli.md" else []
     assert codes == [expected, expected]
 

@@ -63,7 +63,7 @@ class Proxy:
                 self._forward(client, server, limit=None)
 
     def _forward(self, client: socket.socket, server: socket.socket, limit: int | None) -> None:
-        """Forward both ways; with a limit, reset the connection after so many bytes."""
+        """Forward both ways; with a limit, reset the connection after this many bytes."""
         budget = [limit]
         threads = [
             threading.Thread(target=self._pump, args=(*pair, budget), daemon=True)

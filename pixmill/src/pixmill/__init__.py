@@ -1,4 +1,4 @@
-"""Pixmill's Python client; the command line and, with the extra ``serve``, the server are beside it."""
+"""Pixmill's Python client; the command line and, with the extra ``serve``, the server come with it."""
 
 from pixmill.client.answers import (
     Algorithm,

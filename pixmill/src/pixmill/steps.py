@@ -19,7 +19,7 @@ class Value:
 
     def given(self) -> dict[str, object]:
         """Return the parameters that are not ``None``, by the API's names."""
-        named = {one.name: getattr(self, one.name) for one in fields(self)}
+        named = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in named.items() if value is not None}
 
 
@@ -93,7 +93,7 @@ def _as_json(value: object) -> object:
     if isinstance(value, Value):
         return value.as_json()
     if isinstance(value, list | tuple):
-        return [_as_json(one) for one in value]
+        return [_as_json(item) for item in value]
     return value
 
 

@@ -16,10 +16,12 @@ PAIRS = [
 
 
 def methods(model: type) -> dict[str, list[tuple[str, object]]]:
-    found = {name: one for name, one in vars(model).items() if inspect.isfunction(one) and not name.startswith("_")}
+    found = {
+        name: member for name, member in vars(model).items() if inspect.isfunction(member) and not name.startswith("_")
+    }
     return {
-        name: [(parameter.name, parameter.default) for parameter in inspect.signature(one).parameters.values()]
-        for name, one in found.items()
+        name: [(parameter.name, parameter.default) for parameter in inspect.signature(member).parameters.values()]
+        for name, member in found.items()
     }
 
 

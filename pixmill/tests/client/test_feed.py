@@ -51,11 +51,25 @@ def test_it_goes_on_after_the_last_event_that_it_saw() -> None:
     feed.lost(UnreachableError("cut"))
 
     assert feed.call().headers["Last-Event-ID"] == "0-7"
+
+
+def test_a_stream_that_is_silent_asks_for_the_states() -> None:
+    feed = Feed(EXCHANGE, [1])
+    fed(feed, lines("0-7", 1, "processing"))
+    asks_after_an_event = feed.wants_states
+
+    fed(feed, [": ping"])
+
+    assert not asks_after_an_event
+    assert feed.wants_states
+
+
+def test_a_stream_of_all_tasks_asks_for_nothing() -> None:
+    feed = Feed(EXCHANGE)
+
+    fed(feed, [": ping"])
+
     assert not feed.wants_states
-
-
-def test_a_stream_that_has_said_nothing_asks_for_the_states() -> None:
-    assert Feed(EXCHANGE, [1]).wants_states
 
 
 def test_it_gives_up_after_losing_the_stream_so_often_without_a_line() -> None:

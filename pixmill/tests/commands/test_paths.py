@@ -15,7 +15,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def names(photos: Path, selection: Selection, *given: str) -> list[str]:
-    return [str(path.relative_to(photos)) for path in selection.files([str(photos / one) for one in given])]
+    return [str(path.relative_to(photos)) for path in selection.files([str(photos / pattern) for pattern in given])]
 
 
 def test_a_folder_is_searched_for_patterns_without_hidden_files(photos: Path) -> None:

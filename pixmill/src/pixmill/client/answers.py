@@ -24,18 +24,18 @@ class Answer:
     @property
     def extra(self) -> Mapping[str, object]:
         """What the server sent in addition to the fields of this class."""
-        known = {one.name for one in fields(self)}
+        known = {entry.name for entry in fields(self)}
         return {name: value for name, value in self.document.items() if name not in known}
 
     @classmethod
     def of(cls, document: object) -> Self:
         """Return a JSON object as this class.
 
-        :raises UnexpectedAnswerError: it is none, or lacks a field.
+        :raises UnexpectedAnswerError: it is no object, or lacks a field.
         """
         if not isinstance(document, Mapping):
             raise UnexpectedAnswerError(f"no {cls.__name__} but {document!r:.80}; is this a Pixmill?")
-        wanted = {one.name for one in fields(cls)} - {"document"}
+        wanted = {entry.name for entry in fields(cls)} - {"document"}
         known = {name: cls.converted(name, value) for name, value in document.items() if name in wanted}
         try:
             return cls(document=document, **known)

@@ -102,7 +102,7 @@ class AsyncPixmill:
         :param callback_url: gets a webhook when a task ends.
         :raises ProblemError: the server refuses it, and no task is created.
         """
-        ids = [one.id if isinstance(one, File) else one for one in files]
+        ids = [item.id if isinstance(item, File) else item for item in files]
         body = request_of(what, preset=preset, params=params, ends={"output": output, "source": source})
         body |= settings.batch_fields(ids, priority, cache=cache, callback_url=callback_url)
         return self.resume(await self._driver.run(self._operations.create(body)))
@@ -136,8 +136,8 @@ class AsyncPixmill:
     ) -> AsyncIterator[AuditEntry]:
         """Generate the entries of the audit trail, the oldest first."""
         async for page in self._driver.pages(audit_call(owner, key_id, since), self._access.audit_page):
-            for one in page:
-                yield one
+            for item in page:
+                yield item
 
     async def request(
         self,
@@ -204,8 +204,8 @@ class AsyncFiles:
         news = (New(Path(path), Path(path).name, comment) for path in paths)
         operations = self._uploads.many(news, skip_existing=skip_existing, on_progress=on_progress)
         async for group in self._driver.each(operations, parallel):
-            for one in group:
-                yield one
+            for item in group:
+                yield item
 
     async def find_same(self, path: str | Path) -> File | None:
         """Return a stored file with the name and the bytes of a file of this machine."""
@@ -218,8 +218,8 @@ class AsyncFiles:
     async def list(self, filter: FileFilter | None = None) -> AsyncIterator[File]:  # noqa: A002 (what it is)
         """Generate the files that match, page by page."""
         async for page in self.pages(filter):
-            for one in page:
-                yield one
+            for item in page:
+                yield item
 
     async def pages(self, filter: FileFilter | None = None, size: int = PAGE) -> AsyncIterator[Sequence[File]]:  # noqa: A002 (what it is)
         """Generate the pages of a list."""
@@ -305,8 +305,8 @@ class AsyncTasks:
         """Generate the tasks that match, page by page."""
         first = tasks_call(status, algorithm, source_id, ids)
         async for page in self._driver.pages(first, self._operations.page):
-            for one in page:
-                yield one
+            for item in page:
+                yield item
 
     async def cancel(self, task_id: int) -> Task:
         """:raises ConflictError: it has ended."""
@@ -371,7 +371,7 @@ class AsyncRun:
         known = await self.tasks() if tasks is None else tasks
         ids = [task.result_id for task in known if task.result_id is not None]
         files = {file.id: file for file in await self._pixmill.files.existing(ids)} if ids else {}
-        return [files[one] for one in ids if one in files]
+        return [files[item] for item in ids if item in files]
 
     def events(self) -> AsyncIterator[TaskEvent]:
         """Generate the changes of the tasks until all have ended."""

@@ -30,7 +30,7 @@ class DownloadOperations:
     def to_path(self, file: File, path: Path, on_progress: OnProgress | None = None) -> Operation[Path]:
         """Write a file's bytes to ``path``, which exists only once they are complete and checked.
 
-        A part that an earlier attempt left beside it, also that of another process, is not fetched again.
+        A part that an earlier attempt left next to it, also that of another process, is not fetched again.
 
         :raises DamagedError: the bytes that arrived are others.
         """
@@ -62,7 +62,7 @@ class DownloadOperations:
 
         :param restart: makes the stream empty, because an archive cannot go on.
         """
-        call = get(f"{FILES}/archive", [("id", str(one)) for one in ids])
+        call = get(f"{FILES}/archive", [("id", str(file_id)) for file_id in ids])
         attempt = 0
         while True:
             attempt += 1

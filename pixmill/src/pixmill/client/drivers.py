@@ -83,13 +83,15 @@ class SyncDriver:
             yield rows
 
     def each(self, operations: Iterator[Operation[T]], parallel: int) -> Iterator[T]:
-        """Generate the results of operations, so many of which run at a time, in their order."""
+        """Generate the results of operations, of which at most ``parallel`` run at a time, in their order."""
         with ThreadPoolExecutor(parallel) as pool:
-            running: deque[Future[T]] = deque(pool.submit(self.run, one) for one in islice(operations, parallel + 1))
+            running: deque[Future[T]] = deque(
+                pool.submit(self.run, next_operation) for next_operation in islice(operations, parallel + 1)
+            )
             try:
                 while running:
                     result = running.popleft().result()
-                    running.extend(pool.submit(self.run, one) for one in islice(operations, 1))
+                    running.extend(pool.submit(self.run, next_operation) for next_operation in islice(operations, 1))
                     yield result
             finally:
                 for left in running:
@@ -107,10 +109,10 @@ class SyncDriver:
                     self._http.stream("GET", address, params=list(call.query), headers=head, timeout=timeout) as got,
                 ):
                     feed.opened(_head(got) if got.is_success else _reply(got, got.read()))
-                    if feed.wants_states:
-                        yield from self.run(feed.states())
-                    for line in got.iter_lines() if not feed.has_ended else ():
+                    for line in got.iter_lines():
                         yield from feed.line(line)
+                        if feed.wants_states:
+                            yield from self.run(feed.states())
                         if feed.has_ended:
                             return
             except UnreachableError as error:
@@ -177,12 +179,16 @@ class AsyncDriver:
             yield rows
 
     async def each(self, operations: Iterator[Operation[T]], parallel: int) -> AsyncIterator[T]:
-        """Generate the results of operations, so many of which run at a time, in their order."""
-        running = deque(asyncio.ensure_future(self.run(one)) for one in islice(operations, parallel))
+        """Generate the results of operations, of which at most ``parallel`` run at a time, in their order."""
+        running = deque(
+            asyncio.ensure_future(self.run(next_operation)) for next_operation in islice(operations, parallel)
+        )
         try:
             while running:
                 result = await running.popleft()
-                running.extend(asyncio.ensure_future(self.run(one)) for one in islice(operations, 1))
+                running.extend(
+                    asyncio.ensure_future(self.run(next_operation)) for next_operation in islice(operations, 1)
+                )
                 yield result
         finally:
             for left in running:
@@ -200,14 +206,12 @@ class AsyncDriver:
                         "GET", address, params=list(call.query), headers=head, timeout=timeout
                     ) as got:
                         feed.opened(_head(got) if got.is_success else _reply(got, await got.aread()))
-                        if feed.wants_states:
-                            for event in await self.run(feed.states()):
-                                yield event
-                        if feed.has_ended:
-                            return
                         async for line in got.aiter_lines():
                             for event in feed.line(line):
                                 yield event
+                            if feed.wants_states:
+                                for event in await self.run(feed.states()):
+                                    yield event
                             if feed.has_ended:
                                 return
             except UnreachableError as error:

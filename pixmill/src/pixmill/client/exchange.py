@@ -96,7 +96,7 @@ class Reply:
     def ids(self, name: str) -> list[int]:
         """:raises UnexpectedAnswerError: the body is no object with an array of numbers of this name."""
         found = self.member(name)
-        if not isinstance(found, list) or not all(isinstance(one, int) for one in found):
+        if not isinstance(found, list) or not all(isinstance(number, int) for number in found):
             raise UnexpectedAnswerError(f"'{name}' of the answer is no list of ids; is this a Pixmill?")
         return found
 

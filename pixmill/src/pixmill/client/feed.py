@@ -29,6 +29,7 @@ class Feed:
         self._last_event_id = last_event_id
         self._failures = 0
         self._fields: dict[str, str] = {}
+        self._was_silent = False
 
     @property
     def has_ended(self) -> bool:
@@ -36,8 +37,8 @@ class Feed:
 
     @property
     def wants_states(self) -> bool:
-        """Whether tasks may have ended before the stream began, which then says nothing of them."""
-        return self._wanted is not None and self._last_event_id is None
+        """Whether tasks may have ended without an event: before the stream began, or while it was silent."""
+        return self._was_silent and self._wanted is not None
 
     def call(self) -> Call:
         """Return the call that opens the stream."""
@@ -45,7 +46,9 @@ class Feed:
         if self._last_event_id is not None:
             headers["Last-Event-ID"] = self._last_event_id
         few = self._wanted if self._wanted is not None and len(self._wanted) <= MAX_IDS else ()
-        return Call("GET", f"{TASKS}/events", [("id", str(one)) for one in sorted(few)], headers, repeatable=True)
+        return Call(
+            "GET", f"{TASKS}/events", [("id", str(task_id)) for task_id in sorted(few)], headers, repeatable=True
+        )
 
     def opened(self, reply: Reply) -> None:
         """Take the head of the response.
@@ -65,6 +68,7 @@ class Feed:
 
         :raises NotFoundError: somebody has deleted one.
         """
+        self._was_silent = False
         asked = sorted(self._left)
         found = yield from self._tasks.states(asked)
         check_all_exist(asked, found)
@@ -77,9 +81,12 @@ class Feed:
         self._failures = 0
         if line:
             name, _, value = line.partition(":")
-            # A comment has no name; the lines of several `data` would be joined, but Pixmill sends one.
+            # A comment has no name, and comes first and when nothing happens. The lines of several `data` would be
+            # joined, but Pixmill sends one.
             if name:
                 self._fields[name] = value.removeprefix(" ")
+            else:
+                self._was_silent = True
             return
         fields, self._fields = self._fields, {}
         if "id" in fields:

@@ -189,4 +189,6 @@ def _text(document: Mapping[str, object], name: str) -> str:
 def _errors(value: object) -> Sequence[FieldError]:
     if not isinstance(value, list):
         return ()
-    return tuple(FieldError(_text(one, "pointer"), _text(one, "detail")) for one in value if isinstance(one, dict))
+    return tuple(
+        FieldError(_text(entry, "pointer"), _text(entry, "detail")) for entry in value if isinstance(entry, dict)
+    )

@@ -51,7 +51,7 @@ def target(path: Path, file: File) -> Path:
 
 
 def safe_name(name: str) -> str:
-    """Return a name that stays within its folder, whatever a server sends."""
+    """Return a name that stays within its folder, no matter what a server sends."""
     last = name.replace("\0", "").replace("\\", "/").rpartition("/")[2]
     return "_" if last in ("", ".", "..") else last
 

@@ -101,7 +101,7 @@ class Pixmill:
         :param callback_url: gets a webhook when a task ends.
         :raises ProblemError: the server refuses it, and no task is created.
         """
-        ids = [one.id if isinstance(one, File) else one for one in files]
+        ids = [item.id if isinstance(item, File) else item for item in files]
         body = request_of(what, preset=preset, params=params, ends={"output": output, "source": source})
         body |= settings.batch_fields(ids, priority, cache=cache, callback_url=callback_url)
         return self.resume(self._driver.run(self._operations.create(body)))
@@ -365,7 +365,7 @@ class Run:
         known = self.tasks() if tasks is None else tasks
         ids = [task.result_id for task in known if task.result_id is not None]
         files = {file.id: file for file in self._pixmill.files.existing(ids)} if ids else {}
-        return [files[one] for one in ids if one in files]
+        return [files[item] for item in ids if item in files]
 
     def events(self) -> Iterator[TaskEvent]:
         """Generate the changes of the tasks until all have ended."""

@@ -82,7 +82,7 @@ class New:
 
 @dataclass(frozen=True)
 class Upload:
-    """The end of one of many uploads: a file, or why there is none.
+    """The end of one of many uploads: a file, or why nothing was stored.
 
     :ivar source: what was to be uploaded.
     :ivar existed: whether the server had the same name with the same bytes, so that nothing was sent.
@@ -348,7 +348,7 @@ class _Form:
 
 
 class _Counted:
-    """Tells how far an upload is."""
+    """Reports how far an upload is."""
 
     def __init__(self, name: str, total: int, on_progress: OnProgress | None) -> None:
         self._name = name

@@ -30,13 +30,15 @@ def verify_webhook(
     """
     sent = {name.lower(): value for name, value in headers.items()}
     message, stamp = sent.get("webhook-id", ""), sent.get("webhook-timestamp", "")
-    signatures = [one.removeprefix("v1,") for one in sent.get("webhook-signature", "").split() if one.startswith("v1,")]
+    signatures = [
+        part.removeprefix("v1,") for part in sent.get("webhook-signature", "").split() if part.startswith("v1,")
+    ]
     if not (message and signatures and stamp.isdecimal()):
         raise WebhookError("The request has no webhook-id, webhook-timestamp or webhook-signature.")
     if abs(time.time() - int(stamp)) > tolerance_seconds:
         raise WebhookError("The webhook is too old, or the clock of this machine is wrong.")
     signed = f"{message}.{stamp}.".encode() + body
-    expected = [_signature(_bytes_of(one), signed) for one in secret.split(",") if one.strip()]
+    expected = [_signature(_bytes_of(part), signed) for part in secret.split(",") if part.strip()]
     if not any(hmac.compare_digest(ours, theirs) for ours in expected for theirs in signatures):
         raise WebhookError("The webhook is not signed with this secret.")
     try:

@@ -39,7 +39,7 @@ def algorithms(
         if name is None:
             emit_rows(found, ("name", "result", "summary"), as_json=as_json, quiet=quiet, key="name")
             return
-        named = [one for one in found if one.name == name]
+        named = [entry for entry in found if entry.name == name]
         if not named:
             raise fail(f"there is no algorithm '{name}'; see: pixmill algorithms", Exit.NOT_FOUND)
         if as_json:
@@ -58,14 +58,14 @@ def presets(
 ) -> None:
     """List the presets: pipelines that the server has a name for."""
     with connected(url, profile) as pixmill:
-        found = [one for one in pixmill.presets() if name in (None, one.name)]
+        found = [entry for entry in pixmill.presets() if name in (None, entry.name)]
         if name is not None and not found:
             raise fail(f"there is no preset '{name}'; see: pixmill presets", Exit.NOT_FOUND)
-        for one in found:
+        for entry in found:
             if as_json:
-                emit_json(one.document)
+                emit_json(entry.document)
             else:
-                emit(one.name if quiet else f"{one.name}\t{json.dumps(one.params, ensure_ascii=False)}")
+                emit(entry.name if quiet else f"{entry.name}\t{json.dumps(entry.params, ensure_ascii=False)}")
 
 
 def _print_params(algorithm: Algorithm) -> None:
@@ -82,6 +82,6 @@ def _kind(schema: Mapping[str, object]) -> str:
         return "|".join(map(str, choices))
     union = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(union, list):
-        return "|".join(kind for one in union if (kind := _kind(one)) != "null")
+        return "|".join(kind for entry in union if (kind := _kind(entry)) != "null")
     reference = schema.get("$ref")
     return str(reference).rpartition("/")[2] if reference else str(schema.get("type", "object"))

@@ -64,7 +64,7 @@ def catalog() -> Catalog:
     retries = Retries(attempts=1)
     with Pixmill(chosen.url, key=chosen.key, timeout_seconds=TIMEOUT_SECONDS, retries=retries) as pixmill:
         fetched: dict[str, Mapping[str, object]] = {preset.name: {} for preset in pixmill.presets()}
-        fetched |= {one.name: {"properties": _fields(one.params)} for one in pixmill.algorithms()}
+        fetched |= {entry.name: {"properties": _fields(entry.params)} for entry in pixmill.algorithms()}
     with suppress(OSError):
         write_private(kept, json.dumps(fetched))
     return fetched
@@ -90,7 +90,7 @@ def _fields(schema: Mapping[str, object]) -> Mapping[str, Mapping[str, Sequence[
         return {}
     # Patterns of colors are long, and nobody completes them.
     return {
-        name: {"enum": one["enum"]} if "enum" in one else {}
-        for name, one in properties.items()
+        name: {"enum": entry["enum"]} if "enum" in entry else {}
+        for name, entry in properties.items()
         if name not in ("source", "output")
     }

@@ -28,7 +28,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; overrides PIXMILL_URL and profiles.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="A profile; overrides PIXMILL_PROFILE.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as the API has it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as in the API.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only ids.")]
 
 
@@ -183,7 +183,7 @@ def _plain(value: object) -> str:
 
 def ids_of(arguments: Sequence[str]) -> list[int]:
     """Return the ids that a command was given; ``-`` stands for those on stdin."""
-    words = [word for one in arguments for word in (sys.stdin.read().split() if one == "-" else [one])]
+    words = [word for argument in arguments for word in (sys.stdin.read().split() if argument == "-" else [argument])]
     wrong = [word for word in words if not (word.isascii() and word.isdecimal())]
     if wrong:
         raise fail(f"'{wrong[0]}' is no id", Exit.USAGE)

@@ -109,7 +109,7 @@ def get(
             target = Path(output) / "files.zip" if Path(output).is_dir() else Path(output)
             emit(str(pixmill.files.zip(wanted, target)))
             return
-        files = [pixmill.files.get(one) for one in wanted]
+        files = [pixmill.files.get(file_id) for file_id in wanted]
         if output == "-":
             if len(files) != 1:
                 raise fail("stdout takes one file", Exit.USAGE)
@@ -146,7 +146,7 @@ def ls(
     least: Annotated[str | None, typer.Option("--min", help="At least this size: 1MB.")] = None,
     most: Annotated[str | None, typer.Option("--max", help="At most this size.")] = None,
     sort: Annotated[str, typer.Option(help="id, name, size, created_at; - before it: largest first.")] = "id",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     url: Url = None,
@@ -172,8 +172,8 @@ def show(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName 
     """Show all that is known about files."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
-        for one in wanted:
-            document = pixmill.files.get(one).document
+        for file_id in wanted:
+            document = pixmill.files.get(file_id).document
             if as_json:
                 emit_json(document)
                 continue
@@ -230,10 +230,10 @@ def share(
     """Make links that download files without a key."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
-        for one in wanted:
-            link = pixmill.files.link(one, expires=units.duration(lasting))
+        for file_id in wanted:
+            link = pixmill.files.link(file_id, expires=units.duration(lasting))
             if as_json:
-                emit_json({"id": one, **link.document})
+                emit_json({"id": file_id, **link.document})
             else:
                 emit(link.url)
 

@@ -1,4 +1,4 @@
-"""Commands for keys: through the API where a server is named, else with the tool beside the data of ``serve``."""
+"""Commands for keys: through the API where a server is named, else with the tool for the data of ``serve``."""
 
 import os
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 COLUMNS = ("id", "owner", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at", "note")
-KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pixmill keys list` has it.")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As in `pixmill keys list`.")]
 
 
 @app.command(
@@ -47,7 +47,7 @@ def create(
     if _is_local(url, profile):
         options = ["--owner", owner, "--note", note]
         options += [] if role is None else ["--role", role]
-        options += [part for one in scope or () for part in ("--scope", one)]
+        options += [part for name in scope or () for part in ("--scope", name)]
         options += [] if expires_in_days is None else ["--expires-in-days", str(expires_in_days)]
         _locally(data, project, ["create", *options])
     with connected(url, profile) as pixmill:
@@ -107,7 +107,7 @@ def rotate(
 
 
 def _is_local(url: str | None, profile: str | None) -> bool:
-    return not (url or profile or any(os.environ.get(one) for one in (URL_VARIABLE, KEY_VARIABLE, PROFILE_VARIABLE)))
+    return not (url or profile or any(os.environ.get(name) for name in (URL_VARIABLE, KEY_VARIABLE, PROFILE_VARIABLE)))
 
 
 def _locally(data: Path, project: Path, options: Sequence[str]) -> None:

@@ -27,12 +27,12 @@ class Selection:
         :raises FileNotFoundError: there is no such file, or nothing matches a pattern.
         :raises ValueError: a folder, and the search is not recursive.
         """
-        for one in given:
-            matches = self._expanded(one)
+        for pattern in given:
+            matches = self._expanded(pattern)
             if not matches:
-                raise FileNotFoundError(f"nothing matches '{one}'")
+                raise FileNotFoundError(f"nothing matches '{pattern}'")
             for match in matches:
-                yield from self._below(match, is_given=match == Path(one))
+                yield from self._below(match, is_given=match == Path(pattern))
 
     @staticmethod
     def _expanded(given: str) -> Sequence[Path]:
@@ -53,10 +53,10 @@ class Selection:
         if is_given and not self.recursive:
             raise ValueError(f"'{path}' is a folder: add --recursive (-r)")
         # What begins with a dot is hidden, such as parts of downloads.
-        inner = sorted(one for one in path.iterdir() if not one.name.startswith("."))
-        for one in inner if self.recursive else ():
-            if one.is_file() or (one.is_dir() and not one.is_symlink()):
-                yield from self._below(one, is_given=False)
+        inner = sorted(inner_path for inner_path in path.iterdir() if not inner_path.name.startswith("."))
+        for inner_path in inner if self.recursive else ():
+            if inner_path.is_file() or (inner_path.is_dir() and not inner_path.is_symlink()):
+                yield from self._below(inner_path, is_given=False)
 
 
 def unfinished_uploads() -> int:

@@ -82,8 +82,8 @@ def load() -> Profiles:
         raise ProfileError(f"cannot read {path()}: {error}") from error
     try:
         named = {
-            name: Profile(str(one["url"]), one.get("key"), one.get("key_command"))
-            for name, one in document.get("profiles", {}).items()
+            name: Profile(str(entry["url"]), entry.get("key"), entry.get("key_command"))
+            for name, entry in document.get("profiles", {}).items()
         }
     except (KeyError, TypeError, AttributeError) as error:
         raise ProfileError(f"a profile in {path()} has no url") from error

@@ -93,7 +93,7 @@ def run(
 
 
 def _request(pixmill: Pixmill, what: str, settings: Sequence[str]) -> Mapping[str, object]:
-    """Return what is done, as a batch has it."""
+    """Return what is done, as in a batch."""
     if what.endswith(".json"):
         document: object = json.loads(Path(what).read_text("utf-8"))
         if not isinstance(document, dict):
@@ -107,14 +107,14 @@ def _request(pixmill: Pixmill, what: str, settings: Sequence[str]) -> Mapping[st
         made = request_of(parsed(what), preset=None, params=None, ends={})
     params = made["params"]
     if isinstance(params, dict):
-        for one in settings:
-            set_in(params, one)
+        for word in settings:
+            set_in(params, word)
     return made
 
 
 def _sources(files: Sequence[str], *, recursive: bool) -> tuple[list[int], list[Path]]:
     """Return ids and paths; a file whose name is a number is meant where it is written ``./12``."""
-    words = [word for one in files for word in (sys.stdin.read().split() if one == "-" else [one])]
+    words = [word for argument in files for word in (sys.stdin.read().split() if argument == "-" else [argument])]
     ids = [int(word) for word in words if word.isascii() and word.isdecimal()]
     paths = [word for word in words if not (word.isascii() and word.isdecimal())]
     return ids, list(Selection(recursive).files(paths))

@@ -47,15 +47,15 @@ def status(as_json: Json = False, url: Url = None, profile: ProfileName = None) 
     with connected(url, profile) as pixmill:
         services = pixmill.readiness()
         session = pixmill.session()
-        ready = all(one.status == "ok" for one in services.values())
+        ready = all(item.status == "ok" for item in services.values())
         if as_json:
-            states = {name: one.document for name, one in services.items()}
+            states = {name: item.document for name, item in services.items()}
             emit_json({"url": pixmill.url, "ready": ready, "services": states, "session": session.document})
         else:
             emit(f"server\t{pixmill.url}")
-            for name, one in services.items():
-                parts = ", ".join(f"{part} {state}" for part, state in one.dependencies.items())
-                emit(f"{name}\t{one.status}\t{parts}")
+            for name, item in services.items():
+                parts = ", ".join(f"{part} {state}" for part, state in item.dependencies.items())
+                emit(f"{name}\t{item.status}\t{parts}")
             emit(f"access\t{session.mode}\t{session.owner or 'not signed in'}")
     if not ready:
         raise typer.Exit(Exit.UNREACHABLE)
@@ -136,8 +136,8 @@ def _check_services(pixmill: Pixmill) -> str:
     states = pixmill.readiness()
     wrong = [
         f"{part} of {name} is {state}"
-        for name, one in states.items()
-        for part, state in one.dependencies.items()
+        for name, item in states.items()
+        for part, state in item.dependencies.items()
         if state != "ok"
     ]
     if wrong:
@@ -166,15 +166,15 @@ def _call(
     method: str, path: str, fields: "list[str] | tuple[()]", source: str | None, headers: "list[str] | tuple[()]"
 ) -> Call:
     """Return the request that the options describe."""
-    given = [(name.strip(), value.strip()) for name, _, value in (one.partition(":") for one in headers)]
+    given = [(name.strip(), value.strip()) for name, _, value in (item.partition(":") for item in headers)]
     call = Call(method, path if path.startswith("/") else f"/{path}", headers=dict(given))
     if source is not None:
         return replace(call, body=sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
     if method in ("GET", "HEAD", "DELETE"):
         return replace(call, query=_query(fields))
     document: dict[str, object] = {}
-    for one in fields:
-        set_in(document, one)
+    for item in fields:
+        set_in(document, item)
     if not document:
         return call
     return replace(
@@ -183,4 +183,4 @@ def _call(
 
 
 def _query(fields: "list[str] | tuple[()]") -> Query:
-    return [(name, value) for name, _, value in (one.partition("=") for one in fields)]
+    return [(name, value) for name, _, value in (item.partition("=") for item in fields)]

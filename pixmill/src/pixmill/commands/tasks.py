@@ -36,7 +36,7 @@ def ls(
     status: Annotated[str | None, typer.Option(help="pending, processing, finished, error, cancelled.")] = None,
     algorithm: Annotated[str | None, typer.Option(help="Only of this algorithm.")] = None,
     source: Annotated[int | None, typer.Option(help="Only of this file.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     url: Url = None,
@@ -53,7 +53,7 @@ def show(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName 
     """Show tasks."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
-        emit_rows((pixmill.tasks.get(one) for one in wanted), COLUMNS, as_json=as_json)
+        emit_rows((pixmill.tasks.get(task_id) for task_id in wanted), COLUMNS, as_json=as_json)
 
 
 @app.command(
@@ -82,8 +82,8 @@ def restart(
         if all_ is None:
             _change(pixmill, wanted, "restart", as_json=as_json)
             return
-        for one in pixmill.tasks.restart_all(all_):
-            emit_json({"id": one}) if as_json else emit(str(one))
+        for task_id in pixmill.tasks.restart_all(all_):
+            emit_json({"id": task_id}) if as_json else emit(str(task_id))
 
 
 @app.command(
@@ -93,9 +93,9 @@ def forget(ids: Ids, url: Url = None, profile: ProfileName = None) -> None:
     """Delete tasks that have ended; their files stay."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
-        for one in wanted:
-            pixmill.tasks.delete(one)
-            emit(str(one))
+        for task_id in wanted:
+            pixmill.tasks.delete(task_id)
+            emit(str(task_id))
 
 
 @watching.command(epilog=examples("pixmill watch 7 8", "pixmill watch --status error --json"))
@@ -135,11 +135,11 @@ def _print_event(event: TaskEvent, *, as_json: bool) -> None:
 def _change(pixmill: Pixmill, ids: list[int], verb: str, *, as_json: bool) -> None:
     changed: list[Task] = []
     refused = False
-    for one in ids:
+    for task_id in ids:
         try:
-            changed.append(pixmill.tasks.cancel(one) if verb == "cancel" else pixmill.tasks.restart(one))
+            changed.append(pixmill.tasks.cancel(task_id) if verb == "cancel" else pixmill.tasks.restart(task_id))
         except ConflictError as error:
-            say(f"{one}: {error}")
+            say(f"{task_id}: {error}")
             refused = True
     emit_rows(changed, COLUMNS, as_json=as_json)
     if refused:

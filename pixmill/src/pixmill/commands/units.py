@@ -10,7 +10,7 @@ _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "
 def duration(text: str) -> timedelta:
     """Return ``90s``, ``15m``, ``2h``, ``7d`` or ``1w``.
 
-    :raises ValueError: it is none of these.
+    :raises ValueError: it has another form.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip().lower())
     if found is None:
@@ -21,7 +21,7 @@ def duration(text: str) -> timedelta:
 def size(text: str) -> int:
     """Return ``500``, ``20kB``, ``1MB``, ``2GiB`` in bytes.
 
-    :raises ValueError: it is none of these.
+    :raises ValueError: it has another form.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", text.strip().lower())
     if found is None or found[2] not in _BYTES:
