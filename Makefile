@@ -101,9 +101,10 @@ bench: .venv/test
 	$(BIN)/python -m bench.listing
 	$(BIN)/python -m bench.waits
 
-# The page of the algorithms, with its pictures, from their code.
+# The page of the algorithms, with its pictures, and the client's types of their params, from their code.
 docs: .venv/test config
 	$(BIN)/python docs/build.py
+	$(BIN)/python pixmill/scripts/params.py
 
 # config/*/conf.yml and docs/configuration.md, from the models of the settings. It overwrites changes in these files.
 config: .venv/run
@@ -114,7 +115,7 @@ lint: .venv/test types prose security
 	$(BIN)/ruff check .
 
 types: .venv/test
-	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py docs/configuration.py requirements conftest.py
+	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench pixmill/scripts docs/build.py docs/configuration.py requirements conftest.py
 
 prose: .venv/python
 	$(BIN)/python scripts/check-prose $(PROSE)

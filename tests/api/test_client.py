@@ -1,63 +1,167 @@
 """The Python client against a running Pixmill."""
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pixmill.client import Client, PixmillError
+from pixmill.params import Flip, Output, Resize, Watermark
 
-from tests.support.images import photo
+from pixmill import AsyncPixmill, File, FileFilter, InvalidError, NotFoundError, Pixmill, RunFailedError
+from tests.support.images import opened, photo
 from tests.support.stacks import Stack
 
 
 @pytest.fixture
-def client(stack: Stack) -> Iterator[Client]:
-    with Client(stack.url) as client:
+def client(stack: Stack) -> Iterator[Pixmill]:
+    with Pixmill(stack.url) as client:
         yield client
 
 
-def test_an_uploaded_file_is_downloaded_unchanged(client: Client, tmp_path: Path) -> None:
+def test_an_uploaded_file_is_downloaded_unchanged(client: Pixmill, tmp_path: Path) -> None:
     content = os.urandom(1_000_000)
     (tmp_path / "имя.bin").write_bytes(content)
 
-    file = client.upload(tmp_path / "имя.bin", comment="random")
-    client.download(file.id, tmp_path / "back.bin")
+    file = client.files.upload(tmp_path / "имя.bin", comment="random")
+    client.files.download(file, tmp_path / "back.bin")
 
     assert (file.name, file.extension, file.comment, file.size) == ("имя", ".bin", "random", 1_000_000)
     assert file.sha256 == hashlib.sha256(content).hexdigest()
     assert (tmp_path / "back.bin").read_bytes() == content
 
 
-def test_wait_yields_every_task_of_a_batch(client: Client) -> None:
-    sources = [client.upload(photo(), f"{number}.png").id for number in range(3)]
+@pytest.mark.both_stacks
+def test_a_large_file_is_uploaded_in_pieces_and_tells_its_progress(client: Pixmill, tmp_path: Path) -> None:
+    content = os.urandom(20 * 2**20)
+    (tmp_path / "large.bin").write_bytes(content)
+    reached: list[int] = []
 
-    task_ids = client.create_tasks(sources, "flip")
-    ended = list(client.wait(task_ids, timeout_seconds=120))
+    file = client.files.upload(tmp_path / "large.bin", on_progress=lambda progress: reached.append(progress.done))
 
-    assert sorted(task.id for task in ended) == sorted(task_ids)
-    assert {task.status for task in ended} == {"finished"}
-    assert {task.source_id for task in ended} == set(sources)
-
-
-def test_a_task_in_error_says_why(client: Client) -> None:
-    [task] = client.wait(client.create_tasks([client.upload(b"no image", "a.jpg").id], "flip"), timeout_seconds=120)
-
-    assert task.status == "error"
-    assert task.error
+    assert client.files.read(file) == content
+    assert reached[-1] == len(content)
+    assert len(set(reached)) > 10
 
 
-def test_a_refusal_has_its_status_kind_and_detail(client: Client, tmp_path: Path) -> None:
-    with pytest.raises(PixmillError, match="There is no file 9999999999") as refused:
-        client.download(9_999_999_999, tmp_path / "nothing")
+def test_many_files_are_stored_and_one_that_is_missing_does_not_stop_them(client: Pixmill, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.txt" for number in range(120)]
+    for path in paths:
+        path.write_text(f"many {path.name} {os.urandom(8).hex()}")
 
-    assert (refused.value.status, refused.value.kind) == (404, "file-not-found")
+    ends = list(client.files.upload_many([*paths, tmp_path / "missing.txt"]))
+
+    stored = {end.source: end.file for end in ends if end.file is not None}
+    assert {path: client.files.read(file).decode() for path, file in stored.items()} == {
+        path: path.read_text() for path in paths
+    }
+    assert [end.source.name for end in ends if end.error is not None] == ["missing.txt"]
+
+
+def test_files_that_the_server_has_are_not_sent_again(client: Pixmill, tmp_path: Path) -> None:
+    (tmp_path / "once.txt").write_text(os.urandom(8).hex())
+    [first] = client.files.upload_many([tmp_path / "once.txt"])
+
+    [second] = client.files.upload_many([tmp_path / "once.txt"], skip_existing=True)
+
+    assert second.existed
+    assert second.file == first.file
+
+
+def test_a_list_has_all_pages(client: Pixmill) -> None:
+    name = os.urandom(8).hex()
+    for number in range(5):
+        client.files.upload(b"page", name=f"{name}-{number}.txt")
+
+    pages = list(client.files.pages(FileFilter(name=name, sort="name"), size=2))
+
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert [file.name[-1] for page in pages for file in page] == list("01234")
+
+
+def test_the_events_of_a_run_end_when_all_tasks_have_ended(client: Pixmill) -> None:
+    sources = [client.files.upload(photo(), name=f"{number}.png") for number in range(3)]
+
+    run = client.run(sources, Flip(), cache=False)
+    events = list(run.events())
+
+    assert {event.task_id for event in events if event.has_ended} == set(run.task_ids)
+    assert {event.status for event in events if event.has_ended} == {"finished"}
+
+
+def test_the_results_of_steps_are_saved_under_the_names_of_their_sources(client: Pixmill, tmp_path: Path) -> None:
+    sources = [client.files.upload(photo(200, 100), name="same.png") for _ in range(2)]
+    steps = Resize(width=50) | Watermark(text="© me")
+
+    paths = client.run(sources, steps, output=Output(format="webp")).save(tmp_path)
+
+    assert sorted(path.name for path in paths) == ["same (2).webp", "same.webp"]
+    assert {opened(path.read_bytes()).size for path in paths} == {(50, 25)}
+
+
+def test_a_run_with_failures_names_their_tasks(client: Pixmill) -> None:
+    run = client.run([client.files.upload(b"no image", name="a.jpg")], "flip")
+
+    with pytest.raises(RunFailedError, match="not an image") as failed:
+        run.wait()
+
+    assert [task.id for task in failed.value.failed] == list(run.task_ids)
+
+
+def test_a_refusal_has_its_type_detail_and_request_id(client: Pixmill, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="There is no file 9999999999") as refused:
+        client.files.download(9_999_999_999, tmp_path / "nothing")
+
+    assert refused.value.type == "urn:pixmill:problem:file-not-found"
+    assert refused.value.request_id
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tasks_that_do_not_end_in_time_are_a_timeout(client: Client) -> None:
-    unknown = 9_999_999_999
+def test_wrong_parameters_name_their_field(client: Pixmill) -> None:
+    source = client.files.upload(photo(), name="a.png")
 
-    with pytest.raises(TimeoutError, match="1 of 1 tasks"):
-        list(client.wait([unknown], timeout_seconds=0))
+    with pytest.raises(InvalidError) as refused:
+        client.run([source], Resize(width=-5))
+
+    assert [error.pointer for error in refused.value.errors] == ["/params/width"]
+
+
+def test_waiting_for_a_task_that_does_not_exist_is_an_error(client: Pixmill) -> None:
+    with pytest.raises(NotFoundError, match="no task 9999999999"):
+        client.resume([9_999_999_999]).wait()
+
+
+def test_a_link_downloads_the_file_without_a_key(client: Pixmill) -> None:
+    file = client.files.upload(b"shared", name="shared.txt")
+
+    link = client.files.link(file.id)
+
+    with Pixmill(link.url.partition("/api/")[0]) as other:
+        assert other.request("GET", "/api/" + link.url.partition("/api/")[2]).body == b"shared"
+
+
+def test_a_key_that_was_revoked_is_listed_as_such(client: Pixmill) -> None:
+    key = client.keys.create(f"owner-{os.urandom(4).hex()}", role="reader")
+
+    client.keys.revoke(key.id)
+
+    assert key.secret
+    [listed] = [key_listed for key_listed in client.keys.list() if key_listed.id == key.id]
+    assert listed.revoked_at is not None
+
+
+def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path) -> None:
+    async def process() -> tuple[list[File], set[str]]:
+        async with AsyncPixmill(stack.url) as client:
+            source = await client.files.upload(photo(200, 100), name="async.png")
+            run = await client.run([source], Resize(width=50), cache=False)
+            statuses = {event.status async for event in run.events() if event.has_ended}
+            await run.save(tmp_path)
+            return list(await run.wait()), statuses
+
+    files, statuses = asyncio.run(process())
+
+    assert statuses == {"finished"}
+    assert [(file.width, file.height) for file in files] == [(50, 25)]
+    assert opened((tmp_path / "async.png").read_bytes()).size == (50, 25)

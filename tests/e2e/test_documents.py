@@ -2,14 +2,17 @@
 
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pixmill.commands.console import EXIT_CODES
 
 from tests.support.client import TASKS, Pixmill, is_ready
 from tests.support.documents import (
+    PRINTED_URL,
     Block,
     all_blocks,
     answer_of,
@@ -19,6 +22,7 @@ from tests.support.documents import (
     is_translation,
     matches,
     pages,
+    programs,
     steps,
 )
 from tests.support.environment import ENVIRONMENT, PROJECT
@@ -49,7 +53,7 @@ class Clone:
         self.url = f"http://127.0.0.1:{port}"
         self.folder = folder
         self.data = folder / "data"
-        self.environment = ENVIRONMENT | {"PORT": str(port)}
+        self.environment = ENVIRONMENT | {"PORT": str(port), "PIXMILL_URL": self.url}
         [start] = [block for block in blocks(PROJECT / "README.md") if block.starts_embedded]
         self.process = Process(
             "make run", ["env", f"--chdir={folder}", "bash", "-c", start.text], self.environment, folder / "log"
@@ -100,6 +104,34 @@ def test_the_commands_of_a_page_run_as_printed(clone: Clone, images: Path, page:
             await_tasks(clone)
             answer = answer_of(command, images, clone.environment, clone.url)
             assert matches(shown, answer), f"{block}\n$ {command}shown: {shown}\nanswered: {answer}"
+
+
+@pytest.mark.parametrize("number", range(len(programs(PROJECT / "docs/client.md"))))
+def test_the_programs_of_the_client_run_as_printed(clone: Clone, images: Path, number: int) -> None:
+    text = programs(PROJECT / "docs/client.md")[number].replace(PRINTED_URL, clone.url)
+
+    run = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=images,
+        env=clone.environment | {"HOME": str(images)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    assert run.stdout
+
+
+@pytest.mark.parametrize("page", ["cli.md", "client.md"])
+def test_both_languages_have_the_same_programs_and_exit_codes(page: str) -> None:
+    english, russian = PROJECT / "docs" / page, PROJECT / "docs/ru" / page
+
+    assert programs(russian) == programs(english)
+    codes = [re.findall(r"^\| (\d+) \|", path_of_page.read_text("utf-8"), re.M) for path_of_page in (english, russian)]
+    expected = [str(code.value) for code in EXIT_CODES] if page == "cli.md" else []
+    assert codes == [expected, expected]
 
 
 def test_what_is_not_run_has_a_reason() -> None:

@@ -60,6 +60,11 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(name, line, found["language"], found["text"], found["comment"] or "")
 
 
+def programs(page: Path) -> list[str]:
+    """Return the Python programs of a page."""
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+
+
 def all_blocks() -> list[Block]:
     return [block for page in pages() for block in blocks(page)]
 

@@ -1,86 +1,43 @@
-"""``pixmill``: serve, try the demo, and maintain the files of ``serve``."""
+"""``pixmill``: files, tasks and results of a Pixmill server, and that server itself."""
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pixmill.demo import run_demo
-from pixmill.embedded import Embedded, StartError, run_tool
+from pixmill.commands import catalog, completion, files, keys, maintenance, profile, run, server, tasks
+from pixmill.commands.console import EXIT_CODES
+from pixmill.version import VERSION
 
-app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
+_CODES = "Exit codes:\n\n" + "\n\n".join(f"  {code.value}  {meaning}" for code, meaning in EXIT_CODES.items())
 
-Data = Annotated[Path, typer.Option(help="Folder for files, databases and the queue.")]
-Project = Annotated[Path, typer.Option(help="Folder with config/ and web/.")]
-OlderThan = Annotated[
-    float | None,
-    typer.Option(
-        min=0, metavar="SECONDS", help="Skip younger bytes: they may belong to a running upload. (default: a day)"
-    ),
-]
-
-
-@app.command()
-def serve(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
-    data: Data = Path("data"),
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    project: Project = Path(),
-) -> None:
-    """Serve everything from this machine; needs only Python."""
-    try:
-        code = Embedded(host, port, data.resolve(), project.resolve()).run()
-    except StartError as error:
-        print(f"pixmill: {error}", file=sys.stderr)
-        code = 1
-    raise typer.Exit(code)
-
-
-@app.command()
-def fsck(
-    data: Data = Path("data"),
-    project: Project = Path(),
-    older_than: OlderThan = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only check that the bytes exist.")] = False,
-) -> None:
-    """Read every file, report and repair errors; safe while the server runs."""
-    _run_tool("file_storage.fsck", data, project, [*_age(older_than), *(["--quick"] if quick else [])])
-
-
-@app.command()
-def gc(data: Data = Path("data"), project: Project = Path(), older_than: OlderThan = None) -> None:
-    """Delete bytes that a crash left and no file uses; safe while the server runs."""
-    _run_tool("file_storage.gc", data, project, _age(older_than))
-
-
-@app.command()
-def demo(
-    photos: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder with photographs.")],
-    url: Annotated[str, typer.Option(help="URL of a running Pixmill.")] = "http://127.0.0.1:8080",
-    output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-output"),
-) -> None:
-    """Upload photographs, resize and flip them, and save the results."""
-    raise typer.Exit(run_demo(url, photos, output))
-
-
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+app = typer.Typer(
+    help="Process images on a Pixmill server: put files, run algorithms, get the results.\n\nThe server is that of"
+    " --url, PIXMILL_URL or a profile (`pixmill profile add`), else http://127.0.0.1:8080; the key that of PIXMILL_KEY"
+    " or the profile. Data goes to stdout, all else to stderr.",
+    epilog=_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
-def keys(context: typer.Context, data: Data = Path("data"), project: Project = Path()) -> None:
-    """Make, list, revoke and rotate keys: keys create|list|revoke|rotate."""
-    _run_tool("service_kit.access", data, project, context.args)
 
 
-def _age(older_than: float | None) -> list[str]:
-    return [] if older_than is None else ["--older-than", str(older_than)]
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"pixmill {VERSION}")
+        raise typer.Exit
 
 
-def _run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> None:
-    try:
-        code = run_tool(module, data.resolve(), project.resolve(), options)
-    except StartError as error:
-        print(f"pixmill: {error}", file=sys.stderr)
-        code = 1
-    raise typer.Exit(code)
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version  # its callback has printed it
+
+
+for group in (files.app, run.app, tasks.watching, catalog.app, server.app, maintenance.app):
+    app.registered_commands += group.registered_commands
+app.add_typer(tasks.app, name="tasks")
+app.add_typer(profile.app, name="profile")
+app.add_typer(keys.app, name="keys")
+app.add_typer(completion.app, name="completion")

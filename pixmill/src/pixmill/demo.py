@@ -5,41 +5,44 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
-import pyvips
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pixmill.client import Client, PixmillError, Task
+from pixmill.client.answers import File, Task
+from pixmill.client.exchange import Retries
+from pixmill.client.problems import PixmillError
+from pixmill.client.sync import Pixmill
+from pixmill.params import Flip, Resize
+from pixmill.steps import Step
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 TIMEOUT_SECONDS = 120
-STEPS: Sequence[tuple[str, dict[str, object] | None]] = (("resize", {"width": 320}), ("flip", None))
+STEPS: Sequence[Step] = (Resize(width=320), Flip())
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The last status of a task and where its result is saved."""
+    """The last status of a task, and its result."""
 
-    source: Path
+    source: File
     algorithm: str
     status: str
-    saved: Path | None
+    result: File | None = None
 
 
 def run_demo(url: str, photos: Path, output: Path) -> int:
     """Run the demo on the server at ``url``; return 0 if every task has finished, else 1."""
     console = Console()
-    sources = sorted(path for path in photos.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not sources:
+    paths = sorted(path for path in photos.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
         console.print(f"[red]There are no photographs in {photos}.")
         return 1
     output.mkdir(parents=True, exist_ok=True)
     try:
-        with Client(url, timeout_seconds=30) as pixmill:
-            outcomes = _process(pixmill, sources, output, console)
-    except (httpx2.HTTPError, PixmillError) as error:
+        with Pixmill(url, timeout_seconds=30, retries=Retries(attempts=2)) as pixmill:
+            outcomes = _process(pixmill, paths, output, console)
+    except PixmillError as error:
         console.print(f"[red]No Pixmill answers at {url} ({error}); start one with: make run")
         return 1
     console.print(_table(outcomes))
@@ -48,49 +51,44 @@ def run_demo(url: str, photos: Path, output: Path) -> int:
     return 0 if finished == len(outcomes) else 1
 
 
-def _process(pixmill: Client, sources: Sequence[Path], output: Path, console: Console) -> list[Outcome]:
+def _process(pixmill: Pixmill, paths: Sequence[Path], output: Path, console: Console) -> list[Outcome]:
     with Progress(console=console) as progress:
-        uploading = progress.add_task("Uploading", total=len(sources))
-        ids = []
-        for source in sources:
-            ids.append(pixmill.upload(source, comment="demo").id)
+        uploading = progress.add_task("Uploading", total=len(paths))
+        sources = []
+        for path in paths:
+            sources.append(pixmill.files.upload(path, comment="demo"))
             progress.advance(uploading)
-        tasks = {
-            task_id: (source, algorithm)
-            for algorithm, params in STEPS
-            for task_id, source in zip(pixmill.create_tasks(ids, algorithm, params), sources, strict=True)
-        }
-        processing = progress.add_task("Processing", total=len(tasks))
-        ended: dict[int, Task] = {}
-        with suppress(TimeoutError):
-            for task in pixmill.wait(list(tasks), TIMEOUT_SECONDS):
-                ended[task.id] = task
-                progress.advance(processing)
-    return [
-        _outcome(pixmill, source, algorithm, ended.get(task_id), output)
-        for task_id, (source, algorithm) in sorted(tasks.items())
-    ]
+        runs = [(step, pixmill.run(sources, step)) for step in STEPS]
+        processing = progress.add_task("Processing", total=len(runs))
+        outcomes = []
+        for step, run in runs:
+            with suppress(TimeoutError):
+                run.ended(TIMEOUT_SECONDS)
+            for source, task in zip(sources, run.tasks(), strict=True):
+                outcomes.append(
+                    _outcome(pixmill, source, task, output / f"{source.name}-{step.name}{source.extension}")
+                )
+            progress.advance(processing)
+    return outcomes
 
 
-def _outcome(pixmill: Client, source: Path, algorithm: str, task: Task | None, output: Path) -> Outcome:
-    if task is None:
-        return Outcome(source, algorithm, "timed out", None)
+def _outcome(pixmill: Pixmill, source: File, task: Task, path: Path) -> Outcome:
     if task.result_id is None:
-        return Outcome(source, algorithm, f"{task.status}: {task.error}", None)
-    saved = output / f"{source.stem}-{algorithm}{source.suffix}"
-    pixmill.download(task.result_id, saved)
-    return Outcome(source, algorithm, task.status, saved)
+        status = f"{task.status}: {task.error}" if task.has_ended else "timed out"
+        return Outcome(source, task.algorithm, status)
+    result = pixmill.files.get(task.result_id)
+    pixmill.files.download(result, path)
+    return Outcome(source, task.algorithm, task.status, result)
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
     # Fit into 80 columns: the name of the saved file follows from the first two columns.
     table = Table("photograph", "algorithm", "in", "out")
     for outcome in outcomes:
-        out = _described(outcome.saved) if outcome.saved else outcome.status
-        table.add_row(outcome.source.name, outcome.algorithm, _described(outcome.source), out)
+        out = _described(outcome.result) if outcome.result else outcome.status
+        table.add_row(outcome.source.filename, outcome.algorithm, _described(outcome.source), out)
     return table
 
 
-def _described(path: Path) -> str:
-    image = pyvips.Image.new_from_file(str(path))
-    return f"{image.width}×{image.height}, {path.stat().st_size / 1000:.0f} kB"
+def _described(file: File) -> str:
+    return f"{file.width}×{file.height}, {file.size / 1000:.0f} kB"

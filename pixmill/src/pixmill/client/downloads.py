@@ -1,0 +1,196 @@
+"""Downloads that go on after a lost connection, and check what they got."""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Protocol
+
+from pixmill.client.answers import File
+from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, once, work
+from pixmill.client.problems import DamagedError, UnexpectedAnswerError, UnreachableError
+from pixmill.client.uploads import FILES, OnProgress, Progress
+
+_PLAIN = {"Accept-Encoding": "identity"}
+"""Compressed bytes would have other offsets and another digest."""
+
+
+class Writable(Protocol):
+    """Where the bytes go."""
+
+    def write(self, piece: bytes, /) -> object: ...
+
+
+class DownloadOperations:
+    """Reads files."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def to_path(self, file: File, path: Path, on_progress: OnProgress | None = None) -> Operation[Path]:
+        """Write a file's bytes to ``path``, which exists only once they are complete and checked.
+
+        A part that an earlier attempt left next to it, also that of another process, is not fetched again.
+
+        :raises DamagedError: the bytes that arrived are others.
+        """
+        part = path.with_name(f".{path.name}.{file.sha256[:16]}.part")
+        target = yield from work(lambda: _Target.resumed(part, file, on_progress))
+        try:
+            yield from self._receive(file, target)
+        finally:
+            target.close()
+        try:
+            target.check()
+        except DamagedError:
+            part.unlink(missing_ok=True)
+            raise
+        part.replace(path)
+        return path
+
+    def to_stream(self, file: File, stream: Writable, on_progress: OnProgress | None = None) -> Operation[None]:
+        """Write a file's bytes to a stream.
+
+        :raises DamagedError: the bytes that arrived, and were written, are others.
+        """
+        target = _Target(stream, file, on_progress)
+        yield from self._receive(file, target)
+        target.check()
+
+    def archive(self, ids: Sequence[int], stream: Writable, restart: Callable[[], None]) -> Operation[None]:
+        """Write a ZIP of several files to a stream.
+
+        :param restart: makes the stream empty, because an archive cannot go on.
+        """
+        call = get(f"{FILES}/archive", [("id", str(file_id)) for file_id in ids])
+        attempt = 0
+        while True:
+            attempt += 1
+            sink = _Whole(stream)
+            try:
+                reply = yield from once(Call("GET", call.path, call.query, _PLAIN, repeatable=True, sink=sink))
+                if not reply.is_success:
+                    problem = reply.problem()
+                    if attempt >= self._exchange.retries.attempts or problem.status not in (429, 502, 503, 504):
+                        raise problem
+                    yield self._exchange.retries.pause(attempt, problem.retry_after)
+                    continue
+            except UnreachableError:
+                if attempt >= self._exchange.retries.attempts:
+                    raise
+                yield self._exchange.retries.pause(attempt)
+                restart()
+                continue
+            return
+
+    def _receive(self, file: File, target: "_Target") -> Operation[None]:
+        path, attempt = f"{FILES}/{file.id}/download", 0
+        while target.position < file.size or file.size == 0:
+            attempt += 1
+            before = target.position
+            headers = dict(_PLAIN)
+            if before:
+                headers |= {"Range": f"bytes={before}-", "If-Range": f'"{file.sha256}"'}
+            try:
+                reply = yield from once(Call("GET", path, (), headers, repeatable=True, sink=target))
+            except UnreachableError:
+                # What has arrived counts: only attempts without a byte are failures.
+                attempt = 1 if target.position > before else attempt
+                if attempt >= self._exchange.retries.attempts:
+                    raise
+                yield self._exchange.retries.pause(attempt)
+                continue
+            if reply.is_success:
+                if target.position == before:
+                    return
+                continue
+            problem = reply.problem()
+            if attempt >= self._exchange.retries.attempts or problem.status not in (429, 502, 503, 504):
+                raise problem
+            yield self._exchange.retries.pause(attempt, problem.retry_after)
+
+
+class _Target:
+    """Takes the bytes of a file, from where it already has them.
+
+    :ivar position: how many bytes it has.
+    """
+
+    def __init__(self, stream: Writable, file: File, on_progress: OnProgress | None) -> None:
+        self._stream = stream
+        self._file = file
+        self._on_progress = on_progress
+        self._digest = hashlib.sha256()
+        self._stated: str | None = None
+        self._skip = 0
+        self._closable: IO[bytes] | None = None
+        self.position = 0
+
+    @classmethod
+    def resumed(cls, part: Path, file: File, on_progress: OnProgress | None) -> "_Target":
+        """Return a target that appends to a part of the file."""
+        part.parent.mkdir(parents=True, exist_ok=True)
+        opened = part.open("ab+")
+        if opened.tell() > file.size:
+            opened.truncate(0)
+        target = cls(opened, file, on_progress)
+        target._closable = opened
+        opened.seek(0)
+        while piece := opened.read(2**20):
+            target._digest.update(piece)
+            target.position += len(piece)
+        return target
+
+    def begin(self, reply: Reply) -> bool:
+        if not reply.is_success:
+            return False
+        self._stated = reply.headers.get("repr-digest") or self._stated
+        # A 200 to a range sends everything again.
+        start = 0 if reply.status != 206 else _start(reply)
+        if start > self.position:
+            raise UnexpectedAnswerError(f"the answer begins at byte {start}, not at {self.position}")
+        self._skip = self.position - start
+        return True
+
+    def write(self, piece: bytes) -> None:
+        skipped = min(self._skip, len(piece))
+        self._skip -= skipped
+        fresh = piece[skipped:]
+        if fresh:
+            self._stream.write(fresh)
+            self._digest.update(fresh)
+            self.position += len(fresh)
+            if self._on_progress is not None:
+                self._on_progress(Progress(self._file.filename, self.position, self._file.size))
+
+    def check(self) -> None:
+        """:raises DamagedError: the bytes are not those that ``Repr-Digest`` and the file's data describe."""
+        encoded = b64encode(self._digest.digest()).decode()
+        stated = self._stated is None or f"sha-256=:{encoded}:" in self._stated or "sha-256=" not in self._stated
+        if not stated or self._digest.hexdigest() != self._file.sha256:
+            raise DamagedError(f"file {self._file.id} was damaged on its way: its digest is another one")
+
+    def close(self) -> None:
+        if self._closable is not None:
+            self._closable.close()
+
+
+class _Whole:
+    """Takes all bytes of a successful response."""
+
+    def __init__(self, stream: Writable) -> None:
+        self._stream = stream
+
+    def begin(self, reply: Reply) -> bool:
+        return reply.is_success
+
+    def write(self, piece: bytes) -> None:
+        self._stream.write(piece)
+
+
+def _start(reply: Reply) -> int:
+    """Return where the bytes of a 206 begin."""
+    first = reply.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
+    if not first.isdecimal():
+        raise UnexpectedAnswerError("a partial answer has no Content-Range")
+    return int(first)

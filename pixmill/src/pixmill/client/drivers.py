@@ -1,0 +1,306 @@
+"""Do what operations want: over HTTP, with and without ``async``."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from ssl import SSLContext
+from typing import Generic, TypeVar
+
+import httpx2
+
+from pixmill.client.answers import TaskEvent
+from pixmill.client.exchange import Call, Effect, Operation, Pause, Reply
+from pixmill.client.feed import Feed
+from pixmill.client.problems import UnreachableError
+
+T = TypeVar("T")
+
+PIECE = 256 * 1024
+"""Bytes that are sent or received at once."""
+SILENCE_SECONDS = 45
+"""A stream of events sends something every 15 seconds."""
+
+Page = tuple[list[T], Call | None]
+"""The rows of a page, and the call for the next one."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach the server.
+
+    :param headers: of every request.
+    :param timeout_seconds: of each step of a request: connect, send a piece, receive a piece.
+    :param verify: the trusted certificates.
+    """
+
+    url: str
+    headers: dict[str, str]
+    timeout_seconds: float
+    verify: SSLContext | bool
+
+    def address(self, call: Call) -> str:
+        return self.url.rstrip("/") + call.path
+
+    def head(self, call: Call) -> dict[str, str]:
+        length = {} if call.body is None else {"Content-Length": str(len(call.body))}
+        return {**self.headers, **length, **call.headers}
+
+
+class SyncDriver:
+    """Runs operations one step after the other; several threads may use it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._http = httpx2.Client(
+            timeout=connection.timeout_seconds, verify=connection.verify, trust_env=False, follow_redirects=True
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def run(self, operation: Operation[T]) -> T:
+        """Return the result of an operation."""
+        effect = _started(operation)
+        while not isinstance(effect, _Done):
+            try:
+                reply = self._done(effect)
+            except Exception as error:  # noqa: BLE001 (the operation decides, and raises it again)
+                effect = _thrown(operation, error)
+            else:
+                effect = _sent(operation, reply)
+        return effect.result
+
+    def pages(self, first: Call, page: Callable[[Call], Operation[Page[T]]]) -> Iterator[list[T]]:
+        """Generate the pages of a list."""
+        following: Call | None = first
+        while following is not None:
+            rows, following = self.run(page(following))
+            yield rows
+
+    def each(self, operations: Iterator[Operation[T]], parallel: int) -> Iterator[T]:
+        """Generate the results of operations, of which at most ``parallel`` run at a time, in their order."""
+        with ThreadPoolExecutor(parallel) as pool:
+            running: deque[Future[T]] = deque(
+                pool.submit(self.run, next_operation) for next_operation in islice(operations, parallel + 1)
+            )
+            try:
+                while running:
+                    result = running.popleft().result()
+                    running.extend(pool.submit(self.run, next_operation) for next_operation in islice(operations, 1))
+                    yield result
+            finally:
+                for left in running:
+                    left.cancel()
+
+    def follow(self, feed: Feed) -> Iterator[TaskEvent]:
+        """Generate the events of a feed."""
+        while not feed.has_ended:
+            try:
+                call = feed.call()
+                timeout = httpx2.Timeout(self._connection.timeout_seconds, read=SILENCE_SECONDS)
+                address, head = self._connection.address(call), self._connection.head(call)
+                with (
+                    _as_unreachable(),
+                    self._http.stream("GET", address, params=list(call.query), headers=head, timeout=timeout) as got,
+                ):
+                    feed.opened(_head(got) if got.is_success else _reply(got, got.read()))
+                    for line in got.iter_lines():
+                        yield from feed.line(line)
+                        if feed.wants_states:
+                            yield from self.run(feed.states())
+                        if feed.has_ended:
+                            return
+            except UnreachableError as error:
+                time.sleep(feed.lost(error))
+
+    def _done(self, effect: Effect) -> Reply | None:
+        if isinstance(effect, Call):
+            return self._exchange(effect)
+        if isinstance(effect, Pause):
+            time.sleep(effect.seconds)
+        else:
+            effect.work()
+        return None
+
+    def _exchange(self, call: Call) -> Reply:
+        content = call.body if call.on_sent is None else _pieces(call)
+        with (
+            _as_unreachable(),
+            self._http.stream(
+                call.method,
+                self._connection.address(call),
+                params=list(call.query),
+                headers=self._connection.head(call),
+                content=content,
+            ) as got,
+        ):
+            head = _head(got)
+            if call.sink is None or not call.sink.begin(head):
+                return _reply(got, got.read())
+            for piece in got.iter_raw(PIECE):
+                call.sink.write(piece)
+            return head
+
+
+class AsyncDriver:
+    """Runs operations on an event loop."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._http = httpx2.AsyncClient(
+            timeout=connection.timeout_seconds, verify=connection.verify, trust_env=False, follow_redirects=True
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Return the result of an operation."""
+        effect = _started(operation)
+        while not isinstance(effect, _Done):
+            try:
+                reply = await self._done(effect)
+            except Exception as error:  # noqa: BLE001 (the operation decides, and raises it again)
+                effect = _thrown(operation, error)
+            else:
+                effect = _sent(operation, reply)
+        return effect.result
+
+    async def pages(self, first: Call, page: Callable[[Call], Operation[Page[T]]]) -> AsyncIterator[list[T]]:
+        """Generate the pages of a list."""
+        following: Call | None = first
+        while following is not None:
+            rows, following = await self.run(page(following))
+            yield rows
+
+    async def each(self, operations: Iterator[Operation[T]], parallel: int) -> AsyncIterator[T]:
+        """Generate the results of operations, of which at most ``parallel`` run at a time, in their order."""
+        running = deque(
+            asyncio.ensure_future(self.run(next_operation)) for next_operation in islice(operations, parallel)
+        )
+        try:
+            while running:
+                result = await running.popleft()
+                running.extend(
+                    asyncio.ensure_future(self.run(next_operation)) for next_operation in islice(operations, 1)
+                )
+                yield result
+        finally:
+            for left in running:
+                left.cancel()
+
+    async def follow(self, feed: Feed) -> AsyncIterator[TaskEvent]:
+        """Generate the events of a feed."""
+        while not feed.has_ended:
+            try:
+                call = feed.call()
+                timeout = httpx2.Timeout(self._connection.timeout_seconds, read=SILENCE_SECONDS)
+                address, head = self._connection.address(call), self._connection.head(call)
+                with _as_unreachable():
+                    async with self._http.stream(
+                        "GET", address, params=list(call.query), headers=head, timeout=timeout
+                    ) as got:
+                        feed.opened(_head(got) if got.is_success else _reply(got, await got.aread()))
+                        async for line in got.aiter_lines():
+                            for event in feed.line(line):
+                                yield event
+                            if feed.wants_states:
+                                for event in await self.run(feed.states()):
+                                    yield event
+                            if feed.has_ended:
+                                return
+            except UnreachableError as error:
+                await asyncio.sleep(feed.lost(error))
+
+    async def _done(self, effect: Effect) -> Reply | None:
+        if isinstance(effect, Call):
+            return await self._exchange(effect)
+        if isinstance(effect, Pause):
+            await asyncio.sleep(effect.seconds)
+        else:
+            await asyncio.to_thread(effect.work)
+        return None
+
+    async def _exchange(self, call: Call) -> Reply:
+        content = call.body if call.on_sent is None else _async_pieces(call)
+        with _as_unreachable():
+            async with self._http.stream(
+                call.method,
+                self._connection.address(call),
+                params=list(call.query),
+                headers=self._connection.head(call),
+                content=content,
+            ) as got:
+                head = _head(got)
+                if call.sink is None or not call.sink.begin(head):
+                    return _reply(got, await got.aread())
+                async for piece in got.aiter_raw(PIECE):
+                    call.sink.write(piece)
+                return head
+
+
+@dataclass(frozen=True)
+class _Done(Generic[T]):
+    """The end of an operation."""
+
+    result: T
+
+
+def _started(operation: Operation[T]) -> Effect | _Done[T]:
+    return _step(lambda: next(operation))
+
+
+def _sent(operation: Operation[T], reply: Reply | None) -> Effect | _Done[T]:
+    return _step(lambda: operation.send(reply))
+
+
+def _thrown(operation: Operation[T], error: Exception) -> Effect | _Done[T]:
+    return _step(lambda: operation.throw(error))
+
+
+def _step(advance: Callable[[], Effect]) -> Effect | _Done[T]:
+    try:
+        return advance()
+    except StopIteration as end:
+        return _Done(end.value)
+
+
+def _head(got: httpx2.Response) -> Reply:
+    return _reply(got, b"")
+
+
+def _reply(got: httpx2.Response, body: bytes) -> Reply:
+    headers = {name.lower(): value for name, value in got.headers.items()}
+    return Reply(got.status_code, headers, body, got.reason_phrase)
+
+
+def _pieces(call: Call) -> Iterator[bytes]:
+    body = memoryview(call.body or b"")
+    for start in range(0, len(body), PIECE):
+        piece = bytes(body[start : start + PIECE])
+        yield piece
+        if call.on_sent is not None:
+            call.on_sent(len(piece))
+
+
+async def _async_pieces(call: Call) -> AsyncIterator[bytes]:
+    for piece in _pieces(call):
+        yield piece
+
+
+@contextmanager
+def _as_unreachable() -> Iterator[None]:
+    """Raise the errors of httpx2 as :class:`UnreachableError`."""
+    try:
+        yield
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
+        raise UnreachableError(str(error) or type(error).__name__, sent=False) from error
+    except (httpx2.HTTPError, httpx2.StreamError) as error:
+        raise UnreachableError(str(error) or type(error).__name__) from error
+    except httpx2.InvalidURL as error:
+        raise UnreachableError(f"this is no URL: {error}", sent=False) from error

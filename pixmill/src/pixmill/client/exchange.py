@@ -1,0 +1,231 @@
+"""Requests and responses without a network.
+
+An operation is a generator: it yields what it wants done (a :class:`Call`, a :class:`Pause`, :class:`Work`) and gets
+the :class:`Reply`. A driver does it, with or without ``async`` (:mod:`pixmill.client.drivers`).
+"""
+
+import json
+import random
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol, TypeAlias, TypeVar
+
+from pixmill.client.problems import ProblemError, UnexpectedAnswerError, UnreachableError, problem_of
+
+T = TypeVar("T")
+Query: TypeAlias = Sequence[tuple[str, str]]
+
+NEVER_ACTED_ON = frozenset({429})
+"""Statuses of requests that the server did not begin: sending any of them again is safe."""
+PASSING = frozenset({429, 502, 503, 504})
+"""Statuses that may be others soon."""
+PASSING_KINDS = frozenset({"idempotency-key-in-use", "upload-busy"})
+"""Problems of a request whose earlier attempt, of which the client lost the answer, still runs."""
+
+
+class Sink(Protocol):
+    """Takes a response's body, piece by piece."""
+
+    def begin(self, reply: "Reply") -> bool:
+        """Take the head of a response; return whether the body follows into this sink, or into the reply."""
+
+    def write(self, piece: bytes) -> None:
+        """Take the next bytes."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request.
+
+    :param path: below the server's URL.
+    :param repeatable: whether it may be sent again after an answer was lost.
+    :param on_sent: gets the number of bytes of each piece of the body that was sent.
+    :param sink: takes the body of a successful response.
+    """
+
+    method: str
+    path: str
+    query: Query = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    repeatable: bool = False
+    on_sent: Callable[[int], None] | None = None
+    sink: Sink | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response.
+
+    :param headers: with names in lower case.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    reason: str = ""
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    def json(self) -> object:
+        """:raises UnexpectedAnswerError: the body is not JSON."""
+        try:
+            document: object = json.loads(self.body)
+        except ValueError as error:
+            raise UnexpectedAnswerError(f"the answer is not JSON but {self.body!r:.80}; is this a Pixmill?") from error
+        return document
+
+    def rows(self) -> Sequence[object]:
+        """:raises UnexpectedAnswerError: the body is no JSON array."""
+        document = self.json()
+        if not isinstance(document, list):
+            raise UnexpectedAnswerError("the answer is no list; is this a Pixmill?")
+        return document
+
+    def member(self, name: str) -> object:
+        """:raises UnexpectedAnswerError: the body is no object with this member."""
+        document = self.json()
+        if not isinstance(document, Mapping) or name not in document:
+            raise UnexpectedAnswerError(f"the answer has no '{name}'; is this a Pixmill?")
+        return document[name]
+
+    def ids(self, name: str) -> list[int]:
+        """:raises UnexpectedAnswerError: the body is no object with an array of numbers of this name."""
+        found = self.member(name)
+        if not isinstance(found, list) or not all(isinstance(number, int) for number in found):
+            raise UnexpectedAnswerError(f"'{name}' of the answer is no list of ids; is this a Pixmill?")
+        return found
+
+    def problem(self) -> ProblemError:
+        """Return the exception for a refusal."""
+        return problem_of(
+            self.status,
+            self.body,
+            reason=self.reason,
+            request_id=self.headers.get("x-request-id"),
+            retry_after=_seconds(self.headers.get("retry-after")),
+        )
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A wait of this many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something that takes time or waits for a disk; an asynchronous driver does it in a thread."""
+
+    work: Callable[[], None]
+
+
+Effect: TypeAlias = Call | Pause | Work
+Operation: TypeAlias = Generator[Effect, Reply | None, T]
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often and when a request is sent again.
+
+    :param attempts: how often it is sent, at most.
+    :param first_seconds: before the second attempt; each further pause is twice as long.
+    :param most_seconds: the longest pause, also where the server asks for a longer one.
+    """
+
+    attempts: int = 6
+    first_seconds: float = 0.25
+    most_seconds: float = 30
+
+    def pause(self, attempt: int, asked: float | None = None) -> Pause:
+        """Return the pause after an attempt, counted from 1.
+
+        :param asked: seconds that the server asks for.
+        """
+        doubled = self.first_seconds * 2 ** min(attempt - 1, 16)
+        # At most a quarter more or less, so that clients that lost a server do not come back together.
+        jittered = min(doubled, self.most_seconds) * random.uniform(0.75, 1.25)  # noqa: S311 # nosec B311 (no secret)
+        return Pause(max(jittered, min(asked or 0, self.most_seconds)))
+
+
+class Exchange:
+    """Sends calls, again where that is safe.
+
+    :ivar retries: the policy.
+    """
+
+    def __init__(self, retries: Retries) -> None:
+        self.retries = retries
+
+    def send(self, call: Call) -> Operation[Reply]:
+        """Return the response to a call.
+
+        :raises ProblemError: the server refuses it.
+        :raises UnreachableError: there is no answer.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                reply = yield from once(call)
+            except UnreachableError as error:
+                if attempt >= self.retries.attempts or (error.sent and not call.repeatable):
+                    raise
+                yield self.retries.pause(attempt)
+                continue
+            if reply.is_success:
+                return reply
+            problem = reply.problem()
+            if attempt >= self.retries.attempts or not may_pass(call, problem):
+                raise problem
+            yield self.retries.pause(attempt, problem.retry_after)
+
+
+def once(call: Call) -> Operation[Reply]:
+    """Send a call once."""
+    reply = yield call
+    if reply is None:
+        raise TypeError("the driver gave no reply to a call")
+    return reply
+
+
+def may_pass(call: Call, problem: ProblemError) -> bool:
+    """Return whether the same call may succeed a little later, and may be sent again."""
+    if problem.kind in PASSING_KINDS:
+        return call.repeatable
+    return problem.status in NEVER_ACTED_ON or (problem.status in PASSING and call.repeatable)
+
+
+def work(function: Callable[[], T]) -> Operation[T]:
+    """Return the result of a function that waits for a disk or computes."""
+    results: list[T] = []
+    yield Work(lambda: results.append(function()))
+    return results[0]
+
+
+def json_call(method: str, path: str, body: object, *, repeatable: bool = False, query: Query = ()) -> Call:
+    """Return a call with a JSON body."""
+    headers = {"Content-Type": "application/json"}
+    return Call(method, path, query, headers, json.dumps(body).encode(), repeatable)
+
+
+def get(path: str, query: Query = ()) -> Call:
+    """Return a call that reads."""
+    return Call("GET", path, query, repeatable=True)
+
+
+def _seconds(header: str | None) -> float | None:
+    """Return ``Retry-After``, which is a number of seconds or a date."""
+    if header is None:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,18 @@
+"""Pages of lists: the ``Link`` header (RFC 8288)."""
+
+import re
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
+
+from pixmill.client.exchange import Call, Reply
+
+_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
+
+
+def following(call: Call, reply: Reply) -> Call | None:
+    """Return the call for the next page, if there is one."""
+    found = _NEXT.search(reply.headers.get("link", ""))
+    if found is None:
+        return None
+    # Only the query: behind a proxy the path may be another one.
+    return replace(call, query=parse_qsl(urlsplit(found[1]).query, keep_blank_values=True))

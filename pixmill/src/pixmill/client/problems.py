@@ -1,0 +1,194 @@
+"""What can go wrong, as exceptions; nobody needs to read a status code."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pixmill.client.answers import Task
+
+
+class PixmillError(Exception):
+    """Base of all errors of this library."""
+
+
+class UnreachableError(PixmillError):
+    """The server did not answer, or the connection broke.
+
+    :ivar sent: whether the request may have reached the server.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class UnexpectedAnswerError(PixmillError):
+    """An answer is not one of Pixmill's: perhaps another server listens there."""
+
+
+class DamagedError(PixmillError):
+    """Bytes were damaged on the way: their digest is another one."""
+
+
+class ChangedFileError(PixmillError):
+    """A local file changed while it was uploaded."""
+
+
+class WebhookError(PixmillError):
+    """A webhook is not signed with this secret, or is too old."""
+
+
+class RunFailedError(PixmillError):
+    """Tasks of a run ended in error or were cancelled.
+
+    :ivar failed: these tasks.
+    :ivar saved: the results of the others, if they were to be saved.
+    """
+
+    def __init__(self, failed: Sequence["Task"], saved: Sequence[Path] = ()) -> None:
+        reasons = sorted({task.error or task.status for task in failed})
+        more = "" if len(reasons) == 1 else f" (and {len(reasons) - 1} other reasons)"
+        super().__init__(f"{len(failed)} tasks have no result: {reasons[0]}{more}")
+        self.failed = failed
+        self.saved = saved
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """What is wrong with a field.
+
+    :ivar pointer: where it is, as a JSON Pointer.
+    """
+
+    pointer: str
+    detail: str
+
+
+class ProblemError(PixmillError):
+    """The server refused a request with a problem document (RFC 9457).
+
+    :ivar type: such as ``urn:pixmill:problem:file-not-found``.
+    :ivar detail: what happened and what to do about it.
+    :ivar errors: the wrong fields.
+    :ivar request_id: under which the server's log has the request.
+    :ivar retry_after: seconds to wait, as the server says.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        type: str = "about:blank",  # noqa: A002 (RFC 9457's name)
+        title: str = "",
+        detail: str = "",
+        *,
+        errors: Sequence[FieldError] = (),
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(detail or title or f"HTTP status {status}")
+        self.status = status
+        self.type = type
+        self.title = title
+        self.detail = detail
+        self.errors = errors
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+    @property
+    def kind(self) -> str:
+        """The last part of the type, such as ``file-not-found``."""
+        return self.type.rpartition(":")[2]
+
+
+class SignInError(ProblemError):
+    """A key is missing, not valid, or lacks a scope."""
+
+
+class NotFoundError(ProblemError):
+    """There is no such thing, or no longer."""
+
+
+class InvalidError(ProblemError):
+    """The request is wrong; ``errors`` names the fields."""
+
+
+class ConflictError(ProblemError):
+    """The state forbids it."""
+
+
+class StorageFullError(ProblemError):
+    """There is no room on the disk or in the quota."""
+
+
+class UnavailableError(ProblemError):
+    """The server cannot answer now; the client already tried again."""
+
+
+_BY_STATUS: Mapping[int, type[ProblemError]] = {
+    400: InvalidError,
+    401: SignInError,
+    403: SignInError,
+    404: NotFoundError,
+    405: InvalidError,
+    409: ConflictError,
+    410: NotFoundError,
+    412: ConflictError,
+    413: InvalidError,
+    415: InvalidError,
+    416: InvalidError,
+    421: InvalidError,
+    422: InvalidError,
+    423: ConflictError,
+    429: UnavailableError,
+    502: UnavailableError,
+    503: UnavailableError,
+    504: UnavailableError,
+    507: StorageFullError,
+}
+
+
+def problem_of(
+    status: int, body: bytes, *, reason: str = "", request_id: str | None = None, retry_after: float | None = None
+) -> ProblemError:
+    """Return the exception for a refusal, whose body need not be a problem document: a proxy may have sent it."""
+    document = _document(body)
+    return _BY_STATUS.get(status, ProblemError)(
+        status,
+        _text(document, "type") or "about:blank",
+        _text(document, "title") or reason,
+        _text(document, "detail") or f"{status} {reason}".strip(),
+        errors=_errors(document.get("errors")),
+        request_id=request_id,
+        retry_after=retry_after,
+    )
+
+
+def problem_in(document: Mapping[str, object], request_id: str | None = None) -> ProblemError:
+    """Return the exception for a problem document within an answer, as batches have them."""
+    status = document.get("status")
+    code = status if isinstance(status, int) else 500
+    return problem_of(code, json.dumps(document).encode(), request_id=request_id)
+
+
+def _document(body: bytes) -> Mapping[str, object]:
+    try:
+        document: object = json.loads(body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _text(document: Mapping[str, object], name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _errors(value: object) -> Sequence[FieldError]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(
+        FieldError(_text(entry, "pointer"), _text(entry, "detail")) for entry in value if isinstance(entry, dict)
+    )

@@ -1,0 +1,61 @@
+"""Names for the results of a run in a folder."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixmill.client.answers import File, Task
+from pixmill.client.settings import safe_name
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Which file is written under which name.
+
+    :param names: of each file.
+    """
+
+    folder: Path
+    names: Mapping[File, str]
+
+    def targets(self) -> Iterator[tuple[File, Path]]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for file, name in self.names.items():
+            yield file, self.folder / name
+
+    def paths(self) -> Sequence[Path]:
+        return [self.folder / name for name in self.names.values()]
+
+
+def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) -> dict[File, str]:
+    """Return a name for each result; equal names get a number.
+
+    :param template: with ``{name}``, ``{extension}``, ``{id}`` and ``{task_id}``.
+    :raises ValueError: the template has another field.
+    """
+    makers = {task.result_id: task.id for task in tasks}
+    names: dict[File, str] = {}
+    taken: set[str] = set()
+    for file in results:
+        wanted = safe_name(formatted(template, file, makers.get(file.id, 0)))
+        name, number = wanted, 1
+        # Folders of some systems do not tell upper from lower case.
+        while name.casefold() in taken:
+            number += 1
+            stem, dot, extension = wanted.rpartition(".")
+            name = f"{stem} ({number}){dot}{extension}" if stem else f"{wanted} ({number})"
+        taken.add(name.casefold())
+        names[file] = name
+    return names
+
+
+def formatted(template: str, file: File, task_id: int = 0) -> str:
+    """Return a template with the data of a file.
+
+    :raises ValueError: the template has another field.
+    """
+    known = {"name": file.name, "extension": file.extension, "ext": file.extension, "id": file.id, "task_id": task_id}
+    try:
+        return template.format(**known)
+    except (KeyError, IndexError) as error:
+        raise ValueError("a name may have {name}, {extension}, {id} and {task_id}") from error

@@ -1,0 +1,90 @@
+"""What both clients do with what their callers give."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from ssl import SSLContext
+from typing import IO
+from uuid import uuid4
+
+from pixmill.client.answers import File
+from pixmill.client.drivers import Connection
+from pixmill.client.uploads import New
+from pixmill.version import VERSION
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+URL_VARIABLE = "PIXMILL_URL"
+KEY_VARIABLE = "PIXMILL_KEY"
+
+
+def connection(url: str | None, key: str | None, timeout_seconds: float, verify: SSLContext | bool) -> Connection:
+    """Return how to reach the server."""
+    headers = {"User-Agent": f"pixmill-python/{VERSION}"}
+    secret = key or os.environ.get(KEY_VARIABLE)
+    if secret:
+        headers["Authorization"] = f"Bearer {secret}"
+    return Connection(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL, headers, timeout_seconds, verify)
+
+
+def new_file(source: str | Path | bytes, name: str | None, comment: str, key: str | None) -> New:
+    """Return a file to upload.
+
+    :raises ValueError: it is bytes, and there is no name.
+    """
+    if isinstance(source, bytes):
+        if name is None:
+            raise ValueError("a name is required for bytes")
+        return New(source, name, comment, key or str(uuid4()))
+    return New(Path(source), name or Path(source).name, comment, key or str(uuid4()))
+
+
+def batch_fields(file_ids: Sequence[int], priority: int, *, cache: bool, callback_url: str | None) -> dict[str, object]:
+    """Return the fields of a batch that do not say what is done."""
+    fields: dict[str, object] = {"file_ids": list(file_ids), "priority": priority, "cache": cache}
+    return fields if callback_url is None else {**fields, "callback_url": callback_url}
+
+
+def target(path: Path, file: File) -> Path:
+    """Return where a file is written: within a folder, under its own name."""
+    return path / safe_name(file.filename) if path.is_dir() else path
+
+
+def safe_name(name: str) -> str:
+    """Return a name that stays within its folder, no matter what a server sends."""
+    last = name.replace("\0", "").replace("\\", "/").rpartition("/")[2]
+    return "_" if last in ("", ".", "..") else last
+
+
+class _Appending:
+    """Appends what is written to a buffer."""
+
+    def __init__(self, buffer: bytearray) -> None:
+        self._buffer = buffer
+
+    def write(self, piece: bytes, /) -> None:
+        self._buffer += piece
+
+
+def appending(buffer: bytearray) -> _Appending:
+    """Return a stream that appends to a buffer."""
+    return _Appending(buffer)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that is at ``path`` only once it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def emptied(file: IO[bytes]) -> None:
+    """Begin a file again."""
+    file.seek(0)
+    file.truncate()

@@ -1,0 +1,51 @@
+"""Remember uploads that are not finished, so that a program that was killed goes on with them."""
+
+import hashlib
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixmill.client.places import state_folder, write_private
+
+KEEP_SECONDS = 86_400
+"""The server forgets an upload a day after its last bytes."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The memory of one upload; :meth:`of` returns it for a file of this machine.
+
+    :param record: the file with the upload's id.
+    """
+
+    record: Path
+
+    @classmethod
+    def of(cls, server: str, path: Path, name: str, comment: str) -> "Remembered":
+        """Return the memory of the upload of a file as it is now: a change of the file begins another one."""
+        found = path.stat()
+        parts = [server, str(path.resolve()), str(found.st_size), str(found.st_mtime_ns), name, comment]
+        key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+        return cls(state_folder() / "uploads" / f"{key[:40]}.json")
+
+    def upload_id(self) -> str | None:
+        """Return the id of the upload, if one was begun within a day."""
+        try:
+            if time.time() - self.record.stat().st_mtime > KEEP_SECONDS:
+                return None
+            document: object = json.loads(self.record.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        found = document.get("upload_id") if isinstance(document, dict) else None
+        return found if isinstance(found, str) else None
+
+    def keep(self, upload_id: str) -> None:
+        # Without this memory an upload still succeeds; it only cannot go on in another process.
+        with suppress(OSError):
+            write_private(self.record, json.dumps({"upload_id": upload_id}))
+
+    def forget(self) -> None:
+        with suppress(OSError):
+            self.record.unlink(missing_ok=True)

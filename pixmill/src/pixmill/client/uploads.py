@@ -1,0 +1,446 @@
+"""Uploads: in batches, as a raw body, or resumable (tus), by size."""
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TypeVar
+from uuid import uuid4
+
+from pixmill.client.answers import File
+from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, once, work
+from pixmill.client.problems import (
+    ChangedFileError,
+    ConflictError,
+    DamagedError,
+    NotFoundError,
+    PixmillError,
+    ProblemError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    problem_in,
+)
+from pixmill.client.upload_state import Remembered
+
+T = TypeVar("T")
+
+FILES = "/api/file-server"
+UPLOADS = f"{FILES}/uploads"
+
+SMALL = 4 * 2**20
+"""Files up to this many bytes share a request with others."""
+MEDIUM = 16 * 2**20
+"""Files up to this many bytes are one request; larger ones are resumable."""
+BATCH_FILES = 50
+BATCH_BYTES = 16 * 2**20
+CHUNK = 8 * 2**20
+"""Bytes in a request of a resumable upload."""
+LONG_COMMENT = 500
+"""Characters of a comment that fit into a query."""
+_TUS = {"Tus-Resumable": "1.0.0"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a transfer is.
+
+    :ivar done: bytes.
+    :ivar total: bytes; ``None`` if nobody knows.
+    """
+
+    name: str
+    done: int
+    total: int | None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class New:
+    """A file to upload.
+
+    :param source: the path of a file, or bytes.
+    :param name: with its extension.
+    """
+
+    source: Path | bytes
+    name: str
+    comment: str = ""
+    key: str = field(default_factory=lambda: str(uuid4()))
+
+    @property
+    def size(self) -> int:
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+
+    def content(self) -> bytes:
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The end of one of many uploads: a file, or why nothing was stored.
+
+    :ivar source: what was to be uploaded.
+    :ivar existed: whether the server had the same name with the same bytes, so that nothing was sent.
+    """
+
+    source: Path
+    file: File | None = None
+    error: PixmillError | OSError | None = None
+    existed: bool = False
+
+
+class UploadOperations:
+    """Stores files.
+
+    :param server: the server's URL, which unfinished uploads are remembered by.
+    """
+
+    def __init__(self, exchange: Exchange, server: str) -> None:
+        self._exchange = exchange
+        self._server = server
+
+    def upload(self, new: New, on_progress: OnProgress | None = None) -> Operation[File]:
+        """Store a file.
+
+        :raises ProblemError: the server refuses it.
+        :raises DamagedError: the server has other bytes than this machine.
+        """
+        size = new.size
+        if size > MEDIUM:
+            return (yield from _Resumable(self._exchange, self._server, new, on_progress).upload())
+        if len(new.comment) > LONG_COMMENT:
+            [stored] = yield from self.batch([new])
+            if isinstance(stored, File):
+                return stored
+            raise stored
+        content = yield from work(new.content)
+        query = [("name", new.name), *([("comment", new.comment)] if new.comment else [])]
+        headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": new.key}
+        counted = _Counted(new.name, len(content), on_progress)
+        call = Call("PUT", f"{FILES}/", query, headers, content, repeatable=True, on_sent=counted.add)
+        reply = yield from self._exchange.send(call)
+        counted.finish()
+        return _checked(File.of(reply.json()), hashlib.sha256(content).hexdigest(), new.name)
+
+    def batch(self, news: Sequence[New]) -> Operation[list[File | ProblemError | DamagedError]]:
+        """Store small files in one request; return the file or the problem of each."""
+        form = yield from work(lambda: _Form.of(news))
+        reply = yield from self._exchange.send(form.call())
+        results = reply.member("files")
+        if not isinstance(results, list) or len(results) != len(news):
+            raise UnexpectedAnswerError("the answer does not have as many results as the request had files")
+        request_id = reply.headers.get("x-request-id")
+        return [
+            _result(result, digest, new.name, request_id)
+            for result, digest, new in zip(results, form.digests, news, strict=True)
+        ]
+
+    def many(
+        self, news: Iterable[New], *, skip_existing: bool, on_progress: OnProgress | None = None
+    ) -> Iterator[Operation[list[Upload]]]:
+        """Generate operations that together store many files; a file that fails does not stop the others."""
+        for group in _groups(news):
+            yield self._group(group, skip_existing=skip_existing, on_progress=on_progress)
+
+    def same(self, new: New) -> Operation[File | None]:
+        """Return a stored file with this name and these bytes."""
+        size = new.size
+        stem, extension = Path(new.name).stem, Path(new.name).suffix
+        query = [("name", stem), ("size_min", str(size)), ("size_max", str(size)), ("limit", "1000")]
+        reply = yield from self._exchange.send(get(f"{FILES}/", query))
+        named = [file for row in reply.rows() if (file := File.of(row)).name == stem]
+        alike = [file for file in named if file.extension == extension.lower()]
+        if not alike:
+            return None
+        digest = yield from work(lambda: _digest(new.source))
+        return next((file for file in alike if file.sha256 == digest), None)
+
+    def _group(
+        self, group: Sequence[New], *, skip_existing: bool, on_progress: OnProgress | None
+    ) -> Operation[list[Upload]]:
+        ends: list[Upload | None] = [None] * len(group)
+        if skip_existing:
+            ends = yield from self._existing(group)
+        left = [place for place, end in enumerate(ends) if end is None]
+        stored = yield from self._stored([group[place] for place in left], on_progress)
+        for place, end in zip(left, stored, strict=True):
+            ends[place] = end
+        return [end for end in ends if end is not None]
+
+    def _existing(self, group: Sequence[New]) -> Operation[list[Upload | None]]:
+        """Return the end of each file that need not be sent, or cannot be."""
+        ends: list[Upload | None] = []
+        for new in group:
+            found = yield from _caught(self.same(new))
+            if isinstance(found, File):
+                ends.append(Upload(_path(new), found, existed=True))
+            else:
+                ends.append(None if found is None else Upload(_path(new), error=found))
+        return ends
+
+    def _stored(self, news: Sequence[New], on_progress: OnProgress | None) -> Operation[list[Upload]]:
+        results = [] if len(news) < 2 else (yield from _caught(self.batch(news)))
+        if not isinstance(results, list) or len(news) == 1:
+            # Alone, or refused together, perhaps because one of them cannot be read: each has its own end.
+            ends = []
+            for new in news:
+                ends.append(_end(new, (yield from _caught(self.upload(new, on_progress)))))
+            return ends
+        ends = [_end(new, result) for new, result in zip(news, results, strict=True)]
+        for new, end in zip(news, ends, strict=True):
+            if on_progress is not None and end.file is not None:
+                on_progress(Progress(new.name, end.file.size, end.file.size))
+        return ends
+
+
+class _Resumable:
+    """A resumable upload (tus 1.0.0), which goes on where the server stopped, also in another process."""
+
+    def __init__(self, exchange: Exchange, server: str, new: New, on_progress: OnProgress | None) -> None:
+        self._exchange = exchange
+        self._new = new
+        self._size = new.size
+        self._counted = _Counted(new.name, self._size, on_progress)
+        self._memory = (
+            Remembered.of(server, new.source, new.name, new.comment) if isinstance(new.source, Path) else None
+        )
+        self._digest = hashlib.sha256()
+        self._digested = 0
+
+    def upload(self) -> Operation[File]:
+        upload_id, reply = yield from self._begun()
+        offset = _offset(reply)
+        while "pixmill-file-id" not in reply.headers:
+            self._counted.reach(offset)
+            chunk = yield from work(lambda: self._read(offset))  # noqa: B023 (it runs before the next round)
+            reply = yield from self._append(upload_id, offset, chunk)
+            offset = _offset(reply)
+        self._counted.finish()
+        digest = yield from work(self._whole_digest)
+        if self._memory is not None:
+            self._memory.forget()
+        stored = yield from self._exchange.send(get(f"{FILES}/{reply.headers['pixmill-file-id']}"))
+        return _checked(File.of(stored.json()), digest, self._new.name)
+
+    def _begun(self) -> Operation[tuple[str, Reply]]:
+        remembered = None if self._memory is None else self._memory.upload_id()
+        if remembered is not None:
+            try:
+                reply = yield from self._state(remembered)
+                if "pixmill-file-id" not in reply.headers:
+                    return remembered, reply
+                # It was finished; the file may have been deleted since, and then there is a reason to send it again.
+                yield from self._exchange.send(get(f"{FILES}/{reply.headers['pixmill-file-id']}"))
+            except NotFoundError:
+                pass
+            else:
+                return remembered, reply
+        fields = {"filename": self._new.name, "comment": self._new.comment}
+        metadata = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in fields.items() if value)
+        headers = {**_TUS, "Upload-Length": str(self._size), "Upload-Metadata": metadata}
+        # An upload of which the answer was lost stays empty, and the server forgets it.
+        reply = yield from self._exchange.send(Call("POST", f"{UPLOADS}/", (), headers, b"", repeatable=True))
+        upload_id = reply.headers.get("location", "").rstrip("/").rpartition("/")[2]
+        if not upload_id:
+            raise UnexpectedAnswerError("the answer has no Location of an upload")
+        if self._memory is not None:
+            self._memory.keep(upload_id)
+        return upload_id, Reply(200, {**reply.headers, "upload-offset": "0"})
+
+    def _append(self, upload_id: str, offset: int, chunk: bytes) -> Operation[Reply]:
+        headers = {**_TUS, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+        call = Call("PATCH", f"{UPLOADS}/{upload_id}", (), headers, chunk, on_sent=self._counted.add)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                reply = yield from once(call)
+                if reply.is_success:
+                    return reply
+                problem = reply.problem()
+                if attempt >= self._exchange.retries.attempts or not (
+                    problem.status in (429, 502, 503, 504) or isinstance(problem, ConflictError)
+                ):
+                    raise problem
+                yield self._exchange.retries.pause(attempt, problem.retry_after)
+            except UnreachableError:
+                if attempt >= self._exchange.retries.attempts:
+                    raise
+                yield self._exchange.retries.pause(attempt)
+            state = yield from self._state(upload_id)
+            if _offset(state) != offset or "pixmill-file-id" in state.headers:
+                # More has arrived than the lost answer could say.
+                return state
+
+    def _state(self, upload_id: str) -> Operation[Reply]:
+        return (yield from self._exchange.send(Call("HEAD", f"{UPLOADS}/{upload_id}", (), dict(_TUS), repeatable=True)))
+
+    def _read(self, offset: int) -> bytes:
+        """Return the bytes at an offset.
+
+        :raises ChangedFileError: the file has become shorter.
+        """
+        with self._open() as file:
+            self._catch_up(file, offset)
+            file.seek(offset)
+            chunk = file.read(min(CHUNK, self._size - offset))
+        if not chunk and offset < self._size:
+            raise ChangedFileError(f"{self._new.name} has become shorter while it was uploaded")
+        if self._digested == offset:
+            self._digest.update(chunk)
+            self._digested += len(chunk)
+        return chunk
+
+    def _whole_digest(self) -> str:
+        if self._digested < self._size:
+            with self._open() as file:
+                self._catch_up(file, self._size)
+        return self._digest.hexdigest()
+
+    def _catch_up(self, file: IO[bytes], offset: int) -> None:
+        """Digest what an earlier process has sent."""
+        file.seek(self._digested)
+        while self._digested < offset:
+            piece = file.read(min(2**20, offset - self._digested))
+            if not piece:
+                return
+            self._digest.update(piece)
+            self._digested += len(piece)
+
+    def _open(self) -> IO[bytes]:
+        return BytesIO(self._new.source) if isinstance(self._new.source, bytes) else self._new.source.open("rb")
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A multipart form with small files.
+
+    :param digests: SHA-256 of each, in hexadecimal.
+    """
+
+    body: bytes
+    boundary: str
+    digests: Sequence[str]
+
+    @classmethod
+    def of(cls, news: Sequence[New]) -> "_Form":
+        boundary = uuid4().hex
+        described = [{"name": new.name, "comment": new.comment, "idempotency_key": new.key} for new in news]
+        parts = [_part(boundary, 'name="json"', "application/json", json.dumps(described).encode())]
+        digests = []
+        for number, new in enumerate(news):
+            content = new.content()
+            digests.append(hashlib.sha256(content).hexdigest())
+            # The names are in the JSON part: those of a form have no agreed encoding.
+            disposition = f'name="file"; filename="{number}"'
+            parts.append(_part(boundary, disposition, "application/octet-stream", content))
+        return cls(b"".join([*parts, f"--{boundary}--\r\n".encode()]), boundary, digests)
+
+    def call(self) -> Call:
+        headers = {"Content-Type": f"multipart/form-data; boundary={self.boundary}"}
+        # Each file has an idempotency key.
+        return Call("POST", f"{FILES}/batch", (), headers, self.body, repeatable=True)
+
+
+class _Counted:
+    """Reports how far an upload is."""
+
+    def __init__(self, name: str, total: int, on_progress: OnProgress | None) -> None:
+        self._name = name
+        self._total = total
+        self._done = 0
+        self._on_progress = on_progress
+
+    def add(self, sent: int) -> None:
+        # After a lost connection bytes are sent again.
+        self.reach(min(self._done + sent, self._total))
+
+    def reach(self, done: int) -> None:
+        self._done = done
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._name, done, self._total))
+
+    def finish(self) -> None:
+        if self._done != self._total or self._total == 0:
+            self.reach(self._total)
+
+
+def _groups(news: Iterable[New]) -> Iterator[list[New]]:
+    """Generate the files of each request: small ones together, large ones alone."""
+    group: list[New] = []
+    size = 0
+    for new in news:
+        try:
+            bytes_here = new.size
+        except OSError:
+            # Its own operation says why it cannot be read.
+            bytes_here = MEDIUM
+        if bytes_here > SMALL:
+            yield [new]
+            continue
+        if len(group) == BATCH_FILES or size + bytes_here > BATCH_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(new)
+        size += bytes_here
+    if group:
+        yield group
+
+
+def _caught(operation: Operation[T]) -> Operation[T | PixmillError | OSError]:
+    """Return the result of an operation, or its error."""
+    try:
+        return (yield from operation)
+    except (PixmillError, OSError) as error:
+        return error
+
+
+def _end(new: New, result: File | PixmillError | OSError) -> Upload:
+    return Upload(_path(new), result) if isinstance(result, File) else Upload(_path(new), error=result)
+
+
+def _path(new: New) -> Path:
+    return new.source if isinstance(new.source, Path) else Path(new.name)
+
+
+def _result(result: object, digest: str, name: str, request_id: str | None) -> File | ProblemError | DamagedError:
+    if not isinstance(result, Mapping):
+        raise UnexpectedAnswerError("a result of the batch is no object")
+    problem = result.get("problem")
+    if isinstance(problem, Mapping):
+        return problem_in(problem, request_id)
+    try:
+        return _checked(File.of(result.get("file")), digest, name)
+    except DamagedError as error:
+        return error
+
+
+def _checked(file: File, digest: str, name: str) -> File:
+    """:raises DamagedError: the server has other bytes."""
+    if file.sha256 != digest:
+        raise DamagedError(f"{name} was damaged on its way, or changed meanwhile: it is file {file.id}; delete that")
+    return file
+
+
+def _digest(source: Path | bytes) -> str:
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _part(boundary: str, disposition: str, media_type: str, content: bytes) -> bytes:
+    head = f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\nContent-Type: {media_type}\r\n\r\n"
+    return head.encode() + content + b"\r\n"
+
+
+def _offset(reply: Reply) -> int:
+    found = reply.headers.get("upload-offset", "")
+    if not found.isdecimal():
+        raise UnexpectedAnswerError("the answer has no Upload-Offset")
+    return int(found)

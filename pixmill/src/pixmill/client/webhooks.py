@@ -1,0 +1,62 @@
+"""Check webhooks (Standard Webhooks, https://www.standardwebhooks.com)."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+
+from pixmill.client.answers import WebhookEvent
+from pixmill.client.problems import WebhookError
+
+TOLERANCE_SECONDS = 300
+_PREFIX = "whsec_"
+
+
+def verify_webhook(
+    headers: Mapping[str, str], body: bytes, secret: str, *, tolerance_seconds: float = TOLERANCE_SECONDS
+) -> WebhookEvent:
+    """Return the event of a webhook that this server sent a moment ago.
+
+    Store ``id`` and ignore an event that you have seen: a delivery may arrive twice.
+
+    :param headers: of the request, in any case.
+    :param body: as it arrived; JSON that was parsed and written again has another signature.
+    :param secret: the server's ``PIXMILL_CALLBACK_SECRET``; of several, separated by commas, one must match.
+    :param tolerance_seconds: how far its time may be from that of this machine.
+    :raises WebhookError: it is not signed with this secret, or too old.
+    """
+    sent = {name.lower(): value for name, value in headers.items()}
+    message, stamp = sent.get("webhook-id", ""), sent.get("webhook-timestamp", "")
+    signatures = [
+        part.removeprefix("v1,") for part in sent.get("webhook-signature", "").split() if part.startswith("v1,")
+    ]
+    if not (message and signatures and stamp.isdecimal()):
+        raise WebhookError("The request has no webhook-id, webhook-timestamp or webhook-signature.")
+    if abs(time.time() - int(stamp)) > tolerance_seconds:
+        raise WebhookError("The webhook is too old, or the clock of this machine is wrong.")
+    signed = f"{message}.{stamp}.".encode() + body
+    expected = [_signature(_bytes_of(part), signed) for part in secret.split(",") if part.strip()]
+    if not any(hmac.compare_digest(ours, theirs) for ours in expected for theirs in signatures):
+        raise WebhookError("The webhook is not signed with this secret.")
+    try:
+        document: object = json.loads(body)
+    except ValueError as error:
+        raise WebhookError("The webhook is not JSON.") from error
+    return WebhookEvent.of({**document, "id": message} if isinstance(document, dict) else document)
+
+
+def _signature(secret: bytes, signed: bytes) -> str:
+    return base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+
+
+def _bytes_of(secret: str) -> bytes:
+    text = secret.strip()
+    if not text.startswith(_PREFIX):
+        return text.encode()
+    try:
+        return base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise WebhookError(f"What follows {_PREFIX} in the secret is not base64.") from error

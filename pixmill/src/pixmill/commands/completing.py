@@ -1,0 +1,96 @@
+"""What a shell offers for WHAT: presets, algorithms and their params, from the server's own lists."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from pixmill.client.exchange import Retries
+from pixmill.client.places import cache_folder, write_private
+from pixmill.client.problems import PixmillError
+from pixmill.client.sync import Pixmill
+from pixmill.commands.profiles_file import ProfileError, server
+
+KEEP_SECONDS = 600
+TIMEOUT_SECONDS = 2
+"""Somebody waits for it with a finger on the key."""
+
+Catalog = Mapping[str, Mapping[str, object]]
+"""The JSON Schema of the params of each algorithm; of presets, an empty one."""
+
+
+def complete_what(incomplete: str) -> list[str]:
+    """Return how WHAT may go on."""
+    with suppress(PixmillError, ProfileError, OSError, ValueError):
+        return list(proposals(catalog(), incomplete))
+    return []
+
+
+def proposals(known: Catalog, incomplete: str) -> Iterator[str]:
+    """Generate the texts that begin with ``incomplete``."""
+    before, bar, step = incomplete.rpartition("|")
+    indent = step[: len(step) - len(step.lstrip())]
+    words = step.split(" ") if not indent else step.lstrip().split(" ")
+    begun = before + bar + indent
+    if len(words) == 1:
+        # A preset is no step of a pipeline.
+        names = [name for name, schema in known.items() if schema or not bar]
+        yield from (begun + name for name in names if name.startswith(words[0]))
+        return
+    *given, last = words
+    fields = known.get(given[0], {}).get("properties", {})
+    if not isinstance(fields, Mapping):
+        return
+    head = begun + " ".join(given) + " "
+    name, equals, value = last.partition("=")
+    if equals:
+        choices = fields.get(name, {}).get("enum", ())
+        yield from (f"{head}{name}={choice}" for choice in choices if str(choice).startswith(value))
+        return
+    taken = {word.partition("=")[0] for word in given[1:]}
+    yield from (f"{head}{field}=" for field in fields if field.startswith(name) and field not in taken)
+
+
+def catalog() -> Catalog:
+    """Return what the chosen server offers, not older than ten minutes."""
+    chosen = server(None, None)
+    name = hashlib.sha256(f"{chosen.url}\0{chosen.key}".encode()).hexdigest()[:16]
+    kept = cache_folder() / f"catalog-{name}.json"
+    with suppress(OSError, ValueError):
+        if time.time() - kept.stat().st_mtime < KEEP_SECONDS:
+            found: Catalog = json.loads(kept.read_text("utf-8"))
+            return found
+    retries = Retries(attempts=1)
+    with Pixmill(chosen.url, key=chosen.key, timeout_seconds=TIMEOUT_SECONDS, retries=retries) as pixmill:
+        fetched: dict[str, Mapping[str, object]] = {preset.name: {} for preset in pixmill.presets()}
+        fetched |= {entry.name: {"properties": _fields(entry.params)} for entry in pixmill.algorithms()}
+    with suppress(OSError):
+        write_private(kept, json.dumps(fetched))
+    return fetched
+
+
+def complete_algorithm(incomplete: str) -> list[str]:
+    """Return the algorithms that begin so."""
+    with suppress(PixmillError, ProfileError, OSError, ValueError):
+        return [name for name, schema in catalog().items() if schema and name.startswith(incomplete)]
+    return []
+
+
+def complete_preset(incomplete: str) -> list[str]:
+    """Return the presets that begin so."""
+    with suppress(PixmillError, ProfileError, OSError, ValueError):
+        return [name for name, schema in catalog().items() if not schema and name.startswith(incomplete)]
+    return []
+
+
+def _fields(schema: Mapping[str, object]) -> Mapping[str, Mapping[str, Sequence[object]]]:
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return {}
+    # Patterns of colors are long, and nobody completes them.
+    return {
+        name: {"enum": entry["enum"]} if "enum" in entry else {}
+        for name, entry in properties.items()
+        if name not in ("source", "output")
+    }

@@ -1,0 +1,190 @@
+"""What commands print: data on stdout, everything for people on stderr; and how they end."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pixmill.client.answers import Answer
+from pixmill.client.problems import (
+    NotFoundError,
+    PixmillError,
+    ProblemError,
+    RunFailedError,
+    SignInError,
+    UnavailableError,
+    UnreachableError,
+)
+from pixmill.client.sync import Pixmill
+from pixmill.commands.profiles_file import ProfileError, Server, server
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Url = Annotated[str | None, typer.Option("--url", help="The server; overrides PIXMILL_URL and profiles.")]
+ProfileName = Annotated[str | None, typer.Option("--profile", help="A profile; overrides PIXMILL_PROFILE.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, as in the API.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only ids.")]
+
+
+class Exit(IntEnum):
+    """The exit codes; ``pixmill --help`` and docs/cli.md list them."""
+
+    OK = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    SIGN_IN = 4
+    UNREACHABLE = 5
+    TASKS_FAILED = 6
+    INTERRUPTED = 130
+
+
+EXIT_CODES: Mapping[Exit, str] = {
+    Exit.OK: "done",
+    Exit.SOME_FAILED: "something failed; stderr says what",
+    Exit.USAGE: "wrong usage, or the server found a field wrong",
+    Exit.NOT_FOUND: "no such file, task or path",
+    Exit.SIGN_IN: "a key is missing, not valid, or lacks a scope",
+    Exit.UNREACHABLE: "the server did not answer, also when asked again",
+    Exit.TASKS_FAILED: "tasks ended without a result",
+    Exit.INTERRUPTED: "interrupted (Ctrl-C); tasks go on",
+}
+
+
+def examples(*commands: str) -> str:
+    """Return the end of a help text, with examples."""
+    # Square brackets would be markup.
+    return "\n\n".join(["Examples:", *(f"  {command.replace('[', chr(92) + '[')}" for command in commands)])
+
+
+@contextmanager
+def connected(url: str | None, profile: str | None) -> Iterator[Pixmill]:
+    """Give a client of the chosen server; turn what goes wrong into a line and an exit code."""
+    with reported():
+        chosen = chosen_server(url, profile)
+        with Pixmill(chosen.url, key=chosen.key) as pixmill:
+            yield pixmill
+
+
+def chosen_server(url: str | None, profile: str | None) -> Server:
+    """Return the server to use; a profile that cannot be used ends the command."""
+    try:
+        return server(url, profile)
+    except ProfileError as error:
+        raise fail(str(error), Exit.USAGE) from error
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn the errors of the client into a line on stderr and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise fail("interrupted; the same command goes on where this one stopped", Exit.INTERRUPTED) from None
+    except BrokenPipeError:
+        # The reader of stdout wants no more; stdout must not complain once more at the end.
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115 (open until the end)
+        raise typer.Exit(Exit.OK) from None
+    except (PixmillError, OSError, ValueError) as error:
+        raise fail(described(error), exit_code(error)) from error
+
+
+def exit_code(error: Exception) -> Exit:
+    """Return the exit code for an error."""
+    if isinstance(error, NotFoundError | FileNotFoundError):
+        return Exit.NOT_FOUND
+    if isinstance(error, SignInError):
+        return Exit.SIGN_IN
+    if isinstance(error, UnreachableError | UnavailableError):
+        return Exit.UNREACHABLE
+    if isinstance(error, RunFailedError):
+        return Exit.TASKS_FAILED
+    if isinstance(error, ValueError) or (isinstance(error, ProblemError) and error.status in (400, 422)):
+        return Exit.USAGE
+    return Exit.SOME_FAILED
+
+
+def described(error: Exception) -> str:
+    """Return what went wrong and what to do about it."""
+    if isinstance(error, UnreachableError):
+        return f"the server does not answer ({error}); start one with: pixmill serve, or name one with --url"
+    if isinstance(error, SignInError):
+        return f"{error} Give a key in PIXMILL_KEY or with: pixmill profile add"
+    if isinstance(error, ProblemError):
+        known = "" if error.request_id is None else f" (request {error.request_id})"
+        return f"{error}{known}"
+    return str(error)
+
+
+def fail(message: str, code: Exit) -> typer.Exit:
+    """Say what failed; return the exception that ends the command."""
+    say(f"pixmill: {message}")
+    return typer.Exit(code)
+
+
+def say(message: str) -> None:
+    """Print a line for people."""
+    err.print(message, markup=False)
+
+
+def is_for_people() -> bool:
+    """Whether both outputs are a terminal, so that a table says more than lines."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+def emit(text: str) -> None:
+    """Print a line of data."""
+    print(text, flush=True)
+
+
+def emit_json(document: object) -> None:
+    """Print a JSON object as a line."""
+    emit(json.dumps(document, ensure_ascii=False))
+
+
+def emit_rows(
+    rows: Iterable[Answer], columns: Sequence[str], *, as_json: bool, quiet: bool = False, key: str = "id"
+) -> int:
+    """Print answers: JSON lines, ids, a table on a terminal, or lines with tabs. Return how many there were.
+
+    :param columns: the fields that a table and lines have.
+    """
+    count = 0
+    table = Table(*columns, box=None, pad_edge=False) if is_for_people() and not (as_json or quiet) else None
+    for row in rows:
+        count += 1
+        if as_json:
+            emit_json(row.document)
+        elif quiet:
+            emit(_plain(getattr(row, key)))
+        elif table is None:
+            emit("\t".join(_plain(getattr(row, column)) for column in columns))
+        else:
+            table.add_row(*(_plain(getattr(row, column)) for column in columns))
+    if table is not None and count:
+        err.print(table, markup=False)
+    return count
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    # A name cannot break a line or a column, nor send commands to the terminal.
+    return "".join(char if char.isprintable() else " " for char in str(value))
+
+
+def ids_of(arguments: Sequence[str]) -> list[int]:
+    """Return the ids that a command was given; ``-`` stands for those on stdin."""
+    words = [word for argument in arguments for word in (sys.stdin.read().split() if argument == "-" else [argument])]
+    wrong = [word for word in words if not (word.isascii() and word.isdecimal())]
+    if wrong:
+        raise fail(f"'{wrong[0]}' is no id", Exit.USAGE)
+    return [int(word) for word in words]

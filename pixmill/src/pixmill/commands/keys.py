@@ -1,0 +1,124 @@
+"""Commands for keys: through the API where a server is named, else with the tool for the data of ``serve``."""
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pixmill.client.answers import Key
+from pixmill.client.settings import KEY_VARIABLE, URL_VARIABLE
+from pixmill.commands.console import Json, ProfileName, Quiet, Url, connected, emit, emit_json, emit_rows, examples, say
+from pixmill.commands.maintenance import Data, Project, run_tool
+from pixmill.commands.profiles_file import PROFILE_VARIABLE
+
+app = typer.Typer(
+    help="Make, list, revoke and rotate keys. With --url, --profile, PIXMILL_URL, PIXMILL_KEY or PIXMILL_PROFILE"
+    " through the server's API, which needs the scope admin; else on the data of `pixmill serve` of this machine"
+    " (--data).",
+    short_help="Make, list, revoke and rotate keys.",
+    no_args_is_help=True,
+)
+
+COLUMNS = ("id", "owner", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at", "note")
+KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As in `pixmill keys list`.")]
+
+
+@app.command(
+    epilog=examples(
+        "pixmill keys create --role admin", "pixmill keys create --owner shop --role writer --note 'web shop'"
+    )
+)
+def create(
+    owner: Annotated[str, typer.Option(help="Whom its files and tasks belong to.")] = "admin",
+    role: Annotated[str | None, typer.Option(help="reader, writer or admin.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="One more scope; repeatable.")] = None,
+    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires_in_days: Annotated[float | None, typer.Option(min=0, help="When it ends (default: never).")] = None,
+    as_json: Json = False,
+    data: Data = Path("data"),
+    project: Project = Path(),
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Make a key and print its secret, this once."""
+    if _is_local(url, profile):
+        options = ["--owner", owner, "--note", note]
+        options += [] if role is None else ["--role", role]
+        options += [part for name in scope or () for part in ("--scope", name)]
+        options += [] if expires_in_days is None else ["--expires-in-days", str(expires_in_days)]
+        _locally(data, project, ["create", *options])
+    with connected(url, profile) as pixmill:
+        expires = None if expires_in_days is None else timedelta(days=expires_in_days)
+        _show(pixmill.keys.create(owner, role=role, scopes=scope or (), note=note, expires=expires), as_json=as_json)
+
+
+@app.command(
+    "list", epilog=examples("pixmill keys list", "pixmill keys list --json --url https://pictures.example.org")
+)
+def list_keys(
+    as_json: Json = False,
+    quiet: Quiet = False,
+    data: Data = Path("data"),
+    project: Project = Path(),
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """List keys, without their secrets."""
+    if _is_local(url, profile):
+        _locally(data, project, ["list"])
+    with connected(url, profile) as pixmill:
+        emit_rows(pixmill.keys.list(), COLUMNS, as_json=as_json, quiet=quiet)
+
+
+@app.command(epilog=examples("pixmill keys revoke 5c831db126d4", "pixmill keys revoke 5c831db126d4 --data data"))
+def revoke(
+    key_id: KeyId,
+    as_json: Json = False,
+    data: Data = Path("data"),
+    project: Project = Path(),
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """End a key within five seconds."""
+    if _is_local(url, profile):
+        _locally(data, project, ["revoke", key_id])
+    with connected(url, profile) as pixmill:
+        emit_rows([pixmill.keys.revoke(key_id)], COLUMNS, as_json=as_json)
+
+
+@app.command(epilog=examples("pixmill keys rotate 5c831db126d4", "pixmill keys rotate 5c831db126d4 --overlap-days 7"))
+def rotate(
+    key_id: KeyId,
+    overlap_days: Annotated[float, typer.Option(min=0, help="How long the old key lasts.")] = 1,
+    as_json: Json = False,
+    data: Data = Path("data"),
+    project: Project = Path(),
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Make a key like another one, which then ends."""
+    if _is_local(url, profile):
+        _locally(data, project, ["rotate", key_id, "--overlap-days", str(overlap_days)])
+    with connected(url, profile) as pixmill:
+        _show(pixmill.keys.rotate(key_id, overlap=timedelta(days=overlap_days)), as_json=as_json)
+
+
+def _is_local(url: str | None, profile: str | None) -> bool:
+    return not (url or profile or any(os.environ.get(name) for name in (URL_VARIABLE, KEY_VARIABLE, PROFILE_VARIABLE)))
+
+
+def _locally(data: Path, project: Path, options: Sequence[str]) -> None:
+    """Run the tool on the data of this machine, which ends this program."""
+    run_tool("service_kit.access", data, project, options)
+
+
+def _show(key: Key, *, as_json: bool) -> None:
+    if as_json:
+        emit_json(key.document)
+        return
+    say(f"Key {key.id} of {key.owner}: {', '.join(key.scopes)}")
+    say("This is the only time that its secret is shown:")
+    emit(key.secret or "")

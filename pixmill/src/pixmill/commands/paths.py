@@ -1,0 +1,64 @@
+"""Which files of this machine a command means."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from glob import has_magic
+from pathlib import Path
+
+from pixmill.client.places import state_folder
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How folders are searched.
+
+    :param only: patterns, one of which a name in a folder must match; none for all.
+    :param without: patterns of names to leave out, also of folders.
+    """
+
+    recursive: bool = False
+    only: Sequence[str] = ()
+    without: Sequence[str] = ()
+
+    def files(self, given: Sequence[str]) -> Iterator[Path]:
+        """Generate the files; patterns that the shell left are expanded.
+
+        :raises FileNotFoundError: there is no such file, or nothing matches a pattern.
+        :raises ValueError: a folder, and the search is not recursive.
+        """
+        for pattern in given:
+            matches = self._expanded(pattern)
+            if not matches:
+                raise FileNotFoundError(f"nothing matches '{pattern}'")
+            for match in matches:
+                yield from self._below(match, is_given=match == Path(pattern))
+
+    @staticmethod
+    def _expanded(given: str) -> Sequence[Path]:
+        path = Path(given)
+        if not has_magic(given) or path.exists():
+            return [path]
+        return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+
+    def _below(self, path: Path, *, is_given: bool) -> Iterator[Path]:
+        if any(fnmatch(path.name, pattern) for pattern in self.without):
+            return
+        if not path.is_dir():
+            if is_given and not path.exists():
+                raise FileNotFoundError(f"there is no file '{path}'")
+            if is_given or not self.only or any(fnmatch(path.name, pattern) for pattern in self.only):
+                yield path
+            return
+        if is_given and not self.recursive:
+            raise ValueError(f"'{path}' is a folder: add --recursive (-r)")
+        # What begins with a dot is hidden, such as parts of downloads.
+        inner = sorted(inner_path for inner_path in path.iterdir() if not inner_path.name.startswith("."))
+        for inner_path in inner if self.recursive else ():
+            if inner_path.is_file() or (inner_path.is_dir() and not inner_path.is_symlink()):
+                yield from self._below(inner_path, is_given=False)
+
+
+def unfinished_uploads() -> int:
+    """Return how many uploads can be continued."""
+    return sum(1 for _ in (state_folder() / "uploads").glob("*.json"))

@@ -1,0 +1,126 @@
+"""Profiles: servers with their keys, in a file that only its owner reads."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pixmill.client.places import config_folder, write_private
+from pixmill.client.settings import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
+
+PROFILE_VARIABLE = "PIXMILL_PROFILE"
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class ProfileError(Exception):
+    """A profile cannot be used; the message is one line for its owner."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A server.
+
+    :param key_command: prints the key; instead of ``key``.
+    """
+
+    url: str
+    key: str | None = None
+    key_command: str | None = None
+
+    def secret(self) -> str | None:
+        """Return the key, if any.
+
+        :raises ProfileError: its command fails.
+        """
+        if self.key_command is None:
+            return self.key
+        # The command is of the owner of the file, and runs without a shell.
+        run = subprocess.run(shlex.split(self.key_command), capture_output=True, text=True, check=False)  # nosec B603
+        if run.returncode:
+            raise ProfileError(f"the key_command failed: {run.stderr.strip() or run.returncode}")
+        return run.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """The content of the file.
+
+    :param current: the profile that is used when nothing names another.
+    """
+
+    current: str | None = None
+    named: Mapping[str, Profile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Which server to use, and as whom."""
+
+    url: str
+    key: str | None
+    origin: str
+    """Where the URL comes from, for ``doctor``."""
+
+
+def path() -> Path:
+    return config_folder() / "config.toml"
+
+
+def load() -> Profiles:
+    """:raises ProfileError: the file is not what it should be."""
+    try:
+        document = tomllib.loads(path().read_text("utf-8"))
+    except FileNotFoundError:
+        return Profiles()
+    except (OSError, ValueError) as error:
+        raise ProfileError(f"cannot read {path()}: {error}") from error
+    try:
+        named = {
+            name: Profile(str(entry["url"]), entry.get("key"), entry.get("key_command"))
+            for name, entry in document.get("profiles", {}).items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ProfileError(f"a profile in {path()} has no url") from error
+    return Profiles(document.get("current"), named)
+
+
+def save(profiles: Profiles) -> None:
+    lines = [] if profiles.current is None else [f"current = {json.dumps(profiles.current)}"]
+    for name, profile in profiles.named.items():
+        lines += ["", f"[profiles.{name}]"]
+        fields = {"url": profile.url, "key": profile.key, "key_command": profile.key_command}
+        # Strings of JSON are strings of TOML.
+        lines += [f"{field} = {json.dumps(value)}" for field, value in fields.items() if value is not None]
+    write_private(path(), "\n".join([*lines, ""]))
+
+
+def server(url: str | None, name: str | None) -> Server:
+    """Return which server to use: the option, then the environment, then the profile, then this machine.
+
+    :raises ProfileError: there is no such profile.
+    """
+    profiles = load()
+    wanted = name or os.environ.get(PROFILE_VARIABLE) or profiles.current
+    profile = profiles.named.get(wanted) if wanted else None
+    if wanted and profile is None:
+        raise ProfileError(f"there is no profile '{wanted}'; see: pixmill profile ls")
+    given = url or (None if name else os.environ.get(URL_VARIABLE)) or None
+    key = os.environ.get(KEY_VARIABLE) or None
+    named = "--url" if url else URL_VARIABLE
+    if profile is None:
+        return Server(DEFAULT_URL, key, "the default") if given is None else Server(given, key, named)
+    if given is not None and _origin(given) != _origin(profile.url):
+        # A profile's key is for its own server alone.
+        return Server(given, key, named)
+    return Server(given or profile.url, key or profile.secret(), f"profile '{wanted}'")
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc

@@ -1,0 +1,61 @@
+"""Bars of transfers and tasks on stderr; none where stderr is no terminal."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from pixmill.client.uploads import Progress as Moved
+from pixmill.commands.console import err
+
+
+class Transfers:
+    """The sum of several transfers.
+
+    :param show: gets the bytes of all.
+    """
+
+    def __init__(self, show: Callable[[int], None]) -> None:
+        self._show = show
+        self._done: dict[str, int] = {}
+        self._sum = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, moved: Moved) -> None:
+        with self._lock:
+            self._sum += moved.done - self._done.get(moved.name, 0)
+            self._done[moved.name] = moved.done
+            if moved.done == moved.total:
+                # Another file may have the same name.
+                del self._done[moved.name]
+            self._show(self._sum)
+
+
+@contextmanager
+def transfers(verb: str, total: int | None) -> Iterator[Transfers]:
+    """Show a bar with rate and time left.
+
+    :param total: bytes, if they are known.
+    """
+    columns = (TextColumn(verb), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(verb, total=total)
+        yield Transfers(lambda done: bar.update(task, completed=done))
+
+
+@contextmanager
+def counted(verb: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar of things that end one by one."""
+    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(verb, total=total)
+        yield lambda: bar.advance(task)

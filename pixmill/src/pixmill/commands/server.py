@@ -1,0 +1,186 @@
+"""Commands about the server itself: status, api, doctor."""
+
+import json
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pixmill.client.exchange import Call, Query
+from pixmill.client.paging import following
+from pixmill.client.problems import PixmillError
+from pixmill.client.sync import Pixmill
+from pixmill.commands import profiles_file
+from pixmill.commands.console import (
+    Exit,
+    Json,
+    ProfileName,
+    Url,
+    chosen_server,
+    connected,
+    described,
+    emit,
+    emit_json,
+    examples,
+    exit_code,
+    fail,
+)
+from pixmill.commands.paths import unfinished_uploads
+from pixmill.commands.steps_text import set_in
+from pixmill.version import VERSION
+
+app = typer.Typer()
+
+CLOCK_SECONDS = 120
+"""How far the clocks may differ before signed requests and links fail."""
+
+
+@app.command(epilog=examples("pixmill status", "pixmill status --json"))
+def status(as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Show whether the server is ready, and who you are for it."""
+    with connected(url, profile) as pixmill:
+        services = pixmill.readiness()
+        session = pixmill.session()
+        ready = all(item.status == "ok" for item in services.values())
+        if as_json:
+            states = {name: item.document for name, item in services.items()}
+            emit_json({"url": pixmill.url, "ready": ready, "services": states, "session": session.document})
+        else:
+            emit(f"server\t{pixmill.url}")
+            for name, item in services.items():
+                parts = ", ".join(f"{part} {state}" for part, state in item.dependencies.items())
+                emit(f"{name}\t{item.status}\t{parts}")
+            emit(f"access\t{session.mode}\t{session.owner or 'not signed in'}")
+    if not ready:
+        raise typer.Exit(Exit.UNREACHABLE)
+
+
+@app.command(
+    epilog=examples(
+        "pixmill api GET /api/file-server/ -f name=rocket --paginate",
+        "pixmill api POST /api/image-processing/7/restart",
+    )
+)
+def api(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, PUT, PATCH, DELETE.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Such as /api/file-server/12.")],
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", "-f", metavar="NAME=VALUE", help="Of the query, or of the JSON body; repeatable."),
+    ] = None,
+    source: Annotated[str | None, typer.Option("--input", help="A file with the body; - is stdin.")] = None,
+    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="'Name: value'; repeatable.")] = None,
+    paginate: Annotated[bool, typer.Option("--paginate", help="Fetch all pages of a list.")] = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Send a request of your own, with your key, and print the answer."""
+    verb = method.upper()
+    with connected(url, profile) as pixmill:
+        call = _call(verb, path, field or (), source, header or ())
+        following_call: Call | None = call
+        while following_call is not None:
+            reply = pixmill.request(
+                verb,
+                following_call.path,
+                query=following_call.query,
+                headers=following_call.headers,
+                body=following_call.body,
+            )
+            if reply.body:
+                sys.stdout.buffer.write(reply.body + (b"" if reply.body.endswith(b"\n") else b"\n"))
+                sys.stdout.buffer.flush()
+            following_call = following(following_call, reply) if paginate else None
+
+
+@app.command(epilog=examples("pixmill doctor", "pixmill doctor --profile work"))
+def doctor(url: Url = None, profile: ProfileName = None) -> None:
+    """Find what is wrong between this machine and the server."""
+    emit(f"ok\tpixmill {VERSION}, Python {sys.version.split()[0]}")
+    _check_profiles()
+    chosen = chosen_server(url, profile)
+    emit(f"ok\tserver {chosen.url} (from {chosen.origin}), {'with' if chosen.key else 'without'} a key")
+    waiting = unfinished_uploads()
+    emit(f"ok\t{waiting} uploads can be continued" if waiting else "ok\tno upload is unfinished")
+    with Pixmill(chosen.url, key=chosen.key) as pixmill:
+        for check in (_check_services, _check_session, _check_clock):
+            _checked(check, pixmill)
+
+
+def _check_profiles() -> None:
+    path = profiles_file.path()
+    if not path.exists():
+        emit("ok\tno profiles")
+    elif stat.S_IMODE(path.stat().st_mode) & 0o077:
+        emit(f"bad\tothers can read your keys: chmod 600 {path}")
+        raise typer.Exit(Exit.SOME_FAILED)
+    else:
+        emit(f"ok\tprofiles in {path}")
+
+
+def _checked(check: Callable[[Pixmill], str], pixmill: Pixmill) -> None:
+    try:
+        emit(f"ok\t{check(pixmill)}")
+    except (PixmillError, ValueError) as error:
+        emit(f"bad\t{described(error)}")
+        raise typer.Exit(exit_code(error)) from error
+
+
+def _check_services(pixmill: Pixmill) -> str:
+    states = pixmill.readiness()
+    wrong = [
+        f"{part} of {name} is {state}"
+        for name, item in states.items()
+        for part, state in item.dependencies.items()
+        if state != "ok"
+    ]
+    if wrong:
+        raise PixmillError("; ".join(wrong))
+    return "the services and all that they need answer"
+
+
+def _check_session(pixmill: Pixmill) -> str:
+    session = pixmill.session()
+    if not session.signed_in:
+        raise fail("the server wants a key: set PIXMILL_KEY, or use: pixmill profile add", Exit.SIGN_IN)
+    return f"signed in as {session.owner} ({session.mode}), may: {' '.join(session.scopes)}"
+
+
+def _check_clock(pixmill: Pixmill) -> str:
+    sent = pixmill.request("GET", "/api/session").headers.get("date")
+    if sent is None:
+        return "the server sends no time"
+    off = abs((datetime.now(UTC) - parsedate_to_datetime(sent)).total_seconds())
+    if off > CLOCK_SECONDS:
+        raise PixmillError(f"the clocks of this machine and the server differ by {off:.0f} s")
+    return "the clocks agree"
+
+
+def _call(
+    method: str, path: str, fields: "list[str] | tuple[()]", source: str | None, headers: "list[str] | tuple[()]"
+) -> Call:
+    """Return the request that the options describe."""
+    given = [(name.strip(), value.strip()) for name, _, value in (item.partition(":") for item in headers)]
+    call = Call(method, path if path.startswith("/") else f"/{path}", headers=dict(given))
+    if source is not None:
+        return replace(call, body=sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    if method in ("GET", "HEAD", "DELETE"):
+        return replace(call, query=_query(fields))
+    document: dict[str, object] = {}
+    for item in fields:
+        set_in(document, item)
+    if not document:
+        return call
+    return replace(
+        call, headers={"Content-Type": "application/json", **call.headers}, body=json.dumps(document).encode()
+    )
+
+
+def _query(fields: "list[str] | tuple[()]") -> Query:
+    return [(name, value) for name, _, value in (item.partition("=") for item in fields)]

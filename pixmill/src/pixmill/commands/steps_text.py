@@ -1,0 +1,80 @@
+"""Steps as people write them in a shell: ``resize width=800 | watermark text="© me"``."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+
+from pixmill import params
+from pixmill.steps import Chain, Custom, Pipeline, Step
+
+
+def parsed(text: str) -> Chain:
+    """Return the steps.
+
+    A value is JSON where it can be (``800``, ``true``, ``[1,2]``), and else a text; ``mark.text=…`` sets a part of an
+    object.
+
+    :raises ValueError: the text cannot be understood.
+    """
+    lexer = shlex.shlex(text, posix=True, punctuation_chars="|")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    steps: list[list[str]] = [[]]
+    try:
+        for word in lexer:
+            if word == "|":
+                steps.append([])
+            else:
+                steps[-1].append(word)
+    except ValueError as error:
+        raise ValueError(f"cannot understand '{text}': {error}") from error
+    if not all(steps):
+        raise ValueError(f"a step is missing in '{text}'")
+    return Pipeline([_step(words) for words in steps])
+
+
+def set_in(document: dict[str, object], assignment: str) -> None:
+    """Set a value in a document: ``output.format=webp``.
+
+    :raises ValueError: it is no assignment.
+    """
+    path, equals, text = assignment.partition("=")
+    *above, last = path.split(".")
+    if not (equals and last and all(above)):
+        raise ValueError(f"'{assignment}' is no assignment: write name=value")
+    target = document
+    for name in above:
+        inner = target.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise ValueError(f"'{name}' in '{assignment}' has a value already")
+        target = inner
+    target[last] = value_of(text)
+
+
+def value_of(text: str) -> object:
+    """Return a value: JSON, or else the text itself."""
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return value
+
+
+def _step(words: Sequence[str]) -> Step:
+    document: dict[str, object] = {}
+    for word in words[1:]:
+        set_in(document, word)
+    return Custom(words[0], _gathered(words[0], document))
+
+
+def _gathered(algorithm: str, document: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the params with those in their object that the library lets one give without it."""
+    known: object = getattr(params, algorithm.title().replace("_", ""), None)
+    if not (isinstance(known, type) and issubclass(known, Step)):
+        return document
+    left = dict(document)
+    for target, names in known.gathered.items():
+        inner = {name: left.pop(name) for name in names if name in left}
+        if inner:
+            left[target] = inner
+    return left

@@ -1,0 +1,146 @@
+"""Commands for tasks: ls, show, cancel, restart, forget; and watch."""
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from pixmill.client.answers import Task, TaskEvent
+from pixmill.client.problems import ConflictError
+from pixmill.client.sync import Pixmill
+from pixmill.commands.console import (
+    Exit,
+    Json,
+    ProfileName,
+    Quiet,
+    Url,
+    connected,
+    emit,
+    emit_json,
+    emit_rows,
+    examples,
+    fail,
+    ids_of,
+    say,
+)
+
+app = typer.Typer(help="List, follow and change tasks.", no_args_is_help=True)
+watching = typer.Typer()
+
+COLUMNS = ("id", "status", "algorithm", "source_id", "result_id", "error")
+Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of tasks; - reads them from stdin.")]
+
+
+@app.command(epilog=examples("pixmill tasks ls --status error", "pixmill tasks ls --source 12 --json"))
+def ls(
+    status: Annotated[str | None, typer.Option(help="pending, processing, finished, error, cancelled.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="Only of this algorithm.")] = None,
+    source: Annotated[int | None, typer.Option(help="Only of this file.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """List tasks, the oldest first."""
+    with connected(url, profile) as pixmill:
+        found = pixmill.tasks.list(status=status, algorithm=algorithm, source_id=source)
+        emit_rows(islice(found, limit), COLUMNS, as_json=as_json, quiet=quiet)
+
+
+@app.command(epilog=examples("pixmill tasks show 7", "pixmill tasks show 7 8 --json"))
+def show(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Show tasks."""
+    wanted = ids_of(ids)
+    with connected(url, profile) as pixmill:
+        emit_rows((pixmill.tasks.get(task_id) for task_id in wanted), COLUMNS, as_json=as_json)
+
+
+@app.command(
+    epilog=examples("pixmill tasks cancel 7 8", "pixmill tasks ls -q --status pending | pixmill tasks cancel -")
+)
+def cancel(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Cancel tasks that have not ended."""
+    wanted = ids_of(ids)
+    with connected(url, profile) as pixmill:
+        _change(pixmill, wanted, "cancel", as_json=as_json)
+
+
+@app.command(epilog=examples("pixmill tasks restart 7", "pixmill tasks restart --all error"))
+def restart(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Ids of tasks; - reads stdin.")] = None,
+    all_: Annotated[str | None, typer.Option("--all", help="All in this state: error or cancelled.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Run failed or cancelled tasks again."""
+    if (not ids) == (all_ is None):
+        raise fail("give ids, or --all error", Exit.USAGE)
+    wanted = ids_of(ids or ())
+    with connected(url, profile) as pixmill:
+        if all_ is None:
+            _change(pixmill, wanted, "restart", as_json=as_json)
+            return
+        for task_id in pixmill.tasks.restart_all(all_):
+            emit_json({"id": task_id}) if as_json else emit(str(task_id))
+
+
+@app.command(
+    epilog=examples("pixmill tasks forget 7", "pixmill tasks ls -q --status finished | pixmill tasks forget -")
+)
+def forget(ids: Ids, url: Url = None, profile: ProfileName = None) -> None:
+    """Delete tasks that have ended; their files stay."""
+    wanted = ids_of(ids)
+    with connected(url, profile) as pixmill:
+        for task_id in wanted:
+            pixmill.tasks.delete(task_id)
+            emit(str(task_id))
+
+
+@watching.command(epilog=examples("pixmill watch 7 8", "pixmill watch --status error --json"))
+def watch(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Tasks; without any, all.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only changes to this state.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Follow changes of tasks as they happen: of some until they have ended, of all until Ctrl-C."""
+    wanted = ids_of(ids or ())
+    failed = False
+    with connected(url, profile) as pixmill:
+        try:
+            for event in pixmill.resume(wanted).events() if wanted else pixmill.events():
+                failed = failed or event.status in ("error", "cancelled")
+                if status in (None, event.status):
+                    _print_event(event, as_json=as_json)
+        except KeyboardInterrupt:
+            say("The tasks go on.")
+            raise typer.Exit(Exit.INTERRUPTED) from None
+    if failed:
+        raise typer.Exit(Exit.TASKS_FAILED)
+
+
+def _print_event(event: TaskEvent, *, as_json: bool) -> None:
+    shown = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
+    if event.error is not None:
+        shown["error"] = event.error
+    if as_json:
+        emit_json(shown)
+    else:
+        emit("\t".join("-" if value is None else str(value) for value in shown.values()))
+
+
+def _change(pixmill: Pixmill, ids: list[int], verb: str, *, as_json: bool) -> None:
+    changed: list[Task] = []
+    refused = False
+    for task_id in ids:
+        try:
+            changed.append(pixmill.tasks.cancel(task_id) if verb == "cancel" else pixmill.tasks.restart(task_id))
+        except ConflictError as error:
+            say(f"{task_id}: {error}")
+            refused = True
+    emit_rows(changed, COLUMNS, as_json=as_json)
+    if refused:
+        raise typer.Exit(Exit.SOME_FAILED)

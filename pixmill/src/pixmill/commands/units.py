@@ -1,0 +1,29 @@
+"""Times and sizes as people write them."""
+
+import re
+from datetime import timedelta
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def duration(text: str) -> timedelta:
+    """Return ``90s``, ``15m``, ``2h``, ``7d`` or ``1w``.
+
+    :raises ValueError: it has another form.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip().lower())
+    if found is None:
+        raise ValueError(f"'{text}' is no time: write 90s, 15m, 2h, 7d or 1w")
+    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+
+
+def size(text: str) -> int:
+    """Return ``500``, ``20kB``, ``1MB``, ``2GiB`` in bytes.
+
+    :raises ValueError: it has another form.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", text.strip().lower())
+    if found is None or found[2] not in _BYTES:
+        raise ValueError(f"'{text}' is no size: write 500, 20kB, 1MB or 2GiB")
+    return int(float(found[1]) * _BYTES[found[2]])

@@ -1,0 +1,1097 @@
+"""The algorithms of this version. ``make docs`` generates this file from their registry: do not edit it.
+
+A parameter that is ``None`` is not sent, and the server's default counts. Steps are joined with ``|``:
+
+>>> steps = Resize(width=800) | Watermark(text="© me")
+
+Colors are written as in CSS. The page ``docs/algorithms.md`` shows what each algorithm does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pixmill.steps import Custom, Pipeline, Step, Value
+
+__all__ = [
+    "Animate",
+    "AutoOrient",
+    "Blur",
+    "BlurFaces",
+    "Blurhash",
+    "Border",
+    "Brightness",
+    "Compare",
+    "Contrast",
+    "Convert",
+    "Convolve",
+    "Crop",
+    "CropFaces",
+    "CurvePoint",
+    "Curves",
+    "Custom",
+    "Denoise",
+    "DominantColors",
+    "Duotone",
+    "Edges",
+    "Emboss",
+    "Equalize",
+    "Exif",
+    "Extend",
+    "FileMark",
+    "Flip",
+    "FocalPoint",
+    "Gamma",
+    "Grayscale",
+    "Histogram",
+    "Hue",
+    "Info",
+    "Invert",
+    "Levels",
+    "Lut",
+    "Montage",
+    "Noise",
+    "Optimize",
+    "Output",
+    "Overlay",
+    "Pad",
+    "Perspective",
+    "Phash",
+    "Pipeline",
+    "Pixelate",
+    "Point",
+    "Posterize",
+    "Resize",
+    "Rotate",
+    "RoundCorners",
+    "Saturation",
+    "Sepia",
+    "Sharpen",
+    "Source",
+    "StripMetadata",
+    "TextMark",
+    "Threshold",
+    "Thumbnail",
+    "Tile",
+    "Tint",
+    "ToColorspace",
+    "Trim",
+    "Upscale",
+    "Vignette",
+    "Watermark",
+    "WhiteBalance",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output(Value):
+    """How the result is encoded."""
+
+    format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] | None = None
+    """``source``: as the source. If Pixmill only reads that format: PNG for an image with alpha or from a lossless
+    file (BMP, ICO, PSD, SVG, PDF), else JPEG. ``auto``: the smaller of AVIF and WebP; WebP for an animation. JPEG,
+    PNG and AVIF hold only the first frame of an animation. (default: source)
+    """
+    quality: int | None = None
+    """1 to 100, for JPEG (default 85), WebP (85), AVIF (65) and the ``palette`` of PNG (100)."""
+    effort: int | None = None
+    """1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
+    7. A palette is computed with at most 5 above a megapixel, and at most 3 above six.
+    """
+    lossless: bool | None = None
+    """WebP and AVIF: keep every pixel. JPEG and GIF refuse it; PNG and TIFF are always lossless."""
+    progressive: bool | None = None
+    """JPEG, PNG and GIF: a coarse version of the whole image comes first."""
+    subsampling: Literal["auto", "4:2:0", "4:4:4"] | None = None
+    """Chroma of JPEG and AVIF; ``auto`` halves it below a quality of 90. (default: auto)"""
+    palette: bool | None = None
+    """PNG: at most ``colors`` colors, a much smaller file."""
+    colors: int | None = None
+    """Of GIF and of the ``palette`` of PNG, at most. (default: 256)"""
+    metadata: Literal["keep", "copyright", "strip"] | None = None
+    """``keep``: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of the
+    source, and nothing about a motion video or a gain map; ``copyright``: only Artist and Copyright of EXIF;
+    ``strip``: none. A GIF has none of them; only JPEG and TIFF have IPTC. (default: copyright)
+    """
+    profile: Literal["keep", "srgb", "strip"] | None = None
+    """``keep``: the ICC profile stays; ``srgb``: colors are converted to sRGB, with its profile; ``strip``:
+    converted, without a profile. Colors that gAMA, cHRM, cICP, nclx or the EXIF of a camera (Adobe RGB) describe
+    get a small profile, except PQ and HLG. A GIF, and gray in WebP and AVIF, cannot have a profile and are
+    converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); CMYK without a profile stays without.
+    (default: keep)
+    """
+    background: str | None = None
+    """Under transparent pixels where the format has none (JPEG). (default: #ffffff)"""
+    max_bytes: int | None = None
+    """The size limit of the file: it has the highest quality that fits; above two megapixels, perhaps a little
+    lower.
+    """
+    min_ssim: float | None = None
+    """The least SSIM with the image, 0.5 to 1 (Wang et al., 2004): the file has the lowest quality that reaches it,
+    at most ``quality``; an error if no quality does. Above two megapixels, perhaps a little higher.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Value):
+    """How the source is read."""
+
+    page: int | None = None
+    """A page of a TIFF or a PDF, or a frame of a GIF or WebP, counted from 1. Without it: all frames of an
+    animation, all pages of a TIFF if they have the same size, else the first page.
+    """
+    dpi: int | None = None
+    """Dots per inch, 10 to 2400, at which a PDF (default 150) or an SVG (96: its own size) is drawn. ``resize`` and
+    ``thumbnail`` as the first step draw it at their size instead. Other formats ignore it.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Animate(Step):
+    """Make an animation of several images in 8 bits, the source first: WebP, or GIF by ``output.format``."""
+
+    algorithm: ClassVar[str] = "animate"
+
+    others: Sequence[int]
+    """The ids of the stored images that follow the source, in order."""
+    delay: int | None = None
+    """Milliseconds for which each image is shown. (default: 500)"""
+    loop: int | None = None
+    """How often the animation plays; 0: forever. (default: 0)"""
+    width: int | None = None
+    """Pixels; without it, as the source."""
+    height: int | None = None
+    """Pixels; without it, as the source."""
+    background: str | None = None
+    """Around images of another shape and under transparent parts. (default: #ffffff)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoOrient(Step):
+    """Turn the image upright, as its EXIF orientation says. Every algorithm does this first; this one only this."""
+
+    algorithm: ClassVar[str] = "auto_orient"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blur(Step):
+    """Blur the image."""
+
+    algorithm: ClassVar[str] = "blur"
+
+    method: Literal["gaussian", "box", "motion"] | None = None
+    """``gaussian`` is soft, ``box`` is a square, ``motion`` is a line. (default: gaussian)"""
+    radius: float | None = None
+    """Pixels: the standard deviation of the Gaussian, or half of the side of the box or of the motion. (default:
+    2.0)
+    """
+    angle: float | None = None
+    """Of the motion, in degrees from the horizontal, clockwise. (default: 0.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlurFaces(Step):
+    """Hide every face that is found; an image without faces stays as it is."""
+
+    algorithm: ClassVar[str] = "blur_faces"
+
+    method: Literal["blur", "pixelate"] | None = None
+    """How faces are hidden. (default: blur)"""
+    strength: float | None = None
+    """Per cent: the more, the less can be seen; the blur or the blocks grow with the face. (default: 50.0)"""
+    padding: float | None = None
+    """The margin around the face, in per cent of its size. (default: 15.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blurhash(Step):
+    """Make a placeholder of a few letters, which a page shows until the image is loaded (BlurHash, by Wolt)."""
+
+    algorithm: ClassVar[str] = "blurhash"
+
+    x: int | None = None
+    """Waves from left to right. (default: 4)"""
+    y: int | None = None
+    """Waves from top to bottom. (default: 3)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Border(Step):
+    """Add a frame of one color around the image, which becomes larger."""
+
+    algorithm: ClassVar[str] = "border"
+
+    width: int | None = None
+    """Pixels on each side. (default: 10)"""
+    color: str | None = None
+    """Of the border. (default: #000000)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brightness(Step):
+    """Make the image brighter or darker by the same amount everywhere."""
+
+    algorithm: ClassVar[str] = "brightness"
+
+    amount: float
+    """Per cent of white to add, -100 to 100."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Step):
+    """Compare the image with another: SSIM and PSNR, transparent parts on white."""
+
+    algorithm: ClassVar[str] = "compare"
+
+    file_id: int
+    """The id of the stored image to compare with; it has the same size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast(Step):
+    """Move tones away from middle gray, or towards it."""
+
+    algorithm: ClassVar[str] = "contrast"
+
+    amount: float
+    """Per cent, -100 (all gray) to 100 (twice as far from middle gray)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert(Step):
+    """Only encode the image: format, quality, metadata, profile. Every algorithm takes the same params as
+    ``output``.
+    """
+
+    algorithm: ClassVar[str] = "convert"
+
+    format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif", "tiff"] | None = None
+    """``source``: as the source. If Pixmill only reads that format: PNG for an image with alpha or from a lossless
+    file (BMP, ICO, PSD, SVG, PDF), else JPEG. ``auto``: the smaller of AVIF and WebP; WebP for an animation. JPEG,
+    PNG and AVIF hold only the first frame of an animation. (default: source)
+    """
+    quality: int | None = None
+    """1 to 100, for JPEG (default 85), WebP (85), AVIF (65) and the ``palette`` of PNG (100)."""
+    effort: int | None = None
+    """1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP 5, PNG 6, GIF
+    7. A palette is computed with at most 5 above a megapixel, and at most 3 above six.
+    """
+    lossless: bool | None = None
+    """WebP and AVIF: keep every pixel. JPEG and GIF refuse it; PNG and TIFF are always lossless."""
+    progressive: bool | None = None
+    """JPEG, PNG and GIF: a coarse version of the whole image comes first."""
+    subsampling: Literal["auto", "4:2:0", "4:4:4"] | None = None
+    """Chroma of JPEG and AVIF; ``auto`` halves it below a quality of 90. (default: auto)"""
+    palette: bool | None = None
+    """PNG: at most ``colors`` colors, a much smaller file."""
+    colors: int | None = None
+    """Of GIF and of the ``palette`` of PNG, at most. (default: 256)"""
+    metadata: Literal["keep", "copyright", "strip"] | None = None
+    """``keep``: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of the
+    source, and nothing about a motion video or a gain map; ``copyright``: only Artist and Copyright of EXIF;
+    ``strip``: none. A GIF has none of them; only JPEG and TIFF have IPTC. (default: copyright)
+    """
+    profile: Literal["keep", "srgb", "strip"] | None = None
+    """``keep``: the ICC profile stays; ``srgb``: colors are converted to sRGB, with its profile; ``strip``:
+    converted, without a profile. Colors that gAMA, cHRM, cICP, nclx or the EXIF of a camera (Adobe RGB) describe
+    get a small profile, except PQ and HLG. A GIF, and gray in WebP and AVIF, cannot have a profile and are
+    converted. CMYK from ``to_colorspace`` gets a compact profile (14 kB); CMYK without a profile stays without.
+    (default: keep)
+    """
+    background: str | None = None
+    """Under transparent pixels where the format has none (JPEG). (default: #ffffff)"""
+    max_bytes: int | None = None
+    """The size limit of the file: it has the highest quality that fits; above two megapixels, perhaps a little
+    lower.
+    """
+    min_ssim: float | None = None
+    """The least SSIM with the image, 0.5 to 1 (Wang et al., 2004): the file has the lowest quality that reaches it,
+    at most ``quality``; an error if no quality does. Above two megapixels, perhaps a little higher.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolve(Step):
+    """Make each pixel the weighted sum of its neighbors; alpha stays."""
+
+    algorithm: ClassVar[str] = "convolve"
+
+    kernel: Sequence[float]
+    """The weights of 3 × 3, 5 × 5 or 7 × 7 pixels, row by row."""
+    normalize: bool | None = None
+    """Whether to divide the result by the sum of the weights. (default: true)"""
+    offset: float | None = None
+    """Added at the end, -255 to 255. (default: 0.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FocalPoint(Value):
+    """The point of the image to keep, as shares of its width and height."""
+
+    x: float
+    """0 is the left edge, 1 the right one."""
+    y: float
+    """0 is the upper edge, 1 the lower one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop(Step):
+    """Keep a part of the image: by its position, by a side or corner, or the part that draws the eye."""
+
+    algorithm: ClassVar[str] = "crop"
+
+    width: float | None = None
+    """The width of the part; without it, that of the image."""
+    height: float | None = None
+    """The height of the part; without it, that of the image."""
+    unit: Literal["px", "percent"] | None = None
+    """The unit of ``width``, ``height``, ``left`` and ``top``: pixels, or per cent of the image. (default: px)"""
+    left: float | None = None
+    """The left edge of the part; without it, ``gravity`` decides."""
+    top: float | None = None
+    """The upper edge of the part; without it, ``gravity`` decides."""
+    aspect_ratio: float | None = None
+    """Width divided by height: the largest part of this ratio within ``width`` and ``height``."""
+    gravity: (
+        Literal[
+            "center",
+            "north",
+            "northeast",
+            "east",
+            "southeast",
+            "south",
+            "southwest",
+            "west",
+            "northwest",
+            "attention",
+            "entropy",
+        ]
+        | None
+    ) = None
+    """Which part stays if ``left`` or ``top`` is missing. (default: center)"""
+    focal: FocalPoint | None = None
+    """The point to keep in the middle; overrides ``gravity``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropFaces(Step):
+    """Keep the part of the image with the faces; an error if no face is found."""
+
+    algorithm: ClassVar[str] = "crop_faces"
+
+    faces: Literal["largest", "all"] | None = None
+    """Which faces to keep. (default: all)"""
+    padding: float | None = None
+    """The margin around the faces, in per cent of their size. (default: 40.0)"""
+    aspect_ratio: float | None = None
+    """Width divided by height, as far as the image allows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint(Value):
+    """Values."""
+
+    input: float
+    """"""
+    output: float
+    """"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves(Step):
+    """Change the tones by a smooth curve through points, for all bands or for each."""
+
+    algorithm: ClassVar[str] = "curves"
+
+    all: Sequence[CurvePoint] | None = None
+    """Points of the curve of all bands, 0 to 255; of two with the same input the last one counts."""
+    red: Sequence[CurvePoint] | None = None
+    """The curve of red, applied after ``all``."""
+    green: Sequence[CurvePoint] | None = None
+    """The curve of green, applied after ``all``."""
+    blue: Sequence[CurvePoint] | None = None
+    """The curve of blue, applied after ``all``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denoise(Step):
+    """Remove noise and keep edges; alpha stays."""
+
+    algorithm: ClassVar[str] = "denoise"
+
+    method: Literal["median", "bilateral", "non_local_means"] | None = None
+    """``median`` removes single wrong pixels; ``bilateral`` smooths areas and keeps edges; ``non_local_means`` is
+    the best and the slowest. (default: bilateral)
+    """
+    strength: float | None = None
+    """1 to 100: how large a difference counts as noise. (default: 30.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DominantColors(Step):
+    """Find the few colors that represent the image (k-means in CIELAB); transparent pixels do not count."""
+
+    algorithm: ClassVar[str] = "dominant_colors"
+
+    count: int | None = None
+    """How many colors, at most. (default: 5)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duotone(Step):
+    """Map the luma to a range from one color to another."""
+
+    algorithm: ClassVar[str] = "duotone"
+
+    shadows: str | None = None
+    """The color that black becomes. (default: #192550)"""
+    highlights: str | None = None
+    """The color that white becomes. (default: #f05e40)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edges(Step):
+    """Find edges: white on black; alpha stays."""
+
+    algorithm: ClassVar[str] = "edges"
+
+    method: Literal["sobel", "canny"] | None = None
+    """``sobel``: the gradient of every pixel; ``canny``: thin lines (found in 8 bits). (default: sobel)"""
+    low: float | None = None
+    """Canny: the gradient at which a line may continue. (default: 100.0)"""
+    high: float | None = None
+    """Canny: the gradient at which a line begins. (default: 200.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emboss(Step):
+    """Turn the image into a gray relief, lit from the upper left; alpha stays."""
+
+    algorithm: ClassVar[str] = "emboss"
+
+    amount: float | None = None
+    """Per cent: how deep the relief looks. (default: 100.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equalize(Step):
+    """Spread the lightness evenly, so that detail shows everywhere; hues stay, and invisible pixels do not count."""
+
+    algorithm: ClassVar[str] = "equalize"
+
+    method: Literal["global", "clahe"] | None = None
+    """``global``: over the whole image; ``clahe``: around each pixel, limited, in 256 steps. (default: global)"""
+    window: int | None = None
+    """CLAHE: pixels along a side of the area around a pixel. (default: 64)"""
+    max_slope: int | None = None
+    """CLAHE: the factor by which contrast may grow at most. (default: 3)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exif(Step):
+    """Read the EXIF tags (CIPA DC-008). The orientation has been applied already, and is missing."""
+
+    algorithm: ClassVar[str] = "exif"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extend(Step):
+    """Put the image on a larger canvas of a size or an aspect ratio; nothing is cut."""
+
+    algorithm: ClassVar[str] = "extend"
+
+    width: int | None = None
+    """Pixels, at least; without it, the width of the image."""
+    height: int | None = None
+    """Pixels, at least; without it, the height of the image."""
+    aspect_ratio: float | None = None
+    """Width divided by height of the result, which grows as far as needed."""
+    gravity: (
+        Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"] | None
+    ) = None
+    """The position of the image. (default: center)"""
+    mode: Literal["background", "copy", "mirror", "repeat", "blur"] | None = None
+    """What surrounds the image: a color, its edge pixels, or the image mirrored, repeated, or enlarged and blurred.
+    (default: background)
+    """
+    background: str | None = None
+    """The color of the mode ``background``; transparent by default. (default: #ffffff00)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip(Step):
+    """Mirror the image left to right, or top to bottom."""
+
+    algorithm: ClassVar[str] = "flip"
+
+    direction: Literal["horizontal", "vertical"] | None = None
+    """``horizontal``: left becomes right; ``vertical``: top becomes bottom. (default: horizontal)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gamma(Step):
+    """Brighten or darken the middle tones; black and white stay."""
+
+    algorithm: ClassVar[str] = "gamma"
+
+    gamma: float
+    """0.1 to 10: above 1 makes dark tones brighter, below 1 darker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grayscale(Step):
+    """Remove the colors: each pixel becomes its luma (ITU-R BT.601)."""
+
+    algorithm: ClassVar[str] = "grayscale"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histogram(Step):
+    """Count the tones of red, green, blue and luma in 8 bits; invisible pixels do not count."""
+
+    algorithm: ClassVar[str] = "histogram"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hue(Step):
+    """Move all colors around the color wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); gray stays."""
+
+    algorithm: ClassVar[str] = "hue"
+
+    degrees: float
+    """The angle by which colors move around the color wheel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info(Step):
+    """Describe the image: format, size, frames, bands, color space and which metadata it has."""
+
+    algorithm: ClassVar[str] = "info"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invert(Step):
+    """Make a negative: black becomes white; transparency stays."""
+
+    algorithm: ClassVar[str] = "invert"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels(Step):
+    """Stretch the tones between two levels to the whole range."""
+
+    algorithm: ClassVar[str] = "levels"
+
+    black: float | None = None
+    """The tone that becomes black, 0 to 255. (default: 0)"""
+    white: float | None = None
+    """The tone that becomes white, 0 to 255; at or below ``black``, only black and white remain. (default: 255)"""
+    gamma: float | None = None
+    """Of the tones between: above 1 makes them brighter. (default: 1.0)"""
+    output_black: float | None = None
+    """The tone that black becomes at the end. (default: 0)"""
+    output_white: float | None = None
+    """The tone that white becomes at the end. (default: 255)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lut(Step):
+    """Grade the colors with a look-up table, as film and video editors export them."""
+
+    algorithm: ClassVar[str] = "lut"
+
+    file_id: int
+    """The id of the stored ``.cube`` file (Adobe Cube LUT 1.0), 1D or 3D."""
+    amount: float | None = None
+    """Per cent, 0 (unchanged) to 100. (default: 100.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Montage(Step):
+    """Put several images on one contact sheet in 8 bits, the source first."""
+
+    algorithm: ClassVar[str] = "montage"
+
+    others: Sequence[int]
+    """The ids of the stored images that follow the source, in order."""
+    columns: int | None = None
+    """Images in a row; 0: about as many columns as rows. (default: 0)"""
+    width: int | None = None
+    """Pixels of a cell. (default: 200)"""
+    height: int | None = None
+    """Pixels of a cell. (default: 200)"""
+    fit: Literal["contain", "cover"] | None = None
+    """``contain`` shows the whole image, ``cover`` fills the cell. (default: contain)"""
+    gap: int | None = None
+    """Pixels between and around cells. (default: 8)"""
+    background: str | None = None
+    """Around the images. (default: #ffffff)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(Step):
+    """Add Gaussian noise."""
+
+    algorithm: ClassVar[str] = "noise"
+
+    amount: float | None = None
+    """The standard deviation, in per cent of white. (default: 10.0)"""
+    seed: int | None = None
+    """The same seed gives the same noise. (default: 0)"""
+    monochrome: bool | None = None
+    """Gray noise, like the grain of film, instead of colored noise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimize(Step):
+    """Find the smallest file that still looks the same, or the best one within a size."""
+
+    algorithm: ClassVar[str] = "optimize"
+
+    format: Literal["source", "auto", "jpeg", "png", "webp", "avif", "gif"] | None = None
+    """``auto``: the smaller of AVIF and WebP. A PNG gets a palette with 8 bits per band, even if the source has 16;
+    ``convert`` keeps all of them. (default: source)
+    """
+    min_ssim: float | None = None
+    """The least SSIM with the image, 0.5 to 1. Default without ``max_bytes``: 0.98; ``gif``: the best."""
+    max_bytes: int | None = None
+    """The size limit of the file."""
+    metadata: Literal["keep", "copyright", "strip"] | None = None
+    """As in ``output``. (default: copyright)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlay(Step):
+    """Put another image on this one, with a blend mode."""
+
+    algorithm: ClassVar[str] = "overlay"
+
+    file_id: int
+    """The id of the stored image to put on the source."""
+    blend: (
+        Literal[
+            "normal",
+            "multiply",
+            "screen",
+            "overlay",
+            "darken",
+            "lighten",
+            "color-dodge",
+            "color-burn",
+            "hard-light",
+            "soft-light",
+            "difference",
+            "exclusion",
+            "add",
+            "mask",
+            "mask-out",
+        ]
+        | None
+    ) = None
+    """How colors are mixed (W3C, Compositing and Blending 1); ``mask`` keeps the source where the other image is
+    opaque, ``mask-out`` where it is not. (default: normal)
+    """
+    width: int | None = None
+    """Pixels of the other image; without it, in proportion or unchanged."""
+    height: int | None = None
+    """Pixels of the other image; without it, in proportion or unchanged."""
+    gravity: (
+        Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"] | None
+    ) = None
+    """The position of the other image. (default: center)"""
+    x: int | None = None
+    """Pixels by which it moves to the right. (default: 0)"""
+    y: int | None = None
+    """Pixels by which it moves down. (default: 0)"""
+    opacity: float | None = None
+    """Per cent. (default: 100.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pad(Step):
+    """Add a margin to each side."""
+
+    algorithm: ClassVar[str] = "pad"
+
+    top: int | None = None
+    """Pixels above. (default: 0)"""
+    right: int | None = None
+    """Pixels to the right. (default: 0)"""
+    bottom: int | None = None
+    """Pixels below. (default: 0)"""
+    left: int | None = None
+    """Pixels to the left. (default: 0)"""
+    mode: Literal["background", "copy", "mirror", "repeat"] | None = None
+    """What fills the margin: a color, the edge pixels, or the image mirrored or repeated. (default: background)"""
+    background: str | None = None
+    """The color of the mode ``background``; transparent by default. (default: #ffffff00)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point(Value):
+    """A point, as shares of the image's width and height; it may lie a little outside."""
+
+    x: float
+    """0 is the left edge, 1 the right one."""
+    y: float
+    """0 is the upper edge, 1 the lower one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perspective(Step):
+    """Straighten a quadrangle, such as a photographed page, into a rectangle."""
+
+    algorithm: ClassVar[str] = "perspective"
+
+    corners: Sequence[Point]
+    """The corners of the quadrangle: upper left, upper right, lower right, lower left."""
+    width: int | None = None
+    """Pixels of the result; without it, the length of the longer horizontal edge."""
+    height: int | None = None
+    """Pixels of the result; without it, the length of the longer vertical edge."""
+    background: str | None = None
+    """The color of parts that lie outside of the image. (default: #ffffff00)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phash(Step):
+    """Make a hash that hardly changes when an image is resized or encoded again, to find duplicates."""
+
+    algorithm: ClassVar[str] = "phash"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixelate(Step):
+    """Make square blocks, each of its mean color."""
+
+    algorithm: ClassVar[str] = "pixelate"
+
+    size: int | None = None
+    """Pixels along the side of a block. (default: 10)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterize(Step):
+    """Keep few tones: areas of one color, like a poster."""
+
+    algorithm: ClassVar[str] = "posterize"
+
+    levels: int
+    """The number of tones of each of red, green and blue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resize(Step):
+    """Resize to width × height, or to one of them in proportion."""
+
+    algorithm: ClassVar[str] = "resize"
+
+    width: int | None = None
+    """Pixels, 1 to 16384. Without it, in proportion to the height."""
+    height: int | None = None
+    """Pixels, 1 to 16384. Without it, in proportion to the width."""
+    fit: Literal["fill", "contain", "cover", "inside", "outside"] | None = None
+    """With both sides given: ``fill`` gives exactly that size, perhaps distorted; ``cover`` that size, cutting what
+    exceeds it; ``contain`` that size, with a background; ``inside`` at most and ``outside`` at least it. (default:
+    fill)
+    """
+    gravity: (
+        Literal[
+            "center",
+            "north",
+            "northeast",
+            "east",
+            "southeast",
+            "south",
+            "southwest",
+            "west",
+            "northwest",
+            "attention",
+            "entropy",
+        ]
+        | None
+    ) = None
+    """Which part ``cover`` keeps, and where ``contain`` puts the image. (default: center)"""
+    focal: FocalPoint | None = None
+    """The point that ``cover`` keeps in the middle; overrides ``gravity``."""
+    enlarge: bool | None = None
+    """Whether ``cover``, ``contain``, ``inside`` and ``outside`` may enlarge; ``fill`` always does."""
+    background: str | None = None
+    """The background of ``contain``; transparent by default. (default: #ffffff00)"""
+    kernel: Literal["nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3"] | None = None
+    """The resampling filter, both to shrink and to enlarge. (default: lanczos3)"""
+    linear: bool | None = None
+    """Resample in linear light: slower, and correct for fine bright detail."""
+    dpr: float | None = None
+    """Device pixel ratio, 0.1 to 8: multiplies width and height. (default: 1.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotate(Step):
+    """Rotate the image; multiples of 90 degrees keep every pixel, other angles make the image larger."""
+
+    algorithm: ClassVar[str] = "rotate"
+
+    angle: float
+    """Degrees, clockwise; negative for the other direction."""
+    background: str | None = None
+    """The color of the new corners; transparent by default. (default: #ffffff00)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundCorners(Step):
+    """Round the corners: they become transparent (in JPEG, ``output.background``)."""
+
+    algorithm: ClassVar[str] = "round_corners"
+
+    radius: float
+    """The radius of the corners; at most half of the shorter side."""
+    unit: Literal["px", "percent"] | None = None
+    """The unit of ``radius``: pixels, or per cent of the shorter side; 50 makes a circle of a square. (default: px)
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saturation(Step):
+    """Make colors stronger or weaker; the luma stays."""
+
+    algorithm: ClassVar[str] = "saturation"
+
+    amount: float
+    """Per cent, -100 (gray) to 100 (twice as far from gray)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sepia(Step):
+    """Give the image the brown tone of an old photograph, as CSS's sepia() does (Filter Effects 1, 9.3)."""
+
+    algorithm: ClassVar[str] = "sepia"
+
+    amount: float | None = None
+    """Per cent, 0 (unchanged) to 100 (an old photograph). (default: 100.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharpen(Step):
+    """Make edges stand out (unsharp mask); alpha stays."""
+
+    algorithm: ClassVar[str] = "sharpen"
+
+    radius: float | None = None
+    """Pixels: the standard deviation of the Gaussian. (default: 1.0)"""
+    amount: float | None = None
+    """Per cent of the difference from the blurred image to add. (default: 100.0)"""
+    threshold: float | None = None
+    """Smaller differences, 0 to 255, are noise and stay as they are. (default: 0.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StripMetadata(Step):
+    """Remove EXIF (with the place where the photograph was taken), XMP and IPTC."""
+
+    algorithm: ClassVar[str] = "strip_metadata"
+
+    keep_copyright: bool | None = None
+    """Whether to keep Artist and Copyright of EXIF. (default: true)"""
+    keep_profile: bool | None = None
+    """Whether to keep the ICC profile; otherwise colors are converted to sRGB first. (default: true)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold(Step):
+    """Make every pixel black or white, by its luma."""
+
+    algorithm: ClassVar[str] = "threshold"
+
+    level: float | None = None
+    """The luma, 0 to 255, from which a pixel is white. (default: 128)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail(Step):
+    """Make a small sRGB image the fastest way: it is decoded small. It is never enlarged."""
+
+    algorithm: ClassVar[str] = "thumbnail"
+
+    width: int | None = None
+    """Pixels, at most. (default: 200)"""
+    height: int | None = None
+    """Pixels, at most. (default: 200)"""
+    crop: bool | None = None
+    """Whether to fill the size and cut what exceeds it."""
+    gravity: (
+        Literal[
+            "center",
+            "north",
+            "northeast",
+            "east",
+            "southeast",
+            "south",
+            "southwest",
+            "west",
+            "northwest",
+            "attention",
+            "entropy",
+        ]
+        | None
+    ) = None
+    """Which part ``crop`` keeps. (default: attention)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile(Step):
+    """Cut the image into a pyramid of tiles for a zooming viewer (Deep Zoom and others), in a ZIP file."""
+
+    algorithm: ClassVar[str] = "tile"
+
+    layout: Literal["dz", "zoomify", "google", "iiif", "iiif3"] | None = None
+    """Deep Zoom, Zoomify, Google Maps, or IIIF Image API 2 or 3. (default: dz)"""
+    format: Literal["jpeg", "png", "webp"] | None = None
+    """Of the tiles. (default: jpeg)"""
+    quality: int | None = None
+    """1 to 100, of JPEG and WebP tiles. (default: 85)"""
+    tile_size: int | None = None
+    """Pixels along the side of a tile, without the overlap. Default: 254 for Deep Zoom, else 256. (default: 254)"""
+    overlap: int | None = None
+    """Pixels that adjacent tiles share (Deep Zoom). (default: 1)"""
+    id: str | None = None
+    """Required for IIIF: the address of the folder that the tiles will be served from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tint(Step):
+    """Give the whole image one hue; the lightness stays (CIELAB)."""
+
+    algorithm: ClassVar[str] = "tint"
+
+    color: str
+    """The color whose hue and chroma the image gets."""
+    amount: float | None = None
+    """Per cent, 0 (unchanged) to 100 (no other hue remains). (default: 100.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToColorspace(Step):
+    """Convert the colors through ICC profiles to sRGB, Display P3 (the profile is embedded), CMYK or gray."""
+
+    algorithm: ClassVar[str] = "to_colorspace"
+
+    space: Literal["srgb", "p3", "cmyk", "gray"]
+    """``cmyk`` has 8 bits and no alpha (transparent parts are put on white). Only JPEG and TIFF keep it; other
+    formats convert it back to sRGB.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trim(Step):
+    """Cut away edges of one color. An image of only that color stays as it is."""
+
+    algorithm: ClassVar[str] = "trim"
+
+    threshold: float | None = None
+    """How much a pixel must differ from the background, 0 to 255, to stay. (default: 10.0)"""
+    background: str | None = None
+    """The color to cut away; without it, that of the upper left pixel."""
+    margin: int | None = None
+    """Pixels of the background to keep on each side. (default: 0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upscale(Step):
+    """Enlarge the image (bicubic) and sharpen it."""
+
+    algorithm: ClassVar[str] = "upscale"
+
+    factor: float | None = None
+    """The factor on width and height, up to 8. (default: 2.0)"""
+    sharpen: float | None = None
+    """Per cent of an unsharp mask. (default: 50.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vignette(Step):
+    """Fade the image towards its corners."""
+
+    algorithm: ClassVar[str] = "vignette"
+
+    amount: float | None = None
+    """Per cent of the color in the corners. (default: 50.0)"""
+    radius: float | None = None
+    """Per cent of the distance from the middle to a corner that stays unchanged. (default: 50.0)"""
+    color: str | None = None
+    """The color of the edges. (default: #000000)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileMark(Value):
+    """An image as the mark."""
+
+    file_id: int
+    """The id of the stored image; transparent parts stay transparent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextMark(Value):
+    """A text as the mark."""
+
+    text: str
+    """Latin, Greek, Cyrillic, and the other characters in the fonts of the worker's machine. Newlines separate
+    lines.
+    """
+    color: str | None = None
+    """The color of the letters. (default: #ffffff)"""
+    outline: str | None = None
+    """Around the letters: ``auto`` is black around light letters and white around dark ones, so that the text is
+    readable on any image; a color; or ``none``. (default: auto)
+    """
+    bold: bool | None = None
+    """Whether the letters are bold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watermark(Step):
+    """Put a mark on the image, which is another image or a text, once or all over."""
+
+    algorithm: ClassVar[str] = "watermark"
+    gathered: ClassVar[Mapping[str, Sequence[str]]] = {"mark": ["file_id", "text", "color", "outline", "bold"]}
+
+    mark: FileMark | TextMark | None = None
+    """The mark to put on the image."""
+    scale: float | None = None
+    """The width of the mark, in per cent of the width of the image. (default: 25.0)"""
+    opacity: float | None = None
+    """Per cent. (default: 50.0)"""
+    rotation: float | None = None
+    """Degrees, clockwise. (default: 0.0)"""
+    gravity: (
+        Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"] | None
+    ) = None
+    """The position of the mark. (default: southeast)"""
+    margin: float | None = None
+    """The distance from the edges, in per cent of the width of the image. (default: 3.0)"""
+    tile: bool | None = None
+    """Whether to repeat the mark all over the image."""
+    file_id: int | None = None
+    """The id of the stored image; transparent parts stay transparent."""
+    text: str | None = None
+    """Latin, Greek, Cyrillic, and the other characters in the fonts of the worker's machine. Newlines separate
+    lines.
+    """
+    color: str | None = None
+    """The color of the letters. (default: #ffffff)"""
+    outline: str | None = None
+    """Around the letters: ``auto`` is black around light letters and white around dark ones, so that the text is
+    readable on any image; a color; or ``none``. (default: auto)
+    """
+    bold: bool | None = None
+    """Whether the letters are bold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhiteBalance(Step):
+    """Remove a color cast: the mean of all visible pixels becomes gray."""
+
+    algorithm: ClassVar[str] = "white_balance"
+
+    amount: float | None = None
+    """Per cent, 0 (unchanged) to 100 (the mean becomes gray). (default: 100.0)"""

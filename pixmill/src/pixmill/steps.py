@@ -1,0 +1,128 @@
+"""What is done to images: one algorithm, or several joined with ``|``.
+
+The algorithms of this version are in :mod:`pixmill.params`; :class:`Custom` is any other, such as a plugin's.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Value:
+    """Base of the dataclasses of parameters. ``None`` is not sent: the server's default counts."""
+
+    def as_json(self) -> dict[str, object]:
+        """Return what the API takes."""
+        return {name: _as_json(value) for name, value in self.given().items()}
+
+    def given(self) -> dict[str, object]:
+        """Return the parameters that are not ``None``, by the API's names."""
+        named = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class Chain(ABC):
+    """What ``|`` joins."""
+
+    @abstractmethod
+    def steps(self) -> "Sequence[Step]":
+        """Return the steps in their order."""
+
+    def __or__(self, following: "Chain") -> "Pipeline":
+        return Pipeline((*self.steps(), *following.steps()))
+
+
+@dataclass(frozen=True)
+class Step(Value, Chain):
+    """An algorithm with its parameters.
+
+    :cvar algorithm: its name.
+    :cvar gathered: parameters whose value is an object, of which this class has the fields itself.
+    """
+
+    algorithm: ClassVar[str]
+    gathered: ClassVar[Mapping[str, Sequence[str]]] = {}
+
+    def steps(self) -> "Sequence[Step]":
+        return (self,)
+
+    @property
+    def name(self) -> str:
+        return self.algorithm
+
+    def as_json(self) -> dict[str, object]:
+        document = super().as_json()
+        for target, names in self.gathered.items():
+            inner = {name: document.pop(name) for name in names if name in document}
+            if inner:
+                document[target] = inner
+        return document
+
+
+@dataclass(frozen=True)
+class Custom(Step):
+    """An algorithm by its name, with parameters that this library does not know.
+
+    >>> Custom("polaroid", {"tilt": 5})
+    """
+
+    called: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.called
+
+    def as_json(self) -> dict[str, object]:
+        return dict(self.params)
+
+
+@dataclass(frozen=True)
+class Pipeline(Chain):
+    """Several steps; each takes what the one before it made."""
+
+    parts: Sequence[Step]
+
+    def steps(self) -> Sequence[Step]:
+        return self.parts
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Value):
+        return value.as_json()
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    return value
+
+
+def request_of(
+    what: Chain | str | None,
+    *,
+    preset: str | None,
+    params: Mapping[str, object] | None,
+    ends: Mapping[str, Value | None],
+) -> dict[str, object]:
+    """Return the part of a batch that says what is done.
+
+    :param what: steps, or the name of an algorithm with ``params``.
+    :param ends: ``output`` and ``source``.
+    :raises ValueError: there is neither a step nor a preset, or there are both.
+    """
+    extra = {name: value.as_json() for name, value in ends.items() if value is not None}
+    if (what is None) == (preset is None):
+        raise ValueError("give either what to do, or preset=")
+    if preset is not None:
+        if extra or params is not None:
+            raise ValueError("a preset has its own params, output and source")
+        return {"preset": preset}
+    if isinstance(what, str):
+        return {"algorithm": what, "params": {**(params or {}), **extra}}
+    if params is not None:
+        raise ValueError("params= is for an algorithm by its name; steps have theirs")
+    steps = what.steps() if what is not None else ()
+    if len(steps) == 1:
+        return {"algorithm": steps[0].name, "params": {**steps[0].as_json(), **extra}}
+    chain = [{"algorithm": step.name, "params": step.as_json()} for step in steps]
+    return {"algorithm": "pipeline", "params": {"steps": chain, **extra}}

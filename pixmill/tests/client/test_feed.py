@@ -1,0 +1,94 @@
+"""The stream of events: what is asked for, and when it ends."""
+
+from collections.abc import Sequence
+
+import pytest
+from pixmill.client.exchange import Exchange, Reply
+from pixmill.client.feed import Feed
+
+from pixmill import Retries, SignInError, TaskEvent, UnreachableError
+
+EXCHANGE = Exchange(Retries(attempts=3))
+
+
+def lines(event_id: str, task_id: int, status: str) -> list[str]:
+    return [f"id: {event_id}", "event: task", f'data: {{"id": {task_id}, "status": "{status}"}}', ""]
+
+
+def fed(feed: Feed, given: Sequence[str]) -> list[TaskEvent]:
+    return [event for line in given for event in feed.line(line)]
+
+
+def test_it_ends_when_all_its_tasks_have_ended() -> None:
+    feed = Feed(EXCHANGE, [1, 2])
+
+    fed(feed, lines("0-1", 1, "finished"))
+    ended_early = feed.has_ended
+    fed(feed, lines("0-2", 2, "error"))
+
+    assert not ended_early
+    assert feed.has_ended
+
+
+def test_an_event_that_comes_twice_is_given_once() -> None:
+    feed = Feed(EXCHANGE, [1, 2])
+
+    events = fed(feed, [*lines("0-1", 1, "finished"), *lines("0-1", 1, "finished")])
+
+    assert [(event.task_id, event.status) for event in events] == [(1, "finished")]
+
+
+def test_comments_and_other_tasks_are_no_events() -> None:
+    feed = Feed(EXCHANGE, [1])
+
+    assert fed(feed, [": listening", "retry: 1000", "", *lines("0-1", 7, "finished")]) == []
+
+
+def test_it_goes_on_after_the_last_event_that_it_saw() -> None:
+    feed = Feed(EXCHANGE, [1])
+    fed(feed, lines("0-7", 1, "processing"))
+
+    feed.lost(UnreachableError("cut"))
+
+    assert feed.call().headers["Last-Event-ID"] == "0-7"
+
+
+def test_a_stream_that_is_silent_asks_for_the_states() -> None:
+    feed = Feed(EXCHANGE, [1])
+    fed(feed, lines("0-7", 1, "processing"))
+    asks_after_an_event = feed.wants_states
+
+    fed(feed, [": ping"])
+
+    assert not asks_after_an_event
+    assert feed.wants_states
+
+
+def test_a_stream_of_all_tasks_asks_for_nothing() -> None:
+    feed = Feed(EXCHANGE)
+
+    fed(feed, [": ping"])
+
+    assert not feed.wants_states
+
+
+def test_it_gives_up_after_losing_the_stream_so_often_without_a_line() -> None:
+    feed = Feed(EXCHANGE, [1])
+    feed.lost(UnreachableError("cut"))
+    feed.lost(UnreachableError("cut"))
+    fed(feed, [": ping"])
+    feed.lost(UnreachableError("cut"))
+    feed.lost(UnreachableError("cut"))
+
+    with pytest.raises(UnreachableError):
+        feed.lost(UnreachableError("cut"))
+
+
+def test_a_refused_stream_is_an_error_at_once() -> None:
+    with pytest.raises(SignInError):
+        Feed(EXCHANGE, [1]).opened(Reply(401, {}, b"{}"))
+
+
+def test_a_stream_of_few_tasks_is_limited_to_them_and_one_of_many_is_not() -> None:
+    assert Feed(EXCHANGE, [2, 1]).call().query == [("id", "1"), ("id", "2")]
+    assert Feed(EXCHANGE, range(1, 1002)).call().query == []

@@ -1,0 +1,52 @@
+"""The help of every command."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import typer
+from pixmill.cli import app
+from pixmill.commands.console import EXIT_CODES
+
+
+def commands(group: typer.Typer, *above: str) -> Iterator[tuple[str, str]]:
+    """Generate each command's words and the end of its help."""
+    for command in group.registered_commands:
+        name = command.name or getattr(command.callback, "__name__", "")
+        yield " ".join([*above, str(name)]), command.epilog or ""
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from commands(inner.typer_instance, *above, inner.name or "")
+
+
+COMMANDS = list(commands(app))
+
+
+@pytest.mark.parametrize(("words", "epilog"), COMMANDS, ids=[words for words, _ in COMMANDS])
+def test_each_command_has_two_examples_of_itself(words: str, epilog: str) -> None:
+    examples = epilog.split("\n\n")[1:]
+
+    assert len(examples) == 2
+    assert any(f"pixmill {words}" in example for example in examples)
+
+
+def test_the_help_lists_the_exit_codes() -> None:
+    epilog = app.info.epilog
+
+    assert isinstance(epilog, str)
+    for code, meaning in EXIT_CODES.items():
+        assert f"{code.value}  {meaning}" in epilog
+
+
+def test_the_command_line_needs_only_the_packages_of_the_base_install() -> None:
+    program = (
+        "import sys, pixmill, pixmill.cli, pixmill.demo, pixmill.params\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    servers = {"service_kit", "file_storage", "image_processor", "flask", "pydantic", "sqlalchemy", "pyvips", "numpy"}
+    assert servers & set(run.stdout.split()) == set()
+    assert "httpx2" in run.stdout.split()

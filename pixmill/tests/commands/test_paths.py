@@ -1,0 +1,38 @@
+"""Which files a command means."""
+
+from pathlib import Path
+
+import pytest
+from pixmill.commands.paths import Selection
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in ("a.jpg", "b.png", ".a.jpg.part", "deep/c.jpg", "raw/d.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def names(photos: Path, selection: Selection, *given: str) -> list[str]:
+    return [str(path.relative_to(photos)) for path in selection.files([str(photos / pattern) for pattern in given])]
+
+
+def test_a_folder_is_searched_for_patterns_without_hidden_files(photos: Path) -> None:
+    assert names(photos, Selection(recursive=True, only=["*.jpg"], without=["raw"]), ".") == ["a.jpg", "deep/c.jpg"]
+
+
+def test_a_pattern_that_the_shell_left_is_expanded(photos: Path) -> None:
+    assert names(photos, Selection(), "*.jpg") == ["a.jpg"]
+    assert names(photos, Selection(), "**/*.jpg") == ["a.jpg", "deep/c.jpg", "raw/d.jpg"]
+
+
+def test_a_folder_needs_the_option(photos: Path) -> None:
+    with pytest.raises(ValueError, match="--recursive"):
+        names(photos, Selection(), "deep")
+
+
+@pytest.mark.parametrize("given", ["nothing.jpg", "*.gif"])
+def test_what_is_not_there_is_an_error(photos: Path, given: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        names(photos, Selection(), given)

@@ -1,0 +1,56 @@
+"""Profiles: who may read them, and which server a command uses."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from pixmill.commands import profiles_file
+from pixmill.commands.profiles_file import Profile, ProfileError, Profiles, server
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("PIXMILL_URL", "PIXMILL_KEY", "PIXMILL_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    work = Profile("https://work.example", key='pxm_"quoted"')
+    profiles_file.save(Profiles("work", {"work": work, "home": Profile("http://home.example", None, "echo pxm_home")}))
+
+
+def test_only_its_owner_reads_the_file() -> None:
+    assert stat.S_IMODE(profiles_file.path().stat().st_mode) == 0o600
+
+
+def test_the_profile_in_use_is_the_server() -> None:
+    chosen = server(None, None)
+
+    assert (chosen.url, chosen.key) == ("https://work.example", 'pxm_"quoted"')
+
+
+def test_a_command_prints_the_key_of_a_profile() -> None:
+    assert server(None, "home").key == "pxm_home"
+
+
+def test_the_environment_overrides_the_profile_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXMILL_URL", "http://other.example")
+    monkeypatch.setenv("PIXMILL_KEY", "pxm_other")
+
+    chosen = server(None, None)
+
+    assert (chosen.url, chosen.key) == ("http://other.example", "pxm_other")
+
+
+def test_the_key_of_a_profile_is_not_sent_to_another_server() -> None:
+    assert server("https://evil.example", None).key is None
+    assert server("https://work.example/", None).key == 'pxm_"quoted"'
+
+
+def test_an_unknown_profile_is_an_error() -> None:
+    with pytest.raises(ProfileError, match="no profile 'nowhere'"):
+        server(None, "nowhere")
+
+
+def test_without_anything_the_server_is_on_this_machine(tmp_path: Path) -> None:
+    profiles_file.path().unlink()
+
+    assert server(None, None).url == "http://127.0.0.1:8080"

@@ -1,0 +1,199 @@
+"""The command line against a running Pixmill: what it prints where, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Pixmill as Api
+from tests.support.environment import ENVIRONMENT, SCRIPTS
+from tests.support.images import opened, photo
+from tests.support.processes import free_port
+from tests.support.stacks import Stack
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def environment(stack: Stack, tmp_path: Path) -> dict[str, str]:
+    folders = {f"XDG_{kind}_HOME": str(tmp_path / f".{kind}") for kind in ("CONFIG", "STATE", "CACHE")}
+    return ENVIRONMENT | folders | {"PIXMILL_URL": stack.url}
+
+
+@pytest.fixture
+def pixmill_command(environment: dict[str, str], tmp_path: Path) -> Run:
+    def run(*words: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [str(SCRIPTS / "pixmill"), *words],
+            env=environment | variables,
+            cwd=tmp_path,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def test_ids_go_from_one_command_to_the_next(pixmill_command: Run, tmp_path: Path) -> None:
+    mark = os.urandom(6).hex()
+    for number in range(3):
+        (tmp_path / f"{mark}-{number}.png").write_bytes(photo(60, 40))
+
+    put = pixmill_command("put", f"{mark}-*.png")
+    listed = pixmill_command("ls", mark, "-q")
+    run = pixmill_command("run", "resize width=30", "-", "-o", "out", stdin=listed.stdout)
+
+    assert (put.returncode, run.returncode, put.stderr, run.stderr) == (0, 0, "", "")
+    assert len(listed.stdout.split()) == 3
+    assert {opened(path.read_bytes()).size for path in (tmp_path / "out").iterdir()} == {(30, 20)}
+    assert sorted(run.stdout.split()) == sorted(f"out/{mark}-{number}.png" for number in range(3))
+
+
+def test_json_has_a_line_for_each_file_as_the_api_shows_it(pixmill_command: Run, stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(os.urandom(6).hex())
+
+    [line] = pixmill_command("put", "a.txt", "--json").stdout.splitlines()
+
+    file = json.loads(line)
+    with Api(stack.url) as api:
+        assert file == api.http.get(f"/api/file-server/{file['id']}").json()
+
+
+def test_bytes_go_through_stdin_and_stdout(pixmill_command: Run) -> None:
+    put = pixmill_command("put", "-", "--name", "pipe.txt", "-q", stdin="through a pipe")
+    got = pixmill_command("get", put.stdout.strip(), "-o", "-")
+
+    assert got.stdout == "through a pipe"
+
+
+def test_a_dry_run_changes_nothing(pixmill_command: Run, tmp_path: Path) -> None:
+    (tmp_path / "dry.txt").write_text(os.urandom(6).hex())
+    file = pixmill_command("put", "dry.txt", "-q").stdout.strip()
+
+    put = pixmill_command("put", "dry.txt", "--dry-run", PIXMILL_URL=f"http://127.0.0.1:{free_port()}")
+    removed = pixmill_command("rm", file, "--dry-run")
+
+    assert put.stdout.splitlines() == ["dry.txt"]
+    assert removed.stdout.split()[0] == file
+    assert pixmill_command("show", file).returncode == 0
+
+
+def test_nothing_is_deleted_where_nobody_can_be_asked(pixmill_command: Run) -> None:
+    file = pixmill_command("put", "-", "--name", "kept.txt", "-q", stdin="x").stdout.strip()
+
+    refused = pixmill_command("rm", file)
+    kept = pixmill_command("show", file)
+    removed = pixmill_command("rm", file, "--yes")
+
+    assert (refused.returncode, kept.returncode, removed.returncode) == (2, 0, 0)
+    assert "--yes" in refused.stderr
+    assert pixmill_command("show", file).returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["show", "9999999999"], 3, "no file 9999999999"),
+        (["get", "word"], 2, "'word' is no id"),
+        (["put", "nowhere.jpg"], 3, "nowhere.jpg"),
+        (["run", "resize width=-1", "9999999999"], 2, "width"),
+        (["algorithms", "nothing"], 3, "no algorithm"),
+        (["ls", "--since", "yesterday"], 2, "7d"),
+    ],
+)
+def test_the_exit_code_says_what_failed(pixmill_command: Run, words: list[str], code: int, says: str) -> None:
+    run = pixmill_command(*words)
+
+    assert (run.returncode, run.stdout) == (code, "")
+    assert says in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_server_that_is_away_has_its_own_exit_code(pixmill_command: Run) -> None:
+    run = pixmill_command("ls", PIXMILL_URL=f"http://127.0.0.1:{free_port()}")
+
+    assert run.returncode == 5
+    assert "pixmill serve" in run.stderr
+
+
+def test_a_wrong_key_has_its_own_exit_code(pixmill_command: Run) -> None:
+    assert pixmill_command("ls", PIXMILL_KEY="pxm_000000000000_wrong").returncode == 4
+
+
+def test_tasks_in_error_have_their_own_exit_code_and_each_reason_once(pixmill_command: Run) -> None:
+    files = [pixmill_command("put", "-", "--name", "a.jpg", "-q", stdin=f"no image {n}").stdout.strip() for n in "12"]
+
+    run = pixmill_command("run", "flip", *files, "--wait")
+
+    assert (run.returncode, run.stdout) == (6, "")
+    assert run.stderr.count("not an image") == 1
+
+
+def test_an_interrupt_leaves_the_tasks_and_says_how_to_go_on(environment: dict[str, str], tmp_path: Path) -> None:
+    command = [str(SCRIPTS / "pixmill"), "watch"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watch:
+        (tmp_path / "a.png").write_bytes(photo())
+        run = [str(SCRIPTS / "pixmill"), "run", "flip", str(tmp_path / "a.png"), "--no-cache"]
+        assert watch.stdout is not None
+        task = ""
+        # The stream begins a moment after the program: without an event, create another task.
+        while not task:
+            subprocess.run(run, env=environment, check=True, capture_output=True)
+            task = watch.stdout.readline()
+        watch.send_signal(signal.SIGINT)
+        _, said = watch.communicate(timeout=60)
+
+    assert watch.returncode == 130
+    assert "The tasks go on." in said
+
+
+def test_keys_are_made_and_revoked_through_the_api(pixmill_command: Run) -> None:
+    made = pixmill_command("keys", "create", "--owner", f"cli-{os.urandom(4).hex()}", "--role", "reader", "--json")
+    key = json.loads(made.stdout)
+
+    reader = pixmill_command("status", "--json", PIXMILL_KEY=key["secret"])
+    refused = pixmill_command("put", "-", "--name", "a.txt", stdin="x", PIXMILL_KEY=key["secret"])
+    revoked = pixmill_command("keys", "revoke", key["id"], "--json")
+
+    assert json.loads(reader.stdout)["session"]["key_id"] == key["id"]
+    assert refused.returncode == 4
+    assert json.loads(revoked.stdout)["revoked_at"]
+
+
+def test_a_profile_is_used_until_another_is(pixmill_command: Run, stack: Stack) -> None:
+    added = pixmill_command("profile", "add", "here", stack.url, "--no-key", PIXMILL_URL="")
+
+    status = pixmill_command("status", "--json", PIXMILL_URL="")
+
+    assert added.returncode == 0
+    assert json.loads(status.stdout)["url"] == stack.url
+
+
+def test_any_request_can_be_sent_and_a_list_has_all_its_pages(pixmill_command: Run) -> None:
+    mark = os.urandom(6).hex()
+    for number in "123":
+        pixmill_command("put", "-", "--name", f"{mark}-{number}.txt", stdin="x")
+
+    run = pixmill_command("api", "GET", "/api/file-server/", "-f", f"name={mark}", "-f", "limit=2", "--paginate")
+
+    assert [len(json.loads(page)) for page in run.stdout.splitlines() if page] == [2, 1]
+
+
+def test_a_shell_completes_the_params_of_an_algorithm(pixmill_command: Run) -> None:
+    run = pixmill_command(_PIXMILL_COMPLETE="complete_bash", COMP_WORDS="pixmill run 'resize fit=in", COMP_CWORD="2")
+
+    assert run.stdout.strip() == "resize fit=inside"
+
+
+def test_the_doctor_finds_nothing_wrong(pixmill_command: Run) -> None:
+    run = pixmill_command("doctor")
+
+    assert run.returncode == 0
+    assert {line.partition("\t")[0] for line in run.stdout.splitlines()} == {"ok"}
