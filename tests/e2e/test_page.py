@@ -189,12 +189,12 @@ def test_only_visible_rows_are_in_the_document(pixmill: Pixmill, page: Page, nam
     wait_until(lambda: files_shown(page), "files are shown")
 
     gallery = page.first("[role=listbox]")
-    for _ in range(8):
-        gallery.send_keys(Keys.END)
-        if "401 files" in page.text():
-            break
 
-    page.says("401 files")
+    def at_the_end() -> bool:
+        gallery.send_keys(Keys.END)
+        return "401 files" in page.text()
+
+    wait_until(at_the_end, "all pages are loaded")
     assert 0 < len(files_shown(page)) < 80
 
 
