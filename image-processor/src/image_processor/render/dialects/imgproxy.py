@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from image_processor.render.imgproxy_options import BY_NAME, PRO, RESIZING_TYPES, Values, decoded
+from image_processor.render.imgproxy_options import BY_NAME, PRO, RESIZING_TYPES, Value, Values, decoded
 from image_processor.render.problems import bad_option, bad_url, expired, forbidden_option
+
+__all__ = ["Grammar", "ImgproxyUrl", "Value", "parse", "preset_of"]
 
 PLAIN = "plain"
 _EATEN_SLASHES = re.compile(r"(^|/)plain/(\S+):/([^/])")
