@@ -3,9 +3,7 @@
 import re
 from dataclasses import dataclass
 
-_TURN = re.compile(
-    r"img-(?P<image>\d)_rotate-(?P<rotate>\d+)_flip-(?P<across>\w+)_(?P<down>\w+)_ar-(?P<upright>\w+)"
-)
+_TURN = re.compile(r"img-(?P<image>\d)_rotate-(?P<rotate>\d+)_flip-(?P<across>\w+)_(?P<down>\w+)_ar-(?P<upright>\w+)")
 _PLACE = re.compile(
     r"(?:crop_gravity_(?P<crop>[a-z]+)_crop_(?P<crop_size>\d+x\d+)"
     r"|resizeFill_(?P<fill_size>\d+x\d+)(?:_gravity_(?P<fill>[a-z]+))?"
@@ -16,7 +14,9 @@ _PADDING = re.compile(r"dpr_(?P<dpr>[\d.]+)_pad_(?P<sides>\d+_\d+_\d+_\d+)")
 _LIMIT = re.compile(r"(?P<kind>[a-z-]+):(?P<size>\d+x\d+):limit:(?P<limit>\d+)(?P<more>(?:_[a-zA-Z]+:\w+?)*)")
 _MORE = re.compile(r"_(en|ex|exAR|rotate|padding):([^_]+)")
 _RESIZE = re.compile(r"TestResizeTo(?P<kind>FillDown|Fill|Fit|Force)(?P<enlarge>Enlarge)?(?P<extend>ExtendAR|Extend)?")
-_TRIM = re.compile(r"trim_threshold_(?P<threshold>\d+)(?:_color_#(?P<color>\w+))?(?P<across>_equalHor)?(?P<down>_equalVer)?")
+_TRIM = re.compile(
+    r"trim_threshold_(?P<threshold>\d+)(?:_color_#(?P<color>\w+))?(?P<across>_equalHor)?(?P<down>_equalVer)?"
+)
 _TRIMMED = {"TestThreshold": "trim1.png", "TestColor": "trim2.png", "TestAlpha": "trim3.png"}
 _GEOMETRY = "geometry.png"
 

@@ -24,7 +24,9 @@ class BlurAreasParams(Params):
     areas: Annotated[list[Area], Field(min_length=1, max_length=64)] = Field(
         description="The parts to blur.", examples=[[{"left": 0.3, "top": 0.25, "width": 0.4, "height": 0.4}]]
     )
-    radius: float = Field(10.0, gt=0, le=100, description="Pixels: the standard deviation of the Gaussian.", examples=[8])
+    radius: float = Field(
+        10.0, gt=0, le=100, description="Pixels: the standard deviation of the Gaussian.", examples=[8]
+    )
 
 
 @algorithm

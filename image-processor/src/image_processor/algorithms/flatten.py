@@ -11,7 +11,8 @@ from image_processor.imaging.composite import laid
 
 class FlattenParams(Params):
     background: Color = Field(
-        "#ffffff", description="The color behind the image; if it is transparent itself, so is the result.",
+        "#ffffff",
+        description="The color behind the image; if it is transparent itself, so is the result.",
         examples=["#ffb703"],
     )
 

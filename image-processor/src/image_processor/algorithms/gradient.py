@@ -4,7 +4,7 @@ import pyvips
 from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
-from image_processor.imaging.color import Color, color_bands, ink, in_color
+from image_processor.imaging.color import Color, color_bands, in_color, ink
 from image_processor.imaging.composite import laid
 from image_processor.imaging.params import or_british
 from image_processor.imaging.ramps import ramp
@@ -12,9 +12,14 @@ from image_processor.imaging.ramps import ramp
 
 class GradientParams(Params):
     color: Color = Field(
-        "#000000", validation_alias=or_british("color"), description="The color that is laid over.", examples=["#1d3557"]
+        "#000000",
+        validation_alias=or_british("color"),
+        description="The color that is laid over.",
+        examples=["#1d3557"],
     )
-    amount: float = Field(100.0, ge=0, le=100, description="Per cent: how dense the color is at its end.", examples=[80])
+    amount: float = Field(
+        100.0, ge=0, le=100, description="Per cent: how dense the color is at its end.", examples=[80]
+    )
     direction: float = Field(
         0.0, ge=-360, le=360, description="Degrees, clockwise: 0 grows downwards, 90 to the left.", examples=[0]
     )

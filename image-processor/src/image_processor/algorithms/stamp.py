@@ -29,7 +29,8 @@ class StampParams(Params):
         examples=[20],
     )
     y: Offset = Field(
-        0, description="Pixels from the upper edge, or from the lower one if the gravity is there; below the middle "
+        0,
+        description="Pixels from the upper edge, or from the lower one if the gravity is there; below the middle "
         "otherwise.",
     )
     repeat: Literal["none", "x", "y", "both"] = Field(
@@ -52,7 +53,7 @@ class StampParams(Params):
 
 @algorithm(sequential=True)
 def stamp(image: pyvips.Image, params: StampParams, files: Files) -> pyvips.Image:
-    """Put another image on this one at a place in pixels, once or repeated; ``overlay`` and ``watermark`` are simpler."""
+    """Put another image on this one at a place in pixels, once or repeated; ``watermark`` is simpler."""
     over = faded(_sized(files.image(params.file_id), image, params), params.opacity / 100)
     left = _start(params.gravity, params.x, image.width - over.width, "west", "east")
     top = _start(params.gravity, params.y, image.height - over.height, "north", "south")

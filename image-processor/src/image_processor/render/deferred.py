@@ -1,7 +1,7 @@
 """Steps whose numbers follow from the picture that they get.
 
-A dialect says *fill 300 × 200, from the right*; which pixels that are depends on the source. Such a step becomes steps of
-the catalogue, with absolute numbers, when the picture is there.
+A dialect says *fill 300 × 200, from the right*; which pixels that are depends on the source. Such a step becomes steps
+of the catalogue, with absolute numbers, when the picture is there.
 """
 
 from abc import ABC, abstractmethod

@@ -172,7 +172,9 @@ class ImgproxyFrame(Deferred):
             if gravity is not None and (canvas[0] > size[0] or canvas[1] > size[1]):
                 whole = canvas[0] or size[0], canvas[1] or size[1]
                 place = placed(*whole, *size, gravity.kind, (gravity.x, gravity.y), sizes.dpr)
-                steps.append(_padded(place.top, whole[0] - place.left - size[0], whole[1] - place.top - size[1], place.left))
+                steps.append(
+                    _padded(place.top, whole[0] - place.left - size[0], whole[1] - place.top - size[1], place.left)
+                )
                 size = max(whole[0], size[0]), max(whole[1], size[1])
         if any(self.padding):
             steps.append(_padded(*(half_even(side * sizes.dpr) for side in self.padding)))

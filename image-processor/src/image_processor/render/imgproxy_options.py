@@ -18,8 +18,7 @@ Apply = Callable[[Values, str, Sequence[str]], None]
 TRUE = ("1", "t", "T", "TRUE", "true", "True")
 RESIZING_TYPES = ("fit", "fill", "fill-down", "force", "auto")
 FORMATS: Mapping[str, str] = {
-    name: name
-    for name in ("jpeg", "png", "webp", "avif", "gif", "ico", "svg", "tiff", "bmp", "jxl", "heic", "psd")
+    name: name for name in ("jpeg", "png", "webp", "avif", "gif", "ico", "svg", "tiff", "bmp", "jxl", "heic", "psd")
 } | {"jpg": "jpeg"}
 COMPASS = ("no", "so", "ea", "we", "noea", "nowe", "soea", "sowe", "ce")
 _EXTEND_GRAVITIES = (*COMPASS, "fp")
@@ -338,7 +337,7 @@ def list_of(key: str) -> Apply:
 
 
 def classes_after(*parts: tuple[str, Read], key: str) -> Apply:
-    """Return what puts the first arguments under their keys and the others, which are classes of objects, into a list."""
+    """Return what puts the first arguments under their keys and the others, classes of objects, into a list."""
 
     def apply(values: Values, option: str, args: Sequence[str]) -> None:
         several(*parts)(values, option, args[: len(parts)])
@@ -408,13 +407,9 @@ OPTIONS: Sequence[Option] = (
     Option(("max_src_resolution", "msr"), single("max_src_resolution", pixels), secure=True),
     Option(("max_src_file_size", "msfs"), single("max_src_file_size", integer), secure=True),
     Option(("max_animation_frames", "maf"), single("max_animation_frames", positive_integer), secure=True),
-    Option(
-        ("max_animation_frame_resolution", "mafr"), single("max_animation_frame_resolution", pixels), secure=True
-    ),
+    Option(("max_animation_frame_resolution", "mafr"), single("max_animation_frame_resolution", pixels), secure=True),
     Option(("max_result_dimension", "mrd"), single("max_result_dimension", integer), secure=True),
-    Option(
-        ("adjust", "a"), several(("brightness", number), ("contrast", length), ("saturation", length)), pro=True
-    ),
+    Option(("adjust", "a"), several(("brightness", number), ("contrast", length), ("saturation", length)), pro=True),
     Option(("brightness", "br"), single("brightness", number), pro=True),
     Option(("contrast", "co"), single("contrast", length), pro=True),
     Option(("saturation", "sa"), single("saturation", length), pro=True),
@@ -460,9 +455,7 @@ OPTIONS: Sequence[Option] = (
         several(("crop_aspect_ratio.ratio", length), ("crop_aspect_ratio.enlarge", boolean)),
         pro=True,
     ),
-    Option(
-        ("crop_objects",), classes_after(("crop_objects.padding", length), key="crop_objects.classes"), pro=True
-    ),
+    Option(("crop_objects",), classes_after(("crop_objects.padding", length), key="crop_objects.classes"), pro=True),
     Option(("blur_areas", "ba"), blur_areas, pro=True),
     Option(
         ("blur_detections", "bd"),

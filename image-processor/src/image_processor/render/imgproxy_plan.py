@@ -1,7 +1,7 @@
 """The options of an imgproxy URL as a plan: what the catalogue has is lowered on to it, the rest is refused by name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeVar, cast
+from typing import TypeVar, cast
 
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source as Reading
@@ -11,6 +11,7 @@ from image_processor.render.imgproxy_options import Values
 from image_processor.render.plan import Answer, Bounds, Encoding, RenderPlan, Source, Wishes, step
 from image_processor.render.problems import bad_option, unsupported
 from image_processor.render.sources import NamedFiles, source_of
+from image_processor.render.thumbor_filters import State
 
 _T = TypeVar("_T")
 QUALITIES = (("jpeg", 80), ("webp", 79), ("avif", 63), ("tiff", 80))
@@ -33,6 +34,85 @@ REFUSED: Mapping[str, str] = {
     "video_thumbnail_animation": "videos are not read",
 }
 """Options that are understood and not done, by the first part of their keys."""
+
+_STATES: Mapping[str, State] = {
+    "resize": State("yes", "`resizing_type`, `width`, `height`, `enlarge` and `extend` together"),
+    "size": State("yes", "`width`, `height`, `enlarge` and `extend` together"),
+    "resizing_type": State("yes", "fit, fill, fill-down, force and auto, to the pixel"),
+    "width": State("yes", "pixels"),
+    "height": State("yes", "pixels"),
+    "min-width": State("yes", "pixels"),
+    "min-height": State("yes", "pixels"),
+    "zoom": State("yes", "factors of the size"),
+    "dpr": State("yes", "multiplies sizes, offsets and padding"),
+    "enlarge": State("yes", "off unless the URL says so"),
+    "extend": State("yes", "`pad`, transparent"),
+    "extend_aspect_ratio": State("yes", "`pad`, transparent"),
+    "gravity": State("part", "sides, corners, `fp` and `sm`; `obj` and `objw` (Pro) of faces alone"),
+    "crop": State("yes", "`crop`"),
+    "trim": State("yes", "`trim`"),
+    "padding": State("yes", "`pad`"),
+    "auto_rotate": State("yes", "`source.upright`"),
+    "rotate": State("yes", "`rotate`"),
+    "flip": State("yes", "`flip`"),
+    "background": State("yes", "`flatten`"),
+    "blur": State("yes", "`blur`, at most 100"),
+    "sharpen": State("part", "`sharpen`: another operator with the same radius"),
+    "pixelate": State("yes", "`pixelate`"),
+    "watermark": State("yes", "`stamp`, of the file in the setting `watermark`"),
+    "strip_metadata": State("yes", "`output.metadata`"),
+    "keep_copyright": State("yes", "`output.metadata`"),
+    "strip_color_profile": State("yes", "`output.profile`"),
+    "quality": State("yes", "`output.quality`"),
+    "format_quality": State("yes", "`output.quality`"),
+    "max_bytes": State("yes", "`output.max_bytes`"),
+    "format": State("part", f"{', '.join(WRITTEN)}, and `best` (Pro); others are refused"),
+    "skip_processing": State("yes", "the source as it is"),
+    "raw": State("yes", "the source as it is"),
+    "cachebuster": State("yes", "no effect on the result"),
+    "expires": State("yes", "404 afterwards"),
+    "filename": State("yes", "Content-Disposition"),
+    "return_attachment": State("yes", "Content-Disposition"),
+    "preset": State("yes", "the setting `presets`"),
+    "max_src_resolution": State("yes", "if the setting `allow_security_options` allows it"),
+    "max_src_file_size": State("yes", "if the setting `allow_security_options` allows it"),
+    "max_animation_frames": State("yes", "if the setting allows it; 1 otherwise, as in imgproxy"),
+    "max_animation_frame_resolution": State("yes", "if the setting `allow_security_options` allows it"),
+    "max_result_dimension": State("yes", "if the setting `allow_security_options` allows it"),
+    "adjust": State("yes", "`brightness`, `contrast` and `saturation`"),
+    "brightness": State("yes", "`brightness`"),
+    "contrast": State("yes", "`contrast` or `levels`"),
+    "saturation": State("yes", "`saturation`"),
+    "monochrome": State("yes", "`monochrome`"),
+    "duotone": State("part", "`duotone`: with an intensity of 1"),
+    "unsharp_masking": State("part", "`sharpen`, with the mode `always`"),
+    "colorize": State("yes", "`colorize`; alpha stays"),
+    "gradient": State("yes", "`gradient`"),
+    "background_alpha": State("yes", "`flatten`"),
+    "resizing_algorithm": State("yes", "the kernel"),
+    "crop_aspect_ratio": State("yes", "`crop`"),
+    "crop_objects": State("part", "`crop_faces`, of faces alone"),
+    "blur_areas": State("yes", "`blur_areas`"),
+    "blur_detections": State("part", "`blur_faces`, of faces alone; the blur grows with the face"),
+    "progressive_blur": State("yes", "`progressive_blur`"),
+    "watermark_url": State("yes", "`stamp`"),
+    "watermark_text": State("part", "`watermark`: its size follows the image, not a size of letters"),
+    "watermark_size": State("yes", "`stamp`"),
+    "watermark_rotate": State("part", "of a text alone"),
+    "autoquality": State("part", "`size` is `output.max_bytes`, `dssim` is `output.min_ssim`; no `ml`"),
+    "jpeg_options": State("part", "progressive and no_subsample"),
+    "png_options": State("yes", "progressive, palette and colors"),
+    "webp_options": State("part", "lossless"),
+    "avif_options": State("part", "subsampling"),
+    "page": State("yes", "`source.page`"),
+    "disable_animation": State("yes", "`source.frames`"),
+    "color_profile": State("part", "`to_colorspace`: srgb, p3 and cmyk"),
+    "fallback_image_url": State("yes", "sent instead of an error"),
+    "bypass_cache": State("yes", "accepted; results are kept anyway"),
+    "cache_tags": State("yes", "accepted; results are forgotten with their files"),
+}
+OPTION_STATES: Mapping[str, State] = {**_STATES, **{name: State("no", why) for name, why in REFUSED.items()}}
+"""Every option of imgproxy and imgproxy Pro by its long name, and whether it is done."""
 
 WITHOUT_EFFECT = ("cachebuster", "bypass_cache", "cache_tags", "used_presets", "jpeg.overshoot_deringing")
 
@@ -57,7 +137,7 @@ class _Lowering:
 
     def plan(self, source: Source, *, negotiated: bool) -> RenderPlan:
         self._refuse()
-        steps = (*self._trimmed(), deferred(self._frame()))
+        steps = (*self._trimmed(), *self._objects(), deferred(self._frame()))
         encoding = self._encoding(negotiated=negotiated)
         return RenderPlan(
             source=source,
@@ -139,6 +219,13 @@ class _Lowering:
             params["background"] = color
         return (step("trim", params),)
 
+    def _objects(self) -> Sequence[Step]:
+        if "crop_objects.classes" not in self._options:
+            return ()
+        if not {"face", "all"}.issuperset(self._texts("crop_objects.classes")):
+            raise unsupported("crop_objects", _NO_OBJECTS)
+        return (step("crop_faces", {"padding": min(500.0, self._number("crop_objects.padding", 0.0) * 100)}),)
+
     def _frame(self) -> ImgproxyFrame:
         get = self._options.get
         return ImgproxyFrame.model_validate(
@@ -165,7 +252,9 @@ class _Lowering:
                 "rotate": (self._get("rotate", int) or 0) % 360,
                 "flip_horizontal": self._is("flip.horizontal"),
                 "flip_vertical": self._is("flip.vertical"),
-                "padding": tuple(self._options.get(f"padding.{side}", 0) for side in ("top", "right", "bottom", "left")),
+                "padding": tuple(
+                    self._options.get(f"padding.{side}", 0) for side in ("top", "right", "bottom", "left")
+                ),
                 "background": self._background(),
                 "kernel": _KERNELS[self._get("resizing_algorithm", str) or "lanczos3"],
                 "max_side": get("max_result_dimension", 0),
@@ -195,30 +284,11 @@ class _Lowering:
         return [NamedStep(algorithm=each.name, params=_plain(each)) for each in self._filter_steps()]
 
     def _filter_steps(self) -> Sequence[Step]:
-        steps = list[Step]()
-        for key, lower in _FILTERS:
-            if key in self._options:
-                steps += lower(self._number(key, 0.0))
-        if classes := self._texts("blur_detections.classes"):
-            if not {"face", "all"}.issuperset(classes):
-                raise unsupported("blur_detections", _NO_OBJECTS)
-        if "blur_detections.sigma" in self._options:
-            steps.append(step("blur_faces"))
+        steps = [made for key, lower in _FILTERS if key in self._options for made in lower(self._number(key, 0.0))]
         if self._get("unsharp_masking.mode", str) == "always":
             weight = self._number("unsharp_masking.weight", 1.0)
             steps.append(step("sharpen", {"radius": 1.0, "amount": min(1000.0, weight * 100)}))
-        if self._number("duotone.intensity", 0.0) > 0:
-            if self._number("duotone.intensity", 0.0) < 1:
-                raise unsupported("duotone", "only an intensity of 1")
-            steps.append(
-                step(
-                    "duotone",
-                    {
-                        "shadows": self._get("duotone.color1", str) or "#000000",
-                        "highlights": self._get("duotone.color2", str) or "#ffffff",
-                    },
-                )
-            )
+        steps += self._duotone()
         for name in ("monochrome", "colorize", "gradient"):
             steps += self._colored(name)
         steps += self._areas()
@@ -228,7 +298,16 @@ class _Lowering:
             steps.append(step("to_colorspace", {"space": space}))
         return steps
 
-    def _colored(self, name: Literal["monochrome", "colorize", "gradient"] | str) -> Sequence[Step]:
+    def _duotone(self) -> Sequence[Step]:
+        intensity = self._number("duotone.intensity", 0.0)
+        if not intensity:
+            return ()
+        if intensity < 1:
+            raise unsupported("duotone", "only an intensity of 1")
+        shadows, highlights = self._get("duotone.color1", str), self._get("duotone.color2", str)
+        return (step("duotone", {"shadows": shadows or "#000000", "highlights": highlights or "#ffffff"}),)
+
+    def _colored(self, name: str) -> Sequence[Step]:
         share_key = "intensity" if name == "monochrome" else "opacity"
         amount = self._number(f"{name}.{share_key}", 0.0) * 100
         if not amount:
@@ -244,6 +323,10 @@ class _Lowering:
 
     def _areas(self) -> Sequence[Step]:
         steps = list[Step]()
+        if not {"face", "all"}.issuperset(self._texts("blur_detections.classes")):
+            raise unsupported("blur_detections", _NO_OBJECTS)
+        if "blur_detections.sigma" in self._options:
+            steps.append(step("blur_faces"))
         areas = self._options.get("blur_areas.areas")
         sigma = min(100.0, self._number("blur_areas.sigma", 0.0))
         if isinstance(areas, list) and sigma > 0:
@@ -359,7 +442,10 @@ def _if_positive(name: str, params: Callable[[float], dict[str, object]]) -> Cal
 
 
 _FILTERS: Sequence[tuple[str, Callable[[float], Sequence[Step]]]] = (
-    ("brightness", lambda value: (step("brightness", {"amount": max(-100.0, min(100.0, value / 2.55))}),) if value else ()),
+    (
+        "brightness",
+        lambda value: (step("brightness", {"amount": max(-100.0, min(100.0, value / 2.55))}),) if value else (),
+    ),
     ("contrast", _contrast),
     ("saturation", _saturation),
     ("blur", _if_positive("blur", lambda sigma: {"radius": min(100.0, sigma)})),

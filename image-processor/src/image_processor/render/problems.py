@@ -10,12 +10,41 @@ UNSUPPORTED = "unsupported-render-option"
 FORBIDDEN_OPTION = "forbidden-render-option"
 WRONG_SIGNATURE = "wrong-render-signature"
 EXPIRED = "expired-render-url"
+NO_SUCH_ROUTE = "no-render-route"
 
 STATUSES: Mapping[str, Mapping[str, int]] = {
-    "native": {BAD_URL: 400, BAD_OPTION: 400, UNSUPPORTED: 422, FORBIDDEN_OPTION: 403, WRONG_SIGNATURE: 403, EXPIRED: 410},
-    "thumbor": {BAD_URL: 400, BAD_OPTION: 400, UNSUPPORTED: 422, FORBIDDEN_OPTION: 400, WRONG_SIGNATURE: 400, EXPIRED: 410},
-    "imagor": {BAD_URL: 400, BAD_OPTION: 400, UNSUPPORTED: 422, FORBIDDEN_OPTION: 403, WRONG_SIGNATURE: 403, EXPIRED: 410},
-    "imgproxy": {BAD_URL: 404, BAD_OPTION: 404, UNSUPPORTED: 422, FORBIDDEN_OPTION: 403, WRONG_SIGNATURE: 403, EXPIRED: 404},
+    "native": {
+        BAD_URL: 400,
+        BAD_OPTION: 400,
+        UNSUPPORTED: 422,
+        FORBIDDEN_OPTION: 403,
+        WRONG_SIGNATURE: 403,
+        EXPIRED: 410,
+    },
+    "thumbor": {
+        BAD_URL: 400,
+        BAD_OPTION: 400,
+        UNSUPPORTED: 422,
+        FORBIDDEN_OPTION: 400,
+        WRONG_SIGNATURE: 400,
+        EXPIRED: 410,
+    },
+    "imagor": {
+        BAD_URL: 400,
+        BAD_OPTION: 400,
+        UNSUPPORTED: 422,
+        FORBIDDEN_OPTION: 403,
+        WRONG_SIGNATURE: 403,
+        EXPIRED: 410,
+    },
+    "imgproxy": {
+        BAD_URL: 404,
+        BAD_OPTION: 404,
+        UNSUPPORTED: 422,
+        FORBIDDEN_OPTION: 403,
+        WRONG_SIGNATURE: 403,
+        EXPIRED: 404,
+    },
 }
 """What the peer answers, by dialect and kind; 422 where the peer has the option and Pixmill has not."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
+Hash = Literal["sha1", "sha256", "sha512"]
 LEAST_KEY_BYTES = 16
 LEAST_SIGNATURE_BYTES = 8
 """A shorter signature could be found by trying."""
@@ -89,7 +90,7 @@ class ImagorSigner:
     """
 
     keys: Sequence[bytes]
-    algorithm: Literal["sha1", "sha256", "sha512"] = "sha1"
+    algorithm: Hash = "sha1"
     letters: int = 0
 
     def sign(self, path: bytes) -> str:

@@ -8,6 +8,7 @@ ORIGINAL = "orig"
 """As a side: that of the source."""
 
 Side = int | Literal["orig"]
+"""Pixels, 0 for a side in proportion, or that of the source."""
 
 
 @dataclass(frozen=True)
@@ -69,4 +70,4 @@ class ThumborUrl:
 
 def side_of(text: str | None) -> Side:
     """Return the side; 0 if the URL leaves it out."""
-    return ORIGINAL if text == ORIGINAL else int(text or 0)
+    return "orig" if text == ORIGINAL else int(text or 0)

@@ -3,13 +3,13 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from image_processor.render.imgproxy_options import BY_NAME, PRO, RESIZING_TYPES, Value, Values, decoded
 from image_processor.render.problems import bad_option, bad_url, expired, forbidden_option
 
-__all__ = ["Grammar", "ImgproxyUrl", "Value", "parse", "preset_of"]
+__all__ = ["Grammar", "ImgproxyUrl", "Value", "check_presets", "parse", "preset_of", "signature_and_path"]
 
 PLAIN = "plain"
 _EATEN_SLASHES = re.compile(r"(^|/)plain/(\S+):/([^/])")
@@ -76,11 +76,11 @@ def parse(target: bytes, grammar: Grammar, now: float | None = None) -> Imgproxy
     if first in RESIZING_TYPES and not grammar.only_presets:
         raise bad_url("This is the first form of imgproxy's URLs, which imgproxy 3 does not have either.")
     values: Values = {}
+    segments: Sequence[str] = others
     if "default" in grammar.presets:
         _apply_presets(values, ["default"], grammar, ())
     if grammar.only_presets:
         _apply_presets(values, first.split(grammar.arguments_separator), grammar, ())
-        segments = others
     else:
         options, segments = _split([first, *others], grammar.arguments_separator)
         _apply(values, options, grammar)
@@ -91,6 +91,21 @@ def parse(target: bytes, grammar: Grammar, now: float | None = None) -> Imgproxy
     if isinstance(expires, int) and 0 < expires < (time.time() if now is None else now):
         raise expired()
     return ImgproxyUrl(signature, f"/{path}".encode("utf-8", "surrogateescape"), source, values)
+
+
+def check_presets(grammar: Grammar) -> None:
+    """:raises DomainError: an option of a preset is wrong."""
+    for name in grammar.presets:
+        _apply_presets({}, [name], replace(grammar, allow_security_options=True), ())
+
+
+def signature_and_path(target: bytes) -> tuple[str, bytes]:
+    """Return the signature, and the path that it is of.
+
+    :raises DomainError: ``bad-render-url``.
+    """
+    signature, path = _signature_and_path(target)
+    return signature, f"/{path}".encode("utf-8", "surrogateescape")
 
 
 def _signature_and_path(target: bytes) -> tuple[str, str]:

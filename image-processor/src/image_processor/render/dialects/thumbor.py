@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from pydantic import Field
+
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source as Reading
 from image_processor.render.deferred import Deferred, Size, Step, deferred
@@ -132,7 +134,7 @@ class ThumborFrame(Deferred):
     halign: str = ""
     valign: str = ""
     smart: bool = False
-    focal: list[tuple[int, int, int, int]] = []
+    focal: list[tuple[int, int, int, int]] = Field(default_factory=list)
     flip_horizontal: bool = False
     flip_vertical: bool = False
 
@@ -184,7 +186,7 @@ def _part(left: int, top: int, right: int, bottom: int) -> Step:
     return step("crop", {"left": left, "top": top, "width": right - left, "height": bottom - top})
 
 
-def plan_of(url: ThumborUrl, defaults: Defaults = Defaults()) -> RenderPlan:  # noqa: B008 (it is frozen)
+def plan_of(url: ThumborUrl, defaults: Defaults = Defaults()) -> RenderPlan:
     """Return the plan of a URL.
 
     :raises DomainError: ``bad-render-url``, ``unsupported-render-option``.

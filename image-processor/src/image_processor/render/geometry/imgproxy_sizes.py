@@ -137,7 +137,5 @@ def _limited(sizes: Sizes, width: int, height: int, wanted: Wanted) -> Sizes:
     if longer <= wanted.max_side:
         return sizes
     share = wanted.max_side / longer
-    smaller = Sizes(
-        max(sizes.scale_x * share, 1 / width), max(sizes.scale_y * share, 1 / height), sizes.dpr * share
-    )
+    smaller = Sizes(max(sizes.scale_x * share, 1 / width), max(sizes.scale_y * share, 1 / height), sizes.dpr * share)
     return _with_sizes(smaller, width, height, wanted)

@@ -47,7 +47,7 @@ def placed(
 ) -> Place:
     """Return the place of the inner rectangle within ``width`` × ``height``.
 
-    :param gravity: ``no``, ``soea``, ``ce`` and so on; ``fp``: ``offset`` is the point to have in the middle, in shares.
+    :param gravity: ``no``, ``soea``, ``ce`` and so on; ``fp``: ``offset`` is the point for the middle, in shares.
     :param offset: pixels from the side of the gravity, or shares of the canvas if below 1.
     :param scale: the factor of offsets in pixels.
     :param beyond: whether the inner rectangle may leave the canvas, but for one pixel.
@@ -64,9 +64,7 @@ def placed(
         top = _along(height - inner_height, down, gravity, "no", "so")
     low_left, high_left = (1 - inner_width, width - 1) if beyond else (0, width - inner_width)
     low_top, high_top = (1 - inner_height, height - 1) if beyond else (0, height - inner_height)
-    return Place(
-        max(low_left, min(left, high_left)), max(low_top, min(top, high_top)), inner_width, inner_height
-    )
+    return Place(max(low_left, min(left, high_left)), max(low_top, min(top, high_top)), inner_width, inner_height)
 
 
 def _along(room: int, offset: int, gravity: str, near: str, far: str) -> int:

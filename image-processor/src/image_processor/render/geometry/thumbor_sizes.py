@@ -102,10 +102,9 @@ def fitted(width: int, height: int, wanted: tuple[Side, Side], *, adaptive: bool
     if not full and across >= width and down >= height:
         return Sizes(None, None)
     by_width = width / across <= height / down if full else width / across >= height / down
-    if by_width:
-        size = across, round(height * across / width + _HALF_UP)
-    else:
-        size = round(width * down / height + _HALF_UP), down
+    size: tuple[float, float] = (across, round(height * across / width + _HALF_UP))
+    if not by_width:
+        size = (round(width * down / height + _HALF_UP), down)
     return Sizes(None, (max(1, int(size[0])), max(1, int(size[1]))))
 
 

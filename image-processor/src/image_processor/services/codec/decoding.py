@@ -105,7 +105,9 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
         header = _opened(source, format_name, page=layout.pages[0])
     check_pixels(header.width * header.height * len(layout.pages), limits, "The image has")
     if len(layout.pages) > 1 and format_name in ANIMATED:
-        frames = [with_page_sizes(frame, layout) for frame in _animation(source, format_name, layout, upright=wanted.upright)]
+        frames = [
+            with_page_sizes(frame, layout) for frame in _animation(source, format_name, layout, upright=wanted.upright)
+        ]
         return Decoded(
             Picture.of([_described(frame, source, format_name, layout.pages[0]) for frame in frames]), format_name
         )
