@@ -19,7 +19,7 @@ PYTEST = $(BIN)/python -m pytest
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
-.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench docs config lint types prose security notice sbom audit format lock clean
+.PHONY: run demo unit test test-all test-compose mutations faults fuzz bench conformance docs config lint types prose security notice sbom audit format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -79,6 +79,11 @@ bench: .venv/test
 	$(BIN)/python -m bench.files
 	$(BIN)/python -m bench.listing
 	$(BIN)/python -m bench.waits
+
+# Judges what Pixmill makes of the URLs of thumbor, imagor and imgproxy by facts from their tests, which are in a folder
+# beside the project (tests/conformance/folder.py). FILES="a.json b.json" chooses others, with their pictures in images/.
+conformance: .venv/test
+	@$(BIN)/python -m tests.conformance $(FILES)
 
 # The page of the algorithms, with its pictures, from their code.
 docs: .venv/test config

@@ -14,7 +14,7 @@ from typing import Literal, get_args, get_origin
 import yaml
 from annotated_types import Ge, Gt, Le, MinLen
 from file_storage.config import Settings
-from image_processor.config import ApiSettings, WorkerSettings
+from image_processor.config import ApiSettings, RenderSettings, WorkerSettings
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from service_kit.access.config import AccessSettings
@@ -25,12 +25,14 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "file-storage": Settings,
     "image-processor": ApiSettings,
     "worker": WorkerSettings,
+    "render": RenderSettings,
 }
 EXAMPLES = {
     "access": ("auth.mode", "keys"),
     "file-storage": ("upload.max_bytes", "1000000"),
     "image-processor": ("broker.queue_type", "classic"),
     "worker": ("limits.max_pixels", "50000000"),
+    "render": ("imagor.quality", "80"),
 }
 WIDTH = 120
 SCALES = {
@@ -222,7 +224,8 @@ HEAD = """# Configuration
 (`config.py` of each service).
 
 An environment variable overrides the file, the file overrides the default; an empty file works. In an environment
-variable a list or a map is JSON. `FILE_STORAGE_CONFIG`, `IMAGE_PROCESSOR_CONFIG` and `WORKER_CONFIG` name another file.
+variable a list or a map is JSON. `FILE_STORAGE_CONFIG`, `IMAGE_PROCESSOR_CONFIG`, `WORKER_CONFIG` and
+`RENDER_CONFIG` name another file.
 `${NAME}` in a `url` or a `secret` is replaced by that environment variable, percent-encoded in a `url`.
 
 A setting that is unknown, wrong or contradicts another stops the start, with one line that names it.

@@ -1,13 +1,15 @@
 """The settings of image-processor and of its worker. ``make config`` writes ``conf.yml`` from them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, IPvAnyNetwork, JsonValue, SecretStr, model_validator
+from pydantic import Field, IPvAnyNetwork, JsonValue, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 from service_kit.access.config import InnerSecret
 from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Unit, Url
 
 from image_processor import capacity
+from image_processor.render.signing import LEAST_SIGNATURE_BYTES, check_key
 
 
 class DatabaseSettings(Section):
@@ -269,6 +271,30 @@ class RelaySettings(Section):
     )
 
 
+PipelinesByName = dict[Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")], dict[str, JsonValue]]
+PRESETS: PipelinesByName = {
+    "avatar": {
+        "steps": [
+            {
+                "algorithm": "resize",
+                "params": {
+                    "width": 256,
+                    "height": 256,
+                    "fit": "cover",
+                    "gravity": "attention",
+                    "enlarge": True,
+                },
+            }
+        ],
+        "output": {"format": "webp", "quality": 80, "metadata": "strip", "profile": "strip"},
+    },
+    "web": {
+        "steps": [{"algorithm": "resize", "params": {"width": 1600, "height": 1600, "fit": "inside"}}],
+        "output": {"format": "auto", "metadata": "copyright", "profile": "srgb"},
+    },
+}
+
+
 class ApiSettings(ServiceSettings):
     """The settings of the HTTP service."""
 
@@ -284,28 +310,8 @@ class ApiSettings(ServiceSettings):
         description="The most messages that are sent for a batch: as many as worker processes can start at once. A"
         " message names no task; a process that gets it works until nothing is pending.",
     )
-    presets: dict[Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")], dict[str, JsonValue]] = Field(
-        {
-            "avatar": {
-                "steps": [
-                    {
-                        "algorithm": "resize",
-                        "params": {
-                            "width": 256,
-                            "height": 256,
-                            "fit": "cover",
-                            "gravity": "attention",
-                            "enlarge": True,
-                        },
-                    }
-                ],
-                "output": {"format": "webp", "quality": 80, "metadata": "strip", "profile": "strip"},
-            },
-            "web": {
-                "steps": [{"algorithm": "resize", "params": {"width": 1600, "height": 1600, "fit": "inside"}}],
-                "output": {"format": "auto", "metadata": "copyright", "profile": "srgb"},
-            },
-        },
+    presets: PipelinesByName = Field(
+        PRESETS,
         description='Pipelines with a name: `{"file_ids": [1], "preset": "avatar"}` creates tasks from one. Each has'
         " steps and may have an output, as in `docs/algorithms.md`; a wrong preset stops the start. Tasks keep the"
         " steps they were created with. `avatar` is a square around the face or what draws the eye, `web` is as small"
@@ -355,3 +361,173 @@ class WorkerSettings(ServiceSettings):
     def processes(self) -> int:
         """Return how many processes run tasks at the same time."""
         return self.concurrency or capacity.processes()
+
+
+Path = Annotated[str, Field(pattern=r"^(/[\w.-]+)+/$|^$")]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9.-]*$")]
+_KEYS = (
+    "Empty: such URLs answer 404. All keys are accepted, the first one signs: to replace a key, put the new one"
+    " before it. At least 16 bytes; examples of the peers' documentation stop the start. `${NAME}` is replaced by that"
+    " environment variable."
+)
+
+
+class DialectSettings(Section):
+    """What every form of URLs has.
+
+    :ivar keys: their bytes are those of the text.
+    """
+
+    keys: list[Secret] = Field([], description=f"The keys that sign. {_KEYS}")
+
+    @field_validator("keys")
+    @classmethod
+    def _check_keys(cls, keys: list[SecretStr]) -> list[SecretStr]:
+        for key in keys:
+            check_key(key.get_secret_value().encode())
+        return keys
+
+    @property
+    def secrets(self) -> Sequence[bytes]:
+        """Return the keys as bytes."""
+        return [key.get_secret_value().encode() for key in self.keys]
+
+
+class NativeUrlSettings(DialectSettings):
+    path: Path = Field("/img/", description="Before Pixmill's own URLs: `/img/{signature}/p:avatar/42.webp`.")
+    negotiate: bool = Field(
+        default=True,
+        description="Whether a client that accepts AVIF or WebP gets it, where the URL names no format.",
+    )
+
+
+class PeerUrlSettings(DialectSettings):
+    path: Path = Field("", description="Before the URLs of this form, with a slash at both ends; empty: no path.")
+    host: Host = Field(
+        "", description="A host name whose URLs are all of this form, as a peer's were: clients change nothing else."
+    )
+    unsafe: bool = Field(
+        default=False,
+        description="Whether URLs without a signature are served, to everybody and in every size. Only for a network"
+        " that you trust.",
+    )
+    negotiate: bool = Field(
+        default=False,
+        description="Whether a client that accepts AVIF or WebP gets it, where the URL names no format.",
+    )
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.keys) or self.unsafe
+
+
+class ThumborSettings(PeerUrlSettings):
+    path: Path = Field("/img/thumbor/", description="Before thumbor's URLs, with a slash at both ends; empty: no path.")
+    quality: int = Field(80, ge=1, le=100, description="Of JPEG, WebP and AVIF, where the URL names none.")
+    respect_orientation: bool = Field(
+        default=False,
+        description="Whether images are turned as EXIF says, which thumbor does not do by default.",
+    )
+
+
+class ImagorSettings(PeerUrlSettings):
+    path: Path = Field("/img/imagor/", description="Before imagor's URLs, with a slash at both ends; empty: no path.")
+    algorithm: Literal["sha1", "sha256", "sha512"] = Field("sha1", description="The hash of the signature.")
+    truncate: int = Field(
+        0, ge=0, le=88, description="Letters of the signature that are kept, at least 17; 0: all of them."
+    )
+    quality: int = Field(75, ge=1, le=100, description="Of JPEG, WebP and AVIF, where the URL names none.")
+    strip_metadata: bool = Field(default=False, description="Whether results lose EXIF, XMP and IPTC.")
+
+    @model_validator(mode="after")
+    def _check_truncation(self) -> Self:
+        if 0 < self.truncate < 17:
+            raise ValueError(f"imagor.truncate ({self.truncate}) is less than 17: such a signature could be guessed")
+        return self
+
+
+class ImgproxySettings(PeerUrlSettings):
+    path: Path = Field(
+        "/img/imgproxy/", description="Before imgproxy's URLs, with a slash at both ends; empty: no path."
+    )
+    keys: list[Secret] = Field([], description=f"The keys that sign, in hexadecimal digits. {_KEYS}")
+    salts: list[Secret] = Field([], description="The salts of the keys, in the same order, in hexadecimal digits.")
+    signature_size: Annotated[int, Unit("bytes")] = Field(
+        32, ge=LEAST_SIGNATURE_BYTES, le=32, description="How much of a signature is kept."
+    )
+    trusted_signatures: list[str] = Field([], description="Words that stand for a signature.")
+    presets: list[str] = Field(
+        [],
+        description="Options with a name, as imgproxy has them: `name=resizing_type:fill/quality:70`. That of `default`"
+        " comes before all others.",
+    )
+    only_presets: bool = Field(default=False, description="Whether URLs name presets instead of options.")
+    base_url: str = Field("", description="Put before each source that does not begin with it.")
+    url_replacements: list[tuple[str, str]] = Field(
+        [], description="Regular expressions and what their matches in sources become, as `[[old, new]]`."
+    )
+    arguments_separator: str = Field(
+        ":", min_length=1, max_length=3, description="What separates an option and its arguments."
+    )
+    base64_url_includes_filename: bool = Field(
+        default=False, description="Whether a file name follows a source in base64."
+    )
+    allow_security_options: bool = Field(
+        default=False, description="Whether URLs may change limits: `msr`, `msfs`, `maf`, `mafr` and `mrd`."
+    )
+    allowed_processing_options: list[str] = Field(
+        [], description="The only options that URLs may have; empty: all of them. Presets may have others."
+    )
+    pro: bool = Field(
+        default=True, description="Whether options of imgproxy Pro are understood, where Pixmill has the operation."
+    )
+    watermark: str = Field(
+        "", description="The picture of `watermark`: the id of a file. Empty: the option has no effect, as in imgproxy."
+    )
+
+    @field_validator("keys")
+    @classmethod
+    def _check_keys(cls, keys: list[SecretStr]) -> list[SecretStr]:
+        for key in keys:
+            check_key(_bytes_of(key))
+        return keys
+
+    @model_validator(mode="after")
+    def _check_salts(self) -> Self:
+        if len(self.keys) != len(self.salts):
+            raise ValueError(f"imgproxy has {len(self.keys)} keys and {len(self.salts)} salts; each key needs one")
+        for salt in self.salts:
+            _bytes_of(salt)
+        return self
+
+    @property
+    def pairs(self) -> Sequence[tuple[bytes, bytes]]:
+        """Return the keys with their salts."""
+        return [(_bytes_of(key), _bytes_of(salt)) for key, salt in zip(self.keys, self.salts, strict=True)]
+
+
+def _bytes_of(secret: SecretStr) -> bytes:
+    try:
+        return bytes.fromhex(secret.get_secret_value())
+    except ValueError as error:
+        raise ValueError("a key or salt of imgproxy has hexadecimal digits only") from error
+
+
+class RenderSettings(ServiceSettings):
+    """The settings of the render service: images by URL.
+
+    It is a service of its own, so that no process of the API waits for an image, and has its settings for itself.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RENDER_", yaml_file="config/render/conf.yml")
+
+    native: NativeUrlSettings
+    thumbor: ThumborSettings
+    imagor: ImagorSettings
+    imgproxy: ImgproxySettings
+    presets: PipelinesByName = Field(
+        PRESETS,
+        description="Pipelines with a name, for Pixmill's own URLs: `/img/{signature}/p:avatar/42`. As in"
+        " `config/image-processor/conf.yml`; a wrong preset stops the start.",
+    )
+    log: LogSettings
