@@ -9,6 +9,7 @@ SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
 CALLBACK_SECRET = "test-secret"
 LINK_SECRET = "test-secret-of-links"
+RENDER_KEY = "test-key-of-render-urls"
 INNER_SECRET = "test-secret-of-inner-calls-of-32-bytes"
 ENVIRONMENT = {
     "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
@@ -22,6 +23,9 @@ ENVIRONMENT = {
     "FILE_STORAGE_UPLOAD__MAX_BYTES": str(MAX_UPLOAD),
     # Large, so that tests do not fail on a busy machine; tests of this limit set their own.
     "WORKER_LIMITS__MAX_SECONDS": "120",
+    "RENDER_LIMITS__MAX_SECONDS": "60",
+    "RENDER_POOL__QUEUE_SECONDS": "120",
+    "RENDER_NATIVE__KEYS": f'["{RENDER_KEY}"]',
 }
 _SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
 """Servers run the same sources as the tests: ``tests.mutations`` runs both on a changed copy."""

@@ -513,6 +513,121 @@ def _bytes_of(secret: SecretStr) -> bytes:
         raise ValueError("a key or salt of imgproxy has hexadecimal digits only") from error
 
 
+class RenderFileSettings(BlobSourceSettings):
+    url: Url = Field(
+        "http://nginx:8081/api/file-server",
+        description="The file server, to look up files and to fetch them: through nginx, by its inner port.",
+    )
+
+
+class RenderCacheSettings(Section):
+    folder: str = Field(
+        "/var/lib/pixmill-renders", min_length=1, description="The folder of results; nothing else is in it."
+    )
+    max_bytes: Bytes = Field(
+        10 * 1024**3,
+        ge=1024 * 1024,
+        description="The most that results may have together. Beyond it, those that nobody asked for the longest go.",
+    )
+    keep_free_bytes: Bytes = Field(
+        1024**3, ge=0, description="What stays free on the disk: with less, results are removed, too."
+    )
+
+
+class RenderPoolSettings(Section):
+    processes: Annotated[int, Unit("processes")] = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Processes that render. 0: one for each core of the machine or the container, as far as its memory"
+        " allows, and at least two.",
+    )
+    queue: Annotated[int, Unit("renders")] = Field(
+        256,
+        ge=1,
+        le=100_000,
+        description="The most renders that wait for a process; a page of thumbnails asks for many at once. Further ones"
+        " answer 503.",
+    )
+    queue_seconds: Seconds = Field(
+        10, gt=0, le=300, description="How long a render waits for a process; then it answers 503."
+    )
+    max_renders: Annotated[int, Unit("renders")] = Field(
+        1000, ge=1, description="After so many renders, a process is replaced by a new one."
+    )
+    max_resident_bytes: Bytes = Field(
+        384 * 1024**2,
+        ge=64 * 1024**2,
+        description="A process that still has more memory after a render is replaced by a new one.",
+    )
+
+    @property
+    def count(self) -> int:
+        """Return how many processes render."""
+        return self.processes or capacity.processes()
+
+
+class RenderLimitSettings(Section):
+    max_file_bytes: Bytes = Field(134_217_728, ge=1, description="The largest source; a larger one answers 413.")
+    max_pixels: Annotated[int, Unit("pixels")] = Field(
+        100_000_000, ge=1, description="The largest image, before and after processing, all frames together."
+    )
+    max_frames: Annotated[int, Unit("frames")] = Field(200, ge=1, description="The most frames of an animation.")
+    max_seconds: Seconds = Field(
+        20,
+        gt=0,
+        le=3600,
+        description="The longest render. Then its process is killed, and the URL is refused for a minute.",
+    )
+    max_memory_bytes: Bytes = Field(
+        1024**3, ge=256 * 1024 * 1024, description="The memory of each process (RLIMIT_DATA)."
+    )
+
+
+class RenderHttpSettings(Section):
+    max_age_seconds: Annotated[int, Unit("seconds")] = Field(
+        2_592_000, ge=0, description="How long caches may keep a picture, at most up to the expiry of its URL."
+    )
+    lookup_seconds: Seconds = Field(
+        20,
+        ge=0,
+        le=50,
+        description="How long it is remembered that a file exists: a deleted file is served this much longer.",
+    )
+    avif_pixels: Annotated[int, Unit("pixels")] = Field(
+        2_000_000,
+        ge=0,
+        description="The largest result that is AVIF where the client chooses the format; larger ones take seconds.",
+    )
+    fallback_file_id: int = Field(
+        0, ge=0, description="The file that is sent, processed alike, where the source is missing or no image. 0: none."
+    )
+    client_hints: bool = Field(
+        default=False,
+        description="Whether `Save-Data` lowers the quality and `Sec-CH-Width` narrows the picture. Caches then keep a"
+        " variant for each value.",
+    )
+
+
+class OriginSettings(Section):
+    hosts: list[Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9.-]+$")]] = Field(
+        [],
+        description="Other servers whose pictures are processed, as `cdn.example.org` or `*.example.org`. Empty: none.",
+    )
+    allow_networks: list[IPvAnyNetwork] = Field(
+        [], description="Networks that are not public and that an origin may still be in, such as `[10.1.0.0/16]`."
+    )
+    max_bytes: Bytes = Field(33_554_432, ge=1, description="The largest file that is fetched.")
+    timeout_seconds: Seconds = Field(5, gt=0, le=60, description="How long an origin may take altogether.")
+    max_redirects: int = Field(3, ge=0, le=10, description="Redirects that are followed, each judged as the first URL.")
+    fresh_seconds: Annotated[int, Unit("seconds")] = Field(
+        86_400,
+        ge=0,
+        description="The longest time that a fetched file is used before the origin is asked whether it has changed;"
+        " its own `Cache-Control` shortens it.",
+    )
+
+
 class RenderSettings(ServiceSettings):
     """The settings of the render service: images by URL.
 
@@ -530,4 +645,10 @@ class RenderSettings(ServiceSettings):
         description="Pipelines with a name, for Pixmill's own URLs: `/img/{signature}/p:avatar/42`. As in"
         " `config/image-processor/conf.yml`; a wrong preset stops the start.",
     )
+    file_storage: RenderFileSettings
+    cache: RenderCacheSettings
+    pool: RenderPoolSettings
+    limits: RenderLimitSettings
+    http: RenderHttpSettings
+    origins: OriginSettings
     log: LogSettings

@@ -76,7 +76,7 @@ class Embedded:
 
     def _prepare_folders(self) -> None:
         try:
-            for name in ("files", "queue", "queue-control", "scratch"):
+            for name in ("files", "queue", "queue-control", "scratch", "renders"):
                 (self.data / name).mkdir(parents=True, exist_ok=True)
             probe = self.data / f".probe-{os.getpid()}"
             probe.touch()
@@ -92,6 +92,7 @@ class Embedded:
             "PIXMILL_PORT": str(self.port),
             "PIXMILL_WEB": str(self.project / "web"),
             "PIXMILL_SOCKET": str(run / "uwsgi"),
+            "PIXMILL_RENDER_SOCKET": str(run / "render"),
         }
         return environment_of(self.data, self.project, places)
 

@@ -34,11 +34,14 @@ LOOKUP_LIMIT = 10_000
 
 
 class LookupIn(BaseModel):
-    """File ids to look up."""
+    """Files to look up, by their ids or by the SHA-256 of their bytes."""
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]] = Field(max_length=LOOKUP_LIMIT)
+    ids: list[Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]] = Field([], max_length=LOOKUP_LIMIT)
+    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
+        [], max_length=LOOKUP_LIMIT, description="Of equal files, the first one is found."
+    )
 
 
 class LookupOut(BaseModel):
@@ -53,14 +56,18 @@ class KeyPath(BaseModel):
 
 @files.post(
     "/lookup",
-    summary="Look up which of these ids exist",
+    summary="Look up which of these files exist",
     responses={200: LookupOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(LookupIn),
 )
 @needs(Scope.FILES_READ)
 def lookup() -> dict[str, object]:
-    ids = json_body(LookupIn).ids
-    return {"files": [as_json(file) for file in svcs.flask.get(FileService).existing(ids)]}
+    wanted = json_body(LookupIn)
+    service = svcs.flask.get(FileService)
+    found = {file.id: file for file in service.existing(wanted.ids)} if wanted.ids else {}
+    if wanted.sha256:
+        found |= {file.id: file for file in service.with_digests(wanted.sha256)}
+    return {"files": [as_json(found[file_id]) for file_id in sorted(found)]}
 
 
 @files.get(

@@ -6,7 +6,7 @@ They bypass the ORM, which takes longer to build an object than the database tak
 from collections.abc import Sequence
 
 from service_kit.database import each_of
-from sqlalchemy import BigInteger, CursorResult, String, bindparam, cast, insert, select
+from sqlalchemy import BigInteger, CursorResult, String, bindparam, cast, func, insert, select
 
 from file_storage.models import File
 
@@ -14,6 +14,15 @@ FILE = select(*File.__table__.columns).where(File.id == bindparam("id"))
 FILES = (
     select(*File.__table__.columns)
     .where(File.id.in_(select(cast(cast(each_of("ids"), String), BigInteger))))
+    .order_by(File.id)
+)
+FIRST_FILES = (
+    select(*File.__table__.columns)
+    .where(
+        File.id.in_(
+            select(func.min(File.id)).where(File.sha256.in_(bindparam("digests", expanding=True))).group_by(File.sha256)
+        )
+    )
     .order_by(File.id)
 )
 INSERT_FILES = insert(File).returning(*File.__table__.columns, sort_by_parameter_order=True)
