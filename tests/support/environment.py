@@ -25,6 +25,8 @@ ENVIRONMENT = {
     "WORKER_LIMITS__MAX_SECONDS": "120",
     "RENDER_LIMITS__MAX_SECONDS": "60",
     "RENDER_POOL__QUEUE_SECONDS": "120",
+    # Deletions show soon.
+    "RENDER_HTTP__LOOKUP_SECONDS": "2",
     "RENDER_NATIVE__KEYS": f'["{RENDER_KEY}"]',
 }
 _SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []

@@ -104,6 +104,7 @@ def create_app() -> Starlette:
 def _metrics(pool: Pool, cache: RenderCache) -> RenderMetrics:
     metrics = RenderMetrics()
     metrics.watch("pixmill_render_waiting", "Renders that wait for a process.", lambda: pool.waiting)
+    metrics.watch("pixmill_render_running", "Renders that have begun.", lambda: pool.running)
     metrics.watch("pixmill_render_processes", "Render processes.", lambda: len(pool.process_ids))
     metrics.watch("pixmill_render_cache_bytes", "Bytes of all results.", lambda: cache.bytes)
     metrics.watch("pixmill_render_evictions", "Results that went for others.", lambda: cache.evictions)

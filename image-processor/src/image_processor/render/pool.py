@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 START_AGAIN_SECONDS = 1
 """Before a process that died without a render is replaced, so that a broken start does not use up the machine."""
+TOO_SLOW, LEFT, STOPPING = "time limit", "client left", "stopping"
+"""Why the front kills a process."""
 _VARIABLES = {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}
 """A render uses one core, because there is a process for each; fewer heaps of malloc need less memory."""
 
@@ -35,16 +37,14 @@ class _Process:
         self.started = time.monotonic()
         self.renders = 0
         self.ticket: Ticket | None = None
-        self.too_slow = False
+        self.reason = "died"
+        """Why it is gone, when it is."""
         self.timer: asyncio.TimerHandle | None = None
 
-    def kill(self) -> None:
+    def kill(self, reason: str) -> None:
+        self.reason = reason
         with suppress(ProcessLookupError):
             self.process.kill()
-
-    def kill_as_too_slow(self) -> None:
-        self.too_slow = True
-        self.kill()
 
 
 class Pool:
@@ -71,6 +71,11 @@ class Pool:
         return len(self._waiting)
 
     @property
+    def running(self) -> int:
+        """Return how many renders have begun and not ended."""
+        return sum(1 for each in self._processes if each.ticket is not None)
+
+    @property
     def process_ids(self) -> list[int]:
         """Return the ids of the processes."""
         return sorted(each.process.pid or 0 for each in self._processes)
@@ -87,7 +92,7 @@ class Pool:
         self._stopping = True
         for each in list(self._processes):
             self._forget(each)
-            each.kill()
+            each.kill(STOPPING)
         await asyncio.to_thread(self._starter.shutdown)
 
     async def run(self, ticket: Ticket) -> Answer:
@@ -120,13 +125,13 @@ class Pool:
         self._waiting.remove(ticket)
         for each in self._processes:
             if each.ticket is ticket:
-                each.kill()
+                each.kill(LEFT)
 
     async def _start_one(self) -> None:
         loop = asyncio.get_running_loop()
         started = await loop.run_in_executor(self._starter, self._forked)
         if self._stopping:
-            started.kill()
+            started.kill(STOPPING)
             return
         self._processes.add(started)
         loop.add_reader(started.connection.fileno(), self._read, started)
@@ -153,7 +158,7 @@ class Pool:
         process.ticket = ticket
         ticket.begun.set_result(None)
         limit = self._settings.limits.max_seconds
-        process.timer = asyncio.get_running_loop().call_later(limit, process.kill_as_too_slow)
+        process.timer = asyncio.get_running_loop().call_later(limit, process.kill, TOO_SLOW)
         # If the process has just died, reading from the pipe tells so.
         with suppress(OSError):
             process.connection.send(ticket.job)
@@ -182,11 +187,11 @@ class Pool:
     def _died(self, process: _Process) -> None:
         ticket = process.ticket
         self._forget(process)
-        reason = "time limit" if process.too_slow else "died"
+        reason = process.reason
         log.warning("render process ended", process=process.process.pid, reason=reason, renders=process.renders)
         self.killed(reason)
         if ticket is not None and not ticket.done.done():
-            error = too_slow(self._settings.limits.max_seconds) if process.too_slow else lost()
+            error = too_slow(self._settings.limits.max_seconds) if reason == TOO_SLOW else lost()
             ticket.done.set_exception(error)
             # Somebody may have cancelled the wait; then nobody looks at the error.
             ticket.done.exception()
