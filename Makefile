@@ -87,6 +87,7 @@ conformance: .venv/test
 # The page of the algorithms, with its pictures, from their code.
 docs: .venv/test config
 	$(BIN)/python docs/build.py
+	$(BIN)/python docs/rendering.py
 
 # config/*/conf.yml and docs/configuration.md, from the models of the settings. It overwrites changes in these files.
 config: .venv/run
@@ -97,7 +98,7 @@ lint: .venv/test types prose
 	$(BIN)/ruff check .
 
 types: .venv/test
-	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py docs/configuration.py conftest.py
+	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench docs/build.py docs/configuration.py docs/rendering.py conftest.py
 
 prose: .venv/python
 	$(BIN)/python scripts/check-prose $(PROSE)
