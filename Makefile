@@ -80,7 +80,7 @@ bench: .venv/test
 	$(BIN)/python -m bench.waits
 
 # Judges what Pixmill makes of the URLs of thumbor, imagor and imgproxy by facts from their tests, which are in a folder
-# beside the project (tests/conformance/folder.py). FILES="a.json b.json" chooses others, with their pictures in images/.
+# next to the project (tests/conformance/folder.py). FILES="a.json b.json" chooses others, with their pictures in images/.
 conformance: .venv/test
 	@$(BIN)/python -m tests.conformance $(FILES)
 

@@ -221,7 +221,7 @@ def test_the_first_frames_of_an_animation_may_be_read() -> None:
     animation = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
 
     two = opened(processed(animation, "flip", {"source": {"frames": 2}}))
-    one = opened(processed(animation, "flip", {"source": {"frames": 1}}))
+    still = opened(processed(animation, "flip", {"source": {"frames": 1}}))
 
     assert getattr(two, "n_frames", 1) == 2
-    assert getattr(one, "n_frames", 1) == 1
+    assert getattr(still, "n_frames", 1) == 1

@@ -106,7 +106,7 @@ class Wishes:
 class RenderPlan:
     """A render.
 
-    :param steps: those of the catalogue, and deferred ones.
+    :param steps: those of the catalog, and deferred ones.
     :param files: the other files that the steps name, by the ids that they name them by.
     :param formats_as_they_are: sources of these formats are sent as they are.
     :param ignored: parts of the URL without effect, for people who look for a mistake.
@@ -167,7 +167,7 @@ class RenderPlan:
 
 
 def step(algorithm: str, params: Mapping[str, object] | None = None) -> Step:
-    """Return a step of the catalogue, its params validated."""
+    """Return a step of the catalog, its params validated."""
     return Step(algorithm, resolved(algorithm).params.model_validate(params or {}))
 
 
