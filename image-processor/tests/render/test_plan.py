@@ -100,6 +100,11 @@ def test_each_dialect_has_its_peer_s_quality(format_name: str, qualities: dict[s
     assert made == qualities
 
 
+@pytest.mark.parametrize(("format_name", "effort"), [("avif", 1), ("webp", None)])
+def test_avif_is_made_with_little_effort_as_somebody_waits(format_name: str, effort: int | None) -> None:
+    assert of_imgproxy("w:1").encoding.in_format(format_name).effort == effort
+
+
 def test_pixmill_s_own_urls_have_its_own_quality() -> None:
     plan = native.plan_of(native.parse(b"/s/42"), {})
 
