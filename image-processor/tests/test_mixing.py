@@ -113,18 +113,18 @@ def test_flatten_with_a_transparent_color_keeps_alpha() -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "left", "top"),
+    ("gravity", "x", "y", "left", "top"),
     [
-        ({"gravity": "northwest", "x": 3, "y": 4}, 3, 4),
-        ({"gravity": "southeast", "x": 3, "y": 4}, 64 - 10 - 3, 48 - 6 - 4),
-        ({"gravity": "center", "x": 2}, 27 + 2, 21),
-        ({"gravity": "northwest", "x": -5}, -5, 0),
+        ("northwest", 3, 4, 3, 4),
+        ("southeast", 3, 4, 64 - 10 - 3, 48 - 6 - 4),
+        ("center", 2, 0, 27 + 2, 21),
+        ("northwest", -5, 0, -5, 0),
     ],
 )
-def test_a_stamp_lies_at_a_place(params: dict[str, object], left: int, top: int) -> None:
+def test_a_stamp_lies_at_a_place(gravity: str, x: int, y: int, left: int, top: int) -> None:
     mark = encoded(Image.new("RGB", (10, 6), (255, 0, 0)), "PNG")
 
-    result = made("stamp", {2: mark}, file_id=2, **params)
+    result = made("stamp", {2: mark}, file_id=2, gravity=gravity, x=x, y=y)
 
     expected = opened(SOURCE)
     expected.paste((255, 0, 0), (left, top, left + 10, top + 6))
@@ -221,7 +221,7 @@ def test_the_first_frames_of_an_animation_may_be_read() -> None:
     animation = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
 
     two = opened(processed(animation, "flip", {"source": {"frames": 2}}))
-    one = opened(processed(animation, "flip", {"source": {"frames": 1}}))
+    still = opened(processed(animation, "flip", {"source": {"frames": 1}}))
 
     assert getattr(two, "n_frames", 1) == 2
-    assert getattr(one, "n_frames", 1) == 1
+    assert getattr(still, "n_frames", 1) == 1

@@ -48,7 +48,7 @@ Entry = Fact | Pixels
 
 
 def entries(path: Path) -> Iterator[Entry]:
-    """Generate the entries of a file; its pictures are in ``images`` beside it."""
+    """Generate the entries of a file; its pictures are in ``images`` next to it."""
     for entry in json.loads(path.read_text("utf-8")):
         if isinstance(entry, Mapping) and "case" in entry:
             yield Pixels(case=entry["case"], sha256=entry["sha256"], images=path.parent / "images")

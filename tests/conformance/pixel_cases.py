@@ -1,4 +1,4 @@
-"""imgproxy's tests of pixels as URLs: the name of a case tells what is done with which picture."""
+"""imgproxy's tests of pixels as URLs: the name of a case says what is done with which picture."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The facts of the folder beside the project hold, but for the exceptions that are listed with their reasons."""
+"""The facts of the folder next to the project hold, but for the exceptions that are listed with their reasons."""
 
 import pytest
 
@@ -31,4 +31,6 @@ def test_an_exception_does_not_hold() -> None:
     if not excused:
         pytest.skip(MISSING)
 
-    assert not [entry.title for entry in excused if judged(entry) is None], "an exception that holds is none"
+    assert not [entry.title for entry in excused if judged(entry) is None], (
+        "an exception that holds must leave the list"
+    )

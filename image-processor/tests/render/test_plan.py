@@ -19,7 +19,7 @@ def of_thumbor(path: str) -> RenderPlan:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [
         ("rs:fill:300:200", "resize:fill:300:200:0"),
         ("w:300/h:200", "h:200/w:300"),
@@ -31,8 +31,8 @@ def of_thumbor(path: str) -> RenderPlan:
         ("w:300", "w:300/dpr:1"),
     ],
 )
-def test_urls_with_the_same_result_have_the_same_digest(one: str, other: str) -> None:
-    assert of_imgproxy(one).digest() == of_imgproxy(other).digest()
+def test_urls_with_the_same_result_have_the_same_digest(first: str, other: str) -> None:
+    assert of_imgproxy(first).digest() == of_imgproxy(other).digest()
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_the_digest_does_not_change_between_versions_unnoticed() -> None:
 
 
 def test_the_digest_does_not_depend_on_the_source() -> None:
-    one, other = (of_thumbor(f"300x200/smart/filters:blur(3)/{number}") for number in (42, 43))
+    first, other = (of_thumbor(f"300x200/smart/filters:blur(3)/{number}") for number in (42, 43))
 
-    assert one.digest() == other.digest()
+    assert first.digest() == other.digest()
 
 
 def test_the_key_depends_on_the_bytes_of_the_source_and_its_marks_and_on_the_format_and_the_engine() -> None:
@@ -98,6 +98,11 @@ def test_each_dialect_has_its_peer_s_quality(format_name: str, qualities: dict[s
     made = {name: plan.encoding.in_format(format_name).quality for name, plan in plans.items()}
 
     assert made == qualities
+
+
+@pytest.mark.parametrize(("format_name", "effort"), [("avif", 1), ("webp", None)])
+def test_avif_is_made_with_little_effort_as_somebody_waits(format_name: str, effort: int | None) -> None:
+    assert of_imgproxy("w:1").encoding.in_format(format_name).effort == effort
 
 
 def test_pixmill_s_own_urls_have_its_own_quality() -> None:

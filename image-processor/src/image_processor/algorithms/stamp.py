@@ -87,6 +87,6 @@ def _start(gravity: str, offset: int, room: int, near: str, far: str) -> int:
 
 
 def _repeated(over: pyvips.Image, params: StampParams, width: int, height: int) -> pyvips.Image:
-    """Return copies of the image beside and below each other, of at least that size."""
+    """Return copies of the image next to and below each other, of at least that size."""
     cell = with_alpha(over).embed(0, 0, over.width + params.gap_x, over.height + params.gap_y)
     return cell.replicate(-(-width // cell.width), -(-height // cell.height))

@@ -36,6 +36,6 @@ class Source(Params):
         default=None,
         ge=1,
         le=1_000_000,
-        description="Of an animation or a TIFF, at most so many frames, from `page` or from the first.",
+        description="Of an animation or a TIFF, at most this many frames, from `page` or from the first.",
         examples=[1],
     )

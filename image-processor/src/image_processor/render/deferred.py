@@ -1,7 +1,7 @@
 """Steps whose numbers follow from the picture that they get.
 
 A dialect says *fill 300 × 200, from the right*; which pixels that are depends on the source. Such a step becomes steps
-of the catalogue, with absolute numbers, when the picture is there.
+of the catalog, with absolute numbers, when the picture is there.
 """
 
 from abc import ABC, abstractmethod
@@ -56,7 +56,7 @@ def deferred(params: Deferred) -> Step:
 
 @cache
 def resolved(name: str) -> Algorithm:
-    """Return the algorithm of the catalogue, or one that only dialects use."""
+    """Return the algorithm of the catalog, or one that only dialects use."""
     found = _OWN.get(name) or find_algorithm(name)
     if found is None:
         raise LookupError(name)
@@ -67,7 +67,7 @@ _OWN: dict[str, Algorithm] = {}
 
 
 def own(algorithm: Algorithm) -> Algorithm:
-    """Register an algorithm that only dialects use: a peer's way, which the catalogue has better."""
+    """Register an algorithm that only dialects use: a peer's way, which the catalog has better."""
     _OWN[algorithm.name] = algorithm
     return algorithm
 

@@ -52,7 +52,7 @@ class Mark(Params):
 
 
 class NamedStep(Params):
-    """A step of the catalogue within a deferred one."""
+    """A step of the catalog within a deferred one."""
 
     algorithm: str
     params: dict[str, object] = Field(default_factory=dict)
@@ -61,7 +61,7 @@ class NamedStep(Params):
 class ImgproxyFrame(Deferred):
     """What imgproxy does with a picture, by its size.
 
-    :param filters: steps of the catalogue between the cut and the extension.
+    :param filters: steps of the catalog between the cut and the extension.
     """
 
     resizing_type: ResizingType = "fit"

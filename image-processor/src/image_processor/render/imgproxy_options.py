@@ -35,7 +35,7 @@ class Option:
     """An option of a URL.
 
     :param names: the long name and its short ones.
-    :param pro: whether only imgproxy Pro has it.
+    :param pro: whether it is of imgproxy Pro alone.
     :param secure: whether a setting must allow it, as it changes a limit.
     """
 
@@ -146,7 +146,7 @@ def plain(text: str, option: str) -> str:  # noqa: ARG001 (the shape of every re
 def one_of(*words: str) -> Callable[[str, str], str]:
     def read(text: str, option: str) -> str:
         if text not in words:
-            raise bad_option(option, f"'{text}' is none of {', '.join(words)}")
+            raise bad_option(option, f"there is no '{text}'; there are: {', '.join(words)}")
         return text
 
     return read

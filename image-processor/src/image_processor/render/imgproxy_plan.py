@@ -1,4 +1,4 @@
-"""The options of an imgproxy URL as a plan: what the catalogue has is lowered on to it, the rest is refused by name."""
+"""The options of an imgproxy URL as a plan: what the catalog has is lowered on to it, the rest is refused by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast

@@ -19,6 +19,9 @@ from image_processor.services.codec.plan import Plan
 FORM = 1
 """Changes with the form of :meth:`RenderPlan.canonical`, so that older results are not taken for newer ones."""
 
+AVIF_EFFORT = 1
+"""Less than the default of a task: somebody waits for the answer, and more effort takes several times as long."""
+
 Answer = Literal["image", "original", "meta"]
 """What is sent: the image; the source as it is; or what is known about it, as JSON."""
 
@@ -71,6 +74,8 @@ class Encoding:
         """Return the output for the format that was chosen: that of the source, or by the client's wishes."""
         quality = self.output.quality or dict(self.qualities).get(format_name)
         update: dict[str, object] = {"quality": quality}
+        if "avif" in (self.output.format, format_name) and self.output.effort is None:
+            update["effort"] = AVIF_EFFORT
         if self.output.format == "source":
             update["format"] = format_name
         return self.output.model_copy(update=update)
@@ -106,7 +111,7 @@ class Wishes:
 class RenderPlan:
     """A render.
 
-    :param steps: those of the catalogue, and deferred ones.
+    :param steps: those of the catalog, and deferred ones.
     :param files: the other files that the steps name, by the ids that they name them by.
     :param formats_as_they_are: sources of these formats are sent as they are.
     :param ignored: parts of the URL without effect, for people who look for a mistake.
@@ -167,7 +172,7 @@ class RenderPlan:
 
 
 def step(algorithm: str, params: Mapping[str, object] | None = None) -> Step:
-    """Return a step of the catalogue, its params validated."""
+    """Return a step of the catalog, its params validated."""
     return Step(algorithm, resolved(algorithm).params.model_validate(params or {}))
 
 

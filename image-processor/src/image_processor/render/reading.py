@@ -22,7 +22,8 @@ UNSAFE = "unsafe"
 class Dialect(Protocol):
     """A form of URLs."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def plan(self, target: bytes) -> RenderPlan:
         """Return the plan of a signed path and query, without what comes before the signature.

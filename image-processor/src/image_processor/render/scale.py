@@ -1,6 +1,6 @@
 """``scale``: resampling by a factor, as libvips does it.
 
-The catalogue's ``resize`` takes sizes and does not shift what it enlarges. imgproxy scales by the exact factor, and its
+The catalog's ``resize`` takes sizes and does not shift what it enlarges. imgproxy scales by the exact factor, and its
 users get the same pixels here.
 """
 

@@ -146,4 +146,4 @@ def _any_equal(given: str, right: Sequence[str]) -> bool:
     """Compare in a time that tells nothing about the right ones."""
     letters = given.encode("utf-8", "surrogateescape")
     # A list, so that all are compared.
-    return any([hmac.compare_digest(letters, one.encode()) for one in right])  # noqa: C419
+    return any([hmac.compare_digest(letters, signature.encode()) for signature in right])  # noqa: C419

@@ -1,4 +1,4 @@
-"""What thumbor's and imagor's filters mean in steps of the catalogue."""
+"""What thumbor's and imagor's filters mean in steps of the catalog."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ class State:
 
 
 class NotForFilterError(Exception):
-    """The arguments are none of the filter, which both peers skip without a word."""
+    """The arguments do not fit the filter; both peers then skip it without a word."""
 
 
 def arguments(text: str) -> list[str]:
@@ -133,15 +133,15 @@ def curved(text: str) -> Sequence[Step]:
     return (step("curves", curves),) if curves else ()
 
 
-def one(name: str, params: Callable[[Args], dict[str, object]]) -> Make:
+def single_step(name: str, params: Callable[[Args], dict[str, object]]) -> Make:
     """Return what makes one step, its params from the arguments."""
     return lambda args: (step(name, params(args)),)
 
 
 COMMON: Mapping[str, Make] = {
-    "brightness": one("brightness", lambda args: {"amount": within(number(args, 0), -100, 100)}),
+    "brightness": single_step("brightness", lambda args: {"amount": within(number(args, 0), -100, 100)}),
     "contrast": lambda args: contrast_259(number(args, 0)),
-    "grayscale": one("grayscale", lambda _: {}),
+    "grayscale": single_step("grayscale", lambda _: {}),
     "rgb": channels,
     "rotate": turned,
 }
@@ -275,9 +275,9 @@ __all__ = [
     "curved",
     "deferred",
     "number",
-    "one",
     "rounded",
     "saturated",
+    "single_step",
     "true",
     "whole",
     "within",

@@ -4,6 +4,7 @@ import numpy
 import pytest
 from image_processor.render.dialects import thumbor
 from image_processor.render.plan import FileSource, OriginSource
+from image_processor.render.thumbor_url import Trim
 from libthumbor import CryptoURL
 from PIL import Image
 from service_kit.errors import DomainError
@@ -171,7 +172,7 @@ def test_what_libthumbor_writes_is_read() -> None:
 
     assert (read.width, read.height, read.crop, read.fit_in) == (300, 200, (10, 20, 100, 120), "fit-in")
     assert (read.halign, read.valign, read.smart, read.flip_horizontal) == ("left", "top", True, True)
-    assert read.trim == thumbor.Trim("bottom-right", 5)
+    assert read.trim == Trim("bottom-right", 5)
     assert [each.name for each in read.filters] == ["blur", "quality"]
     assert read.image == "42"
 

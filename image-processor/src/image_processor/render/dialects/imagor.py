@@ -27,8 +27,8 @@ from image_processor.render.thumbor_filters import (
     State,
     color_of,
     number,
-    one,
     rounded,
+    single_step,
     whole,
     within,
 )
@@ -560,7 +560,7 @@ def _integer(value: object) -> int | None:
 
 
 def _split(text: str) -> list[str]:
-    """Return the arguments: commas within brackets are none of the filter."""
+    """Return the arguments: commas within brackets do not separate them."""
     parts, depth = [""], 0
     for letter in text:
         depth += {"(": 1, ")": -1}.get(letter, 0)
@@ -602,7 +602,7 @@ def _rounded(args: Sequence[str]) -> Sequence[Step]:
 def _in_space(args: Sequence[str]) -> Sequence[Step]:
     name = (args[0] if args else "srgb").lower()
     if name not in _SPACES:
-        raise unsupported("to_colorspace", f"'{name}' is none of {', '.join(_SPACES)}")
+        raise unsupported("to_colorspace", f"there is no space '{name}'; there are: {', '.join(_SPACES)}")
     return (step("to_colorspace", {"space": _SPACES[name]}),)
 
 
@@ -614,17 +614,17 @@ def _in_proportion(args: Sequence[str]) -> Sequence[Step]:
 
 _STEPS: Mapping[str, Make] = {
     **COMMON,
-    "background_color": one("flatten", lambda args: {"background": color_of(args[0] if args else "")}),
+    "background_color": single_step("flatten", lambda args: {"background": color_of(args[0] if args else "")}),
     "blur": _blurred,
-    "hue": one("hue", lambda args: {"degrees": number(args, 0) % 360}),
-    "invert": one("invert", lambda _: {}),
+    "hue": single_step("hue", lambda args: {"degrees": number(args, 0) % 360}),
+    "invert": single_step("invert", lambda _: {}),
     "modulate": _modulated,
-    "pixelate": one("pixelate", lambda args: {"size": int(within(whole(args, 0, 10), 2, 1000))}),
+    "pixelate": single_step("pixelate", lambda args: {"size": int(within(whole(args, 0, 10), 2, 1000))}),
     "proportion": _in_proportion,
-    "redact": one("blur_faces", lambda args: {"method": "pixelate" if args[:1] == ["pixelate"] else "blur"}),
+    "redact": single_step("blur_faces", lambda args: {"method": "pixelate" if args[:1] == ["pixelate"] else "blur"}),
     "rotate": _turned,
     "round_corner": _rounded,
-    "saturation": one("saturation", lambda args: {"amount": within(number(args, 0), -100, 100)}),
+    "saturation": single_step("saturation", lambda args: {"amount": within(number(args, 0), -100, 100)}),
     "sharpen": _sharpened,
     "to_colorspace": _in_space,
 }

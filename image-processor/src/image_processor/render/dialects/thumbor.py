@@ -27,9 +27,9 @@ from image_processor.render.thumbor_filters import (
     convolved,
     curved,
     number,
-    one,
     rounded,
     saturated,
+    single_step,
     true,
     whole,
     within,
@@ -112,7 +112,7 @@ _UNWRITTEN = ("heic", "heif")
 class Defaults:
     """What an operator of thumbor can choose about its results.
 
-    :param respect_orientation: whether images are turned as EXIF says; thumbor does not, unless told to.
+    :param respect_orientation: whether images are turned as EXIF says; thumbor does only with a setting.
     """
 
     quality: int = QUALITY
@@ -232,7 +232,7 @@ class _Lowering:
         if trim is None:
             return ()
         corner = "southeast" if trim.corner == "bottom-right" else "northwest"
-        # thumbor's tolerance is a distance in three dimensions, the catalogue's threshold is of each band.
+        # thumbor's tolerance is a distance in three dimensions, the catalog's threshold is of each band.
         return (step("trim", {"threshold": min(255.0, trim.tolerance / _SQUARE_ROOT_OF_3), "corner": corner}),)
 
     def _framed(self) -> ThumborFrame:
@@ -371,7 +371,7 @@ def _rounded(args: Sequence[str]) -> Sequence[Step]:
 
 
 def _noisy(args: Sequence[str]) -> Sequence[Step]:
-    # thumbor adds values from -amount to amount, all alike; the catalogue's are normal, with the same deviation.
+    # thumbor adds values from -amount to amount, all alike; the catalog's are normal, with the same deviation.
     deviation = number(args, 0) / _SQUARE_ROOT_OF_3 / 2.55
     return (step("noise", {"amount": within(deviation, 0, 100), "seed": whole(args, 1, 0)}),)
 
@@ -383,11 +383,11 @@ def _in_proportion(args: Sequence[str]) -> Sequence[Step]:
 
 _STEPS: Mapping[str, Make] = {
     **COMMON,
-    "background_color": one("flatten", lambda args: {"background": color_of(args[0] if args else "")}),
+    "background_color": single_step("flatten", lambda args: {"background": color_of(args[0] if args else "")}),
     "blur": _blurred,
     "colorize": _colorized,
     "convolution": convolved,
-    "equalize": one("equalize", lambda _: {}),
+    "equalize": single_step("equalize", lambda _: {}),
     "noise": _noisy,
     "proportion": _in_proportion,
     "round_corner": _rounded,

@@ -127,7 +127,7 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
 
 
 def _fewer(layout: Layout, frames: int | None) -> Layout:
-    """Return the layout of the first so many frames."""
+    """Return the layout of at most this many frames, the first ones."""
     if frames is None or frames >= len(layout.pages):
         return layout
     return replace(layout, pages=layout.pages[:frames], frames=max(layout.frames, len(layout.pages)))
