@@ -20,8 +20,8 @@ def order(tickets: list[tuple[str, bool]], *, slow_too: bool = True) -> list[str
             names[ticket] = name
             waiting.add(ticket)
         left = list[str]()
-        while (ticket := waiting.next(slow_too=slow_too)) is not None:
-            left.append(names[ticket])
+        while (first := waiting.next(slow_too=slow_too)) is not None:
+            left.append(names[first])
         return left
 
     return asyncio.run(run())
