@@ -102,7 +102,7 @@ class ApiRoutes:
             headers["Last-Modified"] = http_date(found.modified)
         if is_unchanged(request, found.key, found.modified):
             return not_modified(headers)
-        result = await until_gone(request, self._service.result(found))
+        result = self._service.cached(found) or await until_gone(request, self._service.result(found))
         headers |= {"Content-Type": "image/webp", "Server-Timing": server_timing(dict(result.seconds), result.state)}
         return file_response(request, result.stored.path, result.stored.size, headers, entity_tag(found.key))
 

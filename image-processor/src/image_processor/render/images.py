@@ -83,7 +83,7 @@ class ImageRoutes:
                 raise Problem(
                     "method-not-allowed", 405, f"{request.method} is not allowed here.", headers={"Allow": "GET, HEAD"}
                 )
-            response = await until_gone(request, self._answer(request, dialect.plan(rest)))
+            response = await self._answer(request, dialect.plan(rest))
         except ClientGoneError:
             response = Response(status_code=499)
         except DomainError as error:
@@ -116,13 +116,16 @@ class ImageRoutes:
     async def _sent(
         self, request: Request, found: Found, headers: dict[str, str], timing: dict[str, float]
     ) -> Response:
-        result = await self._service.result(found)
+        result = await self._result(request, found)
         try:
             return self._response(request, found, result, headers, timing)
         except FileNotFoundError:
             # Removed from the cache a moment ago; it is rendered anew.
-            result = await self._service.result(found)
+            result = await self._result(request, found)
             return self._response(request, found, result, headers, timing)
+
+    async def _result(self, request: Request, found: Found) -> Result:
+        return self._service.cached(found) or await until_gone(request, self._service.result(found))
 
     def _response(
         self, request: Request, found: Found, result: Result, headers: dict[str, str], timing: dict[str, float]

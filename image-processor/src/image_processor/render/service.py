@@ -110,9 +110,9 @@ class RenderService:
         :param principal: who must own the files; ``None``: the URL is signed.
         :raises DomainError: ``file-not-found``, ``file-storage-unavailable``, or an origin refuses.
         """
-        source, *files = await asyncio.gather(
-            *(self._source(each, principal) for each in (plan.source, *(named for _, named in plan.files)))
-        )
+        # One after the other: most plans have one file, and what is remembered needs no task of its own.
+        source = await self._source(plan.source, principal)
+        files = [await self._source(named, principal) for _, named in plan.files]
         numbers = [number for number, _ in plan.files]
         digests = {number: each.sha256 for number, each in zip(numbers, files, strict=True)}
         format_name = self._format(plan, source.row, accept)
@@ -126,15 +126,21 @@ class RenderService:
             modified=max(times) if len(times) == 1 + len(files) else None,
         )
 
+    def cached(self, found: Found) -> Result | None:
+        """Return the result if it is in the cache."""
+        stored = self._cache.find(found.key)
+        if stored is None or not stored.path.exists():
+            return None
+        self._metrics.hits.inc()
+        return Result(stored, "hit")
+
     async def result(self, found: Found) -> Result:
         """Return the result; render it if it is not there. If the caller is cancelled, a waiting render is too.
 
         :raises DomainError: it cannot be rendered, or not now.
         """
-        stored = self._cache.find(found.key)
-        if stored is not None and stored.path.exists():
-            self._metrics.hits.inc()
-            return Result(stored, "hit")
+        if (cached := self.cached(found)) is not None:
+            return cached
         if self._refused.get(found.key, 0) > time.monotonic():
             raise DomainError(TOO_SLOW, "This render was too slow a short time ago.", retry_after=REFUSED_SECONDS)
         flight = self._flights.get(found.key)
