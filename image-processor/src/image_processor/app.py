@@ -13,6 +13,7 @@ from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
 from image_processor.routers.catalog import catalog
 from image_processor.routers.events_operation import EVENTS
+from image_processor.routers.render_operations import OPERATIONS
 from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
 from image_processor.services.files.client import FileStorage
@@ -43,6 +44,7 @@ def create_app() -> OpenAPI:
     app.register_api(catalog)
     app.register_api(tasks)
     app.paths["/events"] = EVENTS
+    app.paths.update(OPERATIONS)
     access.before(app)
     freeze_existing_objects()
     return app

@@ -144,7 +144,10 @@ def environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict
     settings = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return (
         {name: Template(value).substitute(places) for name, _, value in settings}
-        | {f"PIXMILL_{purpose.upper()}_SECRET": _secret(data, purpose) for purpose in ("callback", "link", "inner")}
+        | {
+            f"PIXMILL_{purpose.upper()}_SECRET": _secret(data, purpose)
+            for purpose in ("callback", "link", "inner", "render")
+        }
         | os.environ
         | places
         | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}

@@ -19,6 +19,7 @@ from service_kit.garbage import freeze_existing_objects
 from service_kit.problems import Problem
 from service_kit.settings import SettingsError, exit_with, load_or_exit
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -122,8 +123,9 @@ async def _sweep(service: RenderService) -> None:
                 log.info("results of deleted files removed", results=removed)
 
 
-async def _refuse_method(request: Request, _error: Exception) -> Response:
-    return problem_response(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."))
+async def _refuse_method(request: Request, error: Exception) -> Response:
+    allowed = (error.headers or {}) if isinstance(error, HTTPException) else {}
+    return problem_response(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."), allowed)
 
 
 async def _refuse_unexpected(_request: Request, error: Exception) -> Response:

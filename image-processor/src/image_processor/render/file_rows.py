@@ -14,7 +14,7 @@ from image_processor.config import RenderFileSettings
 from image_processor.render.failures import storage_unavailable
 
 SEES_HEADER = "X-Pixmill-Sees"
-"""``all`` beside the owner: for an admin."""
+"""``all``, with the owner, for an admin."""
 GONE_SECONDS = 1.0
 """How long it is remembered that there is no such file."""
 _MAX_REMEMBERED = 100_000
@@ -67,7 +67,7 @@ class FileRows:
         await self._http.aclose()
 
     async def find(self, name: Name, principal: Principal | None = None) -> FileRow | None:
-        """Return the file, or ``None`` if there is none.
+        """Return the file, or ``None`` if it does not exist.
 
         :param principal: who must own the file; ``None``: a signed URL names it, and the owner does not matter.
         :raises DomainError: ``file-storage-unavailable``.
@@ -88,7 +88,7 @@ class FileRows:
         return {row.id for row in await self._lookup({"ids": list(ids)}, None)}
 
     def forget(self, file_id: int) -> None:
-        """Look the file up anew next time."""
+        """Look the file up again next time."""
         self._remembered = {
             name: known
             for name, known in self._remembered.items()

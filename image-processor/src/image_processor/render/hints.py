@@ -8,7 +8,7 @@ from image_processor.imaging.params import MAX_SIDE
 from image_processor.render.plan import RenderPlan, step
 
 SAVED_QUALITY = 20
-"""By so much `Save-Data: on` lowers the quality."""
+"""`Save-Data: on` lowers the quality by this."""
 LEAST_QUALITY = 30
 USUAL_QUALITY = 80
 VARY_BY_HINTS = ["Save-Data", "Sec-CH-Width"]

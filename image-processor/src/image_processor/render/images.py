@@ -120,7 +120,7 @@ class ImageRoutes:
         try:
             return self._response(request, found, result, headers, timing)
         except FileNotFoundError:
-            # Removed from the cache a moment ago; it is rendered anew.
+            # Removed from the cache a moment ago; it is rendered again.
             result = await self._result(request, found)
             return self._response(request, found, result, headers, timing)
 

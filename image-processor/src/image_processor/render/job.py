@@ -34,7 +34,7 @@ class Job:
     :param source: ``None`` if the plan names a color.
     :param files: the other files by their ids in the plan.
     :param format_name: what the client gets of a negotiated format; ``source`` if the plan alone decides.
-    :param result: the path that is written. Files beside it that begin with its name may be used meanwhile.
+    :param result: the path that is written. Other files whose paths begin with it may be used meanwhile.
     """
 
     plan: RenderPlan

@@ -25,7 +25,7 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 """By the extension of a result."""
 CHUNK = 256 * 1024
-"""Bytes of a result that are read at a time; it was written or read a short time ago, so the kernel has it."""
+"""Bytes of a result that are read at a time; it was written or read a short time ago, so it is in memory."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 

@@ -57,7 +57,7 @@ class UrlMaker:
         self._presets = presets
 
     def make(self, wanted: Wanted, base: str, now: int) -> dict[str, object]:
-        """Return the URL, and what pages need beside it.
+        """Return the URL, and what pages need in addition.
 
         :param base: scheme and host of the URLs.
         :param now: seconds since 1970.
