@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from service_kit.access.gate import Gate
 from service_kit.access.principals import Principal, Scope
 from service_kit.database import MAX_ID
@@ -55,9 +55,9 @@ class PreviewIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     file_id: Id
-    steps: list[JsonValue] = Field(max_length=MAX_STEPS)
-    output: dict[str, JsonValue] | None = None
-    source: dict[str, JsonValue] | None = None
+    steps: list[object] = Field(max_length=MAX_STEPS)
+    output: dict[str, object] | None = None
+    source: dict[str, object] | None = None
     max_side: int = Field(PREVIEW_SIDE, ge=16, le=4096)
 
 
@@ -102,7 +102,8 @@ class ApiRoutes:
             headers["Last-Modified"] = http_date(found.modified)
         if is_unchanged(request, found.key, found.modified):
             return not_modified(headers)
-        result = self._service.cached(found) or await until_gone(request, self._service.result(found))
+        cached = self._service.cached(found)
+        result = await until_gone(request, self._service.result(found)) if cached is None else cached
         headers |= {"Content-Type": "image/webp", "Server-Timing": server_timing(dict(result.seconds), result.state)}
         return file_response(request, result.stored.path, result.stored.size, headers, entity_tag(found.key))
 

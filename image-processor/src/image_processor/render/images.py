@@ -125,7 +125,8 @@ class ImageRoutes:
             return self._response(request, found, result, headers, timing)
 
     async def _result(self, request: Request, found: Found) -> Result:
-        return self._service.cached(found) or await until_gone(request, self._service.result(found))
+        cached = self._service.cached(found)
+        return await until_gone(request, self._service.result(found)) if cached is None else cached
 
     def _response(
         self, request: Request, found: Found, result: Result, headers: dict[str, str], timing: dict[str, float]

@@ -5,7 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.database import MAX_ID
 from service_kit.problems import Problem
 
@@ -27,8 +27,8 @@ class Wanted(BaseModel):
 
     file_id: int = Field(ge=1, le=MAX_ID)
     preset: str | None = Field(None, max_length=64)
-    steps: list[JsonValue] | None = Field(None, max_length=20)
-    output: dict[str, JsonValue] | None = None
+    steps: list[object] | None = Field(None, max_length=20)
+    output: dict[str, object] | None = None
     width: Side | None = None
     height: Side | None = None
     widths: list[Side] = Field([], max_length=MAX_VARIANTS)
