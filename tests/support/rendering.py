@@ -42,5 +42,5 @@ def _children_of_forkserver(folder: Path) -> list[int]:
 
 
 def await_running(stack: Stack, count: int) -> None:
-    """Wait until so many renders have begun."""
+    """Wait until ``count`` renders have begun and not ended."""
     wait_until(lambda: metric(stack, "pixmill_render_running") == count, f"{count} renders have begun")

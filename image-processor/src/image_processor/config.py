@@ -553,7 +553,7 @@ class RenderPoolSettings(Section):
         10, gt=0, le=300, description="How long a render waits for a process; then it answers 503."
     )
     max_renders: Annotated[int, Unit("renders")] = Field(
-        1000, ge=1, description="After so many renders, a process is replaced by a new one."
+        1000, ge=1, description="The renders after which a process is replaced by a new one."
     )
     max_resident_bytes: Bytes = Field(
         384 * 1024**2,

@@ -114,7 +114,7 @@ def test_a_render_that_takes_too_long_is_killed(source: LocalFile, tmp_path: Pat
         paused(pool)
         return await refusal(pool.run(ticket(source, tmp_path))), await pool.run(ticket(source, tmp_path, "second"))
 
-    # The second render has this long, too; processes that are started anew are quick.
+    # The second render has this long, too; new processes start quickly.
     kind, second = with_pool(settings(tmp_path, {}, max_seconds=5), work)
 
     assert kind == TOO_SLOW

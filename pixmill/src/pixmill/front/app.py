@@ -28,7 +28,7 @@ log = structlog.get_logger()
 MAX_CONCURRENT_REQUESTS = 96
 """Requests that wait for the start of uWSGI's response, at most; its threads and queue (``listen``, 100) hold them."""
 RENDER_START_SECONDS = 30
-"""After the start of the front, how long requests wait for the render service, which starts beside it."""
+"""After the start of the front, how long requests wait for the render service, which starts at the same time."""
 MAX_RENDER_BODY_BYTES = 3 * 1024 * 1024
 """JSON for the render service, at most; it accepts 2 MiB and says so."""
 CHUNK = 256 * 1024
