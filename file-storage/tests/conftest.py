@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parent.parent.parent
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(PROJECT)
-    monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret")
+    monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret-of-32-bytes-and-more")
     monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
     monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{tmp_path}/access.db")
     monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", f"sqlite:///{tmp_path}/files.db")

@@ -20,3 +20,19 @@ def test_a_redirect_is_refused_without_s3(monkeypatch: pytest.MonkeyPatch) -> No
 
     with pytest.raises(SettingsError, match=r"set storage\.url"):
         load(Settings)
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("secrets", ["pixmill-development", "x" * 31, f"{'x' * 32},", f"{'x' * 32},{'y' * 31}"])
+def test_a_link_secret_of_fewer_than_32_bytes_is_refused(monkeypatch: pytest.MonkeyPatch, secrets: str) -> None:
+    monkeypatch.setenv("PIXMILL_LINK_SECRET", secrets)
+
+    with pytest.raises(SettingsError, match="fewer than 32 bytes"):
+        load(Settings)
+
+
+@pytest.mark.usefixtures("settings")
+def test_link_secrets_stand_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXMILL_LINK_SECRET", f"{'x' * 32}, {'ы' * 16}")
+
+    assert load(Settings).links.secrets == ["x" * 32, "ы" * 16]

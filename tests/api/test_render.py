@@ -390,3 +390,34 @@ def test_urls_of_missing_files_and_presets_are_refused(pixmill: Pixmill, file_id
 
     assert_problem(missing, 404, "987654321")
     assert_problem(unknown, 404, "no-such")
+
+
+def test_the_file_of_another_owner_does_not_exist(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+    key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
+    sha256 = pixmill.http.get(f"{FILES}/{file_id}").json()["sha256"]
+
+    with httpx2.Client(
+        base_url=stack.url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60, verify=CERTIFICATES
+    ) as other:
+        responses = [
+            other.get(f"{TASKS}/thumbnails/{file_id}/128"),
+            other.get(f"{TASKS}/thumbnails/sha256/{sha256}/128"),
+            other.post(f"{TASKS}/preview", json={"file_id": file_id, "steps": []}),
+            other.post(f"{TASKS}/render-urls", json={"file_id": file_id}),
+            other.delete(f"{TASKS}/renders/{file_id}"),
+        ]
+
+    assert [response.status_code for response in responses] == [404] * 5
+
+
+def test_an_owner_sees_its_own_files(pixmill: Pixmill, stack: Stack) -> None:
+    key = pixmill.make_key(f"owner-{time.time_ns()}", "reader")
+    writer = pixmill.make_key("owner-of-thumbnails", "writer")
+    headers = {"Authorization": f"Bearer {writer}"}
+    file = pixmill.http.post(f"{FILES}/", files={"file": ("a.png", photo(50, 40))}, headers=headers).json()
+
+    own = pixmill.http.get(f"{TASKS}/thumbnails/{file['id']}/128", headers=headers)
+    of_another = pixmill.http.get(f"{TASKS}/thumbnails/{file['id']}/128", headers={"Authorization": f"Bearer {key}"})
+
+    assert own.status_code == 200, own.text
+    assert of_another.status_code == 404

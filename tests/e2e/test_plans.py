@@ -1,6 +1,7 @@
 """No statement scans a whole table: EXPLAIN of every statement on a PostgreSQL with a million rows per table."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import psycopg
@@ -12,9 +13,10 @@ from file_storage.services.blobs import BlobService
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.idempotency import IdempotencyKeys
-from file_storage.services.listing import SORTS, FileFilter
+from file_storage.services.links import LinkService, NewLink
+from file_storage.services.listing import SORTS, FileFilter, Sort
 from file_storage.services.names import FileName
-from file_storage.services.storing import StoringService
+from file_storage.services.storing import NewCopy, NewFile, StoringService
 from file_storage.services.totals import fold
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage import Staging
@@ -31,6 +33,7 @@ from image_processor.services.tasks.events import Position, TaskEvents
 from image_processor.services.tasks.tasks import Batch, TaskFilter, TaskService
 from image_processor.services.tasks.webhooks import WebhookService
 from prometheus_client.registry import Collector
+from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.migrations import migrate
 from service_kit.settings import load
@@ -41,8 +44,10 @@ from tests.support.stored import stored
 
 pytestmark = pytest.mark.thorough
 
-LARGE = {"tasks", "task_events", "callbacks", "idempotency_keys", "files", "blobs"}
+LARGE = {"tasks", "task_events", "callbacks", "idempotency_keys", "files", "blobs", "links"}
 HOLDER = Holder("worker", 1)
+OWNER = Principal("owner-5", WRITER)
+LIMITED = replace(OWNER, limits=Limits(bytes=2**60, files=2**60))
 
 ROWS = [
     "SET session_replication_role = replica",
@@ -51,18 +56,23 @@ ROWS = [
     SELECT encode(sha256(n::text::bytea), 'hex'), n, 1 FROM generate_series(1, 1000000) n
     """,
     """
-    INSERT INTO files (name, extension, search_name, comment, size, sha256, media_type, created_at, updated_at)
-    SELECT 'name ' || md5(n::text), '.jpg', 'name ' || md5(n::text) || '.jpg', '', n,
+    INSERT INTO files (owner, name, extension, search_name, comment, size, sha256, media_type, created_at, updated_at)
+    SELECT CASE WHEN n % 3 = 0 THEN 'local' ELSE 'owner-' || n % 100 END,
+           'name ' || md5(n::text), '.jpg', 'name ' || md5(n::text) || '.jpg', '', n,
            encode(sha256(n::text::bytea), 'hex'), CASE WHEN n % 100 = 0 THEN 'image/png' ELSE 'image/jpeg' END, n, n
     FROM generate_series(1, 1000000) n
     """,
     """
-    INSERT INTO idempotency_keys (key, fingerprint, file_id, created_at)
-    SELECT 'key-' || n, '', n, extract(epoch from now()) - n % 80000 FROM generate_series(1, 1000000) n
+    INSERT INTO idempotency_keys (owner, key, fingerprint, file_id, created_at)
+    SELECT 'local', 'key-' || n, '', n, extract(epoch from now()) - n % 80000 FROM generate_series(1, 1000000) n
     """,
     """
     INSERT INTO uploads (id, length, metadata_header, name, extension, comment, expires_at, finished)
     SELECT md5(n::text), 1, '', 'a', '', '', extract(epoch from now()) + n, true FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO links (file_id, owner, created_at, expires_at, note)
+    SELECT n, 'owner-' || n % 100, n, extract(epoch from now()) + n, '' FROM generate_series(1, 1000000) n
     """,
     """
     INSERT INTO tasks (source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
@@ -107,11 +117,13 @@ class Explained:
     """Run EXPLAIN for every statement of an engine before it is executed.
 
     :ivar statements: the number of explained statements.
+    :ivar indexes: the names of the indexes that their plans use.
     """
 
     def __init__(self, engine: Engine, url: str) -> None:
         self.statements = 0
         self.scans: list[Scan] = []
+        self.indexes: set[str] = set()
         self._connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
         event.listen(engine, "before_cursor_execute", self._explain)
 
@@ -123,6 +135,7 @@ class Explained:
             return
         self.statements += 1
         [(plan,)] = self._connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", first).fetchall()  # type: ignore[arg-type]  # the driver's own statement and parameters
+        self.indexes |= {str(node["Index Name"]) for node in nodes(plan[0]["Plan"]) if "Index Name" in node}
         self.scans += [Scan(table, statement) for table in scanned(plan[0]["Plan"]) if table in LARGE]
 
     def close(self) -> None:
@@ -131,11 +144,17 @@ class Explained:
 
 def scanned(node: dict[str, object]) -> Iterator[str]:
     """Yield the tables that a plan scans sequentially."""
-    if node["Node Type"] == "Seq Scan":
-        yield str(node["Relation Name"])
+    for found in nodes(node):
+        if found["Node Type"] == "Seq Scan":
+            yield str(found["Relation Name"])
+
+
+def nodes(node: dict[str, object]) -> Iterator[dict[str, object]]:
+    """Yield a node of a plan, and all below it."""
+    yield node
     below = node.get("Plans", [])
     for child in below if isinstance(below, list) else []:
-        yield from scanned(child)
+        yield from nodes(child)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +176,7 @@ def large() -> Iterator[str]:
 
 @pytest.fixture
 def environment(large: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret")
+    monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret-of-32-bytes-and-more")
     monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
     monkeypatch.setenv("ACCESS_DATABASE__URL", large)
     monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", large)
@@ -200,16 +219,44 @@ def test_finding_files_scans_no_table(files: svcs.Container, large: str) -> None
         {"size_max": 10},
     ]
 
-    service.get(5)
-    service.existing([1, 2, 3])
-    files.get(IdempotencyKeys).file("key-7")
-    for wanted in filters:
-        service.page(FileFilter(**wanted), "", 100)  # type: ignore[arg-type]  # each has a value of its own type
-    for sort in SORTS:
-        found = service.page(FileFilter(sort=sort), "", 100)
-        service.page(FileFilter(sort=sort), FileFilter(sort=sort).cursor(found[-1]), 100)
+    files.get(IdempotencyKeys).file(LOCAL, "key-7")
+    for principal in (LOCAL, OWNER):
+        service.get(principal, 205)
+        service.existing(principal, [1, 2, 3])
+        for wanted in filters:
+            service.page(principal, FileFilter(**wanted), "", 100)  # type: ignore[arg-type]  # each has its own type
+        for sort in SORTS:
+            found = service.page(principal, FileFilter(sort=sort), "", 100)
+            service.page(principal, FileFilter(sort=sort), FileFilter(sort=sort).cursor(found[-1]), 100)
 
-    assert_no_scan(explained, 20)
+    assert_no_scan(explained, 40)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_page_of_an_owner_reads_no_file_of_another(files: svcs.Container, large: str, sort: Sort) -> None:
+    service, wanted = files.get(FileService), FileFilter(sort=sort)
+    cursor = wanted.cursor(service.page(OWNER, wanted, "", 100)[-1])
+    explained = Explained(files.get(Database).engine, large)
+
+    page = service.page(OWNER, wanted, cursor, 100)
+
+    explained.close()
+    assert {file.owner for file in page} == {OWNER.owner}
+    [index] = explained.indexes
+    assert index.startswith("ix_files_owner_")
+
+
+def test_links_scan_no_table(files: svcs.Container, large: str) -> None:
+    explained, service = Explained(files.get(Database).engine, large), files.get(LinkService)
+    file = files.get(FileService).get(OWNER, 205)
+
+    link, token = service.create(OWNER, file, NewLink(60))
+    service.file(token)
+    for principal in (LOCAL, OWNER):
+        service.page(principal, 0, 100)
+    service.revoke(OWNER, str(link.id))
+
+    assert_no_scan(explained, 7)
 
 
 def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> None:
@@ -217,13 +264,13 @@ def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> Non
     service, storing, uploads = files.get(FileService, StoringService, UploadService)
 
     new = stored(files, b"content", "a key")
-    storing.copy(new, FileName("copy", ".bin"), "another key")
-    service.change(new.id, "renamed", "a comment")
-    service.revoke("another key")
-    service.delete(new.id)
-    begun = uploads.create(NewUpload(3, FileName("a", ".bin"), "", "", partial=False)).upload
-    uploads.get(begun.id)
-    uploads.terminate(begun.id)
+    storing.copy(LOCAL, NewCopy(new, FileName("copy", ".bin"), "another key"))
+    service.change(LOCAL, new.id, "renamed", "a comment")
+    service.revoke(LOCAL, "another key")
+    service.delete(LOCAL, new.id)
+    begun = uploads.create(LIMITED, NewUpload(3, FileName("a", ".bin"), "", "", partial=False)).upload
+    uploads.get(LIMITED, begun.id)
+    uploads.terminate(LIMITED, begun.id)
     uploads.expire()
 
     assert_no_scan(explained, 20)
@@ -232,7 +279,7 @@ def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> Non
 def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> None:
     with files.get(Staging).stage() as staged:
         staged.write(b"kept")
-        files.get(StoringService).store(staged, FileName("a", ".bin"), "", None)
+        files.get(StoringService).store(LIMITED, NewFile(staged, FileName("a", ".bin"), "", None))
     explained = Explained(files.get(Database).engine, large)
 
     files.get(BlobService).collect_garbage(0)
@@ -244,7 +291,7 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
     fsck._recount("0" * 64)
     with files.get(Database).begin() as connection:
         files.get(IdempotencyKeys)._next_cleanup = 0.0
-        files.get(IdempotencyKeys).made_earlier(connection, [])
+        files.get(IdempotencyKeys).made_earlier(connection, "local", [])
 
     assert_no_scan(explained, 8)
 

@@ -116,7 +116,7 @@ MUTATIONS = [
         rule="the row of a file commits only when its bytes are in place",
         file=_STORING,
         before="self._in_parallel(lambda addition: addition.publish(), new)",
-        after="connection.commit()\n        self._in_parallel(lambda addition: addition.publish(), new)",
+        after="connection.commit()\n                self._in_parallel(lambda addition: addition.publish(), new)",
         caught_by="file-storage/tests/storage/test_write_safety.py",
     ),
     Mutation(
@@ -173,8 +173,8 @@ MUTATIONS = [
     Mutation(
         rule="a signed link is valid until it expires",
         file="file-storage/src/file_storage/services/links.py",
-        before="if link.expires_at <= time.time():",
-        after="if link.expires_at <= 0:",
+        before="if claim.expires_at <= time.time():",
+        after="if claim.expires_at <= 0:",
         caught_by="file-storage/tests/services/test_links.py::test_a_link_that_has_expired_is_refused",
     ),
     # Access.
@@ -321,16 +321,38 @@ MUTATIONS = [
     Mutation(
         rule="every letter of a link's signature is compared",
         file="file-storage/src/file_storage/services/links.py",
-        before="if self.sign(link) != token:",
-        after="if self.sign(link)[:-1] != token[:-1]:",
+        before="hmac.compare_digest(given.encode(), expected.encode())",
+        after="hmac.compare_digest(given.encode()[:-1], expected.encode()[:-1])",
         caught_by="file-storage/tests/services/test_links.py",
     ),
     Mutation(
         rule="a link is valid only with the server's signature",
         file="file-storage/src/file_storage/services/links.py",
-        before="link = Link(*self._serializer.loads(token))",
-        after="link = Link(*self._serializer.loads_unsafe(token)[1])",
+        before="if not any(_equal(signature, _signature(secret, text)) for secret in self._secrets):",
+        after='if "." not in text:',
         caught_by="file-storage/tests/services/test_links.py",
+    ),
+    # Owners.
+    Mutation(
+        rule="a file of another owner does not exist",
+        file="file-storage/src/file_storage/services/file_rows.py",
+        before='_OWNED = File.owner == bindparam("owner")',
+        after='_OWNED = File.owner != bindparam("owner") + "-"',
+        caught_by="file-storage/tests/services/test_owners.py",
+    ),
+    Mutation(
+        rule="unfinished uploads count towards the quotas",
+        file="file-storage/src/file_storage/services/quota.py",
+        before="totals.bytes + totals.reserved",
+        after="totals.bytes",
+        caught_by="file-storage/tests/services/test_quota.py",
+    ),
+    Mutation(
+        rule="an idempotency key is one of its owner's alone",
+        file="file-storage/src/file_storage/services/idempotency.py",
+        before='IdempotencyKey.owner == bindparam("owner"), ',
+        after='IdempotencyKey.owner != bindparam("owner") + "-", ',
+        caught_by="file-storage/tests/services/test_owners.py",
     ),
     # Images.
     Mutation(

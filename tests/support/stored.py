@@ -3,15 +3,17 @@
 import svcs
 from file_storage.models import File
 from file_storage.services.names import FileName
-from file_storage.services.storing import StoringService
+from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
+from service_kit.access.principals import LOCAL, Principal
 
 
-def stored(services: svcs.Container, content: bytes, key: str | None = None) -> File:
+def stored(services: svcs.Container, content: bytes, key: str | None = None, principal: Principal = LOCAL) -> File:
     """Store a file.
 
     :param key: the upload's Idempotency-Key.
+    :param principal: who stores it.
     """
     with services.get(Staging).stage() as staged:
         staged.write(content)
-        return services.get(StoringService).store(staged, FileName("a", ".bin"), "", key)
+        return services.get(StoringService).store(principal, NewFile(staged, FileName("a", ".bin"), "", key))

@@ -2,9 +2,25 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from service_kit.settings import Bytes, LogSettings, PoolSize, Seconds, Secret, Section, ServiceSettings, Url
+
+MIN_SECRET_BYTES = 32
+
+
+def _check_each(secrets: SecretStr) -> SecretStr:
+    if any(len(secret.encode()) < MIN_SECRET_BYTES for secret in _split(secrets)):
+        raise ValueError(f"a secret has fewer than {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32")
+    return secrets
+
+
+def _split(secrets: SecretStr) -> list[str]:
+    return [secret.strip() for secret in secrets.get_secret_value().split(",")]
+
+
+Secrets = Annotated[Secret, AfterValidator(_check_each)]
+"""One secret, or several with commas between them."""
 
 
 class DatabaseSettings(Section):
@@ -44,8 +60,9 @@ class StorageSettings(Section):
     quota_bytes: Bytes = Field(
         0,
         ge=0,
-        description="The most that all files may have together; bytes that files share count once. An upload beyond it"
-        " gets 507. 0: no limit.",
+        description="The most that all files and unfinished resumable uploads may have together; bytes that files share"
+        " count once. What goes beyond it gets 507. 0: no limit but `reserve_bytes`; set one where others can upload,"
+        " such as 80 % of the disk. Limits of each owner: `PUT /api/owners/{name}/limits`.",
     )
 
 
@@ -90,10 +107,16 @@ class DownloadSettings(Section):
 
 
 class LinkSettings(Section):
-    secret: Annotated[Secret, Field(min_length=8)] = Field(
+    secret: Secrets = Field(
         SecretStr("${PIXMILL_LINK_SECRET}"),
-        description="Signs download links (HMAC). It comes from `config/links.env`; a new secret ends all links.",
+        description="Signs download links (HMAC-SHA256); at least 32 bytes. Several with commas between them: the first"
+        " signs, all verify. To change it without ending links, put the new one in front and remove the old one a week"
+        " later.",
     )
+
+    @property
+    def secrets(self) -> list[str]:
+        return _split(self.secret)
 
 
 class Settings(ServiceSettings):

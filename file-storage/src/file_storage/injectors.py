@@ -18,7 +18,7 @@ from file_storage.services.blobs import BlobService
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.idempotency import IdempotencyKeys
-from file_storage.services.links import LinkSigner
+from file_storage.services.links import LinkService, LinkSigner
 from file_storage.services.metrics import FileMetrics
 from file_storage.services.quota import Quota
 from file_storage.services.storing import StoringService
@@ -43,7 +43,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     storing = StoringService(database, store, staging, quota, blobs, keys)
     partials = PartialFiles(folder / "uploads", staging)
     uploads = UploadService(
-        database, partials, staging, storing, settings.upload.max_bytes, settings.upload.resumable_seconds
+        database, partials, staging, storing, quota, settings.upload.max_bytes, settings.upload.resumable_seconds
     )
     ahead = ReadAhead(staging, body_folder, settings.upload.max_bytes)
     registry.register_value(Settings, settings)
@@ -58,7 +58,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(UploadService, uploads)
     registry.register_value(ReadAhead, ahead, on_registry_close=ahead.close)
     registry.register_value(Sender, _sender(settings, files, RangeCopies(files, staging)))
-    registry.register_value(LinkSigner, LinkSigner(settings.links.secret.get_secret_value()))
+    registry.register_value(LinkService, LinkService(database, LinkSigner(settings.links.secrets)))
     registry.register_value(Collector, FileMetrics(database, staging, settings.storage.quota_bytes))
     registry.register_value(Fsck, Fsck(database, store, blobs, staging))
     return registry

@@ -79,7 +79,7 @@ def client(folder: Path, changed: dict[str, str] | None = None) -> FlaskClient:
     }
     with pytest.MonkeyPatch.context() as environment:
         environment.chdir(PROJECT)
-        environment.setenv("PIXMILL_LINK_SECRET", "test-secret")
+        environment.setenv("PIXMILL_LINK_SECRET", "test-secret-of-32-bytes-and-more")
         environment.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
         environment.setenv("ACCESS_DATABASE__URL", f"sqlite:///{folder}/access.db")
         environment.setenv("AWS_ACCESS_KEY_ID", "test-key")

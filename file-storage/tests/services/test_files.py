@@ -9,6 +9,7 @@ from file_storage.injectors import create_registry
 from file_storage.models import Blob
 from file_storage.services.blobs import BlobService
 from file_storage.services.files import FileService
+from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.errors import DomainError
 from service_kit.migrations import migrate
@@ -25,10 +26,10 @@ def test_a_file_is_deleted_even_if_its_bytes_cannot_be_removed(services: svcs.Co
     blob.unlink()
     blob.mkdir()  # nobody can unlink it, not even root
 
-    files.delete(file.id)
+    files.delete(LOCAL, file.id)
 
     with pytest.raises(DomainError, match="no file"):
-        files.get(file.id)
+        files.get(LOCAL, file.id)
     blob.rmdir()
     blob.write_bytes(b"content")
     assert services.get(BlobService).collect_garbage(0) == 1
@@ -41,11 +42,11 @@ def test_bytes_that_a_file_still_has_are_kept_even_if_the_count_is_too_low(servi
     with services.get(Database).write() as session:
         session.execute(update(Blob).values(file_count=1))
 
-    files.delete(first.id)
+    files.delete(LOCAL, first.id)
     removed = services.get(BlobService).collect_garbage(0)
 
     assert removed == 0
-    assert files.open(files.get(second.id)).read() == b"content"
+    assert files.open(files.get(LOCAL, second.id)).read() == b"content"
 
 
 @pytest.mark.server
@@ -59,7 +60,7 @@ def test_a_key_whose_file_is_deleted_during_the_upload_asks_to_try_again(monkeyp
 
         def delete_behind(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             if "FROM idempotency_keys" in statement and "fingerprint" in statement:
-                files.delete(file.id)
+                files.delete(LOCAL, file.id)
 
         event.listen(services.get(Database).engine, "after_cursor_execute", delete_behind)
         with pytest.raises(DomainError, match="try again"):
@@ -83,8 +84,8 @@ def test_shared_bytes_are_kept_until_the_last_file_is_deleted(services: svcs.Con
     first, second = stored(services, b"content"), stored(services, b"content")
     blob = tmp_path / "blobs" / files.location(second)
 
-    files.delete(first.id)
+    files.delete(LOCAL, first.id)
 
     assert files.open(second).read() == b"content"
-    files.delete(second.id)
+    files.delete(LOCAL, second.id)
     assert not blob.exists()

@@ -11,6 +11,7 @@ import svcs
 from file_storage.models import Blob, File
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck, Report
+from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.errors import DomainError
 from sqlalchemy import delete, update
@@ -139,9 +140,9 @@ def test_a_wrong_count_is_corrected(services: svcs.Container, files: FileService
     report = checked(services)
 
     assert (report.miscounted, report.lost) == (1, 0)
-    files.delete(first.id)
+    files.delete(LOCAL, first.id)
     assert files.open(second).read() == b"content"
-    files.delete(second.id)
+    files.delete(LOCAL, second.id)
     assert checked(services) == Report()
 
 

@@ -1,18 +1,21 @@
 """The totals over all files, which triggers maintain, compared with the sums of the rows."""
 
 from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from file_storage.models import Blob, StorageTotal
+from file_storage.models import Blob, File, StorageTotal, Upload
 from file_storage.services.blobs import BlobService
 from file_storage.services.files import FileService
 from file_storage.services.names import FileName
-from file_storage.services.storing import StoringService
-from file_storage.services.totals import fold
+from file_storage.services.storing import NewCopy, StoringService
+from file_storage.services.totals import fold, stored_by
 from file_storage.services.totals import stored as totals
+from file_storage.services.uploads import NewUpload, UploadService
+from service_kit.access.principals import LOCAL, WRITER, Principal
 from service_kit.database import Database
 from service_kit.migrations import migrate
 from service_kit.settings import load
@@ -40,7 +43,14 @@ def assert_correct(services: svcs.Container) -> None:
     with services.get(Database).connect() as connection:
         bytes_ = select(func.coalesce(func.sum(Blob.size).filter(Blob.file_count > 0), 0))
         files = select(func.coalesce(func.sum(Blob.file_count), 0))
-        assert totals(connection) == (connection.scalar(bytes_), connection.scalar(files))
+        reserved = func.coalesce(func.sum(Upload.reserved), 0)
+        sums = (connection.scalar(bytes_), connection.scalar(files), connection.scalar(select(reserved)))
+        assert totals(connection) == sums
+        for owner in ("local", "ann", "bob"):
+            of_files = select(func.coalesce(func.sum(File.size), 0), func.count()).where(File.owner == owner)
+            [(bytes_of_files, count)] = connection.execute(of_files)
+            of_uploads = connection.scalar(select(reserved).where(Upload.owner == owner))
+            assert stored_by(connection, owner) == (bytes_of_files, count, of_uploads)
 
 
 def test_every_change_of_files_updates_the_totals(container: svcs.Container) -> None:
@@ -48,12 +58,45 @@ def test_every_change_of_files_updates_the_totals(container: svcs.Container) -> 
 
     first, second = stored(container, b"12345"), stored(container, b"12345")
     assert_correct(container)
-    storing.copy(stored(container, b"123"), FileName("copy", ".bin"), None)
+    storing.copy(LOCAL, NewCopy(stored(container, b"123"), FileName("copy", ".bin"), None))
     assert_correct(container)
-    files.delete(first.id)
+    files.delete(LOCAL, first.id)
     assert_correct(container)
-    files.delete(second.id)
+    files.delete(LOCAL, second.id)
     assert_correct(container)
+
+
+def test_every_change_of_files_updates_the_totals_of_their_owner(container: svcs.Container) -> None:
+    files, storing = container.get(FileService, StoringService)
+    bob = Principal("bob", WRITER)
+
+    first, second = stored(container, b"12345", principal=bob), stored(container, b"12345", principal=bob)
+    assert_correct(container)
+    storing.copy(bob, NewCopy(first, FileName("copy", ".bin"), None))
+    assert_correct(container)
+    files.delete(bob, second.id)
+    assert_correct(container)
+    with container.get(Database).write() as session:
+        session.execute(update(File).where(File.id == first.id).values(owner="ann"))
+    assert_correct(container)
+
+
+def test_every_change_of_uploads_updates_the_totals(container: svcs.Container) -> None:
+    uploads, bob = container.get(UploadService), Principal("bob", WRITER)
+
+    removed, kept, deferred = (
+        uploads.create(bob, NewUpload(length, FileName("a", ".bin"), "", "", partial=False)).upload.id
+        for length in (10, 3, None)
+    )
+    assert_correct(container)
+    uploads.terminate(bob, removed)
+    assert_correct(container)
+    uploads.append(bob, kept, 0, None, BytesIO(b"abc"), None)
+    assert_correct(container)
+    uploads.append(bob, deferred, 0, None, BytesIO(b"12345"), None)
+    assert_correct(container)
+    with container.get(Database).connect() as connection:
+        assert stored_by(connection, "bob").reserved == 5
 
 
 def test_corrections_by_fsck_and_removals_by_gc_update_the_totals(container: svcs.Container) -> None:

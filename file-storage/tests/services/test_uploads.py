@@ -15,6 +15,7 @@ from file_storage.services.files import FileService
 from file_storage.services.names import FileName
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage.partial import PartialFiles, UploadBusyError
+from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.errors import DomainError
 from service_kit.settings import load
@@ -27,7 +28,7 @@ def uploads(services: svcs.Container) -> UploadService:
 
 
 def create(uploads: UploadService, length: int | None) -> Upload:
-    return uploads.create(NewUpload(length, FileName("a", ".bin"), "", "", partial=False)).upload
+    return uploads.create(LOCAL, NewUpload(length, FileName("a", ".bin"), "", "", partial=False)).upload
 
 
 def let_expire(services: svcs.Container) -> None:
@@ -37,17 +38,17 @@ def let_expire(services: svcs.Container) -> None:
 
 def test_an_expired_upload_is_removed(services: svcs.Container, uploads: UploadService, tmp_path: Path) -> None:
     upload = create(uploads, 10)
-    uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
+    uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"half"), None)
     let_expire(services)
 
     with pytest.raises(DomainError, match="expired") as gone:
-        uploads.get(upload.id)
+        uploads.get(LOCAL, upload.id)
     removed = uploads.expire()
 
     assert (gone.value.kind, removed) == ("upload-expired", 1)
     assert list((tmp_path / "uploads").iterdir()) == []
     with pytest.raises(DomainError, match="no such upload"):
-        uploads.get(upload.id)
+        uploads.get(LOCAL, upload.id)
 
 
 def test_received_bytes_and_their_name_are_durable(uploads: UploadService, tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_received_bytes_and_their_name_are_durable(uploads: UploadService, tmp_p
 
     with patch("os.fsync", sync):
         upload = create(uploads, 10)
-        uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
+        uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"half"), None)
 
     folder = tmp_path / "uploads"
     assert synced == [str(folder), str(folder / upload.id)]
@@ -70,34 +71,34 @@ def test_bytes_at_another_offset_are_refused_and_discarded(
     services: svcs.Container, uploads: UploadService, offset: int
 ) -> None:
     upload = create(uploads, 8)
-    uploads.append(upload.id, 0, None, BytesIO(b"half"), None)
+    uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"half"), None)
 
     with pytest.raises(DomainError, match="has 4 bytes") as refused:
-        uploads.append(upload.id, offset, None, BytesIO(b"HALF"), None)
+        uploads.append(LOCAL, upload.id, offset, None, BytesIO(b"HALF"), None)
 
     assert refused.value.kind == "offset-mismatch"
-    finished = uploads.append(upload.id, 4, None, BytesIO(b"rest"), None).upload
+    finished = uploads.append(LOCAL, upload.id, 4, None, BytesIO(b"rest"), None).upload
     files = services.get(FileService)
-    assert files.open(files.get(finished.file_id or 0)).read() == b"halfrest"
+    assert files.open(files.get(LOCAL, finished.file_id or 0)).read() == b"halfrest"
 
 
 def test_a_length_below_the_received_bytes_is_refused_and_changes_nothing(uploads: UploadService) -> None:
     upload = create(uploads, None)
-    uploads.append(upload.id, 0, None, BytesIO(b"12345"), None)
+    uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"12345"), None)
 
     with pytest.raises(DomainError) as refused:
-        uploads.append(upload.id, 5, 3, BytesIO(b""), None)
+        uploads.append(LOCAL, upload.id, 5, 3, BytesIO(b""), None)
 
     assert refused.value.kind == "invalid-upload-length"
-    found = uploads.get(upload.id)
+    found = uploads.get(LOCAL, upload.id)
     assert (found.offset, found.upload.length, found.upload.finished) == (5, None, False)
 
 
 def test_the_length_may_equal_the_received_bytes(uploads: UploadService) -> None:
     upload = create(uploads, None)
-    uploads.append(upload.id, 0, None, BytesIO(b"12345"), None)
+    uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"12345"), None)
 
-    done = uploads.append(upload.id, 5, 5, BytesIO(b""), None)
+    done = uploads.append(LOCAL, upload.id, 5, 5, BytesIO(b""), None)
 
     assert (done.upload.length, done.upload.finished) == (5, True)
 
@@ -107,7 +108,7 @@ def test_appending_bytes_postpones_the_expiry(services: svcs.Container, uploads:
     with services.get(Database).write() as session:
         session.execute(update(Upload).values(expires_at=upload.expires_at - 80_000))
 
-    later = uploads.append(upload.id, 0, None, BytesIO(b"half"), None).upload
+    later = uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"half"), None).upload
 
     assert later.expires_at >= upload.expires_at
 
@@ -124,11 +125,11 @@ def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_is_
 ) -> None:
     upload = complete_but_no_file_yet(uploads, tmp_path)
 
-    finished = uploads.get(upload.id).upload
+    finished = uploads.get(LOCAL, upload.id).upload
 
     assert finished.file_id is not None
     files = services.get(FileService)
-    assert files.open(files.get(finished.file_id)).read() == b"full"
+    assert files.open(files.get(LOCAL, finished.file_id)).read() == b"full"
 
 
 def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_expires(
@@ -139,7 +140,7 @@ def test_an_upload_whose_last_request_was_interrupted_becomes_a_file_when_it_exp
 
     uploads.collect_garbage(0)
 
-    assert services.get(FileService).get(1).size == 4
+    assert services.get(FileService).get(LOCAL, 1).size == 4
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
@@ -147,23 +148,25 @@ def test_repeated_interruptions_of_the_last_request_make_only_one_file(
     services: svcs.Container, uploads: UploadService, tmp_path: Path
 ) -> None:
     upload = complete_but_no_file_yet(uploads, tmp_path)
-    first = uploads.get(upload.id).upload
+    first = uploads.get(LOCAL, upload.id).upload
     with services.get(Database).write() as session:
         session.execute(update(Upload).values(file_id=None, finished=False))
     (tmp_path / "uploads" / upload.id).write_bytes(b"full")
 
-    second = uploads.get(upload.id).upload
+    second = uploads.get(LOCAL, upload.id).upload
 
     assert second.file_id == first.file_id
 
 
 def test_repeated_concatenation_of_the_same_parts_makes_only_one_file(uploads: UploadService) -> None:
-    part = uploads.create(NewUpload(4, FileName("part", ""), "", "", partial=True)).upload
-    uploads.append(part.id, 0, None, BytesIO(b"part"), None)
+    part = uploads.create(LOCAL, NewUpload(4, FileName("part", ""), "", "", partial=True)).upload
+    uploads.append(LOCAL, part.id, 0, None, BytesIO(b"part"), None)
     whole = NewUpload(None, FileName("whole", ".bin"), "", "", partial=False)
     other = NewUpload(None, FileName("other", ".bin"), "", "", partial=False)
 
-    first, again, another = (uploads.concatenate([part.id], new, f"final;{part.id}") for new in (whole, whole, other))
+    first, again, another = (
+        uploads.concatenate(LOCAL, [part.id], new, f"final;{part.id}") for new in (whole, whole, other)
+    )
 
     assert again.id != first.id
     assert again.file_id == first.file_id
@@ -175,10 +178,10 @@ def test_an_upload_can_be_read_while_it_becomes_a_file(uploads: UploadService, t
         upload = complete_but_no_file_yet(uploads, tmp_path)
 
         with ThreadPoolExecutor(8) as clients:
-            seen = list(clients.map(lambda _, upload_id=upload.id: uploads.get(upload_id), range(24)))
+            seen = list(clients.map(lambda _, upload_id=upload.id: uploads.get(LOCAL, upload_id), range(24)))
 
         assert {offset for _, offset in seen} == {4}
-        assert uploads.get(upload.id).upload.finished
+        assert uploads.get(LOCAL, upload.id).upload.finished
 
 
 def test_bytes_without_an_upload_are_removed(uploads: UploadService, tmp_path: Path) -> None:
@@ -193,9 +196,9 @@ def test_an_upload_takes_one_writer_at_a_time(services: svcs.Container, uploads:
     upload = create(uploads, 10)
 
     with services.get(PartialFiles).hold(upload.id), pytest.raises(UploadBusyError):
-        uploads.append(upload.id, 0, None, BytesIO(b"x"), None)
+        uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"x"), None)
 
-    assert uploads.append(upload.id, 0, None, BytesIO(b"x"), None).offset == 1
+    assert uploads.append(LOCAL, upload.id, 0, None, BytesIO(b"x"), None).offset == 1
 
 
 def test_the_quota_is_checked_when_an_upload_is_created(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,9 @@ from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.listing import FileFilter
 from file_storage.services.names import FileName
-from file_storage.services.storing import StoringService
+from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
+from service_kit.access.principals import LOCAL
 
 SCRIPT = Path(__file__).parent / "upload_killed.py"
 CONTENT = b"half of it, and the rest"
@@ -25,7 +26,7 @@ def test_an_upload_killed_at_any_step_leaves_a_whole_file_or_none(services: svcs
     while True:
         steps += 1
         run = subprocess.run([sys.executable, SCRIPT, str(steps)], capture_output=True, text=True, check=False)
-        found = files.page(FileFilter(), "", 10)
+        found = files.page(LOCAL, FileFilter(), "", 10)
 
         assert [files.open(file).read() for file in found] == [CONTENT] * len(found)
         assert fsck.run(0, read_bytes=True).lost == 0
@@ -45,6 +46,6 @@ def _retry_upload(services: svcs.Container, files: FileService) -> None:
     """Retry the upload with the same key, as a client without a response does: there is exactly one file."""
     with services.get(Staging).stage() as staged:
         staged.write(CONTENT)
-        file = services.get(StoringService).store(staged, FileName("killed", ".bin"), "", "key")
-    assert len(files.page(FileFilter(), "", 10)) == 1
-    files.delete(file.id)
+        file = services.get(StoringService).store(LOCAL, NewFile(staged, FileName("killed", ".bin"), "", "key"))
+    assert len(files.page(LOCAL, FileFilter(), "", 10)) == 1
+    files.delete(LOCAL, file.id)

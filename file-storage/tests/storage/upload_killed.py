@@ -13,8 +13,9 @@ import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
 from file_storage.services.names import FileName
-from file_storage.services.storing import StoringService
+from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
+from service_kit.access.principals import LOCAL
 from service_kit.database import Database
 from service_kit.settings import load
 from sqlalchemy import event
@@ -53,4 +54,4 @@ with staging.stage() as staged:
     staged.write(b"half of it, ")
     count_down()
     staged.write(b"and the rest")
-    print(storing.store(staged, FileName("killed", ".bin"), "", "key").id)
+    print(storing.store(LOCAL, NewFile(staged, FileName("killed", ".bin"), "", "key")).id)

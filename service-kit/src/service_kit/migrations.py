@@ -19,8 +19,8 @@ _WAIT_SECONDS = 60
 _POLL_SECONDS = 0.5
 
 
-def migrate(url: str, package: str) -> None:
-    """Migrate the schema to the newest revision in ``<package>/migrations``; safe in many processes at once.
+def migrate(url: str, package: str, revision: str = "head") -> None:
+    """Migrate the schema to a revision in ``<package>/migrations``, or the newest; safe in many processes at once.
 
     :raises OperationalError: the database could not be reached for a minute.
     """
@@ -33,7 +33,7 @@ def migrate(url: str, package: str) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     engine.dispose()
 
 

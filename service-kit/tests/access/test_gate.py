@@ -154,3 +154,42 @@ def test_a_missing_scope_is_named(principal: Principal, status: int, challenge: 
 
 def test_a_scope_suffices() -> None:
     require(Principal("alice", WRITER), Scope.FILES_WRITE)
+
+
+def inner(door: Door, **headers: str) -> Principal:
+    return door.admit(Authorization=f"Bearer {INNER}", **headers)
+
+
+def test_pixmills_own_processes_are_the_local_user_unless_they_name_an_owner(database: Database) -> None:
+    assert inner(Door(database, "keys")) == LOCAL
+
+
+def test_pixmills_own_processes_see_what_the_named_owner_sees(database: Database) -> None:
+    principal = inner(Door(database, "keys"), X_Pixmill_Owner="alice")
+
+    assert (principal.owner, principal.sees_all) == ("alice", False)
+    assert principal.scopes == frozenset(Scope) - {Scope.ADMIN}
+
+
+def test_pixmills_own_processes_see_all_for_an_owner_if_they_say_so(database: Database) -> None:
+    principal = inner(Door(database, "keys"), X_Pixmill_Owner="alice", X_Pixmill_Sees="all")
+
+    assert (principal.owner, principal.sees_all) == ("alice", True)
+
+
+def test_the_named_owner_has_its_limits(database: Database) -> None:
+    door = Door(database, "keys")
+    door.secret("alice")
+    door.owners.limit("alice", Limits(bytes=100))
+
+    assert inner(door, X_Pixmill_Owner="alice").limits == Limits(bytes=100)
+    assert inner(door, X_Pixmill_Owner="bob").limits == Limits()
+
+
+@pytest.mark.parametrize("header", ["X_Pixmill_Owner", "X_Pixmill_Sees"])
+def test_nobody_else_acts_for_an_owner(database: Database, header: str) -> None:
+    door = Door(database, "keys")
+
+    principal = door.admit(Authorization=f"Bearer {door.secret('bob')}", **{header: "all"})
+
+    assert (principal.owner, principal.sees_all) == ("bob", False)

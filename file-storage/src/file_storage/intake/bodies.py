@@ -23,6 +23,11 @@ BODY_LENGTH = "X-Body-Length"
 """The header with the client's Content-Length, if it sent one: the length that this file must have."""
 
 
+def least_size_in_form(request: Request) -> int:
+    """Return how many bytes the files of a form have at least; 0 if its length is unknown."""
+    return max(0, (request.content_length or 0) - MAX_FORM_OVERHEAD)
+
+
 def check_form_size(size: int, settings: UploadSettings) -> None:
     """Check the size of a form before its body is read.
 

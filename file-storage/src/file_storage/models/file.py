@@ -1,5 +1,6 @@
-"""Files that people see, the blobs that hold their bytes, and the keys that make an upload idempotent."""
+"""Files that people see, the blobs that hold their bytes, and what belongs to them: keys, uploads, links, totals."""
 
+from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
 from sqlalchemy import BigInteger, Double, ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -25,7 +26,8 @@ class Blob(Base):
 class StorageTotal(Base):
     """One database connection's share of the totals over all blobs, maintained by triggers.
 
-    ``bytes`` counts each blob that has files once, ``files`` every file. Row 0 has the shares of ended connections.
+    ``bytes`` counts each blob that has files once, ``files`` every file, ``reserved`` the bytes of unfinished uploads.
+    Row 0 has the shares of ended connections.
     """
 
     __tablename__ = "storage_totals"
@@ -33,6 +35,19 @@ class StorageTotal(Base):
     connection: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     bytes: Mapped[int] = mapped_column(BigInteger)
     files: Mapped[int] = mapped_column(BigInteger)
+    reserved: Mapped[int] = mapped_column(BigInteger)
+
+
+class OwnerTotal(Base):
+    """One database connection's share of an owner's totals, as in :class:`StorageTotal`; ``bytes`` counts each file."""
+
+    __tablename__ = "owner_totals"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    connection: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    files: Mapped[int] = mapped_column(BigInteger)
+    reserved: Mapped[int] = mapped_column(BigInteger)
 
 
 class File(Base):
@@ -42,6 +57,7 @@ class File(Base):
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own form)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64), server_default=LOCAL_OWNER)
     name: Mapped[str] = mapped_column(String(255))
     extension: Mapped[str] = mapped_column(String(255))
     comment: Mapped[str] = mapped_column(String(10_000))
@@ -59,11 +75,12 @@ class File(Base):
 class IdempotencyKey(Base):
     """The file that an upload with this key made, and a fingerprint of what was uploaded.
 
-    A key without a file is revoked: it cannot be used again.
+    A key without a file is revoked: it cannot be used again. Each owner has keys of its own.
     """
 
     __tablename__ = "idempotency_keys"
 
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True, server_default=LOCAL_OWNER)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
     file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
@@ -76,6 +93,9 @@ class Upload(Base):
     __tablename__ = "uploads"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64), server_default=LOCAL_OWNER)
+    reserved: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """The bytes that count towards quotas until the upload is a file or is removed: its length, or what it received."""
     length: Mapped[int | None] = mapped_column(BigInteger)
     """In bytes; ``None`` until the client sends it."""
     metadata_header: Mapped[str] = mapped_column(Text)
@@ -98,3 +118,19 @@ class Upload(Base):
     @property
     def is_made_of_parts(self) -> bool:
         return self.concat_header is not None and not self.is_part
+
+
+class Link(Base):
+    """A signed link, which downloads a file until it expires; without the row, the link is revoked."""
+
+    __tablename__ = "links"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own form)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
+    owner: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
+    expires_at: Mapped[float] = mapped_column(Double, index=True)
+    disposition: Mapped[str | None] = mapped_column(String(16))
+    """How a browser treats the file; ``None`` if the request says so."""
+    note: Mapped[str] = mapped_column(String(255))

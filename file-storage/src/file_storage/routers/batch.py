@@ -7,7 +7,8 @@ import svcs
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, RootModel
-from service_kit.access.flask_gate import needs
+from service_kit.access.flask_gate import needs, principal
+from service_kit.access.gate import require
 from service_kit.access.principals import Scope
 from service_kit.api import ProblemOut, problem_responses
 from service_kit.database import MAX_ID
@@ -18,7 +19,7 @@ from service_kit.request_body import described, json_body, validated
 
 from file_storage.config import Settings
 from file_storage.headers.idempotency import KEY
-from file_storage.intake.bodies import receive_files
+from file_storage.intake.bodies import least_size_in_form, receive_files
 from file_storage.models import File
 from file_storage.routers.schemas import CopyIn, FileFields, FileOut, as_json, name_of_copy
 from file_storage.routers.statuses import STATUSES
@@ -103,9 +104,9 @@ class BatchOut(BaseModel):
 @needs(Scope.FILES_WRITE)
 def add_files() -> dict[str, object]:
     storing, settings, staging = svcs.flask.get(StoringService, Settings, Staging)
-    storing.check_room(request.content_length or 0)
+    storing.check_room(principal(), least_size_in_form(request))
     with receive_files(request, staging, settings.upload, MAX_FILES) as (parts, json_part):
-        stored = storing.store_all(_new_files(parts, json_part))
+        stored = storing.store_all(principal(), _new_files(parts, json_part))
     return {"files": [_result(file) for file in stored]}
 
 
@@ -114,21 +115,22 @@ def add_files() -> dict[str, object]:
     summary="Make many new files with the bytes of others",
     description=f"At most {MAX_FILES}, in one transaction. The response has a problem for each copy that cannot be"
     " made.",
-    responses={200: BatchOut, **problem_responses(400, 404, 409, 413, 415, 422)},
+    responses={200: BatchOut, **problem_responses(400, 404, 409, 413, 415, 422, 507)},
     openapi_extensions=described(CopiesIn),
 )
 @needs(Scope.FILES_WRITE)
 def copy_files() -> dict[str, object]:
+    require(principal(), Scope.FILES_READ)
     wanted = json_body(CopiesIn).copies
     _check_keys([copy.idempotency_key for copy in wanted])
     files, storing = svcs.flask.get(FileService, StoringService)
-    sources = {file.id: file for file in files.existing([copy.file_id for copy in wanted])}
+    sources = {file.id: file for file in files.existing(principal(), [copy.file_id for copy in wanted])}
     copies = [
         NewCopy(sources[copy.file_id], name_of_copy(sources[copy.file_id], copy), copy.idempotency_key)
         for copy in wanted
         if copy.file_id in sources
     ]
-    copied = iter(storing.copy_all(copies))
+    copied = iter(storing.copy_all(principal(), copies))
     results = [next(copied) if copy.file_id in sources else file_not_found(copy.file_id) for copy in wanted]
     return {"files": [_result(copy) for copy in results]}
 

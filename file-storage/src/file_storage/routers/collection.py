@@ -8,7 +8,7 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BeforeValidator, Field
-from service_kit.access.flask_gate import needs
+from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
@@ -19,7 +19,7 @@ from service_kit.request_body import validated
 
 from file_storage.config import Settings
 from file_storage.headers.idempotency import idempotency_key
-from file_storage.intake.bodies import check_form_size, receive_form
+from file_storage.intake.bodies import check_form_size, least_size_in_form, receive_form
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.raw_body import store_body
 from file_storage.routers.schemas import (
@@ -35,7 +35,7 @@ from file_storage.routers.schemas import (
 from file_storage.services.files import FileService
 from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import MAX_LENGTH, file_name
-from file_storage.services.storing import StoringService
+from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
 
 collection = APIBlueprint("collection", __name__, abp_tags=[Tag(name="files")])
@@ -116,7 +116,7 @@ class RawQuery(Query):
 @needs(Scope.FILES_READ)
 def list_files(query: FileQuery) -> Response:
     file_filter = query.filter()
-    page = partial(svcs.flask.get(FileService).page, file_filter)
+    page = partial(svcs.flask.get(FileService).page, principal(), file_filter)
     return list_response(page, file_filter.cursor, as_json, query, f"{request.script_root}/")
 
 
@@ -126,7 +126,7 @@ def check_room(query: RoomQuery) -> Response:
     storing, settings, ahead = svcs.flask.get(StoringService, Settings, ReadAhead)
     if query.files == "one":
         check_form_size(query.bytes, settings.upload)
-    storing.check_room(query.bytes)
+    storing.check_room(principal(), query.bytes)
     if query.files == "one":
         ahead.expect()
     return Response(status=204)
@@ -146,11 +146,11 @@ def add_file() -> Response:
         return store_body(query.name, query.comment)
     key = idempotency_key(request)
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
-    storing.check_room(request.content_length or 0)
+    storing.check_room(principal(), least_size_in_form(request))
     with receive_form(request, staging, settings.upload, ahead) as (staged, form):
         fields = validated(FileFields, form.fields)
         name = file_name(form.filename, fields.name)
-        return created(storing.store(staged, name, fields.comment or "", key))
+        return created(storing.store(principal(), NewFile(staged, name, fields.comment or "", key)))
 
 
 @collection.put(

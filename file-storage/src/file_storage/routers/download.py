@@ -1,6 +1,5 @@
-"""Downloads: a file whole or in ranges, several files as an archive, and signed links."""
+"""Downloads: a file whole or in ranges, and several files as an archive."""
 
-import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -8,15 +7,13 @@ from urllib.parse import quote
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field
-from service_kit.access.flask_gate import needs, public
+from pydantic import BaseModel, Field
+from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
-from service_kit.json_types import WHOLE_NUMBER
 from service_kit.problems import Problem
 from service_kit.query import Query
-from service_kit.request_body import described, json_body
 from werkzeug.http import http_date, quote_etag
 
 from file_storage.headers.conditions import Verdict, verdict
@@ -27,12 +24,10 @@ from file_storage.sending.sender import Sender, deliver
 from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.files import FileService
-from file_storage.services.links import Link, LinkSigner
 
 downloads = APIBlueprint("downloads", __name__, abp_tags=[Tag(name="files")])
 
 ARCHIVE_LIMIT = 1000
-MAX_LINK_SECONDS = 7 * 24 * 3600
 
 INLINE_TYPES = frozenset(
     {"text/plain", "image/avif", "image/bmp", "image/gif", "image/heic", "image/jp2", "image/jpeg", "image/jxl"}
@@ -46,10 +41,13 @@ _BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 
 
+Disposition = Literal["attachment", "inline"]
+
+
 class DownloadQuery(Query):
     """How a browser should treat the file."""
 
-    disposition: Literal["attachment", "inline"] = Field(
+    disposition: Disposition = Field(
         "attachment",
         description="inline lets a browser show types that cannot run script; all others stay attachments.",
     )
@@ -65,68 +63,19 @@ class ArchiveQuery(Query):
     )
 
 
-class LinkIn(BaseModel):
-    """How long a link is valid."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    expires_in: Annotated[int, WHOLE_NUMBER] = Field(
-        3600, ge=1, le=MAX_LINK_SECONDS, description="In seconds, at most a week."
-    )
-
-
-class LinkOut(BaseModel):
-    """A link that downloads one file until it expires."""
-
-    model_config = ConfigDict(title="Link")
-
-    url: str
-    expires_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
-
-
-class TokenPath(BaseModel):
-    token: str = Field(description="The last part of a signed link's URL.")
-
-
-_FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
+FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
     200: _BYTES,
     206: _BYTES,
     304: None,
     **problem_responses(412),
 }
+"""The responses that send a file."""
 
 
-@downloads.get("/<int:id>/download", summary="Download a file", responses=_FILE_RESPONSES | problem_responses(404, 422))
+@downloads.get("/<int:id>/download", summary="Download a file", responses=FILE_RESPONSES | problem_responses(404, 422))
 @needs(Scope.FILES_READ)
 def download(path: FilePath, query: DownloadQuery) -> Response:
-    return _send(svcs.flask.get(FileService).get(path.id), query.disposition)
-
-
-@downloads.post(
-    "/<int:id>/links",
-    summary="Make a link that downloads this file until it expires",
-    responses={201: LinkOut, **problem_responses(400, 404, 413, 415, 422)},
-    openapi_extensions=described(LinkIn),
-)
-@needs(Scope.LINKS_CREATE)
-def make_link(path: FilePath) -> Response:
-    wanted = json_body(LinkIn)
-    file = svcs.flask.get(FileService).get(path.id)
-    link = Link(file.id, int(time.time()) + wanted.expires_in)
-    url = f"{request.root_url.rstrip('/')}/links/{svcs.flask.get(LinkSigner).sign(link)}"
-    body = LinkOut(url=url, expires_at=http_date(link.expires_at)).model_dump_json()
-    return Response(body, 201, {"Location": url}, mimetype="application/json")
-
-
-@downloads.get(
-    "/links/<string:token>",
-    summary="Download by a signed link",
-    responses=_FILE_RESPONSES | problem_responses(403, 404, 410, 422),
-)
-@public
-def download_link(path: TokenPath, query: DownloadQuery) -> Response:
-    link = svcs.flask.get(LinkSigner).read(path.token)
-    return _send(svcs.flask.get(FileService).get(link.file_id), query.disposition)
+    return send(svcs.flask.get(FileService).get(principal(), path.id), query.disposition)
 
 
 @downloads.get(
@@ -135,7 +84,7 @@ def download_link(path: TokenPath, query: DownloadQuery) -> Response:
 @needs(Scope.FILES_READ)
 def archive(query: ArchiveQuery) -> Response:
     service = svcs.flask.get(FileService)
-    found = {file.id: file for file in service.existing(query.id)}
+    found = {file.id: file for file in service.existing(principal(), query.id)}
     if missing := [file_id for file_id in query.id if file_id not in found]:
         listed = ", ".join(map(str, missing[:10]))
         raise Problem("file-not-found", 404, f"There is no file {listed}; leave out ids that do not exist.")
@@ -146,7 +95,12 @@ def archive(query: ArchiveQuery) -> Response:
     return response
 
 
-def _send(file: File, disposition: str) -> Response:
+def send(file: File, disposition: str) -> Response:
+    """Return the response that sends a file, whole or in ranges.
+
+    :param disposition: ``inline`` lets a browser show it, if its type cannot run script.
+    :raises Problem: 412, a condition of the request failed; 416, no wanted range is in the file.
+    """
     modified = datetime.fromtimestamp(int(file.created_at), UTC)
     headers = {
         "ETag": quote_etag(file.sha256),

@@ -6,7 +6,8 @@ import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
-from service_kit.access.flask_gate import needs
+from service_kit.access.flask_gate import needs, principal
+from service_kit.access.gate import require
 from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
@@ -26,7 +27,7 @@ from file_storage.routers.schemas import (
 )
 from file_storage.services.files import FileService
 from file_storage.services.idempotency import IdempotencyKeys
-from file_storage.services.storing import StoringService
+from file_storage.services.storing import NewCopy, StoringService
 
 files = APIBlueprint("files", __name__, abp_tags=[Tag(name="files")])
 
@@ -62,11 +63,11 @@ class KeyPath(BaseModel):
 )
 @needs(Scope.FILES_READ)
 def lookup() -> dict[str, object]:
-    wanted = json_body(LookupIn)
+    wanted, who = json_body(LookupIn), principal()
     service = svcs.flask.get(FileService)
-    found = {file.id: file for file in service.existing(wanted.ids)} if wanted.ids else {}
+    found = {file.id: file for file in service.existing(who, wanted.ids)} if wanted.ids else {}
     if wanted.sha256:
-        found |= {file.id: file for file in service.with_digests(wanted.sha256)}
+        found |= {file.id: file for file in service.with_digests(who, wanted.sha256)}
     return {"files": [as_json(found[file_id]) for file_id in sorted(found)]}
 
 
@@ -77,7 +78,7 @@ def lookup() -> dict[str, object]:
 )
 @needs(Scope.FILES_READ)
 def get_file_of_key(path: KeyPath) -> Response:
-    return file_response(svcs.flask.get(IdempotencyKeys).file(path.key), 200)
+    return file_response(svcs.flask.get(IdempotencyKeys).file(principal(), path.key), 200)
 
 
 @files.delete(
@@ -87,7 +88,7 @@ def get_file_of_key(path: KeyPath) -> Response:
 )
 @needs(Scope.FILES_DELETE)
 def revoke_key(path: KeyPath) -> Response:
-    svcs.flask.get(FileService).revoke(path.key)
+    svcs.flask.get(FileService).revoke(principal(), path.key)
     return Response(status=204)
 
 
@@ -95,7 +96,7 @@ def revoke_key(path: KeyPath) -> Response:
 @files.get("/<int:id>", summary="Get a file's data", responses={200: FileOut, **problem_responses(404, 405)})
 @needs(Scope.FILES_READ)
 def get_file(path: FilePath) -> Response:
-    return file_response(svcs.flask.get(FileService).get(path.id), 200)
+    return file_response(svcs.flask.get(FileService).get(principal(), path.id), 200)
 
 
 @files.patch(
@@ -107,25 +108,28 @@ def get_file(path: FilePath) -> Response:
 @needs(Scope.FILES_WRITE)
 def change_file(path: FilePath) -> Response:
     fields = json_body(FileFields)
-    return file_response(svcs.flask.get(FileService).change(path.id, fields.name, fields.comment), 200)
+    changed = svcs.flask.get(FileService).change(principal(), path.id, fields.name, fields.comment)
+    return file_response(changed, 200)
 
 
 @files.post(
     "/<int:id>/copy",
     summary="Make a new file with the same bytes",
-    responses={201: FileOut, **problem_responses(400, 404, 409, 413, 415, 422)},
+    responses={201: FileOut, **problem_responses(400, 404, 409, 413, 415, 422, 507)},
     openapi_extensions=described(CopyIn),
 )
 @needs(Scope.FILES_WRITE)
 def copy_file(path: FilePath) -> Response:
+    require(principal(), Scope.FILES_READ)
     wanted = json_body(CopyIn)
     files, storing = svcs.flask.get(FileService, StoringService)
-    source = files.get(path.id)
-    return created(storing.copy(source, name_of_copy(source, wanted), idempotency_key(request)))
+    source = files.get(principal(), path.id)
+    copy = NewCopy(source, name_of_copy(source, wanted), idempotency_key(request))
+    return created(storing.copy(principal(), copy))
 
 
 @files.delete("/<int:id>", summary="Delete a file", responses={204: None, **problem_responses(404, 405)})
 @needs(Scope.FILES_DELETE)
 def delete_file(path: FilePath) -> Response:
-    svcs.flask.get(FileService).delete(path.id)
+    svcs.flask.get(FileService).delete(principal(), path.id)
     return Response(status=204)

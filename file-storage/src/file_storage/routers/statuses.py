@@ -13,6 +13,7 @@ STATUSES: Mapping[str, int] = {
     "invalid-link": 403,
     "invalid-upload-length": 400,
     "link-expired": 410,
+    "link-not-found": 404,
     "offset-mismatch": 409,
     "page-not-found": 404,
     "quota-exceeded": 507,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import svcs
 from flask import Blueprint, Response, request
-from service_kit.access.flask_gate import needs, public
+from service_kit.access.flask_gate import needs, principal, public
 from service_kit.access.principals import Scope
 from service_kit.problems import Problem
 from service_kit.request_body import validated
@@ -113,12 +113,12 @@ def create() -> Response:
     if concat is not None and concat.startswith("final;"):
         if "Upload-Length" in request.headers:
             raise Problem("invalid-upload-length", 400, "A final upload is as long as its parts: send no length.")
-        return _created(service.concatenate(_parts(concat), _new_upload(None), concat))
+        return _created(service.concatenate(principal(), _parts(concat), _new_upload(None), concat))
     if concat not in (None, "partial"):
         raise Problem("invalid-upload-concat", 400, "Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
-    upload, offset = service.create(_new_upload(_initial_length()))
+    upload, offset = service.create(principal(), _new_upload(_initial_length()))
     if request.mimetype == BYTES and not upload.finished:
-        upload, offset = service.append(upload.id, 0, None, checked_body(request), _checksum())
+        upload, offset = service.append(principal(), upload.id, 0, None, checked_body(request), _checksum())
     response = _created(upload)
     if request.mimetype == BYTES:
         response.headers["Upload-Offset"] = str(offset)
@@ -128,7 +128,7 @@ def create() -> Response:
 @tus.route("/<string:upload_id>", methods=["HEAD"], provide_automatic_options=False)
 @needs(Scope.FILES_WRITE)
 def progress(upload_id: str) -> Response:
-    upload, offset = svcs.flask.get(UploadService).get(upload_id)
+    upload, offset = svcs.flask.get(UploadService).get(principal(), upload_id)
     response = Response(status=200, headers={"Cache-Control": "no-store"})
     response.headers["Upload-Offset"] = str(offset)
     if upload.length is None:
@@ -150,15 +150,16 @@ def append(upload_id: str) -> Response:
     offset = _number("Upload-Offset")
     if offset is None:
         raise Problem("invalid-upload-offset", 400, "Send the Upload-Offset at which the bytes begin.")
+    length, checksum = _number("Upload-Length"), _checksum()
     service = svcs.flask.get(UploadService)
-    upload, reached = service.append(upload_id, offset, _number("Upload-Length"), checked_body(request), _checksum())
+    upload, reached = service.append(principal(), upload_id, offset, length, checked_body(request), checksum)
     return _with_state(Response(status=204, headers={"Upload-Offset": str(reached)}), upload)
 
 
 @tus.delete("/<string:upload_id>", provide_automatic_options=False)
 @needs(Scope.FILES_WRITE)
 def terminate(upload_id: str) -> Response:
-    svcs.flask.get(UploadService).terminate(upload_id)
+    svcs.flask.get(UploadService).terminate(principal(), upload_id)
     return Response(status=204)
 
 

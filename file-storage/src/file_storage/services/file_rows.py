@@ -5,27 +5,51 @@ They bypass the ORM, which takes longer to build an object than the database tak
 
 from collections.abc import Sequence
 
-from service_kit.database import each_of
-from sqlalchemy import BigInteger, CursorResult, String, bindparam, cast, func, insert, select
+from service_kit.access.principals import Principal
+from service_kit.database import MAX_ID, each_of
+from sqlalchemy import BigInteger, Connection, CursorResult, String, bindparam, cast, func, insert, select
 
 from file_storage.models import File
 
 FILE = select(*File.__table__.columns).where(File.id == bindparam("id"))
-FILES = (
+_FILES = (
     select(*File.__table__.columns)
     .where(File.id.in_(select(cast(cast(each_of("ids"), String), BigInteger))))
     .order_by(File.id)
 )
-FIRST_FILES = (
-    select(*File.__table__.columns)
-    .where(
-        File.id.in_(
-            select(func.min(File.id)).where(File.sha256.in_(bindparam("digests", expanding=True))).group_by(File.sha256)
-        )
-    )
-    .order_by(File.id)
+_OWNED = File.owner == bindparam("owner")
+_OWNED_FILE, _OWNED_FILES = FILE.where(_OWNED), _FILES.where(_OWNED)
+_WITH_DIGESTS = File.sha256.in_(bindparam("digests", expanding=True))
+_FIRST = select(func.min(File.id)).where(_WITH_DIGESTS).group_by(File.sha256)
+_FIRST_FILES, _FIRST_OWNED_FILES = (
+    select(*File.__table__.columns).where(File.id.in_(ids)).order_by(File.id) for ids in (_FIRST, _FIRST.where(_OWNED))
 )
 INSERT_FILES = insert(File).returning(*File.__table__.columns, sort_by_parameter_order=True)
+
+
+def find_file(connection: Connection, principal: Principal, file_id: int) -> File | None:
+    """Return the file with this id, if there is one that the principal sees."""
+    if not 0 < file_id <= MAX_ID:
+        return None
+    if principal.sees_all:
+        found = files_of(connection.execute(FILE, {"id": file_id}))
+    else:
+        found = files_of(connection.execute(_OWNED_FILE, {"id": file_id, "owner": principal.owner}))
+    return found[0] if found else None
+
+
+def find_files(connection: Connection, principal: Principal, ids: Sequence[int]) -> Sequence[File]:
+    """Return the files with one of these ids that the principal sees, in the order of their ids."""
+    if principal.sees_all:
+        return files_of(connection.execute(_FILES, {"ids": list(ids)}))
+    return files_of(connection.execute(_OWNED_FILES, {"ids": list(ids), "owner": principal.owner}))
+
+
+def find_first_files(connection: Connection, principal: Principal, digests: Sequence[str]) -> Sequence[File]:
+    """Return the first file of each digest of bytes that the principal sees, in the order of their ids."""
+    if principal.sees_all:
+        return files_of(connection.execute(_FIRST_FILES, {"digests": list(digests)}))
+    return files_of(connection.execute(_FIRST_OWNED_FILES, {"digests": list(digests), "owner": principal.owner}))
 
 
 def files_of(rows: CursorResult[*tuple[object, ...]]) -> Sequence[File]:

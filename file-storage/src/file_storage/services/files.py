@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedReader
 
 import structlog
+from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database
 from service_kit.errors import DomainError
 from sqlalchemy import delete
@@ -13,7 +14,7 @@ from sqlalchemy import delete
 from file_storage.models import File
 from file_storage.services.blobs import BlobService
 from file_storage.services.errors import bytes_lost, file_not_found
-from file_storage.services.file_rows import FILE, FILES, FIRST_FILES, files_of
+from file_storage.services.file_rows import find_file, find_files, find_first_files
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.listing import FileFilter
 from file_storage.services.names import folded, renamed
@@ -23,7 +24,10 @@ log = structlog.get_logger()
 
 
 class FileService:
-    """The rules of stored files, over a database and a blob store."""
+    """The rules of stored files, over a database and a blob store.
+
+    A file that a principal does not see does not exist for it.
+    """
 
     def __init__(self, database: Database, store: BlobStore, blobs: BlobService, keys: IdempotencyKeys) -> None:
         self._database = database
@@ -31,31 +35,34 @@ class FileService:
         self._blobs = blobs
         self._keys = keys
 
-    def get(self, file_id: int) -> File:
+    def get(self, principal: Principal, file_id: int) -> File:
         """Return a file by its id.
 
         :raises DomainError: ``file-not-found``.
         """
         with self._database.connect() as connection:
-            found = files_of(connection.execute(FILE, {"id": file_id})) if 0 < file_id <= MAX_ID else []
-        if not found:
+            found = find_file(connection, principal, file_id)
+        if found is None:
             raise file_not_found(file_id)
-        return found[0]
+        return found
 
-    def page(self, file_filter: FileFilter, after: str, limit: int) -> Sequence[File]:
+    def page(self, principal: Principal, file_filter: FileFilter, after: str, limit: int) -> Sequence[File]:
         """Return at most ``limit`` of the filter's files, in its order, after the cursor ``after``."""
+        page = file_filter.page(after, limit)
+        if not principal.sees_all:
+            page = page.where(principal.owns(File.owner))
         with self._database.read() as session:
-            return session.scalars(file_filter.page(after, limit)).all()
+            return session.scalars(page).all()
 
-    def existing(self, ids: Sequence[int]) -> Sequence[File]:
+    def existing(self, principal: Principal, ids: Sequence[int]) -> Sequence[File]:
         """Return the files with one of these ids, in the order of their ids."""
         with self._database.connect() as connection:
-            return files_of(connection.execute(FILES, {"ids": list(ids)}))
+            return find_files(connection, principal, ids)
 
-    def with_digests(self, digests: Sequence[str]) -> Sequence[File]:
+    def with_digests(self, principal: Principal, digests: Sequence[str]) -> Sequence[File]:
         """Return the first file of each of these digests of bytes, in the order of their ids."""
         with self._database.connect() as connection:
-            return files_of(connection.execute(FIRST_FILES, {"digests": list(digests)}))
+            return find_first_files(connection, principal, digests)
 
     def location(self, file: File) -> str:
         """Return the path of the file's bytes below the root from which the web server sends files.
@@ -78,14 +85,14 @@ class FileService:
         content.seek(0)
         return content
 
-    def change(self, file_id: int, name: str | None, comment: str | None) -> File:
+    def change(self, principal: Principal, file_id: int, name: str | None, comment: str | None) -> File:
         """Change a file's name or comment; ``None`` keeps the old value.
 
         :raises DomainError: ``file-not-found``; ``invalid-fields``, the name is not valid.
         """
         with self._database.write() as session:
             file = session.get(File, file_id, with_for_update=True) if 0 < file_id <= MAX_ID else None
-            if file is None:
+            if file is None or not _sees(principal, file):
                 raise file_not_found(file_id)
             if name is not None:
                 file.name = renamed(name, file.extension)
@@ -96,7 +103,7 @@ class FileService:
             session.refresh(file)
             return file
 
-    def delete(self, file_id: int) -> None:
+    def delete(self, principal: Principal, file_id: int) -> None:
         """Delete a file, and its bytes if no other file has them.
 
         :raises DomainError: ``file-not-found``.
@@ -104,7 +111,8 @@ class FileService:
         if not 0 < file_id <= MAX_ID:
             raise file_not_found(file_id)
         with self._database.write() as session:
-            sha256 = session.scalar(delete(File).where(File.id == file_id).returning(File.sha256))
+            seen = delete(File).where(File.id == file_id, principal.owns(File.owner))
+            sha256 = session.scalar(seen.returning(File.sha256))
             if sha256 is None:
                 raise file_not_found(file_id)
             was_last = self._blobs.release(session, sha256)
@@ -112,16 +120,20 @@ class FileService:
         if was_last:
             self._blobs.remove(sha256)
 
-    def revoke(self, key: str) -> None:
+    def revoke(self, principal: Principal, key: str) -> None:
         """Revoke an idempotency key and delete the file that an upload with it made, if any.
 
         :raises DomainError: ``idempotency-key-in-use``, an upload is using the key.
         """
-        file_id = self._keys.revoke(key)
+        file_id = self._keys.revoke(principal, key)
         if file_id is not None:
             # Another request may have deleted the file already.
             with suppress(DomainError):
-                self.delete(file_id)
+                self.delete(principal, file_id)
+
+
+def _sees(principal: Principal, file: File) -> bool:
+    return principal.sees_all or file.owner == principal.owner
 
 
 @contextmanager

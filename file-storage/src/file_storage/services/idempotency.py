@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
@@ -21,7 +22,7 @@ CLEANUP_SECONDS = 60
 
 _INSERT_KEYS = insert(IdempotencyKey)
 _USED_KEYS = select(IdempotencyKey.key, IdempotencyKey.fingerprint, IdempotencyKey.file_id).where(
-    IdempotencyKey.key.in_(bindparam("keys", expanding=True))
+    IdempotencyKey.owner == bindparam("owner"), IdempotencyKey.key.in_(bindparam("keys", expanding=True))
 )
 
 
@@ -33,45 +34,49 @@ class KeyUse(NamedTuple):
 
 
 class IdempotencyKeys:
-    """The idempotency keys in the database."""
+    """The idempotency keys in the database; each owner has a name space of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._next_cleanup = 0.0
 
-    def made_earlier(self, connection: Connection, uses: Sequence[KeyUse]) -> Mapping[str, File | DomainError]:
-        """Return, for each key that was used before, its file or the error that forbids this use."""
+    def made_earlier(
+        self, connection: Connection, owner: str, uses: Sequence[KeyUse]
+    ) -> Mapping[str, File | DomainError]:
+        """Return, for each key that this owner has used before, its file or the error that forbids this use."""
         self._delete_expired(connection)
-        used = {row.key: row for row in connection.execute(_USED_KEYS, {"keys": [use.key for use in uses]})}
+        rows = connection.execute(_USED_KEYS, {"owner": owner, "keys": [use.key for use in uses]})
+        used = {row.key: row for row in rows}
         return {use.key: _file_of(connection, used[use.key], use.fingerprint) for use in uses if use.key in used}
 
-    def record(self, connection: Connection, made: Mapping[KeyUse, int]) -> None:
+    def record(self, connection: Connection, owner: str, made: Mapping[KeyUse, int]) -> None:
         """Record the id of the file that each use of a key made."""
         if made:
-            rows = [{"key": use.key, "fingerprint": use.fingerprint, "file_id": made[use]} for use in sorted(made)]
+            rows = [{"owner": owner, **use._asdict(), "file_id": made[use]} for use in sorted(made)]
             connection.execute(_INSERT_KEYS, rows)
 
-    def file(self, key: str) -> File:
-        """Return the file that an upload with this key made.
+    def file(self, principal: Principal, key: str) -> File:
+        """Return the file that an upload of this owner with this key made.
 
         :raises DomainError: ``file-not-found``, the key was not used, was revoked or has expired.
         """
-        used = select(IdempotencyKey.file_id).where(IdempotencyKey.key == key).scalar_subquery()
+        of_owner = (IdempotencyKey.owner == principal.owner, IdempotencyKey.key == key)
+        used = select(IdempotencyKey.file_id).where(*of_owner).scalar_subquery()
         with self._database.read() as session:
             file = session.scalar(select(File).where(File.id == used))
         if file is None:
             raise DomainError("file-not-found", f"No file was made with the Idempotency-Key '{key}'.")
         return file
 
-    def revoke(self, key: str) -> int | None:
-        """Revoke a key; return the id of the file that it made, if any.
+    def revoke(self, principal: Principal, key: str) -> int | None:
+        """Revoke a key of this owner; return the id of the file that it made, if any.
 
         :raises DomainError: ``idempotency-key-in-use``, an upload is using it.
         """
         with conflict_as_in_use([key]), self._database.write() as session:
-            used = session.get(IdempotencyKey, key, with_for_update=True)
+            used = session.get(IdempotencyKey, (principal.owner, key), with_for_update=True)
             if used is None:
-                session.add(IdempotencyKey(key=key, fingerprint=""))
+                session.add(IdempotencyKey(owner=principal.owner, key=key, fingerprint=""))
                 return None
             file_id, used.file_id = used.file_id, None
             return file_id

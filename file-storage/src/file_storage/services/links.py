@@ -1,47 +1,181 @@
-"""Signed links: a link downloads one file until it expires."""
+"""Signed links: a link downloads one file until it expires or is revoked."""
 
+import hmac
+import re
 import time
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from service_kit.access.principals import Principal
+from service_kit.database import MAX_ID, Database, epoch_now
 from service_kit.errors import DomainError
+from sqlalchemy import delete, select
+
+from file_storage.models import File, Link
+
+MAX_LINK_SECONDS = 7 * 24 * 3600
+CLOCK_SKEW_SECONDS = 300
+"""By how much the clocks of two machines may differ: a link that expires later than any that we make is not ours."""
+CLEANUP_SECONDS = 60
+"""Minimum seconds between two deletions of expired links by new links."""
+
+_PURPOSE = b"pixmill file link\0"
+_DIGITS = 16
+_ID = re.compile(r"[0-9]{1,19}")
 
 
-class Link(NamedTuple):
-    """A file, and the expiry in seconds since 1970."""
+class Claim(NamedTuple):
+    """What a token says: a link's id, its expiry in seconds since 1970, and the first digits of the file's SHA-256.
 
-    file_id: int
+    The SHA-256 ties the token to the bytes: after a restore of a backup, ids are given again.
+    """
+
+    link_id: int
     expires_at: int
+    sha256: str
 
 
 class LinkSigner:
-    """Makes and reads the tokens of signed links: a file's id and an expiry with their HMAC.
+    """Makes and reads the tokens of signed links: a claim with its HMAC-SHA256.
 
-    :param secret: anyone who knows it can make links to any file.
+    :param secrets: the first one signs, all verify.
     """
 
-    def __init__(self, secret: str) -> None:
-        self._serializer = URLSafeSerializer(secret, salt="file link")
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = [secret.encode() for secret in secrets]
 
-    def sign(self, link: Link) -> str:
-        token: str = self._serializer.dumps(link)
-        return token
+    def sign(self, claim: Claim) -> str:
+        """Return the token, which is never a number."""
+        text = f"{claim.link_id}.{claim.expires_at}.{claim.sha256}"
+        return f"{text}.{_signature(self._secrets[0], text)}"
 
-    def read(self, token: str) -> Link:
-        """Return the link of a token.
+    def read(self, token: str) -> Claim:
+        """Return what a token says.
 
-        :raises DomainError: ``invalid-link``, the signature is wrong; ``link-expired``.
+        :raises DomainError: ``invalid-link``, the signature is wrong or the expiry is too late; ``link-expired``.
         """
-        try:
-            link = Link(*self._serializer.loads(token))
-        except BadSignature as error:
-            raise _invalid() from error
-        # The last base64 letter has spare bits, so another letter could mean the same signature.
-        if self.sign(link) != token:
+        text, _, signature = token.rpartition(".")
+        # As text: the last base64 letter has spare bits, so another letter could mean the same signature.
+        if not any(_equal(signature, _signature(secret, text)) for secret in self._secrets):
             raise _invalid()
-        if link.expires_at <= time.time():
+        link_id, expires_at, sha256 = text.split(".")
+        claim = Claim(int(link_id), int(expires_at), sha256)
+        if claim.expires_at > time.time() + MAX_LINK_SECONDS + CLOCK_SKEW_SECONDS:
+            raise _invalid()
+        if claim.expires_at <= time.time():
             raise DomainError("link-expired", "This link has expired; ask for a new one.")
-        return link
+        return claim
+
+
+@dataclass(frozen=True)
+class NewLink:
+    """A link to make.
+
+    :param expires_in: in seconds.
+    :param disposition: how a browser treats the file; ``None`` if the request says so.
+    :param note: what the link is for.
+    """
+
+    expires_in: int
+    disposition: str | None = None
+    note: str = ""
+
+
+class MadeLink(NamedTuple):
+    """A link, and its token, which is shown only once."""
+
+    link: Link
+    token: str
+
+
+class LinkedFile(NamedTuple):
+    """The file of a link, and how a browser treats it, if the link says so."""
+
+    file: File
+    disposition: str | None
+
+
+class LinkService:
+    """The links in the database."""
+
+    def __init__(self, database: Database, signer: LinkSigner) -> None:
+        self._database = database
+        self._signer = signer
+        self._next_cleanup = 0.0
+
+    def create(self, principal: Principal, file: File, new: NewLink) -> MadeLink:
+        """Make a link to a file that the principal sees.
+
+        :raises DomainError: ``file-not-found``, the file was just deleted.
+        """
+        self._delete_expired()
+        expires_at = int(time.time()) + new.expires_in
+        with self._database.write() as session:
+            # Locked until the link is there, for which the file must not go.
+            if session.scalar(select(File.id).where(File.id == file.id).with_for_update(key_share=True)) is None:
+                raise DomainError("file-not-found", f"There is no file {file.id}.")
+            link = Link(
+                file_id=file.id,
+                owner=principal.owner,
+                expires_at=expires_at,
+                disposition=new.disposition,
+                note=new.note,
+            )
+            session.add(link)
+            session.flush()
+            session.refresh(link)
+        return MadeLink(link, self._signer.sign(Claim(link.id, expires_at, file.sha256[:_DIGITS])))
+
+    def page(self, principal: Principal, after: int, limit: int) -> Sequence[Link]:
+        """Return at most ``limit`` links that the principal sees, have not expired and follow the id ``after``."""
+        seen = (Link.id > after, Link.expires_at > epoch_now(), principal.owns(Link.owner))
+        with self._database.read() as session:
+            return session.scalars(select(Link).where(*seen).order_by(Link.id).limit(limit)).all()
+
+    def revoke(self, principal: Principal, link: str) -> None:
+        """End a link.
+
+        :param link: its id, or its token.
+        :raises DomainError: ``link-not-found``; for a token also as in :meth:`LinkSigner.read`.
+        """
+        link_id = int(link) if _ID.fullmatch(link) else self._signer.read(link).link_id
+        statement = delete(Link).where(Link.id == link_id, principal.owns(Link.owner)).returning(Link.id)
+        with self._database.write() as session:
+            if not 0 < link_id <= MAX_ID or session.scalar(statement) is None:
+                raise DomainError("link-not-found", f"There is no link {link_id}.")
+
+    def file(self, token: str) -> LinkedFile:
+        """Return the file of a token.
+
+        :raises DomainError: ``invalid-link`` and ``link-expired`` as in :meth:`LinkSigner.read`; ``link-not-found``.
+        """
+        claim = self._signer.read(token)
+        query = select(File, Link).join(Link, Link.file_id == File.id).where(Link.id == claim.link_id)
+        with self._database.read() as session:
+            found = session.execute(query).one_or_none()
+        if found is not None:
+            file, link = found
+            if (int(link.expires_at), file.sha256[:_DIGITS]) == (claim.expires_at, claim.sha256):
+                return LinkedFile(file, link.disposition)
+        raise DomainError("link-not-found", "This link was revoked, or its file was deleted; ask for a new one.")
+
+    def _delete_expired(self) -> None:
+        if time.monotonic() < self._next_cleanup:
+            return
+        self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
+        with self._database.begin() as connection:
+            connection.execute(delete(Link).where(Link.expires_at < epoch_now()))
+
+
+def _signature(secret: bytes, text: str) -> str:
+    digest = hmac.digest(secret, _PURPOSE + text.encode(), "sha256")
+    return urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _equal(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(), expected.encode())
 
 
 def _invalid() -> DomainError:

@@ -1,55 +1,116 @@
-"""The quota: a limit on the bytes of all files together."""
+"""The quotas: limits on the bytes of all files together, and on the bytes and files of each owner.
 
+Unfinished resumable uploads count with the bytes that they have reserved.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from service_kit.access.principals import Principal
 from service_kit.database import Database, one_at_a_time
 from service_kit.errors import DomainError
 from sqlalchemy import Connection, select
 
-from file_storage.services.totals import stored
+from file_storage.services.totals import stored, stored_by
 
 NEAR_LIMIT = 0.9
 SMALL_UPLOAD = 0.001
-"""Fractions of the quota: uploads below ``SMALL_UPLOAD`` are not serialized until ``NEAR_LIMIT`` is used."""
+"""Fractions of a limit: what adds less than ``SMALL_UPLOAD`` is not serialized until ``NEAR_LIMIT`` is used."""
 
 _LOCK = 507
-"""The number of the lock :class:`one_at_a_time`; Pixmill uses no other numbered lock."""
+"""The number of the lock :class:`one_at_a_time` for all files; an owner's is a hash of its name."""
+
+
+class Addition(NamedTuple):
+    """What a request adds.
+
+    :param stored: bytes that were not stored before; those of a copy were.
+    :param bytes: of files and uploads of the owner.
+    """
+
+    stored: int
+    bytes: int
+    files: int
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """A limit and what counts towards it.
+
+    :param owner: whose totals count; ``None`` for those of all.
+    :param counts_files: whether files count, or bytes.
+    """
+
+    maximum: int
+    more: int
+    owner: str | None = None
+    counts_files: bool = False
+
+    def used(self, connection: Connection) -> int:
+        totals = stored(connection) if self.owner is None else stored_by(connection, self.owner)
+        return totals.files if self.counts_files else totals.bytes + totals.reserved
+
+    @property
+    def lock(self) -> int:
+        if self.owner is None:
+            return _LOCK
+        return int.from_bytes(hashlib.sha256(f"quota {self.owner}".encode()).digest()[:8], signed=True)
+
+    def exceeded(self, used: int) -> DomainError:
+        who = "All files together" if self.owner is None else f"The files of the owner '{self.owner}'"
+        limit = f"{who} may have at most {self.maximum} bytes and have {used}, with unfinished uploads"
+        if self.counts_files:
+            limit = f"The owner '{self.owner}' may have at most {self.maximum} files and has {used}"
+        return DomainError("quota-exceeded", f"{limit}; delete files to make room.")
 
 
 class Quota:
-    """Refuses uploads that would exceed the quota.
+    """Refuses what would exceed a limit.
 
-    :param limit: in bytes; 0 for no quota.
+    :param limit: on the bytes of all files; 0 for none.
     """
 
     def __init__(self, database: Database, limit: int) -> None:
         self._database = database
         self._limit = limit
 
-    def check(self, more: int) -> None:
-        """Refuse an upload of ``more`` bytes early; only :meth:`check_added` is exact.
+    def check(self, principal: Principal, more: Addition) -> None:
+        """Refuse an addition early; only :meth:`check_added` is exact.
 
         :raises DomainError: ``quota-exceeded``.
         """
-        if not self._limit:
+        limits = list(self._limits(principal, more))
+        if not limits:
             return
         with self._database.connect() as connection:
-            used = stored(connection).bytes
-        if used + more > self._limit:
-            raise self._exceeded(used)
+            for limit in limits:
+                used = limit.used(connection)
+                if used + limit.more > limit.maximum:
+                    raise limit.exceeded(used)
 
-    def check_added(self, connection: Connection, more: int) -> None:
-        """Check within the transaction that has added ``more`` bytes; near the limit, transactions are serialized.
+    def check_added(self, connection: Connection, principal: Principal, more: Addition, counted_twice: int = 0) -> None:
+        """Check within the transaction that has added ``more``; near a limit, transactions are serialized.
 
+        :param counted_twice: bytes of uploads that became this addition, and still count until they are removed.
         :raises DomainError: ``quota-exceeded``.
         """
-        if not self._limit:
-            return
-        used = stored(connection).bytes
-        if more > SMALL_UPLOAD * self._limit or used > NEAR_LIMIT * self._limit:
-            connection.execute(select(one_at_a_time(_LOCK)))
-            used = stored(connection).bytes
-        if used > self._limit:
-            raise self._exceeded(used - more)
+        for limit in self._limits(principal, more):
+            used = limit.used(connection)
+            if limit.more > SMALL_UPLOAD * limit.maximum or used > NEAR_LIMIT * limit.maximum:
+                connection.execute(select(one_at_a_time(limit.lock)))
+                used = limit.used(connection)
+            if not limit.counts_files:
+                used -= counted_twice
+            if used > limit.maximum:
+                raise limit.exceeded(used - limit.more)
 
-    def _exceeded(self, used: int) -> DomainError:
-        detail = f"All files together may have at most {self._limit} bytes and have {used}; delete files to make room."
-        return DomainError("quota-exceeded", detail)
+    def _limits(self, principal: Principal, more: Addition) -> Iterator[_Limit]:
+        """Yield the limits in the order in which their locks are taken."""
+        if self._limit and more.stored:
+            yield _Limit(self._limit, more.stored)
+        if principal.limits.bytes is not None:
+            yield _Limit(principal.limits.bytes, more.bytes, principal.owner)
+        if principal.limits.files is not None and more.files:
+            yield _Limit(principal.limits.files, more.files, principal.owner, counts_files=True)

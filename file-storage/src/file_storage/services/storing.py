@@ -7,17 +7,18 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import structlog
+from service_kit.access.principals import Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
-from file_storage.models import File
+from file_storage.models import File, Upload
 from file_storage.services.blobs import BlobService, SizedBlob
 from file_storage.services.file_rows import INSERT_FILES, files_of
 from file_storage.services.idempotency import IdempotencyKeys, KeyUse, conflict_as_in_use
 from file_storage.services.media import Media, media_of
 from file_storage.services.names import FileName, folded
-from file_storage.services.quota import Quota
+from file_storage.services.quota import Addition, Quota
 from file_storage.storage import BlobStore, StagedBlob, Staging
 
 log = structlog.get_logger()
@@ -46,7 +47,18 @@ class NewCopy(NamedTuple):
     key: str | None
 
 
-class _Addition(NamedTuple):
+class Reserved(NamedTuple):
+    """What counts towards quotas already, because resumable uploads brought the bytes.
+
+    :param upload_id: the upload that becomes the file; with the file there, it counts no more.
+    :param parts: bytes of uploads that stay and go on counting.
+    """
+
+    upload_id: str | None = None
+    parts: int = 0
+
+
+class _NewRow(NamedTuple):
     """A row to insert, and the function that publishes its bytes."""
 
     blob: SizedBlob
@@ -62,8 +74,9 @@ class _Addition(NamedTuple):
         content = "\0".join([self.blob.sha256, *self.name, self.comment])
         return KeyUse(self.key, hashlib.sha256(content.encode()).hexdigest())
 
-    def row(self) -> dict[str, object]:
+    def row(self, owner: str) -> dict[str, object]:
         return {
+            "owner": owner,
             "name": self.name.name,
             "extension": self.name.extension,
             "search_name": folded(self.name.name + self.name.extension),
@@ -74,7 +87,7 @@ class _Addition(NamedTuple):
 
 
 class StoringService:
-    """Adds files: row, blob reference and idempotency key in one transaction."""
+    """Adds files: row, blob reference and idempotency key in one transaction. They belong to the principal's owner."""
 
     def __init__(
         self,
@@ -93,62 +106,69 @@ class StoringService:
         self._keys = keys
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
 
-    def check_room(self, size: int) -> None:
+    def check_room(self, principal: Principal, size: int, files: int = 1) -> None:
         """Check, before a body of ``size`` bytes is received, that it can be stored.
+
+        :param files: how many files it becomes, at least.
 
         :raises DomainError: ``quota-exceeded``.
         :raises StorageFullError: the disk has no room for it.
         """
-        self._quota.check(size)
+        self._quota.check(principal, Addition(size, size, files))
         self._staging.check_room(size)
 
-    def store(self, staged: StagedBlob, name: FileName, comment: str, key: str | None) -> File:
-        """Store ``staged`` as a file; for an idempotency key that was used before, return its file.
+    def store(self, principal: Principal, new: NewFile, reserved: Reserved | None = None) -> File:
+        """Store a file; for an idempotency key that was used before, return its file.
 
+        :param reserved: what of its bytes counts already.
         :raises DomainError: ``quota-exceeded``, or ``idempotency-key-reused``, ``-revoked`` or ``-in-use``.
         """
-        [stored] = self.store_all([NewFile(staged, name, comment, key)])
+        [stored] = self.store_all(principal, [new], reserved)
         if isinstance(stored, DomainError):
             raise stored
         return stored
 
-    def store_all(self, new: Sequence[NewFile]) -> Sequence[File | DomainError]:
+    def store_all(
+        self, principal: Principal, new: Sequence[NewFile], reserved: Reserved | None = None
+    ) -> Sequence[File | DomainError]:
         """Store many files as :meth:`store` does, in one transaction.
 
         :returns: for each upload its file, or ``idempotency-key-reused`` or ``-revoked`` if its key forbids it.
         :raises DomainError: ``idempotency-key-in-use`` or ``quota-exceeded``; nothing is stored.
         """
-        self._quota.check(sum(file.staged.size for file in new))
+        size = sum(file.staged.size for file in new)
+        if reserved is None:
+            self._quota.check(principal, Addition(size, size, len(new)))
         contents = self._in_parallel(self._make_durable, [file.staged for file in new])
         # Publish inside the transaction: it locks the blob's row, so nobody removes the bytes before the commit.
         additions = [
-            _Addition(blob, media, name, comment, key, partial(self._store.publish, staged))
+            _NewRow(blob, media, name, comment, key, partial(self._store.publish, staged))
             for (blob, media), (staged, name, comment, key) in zip(contents, new, strict=True)
         ]
-        return self._add(additions, self._reference_within_quota)
+        return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
 
-    def copy(self, source: File, name: FileName, key: str | None) -> File:
-        """Create a file that shares the bytes of ``source``.
+    def copy(self, principal: Principal, new: NewCopy) -> File:
+        """Create a file that shares the bytes of its source.
 
-        :raises DomainError: ``file-not-found``, or for the idempotency key as in :meth:`store`.
+        :raises DomainError: ``file-not-found``, ``quota-exceeded``, or for the idempotency key as in :meth:`store`.
         """
-        [copied] = self.copy_all([NewCopy(source, name, key)])
+        [copied] = self.copy_all(principal, [new])
         if isinstance(copied, DomainError):
             raise copied
         return copied
 
-    def copy_all(self, copies: Sequence[NewCopy]) -> Sequence[File | DomainError]:
+    def copy_all(self, principal: Principal, copies: Sequence[NewCopy]) -> Sequence[File | DomainError]:
         """Make many copies as :meth:`copy` does, in one transaction.
 
         :returns: for each copy its file, or the error of its idempotency key as in :meth:`store_all`.
-        :raises DomainError: ``file-not-found``, a source was just deleted; ``idempotency-key-in-use``. Nothing is
-            copied then.
+        :raises DomainError: ``file-not-found``, a source was just deleted; ``quota-exceeded``;
+            ``idempotency-key-in-use``. Nothing is copied then.
         """
         additions = [
-            _Addition(SizedBlob(source.sha256, source.size), _media_of_row(source), name, "", key, _publish_nothing)
+            _NewRow(SizedBlob(source.sha256, source.size), _media_of_row(source), name, "", key, _publish_nothing)
             for source, name, key in copies
         ]
-        return self._add(additions, self._share)
+        return self._add(principal, additions, self._share, partial(self._check_copied, principal))
 
     def _make_durable(self, staged: StagedBlob) -> tuple[SizedBlob, Media]:
         staged.seal()
@@ -157,34 +177,45 @@ class StoringService:
             return SizedBlob(staged.sha256, staged.size), media_of(file)
 
     def _add(
-        self, additions: Sequence[_Addition], reference: Callable[[Connection, Sequence[SizedBlob]], None]
+        self,
+        principal: Principal,
+        additions: Sequence[_NewRow],
+        reference: Callable[[Connection, Sequence[SizedBlob]], None],
+        check: Callable[[Connection, Sequence[SizedBlob]], None],
     ) -> Sequence[File | DomainError]:
         uses = [use for addition in additions if (use := addition.use()) is not None]
         with conflict_as_in_use([use.key for use in uses]), self._database.begin() as connection:
-            earlier = self._keys.made_earlier(connection, uses) if uses else {}
+            earlier = self._keys.made_earlier(connection, principal.owner, uses) if uses else {}
             new = [addition for addition in additions if addition.key not in earlier]
-            made = self._insert(connection, new, reference) if new else []
+            made: Sequence[File] = []
+            if new:
+                blobs = [addition.blob for addition in new]
+                reference(connection, blobs)
+                made = self._insert(connection, principal.owner, new)
+                check(connection, blobs)
+                self._in_parallel(lambda addition: addition.publish(), new)
         for file in made:
             log.info("file stored", file_id=file.id, size=file.size)
         remaining = iter(made)
         return [earlier.get(addition.key or "") or next(remaining) for addition in additions]
 
-    def _insert(
-        self,
-        connection: Connection,
-        new: Sequence[_Addition],
-        reference: Callable[[Connection, Sequence[SizedBlob]], None],
-    ) -> Sequence[File]:
-        reference(connection, [addition.blob for addition in new])
-        files = files_of(connection.execute(INSERT_FILES, [addition.row() for addition in new]))
+    def _insert(self, connection: Connection, owner: str, new: Sequence[_NewRow]) -> Sequence[File]:
+        files = files_of(connection.execute(INSERT_FILES, [addition.row(owner) for addition in new]))
         made = {use: file.id for addition, file in zip(new, files, strict=True) if (use := addition.use()) is not None}
-        self._keys.record(connection, made)
-        self._in_parallel(lambda addition: addition.publish(), new)
+        self._keys.record(connection, owner, made)
         return files
 
-    def _reference_within_quota(self, connection: Connection, blobs: Sequence[SizedBlob]) -> None:
-        self._blobs.reference(connection, blobs)
-        self._quota.check_added(connection, sum(blob.size for blob in blobs))
+    def _check_stored(
+        self, principal: Principal, reserved: Reserved | None, connection: Connection, blobs: Sequence[SizedBlob]
+    ) -> None:
+        size = sum(blob.size for blob in blobs)
+        if reserved is not None and reserved.upload_id is not None:
+            connection.execute(update(Upload).where(Upload.id == reserved.upload_id).values(reserved=0))
+        parts = 0 if reserved is None else reserved.parts
+        self._quota.check_added(connection, principal, Addition(size, size, len(blobs)), parts)
+
+    def _check_copied(self, principal: Principal, connection: Connection, blobs: Sequence[SizedBlob]) -> None:
+        self._quota.check_added(connection, principal, Addition(0, sum(blob.size for blob in blobs), len(blobs)))
 
     def _share(self, connection: Connection, blobs: Sequence[SizedBlob]) -> None:
         self._blobs.share(connection, [blob.sha256 for blob in blobs])

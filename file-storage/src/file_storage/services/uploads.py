@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import structlog
+from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
 from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from file_storage.models import File, Upload
 from file_storage.services.names import FileName
-from file_storage.services.storing import StoringService
+from file_storage.services.quota import Addition, Quota
+from file_storage.services.storing import NewFile, Reserved, StoringService
 from file_storage.storage import Readable, StagedBlob, Staging
 from file_storage.storage.partial import PartialFile, PartialFiles, UploadBusyError
 
@@ -24,6 +27,8 @@ log = structlog.get_logger()
 
 CHUNK = 64 * 1024
 COPY_CHUNK = 1024 * 1024
+RESERVE_BYTES = 16 * 1024 * 1024
+"""By how much an upload of unknown length reserves ahead: a statement for each chunk would slow it down."""
 EXPIRE_SECONDS = 60
 """Minimum seconds between two removals of expired uploads by new uploads."""
 EXPIRE_BATCH = 100
@@ -64,7 +69,9 @@ class Progress(NamedTuple):
 
 
 class UploadService:
-    """The rules of resumable uploads.
+    """The rules of resumable uploads. Another owner's upload does not exist for a principal that does not see all.
+
+    An upload counts towards quotas from its creation: with its length, or with what it has received.
 
     :param max_bytes: maximum length of an upload.
     :param lifetime: seconds without a request after which an upload expires.
@@ -76,6 +83,7 @@ class UploadService:
         partials: PartialFiles,
         staging: Staging,
         files: StoringService,
+        quota: Quota,
         max_bytes: int,
         lifetime: float,
     ) -> None:
@@ -83,40 +91,48 @@ class UploadService:
         self._partials = partials
         self._staging = staging
         self._files = files
+        self._quota = quota
         self._max_bytes = max_bytes
         self._lifetime = lifetime
         self._next_expiry = 0.0
 
-    def create(self, new: NewUpload) -> Progress:
+    def create(self, principal: Principal, new: NewUpload) -> Progress:
         """Create an upload without bytes; an upload of length 0 becomes a file at once.
 
-        :raises DomainError: ``upload-too-long``.
+        :raises DomainError: ``upload-too-long``; ``quota-exceeded``.
         """
         self._check_length(new.length)
+        self._files.check_room(principal, new.length or 0, files=0 if new.partial else 1)
         self._expire_periodically()
-        upload = self._insert(new, new.length, "partial" if new.partial else None)
+        upload = self._insert(principal, new, new.length, "partial" if new.partial else None)
         self._partials.create(upload.id)
-        return Progress(self._finish(upload) if upload.length == 0 else upload, 0)
+        return Progress(self._finish(principal, upload) if upload.length == 0 else upload, 0)
 
-    def get(self, upload_id: str) -> Progress:
+    def get(self, principal: Principal, upload_id: str) -> Progress:
         """Return an upload; make it a file if it is complete but a crash interrupted its last request.
 
-        :raises DomainError: ``upload-not-found``; ``upload-expired``, also if its bytes are gone.
+        :raises DomainError: ``upload-not-found``; ``upload-expired``, also if its bytes are gone; ``quota-exceeded``.
         """
-        upload = self._row(upload_id)
+        upload = self._row(principal, upload_id)
         if upload.finished:
             return _complete(upload)
         size = self._partials.size(upload_id)
         if size is None:
-            return _complete(self._reload_finished(upload_id))
+            return _complete(self._reload_finished(principal, upload_id))
         if size == upload.length:
             # The request that sent the last bytes may be about to finish it.
             with suppress(UploadBusyError):
-                upload = self._finish(upload)
+                upload = self._finish(principal, upload)
         return Progress(upload, size)
 
     def append(
-        self, upload_id: str, offset: int, length: int | None, body: Readable, checksum: Checksum | None
+        self,
+        principal: Principal,
+        upload_id: str,
+        offset: int,
+        length: int | None,
+        body: Readable,
+        checksum: Checksum | None,
     ) -> Progress:
         """Append a request's bytes at ``offset``; if the connection breaks, keep the bytes received before.
 
@@ -124,47 +140,51 @@ class UploadService:
         :param checksum: if it does not match, the request's bytes are discarded.
         :raises DomainError: ``upload-not-found`` and ``upload-expired`` as in :meth:`get`; ``offset-mismatch``;
             ``upload-final``, the upload is made of parts; ``upload-length-known``; ``invalid-upload-length``, less than
-            already received; ``upload-too-long``; ``checksum-mismatch``.
+            already received; ``upload-too-long``; ``quota-exceeded``; ``checksum-mismatch``.
         :raises UploadBusyError: another request is writing to the upload.
         """
-        upload = self._row(upload_id)
+        upload = self._row(principal, upload_id)
         if upload.is_made_of_parts:
             raise DomainError("upload-final", "A final upload is made of its parts and takes no bytes.")
         if not upload.finished:
             try:
                 with self._partials.hold(upload_id) as partial:
                     self._check_offset(offset, partial.size)
-                    self._receive(self._with_length(upload, length, partial.size), partial, body, checksum)
+                    upload = self._with_length(principal, upload, length, partial.size)
+                    self._receive(principal, upload, partial, body, checksum)
             except FileNotFoundError:
-                upload = self._reload_finished(upload_id)
+                upload = self._reload_finished(principal, upload_id)
             else:
-                return self.get(upload_id)
+                return self.get(principal, upload_id)
         complete = _complete(upload)
         self._check_offset(offset, complete.offset)
         return complete
 
-    def concatenate(self, parts: Sequence[str], new: NewUpload, concat_header: str) -> Upload:
+    def concatenate(self, principal: Principal, parts: Sequence[str], new: NewUpload, concat_header: str) -> Upload:
         """Concatenate finished partial uploads to one file, in this order; a repeated request finds the same file.
 
-        :raises DomainError: ``upload-not-found``; ``upload-no-part``; ``upload-incomplete``; ``upload-too-long``.
+        :raises DomainError: ``upload-not-found``; ``upload-no-part``; ``upload-incomplete``; ``upload-too-long``;
+            ``quota-exceeded``.
         :raises UploadBusyError: a request is writing to a part.
         """
-        lengths = [self._length_of_part(part) for part in parts]
-        self._check_length(sum(lengths))
+        length = sum(self._length_of_part(principal, part) for part in parts)
+        self._check_length(length)
+        self._staging.check_room(length)
         with self._staging.stage() as staged:
             for part in parts:
                 for data in self._bytes_of(part):
                     staged.write(data)
-            file = self._files.store(staged, new.name, new.comment, _concatenation_key(parts, new))
-        return self._insert(new, sum(lengths), concat_header, file)
+            whole = NewFile(staged, new.name, new.comment, _concatenation_key(parts, new))
+            file = self._files.store(principal, whole, Reserved(parts=length))
+        return self._insert(principal, new, length, concat_header, file)
 
-    def terminate(self, upload_id: str) -> None:
+    def terminate(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload and its bytes, but not the file that it became.
 
         :raises DomainError: ``upload-not-found``.
         :raises UploadBusyError: a request is writing to the upload.
         """
-        self._row(upload_id)
+        self._row(principal, upload_id)
         self._remove(upload_id)
 
     def expire(self) -> int:
@@ -176,7 +196,7 @@ class UploadService:
         for upload in expired:
             try:
                 if not upload.finished and self._is_complete(upload):
-                    self._finish(upload)
+                    self._finish(_owner_of(upload), upload)
                 self._remove(upload.id)
                 removed += 1
             except DomainError as error:
@@ -203,10 +223,17 @@ class UploadService:
         self.expire()
 
     def _insert(
-        self, new: NewUpload, length: int | None, concat_header: str | None, file: File | None = None
+        self,
+        principal: Principal,
+        new: NewUpload,
+        length: int | None,
+        concat_header: str | None,
+        file: File | None = None,
     ) -> Upload:
         upload = Upload(
             id=secrets.token_hex(16),
+            owner=principal.owner,
+            reserved=0 if file else length or 0,
             length=length,
             metadata_header=new.metadata_header,
             concat_header=concat_header,
@@ -220,12 +247,13 @@ class UploadService:
         with self._database.write() as session:
             session.add(upload)
             session.flush()
+            self._check_reserved(session, principal, upload.reserved)
             session.refresh(upload)
         return upload
 
-    def _row(self, upload_id: str) -> Upload:
+    def _row(self, principal: Principal, upload_id: str) -> Upload:
         with self._database.read() as session:
-            query = select(Upload, epoch_now()).where(Upload.id == upload_id)
+            query = select(Upload, epoch_now()).where(Upload.id == upload_id, principal.owns(Upload.owner))
             found = session.execute(query).one_or_none() if _ID.fullmatch(upload_id) else None
         if found is None:
             raise DomainError("upload-not-found", "There is no such upload; begin a new one.")
@@ -234,23 +262,33 @@ class UploadService:
             raise DomainError("upload-expired", "This upload has expired; begin a new one.")
         return upload
 
-    def _reload_finished(self, upload_id: str) -> Upload:
+    def _reload_finished(self, principal: Principal, upload_id: str) -> Upload:
         """Reload an upload that another request has just finished.
 
         :raises DomainError: ``upload-expired``, it is not finished and its bytes are gone.
         """
-        upload = self._row(upload_id)
+        upload = self._row(principal, upload_id)
         if not upload.finished:
             raise _bytes_gone()
         return upload
 
-    def _receive(self, upload: Upload, partial: PartialFile, body: Readable, checksum: Checksum | None) -> None:
+    def _receive(
+        self,
+        principal: Principal,
+        upload: Upload,
+        partial: PartialFile,
+        body: Readable,
+        checksum: Checksum | None,
+    ) -> None:
         before = partial.size
         limit = self._max_bytes if upload.length is None else upload.length
+        reserved = upload.reserved
         try:
             while data := body.read(CHUNK):
                 if partial.size + len(data) > limit:
                     raise DomainError("upload-too-long", f"The upload may have at most {limit} bytes.")
+                if upload.length is None and partial.size + len(data) > reserved:
+                    reserved = self._reserve_ahead(principal, upload, reserved, partial.size + len(data))
                 if checksum is not None:
                     checksum.update(data)
                 partial.append(data)
@@ -262,13 +300,34 @@ class UploadService:
             raise
         finally:
             partial.sync()
+            if upload.length is None and partial.size < reserved:
+                self._reserve(principal, upload, reserved, partial.size)
 
-    def _with_length(self, upload: Upload, length: int | None, received: int) -> Upload:
+    def _reserve_ahead(self, principal: Principal, upload: Upload, reserved: int, size: int) -> int:
+        """Reserve ``size`` bytes instead of ``reserved``, and more if there is room; return how many.
+
+        :raises DomainError: ``quota-exceeded``.
+        """
+        with suppress(DomainError):
+            return self._reserve(principal, upload, reserved, size + RESERVE_BYTES)
+        return self._reserve(principal, upload, reserved, size)
+
+    def _reserve(self, principal: Principal, upload: Upload, reserved: int, size: int) -> int:
+        with self._database.write() as session:
+            session.execute(update(Upload).where(Upload.id == upload.id).values(reserved=size))
+            self._check_reserved(session, _holder(principal, upload), size - reserved)
+        return size
+
+    def _check_reserved(self, session: Session, principal: Principal, more: int) -> None:
+        if more > 0:
+            self._quota.check_added(session.connection(), principal, Addition(more, more, 0))
+
+    def _with_length(self, principal: Principal, upload: Upload, length: int | None, received: int) -> Upload:
         """Record the length if the client sent it only now.
 
         :param received: bytes received so far.
         :raises DomainError: ``upload-length-known``; ``invalid-upload-length``, less than already received;
-            ``upload-too-long``.
+            ``upload-too-long``; ``quota-exceeded``.
         """
         with self._database.write() as session:
             values: dict[str, object] = {"expires_at": epoch_now() + self._lifetime}
@@ -280,11 +339,14 @@ class UploadService:
                     detail = f"The upload already has {received} bytes; its length cannot be {length}."
                     raise DomainError("invalid-upload-length", detail)
                 self._check_length(length)
-                values["length"] = length
+                self._staging.check_room(length - received)
+                values |= {"length": length, "reserved": length}
             changed = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
-            return session.execute(changed).scalar_one()
+            updated = session.execute(changed).scalar_one()
+            self._check_reserved(session, _holder(principal, upload), updated.reserved - upload.reserved)
+            return updated
 
-    def _finish(self, upload: Upload) -> Upload:
+    def _finish(self, principal: Principal, upload: Upload) -> Upload:
         """Make a complete upload a file; its idempotency key prevents a second file after a crash."""
         if upload.is_part:
             return upload
@@ -294,16 +356,16 @@ class UploadService:
                 content = stack.enter_context(partial.path.open("rb"))
                 staged = stack.enter_context(self._staging.adopt(partial.path, content))
             except FileNotFoundError:
-                return self._reload_finished(upload.id)
-            finished = self._store(upload, staged)
+                return self._reload_finished(principal, upload.id)
+            finished = self._store(principal, upload, staged)
         self._partials.delete(upload.id)
         return finished
 
-    def _store(self, upload: Upload, staged: StagedBlob) -> Upload:
-        name = FileName(upload.name, upload.extension)
-        file = self._files.store(staged, name, upload.comment, f"tus-{upload.id}")
+    def _store(self, principal: Principal, upload: Upload, staged: StagedBlob) -> Upload:
+        new = NewFile(staged, FileName(upload.name, upload.extension), upload.comment, f"tus-{upload.id}")
+        file = self._files.store(_holder(principal, upload), new, Reserved(upload.id))
         with self._database.write() as session:
-            values = {"file_id": file.id, "finished": True, "length": staged.size}
+            values = {"file_id": file.id, "finished": True, "length": staged.size, "reserved": 0}
             changed = update(Upload).where(Upload.id == upload.id).values(**values).returning(Upload)
             return session.execute(changed).scalar_one()
 
@@ -316,8 +378,8 @@ class UploadService:
         with self._database.write() as session:
             session.execute(delete(Upload).where(Upload.id == upload_id))
 
-    def _length_of_part(self, part: str) -> int:
-        upload = self._row(part)
+    def _length_of_part(self, principal: Principal, part: str) -> int:
+        upload = self._row(principal, part)
         if not upload.is_part:
             raise DomainError("upload-no-part", f"The upload {part} was not created with Upload-Concat: partial.")
         if upload.length is None or self._partials.size(part) != upload.length:
@@ -335,11 +397,19 @@ class UploadService:
     def _check_length(self, length: int | None) -> None:
         if length is not None and length > self._max_bytes:
             raise DomainError("upload-too-long", f"An upload may have at most {self._max_bytes} bytes.")
-        self._files.check_room(length or 0)
 
     def _check_offset(self, offset: int, actual: int) -> None:
         if offset != actual:
             raise DomainError("offset-mismatch", f"The upload has {actual} bytes; continue at this offset.")
+
+
+def _owner_of(upload: Upload) -> Principal:
+    return Principal(upload.owner, frozenset())
+
+
+def _holder(principal: Principal, upload: Upload) -> Principal:
+    """Return to whom the upload's bytes and file belong, with the limits that are known of this owner."""
+    return principal if principal.owner == upload.owner else _owner_of(upload)
 
 
 def _concatenation_key(parts: Sequence[str], new: NewUpload) -> str:

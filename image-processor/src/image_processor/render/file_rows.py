@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 import httpx2
-from service_kit.access.gate import OWNER_HEADER
+from service_kit.access.gate import OWNER_HEADER, SEES_HEADER
 from service_kit.access.principals import Principal
 
 from image_processor.config import RenderFileSettings
 from image_processor.render.failures import storage_unavailable
 
-SEES_HEADER = "X-Pixmill-Sees"
-"""``all``, with the owner, for an admin."""
 GONE_SECONDS = 1.0
 """How long it is remembered that there is no such file."""
 _MAX_REMEMBERED = 100_000

@@ -11,14 +11,20 @@ import structlog
 
 from service_kit.access.guard import LOOPBACK_HOSTS, check_host, check_site
 from service_kit.access.keys import KeyService
-from service_kit.access.principals import ALL_SCOPES, LOCAL, LOCAL_OWNER, NOBODY, Principal, Scope
+from service_kit.access.principals import ALL_SCOPES, LOCAL, NOBODY, Principal, Scope
 from service_kit.problems import Problem
 
 log = structlog.get_logger()
 
 SESSION_COOKIE = "pixmill-session"
 OWNER_HEADER = "X-Pixmill-Owner"
-"""Names, in a request of Pixmill's own processes, the owner for whom they act."""
+"""Names, in a request with the inner secret, the owner for whom Pixmill's own processes act.
+
+What they make belongs to this owner and counts towards its limits, and they see nothing else; they have all scopes but
+``admin``. Without the header they act for the machine's own user, who sees all.
+"""
+SEES_HEADER = "X-Pixmill-Sees"
+"""With the value ``all`` beside :data:`OWNER_HEADER`, they have the scope ``admin`` too, and see what all have."""
 
 FAILURES_PER_MINUTE = 10
 """Wrong keys from an address within a minute, after which its requests with a key get 429."""
@@ -70,13 +76,20 @@ class Gate:
         """
         token = _bearer(asked.headers)
         if token is not None and hmac.compare_digest(token.encode(), self._rules.inner_secret.encode()):
-            return Principal(asked.headers.get(OWNER_HEADER, LOCAL_OWNER), ALL_SCOPES)
+            return self._inner(asked.headers)
         check_host(asked.headers.get("Host", ""), self._hosts, any_address=self._rules.mode != "local")
         if token is None or asked.headers.get("Origin") not in self._rules.cors_origins:
             check_site(asked.method, asked.headers)
         principal = self._recognize(token, asked)
         self._rates.count(principal)
         return principal
+
+    def _inner(self, headers: Mapping[str, str]) -> Principal:
+        owner = headers.get(OWNER_HEADER)
+        if owner is None:
+            return LOCAL
+        scopes = ALL_SCOPES if headers.get(SEES_HEADER) == "all" else ALL_SCOPES - {Scope.ADMIN}
+        return Principal(owner, scopes, limits=self._keys.limits(owner))
 
     def _recognize(self, token: str | None, asked: Asked) -> Principal:
         if token is not None:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from service_kit.access.models import BrowserSession, Key, Owner
-from service_kit.access.principals import Limits, Principal, Scope
+from service_kit.access.principals import UNLIMITED, Limits, Principal, Scope
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
 from service_kit.errors import DomainError
 
@@ -55,6 +55,7 @@ class KeyService:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, tuple[float, Principal | None]] = {}
+        self._limits: dict[str, tuple[float, Limits]] = {}
 
     def create(self, wanted: KeyRequest) -> NewKey:
         """Make a key.
@@ -126,6 +127,19 @@ class KeyService:
         statement = select(Key).join(BrowserSession, BrowserSession.key_id == Key.id).where(*lasting)
         return self._remembered(digest, lambda session: session.scalar(statement))
 
+    def limits(self, owner: str) -> Limits:
+        """Return the limits of an owner, at most :data:`CACHE_SECONDS` old; an owner without keys has none."""
+        remembered = self._limits.get(owner)
+        if remembered is not None and remembered[0] > time.monotonic():
+            return remembered[1]
+        with self._database.read() as session:
+            found = session.get(Owner, owner)
+        limits = UNLIMITED if found is None else _limits(found)
+        if len(self._limits) >= _CACHE_SIZE:
+            self._limits.clear()
+        self._limits[owner] = time.monotonic() + CACHE_SECONDS, limits
+        return limits
+
     def sign_in(self, secret: str, seconds: float) -> str | None:
         """Begin a browser's session; return its token, or ``None`` if the key is not valid."""
         principal = self.recognize(secret)
@@ -190,14 +204,17 @@ def _valid() -> ColumnElement[bool]:
 
 
 def _principal(key: Key, owner: Owner) -> Principal:
-    limits = Limits(
+    return Principal(owner.name, _scopes(key), key.id, _limits(owner))
+
+
+def _limits(owner: Owner) -> Limits:
+    return Limits(
         bytes=owner.max_bytes,
         files=owner.max_files,
         pending_tasks=owner.max_pending_tasks,
         requests_per_second=owner.max_requests_per_second,
         listeners=owner.max_listeners,
     )
-    return Principal(owner.name, _scopes(key), key.id, limits)
 
 
 def _scopes(key: Key) -> frozenset[Scope]:

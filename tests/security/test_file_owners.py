@@ -1,0 +1,240 @@
+"""Owners of files, on both stacks and with real keys: what belongs to another owner is not there."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+
+from tests.support.client import FILES, Pixmill
+from tests.support.environment import INNER_SECRET
+from tests.support.stacks import Stack
+
+pytestmark = pytest.mark.both_stacks
+
+TUS = {"Tus-Resumable": "1.0.0"}
+BYTES = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request for something that belongs to Bob."""
+
+    method: str
+    path: str
+    json: object = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def send(self, client: Pixmill, things: Mapping[str, object]) -> httpx2.Response:
+        place, headers = self.path, dict(self.headers)
+        for name, value in things.items():
+            place = place.replace(f"{{{name}}}", str(value))
+            headers = {header: text.replace(f"{{{name}}}", str(value)) for header, text in headers.items()}
+        return client.http.request(self.method, f"{FILES}{place}", json=self.json, headers=headers)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+NOT_THERE = [
+    Case("GET", "/{id}"),
+    Case("PATCH", "/{id}", {"comment": "stolen"}),
+    Case("DELETE", "/{id}"),
+    Case("POST", "/{id}/copy", {}),
+    Case("POST", "/{id}/links", {}),
+    Case("GET", "/{id}/download"),
+    Case("GET", "/archive?id={id}"),
+    Case("GET", "/idempotency-keys/{key}"),
+    Case("DELETE", "/links/{link}"),
+    Case("HEAD", "/uploads/{upload}", headers=TUS),
+    Case("PATCH", "/uploads/{upload}", headers=TUS | BYTES),
+    Case("DELETE", "/uploads/{upload}", headers=TUS),
+    Case("POST", "/uploads/", headers=TUS | {"Upload-Concat": "final;/uploads/{upload}"}),
+]
+"""Requests that another owner's key gets 404 for."""
+FOR_ALL = {"DELETE /idempotency-keys/{key}", "GET /links/{link}"}
+"""Routes with a path parameter that do something else for another owner: see the tests below."""
+
+
+class People:
+    """Clients with keys of three owners, and what belongs to Bob."""
+
+    def __init__(self, anyone: Pixmill, bob: Pixmill, ann: Pixmill, admin: Pixmill) -> None:
+        self.anyone, self.bob, self.ann, self.admin = anyone, bob, ann, admin
+        self.name_of_bob = str(bob.http.get("/api/session").json()["owner"])
+        headers = {"Idempotency-Key": "a key of Bob's"}
+        stored = bob.http.put(f"{FILES}/?name=bob.txt", content=b"of Bob", headers=headers).raise_for_status()
+        self.file_id = stored.json()["id"]
+        created = bob.http.post(f"{FILES}/{self.file_id}/links", json={"note": "for Carol"}).raise_for_status().json()
+        self.link = str(created["url"])
+        headers = TUS | {"Upload-Length": "6", "Upload-Concat": "partial"}
+        upload = bob.http.post(f"{FILES}/uploads/", headers=headers).raise_for_status().headers["Location"]
+        self.things = {
+            "id": self.file_id,
+            "key": "a key of Bob's",
+            "link": created["id"],
+            "upload": upload.rsplit("/", 1)[-1],
+        }
+
+
+@pytest.fixture(scope="module")
+def people(stack: Stack) -> Iterator[People]:
+    with ExitStack() as clients:
+        anyone = clients.enter_context(Pixmill(stack.url))
+        run = secrets.token_hex(4)
+        keys = [(f"bob-{run}", "writer"), (f"ann-{run}", "writer"), (f"root-{run}", "admin")]
+        named = [clients.enter_context(with_key(stack, anyone.make_key(owner, role))) for owner, role in keys]
+        yield People(anyone, *named)
+
+
+def with_key(stack: Stack, key: str, **headers: str) -> Pixmill:
+    client = Pixmill(stack.url)
+    client.http.headers["Authorization"] = f"Bearer {key}"
+    client.http.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return client
+
+
+@pytest.mark.parametrize("case", NOT_THERE, ids=str)
+def test_what_belongs_to_another_owner_is_not_there(people: People, case: Case) -> None:
+    assert case.send(people.ann, people.things).status_code == 404
+
+
+def test_every_route_with_a_parameter_has_a_line(people: People) -> None:
+    described = people.anyone.http.get(f"{FILES}/openapi.json").json()["paths"]
+    routes = {f"{method.upper()} {path}" for path, methods in described.items() if "{" in path for method in methods}
+
+    assert routes - {str(case) for case in NOT_THERE} == FOR_ALL
+
+
+def test_what_another_owner_was_refused_is_unchanged(people: People) -> None:
+    for case in NOT_THERE:
+        case.send(people.ann, people.things)
+
+    assert people.bob.http.get(f"{FILES}/{people.file_id}").json()["comment"] == ""
+    assert people.bob.download(people.file_id) == b"of Bob"
+    assert Case("HEAD", "/uploads/{upload}", headers=TUS).send(people.bob, people.things).status_code == 200
+    assert people.anyone.http.get(people.link).content == b"of Bob"
+
+
+def test_lists_and_look_ups_have_only_what_belongs_to_the_owner(people: People) -> None:
+    lookup, copies = {"ids": [people.file_id]}, {"copies": [{"file_id": people.file_id}]}
+
+    assert people.ann.http.get(f"{FILES}/?name=bob.txt").json() == []
+    assert people.ann.http.get(f"{FILES}/links").json() == []
+    assert people.ann.http.post(f"{FILES}/lookup", json=lookup).json() == {"files": []}
+    [copied] = people.ann.http.post(f"{FILES}/copies", json=copies).json()["files"]
+    assert copied["problem"]["status"] == 404
+    assert [file["id"] for file in people.bob.http.post(f"{FILES}/lookup", json=lookup).json()["files"]] == [
+        people.file_id
+    ]
+
+
+def test_an_admin_and_the_machines_own_user_see_all(people: People) -> None:
+    for client in (people.admin, people.anyone):
+        assert client.download(people.file_id) == b"of Bob"
+        assert people.file_id in [file["id"] for file in client.http.get(f"{FILES}/?name=bob.txt").json()]
+        assert people.things["link"] in [link["id"] for link in client.http.get(f"{FILES}/links").json()]
+
+
+def test_each_owner_has_idempotency_keys_of_its_own(people: People) -> None:
+    headers = {"Idempotency-Key": str(people.things["key"])}
+
+    of_ann = people.ann.http.put(f"{FILES}/?name=ann.txt", content=b"of Ann", headers=headers)
+    revoked = people.ann.http.delete(f"{FILES}/idempotency-keys/{people.things['key']}")
+
+    assert (of_ann.status_code, revoked.status_code) == (201, 204)
+    assert people.ann.http.get(f"{FILES}/{of_ann.json()['id']}").status_code == 404
+    assert people.bob.http.get(f"{FILES}/idempotency-keys/{people.things['key']}").json()["id"] == people.file_id
+
+
+def test_a_link_needs_no_key_until_its_owner_revokes_it(people: People) -> None:
+    link = people.bob.http.post(f"{FILES}/{people.file_id}/links", json={"disposition": "inline"}).json()
+
+    shown = people.anyone.http.get(link["url"])
+    listed = {each["id"]: each for each in people.bob.http.get(f"{FILES}/links").json()}
+    revoked = people.bob.http.delete(f"{FILES}/links/{link['id']}")
+
+    assert (shown.content, shown.headers["Content-Disposition"]) == (b"of Bob", 'inline; filename="bob.txt"')
+    assert listed[link["id"]]["file_id"] == people.file_id
+    assert "url" not in listed[link["id"]]
+    assert revoked.status_code == 204
+    assert people.anyone.http.get(link["url"]).status_code == 404
+
+
+def test_a_link_of_the_form_of_earlier_versions_is_refused(people: People) -> None:
+    assert people.anyone.http.get(f"{FILES}/links/WzEsOTk5OTk5OTk5OV0.c2lnbmF0dXJl").status_code == 403
+
+
+def test_pixmills_own_processes_act_for_an_owner(people: People, stack: Stack) -> None:
+    lookup = {"ids": [people.file_id, people.ann.upload("a.txt", b"of Ann")["id"]]}
+    with with_key(stack, INNER_SECRET, X_Pixmill_Owner=people.name_of_bob) as inner:
+        seen = [file["id"] for file in inner.http.post(f"{FILES}/lookup", json=lookup).json()["files"]]
+        result = inner.upload("result.txt", b"a result")["id"]
+        inner.http.headers["X-Pixmill-Sees"] = "all"
+        all_seen = [file["id"] for file in inner.http.post(f"{FILES}/lookup", json=lookup).json()["files"]]
+        second = inner.upload("result.txt", b"another result")["id"]
+
+    assert (seen, all_seen) == ([people.file_id], lookup["ids"])
+    assert people.bob.download(result) == b"a result"
+    assert people.bob.download(second) == b"another result"
+    assert people.ann.http.get(f"{FILES}/{result}").status_code == 404
+
+
+@pytest.fixture
+def limited(people: People, stack: Stack) -> Iterator[Pixmill]:
+    """Return a client whose owner may have 100 bytes in 2 files."""
+    owner = f"carol-{secrets.token_hex(4)}"
+    key = people.anyone.make_key(owner, "writer")
+    people.anyone.http.put(f"/api/owners/{owner}/limits", json={"bytes": 100, "files": 2}).raise_for_status()
+    with with_key(stack, key) as client:
+        yield client
+
+
+def refusal(response: httpx2.Response) -> tuple[int, str, bool]:
+    problem = response.json()
+    return response.status_code, problem["type"], "100 bytes" in problem["detail"] or "2 files" in problem["detail"]
+
+
+EXCEEDED = (507, "urn:pixmill:problem:quota-exceeded", True)
+
+
+def test_an_owner_may_not_exceed_its_bytes(limited: Pixmill) -> None:
+    file = limited.upload("a.bin", b"x" * 60)
+    begun = limited.http.post(f"{FILES}/uploads/", headers=TUS | {"Upload-Length": "41"})
+
+    assert refusal(limited.post_file("b.bin", b"y" * 41)) == EXCEEDED
+    assert refusal(limited.http.put(f"{FILES}/?name=b.bin", content=b"y" * 41)) == EXCEEDED
+    assert refusal(limited.http.post(f"{FILES}/{file['id']}/copy", json={})) == EXCEEDED
+    assert refusal(begun) == EXCEEDED
+    assert limited.upload("b.bin", b"y" * 40)["size"] == 40
+
+
+def test_an_owner_may_not_exceed_its_number_of_files(limited: Pixmill) -> None:
+    files = [limited.upload("a.bin", b"x")["id"] for _ in range(2)]
+
+    assert refusal(limited.post_file("b.bin", b"x")) == EXCEEDED
+    assert refusal(limited.http.post(f"{FILES}/{files[0]}/copy", json={})) == EXCEEDED
+    limited.http.delete(f"{FILES}/{files[0]}").raise_for_status()
+
+    assert limited.upload("b.bin", b"x")["size"] == 1
+
+
+def test_uploads_that_never_end_leave_no_room_for_others(limited: Pixmill) -> None:
+    parts = TUS | {"Upload-Length": "30", "Upload-Concat": "partial"}
+    begun = [limited.http.post(f"{FILES}/uploads/", headers=parts) for _ in range(4)]
+
+    assert [response.status_code for response in begun] == [201, 201, 201, 507]
+    assert refusal(limited.post_file("a.bin", b"x" * 11)) == EXCEEDED
+
+
+def test_a_key_that_may_only_write_copies_nothing(people: People, stack: Stack) -> None:
+    wanted = {"owner": people.name_of_bob, "scopes": ["files:write"]}
+    key = people.anyone.http.post("/api/keys", json=wanted).raise_for_status().json()["secret"]
+
+    with with_key(stack, key) as writer:
+        copied = writer.http.post(f"{FILES}/{people.file_id}/copy", json={})
+
+    assert copied.status_code == 403
+    assert "files:read" in copied.json()["detail"]
