@@ -4,6 +4,8 @@ One asynchronous process that reads URLs, finds results and passes them on; proc
 """
 
 import asyncio
+import resource
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -49,6 +51,7 @@ _EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 def create_app() -> Starlette:
     """Return the ASGI application, configured by ``config/render/conf.yml`` and the environment."""
+    _allow_many_connections()
     settings = load_or_exit(RenderSettings)
     logs.configure(settings.log.level)
     access = load_or_exit(AccessSettings)
@@ -59,10 +62,13 @@ def create_app() -> Starlette:
     except SettingsError as error:
         exit_with(error)
     folder = Path(settings.cache.folder)
-    cache = RenderCache(folder, settings.cache.max_bytes, settings.cache.keep_free_bytes)
+    try:
+        cache = RenderCache(folder, settings.cache.max_bytes, settings.cache.keep_free_bytes)
+        origins = Origins(settings.origins, folder / "origins", settings.cache.max_bytes // 10)
+    except (OSError, sqlite3.Error) as error:
+        exit_with(SettingsError(f"cache.folder {folder} cannot be written: {error}"))
     pool = Pool(settings)
     rows = FileRows(settings.file_storage, settings.http.lookup_seconds)
-    origins = Origins(settings.origins, folder / "origins", settings.cache.max_bytes // 10)
     metrics = _metrics(pool, cache)
     service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics)
     api = ApiRoutes(create_gate(access, keys), service, rows, UrlMaker(settings.native, presets), metrics)
@@ -100,6 +106,11 @@ def create_app() -> Starlette:
     return Starlette(
         routes=routes, lifespan=running, exception_handlers={405: _refuse_method, Exception: _refuse_unexpected}
     )
+
+
+def _allow_many_connections() -> None:
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
 def _metrics(pool: Pool, cache: RenderCache) -> RenderMetrics:

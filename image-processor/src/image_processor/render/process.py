@@ -22,6 +22,7 @@ from image_processor.imaging.color import rgba
 from image_processor.imaging.css_colors import canonical
 from image_processor.imaging.output import Output
 from image_processor.render.failures import (
+    BUSY,
     FILE_NOT_FOUND,
     NOT_RENDERABLE,
     NOT_SENT_AS_IT_IS,
@@ -40,6 +41,8 @@ from image_processor.services.files.client import FileStorage, FileStorageUnavai
 
 log = structlog.get_logger()
 
+LEAST_FREE_BYTES = 32 * 1024 * 1024
+"""With less on the disk of results, a failed render may succeed later, as in the worker."""
 NICE = 5
 """Below the services that answer while pictures are rendered."""
 SENT_AS_THEY_ARE = ("jpeg", "png", "gif", "webp", "avif")
@@ -90,7 +93,8 @@ class Renderer:
             with ExitStack() as stack:
                 extension = self._made(job, timed, stack)
         except ImageError as error:
-            return self._refused(job, NOT_RENDERABLE, str(error))
+            kind = NOT_RENDERABLE if _has_room(job) else BUSY
+            return self._refused(job, kind, str(error))
         except SourceError as error:
             kind = TOO_LARGE if "bytes" in str(error) else FILE_NOT_FOUND
             return self._refused(job, kind, str(error))
@@ -240,6 +244,10 @@ class _SourceFiles:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+def _has_room(job: Job) -> bool:
+    return shutil.disk_usage(Path(job.result).parent).free >= LEAST_FREE_BYTES
 
 
 def _check_size(size: int, max_bytes: int) -> None:
