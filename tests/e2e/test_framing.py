@@ -145,7 +145,7 @@ def test_an_invalid_request_is_refused_and_the_connection_closed(
         f"{CHUNKED}00005\r\nhello\r\n000\r\n\r\n",
         f"{PUT}Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         f"\r\n{PUT}Content-Length: 5\r\n\r\nhello",
-        f"{PUT}Content-Length: 5\r\n\r\nhello".replace("PUT /", "PUT http://x/"),
+        f"{PUT}Content-Length: 5\r\n\r\nhello".replace("PUT /", "PUT http://localhost/"),
         f"{PUT}Content-Length: 5\r\n\r\nhello".replace("\r\n", "\n"),
         f"PUT {FILES}/a.bin HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
         f"{PUT}Content-Length: 5\r\n\r\nhello".replace("a.bin", "имя.bin"),

@@ -43,14 +43,17 @@ def growth_of(stack: Stack) -> Iterator[dict[str, int]]:
 
 
 def test_a_large_file_needs_little_memory(stack: Stack, pixmill: Pixmill) -> None:
+    begun, ended = b'--b\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n', b"\r\n--b--\r\n"
+
     def body() -> Iterator[bytes]:
-        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n'
+        yield begun
         for _ in range(CHUNKS):
             yield CHUNK
-        yield b"\r\n--b--\r\n"
+        yield ended
 
+    length = len(begun) + CHUNKS * len(CHUNK) + len(ended)
     with growth_of(stack) as growth:
-        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        headers = {"Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(length)}
         answer = pixmill.http.post(f"{FILES}/", content=body(), headers=headers)
         assert answer.status_code == 201, answer.text
         file = answer.json()

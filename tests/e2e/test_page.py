@@ -46,7 +46,7 @@ def test_the_page_shows_the_state_of_both_services(stack: Stack, browser: Chrome
     assert errors_in(browser) == []
 
 
-@pytest.mark.parametrize(("place", "operations"), [(FILES, 16), (TASKS, 10)])
+@pytest.mark.parametrize(("place", "operations"), [(FILES, 18), (TASKS, 11)])
 def test_the_api_page_shows_every_operation(stack: Stack, browser: Chrome, place: str, operations: int) -> None:
     browser.get(f"{stack.url}{place}/docs")
     WebDriverWait(browser, STATE_SECONDS).until(lambda page: page.find_elements(By.CSS_SELECTOR, ".opblock"))

@@ -37,7 +37,8 @@ def test_starting_with_a_wrong_preset_fails_with_a_one_line_error() -> None:
     environment = {
         **os.environ,
         **dict.fromkeys(secrets, "x"),
-        **dict.fromkeys(("PIXMILL_INNER_SECRET", "PIXMILL_CALLBACK_SECRET"), "a secret of 32 bytes and some more"),
+        "PIXMILL_INNER_SECRET": "a-secret-of-inner-calls-in-tests-only",
+        "PIXMILL_CALLBACK_SECRET": "a-secret-of-webhooks-in-these-tests-only",
         "IMAGE_PROCESSOR_CONFIG": str(CONFIG),
         "IMAGE_PROCESSOR_PRESETS": '{"old": {"steps": [{"algorithm": "crop", "params": {}}]}}',
     }
