@@ -22,7 +22,7 @@ PYTEST = $(BIN)/python -m pytest
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
-.PHONY: run web screenshots demo unit test test-all test-compose mutations faults fuzz bench docs config lint types prose security notice sbom audit format lock clean
+.PHONY: run web screenshots demo unit test test-all test-compose mutations faults fuzz bench conformance docs config lint types prose security notice sbom audit format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -101,9 +101,15 @@ bench: .venv/test
 	$(BIN)/python -m bench.listing
 	$(BIN)/python -m bench.waits
 
-# The page of the algorithms, with its pictures, and the client's types of their params, from their code.
+# Judges what Pixmill makes of the URLs of thumbor, imagor and imgproxy by facts from their tests, which are in a folder
+# next to the project (tests/conformance/folder.py). FILES="a.json b.json" chooses others, with their pictures in images/.
+conformance: .venv/test
+	@$(BIN)/python -m tests.conformance $(FILES)
+
+# The page of the algorithms, with its pictures, that of the URLs, and the client's types of their params, from their code.
 docs: .venv/test config
 	$(BIN)/python docs/build.py
+	$(BIN)/python docs/rendering.py
 	$(BIN)/python pixmill/scripts/params.py
 
 # config/*/conf.yml and docs/configuration.md, from the models of the settings. It overwrites changes in these files.
@@ -115,7 +121,7 @@ lint: .venv/test types prose security
 	$(BIN)/ruff check .
 
 types: .venv/test
-	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench pixmill/scripts docs/build.py docs/configuration.py requirements conftest.py
+	$(BIN)/mypy $(PACKAGES:%=%/src) $(PACKAGES:%=%/tests) tests bench pixmill/scripts docs/build.py docs/configuration.py docs/rendering.py requirements conftest.py
 
 prose: .venv/python
 	$(BIN)/python scripts/check-prose $(PROSE)

@@ -32,9 +32,10 @@ LUT = "LUT_3D_SIZE 2\n" + "\n".join(
 SECTIONS = {
     "Geometry": "resize thumbnail crop flip rotate auto_orient pad extend trim round_corners border perspective tile",
     "Color": "grayscale brightness contrast saturation hue gamma levels curves equalize white_balance tint duotone "
+    "monochrome colorize channels "
     "sepia invert threshold posterize lut to_colorspace",
-    "Detail": "blur sharpen denoise pixelate edges emboss convolve vignette noise upscale",
-    "Composing": "watermark overlay montage animate",
+    "Detail": "blur progressive_blur blur_areas sharpen denoise pixelate edges emboss convolve vignette noise upscale",
+    "Composing": "watermark overlay stamp flatten gradient montage animate",
     "Faces": "blur_faces crop_faces",
     "Encoding": "convert optimize strip_metadata",
     "Analysis": "info histogram dominant_colors blurhash phash compare exif",

@@ -14,7 +14,7 @@ from typing import Literal, get_args, get_origin
 import yaml
 from annotated_types import Ge, Gt, Le, MinLen
 from file_storage.config import Settings
-from image_processor.config import ApiSettings, WebhookSettings, WorkerSettings
+from image_processor.config import ApiSettings, RenderSettings, WebhookSettings, WorkerSettings
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from service_kit.access.config import AccessSettings
@@ -26,6 +26,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "image-processor": ApiSettings,
     "worker": WorkerSettings,
     "webhooks": WebhookSettings,
+    "render": RenderSettings,
 }
 EXAMPLES = {
     "access": ("auth.mode", "keys"),
@@ -33,6 +34,7 @@ EXAMPLES = {
     "image-processor": ("broker.queue_type", "classic"),
     "worker": ("limits.max_pixels", "50000000"),
     "webhooks": ("timeout_seconds", "20"),
+    "render": ("imagor.quality", "80"),
 }
 WIDTH = 120
 SCALES = {
@@ -65,6 +67,8 @@ class Setting:
     @property
     def default(self) -> object:
         default: object = self.field.default
+        if isinstance(default, list):
+            return [each.get_secret_value() if isinstance(each, SecretStr) else each for each in default]
         return default.get_secret_value() if isinstance(default, SecretStr) else default
 
     @property
@@ -225,8 +229,8 @@ HEAD = """# Configuration
 (`config.py` of each service).
 
 An environment variable overrides the file, the file overrides the default; an empty file works. In an environment
-variable a list or a map is JSON. `ACCESS_CONFIG`, `FILE_STORAGE_CONFIG`, `IMAGE_PROCESSOR_CONFIG`, `WORKER_CONFIG` and
-`WEBHOOKS_CONFIG` name another file.
+variable a list or a map is JSON. `ACCESS_CONFIG`, `FILE_STORAGE_CONFIG`, `IMAGE_PROCESSOR_CONFIG`, `WORKER_CONFIG`,
+`WEBHOOKS_CONFIG` and `RENDER_CONFIG` name another file.
 `${NAME}` in a `url` or a `secret` is replaced by that environment variable, or else by the file `NAME` in the folder
 `PIXMILL_SECRETS`; percent-encoded in a `url`.
 
@@ -256,7 +260,7 @@ A test compares the shipped values of the last three.
 | `config/nginx.env`, `config/nginx.conf` | rate limits, connection limits, the largest body |
 | `config/*/wsgi.ini` | processes and threads of uWSGI |
 | `config/postgresql.env`, `config/rabbitmq.env` | names, and passwords if you choose them yourself |
-| `config/callbacks.env`, `config/links.env` | secrets that sign webhooks and links, if you choose them yourself |
+| `config/callbacks.env`, `config/links.env`, `config/render.env` | secrets that sign, if you choose them yourself |
 | `config/postgresql/roles.sh` | the database role of each service |
 | `config/s3.env` | credentials and endpoint of S3 |
 | `config/embedded/settings.env` | what `make run` sets differently |

@@ -19,7 +19,7 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends fontconfig-config fonts-dejavu-core fonts-wqy-microhei fonts-noto-color-emoji \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill \
- && install --directory --owner pixmill --group pixmill /var/lib/pixmill-scratch
+ && install --directory --owner pixmill --group pixmill /var/lib/pixmill-scratch /var/lib/pixmill-renders
 COPY --from=builder /opt/pixmill /opt/pixmill
 COPY NOTICE LICENSE /usr/share/doc/pixmill/
 # MALLOC_ARENA_MAX: fewer malloc arenas, so less memory is requested and returned for each image.
@@ -28,6 +28,9 @@ ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MAL
 RUN python -c "import pyvips; pyvips.Image.text('x')"
 WORKDIR /etc/pixmill
 COPY config/worker config/worker
+# For the render service, which is this image with another command.
+COPY config/access config/access
+COPY config/render config/render
 USER pixmill
 VOLUME /var/lib/pixmill-scratch
 # The relay touches this file while the database and the broker answer.

@@ -46,7 +46,7 @@ class RemoteStack:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.folder = self.files = self.scratch = self.worker_log = Path()
+        self.folder = self.files = self.scratch = self.worker_log = self.render_log = Path()
 
     def stop(self) -> None:
         """Do nothing: the tests did not start it."""

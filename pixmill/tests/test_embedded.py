@@ -38,9 +38,9 @@ def test_the_launcher_alone_says_where_it_listens(tmp_path: Path, monkeypatch: p
 def test_the_first_start_generates_secrets_that_only_their_owner_reads(tmp_path: Path) -> None:
     folder = Path(environment_of(tmp_path, PROJECT, PLACES)["PIXMILL_SECRETS"])
 
-    names = ("PIXMILL_CALLBACK_SECRET", "PIXMILL_INNER_SECRET", "PIXMILL_LINK_SECRET")
+    names = ("PIXMILL_CALLBACK_SECRET", "PIXMILL_INNER_SECRET", "PIXMILL_LINK_SECRET", "PIXMILL_RENDER_SECRET")
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
-    assert len({path.read_text() for path in folder.iterdir()}) == 3
+    assert len({path.read_text() for path in folder.iterdir()}) == len(names)
     assert all(len(path.read_bytes()) >= 32 for path in folder.iterdir())
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -13,7 +13,7 @@ import pytest
 from service_kit import secrets
 from service_kit.secrets import SecretError, share_out
 
-SIGNING = ["PIXMILL_LINK_SECRET", "PIXMILL_CALLBACK_SECRET", "PIXMILL_INNER_SECRET"]
+SIGNING = ["PIXMILL_LINK_SECRET", "PIXMILL_CALLBACK_SECRET", "PIXMILL_INNER_SECRET", "PIXMILL_RENDER_SECRET"]
 PASSWORDS = [
     "POSTGRES_PASSWORD",
     "RABBITMQ_DEFAULT_PASS",
@@ -106,7 +106,7 @@ def test_a_worker_has_neither_the_link_secret_nor_passwords_of_others(tmp_path: 
     )
 
 
-@pytest.mark.parametrize("service", ["file-storage", "image-processor", "worker", "webhooks"])
+@pytest.mark.parametrize("service", ["file-storage", "image-processor", "worker", "webhooks", "render"])
 def test_only_their_owner_reads_the_secrets_of_a_service(tmp_path: Path, service: str) -> None:
     share_out(tmp_path, {})
 

@@ -43,7 +43,8 @@ def test_each_small_file_is_stored_once_although_answers_are_lost(
         path.write_bytes(os.urandom(2000))
 
     with proxy(stack.url, CUTTING) as between, Pixmill(between.url, retries=PATIENT) as client:
-        ends, rest = [], iter(paths)
+        rest = iter(paths)
+        ends = list(client.files.upload_many([next(rest)]))
         while min(between.happened.values()) == 0:
             ends += client.files.upload_many([next(rest)])
         ends += client.files.upload_many(list(rest))

@@ -258,8 +258,8 @@ MUTATIONS = [
     Mutation(
         rule="the EXIF orientation of an image is applied",
         file="image-processor/src/image_processor/services/codec/decoding.py",
-        before="return _opened(source, format_name, access=access, **options).autorot()",
-        after="return _opened(source, format_name, access=access, **options)",
+        before="return _turned(_opened(source, format_name, access=access, **options), upright=upright)",
+        after="return _turned(_opened(source, format_name, access=access, **options), upright=False)",
         caught_by="image-processor/tests/test_geometry.py::test_orientation_is_applied_once",
     ),
     Mutation(
@@ -310,7 +310,7 @@ MUTATIONS = [
     Mutation(
         rule="every frame of an animation is turned upright",
         file="image-processor/src/image_processor/services/codec/decoding.py",
-        before="    return frame.autorot()",
+        before="    return _turned(frame, upright=upright)",
         after="    return frame",
         caught_by="image-processor/tests/services/codec/test_decoding.py::test_every_frame_is_rotated_upright",
     ),
@@ -363,6 +363,28 @@ MUTATIONS = [
         before="self.is_out |= place is None",
         after="self.is_out |= False",
         caught_by="image-processor/tests/services/readers/test_jpegxl.py::test_too_little_memory_is_not_reported_as_damage",
+    ),
+    # Pictures by URL.
+    Mutation(
+        rule="slow renders leave half of the processes to others",
+        file="image-processor/src/image_processor/render/pool.py",
+        before="slow_too=slow < max(1, self._count // 2)",
+        after="slow_too=slow < self._count",
+        caught_by="image-processor/tests/render/test_pool.py::test_at_most_half_of_the_processes_do_slow_renders",
+    ),
+    Mutation(
+        rule="the least recently used results go first",
+        file="image-processor/src/image_processor/render/cache.py",
+        before="        self._uses[key] = time.time()\n",
+        after="",
+        caught_by="image-processor/tests/render/test_cache.py::test_the_least_recently_used_results_go_for_a_new_one",
+    ),
+    Mutation(
+        rule="a redirect of an origin is judged as the first URL",
+        file="image-processor/src/image_processor/render/origins.py",
+        before="        for _ in range(self._settings.max_redirects + 1):\n            self._judged(url)\n",
+        after="        for _ in range(self._settings.max_redirects + 1):\n",
+        caught_by="image-processor/tests/render/test_origins.py",
     ),
     # The front of the embedded stack.
     Mutation(

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from tests.support.client import FILES, Pixmill
+from tests.support.client import FILES, TASKS, Pixmill
 from tests.support.environment import TRUSTED_PROXY
 from tests.support.stacks import Stack
 
@@ -19,6 +19,8 @@ def test_the_scheme_that_a_stranger_forwards_does_not_count(pixmill: Pixmill, sc
 
     assert link.json()["url"].startswith(f"{str(pixmill.http.base_url).rstrip('/')}{FILES}/links/")
     assert link.headers["Location"] == link.json()["url"]
+    image = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id}, headers=said)
+    assert image.json()["url"].startswith(f"{str(pixmill.http.base_url).rstrip('/')}/img/")
 
 
 @pytest.mark.parametrize(("scheme", "expected"), [("https", "https"), ("javascript", "http")])
@@ -27,6 +29,9 @@ def test_a_trusted_proxy_says_whether_links_begin_with_https(stack: Stack, schem
     with Pixmill(stack.url) as client, httpx2.Client(base_url=stack.url, transport=transport) as proxy:
         file_id = client.upload("a.bin", b"a")["id"]
 
-        link = proxy.post(f"{FILES}/{file_id}/links", json={}, headers={"X-Forwarded-Proto": scheme})
+        said = {"X-Forwarded-Proto": scheme}
+        link = proxy.post(f"{FILES}/{file_id}/links", json={}, headers=said)
+        image = proxy.post(f"{TASKS}/render-urls", json={"file_id": file_id}, headers=said)
 
     assert link.json()["url"].startswith(f"{expected}://127.0.0.1:")
+    assert image.json()["url"].startswith(f"{expected}://127.0.0.1:")

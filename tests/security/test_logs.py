@@ -1,4 +1,4 @@
-"""No query of a URL and no token of a link is in a log."""
+"""No query of a URL, no token of a link and no signature of an image's URL is in a log."""
 
 import httpx2
 import pytest
@@ -26,9 +26,16 @@ def test_logs_have_no_query_and_no_token(pixmill: Pixmill, stack: Stack) -> None
     pixmill.http.get(f"{TASKS}/events?id={WORD}")
     pixmill.http.put(f"{FILES}/?name={WORD}.bin", content=b"a").raise_for_status()
 
-    wait_until(lambda: f"{TASKS}/nothing" in logs_of(stack), "the requests are logged")
+    image = httpx2.URL(pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id}).json()["url"])
+    signature = image.path.split("/")[2]
+    pixmill.http.get(image.path)
+    pixmill.http.get(image.path.replace("/img/", "/%69mg/"))
+
+    pixmill.http.get(f"{TASKS}/at-last?name={WORD}")
+    wait_until(lambda: f"{TASKS}/at-last" in logs_of(stack), "the requests are logged")
     assert WORD not in logs_of(stack)
     assert token[:20] not in logs_of(stack)
+    assert signature[:20] not in logs_of(stack)
 
 
 def logs_of(stack: Stack) -> str:

@@ -12,7 +12,9 @@ import httpx2
 import pytest
 from file_storage.app import create_app as create_file_server
 from image_processor.app import create_app as create_image_processing
+from image_processor.render.app import create_app as create_render
 from service_kit.access.app import create_app as create_access
+from starlette.routing import Route
 
 from tests.support.client import FILES, TASKS, Pixmill
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
@@ -127,8 +129,24 @@ TABLE = [
     Line("GET /api/image-processing/metrics", "/api/image-processing/metrics", "401 403 403 403 200"),
     Line("GET /api/image-processing/openapi.json", "/api/image-processing/openapi.json", "200 200 200 200 200"),
     Line("GET /api/image-processing/presets", "/api/image-processing/presets", "401 200 200 200 200"),
+    Line("POST /api/image-processing/preview", "/api/image-processing/preview", "401 400 400 400 400"),
     Line("GET /api/image-processing/readyz", "/api/image-processing/readyz", "200 200 200 200 200"),
+    Line("POST /api/image-processing/render-urls", "/api/image-processing/render-urls", "401 403 400 400 400"),
+    Line("GET /api/image-processing/renders/metrics", "/api/image-processing/renders/metrics", "401 403 403 403 200"),
+    Line(
+        "DELETE /api/image-processing/renders/{file_id}", "/api/image-processing/renders/{file}", "401 403 404 204 204"
+    ),
     Line("POST /api/image-processing/restart", "/api/image-processing/restart", "401 403 415 415 415"),
+    Line(
+        "GET /api/image-processing/thumbnails/sha256/{sha256}/{size}",
+        "/api/image-processing/thumbnails/sha256/{sha256}/128",
+        "401 200 404 200 200",
+    ),
+    Line(
+        "GET /api/image-processing/thumbnails/{file_id}/{size}",
+        "/api/image-processing/thumbnails/{file}/128",
+        "401 200 404 200 200",
+    ),
     Line("GET /api/keys", "/api/keys", "401 403 403 403 200"),
     Line("GET /api/image-processing/webhook-secrets", "/api/image-processing/webhook-secrets", "401 403 200 200 200"),
     Line("POST /api/keys", "/api/keys", "401 403 403 403 415"),
@@ -143,7 +161,7 @@ TABLE = [
     Line("GET /api/session", "/api/session", "200 200 200 200 200"),
     Line("POST /api/session", "/api/session", "415 415 415 415 415"),
 ]
-ANYTHING = dict.fromkeys(("once", "file", "task", "upload", "link", "token", "key"), 1)
+ANYTHING = dict.fromkeys(("once", "file", "task", "upload", "link", "token", "key"), 1) | {"sha256": "0" * 64}
 """For requests that are refused before anybody looks at what they name."""
 CHANGES = [line for line in TABLE if line.route.split()[0] not in ("GET", "HEAD", "OPTIONS")]
 
@@ -194,6 +212,7 @@ def mine(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[str, 
         "link": link["id"],
         "token": token,
         "key": key["id"],
+        "sha256": file["sha256"],
     }
 
 
@@ -260,5 +279,12 @@ def test_the_table_has_every_route(monkeypatch: pytest.MonkeyPatch) -> None:
         if method != "HEAD" or "GET" not in (rule.methods or set())
     }
 
+    monkeypatch.setenv("RENDER_CACHE__FOLDER", str(folder / "renders"))
+    found |= {
+        f"{method} {route.path}"
+        for route in create_render().routes
+        if isinstance(route, Route) and route.path.startswith("/api/")
+        for method in (route.methods or set()) - {"HEAD"}
+    }
     # The event stream is an application of its own.
     assert found | {f"GET {TASKS}/events"} == {line.route for line in TABLE if not line.route.startswith("OPTIONS")}

@@ -9,11 +9,13 @@ SCRIPTS = Path(sys.executable).parent
 MAX_UPLOAD = 256 * 1024 * 1024
 CALLBACK_SECRET = "test-secret-of-webhooks-of-32-bytes-and-more"
 LINK_SECRET = "test-secret-of-links-of-32-bytes-and-more"
+RENDER_KEY = "test-key-of-render-urls-of-32-bytes-and-more"
 INNER_SECRET = "test-secret-of-inner-calls-of-32-bytes-and-more"
 TRUSTED_PROXY = "127.0.0.9"
 """The address of the proxies whose X-Forwarded-Proto counts."""
 ENVIRONMENT = {
     "FILE_STORAGE_HTTP__TRUSTED_PROXIES": f'["{TRUSTED_PROXY}/32"]',
+    "RENDER_HTTP__TRUSTED_PROXIES": f'["{TRUSTED_PROXY}/32"]',
     "PIXMILL_CALLBACK_SECRET": CALLBACK_SECRET,
     "PIXMILL_LINK_SECRET": LINK_SECRET,
     "PIXMILL_INNER_SECRET": INNER_SECRET,
@@ -25,6 +27,11 @@ ENVIRONMENT = {
     "FILE_STORAGE_UPLOAD__MAX_BYTES": str(MAX_UPLOAD),
     # Large, so that tests do not fail on a busy machine; tests of this limit set their own.
     "WORKER_LIMITS__MAX_SECONDS": "120",
+    "RENDER_LIMITS__MAX_SECONDS": "60",
+    "RENDER_POOL__QUEUE_SECONDS": "120",
+    # Deletions show soon.
+    "RENDER_HTTP__LOOKUP_SECONDS": "2",
+    "RENDER_NATIVE__KEYS": f'["{RENDER_KEY}"]',
 }
 _SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
 """Servers run the same sources as the tests: ``tests.mutations`` runs both on a changed copy."""

@@ -30,6 +30,8 @@ class Stack(Protocol):
     """The worker's folder for sources and results while a task runs."""
     worker_log: Path
     """The log of the worker, or of the process that contains it."""
+    render_log: Path
+    """The log of the render service, or of the process that contains it."""
 
     def stop(self) -> None: ...
 
@@ -46,7 +48,7 @@ class EmbeddedStack:
         self.data = folder / "data"
         self.files = self.data / "files"
         self.scratch = self.data / "scratch"
-        self.worker_log = folder / "embedded.log"
+        self.worker_log = self.render_log = folder / "embedded.log"
         command = [str(SCRIPTS / "pixmill"), "serve", "--port", str(self.port), "--data", str(self.data)]
         command += ["--project", str(PROJECT)]
         self.process = Process("pixmill serve", command, ENVIRONMENT | dict(environment or {}), folder / "embedded.log")
@@ -72,10 +74,12 @@ class FullStack:
         self.files.mkdir(exist_ok=True)
         self.scratch = folder / "scratch-worker"
         self.worker_log = folder / "worker.log"
+        self.render_log = folder / "render.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._storage_port, self._processor_port, self._events_port = free_port(), free_port(), free_port()
         self._large_port, self._epmd_port, self._inner_port = free_port(), free_port(), free_port()
+        self._render_port = free_port()
         self.inner_url = f"http://127.0.0.1:{self._inner_port}"
         """URL of nginx's second port, which is not published."""
         self._postgres_port, self._rabbitmq_port = free_port(), free_port()
@@ -89,6 +93,7 @@ class FullStack:
         self.file_storage = self._start_service("file-storage", self._storage_port)
         self.image_processor = self._start_service("image-processor", self._processor_port)
         self.nginx = self.start_nginx("nginx", self.port, self._inner_port)
+        self.render = self.start_render()
         self.worker = self.start_worker("worker")
         self.webhooks = self.start_webhooks("webhooks")
         self.await_ready()
@@ -96,6 +101,7 @@ class FullStack:
     def stop(self) -> None:
         self.webhooks.stop()
         self.worker.stop()
+        self.render.stop()
         self.nginx.stop(5)
         self.image_processor.stop()
         self.file_storage.stop()
@@ -118,6 +124,16 @@ class FullStack:
         """Start another process that sends webhooks."""
         command = ["env", f"--chdir={PROJECT}", str(SCRIPTS / "python"), "-m", "image_processor.webhooks"]
         return Process(name, command, self.environment, self.folder / f"{name}.log")
+
+    def start_render(self) -> Process:
+        """Start the render service."""
+        command = [str(SCRIPTS / "uvicorn"), "--factory", "image_processor.render.app:create_app"]
+        command += ["--app-dir", str(PROJECT), "--port", str(self._render_port)]
+        command += ["--no-access-log", "--no-date-header", "--no-server-header", "--log-level", "warning"]
+        os.chdir(PROJECT)
+        process = Process("render", command, self.environment, self.folder / "render.log")
+        process.wait_until(accepts(self._render_port))
+        return process
 
     def await_ready(self) -> None:
         """Wait until both services and all their dependencies are ready."""
@@ -182,6 +198,10 @@ class FullStack:
             "WORKER_FILE_STORAGE__BLOBS_FOLDER": str(self.files / "blobs"),
             "WORKER_FILE_STORAGE__BLOBS_URL": f"{self.inner_url}/blobs-by-sha256/",
             "WEBHOOKS_DATABASE__URL": databases["webhooks"],
+            "RENDER_FILE_STORAGE__URL": f"{self.inner_url}/api/file-server",
+            "RENDER_FILE_STORAGE__BLOBS_FOLDER": str(self.files / "blobs"),
+            "RENDER_FILE_STORAGE__BLOBS_URL": f"{self.inner_url}/blobs-by-sha256/",
+            "RENDER_CACHE__FOLDER": str(self.folder / "renders"),
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),
         }
@@ -237,6 +257,7 @@ class FullStack:
             "FILE_STORAGE_LARGE": f"127.0.0.1:{self._large_port}",
             "IMAGE_PROCESSOR": f"127.0.0.1:{self._processor_port}",
             "EVENTS": f"127.0.0.1:{self._events_port}",
+            "RENDER": f"127.0.0.1:{self._render_port}",
             "WEB_FOLDER": str(PROJECT / "web"),
             "FILES_FOLDER": str(self.files),
             "NGINX_CACHE_FOLDER": str(self.folder),

@@ -1,10 +1,10 @@
 """The settings of file-storage; ``make config`` writes ``config/file-storage/conf.yml`` from them."""
 
-from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
+from service_kit.public_url import PublicUrlSettings
 from service_kit.settings import (
     Bytes,
     LogSettings,
@@ -114,18 +114,8 @@ class LinkSettings(Section):
         return separate(self.secret)
 
 
-class HttpSettings(Section):
-    public_url: str = Field(
-        "",
-        pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$",
-        description="The address at which clients reach Pixmill, such as `https://photos.example`; links begin with it."
-        " Empty: with the host of the request, which its client chooses.",
-    )
-    trusted_proxies: list[IPv4Network | IPv6Network] = Field(
-        [],
-        description="Networks of proxies in front of Pixmill, such as `[172.16.0.0/12]`. Of these alone,"
-        " `X-Forwarded-Proto` says whether links begin with `https`.",
-    )
+class HttpSettings(PublicUrlSettings):
+    """Where clients are."""
 
 
 class Settings(ServiceSettings):

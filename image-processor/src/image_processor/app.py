@@ -13,6 +13,7 @@ from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
 from image_processor.routers.catalog import catalog
 from image_processor.routers.events_operation import EVENTS
+from image_processor.routers.render_operations import OPERATIONS
 from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
 from image_processor.routers.webhooks import webhooks
@@ -45,6 +46,7 @@ def create_app() -> OpenAPI:
     app.register_api(tasks)
     app.register_api(webhooks)
     app.paths["/events"] = EVENTS
+    app.paths.update(OPERATIONS)
     access.before(app)
     freeze_existing_objects()
     return app

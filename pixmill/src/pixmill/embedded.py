@@ -83,7 +83,7 @@ class Embedded:
             # Fails where the file system has no modes, or the folder is somebody else's.
             with suppress(PermissionError):
                 self.data.chmod(0o700)
-            for name in ("files", "queue", "queue-control", "scratch"):
+            for name in ("files", "queue", "queue-control", "scratch", "renders"):
                 (self.data / name).mkdir(parents=True, exist_ok=True)
             probe = self.data / f".probe-{os.getpid()}"
             probe.touch()
@@ -99,6 +99,7 @@ class Embedded:
             "PIXMILL_PORT": str(self.port),
             "PIXMILL_WEB": str(self.project / "web"),
             "PIXMILL_SOCKET": str(run / "uwsgi"),
+            "PIXMILL_RENDER_SOCKET": str(run / "render"),
         }
         return environment_of(self.data, self.project, places)
 

@@ -15,12 +15,16 @@ from pixmill.steps import Custom, Pipeline, Step, Value
 
 __all__ = [
     "Animate",
+    "Area",
     "AutoOrient",
     "Blur",
+    "BlurAreas",
     "BlurFaces",
     "Blurhash",
     "Border",
     "Brightness",
+    "Channels",
+    "Colorize",
     "Compare",
     "Contrast",
     "Convert",
@@ -39,9 +43,11 @@ __all__ = [
     "Exif",
     "Extend",
     "FileMark",
+    "Flatten",
     "Flip",
     "FocalPoint",
     "Gamma",
+    "Gradient",
     "Grayscale",
     "Histogram",
     "Hue",
@@ -49,6 +55,7 @@ __all__ = [
     "Invert",
     "Levels",
     "Lut",
+    "Monochrome",
     "Montage",
     "Noise",
     "Optimize",
@@ -61,6 +68,7 @@ __all__ = [
     "Pixelate",
     "Point",
     "Posterize",
+    "ProgressiveBlur",
     "Resize",
     "Rotate",
     "RoundCorners",
@@ -68,6 +76,7 @@ __all__ = [
     "Sepia",
     "Sharpen",
     "Source",
+    "Stamp",
     "StripMetadata",
     "TextMark",
     "Threshold",
@@ -144,6 +153,12 @@ class Source(Value):
     """Dots per inch, 10 to 2400, at which a PDF (default 150) or an SVG (96: its own size) is drawn. ``resize`` and
     ``thumbnail`` as the first step draw it at their size instead. Other formats ignore it.
     """
+    upright: bool | None = None
+    """Whether the image is turned as its EXIF orientation says; otherwise it stays as it is stored, and the
+    orientation is dropped. (default: true)
+    """
+    frames: int | None = None
+    """Of an animation or a TIFF, at most this many frames, from ``page`` or from the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +202,32 @@ class Blur(Step):
     """
     angle: float | None = None
     """Of the motion, in degrees from the horizontal, clockwise. (default: 0.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area(Value):
+    """A part of the image, in shares of its sides."""
+
+    left: float
+    """0 is the left edge."""
+    top: float
+    """0 is the upper edge."""
+    width: float
+    """1 is the whole width."""
+    height: float
+    """1 is the whole height."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlurAreas(Step):
+    """Blur parts of an image, such as a number plate; nothing from outside of a part shows in it."""
+
+    algorithm: ClassVar[str] = "blur_areas"
+
+    areas: Sequence[Area]
+    """The parts to blur."""
+    radius: float | None = None
+    """Pixels: the standard deviation of the Gaussian. (default: 10.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +276,38 @@ class Brightness(Step):
 
     amount: float
     """Per cent of white to add, -100 to 100."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channels(Step):
+    """Make red, green and blue brighter or darker, each by its own amount."""
+
+    algorithm: ClassVar[str] = "channels"
+
+    red: float | None = None
+    """Per cent of white to add to red, -100 to 100. (default: 0)"""
+    green: float | None = None
+    """Per cent of white to add to green, -100 to 100. (default: 0)"""
+    blue: float | None = None
+    """Per cent of white to add to blue, -100 to 100. (default: 0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colorize(Step):
+    """Mix a color into every pixel; alpha stays."""
+
+    algorithm: ClassVar[str] = "colorize"
+
+    color: str | None = None
+    """The color to mix in. (default: #000000)"""
+    amount: float | None = None
+    """Per cent of the color, 0 (unchanged) to 100. (default: 50.0)"""
+    red: float | None = None
+    """Per cent for red alone, instead of ``amount``."""
+    green: float | None = None
+    """Per cent for green alone, instead of ``amount``."""
+    blue: float | None = None
+    """Per cent for blue alone, instead of ``amount``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -510,12 +583,22 @@ class Extend(Step):
         Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"] | None
     ) = None
     """The position of the image. (default: center)"""
-    mode: Literal["background", "copy", "mirror", "repeat", "blur"] | None = None
-    """What surrounds the image: a color, its edge pixels, or the image mirrored, repeated, or enlarged and blurred.
-    (default: background)
+    mode: Literal["background", "copy", "mirror", "repeat", "blur", "average"] | None = None
+    """What surrounds the image: a color, its edge pixels, or the image mirrored, repeated, or enlarged and blurred;
+    or the average of its colors. (default: background)
     """
     background: str | None = None
     """The color of the mode ``background``; transparent by default. (default: #ffffff00)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten(Step):
+    """Put a color behind the transparent parts of an image; an opaque image stays as it is."""
+
+    algorithm: ClassVar[str] = "flatten"
+
+    background: str | None = None
+    """The color behind the image; if it is transparent itself, so is the result. (default: #ffffff)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -536,6 +619,24 @@ class Gamma(Step):
 
     gamma: float
     """0.1 to 10: above 1 makes dark tones brighter, below 1 darker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradient(Step):
+    """Lay a color over the image that grows denser in a direction, so that a text on it can be read."""
+
+    algorithm: ClassVar[str] = "gradient"
+
+    color: str | None = None
+    """The color that is laid over. (default: #000000)"""
+    amount: float | None = None
+    """Per cent: how dense the color is at its end. (default: 100.0)"""
+    direction: float | None = None
+    """Degrees, clockwise: 0 grows downwards, 90 to the left. (default: 0.0)"""
+    start: float | None = None
+    """Per cent of the way at which the color begins. (default: 0.0)"""
+    stop: float | None = None
+    """Per cent of the way from which it is as dense as ``amount``. (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -604,6 +705,18 @@ class Lut(Step):
     """The id of the stored ``.cube`` file (Adobe Cube LUT 1.0), 1D or 3D."""
     amount: float | None = None
     """Per cent, 0 (unchanged) to 100. (default: 100.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monochrome(Step):
+    """Replace the colors with shades of one color: each pixel is its luma times the color."""
+
+    algorithm: ClassVar[str] = "monochrome"
+
+    color: str | None = None
+    """The color of which light and dark shades are made. (default: #b3b3b3)"""
+    amount: float | None = None
+    """Per cent, 0 (unchanged) to 100 (shades of the color only). (default: 100.0)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -781,6 +894,22 @@ class Posterize(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProgressiveBlur(Step):
+    """Blur the image more and more in a direction, by mixing in a blurred copy."""
+
+    algorithm: ClassVar[str] = "progressive_blur"
+
+    radius: float | None = None
+    """Pixels: the standard deviation where the blur is full. (default: 8.0)"""
+    direction: float | None = None
+    """Degrees, clockwise: 0 grows downwards, 90 to the left. (default: 0.0)"""
+    start: float | None = None
+    """Per cent of the way at which the blur begins. (default: 0.0)"""
+    stop: float | None = None
+    """Per cent of the way from which it is full. (default: 100.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resize(Step):
     """Resize to width × height, or to one of them in proportion."""
 
@@ -846,6 +975,8 @@ class RoundCorners(Step):
 
     radius: float
     """The radius of the corners; at most half of the shorter side."""
+    radius_y: float | None = None
+    """The vertical radius, for elliptical corners; without it, as ``radius``."""
     unit: Literal["px", "percent"] | None = None
     """The unit of ``radius``: pixels, or per cent of the shorter side; 50 makes a circle of a square. (default: px)
     """
@@ -883,6 +1014,61 @@ class Sharpen(Step):
     """Per cent of the difference from the blurred image to add. (default: 100.0)"""
     threshold: float | None = None
     """Smaller differences, 0 to 255, are noise and stay as they are. (default: 0.0)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp(Step):
+    """Put another image on this one at a place in pixels, once or repeated; ````watermark```` is simpler."""
+
+    algorithm: ClassVar[str] = "stamp"
+
+    file_id: int
+    """The id of the stored image to put on the source."""
+    gravity: (
+        Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"] | None
+    ) = None
+    """The side or corner that ``x`` and ``y`` count from. (default: center)"""
+    x: int | None = None
+    """Pixels from the left edge, or from the right one if the gravity is there; to the right of the middle
+    otherwise. (default: 0)
+    """
+    y: int | None = None
+    """Pixels from the upper edge, or from the lower one if the gravity is there; below the middle otherwise.
+    (default: 0)
+    """
+    repeat: Literal["none", "x", "y", "both"] | None = None
+    """Repeat the other image in a row, in a column, or all over. (default: none)"""
+    gap_x: int | None = None
+    """Pixels between its copies in a row. (default: 0)"""
+    gap_y: int | None = None
+    """Pixels between its copies in a column. (default: 0)"""
+    width: float | None = None
+    """Per cent of the width of the source that the other image has, at most."""
+    height: float | None = None
+    """Per cent of the height of the source that the other image has, at most."""
+    opacity: float | None = None
+    """Per cent. (default: 100.0)"""
+    blend: (
+        Literal[
+            "normal",
+            "multiply",
+            "screen",
+            "overlay",
+            "darken",
+            "lighten",
+            "color-dodge",
+            "color-burn",
+            "hard-light",
+            "soft-light",
+            "difference",
+            "exclusion",
+            "add",
+            "mask",
+            "mask-out",
+        ]
+        | None
+    ) = None
+    """As in ``overlay``. (default: normal)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -991,7 +1177,13 @@ class Trim(Step):
     threshold: float | None = None
     """How much a pixel must differ from the background, 0 to 255, to stay. (default: 10.0)"""
     background: str | None = None
-    """The color to cut away; without it, that of the upper left pixel."""
+    """The color to cut away; without it, that of the pixel in the ``corner``."""
+    corner: Literal["northwest", "southeast"] | None = None
+    """The pixel whose color is cut away: the upper left or the lower right one. (default: northwest)"""
+    equal: Literal["none", "horizontal", "vertical", "both"] | None = None
+    """Cut as much from the left as from the right (``horizontal``), from the top as from the bottom (``vertical``),
+    or both: as much as the side with less to cut allows. (default: none)
+    """
     margin: int | None = None
     """Pixels of the background to keep on each side. (default: 0)"""
 

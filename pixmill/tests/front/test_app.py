@@ -1,4 +1,4 @@
-"""The front between a client and a fake uWSGI on a Unix socket."""
+"""The front between a client and a fake uWSGI, or a fake render service, on Unix sockets."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -7,7 +7,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import pytest
-from pixmill.front.app import CHUNK, MAX_BUFFERED, Front
+from image_processor.config import RenderSettings
+from image_processor.render.paths import RenderPaths
+from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderService
 from pixmill.front.limits import Limit
 from starlette.types import Message, Receive, Scope, Send
 
@@ -84,10 +86,23 @@ class Peers:
         await asyncio.sleep(0)
 
 
-async def run(socket: Path, peers: Peers, scope: Scope, is_up: bool) -> None:
-    front = Front(socket, no_events, Limit(1, 1))
-    if is_up:
-        async with await asyncio.start_unix_server(peers.uwsgi, socket):
+def front_of(socket: Path) -> Front:
+    """Return a front whose render service listens next to ``socket``."""
+    settings = RenderSettings.model_validate(
+        {
+            "native": {"keys": []},
+            "file_storage": {"inner_secret": "a secret of at least thirty-two bytes"},
+            "thumbor": {"keys": ["a key of sixteen bytes"], "path": "/thumbs/", "host": "thumbs.example"},
+        }
+    )
+    render = RenderService(socket.with_name("render"), RenderPaths(settings))
+    return Front(socket, no_events, render, Limit(1, 1))
+
+
+async def run(folder: Path, peers: Peers, scope: Scope, server: str | None) -> None:
+    front = front_of(folder / "uwsgi")
+    if server is not None:
+        async with await asyncio.start_unix_server(peers.uwsgi, folder / server):
             await front(scope, peers.receive, peers.send)
     else:
         await front(scope, peers.receive, peers.send)
@@ -100,25 +115,28 @@ def exchanged(
     headers: Headers | None = None,
     body: Iterable[bytes | None] = (),
     leaves_after: int | None = None,
-    path: str = "/a",
+    target: bytes = b"/a?b=%20c",
+    server: str = "uwsgi",
 ) -> Exchange:
     """Send one request through a front; the parameters are those of :class:`Peers`.
 
     :param answer: ``None`` if uWSGI does not run.
+    :param server: which of them is to receive the request.
     """
+    path, _, query = target.partition(b"?")
     scope = {
         "type": "http",
         "http_version": "1.1",
         "method": method,
-        "path": path,
-        "raw_path": b"/a",
-        "query_string": b"b=%20c",
+        "path": path.decode(),
+        "raw_path": path,
+        "query_string": query,
         "headers": headers or [(b"host", b"x")],
         "client": ("192.0.2.7", 1),
         "state": {},
     }
     peers = Peers(answer or b"", body, leaves_after)
-    asyncio.run(run(folder / "uwsgi", peers, scope, is_up=answer is not None))
+    asyncio.run(run(folder, peers, scope, server if answer is not None else None))
     return Exchange(peers.asked, peers.sent)
 
 
@@ -233,3 +251,73 @@ def test_a_chunked_body_beyond_the_buffer_is_passed_on_whole(tmp_path: Path) -> 
 
     assert exchange.status == 200
     assert exchange.asked.startswith(b"PUT /a")
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"/img/signature/w:200//42%2F.webp?a=%20", b"x"),
+        (b"/thumbs/signature/200x0/42", b"x"),
+        (b"/signature/200x0/42", b"thumbs.example:8080"),
+        (b"/api/image-processing/thumbnails/42/256", b"x"),
+    ],
+)
+def test_a_request_for_a_picture_goes_to_the_render_service_as_it_was_sent(
+    tmp_path: Path, target: bytes, host: bytes
+) -> None:
+    exchange = exchanged(tmp_path, OK + b"\r\nok", headers=[(b"host", host)], target=target, server="render")
+
+    assert exchange.asked.startswith(b"GET " + target + b" HTTP/1.1\r\n")
+    assert exchange.body == b"ok"
+
+
+def test_the_body_of_a_preview_is_passed_on(tmp_path: Path) -> None:
+    exchange = exchanged(
+        tmp_path,
+        OK + b"\r\nok",
+        "POST",
+        [(b"host", b"x"), (b"transfer-encoding", b"chunked")],
+        [b'{"file_id"', b": 1}", b""],
+        target=b"/api/image-processing/preview",
+        server="render",
+    )
+
+    assert b"content-length: 14\r\n" in exchange.asked.lower()
+    assert exchange.asked.endswith(b'{"file_id": 1}')
+
+
+def test_a_client_that_leaves_ends_its_request_to_the_render_service(tmp_path: Path) -> None:
+    async def leaving() -> bytes:
+        asked, closed = asyncio.Event(), asyncio.Event()
+
+        async def render(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            asked.set()
+            nothing.append(await reader.read())
+            closed.set()
+
+        async def receive() -> Message:
+            await asked.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            raise AssertionError(f"nobody is there for {message}")
+
+        nothing = list[bytes]()
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "path": "/img/a",
+            "raw_path": b"/img/a",
+            "query_string": b"",
+            "headers": [(b"host", b"x")],
+            "client": ("192.0.2.7", 1),
+            "state": {},
+        }
+        async with await asyncio.start_unix_server(render, tmp_path / "render"):
+            await front_of(tmp_path / "uwsgi")(scope, receive, send)
+            await closed.wait()
+        return nothing[0]
+
+    assert asyncio.run(leaving()) == b""

@@ -35,11 +35,14 @@ LOOKUP_LIMIT = 10_000
 
 
 class LookupIn(BaseModel):
-    """File ids to look up."""
+    """Files to look up, by their ids or by the SHA-256 of their bytes."""
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]] = Field(max_length=LOOKUP_LIMIT)
+    ids: list[Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]] = Field([], max_length=LOOKUP_LIMIT)
+    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
+        [], max_length=LOOKUP_LIMIT, description="Of equal files, the first one is found."
+    )
 
 
 class LookupOut(BaseModel):
@@ -54,14 +57,18 @@ class KeyPath(BaseModel):
 
 @files.post(
     "/lookup",
-    summary="Look up which of these ids exist",
+    summary="Look up which of these files exist",
     responses={200: LookupOut, **problem_responses(400, 413, 415, 422)},
     openapi_extensions=described(LookupIn),
 )
 @needs(Scope.FILES_READ)
 def lookup() -> dict[str, object]:
-    ids = json_body(LookupIn).ids
-    return {"files": [as_json(file) for file in svcs.flask.get(FileService).existing(principal(), ids)]}
+    wanted, who = json_body(LookupIn), principal()
+    service = svcs.flask.get(FileService)
+    found = {file.id: file for file in service.existing(who, wanted.ids)} if wanted.ids else {}
+    if wanted.sha256:
+        found |= {file.id: file for file in service.with_digests(who, wanted.sha256)}
+    return {"files": [as_json(found[file_id]) for file_id in sorted(found)]}
 
 
 @files.get(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, each_of
-from sqlalchemy import BigInteger, Connection, CursorResult, String, bindparam, cast, insert, select
+from sqlalchemy import BigInteger, Connection, CursorResult, String, bindparam, cast, func, insert, select
 
 from file_storage.models import File
 
@@ -19,6 +19,11 @@ _FILES = (
 )
 _OWNED = File.owner == bindparam("owner")
 _OWNED_FILE, _OWNED_FILES = FILE.where(_OWNED), _FILES.where(_OWNED)
+_WITH_DIGESTS = File.sha256.in_(bindparam("digests", expanding=True))
+_FIRST = select(func.min(File.id)).where(_WITH_DIGESTS).group_by(File.sha256)
+_FIRST_FILES, _FIRST_OWNED_FILES = (
+    select(*File.__table__.columns).where(File.id.in_(ids)).order_by(File.id) for ids in (_FIRST, _FIRST.where(_OWNED))
+)
 INSERT_FILES = insert(File).returning(*File.__table__.columns, sort_by_parameter_order=True)
 
 
@@ -38,6 +43,13 @@ def find_files(connection: Connection, principal: Principal, ids: Sequence[int])
     if principal.sees_all:
         return files_of(connection.execute(_FILES, {"ids": list(ids)}))
     return files_of(connection.execute(_OWNED_FILES, {"ids": list(ids), "owner": principal.owner}))
+
+
+def find_first_files(connection: Connection, principal: Principal, digests: Sequence[str]) -> Sequence[File]:
+    """Return the first file of each digest of bytes that the principal sees, in the order of their ids."""
+    if principal.sees_all:
+        return files_of(connection.execute(_FIRST_FILES, {"digests": list(digests)}))
+    return files_of(connection.execute(_FIRST_OWNED_FILES, {"digests": list(digests), "owner": principal.owner}))
 
 
 def files_of(rows: CursorResult[*tuple[object, ...]]) -> Sequence[File]:

@@ -14,7 +14,7 @@ from sqlalchemy import delete
 from file_storage.models import File
 from file_storage.services.blobs import BlobService
 from file_storage.services.errors import bytes_lost, file_not_found
-from file_storage.services.file_rows import find_file, find_files
+from file_storage.services.file_rows import find_file, find_files, find_first_files
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.listing import FileFilter
 from file_storage.services.names import folded, renamed
@@ -58,6 +58,11 @@ class FileService:
         """Return the files with one of these ids, in the order of their ids."""
         with self._database.connect() as connection:
             return find_files(connection, principal, ids)
+
+    def with_digests(self, principal: Principal, digests: Sequence[str]) -> Sequence[File]:
+        """Return the first file of each of these digests of bytes, in the order of their ids."""
+        with self._database.connect() as connection:
+            return find_first_files(connection, principal, digests)
 
     def location(self, file: File) -> str:
         """Return the path of the file's bytes below the root from which the web server sends files.

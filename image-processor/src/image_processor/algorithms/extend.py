@@ -9,7 +9,7 @@ from service_kit.json_types import OPTIONAL
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import placed
-from image_processor.imaging.color import Color
+from image_processor.imaging.color import Color, alpha_band, in_color, in_eight_bits, in_srgb
 from image_processor.imaging.gaussian import gaussian_to_see
 from image_processor.imaging.gravity import Compass, corner
 from image_processor.imaging.params import MAX_SIDE, Side, needs_one_of
@@ -34,10 +34,10 @@ class ExtendParams(Params):
         examples=[1],
     )
     gravity: Compass = Field("center", description="The position of the image.")
-    mode: Literal["background", "copy", "mirror", "repeat", "blur"] = Field(
+    mode: Literal["background", "copy", "mirror", "repeat", "blur", "average"] = Field(
         "background",
         description="What surrounds the image: a color, its edge pixels, or the image mirrored, repeated, or enlarged "
-        "and blurred.",
+        "and blurred; or the average of its colors.",
         examples=["blur"],
     )
     background: Color = Field("#ffffff00", description="The color of the mode `background`; transparent by default.")
@@ -53,6 +53,8 @@ def extend(image: pyvips.Image, params: ExtendParams) -> pyvips.Image:
     width, height = _canvas(image, params)
     if params.mode == "background":
         return placed(image, width, height, params.gravity, params.background)
+    if params.mode == "average":
+        return placed(image.copy_memory(), width, height, params.gravity, _average(image))
     left, top = corner(params.gravity, width - image.width, height - image.height)
     if params.mode == "blur":
         return _blurred(image, width, height).insert(image, left, top)
@@ -72,3 +74,14 @@ def _blurred(image: pyvips.Image, width: int, height: int) -> pyvips.Image:
     share = min(1.0, BLURRED_SIDE / max(image.width, image.height))
     small = scaled(image, max(1, round(image.width * share)), max(1, round(image.height * share)))
     return scaled(on_premultiplied(small, lambda bands: gaussian_to_see(bands, 2)), width, height, "cubic")
+
+
+def _average(image: pyvips.Image) -> str:
+    """Return the average of the visible colors."""
+    plain = in_eight_bits(in_color(in_srgb(image)))
+    alpha = alpha_band(plain)
+    if alpha is None or alpha.max() == 0:
+        means = [plain[band].avg() for band in range(3)]
+    else:
+        means = [(plain[band] * alpha).avg() / alpha.avg() for band in range(3)]
+    return "#" + "".join(f"{round(mean):02x}" for mean in means)

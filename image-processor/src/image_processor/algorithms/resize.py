@@ -101,6 +101,10 @@ def _whole_size(picture: Picture, params: ResizeParams, box_width: int, box_heig
     if params.fit == "fill":
         return box_width, box_height
     across, down = box_width / picture.width, box_height / picture.height
+    if params.width is None or params.height is None:
+        # The side that is given is met exactly; the other one, rounded in proportion, must not make it shorter.
+        is_larger = (across if params.height is None else down) > 1
+        return (picture.width, picture.height) if is_larger and not params.enlarge else (box_width, box_height)
     scale = max(across, down) if params.fit in ("cover", "outside") else min(across, down)
     if not params.enlarge:
         scale = min(scale, 1.0)

@@ -1,5 +1,7 @@
 """``trim``: ``{"threshold": 10}``"""
 
+from typing import Literal
+
 import pyvips
 from pydantic import Field
 
@@ -17,7 +19,15 @@ class TrimParams(Params):
         examples=[20],
     )
     background: Color | None = Field(
-        None, description="The color to cut away; without it, that of the upper left pixel."
+        None, description="The color to cut away; without it, that of the pixel in the `corner`."
+    )
+    corner: Literal["northwest", "southeast"] = Field(
+        "northwest", description="The pixel whose color is cut away: the upper left or the lower right one."
+    )
+    equal: Literal["none", "horizontal", "vertical", "both"] = Field(
+        "none",
+        description="Cut as much from the left as from the right (`horizontal`), from the top as from the bottom "
+        "(`vertical`), or both: as much as the side with less to cut allows.",
     )
     margin: int = Field(0, ge=0, le=10_000, description="Pixels of the background to keep on each side.")
 
@@ -32,6 +42,12 @@ def trim(picture: Picture, params: TrimParams) -> Picture:
     top = max(0, min(box[1] for box in boxes) - params.margin)
     right = min(picture.width, max(box[2] for box in boxes) + params.margin)
     bottom = min(picture.height, max(box[3] for box in boxes) + params.margin)
+    if params.equal in ("horizontal", "both"):
+        left = min(left, picture.width - right)
+        right = picture.width - left
+    if params.equal in ("vertical", "both"):
+        top = min(top, picture.height - bottom)
+        bottom = picture.height - top
     return picture.map(lambda frame: frame.crop(left, top, right - left, bottom - top))
 
 
@@ -39,7 +55,8 @@ def _box(image: pyvips.Image, params: TrimParams) -> tuple[int, int, int, int] |
     """Return left, top, right and bottom of the part that is not background; ``None`` if there is no such part."""
     if params.background is not None:
         image = in_color(image)
-    background = ink(image, params.background) if params.background is not None else image(0, 0)
+    x, y = (0, 0) if params.corner == "northwest" else (image.width - 1, image.height - 1)
+    background = ink(image, params.background) if params.background is not None else image(x, y)
     scale = 255 / maximum(image)
     if image.hasalpha():
         # Colors count as far as they are visible.

@@ -1,6 +1,7 @@
 """The sandbox of a process that decodes images: what a decoder that was taken over can still reach.
 
-The same process claims tasks and stores results, so it keeps its database and the way to the file server.
+A worker's process claims tasks and stores results, so it keeps its database and the way to the file server. A render
+process has no database.
 """
 
 import os
@@ -15,8 +16,9 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
 
-from image_processor.config import WorkerSettings
+from image_processor.config import BlobSourceSettings, RenderSettings, WorkerSettings
 from image_processor.handler import landlock, system_calls
+from image_processor.render.cache import MAKING, ORIGINS
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432}
 _DNS = 53
@@ -46,7 +48,7 @@ class Places(NamedTuple):
 class Sandbox:
     """The sandbox that the settings and the kernel allow."""
 
-    settings: WorkerSettings
+    settings: WorkerSettings | RenderSettings
     _kept: list[sqlite3.Connection] = field(default_factory=list)
 
     def description(self) -> tuple[bool, str]:
@@ -69,8 +71,11 @@ class Sandbox:
         """
         if self.settings.sandbox == "off":
             return
-        self._keep_write_ahead_log()
-        places = places_of(self.settings)
+        if isinstance(self.settings, WorkerSettings):
+            self._keep_write_ahead_log(self.settings.database.url)
+            places = places_of(self.settings)
+        else:
+            places = places_of_render(self.settings)
         try:
             landlock.version()
         except OSError:
@@ -80,9 +85,9 @@ class Sandbox:
         if system_calls.available():
             system_calls.restrict(unix_sockets=places.unix_sockets)
 
-    def _keep_write_ahead_log(self) -> None:
+    def _keep_write_ahead_log(self, database: str) -> None:
         """Keep SQLite from deleting the log with its last connection: the sandbox allows no other file of that name."""
-        url = make_url(self.settings.database.url)
+        url = make_url(database)
         if url.get_backend_name() == "sqlite" and url.database:
             connection = sqlite3.connect(url.database)
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -91,17 +96,14 @@ class Sandbox:
 
 
 def places_of(settings: WorkerSettings) -> Places:
-    """Return what the process may use with these settings."""
+    """Return what a worker's process may use with these settings."""
     url = make_url(settings.database.url)
     scratch, blobs = Path(settings.scratch_folder), Path(settings.file_storage.blobs_folder or os.devnull)
     data = [scratch, blobs, Path(url.database or os.devnull)]
     certificates = [str(value[0]) for name, value in url.normalized_query.items() if name.startswith("ssl")]
     readable = [*map(Path, (*_SYSTEM, *certificates)), *_code(outside=data), *_of_user(), blobs]
     writable = [scratch, *map(Path, _DEVICES)]
-    ports = {_DNS, *settings.sandbox_ports}
-    for address in filter(None, (settings.file_storage.url, settings.file_storage.blobs_url)):
-        parts = urlsplit(address)
-        ports.add(parts.port or _DEFAULT_PORTS.get(parts.scheme, 0))
+    ports = {_DNS, *settings.sandbox_ports, *_ports_of(settings.file_storage)}
     if url.get_backend_name() == "sqlite":
         writable += [Path(f"{url.database}{suffix}") for suffix in ("", "-wal", "-shm")]
     else:
@@ -109,6 +111,21 @@ def places_of(settings: WorkerSettings) -> Places:
     hosts = (url.host, *(str(host) for host in url.normalized_query.get("host", ())))
     by_unix_socket = url.get_backend_name() != "sqlite" and not any(host and host[0] != "/" for host in hosts)
     return Places(readable, writable, sorted(ports - {0}), by_unix_socket)
+
+
+def places_of_render(settings: RenderSettings) -> Places:
+    """Return what a render process may use with these settings: the results of others are out of its reach."""
+    cache, blobs = Path(settings.cache.folder), Path(settings.file_storage.blobs_folder or os.devnull)
+    readable = [*map(Path, _SYSTEM), *_code(outside=[cache, blobs]), *_of_user(), blobs, cache / ORIGINS]
+    writable = [cache / MAKING, *map(Path, _DEVICES)]
+    ports = {_DNS, *settings.sandbox_ports, *_ports_of(settings.file_storage)}
+    return Places(readable, writable, sorted(ports - {0}), unix_sockets=False)
+
+
+def _ports_of(file_storage: BlobSourceSettings) -> Iterator[int]:
+    for address in filter(None, (file_storage.url, file_storage.blobs_url)):
+        parts = urlsplit(address)
+        yield parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
 
 
 def _code(outside: Sequence[Path]) -> Iterator[Path]:

@@ -27,3 +27,15 @@ class Source(Params):
         "`resize` and `thumbnail` as the first step draw it at their size instead. Other formats ignore it.",
         examples=[300],
     )
+    upright: bool = Field(
+        default=True,
+        description="Whether the image is turned as its EXIF orientation says; otherwise it stays as it is stored, and "
+        "the orientation is dropped.",
+    )
+    frames: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Of an animation or a TIFF, at most this many frames, from `page` or from the first.",
+        examples=[1],
+    )

@@ -1,21 +1,30 @@
-"""The front's ASGI application: serves the event stream, sends files, and passes all other requests to uWSGI."""
+"""The front's ASGI application: serves the event stream, sends files, and passes all other requests on.
+
+Those for pictures by URL go to the render service, all others to uWSGI.
+"""
 
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import httpcore2
 import structlog
+from image_processor.config import RenderSettings
 from image_processor.events import create_app as create_events
+from image_processor.render.paths import RenderPaths
 from service_kit.problems import Problem
+from service_kit.settings import load_or_exit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pixmill.front.client import Client, ClientGoneError, IncompleteResponseError, with_date
 from pixmill.front.framing import check_framing, in_origin_form
 from pixmill.front.limits import (
+    RENDERS,
+    RENDERS_OF_AN_ADDRESS,
     STREAMS,
     STREAMS_OF_AN_ADDRESS,
     WAIT_SECONDS,
@@ -28,6 +37,10 @@ log = structlog.get_logger()
 
 MAX_CONCURRENT_REQUESTS = 96
 """Requests that wait for the start of uWSGI's response, at most; its threads and queue (``listen``, 100) hold them."""
+RENDER_START_SECONDS = 30
+"""After the start of the front, how long requests wait for the render service, which starts at the same time."""
+MAX_RENDER_BODY_BYTES = 3 * 1024 * 1024
+"""JSON for the render service, at most; it accepts 2 MiB and says so."""
 CHUNK = 256 * 1024
 """Bytes of a file that are sent at a time."""
 
@@ -48,9 +61,60 @@ _FIRST_BYTE = re.compile(rb"bytes (\d+)-")
 
 
 def create_app() -> "Front":
-    """Return the application; ``PIXMILL_SOCKET`` is the path of uWSGI's socket."""
+    """Return the application; ``PIXMILL_SOCKET`` and ``PIXMILL_RENDER_SOCKET`` are the paths of sockets."""
+    render = RenderService(Path(os.environ["PIXMILL_RENDER_SOCKET"]), RenderPaths(load_or_exit(RenderSettings)))
     listeners = listener_limit(connection_limit().total)
-    return Front(Path(os.environ["PIXMILL_SOCKET"]), create_events(), listeners)
+    return Front(Path(os.environ["PIXMILL_SOCKET"]), create_events(), render, listeners)
+
+
+class RenderService:
+    """The render service.
+
+    :param socket: its Unix socket.
+    :param paths: tells its requests from those for uWSGI.
+    """
+
+    def __init__(self, socket: Path, paths: RenderPaths) -> None:
+        self._http = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None)
+        self._paths = paths
+        self._started = time.monotonic()
+
+    def has(self, request: Scope) -> bool:
+        """Return whether the request is for it."""
+        host = dict(request["headers"]).get(b"host", b"").decode("latin-1")
+        return self._paths.has(request["raw_path"].decode("latin-1"), host)
+
+    async def pass_on(self, client: Client, request: Scope) -> None:
+        """Have it answer; if the client leaves, it learns that.
+
+        :raises ClientGoneError: the client has left.
+        """
+        body = b"".join([piece async for piece in _limited(client.body())]) if _has_body(request) else None
+        asking = asyncio.create_task(self._ask(_request_for(b"render", client, request, body)))
+        leaving = asyncio.create_task(client.gone())
+        try:
+            await asyncio.wait({asking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise ClientGoneError
+            response = asking.result()
+        finally:
+            leaving.cancel()
+            if not asking.done():
+                # This closes the connection, which is how the service notices.
+                asking.cancel()
+        try:
+            await client.answer(response.status, _end_to_end(response.headers), _bytes_of_response(response))
+        finally:
+            await response.aclose()
+
+    async def _ask(self, request: httpcore2.Request) -> httpcore2.Response:
+        while True:
+            try:
+                return await self._http.handle_async_request(request)
+            except httpcore2.ConnectError:
+                if time.monotonic() > self._started + RENDER_START_SECONDS:
+                    raise
+            await asyncio.sleep(0.1)
 
 
 class Front:
@@ -58,16 +122,19 @@ class Front:
 
     :param socket: uWSGI's Unix socket.
     :param events: serves the event stream; in uWSGI each listener would occupy a thread.
-    :param listeners: the limit of clients that listen to it.
+    :param render: serves pictures by URL.
+    :param listeners: the limit of clients that listen to events.
     """
 
-    def __init__(self, socket: Path, events: ASGIApp, listeners: Limit) -> None:
+    def __init__(self, socket: Path, events: ASGIApp, render: RenderService, listeners: Limit) -> None:
         # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         self._events = events
+        self._render = render
         self._listeners = listeners
         self._streams = Limit(STREAMS, STREAMS_OF_AN_ADDRESS)
+        self._renders = Limit(RENDERS, RENDERS_OF_AN_ADDRESS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = with_date(send)
@@ -79,6 +146,9 @@ class Front:
                 async with self._listeners.held(client.address):
                     client.has_response = True
                     await self._events(request, receive, send)
+            elif self._render.has(request):
+                async with self._renders.held(client.address, WAIT_SECONDS):
+                    await self._render.pass_on(client, request)
             elif _is_stream(request) or not await client.buffer_body(MAX_BUFFERED):
                 async with self._streams.held(client.address, WAIT_SECONDS):
                     await self._pass_on(client, request)
@@ -91,7 +161,9 @@ class Front:
 
     async def _pass_on(self, client: Client, request: Scope) -> None:
         async with self._slots:
-            response = await self._uwsgi.handle_async_request(_request_for_uwsgi(client, request))
+            response = await self._uwsgi.handle_async_request(
+                _request_for(b"uwsgi", client, request, client.body() if _has_body(request) else None)
+            )
         try:
             headers = {name.lower(): value for name, value in response.headers}
             pieces = _bytes_of_file(headers) if b"x-sendfile" in headers else _bytes_of_response(response)
@@ -115,7 +187,7 @@ async def _refuse(client: Client, error: Exception) -> None:
         case Problem():
             problem = error
         case httpcore2.NetworkError() | httpcore2.ProtocolError():
-            log.warning("uWSGI did not answer", reason=str(error) or type(error).__name__)
+            log.warning("the service did not answer", reason=str(error) or type(error).__name__)
             problem = Problem("unavailable", 503, "The server is starting or stopping; try again.", retry_after=1)
         case _:
             log.error("unexpected error", exc_info=error)
@@ -124,7 +196,22 @@ async def _refuse(client: Client, error: Exception) -> None:
         await client.refuse(problem)
 
 
-def _request_for_uwsgi(client: Client, request: Scope) -> httpcore2.Request:
+def _has_body(request: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in request["headers"])
+
+
+async def _limited(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    size = 0
+    async for piece in body:
+        size += len(piece)
+        if size > MAX_RENDER_BODY_BYTES:
+            raise Problem("body-too-large", 413, f"The body may have at most {MAX_RENDER_BODY_BYTES:,} bytes.")
+        yield piece
+
+
+def _request_for(
+    service: bytes, client: Client, request: Scope, body: bytes | AsyncIterator[bytes] | None
+) -> httpcore2.Request:
     target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
     names = {name for name, _ in request["headers"]}
     ours = (b"x-real-ip", b"x-peer-address")
@@ -133,11 +220,13 @@ def _request_for_uwsgi(client: Client, request: Scope) -> httpcore2.Request:
         headers += [(name, client.address.encode()) for name in ours]
     if b"host" not in names:
         headers.append((b"host", b"localhost"))
-    if b"transfer-encoding" in names:
+    if isinstance(body, bytes):
+        headers = [(name, value) for name, value in headers if name != b"content-length"]
+        headers.append((b"content-length", b"%d" % len(body)))
+    elif b"transfer-encoding" in names:
         headers.append((b"transfer-encoding", b"chunked"))
-    has_body = bool(names & {b"content-length", b"transfer-encoding"})
-    url = httpcore2.URL(scheme=b"http", host=b"uwsgi", target=target)
-    return httpcore2.Request(request["method"], url, headers=headers, content=client.body() if has_body else None)
+    url = httpcore2.URL(scheme=b"http", host=service, target=target)
+    return httpcore2.Request(request["method"], url, headers=headers, content=body)
 
 
 def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

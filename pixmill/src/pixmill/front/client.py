@@ -103,7 +103,7 @@ class Client:
     async def answer(self, status: int, headers: RawHeaders, pieces: AsyncGenerator[bytes, None]) -> None:
         """Send a response; if its bytes break off, close the connection so that the client notices."""
         self.has_response = True
-        gone = asyncio.create_task(self._gone())
+        gone = asyncio.create_task(self.gone())
         try:
             async with aclosing(pieces):
                 await self._send_in_time({"type": "http.response.start", "status": status, "headers": list(headers)})
@@ -137,7 +137,8 @@ class Client:
         async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
             await self._send(message)
 
-    async def _gone(self) -> None:
+    async def gone(self) -> None:
+        """Wait until the client has closed the connection."""
         # Read and drop the rest of the body: closing the connection earlier would lose the response.
         while (await self._receive())["type"] != "http.disconnect":
             pass

@@ -11,6 +11,9 @@ from service_kit.problems import Problem
 STREAMS = 24
 """Requests whose bytes pass through a thread of uWSGI for as long as a client takes; fewer than its 32 threads."""
 STREAMS_OF_AN_ADDRESS = 6
+RENDERS = 1024
+"""Requests to the render service; as many of an address as nginx allows downloads."""
+RENDERS_OF_AN_ADDRESS = 256
 LISTENERS = 1024
 LISTENERS_OF_AN_ADDRESS = 64
 MAX_CONNECTIONS = 8192

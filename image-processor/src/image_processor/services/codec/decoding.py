@@ -106,25 +106,37 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
         return foreign
     header, format_name = _header(source)
     if wanted.page is None:
-        check_frames(frames_of(header), limits)
-    layout = layout_of(source, header, format_name, wanted.page)
+        check_frames(min(frames_of(header), wanted.frames or frames_of(header)), limits)
+    layout = _fewer(layout_of(source, header, format_name, wanted.page), wanted.frames)
     if layout.pages[0] > 0:
         header = _opened(source, format_name, page=layout.pages[0])
     check_frames_of([header], limits, "The image has", len(layout.pages))
     if len(layout.pages) > 1 and format_name in ANIMATED:
-        frames = [with_page_sizes(frame, layout) for frame in _animation(source, format_name, layout, limits)]
+        animation = _animation(source, format_name, layout, limits, upright=wanted.upright)
+        frames = [with_page_sizes(frame, layout) for frame in animation]
         return Decoded(
             Picture.of([_described(frame, source, format_name, layout.pages[0]) for frame in frames]), format_name
         )
     stored = int(header.get("orientation")) if header.get_typeof("orientation") else 0
-    in_order = stored in _UPRIGHT_AS_STORED and header.format in _READ_ONCE
+    in_order = (stored in _UPRIGHT_AS_STORED or not wanted.upright) and header.format in _READ_ONCE
     access = "sequential" if sequential and in_order else "random"
     page = {"page": layout.pages[0]} if layout.pages[0] > 0 else {}
-    still = with_page_sizes(layout.usable(_still(source, format_name, access, **page), 0), layout)
+    opened = _still(source, format_name, access, upright=wanted.upright, **page)
+    still = with_page_sizes(layout.usable(opened, 0), layout)
     picture = Picture.of([_described(still, source, format_name, layout.pages[0])])
     if format_name in _SHRINKERS:
-        picture = replace(picture, shrink=lambda factor: _shrunk(source, access, format_name, factor, page))
+        picture = replace(
+            picture,
+            shrink=lambda factor: _shrunk(source, access, format_name, factor, page, upright=wanted.upright),
+        )
     return Decoded(picture, format_name, layout.unread)
+
+
+def _fewer(layout: Layout, frames: int | None) -> Layout:
+    """Return the layout of at most this many frames, the first ones."""
+    if frames is None or frames >= len(layout.pages):
+        return layout
+    return replace(layout, pages=layout.pages[:frames], frames=max(layout.frames, len(layout.pages)))
 
 
 class NamedFiles:
@@ -226,9 +238,11 @@ def _opened(source: Path, format_name: str, **options: object) -> pyvips.Image:
         return cielab
 
 
-def _animation(source: Path, format_name: str, layout: Layout, limits: Limits) -> Sequence[pyvips.Image]:
+def _animation(
+    source: Path, format_name: str, layout: Layout, limits: Limits, *, upright: bool
+) -> Sequence[pyvips.Image]:
     if not layout.together:
-        frames = [_upright(_opened(source, format_name, page=page)) for page in layout.pages]
+        frames = [_single(_opened(source, format_name, page=page), upright=upright) for page in layout.pages]
         # Their bands and formats may differ from those of the header.
         check_frames_of(frames, limits, "The image has")
         frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
@@ -236,7 +250,8 @@ def _animation(source: Path, format_name: str, layout: Layout, limits: Limits) -
         return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])
     roll = _opened(source, format_name, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
     height = roll.get_page_height()
-    frames = [_upright(roll.crop(0, top, roll.width, height)) for top in range(0, roll.height, height)]
+    tops = range(0, roll.height, height)
+    frames = [_single(roll.crop(0, top, roll.width, height), upright=upright) for top in tops]
     return [layout.usable(frame, number) for number, frame in enumerate(frames)]
 
 
@@ -253,16 +268,27 @@ def _described(image: pyvips.Image, source: Path, format_name: str, page: int) -
     return without_invented_tags(image)
 
 
-def _upright(frame: pyvips.Image) -> pyvips.Image:
+def _single(frame: pyvips.Image, *, upright: bool) -> pyvips.Image:
     """Return the frame with its EXIF orientation applied, and without the page height of the whole animation."""
     frame = frame.copy()
     if frame.get_typeof("page-height"):
         frame.remove("page-height")
-    return frame.autorot()
+    return _turned(frame, upright=upright)
 
 
-def _still(source: Path, format_name: str, access: str, **options: object) -> pyvips.Image:
-    return _opened(source, format_name, access=access, **options).autorot()
+def _turned(image: pyvips.Image, *, upright: bool) -> pyvips.Image:
+    """Return the image with its EXIF orientation applied, or ignored; it has none afterwards."""
+    if upright:
+        return image.autorot()
+    image = image.copy()
+    for field in ("orientation", "exif-ifd0-Orientation"):
+        if image.get_typeof(field):
+            image.remove(field)
+    return image
+
+
+def _still(source: Path, format_name: str, access: str, *, upright: bool, **options: object) -> pyvips.Image:
+    return _turned(_opened(source, format_name, access=access, **options), upright=upright)
 
 
 _SHRINKERS = {
@@ -272,8 +298,9 @@ _SHRINKERS = {
 }
 
 
-def _shrunk(source: Path, access: str, format_name: str, factor: float, page: Mapping[str, int]) -> pyvips.Image:
+def _shrunk(
+    source: Path, access: str, format_name: str, factor: float, page: Mapping[str, int], *, upright: bool
+) -> pyvips.Image:
     power = max(power for power in (1, 2, 4, 8) if power <= factor)
-    return _described(
-        _still(source, format_name, access, **page, **_SHRINKERS[format_name](power)), source, format_name, 0
-    )
+    opened = _still(source, format_name, access, upright=upright, **page, **_SHRINKERS[format_name](power))
+    return _described(opened, source, format_name, 0)

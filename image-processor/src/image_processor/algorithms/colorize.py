@@ -1,0 +1,37 @@
+"""``colorize``: ``{"color": "#ffb703", "amount": 40}``"""
+
+from typing import Annotated
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_colors
+from image_processor.imaging.color import Color, in_color, maximum, rgba
+from image_processor.imaging.params import or_british
+
+Amount = Annotated[float, Field(ge=0, le=100)]
+
+
+class ColorizeParams(Params):
+    color: Color = Field(
+        "#000000", validation_alias=or_british("color"), description="The color to mix in.", examples=["#ffb703"]
+    )
+    amount: Amount = Field(50.0, description="Per cent of the color, 0 (unchanged) to 100.", examples=[40])
+    red: Amount | None = Field(None, description="Per cent for red alone, instead of `amount`.")
+    green: Amount | None = Field(None, description="Per cent for green alone, instead of `amount`.")
+    blue: Amount | None = Field(None, description="Per cent for blue alone, instead of `amount`.")
+
+
+@algorithm(sequential=True)
+def colorize(image: pyvips.Image, params: ColorizeParams) -> pyvips.Image:
+    """Mix a color into every pixel; alpha stays."""
+    own = (params.red, params.green, params.blue)
+    shares = [(params.amount if share is None else share) / 100 for share in own]
+
+    def mixed(colors: pyvips.Image) -> pyvips.Image:
+        scale = maximum(colors) / 255
+        added = [value * scale * share for value, share in zip(rgba(params.color), shares, strict=False)]
+        return colors.linear([1 - share for share in shares], added)
+
+    return on_colors(in_color(image), mixed)

@@ -1,0 +1,31 @@
+"""``progressive_blur``: ``{"radius": 8, "direction": 0}``"""
+
+import pyvips
+from pydantic import Field
+
+from image_processor.algorithms.registry import Params, algorithm
+from image_processor.imaging.alpha import on_premultiplied
+from image_processor.imaging.gaussian import gaussian_to_see
+from image_processor.imaging.ramps import ramp
+
+
+class ProgressiveBlurParams(Params):
+    radius: float = Field(
+        8.0, gt=0, le=100, description="Pixels: the standard deviation where the blur is full.", examples=[6]
+    )
+    direction: float = Field(
+        0.0, ge=-360, le=360, description="Degrees, clockwise: 0 grows downwards, 90 to the left.", examples=[0]
+    )
+    start: float = Field(0.0, ge=0, le=100, description="Per cent of the way at which the blur begins.", examples=[30])
+    stop: float = Field(100.0, ge=0, le=100, description="Per cent of the way from which it is full.")
+
+
+@algorithm
+def progressive_blur(image: pyvips.Image, params: ProgressiveBlurParams) -> pyvips.Image:
+    """Blur the image more and more in a direction, by mixing in a blurred copy."""
+    share = ramp(image.width, image.height, params.direction, params.start / 100, params.stop / 100)
+
+    def mixed(bands: pyvips.Image) -> pyvips.Image:
+        return bands * (share * -1 + 1) + gaussian_to_see(bands, params.radius) * share
+
+    return on_premultiplied(image, mixed)

@@ -1,0 +1,236 @@
+"""The endpoints for those with a key: thumbnails, previews, signed URLs, and the removal of results."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from service_kit.access.gate import Gate
+from service_kit.access.principals import Principal, Scope
+from service_kit.database import MAX_ID
+from service_kit.errors import DomainError, FieldError
+from service_kit.problems import Problem, invalid_request
+from service_kit.public_url import PublicUrlSettings, public_url
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from image_processor.imaging.output import Output, Tiles
+from image_processor.imaging.source import Source as Reading
+from image_processor.render import failures
+from image_processor.render.clients import ClientGoneError, admitted, json_of, until_gone
+from image_processor.render.deferred import Step
+from image_processor.render.file_rows import FileRow, FileRows
+from image_processor.render.metrics import MEDIA_TYPE, RenderMetrics
+from image_processor.render.plan import DigestSource, Encoding, FileSource, RenderPlan, Source, step
+from image_processor.render.responses import (
+    MEDIA_TYPES,
+    entity_tag,
+    file_response,
+    http_date,
+    is_unchanged,
+    not_modified,
+    problem_response,
+    server_timing,
+)
+from image_processor.render.service import RenderService
+from image_processor.render.signed_urls import UrlMaker, Wanted
+from image_processor.routers.statuses import STATUSES
+from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
+
+THUMBNAIL_SIZES = (128, 256, 512, 1024)
+PREVIEW_SIDE = 1024
+_PRIVATE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+_ID = re.compile(r"[1-9][0-9]{0,18}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_Model = TypeVar("_Model", bound=BaseModel)
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class PreviewIn(BaseModel):
+    """A pipeline and the file to try it on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file_id: Id
+    steps: list[object] = Field(max_length=MAX_STEPS)
+    output: dict[str, object] | None = None
+    source: dict[str, object] | None = None
+    max_side: int = Field(PREVIEW_SIDE, ge=16, le=4096)
+
+
+class ApiRoutes:
+    """The endpoints."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        service: RenderService,
+        rows: FileRows,
+        urls: UrlMaker,
+        http: PublicUrlSettings,
+        metrics: RenderMetrics,
+    ) -> None:
+        self._gate = gate
+        self._service = service
+        self._rows = rows
+        self._urls = urls
+        self._http = http
+        self._metrics = metrics
+
+    async def thumbnail(self, request: Request) -> Response:
+        """``GET /api/image-processing/thumbnails/{file_id}/{size}``."""
+        text = request.path_params["file_id"]
+        if not _ID.fullmatch(text) or int(text) > MAX_ID:
+            raise _not_found()
+        return await self._thumbnail(request, FileSource(int(text)))
+
+    async def thumbnail_of_digest(self, request: Request) -> Response:
+        """``GET /api/image-processing/thumbnails/sha256/{sha256}/{size}``."""
+        text = request.path_params["sha256"]
+        if not _SHA256.fullmatch(text):
+            raise _not_found()
+        return await self._thumbnail(request, DigestSource(text))
+
+    async def _thumbnail(self, request: Request, source: Source) -> Response:
+        size = request.path_params["size"]
+        if size not in map(str, THUMBNAIL_SIZES):
+            raise Problem("not-found", 404, f"Thumbnails have these sizes: {', '.join(map(str, THUMBNAIL_SIZES))}.")
+        principal = await admitted(self._gate, request, Scope.FILES_READ)
+        found = await self._service.find(thumbnail_plan(source, int(size)), principal=principal)
+        headers = _PRIVATE | {
+            "ETag": entity_tag(found.key),
+            # The bytes of a file never change. Private, because it took a key to get them.
+            "Cache-Control": "private, max-age=31536000, immutable",
+        }
+        if found.modified is not None:
+            headers["Last-Modified"] = http_date(found.modified)
+        if is_unchanged(request, found.key, found.modified):
+            return not_modified(headers)
+        cached = self._service.cached(found)
+        result = await until_gone(request, self._service.result(found)) if cached is None else cached
+        headers |= {"Content-Type": "image/webp", "Server-Timing": server_timing(dict(result.seconds), result.state)}
+        return file_response(request, result.stored.path, result.stored.size, headers, entity_tag(found.key))
+
+    async def preview(self, request: Request) -> Response:
+        """``POST /api/image-processing/preview``."""
+        principal = await admitted(self._gate, request, Scope.FILES_READ)
+        wanted = _validated(PreviewIn, await json_of(request))
+        found = await self._service.find(preview_plan(wanted), principal=principal)
+        stored, seconds = await until_gone(request, self._service.unkept(found))
+        try:
+            content = stored.path.read_bytes()
+        finally:
+            stored.path.unlink(missing_ok=True)
+        headers = _PRIVATE | {"Cache-Control": "no-store", "Server-Timing": server_timing(dict(seconds))}
+        return Response(content, 200, headers, media_type=MEDIA_TYPES[stored.extension])
+
+    async def urls(self, request: Request) -> Response:
+        """``POST /api/image-processing/render-urls``."""
+        principal = await admitted(self._gate, request, Scope.LINKS_CREATE)
+        wanted = _validated(Wanted, await json_of(request))
+        await self._owned(wanted.file_id, principal)
+        remote = request.client.host if request.client else ""
+        base = public_url(lambda name: request.headers.get(name, ""), remote, self._http)
+        made = self._urls.make(wanted, base, int(time.time()))
+        return JSONResponse(made, 201, dict(_PRIVATE))
+
+    async def remove(self, request: Request) -> Response:
+        """``DELETE /api/image-processing/renders/{file_id}``."""
+        principal = await admitted(self._gate, request, Scope.FILES_DELETE)
+        text = request.path_params["file_id"]
+        if not _ID.fullmatch(text) or int(text) > MAX_ID:
+            raise _not_found()
+        file_id = int(text)
+        # What is known may be old: the file may have been deleted a moment ago.
+        self._rows.forget(file_id)
+        if await self._rows.find(file_id, principal) is None and await self._rows.find(file_id) is not None:
+            # It is another owner's.
+            raise failures.file_not_found(file_id)
+        await self._service.remember_nothing(file_id)
+        return Response(status_code=204)
+
+    async def metrics(self, request: Request) -> Response:
+        """``GET /api/image-processing/renders/metrics``."""
+        await admitted(self._gate, request, Scope.METRICS_READ)
+        return Response(self._metrics.text(), media_type=MEDIA_TYPE)
+
+    async def _owned(self, file_id: int, principal: Principal) -> FileRow:
+        row = await self._rows.find(file_id, principal)
+        if row is None:
+            raise failures.file_not_found(file_id)
+        return row
+
+
+def answering(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint with its errors as problem documents."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except ClientGoneError:
+            return Response(status_code=499)
+        except Problem as problem:
+            return problem_response(problem, _PRIVATE)
+        except DomainError as error:
+            status = {**STATUSES, **failures.STATUSES}[error.kind]
+            refusal = Problem(error.kind, status, error.detail, error.errors, error.retry_after)
+            return problem_response(refusal, _PRIVATE)
+
+    return answer
+
+
+def thumbnail_plan(source: Source, size: int) -> RenderPlan:
+    """Return the plan of a thumbnail."""
+    return RenderPlan(
+        source=source,
+        steps=(step("thumbnail", {"width": size, "height": size}),),
+        encoding=Encoding(Output(format="webp", quality=80, effort=3, metadata="strip", profile="strip")),
+        reading=Reading(frames=1),
+    )
+
+
+def preview_plan(wanted: PreviewIn) -> RenderPlan:
+    """Return the plan of a preview: the pipeline of a task, on a picture that is first made small.
+
+    :raises DomainError: ``invalid-fields``, ``unknown-algorithm``.
+    """
+    params = {"steps": wanted.steps, "output": wanted.output, "source": wanted.source}
+    try:
+        planned = plan_of(PIPELINE, {**params, "steps": wanted.steps or [{"algorithm": "auto_orient"}]})
+    except DomainError as error:
+        raise _without_prefix(error) from error
+    if isinstance(planned.encoding, Tiles):
+        detail = "A preview is a picture or an analysis, and no tiles."
+        raise DomainError("invalid-fields", detail, [{"pointer": "/steps", "detail": detail}])
+    side = wanted.max_side
+    first = step("resize", {"width": side, "height": side, "fit": "inside"})
+    return RenderPlan(
+        source=FileSource(wanted.file_id),
+        steps=(first, *(Step(algorithm.name, given) for algorithm, given in planned.steps)),
+        encoding=Encoding(planned.encoding),
+        reading=planned.source,
+        files=tuple((file_id, FileSource(file_id)) for file_id in planned.file_ids()),
+    )
+
+
+def _without_prefix(error: DomainError) -> DomainError:
+    """Return the error with pointers into the request, which has no ``params``."""
+    errors = [
+        FieldError(pointer=each["pointer"].removeprefix("/params"), detail=each["detail"]) for each in error.errors
+    ]
+    return replace(error, detail=error.detail.replace("/params/steps", "/steps"), errors=errors)
+
+
+def _validated(model: type[_Model], document: object) -> _Model:
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise invalid_request(error, document, "", model) from error
+
+
+def _not_found() -> Problem:
+    return Problem("not-found", 404, "There is nothing at this address.")

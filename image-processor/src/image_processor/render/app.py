@@ -1,0 +1,145 @@
+"""The render service's application: ``uvicorn --factory image_processor.render.app:create_app``.
+
+One asynchronous process that reads URLs, finds results and passes them on; processes of its own render.
+"""
+
+import asyncio
+import resource
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import structlog
+from service_kit import logs
+from service_kit.access.config import AccessSettings
+from service_kit.access.injectors import create_gate
+from service_kit.access.keys import KeyService
+from service_kit.database import Database
+from service_kit.errors import DomainError
+from service_kit.garbage import freeze_existing_objects
+from service_kit.problems import Problem
+from service_kit.settings import SettingsError, exit_with, load_or_exit
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from image_processor.config import RenderSettings
+from image_processor.render.api import ApiRoutes, answering
+from image_processor.render.cache import ORIGINS, RenderCache
+from image_processor.render.engine import render_engine
+from image_processor.render.file_rows import FileRows
+from image_processor.render.images import ImageRoutes
+from image_processor.render.metrics import RenderMetrics
+from image_processor.render.origins import Origins
+from image_processor.render.pool import Pool
+from image_processor.render.reading import Reader
+from image_processor.render.responses import problem_response
+from image_processor.render.service import RenderService
+from image_processor.render.signed_urls import UrlMaker
+from image_processor.services.codec.presets import Presets
+
+log = structlog.get_logger()
+
+API = "/api/image-processing"
+SWEEP_SECONDS = 3600
+"""Between two searches for results whose files are gone and that nobody asks for."""
+_EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def create_app() -> Starlette:
+    """Return the ASGI application, configured by ``config/render/conf.yml`` and the environment."""
+    _allow_many_connections()
+    settings = load_or_exit(RenderSettings)
+    logs.configure(settings.log.level)
+    access = load_or_exit(AccessSettings)
+    keys = KeyService(Database(access.database.url, access.database.pool_size))
+    try:
+        reader = Reader(settings)
+        presets = dict(Presets(settings.presets).items())
+    except SettingsError as error:
+        exit_with(error)
+    folder = Path(settings.cache.folder)
+    try:
+        cache = RenderCache(folder, settings.cache.max_bytes, settings.cache.keep_free_bytes)
+        origins = Origins(settings.origins, folder / ORIGINS, settings.cache.max_bytes // 10)
+    except (OSError, sqlite3.Error) as error:
+        exit_with(SettingsError(f"cache.folder {folder} cannot be written: {error}"))
+    pool = Pool(settings)
+    rows = FileRows(settings.file_storage, settings.http.lookup_seconds)
+    metrics = _metrics(pool, cache)
+    service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics)
+    urls = UrlMaker(settings.native, presets)
+    api = ApiRoutes(create_gate(access, keys), service, rows, urls, settings.http, metrics)
+    peers = (settings.thumbor, settings.imagor, settings.imgproxy)
+    closed = [peer.path for peer in peers if peer.path and not peer.enabled]
+    images = ImageRoutes(reader, service, settings.http, metrics, closed)
+
+    @asynccontextmanager
+    async def running(_app: Starlette) -> AsyncIterator[None]:
+        await asyncio.to_thread(cache.delete_strays)
+        await pool.start()
+        sweeper = asyncio.create_task(_sweep(service))
+        freeze_existing_objects()
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            await pool.stop()
+            await rows.close()
+            cache.close()
+
+    async def healthy(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"} if pool.process_ids else {"status": "starting"})
+
+    routes = [
+        Route("/healthz", healthy),
+        Route(f"{API}/thumbnails/sha256/{{sha256}}/{{size}}", answering(api.thumbnail_of_digest)),
+        Route(f"{API}/thumbnails/{{file_id}}/{{size}}", answering(api.thumbnail)),
+        Route(f"{API}/preview", answering(api.preview), methods=["POST"]),
+        Route(f"{API}/render-urls", answering(api.urls), methods=["POST"]),
+        Route(f"{API}/renders/metrics", answering(api.metrics)),
+        Route(f"{API}/renders/{{file_id}}", answering(api.remove), methods=["DELETE"]),
+        Route("/{path:path}", images.image, methods=_EVERY_METHOD),
+    ]
+    return Starlette(
+        routes=routes, lifespan=running, exception_handlers={405: _refuse_method, Exception: _refuse_unexpected}
+    )
+
+
+def _allow_many_connections() -> None:
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+
+
+def _metrics(pool: Pool, cache: RenderCache) -> RenderMetrics:
+    metrics = RenderMetrics()
+    metrics.watch("pixmill_render_waiting", "Renders that wait for a process.", lambda: pool.waiting)
+    metrics.watch("pixmill_render_running", "Renders that have begun.", lambda: pool.running)
+    metrics.watch("pixmill_render_processes", "Render processes.", lambda: len(pool.process_ids))
+    metrics.watch("pixmill_render_cache_bytes", "Bytes of all results.", lambda: cache.bytes)
+    metrics.watch("pixmill_render_evictions", "Results that went for others.", lambda: cache.evictions)
+    pool.killed = lambda reason: metrics.killed.labels(reason).inc()
+    return metrics
+
+
+async def _sweep(service: RenderService) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        # Without the file server, the next sweep finds them.
+        with suppress(DomainError):
+            removed = await service.sweep()
+            if removed:
+                log.info("results of deleted files removed", results=removed)
+
+
+async def _refuse_method(request: Request, error: Exception) -> Response:
+    allowed = (error.headers or {}) if isinstance(error, HTTPException) else {}
+    return problem_response(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."), allowed)
+
+
+async def _refuse_unexpected(_request: Request, error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error)
+    return problem_response(Problem("internal-error", 500, "The server has failed; its log has the details."))

@@ -1,0 +1,203 @@
+"""Results on disk: bounded, the least recently used ones go first.
+
+The files are the results; an index in SQLite says how large they are, when each was last asked for, and of which
+stored files it is made. A result is written under another name and renamed, so that there is never half of one.
+"""
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+log = structlog.get_logger()
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS results (
+    key TEXT PRIMARY KEY, extension TEXT NOT NULL, bytes INTEGER NOT NULL, used REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS results_by_use ON results (used);
+CREATE TABLE IF NOT EXISTS sources (
+    file_id INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (file_id, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sources_by_key ON sources (key);
+"""
+MAKING, ORIGINS = "making", "origins"
+"""Folders next to that of the results: for those that are not complete, and pictures of other servers."""
+USE_SECONDS = 30
+"""Uses are written to the index this much later, together."""
+_AT_ONCE = 32
+"""Results that are removed by one statement."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A result on disk."""
+
+    path: Path
+    extension: str
+    size: int
+
+
+class RenderCache:
+    """The results in ``folder``; one process at a time uses it.
+
+    :param max_bytes: of all results together.
+    :param keep_free_bytes: of the disk.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, keep_free_bytes: int = 0) -> None:
+        self._folder, self._max_bytes, self._keep_free_bytes = folder, max_bytes, keep_free_bytes
+        self._results = folder / "results"
+        self._results.mkdir(parents=True, exist_ok=True)
+        self._making = folder / MAKING
+        shutil.rmtree(self._making, ignore_errors=True)
+        self._making.mkdir(parents=True)
+        self._index = sqlite3.connect(folder / "index.db", isolation_level=None, check_same_thread=False)
+        self._index.execute("PRAGMA journal_mode = WAL")
+        self._index.execute("PRAGMA synchronous = NORMAL")
+        self._index.executescript(_SCHEMA)
+        self._uses: dict[str, float] = {}
+        self._written_uses = time.monotonic()
+        self.bytes: int = self._index.execute("SELECT coalesce(sum(bytes), 0) FROM results").fetchone()[0]
+        """Of all results together."""
+        self.evictions = 0
+
+    def close(self) -> None:
+        """Write what the index lacks."""
+        self._write_uses()
+        self._index.close()
+
+    def temporary(self) -> Path:
+        """Return the path of a new result, before :meth:`keep`; what begins with its name is deleted at the start."""
+        return self._making / uuid4().hex
+
+    def find(self, key: str) -> Stored | None:
+        """Return the result with this key, and count that as a use."""
+        row = self._index.execute("SELECT extension, bytes FROM results WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        self._uses[key] = time.time()
+        if time.monotonic() - self._written_uses > USE_SECONDS:
+            self._write_uses()
+        return Stored(self._path(key, row[0]), row[0], row[1])
+
+    def keep(self, key: str, made: Path, extension: str, file_ids: Collection[int]) -> Stored:
+        """Move a result into the cache; others go if it has no room.
+
+        :param file_ids: the stored files that the result is made of.
+        """
+        size = made.stat().st_size
+        path = self._path(key, extension)
+        path.parent.mkdir(exist_ok=True)
+        made.rename(path)
+        with self._transaction():
+            replaced = self._drop([key])
+            values = (key, extension, size, time.time())
+            self._index.execute("INSERT INTO results (key, extension, bytes, used) VALUES (?, ?, ?, ?)", values)
+            self._index.executemany(
+                "INSERT OR IGNORE INTO sources (file_id, key) VALUES (?, ?)", [(each, key) for each in file_ids]
+            )
+        for each in replaced:
+            if each != path:
+                each.unlink(missing_ok=True)
+        self.bytes += size
+        self._make_room(key)
+        return Stored(path, extension, size)
+
+    def forget(self, key: str) -> None:
+        """Remove a result, such as one whose file is gone."""
+        self._remove([key])
+
+    def forget_files(self, file_ids: Collection[int]) -> int:
+        """Remove all results that are made of these stored files; return how many."""
+        keys = [key for file_id in file_ids for key in self._keys_of(file_id)]
+        self._remove(keys)
+        return len(keys)
+
+    def file_ids(self, after: int, limit: int) -> list[int]:
+        """Return ids of stored files that results are made of, in ascending order."""
+        rows = self._index.execute(
+            "SELECT DISTINCT file_id FROM sources WHERE file_id > ? ORDER BY file_id LIMIT ?", (after, limit)
+        )
+        return [row[0] for row in rows]
+
+    def delete_strays(self) -> int:
+        """Delete files that the index lacks, which a crash leaves; return how many. Call it before all else."""
+        count = 0
+        for folder in self._results.iterdir():
+            for path in folder.iterdir():
+                if self._index.execute("SELECT 1 FROM results WHERE key = ?", (path.stem,)).fetchone() is None:
+                    path.unlink(missing_ok=True)
+                    count += 1
+        return count
+
+    def _keys_of(self, file_id: int) -> list[str]:
+        return [row[0] for row in self._index.execute("SELECT key FROM sources WHERE file_id = ?", (file_id,))]
+
+    def _path(self, key: str, extension: str) -> Path:
+        return self._results / key[:2] / f"{key}{extension}"
+
+    def _make_room(self, newest: str) -> None:
+        if not self._lacks_room():
+            return
+        self._write_uses()
+        while self._lacks_room():
+            oldest = self._index.execute(
+                "SELECT key, bytes FROM results WHERE key != ? ORDER BY used LIMIT ?", (newest, _AT_ONCE)
+            ).fetchall()
+            if not oldest:
+                return
+            excess, keys = self.bytes - self._max_bytes, list[str]()
+            for key, size in oldest:
+                keys.append(key)
+                excess -= size
+                if excess <= 0:
+                    break
+            self._remove(keys)
+            self.evictions += len(keys)
+
+    def _lacks_room(self) -> bool:
+        if self.bytes > self._max_bytes:
+            return True
+        return self._keep_free_bytes > 0 and shutil.disk_usage(self._folder).free < self._keep_free_bytes
+
+    def _remove(self, keys: list[str]) -> None:
+        with self._transaction():
+            paths = self._drop(keys)
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+    def _drop(self, keys: list[str]) -> list[Path]:
+        """Remove results from the index; return their paths."""
+        paths = list[Path]()
+        for key in keys:
+            row = self._index.execute("DELETE FROM results WHERE key = ? RETURNING extension, bytes", (key,)).fetchone()
+            if row is not None:
+                self.bytes -= row[1]
+                paths.append(self._path(key, row[0]))
+            self._index.execute("DELETE FROM sources WHERE key = ?", (key,))
+            self._uses.pop(key, None)
+        return paths
+
+    def _write_uses(self) -> None:
+        uses, self._uses, self._written_uses = self._uses, {}, time.monotonic()
+        with self._transaction():
+            self._index.executemany(
+                "UPDATE results SET used = ? WHERE key = ?", [(at, key) for key, at in uses.items()]
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._index.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._index.execute("ROLLBACK")
+            raise
+        self._index.execute("COMMIT")

@@ -1,0 +1,86 @@
+"""The client of a request: who it is, and whether it is still there."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
+from service_kit.access.principals import Principal, Scope
+from service_kit.problems import Problem, database_unavailable
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import ClientDisconnect, Request
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+
+_T = TypeVar("_T")
+
+
+class ClientGoneError(Exception):
+    """The client has closed the connection."""
+
+
+async def admitted(gate: Gate, request: Request, scope: Scope) -> Principal:
+    """Return who sends the request.
+
+    :raises Problem: 401, 403, 421 or 429; 503, the database of keys does not answer.
+    """
+
+    def admit() -> Principal:
+        address = request.headers.get("X-Real-IP") or (request.client.host if request.client else "")
+        asked = Asked(request.method, request.headers, address, request.cookies.get(SESSION_COOKIE))
+        principal = gate.admit(asked)
+        require(principal, scope)
+        return principal
+
+    try:
+        return await asyncio.to_thread(admit)
+    except SQLAlchemyError as error:
+        raise database_unavailable() from error
+
+
+async def json_of(request: Request) -> object:
+    """Return the JSON document in the request's body.
+
+    :raises ClientGoneError: the client left before the body was complete.
+    :raises Problem: 400, it is not JSON; 413, it is too large; 415, it has another type.
+    """
+    media_type = request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem("unsupported-media-type", 415, "Send JSON, as application/json.")
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_BODY_BYTES:
+                raise Problem("body-too-large", 413, f"The JSON may have at most {MAX_BODY_BYTES:,} bytes.")
+    except ClientDisconnect as error:
+        raise ClientGoneError from error
+    try:
+        return json.loads(bytes(body))
+    except (ValueError, RecursionError) as error:
+        raise Problem("malformed-json", 400, "The body is not JSON in UTF-8.") from error
+
+
+# Any: what a coroutine of a caller yields and is sent is asyncio's own matter.
+async def until_gone(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
+    """Return what the work returns; cancel it when the client closes the connection. Read the body before.
+
+    :raises ClientGoneError: it did.
+    """
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGoneError
+    finally:
+        leaving.cancel()
+        if not working.done():
+            working.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

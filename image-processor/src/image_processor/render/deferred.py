@@ -1,0 +1,98 @@
+"""Steps whose numbers follow from the picture that they get.
+
+A dialect says *fill 300 × 200, from the right*; which pixels that are depends on the source. Such a step becomes steps
+of the catalog, with absolute numbers, when the picture is there.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from image_processor.algorithms.registry import Algorithm, Params, find_algorithm
+from image_processor.imaging.files import Files
+from image_processor.imaging.picture import Picture
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of the picture that a step gets."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step: the name of an algorithm or of a deferred step, and its valid params."""
+
+    name: str
+    params: Params
+
+    def resolved(self) -> tuple[Algorithm, Params]:
+        """Return the algorithm, with which the codec runs the step."""
+        if isinstance(self.params, Deferred):
+            return _algorithm_of(type(self.params)), self.params
+        return resolved(self.name), self.params
+
+
+class Deferred(Params, ABC):
+    """Base of the params of deferred steps."""
+
+    @abstractmethod
+    def lowered(self, size: Size) -> Sequence[Step]:
+        """Return the steps for a picture of that size."""
+
+    @classmethod
+    def title(cls) -> str:
+        """Return the name of the step in a plan."""
+        return cls.__name__
+
+
+def deferred(params: Deferred) -> Step:
+    """Return the step."""
+    return Step(params.title(), params)
+
+
+@cache
+def resolved(name: str) -> Algorithm:
+    """Return the algorithm of the catalog, or one that only dialects use."""
+    found = _OWN.get(name) or find_algorithm(name)
+    if found is None:
+        raise LookupError(name)
+    return found
+
+
+_OWN: dict[str, Algorithm] = {}
+
+
+def own(algorithm: Algorithm) -> Algorithm:
+    """Register an algorithm that only dialects use: a peer's way, which the catalog has better."""
+    _OWN[algorithm.name] = algorithm
+    return algorithm
+
+
+def _run(picture: Picture, params: Deferred, files: Files) -> Picture:
+    for each in params.lowered(Size(picture.width, picture.height)):
+        algorithm, own_params = each.resolved()
+        made = algorithm.apply(picture, own_params, files)
+        if not isinstance(made, Picture):
+            raise TypeError(f"{each.name} made no picture")
+        picture = made
+    return picture
+
+
+@cache
+def _algorithm_of(params: type[Deferred]) -> Algorithm:
+    return Algorithm(
+        name=params.title(),
+        summary=(params.__doc__ or "").strip(),
+        params=params,
+        run=_run,
+        takes=Picture,
+        gives=Picture,
+        needs_files=True,
+        sequential=False,
+        any_color_space=False,
+        first_frame_only=False,
+    )

@@ -1,0 +1,1 @@
+"""The forms of URLs that are understood, one module each."""

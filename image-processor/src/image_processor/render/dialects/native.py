@@ -1,0 +1,188 @@
+"""Pixmill's own URLs: ``/{signature}/exp:1893456000/p:avatar/42.webp``, or a pipeline in base64url.
+
+``/{signature}/{option:argument}/…/{source}``. The signature is of what follows its slash, so that the expiry is signed
+too. A source is the id of a file, with an extension or a name if you like (``42``, ``42.webp``, ``42/cat.webp``), the
+SHA-256 of its bytes, or a percent-encoded URL. An extension chooses the format where nothing else does.
+"""
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote, unquote
+
+from image_processor.imaging.output import Output
+from image_processor.render.deferred import Step
+from image_processor.render.imgproxy_options import decoded, integer
+from image_processor.render.plan import Encoding, OriginSource, RenderPlan, Source, Wishes, step
+from image_processor.render.problems import bad_option, bad_url, expired
+from image_processor.render.sources import NamedFiles, source_of
+from image_processor.render.thumbor_filters import State
+from image_processor.services.codec.plan import PIPELINE
+from image_processor.services.codec.plan import plan_of as pipeline_of
+
+FORMATS: Mapping[str, str] = {
+    "jpg": "jpeg",
+    "jpeg": "jpeg",
+    "png": "png",
+    "webp": "webp",
+    "avif": "avif",
+    "gif": "gif",
+    "tif": "tiff",
+    "tiff": "tiff",
+}
+OPTIONS: Mapping[str, State] = {
+    "exp": State("yes", "seconds since 1970 after which the answer is 410"),
+    "p": State("yes", "the name of a preset"),
+    "j": State("yes", 'a pipeline, `{"steps": …, "output": …}`, as JSON in base64url'),
+    "w": State("yes", "the greatest width: the result is fitted into it, and never enlarged"),
+    "h": State("yes", "the greatest height"),
+    "f": State("yes", "the format: `auto` takes what the client accepts, also a name"),
+    "q": State("yes", "the quality, 1 to 100"),
+    "fn": State("yes", "the file name of the answer, percent-encoded"),
+    "att": State("yes", "`1`: browsers save the answer"),
+    "age": State("yes", "seconds that caches may keep the answer"),
+}
+"""Every option of Pixmill's own URLs."""
+
+_OPTION = re.compile(r"([a-z]{1,3}):(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class NativeUrl:
+    """What a URL says."""
+
+    signature: str
+    signed: bytes
+    source: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse(target: bytes, now: float | None = None) -> NativeUrl:
+    """Return what the path, as it was sent, says.
+
+    :raises DomainError: ``bad-render-url``, ``bad-render-option``, ``expired-render-url``.
+    """
+    text = target.partition(b"?")[0].decode("utf-8", "surrogateescape").removeprefix("/")
+    signature, _, rest = text.partition("/")
+    options = dict[str, str]()
+    segments = rest.split("/")
+    while len(segments) > 1 and (found := _OPTION.fullmatch(segments[0])) and found[1] in OPTIONS:
+        if found[1] in options:
+            raise bad_option(found[1], "it is given twice")
+        options[found[1]] = unquote(found[2])
+        segments.pop(0)
+    source = unquote("/".join(segments))
+    if not signature or not source:
+        raise bad_url("A URL has a signature, options, and a source.")
+    expires = integer(options["exp"], "exp") if "exp" in options else 0
+    if 0 < expires <= (time.time() if now is None else now):
+        raise expired()
+    return NativeUrl(signature, rest.encode("utf-8", "surrogateescape"), source, options)
+
+
+def path_of(source: str, options: Mapping[str, str]) -> bytes:
+    """Return the path that a signer signs, and that follows its signature."""
+    named = [f"{name}:{quote(options[name], safe='')}" for name in OPTIONS if name in options]
+    return "/".join([*named, quote(source, safe="/" if not source.startswith("http") else "")]).encode()
+
+
+def plan_of(url: NativeUrl, presets: Mapping[str, Mapping[str, object]], *, negotiated: bool = True) -> RenderPlan:
+    """Return the plan.
+
+    :param presets: pipelines by name.
+    :param negotiated: whether a client may choose the format, where the URL names none.
+    :raises DomainError: ``bad-render-url``, ``bad-render-option``, ``invalid-fields``, ``unknown-algorithm``.
+    """
+    pipeline = _pipeline(url, presets)
+    source, extension = _source(url.source)
+    steps, output, reading, files = list[Step](), Output(), None, NamedFiles()
+    if pipeline is not None:
+        planned = pipeline_of(PIPELINE, pipeline)
+        steps = [Step(algorithm.name, params) for algorithm, params in planned.steps]
+        if any(not algorithm.changes_image for algorithm, _ in planned.steps) or not isinstance(
+            planned.encoding, Output
+        ):
+            raise bad_option("j" if "j" in url.options else "p", "a URL gives an image, and no analysis or tiles")
+        output, reading = planned.encoding, planned.source
+        for file_id in planned.file_ids():
+            files.add(source_of(str(file_id)))
+    steps += _fitted(url.options)
+    output = _with_options(output, url.options, extension)
+    chosen = output.format == "source" and url.options.get("f") in (None, "auto")
+    plan = RenderPlan(
+        source=source,
+        steps=tuple(steps),
+        encoding=Encoding(output, negotiated and chosen),
+        files=files.all(),
+        wishes=Wishes(
+            file_name=url.options.get("fn", ""),
+            attachment=url.options.get("att") == "1",
+            max_age=_count(url.options, "age"),
+            expires=_count(url.options, "exp") or 0,
+        ),
+    )
+    return plan if reading is None else replace(plan, reading=reading)
+
+
+def _pipeline(url: NativeUrl, presets: Mapping[str, Mapping[str, object]]) -> Mapping[str, object] | None:
+    if "p" in url.options and "j" in url.options:
+        raise bad_option("j", "a URL has a preset or a pipeline, not both")
+    if (name := url.options.get("p")) is not None:
+        if name not in presets:
+            raise bad_option("p", f"there is no preset '{name[:64]}'")
+        return presets[name]
+    if (text := url.options.get("j")) is None:
+        return None
+    try:
+        pipeline = json.loads(decoded(text, lambda: bad_option("j", "it is not base64url of UTF-8")))
+    except ValueError as error:
+        raise bad_option("j", "it is not JSON") from error
+    if not isinstance(pipeline, dict):
+        raise bad_option("j", "it is not a JSON object")
+    return pipeline
+
+
+def _source(text: str) -> tuple[Source, str]:
+    """Return the source, and the format that its extension chooses."""
+    source = source_of(text)
+    if isinstance(source, OriginSource):
+        return source, ""
+    extension = text.rpartition(".")[2].lower() if "." in text else ""
+    return source, FORMATS.get(extension, "")
+
+
+def _fitted(options: Mapping[str, str]) -> Sequence[Step]:
+    sides = {name: _count(options, key) for name, key in (("width", "w"), ("height", "h")) if key in options}
+    if not sides:
+        return ()
+    try:
+        return (step("resize", {**sides, "fit": "inside"}),)
+    except ValueError as error:
+        raise bad_option("w" if "w" in options else "h", "a side is 1 to 16384 pixels") from error
+
+
+def _with_options(output: Output, options: Mapping[str, str], extension: str) -> Output:
+    update = dict[str, object]()
+    name = options.get("f", "")
+    if name and name != "auto" and name not in FORMATS:
+        raise bad_option("f", f"'{name}' is no format; there are: auto, {', '.join(sorted(set(FORMATS.values())))}")
+    if name in FORMATS:
+        update["format"] = FORMATS[name]
+    elif extension and not name and "format" not in output.model_fields_set:
+        update["format"] = extension
+    if (quality := _count(options, "q")) is not None:
+        if not 1 <= quality <= 100:
+            raise bad_option("q", f"{quality} is not from 1 to 100")
+        update["quality"] = quality
+    return output.model_copy(update=update)
+
+
+def _count(options: Mapping[str, str], name: str) -> int | None:
+    if name not in options:
+        return None
+    value = integer(options[name], name)
+    if value < 0:
+        raise bad_option(name, f"{value} is less than 0")
+    return value

@@ -1,0 +1,446 @@
+"""thumbor's URLs: ``/{hash or unsafe}/trim/10x10:90x90/fit-in/-300x200/smart/filters:blur(3)/image.jpg``"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from pydantic import Field
+
+from image_processor.imaging.output import Output
+from image_processor.imaging.source import Source as Reading
+from image_processor.render.deferred import Deferred, Size, Step, deferred
+from image_processor.render.geometry.thumbor_sizes import Focus, cropped, filled, fitted
+from image_processor.render.plan import Encoding, RenderPlan, Wishes, step
+from image_processor.render.problems import bad_url, unsupported
+from image_processor.render.sources import NamedFiles, source_of
+from image_processor.render.thumbor_filters import (
+    COMMON,
+    Canvas,
+    Make,
+    NotForFilterError,
+    Placed,
+    Resized,
+    State,
+    arguments,
+    color_of,
+    convolved,
+    curved,
+    number,
+    rounded,
+    saturated,
+    single_step,
+    true,
+    whole,
+    within,
+)
+from image_processor.render.thumbor_url import ORIGINAL, Filter, Side, ThumborUrl, Trim, side_of
+
+_PATH = re.compile(
+    r"/?(?:(?P<signature>.+?)/)?"
+    r"(?P<rest>"
+    r"(?:(?P<debug>debug)/)?"
+    r"(?:(?P<meta>meta)/)?"
+    r"(?:(?P<trim>trim(?::(?:top-left|bottom-right))?(?::\d+)?)/)?"
+    r"(?:(?P<left>\d+)x(?P<top>\d+):(?P<right>\d+)x(?P<bottom>\d+)/)?"
+    r"(?:(?P<fit_in>(?:adaptive-)?(?:full-)?fit-in)/)?"
+    r"(?:(?P<flip_horizontal>-)?(?P<width>\d+|orig)?x(?P<flip_vertical>-)?(?P<height>\d+|orig)?/)?"
+    r"(?:(?P<halign>left|right|center)/)?"
+    r"(?:(?P<valign>top|bottom|middle)/)?"
+    r"(?:(?P<smart>smart)/)?"
+    r"(?:filters:(?P<filters>.+?\))/)?"
+    r"(?P<image>.+)"
+    r")",
+    re.DOTALL,
+)
+
+
+def parse(target: bytes) -> ThumborUrl:
+    """Return what the path and query, as they were sent, say.
+
+    :raises DomainError: ``bad-render-url``.
+    """
+    path, mark, query = target.decode("utf-8", "surrogateescape").partition("?")
+    found = _PATH.fullmatch(path)
+    if found is None:
+        raise bad_url("A URL of thumbor has a signature or `unsafe`, options, and an image.")
+    corners = [found[name] for name in ("left", "top", "right", "bottom")]
+    left, top, right, bottom = (int(corner or 0) for corner in corners)
+    return ThumborUrl(
+        signature=found["signature"] or "",
+        signed=f"{found['rest']}{mark}{query}".encode("utf-8", "surrogateescape"),
+        debug=bool(found["debug"]),
+        meta=bool(found["meta"]),
+        trim=_trim(found["trim"]),
+        crop=None if corners[0] is None else (left, top, right, bottom),
+        fit_in=found["fit_in"] or "",
+        width=side_of(found["width"]),
+        height=side_of(found["height"]),
+        flip_horizontal=bool(found["flip_horizontal"]),
+        flip_vertical=bool(found["flip_vertical"]),
+        halign=found["halign"] or "",
+        valign=found["valign"] or "",
+        smart=bool(found["smart"]),
+        filters=_filters(unquote(found["filters"] or "")),
+        image=f"{unquote(found['image'])}{mark}{query}",
+    )
+
+
+def _trim(text: str | None) -> Trim | None:
+    if text is None:
+        return None
+    # `trim:20` is a corner named 20, as in thumbor.
+    _, *parts = text.split(":")
+    return Trim(parts[0] if parts else "top-left", int(parts[1]) if len(parts) > 1 else 0)
+
+
+def _filters(text: str) -> tuple[Filter, ...]:
+    """Return the filters of a list like ``blur(3):quality(80)``."""
+    if not text:
+        return ()
+    each = [part.removesuffix(")").partition("(") for part in text.split("):")]
+    return tuple(Filter(name, args) for name, bracket, args in each if bracket)
+
+
+QUALITY = 80
+_SQUARE_ROOT_OF_3 = 3**0.5
+_FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "gif": "gif", "webp": "webp", "avif": "avif"}
+_UNWRITTEN = ("heic", "heif")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What an operator of thumbor can choose about its results.
+
+    :param respect_orientation: whether images are turned as EXIF says; thumbor does only with a setting.
+    """
+
+    quality: int = QUALITY
+    respect_orientation: bool = False
+    negotiated: bool = False
+
+
+class ThumborFrame(Deferred):
+    """What thumbor does with a picture before the filters, by its size."""
+
+    crop: tuple[float, float, float, float] | None = None
+    width: Side = 0
+    height: Side = 0
+    fit_in: bool = False
+    adaptive: bool = False
+    full: bool = False
+    stretch: bool = False
+    enlarge: bool = True
+    halign: str = ""
+    valign: str = ""
+    smart: bool = False
+    focal: list[tuple[int, int, int, int]] = Field(default_factory=list)
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+
+    def lowered(self, size: Size) -> Sequence[Step]:
+        steps, points = list[Step](), [Focus.of_area(*area) for area in self.focal]
+        box = cropped(size.width, size.height, self.crop) if self.crop else None
+        if box is not None:
+            steps.append(_part(*box))
+            size = Size(box[2] - box[0], box[3] - box[1])
+            points = [
+                Focus(point.x - box[0], point.y - box[1], point.weight)
+                for point in points
+                if box[0] <= point.x <= box[2] and box[1] <= point.y <= box[3]
+            ]
+        steps += self._resized(size, points)
+        directions = (("horizontal", self.flip_horizontal), ("vertical", self.flip_vertical))
+        return [*steps, *(step("flip", {"direction": direction}) for direction, wanted in directions if wanted)]
+
+    def _resized(self, size: Size, points: Sequence[Focus]) -> Sequence[Step]:
+        wanted = self._wanted(size)
+        if self.fit_in:
+            sizes = fitted(size.width, size.height, wanted, adaptive=self.adaptive, full=self.full)
+        else:
+            align = self.halign, self.valign
+            sizes = filled(size.width, size.height, wanted, align, points, stretch=self.stretch)
+        steps = list[Step]()
+        if sizes.cut is not None:
+            left, top, right, bottom = sizes.cut
+            if self.smart and not points:
+                steps.append(step("crop", {"width": right - left, "height": bottom - top, "gravity": "attention"}))
+            else:
+                steps.append(_part(*sizes.cut))
+        if sizes.size is not None:
+            steps.append(step("resize", {"width": sizes.size[0], "height": sizes.size[1]}))
+        return steps
+
+    def _wanted(self, size: Size) -> tuple[Side, Side]:
+        """Return the sides, not larger than the source if it may not be enlarged."""
+        if self.enlarge:
+            return self.width, self.height
+        return _at_most(self.width, size.width), _at_most(self.height, size.height)
+
+
+def _at_most(side: Side, limit: int) -> Side:
+    return side if side == ORIGINAL else min(int(side), limit)
+
+
+def _part(left: int, top: int, right: int, bottom: int) -> Step:
+    return step("crop", {"left": left, "top": top, "width": right - left, "height": bottom - top})
+
+
+def plan_of(url: ThumborUrl, defaults: Defaults = Defaults()) -> RenderPlan:
+    """Return the plan of a URL.
+
+    :raises DomainError: ``bad-render-url``, ``unsupported-render-option``.
+    """
+    return _Lowering(url, defaults).plan()
+
+
+class _Lowering:
+    """Reads the filters, in thumbor's three phases, and collects the files that they name."""
+
+    def __init__(self, url: ThumborUrl, defaults: Defaults) -> None:
+        self._url = url
+        self._defaults = defaults
+        self._files = NamedFiles()
+        self._output: dict[str, object] = {"metadata": "strip"}
+        self._frame: dict[str, object] = {}
+        self._focal = list[tuple[int, int, int, int]]()
+        self._max_age: int | None = None
+        self._frames: int | None = None
+        self._ignored = list[str]()
+
+    def plan(self) -> RenderPlan:
+        source = source_of(self._url.image)
+        steps = [made for each in self._url.filters for made in self._of(each)]
+        output = Output.model_validate({"format": "source"} | self._output)
+        return RenderPlan(
+            source=source,
+            steps=(*self._trimmed(), deferred(self._framed()), *steps),
+            encoding=Encoding(
+                output,
+                self._defaults.negotiated and output.format == "source",
+                tuple((name, self._defaults.quality) for name in ("jpeg", "webp", "avif")),
+            ),
+            reading=Reading(upright=self._defaults.respect_orientation, frames=self._frames),
+            files=self._files.all(),
+            answer="meta" if self._url.meta else "image",
+            wishes=Wishes(max_age=self._max_age),
+            ignored=(*self._ignored, *(["debug"] if self._url.debug else [])),
+        )
+
+    def _trimmed(self) -> Sequence[Step]:
+        trim = self._url.trim
+        if trim is None:
+            return ()
+        corner = "southeast" if trim.corner == "bottom-right" else "northwest"
+        # thumbor's tolerance is a distance in three dimensions, the catalog's threshold is of each band.
+        return (step("trim", {"threshold": min(255.0, trim.tolerance / _SQUARE_ROOT_OF_3), "corner": corner}),)
+
+    def _framed(self) -> ThumborFrame:
+        url = self._url
+        return ThumborFrame.model_validate(
+            {
+                "crop": url.crop,
+                "width": url.width,
+                "height": url.height,
+                "fit_in": bool(url.fit_in),
+                "adaptive": url.adaptive,
+                "full": url.full,
+                "halign": url.halign,
+                "valign": url.valign,
+                "smart": url.smart,
+                "focal": self._focal,
+                "flip_horizontal": url.flip_horizontal,
+                "flip_vertical": url.flip_vertical,
+            }
+            | self._frame
+        )
+
+    def _of(self, each: Filter) -> Sequence[Step]:
+        """Return the steps of a filter; one that is unknown or wrong is skipped, as thumbor does."""
+        state = FILTERS.get(each.name)
+        if state is None:
+            self._ignored.append(each.name)
+            return ()
+        if state.done == "no":
+            raise unsupported(each.name, state.note)
+        try:
+            return self._steps(each.name, arguments(each.args), each.args)
+        except NotForFilterError:
+            self._ignored.append(each.name)
+            return ()
+
+    def _steps(self, name: str, args: Sequence[str], text: str) -> Sequence[Step]:
+        if name in _STEPS:
+            return _STEPS[name](args)
+        if name == "curve":
+            return curved(text)
+        if name == "fill":
+            return self._filled(args)
+        if name == "watermark":
+            return self._placed(args)
+        if name == "upscale":
+            sides = [0 if side == ORIGINAL else int(side) for side in (self._url.width, self._url.height)]
+            return (deferred(Resized(width=sides[0], height=sides[1])),) if all(sides) else ()
+        _SETTINGS[name](self, args)
+        return ()
+
+    def _filled(self, args: Sequence[str]) -> Sequence[Step]:
+        if not args:
+            raise NotForFilterError
+        width, height = (0 if side == ORIGINAL else int(side) for side in (self._url.width, self._url.height))
+        color = args[0] if args[0] in ("blur", "auto") else color_of(args[0])
+        return (deferred(Canvas(width=width, height=height, color=color, under=true(args, 1))),)
+
+    def _placed(self, args: Sequence[str]) -> Sequence[Step]:
+        if len(args) < 4:
+            raise NotForFilterError
+        shares = [0.0 if len(args) <= place or args[place] == "none" else number(args, place) for place in (4, 5)]
+        mark = self._files.add(source_of(args[0].strip("'")))
+        placed = Placed(file_id=mark, x=args[1], y=args[2], alpha=number(args, 3), width=shares[0], height=shares[1])
+        return (deferred(placed),)
+
+    def set_format(self, args: Sequence[str]) -> None:
+        name = (args[0] if args else "").lower()
+        if name in _UNWRITTEN:
+            raise unsupported("format", f"{name.upper()} is not written; there are: {', '.join(_FORMATS)}")
+        if name in _FORMATS:
+            self._output["format"] = _FORMATS[name]
+
+    def set_quality(self, args: Sequence[str]) -> None:
+        self._output["quality"] = int(within(whole(args, 0), 1, 100))
+
+    def set_max_bytes(self, args: Sequence[str]) -> None:
+        self._output["max_bytes"] = max(1, whole(args, 0))
+
+    def set_max_age(self, args: Sequence[str]) -> None:
+        self._max_age = max(0, whole(args, 0))
+
+    def strip_profile(self, args: Sequence[str]) -> None:  # noqa: ARG002 (the shape of every filter)
+        self._output["profile"] = "strip"
+
+    def first_frame(self, args: Sequence[str]) -> None:  # noqa: ARG002
+        self._frames = 1
+
+    def keep_size(self, args: Sequence[str]) -> None:  # noqa: ARG002
+        self._frame["enlarge"] = False
+
+    def stretch(self, args: Sequence[str]) -> None:  # noqa: ARG002
+        self._frame["stretch"] = True
+
+    def focus(self, args: Sequence[str]) -> None:
+        found = re.match(r"(\d+)x(\d+):(\d+)x(\d+)", args[0] if args else "")
+        if found is None:
+            raise NotForFilterError
+        left, top, right, bottom = map(int, found.groups())
+        if left != right and top != bottom:
+            self._focal.append((left, top, right, bottom))
+
+    def without_effect(self, args: Sequence[str]) -> None:
+        """Do nothing: results never have what the filter takes away, or the server chooses it."""
+
+
+def _blurred(args: Sequence[str]) -> Sequence[Step]:
+    radius = number(args, 0)
+    if radius <= 0:
+        raise NotForFilterError
+    sigma = number(args, 1, 0.0) or min(radius, 150)
+    return (step("blur", {"radius": within(sigma, 0.01, 100)}),)
+
+
+def _sharpened(args: Sequence[str]) -> Sequence[Step]:
+    amount, radius = number(args, 0), number(args, 1)
+    if amount <= 0 or radius <= 0:
+        return ()
+    return (step("sharpen", {"amount": within(amount * 100, 0, 1000), "radius": within(radius, 0.01, 50)}),)
+
+
+def _colorized(args: Sequence[str]) -> Sequence[Step]:
+    red, green, blue = (within(number(args, place), 0, 100) for place in range(3))
+    color = color_of(args[3] if len(args) > 3 else "")
+    return (step("colorize", {"color": color, "red": red, "green": green, "blue": blue}),)
+
+
+def _rounded(args: Sequence[str]) -> Sequence[Step]:
+    if len(args) < 4:
+        raise NotForFilterError
+    across, _, down = args[0].partition("|")
+    radius = number([across], 0)
+    bands = [int(within(number(args, place), 0, 255)) for place in (1, 2, 3)]
+    color = None if true(args, 4) else "#" + "".join(f"{band:02x}" for band in bands)
+    return rounded(radius, number([down], 0, radius), color)
+
+
+def _noisy(args: Sequence[str]) -> Sequence[Step]:
+    # thumbor adds values from -amount to amount, all alike; the catalog's are normal, with the same deviation.
+    deviation = number(args, 0) / _SQUARE_ROOT_OF_3 / 2.55
+    return (step("noise", {"amount": within(deviation, 0, 100), "seed": whole(args, 1, 0)}),)
+
+
+def _in_proportion(args: Sequence[str]) -> Sequence[Step]:
+    share = number(args, 0)
+    return (deferred(Resized(share=share)),) if 0 < share < 1 else ()
+
+
+_STEPS: Mapping[str, Make] = {
+    **COMMON,
+    "background_color": single_step("flatten", lambda args: {"background": color_of(args[0] if args else "")}),
+    "blur": _blurred,
+    "colorize": _colorized,
+    "convolution": convolved,
+    "equalize": single_step("equalize", lambda _: {}),
+    "noise": _noisy,
+    "proportion": _in_proportion,
+    "round_corner": _rounded,
+    "saturation": lambda args: saturated(max(0.0, number(args, 0))),
+    "sharpen": _sharpened,
+}
+_SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
+    "autojpg": _Lowering.without_effect,
+    "cover": _Lowering.first_frame,
+    "focal": _Lowering.focus,
+    "format": _Lowering.set_format,
+    "max_age": _Lowering.set_max_age,
+    "max_bytes": _Lowering.set_max_bytes,
+    "no_upscale": _Lowering.keep_size,
+    "quality": _Lowering.set_quality,
+    "stretch": _Lowering.stretch,
+    "strip_exif": _Lowering.without_effect,
+    "strip_icc": _Lowering.strip_profile,
+}
+
+FILTERS: Mapping[str, State] = {
+    "autojpg": State("part", "accepted; the format is that of the source, or what the client accepts"),
+    "background_color": State("yes", "`flatten`"),
+    "blur": State("yes", "`blur`: the second argument, or the first, is the standard deviation, at most 100"),
+    "brightness": State("yes", "`brightness`"),
+    "colorize": State("yes", "`colorize`"),
+    "contrast": State("yes", "`contrast` or `levels`, by thumbor's formula"),
+    "convolution": State("part", "`convolve`: 3, 5 or 7 columns; others are skipped"),
+    "cover": State("yes", "the first frame"),
+    "curve": State("part", "`curves`: the curve between the points is another one"),
+    "equalize": State("part", "`equalize`: of the lightness, so that hues stay"),
+    "extract_focal": State("no", "the source is a file, not another URL of thumbor"),
+    "fill": State("yes", "`pad` or `extend`; `auto` is the average of the colors, not the median"),
+    "focal": State("yes", "the points that a cut keeps"),
+    "format": State("part", "jpeg, png, webp, avif and gif; heic and heif are refused"),
+    "frame": State("no", "nine-patch frames are not read"),
+    "grayscale": State("yes", "`grayscale`"),
+    "max_age": State("yes", "Cache-Control"),
+    "max_bytes": State("yes", "`output.max_bytes`"),
+    "no_upscale": State("yes", "the size is at most that of the source"),
+    "noise": State("part", "`noise`: normal, with thumbor's deviation"),
+    "proportion": State("yes", "`resize`"),
+    "quality": State("yes", "`output.quality`"),
+    "red_eye": State("no", "eyes are not found"),
+    "rgb": State("yes", "`channels`"),
+    "rotate": State("yes", "`rotate`, anticlockwise as in thumbor"),
+    "round_corner": State("yes", "`round_corners` and `flatten`"),
+    "saturation": State("part", "`saturation`: by the luma of BT.601"),
+    "sharpen": State("part", "`sharpen`: of all bands"),
+    "stretch": State("yes", "nothing is cut"),
+    "strip_exif": State("yes", "results never have EXIF"),
+    "strip_icc": State("yes", "`output.profile`"),
+    "upscale": State("yes", "`resize`"),
+    "watermark": State("part", "`stamp`: repeated marks touch each other"),
+}
+"""Every filter of thumbor, and whether it is done. Names that are not here are skipped, as thumbor skips them."""

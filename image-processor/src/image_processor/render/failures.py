@@ -1,0 +1,73 @@
+"""Why a picture is not rendered although its URL is right: kinds of :class:`DomainError` and their statuses."""
+
+from collections.abc import Mapping
+
+from service_kit.errors import DomainError
+
+FILE_NOT_FOUND = "file-not-found"
+TOO_LARGE = "source-too-large"
+NOT_RENDERABLE = "not-renderable"
+NOT_SENT_AS_IT_IS = "type-not-sent"
+BUSY = "renders-busy"
+LOST = "render-lost"
+TOO_SLOW = "render-too-slow"
+STORAGE_UNAVAILABLE = "file-storage-unavailable"
+ORIGIN_FORBIDDEN = "origin-forbidden"
+ORIGIN_FAILED = "origin-failed"
+ORIGIN_SLOW = "origin-too-slow"
+
+STATUSES: Mapping[str, int] = {
+    FILE_NOT_FOUND: 404,
+    TOO_LARGE: 413,
+    NOT_RENDERABLE: 422,
+    NOT_SENT_AS_IT_IS: 415,
+    BUSY: 503,
+    LOST: 503,
+    TOO_SLOW: 422,
+    STORAGE_UNAVAILABLE: 503,
+    ORIGIN_FORBIDDEN: 403,
+    ORIGIN_FAILED: 502,
+    ORIGIN_SLOW: 504,
+}
+
+OF_PEERS: Mapping[str, Mapping[str, int]] = {
+    "thumbor": {ORIGIN_FORBIDDEN: 400, NOT_RENDERABLE: 400, TOO_LARGE: 400, TOO_SLOW: 504},
+    "imagor": {TOO_LARGE: 400, NOT_RENDERABLE: 406, TOO_SLOW: 408, BUSY: 429},
+    "imgproxy": {ORIGIN_FORBIDDEN: 404, TOO_LARGE: 422, TOO_SLOW: 503, BUSY: 429},
+}
+"""What a peer answers where it differs."""
+
+
+def file_not_found(what: object) -> DomainError:
+    """Return the error of a source that the file server does not have."""
+    return DomainError(FILE_NOT_FOUND, f"There is no file {what}.")
+
+
+def too_large(detail: str) -> DomainError:
+    """Return the error of a source that has too many bytes."""
+    return DomainError(TOO_LARGE, detail)
+
+
+def not_renderable(detail: str) -> DomainError:
+    """Return the error of a source that is no image or does not suit the steps."""
+    return DomainError(NOT_RENDERABLE, detail)
+
+
+def busy(detail: str) -> DomainError:
+    """Return the error of a render that no process has time for."""
+    return DomainError(BUSY, detail, retry_after=1)
+
+
+def lost() -> DomainError:
+    """Return the error of a render whose process died."""
+    return DomainError(LOST, "The process that rendered this picture has ended; try again.", retry_after=1)
+
+
+def too_slow(seconds: float) -> DomainError:
+    """Return the error of a render that exceeded the time limit."""
+    return DomainError(TOO_SLOW, f"The render took longer than {seconds:g} seconds.", retry_after=60)
+
+
+def storage_unavailable() -> DomainError:
+    """Return the error of a file server that does not answer."""
+    return DomainError(STORAGE_UNAVAILABLE, "The file server does not answer; try again.", retry_after=2)

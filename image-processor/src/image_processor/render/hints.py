@@ -1,0 +1,45 @@
+"""Client hints: ``Save-Data`` and ``Sec-CH-Width``, where a setting allows them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from image_processor.algorithms.resize import ResizeParams
+from image_processor.imaging.params import MAX_SIDE
+from image_processor.render.plan import RenderPlan, step
+
+SAVED_QUALITY = 20
+"""`Save-Data: on` lowers the quality by this."""
+LEAST_QUALITY = 30
+USUAL_QUALITY = 80
+VARY_BY_HINTS = ["Save-Data", "Sec-CH-Width"]
+
+
+def hinted(plan: RenderPlan, headers: Mapping[str, str]) -> RenderPlan:
+    """Return the plan that the client's hints ask for.
+
+    :param headers: compares names without case.
+    """
+    changed = plan
+    if headers.get("Save-Data", "").strip().lower() == "on":
+        changed = _saving(changed)
+    width = headers.get("Sec-CH-Width", "").strip()
+    if width.isascii() and width.isdecimal() and 1 <= int(width[:6]) <= MAX_SIDE and not _is_sized(plan):
+        changed = replace(changed, steps=(*changed.steps, step("resize", {"width": int(width[:6]), "fit": "inside"})))
+    return changed
+
+
+def _saving(plan: RenderPlan) -> RenderPlan:
+    encoding = plan.encoding
+    lower = {name: max(LEAST_QUALITY, quality - SAVED_QUALITY) for name, quality in encoding.qualities}
+    quality = encoding.output.quality
+    if quality is None and not lower:
+        quality = USUAL_QUALITY
+    output = encoding.output
+    if quality is not None:
+        output = output.model_copy(update={"quality": max(LEAST_QUALITY, quality - SAVED_QUALITY)})
+    return replace(plan, encoding=replace(encoding, output=output, qualities=tuple(lower.items())))
+
+
+def _is_sized(plan: RenderPlan) -> bool:
+    """Return whether the URL itself says a size, which counts more than a hint."""
+    return any(isinstance(each.params, ResizeParams) for each in plan.steps)

@@ -1,0 +1,194 @@
+"""Pictures by URL: Pixmill's own URLs and those of the dialects. The signature is the permission."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+from service_kit.errors import DomainError
+from service_kit.problems import Problem
+from starlette.requests import Request
+from starlette.responses import Response
+
+from image_processor.config import RenderHttpSettings
+from image_processor.render import failures
+from image_processor.render.clients import ClientGoneError, until_gone
+from image_processor.render.hints import VARY_BY_HINTS, hinted
+from image_processor.render.metrics import RenderMetrics
+from image_processor.render.plan import FileSource, RenderPlan, Source
+from image_processor.render.problems import NO_SUCH_ROUTE
+from image_processor.render.reading import Reader, status_of
+from image_processor.render.responses import (
+    MEDIA_TYPES,
+    disposition,
+    entity_tag,
+    file_response,
+    http_date,
+    is_unchanged,
+    not_modified,
+    problem_response,
+    server_timing,
+)
+from image_processor.render.service import Found, RenderService, Result
+
+log = structlog.get_logger()
+
+MAX_TARGET_BYTES = 16 * 1024
+_SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    # Opened by itself, a picture runs and loads nothing.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    # Pages of other sites may show it.
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+_NEEDS_FALLBACK = (
+    failures.FILE_NOT_FOUND,
+    failures.NOT_RENDERABLE,
+    failures.TOO_LARGE,
+    failures.ORIGIN_FAILED,
+    failures.ORIGIN_SLOW,
+)
+
+
+class ImageRoutes:
+    """The endpoint of all pictures by URL.
+
+    :param closed_paths: of dialects without a key: `/img/thumbor/…` is no URL of our own form.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        service: RenderService,
+        settings: RenderHttpSettings,
+        metrics: RenderMetrics,
+        closed_paths: Sequence[str],
+    ) -> None:
+        self._reader = reader
+        self._service = service
+        self._settings = settings
+        self._metrics = metrics
+        self._closed_paths = tuple(closed_paths)
+
+    async def image(self, request: Request) -> Response:
+        """``GET`` and ``HEAD`` of every path that no other endpoint has."""
+        form = "none"
+        try:
+            target = _target(request)
+            if target.decode("latin-1").startswith(self._closed_paths):
+                raise DomainError(NO_SUCH_ROUTE, "")
+            dialect, rest = self._reader.dialect_of(target, request.headers.get("Host", ""))
+            form = dialect.name
+            if request.method not in ("GET", "HEAD"):
+                raise Problem(
+                    "method-not-allowed", 405, f"{request.method} is not allowed here.", headers={"Allow": "GET, HEAD"}
+                )
+            response = await self._answer(request, dialect.plan(rest))
+        except ClientGoneError:
+            response = Response(status_code=499)
+        except DomainError as error:
+            response = _refusal(form, error)
+        except Problem as problem:
+            response = problem_response(problem, _SAFE)
+        self._metrics.requests.labels(form, str(response.status_code)).inc()
+        return response
+
+    async def _answer(self, request: Request, plan: RenderPlan) -> Response:
+        begin = time.monotonic()
+        if self._settings.client_hints:
+            plan = hinted(plan, request.headers)
+        try:
+            found = await self._service.find(plan, request.headers.get("Accept", ""))
+            looked_up = time.monotonic() - begin
+            headers = self._headers(plan, found)
+            if is_unchanged(request, found.key, found.modified):
+                return not_modified(headers)
+            return await self._sent(request, found, headers, {"lookup": looked_up})
+        except DomainError as error:
+            fallback = self._fallback(plan)
+            if error.kind not in _NEEDS_FALLBACK or fallback is None:
+                raise
+            log.info("fallback sent", reason=error.kind, detail=error.detail)
+            found = await self._service.find(replace(plan, source=fallback), request.headers.get("Accept", ""))
+            headers = {**_SAFE, "Cache-Control": "no-store"}
+            return await self._sent(request, found, headers, {})
+
+    async def _sent(
+        self, request: Request, found: Found, headers: dict[str, str], timing: dict[str, float]
+    ) -> Response:
+        result = await self._result(request, found)
+        try:
+            return self._response(request, found, result, headers, timing)
+        except FileNotFoundError:
+            # Removed from the cache a moment ago; it is rendered again.
+            result = await self._result(request, found)
+            return self._response(request, found, result, headers, timing)
+
+    async def _result(self, request: Request, found: Found) -> Result:
+        cached = self._service.cached(found)
+        return await until_gone(request, self._service.result(found)) if cached is None else cached
+
+    def _response(
+        self, request: Request, found: Found, result: Result, headers: dict[str, str], timing: dict[str, float]
+    ) -> Response:
+        stored, plan = result.stored, found.plan
+        parts = timing | dict(result.seconds)
+        sent = headers | {
+            "Content-Type": MEDIA_TYPES[stored.extension],
+            "Server-Timing": server_timing(parts, result.state),
+        }
+        if plan.wishes.file_name or plan.wishes.attachment:
+            name = plan.wishes.file_name or "image"
+            named = name if name.lower().endswith(stored.extension) else name + stored.extension
+            sent["Content-Disposition"] = disposition("attachment" if plan.wishes.attachment else "inline", named)
+        return file_response(request, stored.path, stored.size, sent, entity_tag(found.key))
+
+    def _headers(self, plan: RenderPlan, found: Found) -> dict[str, str]:
+        headers = _SAFE | {"ETag": entity_tag(found.key), "Cache-Control": self._cache_control(plan)}
+        if found.modified is not None:
+            headers["Last-Modified"] = http_date(found.modified)
+        vary = ["Accept"] if plan.encoding.negotiated else []
+        if self._settings.client_hints:
+            vary += VARY_BY_HINTS
+            headers["Accept-CH"] = "Sec-CH-Width, Save-Data"
+        if vary:
+            headers["Vary"] = ", ".join(vary)
+        if plan.ignored:
+            headers["X-Pixmill-Ignored"] = ", ".join(plan.ignored)[:500].encode("ascii", "replace").decode()
+        return headers
+
+    def _cache_control(self, plan: RenderPlan) -> str:
+        wishes = plan.wishes
+        seconds = self._settings.max_age_seconds if wishes.max_age is None else wishes.max_age
+        if wishes.expires:
+            seconds = min(seconds, max(0, wishes.expires - int(time.time())))
+        return f"public, max-age={seconds}" if seconds else "no-store"
+
+    def _fallback(self, plan: RenderPlan) -> Source | None:
+        if plan.wishes.fallback is not None:
+            return plan.wishes.fallback
+        return FileSource(self._settings.fallback_file_id) if self._settings.fallback_file_id else None
+
+
+def _target(request: Request) -> bytes:
+    """Return path and query as they were sent: signatures are of these bytes.
+
+    :raises Problem: 414.
+    """
+    scope = request.scope
+    path: bytes = scope["raw_path"]
+    query: bytes = scope["query_string"]
+    target = path + b"?" + query if query else path
+    if len(target) > MAX_TARGET_BYTES:
+        raise Problem("uri-too-long", 414, f"A URL may have at most {MAX_TARGET_BYTES:,} bytes.")
+    return target
+
+
+def _refusal(form: str, error: DomainError) -> Response:
+    if error.kind == NO_SUCH_ROUTE:
+        return problem_response(Problem("not-found", 404, "There is nothing at this address."), _SAFE)
+    known = failures.STATUSES.get(error.kind)
+    status = failures.OF_PEERS.get(form, {}).get(error.kind, known) if known else status_of(form, error)
+    if status is None:
+        raise LookupError(error.kind)
+    return problem_response(Problem(error.kind, status, error.detail, error.errors, error.retry_after), _SAFE)

@@ -1,0 +1,82 @@
+"""Which format a client gets where its URL leaves that open, known before the source is read."""
+
+from collections.abc import Mapping, Sequence
+
+from image_processor.algorithms.resize import ResizeParams
+from image_processor.algorithms.thumbnail import ThumbnailParams
+from image_processor.imaging.errors import UnsuitableImageError
+from image_processor.render.deferred import Deferred, Size, Step
+
+BEST_FIRST = ("avif", "webp")
+MAYBE_ANIMATED = ("image/gif", "image/webp", "image/tiff", "image/apng", "image/avif")
+"""Types of sources that may have several frames, which an AVIF of ours has not."""
+
+
+def qualities(accept: str) -> Mapping[str, float]:
+    """Return the q-values of the media types that an Accept header names (RFC 9110, 12.5.1)."""
+    found = dict[str, float]()
+    for part in accept.split(","):
+        name, *params = (each.strip() for each in part.split(";"))
+        quality = 1.0
+        for param in params:
+            key, _, value = param.partition("=")
+            if key.strip().lower() == "q":
+                try:
+                    quality = float(value)
+                except ValueError:
+                    quality = 0.0
+        if name:
+            found[name.lower()] = quality
+    return found
+
+
+def negotiated(accept: str, media_type: str, pixels: int | None, avif_pixels: int) -> str:
+    """Return ``avif``, ``webp``, or ``source`` for the format of the source.
+
+    A wildcard is no wish: clients that accept everything often cannot show everything.
+
+    :param pixels: of the result, at most; ``None`` if that is not known.
+    :param avif_pixels: the largest result that may be AVIF.
+    """
+    wanted = qualities(accept)
+    candidates = [name for name in BEST_FIRST if wanted.get(f"image/{name}", 0) > 0]
+    if media_type in MAYBE_ANIMATED or pixels is None or pixels > avif_pixels:
+        candidates = [name for name in candidates if name != "avif"]
+    # The first of equals, as `max` does.
+    return max(candidates, key=lambda name: wanted[f"image/{name}"], default="source")
+
+
+def most_pixels(steps: Sequence[Step], width: int, height: int) -> int:
+    """Return about how many pixels the steps make of a picture of that size, at most."""
+    size = _after(steps, Size(width, height))
+    return size.width * size.height
+
+
+def _after(steps: Sequence[Step], size: Size) -> Size:
+    for step in steps:
+        match step.params:
+            case Deferred():
+                try:
+                    size = _after(step.params.lowered(size), size)
+                except UnsuitableImageError:
+                    # The render says why.
+                    return size
+            case ResizeParams():
+                size = _resized(step.params, size)
+            case ThumbnailParams():
+                size = _scaled(size, min(1.0, step.params.width / size.width, step.params.height / size.height))
+    return size
+
+
+def _resized(params: ResizeParams, size: Size) -> Size:
+    width = (params.width or size.width * (params.height or 1) / size.height) * params.dpr
+    height = (params.height or size.height * (params.width or 1) / size.width) * params.dpr
+    across, down = width / size.width, height / size.height
+    if params.fit in ("inside", "outside"):
+        scale = min(across, down) if params.fit == "inside" else max(across, down)
+        return _scaled(size, scale if params.enlarge else min(1.0, scale))
+    return Size(max(1, round(width)), max(1, round(height)))
+
+
+def _scaled(size: Size, scale: float) -> Size:
+    return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))

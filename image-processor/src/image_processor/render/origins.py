@@ -1,0 +1,199 @@
+"""Pictures of other servers: only of allowed hosts, only at public addresses, kept as long as they are fresh."""
+
+import asyncio
+import hashlib
+import re
+import shutil
+import ssl
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import SplitResult, urljoin, urlsplit
+from uuid import uuid4
+
+import httpcore2
+from service_kit.errors import DomainError
+
+from image_processor.config import OriginSettings
+from image_processor.render.failures import ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, file_not_found, too_large
+from image_processor.services.outbound import ForbiddenAddressError, public_http_pool
+
+_PORTS = (None, 80, 443)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_GONE = (404, 410)
+_MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    path: Path
+    sha256: str
+    size: int
+    until: float
+    etag: str
+    last_modified: str
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """What an origin answered.
+
+    :param kept: ``None``: what is kept is still right.
+    """
+
+    kept: _Kept | None
+    until: float
+
+
+class Origins:
+    """Fetches and keeps files of origins.
+
+    :param folder: for what is kept; it is emptied at the start.
+    :param max_bytes: of all that is kept.
+    """
+
+    def __init__(self, settings: OriginSettings, folder: Path, max_bytes: int) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._pool = public_http_pool(settings.allow_networks, settings.timeout_seconds)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._bytes = 0
+        self._asked: dict[str, asyncio.Task[_Kept]] = {}
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+    async def fetch(self, url: str) -> tuple[Path, str]:
+        """Return the path and the SHA-256 of the bytes at a URL.
+
+        :raises DomainError: the host is not allowed; the origin fails, is slow or lacks the file; it is too large.
+        """
+        self._judged(url)
+        kept = self._kept.get(url)
+        if kept is None or kept.until <= time.monotonic():
+            task = self._asked.get(url)
+            if task is None:
+                task = self._asked[url] = asyncio.create_task(self._ask(url, kept))
+                task.add_done_callback(lambda done: self._answered(url, done))
+            kept = await asyncio.shield(task)
+        if url in self._kept:
+            self._kept.move_to_end(url)
+        return kept.path, kept.sha256
+
+    def _answered(self, url: str, task: "asyncio.Task[_Kept]") -> None:
+        self._asked.pop(url, None)
+        if not task.cancelled():
+            task.exception()
+
+    async def _ask(self, url: str, kept: _Kept | None) -> _Kept:
+        reply = await asyncio.to_thread(self._get, url, kept)
+        if reply.kept is None and kept is not None:
+            fresh = replace(kept, until=reply.until)
+        elif reply.kept is not None:
+            fresh = reply.kept
+        else:
+            raise DomainError(ORIGIN_FAILED, "The origin says that nothing has changed, without being asked.")
+        old = self._kept.pop(url, None)
+        self._bytes += fresh.size - (old.size if old else 0)
+        self._kept[url] = fresh
+        if old is not None and old.path != fresh.path:
+            old.path.unlink(missing_ok=True)
+        while self._bytes > self._max_bytes and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= oldest.size
+            oldest.path.unlink(missing_ok=True)
+        return fresh
+
+    def _judged(self, url: str) -> SplitResult:
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").lower().rstrip("."), parts.port
+        except ValueError as error:
+            raise _forbidden("This is no URL.") from error
+        if parts.scheme not in ("http", "https") or port not in _PORTS or parts.username is not None:
+            raise _forbidden("An origin has an http or https URL with the usual port and without a user.")
+        if not any(_fits(host, allowed) for allowed in self._settings.hosts):
+            raise _forbidden(f"Pictures of '{host}' are not processed here.")
+        return parts
+
+    def _get(self, url: str, kept: _Kept | None) -> _Reply:
+        deadline = time.monotonic() + self._settings.timeout_seconds
+        for _ in range(self._settings.max_redirects + 1):
+            self._judged(url)
+            target = self._folder / uuid4().hex
+            try:
+                reply = self._get_once(url, kept, target, deadline)
+            except ForbiddenAddressError as error:
+                raise _forbidden(str(error)) from error
+            except httpcore2.TimeoutException as error:
+                raise DomainError(ORIGIN_SLOW, "The origin does not answer in time.") from error
+            except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError) as error:
+                raise DomainError(ORIGIN_FAILED, f"The origin fails: {error or type(error).__name__}.") from error
+            if isinstance(reply, _Reply):
+                return reply
+            url = urljoin(url, reply)
+        raise DomainError(ORIGIN_FAILED, "The origin redirects too often.")
+
+    def _get_once(self, url: str, kept: _Kept | None, target: Path, deadline: float) -> _Reply | str:
+        """Return the reply, or the URL that the origin redirects to."""
+        headers: dict[bytes | str, bytes | str] = {
+            "User-Agent": "Pixmill",
+            "Accept": "image/*",
+            "Accept-Encoding": "identity",
+        }
+        headers["Host"] = urlsplit(url).netloc
+        if kept is not None and kept.etag:
+            headers["If-None-Match"] = kept.etag
+        elif kept is not None and kept.last_modified:
+            headers["If-Modified-Since"] = kept.last_modified
+        left = max(0.1, deadline - time.monotonic())
+        limits = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), left)}
+        with self._pool.stream("GET", url, headers=headers, extensions=limits) as response:
+            said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+            until = time.monotonic() + self._fresh_seconds(said)
+            if response.status == 304:
+                return _Reply(None, until)
+            if response.status in _REDIRECTS and "location" in said:
+                return said["location"]
+            if response.status in _GONE:
+                raise file_not_found(f"at the origin, which answers {response.status}")
+            if response.status != 200:
+                raise DomainError(ORIGIN_FAILED, f"The origin answers {response.status}.")
+            return _Reply(self._received(response, target, deadline, said, until), until)
+
+    def _received(
+        self, response: httpcore2.Response, target: Path, deadline: float, said: dict[str, str], until: float
+    ) -> _Kept:
+        digest, size = hashlib.sha256(), 0
+        try:
+            with target.open("wb") as file:
+                for piece in response.iter_stream():
+                    size += len(piece)
+                    if size > self._settings.max_bytes:
+                        raise too_large(f"The origin's file has more than {self._settings.max_bytes:,} bytes.")
+                    if time.monotonic() > deadline:
+                        raise DomainError(ORIGIN_SLOW, "The origin does not send the file in time.")
+                    digest.update(piece)
+                    file.write(piece)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        return _Kept(target, digest.hexdigest(), size, until, said.get("etag", ""), said.get("last-modified", ""))
+
+    def _fresh_seconds(self, said: dict[str, str]) -> float:
+        control = said.get("cache-control", "").lower()
+        if "no-store" in control or "no-cache" in control:
+            return 0
+        found = _MAX_AGE.search(control)
+        return min(self._settings.fresh_seconds, int(found[1]) if found else self._settings.fresh_seconds)
+
+
+def _fits(host: str, allowed: str) -> bool:
+    if allowed.startswith("*."):
+        return host.endswith(allowed[1:]) and len(host) > len(allowed) - 1
+    return host == allowed
+
+
+def _forbidden(detail: str) -> DomainError:
+    return DomainError(ORIGIN_FORBIDDEN, detail)

@@ -1,0 +1,220 @@
+"""The render processes: forked in advance, given one job at a time, replaced when they die or are used up."""
+
+import asyncio
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+
+import structlog
+
+from image_processor.config import RenderSettings
+from image_processor.render.failures import busy, lost, too_slow
+from image_processor.render.job import Answer
+from image_processor.render.process import serve
+from image_processor.render.queue import Ticket, WaitingTickets
+
+log = structlog.get_logger()
+
+START_AGAIN_SECONDS = 1
+"""Before a process that died without a render is replaced, so that a broken start does not use up the machine."""
+TOO_SLOW, LEFT, STOPPING = "time limit", "client left", "stopping"
+"""Why the front kills a process."""
+_VARIABLES = {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}
+"""A render uses one core, because there is a process for each; fewer heaps of malloc need less memory."""
+
+
+class _Process:
+    """A render process, as the front sees it."""
+
+    def __init__(self, process: ForkServerProcess, connection: Connection) -> None:
+        self.process = process
+        self.connection = connection
+        self.started = time.monotonic()
+        self.renders = 0
+        self.ticket: Ticket | None = None
+        self.reason = "died"
+        """Why it is gone, when it is."""
+        self.timer: asyncio.TimerHandle | None = None
+
+    def kill(self, reason: str) -> None:
+        self.reason = reason
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+
+class Pool:
+    """Runs jobs in processes of their own; use it within one event loop."""
+
+    def __init__(self, settings: RenderSettings) -> None:
+        self._settings = settings
+        self._count = settings.pool.count
+        self._waiting = WaitingTickets()
+        self._processes: set[_Process] = set()
+        self._idle: list[_Process] = []
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["image_processor.render.preload"])
+        # One thread, because starting a process takes milliseconds and is not thread-safe.
+        self._starter = ThreadPoolExecutor(1, "process-starter")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.killed: Callable[[str], None] = lambda _reason: None
+        """Called with the reason when a process has died."""
+
+    @property
+    def waiting(self) -> int:
+        """Return how many renders wait."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Return how many renders have begun and not ended."""
+        return sum(1 for each in self._processes if each.ticket is not None)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Return the ids of the processes."""
+        return sorted(each.process.pid or 0 for each in self._processes)
+
+    async def start(self) -> None:
+        """Start all processes."""
+        for name, value in _VARIABLES.items():
+            os.environ.setdefault(name, value)
+        for _ in range(self._count):
+            await self._start_one()
+
+    async def stop(self) -> None:
+        """End all processes."""
+        self._stopping = True
+        for each in list(self._processes):
+            self._forget(each)
+            each.kill(STOPPING)
+        await asyncio.to_thread(self._starter.shutdown)
+
+    async def run(self, ticket: Ticket) -> Answer:
+        """Run a job when a process is free; if the caller is cancelled while it waits, it is not run.
+
+        :raises DomainError: ``renders-busy``, ``render-lost``, ``render-too-slow``.
+        """
+        limits = self._settings.pool
+        if len(self._waiting) >= limits.queue:
+            raise busy("Too many pictures wait to be rendered; try again.")
+        self._waiting.add(ticket)
+        self._dispatch()
+        try:
+            async with asyncio.timeout(limits.queue_seconds):
+                # Shielded: a timeout must not cancel the future, which says whether the job has begun.
+                await asyncio.shield(ticket.begun)
+        except TimeoutError as error:
+            if ticket.waits:
+                raise busy("No process was free in time to render this picture; try again.") from error
+        finally:
+            self._waiting.remove(ticket)
+        return await asyncio.shield(ticket.done)
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Take back a job that waits; one that has begun goes on."""
+        self._waiting.remove(ticket)
+
+    def abandon(self, ticket: Ticket) -> None:
+        """Stop a job whose result nobody wants, even if it has begun."""
+        self._waiting.remove(ticket)
+        for each in self._processes:
+            if each.ticket is ticket:
+                each.kill(LEFT)
+
+    async def _start_one(self) -> None:
+        loop = asyncio.get_running_loop()
+        started = await loop.run_in_executor(self._starter, self._forked)
+        if self._stopping:
+            started.kill(STOPPING)
+            return
+        self._processes.add(started)
+        loop.add_reader(started.connection.fileno(), self._read, started)
+        self._idle.append(started)
+        self._dispatch()
+
+    def _forked(self) -> _Process:
+        ours, theirs = self._context.Pipe()
+        # The settings hold secrets, which pass through a pipe, and are not visible in a command line.
+        process = self._context.Process(target=serve, args=(theirs, self._settings), name="pixmill-render", daemon=True)
+        process.start()
+        theirs.close()
+        return _Process(process, ours)
+
+    def _dispatch(self) -> None:
+        while self._idle:
+            slow = sum(1 for each in self._processes if each.ticket is not None and each.ticket.slow)
+            ticket = self._waiting.next(slow_too=slow < max(1, self._count // 2))
+            if ticket is None:
+                return
+            self._give(self._idle.pop(), ticket)
+
+    def _give(self, process: _Process, ticket: Ticket) -> None:
+        process.ticket = ticket
+        ticket.begun.set_result(None)
+        limit = self._settings.limits.max_seconds
+        process.timer = asyncio.get_running_loop().call_later(limit, process.kill, TOO_SLOW)
+        # If the process has just died, reading from the pipe tells so.
+        with suppress(OSError):
+            process.connection.send(ticket.job)
+
+    def _read(self, process: _Process) -> None:
+        """Take the answer that is in the pipe, or notice that the process has died."""
+        try:
+            answer = process.connection.recv()
+        except (EOFError, OSError):
+            self._died(process)
+            return
+        ticket, process.ticket = process.ticket, None
+        if process.timer is not None:
+            process.timer.cancel()
+        process.renders += 1
+        limits = self._settings.pool
+        if process.renders >= limits.max_renders or answer.resident_bytes > limits.max_resident_bytes:
+            self._forget(process)
+            self._spawn(0)
+        else:
+            self._idle.append(process)
+        if ticket is not None and not ticket.done.done():
+            ticket.done.set_result(answer)
+        self._dispatch()
+
+    def _died(self, process: _Process) -> None:
+        ticket = process.ticket
+        self._forget(process)
+        reason = process.reason
+        log.warning("render process ended", process=process.process.pid, reason=reason, renders=process.renders)
+        self.killed(reason)
+        if ticket is not None and not ticket.done.done():
+            error = too_slow(self._settings.limits.max_seconds) if reason == TOO_SLOW else lost()
+            ticket.done.set_exception(error)
+            # Somebody may have cancelled the wait; then nobody looks at the error.
+            ticket.done.exception()
+        has_worked = process.renders > 0 or ticket is not None
+        is_new = time.monotonic() - process.started < START_AGAIN_SECONDS
+        self._spawn(START_AGAIN_SECONDS if is_new and not has_worked else 0)
+
+    def _forget(self, process: _Process) -> None:
+        """Close the pipe, which ends the process, and reap it."""
+        asyncio.get_running_loop().remove_reader(process.connection.fileno())
+        process.connection.close()
+        self._processes.discard(process)
+        if process in self._idle:
+            self._idle.remove(process)
+        if process.timer is not None:
+            process.timer.cancel()
+
+    def _spawn(self, delay: float) -> None:
+        async def later() -> None:
+            await asyncio.sleep(delay)
+            await self._start_one()
+
+        if not self._stopping:
+            task = asyncio.create_task(later())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)

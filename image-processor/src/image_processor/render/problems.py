@@ -1,0 +1,83 @@
+"""Why a URL gives no picture: kinds of :class:`DomainError`, and the HTTP statuses that each dialect's peer answers."""
+
+from collections.abc import Mapping
+
+from service_kit.errors import DomainError, FieldError
+
+BAD_URL = "bad-render-url"
+BAD_OPTION = "bad-render-option"
+UNSUPPORTED = "unsupported-render-option"
+FORBIDDEN_OPTION = "forbidden-render-option"
+WRONG_SIGNATURE = "wrong-render-signature"
+EXPIRED = "expired-render-url"
+NO_SUCH_ROUTE = "no-render-route"
+
+STATUSES: Mapping[str, Mapping[str, int]] = {
+    "native": {
+        BAD_URL: 400,
+        BAD_OPTION: 400,
+        UNSUPPORTED: 422,
+        FORBIDDEN_OPTION: 403,
+        WRONG_SIGNATURE: 403,
+        EXPIRED: 410,
+    },
+    "thumbor": {
+        BAD_URL: 400,
+        BAD_OPTION: 400,
+        UNSUPPORTED: 422,
+        FORBIDDEN_OPTION: 400,
+        WRONG_SIGNATURE: 400,
+        EXPIRED: 410,
+    },
+    "imagor": {
+        BAD_URL: 400,
+        BAD_OPTION: 400,
+        UNSUPPORTED: 422,
+        FORBIDDEN_OPTION: 403,
+        WRONG_SIGNATURE: 403,
+        EXPIRED: 410,
+    },
+    "imgproxy": {
+        BAD_URL: 404,
+        BAD_OPTION: 404,
+        UNSUPPORTED: 422,
+        FORBIDDEN_OPTION: 403,
+        WRONG_SIGNATURE: 403,
+        EXPIRED: 404,
+    },
+}
+"""What the peer answers, by dialect and kind; 422 where the peer has the option and Pixmill has not."""
+
+
+def bad_url(detail: str) -> DomainError:
+    """Return the error of a URL that does not follow the grammar."""
+    return DomainError(BAD_URL, detail)
+
+
+def bad_option(option: str, detail: str) -> DomainError:
+    """Return the error of an option whose arguments are wrong."""
+    return _about(BAD_OPTION, option, detail)
+
+
+def unsupported(option: str, reason: str) -> DomainError:
+    """Return the error of an option that the peer has and Pixmill cannot do."""
+    return _about(UNSUPPORTED, option, reason)
+
+
+def forbidden_option(option: str, reason: str) -> DomainError:
+    """Return the error of an option that a setting forbids."""
+    return _about(FORBIDDEN_OPTION, option, reason)
+
+
+def wrong_signature() -> DomainError:
+    """Return the error of a URL that none of the keys signed. It does not say which signature would be right."""
+    return DomainError(WRONG_SIGNATURE, "The URL's signature does not fit its path, or is missing.")
+
+
+def expired() -> DomainError:
+    """Return the error of a URL whose time is over."""
+    return DomainError(EXPIRED, "The URL has expired.")
+
+
+def _about(kind: str, option: str, detail: str) -> DomainError:
+    return DomainError(kind, f"Option '{option}': {detail}.", [FieldError(pointer=option, detail=detail)])

@@ -1,0 +1,265 @@
+"""A render process: takes jobs from a pipe, one after the other, and writes their results."""
+
+import os
+import resource
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import cast
+
+import httpx2
+import pyvips
+import structlog
+from service_kit import logs
+
+from image_processor.config import RenderSettings
+from image_processor.handler.sandbox import Sandbox
+from image_processor.imaging.color import rgba
+from image_processor.imaging.css_colors import canonical
+from image_processor.imaging.output import Output
+from image_processor.render.failures import (
+    BUSY,
+    FILE_NOT_FOUND,
+    NOT_RENDERABLE,
+    NOT_SENT_AS_IT_IS,
+    STORAGE_UNAVAILABLE,
+    TOO_LARGE,
+)
+from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused
+from image_processor.render.plan import ColorSource, RenderPlan, step
+from image_processor.services.codec.decoding import READABLE, ImageError, Limits, decode
+from image_processor.services.codec.encoding import EXTENSIONS
+from image_processor.services.codec.plan import Plan
+from image_processor.services.codec.process import process_image
+from image_processor.services.files.blob_folder import BlobFolder
+from image_processor.services.files.blob_http import BlobClient
+from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceError
+
+log = structlog.get_logger()
+
+LEAST_FREE_BYTES = 32 * 1024 * 1024
+"""With less on the disk of results, a failed render may succeed later, as in the worker."""
+NICE = 5
+"""Below the services that answer while pictures are rendered."""
+SENT_AS_THEY_ARE = ("jpeg", "png", "gif", "webp", "avif")
+"""Formats in which a browser runs nothing."""
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def serve(connection: Connection, settings: RenderSettings) -> None:
+    """Do jobs until the other end of the pipe is closed."""
+    # A signal to the process group is for the front, which ends this process by closing the pipe.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logs.configure(settings.log.level)
+    os.nice(NICE)
+    memory = settings.limits.max_memory_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    Sandbox(settings).enter()
+    renderer = Renderer(settings)
+    # The front may have ended, or have closed the pipe because this process is to be replaced.
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            connection.send(renderer.answer(connection.recv()))
+
+
+@dataclass(frozen=True)
+class _Timed:
+    seconds: dict[str, float]
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.monotonic() - begin
+
+
+class Renderer:
+    """Makes results."""
+
+    def __init__(self, settings: RenderSettings) -> None:
+        self._limits = settings.limits
+        self._files = _SourceFiles(settings)
+
+    def answer(self, job: Job) -> Answer:
+        """Make the result of a job, or say why it is not possible."""
+        timed = _Timed({})
+        try:
+            with ExitStack() as stack:
+                extension = self._made(job, timed, stack)
+        except ImageError as error:
+            kind = NOT_RENDERABLE if _has_room(job) else BUSY
+            return self._refused(job, kind, str(error))
+        except SourceError as error:
+            kind = TOO_LARGE if "bytes" in str(error) else FILE_NOT_FOUND
+            return self._refused(job, kind, str(error))
+        except FileStorageUnavailableError as error:
+            return self._refused(job, STORAGE_UNAVAILABLE, f"The file server does not answer ({error}); try again.")
+        except _NotSentError as error:
+            return self._refused(job, NOT_SENT_AS_IT_IS, str(error))
+        except MemoryError:
+            return self._refused(job, NOT_RENDERABLE, "The image needs more memory than a render may use.")
+        except Exception as error:
+            log.error("unexpected error", exc_info=error)
+            return self._refused(job, NOT_RENDERABLE, f"An unexpected error ({type(error).__name__}).")
+        return Made(extension, _resident_bytes(), tuple(timed.seconds.items()))
+
+    def _made(self, job: Job, timed: _Timed, stack: ExitStack) -> str:
+        plan, result = job.plan, Path(job.result)
+        max_bytes = min(self._limits.max_file_bytes, plan.bounds.source_bytes or self._limits.max_file_bytes)
+        with timed.part("fetch"):
+            source = stack.enter_context(self._source(job, max_bytes))
+            files = {
+                number: stack.enter_context(self._files.opened(each, Path(f"{job.result}.file-{number}"), max_bytes))
+                for number, each in job.files
+            }
+        limits = self._limits_of(plan)
+        with timed.part("render"):
+            return _written(job, source, files, result, limits)
+
+    @contextmanager
+    def _source(self, job: Job, max_bytes: int) -> Iterator[Path]:
+        path = Path(f"{job.result}.source")
+        if job.source is not None:
+            with self._files.opened(job.source, path, max_bytes) as opened:
+                yield opened
+            return
+        try:
+            _write_color(cast(ColorSource, job.plan.source).color, path)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _limits_of(self, plan: RenderPlan) -> Limits:
+        bounds, limits = plan.bounds, self._limits
+        return Limits(
+            max_pixels=min(limits.max_pixels, bounds.source_pixels or limits.max_pixels),
+            max_frames=limits.max_frames,
+            max_decoded_bytes=limits.max_decoded_bytes,
+        )
+
+    def _refused(self, job: Job, kind: str, detail: str) -> Refused:
+        Path(job.result).unlink(missing_ok=True)
+        return Refused(kind, detail, _resident_bytes())
+
+
+class _NotSentError(Exception):
+    """A source of this type is not sent as it is."""
+
+
+def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, limits: Limits) -> str:
+    plan = job.plan
+    if plan.answer == "meta":
+        info = step("info").resolved()
+        return process_image(source, {}, result, Plan([info], Output(), plan.reading), limits) or ".json"
+    own = _format_of(source, limits, plan) if _depends_on_source(job) else ""
+    if plan.answer == "original" or own in plan.formats_as_they_are:
+        if own not in SENT_AS_THEY_ARE:
+            raise _NotSentError("Only JPEG, PNG, GIF, WebP and AVIF are sent as they are.")
+        shutil.copyfile(source, result)
+        return EXTENSIONS[own]
+    output = _output_of(plan, job.format_name, own)
+    extension = process_image(source, files, result, plan.for_codec(output), limits)
+    return extension or EXTENSIONS[own or _format_of(source, limits, plan)]
+
+
+def _depends_on_source(job: Job) -> bool:
+    plan = job.plan
+    by_source = job.format_name == "source" and plan.encoding.output.format == "source"
+    return plan.answer == "original" or bool(plan.formats_as_they_are) or (by_source and bool(plan.encoding.qualities))
+
+
+def _output_of(plan: RenderPlan, format_name: str, own: str) -> Output:
+    encoding = plan.encoding
+    if format_name != "source":
+        return encoding.in_format(format_name)
+    if encoding.output.format != "source":
+        return encoding.in_format(encoding.output.format)
+    if own in EXTENSIONS:
+        return encoding.in_format(own)
+    # A format that is only read becomes PNG or JPEG; the codec decides.
+    return (
+        replace(encoding, output=encoding.output.model_copy(update={"format": "jpeg"}))
+        .in_format("jpeg")
+        .model_copy(update={"format": "source"})
+    )
+
+
+def _format_of(source: Path, limits: Limits, plan: RenderPlan) -> str:
+    try:
+        loader = str(pyvips.Image.new_from_file(str(source)).get("vips-loader"))
+    except pyvips.Error:
+        loader = ""
+    return READABLE.get(loader) or decode(source, limits, sequential=True, wanted=plan.reading).format
+
+
+def _write_color(color: str, path: Path) -> None:
+    pixel = pyvips.Image.black(1, 1, bands=4).linear([1], list(rgba(canonical(color))))
+    pixel.cast("uchar").copy(interpretation="srgb").pngsave(str(path))
+
+
+class _SourceFiles:
+    """Opens files of the file server: from its folder, else by HTTP."""
+
+    def __init__(self, settings: RenderSettings) -> None:
+        chosen = settings.file_storage
+        self._folder = BlobFolder(Path(chosen.blobs_folder)) if chosen.blobs_folder else None
+        self._blobs = BlobClient(chosen.blobs_url, chosen.timeout_seconds) if chosen.blobs_url else None
+        headers = {"Authorization": f"Bearer {chosen.inner_secret.get_secret_value()}"}
+        self._storage = FileStorage(
+            httpx2.Client(
+                base_url=chosen.url.rstrip("/"),
+                headers=headers,
+                timeout=chosen.timeout_seconds,
+                trust_env=False,
+                follow_redirects=True,
+            )
+        )
+
+    @contextmanager
+    def opened(self, wanted: Bytes, path: Path, max_bytes: int) -> Iterator[Path]:
+        """Provide the path of the bytes; ``path`` is used if they have to be fetched.
+
+        :raises FileStorageUnavailableError: try again later.
+        :raises SourceError: the file was deleted, or it is too large.
+        """
+        if isinstance(wanted, LocalFile):
+            yield Path(wanted.path)
+            return
+        stored = self._folder.open(wanted.sha256) if self._folder else None
+        if stored is not None:
+            with stored:
+                _check_size(os.fstat(stored.fileno()).st_size, max_bytes)
+                # By this path the file can be opened again even after its deletion.
+                by_descriptor = Path(f"/proc/self/fd/{stored.fileno()}")
+                yield by_descriptor if by_descriptor.exists() else Path(stored.name)
+            return
+        try:
+            if not (self._blobs and self._blobs.fetch(wanted.sha256, path, max_bytes)):
+                self._storage.fetch(wanted.file_id, path, max_bytes)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _has_room(job: Job) -> bool:
+    return shutil.disk_usage(Path(job.result).parent).free >= LEAST_FREE_BYTES
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise SourceError(f"A file has {size:,} bytes; {max_bytes:,} are possible.")
+
+
+def _resident_bytes() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+    except OSError:  # not Linux
+        return 0

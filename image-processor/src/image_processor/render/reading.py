@@ -1,0 +1,173 @@
+"""From a request's target to its plan: which dialect it is, whether it is signed, what it asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from service_kit.errors import DomainError
+from service_kit.settings import SettingsError
+
+from image_processor.config import ImagorSettings, ImgproxySettings, NativeUrlSettings, RenderSettings, ThumborSettings
+from image_processor.render.dialects import imagor, imgproxy, native, thumbor
+from image_processor.render.imgproxy_plan import plan_of as plan_of_imgproxy
+from image_processor.render.plan import RenderPlan, Source
+from image_processor.render.problems import NO_SUCH_ROUTE, STATUSES, wrong_signature
+from image_processor.render.signing import ImagorSigner, ImgproxySigner, NativeSigner, ThumborSigner
+from image_processor.render.sources import source_of
+from image_processor.services.codec.presets import Presets
+
+UNSAFE = "unsafe"
+
+
+class Dialect(Protocol):
+    """A form of URLs."""
+
+    @property
+    def name(self) -> str: ...
+
+    def plan(self, target: bytes) -> RenderPlan:
+        """Return the plan of a signed path and query, without what comes before the signature.
+
+        :raises DomainError: the URL is wrong, not signed, expired, or asks for something that cannot be done.
+        """
+
+
+@dataclass(frozen=True)
+class NativeDialect:
+    settings: NativeUrlSettings
+    presets: Mapping[str, Mapping[str, object]]
+    name: str = "native"
+
+    def plan(self, target: bytes) -> RenderPlan:
+        signature, _, path = target.removeprefix(b"/").partition(b"?")[0].partition(b"/")
+        # Before anything is parsed: who has no key learns nothing about options and presets.
+        if not NativeSigner(self.settings.secrets).accepts(signature.decode("utf-8", "surrogateescape"), path):
+            raise wrong_signature()
+        return native.plan_of(native.parse(target), self.presets, negotiated=self.settings.negotiate)
+
+
+@dataclass(frozen=True)
+class ThumborDialect:
+    settings: ThumborSettings
+    name: str = "thumbor"
+
+    def plan(self, target: bytes) -> RenderPlan:
+        url = thumbor.parse(target)
+        _check(self.settings.unsafe, url.signature, url.signed, ThumborSigner(self.settings.secrets))
+        settings = self.settings
+        defaults = thumbor.Defaults(settings.quality, settings.respect_orientation, settings.negotiate)
+        return thumbor.plan_of(url, defaults)
+
+
+@dataclass(frozen=True)
+class ImagorDialect:
+    settings: ImagorSettings
+    name: str = "imagor"
+
+    def plan(self, target: bytes) -> RenderPlan:
+        url, settings = imagor.parse(target), self.settings
+        signer = ImagorSigner(settings.secrets, settings.algorithm, settings.truncate)
+        _check(settings.unsafe, url.signature, url.signed, signer)
+        return imagor.plan_of(url, imagor.Defaults(settings.quality, settings.strip_metadata, settings.negotiate))
+
+
+@dataclass(frozen=True)
+class ImgproxyDialect:
+    settings: ImgproxySettings
+    grammar: imgproxy.Grammar
+    mark: Source | None
+    name: str = "imgproxy"
+
+    def plan(self, target: bytes) -> RenderPlan:
+        settings = self.settings
+        signature, path = imgproxy.signature_and_path(target)
+        signer = ImgproxySigner(settings.pairs, settings.signature_size, frozenset(settings.trusted_signatures))
+        if not settings.unsafe and not signer.accepts(signature, path):
+            raise wrong_signature()
+        url = imgproxy.parse(target, self.grammar)
+        return plan_of_imgproxy(url.source, url.options, mark=self.mark, negotiated=settings.negotiate)
+
+
+class _Signer(Protocol):
+    def accepts(self, signature: str, path: bytes) -> bool: ...
+
+
+def _check(unsafe: bool, signature: str, path: bytes, signer: _Signer) -> None:
+    if signature == UNSAFE:
+        if not unsafe:
+            raise wrong_signature()
+    elif not signer.accepts(signature, path):
+        raise wrong_signature()
+
+
+class Reader:
+    """Finds the dialect of a request and reads its plan.
+
+    :raises SettingsError: a preset is wrong.
+    """
+
+    def __init__(self, settings: RenderSettings) -> None:
+        presets = dict(Presets(settings.presets).items())
+        self._by_path = dict[str, Dialect]()
+        self._by_host = dict[str, Dialect]()
+        if settings.native.keys:
+            self._by_path[settings.native.path] = NativeDialect(settings.native, presets)
+        peers: tuple[tuple[ThumborSettings | ImagorSettings | ImgproxySettings, Dialect], ...] = (
+            (settings.thumbor, ThumborDialect(settings.thumbor)),
+            (settings.imagor, ImagorDialect(settings.imagor)),
+            (settings.imgproxy, _imgproxy(settings.imgproxy)),
+        )
+        for peer, dialect in peers:
+            if peer.enabled and peer.path:
+                self._by_path[peer.path] = dialect
+            if peer.enabled and peer.host:
+                self._by_host[peer.host] = dialect
+
+    def dialect_of(self, target: bytes, host: str = "") -> tuple[Dialect, bytes]:
+        """Return the dialect, and the target without what comes before the signature.
+
+        :raises DomainError: ``no-render-route``: no dialect with a key has this path or host.
+        """
+        name = host.partition(":")[0].lower()
+        if name in self._by_host:
+            return self._by_host[name], target
+        text = target.decode("utf-8", "surrogateescape")
+        # The longest path first: `/img/` is the beginning of the others.
+        for path in sorted(self._by_path, key=len, reverse=True):
+            if text.startswith(path):
+                return self._by_path[path], b"/" + target[len(path.encode()) :]
+        raise DomainError(NO_SUCH_ROUTE, "There are no images by URL under this path.")
+
+    def plan(self, target: bytes, host: str = "") -> RenderPlan:
+        """Return the plan of a request.
+
+        :param target: the path and query, as they were sent.
+        """
+        dialect, rest = self.dialect_of(target, host)
+        return dialect.plan(rest)
+
+
+def status_of(dialect: str, error: DomainError) -> int:
+    """Return the status that the dialect's peer answers; 400 for params that an algorithm refuses."""
+    return STATUSES[dialect].get(error.kind, 400)
+
+
+def _imgproxy(settings: ImgproxySettings) -> ImgproxyDialect:
+    try:
+        found = [imgproxy.preset_of(line, settings.arguments_separator) for line in settings.presets]
+        grammar = imgproxy.Grammar(
+            presets=dict(preset for preset in found if preset is not None),
+            only_presets=settings.only_presets,
+            base_url=settings.base_url,
+            url_replacements=settings.url_replacements,
+            arguments_separator=settings.arguments_separator,
+            base64_url_includes_filename=settings.base64_url_includes_filename,
+            allow_security_options=settings.allow_security_options,
+            allowed_processing_options=settings.allowed_processing_options,
+            pro=settings.pro,
+        )
+        imgproxy.check_presets(grammar)
+        mark = source_of(settings.watermark) if settings.watermark else None
+    except (ValueError, DomainError) as error:
+        raise SettingsError(f"settings of imgproxy: {error}") from error
+    return ImgproxyDialect(settings, grammar, mark)

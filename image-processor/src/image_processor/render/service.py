@@ -1,0 +1,282 @@
+"""From a plan to its result: which it is, whether it is there, and else who renders it, once for all who ask."""
+
+import asyncio
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+from service_kit.access.principals import Principal
+from service_kit.errors import DomainError
+
+from image_processor.config import RenderSettings
+from image_processor.render.cache import RenderCache, Stored
+from image_processor.render.failures import TOO_SLOW, file_not_found
+from image_processor.render.file_rows import FileRow, FileRows
+from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused, StoredFile
+from image_processor.render.metrics import RenderMetrics
+from image_processor.render.negotiation import most_pixels, negotiated
+from image_processor.render.origins import Origins
+from image_processor.render.plan import ColorSource, DigestSource, FileSource, OriginSource, RenderPlan, Source
+from image_processor.render.pool import Pool
+from image_processor.render.queue import Ticket
+
+log = structlog.get_logger()
+
+REFUSED_SECONDS = 60
+"""How long a render that was too slow is not tried again."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A result that exists or can be made.
+
+    :param key: a strong ETag.
+    :param modified: when the newest of the files came, in seconds since 1970; ``None`` if that is not known.
+    """
+
+    key: str
+    plan: RenderPlan
+    source: Bytes | None
+    files: tuple[tuple[int, Bytes], ...]
+    format_name: str
+    modified: int | None
+
+    @property
+    def file_ids(self) -> list[int]:
+        """Return the stored files that it is made of."""
+        named = [self.source, *(each for _, each in self.files)]
+        return [each.file_id for each in named if isinstance(each, StoredFile)]
+
+    def job(self, result: Path) -> Job:
+        return Job(self.plan, self.source, self.files, self.format_name, str(result))
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result on disk.
+
+    :param state: ``hit``, ``joined`` or ``miss``.
+    :param seconds: how long its parts took, by name.
+    """
+
+    stored: Stored
+    state: str
+    seconds: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Source:
+    bytes: Bytes | None
+    sha256: str
+    row: FileRow | None
+
+
+@dataclass
+class _Flight:
+    ticket: Ticket
+    task: asyncio.Task[Result]
+    waiters: int = 0
+
+
+class RenderService:
+    """Finds and makes results."""
+
+    def __init__(
+        self,
+        settings: RenderSettings,
+        engine: str,
+        cache: RenderCache,
+        pool: Pool,
+        rows: FileRows,
+        origins: Origins,
+        metrics: RenderMetrics,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._cache = cache
+        self._pool = pool
+        self._rows = rows
+        self._origins = origins
+        self._metrics = metrics
+        self._flights: dict[str, _Flight] = {}
+        self._refused: dict[str, float] = {}
+
+    async def find(self, plan: RenderPlan, accept: str = "", principal: Principal | None = None) -> Found:
+        """Return what the plan asks for, without rendering.
+
+        :param accept: the client's Accept header, for a plan whose format is negotiated.
+        :param principal: who must own the files; ``None``: the URL is signed.
+        :raises DomainError: ``file-not-found``, ``file-storage-unavailable``, or an origin refuses.
+        """
+        # One after the other: most plans have one file, and what is remembered needs no task of its own.
+        source = await self._source(plan.source, principal)
+        files = [await self._source(named, principal) for _, named in plan.files]
+        numbers = [number for number, _ in plan.files]
+        digests = {number: each.sha256 for number, each in zip(numbers, files, strict=True)}
+        format_name = self._format(plan, source.row, accept)
+        times = [each.row.created for each in (source, *files) if each.row is not None]
+        return Found(
+            key=plan.key(source.sha256, digests, format_name, self._engine),
+            plan=plan,
+            source=source.bytes,
+            files=tuple((number, each.bytes) for number, each in zip(numbers, files, strict=True) if each.bytes),
+            format_name=format_name,
+            modified=max(times) if len(times) == 1 + len(files) else None,
+        )
+
+    def cached(self, found: Found) -> Result | None:
+        """Return the result if it is in the cache."""
+        stored = self._cache.find(found.key)
+        if stored is None or not stored.path.exists():
+            return None
+        self._metrics.hits.inc()
+        return Result(stored, "hit")
+
+    async def result(self, found: Found) -> Result:
+        """Return the result; render it if it is not there. If the caller is cancelled, a waiting render is too.
+
+        :raises DomainError: it cannot be rendered, or not now.
+        """
+        if (cached := self.cached(found)) is not None:
+            return cached
+        if self._refused.get(found.key, 0) > time.monotonic():
+            raise DomainError(TOO_SLOW, "This render was too slow a short time ago.", retry_after=REFUSED_SECONDS)
+        flight = self._flights.get(found.key)
+        joined = flight is not None
+        if flight is None:
+            flight = self._flight(found)
+        else:
+            self._metrics.joined.inc()
+        flight.waiters += 1
+        try:
+            result = await asyncio.shield(flight.task)
+        finally:
+            flight.waiters -= 1
+            if flight.waiters == 0 and flight.ticket.waits:
+                self._pool.withdraw(flight.ticket)
+                self._flights.pop(found.key, None)
+                flight.task.cancel()
+        return replace(result, state="joined") if joined else result
+
+    async def unkept(self, found: Found) -> tuple[Stored, tuple[tuple[str, float], ...]]:
+        """Render without a look at the cache, and keep nothing; the caller deletes the file.
+
+        If the caller is cancelled, the render is stopped, even if it has begun.
+        """
+        result = self._cache.temporary()
+        ticket = self._ticket(found, result)
+        begin = time.monotonic()
+        try:
+            answer = await self._pool.run(ticket)
+        except BaseException:
+            self._pool.abandon(ticket)
+            result.unlink(missing_ok=True)
+            raise
+        made = _made(answer)
+        stored = Stored(result, made.extension, result.stat().st_size)
+        return stored, (("total", time.monotonic() - begin), *made.seconds)
+
+    async def remember_nothing(self, file_id: int) -> int:
+        """Remove all results of a file, and what is known about it; return how many results there were."""
+        self._rows.forget(file_id)
+        return self._cache.forget_files([file_id])
+
+    async def sweep(self) -> int:
+        """Remove the results of files that do not exist any more; return how many."""
+        after, removed = 0, 0
+        while ids := self._cache.file_ids(after, 500):
+            gone = set(ids) - await self._rows.existing(ids)
+            removed += self._cache.forget_files(gone)
+            after = ids[-1]
+        return removed
+
+    async def _source(self, source: Source, principal: Principal | None) -> _Source:
+        match source:
+            case FileSource(file_id):
+                row = await self._rows.find(file_id, principal)
+                if row is None:
+                    if principal is None:
+                        self._cache.forget_files([file_id])
+                    raise file_not_found(file_id)
+                return _Source(StoredFile(row.sha256, row.id), row.sha256, row)
+            case DigestSource(sha256):
+                row = await self._rows.find(sha256, principal)
+                if row is None:
+                    raise file_not_found(sha256)
+                return _Source(StoredFile(row.sha256, row.id), row.sha256, row)
+            case OriginSource(url):
+                path, sha256 = await self._origins.fetch(url)
+                return _Source(LocalFile(str(path), sha256), sha256, None)
+            case ColorSource(color):
+                return _Source(None, hashlib.sha256(color.encode()).hexdigest(), None)
+
+    def _format(self, plan: RenderPlan, row: FileRow | None, accept: str) -> str:
+        if not plan.encoding.negotiated:
+            return "source"
+        pixels = None
+        if row is not None and row.width and row.height:
+            pixels = most_pixels(plan.steps, row.width, row.height)
+        return negotiated(accept, row.media_type if row else "", pixels, self._settings.http.avif_pixels)
+
+    def _ticket(self, found: Found, result: Path) -> Ticket:
+        is_avif = "avif" in (found.format_name, found.plan.encoding.output.format)
+        return Ticket(found.job(result), found.source or found.key, slow=is_avif)
+
+    def _flight(self, found: Found) -> _Flight:
+        ticket = self._ticket(found, self._cache.temporary())
+        task = asyncio.create_task(self._fly(found, ticket))
+        flight = self._flights[found.key] = _Flight(ticket, task)
+
+        def landed(done: "asyncio.Task[Result]") -> None:
+            if self._flights.get(found.key) is flight:
+                del self._flights[found.key]
+            if not done.cancelled():
+                # Those who waited may be gone; then nobody looks at the error.
+                done.exception()
+
+        task.add_done_callback(landed)
+        return flight
+
+    async def _fly(self, found: Found, ticket: Ticket) -> Result:
+        begin = time.monotonic()
+        result = Path(ticket.job.result)
+        ticket.begun.add_done_callback(lambda _: self._metrics.queue_seconds.observe(time.monotonic() - begin))
+        try:
+            made = _made(await self._pool.run(ticket))
+        except DomainError as error:
+            for stray in result.parent.glob(f"{result.name}*"):
+                stray.unlink(missing_ok=True)
+            if error.kind == TOO_SLOW:
+                self._refuse(found.key)
+            self._metrics.refused.labels(error.kind).inc()
+            log.info("not rendered", key=found.key, reason=error.kind, detail=error.detail)
+            raise
+        stored = self._cache.keep(found.key, result, made.extension, found.file_ids)
+        seconds = time.monotonic() - begin
+        self._metrics.renders.labels(made.extension.removeprefix(".")).inc()
+        self._metrics.seconds.observe(sum(part for _, part in made.seconds))
+        parts = {name: round(part, 4) for name, part in made.seconds}
+        log.info(
+            "rendered",
+            key=found.key,
+            files=found.file_ids,
+            extension=made.extension,
+            bytes=stored.size,
+            seconds=round(seconds, 4),
+            **parts,
+        )
+        queue = max(0.0, seconds - sum(part for _, part in made.seconds))
+        return Result(stored, "miss", (("queue", queue), *made.seconds))
+
+    def _refuse(self, key: str) -> None:
+        now = time.monotonic()
+        self._refused = {other: until for other, until in self._refused.items() if until > now}
+        self._refused[key] = now + REFUSED_SECONDS
+
+
+def _made(answer: Answer) -> Made:
+    if isinstance(answer, Refused):
+        raise DomainError(answer.kind, answer.detail)
+    return answer

@@ -1,0 +1,115 @@
+"""Signed URLs for web pages: one, a ``srcset``, and the sources of a ``<picture>``."""
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from service_kit.database import MAX_ID
+from service_kit.problems import Problem
+
+from image_processor.config import NativeUrlSettings
+from image_processor.render.dialects import native
+from image_processor.render.signing import NativeSigner
+from image_processor.services.codec.plan import PIPELINE, plan_of
+
+Format = Literal["jpeg", "png", "webp", "avif", "gif"]
+Side = Annotated[int, Field(ge=1, le=16_384)]
+MAX_VARIANTS = 20
+MAX_SECONDS = 10 * 365 * 86_400
+
+
+class Wanted(BaseModel):
+    """What URLs are to be made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file_id: int = Field(ge=1, le=MAX_ID)
+    preset: str | None = Field(None, max_length=64)
+    steps: list[object] | None = Field(None, max_length=20)
+    output: dict[str, object] | None = None
+    width: Side | None = None
+    height: Side | None = None
+    widths: list[Side] = Field([], max_length=MAX_VARIANTS)
+    dprs: list[Annotated[float, Field(ge=1, le=8)]] = Field([], max_length=MAX_VARIANTS)
+    format: Format | Literal["auto"] | None = None
+    formats: list[Format] = Field([], max_length=5)
+    quality: int | None = Field(None, ge=1, le=100)
+    expires_in: int | None = Field(None, ge=1, le=MAX_SECONDS)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.preset is not None and self.steps is not None:
+            raise ValueError("give a preset or steps, not both")
+        if self.widths and self.dprs:
+            raise ValueError("give widths or dprs, not both")
+        if self.dprs and self.width is None and self.height is None:
+            raise ValueError("dprs need a width or a height to multiply")
+        return self
+
+
+class UrlMaker:
+    """Makes URLs; the keys never leave the server."""
+
+    def __init__(self, settings: NativeUrlSettings, presets: Mapping[str, Mapping[str, object]]) -> None:
+        self._settings = settings
+        self._presets = presets
+
+    def make(self, wanted: Wanted, base: str, now: int) -> dict[str, object]:
+        """Return the URL, and what pages need in addition.
+
+        :param base: scheme and host of the URLs.
+        :param now: seconds since 1970.
+        :raises Problem: 404, there is no preset of that name; 409, there is no key.
+        :raises DomainError: the steps are wrong.
+        """
+        if not self._settings.keys:
+            raise Problem("no-render-key", 409, "native.keys in config/render/conf.yml has no key to sign with.")
+        if wanted.preset is not None and wanted.preset not in self._presets:
+            raise Problem("preset-not-found", 404, f"There is no preset '{wanted.preset}'.")
+        expires = now + wanted.expires_in if wanted.expires_in is not None else None
+        options = self._options(wanted, expires)
+        made: dict[str, object] = {"url": self._url(wanted, options, base)}
+        if srcset := self._srcset(wanted, options, base):
+            made["srcset"] = srcset
+        if wanted.formats:
+            made["sources"] = [
+                {
+                    "type": f"image/{name}",
+                    "srcset": self._srcset(wanted, {**options, "f": name}, base)
+                    or self._url(wanted, {**options, "f": name}, base),
+                }
+                for name in wanted.formats
+            ]
+        made["expires_at"] = expires
+        return made
+
+    def _options(self, wanted: Wanted, expires: int | None) -> dict[str, str]:
+        given: dict[str, object] = {
+            "exp": expires,
+            "p": wanted.preset,
+            "w": wanted.width,
+            "h": wanted.height,
+            "f": wanted.format,
+            "q": wanted.quality,
+        }
+        if wanted.steps is not None or wanted.output is not None:
+            pipeline = {"steps": wanted.steps or [], **({"output": wanted.output} if wanted.output else {})}
+            # Now rather than when somebody opens the URL.
+            plan_of(PIPELINE, pipeline)
+            text = json.dumps(pipeline, separators=(",", ":"), ensure_ascii=False)
+            given["j"] = urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return {name: str(value) for name, value in given.items() if value is not None}
+
+    def _srcset(self, wanted: Wanted, options: Mapping[str, str], base: str) -> str:
+        variants = [(f"{width}w", {**options, "w": str(width)}) for width in wanted.widths]
+        for dpr in wanted.dprs:
+            sides = {name: str(round(int(options[name]) * dpr)) for name in ("w", "h") if name in options}
+            variants.append((f"{dpr:g}x", {**options, **sides}))
+        return ", ".join(f"{self._url(wanted, chosen, base)} {name}" for name, chosen in variants)
+
+    def _url(self, wanted: Wanted, options: Mapping[str, str], base: str) -> str:
+        path = native.path_of(str(wanted.file_id), options)
+        signature = NativeSigner(self._settings.secrets).sign(path)
+        return f"{base}{self._settings.path}{signature}/{path.decode()}"

@@ -1,0 +1,50 @@
+"""The picture that a URL names."""
+
+import re
+
+from image_processor.render.plan import ColorSource, DigestSource, FileSource, OriginSource, Source
+from image_processor.render.problems import bad_url
+
+_OURS = re.compile(r"(?:(?:pixmill|local)://)?/*(.*)", re.DOTALL)
+_FILE = re.compile(r"([1-9][0-9]{0,18})(?:\.[A-Za-z0-9]{1,10}|/[^/]*)?")
+_DIGEST = re.compile(r"([0-9a-f]{64})(?:\.[A-Za-z0-9]{1,10}|/[^/]*)?")
+_ORIGIN = re.compile(r"https?://[^\s/]+(?:/.*)?", re.DOTALL)
+
+
+def source_of(text: str) -> Source:
+    """Return the source: ``42``, ``42.jpg``, ``42/any-name.jpg``, ``pixmill:///42``, a SHA-256, or a URL.
+
+    :raises DomainError: ``bad-render-url``.
+    """
+    if _ORIGIN.fullmatch(text):
+        return OriginSource(text)
+    rest = _OURS.fullmatch(text)
+    name = rest[1] if rest else text
+    if digest := _DIGEST.fullmatch(name):
+        return DigestSource(digest[1])
+    if file := _FILE.fullmatch(name):
+        return FileSource(int(file[1]))
+    raise bad_url(f"'{text[:200]}' is neither the id of a file nor an http or https URL.")
+
+
+class NamedFiles:
+    """The other files of a plan, each under an id for the steps: its own, or a large one for what is no stored file."""
+
+    def __init__(self) -> None:
+        self._ids: dict[Source, int] = {}
+
+    def add(self, source: Source) -> int:
+        """Return the id by which a step names the source."""
+        if isinstance(source, ColorSource):
+            raise bad_url("A color is no image to put on another.")
+        if isinstance(source, FileSource):
+            return self._ids.setdefault(source, source.file_id)
+        return self._ids.setdefault(source, _BEYOND_FILES + len(self._ids))
+
+    def all(self) -> tuple[tuple[int, Source], ...]:
+        """Return the ids with their sources."""
+        return tuple((number, source) for source, number in self._ids.items())
+
+
+_BEYOND_FILES = 2**62
+"""No stored file has such an id."""

@@ -1,0 +1,125 @@
+"""The render service's endpoints in the OpenAPI document; a process other than the API's serves them."""
+
+from collections.abc import Mapping
+
+from flask_openapi3.models import PathItem
+from service_kit.api import PROBLEM_CONTENT
+from service_kit.database import MAX_ID
+
+from image_processor.render.api import THUMBNAIL_SIZES, PreviewIn
+from image_processor.render.signed_urls import Wanted
+
+_WEBP = {"image/webp": {"schema": {"type": "string", "format": "binary"}}}
+_FILE_ID = {
+    "name": "file_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
+}
+_SHA256 = {
+    "name": "sha256",
+    "in": "path",
+    "required": True,
+    "description": "SHA-256 of the file's bytes.",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+}
+_SIZE = {
+    "name": "size",
+    "in": "path",
+    "required": True,
+    "description": "The longer side, at most.",
+    "schema": {"type": "integer", "enum": list(THUMBNAIL_SIZES)},
+}
+_PROBLEMS = {
+    "400": "The body is not JSON.",
+    "401": "A key is needed.",
+    "403": "The key lacks a scope.",
+    "404": "There is no such file.",
+    "409": "The server has no key to sign URLs with.",
+    "413": "The source or the body is too large.",
+    "415": "The body has another type.",
+    "416": "The range begins after the end.",
+    "421": "This server does not answer for this host.",
+    "422": "The file is not an image, or a field is invalid.",
+    "429": "Too many requests.",
+    "503": "No process was free in time, or a dependency is unavailable.",
+}
+
+
+def _problems(*statuses: str) -> dict[str, object]:
+    every = ("401", "403", "404", "421", "422", "429", "503")
+    return {
+        status: {"description": _PROBLEMS[status], "content": PROBLEM_CONTENT} for status in sorted({*every, *statuses})
+    }
+
+
+def _thumbnail(summary: str, parameter: Mapping[str, object]) -> PathItem:
+    responses = {
+        "200": {"description": "The thumbnail.", "content": _WEBP},
+        "206": {"description": "A range of it.", "content": _WEBP},
+        "304": {"description": "It has not changed."},
+        **_problems("413", "416"),
+    }
+    operation = {"tags": ["renders"], "summary": summary, "parameters": [parameter, _SIZE], "responses": responses}
+    return PathItem.model_validate({"get": operation})
+
+
+def _body(schema: Mapping[str, object]) -> dict[str, object]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _preview_schema() -> dict[str, object]:
+    schema = PreviewIn.model_json_schema()
+    reference = "#/components/schemas/"
+    schema["properties"]["steps"]["items"] = {"$ref": f"{reference}Step"}
+    schema["properties"]["output"] = {"anyOf": [{"$ref": f"{reference}Output"}, {"type": "null"}]}
+    schema["properties"]["source"] = {"anyOf": [{"$ref": f"{reference}Source"}, {"type": "null"}]}
+    return schema
+
+
+_ANY_IMAGE = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+_JSON = {"application/json": {"schema": {"type": "object"}}}
+
+OPERATIONS: Mapping[str, PathItem] = {
+    "/thumbnails/{file_id}/{size}": _thumbnail("Get a small WebP of a file", _FILE_ID),
+    "/thumbnails/sha256/{sha256}/{size}": _thumbnail("Get a small WebP of a file by its bytes", _SHA256),
+    "/preview": PathItem.model_validate(
+        {
+            "post": {
+                "tags": ["renders"],
+                "summary": "Try steps on a file",
+                "description": "The steps run on the file made smaller (`max_side`). Nothing is stored; closing the"
+                " connection stops it.",
+                "requestBody": _body(_preview_schema()),
+                "responses": {
+                    "200": {"description": "The result: an image, or JSON.", "content": {**_ANY_IMAGE, **_JSON}},
+                    **_problems("400", "413", "415"),
+                },
+            }
+        }
+    ),
+    "/render-urls": PathItem.model_validate(
+        {
+            "post": {
+                "tags": ["renders"],
+                "summary": "Sign URLs of a file's image",
+                "description": "`url`, a `srcset` for `widths` or `dprs`, `sources` of a `<picture>` for `formats`.",
+                "requestBody": _body(Wanted.model_json_schema()),
+                "responses": {
+                    "201": {"description": "The URLs.", "content": _JSON},
+                    **_problems("400", "409", "413", "415"),
+                },
+            }
+        }
+    ),
+    "/renders/{file_id}": PathItem.model_validate(
+        {
+            "delete": {
+                "tags": ["renders"],
+                "summary": "Remove all rendered images of a file",
+                "parameters": [_FILE_ID],
+                "responses": {"204": {"description": "They are removed."}, **_problems()},
+            }
+        }
+    ),
+}

@@ -1,0 +1,170 @@
+"""imgproxy's URLs: what its documentation says; its pixels are judged by :mod:`tests.conformance`."""
+
+import numpy
+import pytest
+from image_processor.render.dialects import imgproxy
+from image_processor.render.imgproxy_options import OPTIONS
+from image_processor.render.imgproxy_plan import OPTION_STATES, plan_of
+from image_processor.render.plan import FileSource, OriginSource, RenderPlan
+from imgproxy import ImgProxy
+from PIL import Image
+from service_kit.errors import DomainError
+
+from tests.support.images import encoded, opened, photo, pixels
+from tests.support.renders import rendered
+
+GRAMMAR = imgproxy.Grammar(allow_security_options=True)
+
+
+def plan(options: str, source: str = "42", mark: int | None = None) -> RenderPlan:
+    url = imgproxy.parse(f"/_/{options}/plain/{source}".encode(), GRAMMAR)
+    return plan_of(url.source, url.options, mark=None if mark is None else FileSource(mark))
+
+
+def made(
+    options: str, content: bytes | None = None, files: dict[int, bytes] | None = None, mark: int | None = None
+) -> bytes:
+    return rendered(plan(options, mark=mark), content or photo(64, 48), files)
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ("w:0", (64, 48)),
+        ("rs:fit:32:32", (32, 24)),
+        ("rs:fit:128:128", (64, 48)),
+        ("rs:fit:128:128:1", (128, 96)),
+        ("rs:fill:32:32", (32, 32)),
+        ("rs:force:32:40", (32, 40)),
+        ("rs:auto:32:24", (32, 24)),
+        ("rs:auto:24:32", (24, 18)),
+        ("rs:fill-down:128:64", (64, 32)),
+        ("w:16/mw:32", (16, 24)),
+        ("z:0.5", (32, 24)),
+        ("w:16/dpr:2", (32, 24)),
+        ("c:0.5:0.5", (32, 24)),
+        ("c:20:10:nowe", (20, 10)),
+        ("rot:90", (48, 64)),
+        ("w:32/rot:90", (32, 43)),
+        ("pd:1:2:3:4", (70, 52)),
+        ("w:100/h:100/ex:1", (100, 100)),
+    ],
+)
+def test_a_size(options: str, size: tuple[int, int]) -> None:
+    assert opened(made(options)).size == size
+
+
+def test_a_crop_is_of_the_turned_image() -> None:
+    result = pixels(made("rot:90/c:10:20:nowe"))
+
+    assert (result == numpy.rot90(pixels(photo(64, 48)), -1)[:20, :10]).all()
+
+
+def test_a_background_lies_under_a_transparent_image() -> None:
+    clear = encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "PNG")
+
+    assert (pixels(made("bg:ff8000", clear)) == (255, 128, 0)).all()
+
+
+def test_a_watermark_has_an_opacity_and_an_offset() -> None:
+    mark = encoded(Image.new("RGB", (10, 6), (255, 0, 0)), "PNG")
+
+    result = pixels(made("wm:1:soea:4:5", files={7: mark}, mark=7))
+
+    expected = pixels(photo(64, 48)).copy()
+    expected[37:43, 50:60] = (255, 0, 0)
+    assert (result[..., :3] == expected).all()
+
+
+def test_without_a_watermark_in_the_settings_the_option_has_no_effect() -> None:
+    assert (pixels(made("wm:1")) == pixels(photo(64, 48))).all()
+
+
+def test_an_animation_becomes_its_first_frame_unless_the_url_may_ask_for_more() -> None:
+    frames = [opened(photo(40, 30)).rotate(90 * turn) for turn in range(3)]
+    animation = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+
+    assert getattr(opened(made("f:webp", animation)), "n_frames", 1) == 1
+    assert getattr(opened(made("f:webp/maf:2", animation)), "n_frames", 1) == 2
+
+
+def test_an_image_stays_as_it_is_stored_without_auto_rotate() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sideways = photo(64, 48, format="JPEG", exif=exif.tobytes())
+
+    assert opened(made("w:0", sideways)).size == (48, 64)
+    assert opened(made("ar:0", sideways)).size == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ("f:jxl", "format"),
+        ("ph:1", "preserve_hdr"),
+        ("eth:1", "enforce_thumbnail"),
+        ("vts:1", "video_thumbnail_second"),
+        ("dd:1", "draw_detections"),
+        ("g:obj:cat", "gravity:obj"),
+        ("bd:5:cat", "blur_detections"),
+        ("aq:ml", "autoquality"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(options: str, name: str) -> None:
+    with pytest.raises(DomainError) as caught:
+        plan(options)
+
+    assert caught.value.kind == "unsupported-render-option"
+    assert caught.value.errors[0]["pointer"] == name
+
+
+def test_an_option_that_is_off_is_not_refused() -> None:
+    assert plan("ph:0/eth:0").steps == plan("w:0").steps
+
+
+def test_what_imgproxy_s_client_writes_is_read() -> None:
+    url = str(ImgProxy("https://example.org/a b.jpg", width=300, height=200, gravity="sm", extension="webp"))
+
+    read = imgproxy.parse(url.encode(), GRAMMAR)
+
+    assert read.source == "https://example.org/a b.jpg"
+    assert (read.options["width"], read.options["height"], read.options["format"]) == (300, 200, "webp")
+    assert plan_of(read.source, read.options).source == OriginSource("https://example.org/a b.jpg")
+
+
+def test_slashes_that_a_proxy_ate_are_restored_before_the_signature_is_judged() -> None:
+    _, path = imgproxy.signature_and_path(b"/_/w:1/plain/http:/example.org/a.jpg")
+
+    assert path == b"/w:1/plain/http://example.org/a.jpg"
+
+
+def test_a_replacement_has_groups_as_go_writes_them() -> None:
+    grammar = imgproxy.Grammar(url_replacements=[("^mys3://([^/]+)/", "https://${1}.example.org/")])
+
+    assert imgproxy.parse(b"/_/plain/mys3://cats/a.jpg", grammar).source == "https://cats.example.org/a.jpg"
+
+
+def test_a_file_name_may_follow_a_source_in_base64() -> None:
+    grammar = imgproxy.Grammar(base64_url_includes_filename=True)
+
+    assert imgproxy.parse(b"/_/w:1/NDI.png/cat.png", grammar).source == "42"
+
+
+def test_the_separator_may_be_percent_encoded() -> None:
+    assert imgproxy.parse(b"/_/rs%3Afill%3A10%3a20/plain/42", GRAMMAR).options["height"] == 20
+
+
+def test_every_option_has_a_state() -> None:
+    names = {option.names[0] for option in OPTIONS}
+
+    assert set(OPTION_STATES) == names | {"preset"}
+
+
+@pytest.mark.parametrize("name", [name for name, state in OPTION_STATES.items() if state.done == "no"])
+def test_an_option_whose_state_is_no_is_refused(name: str) -> None:
+    argument = "YQ" if name == "style" else "1"
+
+    with pytest.raises(DomainError) as caught:
+        plan(f"{name}:{argument}")
+
+    assert caught.value.kind == "unsupported-render-option"

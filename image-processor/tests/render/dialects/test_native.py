@@ -1,0 +1,137 @@
+"""Pixmill's own URLs."""
+
+import base64
+import json
+
+import pytest
+from image_processor.render.dialects import native
+from image_processor.render.plan import DigestSource, FileSource, OriginSource, RenderPlan, Source
+from service_kit.errors import DomainError
+
+from tests.support.images import opened, photo
+from tests.support.renders import rendered
+
+PRESETS: dict[str, dict[str, object]] = {
+    "small": {"steps": [{"algorithm": "resize", "params": {"width": 16}}], "output": {"format": "webp"}},
+    "analysis": {"steps": [{"algorithm": "info"}]},
+}
+
+
+def plan(path: str) -> RenderPlan:
+    return native.plan_of(native.parse(f"/signature/{path}".encode()), PRESETS)
+
+
+def pipeline(**parts: object) -> str:
+    return "j:" + base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def test_a_preset() -> None:
+    result = opened(rendered(plan("p:small/42"), photo(64, 48)))
+
+    assert (result.size, result.format) == ((16, 12), "WEBP")
+
+
+def test_a_pipeline() -> None:
+    path = pipeline(
+        steps=[{"algorithm": "resize", "params": {"width": 16}}, {"algorithm": "rotate", "params": {"angle": 90}}]
+    )
+
+    assert opened(rendered(plan(f"{path}/42"), photo(64, 48))).size == (12, 16)
+
+
+def test_the_files_of_a_pipeline_are_named() -> None:
+    path = pipeline(steps=[{"algorithm": "overlay", "params": {"file_id": 7}}])
+
+    assert plan(f"{path}/42").files == ((7, FileSource(7)),)
+
+
+def test_a_width_fits_the_result_of_a_preset() -> None:
+    assert opened(rendered(plan("p:small/w:8/42"), photo(64, 48))).size == (8, 6)
+
+
+@pytest.mark.parametrize(
+    ("path", "format_name", "negotiated"),
+    [
+        ("42", "source", True),
+        ("42.png", "png", False),
+        ("f:avif/42", "avif", False),
+        ("f:auto/42.png", "source", True),
+        ("p:small/42", "webp", False),
+        ("p:small/f:png/42", "png", False),
+        ("42/cat.jpg", "jpeg", False),
+    ],
+)
+def test_a_format(path: str, format_name: str, negotiated: bool) -> None:
+    encoding = plan(path).encoding
+
+    assert (encoding.output.format, encoding.negotiated) == (format_name, negotiated)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("42", FileSource(42)),
+        ("42/cat.jpg", FileSource(42)),
+        ("ab" * 32, DigestSource("ab" * 32)),
+        ("https%3A%2F%2Fexample.org%2Fa%20b.jpg", OriginSource("https://example.org/a b.jpg")),
+    ],
+)
+def test_a_source(path: str, source: Source) -> None:
+    assert plan(path).source == source
+
+
+def test_what_is_written_is_read() -> None:
+    options = {"exp": "4102444800", "p": "small", "fn": "кот (1).webp", "att": "1"}
+
+    read = native.parse(b"/signature/" + native.path_of("https://example.org/a b?c=1", options))
+
+    assert read.options == options
+    assert read.source == "https://example.org/a b?c=1"
+
+
+def test_the_expiry_is_signed_and_judged() -> None:
+    read = native.parse(b"/signature/exp:1000/42", now=999)
+
+    assert read.signed == b"exp:1000/42"
+    with pytest.raises(DomainError) as caught:
+        native.parse(b"/signature/exp:1000/42", now=1000)
+    assert caught.value.kind == "expired-render-url"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "p:none/42",
+        "p:small/j:e30/42",
+        "j:*/42",
+        "j:bm90IGpzb24/42",
+        "j:WzFd/42",
+        "f:xyz/42",
+        "q:0/42",
+        "q:x/42",
+        "w:0/42",
+        "p:small/p:small/42",
+        "p:analysis/42",
+    ],
+)
+def test_a_wrong_option_is_named(path: str) -> None:
+    with pytest.raises(DomainError) as caught:
+        plan(path)
+
+    assert caught.value.kind == "bad-render-option"
+    assert caught.value.errors[0]["pointer"] in path
+
+
+def test_params_of_a_pipeline_are_checked_as_those_of_a_task() -> None:
+    with pytest.raises(DomainError) as caught:
+        plan(f"{pipeline(steps=[{'algorithm': 'resize', 'params': {'width': 'x'}}])}/42")
+
+    assert caught.value.errors[0]["pointer"] == "/params/steps/0/params/width"
+
+
+@pytest.mark.parametrize("target", [b"", b"/", b"/signature", b"/signature/", b"/signature/p:small/"])
+def test_a_url_without_its_parts_is_refused(target: bytes) -> None:
+    with pytest.raises(DomainError) as caught:
+        native.parse(target)
+
+    assert caught.value.kind == "bad-render-url"

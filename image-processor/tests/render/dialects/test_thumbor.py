@@ -1,0 +1,210 @@
+"""thumbor's URLs, against what thumbor's documentation says and Pillow makes of the same pixels."""
+
+import numpy
+import pytest
+from image_processor.render.dialects import thumbor
+from image_processor.render.plan import FileSource, OriginSource
+from image_processor.render.thumbor_url import Trim
+from libthumbor import CryptoURL
+from PIL import Image
+from service_kit.errors import DomainError
+
+from tests.support.images import encoded, opened, photo, pixels
+from tests.support.renders import rendered
+
+
+def made(path: str, content: bytes | None = None, files: dict[int, bytes] | None = None) -> bytes:
+    plan = thumbor.plan_of(thumbor.parse(f"/unsafe/{path}".encode()))
+    return rendered(plan, content or photo(64, 48), files)
+
+
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [
+        ("42", (64, 48)),
+        ("32x24/42", (32, 24)),
+        ("32x32/42", (32, 32)),
+        ("32x/42", (32, 24)),
+        ("x24/42", (32, 24)),
+        ("128x96/42", (128, 96)),
+        ("origx24/42", (64, 24)),
+        ("fit-in/32x32/42", (32, 24)),
+        ("fit-in/128x128/42", (64, 48)),
+        ("full-fit-in/24x24/42", (32, 24)),
+        ("adaptive-fit-in/24x32/42", (32, 24)),
+        ("10x10:30x20/42", (20, 10)),
+        ("128x96/filters:no_upscale()/42", (64, 48)),
+        ("fit-in/128x128/filters:upscale()/42", (128, 96)),
+        ("fit-in/100x100/filters:fill(red)/42", (100, 100)),
+        ("filters:proportion(0.5)/42", (32, 24)),
+        ("32x40/filters:stretch()/42", (32, 40)),
+        ("filters:rotate(90)/42", (48, 64)),
+    ],
+)
+def test_a_size(path: str, size: tuple[int, int]) -> None:
+    assert opened(made(path)).size == size
+
+
+def test_a_negative_width_mirrors() -> None:
+    result = pixels(made("-0x0/42"))
+
+    assert (result == pixels(photo(64, 48))[:, ::-1]).all()
+
+
+def test_rotation_is_anticlockwise() -> None:
+    result = pixels(made("filters:rotate(90)/42"))
+
+    assert (result == numpy.rot90(pixels(photo(64, 48)))).all()
+
+
+def test_an_alignment_chooses_what_is_cut() -> None:
+    left, right = (pixels(made(f"24x48/{side}/42")) for side in ("left", "right"))
+
+    assert (left == pixels(photo(64, 48))[:, :24]).all()
+    assert (right == pixels(photo(64, 48))[:, -24:]).all()
+
+
+def test_a_focal_point_stays_in_the_middle() -> None:
+    result = pixels(made("24x48/filters:focal(10x0:30x48)/42"))
+
+    assert (result == pixels(photo(64, 48))[:, 8:32]).all()
+
+
+def test_rgb_adds_per_cent_of_white_to_each_band() -> None:
+    source = pixels(photo(64, 48))
+
+    result = pixels(made("filters:rgb(20,-20,0)/42"))
+
+    expected = numpy.clip(source + numpy.array([51, -51, 0]), 0, 255)
+    assert numpy.abs(result - expected).max() <= 1
+
+
+def test_contrast_has_thumbor_s_formula() -> None:
+    source = pixels(photo(64, 48))
+
+    result = pixels(made("filters:contrast(50)/42"))
+
+    factor = 259 * (50 + 255) / (255 * (259 - 50))
+    expected = numpy.clip((source - 127.5) * factor + 127.5, 0, 255)
+    assert numpy.abs(result - expected).max() <= 1
+
+
+def test_a_watermark_lies_pixels_from_a_corner() -> None:
+    mark = encoded(Image.new("RGB", (10, 6), (255, 0, 0)), "PNG")
+
+    result = pixels(made("filters:watermark(7,-4,5,0)/42", files={7: mark}))
+
+    expected = pixels(photo(64, 48)).copy()
+    expected[5:11, 50:60] = (255, 0, 0)
+    assert (result[..., :3] == expected).all()
+
+
+def test_a_watermark_is_repeated_along_one_side() -> None:
+    mark = encoded(Image.new("RGB", (16, 6), (255, 0, 0)), "PNG")
+
+    result = pixels(made("filters:watermark(7,repeat,0,0)/42", files={7: mark}))
+
+    assert (result[:6, :, :3] == (255, 0, 0)).all()
+    assert (result[6:, :, :3] == pixels(photo(64, 48))[6:]).all()
+
+
+def test_images_stay_as_they_are_stored() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sideways = photo(64, 48, format="JPEG", exif=exif.tobytes())
+
+    assert opened(made("42", sideways)).size == (64, 48)
+
+
+@pytest.mark.parametrize("name", ["extract_focal(a)", "frame(42)", "red_eye()", "format(heic)"])
+def test_what_cannot_be_done_is_refused_by_name(name: str) -> None:
+    with pytest.raises(DomainError, match=name.partition("(")[0]) as caught:
+        thumbor.plan_of(thumbor.parse(f"/unsafe/filters:{name}/42".encode()))
+
+    assert caught.value.kind == "unsupported-render-option"
+    assert caught.value.errors[0]["pointer"] == name.partition("(")[0]
+
+
+@pytest.mark.parametrize("name", ["nothing()", "blur(x)", "fill()", "watermark(7)", "convolution(1;2,2)"])
+def test_an_unknown_or_wrong_filter_is_skipped_and_listed(name: str) -> None:
+    plan = thumbor.plan_of(thumbor.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
+
+    assert plan.ignored == (name.partition("(")[0],)
+    assert plan.steps[-1].name == "grayscale"
+
+
+@pytest.mark.parametrize(
+    ("image", "source"),
+    [
+        ("42", FileSource(42)),
+        ("42.jpg", FileSource(42)),
+        ("42/any-name.jpg", FileSource(42)),
+        ("https%3A%2F%2Fexample.org%2Fa%20b.jpg", OriginSource("https://example.org/a b.jpg")),
+        ("http://example.org/a.jpg?v=1", OriginSource("http://example.org/a.jpg?v=1")),
+    ],
+)
+def test_a_source(image: str, source: object) -> None:
+    assert thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode())).source == source
+
+
+@pytest.mark.parametrize("image", ["photo.jpg", "../etc/passwd", "file:///etc/passwd", "0", "ftp://example.org/a"])
+def test_what_is_no_source_is_refused(image: str) -> None:
+    with pytest.raises(DomainError, match="neither the id of a file nor"):
+        thumbor.plan_of(thumbor.parse(f"/unsafe/{image}".encode()))
+
+
+def test_what_libthumbor_writes_is_read() -> None:
+    url = CryptoURL(key="k" * 16).generate(
+        image_url="42",
+        width=300,
+        height=200,
+        crop=((10, 20), (100, 120)),
+        fit_in=True,
+        halign="left",
+        valign="top",
+        smart=True,
+        trim=("bottom-right", 5),
+        flip=True,
+        filters=["blur(3)", "quality(40)"],
+    )
+
+    read = thumbor.parse(url.encode())
+
+    assert (read.width, read.height, read.crop, read.fit_in) == (300, 200, (10, 20, 100, 120), "fit-in")
+    assert (read.halign, read.valign, read.smart, read.flip_horizontal) == ("left", "top", True, True)
+    assert read.trim == Trim("bottom-right", 5)
+    assert [each.name for each in read.filters] == ["blur", "quality"]
+    assert read.image == "42"
+
+
+def test_every_filter_has_a_state_and_every_state_that_is_yes_is_done() -> None:
+    for name, state in thumbor.FILTERS.items():
+        if state.done == "no":
+            continue
+        plan = thumbor.plan_of(thumbor.parse(f"/unsafe/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode()))
+        assert name not in plan.ignored, name
+
+
+ARGUMENTS = {
+    "background_color": "red",
+    "blur": "3",
+    "brightness": "10",
+    "colorize": "10,20,30,ff0000",
+    "contrast": "10",
+    "convolution": "1;2;1;2;4;2;1;2;1,3,true",
+    "curve": "[(0,0),(255,200)],[(0,0),(255,255)],[(0,0),(255,255)],[(0,0),(255,255)]",
+    "fill": "red",
+    "focal": "1x2:3x4",
+    "format": "webp",
+    "max_age": "60",
+    "max_bytes": "1000",
+    "noise": "10",
+    "proportion": "0.5",
+    "quality": "50",
+    "rgb": "1,2,3",
+    "rotate": "90",
+    "round_corner": "10,0,0,0",
+    "saturation": "0.5",
+    "sharpen": "1,1,true",
+    "watermark": "7,0,0,50",
+}

@@ -1,0 +1,141 @@
+"""The results on disk: bounded, the least recently used go first, never a half one."""
+
+from pathlib import Path
+
+from image_processor.render.cache import RenderCache
+
+KEYS = [f"{number:064x}" for number in range(10)]
+
+
+def keep(cache: RenderCache, key: str, content: bytes, *file_ids: int) -> Path:
+    made = cache.temporary()
+    made.write_bytes(content)
+    return cache.keep(key, made, ".webp", file_ids).path
+
+
+def keys_of(cache: RenderCache) -> list[str]:
+    return [key for key in KEYS if cache.find(key) is not None]
+
+
+def test_a_kept_result_is_found_with_its_bytes(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 1000)
+
+    keep(cache, KEYS[0], b"pixels", 42)
+
+    found = cache.find(KEYS[0])
+    assert found is not None
+    assert (found.path.read_bytes(), found.extension, found.size) == (b"pixels", ".webp", 6)
+
+
+def test_results_survive_a_restart(tmp_path: Path) -> None:
+    before = RenderCache(tmp_path, 1000)
+    keep(before, KEYS[0], b"pixels", 42)
+    before.close()
+
+    after = RenderCache(tmp_path, 1000)
+
+    assert keys_of(after) == [KEYS[0]]
+    assert after.bytes == 6
+
+
+def test_the_least_recently_used_results_go_for_a_new_one(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 300)
+    for key in KEYS[:3]:
+        keep(cache, key, bytes(100))
+    cache.find(KEYS[0])
+
+    keep(cache, KEYS[3], bytes(100))
+
+    assert keys_of(cache) == [KEYS[0], KEYS[2], KEYS[3]]
+    assert cache.bytes == 300
+    assert cache.evictions == 1
+
+
+def test_evicted_results_leave_the_disk(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 150)
+    first = keep(cache, KEYS[0], bytes(100))
+
+    second = keep(cache, KEYS[1], bytes(100))
+
+    assert not first.exists()
+    assert second.exists()
+
+
+def test_the_order_of_use_survives_a_restart(tmp_path: Path) -> None:
+    before = RenderCache(tmp_path, 300)
+    for key in KEYS[:3]:
+        keep(before, key, bytes(100))
+    before.find(KEYS[0])
+    before.close()
+
+    after = RenderCache(tmp_path, 300)
+    keep(after, KEYS[3], bytes(100))
+
+    assert keys_of(after) == [KEYS[0], KEYS[2], KEYS[3]]
+
+
+def test_a_result_that_is_larger_than_the_cache_stays_for_those_who_wait_for_it(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 100)
+    keep(cache, KEYS[0], bytes(50))
+
+    keep(cache, KEYS[1], bytes(500))
+
+    assert keys_of(cache) == [KEYS[1]]
+
+
+def test_results_that_were_being_written_at_a_crash_are_gone_after_the_start(tmp_path: Path) -> None:
+    half = RenderCache(tmp_path, 100).temporary()
+    half.write_bytes(b"half of a")
+
+    RenderCache(tmp_path, 100)
+
+    assert not half.exists()
+
+
+def test_files_that_the_index_lacks_are_deleted_and_others_stay(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 1000)
+    kept = keep(cache, KEYS[0], b"pixels")
+    stray = kept.with_name(f"{KEYS[1]}.webp")
+    stray.write_bytes(b"of a crash before the index was written")
+
+    deleted = cache.delete_strays()
+
+    assert deleted == 1
+    assert kept.exists()
+    assert not stray.exists()
+
+
+def test_forgetting_a_file_removes_all_results_that_it_is_part_of(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 1000)
+    of_both = keep(cache, KEYS[0], b"a", 1, 2)
+    keep(cache, KEYS[1], b"b", 2)
+    keep(cache, KEYS[2], b"c", 3)
+
+    removed = cache.forget_files([2])
+
+    assert removed == 2
+    assert keys_of(cache) == [KEYS[2]]
+    assert not of_both.exists()
+    assert cache.bytes == 1
+
+
+def test_a_result_that_is_made_again_replaces_the_old_one(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 1000)
+    keep(cache, KEYS[0], b"old bytes", 1)
+
+    keep(cache, KEYS[0], b"new", 1)
+
+    found = cache.find(KEYS[0])
+    assert found is not None
+    assert found.path.read_bytes() == b"new"
+    assert cache.bytes == 3
+
+
+def test_the_files_of_results_are_listed_in_pages(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 1000)
+    for key, file_id in zip(KEYS, (5, 3, 9), strict=False):
+        keep(cache, key, b"a", file_id)
+
+    pages = [cache.file_ids(0, 2), cache.file_ids(5, 2)]
+
+    assert pages == [[3, 5], [9]]

@@ -1,0 +1,54 @@
+"""The format that a client gets, by its Accept header and the size of the result."""
+
+import pytest
+from image_processor.render.negotiation import most_pixels, negotiated
+from image_processor.render.plan import step
+
+BOTH = "image/avif,image/webp,image/apng,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (BOTH, "avif"),
+        ("image/webp,*/*", "webp"),
+        ("image/avif;q=0.8,image/webp;q=0.9", "webp"),
+        ("image/webp;q=0.9,image/avif;q=0.9", "avif"),
+        ("IMAGE/WEBP", "webp"),
+        ("image/avif;q=0", "source"),
+        ("image/avif;q=nonsense", "source"),
+        ("image/*,*/*", "source"),
+        ("", "source"),
+    ],
+)
+def test_the_preferred_format_that_is_named_wins(accept: str, expected: str) -> None:
+    assert negotiated(accept, "image/jpeg", 1000, 2000) == expected
+
+
+def test_a_large_result_is_not_avif() -> None:
+    assert negotiated(BOTH, "image/jpeg", 2001, 2000) == "webp"
+
+
+def test_a_result_of_unknown_size_is_not_avif() -> None:
+    assert negotiated(BOTH, "image/jpeg", None, 2000) == "webp"
+
+
+def test_what_may_be_animated_is_not_avif() -> None:
+    assert negotiated(BOTH, "image/gif", 1000, 2000) == "webp"
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"width": 100}, 100 * 50),
+        ({"height": 50}, 100 * 50),
+        ({"width": 100, "height": 100, "fit": "inside"}, 100 * 50),
+        ({"width": 100, "height": 100, "fit": "outside"}, 200 * 100),
+        ({"width": 100, "height": 100, "fit": "cover"}, 100 * 100),
+        ({"width": 100, "height": 100, "fit": "contain", "dpr": 2}, 200 * 200),
+        ({"width": 9000, "height": 9000, "fit": "inside"}, 1000 * 500),
+        ({"width": 2000, "height": 2000, "fit": "inside", "enlarge": True}, 2000 * 1000),
+    ],
+)
+def test_the_size_of_a_result_follows_from_its_steps(params: dict[str, object], expected: int) -> None:
+    assert most_pixels([step("resize", params)], 1000, 500) == expected

@@ -1,0 +1,133 @@
+"""The canonical form of a plan: equal for equal results, other for other ones."""
+
+import pytest
+from image_processor.render.dialects import imagor, imgproxy, native, thumbor
+from image_processor.render.imgproxy_plan import plan_of as plan_of_imgproxy
+from image_processor.render.plan import FORM, OriginSource, RenderPlan
+
+KNOWN = "81b148a7c473dca0da083b5e46f6c970809b43fa76c550cb7a2a3522a65f3b5c"
+"""The digest of `w:1`."""
+
+
+def of_imgproxy(options: str) -> RenderPlan:
+    url = imgproxy.parse(f"/_/{options}/plain/42".encode(), imgproxy.Grammar())
+    return plan_of_imgproxy(url.source, url.options)
+
+
+def of_thumbor(path: str) -> RenderPlan:
+    return thumbor.plan_of(thumbor.parse(f"/unsafe/{path}".encode()))
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ("rs:fill:300:200", "resize:fill:300:200:0"),
+        ("w:300/h:200", "h:200/w:300"),
+        ("w:300", "w:100/w:300"),
+        ("w:300", "w:300/cb:123"),
+        ("w:300", "w:300/fn:cat/att:1"),
+        ("w:300", "w:300/exp:4102444800"),
+        ("rot:450", "rot:90"),
+        ("w:300", "w:300/dpr:1"),
+    ],
+)
+def test_urls_with_the_same_result_have_the_same_digest(first: str, other: str) -> None:
+    assert of_imgproxy(first).digest() == of_imgproxy(other).digest()
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["w:301", "w:300/el:1", "w:300/q:50", "w:300/bl:2", "w:300/f:png", "w:300/ar:0", "w:300/sm:0", "w:300/raw:1"],
+)
+def test_urls_with_other_results_have_other_digests(other: str) -> None:
+    assert of_imgproxy("w:300").digest() != of_imgproxy(other).digest()
+
+
+def test_the_digest_does_not_change_between_versions_unnoticed() -> None:
+    digest = of_imgproxy("w:1").digest()
+
+    # A change here is a change of the canonical form: raise FORM with it.
+    assert digest == KNOWN
+    assert FORM == 1
+
+
+def test_the_digest_does_not_depend_on_the_source() -> None:
+    first, other = (of_thumbor(f"300x200/smart/filters:blur(3)/{number}") for number in (42, 43))
+
+    assert first.digest() == other.digest()
+
+
+def test_the_key_depends_on_the_bytes_of_the_source_and_its_marks_and_on_the_format_and_the_engine() -> None:
+    plan = of_thumbor("filters:watermark(7,0,0,50)/42")
+
+    keys = {
+        plan.key("a", {7: "b"}, "webp", "1"),
+        plan.key("x", {7: "b"}, "webp", "1"),
+        plan.key("a", {7: "x"}, "webp", "1"),
+        plan.key("a", {7: "b"}, "avif", "1"),
+        plan.key("a", {7: "b"}, "webp", "2"),
+    }
+
+    assert len(keys) == 5
+
+
+def test_marks_of_other_servers_have_ids_that_no_file_has() -> None:
+    plan = of_thumbor("filters:watermark(https%3A%2F%2Fexample.org%2Fm.png,0,0,50)/42")
+
+    ((number, source),) = plan.files
+
+    assert number >= 2**62
+    assert source == OriginSource("https://example.org/m.png")
+
+
+@pytest.mark.parametrize(
+    ("format_name", "qualities"),
+    [
+        ("jpeg", {"thumbor": 80, "imagor": 75, "imgproxy": 80}),
+        ("webp", {"thumbor": 80, "imagor": 75, "imgproxy": 79}),
+        ("avif", {"thumbor": 80, "imagor": 75, "imgproxy": 63}),
+    ],
+)
+def test_each_dialect_has_its_peer_s_quality(format_name: str, qualities: dict[str, int]) -> None:
+    plans = {
+        "thumbor": of_thumbor("42"),
+        "imagor": imagor.plan_of(imagor.parse(b"/unsafe/42")),
+        "imgproxy": of_imgproxy("w:1"),
+    }
+
+    made = {name: plan.encoding.in_format(format_name).quality for name, plan in plans.items()}
+
+    assert made == qualities
+
+
+@pytest.mark.parametrize(("format_name", "effort"), [("avif", 1), ("webp", None)])
+def test_avif_is_made_with_little_effort_as_somebody_waits(format_name: str, effort: int | None) -> None:
+    assert of_imgproxy("w:1").encoding.in_format(format_name).effort == effort
+
+
+def test_pixmill_s_own_urls_have_its_own_quality() -> None:
+    plan = native.plan_of(native.parse(b"/s/42"), {})
+
+    assert plan.encoding.in_format("jpeg").quality is None
+
+
+@pytest.mark.parametrize(
+    ("plan", "metadata", "profile"),
+    [
+        (of_thumbor("42"), "strip", "keep"),
+        (imagor.plan_of(imagor.parse(b"/unsafe/42")), "keep", "keep"),
+        (of_imgproxy("w:1"), "copyright", "strip"),
+        (of_imgproxy("kcr:0"), "strip", "strip"),
+        (of_imgproxy("sm:0/scp:0"), "keep", "keep"),
+    ],
+)
+def test_each_dialect_keeps_the_metadata_that_its_peer_keeps(plan: RenderPlan, metadata: str, profile: str) -> None:
+    assert (plan.encoding.output.metadata, plan.encoding.output.profile) == (metadata, profile)
+
+
+@pytest.mark.parametrize(
+    ("plan", "upright"),
+    [(of_thumbor("42"), False), (imagor.plan_of(imagor.parse(b"/unsafe/42")), True), (of_imgproxy("w:1"), True)],
+)
+def test_each_dialect_turns_images_upright_as_its_peer_does(plan: RenderPlan, upright: bool) -> None:
+    assert plan.reading.upright == upright

@@ -1,0 +1,122 @@
+"""Which dialect a request is of, and that nothing unsigned gets a plan."""
+
+from collections.abc import Mapping
+
+import pytest
+from image_processor.config import RenderSettings
+from image_processor.render.plan import FileSource
+from image_processor.render.reading import Reader, status_of
+from image_processor.render.signing import NativeSigner, ThumborSigner
+from pydantic import ValidationError
+from service_kit.errors import DomainError
+from service_kit.settings import SettingsError
+
+KEY = "a key of more than sixteen bytes"
+HEX_KEY, HEX_SALT = "11" * 32, "22" * 16
+
+
+def settings(**sections: object) -> RenderSettings:
+    inner = {"inner_secret": "a secret of at least thirty-two bytes"}
+    return RenderSettings.model_validate({"presets": {}, "native": {"keys": []}, "file_storage": inner, **sections})
+
+
+def kind_of(reader: Reader, target: bytes, host: str = "") -> str:
+    with pytest.raises(DomainError) as caught:
+        reader.plan(target, host)
+    return caught.value.kind
+
+
+@pytest.mark.parametrize("path", [b"/img/x/42", b"/img/thumbor/unsafe/42", b"/img/imgproxy/x/plain/42", b"/elsewhere"])
+def test_without_keys_there_is_no_route(path: bytes) -> None:
+    reader = Reader(settings())
+
+    assert kind_of(reader, path) == "no-render-route"
+
+
+def test_a_signed_url_of_pixmill_gives_a_plan() -> None:
+    reader = Reader(settings(native={"keys": [KEY]}))
+    signature = NativeSigner([KEY.encode()]).sign(b"w:100/42.webp")
+
+    plan = reader.plan(f"/img/{signature}/w:100/42.webp".encode())
+
+    assert plan.source == FileSource(42)
+    assert plan.encoding.output.format == "webp"
+
+
+def test_an_unsigned_url_says_nothing_about_presets() -> None:
+    reader = Reader(settings(native={"keys": [KEY]}))
+
+    assert kind_of(reader, b"/img/wrong/p:secret/42") == "wrong-render-signature"
+
+
+@pytest.mark.parametrize(
+    ("section", "target"),
+    [
+        ({"thumbor": {"keys": [KEY]}}, b"/img/thumbor/unsafe/42"),
+        ({"thumbor": {"keys": [KEY]}}, b"/img/thumbor/42"),
+        ({"imagor": {"keys": [KEY]}}, b"/img/imagor/unsafe/42"),
+        ({"imagor": {"keys": [KEY]}}, b"/img/imagor/300x200/42"),
+        ({"imgproxy": {"keys": [HEX_KEY], "salts": [HEX_SALT]}}, b"/img/imgproxy/unsafe/plain/42"),
+    ],
+)
+def test_a_url_without_a_signature_is_refused(section: Mapping[str, object], target: bytes) -> None:
+    reader = Reader(settings(**section))
+
+    assert kind_of(reader, target) == "wrong-render-signature"
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("thumbor", b"/img/thumbor/unsafe/42"),
+        ("imagor", b"/img/imagor/unsafe/42"),
+        ("imgproxy", b"/img/imgproxy/any/plain/42"),
+    ],
+)
+def test_a_setting_allows_urls_without_a_signature(name: str, target: bytes) -> None:
+    reader = Reader(settings(**{name: {"unsafe": True}}))
+
+    assert reader.plan(target).source == FileSource(42)
+
+
+def test_a_host_of_its_own_has_the_dialect_at_its_root() -> None:
+    reader = Reader(settings(thumbor={"keys": [KEY], "host": "thumbor.example.org", "path": ""}))
+    signature = ThumborSigner([KEY.encode()]).sign(b"300x200/42")
+
+    plan = reader.plan(f"/{signature}/300x200/42".encode(), "thumbor.example.org:8080")
+
+    assert plan.source == FileSource(42)
+
+
+def test_the_signature_does_not_depend_on_the_path_before_it() -> None:
+    reader = Reader(settings(thumbor={"keys": [KEY], "path": "/pictures/"}))
+    signature = ThumborSigner([KEY.encode()]).sign(b"300x200/42")
+
+    assert reader.plan(f"/pictures/{signature}/300x200/42".encode()).source == FileSource(42)
+
+
+@pytest.mark.parametrize(
+    ("section", "reason"),
+    [
+        ({"native": {"keys": ["short"]}}, "at least 16 bytes"),
+        ({"thumbor": {"keys": ["1234567890123456"]}}, "public documentation"),
+        ({"imgproxy": {"keys": ["zz" * 16], "salts": [HEX_SALT]}}, "hexadecimal"),
+        ({"imgproxy": {"keys": [HEX_KEY]}}, "1 keys and 0 salts"),
+        ({"imgproxy": {"keys": [HEX_KEY], "salts": [HEX_SALT], "signature_size": 7}}, "greater than or equal to 8"),
+        ({"imagor": {"keys": [KEY], "truncate": 16}}, "less than 17"),
+    ],
+)
+def test_keys_that_protect_nothing_stop_the_start(section: Mapping[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        settings(**section)
+
+
+@pytest.mark.parametrize("line", ["name", "name=", "name=plain", "name=w:abc", "name=nothing:1"])
+def test_a_wrong_preset_of_imgproxy_stops_the_start(line: str) -> None:
+    with pytest.raises(SettingsError, match="imgproxy"):
+        Reader(settings(imgproxy={"presets": [line]}))
+
+
+@pytest.mark.parametrize(("dialect", "status"), [("thumbor", 400), ("imagor", 403), ("imgproxy", 403), ("native", 403)])
+def test_a_wrong_signature_has_the_peer_s_status(dialect: str, status: int) -> None:
+    assert status_of(dialect, DomainError("wrong-render-signature", "")) == status

@@ -1,0 +1,423 @@
+"""Pictures by URL, thumbnails and previews, over HTTP."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import httpx2
+import pytest
+
+from tests.support.client import CERTIFICATES, FILES, TASKS, Pixmill, assert_problem, http
+from tests.support.images import opened, photo
+from tests.support.processes import frozen
+from tests.support.rendering import await_running, metric, render_processes, signed
+from tests.support.stacks import Stack
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.both_stacks
+
+CROWD = 200
+RENDERS = "pixmill_renders_total"
+
+
+@pytest.fixture
+def file_id(pixmill: Pixmill) -> Iterator[object]:
+    """A photograph that no other test has, so that no result of it is in the cache."""
+    size = 600 + time.time_ns() % 1000
+    yield pixmill.upload("photo.jpg", photo(size, 400, format="JPEG"))["id"]
+
+
+def test_a_signed_url_gives_a_picture_of_its_size(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.get(signed(file_id, w=200))
+
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == "image/jpeg"
+    assert opened(response.content).width == 200
+
+
+def test_a_picture_may_be_shown_by_other_sites_and_runs_nothing(pixmill: Pixmill, file_id: object) -> None:
+    headers = pixmill.http.get(signed(file_id, w=200)).headers
+
+    assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert "sandbox" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers.get_list("Date") == [headers["Date"]]
+
+
+def test_caches_may_keep_a_picture_up_to_the_expiry_of_its_url(pixmill: Pixmill, file_id: object) -> None:
+    unlimited = pixmill.http.get(signed(file_id, w=200)).headers["Cache-Control"]
+    limited = pixmill.http.get(signed(file_id, w=200, exp=int(time.time()) + 1000)).headers["Cache-Control"]
+
+    assert unlimited == "public, max-age=2592000"
+    assert 0 < int(limited.removeprefix("public, max-age=")) <= 1000
+
+
+def test_an_expired_url_answers_410(pixmill: Pixmill, file_id: object) -> None:
+    assert_problem(pixmill.http.get(signed(file_id, w=200, exp=1_000_000_000)), 410, "expired")
+
+
+def test_a_wrong_signature_answers_403(pixmill: Pixmill, file_id: object) -> None:
+    forged = signed(file_id, "a key that the server has not", w=200)
+
+    assert_problem(pixmill.http.get(forged), 403, "signature")
+
+
+def test_a_dialect_without_a_key_answers_404(pixmill: Pixmill, file_id: object) -> None:
+    for path in (f"/img/thumbor/unsafe/200x0/{file_id}", f"/img/imgproxy/insecure/w:200/plain/{file_id}"):
+        assert_problem(pixmill.http.get(path), 404, "nothing")
+
+
+def test_a_missing_file_answers_404_and_no_cache_keeps_that(pixmill: Pixmill) -> None:
+    response = pixmill.http.get(signed(987_654_321, w=200))
+
+    assert_problem(response, 404, "987654321")
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_a_file_that_is_no_picture_answers_422(pixmill: Pixmill) -> None:
+    text = pixmill.upload("a.txt", b"no picture")["id"]
+
+    assert_problem(pixmill.http.get(signed(text, w=200)), 422, "image")
+
+
+def test_another_method_answers_405(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.post(signed(file_id, w=200), content=b"")
+
+    assert_problem(response, 405, "POST")
+    assert response.headers["Allow"] == "GET, HEAD"
+
+
+def test_a_known_etag_answers_304_without_a_render(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+    url = signed(file_id, w=210)
+    tag = pixmill.http.get(url).headers["ETag"]
+    pixmill.http.delete(f"{TASKS}/renders/{file_id}").raise_for_status()
+    before = metric(stack, RENDERS)
+
+    response = pixmill.http.get(url, headers={"If-None-Match": f'"other", {tag}'})
+
+    assert response.status_code == 304
+    assert response.headers["ETag"] == tag
+    assert metric(stack, RENDERS) == before
+
+
+def test_a_picture_that_is_not_newer_answers_304(pixmill: Pixmill, file_id: object) -> None:
+    url = signed(file_id, w=210)
+    modified = pixmill.http.get(url).headers["Last-Modified"]
+
+    response = pixmill.http.get(url, headers={"If-Modified-Since": modified})
+
+    assert response.status_code == 304
+
+
+def test_head_says_what_get_gives(pixmill: Pixmill, file_id: object) -> None:
+    url = signed(file_id, w=220)
+
+    head, get = pixmill.http.head(url), pixmill.http.get(url)
+
+    assert head.status_code == 200
+    assert head.content == b""
+    for name in ("Content-Length", "Content-Type", "ETag", "Last-Modified", "Cache-Control"):
+        assert head.headers[name] == get.headers[name]
+
+
+def test_head_of_a_missing_file_answers_404(pixmill: Pixmill) -> None:
+    assert pixmill.http.head(signed(987_654_321, w=200)).status_code == 404
+
+
+def test_a_range_gives_these_bytes(pixmill: Pixmill, file_id: object) -> None:
+    url = signed(file_id, w=230)
+    whole = pixmill.http.get(url).content
+
+    response = pixmill.http.get(url, headers={"Range": "bytes=10-19"})
+
+    assert response.status_code == 206
+    assert response.headers["Content-Range"] == f"bytes 10-19/{len(whole)}"
+    assert response.content == whole[10:20]
+
+
+def test_a_range_after_the_end_answers_416(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.get(signed(file_id, w=230), headers={"Range": "bytes=99999999-"})
+
+    assert_problem(response, 416, "bytes")
+    assert response.headers["Content-Range"].startswith("bytes */")
+
+
+def test_a_range_of_another_version_gives_all_bytes(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.get(signed(file_id, w=230), headers={"Range": "bytes=10-19", "If-Range": '"older"'})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("image/avif,image/webp,*/*", "image/avif"),
+        ("image/webp,*/*", "image/webp"),
+        ("image/avif;q=0.5,image/webp", "image/webp"),
+        ("image/avif;q=0,image/webp;q=0", "image/jpeg"),
+        ("*/*", "image/jpeg"),
+    ],
+)
+def test_the_client_chooses_the_format(pixmill: Pixmill, file_id: object, accept: str, media_type: str) -> None:
+    response = pixmill.http.get(signed(file_id, w=240), headers={"Accept": accept})
+
+    assert response.headers["Content-Type"] == media_type
+    assert response.headers["Vary"] == "Accept"
+
+
+def test_a_url_that_names_a_format_does_not_vary(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.get(signed(f"{file_id}.png", w=240), headers={"Accept": "image/avif"})
+
+    assert response.headers["Content-Type"] == "image/png"
+    assert "Vary" not in response.headers
+
+
+def test_a_deleted_file_ends_its_pictures(pixmill: Pixmill, file_id: object) -> None:
+    url = signed(file_id, w=250)
+    assert pixmill.http.get(url).status_code == 200
+
+    pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
+
+    wait_until(lambda: pixmill.http.get(url).status_code == 404, "the picture is gone")
+
+
+def test_removing_the_renders_of_a_deleted_file_ends_them_at_once(pixmill: Pixmill, file_id: object) -> None:
+    url = signed(file_id, w=250)
+    assert pixmill.http.get(url).status_code == 200
+    pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
+
+    removed = pixmill.http.delete(f"{TASKS}/renders/{file_id}")
+
+    assert removed.status_code == 204
+    assert pixmill.http.get(url).status_code == 404
+
+
+def test_removed_renders_are_made_again(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+    url = signed(file_id, w=250)
+    first = pixmill.http.get(url).content
+    pixmill.http.delete(f"{TASKS}/renders/{file_id}").raise_for_status()
+    before = metric(stack, RENDERS)
+
+    second = pixmill.http.get(url).content
+
+    assert second == first
+    assert metric(stack, RENDERS) == before + 1
+
+
+def test_a_crowd_that_wants_the_same_picture_waits_for_one_render(
+    pixmill: Pixmill, stack: Stack, file_id: object
+) -> None:
+    url = f"{stack.url}{signed(file_id, w=260)}"
+    renders, joined = metric(stack, RENDERS), metric(stack, "pixmill_render_joined_total")
+
+    with ThreadPoolExecutor(CROWD) as crowd:
+        with frozen(render_processes(stack)):
+            responses = [crowd.submit(http.get, url, timeout=120) for _ in range(CROWD)]
+            wait_until(
+                lambda: metric(stack, "pixmill_render_joined_total") == joined + CROWD - 1, "all wait for the first"
+            )
+        found = {(response.result().status_code, response.result().content) for response in responses}
+
+    assert {status for status, _ in found} == {200}
+    assert len(found) == 1
+    assert metric(stack, RENDERS) == renders + 1
+
+
+def test_a_killed_process_fails_what_it_was_rendering_and_nothing_else(
+    pixmill: Pixmill, stack: Stack, file_id: object
+) -> None:
+    url = f"{stack.url}{signed(file_id, w=270)}"
+
+    with ThreadPoolExecutor(1) as client:
+        processes = render_processes(stack)
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        response = client.submit(http.get, url, timeout=120)
+        await_running(stack, 1)
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+
+    assert_problem(response.result(), 503, "try again")
+    assert int(response.result().headers["Retry-After"]) >= 1
+    assert opened(wait_until(lambda: _content_of(url), "the picture is rendered")).width == 270
+
+
+def _content_of(url: str) -> bytes | None:
+    response = http.get(url, timeout=120)
+    return response.content if response.status_code == 200 else None
+
+
+@pytest.mark.parametrize("size", [128, 1024])
+def test_a_thumbnail_is_a_webp_that_fits_and_never_changes(pixmill: Pixmill, file_id: object, size: int) -> None:
+    response = pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/{size}")
+
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == "image/webp"
+    assert "immutable" in response.headers["Cache-Control"]
+    assert max(opened(response.content).size) <= size
+
+
+def test_a_thumbnail_is_found_by_the_bytes_of_its_file(pixmill: Pixmill, file_id: object) -> None:
+    sha256 = pixmill.http.get(f"{FILES}/{file_id}").json()["sha256"]
+
+    by_bytes = pixmill.http.get(f"{TASKS}/thumbnails/sha256/{sha256}/256")
+
+    assert by_bytes.status_code == 200, by_bytes.text
+    assert by_bytes.content == pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/256").content
+
+
+def test_a_thumbnail_makes_neither_a_file_nor_a_task(pixmill: Pixmill, file_id: object) -> None:
+    before = pixmill.counts()
+
+    pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/256").raise_for_status()
+
+    assert pixmill.counts() == before
+
+
+@pytest.mark.parametrize("place", ["1/100", "0/128", "x/128", "sha256/0123/128", f"sha256/{'0' * 64}/128"])
+def test_there_are_no_other_thumbnails(pixmill: Pixmill, place: str) -> None:
+    assert pixmill.http.get(f"{TASKS}/thumbnails/{place}").status_code == 404
+
+
+def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Pixmill, file_id: object) -> None:
+    # What comes through a proxy is not this machine's own user.
+    response = pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/128", headers={"X-Forwarded-For": "192.0.2.1"})
+
+    assert_problem(response, 401, "key")
+
+
+def test_a_preview_gives_the_steps_on_a_smaller_picture(pixmill: Pixmill, file_id: object) -> None:
+    steps = [{"algorithm": "rotate", "params": {"angle": 90}}, {"algorithm": "grayscale"}]
+    before = pixmill.counts()
+
+    response = pixmill.http.post(
+        f"{TASKS}/preview",
+        json={"file_id": file_id, "steps": steps, "output": {"format": "png"}, "max_side": 100},
+    )
+
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == "image/png"
+    assert "render;dur=" in response.headers["Server-Timing"]
+    assert opened(response.content).height == 100
+    assert opened(response.content).mode == "L"
+    assert pixmill.counts() == before
+
+
+def test_a_preview_of_an_analysis_is_json(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.post(f"{TASKS}/preview", json={"file_id": file_id, "steps": [{"algorithm": "info"}]})
+
+    assert response.status_code == 200, response.text
+    assert response.json()["width"] > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "word"),
+    [
+        ({"file_id": 987_654_321, "steps": []}, 404, "987654321"),
+        ({"file_id": 1, "steps": [{"algorithm": "blr"}]}, 422, "blr"),
+        ({"file_id": 1, "steps": [{"algorithm": "blur", "params": {"radius": -1}}]}, 422, "/steps/0/params/radius"),
+        ({"file_id": 1, "steps": [], "max_side": 1}, 422, "max_side"),
+        ({"steps": []}, 422, "file_id"),
+    ],
+)
+def test_a_wrong_preview_is_refused_with_the_field(pixmill: Pixmill, body: object, status: int, word: str) -> None:
+    assert_problem(pixmill.http.post(f"{TASKS}/preview", json=body), status, word)
+
+
+def test_a_body_that_is_not_json_is_refused(pixmill: Pixmill) -> None:
+    assert_problem(
+        pixmill.http.post(f"{TASKS}/preview", content=b"{", headers={"Content-Type": "application/json"}), 400, "json"
+    )
+
+
+def test_a_preview_is_stopped_when_its_client_leaves(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+    left = 'reason="client left"'
+    killed = metric(stack, "pixmill_render_killed_total", left)
+    client = httpx2.Client(trust_env=False, timeout=120, verify=CERTIFICATES)
+    body = {"file_id": file_id, "steps": [{"algorithm": "grayscale"}]}
+
+    def ask() -> None:
+        with pytest.raises(httpx2.TimeoutException):
+            client.post(f"{stack.url}{TASKS}/preview", json=body, timeout=httpx2.Timeout(120, read=3))
+
+    processes = render_processes(stack)
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    asking = threading.Thread(target=ask)
+    asking.start()
+    await_running(stack, 1)
+    asking.join()
+    client.close()
+
+    wait_until(lambda: metric(stack, "pixmill_render_killed_total", left) == killed + 1, "the render is stopped")
+    for process in processes:
+        # The one that had the preview is gone.
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
+
+def test_urls_for_a_page_are_signed_and_give_their_sizes(pixmill: Pixmill, file_id: object) -> None:
+    wanted = {"file_id": file_id, "widths": [100, 200], "formats": ["avif", "webp"], "expires_in": 3600}
+
+    made = pixmill.http.post(f"{TASKS}/render-urls", json=wanted)
+
+    assert made.status_code == 201, made.text
+    variants = [entry.split(" ") for entry in made.json()["srcset"].split(", ")]
+    assert [name for _, name in variants] == ["100w", "200w"]
+    assert [opened(pixmill.http.get(url).content).width for url, _ in variants] == [100, 200]
+    assert [source["type"] for source in made.json()["sources"]] == ["image/avif", "image/webp"]
+    of_webp = made.json()["sources"][1]["srcset"].split(" ")[0]
+    assert pixmill.http.get(of_webp).headers["Content-Type"] == "image/webp"
+    assert made.json()["expires_at"] > time.time()
+
+
+def test_a_url_with_steps_gives_what_they_make(pixmill: Pixmill, file_id: object) -> None:
+    wanted = {"file_id": file_id, "steps": [{"algorithm": "grayscale"}], "output": {"format": "png"}}
+
+    made = pixmill.http.post(f"{TASKS}/render-urls", json=wanted)
+
+    assert made.status_code == 201, made.text
+    assert opened(pixmill.http.get(made.json()["url"]).content).mode == "L"
+
+
+def test_urls_of_missing_files_and_presets_are_refused(pixmill: Pixmill, file_id: object) -> None:
+    missing = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": 987_654_321})
+    unknown = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, "preset": "no-such"})
+
+    assert_problem(missing, 404, "987654321")
+    assert_problem(unknown, 404, "no-such")
+
+
+def test_the_file_of_another_owner_does_not_exist(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+    key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
+    sha256 = pixmill.http.get(f"{FILES}/{file_id}").json()["sha256"]
+
+    with httpx2.Client(
+        base_url=stack.url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60, verify=CERTIFICATES
+    ) as other:
+        responses = [
+            other.get(f"{TASKS}/thumbnails/{file_id}/128"),
+            other.get(f"{TASKS}/thumbnails/sha256/{sha256}/128"),
+            other.post(f"{TASKS}/preview", json={"file_id": file_id, "steps": []}),
+            other.post(f"{TASKS}/render-urls", json={"file_id": file_id}),
+            other.delete(f"{TASKS}/renders/{file_id}"),
+        ]
+
+    assert [response.status_code for response in responses] == [404] * 5
+
+
+def test_an_owner_sees_its_own_files(pixmill: Pixmill, stack: Stack) -> None:
+    key = pixmill.make_key(f"owner-{time.time_ns()}", "reader")
+    writer = pixmill.make_key("owner-of-thumbnails", "writer")
+    headers = {"Authorization": f"Bearer {writer}"}
+    file = pixmill.http.post(f"{FILES}/", files={"file": ("a.png", photo(50, 40))}, headers=headers).json()
+
+    own = pixmill.http.get(f"{TASKS}/thumbnails/{file['id']}/128", headers=headers)
+    of_another = pixmill.http.get(f"{TASKS}/thumbnails/{file['id']}/128", headers={"Authorization": f"Bearer {key}"})
+
+    assert own.status_code == 200, own.text
+    assert of_another.status_code == 404

@@ -1,0 +1,23 @@
+"""Where the facts are."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+VARIABLE = "PIXMILL_CONFORMANCE"
+_BESIDE = Path(__file__).parents[2].parent / "shared" / "conformance"
+
+
+def folder() -> Path | None:
+    """Return the folder of the facts; ``None`` if it does not exist, as where only the project was fetched."""
+    found = Path(os.environ.get(VARIABLE, _BESIDE))
+    return found if found.is_dir() else None
+
+
+def files() -> Sequence[Path]:
+    """Return the files with facts."""
+    found = folder()
+    return sorted(found.glob("*.json")) if found else []
+
+
+MISSING = f"The facts of conformance are neither in {VARIABLE} nor in ../shared/conformance: nothing is judged."

@@ -1,0 +1,168 @@
+"""The render service with an operator's settings: dialects by path and host, fallback, hints, and its own crash."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from image_processor.render.signing import ImgproxySigner, ThumborSigner
+
+from tests.support.client import TASKS, Pixmill, assert_problem, http
+from tests.support.folders import temporary_folder
+from tests.support.images import opened, photo
+from tests.support.processes import processes_of
+from tests.support.rendering import metric, render_processes, signed
+from tests.support.stacks import EmbeddedStack, start
+from tests.support.waiting import wait_until
+
+KEY = "a-thumbor-key-of-the-tests"
+HEX_KEY, HEX_SALT = "11" * 32, "22" * 16
+HOST = "thumbs.example"
+SETTINGS = {
+    "RENDER_THUMBOR__KEYS": f'["{KEY}"]',
+    "RENDER_THUMBOR__HOST": HOST,
+    "RENDER_IMGPROXY__KEYS": f'["{HEX_KEY}"]',
+    "RENDER_IMGPROXY__SALTS": f'["{HEX_SALT}"]',
+    "RENDER_IMAGOR__UNSAFE": "true",
+    "RENDER_HTTP__FALLBACK_FILE_ID": "1",
+    "RENDER_HTTP__CLIENT_HINTS": "true",
+    "RENDER_POOL__MAX_RENDERS": "3",
+}
+FALLBACK_SIZE = (77, 55)
+SIZE = (640, 480)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[EmbeddedStack]:
+    started = start("embedded", temporary_folder("render"), SETTINGS)
+    assert isinstance(started, EmbeddedStack)
+    with Pixmill(started.url) as client:
+        assert client.upload("fallback.png", photo(*FALLBACK_SIZE))["id"] == 1
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def file_id(pixmill: Pixmill) -> object:
+    return pixmill.upload("photo.jpg", photo(*SIZE, format="JPEG"))["id"]
+
+
+def thumbor(path: str) -> str:
+    return f"{ThumborSigner([KEY.encode()]).sign(path.encode())}/{path}"
+
+
+def test_a_host_name_of_its_own_understands_thumbor(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.get(f"/{thumbor(f'100x80/smart/{file_id}')}", headers={"Host": HOST})
+
+    assert response.status_code == 200, response.text
+    assert opened(response.content).size == (100, 80)
+
+
+def test_thumbor_answers_on_its_path_too(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.get(f"/img/thumbor/{thumbor(f'fit-in/100x100/filters:grayscale()/{file_id}')}")
+
+    assert response.status_code == 200, response.text
+    assert opened(response.content).size == (100, 75)
+
+
+def test_a_wrong_signature_has_the_status_of_the_peer(pixmill: Pixmill, file_id: object) -> None:
+    of_thumbor = pixmill.http.get(f"/img/thumbor/{'0' * 27}=/100x80/{file_id}")
+    of_imgproxy = pixmill.http.get(f"/img/imgproxy/{'0' * 43}/w:100/plain/{file_id}")
+
+    assert_problem(of_thumbor, 400, "signature")
+    assert_problem(of_imgproxy, 403, "signature")
+
+
+def test_a_slash_and_an_escape_reach_the_signature_unchanged(pixmill: Pixmill, file_id: object) -> None:
+    path = f"/rs:fill:64:48/plain/pixmill%3A%2F%2F%2F{file_id}@png"
+    signature = ImgproxySigner([(bytes.fromhex(HEX_KEY), bytes.fromhex(HEX_SALT))]).sign(path.encode())
+
+    response = pixmill.http.get(f"/img/imgproxy/{signature}{path}")
+
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == "image/png"
+    assert opened(response.content).size == (64, 48)
+
+
+def test_unsigned_urls_are_served_where_a_setting_says_so(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.get(f"/img/imagor/unsafe/50x40/{file_id}")
+
+    assert response.status_code == 200, response.text
+    assert opened(response.content).size == (50, 40)
+
+
+def test_what_is_known_of_a_picture_is_json(pixmill: Pixmill, file_id: object) -> None:
+    response = pixmill.http.get(f"/img/imagor/unsafe/meta/{file_id}")
+
+    assert response.headers["Content-Type"] == "application/json"
+    assert (response.json()["width"], response.json()["height"]) == SIZE
+
+
+def test_a_color_is_a_picture(pixmill: Pixmill) -> None:
+    response = pixmill.http.get("/img/imagor/unsafe/30x20/color:ff0000")
+
+    assert response.status_code == 200, response.text
+    image = opened(response.content).convert("RGB")
+    assert image.size == (30, 20)
+    assert image.getpixel((10, 10)) == (255, 0, 0)
+
+
+def test_a_missing_file_is_replaced_by_the_fallback_which_no_cache_keeps(pixmill: Pixmill) -> None:
+    response = pixmill.http.get(signed("987654321.png"))
+
+    assert response.status_code == 200
+    assert opened(response.content).size == FALLBACK_SIZE
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_save_data_makes_a_smaller_picture_of_its_own(pixmill: Pixmill, file_id: object) -> None:
+    usual = pixmill.http.get(signed(file_id, q=80))
+    saving = pixmill.http.get(signed(file_id, q=80), headers={"Save-Data": "on"})
+
+    assert len(saving.content) < len(usual.content)
+    assert saving.headers["ETag"] != usual.headers["ETag"]
+    assert "Save-Data" in saving.headers["Vary"]
+
+
+def test_other_servers_are_refused_by_default(pixmill: Pixmill) -> None:
+    response = pixmill.http.get("/img/imagor/unsafe/50x40/http%3A%2F%2F127.0.0.1%2Fa.png")
+
+    assert_problem(response, 403, "127.0.0.1")
+
+
+def test_used_up_processes_are_replaced_and_nothing_is_lost(
+    pixmill: Pixmill, stack: EmbeddedStack, file_id: object
+) -> None:
+    before = render_processes(stack)
+
+    statuses = [pixmill.http.get(signed(file_id, w=width)).status_code for width in range(100, 110)]
+
+    assert statuses == [200] * 10
+    assert set(render_processes(stack)) != set(before)
+
+
+def test_results_survive_a_crash_of_the_service(pixmill: Pixmill, stack: EmbeddedStack, file_id: object) -> None:
+    url = signed(file_id, w=123)
+    content = pixmill.http.get(url).content
+    (service,) = [number for number, command in processes_of(stack.folder).items() if "render.app" in command]
+
+    os.kill(service, signal.SIGKILL)
+
+    again = wait_until(lambda: _answer(f"{stack.url}{url}"), "the service is back")
+    assert again == content
+    assert metric(stack, "pixmill_renders_total") == 0
+    assert _halves(stack.data / "renders") == []
+
+
+def test_thumbnails_need_no_key_for_urls(pixmill: Pixmill, file_id: object) -> None:
+    assert pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/128").status_code == 200
+
+
+def _answer(url: str) -> bytes | None:
+    response = http.get(url)
+    return response.content if response.status_code == 200 else None
+
+
+def _halves(folder: Path) -> list[Path]:
+    return list((folder / "making").iterdir())
