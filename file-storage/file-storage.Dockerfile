@@ -17,7 +17,7 @@ FROM python:3.11.18-slim-bookworm
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill \
  && install --directory --owner pixmill --group pixmill /var/lib/pixmill \
  # Volumes that are mounted here belong to the user of these folders.
- && for service in postgres rabbitmq file-storage image-processor worker webhooks; do \
+ && for service in postgres rabbitmq file-storage image-processor worker webhooks render; do \
       install --directory --owner pixmill --group pixmill /var/lib/pixmill-secrets/$service; \
     done
 COPY --from=builder /opt/pixmill /opt/pixmill
