@@ -321,7 +321,7 @@ def test_a_server_with_keys_asks_for_one(keys_stack: EmbeddedStack) -> None:
         page.says("No files yet")
 
 
-@pytest.mark.parametrize(("place", "operations"), [(FILES, 18), (TASKS, 11)])
+@pytest.mark.parametrize(("place", "operations"), [(FILES, 18), (TASKS, 16)])
 def test_the_api_page_shows_every_operation(page: Page, place: str, operations: int) -> None:
     page.errors()
     page.open(f"{place}/docs")
