@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.support.client import CERTIFICATES, TASKS, Pixmill, assert_problem
+from tests.support.client import CERTIFICATES, FILES, TASKS, Pixmill, assert_problem
 from tests.support.images import photo
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -215,3 +215,27 @@ def test_the_only_task_of_an_owner_ends_before_the_many_of_another(ann: Owner, b
     assert unended, "the many have not all ended"
     for task_id in waiting:
         ann.http.post(f"{TASKS}/{task_id}/cancel")
+
+
+def test_a_writer_of_the_owner_local_does_not_see_the_secrets_of_the_installation(pixmill: Pixmill) -> None:
+    key = pixmill.make_key("local", "writer")
+
+    answer = pixmill.http.get(f"{TASKS}/webhook-secrets", headers={"Authorization": f"Bearer {key}"})
+
+    assert answer.status_code == 403
+
+
+def test_a_url_is_not_signed_for_steps_that_name_files_of_another_owner(pixmill: Pixmill) -> None:
+    mine, other = (pixmill.make_key(owner, "writer") for owner in ("signing", "elsewhere"))
+    picture = {"file": ("a.png", photo(20, 10))}
+    files = [
+        pixmill.http.post(f"{FILES}/", files=picture, headers={"Authorization": f"Bearer {key}"}).json()["id"]
+        for key in (mine, other)
+    ]
+    steps = [{"algorithm": "montage", "params": {"others": [files[1]], "width": 100, "height": 100}}]
+
+    answer = pixmill.http.post(
+        f"{TASKS}/render-urls", json={"file_id": files[0], "steps": steps}, headers={"Authorization": f"Bearer {mine}"}
+    )
+
+    assert answer.status_code == 404, answer.text

@@ -148,6 +148,9 @@ def test_a_request_is_passed_on_without_the_headers_of_its_connection(tmp_path: 
         (b"x-sendfile", b"/etc/passwd"),
         (b"x-real-ip", b"127.0.0.1"),
         (b"x-peer-address", b"127.0.0.1"),
+        (b"x_real_ip", b"127.0.0.1"),
+        (b"content_length", b"1000"),
+        (b"x-body-file", b"/etc/passwd"),
         (b"accept", b"*/*"),
     ]
 

@@ -100,3 +100,11 @@ def test_while_the_database_does_not_answer_a_bounded_number_waits(
         trail.add(change(f"/{number}"))
 
     assert len(trail.page(ALL, 0, 10)) == 3
+
+
+def test_what_nobody_was_refused_is_only_logged(database: Database) -> None:
+    trail = AuditTrail(database, YEAR)
+
+    trail.add(change(owner=""))
+
+    assert trail.page(ALL, 0, 10) == []

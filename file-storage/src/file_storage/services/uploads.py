@@ -175,7 +175,9 @@ class UploadService:
                 for data in self._bytes_of(part):
                     staged.write(data)
             whole = NewFile(staged, new.name, new.comment, _concatenation_key(parts, new))
-            file = self._files.store(principal, whole, Reserved(parts=length))
+            # A part that is named twice was reserved once.
+            reserved = sum(self._length_of_part(principal, part) for part in set(parts))
+            file = self._files.store(principal, whole, Reserved(parts=reserved))
         return self._insert(principal, new, length, concat_header, file)
 
     def terminate(self, principal: Principal, upload_id: str) -> None:

@@ -105,6 +105,8 @@ class ApiRoutes:
             "ETag": entity_tag(found.key),
             # The bytes of a file never change. Private, because it took a key to get them.
             "Cache-Control": "private, max-age=31536000, immutable",
+            # Another person at the same browser asks again.
+            "Vary": "Cookie, Authorization",
         }
         if found.modified is not None:
             headers["Last-Modified"] = http_date(found.modified)
@@ -136,6 +138,9 @@ class ApiRoutes:
         remote = request.client.host if request.client else ""
         base = public_url(lambda name: request.headers.get(name, ""), remote, self._http)
         made = self._urls.make(wanted, base, int(time.time()))
+        # The signature is a permission: it covers the files that steps name, too.
+        for file_id in plan_of(PIPELINE, {"steps": wanted.steps}).file_ids() if wanted.steps else ():
+            await self._owned(file_id, principal)
         return JSONResponse(made, 201, dict(_PRIVATE))
 
     async def remove(self, request: Request) -> Response:

@@ -7,7 +7,8 @@ from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 from service_kit.access.flask_gate import needs, principal
-from service_kit.access.principals import Scope
+from service_kit.access.gate import require
+from service_kit.access.principals import LOCAL_OWNER, Scope
 from service_kit.api import problem_responses
 
 from image_processor.background.webhook_signature import secrets_of
@@ -29,6 +30,9 @@ class SecretsOut(BaseModel):
 )
 @needs(Scope.WEBHOOKS)
 def show_secrets() -> Response:
+    if principal().owner == LOCAL_OWNER:
+        # Those of the installation, from which everybody else's follow.
+        require(principal(), Scope.ADMIN)
     installation = signing_secrets(svcs.flask.get(ApiSettings).webhook_secret.get_secret_value())
     secrets = [f"whsec_{b64encode(secret).decode()}" for secret in secrets_of(principal().owner, installation)]
     response = jsonify(SecretsOut(secrets=secrets).model_dump())

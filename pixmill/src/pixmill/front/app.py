@@ -57,6 +57,7 @@ _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
 )
 """Headers that end here: those of a connection (RFC 9110, 7.6.1), and X-Sendfile from uWSGI to the front."""
+_OURS = frozenset(b"x-real-ip x-peer-address x-body-file x-body-length x-unconditional".split())
 _FIRST_BYTE = re.compile(rb"bytes (\d+)-")
 
 
@@ -90,7 +91,7 @@ class RenderService:
         :raises ClientGoneError: the client has left.
         """
         body = b"".join([piece async for piece in _limited(client.body())]) if _has_body(request) else None
-        asking = asyncio.create_task(self._ask(_request_for(b"render", client, request, body)))
+        asking = asyncio.create_task(self._ask(_request_for(b"render", request, body)))
         leaving = asyncio.create_task(client.gone())
         try:
             await asyncio.wait({asking, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -141,7 +142,7 @@ class Front:
         client = Client(scope, receive, send)
         try:
             check_framing(scope)
-            request = in_origin_form(scope)
+            request = _without_claims(in_origin_form(scope), client)
             if EVENTS.fullmatch(request["path"]):
                 async with self._listeners.held(client.address):
                     client.has_response = True
@@ -162,7 +163,7 @@ class Front:
     async def _pass_on(self, client: Client, request: Scope) -> None:
         async with self._slots:
             response = await self._uwsgi.handle_async_request(
-                _request_for(b"uwsgi", client, request, client.body() if _has_body(request) else None)
+                _request_for(b"uwsgi", request, client.body() if _has_body(request) else None)
             )
         try:
             headers = {name.lower(): value for name, value in response.headers}
@@ -209,15 +210,10 @@ async def _limited(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _request_for(
-    service: bytes, client: Client, request: Scope, body: bytes | AsyncIterator[bytes] | None
-) -> httpcore2.Request:
+def _request_for(service: bytes, request: Scope, body: bytes | AsyncIterator[bytes] | None) -> httpcore2.Request:
     target = request["raw_path"] + (b"?" + request["query_string"] if request["query_string"] else b"")
     names = {name for name, _ in request["headers"]}
-    ours = (b"x-real-ip", b"x-peer-address")
-    headers = [(name, value) for name, value in _end_to_end(request["headers"]) if name not in ours]
-    if client.address:
-        headers += [(name, client.address.encode()) for name in ours]
+    headers = _end_to_end(request["headers"])
     if b"host" not in names:
         headers.append((b"host", b"localhost"))
     if isinstance(body, bytes):
@@ -227,6 +223,17 @@ def _request_for(
         headers.append((b"transfer-encoding", b"chunked"))
     url = httpcore2.URL(scheme=b"http", host=service, target=target)
     return httpcore2.Request(request["method"], url, headers=headers, content=body)
+
+
+def _without_claims(request: Scope, client: Client) -> Scope:
+    """Return the request without headers that only a server in front may set, and with the client's address.
+
+    uWSGI takes ``_`` in a name for ``-``, so that ``Content_Length`` would be a Content-Length that nobody checked.
+    """
+    headers = [(name, value) for name, value in request["headers"] if name not in _OURS and b"_" not in name]
+    if client.address:
+        headers += [(name, client.address.encode()) for name in (b"x-real-ip", b"x-peer-address")]
+    return {**request, "headers": headers}
 
 
 def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

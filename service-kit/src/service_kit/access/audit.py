@@ -67,10 +67,13 @@ class AuditTrail:
         self._next_cleanup = 0.0
 
     def add(self, change: Change) -> None:
-        """Log a change at once, and write its row within :data:`WRITE_SECONDS`."""
+        """Log a change at once, and write its row within :data:`WRITE_SECONDS`; that of nobody is only logged."""
         log.info(
             "audit", **{name: value for name, value in asdict(change).items() if name not in ("time", "request_id")}
         )
+        if not change.owner:
+            # Refused, of nobody: strangers may not fill the table.
+            return
         if len(self._waiting) >= MAX_WAITING:
             log.error("audit entry not stored: the database does not answer", object=change.object)
             return

@@ -13,6 +13,8 @@ from service_kit.access.principals import Principal, Scope
 
 _View = TypeVar("_View", bound=Callable[..., object])
 _SCOPE = "pixmill_scope"
+MAX_OBJECT = 512
+"""Characters of the path in an audit entry, at most."""
 _ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, Last-Event-ID"
 _ALLOWED_HEADERS += ", Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Concat, Upload-Defer-Length"
 _EXPOSED_HEADERS = (
@@ -82,7 +84,7 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozen
             key_id=who.key_id if who else None,
             address=client_address()[:64],
             action=f"{request.method} {request.script_root}{rule}"[:255],
-            object=(request.script_root + request.path).replace("\0", ""),
+            object=_object(),
             status=response.status_code,
             request_id=g.request_id,
         )
@@ -91,7 +93,7 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozen
 
     def allow_origin(response: Response) -> Response:
         origin = request.headers.get("Origin")
-        if origin in cors_origins:
+        if origin in cors_origins and ("Authorization" in request.headers or _is_preflight(cors_origins)):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
             response.vary.add("Origin")
@@ -115,6 +117,12 @@ def scopes_of(app: Flask) -> Mapping[str, Scope | None]:
     if unmarked:
         raise UnguardedRouteError(f"these routes name no scope: {', '.join(sorted(unmarked))}")
     return {name: getattr(view, _SCOPE) for name, view in app.view_functions.items()}
+
+
+def _object() -> str:
+    """Return the path of what is changed; of a link its route, because the path has a token."""
+    path = f"{request.url_rule}" if "/links/<" in f"{request.url_rule}" else request.path
+    return (request.script_root + path).replace("\0", "")[:MAX_OBJECT]
 
 
 def _is_preflight(cors_origins: frozenset[str]) -> bool:

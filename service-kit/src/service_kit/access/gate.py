@@ -27,7 +27,7 @@ SEES_HEADER = "X-Pixmill-Sees"
 """With the value ``all`` after an :data:`OWNER_HEADER`, they have the scope ``admin`` too, and see what all have."""
 
 FAILURES_PER_MINUTE = 10
-"""Wrong keys from an address within a minute, after which its requests with a key get 429."""
+"""Wrong keys from an address within a minute, after which further wrong keys get 429 without being counted."""
 _MAX_ADDRESSES = 10_000
 
 
@@ -91,14 +91,21 @@ class Gate:
         scopes = ALL_SCOPES if headers.get(SEES_HEADER) == "all" else ALL_SCOPES - {Scope.ADMIN}
         return Principal(owner, scopes, limits=self._keys.limits(owner))
 
+    def try_key(self, secret: str, address: str) -> Principal:
+        """Return who holds a key; a valid key counts, however many wrong ones its address has sent.
+
+        :raises Problem: 401, the key is not valid; 429, the address sent too many wrong keys.
+        """
+        principal = self._keys.recognize(secret)
+        if principal is None:
+            self._failures.check(address)
+            self._failures.add(address)
+            raise _unauthorized("This key does not exist, was revoked or has expired.", invalid=True)
+        return principal
+
     def _recognize(self, token: str | None, asked: Asked) -> Principal:
         if token is not None:
-            self._failures.check(asked.address)
-            principal = self._keys.recognize(token)
-            if principal is None:
-                self._failures.add(asked.address)
-                raise _unauthorized("This key does not exist, was revoked or has expired.", invalid=True)
-            return principal
+            return self.try_key(token, asked.address)
         if asked.session is not None:
             principal = self._keys.recognize_session(asked.session)
             if principal is not None:

@@ -38,7 +38,9 @@ def create_access(settings: AccessSettings, registry: svcs.Registry) -> Access:
     registry.register_value(KeyService, keys)
     registry.register_value(OwnerService, OwnerService(database))
     registry.register_value(AuditTrail, trail, on_registry_close=trail.close)
-    return Access(create_gate(settings, keys), trail, frozenset(settings.http.cors_origins))
+    gate = create_gate(settings, keys)
+    registry.register_value(Gate, gate)
+    return Access(gate, trail, frozenset(settings.http.cors_origins))
 
 
 def create_gate(settings: AccessSettings, keys: KeyService) -> Gate:

@@ -12,8 +12,8 @@ from werkzeug.http import http_date
 
 from service_kit.access.audit import AuditFilter, AuditTrail
 from service_kit.access.config import AccessSettings
-from service_kit.access.flask_gate import needs, principal, public
-from service_kit.access.gate import SESSION_COOKIE
+from service_kit.access.flask_gate import client_address, needs, principal, public
+from service_kit.access.gate import SESSION_COOKIE, Gate
 from service_kit.access.keys import KeyRequest, KeyService
 from service_kit.access.models import AuditEntry, Key, Owner
 from service_kit.access.owners import OwnerService
@@ -182,8 +182,8 @@ def sign_in() -> Response:
     keys, settings = svcs.flask.get(KeyService, AccessSettings)
     secret = json_body(SignIn).key.strip()
     seconds = settings.auth.session_seconds
+    g.principal = svcs.flask.get(Gate).try_key(secret, client_address())
     token = keys.sign_in(secret, seconds)
-    g.principal = keys.recognize(secret)
     if token is None:
         raise DomainError("invalid-key", "This key does not exist, was revoked or has expired.")
     response = jsonify(_who())
