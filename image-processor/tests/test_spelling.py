@@ -39,6 +39,12 @@ RENAMED: list[tuple[str, Params]] = [
     ("overlay", {"file_id": 2, "blend": "color-dodge"}),
     ("overlay", {"file_id": 2, "blend": "color-burn"}),
     ("to_colorspace", {"space": "gray"}),
+    ("gradient", {"color": "#ff0000"}),
+    ("colorize", {"color": "#ff0000"}),
+    ("monochrome", {"color": "#ff0000"}),
+    ("stamp", {"file_id": 2, "gravity": "center"}),
+    ("stamp", {"file_id": 2, "blend": "color-dodge"}),
+    ("stamp", {"file_id": 2, "blend": "color-burn"}),
 ]
 
 
