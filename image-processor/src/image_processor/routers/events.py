@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 
 import structlog
@@ -32,6 +33,8 @@ log = structlog.get_logger()
 
 PING_SECONDS = 15
 """Between two comments that keep an idle connection open."""
+READMIT_SECONDS = 10
+"""After this time a listener's key is looked at again, before it gets an event."""
 RECONNECT_MILLISECONDS = 1000
 """Delay before a client reconnects."""
 
@@ -90,7 +93,7 @@ class EventRoutes:
             self._listeners.leave(principal)
             raise
         return _Stream(
-            self._sse_events(subscription),
+            self._sse_events(subscription, request),
             on_end=lambda: self._listeners.leave(principal),
             ping=PING_SECONDS,
             headers={"X-Accel-Buffering": "no", **response_headers.API},
@@ -103,13 +106,18 @@ class EventRoutes:
         require(principal, Scope.TASKS_READ)
         return principal
 
-    async def _sse_events(self, subscription: Subscription) -> AsyncIterator[ServerSentEvent]:
+    async def _sse_events(self, subscription: Subscription, request: Request) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
+        admitted_at = time.monotonic()
         try:
             async for event in self._stream.follow(subscription):
+                if time.monotonic() > admitted_at + READMIT_SECONDS:
+                    # A key that has ended since gets no more events.
+                    await asyncio.to_thread(self._admit, request)
+                    admitted_at = time.monotonic()
                 data = json.dumps(_as_json(event), ensure_ascii=False)
                 yield ServerSentEvent(data=data, event="task", id=str(position_of(event)))
-        except ListenerTooSlowError:
+        except (ListenerTooSlowError, Problem):
             # The response ends; the client reconnects with the last id that it saw.
             return
 

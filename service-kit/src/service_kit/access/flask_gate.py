@@ -131,4 +131,5 @@ def _is_preflight(cors_origins: frozenset[str]) -> bool:
 
 
 def _only_reads(scope: Scope | None) -> bool:
-    return scope is None or scope.endswith(":read")
+    # A public route that is not safe begins or ends a session.
+    return scope is not None and scope.endswith(":read")
