@@ -58,7 +58,8 @@ def test_a_signal_during_the_start_stops_every_process(tmp_path: Path, seconds: 
 
 def test_no_process_is_left_when_the_server_dies(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path)
-    [server] = children_of(stack.process.popen.pid)
+    children = children_of(stack.process.popen.pid)
+    [server] = [child for child in children if "uwsgi" in Path(f"/proc/{child}/cmdline").read_text()]
 
     os.kill(server, signal.SIGKILL)
 
