@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from image_processor.imaging.output import Output, Tiles
 from image_processor.imaging.source import Source as Reading
 from image_processor.render import failures
-from image_processor.render.clients import ClientGoneError, admitted, json_of, until_gone
+from image_processor.render.clients import ClientGoneError, json_of, until_gone
 from image_processor.render.deferred import Step
 from image_processor.render.file_rows import FileRow, FileRows
 from image_processor.render.metrics import MEDIA_TYPE, RenderMetrics
@@ -36,6 +36,7 @@ from image_processor.render.responses import (
 )
 from image_processor.render.service import RenderService
 from image_processor.render.signed_urls import UrlMaker, Wanted
+from image_processor.routers.admission import admitted
 from image_processor.routers.statuses import STATUSES
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
 

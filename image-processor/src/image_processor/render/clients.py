@@ -1,14 +1,11 @@
-"""The client of a request: who it is, and whether it is still there."""
+"""The client of a request: what it sends, and whether it is still there."""
 
 import asyncio
 import json
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
-from service_kit.access.principals import Principal, Scope
-from service_kit.problems import Problem, database_unavailable
-from sqlalchemy.exc import SQLAlchemyError
+from service_kit.problems import Problem
 from starlette.requests import ClientDisconnect, Request
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -18,25 +15,6 @@ _T = TypeVar("_T")
 
 class ClientGoneError(Exception):
     """The client has closed the connection."""
-
-
-async def admitted(gate: Gate, request: Request, scope: Scope) -> Principal:
-    """Return who sends the request.
-
-    :raises Problem: 401, 403, 421 or 429; 503, the database of keys does not answer.
-    """
-
-    def admit() -> Principal:
-        address = request.headers.get("X-Real-IP") or (request.client.host if request.client else "")
-        asked = Asked(request.method, request.headers, address, request.cookies.get(SESSION_COOKIE))
-        principal = gate.admit(asked)
-        require(principal, scope)
-        return principal
-
-    try:
-        return await asyncio.to_thread(admit)
-    except SQLAlchemyError as error:
-        raise database_unavailable() from error
 
 
 async def json_of(request: Request) -> object:

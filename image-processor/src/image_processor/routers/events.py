@@ -1,13 +1,12 @@
 """Server-Sent Events (WHATWG HTML, 9.2) for changes of tasks, as they are committed."""
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
 
 import structlog
 from service_kit import response_headers
-from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
+from service_kit.access.gate import Gate
 from service_kit.access.principals import Principal, Scope
 from service_kit.errors import DomainError
 from service_kit.problems import Problem, database_unavailable, problem_of
@@ -19,6 +18,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ConnectionScope
 
 from image_processor.models import TaskEvent, TaskStatus
+from image_processor.routers.admission import admitted
 from image_processor.routers.statuses import STATUSES
 from image_processor.services.tasks.event_stream import (
     MAX_IDS,
@@ -74,7 +74,7 @@ class EventRoutes:
     async def events(self, request: Request) -> Response:
         """``GET /api/image-processing/events?id=…&id=…`` with ``Last-Event-ID``."""
         try:
-            principal = await asyncio.to_thread(self._admit, request)
+            principal = await admitted(self._gate, request, Scope.TASKS_READ)
             return await self._listen(request, principal)
         except Problem as problem:
             return _problem_response(problem)
@@ -99,13 +99,6 @@ class EventRoutes:
             headers={"X-Accel-Buffering": "no", **response_headers.API},
         )
 
-    def _admit(self, request: Request) -> Principal:
-        address = request.headers.get("X-Real-IP") or (request.client.host if request.client else "")
-        asked = Asked(request.method, request.headers, address, request.cookies.get(SESSION_COOKIE))
-        principal = self._gate.admit(asked)
-        require(principal, Scope.TASKS_READ)
-        return principal
-
     async def _sse_events(self, subscription: Subscription, request: Request) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
         admitted_at = time.monotonic()
@@ -113,7 +106,7 @@ class EventRoutes:
             async for event in self._stream.follow(subscription):
                 if time.monotonic() > admitted_at + READMIT_SECONDS:
                     # A key that has ended since gets no more events.
-                    await asyncio.to_thread(self._admit, request)
+                    await admitted(self._gate, request, Scope.TASKS_READ)
                     admitted_at = time.monotonic()
                 data = json.dumps(_as_json(event), ensure_ascii=False)
                 yield ServerSentEvent(data=data, event="task", id=str(position_of(event)))
