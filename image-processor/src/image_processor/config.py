@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, IPvAnyNetwork, JsonValue, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 from service_kit.public_url import PublicUrlSettings
+from service_kit.secrets import MIN_BYTES
 from service_kit.settings import (
     Bytes,
     LogSettings,
@@ -24,8 +25,6 @@ from service_kit.settings import (
 from image_processor import capacity
 from image_processor.render.signing import LEAST_SIGNATURE_BYTES, check_key
 
-MIN_SECRET_BYTES = 32
-"""As long as the SHA-256 of an HMAC; https://www.rfc-editor.org/rfc/rfc2104#section-3."""
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix, no secret)  # nosec B105
 
 SandboxMode = Literal["auto", "off"]
@@ -311,8 +310,8 @@ def signing_secrets(text: str) -> list[bytes]:
     :raises ValueError: a secret is too short or not base64.
     """
     secrets = [_signing_secret(part.strip()) for part in text.split(",")]
-    if any(len(secret) < MIN_SECRET_BYTES for secret in secrets):
-        raise ValueError(f"each secret must have at least {MIN_SECRET_BYTES} bytes; `openssl rand -hex 32` prints one")
+    if any(len(secret) < MIN_BYTES for secret in secrets):
+        raise ValueError(f"each secret must have at least {MIN_BYTES} bytes; `openssl rand -hex 32` prints one")
     return secrets
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 FOLDER_VARIABLE = "PIXMILL_SECRETS"
 """Names the folder where a service finds its secrets."""
 MIN_BYTES = 32
+"""As long as the SHA-256 of an HMAC; https://www.rfc-editor.org/rfc/rfc2104#section-3."""
 PUBLISHED = "pixmill-development"
 """The password and the secret that ``config/`` of earlier versions had."""
 
