@@ -2,29 +2,12 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from itertools import accumulate
 
 import pytest
 from file_storage.sending.columns import PART, columns_of, compressed
-from sqlalchemy import Connection, Integer, bindparam, create_engine, select
 
 Cells = tuple[int, int | None, int | None]
-
-
-@pytest.fixture(scope="module")
-def connection() -> Iterator[Connection]:
-    with create_engine("sqlite://").connect() as opened:
-        yield opened
-
-
-def sent(connection: Connection, parts: list[list[Cells]]) -> bytes:
-    columns = [bindparam(name, type_=Integer).label(name) for name in ("id", "width", "height")]
-    rows = [
-        [connection.execute(select(*columns), dict(zip(("id", "width", "height"), cells, strict=True))).one()]
-        for part in parts
-        for cells in part
-    ]
-    return b"".join(columns_of(rows))
 
 
 @pytest.mark.parametrize(
@@ -38,13 +21,23 @@ def sent(connection: Connection, parts: list[list[Cells]]) -> bytes:
     ],
 )
 def test_columns_have_a_row_for_each_file(
-    connection: Connection, parts: list[list[Cells]], ids: list[int], ratios: list[float | None]
+    parts: list[list[Cells]], ids: list[int], ratios: list[float | None]
 ) -> None:
-    assert json.loads(sent(connection, parts)) == {"ids": ids, "ratios": ratios, "total": len(ids)}
+    assert json.loads(b"".join(columns_of(parts))) == {"ids": ids, "ratios": ratios, "total": len(ids)}
 
 
-def test_many_ratios_are_written_in_parts(connection: Connection) -> None:
-    row = connection.execute(select(bindparam("id", 7), bindparam("w", 3), bindparam("h", 2))).one()
+def test_the_sums_of_the_deltas_are_the_ids() -> None:
+    rows = [(5, 3, 2), (9, 3, 2), (7, 3, 2)]
+
+    answer = json.loads(b"".join(columns_of([rows[:2], [], rows[2:]], as_deltas=True)))
+
+    assert answer["deltas"] == [5, 4, -2]
+    assert list(accumulate(answer["deltas"])) == [5, 9, 7]
+    assert answer.keys() == {"deltas", "ratios", "total"}
+
+
+def test_many_ratios_are_written_in_parts() -> None:
+    row = (7, 3, 2)
 
     pieces = list(columns_of([[row] * PART, [row] * 3]))
 

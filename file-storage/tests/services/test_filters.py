@@ -77,8 +77,8 @@ def found(services: svcs.Container, wanted: FileFilter) -> Sequence[str]:
     return [file.name for file in services.get(FileService).page(LOCAL, wanted, "", 100)]
 
 
-def in_index(services: svcs.Container, wanted: FileFilter) -> Sequence[object]:
-    return [row[-3] for part in services.get(FileService).index(LOCAL, wanted) for row in part]
+def in_index(services: svcs.Container, wanted: FileFilter) -> Sequence[int]:
+    return [row[0] for part in services.get(FileService).index(LOCAL, wanted) for row in part]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_index_of_an_owner_has_no_file_of_another(container: svcs.Container)
     ann = Principal("ann", WRITER)
     theirs = stored(container, b"of ann", principal=ann)
 
-    rows = [row[-3] for part in container.get(FileService).index(ann, FileFilter()) for row in part]
+    rows = [row[0] for part in container.get(FileService).index(ann, FileFilter()) for row in part]
 
     container.get(FileService).delete(ann, theirs.id)
     assert rows == [theirs.id]

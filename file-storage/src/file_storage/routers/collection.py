@@ -67,9 +67,10 @@ _FORM_SCHEMA = {
 _LIST = array_response({"$ref": "#/components/schemas/File"})
 _INDEX_SCHEMA = {
     "type": "object",
-    "required": ["ids", "ratios", "total"],
+    "required": ["ratios", "total"],
     "properties": {
         "ids": {"type": "array", "items": {"type": "integer"}, "description": "Of all files, in the order of the list."},
+        "deltas": {"type": "array", "items": {"type": "integer"}, "description": "With delta=true, instead of ids."},
         "ratios": {
             "type": "array",
             "items": {"anyOf": [{"type": "number"}, {"type": "null"}]},
@@ -158,6 +159,16 @@ class FileQuery(FilterQuery, PageQuery[str]):
     )
 
 
+class IndexQuery(FilterQuery):
+    """Which files an index has, and in which order."""
+
+    delta: bool = Field(
+        default=False,
+        description="Instead of ids, answer with deltas: the first id, then each one's difference from the one before."
+        " In the order of ids this is a tenth of the bytes.",
+    )
+
+
 class RoomQuery(Query):
     """The size of a body that nginx is about to receive, and whether its form has one file or many."""
 
@@ -195,10 +206,10 @@ def list_files(query: FileQuery) -> Response:
     responses={200: _INDEX, **problem_responses(422)},
 )
 @needs(Scope.FILES_READ)
-def index_files(query: FilterQuery) -> Response:
+def index_files(query: IndexQuery) -> Response:
     parts = svcs.flask.get(FileService).index(principal(), query.filter())
     # Read the first rows now: once the response has begun, its status cannot report a database error.
-    pieces = columns_of(chain([next(parts)], parts))
+    pieces = columns_of(chain([next(parts)], parts), as_deltas=query.delta)
     is_compressed = request.accept_encodings["gzip"] > 0
     response = Response(compressed(pieces) if is_compressed else pieces, mimetype="application/json")
     if is_compressed:

@@ -4,19 +4,20 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
+from typing import cast
 
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database
 from service_kit.errors import DomainError
-from sqlalchemy import Row, delete, select
+from sqlalchemy import delete, select
 
 from file_storage.models import File
 from file_storage.services.blobs import BlobService
 from file_storage.services.errors import bytes_lost, file_not_found
 from file_storage.services.file_rows import ALIVE, find_file, find_files, find_first_files
 from file_storage.services.idempotency import IdempotencyKeys
-from file_storage.services.listing import FileFilter
+from file_storage.services.listing import FileFilter, IndexRow
 from file_storage.services.names import folded, renamed
 from file_storage.storage import BlobStore
 
@@ -57,20 +58,18 @@ class FileService:
         with self._database.read() as session:
             return session.scalars(page).all()
 
-    def index(
-        self, principal: Principal, file_filter: FileFilter
-    ) -> "Iterator[Sequence[Row[*tuple[object, ...]]]]":
-        """Yield all of the filter's files in its order, in parts of rows whose last columns are id, width and height.
+    def index(self, principal: Principal, file_filter: FileFilter) -> Iterator[Sequence[IndexRow]]:
+        """Yield all of the filter's files in its order, in parts.
 
         No part is read before it is wanted, and no connection is held between two parts.
         """
-        last = None
+        last: IndexRow | None = None
         while True:
             page = file_filter.index_page(last, INDEX_PART)
             if not principal.sees_all:
                 page = page.where(principal.owns(File.owner))
             with self._database.connect() as connection:
-                rows = connection.execute(page).all()
+                rows = cast("Sequence[IndexRow]", connection.execute(page).all())
             yield rows
             if len(rows) < INDEX_PART:
                 return

@@ -4,10 +4,10 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from service_kit.errors import DomainError
-from sqlalchemy import Boolean, ColumnElement, Row, Select, String, func, literal, literal_column, or_, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, Select, String, func, literal, literal_column, or_, select, tuple_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -27,6 +27,9 @@ _SORT_COLUMNS: dict[str, ColumnElement[object]] = {
     "created_at": File.created_at,  # type: ignore[dict-item]  # as above
     "taken_at": _TAKEN_OR_CREATED,  # type: ignore[dict-item]  # as above
 }
+
+IndexRow = tuple[int, int | None, int | None, *tuple[object, ...]]
+"""Id, width and height of a file, and what it is sorted by if that is not the id."""
 
 MAX_LETTERS = 2
 """Searches of up to this many letters use the letter index; longer ones use trigrams."""
@@ -98,14 +101,15 @@ class FileFilter:
         """
         return self._in_order(select(File), self._position(after) if after else (), limit)
 
-    def index_page(self, after: "Row[*tuple[object, ...]] | None", limit: int) -> "Select[*tuple[object, ...]]":
-        """Return the query for the ids and sizes of at most ``limit`` files after the row ``after`` of such a page."""
-        keys = self._keys()
-        # The first keys are the position of the next page.
-        row = select(*(key.label(f"key_{number}") for number, key in enumerate(keys)), File.width, File.height)
-        return self._in_order(row, () if after is None else after[: len(keys)], limit)
+    def index_page(self, after: IndexRow | None, limit: int) -> "Select[*tuple[object, ...]]":
+        """Return the query for :data:`IndexRow` of at most ``limit`` files after the row ``after``."""
+        *sorted_by, _ = self._keys()
+        row = select(File.id, File.width, File.height, *(key.label("sorted_by") for key in sorted_by))
+        return self._in_order(row, () if after is None else (*after[3:], after[0]), limit)
 
-    def _in_order(self, rows: "Select[*tuple[Any, ...]]", position: Sequence[object], limit: int) -> "Select[*tuple[Any, ...]]":
+    def _in_order(
+        self, rows: "Select[*tuple[object, ...]]", position: Sequence[object], limit: int
+    ) -> "Select[*tuple[object, ...]]":
         keys, is_descending = self._keys(), self.sort.startswith("-")
         page = rows.where(*self._conditions()).limit(limit)
         if position:
