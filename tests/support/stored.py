@@ -7,6 +7,8 @@ from file_storage.services.storing import NO_DETAILS, Details, NewFile, StoringS
 from file_storage.storage import Staging
 from service_kit.access.principals import LOCAL, Principal
 
+NAME = FileName("a", ".bin")
+
 
 def stored(
     services: svcs.Container,
@@ -14,7 +16,7 @@ def stored(
     key: str | None = None,
     principal: Principal = LOCAL,
     *,
-    name: FileName = FileName("a", ".bin"),
+    name: FileName = NAME,
     comment: str = "",
     details: Details = NO_DETAILS,
 ) -> File:

@@ -1,4 +1,4 @@
-"""``python -m file_storage.gc``: remove expired files and uploads, and bytes without a file; safe while the server runs.
+"""``python -m file_storage.gc``: remove what has expired, and bytes without a file; safe while the server runs.
 
 The exit code is 2 if the database or the store does not answer.
 """

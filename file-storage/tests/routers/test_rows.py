@@ -64,8 +64,12 @@ def by_tus(client: FlaskClient, metadata: Mapping[str, str]) -> dict[str, object
 
 
 def of_batch(response: TestResponse) -> dict[str, object]:
-    [stored] = document(response)["files"]  # type: ignore[misc]  # a list with one object
-    return stored["file"]  # type: ignore[no-any-return]  # a JSON object
+    files = document(response)["files"]
+    assert isinstance(files, list)
+    assert len(files) == 1
+    file = files[0]["file"]
+    assert isinstance(file, dict)
+    return file
 
 
 def assert_refused(response: TestResponse, status: int, kind: str, pointer: str | None = None) -> None:

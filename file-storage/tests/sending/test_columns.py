@@ -20,9 +20,7 @@ Cells = tuple[int, int | None, int | None]
         ([[(1, 100_000, 1), (2, 1, 100_000)]], [1, 2], [655.35, 0.01]),
     ],
 )
-def test_columns_have_a_row_for_each_file(
-    parts: list[list[Cells]], ids: list[int], ratios: list[float | None]
-) -> None:
+def test_columns_have_a_row_for_each_file(parts: list[list[Cells]], ids: list[int], ratios: list[float | None]) -> None:
     assert json.loads(b"".join(columns_of(parts))) == {"ids": ids, "ratios": ratios, "total": len(ids)}
 
 

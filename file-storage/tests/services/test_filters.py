@@ -40,9 +40,7 @@ FILES: Mapping[str, tuple[str, Details, float | None]] = {
         pytest.param("postgresql", marks=pytest.mark.server),
     ],
 )
-def container(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[svcs.Container]:
+def container(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[svcs.Container]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         folder = tmp_path_factory.mktemp("filters")
         monkeypatch.chdir(request.config.rootpath)

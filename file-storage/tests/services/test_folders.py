@@ -41,7 +41,13 @@ def test_a_relative_path_may_begin_with_a_slash() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "folder"),
-    [("", ""), ("/", ""), ("holiday/2026", "holiday/2026"), ("/holiday//2026/", "holiday/2026"), ("at: sea", "at: sea")],
+    [
+        ("", ""),
+        ("/", ""),
+        ("holiday/2026", "holiday/2026"),
+        ("/holiday//2026/", "holiday/2026"),
+        ("at: sea", "at: sea"),
+    ],
 )
 def test_a_wanted_folder_is_normalized(wanted: str, folder: str) -> None:
     assert wanted_folder(wanted) == folder

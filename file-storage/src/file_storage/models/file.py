@@ -5,7 +5,6 @@ from service_kit.database import Id, epoch_now
 from sqlalchemy import BigInteger, Double, ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-
 UPLOAD, RESULT = "upload", "result"
 """Origins of files: somebody sent them, or a task made them."""
 

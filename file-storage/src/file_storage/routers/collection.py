@@ -69,7 +69,11 @@ _INDEX_SCHEMA = {
     "type": "object",
     "required": ["ratios", "total"],
     "properties": {
-        "ids": {"type": "array", "items": {"type": "integer"}, "description": "Of all files, in the order of the list."},
+        "ids": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "Of all files, in the order of the list.",
+        },
         "deltas": {"type": "array", "items": {"type": "integer"}, "description": "With delta=true, instead of ids."},
         "ratios": {
             "type": "array",
@@ -120,7 +124,9 @@ class FilterQuery(Query):
     )
     source_id: _Id = Field(None, description="Only files that tasks made from this file.")
     task_id: _Id = Field(None, description="Only files that this task made.")
-    folder: Annotated[Folder | None, OPTIONAL] = Field(None, description="Only files in this folder and those below it.")
+    folder: Annotated[Folder | None, OPTIONAL] = Field(
+        None, description="Only files in this folder and those below it."
+    )
     taken_after: _Time = Field(None, description="Only files that a camera took after this time (RFC 3339).")
     taken_before: _Time = Field(None, description="Only files that a camera took before this time (RFC 3339).")
     created_after: _Time = Field(None, description="Only files created after this time (RFC 3339).")

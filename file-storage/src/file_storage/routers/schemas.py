@@ -30,7 +30,9 @@ ShortComment = Annotated[str, Field(max_length=MAX_QUERY_COMMENT, pattern=NO_NUL
 
 
 _FOLDER_LETTER = r"[^\s./\\:\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-_FOLDER_PART = rf"{_FOLDER_LETTER}([^/\\:\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*{_FOLDER_LETTER})?"
+_FOLDER_PART = (
+    rf"{_FOLDER_LETTER}([^/\\:\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*{_FOLDER_LETTER})?"
+)
 FOLDER = rf"^({_FOLDER_PART}(/{_FOLDER_PART})*)?$"
 """For the schema only, as :data:`VISIBLE`."""
 

@@ -1,8 +1,8 @@
 """ZIP archives of files, generated while they are sent."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
 from io import BufferedReader
+from itertools import accumulate
 
 from zipstream import ZipStream
 
@@ -16,8 +16,8 @@ CHUNK = 256 * 1024
 def zip_of(files: Sequence[File], open_file: Callable[[File], BufferedReader]) -> ZipStream:
     """Return an archive that yields its bytes once and has its length in bytes as ``len()``.
 
-    Nothing is compressed: most images already are, and the length is known in advance. Files are in their folders; equal
-    names get a number, and so does the name of a folder.
+    Nothing is compressed: most images already are, and the length is known in advance. Files are in their folders.
+    Equal names get a number, and so does a file with the name of a folder.
 
     :param open_file: opens a file's bytes; called when the archive reaches the file.
     """

@@ -94,9 +94,9 @@ def _in_jpeg(file: IO[bytes]) -> IO[bytes] | None:
     file.seek(2)
     for _ in range(_MAX_PARTS):
         mark, kind = file.read(2)
-        while kind == 0xFF:  # noqa: PLR2004 (any number of these bytes may fill)
+        while kind == 0xFF:
             [kind] = file.read(1)
-        if mark != 0xFF or kind == _START_OF_SCAN:  # noqa: PLR2004 (what all marks begin with)
+        if mark != 0xFF or kind == _START_OF_SCAN:
             return None
         if kind in _WITHOUT_LENGTH:
             continue

@@ -65,7 +65,7 @@ def _exif_item(iinf: bytes) -> int | None:
     """Return the number of the item with the type ``Exif``."""
     for name, content in _boxes(iinf[6:] if iinf[0] == 0 else iinf[8:]):
         version = content[0]
-        wide = 4 if version > 2 else 2  # noqa: PLR2004 (the version of 'infe' with numbers of 32 bits)
+        wide = 4 if version > 2 else 2
         if name == b"infe" and content[6 + wide : 10 + wide] == b"Exif":
             return int.from_bytes(content[4 : 4 + wide], "big")
     return None

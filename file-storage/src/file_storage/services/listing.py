@@ -4,7 +4,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVarTuple, get_args
 
 from service_kit.errors import DomainError
 from sqlalchemy import Boolean, ColumnElement, Select, String, func, literal, literal_column, or_, select, tuple_
@@ -27,6 +27,8 @@ _SORT_COLUMNS: dict[str, ColumnElement[object]] = {
     "created_at": File.created_at,  # type: ignore[dict-item]  # as above
     "taken_at": _TAKEN_OR_CREATED,  # type: ignore[dict-item]  # as above
 }
+
+_Columns = TypeVarTuple("_Columns")
 
 IndexRow = tuple[int, int | None, int | None, *tuple[object, ...]]
 """Id, width and height of a file, and what it is sorted by if that is not the id."""
@@ -103,23 +105,23 @@ class FileFilter:
 
     def index_page(self, after: IndexRow | None, limit: int) -> "Select[*tuple[object, ...]]":
         """Return the query for :data:`IndexRow` of at most ``limit`` files after the row ``after``."""
-        *sorted_by, _ = self._keys()
-        row = select(File.id, File.width, File.height, *(key.label("sorted_by") for key in sorted_by))
+        sorted_by = self._sorted_by()
+        columns = [] if sorted_by is None else [sorted_by.label("sorted_by")]
+        row = select(File.id, File.width, File.height, *columns)
         return self._in_order(row, () if after is None else (*after[3:], after[0]), limit)
 
-    def _in_order(
-        self, rows: "Select[*tuple[object, ...]]", position: Sequence[object], limit: int
-    ) -> "Select[*tuple[object, ...]]":
-        keys, is_descending = self._keys(), self.sort.startswith("-")
+    def _in_order(self, rows: "Select[*_Columns]", position: Sequence[object], limit: int) -> "Select[*_Columns]":
+        sorted_by, is_descending = self._sorted_by(), self.sort.startswith("-")
+        keys = [File.id] if sorted_by is None else [sorted_by, File.id]
         page = rows.where(*self._conditions()).limit(limit)
         if position:
             here, there = tuple_(*keys), tuple_(*position)
             page = page.where(here < there if is_descending else here > there)
         return page.order_by(*(key.desc() if is_descending else key for key in keys))
 
-    def _keys(self) -> list[ColumnElement[object]]:
-        column = self.sort.removeprefix("-")
-        return [_SORT_COLUMNS[column], File.id] if column in _SORT_COLUMNS else [File.id]
+    def _sorted_by(self) -> ColumnElement[object] | None:
+        """Return what the files are sorted by before their ids; ``None`` for ids alone."""
+        return _SORT_COLUMNS.get(self.sort.removeprefix("-"))
 
     def cursor(self, file: File) -> str:
         """Return the cursor of a file in this order; the next page begins after it."""
@@ -178,11 +180,12 @@ class FileFilter:
             yield File.created_at > self.created_after
         if self.created_before is not None:
             yield File.created_at < self.created_before
-        # Twice: the index has the time of creation where none is taken.
-        if self.taken_after is not None:
-            yield (File.taken_at > self.taken_after) & (_TAKEN_OR_CREATED > self.taken_after)
-        if self.taken_before is not None:
-            yield (File.taken_at < self.taken_before) & (_TAKEN_OR_CREATED < self.taken_before)
+        # Of the column, and of what the index has: the time of creation where none is taken.
+        for time in (File.taken_at, _SORT_COLUMNS["taken_at"]):
+            if self.taken_after is not None:
+                yield time > self.taken_after
+            if self.taken_before is not None:
+                yield time < self.taken_before
 
     def _of_size(self) -> Iterator[ColumnElement[bool]]:
         if self.size_min is not None:
