@@ -424,6 +424,27 @@ MUTATIONS = [
         caught_by="file-storage/tests/services/test_owners.py",
     ),
     Mutation(
+        rule="only our own processes say of which task a file is the result",
+        file="file-storage/src/file_storage/services/storing.py",
+        before="if not principal.is_service and any(",
+        after="if principal.is_service and any(",
+        caught_by="file-storage/tests/routers/test_rows.py",
+    ),
+    Mutation(
+        rule="a file that has expired does not exist",
+        file="file-storage/src/file_storage/services/file_rows.py",
+        before="(File.expires_at > epoch_now())",
+        after="(File.expires_at > 0)",
+        caught_by="file-storage/tests/services/test_expiry.py",
+    ),
+    Mutation(
+        rule="a folder never leads out of the one that was sent",
+        file="file-storage/src/file_storage/services/folders.py",
+        before='if path.startswith("/") or _DRIVE.match(path) or any(map(_is_dots, parts)):',
+        after='if path.startswith("/"):',
+        caught_by="file-storage/tests/services/test_folders.py",
+    ),
+    Mutation(
         rule="unfinished uploads count towards the quotas",
         file="file-storage/src/file_storage/services/quota.py",
         before="totals.bytes + totals.reserved",

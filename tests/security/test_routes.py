@@ -86,6 +86,7 @@ TABLE = [
         "/api/file-server/idempotency-keys/{once}",
         "401 200 404 200 404",
     ),
+    Line("GET /api/file-server/index", "/api/file-server/index", "401 200 200 200 200"),
     Line("GET /api/file-server/links", "/api/file-server/links", "401 403 200 200 200"),
     Line("DELETE /api/file-server/links/<string:link>", "/api/file-server/links/{token}", "401 403 404 204 404"),
     Line("GET /api/file-server/links/<string:link>", "/api/file-server/links/{token}", "200 200 200 200 200"),

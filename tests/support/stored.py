@@ -3,12 +3,23 @@
 import svcs
 from file_storage.models import File
 from file_storage.services.names import FileName
-from file_storage.services.storing import NewFile, StoringService
+from file_storage.services.storing import NO_DETAILS, Details, NewFile, StoringService
 from file_storage.storage import Staging
 from service_kit.access.principals import LOCAL, Principal
 
+NAME = FileName("a", ".bin")
 
-def stored(services: svcs.Container, content: bytes, key: str | None = None, principal: Principal = LOCAL) -> File:
+
+def stored(
+    services: svcs.Container,
+    content: bytes,
+    key: str | None = None,
+    principal: Principal = LOCAL,
+    *,
+    name: FileName = NAME,
+    comment: str = "",
+    details: Details = NO_DETAILS,
+) -> File:
     """Store a file.
 
     :param key: the upload's Idempotency-Key.
@@ -16,4 +27,4 @@ def stored(services: svcs.Container, content: bytes, key: str | None = None, pri
     """
     with services.get(Staging).stage() as staged:
         staged.write(content)
-        return services.get(StoringService).store(principal, NewFile(staged, FileName("a", ".bin"), "", key))
+        return services.get(StoringService).store(principal, NewFile(staged, name, comment, key, details))

@@ -15,6 +15,7 @@ from file_storage.sending.nginx import NginxS3Sender, NginxSender
 from file_storage.sending.redirect import NginxRedirectSender, RedirectSender
 from file_storage.sending.sender import Sender
 from file_storage.services.blobs import BlobService
+from file_storage.services.expiry import ExpiryService
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.idempotency import IdempotencyKeys
@@ -40,7 +41,8 @@ def create_registry(settings: Settings) -> svcs.Registry:
     blobs, keys = BlobService(database, store), IdempotencyKeys(database)
     files = FileService(database, store, blobs, keys)
     quota = Quota(database, settings.storage.quota_bytes)
-    storing = StoringService(database, store, staging, quota, blobs, keys)
+    expiry = ExpiryService(database, blobs)
+    storing = StoringService(database, store, staging, quota, blobs, keys, expiry)
     partials = PartialFiles(folder / "uploads", staging)
     uploads = UploadService(
         database, partials, staging, storing, quota, settings.upload.max_bytes, settings.upload.resumable_seconds
@@ -53,6 +55,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(BlobService, blobs)
     registry.register_value(IdempotencyKeys, keys)
     registry.register_value(FileService, files)
+    registry.register_value(ExpiryService, expiry)
     registry.register_value(StoringService, storing)
     registry.register_value(PartialFiles, partials)
     registry.register_value(UploadService, uploads)

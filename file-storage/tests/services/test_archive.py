@@ -9,7 +9,7 @@ from file_storage.models import File
 from file_storage.services.archive import zip_of
 from service_kit.errors import DomainError
 
-FILE = File(id=7, name="a", extension=".bin", size=10)
+FILE = File(id=7, name="a", extension=".bin", folder="", size=10)
 
 
 def opened(content: bytes) -> BufferedReader:
@@ -34,8 +34,39 @@ def test_an_archive_is_no_longer_than_announced_if_a_file_has_grown() -> None:
 
 
 def test_an_archive_lists_names_without_control_characters() -> None:
-    spoofed = File(id=8, name="b", extension=".\u202egpj\n.exe", size=1)
+    spoofed = File(id=8, name="b", extension=".\u202egpj\n.exe", folder="", size=1)
 
     archive = b"".join(zip_of([spoofed], lambda _: opened(b"1")))
 
     assert ZipFile(BytesIO(archive)).namelist() == ["b.gpj.exe"]
+
+
+def test_an_archive_has_the_folders_of_its_files() -> None:
+    files = [
+        File(id=1, name="a", extension=".jpg", folder="holiday/2026", size=1),
+        File(id=2, name="a", extension=".jpg", folder="", size=1),
+        File(id=3, name="A", extension=".JPG", folder="Holiday/2026", size=1),
+    ]
+
+    archive = b"".join(zip_of(files, lambda _: opened(b"1")))
+
+    assert ZipFile(BytesIO(archive)).namelist() == ["holiday/2026/a.jpg", "a.jpg", "Holiday/2026/A (2).JPG"]
+
+
+def test_no_file_of_an_archive_has_the_name_of_a_folder() -> None:
+    files = [
+        File(id=1, name="holiday", extension="", folder="", size=1),
+        File(id=2, name="a", extension=".jpg", folder="holiday", size=1),
+    ]
+
+    archive = b"".join(zip_of(files, lambda _: opened(b"1")))
+
+    assert ZipFile(BytesIO(archive)).namelist() == ["holiday (2)", "holiday/a.jpg"]
+
+
+def test_no_folder_of_an_archive_leads_elsewhere() -> None:
+    hostile = File(id=1, name="a", extension=".jpg", folder="../..//holiday", size=1)
+
+    archive = b"".join(zip_of([hostile], lambda _: opened(b"1")))
+
+    assert ZipFile(BytesIO(archive)).namelist() == ["holiday/a.jpg"]

@@ -166,7 +166,7 @@ def test_pixmills_own_processes_are_the_local_user_unless_they_name_an_owner(dat
 def test_pixmills_own_processes_see_what_the_named_owner_sees(database: Database) -> None:
     principal = inner(Door(database, "keys"), X_Pixmill_Owner="alice")
 
-    assert (principal.owner, principal.sees_all) == ("alice", False)
+    assert (principal.owner, principal.sees_all, principal.is_service) == ("alice", False, True)
     assert principal.scopes == frozenset(Scope) - {Scope.ADMIN}
 
 

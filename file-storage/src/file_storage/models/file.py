@@ -5,6 +5,12 @@ from service_kit.database import Id, epoch_now
 from sqlalchemy import BigInteger, Double, ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+UPLOAD, RESULT = "upload", "result"
+"""Origins of files: somebody sent them, or a task made them."""
+
+_FOLDED = Text(collation="C").with_variant(Text(), "sqlite")
+_FOLDER = String(500, collation="C").with_variant(String(500), "sqlite")
+
 
 class Base(DeclarativeBase):
     pass
@@ -66,8 +72,22 @@ class File(Base):
     media_type: Mapped[str] = mapped_column(String(255, collation="C").with_variant(String(255), "sqlite"))
     width: Mapped[int | None]
     height: Mapped[int | None]
-    search_name: Mapped[str] = mapped_column(Text(collation="C").with_variant(Text(), "sqlite"))
+    search_name: Mapped[str] = mapped_column(_FOLDED)
     """Name and extension, case folded, for search and sorting."""
+    search_comment: Mapped[str | None] = mapped_column(_FOLDED)
+    """The comment, case folded, for search; ``None`` without one."""
+    folder: Mapped[str] = mapped_column(_FOLDER, server_default="")
+    """Such as ``holiday/2026``; empty for none. It is never a path on the disk."""
+    origin: Mapped[str] = mapped_column(String(8), server_default=UPLOAD)
+    """:data:`UPLOAD` or :data:`RESULT`."""
+    source_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The file from which a task made this one; it may be deleted."""
+    task_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The task that made this file."""
+    taken_at: Mapped[float | None] = mapped_column(Double)
+    """When a camera took the image, by its EXIF."""
+    expires_at: Mapped[float | None] = mapped_column(Double)
+    """From then on the file does not exist for anybody; housekeeping removes it."""
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
     updated_at: Mapped[float] = mapped_column(Double, default=epoch_now(), onupdate=epoch_now())
 
@@ -105,6 +125,9 @@ class Upload(Base):
     name: Mapped[str] = mapped_column(String(255))
     extension: Mapped[str] = mapped_column(String(255))
     comment: Mapped[str] = mapped_column(String(10_000))
+    folder: Mapped[str] = mapped_column(_FOLDER, server_default="")
+    expires_in: Mapped[int | None] = mapped_column(BigInteger)
+    """Seconds from when the upload becomes a file until the file expires."""
     expires_at: Mapped[float] = mapped_column(Double, index=True)
     file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="SET NULL"), index=True)
     """The file that the finished upload became."""

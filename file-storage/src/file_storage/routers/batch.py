@@ -21,12 +21,23 @@ from file_storage.config import Settings
 from file_storage.headers.idempotency import KEY
 from file_storage.intake.bodies import least_size_in_form, receive_files
 from file_storage.models import File
-from file_storage.routers.schemas import CopyIn, FileFields, FileOut, as_json, name_of_copy
+from file_storage.routers.schemas import (
+    Claims,
+    CopyIn,
+    FileOut,
+    NewFileFields,
+    as_json,
+    details_of,
+    details_of_copy,
+    hide_claims,
+    name_of_copy,
+)
 from file_storage.routers.statuses import STATUSES
 from file_storage.services.errors import file_not_found
 from file_storage.services.files import FileService
+from file_storage.services.folders import folder_of
 from file_storage.services.names import file_name
-from file_storage.services.storing import NewCopy, NewFile, StoringService
+from file_storage.services.storing import Details, NewCopy, NewFile, StoringService
 from file_storage.storage import StagedBlob, Staging
 
 batch = APIBlueprint("batch", __name__, abp_tags=[Tag(name="files")])
@@ -48,7 +59,7 @@ _FORM_SCHEMA = {
 }
 
 
-class BatchFields(FileFields):
+class BatchFields(NewFileFields, Claims):
     """The fields of one of many files."""
 
     idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
@@ -60,8 +71,10 @@ class BatchIn(RootModel[list[BatchFields]]):
     """One object per file, in the order of the form."""
 
 
-class CopyOf(CopyIn):
+class CopyOf(CopyIn, Claims):
     """One of many copies."""
+
+    model_config = ConfigDict(json_schema_extra=hide_claims)
 
     file_id: Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER] = Field(description="The file to copy.")
     idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
@@ -94,8 +107,9 @@ class BatchOut(BaseModel):
     "/batch",
     summary="Add many files at once",
     description=f"Send at most {MAX_FILES} parts named file, and optionally a part named json: an array with one object"
-    " per file, in the same order, with the optional fields name, comment and idempotency_key. All files are stored in"
-    " one transaction, except those whose key forbids it; the response has a problem for each of these.",
+    " per file, in the same order, with the optional fields name, comment, folder, expires_in and idempotency_key. All"
+    " files are stored in one transaction, except those whose key forbids it; the response has a problem for each of"
+    " these.",
     openapi_extensions={
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}}}
     },
@@ -126,7 +140,12 @@ def copy_files() -> dict[str, object]:
     files, storing = svcs.flask.get(FileService, StoringService)
     sources = {file.id: file for file in files.existing(principal(), [copy.file_id for copy in wanted])}
     copies = [
-        NewCopy(sources[copy.file_id], name_of_copy(sources[copy.file_id], copy), copy.idempotency_key)
+        NewCopy(
+            sources[copy.file_id],
+            name_of_copy(sources[copy.file_id], copy),
+            copy.idempotency_key,
+            _claimed(details_of_copy(copy), copy),
+        )
         for copy in wanted
         if copy.file_id in sources
     ]
@@ -146,9 +165,19 @@ def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Se
         raise Problem("invalid-fields", 422, detail)
     _check_keys([fields.idempotency_key for fields in descriptions])
     return [
-        NewFile(staged, file_name(client_name, fields.name), fields.comment or "", fields.idempotency_key)
+        NewFile(
+            staged,
+            file_name(client_name, fields.name),
+            fields.comment or "",
+            fields.idempotency_key,
+            _claimed(details_of(fields, folder_of(client_name)), fields),
+        )
         for (staged, client_name), fields in zip(parts, descriptions, strict=True)
     ]
+
+
+def _claimed(details: Details, claims: Claims) -> Details:
+    return details._replace(source_id=claims.source_id, task_id=claims.task_id)
 
 
 def _check_keys(keys: Sequence[str | None]) -> None:

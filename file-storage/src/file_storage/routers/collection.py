@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Annotated, Literal
 
 import svcs
@@ -23,20 +24,30 @@ from file_storage.intake.bodies import check_form_size, least_size_in_form, rece
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.raw_body import store_body
 from file_storage.routers.schemas import (
+    FOLDER,
     MAX_COMMENT,
+    MAX_EXPIRES_IN,
     VISIBLE,
-    FileFields,
+    ExpiresIn,
     FileOut,
+    Folder,
     Name,
+    NewFileFields,
     ShortComment,
     as_json,
     created,
+    details_of,
 )
+from file_storage.sending.columns import columns_of, compressed
 from file_storage.services.files import FileService
+from file_storage.services.folders import MAX_FOLDER, folder_of, wanted_folder
 from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import MAX_LENGTH, file_name
 from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
+
+MAX_VALUES = 20
+"""Values of a repeated filter, at most."""
 
 collection = APIBlueprint("collection", __name__, abp_tags=[Tag(name="files")])
 
@@ -49,9 +60,30 @@ _FORM_SCHEMA = {
         "file": {"type": "string", "format": "binary"},
         "name": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": VISIBLE},
         "comment": {"type": "string", "maxLength": MAX_COMMENT, "pattern": NO_NUL},
+        "folder": {"type": "string", "maxLength": MAX_FOLDER, "pattern": FOLDER},
+        "expires_in": {"type": "integer", "minimum": 1, "maximum": MAX_EXPIRES_IN},
     },
 }
 _LIST = array_response({"$ref": "#/components/schemas/File"})
+_INDEX_SCHEMA = {
+    "type": "object",
+    "required": ["ratios", "total"],
+    "properties": {
+        "ids": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "Of all files, in the order of the list.",
+        },
+        "deltas": {"type": "array", "items": {"type": "integer"}, "description": "With delta=true, instead of ids."},
+        "ratios": {
+            "type": "array",
+            "items": {"anyOf": [{"type": "number"}, {"type": "null"}]},
+            "description": "Each image's width divided by its height, to two decimals; null for other files.",
+        },
+        "total": {"type": "integer", "description": "How many files there are."},
+    },
+}
+_INDEX = {"content": {"application/json": {"schema": _INDEX_SCHEMA}}}
 _RAW = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
 
@@ -67,19 +99,36 @@ _Time = Annotated[Annotated[datetime, BeforeValidator(_not_a_number)] | None, OP
 _Size = Annotated[Annotated[int, Field(ge=0, le=MAX_ID)] | None, OPTIONAL]
 
 
-class FileQuery(PageQuery[str]):
-    """Which files are listed, and in which order."""
+_Texts = Annotated[
+    list[Annotated[str, Field(max_length=255, pattern=NO_NUL)]] | None, Field(max_length=MAX_VALUES), OPTIONAL
+]
+_Id = Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OPTIONAL]
 
-    after: str = Field(
-        "",
-        max_length=2000,
-        pattern=r"^[A-Za-z0-9_=-]*$",
-        description="A cursor: only files after it; the Link header has the next page's URL.",
+
+class FilterQuery(Query):
+    """Which files, and in which order."""
+
+    sort: Sort = Field(
+        "id",
+        description="The field to sort by; with a minus sign in descending order. taken_at counts as created_at where"
+        " nothing says when a file was taken.",
     )
-    sort: Sort = Field("id", description="The field to sort by; with a minus sign in descending order.")
     name: _Text = Field(None, description="Only files whose name contains this, regardless of case.")
-    extension: _Text = Field(None, description="Only files with this extension.")
-    media_type: _Text = Field(None, description="Only files of this media type; image/* matches all images.")
+    q: _Text = Field(None, description="Only files whose name or comment contains this, regardless of case.")
+    extension: _Texts = Field(None, description="Only files with this extension; repeated: with any of these.")
+    media_type: _Texts = Field(
+        None, description="Only files of this media type; image/* matches all images. Repeated: of any of these."
+    )
+    origin: Annotated[list[Literal["upload", "result"]] | None, Field(max_length=MAX_VALUES), OPTIONAL] = Field(
+        None, description="Only files that somebody sent, or only those that tasks made."
+    )
+    source_id: _Id = Field(None, description="Only files that tasks made from this file.")
+    task_id: _Id = Field(None, description="Only files that this task made.")
+    folder: Annotated[Folder | None, OPTIONAL] = Field(
+        None, description="Only files in this folder and those below it."
+    )
+    taken_after: _Time = Field(None, description="Only files that a camera took after this time (RFC 3339).")
+    taken_before: _Time = Field(None, description="Only files that a camera took before this time (RFC 3339).")
     created_after: _Time = Field(None, description="Only files created after this time (RFC 3339).")
     created_before: _Time = Field(None, description="Only files created before this time (RFC 3339).")
     size_min: _Size = Field(None, description="Only files of at least this many bytes.")
@@ -88,14 +137,42 @@ class FileQuery(PageQuery[str]):
     def filter(self) -> FileFilter:
         return FileFilter(
             name=self.name,
-            extension=self.extension,
-            media_type=self.media_type,
+            q=self.q,
+            extension=self.extension or (),
+            media_type=self.media_type or (),
+            origin=self.origin or (),
+            source_id=self.source_id,
+            task_id=self.task_id,
+            folder=None if self.folder is None else wanted_folder(self.folder),
+            taken_after=_epoch(self.taken_after),
+            taken_before=_epoch(self.taken_before),
             created_after=_epoch(self.created_after),
             created_before=_epoch(self.created_before),
             size_min=self.size_min,
             size_max=self.size_max,
             sort=self.sort,
         )
+
+
+class FileQuery(FilterQuery, PageQuery[str]):
+    """Which files are listed, and in which order."""
+
+    after: str = Field(
+        "",
+        max_length=2000,
+        pattern=r"^[A-Za-z0-9_=-]*$",
+        description="A cursor: only files after it; the Link header has the next page's URL.",
+    )
+
+
+class IndexQuery(FilterQuery):
+    """Which files an index has, and in which order."""
+
+    delta: bool = Field(
+        default=False,
+        description="Instead of ids, answer with deltas: the first id, then each one's difference from the one before."
+        " In the order of ids this is a tenth of the bytes.",
+    )
 
 
 class RoomQuery(Query):
@@ -106,10 +183,17 @@ class RoomQuery(Query):
 
 
 class RawQuery(Query):
-    """The name and comment of a file that is sent as a raw body."""
+    """The fields of a file that is sent as a raw body."""
 
-    name: Name = Field(description="The file's name with its extension.")
+    name: Name = Field(description="The file's name with its extension; it may be a path, such as holiday/2026/a.jpg.")
     comment: ShortComment = Field("", description="At most 500 characters; PATCH sets a longer comment.")
+    folder: Annotated[Folder | None, OPTIONAL] = Field(
+        None, description="Such as holiday/2026; by default that of the name."
+    )
+    expires_in: ExpiresIn = Field(None, description="Seconds after which the file is deleted, at most ten years.")
+
+    def fields(self) -> NewFileFields:
+        return NewFileFields.model_validate(self.model_dump())
 
 
 @collection.get("/", summary="List files", responses={200: _LIST, **problem_responses(404, 422)})
@@ -118,6 +202,26 @@ def list_files(query: FileQuery) -> Response:
     file_filter = query.filter()
     page = partial(svcs.flask.get(FileService).page, principal(), file_filter)
     return list_response(page, file_filter.cursor, as_json, query, f"{request.script_root}/")
+
+
+@collection.get(
+    "/index",
+    summary="Get the ids of all files, and the shape of each image",
+    description="As columns, in the order of the list: a page knows the whole list from one small answer and asks for"
+    " the files that it shows by POST /lookup. The answer is compressed if the client accepts gzip.",
+    responses={200: _INDEX, **problem_responses(422)},
+)
+@needs(Scope.FILES_READ)
+def index_files(query: IndexQuery) -> Response:
+    parts = svcs.flask.get(FileService).index(principal(), query.filter())
+    # Read the first rows now: once the response has begun, its status cannot report a database error.
+    pieces = columns_of(chain([next(parts)], parts), as_deltas=query.delta)
+    is_compressed = request.accept_encodings["gzip"] > 0
+    response = Response(compressed(pieces) if is_compressed else pieces, mimetype="application/json")
+    if is_compressed:
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.add("Accept-Encoding")
+    return response
 
 
 @collection.get("/room", summary="Check, for nginx, whether there is room for a body", doc_ui=False)
@@ -143,14 +247,14 @@ def check_room(query: RoomQuery) -> Response:
 def add_file() -> Response:
     if "name" in request.args and request.mimetype != _FORM:
         query = validated(RawQuery, request.args.to_dict())
-        return store_body(query.name, query.comment)
+        return store_body(query.fields())
     key = idempotency_key(request)
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
     storing.check_room(principal(), least_size_in_form(request))
     with receive_form(request, staging, settings.upload, ahead) as (staged, form):
-        fields = validated(FileFields, form.fields)
-        name = file_name(form.filename, fields.name)
-        return created(storing.store(principal(), NewFile(staged, name, fields.comment or "", key)))
+        fields = validated(NewFileFields, form.fields)
+        name, details = file_name(form.filename, fields.name), details_of(fields, folder_of(form.filename))
+        return created(storing.store(principal(), NewFile(staged, name, fields.comment or "", key, details)))
 
 
 @collection.put(
@@ -161,7 +265,7 @@ def add_file() -> Response:
 )
 @needs(Scope.FILES_WRITE)
 def put_file(query: RawQuery) -> Response:
-    return store_body(query.name, query.comment)
+    return store_body(query.fields())
 
 
 def _epoch(time: datetime | None) -> float | None:

@@ -22,10 +22,12 @@ from file_storage.routers.schemas import (
     FilePath,
     as_json,
     created,
+    details_of_copy,
     file_response,
     name_of_copy,
 )
 from file_storage.services.files import FileService
+from file_storage.services.folders import wanted_folder
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.storing import NewCopy, StoringService
 
@@ -101,14 +103,15 @@ def get_file(path: FilePath) -> Response:
 
 @files.patch(
     "/<int:id>",
-    summary="Change a file's name or comment",
+    summary="Change a file's name, comment or folder",
     responses={200: FileOut, **problem_responses(400, 404, 405, 413, 415, 422)},
     openapi_extensions=described(FileFields),
 )
 @needs(Scope.FILES_WRITE)
 def change_file(path: FilePath) -> Response:
     fields = json_body(FileFields)
-    changed = svcs.flask.get(FileService).change(principal(), path.id, fields.name, fields.comment)
+    folder = None if fields.folder is None else wanted_folder(fields.folder)
+    changed = svcs.flask.get(FileService).change(principal(), path.id, fields.name, fields.comment, folder)
     return file_response(changed, 200)
 
 
@@ -124,7 +127,7 @@ def copy_file(path: FilePath) -> Response:
     wanted = json_body(CopyIn)
     files, storing = svcs.flask.get(FileService, StoringService)
     source = files.get(principal(), path.id)
-    copy = NewCopy(source, name_of_copy(source, wanted), idempotency_key(request))
+    copy = NewCopy(source, name_of_copy(source, wanted), idempotency_key(request), details_of_copy(wanted))
     return created(storing.copy(principal(), copy))
 
 

@@ -13,7 +13,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter, Map
 
 from file_storage.routers.raw_body import store_body
-from file_storage.routers.schemas import Name, ShortComment
+from file_storage.routers.schemas import ExpiresIn, Folder, Name, NewFileFields, ShortComment
 
 named = APIBlueprint("named", __name__)
 
@@ -38,13 +38,15 @@ class NamedQuery(Query):
 
     name: Name | None = None
     comment: ShortComment = ""
+    folder: Folder | None = None
+    expires_in: ExpiresIn = None
 
 
 @named.put("/<new_name:name>", summary="Add a file whose bytes are the body, as curl -T does", doc_ui=False)
 @needs(Scope.FILES_WRITE)
 def put_named_file(path: NamePath, query: NamedQuery) -> Response:
     # curl appends the local file name to the path even if the query has a name.
-    return store_body(query.name or path.name, query.comment)
+    return store_body(NewFileFields.model_validate(query.model_dump() | {"name": query.name or path.name}))
 
 
 @named.route("/<new_name:name>", methods=["GET", "POST", "PATCH", "DELETE"])

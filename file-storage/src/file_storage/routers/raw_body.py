@@ -6,19 +6,25 @@ from service_kit.access.flask_gate import principal
 
 from file_storage.config import Settings
 from file_storage.headers.idempotency import idempotency_key
+from file_storage.headers.provenance import SOURCE_ID, TASK_ID, claimed_id
 from file_storage.intake.bodies import receive_raw
 from file_storage.intake.read_ahead import ReadAhead
-from file_storage.routers.schemas import created
-from file_storage.services.names import file_name
+from file_storage.routers.schemas import NewFileFields, created, details_of
+from file_storage.services.folders import named_path
 from file_storage.services.storing import NewFile, StoringService
 from file_storage.storage import Staging
 
 
-def store_body(name: str, comment: str) -> Response:
-    """Store the current request's body as a file."""
+def store_body(fields: NewFileFields) -> Response:
+    """Store the current request's body as a file.
+
+    :param fields: have a name, which may be a path.
+    """
     key = idempotency_key(request)
-    stored_name = file_name("", name)
+    stored_name, folder = named_path(fields.name or "")
+    source_id, task_id = claimed_id(request, SOURCE_ID), claimed_id(request, TASK_ID)
+    details = details_of(fields, folder)._replace(source_id=source_id, task_id=task_id)
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
     storing.check_room(principal(), request.content_length or 0)
     with receive_raw(request, staging, settings.upload, ahead) as staged:
-        return created(storing.store(principal(), NewFile(staged, stored_name, comment, key)))
+        return created(storing.store(principal(), NewFile(staged, stored_name, fields.comment or "", key, details)))

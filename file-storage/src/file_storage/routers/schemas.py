@@ -1,14 +1,21 @@
 """Files as requests describe them and as responses show them."""
 
-from typing import Annotated
+from typing import Annotated, Literal, TypeVar
 
 from flask import Response, request
-from pydantic import BaseModel, ConfigDict, Field
-from service_kit.json_types import NO_NUL
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.config import JsonDict
+from service_kit.database import MAX_ID
+from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
 from werkzeug.http import http_date
 
 from file_storage.models import File
+from file_storage.services.folders import MAX_FOLDER, wanted_folder
 from file_storage.services.names import MAX_LENGTH, FileName, copied
+from file_storage.services.storing import Details
+
+_T = TypeVar("_T")
+_Optional = Annotated[_T | None, OPTIONAL]
 
 MAX_COMMENT = 10_000
 MAX_QUERY_COMMENT = 500
@@ -22,17 +29,65 @@ Comment = Annotated[str, Field(max_length=MAX_COMMENT, pattern=NO_NUL)]
 ShortComment = Annotated[str, Field(max_length=MAX_QUERY_COMMENT, pattern=NO_NUL)]
 
 
+_FOLDER_LETTER = r"[^\s./\\:\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+_FOLDER_PART = (
+    rf"{_FOLDER_LETTER}([^/\\:\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*{_FOLDER_LETTER})?"
+)
+FOLDER = rf"^({_FOLDER_PART}(/{_FOLDER_PART})*)?$"
+"""For the schema only, as :data:`VISIBLE`."""
+
+MAX_EXPIRES_IN = 10 * 365 * 86_400
+"""Seconds until a file expires, at most: ten years."""
+
+Folder = Annotated[str, Field(max_length=MAX_FOLDER, json_schema_extra={"pattern": FOLDER})]
+_EXPIRES_IN = "Seconds after which the file is deleted, at most ten years."
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("should be a number of seconds")
+    return value
+
+
+ExpiresIn = Annotated[Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN), BeforeValidator(_no_boolean)] | None, OPTIONAL]
+"""As a number or, in a form, as text."""
+_ExpiresInJson = Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN), WHOLE_NUMBER]
+_Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
+
+
 class FilePath(BaseModel):
     id: int = Field(description="The file's id.")
 
 
 class FileFields(BaseModel):
-    """The name and comment of a file; a missing field does not change."""
+    """The name, comment and folder of a file; a missing field does not change."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Name | None = Field(None, description="1 to 255 characters, with or without the file's extension.")
     comment: Comment | None = Field(None, description="At most 10,000 characters.")
+    folder: Folder | None = Field(None, description="Such as holiday/2026; empty for none.")
+
+
+class NewFileFields(FileFields):
+    """The fields of a new file."""
+
+    expires_in: ExpiresIn = Field(None, description=_EXPIRES_IN)
+
+
+class Claims(BaseModel):
+    """Of which task a file is the result."""
+
+    source_id: _Id | None = None
+    task_id: _Id | None = None
+
+
+def hide_claims(schema: JsonDict) -> None:
+    """Remove from a schema the fields that only our own processes may send."""
+    properties = schema["properties"]
+    if isinstance(properties, dict):
+        for name in Claims.model_fields:
+            properties.pop(name, None)
 
 
 class CopyIn(BaseModel):
@@ -44,6 +99,8 @@ class CopyIn(BaseModel):
     extension: str | None = Field(
         None, pattern=r"^(\.[^/\\\x00]{1,254})?$", description="With its dot, or empty for none."
     )
+    folder: Folder | None = Field(None, description="Empty for none; by default that of the source.")
+    expires_in: _ExpiresInJson | None = Field(None, description=_EXPIRES_IN)
 
 
 class FileOut(BaseModel):
@@ -62,11 +119,17 @@ class FileOut(BaseModel):
     height: int | None = Field(None, description="Of an image as displayed, in pixels.")
     created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
     updated_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
+    origin: Literal["upload", "result"] = Field(description="Whether somebody sent the bytes, or a task made them.")
+    source_id: _Optional[int] = Field(None, description="The file from which a task made it.")
+    task_id: _Optional[int] = Field(None, description="The task that made it.")
+    folder: _Optional[str] = Field(None, description="Missing without one.")
+    taken_at: _Optional[str] = Field(None, description="When a camera took it, by its EXIF, as an HTTP date.")
+    expires_at: _Optional[str] = Field(None, description="When it is deleted, as an HTTP date.")
 
 
 def as_json(file: File) -> dict[str, object]:
     """Return a file as :class:`FileOut` shows it."""
-    return {
+    shown: dict[str, object] = {
         "id": file.id,
         "name": file.name,
         "extension": file.extension,
@@ -78,12 +141,18 @@ def as_json(file: File) -> dict[str, object]:
         "height": file.height,
         "created_at": http_date(file.created_at),
         "updated_at": http_date(file.updated_at),
+        "origin": file.origin,
     }
+    dates = {"taken_at": file.taken_at, "expires_at": file.expires_at}
+    others = {"source_id": file.source_id, "task_id": file.task_id, "folder": file.folder or None}
+    others |= {name: None if time is None else http_date(time) for name, time in dates.items()}
+    return shown | {name: value for name, value in others.items() if value is not None}
 
 
 def file_response(file: File, status: int) -> Response:
     """Return a response with the file's data."""
-    return Response(FileOut.model_validate(as_json(file)).model_dump_json(), status, mimetype="application/json")
+    body = FileOut.model_validate(as_json(file)).model_dump_json(exclude_unset=True)
+    return Response(body, status, mimetype="application/json")
 
 
 def created(file: File) -> Response:
@@ -91,6 +160,23 @@ def created(file: File) -> Response:
     response = file_response(file, 201)
     response.headers["Location"] = f"{request.script_root}/{file.id}"
     return response
+
+
+def details_of(fields: NewFileFields, folder: str = "") -> Details:
+    """Return what a new file has besides its name.
+
+    :param folder: of the file's name, if the fields have none.
+    :raises DomainError: ``invalid-fields``, the folder cannot be stored.
+    """
+    return Details(folder if fields.folder is None else wanted_folder(fields.folder), fields.expires_in)
+
+
+def details_of_copy(wanted: CopyIn) -> Details:
+    """Return what a copy has besides its name.
+
+    :raises DomainError: ``invalid-fields``, the folder cannot be stored.
+    """
+    return Details(None if wanted.folder is None else wanted_folder(wanted.folder), wanted.expires_in)
 
 
 def name_of_copy(source: File, wanted: CopyIn) -> FileName:

@@ -17,6 +17,7 @@ STATUSES: Mapping[str, int] = {
     "offset-mismatch": 409,
     "page-not-found": 404,
     "quota-exceeded": 507,
+    "services-only": 403,
     "storage-full": 507,
     "storage-unavailable": 503,
     "upload-busy": 423,

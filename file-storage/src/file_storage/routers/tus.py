@@ -21,7 +21,8 @@ from werkzeug.http import http_date
 from file_storage.config import Settings
 from file_storage.headers.digests import checked_body
 from file_storage.models import Upload
-from file_storage.routers.schemas import FileFields
+from file_storage.routers.schemas import NewFileFields, details_of
+from file_storage.services.folders import folder_of, folder_of_relative
 from file_storage.services.names import FileName, file_name
 from file_storage.services.uploads import NewUpload, UploadService
 
@@ -37,6 +38,9 @@ FILE_ID = "Pixmill-File-Id"
 
 MAX_PARTS = 1000
 _NAME_KEYS = ("filename", "name")
+_PATH_KEY = "relativePath"
+"""As Uppy names the path of a file in a folder that was dropped."""
+_FIELDS = ("comment", "folder", "expires_in")
 
 tus = Blueprint("uploads", __name__, url_prefix="/uploads")
 
@@ -194,9 +198,13 @@ def _new_upload(length: int | None) -> NewUpload:
     metadata = _metadata(header)
     client_name = next((metadata[key] for key in _NAME_KEYS if metadata.get(key)), None)
     name = file_name(client_name, None) if client_name else FileName("upload", "")
-    fields = validated(FileFields, {"comment": metadata.get("comment", "")})
+    fields = validated(NewFileFields, {"comment": "", **{key: metadata[key] for key in _FIELDS if key in metadata}})
+    folder = folder_of(client_name or "") or folder_of_relative(metadata.get(_PATH_KEY, ""))
+    details = details_of(fields, folder)
     partial = request.headers.get("Upload-Concat") == "partial"
-    return NewUpload(length, name, fields.comment or "", header, partial)
+    return NewUpload(
+        length, name, fields.comment or "", header, partial, folder=details.folder or "", expires_in=details.expires_in
+    )
 
 
 def _metadata(header: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
+from itertools import accumulate
 
 from zipstream import ZipStream
 
@@ -15,12 +16,13 @@ CHUNK = 256 * 1024
 def zip_of(files: Sequence[File], open_file: Callable[[File], BufferedReader]) -> ZipStream:
     """Return an archive that yields its bytes once and has its length in bytes as ``len()``.
 
-    Nothing is compressed: most images already are, and the length is known in advance. Equal names get a number.
+    Nothing is compressed: most images already are, and the length is known in advance. Files are in their folders.
+    Equal names get a number, and so does a file with the name of a folder.
 
     :param open_file: opens a file's bytes; called when the archive reaches the file.
     """
     archive = ZipStream(sized=True)
-    used_names: set[str] = set()
+    used_names = {path.casefold() for file in files for path in accumulate(_folder(file), "{}/{}".format)}
     for file in files:
         archive.add(_content(file, open_file), _unique_name(file, used_names), size=file.size)
     return archive
@@ -42,9 +44,15 @@ def _content(file: File, open_file: Callable[[File], BufferedReader]) -> Iterato
 
 
 def _unique_name(file: File, used_names: set[str]) -> str:
-    name, number = shown(file.name + file.extension), 1
+    folder, number = "".join(f"{part}/" for part in _folder(file)), 1
+    name = folder + shown(file.name + file.extension)
     while name.casefold() in used_names:
         number += 1
-        name = shown(f"{file.name} ({number}){file.extension}")
+        name = folder + shown(f"{file.name} ({number}){file.extension}")
     used_names.add(name.casefold())
     return name
+
+
+def _folder(file: File) -> Sequence[str]:
+    """Return the folder's parts; none that a program which unpacks the archive would follow elsewhere."""
+    return [part for part in file.folder.split("/") if part.strip(". ")]

@@ -6,25 +6,32 @@ They bypass the ORM, which takes longer to build an object than the database tak
 from collections.abc import Sequence
 
 from service_kit.access.principals import Principal
-from service_kit.database import MAX_ID, each_of
-from sqlalchemy import BigInteger, Connection, CursorResult, String, bindparam, cast, func, insert, select
+from service_kit.database import MAX_ID, each_of, epoch_now
+from sqlalchemy import BigInteger, Connection, CursorResult, Double, String, bindparam, cast, func, insert, select
 
 from file_storage.models import File
 
-FILE = select(*File.__table__.columns).where(File.id == bindparam("id"))
+ALIVE = File.expires_at.is_(None) | (File.expires_at > epoch_now())
+"""The condition that a file has not expired; housekeeping removes it only later."""
+
+FILE = select(*File.__table__.columns).where(File.id == bindparam("id"), ALIVE)
 _FILES = (
     select(*File.__table__.columns)
-    .where(File.id.in_(select(cast(cast(each_of("ids"), String), BigInteger))))
+    .where(File.id.in_(select(cast(cast(each_of("ids"), String), BigInteger))), ALIVE)
     .order_by(File.id)
 )
 _OWNED = File.owner == bindparam("owner")
 _OWNED_FILE, _OWNED_FILES = FILE.where(_OWNED), _FILES.where(_OWNED)
 _WITH_DIGESTS = File.sha256.in_(bindparam("digests", expanding=True))
-_FIRST = select(func.min(File.id)).where(_WITH_DIGESTS).group_by(File.sha256)
+_FIRST = select(func.min(File.id)).where(_WITH_DIGESTS, ALIVE).group_by(File.sha256)
 _FIRST_FILES, _FIRST_OWNED_FILES = (
     select(*File.__table__.columns).where(File.id.in_(ids)).order_by(File.id) for ids in (_FIRST, _FIRST.where(_OWNED))
 )
-INSERT_FILES = insert(File).returning(*File.__table__.columns, sort_by_parameter_order=True)
+INSERT_FILES = (
+    insert(File)
+    .values(expires_at=epoch_now() + bindparam("expires_in", type_=Double))
+    .returning(*File.__table__.columns, sort_by_parameter_order=True)
+)
 
 
 def find_file(connection: Connection, principal: Principal, file_id: int) -> File | None:

@@ -4,23 +4,27 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
+from typing import cast
 
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database
 from service_kit.errors import DomainError
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from file_storage.models import File
 from file_storage.services.blobs import BlobService
 from file_storage.services.errors import bytes_lost, file_not_found
-from file_storage.services.file_rows import find_file, find_files, find_first_files
+from file_storage.services.file_rows import ALIVE, find_file, find_files, find_first_files
 from file_storage.services.idempotency import IdempotencyKeys
-from file_storage.services.listing import FileFilter
+from file_storage.services.listing import FileFilter, IndexRow
 from file_storage.services.names import folded, renamed
 from file_storage.storage import BlobStore
 
 log = structlog.get_logger()
+
+INDEX_PART = 20_000
+"""Rows of an index that are read at once."""
 
 
 class FileService:
@@ -54,6 +58,23 @@ class FileService:
         with self._database.read() as session:
             return session.scalars(page).all()
 
+    def index(self, principal: Principal, file_filter: FileFilter) -> Iterator[Sequence[IndexRow]]:
+        """Yield all of the filter's files in its order, in parts.
+
+        No part is read before it is wanted, and no connection is held between two parts.
+        """
+        last: IndexRow | None = None
+        while True:
+            page = file_filter.index_page(last, INDEX_PART)
+            if not principal.sees_all:
+                page = page.where(principal.owns(File.owner))
+            with self._database.connect() as connection:
+                rows = cast("Sequence[IndexRow]", connection.execute(page).all())
+            yield rows
+            if len(rows) < INDEX_PART:
+                return
+            last = rows[-1]
+
     def existing(self, principal: Principal, ids: Sequence[int]) -> Sequence[File]:
         """Return the files with one of these ids, in the order of their ids."""
         with self._database.connect() as connection:
@@ -85,20 +106,27 @@ class FileService:
         content.seek(0)
         return content
 
-    def change(self, principal: Principal, file_id: int, name: str | None, comment: str | None) -> File:
-        """Change a file's name or comment; ``None`` keeps the old value.
+    def change(
+        self, principal: Principal, file_id: int, name: str | None, comment: str | None, folder: str | None = None
+    ) -> File:
+        """Change a file's name, comment or folder; ``None`` keeps the old value.
 
+        :param folder: as :mod:`folders` returns it; empty for none.
         :raises DomainError: ``file-not-found``; ``invalid-fields``, the name is not valid.
         """
+        seen = select(File).where(File.id == file_id, principal.owns(File.owner), ALIVE)
         with self._database.write() as session:
-            file = session.get(File, file_id, with_for_update=True) if 0 < file_id <= MAX_ID else None
-            if file is None or not _sees(principal, file):
+            file = session.scalar(seen.with_for_update()) if 0 < file_id <= MAX_ID else None
+            if file is None:
                 raise file_not_found(file_id)
             if name is not None:
                 file.name = renamed(name, file.extension)
                 file.search_name = folded(file.name + file.extension)
             if comment is not None:
                 file.comment = comment
+                file.search_comment = folded(comment) or None
+            if folder is not None:
+                file.folder = folder
             session.flush()
             session.refresh(file)
             return file
@@ -111,7 +139,7 @@ class FileService:
         if not 0 < file_id <= MAX_ID:
             raise file_not_found(file_id)
         with self._database.write() as session:
-            seen = delete(File).where(File.id == file_id, principal.owns(File.owner))
+            seen = delete(File).where(File.id == file_id, principal.owns(File.owner), ALIVE)
             sha256 = session.scalar(seen.returning(File.sha256))
             if sha256 is None:
                 raise file_not_found(file_id)
@@ -130,10 +158,6 @@ class FileService:
             # Another request may have deleted the file already.
             with suppress(DomainError):
                 self.delete(principal, file_id)
-
-
-def _sees(principal: Principal, file: File) -> bool:
-    return principal.sees_all or file.owner == principal.owner
 
 
 @contextmanager

@@ -45,6 +45,73 @@ def heif_size(file: IO[bytes]) -> Size | None:
     return width, height
 
 
+def heif_exif(file: IO[bytes]) -> bytes | None:
+    """Return the EXIF of HEIC, HEIF or AVIF as a TIFF; ``None`` if there is none.
+
+    :raises struct.error, KeyError, IndexError, StopIteration: the boxes are damaged.
+    """
+    meta = dict(_boxes(_meta(file)[4:]))
+    item = _exif_item(meta[b"iinf"])
+    if item is None:
+        return None
+    offset, length = _place(meta[b"iloc"], item)
+    file.seek(offset)
+    content = file.read(min(length, _MAX_META_BYTES))
+    # The header of the TIFF may be preceded by "Exif" and two zeros, whose length comes first.
+    return content[4 + int.from_bytes(content[:4], "big") :]
+
+
+def _exif_item(iinf: bytes) -> int | None:
+    """Return the number of the item with the type ``Exif``."""
+    for name, content in _boxes(iinf[6:] if iinf[0] == 0 else iinf[8:]):
+        version = content[0]
+        wide = 4 if version > 2 else 2
+        if name == b"infe" and content[6 + wide : 10 + wide] == b"Exif":
+            return int.from_bytes(content[4 : 4 + wide], "big")
+    return None
+
+
+def _place(iloc: bytes, item: int) -> tuple[int, int]:
+    """Return the offset in the file, and the length, of an item that lies in one piece.
+
+    :raises KeyError: it lies elsewhere.
+    """
+    version, sizes = iloc[0], int.from_bytes(iloc[4:6], "big")
+    offset_bytes, length_bytes, base_bytes, index_bytes = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    number_bytes = 4 if version > 1 else 2
+    read = _Numbers(iloc, 6)
+    for _ in range(read.next(number_bytes)):
+        number = read.next(number_bytes)
+        method = read.next(2) & 15 if version else 0
+        read.next(2)
+        base = read.next(base_bytes)
+        extents = []
+        for _ in range(read.next(2)):
+            read.next(index_bytes if version else 0)
+            extents.append((base + read.next(offset_bytes), read.next(length_bytes)))
+        if number == item and method == 0 and len(extents) == 1:
+            return extents[0]
+    raise KeyError(item)
+
+
+class _Numbers:
+    """Reads numbers of any length one after the other."""
+
+    def __init__(self, content: bytes, offset: int) -> None:
+        self._content = content
+        self._offset = offset
+
+    def next(self, length: int) -> int:
+        """Return the next number of this many bytes.
+
+        :raises IndexError: the content has ended.
+        """
+        self._offset += length
+        if self._offset > len(self._content):
+            raise IndexError
+        return int.from_bytes(self._content[self._offset - length : self._offset], "big")
+
+
 def _meta(file: IO[bytes]) -> bytes:
     """Return the content of the metadata box, which may come after the pixels."""
     offset = 0

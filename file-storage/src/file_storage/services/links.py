@@ -14,6 +14,7 @@ from service_kit.errors import DomainError
 from sqlalchemy import delete, select
 
 from file_storage.models import File, Link
+from file_storage.services.file_rows import ALIVE
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 CLOCK_SKEW_SECONDS = 300
@@ -152,7 +153,7 @@ class LinkService:
         :raises DomainError: ``invalid-link`` and ``link-expired`` as in :meth:`LinkSigner.read`; ``link-not-found``.
         """
         claim = self._signer.read(token)
-        query = select(File, Link).join(Link, Link.file_id == File.id).where(Link.id == claim.link_id)
+        query = select(File, Link).join(Link, Link.file_id == File.id).where(Link.id == claim.link_id, ALIVE)
         with self._database.read() as session:
             found = session.execute(query).one_or_none()
         if found is not None:

@@ -2,27 +2,36 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVarTuple, get_args
 
 from service_kit.errors import DomainError
-from sqlalchemy import Boolean, ColumnElement, Select, String, func, literal, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, Select, String, func, literal, literal_column, or_, select, tuple_
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from file_storage.models import File
+from file_storage.services.file_rows import ALIVE
 from file_storage.services.names import folded
 
-Sort = Literal["id", "-id", "name", "-name", "size", "-size", "created_at", "-created_at"]
+Sort = Literal["id", "-id", "name", "-name", "size", "-size", "created_at", "-created_at", "taken_at", "-taken_at"]
 SORTS = get_args(Sort)
 
+_TAKEN_OR_CREATED = func.coalesce(File.taken_at, File.created_at)
 _SORT_COLUMNS: dict[str, ColumnElement[object]] = {
     "name": func.substr(File.search_name, 1, 255),
     "size": File.size,  # type: ignore[dict-item]  # a column of one type is one of any for what is done here
     "created_at": File.created_at,  # type: ignore[dict-item]  # as above
+    "taken_at": _TAKEN_OR_CREATED,  # type: ignore[dict-item]  # as above
 }
 
+_Columns = TypeVarTuple("_Columns")
+
+IndexRow = tuple[int, int | None, int | None, *tuple[object, ...]]
+"""Id, width and height of a file, and what it is sorted by if that is not the id."""
 
 MAX_LETTERS = 2
 """Searches of up to this many letters use the letter index; longer ones use trigrams."""
@@ -33,33 +42,54 @@ class has_letters(GenericFunction[bool]):  # noqa: N801 (named as SQL functions 
 
     type = Boolean()
     inherit_cache = True
+    splitter = "pixmill_letters"
+
+
+class text_has_letters(has_letters):  # noqa: N801 (named as SQL functions are)
+    """The same for a comment."""
+
+    inherit_cache = True
+    splitter = "pixmill_letters_of_text"
 
 
 @compiles(has_letters, "postgresql")
+@compiles(text_has_letters, "postgresql")
 def _has_letters_postgresql(element: has_letters, compiler: SQLCompiler, **options: object) -> str:
     name, letters = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"pixmill_letters({name}) @> ARRAY[{letters}]::text[]"
+    return f"{element.splitter}({name}) @> ARRAY[{letters}]::text[]"
 
 
 @compiles(has_letters, "sqlite")
+@compiles(text_has_letters, "sqlite")
 def _has_letters_sqlite(_element: has_letters, _compiler: SQLCompiler, **_options: object) -> str:
     return "1"
 
 
 @dataclass(frozen=True)
 class FileFilter:
-    """Conditions on the listed files; ``None`` sets no condition.
+    """Conditions on the listed files; ``None`` sets no condition, nor does an empty sequence.
 
     :param name: part of the name with its extension, in any case.
-    :param extension: with or without its dot, in any case.
-    :param media_type: such as ``image/png``, or ``image/*`` for all images.
+    :param q: part of the name or of the comment, in any case.
+    :param extension: any of these, with or without the dot, in any case.
+    :param media_type: any of these, such as ``image/png``, or ``image/*`` for all images.
+    :param origin: any of these.
+    :param folder: this folder and all below it.
+    :param taken_after: in seconds since 1970, exclusive, like ``taken_before``; only files that say when.
     :param created_after: in seconds since 1970, exclusive, like ``created_before``.
     :param size_min: in bytes, inclusive, like ``size_max``.
     """
 
     name: str | None = None
-    extension: str | None = None
-    media_type: str | None = None
+    q: str | None = None
+    extension: Sequence[str] = ()
+    media_type: Sequence[str] = ()
+    origin: Sequence[str] = ()
+    source_id: int | None = None
+    task_id: int | None = None
+    folder: str | None = None
+    taken_after: float | None = None
+    taken_before: float | None = None
     created_after: float | None = None
     created_before: float | None = None
     size_min: int | None = None
@@ -71,13 +101,27 @@ class FileFilter:
 
         :raises DomainError: ``page-not-found``, the cursor does not belong to this sort order.
         """
-        column = self.sort.removeprefix("-")
-        keys = [_SORT_COLUMNS[column], File.id] if column in _SORT_COLUMNS else [File.id]
-        page = select(File).where(*self._conditions()).limit(limit)
-        if after:
-            row, position = tuple_(*keys), tuple_(*self._position(after))
-            page = page.where(row < position if self.sort.startswith("-") else row > position)
-        return page.order_by(*(key.desc() if self.sort.startswith("-") else key for key in keys))
+        return self._in_order(select(File), self._position(after) if after else (), limit)
+
+    def index_page(self, after: IndexRow | None, limit: int) -> "Select[*tuple[object, ...]]":
+        """Return the query for :data:`IndexRow` of at most ``limit`` files after the row ``after``."""
+        sorted_by = self._sorted_by()
+        columns = [] if sorted_by is None else [sorted_by.label("sorted_by")]
+        row = select(File.id, File.width, File.height, *columns)
+        return self._in_order(row, () if after is None else (*after[3:], after[0]), limit)
+
+    def _in_order(self, rows: "Select[*_Columns]", position: Sequence[object], limit: int) -> "Select[*_Columns]":
+        sorted_by, is_descending = self._sorted_by(), self.sort.startswith("-")
+        keys = [File.id] if sorted_by is None else [sorted_by, File.id]
+        page = rows.where(*self._conditions()).limit(limit)
+        if position:
+            here, there = tuple_(*keys), tuple_(*position)
+            page = page.where(here < there if is_descending else here > there)
+        return page.order_by(*(key.desc() if is_descending else key for key in keys))
+
+    def _sorted_by(self) -> ColumnElement[object] | None:
+        """Return what the files are sorted by before their ids; ``None`` for ids alone."""
+        return _SORT_COLUMNS.get(self.sort.removeprefix("-"))
 
     def cursor(self, file: File) -> str:
         """Return the cursor of a file in this order; the next page begins after it."""
@@ -88,6 +132,8 @@ class FileFilter:
                 return _cursor(file.size, file.id)
             case "created_at":
                 return _cursor(file.created_at, file.id)
+            case "taken_at":
+                return _cursor(file.created_at if file.taken_at is None else file.taken_at, file.id)
             case _:
                 return str(file.id)
 
@@ -103,26 +149,63 @@ class FileFilter:
             raise DomainError("page-not-found", detail) from error
 
     def _conditions(self) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
+        return [ALIVE, *self._of_text(), *self._of_kind(), *self._of_place(), *self._of_time(), *self._of_size()]
+
+    def _of_text(self) -> Iterator[ColumnElement[bool]]:
         if self.name is not None:
-            name = folded(self.name)
-            conditions.append(File.search_name.contains(name, autoescape=True))
-            if 0 < len(name) <= MAX_LETTERS:
-                conditions.append(has_letters(File.search_name, literal(name, String)))
-        if self.extension is not None:
-            extension = self.extension.lower()
-            conditions.append(File.extension == (f".{extension.removeprefix('.')}" if extension else ""))
-        if self.media_type is not None:
-            conditions.append(_of_type(self.media_type.lower()))
+            yield _contains(File.search_name, self.name, has_letters)
+        if self.q is not None:
+            in_comment = _contains(File.search_comment, self.q, text_has_letters)
+            yield _contains(File.search_name, self.q, has_letters) | in_comment
+
+    def _of_kind(self) -> Iterator[ColumnElement[bool]]:
+        if self.extension:
+            lower = [extension.lower().removeprefix(".") for extension in self.extension]
+            yield File.extension.in_([f".{extension}" if extension else "" for extension in lower])
+        if self.media_type:
+            yield or_(*(_of_type(media_type.lower()) for media_type in self.media_type))
+
+    def _of_place(self) -> Iterator[ColumnElement[bool]]:
+        if self.origin:
+            yield File.origin.in_(self.origin)
+        if self.source_id is not None:
+            yield File.source_id == self.source_id
+        if self.task_id is not None:
+            yield File.task_id == self.task_id
+        if self.folder:
+            yield _in_folder(self.folder)
+
+    def _of_time(self) -> Iterator[ColumnElement[bool]]:
         if self.created_after is not None:
-            conditions.append(File.created_at > self.created_after)
+            yield File.created_at > self.created_after
         if self.created_before is not None:
-            conditions.append(File.created_at < self.created_before)
+            yield File.created_at < self.created_before
+        # Of the column, and of what the index has: the time of creation where none is taken.
+        for time in (File.taken_at, _SORT_COLUMNS["taken_at"]):
+            if self.taken_after is not None:
+                yield time > self.taken_after
+            if self.taken_before is not None:
+                yield time < self.taken_before
+
+    def _of_size(self) -> Iterator[ColumnElement[bool]]:
         if self.size_min is not None:
-            conditions.append(File.size >= self.size_min)
+            yield File.size >= self.size_min
         if self.size_max is not None:
-            conditions.append(File.size <= self.size_max)
-        return conditions
+            yield File.size <= self.size_max
+
+
+def _contains(
+    column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None], text: str, letters: type[has_letters]
+) -> ColumnElement[bool]:
+    part = folded(text)
+    found = column.contains(part, autoescape=True)
+    return found & letters(column, literal(part, String)) if 0 < len(part) <= MAX_LETTERS else found
+
+
+def _in_folder(folder: str) -> ColumnElement[bool]:
+    # "0" follows "/" in ASCII: the first two are a range of the index, whose condition is the third, a literal.
+    in_range = (File.folder >= folder) & (File.folder < f"{folder}0") & (File.folder != literal_column("''"))
+    return in_range & ((File.folder == folder) | (File.folder > f"{folder}/"))
 
 
 def _of_type(media_type: str) -> ColumnElement[bool]:

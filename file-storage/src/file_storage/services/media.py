@@ -8,6 +8,7 @@ from typing import IO, NamedTuple, cast
 import filetype
 from PIL import Image
 
+from file_storage.services.exif_date import taken_at
 from file_storage.services.heif_header import heif_type
 from file_storage.services.image_headers import size_of
 from file_storage.services.jpegxl_header import jpegxl_type
@@ -76,6 +77,14 @@ def media_of(file: IO[bytes]) -> Media:
         return media
     media_type = known or filetype.guess_mime(head) or _by_text(_text_head(file, head))
     return _media(media_type, size_of(media_type, cast("IO[bytes]", _LimitedFile(file))))
+
+
+def taken_at_of(media_type: str, file: IO[bytes]) -> float | None:
+    """Return when an image was taken, in seconds since 1970; ``None`` if its first bytes do not say.
+
+    :param media_type: as :func:`media_of` found it.
+    """
+    return taken_at(media_type, cast("IO[bytes]", _LimitedFile(file)))
 
 
 class _LimitedFile:

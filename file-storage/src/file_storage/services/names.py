@@ -25,7 +25,7 @@ def file_name(client_name: str, wanted: str | None) -> FileName:
     :param wanted: the ``name`` that the client requests instead, if any.
     :raises DomainError: ``invalid-fields``, the name is empty or longer than 255 characters.
     """
-    base = _visible(client_name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
+    base = visible(client_name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])
     own = _split(base)
     if wanted is None:
         return FileName(_checked(own.name), _checked_extension(own.extension))
@@ -61,7 +61,7 @@ def shown(name: str) -> str:
     """Return a stored name without what older versions may have stored: characters that headers cannot have or that
     disguise it.
     """
-    return _visible(name) or "file"
+    return visible(name) or "file"
 
 
 def folded(text: str) -> str:
@@ -70,12 +70,13 @@ def folded(text: str) -> str:
 
 
 def _cleaned(name: str) -> str:
-    return _visible(name).replace("/", "_").replace("\\", "_")
+    return visible(name).replace("/", "_").replace("\\", "_")
 
 
-def _visible(name: str) -> str:
-    visible = (c for c in name if unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI_CONTROLS)
-    return unicodedata.normalize("NFC", "".join(visible)).strip()
+def visible(name: str) -> str:
+    """Return a name in NFC without the characters that headers cannot have or that disguise it."""
+    seen = (c for c in name if unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI_CONTROLS)
+    return unicodedata.normalize("NFC", "".join(seen)).strip()
 
 
 def _extension(wanted: str) -> str:

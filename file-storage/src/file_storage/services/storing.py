@@ -13,10 +13,12 @@ from service_kit.errors import DomainError
 from sqlalchemy import Connection, update
 
 from file_storage.models import File, Upload
+from file_storage.models.file import RESULT, UPLOAD
 from file_storage.services.blobs import BlobService, SizedBlob
+from file_storage.services.expiry import ExpiryService
 from file_storage.services.file_rows import INSERT_FILES, files_of
 from file_storage.services.idempotency import IdempotencyKeys, KeyUse, conflict_as_in_use
-from file_storage.services.media import Media, media_of
+from file_storage.services.media import Media, media_of, taken_at_of
 from file_storage.services.names import FileName, folded
 from file_storage.services.quota import Addition, Quota
 from file_storage.storage import BlobStore, StagedBlob, Staging
@@ -30,6 +32,23 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class Details(NamedTuple):
+    """What a new file may have besides its name.
+
+    :param folder: as :mod:`folders` returns it; ``None`` for none, or for that of a copy's source.
+    :param expires_in: seconds until it expires.
+    :param source_id: the file from which a task made it; only our own processes may say this, as ``task_id``.
+    """
+
+    folder: str | None = None
+    expires_in: int | None = None
+    source_id: int | None = None
+    task_id: int | None = None
+
+
+NO_DETAILS = Details()
+
+
 class NewFile(NamedTuple):
     """Staged bytes, and the name, comment and idempotency key of the new file."""
 
@@ -37,6 +56,7 @@ class NewFile(NamedTuple):
     name: FileName
     comment: str
     key: str | None
+    details: Details = NO_DETAILS
 
 
 class NewCopy(NamedTuple):
@@ -45,6 +65,7 @@ class NewCopy(NamedTuple):
     source: File
     name: FileName
     key: str | None
+    details: Details = NO_DETAILS
 
 
 class Reserved(NamedTuple):
@@ -58,21 +79,40 @@ class Reserved(NamedTuple):
     parts: int = 0
 
 
-class _NewRow(NamedTuple):
-    """A row to insert, and the function that publishes its bytes."""
+class _Content(NamedTuple):
+    """Bytes, and what they say."""
 
     blob: SizedBlob
     media: Media
+    taken_at: float | None
+
+
+class _NewRow(NamedTuple):
+    """A row to insert, and the function that publishes its bytes.
+
+    :param origin: of the bytes.
+    """
+
+    content: _Content
     name: FileName
     comment: str
     key: str | None
+    details: Details
+    origin: str
     publish: Callable[[], None]
+
+    @property
+    def blob(self) -> SizedBlob:
+        return self.content.blob
 
     def use(self) -> KeyUse | None:
         if self.key is None:
             return None
-        content = "\0".join([self.blob.sha256, *self.name, self.comment])
-        return KeyUse(self.key, hashlib.sha256(content.encode()).hexdigest())
+        parts = [self.blob.sha256, *self.name, self.comment]
+        if self.details.folder or self.details.expires_in:
+            # Fingerprints of requests without them stay as they were.
+            parts += [self.details.folder or "", str(self.details.expires_in)]
+        return KeyUse(self.key, hashlib.sha256("\0".join(parts).encode()).hexdigest())
 
     def row(self, owner: str) -> dict[str, object]:
         return {
@@ -81,8 +121,15 @@ class _NewRow(NamedTuple):
             "extension": self.name.extension,
             "search_name": folded(self.name.name + self.name.extension),
             "comment": self.comment,
+            "search_comment": folded(self.comment) or None,
+            "folder": self.details.folder or "",
+            "origin": self.origin,
+            "source_id": self.details.source_id,
+            "task_id": self.details.task_id,
+            "taken_at": self.content.taken_at,
+            "expires_in": self.details.expires_in,
             **self.blob._asdict(),
-            **self.media._asdict(),
+            **self.content.media._asdict(),
         }
 
 
@@ -97,6 +144,7 @@ class StoringService:
         quota: Quota,
         blobs: BlobService,
         keys: IdempotencyKeys,
+        expiry: ExpiryService,
     ) -> None:
         self._database = database
         self._store = store
@@ -104,6 +152,7 @@ class StoringService:
         self._quota = quota
         self._blobs = blobs
         self._keys = keys
+        self._expiry = expiry
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
 
     def check_room(self, principal: Principal, size: int, files: int = 1) -> None:
@@ -121,7 +170,8 @@ class StoringService:
         """Store a file; for an idempotency key that was used before, return its file.
 
         :param reserved: what of its bytes counts already.
-        :raises DomainError: ``quota-exceeded``, or ``idempotency-key-reused``, ``-revoked`` or ``-in-use``.
+        :raises DomainError: ``quota-exceeded``, or ``idempotency-key-reused``, ``-revoked`` or ``-in-use``;
+            ``services-only``, the principal may not say which task made the file.
         """
         [stored] = self.store_all(principal, [new], reserved)
         if isinstance(stored, DomainError):
@@ -134,16 +184,17 @@ class StoringService:
         """Store many files as :meth:`store` does, in one transaction.
 
         :returns: for each upload its file, or ``idempotency-key-reused`` or ``-revoked`` if its key forbids it.
-        :raises DomainError: ``idempotency-key-in-use`` or ``quota-exceeded``; nothing is stored.
+        :raises DomainError: ``idempotency-key-in-use``, ``quota-exceeded`` or ``services-only``; nothing is stored.
         """
+        _check_claims(principal, [file.details for file in new])
         size = sum(file.staged.size for file in new)
         if reserved is None:
             self._quota.check(principal, Addition(size, size, len(new)))
         contents = self._in_parallel(self._make_durable, [file.staged for file in new])
         # Publish inside the transaction: it locks the blob's row, so nobody removes the bytes before the commit.
         additions = [
-            _NewRow(blob, media, name, comment, key, partial(self._store.publish, staged))
-            for (blob, media), (staged, name, comment, key) in zip(contents, new, strict=True)
+            _NewRow(content, name, comment, key, details, _origin(details), partial(self._store.publish, staged))
+            for content, (staged, name, comment, key, details) in zip(contents, new, strict=True)
         ]
         return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
 
@@ -162,19 +213,29 @@ class StoringService:
 
         :returns: for each copy its file, or the error of its idempotency key as in :meth:`store_all`.
         :raises DomainError: ``file-not-found``, a source was just deleted; ``quota-exceeded``;
-            ``idempotency-key-in-use``. Nothing is copied then.
+            ``idempotency-key-in-use``; ``services-only``. Nothing is copied then.
         """
+        _check_claims(principal, [copy.details for copy in copies])
         additions = [
-            _NewRow(SizedBlob(source.sha256, source.size), _media_of_row(source), name, "", key, _publish_nothing)
-            for source, name, key in copies
+            _NewRow(
+                _content_of_row(source),
+                name,
+                "",
+                key,
+                _details_of_copy(source, details),
+                source.origin if details.task_id is None else RESULT,
+                _publish_nothing,
+            )
+            for source, name, key, details in copies
         ]
         return self._add(principal, additions, self._share, partial(self._check_copied, principal))
 
-    def _make_durable(self, staged: StagedBlob) -> tuple[SizedBlob, Media]:
+    def _make_durable(self, staged: StagedBlob) -> _Content:
         staged.seal()
         self._store.prepare(staged)
         with staged.open() as file:
-            return SizedBlob(staged.sha256, staged.size), media_of(file)
+            media = media_of(file)
+            return _Content(SizedBlob(staged.sha256, staged.size), media, taken_at_of(media.media_type, file))
 
     def _add(
         self,
@@ -196,6 +257,7 @@ class StoringService:
                 self._in_parallel(lambda addition: addition.publish(), new)
         for file in made:
             log.info("file stored", file_id=file.id, size=file.size)
+        self._expiry.expire_periodically()
         remaining = iter(made)
         return [earlier.get(addition.key or "") or next(remaining) for addition in additions]
 
@@ -226,8 +288,30 @@ class StoringService:
         return list(self._disk.map(work, items))
 
 
-def _media_of_row(file: File) -> Media:
-    return Media(file.media_type, file.width, file.height)
+def _check_claims(principal: Principal, new: Sequence[Details]) -> None:
+    """Check that only our own processes say of which task a file is the result.
+
+    :raises DomainError: ``services-only``.
+    """
+    if not principal.is_service and any((details.source_id, details.task_id) != (None, None) for details in new):
+        raise DomainError("services-only", "Only Pixmill's own processes may set source_id and task_id.")
+
+
+def _origin(details: Details) -> str:
+    return UPLOAD if details.task_id is None else RESULT
+
+
+def _details_of_copy(source: File, details: Details) -> Details:
+    if details.task_id is not None:
+        return details
+    # Where the bytes came from stays true; the task made only one file.
+    folder = source.folder if details.folder is None else details.folder
+    return details._replace(folder=folder, source_id=source.source_id)
+
+
+def _content_of_row(file: File) -> _Content:
+    media = Media(file.media_type, file.width, file.height)
+    return _Content(SizedBlob(file.sha256, file.size), media, file.taken_at)
 
 
 def _publish_nothing() -> None:

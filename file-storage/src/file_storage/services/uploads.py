@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from file_storage.models import File, Upload
 from file_storage.services.names import FileName
 from file_storage.services.quota import Addition, Quota
-from file_storage.services.storing import NewFile, Reserved, StoringService
+from file_storage.services.storing import Details, NewFile, Reserved, StoringService
 from file_storage.storage import Readable, StagedBlob, Staging
 from file_storage.storage.partial import PartialFile, PartialFiles, UploadBusyError
 
@@ -52,6 +52,7 @@ class NewUpload:
     :param length: in bytes; ``None`` if the client sends it later.
     :param metadata_header: Upload-Metadata as received.
     :param partial: the upload will be a part of a final upload.
+    :param expires_in: seconds from when it becomes a file until the file expires.
     """
 
     length: int | None
@@ -59,6 +60,8 @@ class NewUpload:
     comment: str
     metadata_header: str
     partial: bool
+    folder: str = ""
+    expires_in: int | None = None
 
 
 class Progress(NamedTuple):
@@ -174,7 +177,8 @@ class UploadService:
             for part in parts:
                 for data in self._bytes_of(part):
                     staged.write(data)
-            whole = NewFile(staged, new.name, new.comment, _concatenation_key(parts, new))
+            details = Details(new.folder, new.expires_in)
+            whole = NewFile(staged, new.name, new.comment, _concatenation_key(parts, new), details)
             # A part that is named twice was reserved once.
             reserved = sum(self._length_of_part(principal, part) for part in set(parts))
             file = self._files.store(principal, whole, Reserved(parts=reserved))
@@ -242,6 +246,8 @@ class UploadService:
             name=new.name.name,
             extension=new.name.extension,
             comment=new.comment,
+            folder=new.folder,
+            expires_in=new.expires_in,
             expires_at=epoch_now() + self._lifetime,
             file_id=file.id if file else None,
             finished=file is not None,
@@ -364,7 +370,8 @@ class UploadService:
         return finished
 
     def _store(self, principal: Principal, upload: Upload, staged: StagedBlob) -> Upload:
-        new = NewFile(staged, FileName(upload.name, upload.extension), upload.comment, f"tus-{upload.id}")
+        name, details = FileName(upload.name, upload.extension), Details(upload.folder, upload.expires_in)
+        new = NewFile(staged, name, upload.comment, f"tus-{upload.id}", details)
         file = self._files.store(_holder(principal, upload), new, Reserved(upload.id))
         with self._database.write() as session:
             values = {"file_id": file.id, "finished": True, "length": staged.size, "reserved": 0}
@@ -415,7 +422,7 @@ def _holder(principal: Principal, upload: Upload) -> Principal:
 
 
 def _concatenation_key(parts: Sequence[str], new: NewUpload) -> str:
-    content = "\0".join([*parts, *new.name, new.comment])
+    content = "\0".join([*parts, *new.name, new.comment, *filter(None, [new.folder, str(new.expires_in or "")])])
     return f"tus-{hashlib.sha256(content.encode()).hexdigest()}"
 
 

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +41,8 @@ class FileServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.seen: list[Seen] = []
+        self.told: list[str] = []
+        """What requests say of results: JSON, or of a raw body its query and headers."""
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -49,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         owner = self.headers["X-Pixmill-Owner"]
         self.server.seen.append(Seen(self.command, self.path.split("?")[0], owner, self.headers["X-Pixmill-Sees"]))
         file = {"id": len(owner)}
+        self.server.told.append(_told(self.path, self.headers, body))
         if self.path == "/copies":
             self._send(200, {"files": [{"file": file} for _ in json.loads(body)["copies"]]})
         elif self.path == "/batch":
@@ -67,6 +73,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing."""
+
+
+def _told(path: str, headers: Message, body: bytes) -> str:
+    if path == "/copies":
+        return body.decode()
+    if path == "/batch":
+        return str(re.findall(rb"(?m)^\[\{.*\}\]", body)[0], "utf-8")
+    return f"{path.partition('?')[2]} {headers['X-Pixmill-Source-Id']} {headers['X-Pixmill-Task-Id']}"
 
 
 @pytest.fixture
@@ -114,6 +128,30 @@ def test_results_are_stored_for_the_owner_of_each_task(
 
     assert ended == [Ended(claim, Finished(len(claim.owner))) for claim in claims]
     assert server.seen == [Seen("POST", "/batch", "ann", "all"), Seen("PUT", "/", "robert", "all")]
+
+
+def test_a_result_says_which_task_made_it_from_which_file_and_how_long_it_is_kept(
+    database: Database, storage: FileStorage, server: FileServer, tmp_path: Path
+) -> None:
+    first, second, alone = (replace(task_of(owner, n), expires_in=60) for n, owner in enumerate(["ann", "ann", "bob"]))
+    claims = [first, replace(second, expires_in=None), alone]
+    results = [(claim, ResultFile(tmp_path / str(claim.task_id), ".png", None)) for claim in claims]
+    for _, result in results:
+        result.path.write_bytes(b"result")
+    cache = ResultCache(database)
+    cache.remember({ReuseService(storage, cache).key_of(first, plan_of("flip", {})) or "": CacheHit(7, None)})
+
+    ResultUpload(storage, cache).store(results)
+    ReuseService(storage, cache).reuse([first])
+
+    of_batch, of_single, of_copy = server.told
+    assert json.loads(of_batch) == [
+        {"name": "p.png", "idempotency_key": "key-0", "source_id": 1, "task_id": 0, "expires_in": 60},
+        {"name": "p.png", "idempotency_key": "key-1", "source_id": 1, "task_id": 1},
+    ]
+    assert of_single == "name=p.png&expires_in=60 1 2"
+    copy = {"file_id": 7, "name": "p", "extension": ".jpg", "idempotency_key": "key-0"}
+    assert json.loads(of_copy) == {"copies": [{**copy, "source_id": 1, "task_id": 0, "expires_in": 60}]}
 
 
 def test_no_owner_gets_the_cached_result_of_another(

@@ -4,7 +4,7 @@ import hmac
 import threading
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -87,9 +87,9 @@ class Gate:
     def _inner(self, headers: Mapping[str, str]) -> Principal:
         owner = headers.get(OWNER_HEADER)
         if owner is None:
-            return LOCAL
+            return replace(LOCAL, is_service=True)
         scopes = ALL_SCOPES if headers.get(SEES_HEADER) == "all" else ALL_SCOPES - {Scope.ADMIN}
-        return Principal(owner, scopes, limits=self._keys.limits(owner))
+        return Principal(owner, scopes, limits=self._keys.limits(owner), is_service=True)
 
     def try_key(self, secret: str, address: str) -> Principal:
         """Return who holds a key; a valid key counts, however many wrong ones its address has sent.

@@ -71,6 +71,8 @@ class Principal:
     scopes: frozenset[Scope]
     key_id: str | None = None
     limits: Limits = field(default=UNLIMITED)
+    is_service: bool = field(default=False, compare=False)
+    """Whether one of our own processes asks, which may say what it did for an owner."""
 
     @property
     def sees_all(self) -> bool:

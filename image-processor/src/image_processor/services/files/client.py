@@ -19,6 +19,10 @@ MAX_FORM_BYTES = 4 * 1024 * 1024
 """Results in one form; they are all sent again if the connection breaks."""
 
 
+SOURCE_ID, TASK_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id"
+"""Headers in which a request for a single file says of which task it is the result."""
+
+
 class FileStorageUnavailableError(Exception):
     """file-storage did not respond, or responded that it is unavailable; a retry may help."""
 
@@ -39,6 +43,24 @@ class SourceFile(NamedTuple):
     sha256: str
 
 
+class Origin(NamedTuple):
+    """What made a result, and how long it is kept.
+
+    :param expires_in: seconds after which file-storage deletes it; ``None``: it is kept.
+    """
+
+    source_id: int | None = None
+    task_id: int | None = None
+    expires_in: int | None = None
+
+    def fields(self) -> dict[str, int]:
+        """Return what is known, as file-storage names it."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+
+NO_ORIGIN = Origin()
+
+
 class NewFile(NamedTuple):
     """A file to be stored.
 
@@ -49,6 +71,7 @@ class NewFile(NamedTuple):
     path: Path
     name: str
     key: str
+    origin: Origin = NO_ORIGIN
 
 
 class NewCopy(NamedTuple):
@@ -62,6 +85,7 @@ class NewCopy(NamedTuple):
     name: str
     extension: str
     key: str
+    origin: Origin = NO_ORIGIN
 
 
 class FileStorage:
@@ -130,7 +154,9 @@ class FileStorage:
         """Store files by one request; return ``None`` if it is refused as a whole: each file is then tried alone."""
         if len(files) == 1:
             return None
-        fields = json.dumps([{"name": file.name, "idempotency_key": file.key} for file in files])
+        fields = json.dumps(
+            [{"name": file.name, "idempotency_key": file.key, **file.origin.fields()} for file in files]
+        )
         try:
             with ExitStack() as stack:
                 parts = [("file", ("result", stack.enter_context(file.path.open("rb")))) for file in files]
@@ -143,9 +169,13 @@ class FileStorage:
 
     def _store(self, file: NewFile) -> int | Exception:
         headers = {"Idempotency-Key": file.key, "Content-Length": str(file.path.stat().st_size)}
+        ids = {SOURCE_ID: file.origin.source_id, TASK_ID: file.origin.task_id}
+        headers |= {name: str(number) for name, number in ids.items() if number is not None}
+        expires_in = {} if file.origin.expires_in is None else {"expires_in": file.origin.expires_in}
         try:
             with file.path.open("rb") as content:
-                response = self._request("PUT", "/", headers, params={"name": file.name}, content=content)
+                named = {"name": file.name, **expires_in}
+                response = self._request("PUT", "/", headers, params=named, content=content)
         except FileStorageUnavailableError as error:
             return error
         return self._single_result(response, file.key)
@@ -156,7 +186,13 @@ class FileStorage:
         :returns: for each copy its file id, or why it was not created, as :meth:`store`.
         """
         fields = [
-            {"file_id": copy.file_id, "name": copy.name, "extension": copy.extension, "idempotency_key": copy.key}
+            {
+                "file_id": copy.file_id,
+                "name": copy.name,
+                "extension": copy.extension,
+                "idempotency_key": copy.key,
+                **copy.origin.fields(),
+            }
             for copy in copies
         ]
         try:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+from image_processor.services.files.client import Origin
+
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
 
@@ -36,8 +38,15 @@ class Claim:
     suspect: bool
     """An earlier attempt crashed, or several workers were lost. Its process holds no other task meanwhile, which would
     count a crash too."""
+    expires_in: int | None = None
+    """Seconds after which the result is deleted; ``None``: it is kept."""
     claimed_at: float = field(default_factory=time.monotonic, compare=False)
     """By this machine's monotonic clock."""
+
+    @property
+    def origin(self) -> Origin:
+        """What the task's result says about itself."""
+        return Origin(self.source_id, self.task_id, self.expires_in)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,22 @@
+"""The headers in which a worker says of which task a raw body is the result."""
+
+from flask import Request
+from service_kit.database import MAX_ID
+from service_kit.errors import FieldError
+from service_kit.problems import Problem
+
+SOURCE_ID, TASK_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id"
+
+
+def claimed_id(request: Request, header: str) -> int | None:
+    """Return the id in a header, if the request has it.
+
+    :raises Problem: 422, it is not an id.
+    """
+    value = request.headers.get(header)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) <= MAX_ID):
+        detail = f"{header} must be an id."
+        raise Problem("invalid-fields", 422, detail, [FieldError(pointer=f"/{header}", detail=detail)])
+    return int(value)

@@ -1,0 +1,61 @@
+"""Remove files that have expired, a few at a time."""
+
+import time
+
+import structlog
+from service_kit.database import Database, epoch_now
+from sqlalchemy import delete, select
+
+from file_storage.models import File
+from file_storage.services.blobs import BlobService
+
+log = structlog.get_logger()
+
+EXPIRE_SECONDS = 60
+"""Minimum seconds between two removals by uploads."""
+EXPIRE_BATCH = 100
+"""Files removed at a time."""
+
+
+class ExpiryService:
+    """Removes expired files; until then no statement finds them."""
+
+    def __init__(self, database: Database, blobs: BlobService) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._next_expiry = 0.0
+
+    def expire(self) -> int:
+        """Remove at most :data:`EXPIRE_BATCH` expired files, with bytes that no other file has; return their number."""
+        due = select(File.id).where(_EXPIRED).order_by(File.expires_at).limit(EXPIRE_BATCH)
+        with self._database.read() as session:
+            ids = session.scalars(due).all()
+        return sum(self._remove(file_id) for file_id in ids)
+
+    def expire_periodically(self) -> None:
+        """Remove expired files, at most once in :data:`EXPIRE_SECONDS`."""
+        if time.monotonic() < self._next_expiry:
+            return
+        self._next_expiry = time.monotonic() + EXPIRE_SECONDS
+        self.expire()
+
+    def collect_garbage(self) -> int:
+        """Remove all expired files and return their number."""
+        removed = 0
+        while expired := self.expire():
+            removed += expired
+        return removed
+
+    def _remove(self, file_id: int) -> bool:
+        with self._database.write() as session:
+            sha256 = session.scalar(delete(File).where(File.id == file_id, _EXPIRED).returning(File.sha256))
+            if sha256 is None:
+                return False
+            was_last = self._blobs.release(session, sha256)
+        log.info("file expired", file_id=file_id)
+        if was_last:
+            self._blobs.remove(sha256)
+        return True
+
+
+_EXPIRED = File.expires_at <= epoch_now()

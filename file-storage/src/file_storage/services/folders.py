@@ -1,0 +1,75 @@
+"""Folders of files, derived from the paths that clients send. A folder is text in a row, never a path on the disk."""
+
+import re
+
+from service_kit.errors import DomainError, FieldError
+
+from file_storage.services.names import FileName, file_name, visible
+
+MAX_FOLDER = 500
+"""Characters of a folder. A longer one might not fit into a page of the index: a character has up to 4 bytes."""
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def folder_of(client_name: str) -> str:
+    """Return the folder in a file name that a client sends, such as ``holiday/2026/a.jpg`` for a folder of a browser.
+
+    A path from the root of a disk, or with ``..``, says where the file lay on the client's disk: it gives no folder.
+
+    :raises DomainError: ``invalid-fields``, the folder is too long.
+    """
+    path = client_name.replace("\\", "/")
+    parts = _parts(path.rstrip("/").rpartition("/")[0])
+    if path.startswith("/") or _DRIVE.match(path) or any(map(_is_dots, parts)):
+        return ""
+    return _checked("/".join(parts))
+
+
+def folder_of_relative(path: str) -> str:
+    """Return the folder in a path that is relative by its definition; some clients begin it with a slash all the same.
+
+    :raises DomainError: ``invalid-fields``, the folder is too long.
+    """
+    return folder_of(path.lstrip("/"))
+
+
+def wanted_folder(wanted: str) -> str:
+    """Return the stored form of a folder that a client requests; empty for none.
+
+    :raises DomainError: ``invalid-fields``, it is too long, or would lead elsewhere if it were a path.
+    """
+    parts = _parts(wanted)
+    if "\\" in wanted or (parts and _DRIVE.match(parts[0])) or any(map(_is_dots, parts)):
+        raise _invalid("A folder has names with slashes between them: no '..', no backslash and no drive's letter.")
+    return _checked("/".join(parts))
+
+
+def named_path(path: str) -> tuple[FileName, str]:
+    """Return the stored name and the folder of an upload whose name may be a path, as in a ``PUT``.
+
+    :raises DomainError: ``invalid-fields``, the name or the folder cannot be stored.
+    """
+    last = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if _is_dots(visible(last)):
+        return file_name("", path), ""
+    return file_name("", last), folder_of(path)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in map(visible, path.split("/")) if part]
+
+
+def _is_dots(part: str) -> bool:
+    # Windows ignores dots and spaces at the end of a name, so that ".. ." means "..".
+    return not part.strip(". ")
+
+
+def _checked(folder: str) -> str:
+    if len(folder) > MAX_FOLDER:
+        raise _invalid(f"The folder has {len(folder)} characters; at most {MAX_FOLDER} are allowed.")
+    return folder
+
+
+def _invalid(detail: str) -> DomainError:
+    return DomainError("invalid-fields", detail, [FieldError(pointer="/folder", detail=detail)])

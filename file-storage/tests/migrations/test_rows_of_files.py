@@ -1,0 +1,83 @@
+"""What files had before they had folders, origins and an end is all found again, and no file is rewritten."""
+
+from collections.abc import Iterator
+
+import pytest
+from file_storage.config import Settings
+from service_kit.database import Database
+from service_kit.migrations import migrate
+from sqlalchemy import text
+
+from tests.support.servers import started_postgres
+
+COUNT = 10_001
+BEFORE = [
+    f"INSERT INTO blobs (sha256, size, file_count) VALUES ('aa', 5, {COUNT})",
+    f"""
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {COUNT})
+    INSERT INTO files (id, name, extension, comment, size, sha256, search_name, created_at, updated_at)
+    SELECT n, 'a', '.jpg', CASE WHEN n % 2 = 0 THEN '' ELSE 'STRAßE Ёж' END, 5, 'aa', 'a.jpg', n, n FROM numbers
+    """,
+    """
+    INSERT INTO uploads (id, length, metadata_header, name, extension, comment, expires_at, finished)
+    VALUES ('u1', 70, '', 'a', '', '', 1, false)
+    """,
+]
+
+
+@pytest.fixture
+def earlier(settings: Settings, tmp_path: object) -> Database:
+    """Return a database of the revision before, with rows."""
+    return filled(f"sqlite:///{tmp_path}/earlier.db")
+
+
+@pytest.fixture
+def earlier_on_postgresql() -> Iterator[Database]:
+    with started_postgres("rows") as url:
+        yield filled(url)
+
+
+def filled(url: str) -> Database:
+    migrate(url, "file_storage", "0007")
+    database = Database(url)
+    with database.begin() as connection:
+        for statement in BEFORE:
+            connection.execute(text(statement))
+    return database
+
+
+def upgrade(database: Database) -> None:
+    migrate(database.engine.url.render_as_string(hide_password=False), "file_storage", "0008")
+
+
+def test_what_exists_is_an_upload_without_folder_or_end(earlier: Database) -> None:
+    upgrade(earlier)
+
+    new = "origin, folder, source_id, task_id, taken_at, expires_at"
+    with earlier.connect() as connection:
+        rows = connection.execute(text(f"SELECT {new}, count(*) FROM files GROUP BY {new}")).all()
+        uploads = connection.execute(text("SELECT id, folder, expires_in FROM uploads")).all()
+    assert rows == [("upload", "", None, None, None, None, COUNT)]
+    assert uploads == [("u1", "", None)]
+
+
+def test_comments_that_exist_are_searched(earlier: Database) -> None:
+    upgrade(earlier)
+
+    with earlier.connect() as connection:
+        folded = text("SELECT search_comment, count(*) FROM files GROUP BY search_comment ORDER BY 2")
+        assert connection.execute(folded).all() == [(None, COUNT // 2), ("strasse ёж", COUNT // 2 + 1)]
+
+
+@pytest.mark.server
+def test_postgresql_rewrites_no_table_and_searches_comments(earlier_on_postgresql: Database) -> None:
+    stored_in = text("SELECT pg_relation_filenode('files')")
+    with earlier_on_postgresql.connect() as connection:
+        before = connection.scalar(stored_in)
+
+    upgrade(earlier_on_postgresql)
+
+    with earlier_on_postgresql.connect() as connection:
+        assert connection.scalar(stored_in) == before
+        found = text("SELECT count(*) FROM files WHERE pixmill_letters_of_text(search_comment) @> ARRAY['ёж', 'ss']")
+        assert connection.scalar(found) == COUNT // 2 + 1
