@@ -4,10 +4,10 @@ import time
 
 import structlog
 from service_kit.database import Database, epoch_now
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from file_storage.models import File
-from file_storage.services.blobs import BlobService
+from file_storage.services.removal import Removal
 
 log = structlog.get_logger()
 
@@ -20,9 +20,9 @@ EXPIRE_BATCH = 100
 class ExpiryService:
     """Removes expired files; until then no statement finds them."""
 
-    def __init__(self, database: Database, blobs: BlobService) -> None:
+    def __init__(self, database: Database, removal: Removal) -> None:
         self._database = database
-        self._blobs = blobs
+        self._removal = removal
         self._next_expiry = 0.0
 
     def expire(self) -> int:
@@ -30,7 +30,10 @@ class ExpiryService:
         due = select(File.id).where(_EXPIRED).order_by(File.expires_at).limit(EXPIRE_BATCH)
         with self._database.read() as session:
             ids = session.scalars(due).all()
-        return sum(self._remove(file_id) for file_id in ids)
+        removed = self._removal.remove(ids, _EXPIRED)
+        if removed:
+            log.info("files expired", files=len(removed))
+        return len(removed)
 
     def expire_periodically(self) -> None:
         """Remove expired files, at most once in :data:`EXPIRE_SECONDS`."""
@@ -45,17 +48,6 @@ class ExpiryService:
         while expired := self.expire():
             removed += expired
         return removed
-
-    def _remove(self, file_id: int) -> bool:
-        with self._database.write() as session:
-            sha256 = session.scalar(delete(File).where(File.id == file_id, _EXPIRED).returning(File.sha256))
-            if sha256 is None:
-                return False
-            was_last = self._blobs.release(session, sha256)
-        log.info("file expired", file_id=file_id)
-        if was_last:
-            self._blobs.remove(sha256)
-        return True
 
 
 _EXPIRED = File.expires_at <= epoch_now()

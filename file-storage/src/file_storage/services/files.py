@@ -10,15 +10,15 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database
 from service_kit.errors import DomainError
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from file_storage.models import File
-from file_storage.services.blobs import BlobService
 from file_storage.services.errors import bytes_lost, file_not_found
-from file_storage.services.file_rows import ALIVE, find_file, find_files, find_first_files
+from file_storage.services.file_rows import PRESENT, find_file, find_files, find_first_files
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.listing import FileFilter, IndexRow
 from file_storage.services.names import folded, renamed
+from file_storage.services.removal import Removal
 from file_storage.storage import BlobStore
 
 log = structlog.get_logger()
@@ -30,13 +30,13 @@ INDEX_PART = 20_000
 class FileService:
     """The rules of stored files, over a database and a blob store.
 
-    A file that a principal does not see does not exist for it.
+    A file that a principal does not see does not exist for it, and a file in the trash exists for nobody.
     """
 
-    def __init__(self, database: Database, store: BlobStore, blobs: BlobService, keys: IdempotencyKeys) -> None:
+    def __init__(self, database: Database, store: BlobStore, removal: Removal, keys: IdempotencyKeys) -> None:
         self._database = database
         self._store = store
-        self._blobs = blobs
+        self._removal = removal
         self._keys = keys
 
     def get(self, principal: Principal, file_id: int) -> File:
@@ -114,7 +114,7 @@ class FileService:
         :param folder: as :mod:`folders` returns it; empty for none.
         :raises DomainError: ``file-not-found``; ``invalid-fields``, the name is not valid.
         """
-        seen = select(File).where(File.id == file_id, principal.owns(File.owner), ALIVE)
+        seen = select(File).where(File.id == file_id, principal.owns(File.owner), PRESENT)
         with self._database.write() as session:
             file = session.scalar(seen.with_for_update()) if 0 < file_id <= MAX_ID else None
             if file is None:
@@ -132,24 +132,17 @@ class FileService:
             return file
 
     def delete(self, principal: Principal, file_id: int) -> None:
-        """Delete a file, and its bytes if no other file has them.
+        """Delete a file for good, past the trash, and its bytes if no other file has them.
 
         :raises DomainError: ``file-not-found``.
         """
-        if not 0 < file_id <= MAX_ID:
+        in_range = 0 < file_id <= MAX_ID
+        if not in_range or not self._removal.remove([file_id], PRESENT, principal.owns(File.owner)):
             raise file_not_found(file_id)
-        with self._database.write() as session:
-            seen = delete(File).where(File.id == file_id, principal.owns(File.owner), ALIVE)
-            sha256 = session.scalar(seen.returning(File.sha256))
-            if sha256 is None:
-                raise file_not_found(file_id)
-            was_last = self._blobs.release(session, sha256)
         log.info("file deleted", file_id=file_id)
-        if was_last:
-            self._blobs.remove(sha256)
 
     def revoke(self, principal: Principal, key: str) -> None:
-        """Revoke an idempotency key and delete the file that an upload with it made, if any.
+        """Revoke an idempotency key and delete the file that an upload with it made, if any, for good.
 
         :raises DomainError: ``idempotency-key-in-use``, an upload is using the key.
         """

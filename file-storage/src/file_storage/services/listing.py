@@ -14,7 +14,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from file_storage.models import File
-from file_storage.services.file_rows import ALIVE
+from file_storage.services.file_rows import PRESENT
 from file_storage.services.names import folded
 
 Sort = Literal["id", "-id", "name", "-name", "size", "-size", "created_at", "-created_at", "taken_at", "-taken_at"]
@@ -149,7 +149,7 @@ class FileFilter:
             raise DomainError("page-not-found", detail) from error
 
     def _conditions(self) -> list[ColumnElement[bool]]:
-        return [ALIVE, *self._of_text(), *self._of_kind(), *self._of_place(), *self._of_time(), *self._of_size()]
+        return [PRESENT, *self._of_text(), *self._of_kind(), *self._of_place(), *self._of_time(), *self._of_size()]
 
     def _of_text(self) -> Iterator[ColumnElement[bool]]:
         if self.name is not None:
