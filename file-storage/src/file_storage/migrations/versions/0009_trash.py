@@ -6,8 +6,8 @@ A column without a default changes no row, and the indexes begin empty, so that 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 _POSTGRESQL = [
     """
