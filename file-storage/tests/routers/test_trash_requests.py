@@ -110,8 +110,9 @@ def test_deleted_files_are_named_with_the_time_until_which_they_can_be_restored(
     assert (until - parsedate_to_datetime(first["deleted_at"])).total_seconds() == DAY
 
 
-def test_files_are_deleted_by_the_filters_of_a_list(client: FlaskClient, ids: list[int]) -> None:
-    answer = client.post("/delete", json={"filter": {"extension": "txt"}}).get_json()
+@pytest.mark.parametrize("extension", ["txt", ["txt"], ["txt", "none"]])
+def test_files_are_deleted_by_the_filters_of_a_list(client: FlaskClient, ids: list[int], extension: object) -> None:
+    answer = client.post("/delete", json={"filter": {"extension": extension}}).get_json()
 
     assert (answer["deleted"], answer["ids"]) == (2, ids[:2])
     assert listed(client) == ids[2:]

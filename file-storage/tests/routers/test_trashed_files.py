@@ -34,6 +34,8 @@ ASKED = [
     Ask("GET /", "/?extension=png&limit=1"),
     Ask("GET /", "/?size_min=1&sort=size"),
     Ask("GET /", "/?created_after=2000-01-01T00:00:00Z&sort=-created_at"),
+    Ask("GET /", "/?q=a.png"),
+    Ask("GET /index"),
     Ask("GET /<int:id>", "/{id}"),
     Ask("PATCH /<int:id>", "/{id}", {"name": "again"}),
     Ask("DELETE /<int:id>", "/{id}"),

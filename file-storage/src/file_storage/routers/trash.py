@@ -49,9 +49,15 @@ class Matching(FileQuery):
             raise ValueError("an empty filter would delete every file; name a condition")
         fields = cls.model_json_schema()["properties"]
         assert isinstance(fields, dict)
+        kinds = {name: field.get("type") for name, field in fields.items()}
+        # Of what may have several values, one may stand without a list.
+        data = {
+            name: [value] if kinds.get(name) == "array" and isinstance(value, str) else value
+            for name, value in data.items()
+        }
         for name, value in data.items():
             # In a query every value is text; here each has the type that the schema says.
-            kind = fields[name].get("type") if name in fields else None
+            kind = kinds.get(name)
             if kind in _TYPES and (isinstance(value, bool) or not isinstance(value, _TYPES[kind])):
                 raise ValueError(f"{name} should be of the type {kind}")
         return data
@@ -60,11 +66,19 @@ class Matching(FileQuery):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         described = handler.resolve_ref_schema(handler(schema))
         fields = {
-            name: field | _NOT_EMPTY.get(field.get("type", ""), {})
+            name: _one_or_several(field | _NOT_EMPTY.get(field.get("type", ""), {}))
             for name, field in described["properties"].items()
             if name not in _OF_A_LIST
         }
         return described | {"properties": fields, "minProperties": 1}
+
+
+def _one_or_several(field: dict[str, object]) -> dict[str, object]:
+    """Return the schema of a filter, to which one value of a list is as good as a list of one."""
+    if field.get("type") != "array":
+        return field
+    several = {name: value for name, value in field.items() if name != "description"}
+    return {"anyOf": [field["items"], several], "description": field.get("description", "")}
 
 
 class _Inline:
