@@ -9,7 +9,7 @@ SOURCE_ID, TASK_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id"
 
 
 def claimed_id(request: Request, header: str) -> int | None:
-    """Return the id in a header, if the request has it.
+    """Return the id in a header; ``None`` without this header.
 
     :raises Problem: 422, it is not an id.
     """

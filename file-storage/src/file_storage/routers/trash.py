@@ -1,7 +1,7 @@
 """Delete many files, and the trash: list, restore and empty it."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, cast
 
 import svcs
 from flask import Response, request
@@ -47,8 +47,7 @@ class Matching(FileQuery):
             raise ValueError(f"only filters say which files to delete; leave out {', '.join(sorted(paging))}")
         if not data or any(value in (None, "", [], [""]) for value in data.values()):
             raise ValueError("an empty filter would delete every file; name a condition")
-        fields = cls.model_json_schema()["properties"]
-        assert isinstance(fields, dict)
+        fields = cast("dict[str, dict[str, object]]", FileQuery.model_json_schema()["properties"])
         kinds = {name: field.get("type") for name, field in fields.items()}
         # Of what may have several values, one may stand without a list.
         data = {

@@ -46,7 +46,7 @@ def heif_size(file: IO[bytes]) -> Size | None:
 
 
 def heif_exif(file: IO[bytes]) -> bytes | None:
-    """Return the EXIF of HEIC, HEIF or AVIF as a TIFF; ``None`` if there is none.
+    """Return the EXIF of HEIC, HEIF or AVIF as a TIFF; ``None`` without one.
 
     :raises struct.error, KeyError, IndexError, StopIteration: the boxes are damaged.
     """

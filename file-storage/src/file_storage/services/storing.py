@@ -249,6 +249,7 @@ class StoringService:
         reference: Callable[[Connection, Sequence[SizedBlob]], None],
         check: Callable[[Connection, Sequence[SizedBlob]], None],
     ) -> Sequence[File | DomainError]:
+        self._expiry.expire_periodically()
         uses = [use for addition in additions if (use := addition.use()) is not None]
         with conflict_as_in_use([use.key for use in uses]), self._database.begin() as connection:
             earlier = self._keys.made_earlier(connection, principal.owner, uses) if uses else {}
@@ -262,7 +263,6 @@ class StoringService:
                 self._in_parallel(lambda addition: addition.publish(), new)
         for file in made:
             log.info("file stored", file_id=file.id, size=file.size)
-        self._expiry.expire_periodically()
         remaining = iter(made)
         return [earlier.get(addition.key or "") or next(remaining) for addition in additions]
 
