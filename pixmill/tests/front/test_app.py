@@ -41,10 +41,6 @@ class Exchange(NamedTuple):
         return self.sent[-1].get("more_body") is False
 
 
-async def no_events(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise AssertionError("no request for events is expected")
-
-
 class Peers:
     """The client's side of a front, and uWSGI's side.
 
@@ -96,7 +92,7 @@ def front_of(socket: Path) -> Front:
         }
     )
     render = RenderService(socket.with_name("render"), RenderPaths(settings))
-    return Front(socket, no_events, render, Limit(1, 1))
+    return Front(socket, {}, render, Limit(1, 1))
 
 
 async def run(folder: Path, peers: Peers, scope: Scope, server: str | None) -> None:
