@@ -61,7 +61,7 @@ class Listener:
         except (httpx2.HTTPError, httpx2.StreamError):
             return
 
-    def changes(self, file_id: int) -> list[str]:
+    def changes(self, file_id: object) -> list[str]:
         files = [json.loads(event["data"]) for _, event in list(self.events)]
         return [file["change"] for file in files if file["id"] == file_id]
 
@@ -187,6 +187,6 @@ def test_every_change_of_a_file_is_an_event_in_order(stack: Stack, pixmill: Pixm
         file_id = pixmill.upload("a.txt", b"text")["id"]
         pixmill.http.patch(f"{FILES}/{file_id}", json={"name": "b"}).raise_for_status()
         pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
-        wait_until(lambda: "deleted" in listener.changes(file_id), "the file's end is told")
+        wait_until(lambda: "deleted" in listener.changes(file_id), "the deletion is sent")
 
     assert listener.changes(file_id) == ["created", "changed", "deleted"]

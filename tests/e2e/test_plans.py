@@ -454,5 +454,5 @@ def test_events_of_files_scan_no_table(files: svcs.Container, large: str) -> Non
     events.after(Position(position.transaction_id - 1000, 0), 1000, owner=OWNER.owner)
     events.forget_older_than(86_400)
 
-    # With those of the files that the events tell.
+    # With those that read the files of the events.
     assert_no_scan(explained, 6)

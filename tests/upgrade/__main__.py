@@ -5,10 +5,12 @@ SQLite database of each service, a dump of PostgreSQL, the folder of files of ea
 """
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tarfile
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,7 +36,7 @@ def main(commit: str) -> None:
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", worktree], cwd=PROJECT, check=True)
         with tarfile.open(ARCHIVE, "w:xz") as archive:
-            archive.add(made, "")
+            archive.add(made, ".")
     print(f"{ARCHIVE.relative_to(PROJECT)}: {ARCHIVE.stat().st_size:,} bytes")
 
 
@@ -43,6 +45,10 @@ def _fill(worktree: Path, folder: Path, databases: Mapping[str, str]) -> None:
     sources = os.pathsep.join(str(worktree / package / "src") for package in PACKAGES)
     env = ENVIRONMENT | environment_of(folder, databases) | {"PYTHONPATH": sources}
     subprocess.run([sys.executable, PROJECT / "tests/upgrade/fill.py", folder], cwd=worktree, env=env, check=True)
+    for path in folder.glob("*.db"):
+        # The last connection to leave moves the log of changes into the database.
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import sys
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from service_kit.access.app import create_app as create_access
 from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import text
+from werkzeug.test import TestResponse
 
 TUS = {"Tus-Resumable": "1.0.0"}
 FAR_FUTURE = 4_102_444_800
@@ -39,12 +41,21 @@ class Service:
     def __init__(self, client: FlaskClient) -> None:
         self._client = client
 
-    def send(self, method: str, path: str, key: str = "", **arguments: object) -> dict[str, object]:
-        headers = {**(arguments.pop("headers", None) or {}), **({"Authorization": f"Bearer {key}"} if key else {})}  # type: ignore[dict-item]
-        answer = self._client.open(path, method=method, base_url="http://127.0.0.1", headers=headers, **arguments)  # type: ignore[arg-type]
+    def send(
+        self,
+        method: str,
+        path: str,
+        key: str = "",
+        headers: Mapping[str, str] | None = None,
+        data: bytes | Mapping[str, object] | None = None,
+        json: Mapping[str, object] | None = None,
+    ) -> TestResponse:
+        named = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
+        answer = self._client.open(
+            path, method=method, base_url="http://127.0.0.1", headers=named, data=data, json=json
+        )
         assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text}"
-        body = answer.get_json(silent=True)
-        return body if isinstance(body, dict) else {"headers": dict(answer.headers), "body": body}
+        return answer
 
 
 def picture() -> bytes:
@@ -55,9 +66,7 @@ def picture() -> bytes:
 def upload(files: Service, name: str, content: bytes, key: str = "", once: str = "") -> int:
     headers = {"Idempotency-Key": once} if once else {}
     form = {"file": (BytesIO(content), name), "comment": f"of {name}"}
-    file_id = files.send("POST", "/", key, data=form, headers=headers)["id"]
-    assert isinstance(file_id, int)
-    return file_id
+    return int(files.send("POST", "/", key, headers, form).get_json()["id"])
 
 
 def fill_files(files: Service, ann: str) -> list[int]:
@@ -69,8 +78,10 @@ def fill_files(files: Service, ann: str) -> list[int]:
     files.send("POST", f"/{pictures[0]}/links", json={"note": "for Carol"})
     files.send("POST", f"/{pictures[1]}/links", json={"disposition": "inline"})
     name = base64.b64encode(b"begun.txt").decode()
-    begun = files.send("POST", "/uploads/", headers=TUS | {"Upload-Length": "10", "Upload-Metadata": f"filename {name}"})
-    place = str(begun["headers"]["Location"]).rpartition("/")[2]  # type: ignore[index]
+    begun = files.send(
+        "POST", "/uploads/", headers=TUS | {"Upload-Length": "10", "Upload-Metadata": f"filename {name}"}
+    )
+    place = begun.headers["Location"].rpartition("/")[2]
     received = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
     files.send("PATCH", f"/uploads/{place}", data=b"01234", headers=TUS | received)
     (Path(sys.argv[1]) / "upload").write_text(place)
@@ -83,8 +94,7 @@ def fill_tasks(files: Service, tasks: Service, pictures: list[int]) -> None:
     def create(file_id: int, priority: int) -> int:
         wanted = {"file_ids": [file_id], "algorithm": "resize", "params": {"width": 8}, "priority": priority}
         body = {**wanted, "callback_url": "http://127.0.0.1:9/hook"}
-        [task_id] = tasks.send("POST", "/", json=body)["task_ids"]  # type: ignore[misc]
-        return int(task_id)
+        return int(tasks.send("POST", "/", json=body).get_json()["task_ids"][0])
 
     [_finished, _failed, _processing] = [create(file_id, 9) for file_id in pictures[:3]]
     cancelled = create(pictures[3], 0)
@@ -107,7 +117,7 @@ def main(folder: Path) -> None:
     access = Service(create_access().test_client())
     files = Service(create_file_server().test_client())
     tasks = Service(create_image_processing().test_client())
-    ann = access.send("POST", "/keys", json={"owner": "ann", "role": "writer", "note": "Ann's"})["secret"]
+    ann = access.send("POST", "/keys", json={"owner": "ann", "role": "writer", "note": "Ann's"}).get_json()["secret"]
     access.send("PUT", "/owners/ann/limits", json={"files": 5})
     fill_tasks(files, tasks, fill_files(files, str(ann)))
     database = Database(os.environ["FILE_STORAGE_DATABASE__URL"])
@@ -120,10 +130,9 @@ def main(folder: Path) -> None:
         "tasks": (tasks, ["/", *_each(tasks)]),
     }
     answers = {
-        f"{name} {path}": found.get("body", found)
+        f"{name} {path}": service.send("GET", path).get_json()
         for name, (service, paths) in asked.items()
         for path in paths
-        for found in [service.send("GET", path)]
     }
     facts = {"key": ann, "upload": (folder / "upload").read_text(), "answers": answers}
     (folder / "answers.json").write_text(json.dumps(facts, ensure_ascii=False))
@@ -131,9 +140,7 @@ def main(folder: Path) -> None:
 
 
 def _each(service: Service) -> list[str]:
-    listed = service.send("GET", "/")["body"]
-    assert isinstance(listed, list)
-    return [f"/{row['id']}" for row in listed]
+    return [f"/{row['id']}" for row in service.send("GET", "/").get_json()]
 
 
 if __name__ == "__main__":

@@ -16,13 +16,20 @@ _VARIABLES = {
 def unpack(name: str, folder: Path) -> Path:
     """Unpack the installation on ``sqlite`` or ``postgresql`` into a folder and return its own folder in it."""
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder)
     return folder / name
 
 
 def load_dump(folder: Path, url: str) -> None:
     """Load the dump of an installation into an empty database of PostgreSQL."""
-    psql = ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", url.replace("+psycopg", "")]
+    psql = [
+        "psql",
+        "--no-psqlrc",
+        "--quiet",
+        "--set=ON_ERROR_STOP=1",
+        "--output=/dev/null",
+        url.replace("+psycopg", ""),
+    ]
     subprocess.run([*psql, "--file", folder / "dump.sql"], check=True, capture_output=True)
 
 

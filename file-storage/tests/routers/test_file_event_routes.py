@@ -108,7 +108,7 @@ def test_the_event_of_a_file_has_what_the_api_says_of_it(api: FlaskClient, app: 
     assert [event["event"] for event in heard.events] == ["file"]
 
 
-def test_a_deleted_file_is_told_without_its_data(api: FlaskClient, app: ASGIApp) -> None:
+def test_the_events_of_a_deleted_file_have_no_data(api: FlaskClient, app: ASGIApp) -> None:
     file = upload(api, "a.txt")
     api.delete(f"/{file['id']}", base_url="http://127.0.0.1")
 

@@ -1,7 +1,6 @@
 """Each committed change of a file is an event, in order, on both databases."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from file_storage.models import Blob, File, FileEvent

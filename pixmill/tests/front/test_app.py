@@ -11,7 +11,7 @@ from image_processor.config import RenderSettings
 from image_processor.render.paths import RenderPaths
 from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderService
 from pixmill.front.limits import Limit
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Scope
 
 Headers = list[tuple[bytes, bytes]]
 

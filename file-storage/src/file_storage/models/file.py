@@ -1,4 +1,4 @@
-"""Files that people see, the blobs that hold their bytes, and what belongs to them: keys, uploads, links, totals, events."""
+"""Files that people see, the blobs that hold their bytes, and what belongs to them: keys, uploads, links, events."""
 
 from enum import StrEnum
 

@@ -47,7 +47,9 @@ def change(database: Database, task_id: int, *statuses: str) -> None:
             session.execute(update(Task).where(Task.id == task_id).values(status=status))
 
 
-async def events_of(stream: EventStream[TaskEvent], subscription: Subscription[TaskEvent], count: int) -> list[TaskEvent]:
+async def events_of(
+    stream: EventStream[TaskEvent], subscription: Subscription[TaskEvent], count: int
+) -> list[TaskEvent]:
     """Return the next events of a subscription, and end it."""
     events: list[TaskEvent] = []
     async with asyncio.timeout(STATE_SECONDS), aclosing(stream.follow(subscription)) as following:  # type: ignore[type-var]
@@ -108,7 +110,9 @@ def test_a_listener_gets_changes_made_while_it_follows(database: Database, strea
     assert [event.status for event in events] == ["pending", "processing", "finished"]
 
 
-def test_a_listener_without_a_position_gets_only_new_changes(database: Database, stream: EventStream[TaskEvent]) -> None:
+def test_a_listener_without_a_position_gets_only_new_changes(
+    database: Database, stream: EventStream[TaskEvent]
+) -> None:
     earlier = add_task(database)
 
     async def listen() -> list[TaskEvent]:
@@ -166,7 +170,9 @@ def test_a_listener_gets_only_the_tasks_it_chose(
     assert {event.task_id for event in events} == {chosen}
 
 
-def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(database: Database, stream: EventStream[TaskEvent]) -> None:
+def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(
+    database: Database, stream: EventStream[TaskEvent]
+) -> None:
     chosen, other = add_task(database), add_task(database)
     statuses = itertools.cycle(["processing", "pending"])
 
@@ -284,7 +290,9 @@ def test_the_reader_stops_if_its_listener_disconnects_before_it_follows(
     asyncio.run(listen())
 
 
-def test_a_listener_gets_new_changes_after_the_reader_had_stopped(database: Database, stream: EventStream[TaskEvent]) -> None:
+def test_a_listener_gets_new_changes_after_the_reader_had_stopped(
+    database: Database, stream: EventStream[TaskEvent]
+) -> None:
     async def listen() -> tuple[int, list[TaskEvent]]:
         subscription = await stream.subscribe(LOCAL, None, ALL)
         add_task(database)
@@ -341,7 +349,9 @@ def test_a_listener_gets_only_the_tasks_of_its_owner(
     assert {event.task_id for event in events} == {own}
 
 
-def test_a_listener_gets_only_the_tasks_of_its_owner_while_it_follows(database: Database, stream: EventStream[TaskEvent]) -> None:
+def test_a_listener_gets_only_the_tasks_of_its_owner_while_it_follows(
+    database: Database, stream: EventStream[TaskEvent]
+) -> None:
     own, other = add_task(database, "ann"), add_task(database, "bob")
 
     async def listen() -> list[TaskEvent]:

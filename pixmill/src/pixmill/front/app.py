@@ -129,9 +129,7 @@ class Front:
     :param listeners: the limit of clients that listen to events.
     """
 
-    def __init__(
-        self, socket: Path, events: Mapping[str, ASGIApp], render: RenderService, listeners: Limit
-    ) -> None:
+    def __init__(self, socket: Path, events: Mapping[str, ASGIApp], render: RenderService, listeners: Limit) -> None:
         # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)

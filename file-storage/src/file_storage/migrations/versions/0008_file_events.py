@@ -36,19 +36,16 @@ _POSTGRESQL = [
 ]
 
 
-def _sqlite(change: str, statement: str, row: str) -> str:
-    return f"""
-        CREATE TRIGGER file_{change} AFTER {statement} ON files BEGIN
-            INSERT INTO file_events (file_id, owner, change, created_at)
-            VALUES ({row}.id, {row}.owner, '{change}', (julianday('now') - 2440587.5) * 86400.0);
-        END
-    """
-
-
+_INSERT = "INSERT INTO file_events (file_id, owner, change, created_at)"
+_NOW = "(julianday('now') - 2440587.5) * 86400.0"
 _SQLITE = [
-    _sqlite("created", "INSERT", "NEW"),
-    _sqlite("changed", "UPDATE", "NEW"),
-    _sqlite("deleted", "DELETE", "OLD"),
+    f"CREATE TRIGGER file_{change} AFTER {statement} ON files"
+    f" BEGIN {_INSERT} VALUES ({row}.id, {row}.owner, '{change}', {_NOW}); END"
+    for change, statement, row in (
+        ("created", "INSERT", "NEW"),
+        ("changed", "UPDATE", "NEW"),
+        ("deleted", "DELETE", "OLD"),
+    )
 ]
 
 
