@@ -22,13 +22,13 @@ RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-
     done
 COPY --from=builder /opt/pixmill /opt/pixmill
 COPY NOTICE LICENSE /usr/share/doc/pixmill/
-ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LISTEN=:8000 LISTEN_LARGE=:8001
+ENV PATH=/opt/pixmill/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LISTEN=:8000 LISTEN_LARGE=:8001 EVENTS_HOST=0.0.0.0 EVENTS_PORT=8002
 WORKDIR /etc/pixmill
 COPY config/access config/access
 COPY config/file-storage config/file-storage
 USER pixmill
 VOLUME /var/lib/pixmill
-EXPOSE 8000 8001
+EXPOSE 8000 8001 8002
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 \
   CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
 CMD ["uwsgi", "--ini", "config/file-storage/wsgi.ini"]

@@ -199,12 +199,12 @@ def test_each_thread_of_the_embedded_stack_finds_a_connection(
 def test_postgresql_takes_the_connections_of_the_services_and_of_a_large_worker() -> None:
     [command] = [part for part in compose("postgres")["command"] if part.startswith("max_connections=")]
     pools = [
-        (int(wsgi("file-storage")["processes"]), load(Settings).database.pool_size),
-        # The event stream is one more process.
+        # The event stream is one more process of each service.
+        (int(wsgi("file-storage")["processes"]) + 1, load(Settings).database.pool_size),
         (int(wsgi("image-processor")["processes"]) + 1, load(ApiSettings).database.pool_size),
         (64 + 1, load(WorkerSettings).database.pool_size),
         # Each process of file-storage has two applications.
-        (2 * int(wsgi("file-storage")["processes"]), load(AccessSettings).database.pool_size),
+        (2 * int(wsgi("file-storage")["processes"]) + 1, load(AccessSettings).database.pool_size),
         (int(wsgi("image-processor")["processes"]) + 1, load(AccessSettings).database.pool_size),
         (1, load(WebhookSettings).database.pool_size),
     ]

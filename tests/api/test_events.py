@@ -1,4 +1,4 @@
-"""Server-Sent Events: every change of a task, in order; a listener continues where it stopped."""
+"""Server-Sent Events: every change of a task or file, in order; a listener continues where it stopped."""
 
 import json
 import threading
@@ -43,11 +43,11 @@ def events_in(lines: Iterator[str]) -> Iterator[Event]:
 class Listener:
     """Collects events in the background."""
 
-    def __init__(self, url: str, query: dict[str, object], headers: dict[str, str]) -> None:
+    def __init__(self, url: str, query: dict[str, object], headers: dict[str, str], service: str = TASKS) -> None:
         self.events: list[tuple[float, Event]] = []
         timeout = httpx2.Timeout(WAIT_SECONDS, read=None)
         self._client = httpx2.Client(timeout=timeout, trust_env=False, verify=CERTIFICATES)
-        request = self._client.build_request("GET", f"{url}{EVENTS}", params=query, headers=headers)  # type: ignore[arg-type]  # plain
+        request = self._client.build_request("GET", f"{url}{service}/events", params=query, headers=headers)  # type: ignore[arg-type]  # plain
         self._response = self._client.send(request, stream=True)
         assert self._response.status_code == 200
         self._lines = self._response.iter_lines()
@@ -61,6 +61,10 @@ class Listener:
         except (httpx2.HTTPError, httpx2.StreamError):
             return
 
+    def changes(self, file_id: object) -> list[str]:
+        files = [json.loads(event["data"]) for _, event in list(self.events)]
+        return [file["change"] for file in files if file["id"] == file_id]
+
     def statuses(self, task_id: int) -> list[str]:
         tasks = [json.loads(event["data"]) for _, event in list(self.events)]
         return [task["status"] for task in tasks if task["id"] == task_id]
@@ -70,8 +74,10 @@ class Listener:
 
 
 @contextmanager
-def listening(stack: Stack, headers: dict[str, str] | None = None, **query: object) -> Iterator[Listener]:
-    listener = Listener(stack.url, query, headers or {})
+def listening(
+    stack: Stack, headers: dict[str, str] | None = None, service: str = TASKS, **query: object
+) -> Iterator[Listener]:
+    listener = Listener(stack.url, query, headers or {}, service)
     try:
         yield listener
     finally:
@@ -194,3 +200,14 @@ def test_a_listener_whose_key_was_revoked_gets_no_more_events(pixmill: Pixmill) 
             return next((False for line in lines if line.startswith("data:")), True)
 
         wait_until(has_ended, "the stream has ended")
+
+
+@pytest.mark.both_stacks
+def test_every_change_of_a_file_is_an_event_in_order(stack: Stack, pixmill: Pixmill) -> None:
+    with listening(stack, service=FILES) as listener:
+        file_id = pixmill.upload("a.txt", b"text")["id"]
+        pixmill.http.patch(f"{FILES}/{file_id}", json={"name": "b"}).raise_for_status()
+        pixmill.http.delete(f"{FILES}/{file_id}").raise_for_status()
+        wait_until(lambda: "deleted" in listener.changes(file_id), "the deletion is sent")
+
+    assert listener.changes(file_id) == ["created", "changed", "deleted"]

@@ -10,7 +10,9 @@ import pytest
 import svcs
 from file_storage.config import Settings as FileSettings
 from file_storage.injectors import create_registry
+from file_storage.models import FileEvent
 from file_storage.services.blobs import BlobService
+from file_storage.services.events import FileChoice
 from file_storage.services.expiry import ExpiryService
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
@@ -25,20 +27,21 @@ from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage import Staging
 from image_processor.config import ApiSettings, RetrySettings
 from image_processor.injectors import create_api_registry
-from image_processor.models import TaskStatus
+from image_processor.models import TaskEvent, TaskStatus
 from image_processor.services.files.client import FileStorage
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.discarded_results import DiscardedResults
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
-from image_processor.services.tasks.events import Position, TaskEvents
+from image_processor.services.tasks.events import TaskChoice
 from image_processor.services.tasks.tasks import Batch, TaskFilter, TaskService
 from image_processor.services.tasks.unended import fold as fold_tasks
 from image_processor.services.tasks.webhooks import WebhookService
 from prometheus_client.registry import Collector
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
+from service_kit.events.rows import Events, Position
 from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import Engine, event
@@ -48,7 +51,7 @@ from tests.support.stored import stored
 
 pytestmark = pytest.mark.thorough
 
-LARGE = {"tasks", "task_events", "callbacks", "idempotency_keys", "files", "blobs", "links"}
+LARGE = {"tasks", "task_events", "callbacks", "idempotency_keys", "files", "blobs", "links", "file_events"}
 HOLDER = Holder("worker", 1)
 OWNER = Principal("owner-5", WRITER)
 LIMITED = replace(OWNER, limits=Limits(bytes=2**60, files=2**60))
@@ -92,6 +95,11 @@ ROWS = [
     """
     INSERT INTO task_events (transaction_id, task_id, status, created_at)
     SELECT n / 3, n, 'finished', extract(epoch from now()) - 80000 + n / 20 FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO file_events (transaction_id, file_id, owner, change, created_at)
+    SELECT n / 3, n, 'owner-' || n % 100, 'created', extract(epoch from now()) - 80000 + n / 20
+    FROM generate_series(1, 1000000) n
     """,
     """
     INSERT INTO callbacks (task_id, url, status, tries, due_at, created_at)
@@ -459,13 +467,28 @@ def test_a_claim_reads_few_pages_although_an_owner_has_a_million_pending_tasks(
 def test_events_and_webhooks_scan_no_table(jobs: svcs.Container, large: str) -> None:
     database = jobs.get(Database)
     explained = Explained(database.engine, large)
-    events, callbacks = TaskEvents(database), WebhookService(database, 10, 86_400, 3600)
+    events, callbacks = Events(database, TaskEvent), WebhookService(database, 10, 86_400, 3600)
 
     position = events.latest()
     events.after(position, 1000)
-    events.after(Position(position.transaction_id - 1000, 0), 1000, [1, 2, 3])
+    events.after(Position(position.transaction_id - 1000, 0), 1000, TaskChoice([1, 2, 3]))
     events.forget_older_than(86_400)
     callbacks.take_due(16, 16)
     callbacks.reset_delays()
 
+    assert_no_scan(explained, 6)
+
+
+def test_events_of_files_scan_no_table(files: svcs.Container, large: str) -> None:
+    database = files.get(Database)
+    explained = Explained(database.engine, large)
+    events = Events(database, FileEvent)
+
+    position = events.latest()
+    events.after(position, 1000)
+    events.after(Position(position.transaction_id - 1000, 0), 1000, FileChoice([1, 2, 3]))
+    events.after(Position(position.transaction_id - 1000, 0), 1000, owner=OWNER.owner)
+    events.forget_older_than(86_400)
+
+    # With those that read the files of the events.
     assert_no_scan(explained, 6)

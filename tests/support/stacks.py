@@ -79,7 +79,7 @@ class FullStack:
         self.url = f"http://127.0.0.1:{self.port}"
         self._storage_port, self._processor_port, self._events_port = free_port(), free_port(), free_port()
         self._large_port, self._epmd_port, self._inner_port = free_port(), free_port(), free_port()
-        self._render_port = free_port()
+        self._render_port, self._file_events_port = free_port(), free_port()
         self.inner_url = f"http://127.0.0.1:{self._inner_port}"
         """URL of nginx's second port, which is not published."""
         self._postgres_port, self._rabbitmq_port = free_port(), free_port()
@@ -91,8 +91,10 @@ class FullStack:
         self.environment = ENVIRONMENT | self._settings(databases) | dict(environment or {})
         """Environment variables of the services and of an operator's commands."""
         with ThreadPoolExecutor() as executor:
-            image_processor = executor.submit(self._start_service, "image-processor", self._processor_port)
-            self.file_storage = self._start_service("file-storage", self._storage_port)
+            image_processor = executor.submit(
+                self._start_service, "image-processor", self._processor_port, self._events_port
+            )
+            self.file_storage = self._start_service("file-storage", self._storage_port, self._file_events_port)
             self.image_processor = image_processor.result()
         self.nginx = self.start_nginx("nginx", self.port, self._inner_port)
         self.render = self.start_render()
@@ -237,8 +239,9 @@ class FullStack:
         process.wait_until(accepts(self._rabbitmq_port))
         return process
 
-    def _start_service(self, name: str, port: int) -> Process:
+    def _start_service(self, name: str, port: int, events_port: int) -> Process:
         env = self.environment | {"LISTEN": f"127.0.0.1:{port}", "LISTEN_LARGE": f"127.0.0.1:{self._large_port}"}
+        env["EVENTS_PORT"] = str(events_port)
         command = [str(SCRIPTS / "uwsgi"), "--ini", f"config/{name}/wsgi.ini", "--chdir", str(PROJECT)]
         os.chdir(PROJECT)
         process = Process(name, command, env, self.folder / f"{name}.log")
@@ -262,6 +265,7 @@ class FullStack:
             "FILE_STORAGE_LARGE": f"127.0.0.1:{self._large_port}",
             "IMAGE_PROCESSOR": f"127.0.0.1:{self._processor_port}",
             "EVENTS": f"127.0.0.1:{self._events_port}",
+            "FILE_EVENTS": f"127.0.0.1:{self._file_events_port}",
             "RENDER": f"127.0.0.1:{self._render_port}",
             "WEB_FOLDER": str(PROJECT / "web"),
             "FILES_FOLDER": str(self.files),

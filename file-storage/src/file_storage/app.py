@@ -18,6 +18,7 @@ from file_storage.injectors import create_registry
 from file_storage.routers.batch import batch
 from file_storage.routers.collection import collection
 from file_storage.routers.download import downloads
+from file_storage.routers.events import EVENTS
 from file_storage.routers.files import files
 from file_storage.routers.links import links
 from file_storage.routers.named import NewName, named
@@ -48,6 +49,7 @@ def create_app() -> OpenAPI:
     for blueprint in (collection, batch, files, trash, downloads, links):
         app.register_api(blueprint)
     app.register_blueprint(tus)
+    app.paths["/events"] = EVENTS
     # Last: it matches names that no other route uses.
     app.url_map.converters["new_name"] = NewName
     app.register_api(named)

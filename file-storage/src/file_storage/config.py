@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
+from service_kit.events.settings import EventSettings
 from service_kit.public_url import PublicUrlSettings
 from service_kit.settings import (
     Bytes,
@@ -125,6 +126,14 @@ class LinkSettings(Section):
         return separate(self.secret)
 
 
+class FileEventSettings(EventSettings):
+    keep_seconds: Seconds = Field(
+        86_400,
+        ge=60,
+        description="How long events are kept. A listener can reconnect this much later without missing any.",
+    )
+
+
 class HttpSettings(PublicUrlSettings):
     """Where clients are."""
 
@@ -139,6 +148,7 @@ class Settings(ServiceSettings):
     download: DownloadSettings
     links: LinkSettings
     http: HttpSettings
+    events: FileEventSettings
     log: LogSettings
 
     @model_validator(mode="after")

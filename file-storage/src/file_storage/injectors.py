@@ -1,14 +1,19 @@
 """Choose file-storage's implementations from its settings; no other module does."""
 
+from functools import partial
 from operator import methodcaller
 from pathlib import Path
 
 import svcs
 from prometheus_client.registry import Collector
 from service_kit.database import Database
+from service_kit.events.rows import Events
+from service_kit.events.stream import EventStream
+from service_kit.housekeeping import Chore, Housekeeping
 
 from file_storage.config import Settings, StorageSettings
 from file_storage.intake.read_ahead import ReadAhead
+from file_storage.models import FileEvent
 from file_storage.sending.copies import RangeCopies
 from file_storage.sending.front import FrontSender
 from file_storage.sending.nginx import NginxS3Sender, NginxSender
@@ -30,6 +35,9 @@ from file_storage.storage import BlobStore, Staging
 from file_storage.storage.folder import FolderBlobStore
 from file_storage.storage.partial import PartialFiles
 from file_storage.storage.s3 import S3BlobStore
+
+EXPIRY_INTERVAL_SECONDS = 60
+"""Between two deletions of old events."""
 
 
 def create_registry(settings: Settings) -> svcs.Registry:
@@ -70,6 +78,20 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(Collector, FileMetrics(database, staging, settings.storage.quota_bytes))
     registry.register_value(Fsck, Fsck(database, store, blobs, staging))
     return registry
+
+
+def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
+    """Return the event stream for the application that serves it."""
+    database = Database(settings.database.url, settings.database.pool_size)
+    return EventStream(Events(database, FileEvent), settings.events.poll_seconds, settings.events.backlog)
+
+
+def create_event_housekeeping(settings: Settings) -> Housekeeping:
+    """Return what deletes old events."""
+    events = Events(Database(settings.database.url, pool_size=1), FileEvent)
+    return Housekeeping(
+        [Chore(EXPIRY_INTERVAL_SECONDS, partial(events.forget_older_than, settings.events.keep_seconds))]
+    )
 
 
 def _blob_store(settings: StorageSettings) -> BlobStore:

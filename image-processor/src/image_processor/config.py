@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, JsonValue, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
+from service_kit.events.settings import EventSettings
 from service_kit.public_url import PublicUrlSettings
 from service_kit.secrets import MIN_BYTES
 from service_kit.settings import (
@@ -260,22 +261,6 @@ class RetrySettings(Section):
                 f" retry.max_delay_seconds ({self.max_delay_seconds:g})"
             )
         return self
-
-
-class EventSettings(Section):
-    poll_seconds: Seconds = Field(
-        0.1,
-        gt=0,
-        le=10,
-        description="The time between reads of new events, while anyone listens: an event is at most this late.",
-    )
-    backlog: Annotated[int, Unit("events")] = Field(
-        10_000,
-        ge=10,
-        le=1_000_000,
-        description="The most events that wait for a slow listener. Beyond it the stream ends, and the listener"
-        " reconnects with the id of its last event.",
-    )
 
 
 class RelaySettings(Section):

@@ -8,14 +8,14 @@ from service_kit.access.config import AccessSettings
 from service_kit.access.injectors import create_gate
 from service_kit.access.keys import KeyService
 from service_kit.database import Database
+from service_kit.events.routes import EventRoutes, application
 from service_kit.garbage import freeze_existing_objects
 from service_kit.settings import load_or_exit
 from starlette.applications import Starlette
-from starlette.routing import Route
 
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_event_stream
-from image_processor.routers.events import EventRoutes, refuse_method
+from image_processor.routers.events import TASK_EVENTS
 
 
 def create_app() -> Starlette:
@@ -24,7 +24,6 @@ def create_app() -> Starlette:
     logs.configure(settings.log.level)
     access = load_or_exit(AccessSettings)
     keys = KeyService(Database(access.database.url, access.database.pool_size))
-    routes = EventRoutes(create_event_stream(settings), create_gate(access, keys))
+    routes = EventRoutes(create_event_stream(settings), TASK_EVENTS, create_gate(access, keys))
     freeze_existing_objects()
-    paths = ("/api/image-processing/events", "/api/image-processing/events/")
-    return Starlette(routes=[Route(path, routes.events) for path in paths], exception_handlers={405: refuse_method})
+    return application("/api/image-processing", routes)

@@ -10,15 +10,18 @@ import svcs
 from celery import Celery
 from prometheus_client.registry import Collector
 from service_kit.database import Database
+from service_kit.events.rows import Events
+from service_kit.events.stream import EventStream
+from service_kit.housekeeping import Chore, Housekeeping
 
 from image_processor.background.clock_watch import ClockWatch
 from image_processor.background.heartbeat import Heartbeat
-from image_processor.background.housekeeping import Chore, Housekeeping
 from image_processor.background.relay import Relay
 from image_processor.config import ApiSettings, BlobSourceSettings, FileStorageSettings, WorkerSettings
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.handler.time_limit import time_limit
+from image_processor.models import TaskEvent
 from image_processor.services.codec.presets import Presets
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.blob_http import BlobClient
@@ -32,8 +35,6 @@ from image_processor.services.jobs.result_cache import ResultCache
 from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
 from image_processor.services.jobs.runner import Runner
-from image_processor.services.tasks.event_stream import EventStream
-from image_processor.services.tasks.events import TaskEvents
 from image_processor.services.tasks.metrics import TaskMetrics
 from image_processor.services.tasks.queue import TaskQueue
 from image_processor.services.tasks.tasks import TaskService
@@ -62,10 +63,10 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     return registry
 
 
-def create_event_stream(settings: ApiSettings) -> EventStream:
+def create_event_stream(settings: ApiSettings) -> EventStream[TaskEvent]:
     """Return the event stream for the application that serves it."""
     database = Database(settings.database.url, settings.database.pool_size)
-    return EventStream(TaskEvents(database), settings.events.poll_seconds, settings.events.backlog)
+    return EventStream(Events(database, TaskEvent), settings.events.poll_seconds, settings.events.backlog)
 
 
 def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str) -> svcs.Registry:
@@ -84,7 +85,7 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
     attempts = AttemptService(sources, reuse, settings.limits, limit)
     upload = ResultUpload(storage, cache)
     runner = Runner(claims, leases, attempts, reuse, upload, scratch, settings.limits.max_seconds)
-    events = TaskEvents(database)
+    events = Events(database, TaskEvent)
 
     def relay() -> Relay:
         lease = settings.lease.seconds

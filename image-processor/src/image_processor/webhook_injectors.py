@@ -9,9 +9,9 @@ from pathlib import Path
 
 import svcs
 from service_kit.database import Database
+from service_kit.housekeeping import Chore, Housekeeping
 
 from image_processor.background.clock_watch import ClockWatch
-from image_processor.background.housekeeping import Chore, Housekeeping
 from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import WebhookSettings, signing_secrets
 from image_processor.services.outbound import public_http_pool

@@ -4,9 +4,9 @@ import signal
 
 import svcs
 from service_kit import logs
+from service_kit.housekeeping import Housekeeping
 from service_kit.settings import load_or_exit
 
-from image_processor.background.housekeeping import Housekeeping
 from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import WebhookSettings
 from image_processor.webhook_injectors import create_webhook_registry

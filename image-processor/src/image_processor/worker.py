@@ -15,11 +15,11 @@ from celery import signals
 from celery.utils.log import get_multiprocessing_logger
 from service_kit import logs
 from service_kit.garbage import freeze_existing_objects
+from service_kit.housekeeping import Housekeeping
 from service_kit.settings import load_or_exit
 from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.background.heartbeat import Heartbeat
-from image_processor.background.housekeeping import Housekeeping
 from image_processor.background.relay import Relay
 from image_processor.config import WorkerSettings
 from image_processor.handler.celery_app import WORK, create_celery

@@ -11,7 +11,7 @@ from image_processor.config import RenderSettings
 from image_processor.render.paths import RenderPaths
 from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderService
 from pixmill.front.limits import Limit
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Scope
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -39,10 +39,6 @@ class Exchange(NamedTuple):
     @property
     def is_complete(self) -> bool:
         return self.sent[-1].get("more_body") is False
-
-
-async def no_events(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise AssertionError("no request for events is expected")
 
 
 class Peers:
@@ -96,7 +92,7 @@ def front_of(socket: Path) -> Front:
         }
     )
     render = RenderService(socket.with_name("render"), RenderPaths(settings))
-    return Front(socket, no_events, render, Limit(1, 1))
+    return Front(socket, {}, render, Limit(1, 1))
 
 
 async def run(folder: Path, peers: Peers, scope: Scope, server: str | None) -> None:

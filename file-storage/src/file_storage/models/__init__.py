@@ -1,5 +1,27 @@
 """The rows of file-storage."""
 
-from file_storage.models.file import Base, Blob, File, IdempotencyKey, Link, OwnerTotal, StorageTotal, Upload
+from file_storage.models.file import (
+    Base,
+    Blob,
+    File,
+    FileChange,
+    FileEvent,
+    IdempotencyKey,
+    Link,
+    OwnerTotal,
+    StorageTotal,
+    Upload,
+)
 
-__all__ = ["Base", "Blob", "File", "IdempotencyKey", "Link", "OwnerTotal", "StorageTotal", "Upload"]
+__all__ = [
+    "Base",
+    "Blob",
+    "File",
+    "FileChange",
+    "FileEvent",
+    "IdempotencyKey",
+    "Link",
+    "OwnerTotal",
+    "StorageTotal",
+    "Upload",
+]

@@ -1,9 +1,12 @@
-"""Files that people see, the blobs that hold their bytes, and what belongs to them: keys, uploads, links, totals."""
+"""Files that people see, the blobs that hold their bytes, and what belongs to them: keys, uploads, links, events."""
+
+from enum import StrEnum
 
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
-from sqlalchemy import BigInteger, Double, ForeignKey, String, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from service_kit.events.rows import Event
+from sqlalchemy import BigInteger, Double, Enum, ForeignKey, Index, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 UPLOAD, RESULT = "upload", "result"
 """Origins of files: somebody sent them, or a task made them."""
@@ -162,3 +165,28 @@ class Link(Base):
     disposition: Mapped[str | None] = mapped_column(String(16))
     """How a browser treats the file; ``None`` if the request says so."""
     note: Mapped[str] = mapped_column(String(255))
+
+
+class FileChange(StrEnum):
+    """What happened to a file."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    DELETED = "deleted"
+
+
+class FileEvent(Event, Base):
+    """A change of a file."""
+
+    __tablename__ = "file_events"
+    __table_args__ = (Index("file_events_order", "transaction_id", "id"), {"sqlite_autoincrement": True})
+
+    file_id: Mapped[int] = mapped_column(BigInteger)
+    change: Mapped[FileChange] = mapped_column(Enum(FileChange, native_enum=False, length=8, values_callable=list))
+
+    file: Mapped[File | None] = relationship(
+        primaryjoin="and_(foreign(FileEvent.file_id) == File.id, File.deleted_at.is_(None))",
+        viewonly=True,
+        lazy="selectin",
+    )
+    """The file as it is now; ``None`` if it has been deleted since."""

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
+from service_kit.events.rows import Event
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -105,23 +106,16 @@ class Task(Base):
     updated_at: Mapped[float] = mapped_column(Double, default=epoch_now(), onupdate=epoch_now())
 
 
-class TaskEvent(Base):
-    """A change of a task's status, written by a database trigger in the transaction of the change.
-
-    Ordered by ``transaction_id`` (0 on SQLite, where transactions do not overlap), then by ``id``.
-    """
+class TaskEvent(Event, Base):
+    """A change of a task's status."""
 
     __tablename__ = "task_events"
     __table_args__ = (Index("task_events_order", "transaction_id", "id"), {"sqlite_autoincrement": True})
 
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    transaction_id: Mapped[int] = mapped_column(BigInteger)
     task_id: Mapped[int] = mapped_column(BigInteger)
-    owner: Mapped[str] = mapped_column(String(64))
     status: Mapped[TaskStatus] = mapped_column(_STATUS)
     result_id: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[float] = mapped_column(Double, index=True)
 
 
 class Callback(Base):

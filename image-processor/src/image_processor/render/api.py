@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from service_kit.access.asgi_gate import admitted
 from service_kit.access.gate import Gate
 from service_kit.access.principals import Principal, Scope
 from service_kit.database import MAX_ID
@@ -36,7 +37,6 @@ from image_processor.render.responses import (
 )
 from image_processor.render.service import RenderService
 from image_processor.render.signed_urls import UrlMaker, Wanted
-from image_processor.routers.admission import admitted
 from image_processor.routers.statuses import STATUSES
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
 

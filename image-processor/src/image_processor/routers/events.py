@@ -1,150 +1,15 @@
-"""Server-Sent Events (WHATWG HTML, 9.2) for changes of tasks, as they are committed."""
+"""What events of tasks are to clients."""
 
-import json
-import time
-from collections.abc import AsyncIterator, Callable
-
-import structlog
-from service_kit import response_headers
-from service_kit.access.gate import Gate
-from service_kit.access.principals import Principal, Scope
-from service_kit.errors import DomainError
-from service_kit.problems import Problem, database_unavailable, problem_of
-from sqlalchemy.exc import SQLAlchemyError
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Send
-from starlette.types import Scope as ConnectionScope
+from service_kit.access.principals import Scope
+from service_kit.events.routes import Kind, ids_in
+from starlette.datastructures import QueryParams
 
 from image_processor.models import TaskEvent, TaskStatus
-from image_processor.routers.admission import admitted
-from image_processor.routers.statuses import STATUSES
-from image_processor.services.tasks.event_stream import (
-    MAX_IDS,
-    EventStream,
-    Listeners,
-    ListenerTooSlowError,
-    Subscription,
-)
-from image_processor.services.tasks.events import Position, position_of
-
-log = structlog.get_logger()
-
-PING_SECONDS = 15
-"""Between two comments that keep an idle connection open."""
-READMIT_SECONDS = 10
-"""After this time a listener's key is looked at again, before it gets an event."""
-RECONNECT_MILLISECONDS = 1000
-"""Delay before a client reconnects."""
+from image_processor.services.tasks.events import TaskChoice
 
 
-class _Stream(EventSourceResponse):
-    """A response that calls ``on_end`` when it has ended, even if the client went before the first event."""
-
-    def __init__(
-        self,
-        content: AsyncIterator[ServerSentEvent],
-        *,
-        on_end: Callable[[], None],
-        ping: int,
-        headers: dict[str, str],
-    ) -> None:
-        super().__init__(content, ping=ping, headers=headers)
-        self._on_end = on_end
-
-    async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._on_end()
-
-
-class EventRoutes:
-    """The endpoint over one event stream.
-
-    :param gate: decides who may listen.
-    """
-
-    def __init__(self, stream: EventStream, gate: Gate) -> None:
-        self._stream = stream
-        self._gate = gate
-        self._listeners = Listeners()
-
-    async def events(self, request: Request) -> Response:
-        """``GET /api/image-processing/events?id=…&id=…`` with ``Last-Event-ID``."""
-        try:
-            principal = await admitted(self._gate, request, Scope.TASKS_READ)
-            return await self._listen(request, principal)
-        except Problem as problem:
-            return _problem_response(problem)
-        except DomainError as error:
-            return _problem_response(problem_of(error, STATUSES))
-        except SQLAlchemyError as error:
-            log.error("database unavailable", error=str(error))
-            return _problem_response(database_unavailable())
-
-    async def _listen(self, request: Request, principal: Principal) -> Response:
-        position, task_ids = _position(request), _task_ids(request)
-        self._listeners.enter(principal)
-        try:
-            subscription = await self._stream.subscribe(principal, position, task_ids)
-        except BaseException:
-            self._listeners.leave(principal)
-            raise
-        return _Stream(
-            self._sse_events(subscription, request),
-            on_end=lambda: self._listeners.leave(principal),
-            ping=PING_SECONDS,
-            headers={"X-Accel-Buffering": "no", **response_headers.API},
-        )
-
-    async def _sse_events(self, subscription: Subscription, request: Request) -> AsyncIterator[ServerSentEvent]:
-        yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
-        admitted_at = time.monotonic()
-        try:
-            async for event in self._stream.follow(subscription):
-                if time.monotonic() > admitted_at + READMIT_SECONDS:
-                    # A key that has ended since gets no more events.
-                    await admitted(self._gate, request, Scope.TASKS_READ)
-                    admitted_at = time.monotonic()
-                data = json.dumps(_as_json(event), ensure_ascii=False)
-                yield ServerSentEvent(data=data, event="task", id=str(position_of(event)))
-        except (ListenerTooSlowError, Problem):
-            # The response ends; the client reconnects with the last id that it saw.
-            return
-
-
-async def refuse_method(request: Request, _error: Exception) -> Response:
-    """Respond with 405, as the API does."""
-    response = _problem_response(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."))
-    response.headers["Allow"] = "GET, HEAD"
-    return response
-
-
-def _problem_response(problem: Problem) -> Response:
-    headers = dict(problem.headers)
-    headers = dict(response_headers.API)
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(problem.retry_after)
-    return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
-
-
-def _position(request: Request) -> Position | None:
-    text = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
-    if not text:
-        return None
-    try:
-        return Position.parse(text)
-    except ValueError as error:
-        raise Problem("invalid-event-id", 400, "Last-Event-ID must be the id of an event of this stream.") from error
-
-
-def _task_ids(request: Request) -> set[int]:
-    texts = request.query_params.getlist("id")
-    if len(texts) > MAX_IDS or not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
-        raise Problem("invalid-fields", 422, f"The query takes at most {MAX_IDS} task ids: ?id=1&id=2")
-    return {int(text) for text in texts}
+def _choice(query: QueryParams) -> TaskChoice:
+    return TaskChoice(ids_in(query, "task"))
 
 
 def _as_json(event: TaskEvent) -> dict[str, object]:
@@ -152,3 +17,6 @@ def _as_json(event: TaskEvent) -> dict[str, object]:
     if event.status == TaskStatus.ERROR:
         document["error"] = event.error
     return document
+
+
+TASK_EVENTS = Kind("task", Scope.TASKS_READ, _choice, _as_json)

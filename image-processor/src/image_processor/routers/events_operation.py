@@ -1,38 +1,11 @@
-"""The event stream in the OpenAPI document; a process other than the API's serves it."""
+"""The event stream in the OpenAPI document."""
 
-from flask_openapi3.models import PathItem
-from service_kit.api import PROBLEM_CONTENT
+from service_kit.events.operation import events_operation
 
-from image_processor.services.tasks.event_stream import MAX_IDS
-
-_ID = {
-    "name": "id",
-    "in": "query",
-    "description": "Only these tasks; may be repeated.",
-    "schema": {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": MAX_IDS},
-}
-_LAST_EVENT_ID = {
-    "name": "Last-Event-ID",
-    "in": "header",
-    "description": "The id of the last event received: the stream continues after it.",
-    "schema": {"type": "string"},
-}
-
-EVENTS = PathItem.model_validate(
-    {
-        "get": {
-            "tags": ["tasks"],
-            "summary": "Follow the changes of tasks (Server-Sent Events)",
-            "description": "Each committed change of a task's status is an event `task`; its data is a JSON"
-            " object with `id`, `status`, `result_id` and, of a failed task, `error`. The stream never ends by itself.",
-            "parameters": [_ID, _LAST_EVENT_ID],
-            "responses": {
-                "200": {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-                "400": {"description": "`Last-Event-ID` is not the id of an event.", "content": PROBLEM_CONTENT},
-                "422": {"description": "Invalid task ids.", "content": PROBLEM_CONTENT},
-                "429": {"description": "The owner has too many open streams.", "content": PROBLEM_CONTENT},
-                "503": {"description": "The database is unavailable.", "content": PROBLEM_CONTENT},
-            },
-        }
-    }
+EVENTS = events_operation(
+    "task",
+    "tasks",
+    "Follow the changes of tasks (Server-Sent Events)",
+    "Each committed change of a task's status is an event `task`; its data is a JSON"
+    " object with `id`, `status`, `result_id` and, of a failed task, `error`. The stream never ends by itself.",
 )

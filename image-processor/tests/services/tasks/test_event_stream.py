@@ -9,17 +9,19 @@ from contextlib import aclosing
 
 import pytest
 from image_processor.models import Task, TaskEvent
-from image_processor.services.tasks.event_stream import EventStream, Listeners, ListenerTooSlowError, Subscription
-from image_processor.services.tasks.events import Position, TaskEvents, position_of
+from image_processor.services.tasks.events import TaskChoice
 from service_kit.access.principals import LOCAL, READER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
+from service_kit.events.rows import Events, Position, position_of
+from service_kit.events.stream import EventStream, Listeners, ListenerTooSlowError, Subscription
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
 from tests.support.tables import table_away
 from tests.support.waiting import STATE_SECONDS
 
+ALL = TaskChoice()
 BEGINNING = Position(0, 0)
 POLL_SECONDS = 0.005
 LATER = 0.02
@@ -29,8 +31,8 @@ Change = tuple[int, str]
 
 
 @pytest.fixture
-def stream(database: Database) -> EventStream:
-    return EventStream(TaskEvents(database), POLL_SECONDS, backlog=100)
+def stream(database: Database) -> EventStream[TaskEvent]:
+    return EventStream(Events(database, TaskEvent), POLL_SECONDS, backlog=100)
 
 
 def add_task(database: Database, owner: str = "local") -> int:
@@ -45,7 +47,9 @@ def change(database: Database, task_id: int, *statuses: str) -> None:
             session.execute(update(Task).where(Task.id == task_id).values(status=status))
 
 
-async def events_of(stream: EventStream, subscription: Subscription, count: int) -> list[TaskEvent]:
+async def events_of(
+    stream: EventStream[TaskEvent], subscription: Subscription[TaskEvent], count: int
+) -> list[TaskEvent]:
     """Return the next events of a subscription, and end it."""
     events: list[TaskEvent] = []
     async with asyncio.timeout(STATE_SECONDS), aclosing(stream.follow(subscription)) as following:  # type: ignore[type-var]
@@ -72,9 +76,9 @@ def has_no_reader() -> bool:
     return asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_a_listener_gets_every_change_in_order(database: Database, stream: EventStream) -> None:
+def test_a_listener_gets_every_change_in_order(database: Database, stream: EventStream[TaskEvent]) -> None:
     async def listen() -> tuple[list[TaskEvent], list[Change]]:
-        subscription = await stream.subscribe(LOCAL, None, ())
+        subscription = await stream.subscribe(LOCAL, None, ALL)
         first, second = add_task(database), add_task(database)
         change(database, second, "processing", "finished")
         change(database, first, "processing")
@@ -86,11 +90,11 @@ def test_a_listener_gets_every_change_in_order(database: Database, stream: Event
     assert changes_in(events) == expected
 
 
-def test_a_listener_gets_changes_made_while_it_follows(database: Database, stream: EventStream) -> None:
+def test_a_listener_gets_changes_made_while_it_follows(database: Database, stream: EventStream[TaskEvent]) -> None:
     task_id = add_task(database)
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(LOCAL, BEGINNING, ())
+        subscription = await stream.subscribe(LOCAL, BEGINNING, ALL)
         events = []
         async with asyncio.timeout(STATE_SECONDS):
             async for event in stream.follow(subscription):
@@ -106,11 +110,13 @@ def test_a_listener_gets_changes_made_while_it_follows(database: Database, strea
     assert [event.status for event in events] == ["pending", "processing", "finished"]
 
 
-def test_a_listener_without_a_position_gets_only_new_changes(database: Database, stream: EventStream) -> None:
+def test_a_listener_without_a_position_gets_only_new_changes(
+    database: Database, stream: EventStream[TaskEvent]
+) -> None:
     earlier = add_task(database)
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(LOCAL, None, ())
+        subscription = await stream.subscribe(LOCAL, None, ALL)
         change(database, earlier, "processing")
         return await events_of(stream, subscription, 1)
 
@@ -119,13 +125,13 @@ def test_a_listener_without_a_position_gets_only_new_changes(database: Database,
     assert changes_in(events) == [(earlier, "processing")]
 
 
-def test_a_listener_continues_after_its_position(database: Database, stream: EventStream) -> None:
+def test_a_listener_continues_after_its_position(database: Database, stream: EventStream[TaskEvent]) -> None:
     task_id = add_task(database)
     change(database, task_id, "processing", "finished")
 
     async def listen() -> list[TaskEvent]:
-        [first] = await events_of(stream, await stream.subscribe(LOCAL, BEGINNING, ()), 1)
-        return await events_of(stream, await stream.subscribe(LOCAL, position_of(first), ()), 2)
+        [first] = await events_of(stream, await stream.subscribe(LOCAL, BEGINNING, ALL), 1)
+        return await events_of(stream, await stream.subscribe(LOCAL, position_of(first), ALL), 2)
 
     events = asyncio.run(listen())
 
@@ -133,10 +139,10 @@ def test_a_listener_continues_after_its_position(database: Database, stream: Eve
 
 
 def test_a_change_both_in_the_database_and_in_the_queue_is_delivered_once(
-    database: Database, stream: EventStream
+    database: Database, stream: EventStream[TaskEvent]
 ) -> None:
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(LOCAL, BEGINNING, ())
+        subscription = await stream.subscribe(LOCAL, BEGINNING, ALL)
         task_id = add_task(database)
         await until(lambda: not subscription.queue.empty())
         change(database, task_id, "processing")
@@ -149,12 +155,12 @@ def test_a_change_both_in_the_database_and_in_the_queue_is_delivered_once(
 
 @pytest.mark.parametrize("since", [None, BEGINNING], ids=["from now on", "from the beginning"])
 def test_a_listener_gets_only_the_tasks_it_chose(
-    database: Database, stream: EventStream, since: Position | None
+    database: Database, stream: EventStream[TaskEvent], since: Position | None
 ) -> None:
     chosen, other = add_task(database), add_task(database)
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(LOCAL, since, {chosen})
+        subscription = await stream.subscribe(LOCAL, since, TaskChoice({chosen}))
         for task_id in (other, chosen):
             change(database, task_id, "processing", "finished")
         return await events_of(stream, subscription, 2 if since is None else 3)
@@ -164,7 +170,9 @@ def test_a_listener_gets_only_the_tasks_it_chose(
     assert {event.task_id for event in events} == {chosen}
 
 
-def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(database: Database, stream: EventStream) -> None:
+def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(
+    database: Database, stream: EventStream[TaskEvent]
+) -> None:
     chosen, other = add_task(database), add_task(database)
     statuses = itertools.cycle(["processing", "pending"])
 
@@ -175,7 +183,7 @@ def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(database: Data
 
     async def listen() -> list[TaskEvent]:
         events = []
-        subscription = await stream.subscribe(LOCAL, BEGINNING, {chosen})
+        subscription = await stream.subscribe(LOCAL, BEGINNING, TaskChoice({chosen}))
         async with asyncio.timeout(STATE_SECONDS):
             async for event in stream.follow(subscription):
                 events.append(event)
@@ -191,12 +199,12 @@ def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(database: Data
 
 @pytest.mark.parametrize("since", [Position(0, 2**62), Position(2**62, 1)])
 def test_a_position_from_before_a_restored_backup_hides_no_change(
-    database: Database, stream: EventStream, since: Position
+    database: Database, stream: EventStream[TaskEvent], since: Position
 ) -> None:
     add_task(database)
 
     async def listen() -> tuple[int, list[TaskEvent]]:
-        subscription = await stream.subscribe(LOCAL, since, ())
+        subscription = await stream.subscribe(LOCAL, since, ALL)
         task_id = add_task(database)
         return task_id, await events_of(stream, subscription, 1)
 
@@ -206,10 +214,10 @@ def test_a_position_from_before_a_restored_backup_hides_no_change(
 
 
 def test_a_listener_that_falls_behind_by_more_than_the_backlog_is_disconnected(database: Database) -> None:
-    stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
+    stream = EventStream(Events(database, TaskEvent), POLL_SECONDS, backlog=2)
 
     async def listen() -> None:
-        subscription = await stream.subscribe(LOCAL, None, ())
+        subscription = await stream.subscribe(LOCAL, None, ALL)
         for _ in range(3):
             add_task(database)
         await until(has_no_reader)
@@ -220,11 +228,11 @@ def test_a_listener_that_falls_behind_by_more_than_the_backlog_is_disconnected(d
 
 
 def test_a_listener_gets_its_queued_changes_before_it_is_disconnected(database: Database) -> None:
-    stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
+    stream = EventStream(Events(database, TaskEvent), POLL_SECONDS, backlog=2)
 
     async def listen() -> list[int]:
         seen = []
-        subscription = await stream.subscribe(LOCAL, None, ())
+        subscription = await stream.subscribe(LOCAL, None, ALL)
         for _ in range(3):
             add_task(database)
         await until(has_no_reader)
@@ -239,11 +247,11 @@ def test_a_listener_gets_its_queued_changes_before_it_is_disconnected(database: 
 
 
 def test_a_slow_listener_does_not_affect_a_fast_one(database: Database) -> None:
-    stream = EventStream(TaskEvents(database), POLL_SECONDS, backlog=2)
+    stream = EventStream(Events(database, TaskEvent), POLL_SECONDS, backlog=2)
 
     async def listen() -> list[int]:
-        _slow = await stream.subscribe(LOCAL, None, ())
-        fast = await stream.subscribe(LOCAL, None, ())
+        _slow = await stream.subscribe(LOCAL, None, ALL)
+        fast = await stream.subscribe(LOCAL, None, ALL)
         seen: list[int] = []
         add_task(database)
         async with asyncio.timeout(STATE_SECONDS):
@@ -259,9 +267,9 @@ def test_a_slow_listener_does_not_affect_a_fast_one(database: Database) -> None:
     assert seen == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_reader_stops_after_the_last_listener(database: Database, stream: EventStream) -> None:
+def test_the_reader_stops_after_the_last_listener(database: Database, stream: EventStream[TaskEvent]) -> None:
     async def listen() -> None:
-        subscription = await stream.subscribe(LOCAL, None, ())
+        subscription = await stream.subscribe(LOCAL, None, ALL)
         add_task(database)
         await events_of(stream, subscription, 1)
 
@@ -271,10 +279,10 @@ def test_the_reader_stops_after_the_last_listener(database: Database, stream: Ev
 
 
 def test_the_reader_stops_if_its_listener_disconnects_before_it_follows(
-    database: Database, stream: EventStream
+    database: Database, stream: EventStream[TaskEvent]
 ) -> None:
     async def listen() -> None:
-        await stream.subscribe(LOCAL, None, ())
+        await stream.subscribe(LOCAL, None, ALL)
         gc.collect()
 
         await until(has_no_reader)
@@ -282,14 +290,16 @@ def test_the_reader_stops_if_its_listener_disconnects_before_it_follows(
     asyncio.run(listen())
 
 
-def test_a_listener_gets_new_changes_after_the_reader_had_stopped(database: Database, stream: EventStream) -> None:
+def test_a_listener_gets_new_changes_after_the_reader_had_stopped(
+    database: Database, stream: EventStream[TaskEvent]
+) -> None:
     async def listen() -> tuple[int, list[TaskEvent]]:
-        subscription = await stream.subscribe(LOCAL, None, ())
+        subscription = await stream.subscribe(LOCAL, None, ALL)
         add_task(database)
         await events_of(stream, subscription, 1)
         await until(has_no_reader)
         add_task(database)
-        later = await stream.subscribe(LOCAL, None, ())
+        later = await stream.subscribe(LOCAL, None, ALL)
         task_id = add_task(database)
         return task_id, await events_of(stream, later, 1)
 
@@ -298,9 +308,9 @@ def test_a_listener_gets_new_changes_after_the_reader_had_stopped(database: Data
     assert changes_in(events) == [(task_id, "pending")]
 
 
-def test_many_listeners_share_one_reader(stream: EventStream) -> None:
+def test_many_listeners_share_one_reader(stream: EventStream[TaskEvent]) -> None:
     async def listen() -> int:
-        _subscriptions = [await stream.subscribe(LOCAL, None, ()) for _ in range(5)]
+        _subscriptions = [await stream.subscribe(LOCAL, None, ALL) for _ in range(5)]
         return len(asyncio.all_tasks() - {asyncio.current_task()})
 
     readers = asyncio.run(listen())
@@ -308,9 +318,9 @@ def test_many_listeners_share_one_reader(stream: EventStream) -> None:
     assert readers == 1
 
 
-def test_a_listener_gets_changes_after_a_database_outage(database: Database, stream: EventStream) -> None:
+def test_a_listener_gets_changes_after_a_database_outage(database: Database, stream: EventStream[TaskEvent]) -> None:
     async def listen() -> tuple[int, list[TaskEvent]]:
-        subscription = await stream.subscribe(LOCAL, None, ())
+        subscription = await stream.subscribe(LOCAL, None, ALL)
         with capture_logs() as logs, table_away(database, "task_events"):
             await until(lambda: any(entry["event"] == "events wait for the database" for entry in logs))
         task_id = add_task(database)
@@ -324,12 +334,12 @@ def test_a_listener_gets_changes_after_a_database_outage(database: Database, str
 
 @pytest.mark.parametrize("since", [None, BEGINNING], ids=["from now on", "from the beginning"])
 def test_a_listener_gets_only_the_tasks_of_its_owner(
-    database: Database, stream: EventStream, since: Position | None
+    database: Database, stream: EventStream[TaskEvent], since: Position | None
 ) -> None:
     own, other = add_task(database, "ann"), add_task(database, "bob")
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(Principal("ann", READER), since, {own, other})
+        subscription = await stream.subscribe(Principal("ann", READER), since, TaskChoice({own, other}))
         for task_id in (other, own):
             change(database, task_id, "processing", "finished")
         return await events_of(stream, subscription, 2 if since is None else 3)
@@ -339,11 +349,13 @@ def test_a_listener_gets_only_the_tasks_of_its_owner(
     assert {event.task_id for event in events} == {own}
 
 
-def test_a_listener_gets_only_the_tasks_of_its_owner_while_it_follows(database: Database, stream: EventStream) -> None:
+def test_a_listener_gets_only_the_tasks_of_its_owner_while_it_follows(
+    database: Database, stream: EventStream[TaskEvent]
+) -> None:
     own, other = add_task(database, "ann"), add_task(database, "bob")
 
     async def listen() -> list[TaskEvent]:
-        subscription = await stream.subscribe(Principal("ann", READER), None, ())
+        subscription = await stream.subscribe(Principal("ann", READER), None, ALL)
         asyncio.get_running_loop().call_later(LATER, change, database, other, "processing")
         asyncio.get_running_loop().call_later(2 * LATER, change, database, own, "processing")
         return await events_of(stream, subscription, 1)

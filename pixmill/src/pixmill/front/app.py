@@ -1,4 +1,4 @@
-"""The front's ASGI application: serves the event stream, sends files, and passes all other requests on.
+"""The front's ASGI application: serves the event streams, sends files, and passes all other requests on.
 
 Those for pictures by URL go to the render service, all others to uWSGI.
 """
@@ -13,8 +13,9 @@ from urllib.parse import unquote_to_bytes
 
 import httpcore2
 import structlog
+from file_storage.events import create_app as create_file_events
 from image_processor.config import RenderSettings
-from image_processor.events import create_app as create_events
+from image_processor.events import create_app as create_task_events
 from image_processor.render.paths import RenderPaths
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
@@ -47,7 +48,7 @@ CHUNK = 256 * 1024
 MAX_BUFFERED = 256 * 1024
 """Bytes of a body that the front waits for before it occupies a thread of uWSGI. Longer ones are streams."""
 
-EVENTS = re.compile(r"/api/image-processing/events/?")
+EVENTS = re.compile(r"(/api/[a-z-]+)/events/?")
 _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
 """Not buffered, so that file-storage keeps what it received when a connection breaks."""
 _LONG_RESPONSE = re.compile(r"/api/file-server(/archive|/trash)?/?|/api/image-processing/?")
@@ -65,7 +66,8 @@ def create_app() -> "Front":
     """Return the application; ``PIXMILL_SOCKET`` and ``PIXMILL_RENDER_SOCKET`` are the paths of sockets."""
     render = RenderService(Path(os.environ["PIXMILL_RENDER_SOCKET"]), RenderPaths(load_or_exit(RenderSettings)))
     listeners = listener_limit(connection_limit().total)
-    return Front(Path(os.environ["PIXMILL_SOCKET"]), create_events(), render, listeners)
+    events = {"/api/file-server": create_file_events(), "/api/image-processing": create_task_events()}
+    return Front(Path(os.environ["PIXMILL_SOCKET"]), events, render, listeners)
 
 
 class RenderService:
@@ -122,12 +124,12 @@ class Front:
     """Pass requests on to uWSGI.
 
     :param socket: uWSGI's Unix socket.
-    :param events: serves the event stream; in uWSGI each listener would occupy a thread.
+    :param events: serves the event stream of each service, by its path; in uWSGI each listener would occupy a thread.
     :param render: serves pictures by URL.
     :param listeners: the limit of clients that listen to events.
     """
 
-    def __init__(self, socket: Path, events: ASGIApp, render: RenderService, listeners: Limit) -> None:
+    def __init__(self, socket: Path, events: Mapping[str, ASGIApp], render: RenderService, listeners: Limit) -> None:
         # uWSGI closes each connection after a request.
         self._uwsgi = httpcore2.AsyncConnectionPool(uds=str(socket), max_connections=None, max_keepalive_connections=0)
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
@@ -143,10 +145,10 @@ class Front:
         try:
             check_framing(scope)
             request = _without_claims(in_origin_form(scope), client)
-            if EVENTS.fullmatch(request["path"]):
+            if events := self._events_at(request["path"]):
                 async with self._listeners.held(client.address):
                     client.has_response = True
-                    await self._events(request, receive, send)
+                    await events(request, receive, send)
             elif self._render.has(request):
                 async with self._renders.held(client.address, WAIT_SECONDS):
                     await self._render.pass_on(client, request)
@@ -159,6 +161,10 @@ class Front:
             return
         except Exception as error:  # noqa: BLE001 (uvicorn would respond with plain text)
             await _refuse(client, error)
+
+    def _events_at(self, path: str) -> ASGIApp | None:
+        found = EVENTS.fullmatch(path)
+        return self._events.get(found[1]) if found else None
 
     async def _pass_on(self, client: Client, request: Scope) -> None:
         async with self._slots:

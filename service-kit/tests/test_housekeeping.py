@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from image_processor.background.housekeeping import Chore, Housekeeping
 from service_kit.database import Database
+from service_kit.housekeeping import Chore, Housekeeping
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
@@ -35,6 +36,15 @@ def is_running() -> bool:
 @pytest.fixture
 def counter() -> Counter:
     return Counter()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """A database with a table ``things``."""
+    database = Database(f"sqlite:///{tmp_path}/things.db")
+    with database.begin() as connection:
+        connection.execute(text("CREATE TABLE things (id INTEGER)"))
+    return database
 
 
 @pytest.fixture
@@ -77,10 +87,10 @@ def test_a_chore_does_not_run_before_its_interval_is_over(start: Start, counter:
 def test_a_chore_runs_again_after_a_database_outage(start: Start, database: Database, counter: Counter) -> None:
     def count_if_the_table_is_there() -> None:
         with database.connect() as connection:
-            connection.execute(text("SELECT 1 FROM task_events"))
+            connection.execute(text("SELECT 1 FROM things"))
         counter()
 
-    with capture_logs() as logs, table_away(database, "task_events"):
+    with capture_logs() as logs, table_away(database, "things"):
         start(Chore(OFTEN, count_if_the_table_is_there))
         wait_until(lambda: any(entry["event"] == "housekeeping waits for the database" for entry in logs))
         assert counter.runs == 0

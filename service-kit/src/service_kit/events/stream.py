@@ -2,24 +2,22 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Generic
 from weakref import WeakSet
 
 import structlog
-from service_kit.access.principals import Principal
-from service_kit.errors import DomainError
 from sqlalchemy.exc import SQLAlchemyError
 
-from image_processor.models import TaskEvent
-from image_processor.services.tasks.events import Position, TaskEvents, position_of
+from service_kit.access.principals import Principal
+from service_kit.errors import DomainError
+from service_kit.events.rows import AnyEvent, Choice, Events, Position, position_of
 
 log = structlog.get_logger()
 
 PAGE = 1000
 """Events read by one query, at most."""
-MAX_IDS = 1000
-"""Task ids in a listener's filter, at most."""
 RETRY_SECONDS = 5
 """When a client may try again whose owner has too many listeners."""
 
@@ -29,22 +27,21 @@ class ListenerTooSlowError(Exception):
 
 
 @dataclass
-class Subscription:
+class Subscription(Generic[AnyEvent]):
     """A listener's position in the stream: it has received the events up to ``seen``.
 
-    :param owner: only this owner's tasks; ``None`` for all.
-    :param task_ids: only these tasks; empty for all.
+    :param owner: only this owner's events; ``None`` for all.
     """
 
     seen: Position
     owner: str | None
-    task_ids: Collection[int]
-    queue: asyncio.Queue[TaskEvent]
+    choice: Choice[AnyEvent]
+    queue: asyncio.Queue[AnyEvent]
 
-    def wants(self, event: TaskEvent) -> bool:
+    def wants(self, event: AnyEvent) -> bool:
         """Return whether the listener gets the event."""
         is_visible = self.owner is None or event.owner == self.owner
-        return is_visible and (not self.task_ids or event.task_id in self.task_ids)
+        return is_visible and self.choice.has(event)
 
 
 class Listeners:
@@ -71,47 +68,49 @@ class Listeners:
             del self._counts[principal.owner]
 
 
-class EventStream:
+class EventStream(Generic[AnyEvent]):
     """Reads new events while there are listeners, and passes them to every listener.
 
     :param poll_seconds: between two queries.
     :param backlog: events that wait for a listener, at most.
     """
 
-    def __init__(self, events: TaskEvents, poll_seconds: float, backlog: int) -> None:
+    def __init__(self, events: Events[AnyEvent], poll_seconds: float, backlog: int) -> None:
         self._events = events
         self._poll_seconds = poll_seconds
         self._backlog = backlog
         # Weak references: a listener that disconnects before its first event needs no cleanup.
-        self._listeners: WeakSet[asyncio.Queue[TaskEvent]] = WeakSet()
-        self._dropped: WeakSet[asyncio.Queue[TaskEvent]] = WeakSet()
+        self._listeners: WeakSet[asyncio.Queue[AnyEvent]] = WeakSet()
+        self._dropped: WeakSet[asyncio.Queue[AnyEvent]] = WeakSet()
         self._position = Position(0, 0)
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
 
-    async def subscribe(self, principal: Principal, since: Position | None, task_ids: Collection[int]) -> Subscription:
-        """Subscribe to the events after ``since``, or to new ones; of all visible tasks, or of ``task_ids`` only.
+    async def subscribe(
+        self, principal: Principal, since: Position | None, choice: Choice[AnyEvent]
+    ) -> Subscription[AnyEvent]:
+        """Subscribe to those of ``choice`` that the principal sees, after ``since``, or new ones only.
 
         A position after the newest event comes from before a backup was restored; it counts as "new ones only".
         """
-        queue: asyncio.Queue[TaskEvent] = asyncio.Queue(self._backlog)
+        queue: asyncio.Queue[AnyEvent] = asyncio.Queue(self._backlog)
         async with self._starting:
             if self._reader is None or self._reader.done():
                 self._position = await asyncio.to_thread(self._events.latest)
                 self._reader = asyncio.create_task(self._read())
             self._listeners.add(queue)
         seen = self._position if since is None else min(since, await asyncio.to_thread(self._events.latest))
-        return Subscription(seen, None if principal.sees_all else principal.owner, task_ids, queue)
+        return Subscription(seen, None if principal.sees_all else principal.owner, choice, queue)
 
-    async def follow(self, subscription: Subscription) -> AsyncIterator[TaskEvent]:
+    async def follow(self, subscription: Subscription[AnyEvent]) -> AsyncIterator[AnyEvent]:
         """Yield the events of a subscription as they are committed; never return.
 
         :raises ListenerTooSlowError: the listener fell behind by more than the backlog.
         """
-        queue, owner, task_ids = subscription.queue, subscription.owner, subscription.task_ids
+        queue, owner, choice = subscription.queue, subscription.owner, subscription.choice
         try:
             # Events from before the subscription are in the database only; those also in the queue are skipped below.
-            while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, task_ids, owner):
+            while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, choice, owner):
                 for event in earlier:
                     subscription.seen = position_of(event)
                     yield event
@@ -138,7 +137,7 @@ class EventStream:
             if len(events) < PAGE:
                 await asyncio.sleep(self._poll_seconds)
 
-    def _pass_on(self, event: TaskEvent) -> None:
+    def _pass_on(self, event: AnyEvent) -> None:
         for queue in list(self._listeners):
             try:
                 queue.put_nowait(event)

@@ -1,13 +1,14 @@
-"""The gate before asynchronous applications: the event stream and images by URL."""
+"""The gate before asynchronous applications: the event streams and images by URL."""
 
 import asyncio
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.principals import Principal, Scope
 from service_kit.problems import database_unavailable
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.requests import Request
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ class Chore(NamedTuple):
 
 
 class Housekeeping:
-    """A thread in every worker that runs chores, each at its interval and first at the start.
+    """A thread that runs chores, each at its interval and first at the start.
 
     :param chores: one runs at a time. A chore that fails runs again after its interval.
     """

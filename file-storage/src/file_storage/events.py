@@ -1,0 +1,33 @@
+"""The event stream's application, for an asynchronous server: ``uvicorn --factory file_storage.events:create_app``.
+
+Separate from the API, where hundreds of listeners would occupy hundreds of uWSGI threads.
+"""
+
+from service_kit import logs
+from service_kit.access.config import AccessSettings
+from service_kit.access.injectors import create_gate
+from service_kit.access.keys import KeyService
+from service_kit.database import Database
+from service_kit.events.routes import EventRoutes, application
+from service_kit.garbage import freeze_existing_objects
+from service_kit.settings import load_or_exit
+from starlette.applications import Starlette
+
+from file_storage.config import Settings
+from file_storage.injectors import create_event_housekeeping, create_event_stream
+from file_storage.routers.events import FILE_EVENTS
+
+
+def create_app() -> Starlette:
+    """Return the ASGI application, configured by ``config/file-storage/conf.yml`` and the environment.
+
+    A thread of its process deletes old events.
+    """
+    settings = load_or_exit(Settings)
+    logs.configure(settings.log.level)
+    access = load_or_exit(AccessSettings)
+    keys = KeyService(Database(access.database.url, access.database.pool_size))
+    routes = EventRoutes(create_event_stream(settings), FILE_EVENTS, create_gate(access, keys))
+    create_event_housekeeping(settings).start()
+    freeze_existing_objects()
+    return application("/api/file-server", routes)

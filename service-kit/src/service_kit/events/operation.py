@@ -1,0 +1,39 @@
+"""An event stream in the OpenAPI document; a process other than the API's serves it."""
+
+from flask_openapi3.models import PathItem
+
+from service_kit.api import PROBLEM_CONTENT
+from service_kit.events.routes import MAX_IDS
+
+_LAST_EVENT_ID = "The id of the last event received: the stream continues after it."
+
+
+def events_operation(noun: str, tag: str, summary: str, description: str) -> PathItem:
+    """Return the operation that opens a stream.
+
+    :param noun: what the events are about, such as ``task``.
+    """
+    parameters = [
+        {
+            "name": "id",
+            "in": "query",
+            "description": f"Only these {noun}s; may be repeated.",
+            "schema": {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": MAX_IDS},
+        },
+        {"name": "Last-Event-ID", "in": "header", "description": _LAST_EVENT_ID, "schema": {"type": "string"}},
+        {
+            "name": "last_event_id",
+            "in": "query",
+            "description": "The same, for clients that cannot set the header.",
+            "schema": {"type": "string"},
+        },
+    ]
+    responses = {
+        "200": {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        "400": {"description": "`Last-Event-ID` is not the id of an event.", "content": PROBLEM_CONTENT},
+        "422": {"description": f"Invalid {noun} ids.", "content": PROBLEM_CONTENT},
+        "429": {"description": "The owner has too many open streams.", "content": PROBLEM_CONTENT},
+        "503": {"description": "The database is unavailable.", "content": PROBLEM_CONTENT},
+    }
+    operation = {"summary": summary, "description": description, "parameters": parameters, "responses": responses}
+    return PathItem.model_validate({"get": {"tags": [tag], **operation}})

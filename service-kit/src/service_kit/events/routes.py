@@ -1,0 +1,190 @@
+"""Server-Sent Events (WHATWG HTML, 9.2) for changes, as they are committed."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Generic
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as ConnectionScope
+
+from service_kit import response_headers
+from service_kit.access.asgi_gate import admitted
+from service_kit.access.gate import Gate
+from service_kit.access.principals import Principal, Scope
+from service_kit.errors import DomainError, FieldError
+from service_kit.events.rows import AnyEvent, Choice, Position, position_of
+from service_kit.events.stream import EventStream, Listeners, ListenerTooSlowError, Subscription
+from service_kit.field_errors import MAX_ERRORS
+from service_kit.problems import Problem, database_unavailable, problem_of
+
+log = structlog.get_logger()
+
+PING_SECONDS = 15
+"""Between two comments that keep an idle connection open."""
+READMIT_SECONDS = 10
+"""After this time a listener's key is looked at again, before it gets an event."""
+RECONNECT_MILLISECONDS = 1000
+"""Delay before a client reconnects."""
+MAX_IDS = 1000
+"""Ids in a listener's filter, at most."""
+_STATUSES = {"too-many-listeners": 429}
+
+
+class _Stream(EventSourceResponse):
+    """A response that calls ``on_end`` when it has ended, even if the client went before the first event."""
+
+    def __init__(
+        self,
+        content: AsyncIterator[ServerSentEvent],
+        *,
+        on_end: Callable[[], None],
+        ping: int,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(content, ping=ping, headers=headers)
+        self._on_end = on_end
+
+    async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
+
+
+@dataclass(frozen=True)
+class Kind(Generic[AnyEvent]):
+    """What events of one kind are to clients.
+
+    :param name: their type in the stream, such as ``task``.
+    :param scope: what a listener's key must allow.
+    :param choice: returns what the query's filters choose; raises a :class:`Problem` where they are wrong.
+    :param as_json: returns an event's data.
+    """
+
+    name: str
+    scope: Scope
+    choice: Callable[[QueryParams], Choice[AnyEvent]]
+    as_json: Callable[[AnyEvent], Mapping[str, object]]
+    filters: tuple[str, ...] = ("id",)
+
+
+class EventRoutes(Generic[AnyEvent]):
+    """The endpoint over one event stream.
+
+    :param gate: decides who may listen.
+    """
+
+    def __init__(self, stream: EventStream[AnyEvent], kind: Kind[AnyEvent], gate: Gate) -> None:
+        self._stream = stream
+        self._kind = kind
+        self._gate = gate
+        self._listeners = Listeners()
+
+    async def events(self, request: Request) -> Response:
+        """``GET …/events`` with the filters of the query and ``Last-Event-ID``."""
+        try:
+            principal = await admitted(self._gate, request, self._kind.scope)
+            return await self._listen(request, principal)
+        except Problem as problem:
+            return _problem_response(problem)
+        except DomainError as error:
+            return _problem_response(problem_of(error, _STATUSES))
+        except SQLAlchemyError as error:
+            log.error("database unavailable", error=str(error))
+            return _problem_response(database_unavailable())
+
+    async def _listen(self, request: Request, principal: Principal) -> Response:
+        _refuse_unknown(request.query_params, (*self._kind.filters, "last_event_id"))
+        position, choice = _position(request), self._kind.choice(request.query_params)
+        self._listeners.enter(principal)
+        try:
+            subscription = await self._stream.subscribe(principal, position, choice)
+        except BaseException:
+            self._listeners.leave(principal)
+            raise
+        return _Stream(
+            self._sse_events(subscription, request),
+            on_end=lambda: self._listeners.leave(principal),
+            ping=PING_SECONDS,
+            headers={"X-Accel-Buffering": "no", **response_headers.API},
+        )
+
+    async def _sse_events(
+        self, subscription: Subscription[AnyEvent], request: Request
+    ) -> AsyncIterator[ServerSentEvent]:
+        yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
+        admitted_at = time.monotonic()
+        try:
+            async for event in self._stream.follow(subscription):
+                if time.monotonic() > admitted_at + READMIT_SECONDS:
+                    # A key that has ended since gets no more events.
+                    await admitted(self._gate, request, self._kind.scope)
+                    admitted_at = time.monotonic()
+                data = json.dumps(self._kind.as_json(event), ensure_ascii=False)
+                yield ServerSentEvent(data=data, event=self._kind.name, id=str(position_of(event)))
+        except (ListenerTooSlowError, Problem):
+            # The response ends; the client reconnects with the last id that it saw.
+            return
+
+
+def application(base_path: str, routes: EventRoutes[AnyEvent]) -> Starlette:
+    """Return the application that serves a stream.
+
+    :param base_path: of the service, such as ``/api/image-processing``.
+    """
+    paths = (f"{base_path}/events", f"{base_path}/events/")
+    return Starlette(routes=[Route(path, routes.events) for path in paths], exception_handlers={405: _refuse_method})
+
+
+async def _refuse_method(request: Request, _error: Exception) -> Response:
+    """Respond with 405, as the API does."""
+    response = _problem_response(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."))
+    response.headers["Allow"] = "GET, HEAD"
+    return response
+
+
+def _problem_response(problem: Problem) -> Response:
+    headers = {**response_headers.API, **problem.headers}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
+
+
+def _refuse_unknown(query: QueryParams, known: Collection[str]) -> None:
+    detail = f"Unknown field; the fields are: {', '.join(known)}"
+    errors = [FieldError(pointer=f"/{name}", detail=detail) for name in query if name not in known]
+    if errors:
+        summary = f"The request has wrong fields: {errors[0]['pointer']}: {detail}"
+        raise Problem("invalid-fields", 422, summary, errors[:MAX_ERRORS])
+
+
+def _position(request: Request) -> Position | None:
+    text = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
+    if not text:
+        return None
+    try:
+        return Position.parse(text)
+    except ValueError as error:
+        raise Problem("invalid-event-id", 400, "Last-Event-ID must be the id of an event of this stream.") from error
+
+
+def ids_in(query: QueryParams, noun: str) -> frozenset[int]:
+    """Return the ids that a query chooses by ``?id=1&id=2``.
+
+    :param noun: whose ids they are, such as ``task``.
+    :raises Problem: 422, they are too many or not ids.
+    """
+    texts = query.getlist("id")
+    if len(texts) > MAX_IDS or not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
+        raise Problem("invalid-fields", 422, f"The query takes at most {MAX_IDS} {noun} ids: ?id=1&id=2")
+    return frozenset(int(text) for text in texts)

@@ -1,0 +1,115 @@
+"""A table of events, in the order of their commits."""
+
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
+
+from sqlalchemy import BigInteger, ColumnElement, Double, String, delete, select, tuple_
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service_kit.database import MAX_ID, Database, Id, epoch_now, oldest_running_transaction
+
+
+class Position(NamedTuple):
+    """The position of an event; its text form is the event's id in the stream."""
+
+    transaction_id: int
+    id: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse the text form.
+
+        :raises ValueError: the text is not a position.
+        """
+        transaction_id, event_id = (int(part) for part in text.split("-"))
+        if not (0 <= transaction_id <= MAX_ID and 0 <= event_id <= MAX_ID):
+            raise ValueError("out of range")
+        return cls(transaction_id, event_id)
+
+    def __str__(self) -> str:
+        return f"{self.transaction_id}-{self.id}"
+
+
+class Event:
+    """The columns of every table of events; a database trigger writes its rows in the transaction of the change.
+
+    Ordered by ``transaction_id`` (0 on SQLite, where transactions do not overlap), then by ``id``.
+    """
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    transaction_id: Mapped[int] = mapped_column(BigInteger)
+    owner: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[float] = mapped_column(Double, index=True)
+
+
+AnyEvent = TypeVar("AnyEvent", bound=Event)
+_ChosenEvent = TypeVar("_ChosenEvent", bound=Event, contravariant=True)
+
+
+class Choice(Protocol[_ChosenEvent]):
+    """The events that a listener chose."""
+
+    def conditions(self) -> Sequence[ColumnElement[bool]]:
+        """Return what the rows of these events have in common, for the database."""
+        ...
+
+    def has(self, event: _ChosenEvent) -> bool:
+        """Return whether the event is one of these."""
+        ...
+
+
+class Events(Generic[AnyEvent]):
+    """Reads and deletes events.
+
+    :param model: the table.
+    """
+
+    def __init__(self, database: Database, model: type[AnyEvent]) -> None:
+        self._database = database
+        self._model = model
+
+    def latest(self) -> Position:
+        """Return the position of the newest event."""
+        model = self._model
+        newest = (
+            select(model.transaction_id, model.id)
+            .where(model.transaction_id < oldest_running_transaction())
+            .order_by(model.transaction_id.desc(), model.id.desc())
+            .limit(1)
+        )
+        with self._database.read() as session:
+            row = session.execute(newest).first()
+        return Position(0, 0) if row is None else Position(row.transaction_id, row.id)
+
+    def after(
+        self, position: Position, limit: int, choice: Choice[AnyEvent] | None = None, owner: str | None = None
+    ) -> Sequence[AnyEvent]:
+        """Return at most ``limit`` events after ``position``.
+
+        :param choice: only these; ``None`` for all.
+        :param owner: only those of this owner; ``None`` for all.
+        """
+        model = self._model
+        statement = (
+            select(model)
+            .where(
+                tuple_(model.transaction_id, model.id) > position, model.transaction_id < oldest_running_transaction()
+            )
+            .order_by(model.transaction_id, model.id)
+            .limit(limit)
+        )
+        if choice is not None:
+            statement = statement.where(*choice.conditions())
+        if owner is not None:
+            statement = statement.where(model.owner == owner)
+        with self._database.read() as session:
+            return session.scalars(statement).all()
+
+    def forget_older_than(self, seconds: float) -> None:
+        """Delete the events that are older."""
+        with self._database.write() as session:
+            session.execute(delete(self._model).where(self._model.created_at < epoch_now() - seconds))
+
+
+def position_of(event: Event) -> Position:
+    return Position(event.transaction_id, event.id)

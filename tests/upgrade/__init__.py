@@ -1,0 +1,1 @@
+"""An installation made by an earlier version, for the tests of upgrades."""
