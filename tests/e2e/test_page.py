@@ -64,7 +64,9 @@ def test_the_start_page_shows_the_files(pixmill: Pixmill, page: Page, name: str)
 
 
 @pytest.mark.both_stacks
-@pytest.mark.parametrize("path", ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/system"])
+@pytest.mark.parametrize(
+    "path", ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/system", "/s/a-token"]
+)
 def test_each_screen_has_an_address(pixmill: Pixmill, path: str) -> None:
     answer = pixmill.http.get(path)
 
