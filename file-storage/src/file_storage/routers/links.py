@@ -102,7 +102,7 @@ class SetLinkOut(BaseModel):
     model_config = ConfigDict(title="SetLink")
 
     id: int = Field(description="With it the link can be changed and revoked.")
-    token: str = Field(description="Whoever has it sees the files; it is shown only now.")
+    token: str = Field(description="It opens the link; it is shown only now.")
     url: str = Field(description="A page for people.")
     api_url: str = Field(description="The same as JSON, for programs.")
     expires_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")

@@ -41,7 +41,7 @@ class PasswordIn(BaseModel):
 
 
 class UnlockedOut(BaseModel):
-    """The link is open for whoever sends the cookie of this answer."""
+    """The link is open for requests with the cookie of this answer."""
 
     model_config = ConfigDict(title="Unlocked")
 

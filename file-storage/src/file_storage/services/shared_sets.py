@@ -1,6 +1,6 @@
 """Links for sets of files: who has the token, and the password if there is one, reads the files until the link expires.
 
-The database has only an HMAC of the token: whoever reads the database, or a backup of it, cannot open a link.
+The database has only an HMAC of the token: no link can be opened with a copy of the database.
 """
 
 import hmac
@@ -62,7 +62,7 @@ class NewSet:
 
     :param expires_in: in seconds.
     :param disposition: how a browser treats a file; ``None`` if the request says so.
-    :param note: what whoever opens the link reads.
+    :param note: what people who open the link read.
     """
 
     file_ids: Sequence[int]

@@ -259,7 +259,7 @@ export const en = {
   sharedUntil: (count: number, date: string) => `${files(count)}, until ${date}`,
   sharedLocked: 'These files have a password',
   sharedGone: 'This link does not work any more',
-  sharedGoneHint: 'It has expired or was revoked. Ask whoever sent it to you for a new one.',
+  sharedGoneHint: 'It has expired or was revoked. Ask the person who sent it to you for a new one.',
   password: 'Password',
   wrongPassword: 'This is not the password.',
   tooManyPasswords: 'Too many wrong passwords. Try again in a minute.',
