@@ -331,7 +331,6 @@ def test_a_link_to_a_deleted_file_gets_404(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(url), 404, "deleted")
 
 
-@pytest.mark.both_stacks
 def test_a_file_of_a_set_is_sent_like_a_download(pixmill: Pixmill) -> None:
     file = pixmill.upload("a.bin", CONTENT)
     wanted = {"file_ids": [file["id"]], "password": "a password"}
