@@ -97,6 +97,7 @@ def test_a_warning_of_python_is_an_event(capfd: pytest.CaptureFixture[str]) -> N
         ("https://name:word@receiver.example/hook?a=1#b", "https://receiver.example/hook"),
         ("Get 'https://s3.example/b/ab?X-Amz-Signature=1' failed", "Get 'https://s3.example/b/ab' failed"),
         ("/api/file-server/links/WzEsMTc4.abc-_", "/api/file-server/links/"),
+        ("/api/file-server/shared/WzEsMTc4abc-_/12", "/api/file-server/shared//12"),
         ("Is a/b?c left?", "Is a/b?c left?"),
     ],
 )

@@ -331,5 +331,24 @@ def test_a_link_to_a_deleted_file_gets_404(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(url), 404, "deleted")
 
 
+def test_a_file_of_a_set_is_sent_like_a_download(pixmill: Pixmill) -> None:
+    file = pixmill.upload("a.bin", CONTENT)
+    wanted = {"file_ids": [file["id"]], "password": "a password"}
+    link = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()
+    [shown] = pixmill.http.get(link["api_url"], auth=("", "a password")).json()["files"]
+    asked = [{}, {"Range": "bytes=5-9"}, {"Range": "bytes=0-1,5-9"}, {"If-None-Match": f'"{file["sha256"]}"'}]
+
+    for headers in asked:
+        by_link = pixmill.http.get(shown["download_url"], headers=headers, auth=("", "a password"))
+        by_id = pixmill.http.get(f"{FILES}/{file['id']}/download", headers=headers)
+        assert (by_link.status_code, len(by_link.content)) == (by_id.status_code, len(by_id.content))
+        assert by_link.headers.get("ETag") == by_id.headers.get("ETag")
+    head = pixmill.http.head(shown["download_url"], auth=("", "a password"))
+    assert (head.content, head.headers["Content-Length"]) == (b"", str(len(CONTENT)))
+    archive = pixmill.http.get(f"{link['api_url']}/archive", auth=("", "a password"))
+    with ZipFile(BytesIO(archive.content)) as zipped:
+        assert zipped.read("a.bin") == CONTENT
+
+
 def test_a_download_of_a_missing_file_gets_404(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(f"{FILES}/999999999/download"), 404, "999999999")

@@ -64,7 +64,14 @@ def test_a_url_that_is_too_long_is_refused(full: FullStack) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [f"POST {TASKS}/", f"POST {FILES}/lookup", f"POST {FILES}/1/links", f"PATCH {FILES}/1", f"POST {FILES}/./copies"],
+    [
+        f"POST {TASKS}/",
+        f"POST {FILES}/lookup",
+        f"POST {FILES}/1/links",
+        f"POST {FILES}/links",
+        f"PATCH {FILES}/1",
+        f"POST {FILES}/./copies",
+    ],
 )
 def test_json_of_a_gigabyte_is_refused_before_it_is_sent(full: FullStack, target: str) -> None:
     with begun(full, target, 1_000_000_000) as connection:

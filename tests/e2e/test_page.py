@@ -64,7 +64,9 @@ def test_the_start_page_shows_the_files(pixmill: Pixmill, page: Page, name: str)
 
 
 @pytest.mark.both_stacks
-@pytest.mark.parametrize("path", ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/system"])
+@pytest.mark.parametrize(
+    "path", ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/system", "/s/a-token"]
+)
 def test_each_screen_has_an_address(pixmill: Pixmill, path: str) -> None:
     answer = pixmill.http.get(path)
 
@@ -105,6 +107,24 @@ def test_no_screen_breaks_its_own_policy(page: Page) -> None:
         page.says(text)
 
     assert page.errors() == []
+
+
+def test_a_set_of_files_opens_with_its_password(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_ids = [pixmill.upload(f"{name}-{index}.png", photo(20 + index, 10))["id"] for index in range(2)]
+    wanted = {"file_ids": file_ids, "note": f"For {name}", "password": "right"}
+    token = pixmill.http.post(f"{FILES}/links", json=wanted).raise_for_status().json()["token"]
+
+    page.open(f"/s/{token}")
+    page.field("Password").send_keys("wrong" + Keys.ENTER)
+    page.says("This is not the password.")
+    assert name not in page.text()
+    page.field("Password").clear()
+    page.field("Password").send_keys("right" + Keys.ENTER)
+    page.says(f"For {name}")
+
+    page.says(f"{name}-1.png")
+    loaded = "return [...document.images].filter((image) => image.naturalWidth > 0).length"
+    wait_until(lambda: page.browser.execute_script(loaded) == 2, "both pictures are shown")
 
 
 def test_the_page_runs_no_script_from_a_text(page: Page) -> None:

@@ -20,6 +20,7 @@ from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.links import LinkService, NewLink
 from file_storage.services.listing import SORTS, FileFilter, Sort
 from file_storage.services.names import FileName
+from file_storage.services.shared_sets import NewSet, SharedSets
 from file_storage.services.storing import Details, NewCopy, NewFile, StoringService
 from file_storage.services.totals import fold
 from file_storage.services.trash import TrashService
@@ -78,8 +79,8 @@ ROWS = [
     SELECT md5(n::text), 1, '', 'a', '', '', extract(epoch from now()) + n, true FROM generate_series(1, 1000000) n
     """,
     """
-    INSERT INTO links (file_id, owner, created_at, expires_at, note)
-    SELECT n, 'owner-' || n % 100, n, extract(epoch from now()) + n, '' FROM generate_series(1, 1000000) n
+    INSERT INTO links (file_id, owner, created_at, expires_at, note, token_digest)
+    SELECT n, 'owner-' || n % 100, n, extract(epoch from now()) + n, '', md5(n::text) FROM generate_series(1, 1000000) n
     """,
     """
     INSERT INTO tasks (source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
@@ -314,6 +315,22 @@ def test_links_scan_no_table(files: svcs.Container, large: str) -> None:
     service.revoke(OWNER, str(link.id))
 
     assert_no_scan(explained, 7)
+
+
+def test_links_for_sets_scan_no_table(files: svcs.Container, large: str) -> None:
+    explained, sets, links = Explained(files.get(Database).engine, large), *files.get(SharedSets, LinkService)
+
+    token = ""
+    for principal in (LOCAL, OWNER):
+        link, token = sets.create(principal, NewSet([205, 305], 60, password="right"))
+        found = sets.find(token)
+        sets.files(found)
+        sets.file(found, 205)
+        sets.is_opened_by("right", found)
+        links.change(principal, str(link.id), "a note", 120)
+    links.revoke(OWNER, token)
+
+    assert_no_scan(explained, 18)
 
 
 def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> None:

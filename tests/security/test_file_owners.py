@@ -48,13 +48,21 @@ NOT_THERE = [
     Case("GET", "/archive?id={id}"),
     Case("GET", "/idempotency-keys/{key}"),
     Case("DELETE", "/links/{link}"),
+    Case("PATCH", "/links/{link}", {"note": "stolen"}),
     Case("HEAD", "/uploads/{upload}", headers=TUS),
     Case("PATCH", "/uploads/{upload}", headers=TUS | BYTES),
     Case("DELETE", "/uploads/{upload}", headers=TUS),
     Case("POST", "/uploads/", headers=TUS | {"Upload-Concat": "final;/uploads/{upload}"}),
 ]
 """Requests that another owner's key gets 404 for."""
-FOR_ALL = {"DELETE /idempotency-keys/{key}", "GET /links/{link}"}
+FOR_ALL = {
+    "DELETE /idempotency-keys/{key}",
+    "GET /links/{link}",
+    "GET /shared/{token}",
+    "GET /shared/{token}/{file_id}",
+    "GET /shared/{token}/archive",
+    "POST /shared/{token}/unlock",
+}
 """Routes with a path parameter that do something else for another owner: see the tests below."""
 
 

@@ -20,6 +20,11 @@ def test_logs_have_no_query_and_no_token(pixmill: Pixmill, stack: Stack) -> None
     pixmill.http.get(url.path).raise_for_status()
     pixmill.http.get(f"{url.path[:-3]}abc")
     pixmill.http.get(url.path.replace("/links/", "//%6cinks/"))
+    shared = pixmill.http.post(f"{FILES}/links", json={"file_ids": [file_id], "password": WORD}).json()["token"]
+    pixmill.http.get(f"{FILES}/shared/{shared}")
+    pixmill.http.get(f"{FILES}/shared/{shared}/{file_id}", auth=("", WORD)).raise_for_status()
+    pixmill.http.get(f"{FILES}//%73hared/{shared}/archive")
+    pixmill.http.get(f"/s/{shared}").raise_for_status()
     pixmill.http.get(f"{FILES}/?name={WORD}").raise_for_status()
     pixmill.http.get(f"{FILES}/{file_id}/download?x={WORD}")
     pixmill.http.get(f"{TASKS}/nothing?name={WORD}")
@@ -35,6 +40,7 @@ def test_logs_have_no_query_and_no_token(pixmill: Pixmill, stack: Stack) -> None
     wait_until(lambda: f"{TASKS}/at-last" in logs_of(stack), "the requests are logged")
     assert WORD not in logs_of(stack)
     assert token[:20] not in logs_of(stack)
+    assert shared not in logs_of(stack)
     assert signature[:20] not in logs_of(stack)
 
 

@@ -90,6 +90,8 @@ TABLE = [
     ),
     Line("GET /api/file-server/index", "/api/file-server/index", "401 200 200 200 200"),
     Line("GET /api/file-server/links", "/api/file-server/links", "401 403 200 200 200"),
+    Line("POST /api/file-server/links", "/api/file-server/links", "401 403 415 415 415"),
+    Line("PATCH /api/file-server/links/<string:link>", "/api/file-server/links/{link}", "401 403 415 415 415"),
     Line("DELETE /api/file-server/links/<string:link>", "/api/file-server/links/{token}", "401 403 404 204 404"),
     Line("GET /api/file-server/links/<string:link>", "/api/file-server/links/{token}", "200 200 200 200 200"),
     Line("POST /api/file-server/lookup", "/api/file-server/lookup", "401 415 415 415 415"),
@@ -100,6 +102,22 @@ TABLE = [
     Line("GET /api/file-server/room", "/api/file-server/room?bytes=1", "401 403 204 204 204"),
     Line("GET /api/file-server/trash", "/api/file-server/trash", "401 403 200 200 200"),
     Line("POST /api/file-server/trash/empty", "/api/file-server/trash/empty", "401 403 415 415 415"),
+    Line("GET /api/file-server/shared/<string:token>", "/api/file-server/shared/{shared}", "200 200 200 200 200"),
+    Line(
+        "GET /api/file-server/shared/<string:token>/<int:file_id>",
+        "/api/file-server/shared/{shared}/{file}",
+        "200 200 200 200 200",
+    ),
+    Line(
+        "GET /api/file-server/shared/<string:token>/archive",
+        "/api/file-server/shared/{shared}/archive",
+        "200 200 200 200 200",
+    ),
+    Line(
+        "POST /api/file-server/shared/<string:token>/unlock",
+        "/api/file-server/shared/{shared}/unlock",
+        "415 415 415 415 415",
+    ),
     Line("POST /api/file-server/uploads/", "/api/file-server/uploads/", "401 403 400 400 400"),
     Line(
         "DELETE /api/file-server/uploads/<string:upload_id>", "/api/file-server/uploads/{upload}", "401 403 404 204 404"
@@ -167,7 +185,7 @@ TABLE = [
     Line("GET /api/session", "/api/session", "200 200 200 200 200"),
     Line("POST /api/session", "/api/session", "415 415 415 415 415"),
 ]
-ANYTHING = dict.fromkeys(("once", "file", "task", "upload", "link", "token", "key"), 1) | {"sha256": "0" * 64}
+ANYTHING = dict.fromkeys(("once", "file", "task", "upload", "link", "token", "shared", "key"), 1) | {"sha256": "0" * 64}
 """For requests that are refused before anybody looks at what they name."""
 CHANGES = [line for line in TABLE if line.route.split()[0] not in ("GET", "HEAD", "OPTIONS")]
 
@@ -217,6 +235,7 @@ def _things(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[st
         alice.wait_for_task(task)
         upload = alice.http.post(f"{FILES}/uploads/", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
         link = alice.http.post(f"{FILES}/{file['id']}/links", json={}).json()
+        shared = alice.http.post(f"{FILES}/links", json={"file_ids": [file["id"]]}).json()["token"]
         upload_id = upload.headers["Location"].rpartition("/")[2]
         token = link["url"].rpartition("/")[2]
     with Pixmill(keys_stack.url) as root:
@@ -229,6 +248,7 @@ def _things(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[st
         "upload": upload_id,
         "link": link["id"],
         "token": token,
+        "shared": shared,
         "key": key["id"],
         "sha256": file["sha256"],
     }

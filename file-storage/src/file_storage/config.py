@@ -117,8 +117,8 @@ class LinkSettings(Section):
     secret: SigningSecrets = Field(
         SecretStr("${PIXMILL_LINK_SECRET}"),
         description="Signs download links (HMAC-SHA256); at least 32 bytes. Several with commas between them: the first"
-        " signs, all verify. To change it without ending links, put the new one in front and remove the old one a week"
-        " later.",
+        " signs, all verify. To change it without ending links, put the new one in front and remove the old one"
+        " when the last link has expired: a week later, or 90 days if there are links for sets of files.",
     )
 
     @property

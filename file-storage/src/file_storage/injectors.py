@@ -28,6 +28,7 @@ from file_storage.services.links import LinkService, LinkSigner
 from file_storage.services.metrics import FileMetrics
 from file_storage.services.quota import Quota
 from file_storage.services.removal import Removal
+from file_storage.services.shared_sets import SetSigner, SharedSets
 from file_storage.services.storing import StoringService
 from file_storage.services.trash import TrashService
 from file_storage.services.uploads import UploadService
@@ -74,7 +75,9 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(UploadService, uploads)
     registry.register_value(ReadAhead, ahead, on_registry_close=ahead.close)
     registry.register_value(Sender, _sender(settings, files, RangeCopies(files, staging)))
-    registry.register_value(LinkService, LinkService(database, LinkSigner(settings.links.secrets)))
+    signer = SetSigner(settings.links.secrets)
+    registry.register_value(LinkService, LinkService(database, LinkSigner(settings.links.secrets), signer))
+    registry.register_value(SharedSets, SharedSets(database, signer))
     registry.register_value(Collector, FileMetrics(database, staging, settings.storage.quota_bytes))
     registry.register_value(Fsck, Fsck(database, store, blobs, staging))
     return registry

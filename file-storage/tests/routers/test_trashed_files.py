@@ -52,13 +52,22 @@ ASKED = [
     Ask("POST /delete", "/delete", {"filter": {"name": "a.png"}}),
     Ask("GET /idempotency-keys/<string:key>", "/idempotency-keys/once"),
     Ask("GET /links"),
+    Ask("POST /links", "/links", {"file_ids": ["{id}"]}),
     Ask("GET /links/<string:link>", "/links/{token}"),
     Ask("HEAD /uploads/<string:upload_id>", "/uploads/{upload}", None, TUS),
     Ask("PATCH /uploads/<string:upload_id>", "/uploads/{upload}", None, TUS | TUS_BYTES),
 ]
 OF_THE_TRASH = {"GET /trash", "POST /restore", "POST /trash/empty", "GET /metrics"}
 """Routes that know the trash."""
+OF_SETS = {
+    "GET /shared/<string:token>",
+    "GET /shared/<string:token>/<int:file_id>",
+    "GET /shared/<string:token>/archive",
+}
+"""Routes of links for sets, which have a test of their own."""
 OF_NO_FILE = {
+    "PATCH /links/<string:link>",
+    "POST /shared/<string:token>/unlock",
     "POST /",
     "PUT /",
     "POST /batch",
@@ -150,7 +159,19 @@ def test_every_route_is_asked_or_reads_no_file(with_trash: World) -> None:
         if method != "HEAD" or "GET" not in (rule.methods or set())
     }
 
-    assert routes == {ask.route for ask in ASKED} | OF_THE_TRASH | OF_NO_FILE | OF_WHAT_IS_RESTORED
+    assert routes == {ask.route for ask in ASKED} | OF_THE_TRASH | OF_SETS | OF_NO_FILE | OF_WHAT_IS_RESTORED
+
+
+def test_a_set_has_no_file_of_the_trash(with_trash: World) -> None:
+    client = with_trash.client
+    stays, goes = (client.put(f"/{name}.bin", data=name.encode()).get_json()["id"] for name in ("stays", "goes"))
+    shared = client.post("/links", json={"file_ids": [stays, goes]}).get_json()["token"]
+
+    client.delete(f"/{goes}")
+
+    assert [file["id"] for file in client.get(f"/shared/{shared}").get_json()["files"]] == [stays]
+    assert client.get(f"/shared/{shared}/{goes}").status_code == 404
+    assert b"goes" not in client.get(f"/shared/{shared}/archive").data
 
 
 def test_a_link_that_was_revoked_in_the_trash_stays_revoked(with_trash: World) -> None:

@@ -29,7 +29,7 @@ from service_kit.request_body import decode_chunked, drain_unread, send_continue
 
 log = structlog.get_logger()
 
-_TOKEN = re.compile(r"^/links/.+")
+_TOKEN = re.compile(r"^/(links|shared)/.+")
 
 
 class ProblemOut(BaseModel):
@@ -183,7 +183,7 @@ def _log_request(response: Response) -> Response:
 
 def _logged_path() -> str:
     """Return the request's path without the token of a link, which is as good as its file."""
-    return request.script_root + _TOKEN.sub("/links/-", request.path)
+    return request.script_root + _TOKEN.sub(r"/\1/-", request.path)
 
 
 def _add_policies(response: Response) -> Response:

@@ -10,7 +10,7 @@ import structlog
 STANDARD_ERROR = 2
 
 _QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/\"'<>@]*@|(?<=/links/)[\w.-]+")
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/\"'<>@]*@|(?<=/links/)[\w.-]+|(?<=/shared/)[\w.-]+")
 
 
 class _LineLogger:

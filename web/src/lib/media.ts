@@ -8,12 +8,12 @@ export type ThumbnailSize = 128 | 256 | 512 | 1024;
 
 const SHOWN_BY_BROWSERS = new Set(['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/avif', 'image/bmp']);
 /** A larger original is not fetched in place of a thumbnail. */
-const SMALL_BYTES = 2_000_000;
+export const SMALL_BYTES = 2_000_000;
 
 export const isPicture = (file: FileRow): boolean =>
   file.media_type.startsWith('image/') || file.media_type === 'application/pdf';
 
-export const isShown = (file: FileRow): boolean => SHOWN_BY_BROWSERS.has(file.media_type);
+export const isShown = (file: { media_type: string }): boolean => SHOWN_BY_BROWSERS.has(file.media_type);
 
 /** Addresses to try, in order. */
 export function pictures(file: FileRow, size: ThumbnailSize): string[] {

@@ -5,7 +5,7 @@ from enum import StrEnum
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
 from service_kit.events.rows import Event
-from sqlalchemy import BigInteger, Double, Enum, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 UPLOAD, RESULT = "upload", "result"
@@ -152,19 +152,31 @@ class Upload(Base):
 
 
 class Link(Base):
-    """A signed link, which downloads a file until it expires; without the row, the link is revoked."""
+    """A link, by which one file or a set of files is read until it expires; without the row, it is revoked."""
 
     __tablename__ = "links"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own form)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    file_id: Mapped[int] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
+    file_id: Mapped[int | None] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
+    """The file that a signed link downloads; ``None`` of a set. What follows ``note`` is of sets alone."""
     owner: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
     expires_at: Mapped[float] = mapped_column(Double, index=True)
     disposition: Mapped[str | None] = mapped_column(String(16))
     """How a browser treats the file; ``None`` if the request says so."""
     note: Mapped[str] = mapped_column(String(255))
+    token_digest: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """An HMAC of the token."""
+    file_ids: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
+    """In the order of the set; files that were deleted stay in it. Deferred: lists of links would be long."""
+    file_count: Mapped[int] = mapped_column(server_default="1")
+    sees_all: Mapped[bool] = mapped_column(server_default="false")
+    """Whether the link's maker saw the files of all owners, or only those of its own."""
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    failures: Mapped[int] = mapped_column(server_default="0")
+    """Wrong passwords, and those that are being compared, until ``failures_until``."""
+    failures_until: Mapped[float] = mapped_column(Double, server_default="0")
 
 
 class FileChange(StrEnum):

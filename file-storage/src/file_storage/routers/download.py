@@ -1,5 +1,6 @@
 """Downloads: a file whole or in ranges, and several files as an archive."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -72,6 +73,8 @@ FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
     **problem_responses(412),
 }
 """The responses that send a file."""
+ARCHIVE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {200: _ZIP}
+"""The response that sends an archive."""
 
 
 @downloads.get("/<int:id>/download", summary="Download a file", responses=FILE_RESPONSES | problem_responses(404, 422))
@@ -81,7 +84,9 @@ def download(path: FilePath, query: DownloadQuery) -> Response:
 
 
 @downloads.get(
-    "/archive", summary="Download files as a ZIP archive", responses={200: _ZIP, **problem_responses(404, 414, 422)}
+    "/archive",
+    summary="Download files as a ZIP archive",
+    responses=ARCHIVE_RESPONSES | problem_responses(404, 414, 422),
 )
 @needs(Scope.FILES_READ)
 def archive(query: ArchiveQuery) -> Response:
@@ -90,7 +95,12 @@ def archive(query: ArchiveQuery) -> Response:
     if missing := [file_id for file_id in query.id if file_id not in found]:
         listed = ", ".join(map(str, missing[:10]))
         raise Problem("file-not-found", 404, f"There is no file {listed}; leave out ids that do not exist.")
-    zipped = zip_of([found[file_id] for file_id in dict.fromkeys(query.id)], service.open)
+    return send_archive([found[file_id] for file_id in dict.fromkeys(query.id)])
+
+
+def send_archive(files: Sequence[File]) -> Response:
+    """Return the response that sends files as a ZIP archive."""
+    zipped = zip_of(files, svcs.flask.get(FileService).open)
     response = Response(until_broken(zipped), mimetype="application/zip")
     response.content_length = len(zipped)
     response.headers["Content-Disposition"] = _disposition("attachment", "pixmill.zip")

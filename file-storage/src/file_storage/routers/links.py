@@ -1,12 +1,12 @@
-"""Signed links: make, list and revoke them, and download by them."""
+"""Links: make, list, change and revoke them, and download by a link to one file."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Self
 
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.access.flask_gate import needs, principal, public
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
@@ -21,8 +21,10 @@ from file_storage.headers.public_url import public_url
 from file_storage.models import Link
 from file_storage.routers.download import FILE_RESPONSES, Disposition, DownloadQuery, send
 from file_storage.routers.schemas import FilePath
+from file_storage.routers.shared import MAX_PASSWORD
 from file_storage.services.files import FileService
 from file_storage.services.links import MAX_LINK_SECONDS, LinkService, NewLink
+from file_storage.services.shared_sets import MAX_FILES, MAX_SET_SECONDS, NewSet, SharedSets
 
 links = APIBlueprint("links", __name__, abp_tags=[Tag(name="files")])
 
@@ -47,6 +49,43 @@ class LinkIn(BaseModel):
     note: str = Field("", max_length=255, pattern=NO_NUL, description="What the link is for.")
 
 
+class SetLinkIn(BaseModel):
+    """The files of a link, how long it is valid, and what it needs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file_ids: list[Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]] = Field(
+        min_length=1, max_length=MAX_FILES, description="The files, in the order in which they are shown."
+    )
+    expires_in: Annotated[int, WHOLE_NUMBER] = Field(
+        7 * 24 * 3600, ge=1, le=MAX_SET_SECONDS, description="In seconds, at most 90 days."
+    )
+    note: str = Field("", max_length=255, pattern=NO_NUL, description="What people who open the link read.")
+    password: str | None = Field(
+        None, min_length=1, max_length=MAX_PASSWORD, pattern=NO_NUL, description="Without it, the link is enough."
+    )
+    disposition: Disposition | None = Field(
+        None, description="As in a download; without it, the request by the link says so."
+    )
+
+
+class LinkChange(BaseModel):
+    """What changes; a missing field does not."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: str | None = Field(None, max_length=255, pattern=NO_NUL)
+    expires_in: Annotated[int, WHOLE_NUMBER] | None = Field(
+        None, ge=1, le=MAX_SET_SECONDS, description="In seconds from now, at most 90 days; only of a set of files."
+    )
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.note is None and self.expires_in is None:
+            raise ValueError("give note, expires_in or both")
+        return self
+
+
 class LinkOut(BaseModel):
     """A link that downloads one file until it expires."""
 
@@ -55,6 +94,19 @@ class LinkOut(BaseModel):
     id: int = Field(description="With it the link can be revoked.")
     url: str
     expires_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
+
+
+class SetLinkOut(BaseModel):
+    """A link for a set of files."""
+
+    model_config = ConfigDict(title="SetLink")
+
+    id: int = Field(description="With it the link can be changed and revoked.")
+    token: str = Field(description="It opens the link; it is shown only now.")
+    url: str = Field(description="A page for people.")
+    api_url: str = Field(description="The same as JSON, for programs.")
+    expires_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7).")
+    file_count: int
 
 
 class TokenPath(BaseModel):
@@ -67,13 +119,16 @@ class LinkPath(BaseModel):
 
 _PROPERTIES = {
     "id": {"type": "integer"},
-    "file_id": {"type": "integer"},
+    "file_id": {"anyOf": [{"type": "integer"}, {"type": "null"}], "description": "Null of a set of files."},
     "created_at": {"type": "string"},
     "expires_at": {"type": "string"},
     "disposition": {"anyOf": [{"type": "string"}, {"type": "null"}]},
     "note": {"type": "string"},
+    "file_count": {"type": "integer", "description": "Of a set, with files that were deleted since."},
+    "has_password": {"type": "boolean"},
 }
-_LIST = array_response({"type": "object", "properties": _PROPERTIES})
+_LINK: dict[str, object] = {"type": "object", "properties": _PROPERTIES}
+_LIST = array_response(_LINK)
 
 
 @links.post(
@@ -93,6 +148,29 @@ def make_link(path: FilePath) -> Response:
     return Response(body, 201, {"Location": url}, mimetype="application/json")
 
 
+@links.post(
+    "/links",
+    summary="Make a link by which a set of files is seen and downloaded until it expires",
+    responses={201: SetLinkOut, **problem_responses(400, 404, 413, 415, 422)},
+    openapi_extensions=described(SetLinkIn),
+)
+@needs(Scope.LINKS_CREATE)
+def make_set_link() -> Response:
+    wanted = json_body(SetLinkIn)
+    base = public_url(request, svcs.flask.get(Settings).http)
+    new = NewSet(wanted.file_ids, wanted.expires_in, wanted.note, wanted.password, wanted.disposition)
+    link, token = svcs.flask.get(SharedSets).create(principal(), new)
+    made = SetLinkOut(
+        id=link.id,
+        token=token,
+        url=f"{base}/s/{token}",
+        api_url=f"{base}{request.script_root}/shared/{token}",
+        expires_at=http_date(link.expires_at),
+        file_count=link.file_count,
+    )
+    return Response(made.model_dump_json(), 201, {"Location": made.api_url}, mimetype="application/json")
+
+
 @links.get(
     "/links/<string:link>",
     summary="Download by a signed link",
@@ -106,7 +184,7 @@ def download_link(path: TokenPath, query: DownloadQuery) -> Response:
 
 @links.get(
     "/links",
-    summary="List the signed links that are valid",
+    summary="List the links that are valid, to single files and for sets of files",
     description="Without their URLs, which are shown only when they are made.",
     responses={200: _LIST, **problem_responses(422)},
 )
@@ -117,12 +195,27 @@ def list_links(query: LinkQuery) -> Response:
 
 
 @links.delete(
-    "/links/<string:link>", summary="Revoke a signed link", responses={204: None, **problem_responses(403, 404, 410)}
+    "/links/<string:link>", summary="Revoke a link", responses={204: None, **problem_responses(403, 404, 410)}
 )
 @needs(Scope.LINKS_CREATE)
 def revoke_link(path: LinkPath) -> Response:
     svcs.flask.get(LinkService).revoke(principal(), path.link)
     return Response(status=204)
+
+
+@links.patch(
+    "/links/<string:link>",
+    summary="Change a link",
+    responses={
+        200: {"content": {"application/json": {"schema": _LINK}}},
+        **problem_responses(400, 403, 404, 409, 410, 413, 415, 422),
+    },
+    openapi_extensions=described(LinkChange),
+)
+@needs(Scope.LINKS_CREATE)
+def change_link(path: LinkPath) -> dict[str, object]:
+    wanted = json_body(LinkChange)
+    return _as_json(svcs.flask.get(LinkService).change(principal(), path.link, wanted.note, wanted.expires_in))
 
 
 def _as_json(link: Link) -> dict[str, object]:
@@ -133,4 +226,6 @@ def _as_json(link: Link) -> dict[str, object]:
         "expires_at": http_date(link.expires_at),
         "disposition": link.disposition,
         "note": link.note,
+        "file_count": link.file_count,
+        "has_password": link.password_hash is not None,
     }

@@ -1,4 +1,7 @@
-"""Signed links: a link downloads one file until it expires or is revoked."""
+"""Signed links: a link downloads one file until it expires or is revoked.
+
+Links for sets (``shared_sets``) are listed, changed and revoked here, too.
+"""
 
 import hmac
 import re
@@ -11,10 +14,11 @@ from typing import NamedTuple
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, epoch_now
 from service_kit.errors import DomainError
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, select, update
 
 from file_storage.models import File, Link
 from file_storage.services.file_rows import PRESENT
+from file_storage.services.shared_sets import SetSigner
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 CLOCK_SKEW_SECONDS = 300
@@ -25,6 +29,7 @@ CLEANUP_SECONDS = 60
 _PURPOSE = b"pixmill file link\0"
 _DIGITS = 16
 _ID = re.compile(r"[0-9]{1,19}")
+_TOKEN_OF_SET = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 class Claim(NamedTuple):
@@ -99,11 +104,12 @@ class LinkedFile(NamedTuple):
 
 
 class LinkService:
-    """The links in the database."""
+    """The links in the database: those to one file, and what those for sets have in common with them."""
 
-    def __init__(self, database: Database, signer: LinkSigner) -> None:
+    def __init__(self, database: Database, signer: LinkSigner, set_signer: SetSigner) -> None:
         self._database = database
         self._signer = signer
+        self._set_signer = set_signer
         self._next_cleanup = 0.0
 
     def create(self, principal: Principal, file: File, new: NewLink) -> MadeLink:
@@ -132,7 +138,7 @@ class LinkService:
 
     def page(self, principal: Principal, after: int, limit: int) -> Sequence[Link]:
         """Return at most ``limit`` links that the principal sees, have not expired and follow the id ``after``."""
-        has_file = exists().where(File.id == Link.file_id, PRESENT)
+        has_file = Link.file_id.is_(None) | exists().where(File.id == Link.file_id, PRESENT)
         seen = (Link.id > after, Link.expires_at > epoch_now(), has_file, principal.owns(Link.owner))
         with self._database.read() as session:
             return session.scalars(select(Link).where(*seen).order_by(Link.id).limit(limit)).all()
@@ -143,11 +149,56 @@ class LinkService:
         :param link: its id, or its token.
         :raises DomainError: ``link-not-found``; for a token also as in :meth:`LinkSigner.read`.
         """
-        link_id = int(link) if _ID.fullmatch(link) else self._signer.read(link).link_id
+        link_id = self._id_of(link)
         statement = delete(Link).where(Link.id == link_id, principal.owns(Link.owner)).returning(Link.id)
         with self._database.write() as session:
-            if not 0 < link_id <= MAX_ID or session.scalar(statement) is None:
-                raise DomainError("link-not-found", f"There is no link {link_id}.")
+            if session.scalar(statement) is None:
+                raise _not_found(link_id)
+
+    def change(self, principal: Principal, link: str, note: str | None, expires_in: int | None) -> Link:
+        """Change a link that has not expired; ``None`` keeps the old value.
+
+        :param link: its id, or its token.
+        :param expires_in: in seconds from now; only of a set.
+        :raises DomainError: ``link-not-found``; ``link-expiry-signed``, the link is to one file; for a token also as
+            in :meth:`LinkSigner.read`.
+        """
+        link_id = self._id_of(link)
+        seen = (Link.id == link_id, Link.expires_at > epoch_now(), principal.owns(Link.owner))
+        with self._database.write() as session:
+            found = session.scalar(select(Link).where(*seen).with_for_update())
+            if found is None:
+                raise _not_found(link_id)
+            if expires_in is not None and found.file_id is not None:
+                detail = "The URL of a link to one file says when it expires; make a new link."
+                raise DomainError("link-expiry-signed", detail)
+            changes = {
+                **({} if note is None else {"note": note}),
+                **({} if expires_in is None else {"expires_at": epoch_now() + expires_in}),
+            }
+            if changes:
+                session.execute(update(Link).where(Link.id == link_id).values(changes))
+                session.refresh(found)
+            return found
+
+    def _id_of(self, link: str) -> int:
+        """Return a link's id.
+
+        :param link: the id, or the token.
+        :raises DomainError: ``link-not-found``; for the token of a signed link as in :meth:`LinkSigner.read`.
+        """
+        if _ID.fullmatch(link):
+            if not 0 < int(link) <= MAX_ID:
+                raise _not_found(int(link))
+            return int(link)
+        if not _TOKEN_OF_SET.fullmatch(link):
+            return self._signer.read(link).link_id
+        query = select(Link.id).where(Link.token_digest.in_(self._set_signer.digests(link)))
+        with self._database.connect() as connection:
+            link_id = connection.scalar(query)
+        if link_id is None:
+            raise DomainError("link-not-found", "There is no such link.")
+        return link_id
 
     def file(self, token: str) -> LinkedFile:
         """Return the file of a token.
@@ -179,6 +230,10 @@ def _signature(secret: bytes, text: str) -> str:
 
 def _equal(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def _not_found(link_id: int) -> DomainError:
+    return DomainError("link-not-found", f"There is no link {link_id}.")
 
 
 def _invalid() -> DomainError:

@@ -121,7 +121,8 @@ def scopes_of(app: Flask) -> Mapping[str, Scope | None]:
 
 def _object() -> str:
     """Return the path of what is changed; of a link its route, because the path has a token."""
-    path = f"{request.url_rule}" if "/links/<" in f"{request.url_rule}" else request.path
+    has_token = any(f"/{of_links}/<" in f"{request.url_rule}" for of_links in ("links", "shared"))
+    path = f"{request.url_rule}" if has_token else request.path
     return (request.script_root + path).replace("\0", "")[:MAX_OBJECT]
 
 

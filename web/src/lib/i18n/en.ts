@@ -253,6 +253,18 @@ export const en = {
   signInHint: 'This server asks for a key. Whoever runs it can make one for you.',
   key: 'Key',
   wrongKey: 'This key does not exist, was revoked or has expired.',
+
+  // A link for a set of files
+  shared: 'Files for you',
+  sharedUntil: (count: number, date: string) => `${files(count)}, until ${date}`,
+  sharedLocked: 'These files have a password',
+  sharedGone: 'This link does not work any more',
+  sharedGoneHint: 'It has expired or was revoked. Ask the person who sent it to you for a new one.',
+  password: 'Password',
+  wrongPassword: 'This is not the password.',
+  tooManyPasswords: 'Too many wrong passwords. Try again in a minute.',
+  open: 'Open',
+  downloadAll: (size: string) => `Download all (${size})`,
 };
 
 export type Messages = typeof en;

@@ -256,4 +256,15 @@ export const ru: Messages = {
   signInHint: 'Сервер просит ключ. Его может создать тот, кто им управляет.',
   key: 'Ключ',
   wrongKey: 'Такого ключа нет, его отозвали или он истёк.',
+
+  shared: 'Файлы для вас',
+  sharedUntil: (count, date) => `${files(count)}, до ${date}`,
+  sharedLocked: 'Эти файлы защищены паролем',
+  sharedGone: 'Эта ссылка больше не действует',
+  sharedGoneHint: 'Её срок истёк, или её отозвали. Попросите новую у того, кто её прислал.',
+  password: 'Пароль',
+  wrongPassword: 'Это не тот пароль.',
+  tooManyPasswords: 'Слишком много неверных паролей. Попробуйте через минуту.',
+  open: 'Открыть',
+  downloadAll: (size) => `Скачать всё (${size})`,
 };

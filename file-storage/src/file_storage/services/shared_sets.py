@@ -1,0 +1,264 @@
+"""Links for sets of files: who has the token, and the password if there is one, reads the files until the link expires.
+
+The database has only an HMAC of the token: no link can be opened with a copy of the database.
+"""
+
+import hmac
+import secrets
+import threading
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from service_kit.access.principals import ALL_SCOPES, READER, Principal
+from service_kit.database import Database, epoch_now
+from service_kit.errors import DomainError
+from sqlalchemy import bindparam, case, or_, select, update
+
+from file_storage.models import File, Link
+from file_storage.services.errors import file_not_found
+from file_storage.services.file_rows import HAS_ID, PRESENT, find_file, find_files
+from file_storage.services.passwords import hashed, matches
+
+MAX_FILES = 1000
+MAX_SET_SECONDS = 90 * 24 * 3600
+FAILURES_PER_MINUTE = 10
+"""Wrong passwords of a link within a minute, after which all are refused, so that guessing a password takes years."""
+UNLOCKED_SECONDS = 3600
+"""For which a password that was given once opens the link."""
+
+_WINDOW_SECONDS = 60
+_TOKEN_BYTES = 24
+_TOKEN_PURPOSE, _TICKET_PURPOSE = b"pixmill link of a set\0", b"pixmill unlocked set\0"
+_MAX_KNOWN = 10_000
+
+# In the order of their ids, so that two transactions lock them in the same order.
+_LOCKED_FILES = select(File.id).where(HAS_ID, PRESENT).order_by(File.id).with_for_update(key_share=True)
+_IS_OLD = Link.failures_until <= epoch_now()
+_COUNT_FAILURE = (
+    update(Link)
+    .where(Link.id == bindparam("link_id"), or_(_IS_OLD, Link.failures < FAILURES_PER_MINUTE))
+    .values(
+        failures=case((_IS_OLD, 1), else_=Link.failures + 1),
+        failures_until=case((_IS_OLD, epoch_now() + _WINDOW_SECONDS), else_=Link.failures_until),
+    )
+    .returning(Link.id)
+)
+_FORGET_FAILURE = (
+    update(Link).where(Link.id == bindparam("link_id"), Link.failures > 0).values(failures=Link.failures - 1)
+)
+
+
+@dataclass(frozen=True)
+class NewSet:
+    """A link for files to make.
+
+    :param expires_in: in seconds.
+    :param disposition: how a browser treats a file; ``None`` if the request says so.
+    :param note: what people who open the link read.
+    """
+
+    file_ids: Sequence[int]
+    expires_in: int
+    note: str = ""
+    password: str | None = None
+    disposition: str | None = None
+
+
+class MadeSet(NamedTuple):
+    """A link, and its token, which is shown only once."""
+
+    link: Link
+    token: str
+
+
+@dataclass(frozen=True)
+class SharedSet:
+    """A link that was found by its token.
+
+    :param viewer: sees the files that the link's maker saw.
+    """
+
+    link_id: int
+    note: str
+    expires_at: float
+    disposition: str | None
+    file_ids: Sequence[int]
+    viewer: Principal
+    password_hash: str | None
+
+
+class SetSigner:
+    """Signs what belongs to links for sets, with HMAC-SHA256.
+
+    :param secrets: the first one signs, all verify.
+    """
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = [secret.encode() for secret in secrets]
+
+    def digests(self, token: str) -> Sequence[str]:
+        """Return what the database may have of a token; of a new one it has the first."""
+        # A client may send text that is no UTF-8.
+        text = token.encode(errors="surrogateescape")
+        return [hmac.digest(secret, _TOKEN_PURPOSE + text, "sha256").hex() for secret in self._secrets]
+
+    def ticket(self, shared: SharedSet, expires_at: int) -> str:
+        """Return a ticket that opens a link without its password until it expires, or the password changes."""
+        return f"{expires_at}.{_signature(self._secrets[0], shared, str(expires_at))}"
+
+    def is_valid(self, ticket: str, shared: SharedSet) -> bool:
+        """Return whether a ticket opens a link now."""
+        expires_at, _, signature = ticket.partition(".")
+        given = signature.encode(errors="surrogateescape")
+        is_ours = any(
+            hmac.compare_digest(given, _signature(secret, shared, expires_at).encode()) for secret in self._secrets
+        )
+        return is_ours and int(expires_at) > time.time()
+
+
+class SharedSets:
+    """The links for sets of files in the database."""
+
+    def __init__(self, database: Database, signer: SetSigner) -> None:
+        self._database = database
+        self._signer = signer
+        self._known = _KnownPasswords()
+
+    def create(self, principal: Principal, new: NewSet) -> MadeSet:
+        """Make a link to files that the principal sees; an id that is given twice counts once.
+
+        :raises DomainError: ``file-not-found``, naming the files that the principal does not see.
+        """
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        password_hash = hashed(new.password) if new.password is not None else None
+        file_ids = list(dict.fromkeys(new.file_ids))
+        with self._database.write() as session:
+            locked = _LOCKED_FILES if principal.sees_all else _LOCKED_FILES.where(principal.owns(File.owner))
+            found = set(session.scalars(locked, {"ids": file_ids}))
+            if missing := [file_id for file_id in file_ids if file_id not in found]:
+                listed = ", ".join(map(str, missing[:10]))
+                raise DomainError("file-not-found", f"There is no file {listed}; leave out ids that do not exist.")
+            link = Link(
+                owner=principal.owner,
+                expires_at=epoch_now() + new.expires_in,
+                disposition=new.disposition,
+                note=new.note,
+                token_digest=self._signer.digests(token)[0],
+                file_ids=file_ids,
+                file_count=len(file_ids),
+                sees_all=principal.sees_all,
+                password_hash=password_hash,
+            )
+            session.add(link)
+            session.flush()
+            session.refresh(link)
+        return MadeSet(link, token)
+
+    def find(self, token: str) -> SharedSet:
+        """Return the link of a token.
+
+        :raises DomainError: ``link-not-found``; the same for one that has expired, was revoked or never was.
+        """
+        query = select(
+            Link.id,
+            Link.note,
+            Link.expires_at,
+            Link.disposition,
+            Link.file_ids,
+            Link.owner,
+            Link.sees_all,
+            Link.password_hash,
+        ).where(Link.token_digest.in_(self._signer.digests(token)), Link.expires_at > epoch_now())
+        with self._database.connect() as connection:
+            found = connection.execute(query).one_or_none()
+        if found is None:
+            raise DomainError("link-not-found", "This link does not exist, has expired or was revoked.")
+        return SharedSet(
+            link_id=found.id,
+            note=found.note,
+            expires_at=found.expires_at,
+            disposition=found.disposition,
+            file_ids=found.file_ids,
+            viewer=Principal(found.owner, ALL_SCOPES if found.sees_all else READER),
+            password_hash=found.password_hash,
+        )
+
+    def files(self, shared: SharedSet) -> Sequence[File]:
+        """Return the files that are still there, in the order in which they were given."""
+        with self._database.connect() as connection:
+            found = {file.id: file for file in find_files(connection, shared.viewer, shared.file_ids)}
+        return [found[file_id] for file_id in shared.file_ids if file_id in found]
+
+    def file(self, shared: SharedSet, file_id: int) -> File:
+        """Return a file of the set.
+
+        :raises DomainError: ``file-not-found``, it is not in the set or was deleted.
+        """
+        if file_id in shared.file_ids:
+            with self._database.connect() as connection:
+                found = find_file(connection, shared.viewer, file_id)
+            if found is not None:
+                return found
+        raise file_not_found(file_id)
+
+    def is_opened_by(self, password: str, shared: SharedSet) -> bool:
+        """Return whether a password opens a link; a wrong one counts.
+
+        :raises DomainError: ``too-many-passwords``, there were too many wrong ones in the last minute.
+        """
+        if shared.password_hash is None or self._known.has(shared, password):
+            return True
+        # Counted before it is compared: many guesses at once are as many as one after another.
+        with self._database.begin() as connection:
+            counted = connection.scalar(_COUNT_FAILURE, {"link_id": shared.link_id})
+        if counted is None:
+            detail = "Too many wrong passwords for this link; wait a minute."
+            raise DomainError("too-many-passwords", detail, retry_after=_WINDOW_SECONDS)
+        if not matches(password, shared.password_hash):
+            return False
+        with self._database.begin() as connection:
+            connection.execute(_FORGET_FAILURE, {"link_id": shared.link_id})
+        self._known.add(shared, password)
+        return True
+
+    def ticket(self, shared: SharedSet) -> tuple[str, int]:
+        """Return a ticket that opens the link without its password, and when it expires."""
+        expires_at = int(min(time.time() + UNLOCKED_SECONDS, shared.expires_at))
+        return self._signer.ticket(shared, expires_at), expires_at
+
+    def is_ticket(self, ticket: str, shared: SharedSet) -> bool:
+        """Return whether this is a ticket of the link."""
+        return self._signer.is_valid(ticket, shared)
+
+
+class _KnownPasswords:
+    """Passwords that were right a moment ago: a client that sends one with each request would wait for each hash.
+
+    It has only HMACs of them, whose secret ends with the process.
+    """
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+        self._until: dict[bytes, float] = {}
+        self._lock = threading.Lock()
+
+    def has(self, shared: SharedSet, password: str) -> bool:
+        return self._until.get(self._key(shared, password), 0.0) > time.monotonic()
+
+    def add(self, shared: SharedSet, password: str) -> None:
+        with self._lock:
+            if len(self._until) >= _MAX_KNOWN:
+                self._until.clear()
+            self._until[self._key(shared, password)] = time.monotonic() + _WINDOW_SECONDS
+
+    def _key(self, shared: SharedSet, password: str) -> bytes:
+        text = f"{shared.link_id}\0{shared.password_hash}\0{password}"
+        return hmac.digest(self._secret, text.encode(errors="surrogateescape"), "sha256")
+
+
+def _signature(secret: bytes, shared: SharedSet, expires_at: str) -> str:
+    text = f"{shared.link_id}\0{shared.password_hash}\0{expires_at}".encode(errors="surrogateescape")
+    return urlsafe_b64encode(hmac.digest(secret, _TICKET_PURPOSE + text, "sha256")).decode().rstrip("=")

@@ -1,1 +1,0 @@
-import{w as e}from"./format-BuQlHPlJ.js";import{F as t,I as n,R as r,X as i,ft as a,nt as o,pt as s,w as c}from"./http-Cj5nHtM1.js";var l=r(`<span> </span>`);function u(r,u){s(u,!0);var d=l(),f=o(d,!0);i(()=>{c(d,1,`status ${u.status??``}`,`svelte-hcghuu`),t(f,e.t.statuses[u.status])}),n(r,d),a()}export{u as t};

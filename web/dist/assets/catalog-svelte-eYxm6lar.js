@@ -1,1 +1,0 @@
-import{K as e,ct as t,ot as n}from"./http-Cj5nHtM1.js";import{E as r,s as i,w as a}from"./format-BuQlHPlJ.js";var o=t(null),s=!1;function c(t){return a.language===`ru`?(s||(s=!0,r(()=>import(`./catalog-ru-B3PZs2X0.js`).then(e=>n(o,e.names)),[])),e(o)?.[t]??null):null}var l=e=>c(e)??i(e);export{l as t};

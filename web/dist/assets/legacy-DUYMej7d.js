@@ -1,0 +1,1 @@
+import{vt as e}from"./http-DiQZmm-F.js";e();

@@ -1,1 +1,0 @@
-import{_t as e}from"./http-Cj5nHtM1.js";e();

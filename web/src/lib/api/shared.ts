@@ -1,0 +1,45 @@
+/** What a link for a set of files shows. A link needs no key, so that 401 asks for its password, not for signing in. */
+
+import { connection } from '../state/connection.svelte';
+import { FILES } from './files';
+import { AWAY, Problem, problemOf } from './http';
+
+export interface SharedFile {
+  id: number;
+  name: string;
+  extension: string;
+  size: number;
+  media_type: string;
+  width: number | null;
+  height: number | null;
+  download_url: string;
+}
+
+export interface SharedSet {
+  note: string;
+  expires_at: string;
+  size: number;
+  archive_url: string;
+  files: SharedFile[];
+}
+
+async function ask(path: string, options: RequestInit): Promise<Response> {
+  // For JSON the server leaves asking for the password to this page; otherwise the browser would do it.
+  const headers = { Accept: 'application/json', 'Content-Type': 'application/json' };
+  const response = await fetch(path, { ...options, headers }).catch(() => null);
+  if (response === null) {
+    connection.lost();
+    throw new Problem(AWAY, 0, '');
+  }
+  connection.found();
+  if (response.ok) return response;
+  throw await problemOf(response);
+}
+
+export async function sharedSet(token: string): Promise<SharedSet> {
+  return (await (await ask(`${FILES}/shared/${token}`, {})).json()) as SharedSet;
+}
+
+export async function unlock(token: string, password: string): Promise<void> {
+  await ask(`${FILES}/shared/${token}/unlock`, { method: 'POST', body: JSON.stringify({ password }) });
+}
