@@ -112,6 +112,12 @@ TABLE = [
     Line("POST /api/image-processing/<int:id>/cancel", "/api/image-processing/{task}/cancel", "401 403 404 409 409"),
     Line("POST /api/image-processing/<int:id>/restart", "/api/image-processing/{task}/restart", "401 403 404 409 409"),
     Line("GET /api/image-processing/algorithms", "/api/image-processing/algorithms", "401 200 200 200 200"),
+    Line("GET /api/image-processing/batches", "/api/image-processing/batches", "401 200 200 200 200"),
+    Line(
+        "DELETE /api/image-processing/batches/<int:id>", "/api/image-processing/batches/{batch}", "401 403 404 200 404"
+    ),
+    Line("GET /api/image-processing/batches/<int:id>", "/api/image-processing/batches/{batch}", "401 200 404 200 200"),
+    Line("POST /api/image-processing/cancel", "/api/image-processing/cancel", "401 403 415 415 415"),
     Line("GET /api/image-processing/docs", "/api/image-processing/docs", "302 302 302 302 302"),
     Line(
         "GET /api/image-processing/docs/oauth2-redirect.html",
@@ -125,6 +131,7 @@ TABLE = [
         "404 404 404 404 404",
     ),
     Line("GET /api/image-processing/events", "/api/image-processing/events", "401 200 200 200 200"),
+    Line("POST /api/image-processing/forget", "/api/image-processing/forget", "401 403 415 415 415"),
     Line("GET /api/image-processing/healthz", "/api/image-processing/healthz", "200 200 200 200 200"),
     Line("GET /api/image-processing/metrics", "/api/image-processing/metrics", "401 403 403 403 200"),
     Line("GET /api/image-processing/openapi.json", "/api/image-processing/openapi.json", "200 200 200 200 200"),
@@ -161,7 +168,7 @@ TABLE = [
     Line("GET /api/session", "/api/session", "200 200 200 200 200"),
     Line("POST /api/session", "/api/session", "415 415 415 415 415"),
 ]
-ANYTHING = dict.fromkeys(("once", "file", "task", "upload", "link", "token", "key"), 1) | {"sha256": "0" * 64}
+ANYTHING = dict.fromkeys(("once", "file", "task", "batch", "upload", "link", "token", "key"), 1) | {"sha256": "0" * 64}
 """For requests that are refused before anybody looks at what they name."""
 CHANGES = [line for line in TABLE if line.route.split()[0] not in ("GET", "HEAD", "OPTIONS")]
 
@@ -196,7 +203,7 @@ def mine(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[str, 
             f"{FILES}/", files={"file": ("a.png", photo(8, 6))}, headers={"Idempotency-Key": once}
         ).json()
         [task] = alice.create_tasks([file["id"]], "flip")
-        alice.wait_for_task(task)
+        alice_task = alice.wait_for_task(task)
         upload = alice.http.post(f"{FILES}/uploads/", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
         link = alice.http.post(f"{FILES}/{file['id']}/links", json={}).json()
         upload_id = upload.headers["Location"].rpartition("/")[2]
@@ -208,6 +215,7 @@ def mine(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[str, 
         "once": once,
         "file": file["id"],
         "task": task,
+        "batch": alice_task["batch_id"],
         "upload": upload_id,
         "link": link["id"],
         "token": token,

@@ -1,15 +1,20 @@
 """Query parameters as pydantic models."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Self
 
+from flask import has_request_context, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service_kit.problems import invalid_request
+from service_kit.errors import FieldError
+from service_kit.problems import Problem, invalid_request
 
 
 class Query(BaseModel):
-    """The query parameters of a request: an unknown parameter is an error.
+    """The query parameters of a request: an unknown parameter is an error, and so is one that is given twice.
+
+    A list takes a parameter several times.
 
     flask-openapi3 needs the schema in every request; building it takes longer than many requests, so it is cached.
     """
@@ -22,10 +27,31 @@ class Query(BaseModel):
 
         :raises Problem: 422; for an unknown parameter it lists the known ones.
         """
+        if has_request_context():
+            cls.check_repetition({name: len(values) for name, values in request.args.lists()})
         try:
             return super().model_validate(obj, **options)  # type: ignore[arg-type]  # passed on unchanged
         except ValidationError as error:
             raise invalid_request(error, obj, model=cls) from error
+
+    @classmethod
+    def check_repetition(cls, counts: Mapping[str, int]) -> None:
+        """Check that parameters are given once that are no lists, because all but one would be dropped in silence.
+
+        :param counts: how often each parameter is given.
+        :raises Problem: 422.
+        """
+        repeated = [name for name, count in counts.items() if count > 1 and not cls._is_list(name)]
+        if repeated:
+            errors = [FieldError(pointer=f"/{name}", detail="May be given only once.") for name in repeated]
+            detail = f"These parameters may be given only once: {', '.join(repeated)}"
+            raise Problem("invalid-fields", 422, detail, errors)
+
+    @classmethod
+    def _is_list(cls, name: str) -> bool:
+        properties = cls.model_json_schema()["properties"]
+        described = properties.get(name, {}) if isinstance(properties, Mapping) else {}
+        return any(choice.get("type") == "array" for choice in (described, *described.get("anyOf", [])))
 
     @classmethod
     @cache

@@ -8,7 +8,8 @@ import structlog
 from service_kit import response_headers
 from service_kit.access.gate import Gate
 from service_kit.access.principals import Principal, Scope
-from service_kit.errors import DomainError
+from service_kit.errors import DomainError, FieldError
+from service_kit.field_errors import MAX_ERRORS
 from service_kit.problems import Problem, database_unavailable, problem_of
 from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -37,6 +38,8 @@ READMIT_SECONDS = 10
 """After this time a listener's key is looked at again, before it gets an event."""
 RECONNECT_MILLISECONDS = 1000
 """Delay before a client reconnects."""
+_ONCE = ("batch_id", "last_event_id")
+"""The parameters that may be given once."""
 
 
 class _Stream(EventSourceResponse):
@@ -72,7 +75,7 @@ class EventRoutes:
         self._listeners = Listeners()
 
     async def events(self, request: Request) -> Response:
-        """``GET /api/image-processing/events?id=…&id=…`` with ``Last-Event-ID``."""
+        """``GET /api/image-processing/events?id=…&id=…&batch_id=…`` with ``Last-Event-ID``."""
         try:
             principal = await admitted(self._gate, request, Scope.TASKS_READ)
             return await self._listen(request, principal)
@@ -85,10 +88,11 @@ class EventRoutes:
             return _problem_response(database_unavailable())
 
     async def _listen(self, request: Request, principal: Principal) -> Response:
-        position, task_ids = _position(request), _task_ids(request)
+        _check_names(request)
+        position, task_ids, batch_id = _position(request), _task_ids(request), _batch_id(request)
         self._listeners.enter(principal)
         try:
-            subscription = await self._stream.subscribe(principal, position, task_ids)
+            subscription = await self._stream.subscribe(principal, position, task_ids, batch_id)
         except BaseException:
             self._listeners.leave(principal)
             raise
@@ -130,6 +134,19 @@ def _problem_response(problem: Problem) -> Response:
     return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
 
 
+def _check_names(request: Request) -> None:
+    """Refuse unknown parameters, and those that are given twice: a filter that is ignored sends too much in silence."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    unknown = sorted(set(names) - {"id", *_ONCE})
+    repeated = [name for name in _ONCE if names.count(name) > 1]
+    if unknown or repeated:
+        known = f"Unknown field; the fields are: id, {', '.join(_ONCE)}"
+        errors = [FieldError(pointer=f"/{name}", detail=known) for name in unknown]
+        errors += [FieldError(pointer=f"/{name}", detail="May be given only once.") for name in repeated]
+        detail = "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors[:3])
+        raise Problem("invalid-fields", 422, f"The request has wrong fields: {detail}", errors[:MAX_ERRORS])
+
+
 def _position(request: Request) -> Position | None:
     text = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
     if not text:
@@ -142,13 +159,29 @@ def _position(request: Request) -> Position | None:
 
 def _task_ids(request: Request) -> set[int]:
     texts = request.query_params.getlist("id")
-    if len(texts) > MAX_IDS or not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
+    if len(texts) > MAX_IDS or not all(map(_is_id, texts)):
         raise Problem("invalid-fields", 422, f"The query takes at most {MAX_IDS} task ids: ?id=1&id=2")
     return {int(text) for text in texts}
 
 
+def _batch_id(request: Request) -> int | None:
+    text = request.query_params.get("batch_id")
+    if text is not None and not _is_id(text):
+        raise Problem("invalid-fields", 422, "The query takes the id of a batch: ?batch_id=1")
+    return None if text is None else int(text)
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 def _as_json(event: TaskEvent) -> dict[str, object]:
-    document: dict[str, object] = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
+    document: dict[str, object] = {
+        "id": event.task_id,
+        "status": event.status,
+        "result_id": event.result_id,
+        "batch_id": event.batch_id,
+    }
     if event.status == TaskStatus.ERROR:
         document["error"] = event.error
     return document

@@ -38,6 +38,8 @@ class Claim:
     count a crash too."""
     claimed_at: float = field(default_factory=time.monotonic, compare=False)
     """By this machine's monotonic clock."""
+    expires_in: int | None = None
+    """Seconds after which the result is deleted; ``None`` keeps it."""
 
 
 @dataclass(frozen=True)

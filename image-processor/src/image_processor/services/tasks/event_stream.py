@@ -34,17 +34,20 @@ class Subscription:
 
     :param owner: only this owner's tasks; ``None`` for all.
     :param task_ids: only these tasks; empty for all.
+    :param batch_id: only tasks of this batch; ``None`` for all.
     """
 
     seen: Position
     owner: str | None
     task_ids: Collection[int]
+    batch_id: int | None
     queue: asyncio.Queue[TaskEvent]
 
     def wants(self, event: TaskEvent) -> bool:
         """Return whether the listener gets the event."""
         is_visible = self.owner is None or event.owner == self.owner
-        return is_visible and (not self.task_ids or event.task_id in self.task_ids)
+        is_of_batch = self.batch_id is None or event.batch_id == self.batch_id
+        return is_visible and is_of_batch and (not self.task_ids or event.task_id in self.task_ids)
 
 
 class Listeners:
@@ -89,8 +92,10 @@ class EventStream:
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
 
-    async def subscribe(self, principal: Principal, since: Position | None, task_ids: Collection[int]) -> Subscription:
-        """Subscribe to the events after ``since``, or to new ones; of all visible tasks, or of ``task_ids`` only.
+    async def subscribe(
+        self, principal: Principal, since: Position | None, task_ids: Collection[int], batch_id: int | None = None
+    ) -> Subscription:
+        """Subscribe to the events after ``since``, or to new ones; of all visible tasks, or as the filters say.
 
         A position after the newest event comes from before a backup was restored; it counts as "new ones only".
         """
@@ -101,17 +106,18 @@ class EventStream:
                 self._reader = asyncio.create_task(self._read())
             self._listeners.add(queue)
         seen = self._position if since is None else min(since, await asyncio.to_thread(self._events.latest))
-        return Subscription(seen, None if principal.sees_all else principal.owner, task_ids, queue)
+        return Subscription(seen, None if principal.sees_all else principal.owner, task_ids, batch_id, queue)
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[TaskEvent]:
         """Yield the events of a subscription as they are committed; never return.
 
         :raises ListenerTooSlowError: the listener fell behind by more than the backlog.
         """
-        queue, owner, task_ids = subscription.queue, subscription.owner, subscription.task_ids
+        queue = subscription.queue
+        wanted = subscription.task_ids, subscription.owner, subscription.batch_id
         try:
             # Events from before the subscription are in the database only; those also in the queue are skipped below.
-            while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, task_ids, owner):
+            while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, *wanted):
                 for event in earlier:
                     subscription.seen = position_of(event)
                     yield event

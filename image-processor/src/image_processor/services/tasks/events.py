@@ -49,12 +49,18 @@ class TaskEvents:
         return Position(0, 0) if row is None else Position(row.transaction_id, row.id)
 
     def after(
-        self, position: Position, limit: int, task_ids: Collection[int] = (), owner: str | None = None
+        self,
+        position: Position,
+        limit: int,
+        task_ids: Collection[int] = (),
+        owner: str | None = None,
+        batch_id: int | None = None,
     ) -> Sequence[TaskEvent]:
         """Return at most ``limit`` events after ``position``.
 
         :param task_ids: only of these tasks; empty for all.
         :param owner: only of this owner's tasks.
+        :param batch_id: only of the tasks of this batch.
         """
         order = tuple_(TaskEvent.transaction_id, TaskEvent.id)
         statement = (
@@ -67,6 +73,8 @@ class TaskEvents:
             statement = statement.where(TaskEvent.task_id.in_(task_ids))
         if owner is not None:
             statement = statement.where(TaskEvent.owner == owner)
+        if batch_id is not None:
+            statement = statement.where(TaskEvent.batch_id == batch_id)
         with self._database.read() as session:
             return session.scalars(statement).all()
 
