@@ -1,18 +1,22 @@
 """Batches over HTTP, with the file server in the same process: what is created, answered, changed and refused."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import httpx2
 import pytest
 import structlog
 from file_storage.app import create_app as create_file_server
 from flask.testing import FlaskClient
 from image_processor.app import create_app
+from image_processor.events import create_app as create_events
 from image_processor.models import Batch, Task
 from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import func, select, text, update
+from starlette.applications import Starlette
 from werkzeug.test import TestResponse
 
 from tests.support.environment import ENVIRONMENT, INNER_SECRET, PROJECT
@@ -33,6 +37,7 @@ class Api(NamedTuple):
 
     tasks: FlaskClient
     files: FlaskClient
+    events: Starlette
     database: Database
 
     def post(self, path: str, body: object, owner: str | None = None, **headers: str) -> TestResponse:
@@ -101,7 +106,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         for name, value in (ENVIRONMENT | settings).items():
             patch.setenv(name, value)
         files, tasks = create_file_server().test_client(), create_app().test_client()
-        yield Api(tasks, files, Database(f"sqlite:///{folder}/tasks.db"))
+        yield Api(tasks, files, create_events(), Database(f"sqlite:///{folder}/tasks.db"))
     logging.captureWarnings(capture=False)
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
@@ -356,6 +361,30 @@ def test_a_wrong_query_is_refused(api: Api, path: str, pointer: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "color=red",
+        "batch_id=x",
+        "batch_id=-1",
+        "batch_id=",
+        "batch_id=1&batch_id=2",
+        "last_event_id=0-0&last_event_id=0-1",
+        "id=x",
+        "id=1&status=error",
+    ],
+)
+def test_a_wrong_query_of_the_event_stream_is_refused(api: Api, query: str) -> None:
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=api.events)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get(f"/api/image-processing/events?{query}")
+
+    answer = asyncio.run(ask())
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:pixmill:problem:invalid-fields")
+
+
+@pytest.mark.parametrize(
     ("body", "pointer"),
     [
         ({}, ""),
@@ -371,6 +400,10 @@ def test_a_wrong_query_is_refused(api: Api, path: str, pointer: str) -> None:
         ({"batch_id": 0}, "/batch_id"),
         ({"batch_id": "1"}, "/batch_id"),
         ({"batch_id": [1]}, "/batch_id"),
+        ({"ids": None}, "/ids"),
+        ({"batch_id": None}, "/batch_id"),
+        ({"algorithm": None}, ""),
+        ({"status": None}, "/status"),
         ({"status": "lost"}, "/status"),
         ({"status": []}, "/status"),
         ({"algorithm": 1}, "/algorithm"),

@@ -10,7 +10,7 @@ from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, WHOLE_NUMBER
-from service_kit.request_body import described, json_body
+from service_kit.request_body import json_body
 
 from image_processor.models import TaskStatus
 from image_processor.services.tasks.bulk import BulkService
@@ -47,6 +47,13 @@ class ChosenIn(BaseModel):
     algorithm: Annotated[str, Field(max_length=64, pattern=NO_NUL)] | None = Field(
         None, description="Only tasks of this algorithm."
     )
+
+    @field_validator("ids", "batch_id", "status", mode="before", check_fields=False)
+    @classmethod
+    def _not_null(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("may be left out, but not be null")
+        return value
 
     @field_validator("ids")
     @classmethod
@@ -89,11 +96,41 @@ class ForgetIn(ChosenIn):
     )
 
 
+def _body(model: type[ChosenIn]) -> dict[str, object]:
+    """Return the request body of a model as OpenAPI says it: a variant for each field that can choose tasks alone."""
+    fields = model.model_json_schema()["properties"]
+    only = {name: _without_null(fields[name]) for name in ("ids", "batch_id", "status", "algorithm")}
+    more = {"algorithm": fields["algorithm"]}
+    variants = [
+        _variant("ids", {"ids": only["ids"]}),
+        _variant("batch_id", {"batch_id": only["batch_id"], "status": only["status"], **more}),
+        _variant("status", {"status": only["status"], **more}),
+        _variant("algorithm", {"algorithm": only["algorithm"]}),
+    ]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": {"oneOf": variants}}}}}
+
+
+def _variant(required: str, properties: dict[str, object]) -> dict[str, object]:
+    return {
+        "title": required,
+        "type": "object",
+        "additionalProperties": False,
+        "required": [required],
+        "properties": properties,
+    }
+
+
+def _without_null(field: dict[str, object]) -> dict[str, object]:
+    choices = field["anyOf"]
+    kept = [choice for choice in choices if choice != {"type": "null"}] if isinstance(choices, list) else []
+    return {"description": field["description"], **(kept[0] if len(kept) == 1 else {"anyOf": kept})}
+
+
 @bulk.post(
     "/cancel",
     summary="Cancel many tasks",
     responses={200: TaskIdsOut, **_PROBLEMS},
-    openapi_extensions=described(CancelIn),
+    openapi_extensions=_body(CancelIn),
 )
 @needs(Scope.TASKS_WRITE)
 def cancel_tasks() -> dict[str, object]:
@@ -105,7 +142,7 @@ def cancel_tasks() -> dict[str, object]:
     "/restart",
     summary="Restart many tasks that ended in error or were cancelled",
     responses={200: TaskIdsOut, **_PROBLEMS, **problem_responses(429)},
-    openapi_extensions=described(RestartIn),
+    openapi_extensions=_body(RestartIn),
 )
 @needs(Scope.TASKS_WRITE)
 def restart_tasks() -> dict[str, object]:
@@ -117,7 +154,7 @@ def restart_tasks() -> dict[str, object]:
     "/forget",
     summary="Delete many tasks that have ended",
     responses={200: TaskIdsOut, **_PROBLEMS},
-    openapi_extensions=described(ForgetIn),
+    openapi_extensions=_body(ForgetIn),
 )
 @needs(Scope.TASKS_WRITE)
 def forget_tasks() -> dict[str, object]:
