@@ -60,7 +60,8 @@ class BulkService:
 
         :raises DomainError: ``task-not-found`` or ``batch-not-found``; then no task is changed.
         """
-        cancelled = self._change(principal, wanted, UNENDED, cancel_tasks)
+        # Pending ones twice: a worker may have handed some back meanwhile.
+        cancelled = self._change(principal, wanted, (*UNENDED, TaskStatus.PENDING), cancel_tasks)
         log.info("tasks cancelled", count=len(cancelled))
         return cancelled
 
