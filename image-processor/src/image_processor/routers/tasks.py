@@ -137,7 +137,7 @@ class TaskQuery(PageQuery[int]):
         Annotated[list[Annotated[str, Field(max_length=64, pattern=NO_NUL)]], Field(max_length=100)] | None, OPTIONAL
     ] = Field(None, description="Only tasks of this algorithm; may be repeated.")
     source_id: Annotated[
-        Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)] | None, OPTIONAL
+        Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=100)] | None, OPTIONAL
     ] = Field(None, description="Only tasks of this file; may be repeated.")
     batch_id: Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OPTIONAL] = Field(
         None, description="Only tasks of this batch."
@@ -181,7 +181,7 @@ def create_tasks() -> Response:
     return Response(body, 201, mimetype="application/json")
 
 
-@tasks.get("/", summary="List tasks", responses={200: _TASKS, **problem_responses(422)})
+@tasks.get("/", summary="List tasks", responses={200: _TASKS, **problem_responses(414, 422)})
 @needs(Scope.TASKS_READ)
 def list_tasks(query: TaskQuery) -> Response:
     wanted = TaskFilter(
