@@ -4,9 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from image_processor.config import RetrySettings
+from image_processor.config import BrokerSettings, RetrySettings
+from image_processor.handler.celery_app import create_celery
+from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
+from image_processor.services.tasks.queue import Hints
 from service_kit.database import Database
 from service_kit.migrations import migrate
 
@@ -22,6 +25,12 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def database(migrated: Path, tmp_path: Path) -> Database:
     return Database(f"sqlite:///{shutil.copy(migrated, tmp_path / 'tasks.db')}")
+
+
+@pytest.fixture
+def hints() -> Hints:
+    broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
+    return Hints(CeleryTaskQueue(create_celery(broker)), 1)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Query parameters: unknown ones are refused, and the schema is built once."""
+"""Query parameters: unknown and repeated ones are refused, and the schema is built once."""
 
 import pytest
 from flask import Flask
@@ -92,3 +92,30 @@ def test_schemas_with_different_options_are_different() -> None:
     by_name = Search.model_json_schema(by_alias=False)
 
     assert by_name != Search.model_json_schema()
+
+
+class Filter(Query):
+    """A filter of several kinds."""
+
+    kind: list[str] | None = None
+    limit: int | None = None
+
+
+@pytest.mark.parametrize(
+    ("query", "pointers"),
+    [
+        ("kind=a&kind=b&limit=1", []),
+        ("limit=1&limit=2", ["/limit"]),
+        ("limit=1&limit=1&kind=a", ["/limit"]),
+        ("other=1&other=2", ["/other"]),
+    ],
+)
+def test_only_a_list_takes_a_parameter_twice(query: str, pointers: list[str]) -> None:
+    with Flask(__name__).test_request_context(f"/?{query}"):
+        try:
+            Filter.model_validate({"kind": ["a"]})
+            refused = []
+        except Problem as problem:
+            refused = [error["pointer"] for error in problem.errors]
+
+    assert refused == pointers

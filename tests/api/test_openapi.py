@@ -12,7 +12,7 @@ from tests.support.stacks import Stack
 SCRIPT = Path(sys.executable).parent / "schemathesis"
 PLACES: dict[str, list[str | Path]] = {
     FILES: ["--config-file", Path(__file__).with_name("file_server_schemathesis.toml")],
-    TASKS: [],
+    TASKS: ["--config-file", Path(__file__).with_name("image_processing_schemathesis.toml")],
 }
 # The event stream never ends. Whether steps suit a file, and each other, shows only when they are planned and run.
 EXCLUDED = ("/events", "/preview", "/render-urls")

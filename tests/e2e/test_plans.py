@@ -35,8 +35,13 @@ from image_processor.services.jobs.discarded_results import DiscardedResults
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
+from image_processor.services.tasks.batches import BatchService
+from image_processor.services.tasks.bulk import BulkService
 from image_processor.services.tasks.events import TaskChoice
-from image_processor.services.tasks.tasks import Batch, TaskFilter, TaskService
+from image_processor.services.tasks.filters import TaskFilter
+from image_processor.services.tasks.forgetting import Retention
+from image_processor.services.tasks.idempotency import forget_expired
+from image_processor.services.tasks.tasks import NewBatch, TaskService
 from image_processor.services.tasks.unended import fold as fold_tasks
 from image_processor.services.tasks.webhooks import WebhookService
 from prometheus_client.registry import Collector
@@ -52,7 +57,8 @@ from tests.support.stored import stored
 
 pytestmark = pytest.mark.thorough
 
-LARGE = {"tasks", "task_events", "callbacks", "idempotency_keys", "files", "blobs", "links", "file_events"}
+LARGE = {"tasks", "task_events", "callbacks", "batches", "batch_keys", "files", "file_events", "blobs", "links"}
+LARGE |= {"idempotency_keys"}
 HOLDER = Holder("worker", 1)
 OWNER = Principal("owner-5", WRITER)
 LIMITED = replace(OWNER, limits=Limits(bytes=2**60, files=2**60))
@@ -83,9 +89,20 @@ ROWS = [
     SELECT n, 'owner-' || n % 100, n, extract(epoch from now()) + n, '', md5(n::text) FROM generate_series(1, 1000000) n
     """,
     """
-    INSERT INTO tasks (source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
-                       restarts, attempt, crashes, due_at, lease_until, claimed_by, process, created_at, updated_at)
-    SELECT n, 'a', '.jpg', status, 'flip', n % 10, true, md5(n::text), 0, 1, 0, 0,
+    INSERT INTO batches (owner, algorithm, priority, cache, tasks, created_at)
+    SELECT CASE WHEN n % 3 = 0 THEN 'local' ELSE 'owner-' || n % 100 END, 'flip', 0, true, 10, n
+    FROM generate_series(1, 100000) n
+    """,
+    """
+    INSERT INTO batch_keys (owner, key, fingerprint, batch_id, task_ids, created_at)
+    SELECT 'local', 'key-' || n, '', n, '[[1, 2]]', extract(epoch from now()) - n % 80000
+    FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO tasks (batch_id, source_id, source_name, source_extension, status, algorithm, priority, cache,
+                       result_key, restarts, attempt, crashes, due_at, lease_until, claimed_by, process, created_at,
+                       updated_at)
+    SELECT CASE WHEN n > 500000 THEN n / 10 END, n, 'a', '.jpg', status, 'flip', n % 10, true, md5(n::text), 0, 1, 0, 0,
            CASE WHEN status = 'processing' THEN extract(epoch from now()) + 60 END,
            CASE WHEN status = 'processing' THEN 'another' END, CASE WHEN status = 'processing' THEN 7 END, n, n
     FROM (SELECT n, CASE WHEN n % 1000 = 1 THEN 'error' WHEN n % 5000 = 2 THEN 'cancelled'
@@ -395,21 +412,45 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
 def test_requests_for_tasks_scan_no_table(jobs: svcs.Container, large: str) -> None:
     explained, service = Explained(jobs.get(Database).engine, large), jobs.get(TaskService)
 
-    created = service.create(LOCAL, Batch(file_ids=[1, 2, 3], algorithm="flip", params={}))
+    created = service.create(LOCAL, NewBatch(file_ids=[1, 2, 3], algorithm="flip", params={}), "a key").task_ids
     service.get(LOCAL, created[0])
     service.page(LOCAL, 0, 100, TaskFilter())
     service.page(LOCAL, 0, 100, TaskFilter(ids=created))
-    service.page(LOCAL, 0, 100, TaskFilter(source_id=3))
+    service.page(LOCAL, 0, 100, TaskFilter(source_ids=[3, 4]))
+    service.page(LOCAL, 0, 100, TaskFilter(statuses=[TaskStatus.PENDING, TaskStatus.ERROR]))
+    service.page(LOCAL, 0, 100, TaskFilter(), newest_first=True)
     for status in TaskStatus:
-        service.page(LOCAL, 0, 100, TaskFilter(status=status))
+        service.page(LOCAL, 0, 100, TaskFilter(statuses=[status]))
     service.cancel(LOCAL, created[0])
     service.restart(LOCAL, created[0])
     service.cancel(LOCAL, created[0])
     service.delete(LOCAL, created[0])
-    service.restart_all(LOCAL, TaskFilter(status=TaskStatus.CANCELLED))
     list(jobs.get(Collector).collect())
 
     assert_no_scan(explained, 20)
+
+
+def test_batches_scan_no_table(jobs: svcs.Container, large: str) -> None:
+    explained, service = Explained(jobs.get(Database).engine, large), jobs.get(TaskService)
+    batches, bulk = jobs.get(BatchService, BulkService)
+    ids = service.create(LOCAL, NewBatch(file_ids=[1, 2, 3], algorithm="flip")).task_ids
+
+    batches.page(LOCAL, 0, 20, newest_first=True)
+    batches.page(LOCAL, 500, 20, newest_first=False)
+    batches.get(LOCAL, 50)
+    service.page(LOCAL, 0, 100, TaskFilter(batch_id=50))
+    service.page(LOCAL, 0, 100, TaskFilter(batch_id=50, statuses=[TaskStatus.ERROR]), newest_first=True)
+    bulk.cancel(LOCAL, TaskFilter(ids=ids))
+    bulk.restart(LOCAL, TaskFilter(ids=ids))
+    bulk.cancel(LOCAL, TaskFilter(batch_id=50))
+    bulk.restart(LOCAL, TaskFilter(batch_id=50, statuses=[TaskStatus.ERROR]))
+    bulk.cancel(LOCAL, TaskFilter(batch_id=50, statuses=[TaskStatus.PENDING]))
+    bulk.forget(LOCAL, TaskFilter(batch_id=51))
+    forget_expired(jobs.get(Database))
+    # Of the oldest tasks, which ended at the first second of 1970, only those of one step are looked at.
+    Retention(jobs.get(Database), 3600)._step()
+
+    assert_no_scan(explained, 40)
 
 
 def test_working_on_tasks_scans_no_table(jobs: svcs.Container, large: str) -> None:
@@ -451,10 +492,11 @@ def test_requests_of_one_owner_scan_no_table(jobs: svcs.Container, large: str) -
 
     listed = service.page(few, 0, 100, TaskFilter())
     for status in TaskStatus:
-        service.page(few, 0, 100, TaskFilter(status=status))
+        service.page(few, 0, 100, TaskFilter(statuses=[status]))
     service.cancel(few, listed[0].id)
     service.restart(few, listed[0].id)
-    service.restart_all(few, TaskFilter(status=TaskStatus.CANCELLED))
+    jobs.get(BulkService).restart(few, TaskFilter(statuses=[TaskStatus.CANCELLED]))
+    jobs.get(BatchService).page(few, 0, 20, newest_first=True)
     fold_tasks(jobs.get(Database))
 
     assert len(listed) == 3
@@ -489,6 +531,7 @@ def test_events_and_webhooks_scan_no_table(jobs: svcs.Container, large: str) -> 
     position = events.latest()
     events.after(position, 1000)
     events.after(Position(position.transaction_id - 1000, 0), 1000, TaskChoice([1, 2, 3]))
+    events.after(Position(position.transaction_id - 1000, 0), 1000, TaskChoice(batch_id=5))
     events.forget_older_than(86_400)
     callbacks.take_due(16, 16)
     callbacks.reset_delays()

@@ -22,7 +22,10 @@ from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Claim, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.jobs.turns import SUSPECT_LOSSES
-from image_processor.services.tasks.tasks import TaskFilter, TaskService
+from image_processor.services.tasks.bulk import BulkService
+from image_processor.services.tasks.filters import TaskFilter
+from image_processor.services.tasks.queue import Hints
+from image_processor.services.tasks.tasks import TaskService
 from service_kit.access.principals import LOCAL
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
@@ -71,7 +74,9 @@ class TaskMachine(RuleBasedStateMachine):
         storage = FileStorage(httpx2.Client(verify=CERTIFICATES))
         self.claims = ClaimService(self.database, RETRY, lease_seconds=60, processes=PROCESSES)
         self.leases = LeaseService(self.database, RETRY, lease_seconds=60)
-        self.tasks = TaskService(self.database, CeleryTaskQueue(create_celery(broker)), storage, Presets({}), hints=1)
+        hints = Hints(CeleryTaskQueue(create_celery(broker)), 1)
+        self.tasks = TaskService(self.database, hints, storage, Presets({}))
+        self.bulk = BulkService(self.database, hints)
         self.model: dict[int, Expected] = {}
         self.held: list[Claim] = []
         with self.database.write() as session:
@@ -193,7 +198,7 @@ class TaskMachine(RuleBasedStateMachine):
 
     @rule(status=st.sampled_from(["error", "cancelled"]))
     def restart_all(self, status: str) -> None:
-        restarted = self.tasks.restart_all(LOCAL, TaskFilter(status=TaskStatus(status)))
+        restarted = self.bulk.restart(LOCAL, TaskFilter(statuses=[TaskStatus(status)]))
 
         assert restarted == sorted(task_id for task_id, task in self.model.items() if task.status == status)
         for task_id in restarted:

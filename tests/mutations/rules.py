@@ -111,6 +111,37 @@ MUTATIONS = [
         after="self._leases.holding_processes(self._worker)]",
         caught_by="image-processor/tests/background/test_heartbeat.py::test_the_lease_of_a_dead_process_is_not_renewed",
     ),
+    Mutation(
+        rule="a task has the params of its batch",
+        file=_CLAIMS,
+        before="shared = batch or _Shared(row.params, None)",
+        after="shared = _Shared(row.params, None)",
+        caught_by="image-processor/tests/services/tasks/test_batches.py::"
+        "test_a_claim_has_the_params_of_its_batch_or_its_own",
+    ),
+    Mutation(
+        rule="an idempotency key is valid only for the same batch",
+        file="image-processor/src/image_processor/services/tasks/idempotency.py",
+        before="if used.fingerprint != use.fingerprint:",
+        after="if used.fingerprint == '':",
+        caught_by="image-processor/tests/routers/test_batch_routes.py::"
+        "test_a_key_of_another_request_is_refused_and_of_another_owner_is_another_key",
+    ),
+    Mutation(
+        rule="a restart beyond the limit restarts nothing, not even its first step",
+        file="image-processor/src/image_processor/services/tasks/bulk.py",
+        before="        self._check_limit(principal, wanted)\n",
+        after="",
+        caught_by="image-processor/tests/services/tasks/test_bulk.py::"
+        "test_a_restart_beyond_the_limit_restarts_not_even_the_first_step",
+    ),
+    Mutation(
+        rule="a batch stays as long as it has a task",
+        file="image-processor/src/image_processor/services/tasks/forgetting.py",
+        before="Batch.id.in_(batches), _HAS_NO_TASK)",
+        after="Batch.id.in_(batches))",
+        caught_by="image-processor/tests/services/tasks/test_forgetting.py::test_a_batch_goes_with_its_last_task",
+    ),
     # Stored bytes.
     Mutation(
         rule="an idempotency key is valid only for the same content",

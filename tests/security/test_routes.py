@@ -136,6 +136,12 @@ TABLE = [
     Line("POST /api/image-processing/<int:id>/cancel", "/api/image-processing/{task}/cancel", "401 403 404 409 409"),
     Line("POST /api/image-processing/<int:id>/restart", "/api/image-processing/{task}/restart", "401 403 404 409 409"),
     Line("GET /api/image-processing/algorithms", "/api/image-processing/algorithms", "401 200 200 200 200"),
+    Line("GET /api/image-processing/batches", "/api/image-processing/batches", "401 200 200 200 200"),
+    Line(
+        "DELETE /api/image-processing/batches/<int:id>", "/api/image-processing/batches/{batch}", "401 403 404 200 404"
+    ),
+    Line("GET /api/image-processing/batches/<int:id>", "/api/image-processing/batches/{batch}", "401 200 404 200 200"),
+    Line("POST /api/image-processing/cancel", "/api/image-processing/cancel", "401 403 415 415 415"),
     Line("GET /api/image-processing/docs", "/api/image-processing/docs", "302 302 302 302 302"),
     Line(
         "GET /api/image-processing/docs/oauth2-redirect.html",
@@ -149,6 +155,7 @@ TABLE = [
         "404 404 404 404 404",
     ),
     Line("GET /api/image-processing/events", "/api/image-processing/events", "401 200 200 200 200"),
+    Line("POST /api/image-processing/forget", "/api/image-processing/forget", "401 403 415 415 415"),
     Line("GET /api/image-processing/healthz", "/api/image-processing/healthz", "200 200 200 200 200"),
     Line("GET /api/image-processing/metrics", "/api/image-processing/metrics", "401 403 403 403 200"),
     Line("GET /api/image-processing/openapi.json", "/api/image-processing/openapi.json", "200 200 200 200 200"),
@@ -185,7 +192,8 @@ TABLE = [
     Line("GET /api/session", "/api/session", "200 200 200 200 200"),
     Line("POST /api/session", "/api/session", "415 415 415 415 415"),
 ]
-ANYTHING = dict.fromkeys(("once", "file", "task", "upload", "link", "token", "shared", "key"), 1) | {"sha256": "0" * 64}
+_THINGS = ("once", "file", "task", "batch", "upload", "link", "token", "shared", "key")
+ANYTHING = dict.fromkeys(_THINGS, 1) | {"sha256": "0" * 64}
 """For requests that are refused before anybody looks at what they name."""
 CHANGES = [line for line in TABLE if line.route.split()[0] not in ("GET", "HEAD", "OPTIONS")]
 
@@ -232,7 +240,7 @@ def _things(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[st
             f"{FILES}/", files={"file": ("a.png", photo(8, 6))}, headers={"Idempotency-Key": once}
         ).json()
         [task] = alice.create_tasks([file["id"]], "flip")
-        alice.wait_for_task(task)
+        alice_task = alice.wait_for_task(task)
         upload = alice.http.post(f"{FILES}/uploads/", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
         link = alice.http.post(f"{FILES}/{file['id']}/links", json={}).json()
         shared = alice.http.post(f"{FILES}/links", json={"file_ids": [file["id"]]}).json()["token"]
@@ -245,6 +253,7 @@ def _things(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> Mapping[st
         "once": once,
         "file": file["id"],
         "task": task,
+        "batch": alice_task["batch_id"],
         "upload": upload_id,
         "link": link["id"],
         "token": token,

@@ -11,6 +11,8 @@ from service_kit.settings import SettingsError, exit_with, load_or_exit
 
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
+from image_processor.routers.batches import batches
+from image_processor.routers.bulk import bulk
 from image_processor.routers.catalog import catalog
 from image_processor.routers.events_operation import EVENTS
 from image_processor.routers.render_operations import OPERATIONS
@@ -44,6 +46,8 @@ def create_app() -> OpenAPI:
     )
     app.register_api(catalog)
     app.register_api(tasks)
+    app.register_api(bulk)
+    app.register_api(batches)
     app.register_api(webhooks)
     app.paths["/events"] = EVENTS
     app.paths.update(OPERATIONS)

@@ -287,6 +287,11 @@ class RelaySettings(Section):
         ge=0,
         description="How long a result is reused for the same source and parameters.",
     )
+    keep_tasks_seconds: Seconds = Field(
+        0,
+        ge=0,
+        description="How long tasks are kept after they have ended; 0: for ever. Their result files stay.",
+    )
 
 
 def signing_secrets(text: str) -> list[bytes]:

@@ -35,13 +35,17 @@ from image_processor.services.jobs.result_cache import ResultCache
 from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
 from image_processor.services.jobs.runner import Runner
+from image_processor.services.tasks import idempotency
+from image_processor.services.tasks.batches import BatchService
+from image_processor.services.tasks.bulk import BulkService
+from image_processor.services.tasks.forgetting import Retention
 from image_processor.services.tasks.metrics import TaskMetrics
-from image_processor.services.tasks.queue import TaskQueue
+from image_processor.services.tasks.queue import Hints, TaskQueue
 from image_processor.services.tasks.tasks import TaskService
 from image_processor.services.tasks.unended import fold
 
 EXPIRY_INTERVAL_SECONDS = 60
-"""Between two deletions of old events and old cached results."""
+"""Between two deletions of old events, cached results, idempotency keys and tasks."""
 FOLD_INTERVAL_SECONDS = 5
 """Between two folds of the counts of tasks that have not ended: a busy owner has two new rows a task until then."""
 
@@ -59,7 +63,10 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     registry.register_value(Collector, TaskMetrics(database))
     presets = Presets(settings.presets)
     registry.register_value(Presets, presets)
-    registry.register_value(TaskService, TaskService(database, queue, storage, presets, settings.hints))
+    hints = Hints(queue, settings.hints)
+    registry.register_value(TaskService, TaskService(database, hints, storage, presets))
+    registry.register_value(BulkService, BulkService(database, hints))
+    registry.register_value(BatchService, BatchService(database))
     return registry
 
 
@@ -100,6 +107,8 @@ def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str
                 Chore(settings.relay.interval_seconds, DiscardedResults(database, storage).revoke_due),
                 Chore(EXPIRY_INTERVAL_SECONDS, partial(events.forget_older_than, keep_events)),
                 Chore(EXPIRY_INTERVAL_SECONDS, partial(cache.forget_older_than, keep_results)),
+                Chore(EXPIRY_INTERVAL_SECONDS, partial(idempotency.forget_expired, database)),
+                Chore(EXPIRY_INTERVAL_SECONDS, Retention(database, settings.relay.keep_tasks_seconds).run),
                 Chore(FOLD_INTERVAL_SECONDS, partial(fold, database)),
             ]
         )

@@ -75,7 +75,11 @@ def start_relay(
 
     def start_relay(interval_seconds: float = OFTEN, hints: int = 10, grace_seconds: float = 0) -> Relay:
         settings = RelaySettings(
-            interval_seconds=interval_seconds, hints=hints, keep_events_seconds=60, keep_cache_seconds=0
+            interval_seconds=interval_seconds,
+            hints=hints,
+            keep_events_seconds=60,
+            keep_cache_seconds=0,
+            keep_tasks_seconds=0,
         )
         clock = ClockWatch(database, 30, [leases.renew_all_leases])
         relay = Relay(claims, leases, queue, settings, alive, clock, grace_seconds)

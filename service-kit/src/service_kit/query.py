@@ -1,5 +1,6 @@
 """Query parameters as pydantic models."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Self
 
@@ -11,7 +12,9 @@ from service_kit.problems import Problem, invalid_request
 
 
 class Query(BaseModel):
-    """The query parameters of a request: an unknown parameter is an error.
+    """The query parameters of a request: an unknown parameter is an error, and so is one that is given twice.
+
+    A list takes a parameter several times.
 
     flask-openapi3 needs the schema in every request; building it takes longer than many requests, so it is cached.
     """
@@ -24,34 +27,33 @@ class Query(BaseModel):
 
         :raises Problem: 422; for an unknown parameter it lists the known ones.
         """
-        cls._check_repeated()
+        if has_request_context():
+            cls.check_repetition({name: len(values) for name, values in request.args.lists()})
         try:
             return super().model_validate(obj, **options)  # type: ignore[arg-type]  # passed on unchanged
         except ValidationError as error:
             raise invalid_request(error, obj, model=cls) from error
 
     @classmethod
-    @cache
-    def model_json_schema(cls, *args: object, **options: object) -> dict[str, object]:  # type: ignore[override]  # cached
-        return super().model_json_schema(*args, **options)  # type: ignore[arg-type]  # passed on unchanged
+    def check_repetition(cls, counts: Mapping[str, int]) -> None:
+        """Check that parameters are given once that are no lists, because all but one would be dropped in silence.
 
-    @classmethod
-    def _check_repeated(cls) -> None:
-        """Check that only lists are repeated: of another parameter, all but the first would be lost in silence.
-
+        :param counts: how often each parameter is given.
         :raises Problem: 422.
         """
-        if not has_request_context():
-            return
-        repeated = [name for name, values in request.args.lists() if len(values) > 1 and not cls._is_list(name)]
+        repeated = [name for name, count in counts.items() if count > 1 and not cls._is_list(name)]
         if repeated:
-            name = repeated[0][:50]
-            detail = f"The parameter '{name}' is given more than once; give it once."
-            raise Problem("invalid-fields", 422, detail, [FieldError(pointer=f"/{name}", detail=detail)])
+            errors = [FieldError(pointer=f"/{name}", detail="May be given only once.") for name in repeated]
+            detail = f"These parameters may be given only once: {', '.join(repeated)}"
+            raise Problem("invalid-fields", 422, detail, errors)
 
     @classmethod
     def _is_list(cls, name: str) -> bool:
-        properties = cls.model_json_schema().get("properties")
-        described = properties.get(name) if isinstance(properties, dict) else None
-        choices = [described, *described.get("anyOf", [])] if isinstance(described, dict) else []
-        return any(choice.get("type") == "array" for choice in choices)
+        properties = cls.model_json_schema()["properties"]
+        described = properties.get(name, {}) if isinstance(properties, Mapping) else {}
+        return any(choice.get("type") == "array" for choice in (described, *described.get("anyOf", [])))
+
+    @classmethod
+    @cache
+    def model_json_schema(cls, *args: object, **options: object) -> dict[str, object]:  # type: ignore[override]  # cached
+        return super().model_json_schema(*args, **options)  # type: ignore[arg-type]  # passed on unchanged

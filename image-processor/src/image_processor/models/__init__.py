@@ -2,6 +2,8 @@
 
 from image_processor.models.task import (
     Base,
+    Batch,
+    BatchKey,
     CachedResult,
     Callback,
     CallbackHost,
@@ -14,6 +16,8 @@ from image_processor.models.task import (
 
 __all__ = [
     "Base",
+    "Batch",
+    "BatchKey",
     "CachedResult",
     "Callback",
     "CallbackHost",

@@ -1,4 +1,4 @@
-"""Tasks, their events, webhooks, discarded results and the result cache."""
+"""Batches, tasks, their events, webhooks, discarded results and the result cache."""
 
 from enum import StrEnum
 from uuid import uuid4
@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship
 
 _PENDING = text("status = 'pending'")
 _PROCESSING = text("status = 'processing'")
@@ -28,6 +28,7 @@ _HELD = text("claimed_by IS NOT NULL")
 _TAKEN = text("taken_until IS NOT NULL")
 _RESTARTABLE = text("status IN ('error', 'cancelled')")
 _NOT_LOCAL = text("owner <> 'local'")
+_IN_BATCH = text("batch_id IS NOT NULL")
 
 
 PRIORITIES = range(10)
@@ -51,6 +52,34 @@ class Base(DeclarativeBase):
     pass
 
 
+class Batch(Base):
+    """What the tasks of one request share; the row goes with the last of them.
+
+    - ``params`` and ``callback_url`` are here and not in each task: 10,000 copies of a pipeline would be 25 MB.
+    - ``preset``: its name; ``params`` are what it was when the batch was created.
+    - ``tasks``: how many were created; some may be deleted since.
+    - ``expires_in``: seconds after which a result is deleted; ``None`` keeps it.
+    """
+
+    __tablename__ = "batches"
+    __table_args__ = (
+        Index("batches_owner", "owner", "id", postgresql_where=_NOT_LOCAL, sqlite_where=_NOT_LOCAL),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64), default=LOCAL_OWNER)
+    algorithm: Mapped[str] = mapped_column(String(64))
+    params: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
+    preset: Mapped[str | None] = mapped_column(String(64))
+    priority: Mapped[int] = mapped_column(SmallInteger, default=0)
+    cache: Mapped[bool] = mapped_column(Boolean, default=True)
+    callback_url: Mapped[str | None] = mapped_column(Text)
+    expires_in: Mapped[int | None] = mapped_column(BigInteger)
+    tasks: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
+
+
 class Task(Base):
     """A task: one algorithm on one file. Times are seconds since 1970 by the database's clock.
 
@@ -63,6 +92,9 @@ class Task(Base):
     - ``claimed_by`` is the worker and ``process`` the id of its process that holds the task. A cancelled task keeps
       them until its process has stopped.
     - ``source_*``: the source when the task was created; its bytes never change.
+    - ``batch_id``: the batch has the params and the callback URL. Tasks from before there were batches have none, and
+      their own ``params`` and ``callback_url``.
+    - ``started_at``: when the newest attempt began. ``ended_at`` is set while the task is in a state that ends it.
 
     Most installations have one owner, ``local``: the index of owners leaves its tasks out, so it costs them nothing.
     """
@@ -75,11 +107,13 @@ class Task(Base):
         Index("tasks_restartable", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
         Index("tasks_source", "source_id", "id"),
         Index("tasks_owner", "owner", "id", postgresql_where=_NOT_LOCAL, sqlite_where=_NOT_LOCAL),
+        Index("tasks_batch", "batch_id", "status", "id", postgresql_where=_IN_BATCH, sqlite_where=_IN_BATCH),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     owner: Mapped[str] = mapped_column(String(64), default=LOCAL_OWNER)
+    batch_id: Mapped[int | None] = mapped_column(BigInteger)
     source_id: Mapped[int] = mapped_column(BigInteger)
     source_name: Mapped[str] = mapped_column(String(255), default="")
     source_extension: Mapped[str] = mapped_column(String(255), default="")
@@ -103,7 +137,14 @@ class Task(Base):
     process: Mapped[int | None] = mapped_column(Integer)
     retry_seconds: Mapped[float] = mapped_column(Double, default=0.0)
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
+    started_at: Mapped[float | None] = mapped_column(Double)
+    ended_at: Mapped[float | None] = mapped_column(Double)
     updated_at: Mapped[float] = mapped_column(Double, default=epoch_now(), onupdate=epoch_now())
+
+    batch: Mapped[Batch | None] = relationship(
+        Batch, primaryjoin=lambda: Batch.id == foreign(Task.batch_id), lazy="selectin", viewonly=True
+    )
+    """Read in one further statement for all tasks of a page."""
 
 
 class TaskEvent(Event, Base):
@@ -113,6 +154,7 @@ class TaskEvent(Event, Base):
     __table_args__ = (Index("task_events_order", "transaction_id", "id"), {"sqlite_autoincrement": True})
 
     task_id: Mapped[int] = mapped_column(BigInteger)
+    batch_id: Mapped[int | None] = mapped_column(BigInteger)
     status: Mapped[TaskStatus] = mapped_column(_STATUS)
     result_id: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
@@ -164,6 +206,22 @@ class CallbackHost(Base):
     due_at: Mapped[float] = mapped_column(Double, default=0.0)
     answered_at: Mapped[float | None] = mapped_column(Double)
     changed_at: Mapped[float] = mapped_column(Double, index=True)
+
+
+class BatchKey(Base):
+    """The batch that a request with this idempotency key created, and a fingerprint of the request.
+
+    Each owner has keys of its own. ``task_ids`` are ranges, ``[[first, last], …]``: the ids of a batch mostly are one.
+    """
+
+    __tablename__ = "batch_keys"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    batch_id: Mapped[int] = mapped_column(BigInteger)
+    task_ids: Mapped[list[list[int]]] = mapped_column(JSON)
+    created_at: Mapped[float] = mapped_column(Double, default=epoch_now(), index=True)
 
 
 class DiscardedResult(Base):

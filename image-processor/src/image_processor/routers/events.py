@@ -1,7 +1,7 @@
 """What events of tasks are to clients."""
 
 from service_kit.access.principals import Scope
-from service_kit.events.routes import Kind, ids_in
+from service_kit.events.routes import Kind, id_in, ids_in
 from starlette.datastructures import QueryParams
 
 from image_processor.models import TaskEvent, TaskStatus
@@ -9,14 +9,19 @@ from image_processor.services.tasks.events import TaskChoice
 
 
 def _choice(query: QueryParams) -> TaskChoice:
-    return TaskChoice(ids_in(query, "task"))
+    return TaskChoice(ids_in(query, "task"), id_in(query, "batch_id"))
 
 
 def _as_json(event: TaskEvent) -> dict[str, object]:
-    document: dict[str, object] = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
+    document: dict[str, object] = {
+        "id": event.task_id,
+        "status": event.status,
+        "result_id": event.result_id,
+        "batch_id": event.batch_id,
+    }
     if event.status == TaskStatus.ERROR:
         document["error"] = event.error
     return document
 
 
-TASK_EVENTS = Kind("task", Scope.TASKS_READ, _choice, _as_json)
+TASK_EVENTS = Kind("task", Scope.TASKS_READ, _choice, _as_json, ("id", "batch_id"))

@@ -6,6 +6,7 @@ EVENTS = events_operation(
     "task",
     "tasks",
     "Follow the changes of tasks (Server-Sent Events)",
-    "Each committed change of a task's status is an event `task`; its data is a JSON"
-    " object with `id`, `status`, `result_id` and, of a failed task, `error`. The stream never ends by itself.",
+    "Each committed change of a task's status is an event `task`; its data is a JSON object"
+    " with `id`, `status`, `result_id`, `batch_id` and, of a failed task, `error`. The stream never ends by itself.",
+    {"batch_id": "Only tasks of this batch."},
 )

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 
 STATUSES: Mapping[str, int] = {
+    "batch-not-found": 404,
     "file-not-found": 404,
     "file-storage-unavailable": 503,
+    "idempotency-key-in-use": 409,
+    "idempotency-key-reused": 422,
     "invalid-fields": 422,
     "preset-not-found": 404,
     "task-not-cancellable": 409,

@@ -13,18 +13,24 @@ from service_kit.access.gate import require
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
+from service_kit.idempotency_key import idempotency_key
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
-from service_kit.request_body import described, json_body
+from service_kit.request_body import json_body
+from werkzeug.http import http_date
 
 from image_processor.models import Task, TaskStatus
 from image_processor.routers.batch_schema import batch_body
-from image_processor.services.tasks.tasks import Batch, TaskFilter, TaskService
+from image_processor.routers.times import date_or_none
+from image_processor.services.tasks.filters import TaskFilter
+from image_processor.services.tasks.tasks import NewBatch, TaskService
 
 tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
 
 BATCH_LIMIT = 10_000
 """Files in one batch, at most."""
+MAX_EXPIRES_IN = 10 * 366 * 86_400
+"""The longest time after which a result is deleted, in seconds."""
 
 FileId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 
@@ -51,6 +57,13 @@ class TaskOut(BaseModel):
     params: dict[str, object] | None
     error: str | None = Field(None, description="Why the task ended in error; present only then.")
     priority: int | None = Field(None, description="1 to 9; absent if it is 0.")
+    batch_id: int | None = Field(description="The batch; null for a task from before there were batches.")
+    preset: str | None = Field(description="The preset that the batch named.")
+    source_name: str = Field(description="The source's name with its extension, when the task was created.")
+    attempt: int = Field(description="How often the task was started.")
+    created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7), like all times.")
+    started_at: str | None = Field(description="When the newest attempt began.")
+    ended_at: str | None = Field(description="When the task was finished, failed or cancelled.")
 
 
 class TasksIn(BaseModel):
@@ -78,6 +91,9 @@ class TasksIn(BaseModel):
         description="The URL that gets a signed webhook when a task has ended (finished, error, cancelled). It needs"
         " the scope `webhooks`.",
     )
+    expires_in: Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN), WHOLE_NUMBER] | None = Field(
+        None, description="Seconds after which a result is deleted; it is kept if there are none."
+    )
 
     @field_validator("file_ids")
     @classmethod
@@ -95,10 +111,11 @@ class TasksIn(BaseModel):
         return self
 
 
-class TaskIdsOut(BaseModel):
-    """The ids of the new tasks, in the order of ``file_ids``."""
+class CreatedOut(BaseModel):
+    """The ids of the new batch and of its tasks, in the order of ``file_ids``."""
 
     task_ids: list[int]
+    batch_id: int
 
 
 class TaskPath(BaseModel):
@@ -108,26 +125,23 @@ class TaskPath(BaseModel):
 class TaskQuery(PageQuery[int]):
     """The filter of a list of tasks."""
 
-    after: int = Field(0, ge=0, le=MAX_ID, description="Only tasks with a greater id.")
+    after: int = Field(0, ge=0, le=MAX_ID, description="Only tasks behind the one with this id, in the order of sort.")
+    sort: Literal["id", "-id"] = Field("id", description="The oldest first, or with the minus sign the newest.")
     id: Annotated[Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)] | None, OPTIONAL] = (
         Field(None, description="Only these tasks; may be repeated.")
     )
-    status: Annotated[TaskStatus | None, OPTIONAL] = Field(None, description="Only tasks in this state.")
-    algorithm: Annotated[Annotated[str, Field(max_length=64)] | None, OPTIONAL] = Field(
-        None, description="Only tasks of this algorithm."
+    status: Annotated[Annotated[list[TaskStatus], Field(max_length=len(TaskStatus))] | None, OPTIONAL] = Field(
+        None, description="Only tasks in this state; may be repeated."
     )
-    source_id: Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OPTIONAL] = Field(
-        None, description="Only tasks of this file."
+    algorithm: Annotated[
+        Annotated[list[Annotated[str, Field(max_length=64, pattern=NO_NUL)]], Field(max_length=100)] | None, OPTIONAL
+    ] = Field(None, description="Only tasks of this algorithm; may be repeated.")
+    source_id: Annotated[
+        Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=100)] | None, OPTIONAL
+    ] = Field(None, description="Only tasks of this file; may be repeated.")
+    batch_id: Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OPTIONAL] = Field(
+        None, description="Only tasks of this batch."
     )
-
-
-class RestartIn(BaseModel):
-    """The filter of a restart: all tasks that match are restarted."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: Literal[TaskStatus.ERROR, TaskStatus.CANCELLED]
-    algorithm: str | None = Field(None, max_length=64, description="Only tasks of this algorithm.")
 
 
 _TASKS = array_response({"$ref": "#/components/schemas/Task"})
@@ -136,19 +150,22 @@ _TASKS = array_response({"$ref": "#/components/schemas/Task"})
 @tasks.post(
     "/",
     summary="Create tasks",
+    description="With an Idempotency-Key the same request, sent again within 24 hours, gets the first answer again and"
+    " creates nothing.",
     openapi_extensions={"requestBody": batch_body(TasksIn, tasks)},
-    responses={201: TaskIdsOut, **problem_responses(400, 403, 404, 413, 415, 422, 429, 503)},
+    responses={201: CreatedOut, **problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503)},
 )
 @needs(Scope.TASKS_WRITE)
 def create_tasks() -> Response:
+    key = idempotency_key(request)
     batch = json_body(TasksIn)
     if batch.priority:
         require(principal(), Scope.TASKS_PRIORITY)
     if batch.callback_url is not None:
         require(principal(), Scope.WEBHOOKS)
-    task_ids = svcs.flask.get(TaskService).create(
+    created = svcs.flask.get(TaskService).create(
         principal(),
-        Batch(
+        NewBatch(
             file_ids=batch.file_ids,
             algorithm=batch.algorithm,
             params=batch.params,
@@ -156,16 +173,22 @@ def create_tasks() -> Response:
             priority=batch.priority,
             cache=batch.cache,
             callback_url=None if batch.callback_url is None else str(batch.callback_url),
+            expires_in=batch.expires_in,
         ),
+        key,
     )
-    return Response(json.dumps({"task_ids": list(task_ids)}), 201, mimetype="application/json")
+    body = json.dumps({"task_ids": list(created.task_ids), "batch_id": created.batch_id})
+    return Response(body, 201, mimetype="application/json")
 
 
-@tasks.get("/", summary="List tasks", responses={200: _TASKS, **problem_responses(422)})
+@tasks.get("/", summary="List tasks", responses={200: _TASKS, **problem_responses(414, 422)})
 @needs(Scope.TASKS_READ)
 def list_tasks(query: TaskQuery) -> Response:
-    wanted = TaskFilter(query.id or (), query.status, query.algorithm, query.source_id)
-    page = partial(svcs.flask.get(TaskService).page, principal(), wanted=wanted)
+    wanted = TaskFilter(
+        query.id or (), query.status or (), query.algorithm or (), query.source_id or (), query.batch_id
+    )
+    service = svcs.flask.get(TaskService)
+    page = partial(service.page, principal(), wanted=wanted, newest_first=query.sort == "-id")
     return list_response(page, lambda task: task.id, _as_json, query, f"{request.script_root}/")
 
 
@@ -193,20 +216,6 @@ def cancel_task(path: TaskPath) -> dict[str, object]:
 
 
 @tasks.post(
-    "/restart",
-    summary="Restart all tasks that ended in error or were cancelled",
-    responses={200: TaskIdsOut, **problem_responses(400, 413, 415, 422, 429)},
-    openapi_extensions=described(RestartIn),
-)
-@needs(Scope.TASKS_WRITE)
-def restart_tasks() -> dict[str, object]:
-    wanted = json_body(RestartIn)
-    chosen = TaskFilter(status=wanted.status, algorithm=wanted.algorithm)
-    restarted = svcs.flask.get(TaskService).restart_all(principal(), chosen)
-    return {"task_ids": list(restarted)}
-
-
-@tasks.post(
     "/<int:id>/restart",
     summary="Restart a task that ended in error or was cancelled",
     responses={200: TaskOut, **problem_responses(404, 409, 429)},
@@ -223,10 +232,18 @@ def _as_json(task: Task) -> dict[str, object]:
         "result_id": task.result_id,
         "status": task.status,
         "algorithm": task.algorithm,
-        "params": task.params,
+        "params": task.params if task.batch is None else task.batch.params,
     }
     if task.status == TaskStatus.ERROR:
         document["error"] = task.error
     if task.priority:
         document["priority"] = task.priority
-    return document
+    return document | {
+        "batch_id": task.batch_id,
+        "preset": None if task.batch is None else task.batch.preset,
+        "source_name": task.source_name + task.source_extension,
+        "attempt": task.attempt,
+        "created_at": http_date(task.created_at),
+        "started_at": date_or_none(task.started_at),
+        "ended_at": date_or_none(task.ended_at),
+    }

@@ -170,6 +170,25 @@ def test_a_listener_gets_only_the_tasks_it_chose(
     assert {event.task_id for event in events} == {chosen}
 
 
+@pytest.mark.parametrize("since", [None, BEGINNING], ids=["from now on", "from the beginning"])
+def test_a_listener_gets_only_the_tasks_of_its_batch(
+    database: Database, stream: EventStream[TaskEvent], since: Position | None
+) -> None:
+    chosen, other, alone = add_task(database), add_task(database), add_task(database)
+    with database.write() as session:
+        session.execute(update(Task).where(Task.id.in_([chosen, other])).values(batch_id=Task.id + 100))
+
+    async def listen() -> list[TaskEvent]:
+        subscription = await stream.subscribe(LOCAL, since, TaskChoice(batch_id=chosen + 100))
+        for task_id in (other, alone, chosen):
+            change(database, task_id, "processing", "finished")
+        return await events_of(stream, subscription, 2)
+
+    events = asyncio.run(listen())
+
+    assert {(event.task_id, event.batch_id) for event in events} == {(chosen, chosen + 100)}
+
+
 def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(
     database: Database, stream: EventStream[TaskEvent]
 ) -> None:

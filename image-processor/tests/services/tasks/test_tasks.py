@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 import httpx2
 import pytest
-from image_processor.config import BrokerSettings
-from image_processor.handler.celery_app import create_celery
-from image_processor.handler.queue import CeleryTaskQueue
 from image_processor.models import Callback, DiscardedResult, Task, TaskStatus
 from image_processor.services.codec.presets import Presets
 from image_processor.services.files.client import FileStorage
-from image_processor.services.tasks.tasks import TaskFilter, TaskService
+from image_processor.services.tasks.bulk import BulkService
+from image_processor.services.tasks.filters import TaskFilter
+from image_processor.services.tasks.queue import Hints
+from image_processor.services.tasks.tasks import TaskService
 from image_processor.services.tasks.webhooks import payload
 from service_kit.access.principals import ALL_SCOPES, LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
@@ -27,10 +27,8 @@ Use = Callable[[TaskService, Principal, int], object]
 
 
 @pytest.fixture
-def tasks(database: Database) -> TaskService:
-    broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
-    storage = FileStorage(httpx2.Client(verify=CERTIFICATES))
-    return TaskService(database, CeleryTaskQueue(create_celery(broker)), storage, Presets({}), hints=1)
+def tasks(database: Database, hints: Hints) -> TaskService:
+    return TaskService(database, hints, FileStorage(httpx2.Client(verify=CERTIFICATES)), Presets({}))
 
 
 def add_task(database: Database, owner: str, status: str = "pending") -> int:
@@ -64,27 +62,27 @@ def test_a_list_has_the_tasks_of_one_owner(tasks: TaskService, database: Databas
 
 def test_filters_find_no_task_of_another_owner(tasks: TaskService, database: Database) -> None:
     task_id = add_task(database, "ann")
-    filters = [TaskFilter(ids=[task_id]), TaskFilter(status=TaskStatus.PENDING), TaskFilter(source_id=1)]
+    filters = [TaskFilter(ids=[task_id]), TaskFilter(statuses=[TaskStatus.PENDING]), TaskFilter(source_ids=[1])]
 
     assert [listed(tasks, BOB, wanted) for wanted in filters] == [[], [], []]
     assert [listed(tasks, ANN, wanted) for wanted in filters] == [[task_id]] * 3
 
 
-def test_a_restart_of_all_restarts_the_tasks_of_one_owner(tasks: TaskService, database: Database) -> None:
+def test_a_restart_of_all_restarts_the_tasks_of_one_owner(tasks: TaskService, database: Database, hints: Hints) -> None:
     anns, bobs = add_task(database, "ann", "error"), add_task(database, "bob", "error")
 
-    restarted = tasks.restart_all(ANN, TaskFilter(status=TaskStatus.ERROR))
+    restarted = BulkService(database, hints).restart(ANN, TaskFilter(statuses=[TaskStatus.ERROR]))
 
     assert restarted == [anns]
     assert tasks.get(ADMIN, bobs).status == "error"
 
 
-def test_a_restart_beyond_the_limit_restarts_nothing(tasks: TaskService, database: Database) -> None:
+def test_a_restart_beyond_the_limit_restarts_nothing(tasks: TaskService, database: Database, hints: Hints) -> None:
     limited = Principal("ann", WRITER, limits=Limits(pending_tasks=1))
     failed = [add_task(database, "ann", "error") for _ in range(2)]
 
     with pytest.raises(DomainError, match="may have 1 tasks"):
-        tasks.restart_all(limited, TaskFilter(status=TaskStatus.ERROR))
+        BulkService(database, hints).restart(limited, TaskFilter(statuses=[TaskStatus.ERROR]))
     assert tasks.restart(limited, failed[0]).status == "pending"
     with pytest.raises(DomainError, match="may have 1 tasks"):
         tasks.restart(limited, failed[1])

@@ -1,5 +1,7 @@
 """An event stream in the OpenAPI document; a process other than the API's serves it."""
 
+from collections.abc import Mapping
+
 from flask_openapi3.models import PathItem
 
 from service_kit.api import PROBLEM_CONTENT
@@ -8,18 +10,23 @@ from service_kit.events.routes import MAX_IDS
 _LAST_EVENT_ID = "The id of the last event received: the stream continues after it."
 
 
-def events_operation(noun: str, tag: str, summary: str, description: str) -> PathItem:
+def events_operation(
+    noun: str, tag: str, summary: str, description: str, filters: Mapping[str, str] | None = None
+) -> PathItem:
     """Return the operation that opens a stream.
 
     :param noun: what the events are about, such as ``task``.
+    :param filters: further parameters that take an id, with their descriptions.
     """
+    ids = {"type": "integer", "minimum": 0}
     parameters = [
         {
             "name": "id",
             "in": "query",
             "description": f"Only these {noun}s; may be repeated.",
-            "schema": {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": MAX_IDS},
+            "schema": {"type": "array", "items": ids, "maxItems": MAX_IDS},
         },
+        *({"name": name, "in": "query", "description": text, "schema": ids} for name, text in (filters or {}).items()),
         {"name": "Last-Event-ID", "in": "header", "description": _LAST_EVENT_ID, "schema": {"type": "string"}},
         {
             "name": "last_event_id",
@@ -31,7 +38,7 @@ def events_operation(noun: str, tag: str, summary: str, description: str) -> Pat
     responses = {
         "200": {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
         "400": {"description": "`Last-Event-ID` is not the id of an event.", "content": PROBLEM_CONTENT},
-        "422": {"description": f"Invalid {noun} ids.", "content": PROBLEM_CONTENT},
+        "422": {"description": "Invalid ids, or unknown parameters.", "content": PROBLEM_CONTENT},
         "429": {"description": "The owner has too many open streams.", "content": PROBLEM_CONTENT},
         "503": {"description": "The database is unavailable.", "content": PROBLEM_CONTENT},
     }

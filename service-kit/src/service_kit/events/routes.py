@@ -168,6 +168,21 @@ def _refuse_unknown(query: QueryParams, known: Collection[str]) -> None:
         raise Problem("invalid-fields", 422, summary, errors[:MAX_ERRORS])
 
 
+def id_in(query: QueryParams, name: str) -> int | None:
+    """Return the id that a parameter of a query has, or ``None`` where there is none.
+
+    :raises Problem: 422, it is given more than once or is not an id.
+    """
+    texts = query.getlist(name)
+    if len(texts) > 1 or not all(map(_is_id, texts)):
+        raise Problem("invalid-fields", 422, f"The query takes one id: ?{name}=1")
+    return int(texts[0]) if texts else None
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 def _position(request: Request) -> Position | None:
     text = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
     if not text:
@@ -185,6 +200,6 @@ def ids_in(query: QueryParams, noun: str) -> frozenset[int]:
     :raises Problem: 422, they are too many or not ids.
     """
     texts = query.getlist("id")
-    if len(texts) > MAX_IDS or not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
+    if len(texts) > MAX_IDS or not all(map(_is_id, texts)):
         raise Problem("invalid-fields", 422, f"The query takes at most {MAX_IDS} {noun} ids: ?id=1&id=2")
     return frozenset(int(text) for text in texts)

@@ -5,18 +5,25 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from itertools import takewhile
+from typing import NamedTuple
 
 import structlog
 from service_kit.database import Database, epoch_now
 from sqlalchemy import Connection, Double, Integer, Row, bindparam, case, func, select, update
 
 from image_processor.config import RetrySettings
-from image_processor.models import Task, TaskStatus
+from image_processor.models import Batch, Task, TaskStatus
 from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
-from image_processor.services.jobs.transitions import PENDING, UNHELD, discard_results, pending_or_given_up
+from image_processor.services.jobs.transitions import (
+    ENDS_NOW,
+    PENDING,
+    UNHELD,
+    discard_results,
+    pending_or_given_up,
+)
 from image_processor.services.jobs.turns import CLAIMABLE, DUE_TASK, LATER_OWNER, SUSPECT, URGENCY, DueTask, Turns
 
 log = structlog.get_logger()
@@ -108,7 +115,8 @@ class ClaimService:
             "lease_seconds": self._lease_seconds,
         }
         rows = {row.id: row for row in connection.execute(_CLAIM, values)}
-        return [_claim_of(rows[task_id]) for task_id in ids]
+        batches = _batches_of(connection, rows.values())
+        return [_claim_of(rows[task_id], batches.get(rows[task_id].batch_id)) for task_id in ids]
 
     def _record(self, connection: Connection, ended: Sequence[Ended]) -> Sequence[Claim]:
         if not ended:
@@ -138,7 +146,7 @@ class ClaimService:
     def _record_unfinished(self, connection: Connection, claim: Claim, outcome: Failed | Postponed | Crashed) -> None:
         match outcome:
             case Failed(reason):
-                values: dict[str, object] = {"status": TaskStatus.ERROR, "error": reason}
+                values: dict[str, object] = {"status": TaskStatus.ERROR, "error": reason, **ENDS_NOW}
             case Postponed(reason):
                 values = self._postponement(claim, reason)
             case Crashed(reason):
@@ -162,6 +170,7 @@ class ClaimService:
         return {
             "status": case((spent, TaskStatus.ERROR), else_=TaskStatus.PENDING),
             "error": case((spent, f"Gave up after repeated failures: {reason}"), else_=None),
+            "ended_at": case((spent, epoch_now()), else_=None),
             "due_at": epoch_now() + delay,
             "retry_seconds": tried + delay,
         }
@@ -174,7 +183,22 @@ def _claimed_together(due: Sequence[DueTask], holds_others: bool) -> Sequence[Du
     return list(takewhile(lambda row: not row.suspect, due))
 
 
-def _claim_of(row: "Row[*tuple[object, ...]]") -> Claim:
+class _Shared(NamedTuple):
+    """What the tasks of a batch share, and their holder needs."""
+
+    params: dict[str, object] | None
+    expires_in: int | None
+
+
+def _batches_of(connection: Connection, rows: Collection["Row[*tuple[object, ...]]"]) -> Mapping[int | None, _Shared]:
+    ids = {row.batch_id for row in rows} - {None}
+    found = connection.execute(_BATCHES, {"ids": sorted(ids)}) if ids else ()
+    return {row.id: _Shared(row.params, row.expires_in) for row in found}
+
+
+def _claim_of(row: "Row[*tuple[object, ...]]", batch: _Shared | None) -> Claim:
+    # A task from before there were batches has its own params.
+    shared = batch or _Shared(row.params, None)
     return Claim(
         task_id=row.id,
         attempt=row.attempt,
@@ -185,9 +209,10 @@ def _claim_of(row: "Row[*tuple[object, ...]]") -> Claim:
         source_sha256=row.source_sha256,
         priority=row.priority,
         algorithm=row.algorithm,
-        params=row.params,
+        params=shared.params,
         cache=row.cache,
         result_key=f"{row.result_key}-{row.restarts}",
+        expires_in=shared.expires_in,
         suspect=row.suspect,
     )
 
@@ -211,6 +236,7 @@ _CLAIM = (
     .values(
         status=TaskStatus.PROCESSING,
         attempt=Task.attempt + 1,
+        started_at=epoch_now(),
         claimed_by=bindparam("worker"),
         process=bindparam("holding_process"),
         lease_until=epoch_now() + bindparam("lease_seconds", type_=Double),
@@ -219,6 +245,7 @@ _CLAIM = (
         Task.id,
         Task.attempt,
         Task.owner,
+        Task.batch_id,
         Task.source_id,
         Task.source_name,
         Task.source_extension,
@@ -232,6 +259,7 @@ _CLAIM = (
         SUSPECT,
     )
 )
+_BATCHES = select(Batch.id, Batch.params, Batch.expires_in).where(Batch.id.in_(bindparam("ids", expanding=True)))
 _LOCK_HELD = (
     select(Task.id, Task.attempt)
     .where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == TaskStatus.PROCESSING)
@@ -239,5 +267,7 @@ _LOCK_HELD = (
     .with_for_update()
 )
 _THIS = Task.id == bindparam("task_id")
-_FINISH = update(Task).where(_THIS).values(status=TaskStatus.FINISHED, result_id=bindparam("result"), **UNHELD)
+_FINISH = (
+    update(Task).where(_THIS).values(status=TaskStatus.FINISHED, result_id=bindparam("result"), **UNHELD, **ENDS_NOW)
+)
 _HAND_BACK = update(Task).where(_THIS).values(**PENDING)

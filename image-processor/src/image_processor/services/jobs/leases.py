@@ -10,6 +10,7 @@ from image_processor.config import RetrySettings
 from image_processor.models import Task, TaskStatus
 from image_processor.services.jobs.outcomes import Holder
 from image_processor.services.jobs.transitions import (
+    ENDS_NOW,
     PENDING,
     in_order,
     pending_or_given_up,
@@ -85,7 +86,7 @@ class LeaseService:
         at_fault = held & (Task.id == task_id) & (Task.attempt == attempt)
         detail = f"Gave up: {reason}. Make the image smaller first, or choose other parameters."
         with self._database.begin() as connection:
-            put_back(connection, at_fault, {"status": TaskStatus.ERROR, "error": detail}, reason)
+            put_back(connection, at_fault, {"status": TaskStatus.ERROR, "error": detail, **ENDS_NOW}, reason)
             connection.execute(update(Task).where(in_order(held)).values(**PENDING))
 
     def expire_leases(self, now: float) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import structlog
-from service_kit.database import dialect_of, insert_or_ignore
+from service_kit.database import dialect_of, epoch_now, insert_or_ignore
 from sqlalchemy import ColumnElement, Connection, case, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -12,6 +12,7 @@ from image_processor.models import DiscardedResult, Task, TaskStatus
 log = structlog.get_logger()
 
 UNHELD = {"lease_until": None, "claimed_by": None, "process": None}
+ENDS_NOW = {"ended_at": epoch_now()}
 PENDING = {"status": TaskStatus.PENDING, "due_at": 0.0, **UNHELD}
 _RESULT_KEY = Task.result_key.concat("-").concat(Task.restarts)
 
@@ -28,6 +29,7 @@ def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: 
         counter.key: counter + 1,
         "status": case((given_up, TaskStatus.ERROR), else_=TaskStatus.PENDING),
         "error": case((given_up, f"Gave up after {most} attempts: {reason}."), else_=None),
+        "ended_at": case((given_up, epoch_now()), else_=None),
         "due_at": 0.0,
     }
 
@@ -47,5 +49,7 @@ def put_back(connection: Connection, which: ColumnElement[bool], values: Mapping
 
 def discard_results(connection: Connection, which: ColumnElement[bool]) -> None:
     """Mark results for deletion that earlier attempts of these tasks may have uploaded."""
-    for key, owner in connection.execute(select(_RESULT_KEY, Task.owner).where(which)).all():
-        connection.execute(insert_or_ignore(dialect_of(connection), DiscardedResult).values(key=key, owner=owner))
+    found = connection.execute(select(_RESULT_KEY, Task.owner).where(which)).all()
+    if found:
+        rows = [{"key": key, "owner": owner} for key, owner in found]
+        connection.execute(insert_or_ignore(dialect_of(connection), DiscardedResult), rows)

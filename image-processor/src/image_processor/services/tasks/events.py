@@ -13,14 +13,22 @@ class TaskChoice:
     """Events of some tasks.
 
     :param task_ids: only of these; empty for all.
+    :param batch_id: only of the tasks of this batch; ``None`` for all.
     """
 
     task_ids: Collection[int] = ()
+    batch_id: int | None = None
 
     def conditions(self) -> Sequence[ColumnElement[bool]]:
         """Return the conditions on rows of events."""
-        return [TaskEvent.task_id.in_(self.task_ids)] if self.task_ids else []
+        conditions: list[ColumnElement[bool]] = []
+        if self.task_ids:
+            conditions.append(TaskEvent.task_id.in_(self.task_ids))
+        if self.batch_id is not None:
+            conditions.append(TaskEvent.batch_id == self.batch_id)
+        return conditions
 
     def has(self, event: TaskEvent) -> bool:
         """Return whether the event is one of these."""
-        return not self.task_ids or event.task_id in self.task_ids
+        is_of_batch = self.batch_id is None or event.batch_id == self.batch_id
+        return is_of_batch and (not self.task_ids or event.task_id in self.task_ids)

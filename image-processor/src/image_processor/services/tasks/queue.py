@@ -2,6 +2,10 @@
 
 from typing import Protocol
 
+import structlog
+
+log = structlog.get_logger()
+
 
 class QueueUnavailableError(Exception):
     """The broker is unavailable; the relay will publish again."""
@@ -30,3 +34,21 @@ class TaskQueue(Protocol):
 
         :raises QueueUnavailableError: the broker does not respond.
         """
+
+
+class Hints:
+    """Publishes the hints for new tasks.
+
+    :param most: hints published at once, at most: as many as processes can start at once.
+    """
+
+    def __init__(self, queue: TaskQueue, most: int) -> None:
+        self._queue = queue
+        self._most = most
+
+    def publish_for(self, tasks: int) -> None:
+        """Publish the hints for so many tasks; without a broker, the relay will."""
+        try:
+            self._queue.publish(min(tasks, self._most))
+        except QueueUnavailableError as error:
+            log.warning("broker unavailable; the relay will publish", error=str(error))

@@ -1,22 +1,32 @@
 """Tasks as users see them: created in batches, listed, cancelled, restarted, deleted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import uuid4
 
 import structlog
-from service_kit.access.principals import LOCAL_OWNER, Principal
+from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, each_of
 from service_kit.errors import DomainError, FieldError
-from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, delete, insert, literal_column, select, update
+from sqlalchemy import BigInteger, bindparam, cast, insert, literal_column, select
 from sqlalchemy.orm import Session
 
-from image_processor.models import Task, TaskStatus
+from image_processor.models import Batch, Task
 from image_processor.services.codec.plan import PIPELINE, plan_of
 from image_processor.services.codec.presets import Presets
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceFile
-from image_processor.services.jobs.transitions import discard_results
-from image_processor.services.tasks.queue import QueueUnavailableError, TaskQueue
+from image_processor.services.tasks.changes import cancel_tasks, restart_tasks
+from image_processor.services.tasks.filters import ENDED, RESTARTABLE, TaskFilter, visible_to
+from image_processor.services.tasks.forgetting import delete_tasks
+from image_processor.services.tasks.idempotency import (
+    CreatedBatch,
+    KeyUse,
+    conflict_as_in_use,
+    created_earlier,
+    fingerprint_of,
+    record,
+)
+from image_processor.services.tasks.queue import Hints
 from image_processor.services.tasks.unended import check_limit, take_turn
 
 log = structlog.get_logger()
@@ -24,17 +34,15 @@ log = structlog.get_logger()
 NAMED_IDS = 100
 """Unknown file ids that a problem lists, at most."""
 
-RESTARTABLE = (TaskStatus.ERROR, TaskStatus.CANCELLED)
-ENDED = (TaskStatus.FINISHED, *RESTARTABLE)
-
 
 @dataclass(frozen=True)
-class Batch:
+class NewBatch:
     """The same algorithm, or the same preset, for each of the files.
 
     :param priority: 0 to 9; tasks of a higher priority run first.
     :param cache: whether an earlier result may be reused.
     :param callback_url: gets a webhook when a task ends.
+    :param expires_in: seconds after which a result is deleted; ``None`` keeps it.
     """
 
     file_ids: Sequence[int]
@@ -44,81 +52,77 @@ class Batch:
     priority: int = 0
     cache: bool = True
     callback_url: str | None = None
-
-
-@dataclass(frozen=True)
-class TaskFilter:
-    """A filter of tasks; empty and ``None`` match all."""
-
-    ids: Sequence[int] = ()
-    status: TaskStatus | None = None
-    algorithm: str | None = None
-    source_id: int | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
-        if self.ids:
-            conditions.append(Task.id.in_(self.ids))
-        if self.status is not None:
-            conditions.append(Task.status == self.status)
-        if self.algorithm is not None:
-            conditions.append(Task.algorithm == self.algorithm)
-        if self.source_id is not None:
-            conditions.append(Task.source_id == self.source_id)
-        return conditions
+    expires_in: int | None = None
 
 
 class TaskService:
-    """Creates and changes tasks, as far as a principal may: tasks of other owners do not exist for it.
+    """Creates and changes tasks, as far as a principal may: tasks of other owners do not exist for it."""
 
-    :param hints: hints published for a batch, at most: as many as processes can start at once.
-    """
-
-    def __init__(
-        self, database: Database, queue: TaskQueue, storage: FileStorage, presets: Presets, hints: int
-    ) -> None:
+    def __init__(self, database: Database, hints: Hints, storage: FileStorage, presets: Presets) -> None:
         self._database = database
         self._presets = presets
-        self._queue = queue
         self._storage = storage
         self._hints = hints
 
-    def create(self, principal: Principal, batch: Batch) -> Sequence[int]:
-        """Create a pending task of the principal's owner for each file; return their ids in the same order.
+    def create(self, principal: Principal, batch: NewBatch, key: str | None = None) -> CreatedBatch:
+        """Create a batch of the principal's owner, with a pending task for each file.
 
+        :param key: an idempotency key; if the owner has sent the same request with it before, nothing is created, and
+            the answer is that of the first.
         :raises DomainError: ``file-not-found``, ``preset-not-found``, ``unknown-algorithm``, ``invalid-fields``,
-            ``too-many-pending-tasks`` or ``file-storage-unavailable``; then no task is created.
+            ``too-many-pending-tasks``, ``file-storage-unavailable``, or ``idempotency-key-reused`` or ``-in-use``; then
+            no task is created.
         """
+        use = None if key is None else KeyUse(principal.owner, key, fingerprint_of(asdict(batch)))
+        if use is not None:
+            with self._database.connect() as connection:
+                earlier = created_earlier(connection, use)
+            if earlier is not None:
+                return earlier
         algorithm, params = self._chosen(batch)
         sources = self._sources(principal, batch, plan_of(algorithm, params).file_ids())
-        shared = {
-            "owner": principal.owner,
-            "algorithm": algorithm,
+        shared = {"owner": principal.owner, "algorithm": algorithm, "priority": batch.priority, "cache": batch.cache}
+        row = {
+            **shared,
             "params": params,
-            "priority": batch.priority,
-            "cache": batch.cache,
+            "preset": batch.preset,
             "callback_url": batch.callback_url,
+            "expires_in": batch.expires_in,
+            "tasks": len(batch.file_ids),
         }
         rows = [
             {"source_id": file_id, "result_key": str(uuid4()), **sources[file_id]._asdict()}
             for file_id in batch.file_ids
         ]
-        with self._database.begin() as connection:
+        with conflict_as_in_use(use), self._database.begin() as connection:
+            earlier = created_earlier(connection, use)
+            if earlier is not None:
+                return earlier
             take_turn(connection, principal)
+            batch_id = connection.execute(_INSERT_BATCH, row).scalar_one()
+            inserted = connection.execute(_INSERT_TASKS, {**shared, "batch_id": batch_id, "rows": rows}).scalars()
             # Ids are assigned in the order of the rows, but may be returned in another.
-            task_ids = sorted(connection.execute(_INSERT_TASKS, {**shared, "rows": rows}).scalars())
-            check_limit(connection, principal, len(task_ids))
-        log.info("tasks created", count=len(task_ids), first=task_ids[0], algorithm=algorithm, preset=batch.preset)
-        self._publish(len(task_ids))
-        return task_ids
+            created = CreatedBatch(batch_id, sorted(inserted))
+            check_limit(connection, principal, len(created.task_ids))
+            record(connection, use, created)
+        log.info(
+            "tasks created",
+            batch_id=batch_id,
+            count=len(created.task_ids),
+            first=created.task_ids[0],
+            algorithm=algorithm,
+            preset=batch.preset,
+        )
+        self._hints.publish_for(len(created.task_ids))
+        return created
 
-    def _chosen(self, batch: Batch) -> tuple[str, Mapping[str, object] | None]:
+    def _chosen(self, batch: NewBatch) -> tuple[str, Mapping[str, object] | None]:
         """Return the algorithm and its params; those of a preset are stored in the task, in case the preset changes."""
         if batch.preset is not None:
             return PIPELINE, self._presets[batch.preset]
         return batch.algorithm or "", batch.params
 
-    def _sources(self, principal: Principal, batch: Batch, named: Sequence[int]) -> Mapping[int, SourceFile]:
+    def _sources(self, principal: Principal, batch: NewBatch, named: Sequence[int]) -> Mapping[int, SourceFile]:
         """Return the batch's sources, after a check that they and the ``named`` files exist.
 
         The files that a preset names are the operator's, and for everybody's use.
@@ -145,12 +149,18 @@ class TaskService:
         with self._database.read() as session:
             return _found(session, principal, task_id)
 
-    def page(self, principal: Principal, after: int, limit: int, wanted: TaskFilter) -> Sequence[Task]:
-        """Return at most ``limit`` matching tasks whose id is greater than ``after``, by id."""
-        conditions = [Task.id > after, *_visible_to(principal), *wanted.conditions()]
-        statement = select(Task).where(*conditions).order_by(Task.id).limit(limit)
+    def page(
+        self, principal: Principal, after: int, limit: int, wanted: TaskFilter, *, newest_first: bool = False
+    ) -> Sequence[Task]:
+        """Return at most ``limit`` matching tasks after the one with the id ``after``, if any, in the order wanted."""
+        conditions = [*visible_to(principal, Task.owner), *wanted.conditions()]
+        if after:
+            conditions.append(Task.id < after if newest_first else Task.id > after)
+        # An expression, so that a planner sorts the tasks of a batch rather than read all tasks in the order of ids.
+        key = Task.id if wanted.batch_id is None else Task.id + literal_column("0")
+        order = key.desc() if newest_first else key.asc()
         with self._database.read() as session:
-            return session.scalars(statement).all()
+            return session.scalars(select(Task).where(*conditions).order_by(order).limit(limit)).all()
 
     def cancel(self, principal: Principal, task_id: int) -> Task:
         """Cancel a task that is pending or processing; its process is stopped and its result discarded.
@@ -162,10 +172,7 @@ class TaskService:
             if task.status in ENDED:
                 detail = f"Task {task_id} is {task.status}; only a pending or processing task can be cancelled."
                 raise DomainError("task-not-cancellable", detail)
-            task.status, task.lease_until = TaskStatus.CANCELLED, None
-            if task.attempt:
-                discard_results(session.connection(), Task.id == task_id)
-            session.flush()
+            cancel_tasks(session.connection(), [task_id])
             session.refresh(task)
         log.info("task cancelled", task_id=task_id)
         return task
@@ -180,7 +187,7 @@ class TaskService:
             if task.status not in ENDED:
                 detail = f"Task {task_id} is {task.status}; cancel it first."
                 raise DomainError("task-not-ended", detail)
-            session.execute(delete(Task).where(Task.id == task_id))
+            delete_tasks(session.connection(), [task_id])
         log.info("task deleted", task_id=task_id)
 
     def restart(self, principal: Principal, task_id: int) -> Task:
@@ -195,32 +202,12 @@ class TaskService:
             if task.status not in RESTARTABLE:
                 detail = f"Task {task_id} is {task.status}; only a task in error or cancelled can be restarted."
                 raise DomainError("task-not-restartable", detail)
-            _restart(session, Task.id == task_id)
+            restart_tasks(session.connection(), [task_id])
             check_limit(session.connection(), principal, 1)
             session.refresh(task)
         log.info("task restarted", task_id=task_id)
-        self._publish(1)
+        self._hints.publish_for(1)
         return task
-
-    def restart_all(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
-        """Make all matching tasks pending again that are in error or cancelled; return their ids in order.
-
-        :raises DomainError: ``too-many-pending-tasks``; then no task is restarted.
-        """
-        with self._database.write() as session:
-            take_turn(session.connection(), principal)
-            restarted = _restart(session, *_visible_to(principal), *wanted.conditions())
-            check_limit(session.connection(), principal, len(restarted))
-        log.info("tasks restarted", count=len(restarted))
-        if restarted:
-            self._publish(len(restarted))
-        return restarted
-
-    def _publish(self, tasks: int) -> None:
-        try:
-            self._queue.publish(min(tasks, self._hints))
-        except QueueUnavailableError as error:
-            log.warning("broker unavailable; the relay will publish", error=str(error))
 
 
 _ROW = each_of("rows")
@@ -233,8 +220,9 @@ _TASK_COLUMNS = {
 }
 _BATCH_COLUMNS = {
     name: bindparam(name, type_=Task.__table__.columns[name].type)
-    for name in ("owner", "algorithm", "params", "priority", "cache", "callback_url")
+    for name in ("owner", "batch_id", "algorithm", "priority", "cache")
 }
+_INSERT_BATCH = insert(Batch).returning(Batch.id)
 _INSERT_TASKS = (
     insert(Task)
     .from_select([*_TASK_COLUMNS, *_BATCH_COLUMNS], select(*_TASK_COLUMNS.values(), *_BATCH_COLUMNS.values()))
@@ -242,41 +230,12 @@ _INSERT_TASKS = (
 )
 
 
-def _visible_to(principal: Principal) -> Sequence[ColumnElement[bool]]:
-    if principal.sees_all or principal.owner == LOCAL_OWNER:
-        return [principal.owns(Task.owner)]
-    # SQLite uses the index of owners only where the statement repeats the index's condition.
-    return [principal.owns(Task.owner), Task.owner != literal_column("'local'")]
-
-
 def _found(session: Session, principal: Principal, task_id: int, *, lock: bool = False) -> Task:
-    statement = select(Task).where(Task.id == task_id, *_visible_to(principal))
+    statement = select(Task).where(Task.id == task_id, *visible_to(principal, Task.owner))
     task = session.scalar(statement.with_for_update() if lock else statement) if 0 < task_id <= MAX_ID else None
     if task is None:
         raise _not_found(task_id)
     return task
-
-
-def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int]:
-    statement = (
-        update(Task)
-        .where(Task.status.in_(RESTARTABLE), *conditions)
-        .values(
-            status=TaskStatus.PENDING,
-            error=None,
-            crashes=0,
-            losses=0,
-            retry_seconds=0.0,
-            claimed_by=None,
-            process=None,
-            # For a new idempotency key: the old one may be revoked.
-            restarts=Task.restarts + 1,
-            due_at=0.0,
-        )
-        .returning(Task.id)
-        .execution_options(synchronize_session=False)
-    )
-    return sorted(session.scalars(statement))
 
 
 def _unknown_files(missing: Sequence[int], pointer: str) -> DomainError:

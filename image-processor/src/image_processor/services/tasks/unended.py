@@ -44,12 +44,17 @@ def check_limit(connection: Connection, principal: Principal, more: int) -> None
         return
     unended = unended_tasks(connection, principal.owner)
     if more and unended > limit:
-        detail = (
-            f"The owner '{principal.owner}' may have {limit} tasks that have not ended; there are {unended - more},"
-            f" and {more} more would be too many."
-        )
-        # A batch that is larger than the limit never has a chance.
-        raise DomainError("too-many-pending-tasks", detail, retry_after=RETRY_SECONDS if more <= limit else None)
+        raise too_many(principal, limit, unended - more, more)
+
+
+def too_many(principal: Principal, limit: int, unended: int, more: int) -> DomainError:
+    """Return the error of an owner whose tasks would be more than the limit."""
+    detail = (
+        f"The owner '{principal.owner}' may have {limit} tasks that have not ended; there are {unended},"
+        f" and {more} more would be too many."
+    )
+    # A batch that is larger than the limit never has a chance.
+    return DomainError("too-many-pending-tasks", detail, retry_after=RETRY_SECONDS if more <= limit else None)
 
 
 def fold(database: Database) -> None:

@@ -1,0 +1,158 @@
+"""The endpoints of batches."""
+
+from functools import partial
+from typing import Literal
+
+import svcs
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+from service_kit.access.flask_gate import needs, principal
+from service_kit.access.principals import Scope
+from service_kit.api import problem_responses
+from service_kit.database import MAX_ID
+from service_kit.paging import PageQuery, list_response
+from werkzeug.http import http_date
+
+from image_processor.models import TaskStatus
+from image_processor.routers.times import date_or_none
+from image_processor.services.tasks.batches import BatchDetail, BatchRow, BatchService
+from image_processor.services.tasks.bulk import BulkService
+from image_processor.services.tasks.filters import TaskFilter
+
+batches = APIBlueprint("batches", __name__, abp_tags=[Tag(name="tasks")])
+
+
+class CountsOut(BaseModel):
+    """The number of tasks in each state, without those that were deleted."""
+
+    model_config = ConfigDict(title="Counts")
+
+    pending: int
+    processing: int
+    finished: int
+    error: int
+    cancelled: int
+
+
+class BatchOut(BaseModel):
+    """A batch: the same algorithm on many files."""
+
+    model_config = ConfigDict(title="Batch")
+
+    id: int
+    status: Literal["running", "ended"]
+    algorithm: str
+    params: dict[str, object] | None
+    preset: str | None
+    priority: int
+    cache: bool
+    expires_in: int | None = Field(description="Seconds after which a result is deleted.")
+    tasks: int = Field(description="How many were created.")
+    counts: CountsOut
+    created_at: str = Field(description="As an HTTP date (RFC 9110, 5.6.7), like all times.")
+
+
+class CauseOut(BaseModel):
+    """Errors that differ in their numbers only, with one of them."""
+
+    model_config = ConfigDict(title="Cause")
+
+    cause: str = Field(description="The text, with … for each number.")
+    tasks: int = Field(description="How many ended so.")
+    task_id: int = Field(description="The first of them.")
+    error: str = Field(description="Its error.")
+
+
+class BatchDetailOut(BatchOut):
+    """A batch with its progress."""
+
+    model_config = ConfigDict(title="BatchDetail")
+
+    started_at: str | None = Field(description="When the first attempt began, of those that count.")
+    ended_at: str | None = Field(description="When the last task ended; null while one has not.")
+    rate: float = Field(description="Tasks finished or failed a second, in the last minute; of all, if it has ended.")
+    seconds_left: int | None = Field(description="At this rate; null if nothing ended in the last minute.")
+    errors: list[CauseOut] = Field(description="By cause, the most frequent first; at most 50.")
+
+
+class ForgottenOut(BaseModel):
+    """How many tasks were deleted, and how many are left because they have not ended."""
+
+    forgotten: int
+    left: int
+
+
+class BatchPath(BaseModel):
+    id: int = Field(description="The batch's id.")
+
+
+class BatchQuery(PageQuery[int]):
+    """A page of the list of batches."""
+
+    limit: int | None = Field(20, ge=1, le=100, description="At most this many, with a Link to the next page.")
+    after: int = Field(
+        0, ge=0, le=MAX_ID, description="Only batches behind the one with this id, in the order of sort."
+    )
+    sort: Literal["id", "-id"] = Field("-id", description="The newest first, or without the minus sign the oldest.")
+
+
+class BatchesOut(RootModel[list[BatchOut]]):
+    """A page of batches."""
+
+
+@batches.get("/batches", summary="List batches", responses={200: BatchesOut, **problem_responses(422)})
+@needs(Scope.TASKS_READ)
+def list_batches(query: BatchQuery) -> Response:
+    service = svcs.flask.get(BatchService)
+    page = partial(service.page, principal(), newest_first=query.sort == "-id")
+    return list_response(page, lambda row: row.batch.id, _as_json, query, f"{request.script_root}/batches")
+
+
+@batches.get(
+    "/batches/<int:id>",
+    summary="Get a batch with its progress and errors",
+    responses={200: BatchDetailOut, **problem_responses(404)},
+)
+@needs(Scope.TASKS_READ)
+def get_batch(path: BatchPath) -> dict[str, object]:
+    return _detail_as_json(svcs.flask.get(BatchService).get(principal(), path.id))
+
+
+@batches.delete(
+    "/batches/<int:id>",
+    summary="Delete the tasks of a batch that have ended",
+    description="The batch goes with its last task. Files stay.",
+    responses={200: ForgottenOut, **problem_responses(404)},
+)
+@needs(Scope.TASKS_WRITE)
+def delete_batch(path: BatchPath) -> dict[str, object]:
+    forgotten = svcs.flask.get(BulkService).forget(principal(), TaskFilter(batch_id=path.id))
+    return {"forgotten": len(forgotten), "left": svcs.flask.get(BatchService).unended(path.id)}
+
+
+def _as_json(row: BatchRow) -> dict[str, object]:
+    batch = row.batch
+    return {
+        "id": batch.id,
+        "status": "running" if row.unended else "ended",
+        "algorithm": batch.algorithm,
+        "params": batch.params,
+        "preset": batch.preset,
+        "priority": batch.priority,
+        "cache": batch.cache,
+        "expires_in": batch.expires_in,
+        "tasks": batch.tasks,
+        "counts": {status.value: row.counts[status] for status in TaskStatus},
+        "created_at": http_date(batch.created_at),
+    }
+
+
+def _detail_as_json(detail: BatchDetail) -> dict[str, object]:
+    return _as_json(detail.row) | {
+        "started_at": date_or_none(detail.progress.started_at),
+        "ended_at": date_or_none(detail.progress.ended_at),
+        "rate": round(detail.progress.rate, 3),
+        "seconds_left": detail.progress.seconds_left,
+        "errors": [cause._asdict() for cause in detail.causes],
+    }

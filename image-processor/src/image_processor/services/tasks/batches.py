@@ -1,0 +1,206 @@
+"""Batches as users see them: their tasks by status, how fast they run, and why tasks failed."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from service_kit.access.principals import Principal
+from service_kit.database import MAX_ID, Database, epoch_now
+from service_kit.errors import DomainError
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from image_processor.models import Batch, Task, TaskStatus
+from image_processor.services.tasks.filters import UNENDED, visible_to
+
+RECENT_SECONDS = 60
+"""The rate of a batch that runs is that of this time."""
+MAX_CAUSES = 50
+"""Causes of errors that are told apart, at most; the most frequent."""
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+Counts = Mapping[TaskStatus, int]
+"""The number of tasks in each status."""
+
+
+class BatchRow(NamedTuple):
+    """A batch, and its tasks by status."""
+
+    batch: Batch
+    counts: Counts
+
+    @property
+    def unended(self) -> int:
+        return sum(self.counts[status] for status in UNENDED)
+
+
+@dataclass(frozen=True)
+class StatusPart:
+    """The tasks of a batch in one status.
+
+    :param recent: how many of them ended within :data:`RECENT_SECONDS`.
+    :param started_at: when the first of them was started.
+    :param ended_at: when the last of them ended.
+    """
+
+    status: TaskStatus
+    tasks: int
+    recent: int = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a batch runs.
+
+    :param ended_at: ``None`` while a task has not ended.
+    :param rate: tasks finished or failed a second: recently, or of the whole batch if it has ended.
+    :param seconds_left: at this rate; ``None`` if nothing ended recently.
+    """
+
+    started_at: float | None
+    ended_at: float | None
+    rate: float
+    seconds_left: int | None
+
+
+class Cause(NamedTuple):
+    """Errors that differ in their numbers only.
+
+    :ivar cause: the text with ``…`` for each number.
+    :ivar tasks: how many ended so.
+    :ivar task_id: the oldest of them, and ``error`` its text.
+    """
+
+    cause: str
+    tasks: int
+    task_id: int
+    error: str
+
+
+class BatchDetail(NamedTuple):
+    """A batch with its progress and the causes of its errors, the most frequent first."""
+
+    row: BatchRow
+    progress: Progress
+    causes: Sequence[Cause]
+
+
+class BatchService:
+    """Reads batches, as far as a principal may: batches of other owners do not exist for it.
+
+    A batch has at most as many tasks as a request may name files, so counting them in an index is cheap, and no counter
+    is kept that every worker would have to lock.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(self, principal: Principal, after: int, limit: int, *, newest_first: bool) -> Sequence[BatchRow]:
+        """Return at most ``limit`` batches after the one with the id ``after``, if any, in the order wanted."""
+        conditions = list(visible_to(principal, Batch.owner))
+        if after:
+            conditions.append(Batch.id < after if newest_first else Batch.id > after)
+        order = Batch.id.desc() if newest_first else Batch.id.asc()
+        with self._database.read() as session:
+            batches = session.scalars(select(Batch).where(*conditions).order_by(order).limit(limit)).all()
+            counts = _counts(session, [batch.id for batch in batches])
+        return [BatchRow(batch, counts[batch.id]) for batch in batches]
+
+    def get(self, principal: Principal, batch_id: int) -> BatchDetail:
+        """Return a batch.
+
+        :raises DomainError: ``batch-not-found``.
+        """
+        with self._database.read() as session:
+            wanted = select(Batch).where(Batch.id == batch_id, *visible_to(principal, Batch.owner))
+            batch = session.scalar(wanted) if 0 < batch_id <= MAX_ID else None
+            if batch is None:
+                raise DomainError("batch-not-found", f"There is no batch {batch_id}.")
+            now, parts = _parts(session, batch_id)
+            counts = dict.fromkeys(TaskStatus, 0) | {part.status: part.tasks for part in parts}
+            causes = _causes(session, batch_id) if counts[TaskStatus.ERROR] else []
+        return BatchDetail(BatchRow(batch, counts), progress_of(parts, now), causes)
+
+    def unended(self, batch_id: int) -> int:
+        """Return how many tasks of a batch have not ended, if it exists; for a caller who knows that it is visible."""
+        with self._database.read() as session:
+            counts = _counts(session, [batch_id])[batch_id]
+        return sum(counts[status] for status in UNENDED)
+
+
+def progress_of(parts: Sequence[StatusPart], now: float) -> Progress:
+    """Return how a batch runs whose tasks are these, by the database's clock."""
+    begun = [part.started_at for part in parts if part.started_at is not None]
+    started_at = min(begun) if begun else None
+    worked = [part for part in parts if part.status in (TaskStatus.FINISHED, TaskStatus.ERROR)]
+    unended = sum(part.tasks for part in parts if part.status in UNENDED)
+    if unended:
+        rate = _rate(sum(part.recent for part in worked), now - max(started_at or now, now - RECENT_SECONDS))
+        return Progress(started_at, None, rate, math.ceil(unended / rate) if rate else None)
+    ends = [part.ended_at for part in parts if part.ended_at is not None]
+    ended_at = max(ends) if ends else None
+    seconds = ended_at - started_at if ended_at is not None and started_at is not None else 0.0
+    return Progress(started_at, ended_at, _rate(sum(part.tasks for part in worked), seconds), 0)
+
+
+def causes_of(errors: Sequence[tuple[str, int, int]]) -> Sequence[Cause]:
+    """Group errors by cause, the most frequent first.
+
+    :param errors: each text with the number of its tasks and the first of them.
+    """
+    counts: Counter[str] = Counter()
+    examples: dict[str, tuple[int, str]] = {}
+    for error, count, task_id in errors:
+        cause = _NUMBER.sub("…", error)
+        counts[cause] += count
+        examples[cause] = min(examples.get(cause, (task_id, error)), (task_id, error))
+    return [Cause(cause, count, *examples[cause]) for cause, count in counts.most_common(MAX_CAUSES)]
+
+
+def _rate(tasks: int, seconds: float) -> float:
+    return tasks / seconds if seconds > 0 else 0.0
+
+
+def _counts(session: Session, ids: Sequence[int]) -> Mapping[int, Counts]:
+    counts = {batch_id: dict.fromkeys(TaskStatus, 0) for batch_id in ids}
+    counted = (
+        select(Task.batch_id, Task.status, func.count())
+        .where(Task.batch_id.in_(ids))
+        .group_by(Task.batch_id, Task.status)
+    )
+    for batch_id, status, tasks in session.execute(counted) if ids else ():
+        if batch_id is not None:
+            counts[batch_id][status] = tasks
+    return counts
+
+
+def _parts(session: Session, batch_id: int) -> tuple[float, Sequence[StatusPart]]:
+    """Return the time by the database's clock, and the batch's tasks by status."""
+    rows = session.execute(
+        select(
+            epoch_now(),
+            Task.status,
+            func.count(),
+            func.count().filter(Task.ended_at > epoch_now() - RECENT_SECONDS),
+            func.min(Task.started_at),
+            func.max(Task.ended_at),
+        )
+        .where(Task.batch_id == batch_id)
+        .group_by(Task.status)
+    ).all()
+    return max((row[0] for row in rows), default=0.0), [StatusPart(*row[1:]) for row in rows]
+
+
+def _causes(session: Session, batch_id: int) -> Sequence[Cause]:
+    grouped = (
+        select(func.coalesce(Task.error, ""), func.count(), func.min(Task.id))
+        .where(Task.batch_id == batch_id, Task.status == TaskStatus.ERROR)
+        .group_by(Task.error)
+    )
+    return causes_of([(error, count, task_id) for error, count, task_id in session.execute(grouped)])

@@ -1,0 +1,184 @@
+"""Cancel, restart and forget many tasks: those with these ids, of a batch, or that a filter chooses.
+
+Each request is a series of transactions of at most :data:`STEP` tasks, so that none holds its locks for long. A task
+that is created meanwhile is not part of it.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
+
+import structlog
+from service_kit.access.principals import Principal
+from service_kit.database import MAX_ID, Database
+from service_kit.errors import DomainError, FieldError
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from image_processor.models import Batch, Task, TaskStatus
+from image_processor.services.jobs.turns import URGENCY
+from image_processor.services.tasks.changes import cancel_tasks, restart_tasks
+from image_processor.services.tasks.filters import ENDED, RESTARTABLE, UNENDED, TaskFilter, visible_to
+from image_processor.services.tasks.forgetting import delete_tasks
+from image_processor.services.tasks.queue import Hints
+from image_processor.services.tasks.unended import check_limit, take_turn, too_many, unended_tasks
+
+log = structlog.get_logger()
+
+STEP = 1000
+"""Tasks changed in one transaction, at most."""
+NAMED_IDS = 100
+"""Unknown ids that a problem lists, at most."""
+
+_Change = Callable[[Connection, Sequence[int]], None]
+
+# By the indexes of these states. The others are found by id.
+_ORDERS: dict[TaskStatus, Sequence[ColumnElement[int] | ColumnElement[str] | ColumnElement[float | None]]] = {
+    TaskStatus.PENDING: URGENCY,
+    TaskStatus.PROCESSING: (Task.lease_until.asc(),),
+}
+
+
+class _Search(NamedTuple):
+    """What finds the tasks of a request that have this status.
+
+    :ivar by_id: whether they are found in the order of their ids.
+    """
+
+    status: TaskStatus
+    conditions: Sequence[ColumnElement[bool]]
+    by_id: bool
+
+
+class BulkService:
+    """Changes many tasks, as far as a principal may: tasks and batches of other owners do not exist for it."""
+
+    def __init__(self, database: Database, hints: Hints) -> None:
+        self._database = database
+        self._hints = hints
+
+    def cancel(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
+        """Cancel the wanted tasks that have not ended; return their ids in order.
+
+        :raises DomainError: ``task-not-found`` or ``batch-not-found``; then no task is changed.
+        """
+        # Pending ones twice: a worker may have handed some back meanwhile.
+        cancelled = self._change(principal, wanted, (*UNENDED, TaskStatus.PENDING), cancel_tasks)
+        log.info("tasks cancelled", count=len(cancelled))
+        return cancelled
+
+    def restart(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
+        """Make the wanted tasks pending again that are in error or cancelled; return their ids in order.
+
+        :raises DomainError: ``task-not-found``, ``batch-not-found`` or ``too-many-pending-tasks``; then no task is
+            restarted, unless the owner created others meanwhile.
+        """
+
+        def change(connection: Connection, ids: Sequence[int]) -> None:
+            restart_tasks(connection, ids)
+            check_limit(connection, principal, len(ids))
+
+        self._check_limit(principal, wanted)
+        restarted = self._change(principal, wanted, RESTARTABLE, change, in_turn=True)
+        log.info("tasks restarted", count=len(restarted))
+        if restarted:
+            self._hints.publish_for(len(restarted))
+        return restarted
+
+    def forget(self, principal: Principal, wanted: TaskFilter) -> Sequence[int]:
+        """Delete the wanted tasks that have ended, but not their result files; return their ids in order.
+
+        :raises DomainError: ``task-not-found`` or ``batch-not-found``; then no task is deleted.
+        """
+        forgotten = self._change(principal, wanted, ENDED, delete_tasks)
+        log.info("tasks deleted", count=len(forgotten))
+        return forgotten
+
+    def _change(
+        self,
+        principal: Principal,
+        wanted: TaskFilter,
+        statuses: Collection[TaskStatus],
+        change: _Change,
+        *,
+        in_turn: bool = False,
+    ) -> list[int]:
+        """Change the wanted tasks that have one of the statuses, step by step; return their ids in order.
+
+        :param in_turn: other transactions of an owner with a limit wait for each step.
+        """
+        allowed = [status for status in statuses if not wanted.statuses or status in wanted.statuses]
+        self._check_existence(principal, wanted)
+        changed: list[int] = []
+        for found in self._found(principal, wanted, allowed):
+            with self._database.begin() as connection:
+                if in_turn:
+                    take_turn(connection, principal)
+                # In the order of the ids, so that two requests never wait for each other.
+                still = select(Task.id).where(Task.id.in_(found), Task.status.in_(allowed)).order_by(Task.id)
+                ids = connection.scalars(still.with_for_update()).all()
+                change(connection, ids)
+            changed += ids
+        return sorted(changed)
+
+    def _check_existence(self, principal: Principal, wanted: TaskFilter) -> None:
+        with self._database.connect() as connection:
+            if wanted.batch_id is not None:
+                of_batch = select(Batch.id).where(Batch.id == wanted.batch_id, *visible_to(principal, Batch.owner))
+                if wanted.batch_id > MAX_ID or connection.execute(of_batch).first() is None:
+                    raise DomainError("batch-not-found", f"There is no batch {wanted.batch_id}.")
+            existing: set[int] = set()
+            for ids in _parts(wanted.ids):
+                visible = select(Task.id).where(Task.id.in_(ids), *visible_to(principal, Task.owner))
+                existing.update(connection.scalars(visible))
+        missing = [task_id for task_id in wanted.ids if task_id not in existing]
+        if missing:
+            raise _unknown(missing)
+
+    def _found(
+        self, principal: Principal, wanted: TaskFilter, statuses: Collection[TaskStatus]
+    ) -> Iterator[Sequence[int]]:
+        """Yield the ids of the wanted tasks in parts; each must be changed before the next is asked for."""
+        if wanted.ids:
+            yield from _parts(wanted.ids)
+            return
+        with self._database.connect() as connection:
+            newest = connection.scalar(select(func.max(Task.id))) or 0
+        conditions = [Task.id <= newest, *visible_to(principal, Task.owner), *wanted.conditions()]
+        for status in statuses:
+            by_id = wanted.batch_id is not None or status not in _ORDERS
+            search = _Search(status, conditions, by_id)
+            after = 0
+            while ids := self._next(search, after):
+                yield ids
+                after = ids[-1] if by_id else 0
+
+    def _next(self, search: _Search, after: int) -> Sequence[int]:
+        order = (Task.id.asc(),) if search.by_id else _ORDERS[search.status]
+        found = select(Task.id).where(Task.status == search.status, Task.id > after, *search.conditions)
+        with self._database.connect() as connection:
+            return connection.scalars(found.order_by(*order).limit(STEP)).all()
+
+    def _check_limit(self, principal: Principal, wanted: TaskFilter) -> None:
+        """Check that an owner with a limit may restart all that is wanted, before the first step."""
+        limit = principal.limits.pending_tasks
+        if limit is None:
+            return
+        with self._database.connect() as connection:
+            statuses = [status for status in RESTARTABLE if not wanted.statuses or status in wanted.statuses]
+            conditions = [Task.status.in_(statuses), *visible_to(principal, Task.owner), *wanted.conditions()]
+            some = select(Task.id).where(*conditions).limit(limit + 1).subquery()
+            more = connection.execute(select(func.count()).select_from(some)).scalar_one()
+            unended = unended_tasks(connection, principal.owner)
+        if unended + more > limit:
+            raise too_many(principal, limit, unended, more)
+
+
+def _parts(ids: Collection[int]) -> Iterator[Sequence[int]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), STEP):
+        yield ordered[start : start + STEP]
+
+
+def _unknown(missing: Sequence[int]) -> DomainError:
+    named = ", ".join(map(str, missing[:NAMED_IDS])) + (" and more" if len(missing) > NAMED_IDS else "")
+    errors = [FieldError(pointer="/ids", detail=f"There is no task {task_id}.") for task_id in missing[:NAMED_IDS]]
+    return DomainError("task-not-found", f"These tasks do not exist: {named}. No task was changed.", errors)

@@ -1,0 +1,107 @@
+"""Idempotency keys: requests with the same key create one batch, as uploads with the same key make one file."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from service_kit.database import Database, epoch_now
+from service_kit.errors import DomainError
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
+from sqlalchemy.exc import IntegrityError
+
+from image_processor.models import BatchKey
+
+KEY_LIFETIME = 24 * 3600
+"""Seconds until an idempotency key expires."""
+STEP = 1000
+"""Expired keys deleted in one transaction, at most."""
+
+
+class KeyUse(NamedTuple):
+    """A key of an owner, and the fingerprint of the request that uses it."""
+
+    owner: str
+    key: str
+    fingerprint: str
+
+
+class CreatedBatch(NamedTuple):
+    """The id of a new batch, and those of its tasks in the order of the files."""
+
+    batch_id: int
+    task_ids: Sequence[int]
+
+
+def fingerprint_of(request: Mapping[str, object]) -> str:
+    """Return a hash of everything that a request asks for."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+
+
+def created_earlier(connection: Connection, use: KeyUse | None) -> CreatedBatch | None:
+    """Return what an earlier request with this key created, if any; its tasks may be deleted since.
+
+    :raises DomainError: ``idempotency-key-reused``, for another request.
+    """
+    if use is None:
+        return None
+    used = connection.execute(_FIND, {"owner": use.owner, "key": use.key}).first()
+    if used is None:
+        return None
+    if used.fingerprint != use.fingerprint:
+        raise DomainError("idempotency-key-reused", "This Idempotency-Key was used for another batch; use a new key.")
+    return CreatedBatch(used.batch_id, [task_id for first, last in used.task_ids for task_id in range(first, last + 1)])
+
+
+def record(connection: Connection, use: KeyUse | None, created: CreatedBatch) -> None:
+    """Record what a request has created."""
+    if use is not None:
+        values = {**use._asdict(), "batch_id": created.batch_id, "task_ids": ranges_of(created.task_ids)}
+        connection.execute(insert(BatchKey).values(values))
+
+
+@contextmanager
+def conflict_as_in_use(use: KeyUse | None) -> Iterator[None]:
+    """Wrap a transaction that records a key.
+
+    :raises DomainError: ``idempotency-key-in-use``, another transaction recorded it first.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        if use is None:
+            raise
+        detail = f"Another request is using the Idempotency-Key '{use.key}'; try again."
+        raise DomainError("idempotency-key-in-use", detail) from error
+
+
+def forget_expired(database: Database) -> None:
+    """Delete keys that have expired, in steps."""
+    count = STEP
+    while count == STEP:
+        with database.begin() as connection:
+            count = connection.execute(_DELETE_EXPIRED, {"seconds": KEY_LIFETIME}).rowcount
+
+
+def ranges_of(ids: Sequence[int]) -> list[list[int]]:
+    """Return ascending numbers as ranges, ``[first, last]`` each."""
+    ranges: list[list[int]] = []
+    for number in ids:
+        if ranges and ranges[-1][1] + 1 == number:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ranges
+
+
+_FIND = select(BatchKey.fingerprint, BatchKey.batch_id, BatchKey.task_ids).where(
+    BatchKey.owner == bindparam("owner"), BatchKey.key == bindparam("key")
+)
+_EXPIRED = (
+    select(BatchKey.owner, BatchKey.key)
+    .where(BatchKey.created_at < epoch_now() - bindparam("seconds"))
+    .order_by(BatchKey.created_at)
+    .limit(STEP)
+)
+_DELETE_EXPIRED = delete(BatchKey).where(tuple_(BatchKey.owner, BatchKey.key).in_(_EXPIRED))

@@ -1,0 +1,23 @@
+"""``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header)."""
+
+import re
+
+from flask import Request
+
+from service_kit.problems import Problem
+
+MAX_KEY_LENGTH = 255
+KEY = rf"^[\x20-\x7e]{{1,{MAX_KEY_LENGTH}}}$"
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the request's Idempotency-Key, if any.
+
+    :raises Problem: 400, the key is empty, too long or not ASCII.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not re.fullmatch(KEY, key):
+        raise Problem(
+            "invalid-idempotency-key", 400, f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} ASCII characters."
+        )
+    return key
