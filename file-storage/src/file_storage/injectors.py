@@ -21,6 +21,7 @@ from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.links import LinkService, LinkSigner
 from file_storage.services.metrics import FileMetrics
 from file_storage.services.quota import Quota
+from file_storage.services.stats import FileStats
 from file_storage.services.storing import StoringService
 from file_storage.services.uploads import UploadService
 from file_storage.storage import BlobStore, Staging
@@ -60,6 +61,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(Sender, _sender(settings, files, RangeCopies(files, staging)))
     registry.register_value(LinkService, LinkService(database, LinkSigner(settings.links.secrets)))
     registry.register_value(Collector, FileMetrics(database, staging, settings.storage.quota_bytes))
+    registry.register_value(FileStats, FileStats(database, staging, settings.storage.quota_bytes))
     registry.register_value(Fsck, Fsck(database, store, blobs, staging))
     return registry
 

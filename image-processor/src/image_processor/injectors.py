@@ -32,10 +32,12 @@ from image_processor.services.jobs.result_cache import ResultCache
 from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
 from image_processor.services.jobs.runner import Runner
+from image_processor.services.presets.presets import PresetService
 from image_processor.services.tasks.event_stream import EventStream
 from image_processor.services.tasks.events import TaskEvents
 from image_processor.services.tasks.metrics import TaskMetrics
 from image_processor.services.tasks.queue import TaskQueue
+from image_processor.services.tasks.stats import TaskStats
 from image_processor.services.tasks.tasks import TaskService
 from image_processor.services.tasks.unended import fold
 
@@ -57,7 +59,8 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     registry.register_value(FileStorage, storage, ping=FileStorage.ping)
     registry.register_value(Collector, TaskMetrics(database))
     presets = Presets(settings.presets)
-    registry.register_value(Presets, presets)
+    registry.register_value(PresetService, PresetService(database, presets, storage))
+    registry.register_value(TaskStats, TaskStats(database))
     registry.register_value(TaskService, TaskService(database, queue, storage, presets, settings.hints))
     return registry
 
