@@ -119,7 +119,7 @@ def _ended(session: Session, owner: str | None) -> Mapping[TaskStatus, int]:
     if owner is not None:
         conditions.append(newest.c.owner == owner)
     statement = select(newest.c.status, func.count()).where(*conditions).group_by(newest.c.status)
-    found = dict(session.execute(statement).tuples().all())
+    found: dict[TaskStatus, int] = dict(session.execute(statement).tuples().all())
     return {status: found.get(status, 0) for status in ENDS}
 
 
