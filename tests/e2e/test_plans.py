@@ -220,6 +220,7 @@ def large() -> Iterator[str]:
 def environment(large: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
     monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+    monkeypatch.setenv("PIXMILL_CALLBACK_SECRET", "a-secret-of-webhooks-in-these-tests-only")
     monkeypatch.setenv("ACCESS_DATABASE__URL", large)
     monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", large)
     monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(tmp_path_factory.mktemp("files")))

@@ -119,8 +119,10 @@ def _ended(session: Session, owner: str | None) -> Mapping[TaskStatus, int]:
     if owner is not None:
         conditions.append(newest.c.owner == owner)
     statement = select(newest.c.status, func.count()).where(*conditions).group_by(newest.c.status)
-    found: dict[TaskStatus, int] = dict(session.execute(statement).tuples().all())
-    return {status: found.get(status, 0) for status in ENDS}
+    counts = dict.fromkeys(ENDS, 0)
+    for status, count in session.execute(statement):
+        counts[status] = count
+    return counts
 
 
 def _workers(session: Session) -> Sequence[BusyWorker]:
