@@ -295,6 +295,61 @@ def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Pixmill, file_id: obje
     assert_problem(response, 401, "key")
 
 
+def test_metadata_is_told_without_a_task_and_kept(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
+    before = pixmill.counts()
+    url = f"{TASKS}/metadata/{file_id}"
+
+    first = pixmill.http.get(url)
+    made = metric(stack, RENDERS)
+    again = pixmill.http.get(url, params={"parts": "colors"})
+    unchanged = pixmill.http.get(url, headers={"If-None-Match": first.headers["ETag"]})
+
+    assert first.status_code == 200, first.text
+    assert list(first.json()) == ["info", "exif", "histogram", "colors", "blurhash"]
+    assert (first.json()["info"]["format"], first.json()["info"]["height"]) == ("jpeg", 400)
+    assert again.json() == {"colors": first.json()["colors"]}
+    assert unchanged.status_code == 304
+    assert metric(stack, RENDERS) == made
+    assert pixmill.counts() == before
+    assert first.headers["Cache-Control"].startswith("private")
+
+
+def test_metadata_that_cannot_be_told_is_a_problem(pixmill: Pixmill) -> None:
+    text = pixmill.upload("a.txt", b"no picture")["id"]
+
+    assert_problem(pixmill.http.get(f"{TASKS}/metadata/{text}"), 422, "image")
+    assert_problem(pixmill.http.get(f"{TASKS}/metadata/{text}", params={"parts": "faces"}), 422, "faces")
+    assert_problem(pixmill.http.get(f"{TASKS}/metadata/987654321"), 404, "987654321")
+    assert_problem(pixmill.http.get(f"{TASKS}/metadata/1.5"), 404, "nothing")
+
+
+def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(pixmill: Pixmill) -> None:
+    key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
+    headers = {"Authorization": f"Bearer {key}"}
+    source = pixmill.http.post(
+        f"{FILES}/", files={"file": ("a.jpg", photo(300, 200, format="JPEG"))}, headers=headers
+    ).json()["id"]
+
+    def put(width: int) -> int:
+        steps = [{"algorithm": "resize", "params": {"width": width}}]
+        body = {"params": {"steps": steps, "output": {"format": "png"}}}
+        return pixmill.http.put(f"{TASKS}/presets/mine", json=body, headers=headers).status_code
+
+    def shown() -> int:
+        return opened(pixmill.http.get(made["url"]).content).width
+
+    assert put(60) == 201
+    wanted = {"file_id": source, "preset": "mine"}
+    made = pixmill.http.post(f"{TASKS}/render-urls", json=wanted, headers=headers).json()
+    preview = pixmill.http.post(f"{TASKS}/preview", json=wanted, headers=headers)
+
+    assert (opened(preview.content).width, shown()) == (60, 60)
+    assert put(40) == 200
+    wait_until(lambda: shown() == 40)
+    preview = pixmill.http.post(f"{TASKS}/preview", json=wanted, headers=headers)
+    assert opened(preview.content).width == 40
+
+
 @pytest.mark.both_stacks
 def test_a_preview_gives_the_steps_on_a_smaller_picture(pixmill: Pixmill, file_id: object) -> None:
     steps = [{"algorithm": "rotate", "params": {"angle": 90}}, {"algorithm": "grayscale"}]
@@ -327,6 +382,10 @@ def test_a_preview_of_an_analysis_is_json(pixmill: Pixmill, file_id: object) -> 
         ({"file_id": 1, "steps": [{"algorithm": "blr"}]}, 422, "blr"),
         ({"file_id": 1, "steps": [{"algorithm": "blur", "params": {"radius": -1}}]}, 422, "/steps/0/params/radius"),
         ({"file_id": 1, "steps": [], "max_side": 1}, 422, "max_side"),
+        ({"file_id": 1}, 422, "either steps or preset"),
+        ({"file_id": 1, "steps": [], "preset": "web"}, 422, "either steps or preset"),
+        ({"file_id": 1, "preset": "web", "output": {"format": "png"}}, 422, "its own output"),
+        ({"file_id": 1, "preset": "no-such"}, 404, "no-such"),
         ({"steps": []}, 422, "file_id"),
     ],
 )
@@ -411,12 +470,14 @@ def test_the_file_of_another_owner_does_not_exist(pixmill: Pixmill, stack: Stack
         responses = [
             other.get(f"{TASKS}/thumbnails/{file_id}/128"),
             other.get(f"{TASKS}/thumbnails/sha256/{sha256}/128"),
+            other.get(f"{TASKS}/metadata/{file_id}"),
+            other.get(f"{TASKS}/metadata/sha256/{sha256}"),
             other.post(f"{TASKS}/preview", json={"file_id": file_id, "steps": []}),
             other.post(f"{TASKS}/render-urls", json={"file_id": file_id}),
             other.delete(f"{TASKS}/renders/{file_id}"),
         ]
 
-    assert [response.status_code for response in responses] == [404] * 5
+    assert [response.status_code for response in responses] == [404] * 7
 
 
 def test_an_owner_sees_its_own_files(pixmill: Pixmill, stack: Stack) -> None:

@@ -21,6 +21,7 @@ from file_storage.services.links import LinkService, NewLink
 from file_storage.services.listing import SORTS, FileFilter, Sort
 from file_storage.services.names import FileName
 from file_storage.services.shared_sets import NewSet, SharedSets
+from file_storage.services.stats import FileStats
 from file_storage.services.storing import Details, NewCopy, NewFile, StoringService
 from file_storage.services.totals import fold
 from file_storage.services.trash import TrashService
@@ -35,12 +36,14 @@ from image_processor.services.jobs.discarded_results import DiscardedResults
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
+from image_processor.services.presets.presets import PresetService
 from image_processor.services.tasks.batches import BatchService
 from image_processor.services.tasks.bulk import BulkService
 from image_processor.services.tasks.events import TaskChoice
 from image_processor.services.tasks.filters import TaskFilter
 from image_processor.services.tasks.forgetting import Retention
 from image_processor.services.tasks.idempotency import forget_expired
+from image_processor.services.tasks.stats import TaskStats
 from image_processor.services.tasks.tasks import NewBatch, TaskService
 from image_processor.services.tasks.unended import fold as fold_tasks
 from image_processor.services.tasks.webhooks import WebhookService
@@ -58,7 +61,7 @@ from tests.support.stored import stored
 pytestmark = pytest.mark.thorough
 
 LARGE = {"tasks", "task_events", "callbacks", "batches", "batch_keys", "files", "file_events", "blobs", "links"}
-LARGE |= {"idempotency_keys"}
+LARGE |= {"idempotency_keys", "presets"}
 HOLDER = Holder("worker", 1)
 OWNER = Principal("owner-5", WRITER)
 LIMITED = replace(OWNER, limits=Limits(bytes=2**60, files=2**60))
@@ -138,6 +141,10 @@ ROWS = [
     SELECT CASE WHEN n < 4 THEN 'few' ELSE 'many' END, n, 'a', '.jpg', 'pending', 'flip', 0, true, md5(n::text),
            0, 0, 0, 0, n, n
     FROM generate_series(1, 1000000) n
+    """,
+    """
+    INSERT INTO presets (owner, name, params, created_at, updated_at)
+    SELECT 'owner-' || n / 100, 'preset-' || n, '{}', n, n FROM generate_series(1, 100000) n
     """,
     "SET session_replication_role = DEFAULT",
 ]
@@ -242,6 +249,7 @@ def large() -> Iterator[str]:
 def environment(large: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
     monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+    monkeypatch.setenv("PIXMILL_CALLBACK_SECRET", "a-secret-of-webhooks-in-these-tests-only")
     monkeypatch.setenv("ACCESS_DATABASE__URL", large)
     monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", large)
     monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(tmp_path_factory.mktemp("files")))
@@ -398,6 +406,8 @@ def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> 
     files.get(BlobService).collect_garbage(0)
     files.get(UploadService).collect_garbage(0)
     list(files.get(Collector).collect())
+    for principal in (LOCAL, LIMITED):
+        files.get(FileStats).of(principal)
     fold(files.get(Database))
     fsck = files.get(Fsck)
     fsck._page("")
@@ -426,8 +436,22 @@ def test_requests_for_tasks_scan_no_table(jobs: svcs.Container, large: str) -> N
     service.cancel(LOCAL, created[0])
     service.delete(LOCAL, created[0])
     list(jobs.get(Collector).collect())
+    jobs.get(TaskStats).of(LOCAL)
 
-    assert_no_scan(explained, 20)
+    assert_no_scan(explained, 27)
+
+
+def test_presets_scan_no_table(jobs: svcs.Container, large: str) -> None:
+    explained, service = Explained(jobs.get(Database).engine, large), jobs.get(PresetService)
+    params = {"steps": [{"algorithm": "flip"}]}
+
+    service.put(OWNER, "mine", params)
+    service.put(OWNER, "mine", params)
+    service.all(OWNER)
+    service.get(OWNER, "mine")
+    service.delete(OWNER, "mine")
+
+    assert_no_scan(explained, 8)
 
 
 def test_batches_scan_no_table(jobs: svcs.Container, large: str) -> None:
@@ -497,10 +521,11 @@ def test_requests_of_one_owner_scan_no_table(jobs: svcs.Container, large: str) -
     service.restart(few, listed[0].id)
     jobs.get(BulkService).restart(few, TaskFilter(statuses=[TaskStatus.CANCELLED]))
     jobs.get(BatchService).page(few, 0, 20, newest_first=True)
+    jobs.get(TaskStats).of(few)
     fold_tasks(jobs.get(Database))
 
     assert len(listed) == 3
-    assert_no_scan(explained, 12)
+    assert_no_scan(explained, 18)
 
 
 def test_a_claim_reads_few_pages_although_an_owner_has_a_million_pending_tasks(

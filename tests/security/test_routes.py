@@ -99,6 +99,7 @@ TABLE = [
     Line("GET /api/file-server/openapi.json", "/api/file-server/openapi.json", "200 200 200 200 200"),
     Line("GET /api/file-server/readyz", "/api/file-server/readyz", "200 200 200 200 200"),
     Line("POST /api/file-server/restore", "/api/file-server/restore", "401 403 415 415 415"),
+    Line("GET /api/file-server/stats", "/api/file-server/stats", "401 200 200 200 200"),
     Line("GET /api/file-server/room", "/api/file-server/room?bytes=1", "401 403 204 204 204"),
     Line("GET /api/file-server/trash", "/api/file-server/trash", "401 403 200 200 200"),
     Line("POST /api/file-server/trash/empty", "/api/file-server/trash/empty", "401 403 415 415 415"),
@@ -158,8 +159,27 @@ TABLE = [
     Line("POST /api/image-processing/forget", "/api/image-processing/forget", "401 403 415 415 415"),
     Line("GET /api/image-processing/healthz", "/api/image-processing/healthz", "200 200 200 200 200"),
     Line("GET /api/image-processing/metrics", "/api/image-processing/metrics", "401 403 403 403 200"),
+    Line(
+        "GET /api/image-processing/metadata/sha256/{sha256}",
+        "/api/image-processing/metadata/sha256/{sha256}",
+        "401 200 404 200 200",
+    ),
+    Line(
+        "GET /api/image-processing/metadata/{file_id}", "/api/image-processing/metadata/{file}", "401 200 404 200 200"
+    ),
     Line("GET /api/image-processing/openapi.json", "/api/image-processing/openapi.json", "200 200 200 200 200"),
     Line("GET /api/image-processing/presets", "/api/image-processing/presets", "401 200 200 200 200"),
+    Line(
+        "DELETE /api/image-processing/presets/<string:name>",
+        "/api/image-processing/presets/avatar",
+        "401 403 409 409 409",
+    ),
+    Line(
+        "GET /api/image-processing/presets/<string:name>", "/api/image-processing/presets/avatar", "401 200 200 200 200"
+    ),
+    Line(
+        "PUT /api/image-processing/presets/<string:name>", "/api/image-processing/presets/mine", "401 403 415 415 415"
+    ),
     Line("POST /api/image-processing/preview", "/api/image-processing/preview", "401 400 400 400 400"),
     Line("GET /api/image-processing/readyz", "/api/image-processing/readyz", "200 200 200 200 200"),
     Line("POST /api/image-processing/render-urls", "/api/image-processing/render-urls", "401 403 400 400 400"),
@@ -168,6 +188,7 @@ TABLE = [
         "DELETE /api/image-processing/renders/{file_id}", "/api/image-processing/renders/{file}", "401 403 404 204 204"
     ),
     Line("POST /api/image-processing/restart", "/api/image-processing/restart", "401 403 415 415 415"),
+    Line("GET /api/image-processing/stats", "/api/image-processing/stats", "401 200 200 200 200"),
     Line(
         "GET /api/image-processing/thumbnails/sha256/{sha256}/{size}",
         "/api/image-processing/thumbnails/sha256/{sha256}/128",

@@ -23,6 +23,7 @@ from file_storage.routers.files import files
 from file_storage.routers.links import links
 from file_storage.routers.named import NewName, named
 from file_storage.routers.shared import shared
+from file_storage.routers.stats import stats
 from file_storage.routers.statuses import STATUSES
 from file_storage.routers.trash import trash
 from file_storage.routers.tus import override_method, tus
@@ -47,7 +48,7 @@ def create_app() -> OpenAPI:
     access = create_access(load_or_exit(AccessSettings), registry)
     svcs.Container(registry).get(Staging).sweep(ABANDONED_AFTER_SECONDS)
     app = create_api(__name__, "Pixmill file server", DESCRIPTION, BASE_PATH, registry, STATUSES, DEPENDENCIES)
-    for blueprint in (collection, batch, files, trash, downloads, links, shared):
+    for blueprint in (collection, batch, files, trash, downloads, links, shared, stats):
         app.register_api(blueprint)
     app.register_blueprint(tus)
     app.paths["/events"] = EVENTS

@@ -29,6 +29,7 @@ from file_storage.services.metrics import FileMetrics
 from file_storage.services.quota import Quota
 from file_storage.services.removal import Removal
 from file_storage.services.shared_sets import SetSigner, SharedSets
+from file_storage.services.stats import FileStats
 from file_storage.services.storing import StoringService
 from file_storage.services.trash import TrashService
 from file_storage.services.uploads import UploadService
@@ -79,6 +80,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(LinkService, LinkService(database, LinkSigner(settings.links.secrets), signer))
     registry.register_value(SharedSets, SharedSets(database, signer))
     registry.register_value(Collector, FileMetrics(database, staging, settings.storage.quota_bytes))
+    registry.register_value(FileStats, FileStats(database, staging, settings.storage.quota_bytes))
     registry.register_value(Fsck, Fsck(database, store, blobs, staging))
     return registry
 

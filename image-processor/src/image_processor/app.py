@@ -15,7 +15,9 @@ from image_processor.routers.batches import batches
 from image_processor.routers.bulk import bulk
 from image_processor.routers.catalog import catalog
 from image_processor.routers.events_operation import EVENTS
+from image_processor.routers.presets import presets
 from image_processor.routers.render_operations import OPERATIONS
+from image_processor.routers.stats import stats
 from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
 from image_processor.routers.webhooks import webhooks
@@ -45,6 +47,8 @@ def create_app() -> OpenAPI:
         DEPENDENCIES,
     )
     app.register_api(catalog)
+    app.register_api(presets)
+    app.register_api(stats)
     app.register_api(tasks)
     app.register_api(bulk)
     app.register_api(batches)

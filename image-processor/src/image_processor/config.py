@@ -371,7 +371,8 @@ class ApiSettings(ServiceSettings):
         description='Pipelines with a name: `{"file_ids": [1], "preset": "avatar"}` creates tasks from one. Each has'
         " steps and may have an output, as in `docs/algorithms.md`; a wrong preset stops the start. Tasks keep the"
         " steps they were created with. `avatar` is a square around the face or what draws the eye, `web` is as small"
-        " as a web page needs. Your presets replace both.",
+        " as a web page needs. Your presets replace both. Everybody may use these, and the API does not change them;"
+        " it has each owner's own besides.",
     )
     events: EventSettings
     log: LogSettings
@@ -624,6 +625,17 @@ class RenderFileSettings(BlobSourceSettings):
     )
 
 
+class RenderPresetSettings(Section):
+    url: Url = Field(
+        "http://nginx:8081/api/image-processing",
+        description="The API that has the presets of owners: through nginx, by its inner port. It is sent"
+        " `file_storage.inner_secret`.",
+    )
+    timeout_seconds: Seconds = Field(
+        5, gt=0, le=3600, description="How long a request for a preset waits for an answer; then it gets 503."
+    )
+
+
 class RenderCacheSettings(Section):
     folder: str = Field(
         "/var/lib/pixmill-renders", min_length=1, description="The folder of results; nothing else is in it."
@@ -755,6 +767,7 @@ class RenderSettings(ServiceSettings):
         " `config/image-processor/conf.yml`; a wrong preset stops the start.",
     )
     file_storage: RenderFileSettings
+    image_processor: RenderPresetSettings
     cache: RenderCacheSettings
     pool: RenderPoolSettings
     limits: RenderLimitSettings

@@ -35,12 +35,14 @@ from image_processor.services.jobs.result_cache import ResultCache
 from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
 from image_processor.services.jobs.runner import Runner
+from image_processor.services.presets.presets import PresetService
 from image_processor.services.tasks import idempotency
 from image_processor.services.tasks.batches import BatchService
 from image_processor.services.tasks.bulk import BulkService
 from image_processor.services.tasks.forgetting import Retention
 from image_processor.services.tasks.metrics import TaskMetrics
 from image_processor.services.tasks.queue import Hints, TaskQueue
+from image_processor.services.tasks.stats import TaskStats
 from image_processor.services.tasks.tasks import TaskService
 from image_processor.services.tasks.unended import fold
 
@@ -62,8 +64,9 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     registry.register_value(FileStorage, storage, ping=FileStorage.ping)
     registry.register_value(Collector, TaskMetrics(database))
     presets = Presets(settings.presets)
-    registry.register_value(Presets, presets)
     hints = Hints(queue, settings.hints)
+    registry.register_value(PresetService, PresetService(database, presets, storage))
+    registry.register_value(TaskStats, TaskStats(database))
     registry.register_value(TaskService, TaskService(database, hints, storage, presets))
     registry.register_value(BulkService, BulkService(database, hints))
     registry.register_value(BatchService, BatchService(database))

@@ -1,10 +1,12 @@
 """Which dialect a request is of, and that nothing unsigned gets a plan."""
 
+import asyncio
 from collections.abc import Mapping
 
 import pytest
 from image_processor.config import RenderSettings
-from image_processor.render.plan import FileSource
+from image_processor.render.plan import FileSource, RenderPlan
+from image_processor.render.presets import RenderPresets
 from image_processor.render.reading import Reader, status_of
 from image_processor.render.signing import NativeSigner, ThumborSigner
 from pydantic import ValidationError
@@ -13,6 +15,7 @@ from service_kit.settings import SettingsError
 
 KEY = "a key of more than sixteen bytes"
 HEX_KEY, HEX_SALT = "11" * 32, "22" * 16
+PRESETS: Mapping[str, Mapping[str, object]] = {"wide": {"steps": [{"algorithm": "resize", "params": {"width": 7}}]}}
 
 
 def settings(**sections: object) -> RenderSettings:
@@ -20,33 +23,61 @@ def settings(**sections: object) -> RenderSettings:
     return RenderSettings.model_validate({"presets": {}, "native": {"keys": []}, "file_storage": inner, **sections})
 
 
+def reader_of(**sections: object) -> Reader:
+    return Reader(settings(**sections), RenderPresets(PRESETS))
+
+
+def plan_of(reader: Reader, target: bytes, host: str = "") -> RenderPlan:
+    return asyncio.run(reader.plan(target, host))
+
+
 def kind_of(reader: Reader, target: bytes, host: str = "") -> str:
     with pytest.raises(DomainError) as caught:
-        reader.plan(target, host)
+        plan_of(reader, target, host)
     return caught.value.kind
 
 
 @pytest.mark.parametrize("path", [b"/img/x/42", b"/img/thumbor/unsafe/42", b"/img/imgproxy/x/plain/42", b"/elsewhere"])
 def test_without_keys_there_is_no_route(path: bytes) -> None:
-    reader = Reader(settings())
+    reader = reader_of()
 
     assert kind_of(reader, path) == "no-render-route"
 
 
 def test_a_signed_url_of_pixmill_gives_a_plan() -> None:
-    reader = Reader(settings(native={"keys": [KEY]}))
+    reader = reader_of(native={"keys": [KEY]})
     signature = NativeSigner([KEY.encode()]).sign(b"w:100/42.webp")
 
-    plan = reader.plan(f"/img/{signature}/w:100/42.webp".encode())
+    plan = plan_of(reader, f"/img/{signature}/w:100/42.webp".encode())
 
     assert plan.source == FileSource(42)
     assert plan.encoding.output.format == "webp"
 
 
 def test_an_unsigned_url_says_nothing_about_presets() -> None:
-    reader = Reader(settings(native={"keys": [KEY]}))
+    reader = reader_of(native={"keys": [KEY]})
 
     assert kind_of(reader, b"/img/wrong/p:secret/42") == "wrong-render-signature"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (b"p:wide/42", None),
+        (b"p:wide/o:ann/42", None),
+        (b"p:narrow/42", "bad-render-option"),
+        (b"o:ann/42", "bad-render-option"),
+        (b"p:wide/o:..%2F/42", "bad-render-option"),
+    ],
+)
+def test_a_signed_url_names_a_preset_and_perhaps_its_owner(path: bytes, kind: str | None) -> None:
+    reader = reader_of(native={"keys": [KEY]})
+    target = f"/img/{NativeSigner([KEY.encode()]).sign(path)}/".encode() + path
+
+    if kind is None:
+        assert [step.name for step in plan_of(reader, target).steps] == ["resize"]
+    else:
+        assert kind_of(reader, target) == kind
 
 
 @pytest.mark.parametrize(
@@ -60,7 +91,7 @@ def test_an_unsigned_url_says_nothing_about_presets() -> None:
     ],
 )
 def test_a_url_without_a_signature_is_refused(section: Mapping[str, object], target: bytes) -> None:
-    reader = Reader(settings(**section))
+    reader = reader_of(**section)
 
     assert kind_of(reader, target) == "wrong-render-signature"
 
@@ -74,25 +105,25 @@ def test_a_url_without_a_signature_is_refused(section: Mapping[str, object], tar
     ],
 )
 def test_a_setting_allows_urls_without_a_signature(name: str, target: bytes) -> None:
-    reader = Reader(settings(**{name: {"unsafe": True}}))
+    reader = reader_of(**{name: {"unsafe": True}})
 
-    assert reader.plan(target).source == FileSource(42)
+    assert plan_of(reader, target).source == FileSource(42)
 
 
 def test_a_host_of_its_own_has_the_dialect_at_its_root() -> None:
-    reader = Reader(settings(thumbor={"keys": [KEY], "host": "thumbor.example.org", "path": ""}))
+    reader = reader_of(thumbor={"keys": [KEY], "host": "thumbor.example.org", "path": ""})
     signature = ThumborSigner([KEY.encode()]).sign(b"300x200/42")
 
-    plan = reader.plan(f"/{signature}/300x200/42".encode(), "thumbor.example.org:8080")
+    plan = plan_of(reader, f"/{signature}/300x200/42".encode(), "thumbor.example.org:8080")
 
     assert plan.source == FileSource(42)
 
 
 def test_the_signature_does_not_depend_on_the_path_before_it() -> None:
-    reader = Reader(settings(thumbor={"keys": [KEY], "path": "/pictures/"}))
+    reader = reader_of(thumbor={"keys": [KEY], "path": "/pictures/"})
     signature = ThumborSigner([KEY.encode()]).sign(b"300x200/42")
 
-    assert reader.plan(f"/pictures/{signature}/300x200/42".encode()).source == FileSource(42)
+    assert plan_of(reader, f"/pictures/{signature}/300x200/42".encode()).source == FileSource(42)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +145,7 @@ def test_keys_that_protect_nothing_stop_the_start(section: Mapping[str, object],
 @pytest.mark.parametrize("line", ["name", "name=", "name=plain", "name=w:abc", "name=nothing:1"])
 def test_a_wrong_preset_of_imgproxy_stops_the_start(line: str) -> None:
     with pytest.raises(SettingsError, match="imgproxy"):
-        Reader(settings(imgproxy={"presets": [line]}))
+        reader_of(imgproxy={"presets": [line]})
 
 
 @pytest.mark.parametrize(("dialect", "status"), [("thumbor", 400), ("imagor", 403), ("imgproxy", 403), ("native", 403)])

@@ -5,6 +5,7 @@ import json
 import re
 import secrets
 import time
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import DataError, DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from service_kit import response_headers
+from service_kit import __version__, response_headers
 from service_kit.access.flask_gate import needs, public
 from service_kit.access.principals import Scope
 from service_kit.errors import DomainError
@@ -82,7 +83,7 @@ def create_api(
     """
     app = OpenAPI(
         name,
-        info=Info(title=title, version="0.1.0", description=description),
+        info=Info(title=title, version=__version__, description=description),
         servers=[Server(url=base_path)],
         doc_ui=False,
         static_folder=None,
@@ -203,7 +204,7 @@ def _drop_type_of_no_content(response: Response) -> Response:
 
 
 def _refuse_fields(error: ValidationError) -> Response:
-    return render(invalid_request(error, request.args))
+    return render(invalid_request(error, ChainMap(request.args, request.view_args or {})))
 
 
 def render(problem: Problem) -> Response:

@@ -1,5 +1,6 @@
 """The database models of image-processor."""
 
+from image_processor.models.preset import Preset
 from image_processor.models.task import (
     Base,
     Batch,
@@ -22,6 +23,7 @@ __all__ = [
     "Callback",
     "CallbackHost",
     "DiscardedResult",
+    "Preset",
     "Task",
     "TaskEvent",
     "TaskStatus",

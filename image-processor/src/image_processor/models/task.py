@@ -105,6 +105,7 @@ class Task(Base):
         Index("tasks_leased", "lease_until", postgresql_where=_PROCESSING, sqlite_where=_PROCESSING),
         Index("tasks_held", "claimed_by", postgresql_where=_HELD, sqlite_where=_HELD),
         Index("tasks_restartable", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
+        Index("tasks_unsuccessful", "owner", "status", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),
         Index("tasks_source", "source_id", "id"),
         Index("tasks_owner", "owner", "id", postgresql_where=_NOT_LOCAL, sqlite_where=_NOT_LOCAL),
         Index("tasks_batch", "batch_id", "status", "id", postgresql_where=_IN_BATCH, sqlite_where=_IN_BATCH),

@@ -2,14 +2,14 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from service_kit.access.asgi_gate import admitted
 from service_kit.access.gate import Gate
-from service_kit.access.principals import Principal, Scope
+from service_kit.access.principals import LOCAL_OWNER, Principal, Scope
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError
 from service_kit.problems import Problem, invalid_request
@@ -23,8 +23,10 @@ from image_processor.render import failures
 from image_processor.render.clients import ClientGoneError, json_of, until_gone
 from image_processor.render.deferred import Step
 from image_processor.render.file_rows import FileRow, FileRows
+from image_processor.render.metadata import chosen, metadata_plan, parts_of
 from image_processor.render.metrics import MEDIA_TYPE, RenderMetrics
 from image_processor.render.plan import DigestSource, Encoding, FileSource, RenderPlan, Source, step
+from image_processor.render.presets import FoundPreset, RenderPresets
 from image_processor.render.responses import (
     MEDIA_TYPES,
     entity_tag,
@@ -35,13 +37,15 @@ from image_processor.render.responses import (
     problem_response,
     server_timing,
 )
-from image_processor.render.service import RenderService
+from image_processor.render.service import Found, RenderService, Result
 from image_processor.render.signed_urls import UrlMaker, Wanted
 from image_processor.routers.statuses import STATUSES
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
 
 THUMBNAIL_SIZES = (128, 256, 512, 1024)
 PREVIEW_SIDE = 1024
+METADATA_SECONDS = 3600
+"""How long a browser keeps metadata without asking again."""
 _PRIVATE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -52,15 +56,24 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class PreviewIn(BaseModel):
-    """A pipeline and the file to try it on."""
+    """A pipeline, or the name of a preset, and the file to try it on."""
 
     model_config = ConfigDict(extra="forbid")
 
     file_id: Id
-    steps: list[object] = Field(max_length=MAX_STEPS)
+    steps: list[object] | None = Field(None, max_length=MAX_STEPS)
+    preset: str | None = Field(None, max_length=64, description="A name from `presets`, instead of `steps`.")
     output: dict[str, object] | None = None
     source: dict[str, object] | None = None
     max_side: int = Field(PREVIEW_SIDE, ge=16, le=4096)
+
+    @model_validator(mode="after")
+    def _steps_or_preset(self) -> Self:
+        if (self.steps is None) == (self.preset is None):
+            raise ValueError("give either steps or preset")
+        if self.preset is not None and (self.output is not None or self.source is not None):
+            raise ValueError("a preset has its own output and source")
+        return self
 
 
 class ApiRoutes:
@@ -71,6 +84,7 @@ class ApiRoutes:
         gate: Gate,
         service: RenderService,
         rows: FileRows,
+        presets: RenderPresets,
         urls: UrlMaker,
         http: PublicUrlSettings,
         metrics: RenderMetrics,
@@ -78,23 +92,18 @@ class ApiRoutes:
         self._gate = gate
         self._service = service
         self._rows = rows
+        self._presets = presets
         self._urls = urls
         self._http = http
         self._metrics = metrics
 
     async def thumbnail(self, request: Request) -> Response:
         """``GET /api/image-processing/thumbnails/{file_id}/{size}``."""
-        text = request.path_params["file_id"]
-        if not _ID.fullmatch(text) or int(text) > MAX_ID:
-            raise _not_found()
-        return await self._thumbnail(request, FileSource(int(text)))
+        return await self._thumbnail(request, _file_of(request))
 
     async def thumbnail_of_digest(self, request: Request) -> Response:
         """``GET /api/image-processing/thumbnails/sha256/{sha256}/{size}``."""
-        text = request.path_params["sha256"]
-        if not _SHA256.fullmatch(text):
-            raise _not_found()
-        return await self._thumbnail(request, DigestSource(text))
+        return await self._thumbnail(request, _digest_of(request))
 
     async def _thumbnail(self, request: Request, source: Source) -> Response:
         size = request.path_params["size"]
@@ -113,16 +122,46 @@ class ApiRoutes:
             headers["Last-Modified"] = http_date(found.modified)
         if is_unchanged(request, found.key, found.modified):
             return not_modified(headers)
-        cached = self._service.cached(found)
-        result = await until_gone(request, self._service.result(found)) if cached is None else cached
+        result = await self._result(request, found)
         headers |= {"Content-Type": "image/webp", "Server-Timing": server_timing(dict(result.seconds), result.state)}
         return file_response(request, result.stored.path, result.stored.size, headers, entity_tag(found.key))
+
+    async def metadata(self, request: Request) -> Response:
+        """``GET /api/image-processing/metadata/{file_id}``."""
+        return await self._metadata(request, _file_of(request))
+
+    async def metadata_of_digest(self, request: Request) -> Response:
+        """``GET /api/image-processing/metadata/sha256/{sha256}``."""
+        return await self._metadata(request, _digest_of(request))
+
+    async def _metadata(self, request: Request, source: Source) -> Response:
+        principal = await admitted(self._gate, request, Scope.FILES_READ)
+        parts = parts_of(request.query_params)
+        found = await self._service.find(metadata_plan(source, parts), principal=principal)
+        headers = _PRIVATE | {
+            "ETag": entity_tag(found.key),
+            # The bytes of a file never change, but a later version may tell more of them.
+            "Cache-Control": f"private, max-age={METADATA_SECONDS}",
+            "Vary": "Cookie, Authorization",
+        }
+        if is_unchanged(request, found.key, None):
+            return not_modified(headers)
+        result = await self._result(request, found)
+        headers["Server-Timing"] = server_timing(dict(result.seconds), result.state)
+        return Response(chosen(result.stored.path.read_bytes(), parts), 200, headers, media_type="application/json")
+
+    async def _result(self, request: Request, found: Found) -> Result:
+        cached = self._service.cached(found)
+        return await until_gone(request, self._service.result(found)) if cached is None else cached
 
     async def preview(self, request: Request) -> Response:
         """``POST /api/image-processing/preview``."""
         principal = await admitted(self._gate, request, Scope.FILES_READ)
         wanted = _validated(PreviewIn, await json_of(request))
-        found = await self._service.find(preview_plan(wanted), principal=principal)
+        preset = None if wanted.preset is None else await self._preset(wanted.preset, principal)
+        plan = preview_plan(wanted, None if preset is None else preset.params)
+        for_everybody = preset is not None and preset.for_everybody
+        found = await self._service.find(plan, principal=principal, named_for_everybody=for_everybody)
         stored, seconds = await until_gone(request, self._service.unkept(found))
         try:
             content = stored.path.read_bytes()
@@ -138,7 +177,10 @@ class ApiRoutes:
         await self._owned(wanted.file_id, principal)
         remote = request.client.host if request.client else ""
         base = public_url(lambda name: request.headers.get(name, ""), remote, self._http)
-        made = self._urls.make(wanted, base, int(time.time()))
+        owner = LOCAL_OWNER
+        if wanted.preset is not None and not (await self._preset(wanted.preset, principal)).for_everybody:
+            owner = principal.owner
+        made = self._urls.make(wanted, base, int(time.time()), owner)
         # The signature is a permission: it covers the files that steps name, too.
         for file_id in plan_of(PIPELINE, {"steps": wanted.steps}).file_ids() if wanted.steps else ():
             await self._owned(file_id, principal)
@@ -147,10 +189,7 @@ class ApiRoutes:
     async def remove(self, request: Request) -> Response:
         """``DELETE /api/image-processing/renders/{file_id}``."""
         principal = await admitted(self._gate, request, Scope.FILES_DELETE)
-        text = request.path_params["file_id"]
-        if not _ID.fullmatch(text) or int(text) > MAX_ID:
-            raise _not_found()
-        file_id = int(text)
+        file_id = _file_of(request).file_id
         # What is known may be old: the file may have been deleted a moment ago.
         self._rows.forget(file_id)
         if await self._rows.find(file_id, principal) is None and await self._rows.find(file_id) is not None:
@@ -163,6 +202,13 @@ class ApiRoutes:
         """``GET /api/image-processing/renders/metrics``."""
         await admitted(self._gate, request, Scope.METRICS_READ)
         return Response(self._metrics.text(), media_type=MEDIA_TYPE)
+
+    async def _preset(self, name: str, principal: Principal) -> FoundPreset:
+        """Return a preset as it is now: people try and sign what they have just changed."""
+        found = await self._presets.find(name, principal.owner, fresh=True)
+        if found is None:
+            raise Problem("preset-not-found", 404, f"There is no preset '{name}'.")
+        return found
 
     async def _owned(self, file_id: int, principal: Principal) -> FileRow:
         row = await self._rows.find(file_id, principal)
@@ -199,14 +245,15 @@ def thumbnail_plan(source: Source, size: int) -> RenderPlan:
     )
 
 
-def preview_plan(wanted: PreviewIn) -> RenderPlan:
+def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) -> RenderPlan:
     """Return the plan of a preview: the pipeline of a task, on a picture that is first made small.
 
+    :param preset: the params of the preset that is wanted.
     :raises DomainError: ``invalid-fields``, ``unknown-algorithm``.
     """
-    params = {"steps": wanted.steps, "output": wanted.output, "source": wanted.source}
+    steps = wanted.steps or [{"algorithm": "auto_orient"}]
     try:
-        planned = plan_of(PIPELINE, {**params, "steps": wanted.steps or [{"algorithm": "auto_orient"}]})
+        planned = plan_of(PIPELINE, preset or {"steps": steps, "output": wanted.output, "source": wanted.source})
     except DomainError as error:
         raise _without_prefix(error) from error
     if isinstance(planned.encoding, Tiles):
@@ -236,6 +283,28 @@ def _validated(model: type[_Model], document: object) -> _Model:
         return model.model_validate(document)
     except ValidationError as error:
         raise invalid_request(error, document, "", model) from error
+
+
+def _file_of(request: Request) -> FileSource:
+    """Return the file that the path names.
+
+    :raises Problem: 404, it is no id.
+    """
+    text = request.path_params["file_id"]
+    if not _ID.fullmatch(text) or int(text) > MAX_ID:
+        raise _not_found()
+    return FileSource(int(text))
+
+
+def _digest_of(request: Request) -> DigestSource:
+    """Return the bytes that the path names.
+
+    :raises Problem: 404, it is no SHA-256.
+    """
+    text = request.path_params["sha256"]
+    if not _SHA256.fullmatch(text):
+        raise _not_found()
+    return DigestSource(text)
 
 
 def _not_found() -> Problem:

@@ -35,6 +35,7 @@ from image_processor.render.images import ImageRoutes
 from image_processor.render.metrics import RenderMetrics
 from image_processor.render.origins import Origins
 from image_processor.render.pool import Pool
+from image_processor.render.presets import RenderPresets
 from image_processor.render.reading import Reader
 from image_processor.render.responses import problem_response
 from image_processor.render.service import RenderService
@@ -57,8 +58,10 @@ def create_app() -> Starlette:
     access = load_or_exit(AccessSettings)
     keys = KeyService(Database(access.database.url, access.database.pool_size))
     try:
-        reader = Reader(settings)
-        presets = dict(Presets(settings.presets).items())
+        configured = dict(Presets(settings.presets).items())
+        secret = settings.file_storage.inner_secret.get_secret_value()
+        presets = RenderPresets(configured, settings.image_processor, secret, settings.http.lookup_seconds)
+        reader = Reader(settings, presets)
     except SettingsError as error:
         exit_with(error)
     folder = Path(settings.cache.folder)
@@ -71,8 +74,8 @@ def create_app() -> Starlette:
     rows = FileRows(settings.file_storage, settings.http.lookup_seconds)
     metrics = _metrics(pool, cache)
     service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics)
-    urls = UrlMaker(settings.native, presets)
-    api = ApiRoutes(create_gate(access, keys), service, rows, urls, settings.http, metrics)
+    urls = UrlMaker(settings.native)
+    api = ApiRoutes(create_gate(access, keys), service, rows, presets, urls, settings.http, metrics)
     peers = (settings.thumbor, settings.imagor, settings.imgproxy)
     closed = [peer.path for peer in peers if peer.path and not peer.enabled]
     images = ImageRoutes(reader, service, settings.http, metrics, closed)
@@ -89,6 +92,7 @@ def create_app() -> Starlette:
             sweeper.cancel()
             await pool.stop()
             await rows.close()
+            await presets.close()
             cache.close()
 
     async def healthy(_request: Request) -> Response:
@@ -98,6 +102,8 @@ def create_app() -> Starlette:
         Route("/healthz", healthy),
         Route(f"{API}/thumbnails/sha256/{{sha256}}/{{size}}", answering(api.thumbnail_of_digest)),
         Route(f"{API}/thumbnails/{{file_id}}/{{size}}", answering(api.thumbnail)),
+        Route(f"{API}/metadata/sha256/{{sha256}}", answering(api.metadata_of_digest)),
+        Route(f"{API}/metadata/{{file_id}}", answering(api.metadata)),
         Route(f"{API}/preview", answering(api.preview), methods=["POST"]),
         Route(f"{API}/render-urls", answering(api.urls), methods=["POST"]),
         Route(f"{API}/renders/metrics", answering(api.metrics)),

@@ -12,6 +12,7 @@ BUSY = "renders-busy"
 LOST = "render-lost"
 TOO_SLOW = "render-too-slow"
 STORAGE_UNAVAILABLE = "file-storage-unavailable"
+PRESETS_UNAVAILABLE = "presets-unavailable"
 ORIGIN_FORBIDDEN = "origin-forbidden"
 ORIGIN_FAILED = "origin-failed"
 ORIGIN_SLOW = "origin-too-slow"
@@ -25,6 +26,7 @@ STATUSES: Mapping[str, int] = {
     LOST: 503,
     TOO_SLOW: 422,
     STORAGE_UNAVAILABLE: 503,
+    PRESETS_UNAVAILABLE: 503,
     ORIGIN_FORBIDDEN: 403,
     ORIGIN_FAILED: 502,
     ORIGIN_SLOW: 504,
@@ -71,3 +73,10 @@ def too_slow(seconds: float) -> DomainError:
 def storage_unavailable() -> DomainError:
     """Return the error of a file server that does not answer."""
     return DomainError(STORAGE_UNAVAILABLE, "The file server does not answer; try again.", retry_after=2)
+
+
+def presets_unavailable() -> DomainError:
+    """Return the error of an API that does not tell a preset."""
+    return DomainError(
+        PRESETS_UNAVAILABLE, "The service that has the presets does not answer; try again.", retry_after=2
+    )

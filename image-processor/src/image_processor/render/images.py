@@ -83,7 +83,7 @@ class ImageRoutes:
                 raise Problem(
                     "method-not-allowed", 405, f"{request.method} is not allowed here.", headers={"Allow": "GET, HEAD"}
                 )
-            response = await self._answer(request, dialect.plan(rest))
+            response = await self._answer(request, await dialect.plan(rest))
         except ClientGoneError:
             response = Response(status_code=499)
         except DomainError as error:

@@ -4,7 +4,7 @@ import re
 
 from image_processor.config import RenderSettings
 
-_API = re.compile(r"/api/image-processing/(thumbnails|preview|render-urls|renders)(/|$)")
+_API = re.compile(r"/api/image-processing/(thumbnails|metadata|preview|render-urls|renders)(/|$)")
 
 
 class RenderPaths:

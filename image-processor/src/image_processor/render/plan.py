@@ -22,8 +22,8 @@ FORM = 1
 AVIF_EFFORT = 1
 """Less than the default of a task: somebody waits for the answer, and more effort takes several times as long."""
 
-Answer = Literal["image", "original", "meta"]
-"""What is sent: the image; the source as it is; or what is known about it, as JSON."""
+Answer = Literal["image", "original", "meta", "reports"]
+"""What is sent: the image; the source as it is; what is known about it, as JSON; or what the steps report, as JSON."""
 
 
 @dataclass(frozen=True)

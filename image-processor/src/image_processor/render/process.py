@@ -35,7 +35,7 @@ from image_processor.render.plan import ColorSource, RenderPlan, step
 from image_processor.services.codec.decoding import READABLE, ImageError, Limits, decode
 from image_processor.services.codec.encoding import EXTENSIONS
 from image_processor.services.codec.plan import Plan
-from image_processor.services.codec.process import process_image
+from image_processor.services.codec.process import process_image, write_reports
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.blob_http import BlobClient
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceError
@@ -159,6 +159,9 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
     if plan.answer == "meta":
         info = step("info").resolved()
         return process_image(source, {}, result, Plan([info], Output(), plan.reading), limits) or ".json"
+    if plan.answer == "reports":
+        write_reports(source, result, plan.for_codec(), limits)
+        return ".json"
     own = _format_of(source, limits, plan) if _depends_on_source(job) else ""
     if plan.answer == "original" or own in plan.formats_as_they_are:
         if own not in SENT_AS_THEY_ARE:

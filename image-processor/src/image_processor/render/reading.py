@@ -1,6 +1,5 @@
 """From a request's target to its plan: which dialect it is, whether it is signed, what it asks for."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,10 +10,10 @@ from image_processor.config import ImagorSettings, ImgproxySettings, NativeUrlSe
 from image_processor.render.dialects import imagor, imgproxy, native, thumbor
 from image_processor.render.imgproxy_plan import plan_of as plan_of_imgproxy
 from image_processor.render.plan import RenderPlan, Source
+from image_processor.render.presets import RenderPresets
 from image_processor.render.problems import NO_SUCH_ROUTE, STATUSES, wrong_signature
 from image_processor.render.signing import ImagorSigner, ImgproxySigner, NativeSigner, ThumborSigner
 from image_processor.render.sources import source_of
-from image_processor.services.codec.presets import Presets
 
 UNSAFE = "unsafe"
 
@@ -25,7 +24,7 @@ class Dialect(Protocol):
     @property
     def name(self) -> str: ...
 
-    def plan(self, target: bytes) -> RenderPlan:
+    async def plan(self, target: bytes) -> RenderPlan:
         """Return the plan of a signed path and query, without what comes before the signature.
 
         :raises DomainError: the URL is wrong, not signed, expired, or asks for something that cannot be done.
@@ -35,15 +34,19 @@ class Dialect(Protocol):
 @dataclass(frozen=True)
 class NativeDialect:
     settings: NativeUrlSettings
-    presets: Mapping[str, Mapping[str, object]]
+    presets: RenderPresets
     name: str = "native"
 
-    def plan(self, target: bytes) -> RenderPlan:
+    async def plan(self, target: bytes) -> RenderPlan:
         signature, _, path = target.removeprefix(b"/").partition(b"?")[0].partition(b"/")
         # Before anything is parsed: who has no key learns nothing about options and presets.
         if not NativeSigner(self.settings.secrets).accepts(signature.decode("utf-8", "surrogateescape"), path):
             raise wrong_signature()
-        return native.plan_of(native.parse(target), self.presets, negotiated=self.settings.negotiate)
+        url = native.parse(target)
+        wanted = native.preset_of(url)
+        found = None if wanted is None else await self.presets.find(wanted.name, wanted.owner)
+        presets = {} if wanted is None or found is None else {wanted.name: found.params}
+        return native.plan_of(url, presets, negotiated=self.settings.negotiate)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class ThumborDialect:
     settings: ThumborSettings
     name: str = "thumbor"
 
-    def plan(self, target: bytes) -> RenderPlan:
+    async def plan(self, target: bytes) -> RenderPlan:
         url = thumbor.parse(target)
         _check(self.settings.unsafe, url.signature, url.signed, ThumborSigner(self.settings.secrets))
         settings = self.settings
@@ -64,7 +67,7 @@ class ImagorDialect:
     settings: ImagorSettings
     name: str = "imagor"
 
-    def plan(self, target: bytes) -> RenderPlan:
+    async def plan(self, target: bytes) -> RenderPlan:
         url, settings = imagor.parse(target), self.settings
         signer = ImagorSigner(settings.secrets, settings.algorithm, settings.truncate)
         _check(settings.unsafe, url.signature, url.signed, signer)
@@ -78,7 +81,7 @@ class ImgproxyDialect:
     mark: Source | None
     name: str = "imgproxy"
 
-    def plan(self, target: bytes) -> RenderPlan:
+    async def plan(self, target: bytes) -> RenderPlan:
         settings = self.settings
         signature, path = imgproxy.signature_and_path(target)
         signer = ImgproxySigner(settings.pairs, settings.signature_size, frozenset(settings.trusted_signatures))
@@ -103,11 +106,10 @@ def _check(unsafe: bool, signature: str, path: bytes, signer: _Signer) -> None:
 class Reader:
     """Finds the dialect of a request and reads its plan.
 
-    :raises SettingsError: a preset is wrong.
+    :raises SettingsError: a preset of imgproxy is wrong.
     """
 
-    def __init__(self, settings: RenderSettings) -> None:
-        presets = dict(Presets(settings.presets).items())
+    def __init__(self, settings: RenderSettings, presets: RenderPresets) -> None:
         self._by_path = dict[str, Dialect]()
         self._by_host = dict[str, Dialect]()
         if settings.native.keys:
@@ -138,13 +140,13 @@ class Reader:
                 return self._by_path[path], b"/" + target[len(path.encode()) :]
         raise DomainError(NO_SUCH_ROUTE, "There are no images by URL under this path.")
 
-    def plan(self, target: bytes, host: str = "") -> RenderPlan:
+    async def plan(self, target: bytes, host: str = "") -> RenderPlan:
         """Return the plan of a request.
 
         :param target: the path and query, as they were sent.
         """
         dialect, rest = self.dialect_of(target, host)
-        return dialect.plan(rest)
+        return await dialect.plan(rest)
 
 
 def status_of(dialect: str, error: DomainError) -> int:

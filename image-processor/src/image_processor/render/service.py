@@ -103,16 +103,25 @@ class RenderService:
         self._flights: dict[str, _Flight] = {}
         self._refused: dict[str, float] = {}
 
-    async def find(self, plan: RenderPlan, accept: str = "", principal: Principal | None = None) -> Found:
+    async def find(
+        self,
+        plan: RenderPlan,
+        accept: str = "",
+        principal: Principal | None = None,
+        *,
+        named_for_everybody: bool = False,
+    ) -> Found:
         """Return what the plan asks for, without rendering.
 
         :param accept: the client's Accept header, for a plan whose format is negotiated.
         :param principal: who must own the files; ``None``: the URL is signed.
+        :param named_for_everybody: whether anybody may use the files that the steps name.
         :raises DomainError: ``file-not-found``, ``file-storage-unavailable``, or an origin refuses.
         """
         # One after the other: most plans have one file, and what is remembered needs no task of its own.
         source = await self._source(plan.source, principal)
-        files = [await self._source(named, principal) for _, named in plan.files]
+        namer = None if named_for_everybody else principal
+        files = [await self._source(named, namer) for _, named in plan.files]
         numbers = [number for number, _ in plan.files]
         digests = {number: each.sha256 for number, each in zip(numbers, files, strict=True)}
         format_name = self._format(plan, source.row, accept)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import MAX_ID
 from service_kit.problems import Problem
 
@@ -52,24 +53,22 @@ class Wanted(BaseModel):
 class UrlMaker:
     """Makes URLs; the keys never leave the server."""
 
-    def __init__(self, settings: NativeUrlSettings, presets: Mapping[str, Mapping[str, object]]) -> None:
+    def __init__(self, settings: NativeUrlSettings) -> None:
         self._settings = settings
-        self._presets = presets
 
-    def make(self, wanted: Wanted, base: str, now: int) -> dict[str, object]:
+    def make(self, wanted: Wanted, base: str, now: int, preset_owner: str = LOCAL_OWNER) -> dict[str, object]:
         """Return the URL, and what pages need in addition.
 
         :param base: scheme and host of the URLs.
         :param now: seconds since 1970.
-        :raises Problem: 404, there is no preset of that name; 409, there is no key.
+        :param preset_owner: the owner of the preset, which exists.
+        :raises Problem: 409, there is no key.
         :raises DomainError: the steps are wrong.
         """
         if not self._settings.keys:
             raise Problem("no-render-key", 409, "native.keys in config/render/conf.yml has no key to sign with.")
-        if wanted.preset is not None and wanted.preset not in self._presets:
-            raise Problem("preset-not-found", 404, f"There is no preset '{wanted.preset}'.")
         expires = now + wanted.expires_in if wanted.expires_in is not None else None
-        options = self._options(wanted, expires)
+        options = self._options(wanted, expires, preset_owner)
         made: dict[str, object] = {"url": self._url(wanted, options, base)}
         if srcset := self._srcset(wanted, options, base):
             made["srcset"] = srcset
@@ -85,10 +84,11 @@ class UrlMaker:
         made["expires_at"] = expires
         return made
 
-    def _options(self, wanted: Wanted, expires: int | None) -> dict[str, str]:
+    def _options(self, wanted: Wanted, expires: int | None, preset_owner: str) -> dict[str, str]:
         given: dict[str, object] = {
             "exp": expires,
             "p": wanted.preset,
+            "o": preset_owner if wanted.preset is not None and preset_owner != LOCAL_OWNER else None,
             "w": wanted.width,
             "h": wanted.height,
             "f": wanted.format,

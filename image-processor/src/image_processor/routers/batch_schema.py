@@ -55,7 +55,7 @@ def batch_body(batch: type[BaseModel], blueprint: APIBlueprint) -> dict[str, obj
         )
         for algorithm in algorithms
     ]
-    pipeline = _variant({"const": PIPELINE, "description": PIPELINE_SUMMARY}, _pipeline_schema(), optional=False)
+    pipeline = _variant({"const": PIPELINE, "description": PIPELINE_SUMMARY}, pipeline_schema(), optional=False)
     return {
         "required": True,
         "content": {
@@ -119,7 +119,8 @@ def _preset_variant(shared: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _pipeline_schema() -> dict[str, object]:
+def pipeline_schema() -> dict[str, object]:
+    """Return the schema of a pipeline's params, which refers to the components of :func:`batch_body`."""
     return {
         "type": "object",
         "additionalProperties": False,

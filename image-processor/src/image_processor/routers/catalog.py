@@ -1,10 +1,9 @@
-"""The endpoints that list algorithms and presets."""
+"""The endpoint that lists the algorithms."""
 
 import json
 from functools import cache
 from typing import Literal
 
-import svcs
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
@@ -15,7 +14,6 @@ from service_kit.api import array_response
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.routers.batch_schema import PIPELINE_SUMMARY
 from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
-from image_processor.services.codec.presets import Presets
 
 catalog = APIBlueprint("catalogue", __name__, abp_tags=[Tag(name="catalogue")])
 
@@ -31,13 +29,6 @@ class AlgorithmOut(BaseModel):
     )
     streams: bool = Field(description="Whether a large image is processed without loading all of it into memory.")
     params: dict[str, object]
-
-
-class PresetOut(BaseModel):
-    """A named pipeline from the server's configuration."""
-
-    name: str
-    params: dict[str, object] = Field(description="The params of a `pipeline`.")
 
 
 @catalog.get(
@@ -72,15 +63,3 @@ def _algorithms() -> str:
         params=Pipeline.model_json_schema(),
     )
     return json.dumps([algorithm.model_dump() for algorithm in [*found, pipeline]], ensure_ascii=False)
-
-
-@catalog.get(
-    "/presets",
-    summary="List the presets",
-    responses={200: array_response(PresetOut.model_json_schema())},
-)
-@needs(Scope.TASKS_READ)
-def list_presets() -> Response:
-    presets = svcs.flask.get(Presets)
-    found = [PresetOut(name=name, params=dict(params)).model_dump() for name, params in presets.items()]
-    return Response(json.dumps(found, ensure_ascii=False), mimetype="application/json")

@@ -7,6 +7,7 @@ from service_kit.api import PROBLEM_CONTENT
 from service_kit.database import MAX_ID
 
 from image_processor.render.api import THUMBNAIL_SIZES, PreviewIn
+from image_processor.render.metadata import PARTS, MetadataOut
 from image_processor.render.signed_urls import Wanted
 
 _WEBP = {"image/webp": {"schema": {"type": "string", "format": "binary"}}}
@@ -64,6 +65,41 @@ def _thumbnail(summary: str, parameter: Mapping[str, object]) -> PathItem:
     return PathItem.model_validate({"get": operation})
 
 
+def _metadata(summary: str, parameter: Mapping[str, object]) -> PathItem:
+    wanted = {
+        "name": "parts",
+        "in": "query",
+        "description": "Only these parts, with commas between them. For `info` and `exif` alone no pixel is decoded.",
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "items": {"type": "string", "enum": list(PARTS)}, "minItems": 1},
+    }
+    content = {"application/json": {"schema": _inlined(MetadataOut.model_json_schema())}}
+    responses = {
+        "200": {"description": "What is known about the image.", "content": content},
+        "304": {"description": "It has not changed."},
+        **_problems("413"),
+    }
+    operation = {"tags": ["renders"], "summary": summary, "parameters": [parameter, wanted], "responses": responses}
+    return PathItem.model_validate({"get": operation})
+
+
+def _inlined(schema: Mapping[str, object]) -> dict[str, object]:
+    """Return the schema with its definitions in the places that refer to them."""
+    definitions = schema.get("$defs", {})
+
+    def replaced(part: object) -> object:
+        if isinstance(part, list):
+            return [replaced(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part and isinstance(definitions, dict):
+            return replaced(definitions[part["$ref"].rpartition("/")[2]])
+        return {name: replaced(value) for name, value in part.items()}
+
+    return {name: replaced(value) for name, value in schema.items() if name != "$defs"}
+
+
 def _body(schema: Mapping[str, object]) -> dict[str, object]:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
@@ -71,7 +107,7 @@ def _body(schema: Mapping[str, object]) -> dict[str, object]:
 def _preview_schema() -> dict[str, object]:
     schema = PreviewIn.model_json_schema()
     reference = "#/components/schemas/"
-    schema["properties"]["steps"]["items"] = {"$ref": f"{reference}Step"}
+    schema["properties"]["steps"]["anyOf"][0]["items"] = {"$ref": f"{reference}Step"}
     schema["properties"]["output"] = {"anyOf": [{"$ref": f"{reference}Output"}, {"type": "null"}]}
     schema["properties"]["source"] = {"anyOf": [{"$ref": f"{reference}Source"}, {"type": "null"}]}
     return schema
@@ -83,13 +119,15 @@ _JSON = {"application/json": {"schema": {"type": "object"}}}
 OPERATIONS: Mapping[str, PathItem] = {
     "/thumbnails/{file_id}/{size}": _thumbnail("Get a small WebP of a file", _FILE_ID),
     "/thumbnails/sha256/{sha256}/{size}": _thumbnail("Get a small WebP of a file by its bytes", _SHA256),
+    "/metadata/{file_id}": _metadata("Get what is known about an image", _FILE_ID),
+    "/metadata/sha256/{sha256}": _metadata("Get what is known about an image by its bytes", _SHA256),
     "/preview": PathItem.model_validate(
         {
             "post": {
                 "tags": ["renders"],
                 "summary": "Try steps on a file",
-                "description": "The steps run on the file made smaller (`max_side`). Nothing is stored; closing the"
-                " connection stops it.",
+                "description": "The steps, or those of a `preset`, run on the file made smaller (`max_side`). Nothing"
+                " is stored; closing the connection stops it.",
                 "requestBody": _body(_preview_schema()),
                 "responses": {
                     "200": {"description": "The result: an image, or JSON.", "content": {**_ANY_IMAGE, **_JSON}},

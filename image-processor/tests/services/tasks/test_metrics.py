@@ -3,7 +3,7 @@
 import pytest
 from image_processor.models import Callback, Task
 from image_processor.services.tasks.metrics import TaskMetrics
-from service_kit.database import Database
+from service_kit.database import Database, epoch_now
 from sqlalchemy import delete, insert, update
 
 URL = "http://127.0.0.1:9/"
@@ -34,6 +34,17 @@ def test_each_status_is_counted(database: Database, status: str) -> None:
     counted = {"pending": 1, status: 3 if status == "pending" else 2}
     found = {name: value for name, value in samples(database).items() if name.startswith("pixmill_tasks") and value}
     assert found == {f"pixmill_tasks {name}": value for name, value in counted.items()}
+
+
+@pytest.mark.parametrize("oldest", range(4))
+def test_the_oldest_pending_task_counts_whoever_s_it_is_and_however_urgent(database: Database, oldest: int) -> None:
+    for number, (owner, priority) in enumerate([("ann", 0), ("bob", 0), ("ann", 5), ("bob", 9)]):
+        age = 9000 if number == oldest else 100
+        with database.write() as session:
+            values = {"source_id": 1, "algorithm": "flip", "owner": owner, "priority": priority}
+            session.execute(insert(Task).values(created_at=epoch_now() - age, **values))
+
+    assert samples(database)["pixmill_oldest_pending_task_seconds"] == pytest.approx(9000, abs=1000)
 
 
 def test_a_webhook_is_counted_until_it_is_delivered(database: Database) -> None:

@@ -34,6 +34,7 @@ WRITER = READER | {
     Scope.FILES_DELETE,
     Scope.LINKS_CREATE,
     Scope.TASKS_WRITE,
+    Scope.PRESETS_WRITE,
     Scope.WEBHOOKS,
 }
 ROLES = {"reader": READER, "writer": WRITER, "admin": ALL_SCOPES}

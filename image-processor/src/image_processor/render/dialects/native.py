@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
+from service_kit.access.principals import LOCAL_OWNER
+
 from image_processor.imaging.output import Output
 from image_processor.render.deferred import Step
 from image_processor.render.imgproxy_options import decoded, integer
@@ -35,6 +37,7 @@ FORMATS: Mapping[str, str] = {
 OPTIONS: Mapping[str, State] = {
     "exp": State("yes", "seconds since 1970 after which the answer is 410"),
     "p": State("yes", "the name of a preset"),
+    "o": State("yes", "the owner of the preset, if it was made by the API; `local` if the option is missing"),
     "j": State("yes", 'a pipeline, `{"steps": …, "output": …}`, as JSON in base64url'),
     "w": State("yes", "the greatest width: the result is fitted into it, and never enlarged"),
     "h": State("yes", "the greatest height"),
@@ -46,6 +49,7 @@ OPTIONS: Mapping[str, State] = {
 }
 """Every option of Pixmill's own URLs."""
 
+_OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _OPTION = re.compile(r"([a-z]{1,3}):(.*)", re.DOTALL)
 
 
@@ -88,10 +92,31 @@ def path_of(source: str, options: Mapping[str, str]) -> bytes:
     return "/".join([*named, quote(source, safe="/" if not source.startswith("http") else "")]).encode()
 
 
+@dataclass(frozen=True)
+class WantedPreset:
+    """The preset that a URL names, and its owner if it is not one of the settings."""
+
+    name: str
+    owner: str
+
+
+def preset_of(url: NativeUrl) -> WantedPreset | None:
+    """Return the preset that the URL names.
+
+    :raises DomainError: ``bad-render-option``: it names an owner and no preset, or nobody has such a name.
+    """
+    name, owner = url.options.get("p"), url.options.get("o", LOCAL_OWNER)
+    if name is None and "o" in url.options:
+        raise bad_option("o", "a URL names the owner of a preset, and no preset")
+    if not _OWNER.fullmatch(owner):
+        raise bad_option("o", "an owner's name has 1 to 64 of a-z, 0-9, '.', '_' and '-'")
+    return None if name is None else WantedPreset(name, owner)
+
+
 def plan_of(url: NativeUrl, presets: Mapping[str, Mapping[str, object]], *, negotiated: bool = True) -> RenderPlan:
     """Return the plan.
 
-    :param presets: pipelines by name.
+    :param presets: pipelines by name, among them that of :func:`preset_of` if there is one.
     :param negotiated: whether a client may choose the format, where the URL names none.
     :raises DomainError: ``bad-render-url``, ``bad-render-option``, ``invalid-fields``, ``unknown-algorithm``.
     """

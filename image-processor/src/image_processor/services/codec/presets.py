@@ -26,6 +26,9 @@ class Presets:
                 raise SettingsError(f"setting presets.{name}: {'; '.join(wrong)}") from error
         self._params = params
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._params
+
     def __getitem__(self, name: str) -> Mapping[str, object]:
         """:raises DomainError: ``preset-not-found``."""
         if name not in self._params:

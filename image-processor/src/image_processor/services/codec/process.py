@@ -1,6 +1,8 @@
 """Running a plan on files: decode, apply each step, encode."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyvips
@@ -24,6 +26,8 @@ from image_processor.services.codec.plan import Plan
 
 _EXTRANEOUS = "extraneous bytes before marker"
 """Part of libjpeg's warning about skipped bytes: no pixel is lost if they come before the pixels."""
+MAX_REPORT_LENGTH = 256 * 1024
+"""Of an analysis among several: a file may carry megabytes of EXIF."""
 
 
 def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: Plan, limits: Limits) -> str | None:
@@ -36,10 +40,46 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
     :raises ImageError: the source is not a readable image, is damaged, exceeds a limit, or does not suit an algorithm.
     """
     sequential = all(algorithm.sequential for algorithm, _ in plan.steps) and encodes_once(plan.encoding)
+    with _explained(source):
+        decoded = decode(source, limits, sequential=sequential, wanted=plan.source)
+        return _apply(decoded, plan, NamedFiles(files, limits), result, limits)
+
+
+def write_reports(source: Path, result: Path, plan: Plan, limits: Limits) -> None:
+    """Run analyses on an image that is decoded once; write what they report as a JSON object, by their names.
+
+    An analysis that does not suit the image is missing, and the object ``unavailable`` says why, by its name.
+
+    :raises ImageError: as :func:`process_image`.
+    """
+    reports, unavailable = dict[str, object](), dict[str, str]()
+    with _explained(source):
+        # Not sequential: several analyses read the same pixels. Those of the header read none.
+        picture = decode(source, limits, sequential=False, wanted=plan.source).picture
+        for algorithm, params in plan.steps:
+            try:
+                reports[algorithm.name] = _report(algorithm.apply(picture, params, NamedFiles({}, limits)))
+            except UnsuitableImageError as error:
+                unavailable[algorithm.name] = str(error)
+    found = reports | ({"unavailable": unavailable} if unavailable else {})
+    result.write_text(json.dumps(found, ensure_ascii=False, separators=(",", ":")), "utf-8")
+
+
+def _report(made: object) -> object:
+    if not isinstance(made, Report):
+        raise TypeError(f"a {type(made).__name__} is no report")
+    text = made.model_dump_json(exclude_none=True)
+    if len(text) > MAX_REPORT_LENGTH:
+        raise UnsuitableImageError(f"This report would have more than {MAX_REPORT_LENGTH:,} characters.")
+    return json.loads(text)
+
+
+@contextmanager
+def _explained(source: Path) -> Iterator[None]:
+    """Raise ImageError with a sentence if the image cannot be decoded, or loses pixels while it is."""
     complaints.forget()
     try:
-        decoded = decode(source, limits, sequential=sequential, wanted=plan.source)
-        extension = _apply(decoded, plan, NamedFiles(files, limits), result, limits)
+        yield
     except UnsuitableImageError as error:
         raise ImageError(str(error)) from error
     except pyvips.Error as error:
@@ -47,7 +87,6 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
     lost = complaints.lost_pixels()
     if lost is not None and not (_EXTRANEOUS in lost and has_gap_before_pixels(source)):
         raise ImageError(f"The image cannot be decoded: {reason_of(lost)}.")
-    return extension
 
 
 def _sentence(error: pyvips.Error) -> str:

@@ -43,18 +43,24 @@ _WAITING_OWNERS = _FIRST_OWNERS.union_all(
     ).where(_FIRST_OWNERS.c.owner.is_not(None))
 )
 # The first index entry of an owner is the owner's oldest task, because ids grow with time.
-_OLDEST = select(
-    _first(Task.created_at, Task.priority == _WAITING_OWNERS.c.priority, Task.owner == _WAITING_OWNERS.c.owner).label(
-        "created_at"
+_OLDEST = (
+    select(
+        _first(
+            Task.created_at, Task.priority == _WAITING_OWNERS.c.priority, Task.owner == _WAITING_OWNERS.c.owner
+        ).label("created_at")
     )
-).subquery()
-_WAITING = select(epoch_now() - func.min(_OLDEST.c.created_at))
+    # Each of them: without this, only the first owner of the highest priority would count.
+    .select_from(_WAITING_OWNERS)
+    .subquery()
+)
+OLDEST_PENDING_SECONDS = select(epoch_now() - func.min(_OLDEST.c.created_at))
 _CALLBACKS = select(func.count()).select_from(
     select(Callback.id).order_by(Callback.due_at).limit(MAX_COUNTED).subquery()
 )
 
 
-def _count(status: TaskStatus) -> Select[int]:
+def count_of(status: TaskStatus) -> Select[int]:
+    """Return the query for the number of tasks in one of the states ``COUNTED``."""
     # In the order of the index for this status, so that the planner uses it.
     ordered = _INDEXED_BY.get(status, (Task.id,))
     matching = select(Task.id).where(Task.status == status).order_by(*ordered).limit(MAX_COUNTED)
@@ -71,8 +77,8 @@ class TaskMetrics(Collector):
         tasks = GaugeMetricFamily("pixmill_tasks", f"Tasks in this status, at most {MAX_COUNTED}.", labels=["status"])
         with self._database.read() as session:
             for status in COUNTED:
-                tasks.add_metric([status], session.execute(_count(status)).scalar_one())
-            waiting = session.execute(_WAITING).scalar_one()
+                tasks.add_metric([status], session.execute(count_of(status)).scalar_one())
+            waiting = session.execute(OLDEST_PENDING_SECONDS).scalar_one()
             callbacks = session.execute(_CALLBACKS).scalar_one()
         yield tasks
         yield GaugeMetricFamily(

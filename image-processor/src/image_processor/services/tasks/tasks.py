@@ -15,6 +15,7 @@ from image_processor.models import Batch, Task
 from image_processor.services.codec.plan import PIPELINE, plan_of
 from image_processor.services.codec.presets import Presets
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceFile
+from image_processor.services.presets.presets import NamedPreset, find_preset
 from image_processor.services.tasks.changes import cancel_tasks, restart_tasks
 from image_processor.services.tasks.filters import ENDED, RESTARTABLE, TaskFilter, visible_to
 from image_processor.services.tasks.forgetting import delete_tasks
@@ -79,8 +80,10 @@ class TaskService:
                 earlier = created_earlier(connection, use)
             if earlier is not None:
                 return earlier
-        algorithm, params = self._chosen(batch)
-        sources = self._sources(principal, batch, plan_of(algorithm, params).file_ids())
+        preset = self._preset(principal, batch)
+        algorithm, params = (batch.algorithm or "", batch.params) if preset is None else (PIPELINE, preset.params)
+        named = plan_of(algorithm, params).file_ids()
+        sources = self._sources(principal, batch, named, for_everybody=preset is not None and preset.read_only)
         shared = {"owner": principal.owner, "algorithm": algorithm, "priority": batch.priority, "cache": batch.cache}
         row = {
             **shared,
@@ -116,19 +119,21 @@ class TaskService:
         self._hints.publish_for(len(created.task_ids))
         return created
 
-    def _chosen(self, batch: NewBatch) -> tuple[str, Mapping[str, object] | None]:
-        """Return the algorithm and its params; those of a preset are stored in the task, in case the preset changes."""
-        if batch.preset is not None:
-            return PIPELINE, self._presets[batch.preset]
-        return batch.algorithm or "", batch.params
+    def _preset(self, principal: Principal, batch: NewBatch) -> NamedPreset | None:
+        """Return the batch's preset; its params are stored in the batch, in case the preset changes."""
+        if batch.preset is None:
+            return None
+        return find_preset(self._database, self._presets, principal, batch.preset)
 
-    def _sources(self, principal: Principal, batch: NewBatch, named: Sequence[int]) -> Mapping[int, SourceFile]:
+    def _sources(
+        self, principal: Principal, batch: NewBatch, named: Sequence[int], *, for_everybody: bool
+    ) -> Mapping[int, SourceFile]:
         """Return the batch's sources, after a check that they and the ``named`` files exist.
 
-        The files that a preset names are the operator's, and for everybody's use.
+        :param for_everybody: a preset of the settings names the files: they are the operator's, for everybody's use.
         """
         storage = self._storage.acting_for(principal.owner, sees_all=principal.sees_all)
-        storage_of_named = storage if batch.preset is None else self._storage.acting_for(principal.owner)
+        storage_of_named = self._storage.acting_for(principal.owner) if for_everybody else storage
         try:
             found = storage.find(batch.file_ids)
             found_named = storage_of_named.find(named) if named else {}

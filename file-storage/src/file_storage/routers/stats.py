@@ -1,0 +1,53 @@
+"""The endpoint of numbers for a page."""
+
+import svcs
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field
+from service_kit import __version__
+from service_kit.access.flask_gate import needs, principal
+from service_kit.access.principals import Scope
+
+from file_storage.services.stats import FileStats
+
+stats = APIBlueprint("stats", __name__, abp_tags=[Tag(name="files")])
+
+
+class QuotaOut(BaseModel):
+    """What may be stored; null is no limit."""
+
+    bytes: int | None
+    files: int | None
+
+
+class StatsOut(BaseModel):
+    """Numbers of files."""
+
+    version: str = Field(description="Of Pixmill.")
+    owner: str = Field(description="Who asks.")
+    all_owners: bool = Field(description="Whether the numbers are those of all owners, as for a key with `admin`.")
+    files: int
+    bytes: int = Field(description="Of all files of the owner; of all owners, equal bytes count once.")
+    reserved_bytes: int = Field(description="Of resumable uploads that are not complete.")
+    room_bytes: int = Field(description="What still fits: on the disk, and into the quotas.")
+    quota: QuotaOut
+
+
+@stats.get("/stats", summary="Get numbers of files", responses={200: StatsOut})
+@needs(Scope.FILES_READ)
+def show_stats() -> Response:
+    who = principal()
+    numbers = svcs.flask.get(FileStats).of(who)
+    answer = StatsOut(
+        version=__version__,
+        owner=who.owner,
+        all_owners=who.sees_all,
+        files=numbers.stored.files,
+        bytes=numbers.stored.bytes,
+        reserved_bytes=numbers.stored.reserved,
+        room_bytes=numbers.room,
+        quota=QuotaOut(bytes=numbers.quota_bytes, files=numbers.quota_files),
+    )
+    response = Response(answer.model_dump_json(), mimetype="application/json")
+    response.headers["Cache-Control"] = "private, max-age=1"
+    return response

@@ -1,0 +1,60 @@
+"""Numbers of files for a page: those of an owner, or of all for an administrator."""
+
+from dataclasses import dataclass
+
+from service_kit.access.principals import Principal
+from service_kit.database import Database
+from service_kit.remembered import Remembered
+
+from file_storage.services.totals import Totals, stored, stored_by
+from file_storage.storage import Staging
+
+REMEMBERED_SECONDS = 1.0
+"""However many pages ask, the database is asked once in this time."""
+
+
+@dataclass(frozen=True)
+class FileNumbers:
+    """Numbers of files.
+
+    :param stored: of an owner: of all its files; of all owners: equal bytes count once.
+    :param room: bytes that still fit: on the disk, and into each quota.
+    :param quota_bytes: ``None``: no limit.
+    """
+
+    stored: Totals
+    room: int
+    quota_bytes: int | None
+    quota_files: int | None
+
+
+class FileStats:
+    """Reads the totals, so that nothing is counted.
+
+    :param quota_bytes: of all files together, from the settings; 0 for no quota.
+    """
+
+    def __init__(self, database: Database, staging: Staging, quota_bytes: int) -> None:
+        self._database = database
+        self._staging = staging
+        self._quota_bytes = quota_bytes
+        self._remembered = Remembered[tuple[Totals, Totals]](REMEMBERED_SECONDS)
+
+    def of(self, principal: Principal) -> FileNumbers:
+        """Return the numbers of the files that a principal sees, at most :data:`REMEMBERED_SECONDS` old."""
+        owner = None if principal.sees_all else principal.owner
+        totals, everything = self._remembered.get(owner, lambda: self._read(owner))
+        limits = principal.limits
+        room = self._staging.room()
+        if self._quota_bytes:
+            room = min(room, self._quota_bytes - everything.bytes - everything.reserved)
+        if owner is None:
+            return FileNumbers(totals, max(0, room), self._quota_bytes or None, None)
+        if limits.bytes is not None:
+            room = min(room, limits.bytes - totals.bytes - totals.reserved)
+        return FileNumbers(totals, max(0, room), limits.bytes, limits.files)
+
+    def _read(self, owner: str | None) -> tuple[Totals, Totals]:
+        with self._database.connect() as connection:
+            everything = stored(connection)
+            return (everything if owner is None else stored_by(connection, owner)), everything

@@ -1,0 +1,95 @@
+"""What is known about an image, as one JSON object: the reports of analyses, without a task or a file."""
+
+import json
+from collections.abc import Sequence
+
+from pydantic import BaseModel, Field
+from service_kit.errors import FieldError
+from service_kit.problems import Problem
+from starlette.datastructures import QueryParams
+
+from image_processor.algorithms.dominant_colors import DominantColor
+from image_processor.algorithms.exif import ExifReport
+from image_processor.algorithms.histogram import HistogramReport
+from image_processor.algorithms.info import InfoReport
+from image_processor.imaging.output import Output
+from image_processor.imaging.source import Source as Reading
+from image_processor.render.plan import Encoding, RenderPlan, Source, step
+
+PARTS = {
+    "info": "info",
+    "exif": "exif",
+    "histogram": "histogram",
+    "colors": "dominant_colors",
+    "blurhash": "blurhash",
+}
+"""The algorithm that reports each part."""
+OF_HEADER = ("info", "exif")
+"""Parts for which no pixel is decoded."""
+
+
+class MetadataOut(BaseModel):
+    """What is known about an image; only the parts that were asked for."""
+
+    info: InfoReport | None = Field(None, description="Format, size, depth, frames, pages, profile.")
+    exif: ExifReport | None = Field(None, description="The EXIF tags, named as the algorithm `exif` names them.")
+    histogram: HistogramReport | None = Field(None, description="The tones of the upright image's first frame.")
+    colors: list[DominantColor] | None = Field(None, description="At most five, the most frequent first.")
+    blurhash: str | None = Field(None, description="A placeholder of 4 × 3 waves.")
+    unavailable: dict[str, str] | None = Field(
+        None, description="Why a part is missing that does not suit the image, by its name; present only then."
+    )
+
+
+def parts_of(query: QueryParams) -> Sequence[str]:
+    """Return the parts that a query asks for, each once; all if it does not say.
+
+    :raises Problem: 422, an unknown part or parameter.
+    """
+    unknown = sorted(set(query.keys()) - {"parts"})
+    if unknown:
+        raise _wrong(f"/{unknown[0][:64]}", "Unknown field; the fields are: parts")
+    given = query.getlist("parts")
+    if not given:
+        return list(PARTS)
+    named = {name for text in given for name in text.split(",")}
+    wrong = sorted(named - set(PARTS))
+    if wrong:
+        raise _wrong("/parts", f"There is no part '{wrong[0][:64]}'; there are: {', '.join(PARTS)}.")
+    return [name for name in PARTS if name in named]
+
+
+def metadata_plan(source: Source, parts: Sequence[str]) -> RenderPlan:
+    """Return the plan of the parts.
+
+    It is one of two, so that the cache has an image's pixels analyzed once, whatever is asked for in which order.
+    """
+    wanted = OF_HEADER if set(parts) <= set(OF_HEADER) else tuple(PARTS)
+    return RenderPlan(
+        source=source,
+        steps=tuple(step(PARTS[name]) for name in wanted),
+        encoding=Encoding(Output()),
+        reading=Reading(frames=1),
+        answer="reports",
+    )
+
+
+def chosen(reports: bytes, parts: Sequence[str]) -> bytes:
+    """Return the parts of what a plan's result says."""
+    found = json.loads(reports)
+    unavailable = found.get("unavailable", {})
+    answer = {name: _flat(name, found[PARTS[name]]) for name in parts if PARTS[name] in found}
+    reasons = {name: unavailable[PARTS[name]] for name in parts if PARTS[name] in unavailable}
+    if reasons:
+        answer["unavailable"] = reasons
+    return json.dumps(answer, ensure_ascii=False).encode()
+
+
+def _flat(name: str, report: dict[str, object]) -> object:
+    """Return a report, or the only value of one that has a single value of interest."""
+    return report[name] if name in ("colors", "blurhash") else report
+
+
+def _wrong(pointer: str, detail: str) -> Problem:
+    errors = [FieldError(pointer=pointer, detail=detail)]
+    return Problem("invalid-fields", 422, f"The request has wrong fields: {pointer}: {detail}", errors)

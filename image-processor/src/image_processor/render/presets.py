@@ -1,0 +1,121 @@
+"""Presets for images by URL: those of the settings, and those that owners made by the API, remembered for seconds."""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import httpx2
+from service_kit.access.gate import OWNER_HEADER
+from service_kit.access.principals import LOCAL_OWNER
+
+from image_processor.config import RenderPresetSettings
+from image_processor.render.failures import presets_unavailable
+
+GONE_SECONDS = 1.0
+"""How long it is remembered that there is no such preset."""
+_MAX_REMEMBERED = 10_000
+_NAME = re.compile(r"(?!\.{1,2}$)[\w.-]{1,64}")
+"""Others are no names of presets, and some would be another path."""
+
+
+@dataclass(frozen=True)
+class FoundPreset:
+    """A preset.
+
+    :param params: those of a pipeline.
+    :param for_everybody: it is one of the settings, and so are the files that it names.
+    """
+
+    params: Mapping[str, object]
+    for_everybody: bool
+
+
+@dataclass
+class _Remembered:
+    until: float
+    asked: "asyncio.Task[FoundPreset | None]"
+
+
+class RenderPresets:
+    """Finds presets.
+
+    :param configured: those of the settings, which come first.
+    :param settings: of the API that has the presets of owners; ``None``: there are none.
+    :param seconds: how long a preset is remembered.
+    """
+
+    def __init__(
+        self,
+        configured: Mapping[str, Mapping[str, object]],
+        settings: RenderPresetSettings | None = None,
+        inner_secret: str = "",
+        seconds: float = 0,
+    ) -> None:
+        self._configured = configured
+        self._seconds = seconds
+        self._remembered: dict[tuple[str, str], _Remembered] = {}
+        self._http = None
+        if settings is not None:
+            self._http = httpx2.AsyncClient(
+                base_url=settings.url.rstrip("/"),
+                headers={"Authorization": f"Bearer {inner_secret}"},
+                timeout=settings.timeout_seconds,
+                trust_env=False,
+            )
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def find(self, name: str, owner: str = LOCAL_OWNER, *, fresh: bool = False) -> FoundPreset | None:
+        """Return a preset; one of the settings before one of the owner. ``None``: there is none.
+
+        :param fresh: whether to ask again, instead of what is remembered.
+        :raises DomainError: ``presets-unavailable``.
+        """
+        if name in self._configured:
+            return FoundPreset(self._configured[name], for_everybody=True)
+        if self._http is None or not _NAME.fullmatch(name):
+            return None
+        known = self._remembered.get((owner, name))
+        if known is None or fresh or known.until <= time.monotonic():
+            if len(self._remembered) >= _MAX_REMEMBERED:
+                self._remembered.clear()
+            # Equal questions at the same time are one question.
+            asked = asyncio.create_task(_ask(self._http, owner, name))
+            asked.add_done_callback(_look_at_error)
+            known = self._remembered[owner, name] = _Remembered(time.monotonic() + self._seconds, asked)
+        try:
+            found = await asyncio.shield(known.asked)
+        except Exception:
+            self._forget(owner, name, known)
+            raise
+        if found is None:
+            known.until = min(known.until, time.monotonic() + GONE_SECONDS)
+        return found
+
+    def _forget(self, owner: str, name: str, known: _Remembered) -> None:
+        if self._remembered.get((owner, name)) is known:
+            del self._remembered[owner, name]
+
+
+def _look_at_error(asked: "asyncio.Task[FoundPreset | None]") -> None:
+    # Those who asked may be gone; then nobody else looks at it.
+    if not asked.cancelled():
+        asked.exception()
+
+
+async def _ask(http: httpx2.AsyncClient, owner: str, name: str) -> FoundPreset | None:
+    try:
+        response = await http.get(f"/presets/{quote(name, safe='')}", headers={OWNER_HEADER: owner})
+    except httpx2.HTTPError as error:
+        raise presets_unavailable() from error
+    if response.status_code == 404:
+        return None
+    if response.status_code != 200:
+        raise presets_unavailable()
+    preset = response.json()
+    return FoundPreset(preset["params"], for_everybody=preset["read_only"])

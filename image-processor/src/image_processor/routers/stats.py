@@ -1,0 +1,77 @@
+"""The endpoint of numbers for a page."""
+
+import svcs
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field
+from service_kit import __version__
+from service_kit.access.flask_gate import needs, principal
+from service_kit.access.principals import Scope
+
+from image_processor.services.tasks.metrics import MAX_COUNTED
+from image_processor.services.tasks.stats import TaskStats
+
+stats = APIBlueprint("stats", __name__, abp_tags=[Tag(name="tasks")])
+
+
+class CountsOut(BaseModel):
+    """Tasks that are not finished, by status."""
+
+    pending: int
+    processing: int
+    error: int
+    cancelled: int
+
+
+class EndedOut(BaseModel):
+    """Tasks that ended within the last minute, by status."""
+
+    finished: int
+    error: int
+    cancelled: int
+
+
+class WorkerOut(BaseModel):
+    """A worker that is working."""
+
+    name: str
+    processes: int = Field(description="Its processes that are working.")
+    tasks: int = Field(description="The tasks that it holds.")
+
+
+class StatsOut(BaseModel):
+    """Numbers of tasks."""
+
+    version: str = Field(description="Of Pixmill.")
+    owner: str = Field(description="Who asks.")
+    all_owners: bool = Field(description="Whether the numbers are those of all owners, as for a key with `admin`.")
+    tasks: CountsOut = Field(description=f"Each is at most {MAX_COUNTED:,}, which also stands for more.")
+    oldest_pending_seconds: float | None = Field(description="How long the oldest pending task waits; null: none does.")
+    last_minute: EndedOut
+    workers: list[WorkerOut] | None = Field(
+        None, description="Those that are working; present only if the numbers are those of all owners."
+    )
+
+
+@stats.get("/stats", summary="Get numbers of tasks", responses={200: StatsOut})
+@needs(Scope.TASKS_READ)
+def show_stats() -> Response:
+    who = principal()
+    numbers = svcs.flask.get(TaskStats).of(who)
+    workers = numbers.workers
+    answer = StatsOut(
+        version=__version__,
+        owner=who.owner,
+        all_owners=who.sees_all,
+        tasks=CountsOut(**{status.value: count for status, count in numbers.tasks.items()}),
+        oldest_pending_seconds=numbers.oldest_pending_seconds,
+        last_minute=EndedOut(**{status.value: count for status, count in numbers.ended.items()}),
+        workers=None
+        if workers is None
+        else [WorkerOut(name=each.name, processes=each.processes, tasks=each.tasks) for each in workers],
+    )
+    # Null is a value of the age, and not of the workers.
+    body = answer.model_dump_json(exclude={"workers"} if workers is None else None)
+    response = Response(body, mimetype="application/json")
+    response.headers["Cache-Control"] = "private, max-age=1"
+    return response

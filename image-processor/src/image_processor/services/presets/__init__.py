@@ -1,0 +1,1 @@
+"""Presets: those of the settings, and those of owners."""

@@ -1,0 +1,214 @@
+"""Presets as people see them: those of the settings for everybody, and each owner's own."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from service_kit.access.principals import Principal
+from service_kit.database import Database, epoch_now, one_at_a_time
+from service_kit.errors import DomainError, FieldError
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from image_processor.models import Preset
+from image_processor.services.codec.plan import PIPELINE, plan_of
+from image_processor.services.codec.presets import Presets
+from image_processor.services.files.client import FileStorage, FileStorageUnavailableError
+
+log = structlog.get_logger()
+
+MAX_PRESETS = 200
+"""Of an owner."""
+MAX_NAME = 64
+MAX_BYTES = 64 * 1024
+"""Of the params as JSON in UTF-8."""
+
+
+@dataclass(frozen=True)
+class NamedPreset:
+    """A preset.
+
+    :param params: those of a ``pipeline``.
+    :param updated_at: seconds since 1970; ``None`` for a preset of the settings, which nobody changes by the API.
+    """
+
+    name: str
+    params: Mapping[str, object]
+    updated_at: float | None = None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it is one of the settings."""
+        return self.updated_at is None
+
+    @property
+    def etag(self) -> str:
+        """Return a strong ETag, without quotes: equal for equal contents."""
+        text = json.dumps([self.name, self.params, self.read_only], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a change expects (RFC 9110, 13.1).
+
+    :param matching: ETags of which the preset has one, or ``*`` if it only has to exist; ``None``: no such condition.
+    :param not_matching: ETags of which it has none, or ``*`` if it must not exist.
+    """
+
+    matching: Collection[str] | None = None
+    not_matching: Collection[str] | None = None
+
+    def check(self, name: str, current: NamedPreset | None) -> None:
+        """:raises DomainError: ``precondition-failed``."""
+        tags = set() if current is None else {"*", current.etag}
+        if self.matching is not None and not tags.intersection(self.matching):
+            state = "does not exist" if current is None else f'has another version, "{current.etag}"'
+            raise DomainError("precondition-failed", f"The preset '{name}' {state}; get it and decide again.")
+        if self.not_matching is not None and tags.intersection(self.not_matching):
+            raise DomainError("precondition-failed", f"The preset '{name}' exists already.")
+
+
+UNCONDITIONAL = Condition()
+
+
+class PresetService:
+    """Finds and changes presets: those of other owners do not exist."""
+
+    def __init__(self, database: Database, configured: Presets, storage: FileStorage) -> None:
+        self._database = database
+        self._configured = configured
+        self._storage = storage
+
+    def all(self, principal: Principal) -> Sequence[NamedPreset]:
+        """Return the presets of the settings, then those of the principal's owner by name."""
+        configured = [NamedPreset(name, params) for name, params in self._configured.items()]
+        hidden = {preset.name for preset in configured}
+        statement = select(Preset).where(Preset.owner == principal.owner).order_by(Preset.name).limit(MAX_PRESETS)
+        with self._database.read() as session:
+            own = [_named(row) for row in session.scalars(statement)]
+        return [*configured, *(preset for preset in own if preset.name not in hidden)]
+
+    def get(self, principal: Principal, name: str) -> NamedPreset:
+        """Return a preset; one of the settings before one of the owner.
+
+        :raises DomainError: ``preset-not-found``.
+        """
+        return find_preset(self._database, self._configured, principal, name)
+
+    def put(
+        self, principal: Principal, name: str, params: Mapping[str, object], condition: Condition = UNCONDITIONAL
+    ) -> tuple[NamedPreset, bool]:
+        """Make a preset of the principal's owner, or replace it; return it, and whether it is new.
+
+        Tasks that exist keep the steps that they were created with.
+
+        :raises DomainError: ``preset-read-only``, the settings have one of this name; ``precondition-failed``;
+            ``too-many-presets``; ``invalid-fields``, ``unknown-algorithm``, the params are no pipeline;
+            ``file-not-found``, they name a file that is not the owner's; ``file-storage-unavailable``.
+        """
+        if name in self._configured:
+            raise _read_only(name)
+        self._check(principal, params)
+        with self._database.write() as session:
+            session.execute(select(one_at_a_time(_lock(principal.owner))))
+            row = session.get(Preset, (principal.owner, name))
+            condition.check(name, None if row is None else _named(row))
+            if row is None:
+                _check_count(session, principal)
+                row = Preset(owner=principal.owner, name=name, params=dict(params))
+                session.add(row)
+                is_new = True
+            else:
+                row.params, row.updated_at = dict(params), epoch_now()
+                is_new = False
+            session.flush()
+            session.refresh(row)
+        log.info("preset stored", owner=principal.owner, preset=name, new=is_new)
+        return _named(row), is_new
+
+    def delete(self, principal: Principal, name: str, condition: Condition = UNCONDITIONAL) -> None:
+        """Delete a preset of the principal's owner.
+
+        :raises DomainError: ``preset-not-found``; ``preset-read-only``, it is one of the settings;
+            ``precondition-failed``.
+        """
+        with self._database.write() as session:
+            session.execute(select(one_at_a_time(_lock(principal.owner))))
+            row = session.get(Preset, (principal.owner, name)) if _is_name(name) else None
+            if row is None and name in self._configured:
+                raise _read_only(name)
+            condition.check(name, None if row is None else _named(row))
+            if row is None:
+                raise _not_found(name, [])
+            session.delete(row)
+        log.info("preset deleted", owner=principal.owner, preset=name)
+
+    def _check(self, principal: Principal, params: Mapping[str, object]) -> None:
+        """Check what a preset says when it is stored, rather than when it is used."""
+        size = len(json.dumps(params, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        if size > MAX_BYTES:
+            detail = f"The params have {size:,} bytes as JSON; a preset may have at most {MAX_BYTES:,}."
+            raise DomainError("invalid-fields", detail, [FieldError(pointer="/params", detail=detail)])
+        file_ids = plan_of(PIPELINE, params).file_ids()
+        if not file_ids:
+            return
+        # Signed URLs do not ask again whose files these are.
+        storage = self._storage.acting_for(principal.owner, sees_all=principal.sees_all)
+        try:
+            found = storage.find(file_ids)
+        except FileStorageUnavailableError as error:
+            detail = "The file server does not answer; try again."
+            raise DomainError("file-storage-unavailable", detail, retry_after=5) from error
+        missing = [file_id for file_id in file_ids if file_id not in found]
+        if missing:
+            errors = [FieldError(pointer="/params", detail=f"There is no file {file_id}.") for file_id in missing]
+            named = ", ".join(map(str, missing))
+            raise DomainError("file-not-found", f"The preset names files that do not exist: {named}.", errors)
+
+
+def find_preset(database: Database, configured: Presets, principal: Principal, name: str) -> NamedPreset:
+    """Return a preset; one of the settings before one of the principal's owner.
+
+    :raises DomainError: ``preset-not-found``.
+    """
+    if name in configured:
+        return NamedPreset(name, configured[name])
+    with database.read() as session:
+        row = session.get(Preset, (principal.owner, name)) if _is_name(name) else None
+        if row is not None:
+            return _named(row)
+        names = session.scalars(select(Preset.name).where(Preset.owner == principal.owner).order_by(Preset.name)).all()
+    raise _not_found(name, [*(known for known, _ in configured.items()), *names])
+
+
+def _named(row: Preset) -> NamedPreset:
+    return NamedPreset(row.name, row.params, row.updated_at)
+
+
+def _is_name(name: str) -> bool:
+    """Return whether a preset may have this name; PostgreSQL refuses to compare with others."""
+    return 0 < len(name) <= MAX_NAME and name.isprintable()
+
+
+def _check_count(session: Session, principal: Principal) -> None:
+    own = select(func.count()).select_from(Preset).where(Preset.owner == principal.owner)
+    if session.execute(own).scalar_one() >= MAX_PRESETS:
+        detail = f"The owner '{principal.owner}' has {MAX_PRESETS} presets, and may have no more; delete one."
+        raise DomainError("too-many-presets", detail)
+
+
+def _lock(owner: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"presets of {owner}".encode()).digest()[:8], signed=True)
+
+
+def _read_only(name: str) -> DomainError:
+    detail = f"The preset '{name}' is one of the server's settings, which the API does not change; choose another name."
+    return DomainError("preset-read-only", detail)
+
+
+def _not_found(name: str, names: Sequence[str]) -> DomainError:
+    known = f"; there are: {', '.join(names)}" if names else ""
+    return DomainError("preset-not-found", f"There is no preset '{name[:MAX_NAME]}'{known}.")

@@ -1,0 +1,143 @@
+"""Numbers of tasks for a page: those of an owner, or of all for an administrator."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service_kit.access.principals import Principal
+from service_kit.database import Database, epoch_now
+from service_kit.remembered import Remembered
+from sqlalchemy import ColumnElement, Select, func, literal, select, text, union_all
+from sqlalchemy.orm import Session
+
+from image_processor.models import Task, TaskEvent, TaskStatus
+from image_processor.models.task import PRIORITIES
+from image_processor.services.tasks.metrics import COUNTED, MAX_COUNTED, OLDEST_PENDING_SECONDS, count_of
+
+REMEMBERED_SECONDS = 1.0
+"""However many pages ask, the database is asked once in this time."""
+MAX_EVENTS = 50_000
+"""Of the last minute, that are counted at most: the newest."""
+MAX_WORKERS = 100
+
+ENDS = (TaskStatus.FINISHED, TaskStatus.ERROR, TaskStatus.CANCELLED)
+# As the index says it: SQLite uses the index only where the statement repeats its condition.
+_UNSUCCESSFUL = text("status IN ('error', 'cancelled')")
+
+
+@dataclass(frozen=True)
+class BusyWorker:
+    """A worker that holds tasks.
+
+    :param processes: those that do.
+    """
+
+    name: str
+    processes: int
+    tasks: int
+
+
+@dataclass(frozen=True)
+class TaskNumbers:
+    """Numbers of tasks.
+
+    :param tasks: by status, each at most :data:`MAX_COUNTED`; finished ones are not counted.
+    :param ended: tasks that ended within the last minute, by status; of many, those of less than a minute.
+    :param workers: ``None`` unless the numbers are those of all owners.
+    """
+
+    tasks: Mapping[TaskStatus, int]
+    oldest_pending_seconds: float | None
+    ended: Mapping[TaskStatus, int]
+    workers: Sequence[BusyWorker] | None
+
+
+class TaskStats:
+    """Counts tasks by statements whose cost is limited."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._remembered = Remembered[TaskNumbers](REMEMBERED_SECONDS)
+
+    def of(self, principal: Principal) -> TaskNumbers:
+        """Return the numbers of the tasks that a principal sees, at most :data:`REMEMBERED_SECONDS` old."""
+        owner = None if principal.sees_all else principal.owner
+        return self._remembered.get(owner, lambda: self._read(owner))
+
+    def _read(self, owner: str | None) -> TaskNumbers:
+        with self._database.read() as session:
+            counts = {
+                status: session.scalars(count_of(status) if owner is None else count_of_owner(status, owner)).one()
+                for status in COUNTED
+            }
+            oldest = session.scalars(OLDEST_PENDING_SECONDS if owner is None else _oldest_of_owner(owner)).one()
+            return TaskNumbers(
+                tasks=counts,
+                # A clock that is set back would make it negative.
+                oldest_pending_seconds=None if oldest is None else max(0.0, oldest),
+                ended=_ended(session, owner),
+                workers=_workers(session) if owner is None else None,
+            )
+
+
+def count_of_owner(status: TaskStatus, owner: str) -> Select[int]:
+    """Return the query for the number of an owner's tasks in one of the states ``COUNTED``."""
+    statement = select(Task.id).where(Task.status == status, Task.owner == owner)
+    match status:
+        case TaskStatus.PENDING:
+            # All priorities: the index of pending tasks begins with them.
+            statement = statement.where(Task.priority.in_(PRIORITIES))
+        case TaskStatus.PROCESSING:
+            statement = statement.order_by(Task.lease_until)
+        case _:
+            statement = statement.where(_UNSUCCESSFUL)
+    return select(func.count()).select_from(statement.limit(MAX_COUNTED).subquery())
+
+
+def _oldest_of_owner(owner: str) -> Select[float | None]:
+    priorities = union_all(*(select(literal(priority).label("priority")) for priority in PRIORITIES)).subquery()
+    first = (
+        select(Task.created_at)
+        .where(Task.status == TaskStatus.PENDING, Task.priority == priorities.c.priority, Task.owner == owner)
+        .order_by(Task.id)
+        .limit(1)
+        .correlate(priorities)
+        .scalar_subquery()
+    )
+    oldest = select(first.label("created_at")).select_from(priorities).subquery()
+    return select(epoch_now() - func.min(oldest.c.created_at))
+
+
+def _ended(session: Session, owner: str | None) -> Mapping[TaskStatus, int]:
+    newest = (
+        select(TaskEvent.status, TaskEvent.owner)
+        .where(TaskEvent.created_at > epoch_now() - 60)
+        .order_by(TaskEvent.created_at.desc())
+        .limit(MAX_EVENTS)
+        .subquery()
+    )
+    conditions: list[ColumnElement[bool]] = [newest.c.status.in_(ENDS)]
+    if owner is not None:
+        conditions.append(newest.c.owner == owner)
+    statement = select(newest.c.status, func.count()).where(*conditions).group_by(newest.c.status)
+    counts = dict.fromkeys(ENDS, 0)
+    for status, count in session.execute(statement):
+        counts[status] = count
+    return counts
+
+
+def _workers(session: Session) -> Sequence[BusyWorker]:
+    held = (
+        select(Task.claimed_by, Task.process)
+        .where(Task.status == TaskStatus.PROCESSING)
+        .order_by(Task.lease_until)
+        .limit(MAX_COUNTED)
+        .subquery()
+    )
+    statement = (
+        select(held.c.claimed_by, func.count(held.c.process.distinct()), func.count())
+        .where(held.c.claimed_by.is_not(None))
+        .group_by(held.c.claimed_by)
+        .order_by(held.c.claimed_by)
+        .limit(MAX_WORKERS)
+    )
+    return [BusyWorker(name, processes, tasks) for name, processes, tasks in session.execute(statement)]
