@@ -57,6 +57,19 @@ def test_an_ended_task_is_deleted_and_its_result_stays(pixmill: Pixmill) -> None
     assert pixmill.http.get(f"{FILES}/{task['result_id']}").status_code == 200
 
 
+def test_a_result_says_which_task_made_it_from_which_file(pixmill: Pixmill) -> None:
+    task = finished_task(pixmill)
+
+    made = pixmill.http.get(f"{FILES}/", params={"task_id": task["id"]}).json()  # type: ignore[dict-item]  # an id
+    copied = finished_task(pixmill)
+
+    assert [(file["id"], file["origin"], file["source_id"]) for file in made] == [
+        (task["result_id"], "result", task["source_id"])
+    ]
+    reused = pixmill.http.get(f"{FILES}/{copied['result_id']}").json()
+    assert (reused["task_id"], reused["source_id"]) == (copied["id"], copied["source_id"])
+
+
 def test_a_running_task_is_not_deleted(pixmill: Pixmill) -> None:
     sources = [pixmill.upload(f"{n}.jpg", photo(3000, 2000, format="JPEG", quality=n + 50))["id"] for n in range(8)]
     last = pixmill.create_tasks(sources, "resize", {"width": 1900})[-1]

@@ -146,8 +146,8 @@ MUTATIONS = [
     Mutation(
         rule="an idempotency key is valid only for the same content",
         file=_STORING,
-        before='"\\0".join([self.blob.sha256, *self.name, self.comment])',
-        after='"\\0".join([*self.name, self.comment])',
+        before="parts = [self.blob.sha256, *self.name, self.comment]",
+        after="parts = [*self.name, self.comment]",
         caught_by="file-storage/tests/services/test_files.py::test_a_key_that_was_used_for_other_bytes_is_refused",
     ),
     Mutation(
