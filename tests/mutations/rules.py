@@ -60,6 +60,22 @@ MUTATIONS = [
         after="        pass",
         caught_by="image-processor/tests/handler/test_sandbox.py",
     ),
+    # Events.
+    Mutation(
+        rule="an event waits for transactions that may still commit an earlier one",
+        file="service-kit/src/service_kit/events/rows.py",
+        before="> position, model.transaction_id < oldest_running_transaction()",
+        after="> position",
+        caught_by="file-storage/tests/services/test_file_events.py::test_a_transaction_that_commits_late_hides_no_event",
+    ),
+    Mutation(
+        rule="a listener gets only the events of its owner",
+        file="service-kit/src/service_kit/events/stream.py",
+        before="return is_visible and self.choice.has(event)",
+        after="return self.choice.has(event)",
+        caught_by="image-processor/tests/services/tasks/test_event_stream.py"
+        "::test_a_listener_gets_only_the_tasks_of_its_owner_while_it_follows",
+    ),
     # Tasks.
     Mutation(
         rule="a claim raises the attempt, so that an older holder cannot finish the task",
