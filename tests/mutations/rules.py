@@ -462,6 +462,29 @@ MUTATIONS = [
         after='if "." not in text:',
         caught_by="file-storage/tests/services/test_links.py",
     ),
+    Mutation(
+        rule="a link for a set sends no file outside the set",
+        file="file-storage/src/file_storage/services/shared_sets.py",
+        before="        if file_id in shared.file_ids:",
+        after="        if file_id:",
+        caught_by="file-storage/tests/services/test_shared_sets.py::test_a_file_that_is_not_in_the_set_is_not_found",
+    ),
+    Mutation(
+        rule="a ticket opens only the link whose password was given",
+        file="file-storage/src/file_storage/services/shared_sets.py",
+        before='text = f"{shared.link_id}\\0{shared.password_hash}\\0{expires_at}"',
+        after='text = f"{expires_at}"',
+        caught_by="file-storage/tests/services/test_shared_sets.py"
+        "::test_a_ticket_opens_its_link_alone_and_only_while_the_password_is_the_same",
+    ),
+    Mutation(
+        rule="after too many wrong passwords a link takes none",
+        file="file-storage/src/file_storage/services/shared_sets.py",
+        before="or_(_IS_OLD, Link.failures < FAILURES_PER_MINUTE)",
+        after="or_(_IS_OLD, Link.failures >= 0)",
+        caught_by="file-storage/tests/services/test_shared_sets.py"
+        "::test_after_too_many_wrong_passwords_no_password_is_compared_for_a_minute",
+    ),
     # Owners.
     Mutation(
         rule="a file of another owner does not exist",
