@@ -92,7 +92,7 @@ def test_an_invalid_batch_is_refused_and_nothing_is_stored(pixmill: Pixmill) -> 
     assert_problem(post_batch(pixmill, b"1", b"2", json_part=[{}]), 422, "has 1 objects for 2 files")
     assert_problem(post_batch(pixmill, b"1", json_part={"name": "x"}), 422, "list")
     assert_problem(
-        post_batch(pixmill, b"1", json_part=[{"nam": "x"}]), 422, "fields are: name, comment, idempotency_key"
+        post_batch(pixmill, b"1", json_part=[{"nam": "x"}]), 422, "fields are: name, comment, folder, expires_in, "
     )
     assert_problem(post_batch(pixmill, b"1", json_part=[{"title": "x"}]), 422, "/0/title")
     assert_problem(post_batch(pixmill, b"1", json_part=[{"title": "x" * 14_000_000}]), 413, "13107200 bytes together")
@@ -149,5 +149,7 @@ def test_invalid_copies_are_refused_and_none_is_made(pixmill: Pixmill) -> None:
     assert_problem(post_copies(pixmill), 422, "at least 1 item")
     assert_problem(post_copies(pixmill, *[{"file_id": source}] * 101), 422, "at most 100 items")
     assert_problem(post_copies(pixmill, key, key), 422, "the same idempotency_key")
-    assert_problem(post_copies(pixmill, {"file_id": source, "nam": "x"}), 422, "fields are: name, extension, file_id")
+    assert_problem(
+        post_copies(pixmill, {"file_id": source, "nam": "x"}), 422, "fields are: name, extension, folder, expires_in, "
+    )
     assert count(pixmill) == before

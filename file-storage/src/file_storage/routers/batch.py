@@ -59,7 +59,7 @@ _FORM_SCHEMA = {
 }
 
 
-class BatchFields(NewFileFields, Claims):
+class BatchFields(Claims, NewFileFields):
     """The fields of one of many files."""
 
     idempotency_key: Annotated[str, Field(pattern=KEY)] | None = Field(
@@ -71,7 +71,7 @@ class BatchIn(RootModel[list[BatchFields]]):
     """One object per file, in the order of the form."""
 
 
-class CopyOf(CopyIn, Claims):
+class CopyOf(Claims, CopyIn):
     """One of many copies."""
 
     model_config = ConfigDict(json_schema_extra=hide_claims)
