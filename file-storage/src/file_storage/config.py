@@ -82,6 +82,16 @@ class UploadSettings(Section):
     )
 
 
+class TrashSettings(Section):
+    seconds: Seconds = Field(
+        86_400,
+        ge=0,
+        description="How long a deleted file can be restored; until then its bytes take space and count towards quotas."
+        " A day is enough to notice a mistake, and what is deleted for room is gone by tomorrow; `POST /trash/empty`"
+        " makes room now. 0: no trash, a deletion is for good.",
+    )
+
+
 class DownloadSettings(Section):
     header: Literal["X-Accel-Redirect", "X-Sendfile"] = Field(
         "X-Accel-Redirect",
@@ -124,6 +134,7 @@ class Settings(ServiceSettings):
     database: DatabaseSettings
     storage: StorageSettings
     upload: UploadSettings
+    trash: TrashSettings
     download: DownloadSettings
     links: LinkSettings
     http: HttpSettings

@@ -1,4 +1,6 @@
-"""``python -m file_storage.gc``: remove expired uploads and bytes without a file; safe while the server runs.
+"""``python -m file_storage.gc``: remove what is over: in the trash, uploads, bytes without a file.
+
+It is safe while the server runs.
 
 The exit code is 2 if the database or the store does not answer.
 """
@@ -9,15 +11,19 @@ from service_kit.database import Database
 from file_storage.maintenance import argument_parser, exit_if_unavailable, services
 from file_storage.services.blobs import BlobService
 from file_storage.services.totals import fold
+from file_storage.services.trash import TrashService
 from file_storage.services.uploads import UploadService
 from file_storage.storage import Staging
 
 if __name__ == "__main__":
     older_than = argument_parser("gc", __doc__).parse_args().older_than
-    database, blobs, staging, uploads = services().get(Database, BlobService, Staging, UploadService)
+    database, trash, blobs, staging, uploads = services().get(
+        Database, TrashService, BlobService, Staging, UploadService
+    )
     with exit_if_unavailable():
         fold(database)
         removed = {
+            "trash": trash.collect_garbage(),
             "blobs": blobs.collect_garbage(older_than),
             "staging": staging.sweep(older_than),
             "uploads": uploads.collect_garbage(older_than),

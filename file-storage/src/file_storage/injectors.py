@@ -21,7 +21,9 @@ from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.links import LinkService, LinkSigner
 from file_storage.services.metrics import FileMetrics
 from file_storage.services.quota import Quota
+from file_storage.services.removal import Removal
 from file_storage.services.storing import StoringService
+from file_storage.services.trash import TrashService
 from file_storage.services.uploads import UploadService
 from file_storage.storage import BlobStore, Staging
 from file_storage.storage.folder import FolderBlobStore
@@ -38,9 +40,11 @@ def create_registry(settings: Settings) -> svcs.Registry:
     staging = Staging(folder / "staging", settings.storage.reserve_bytes, body_folder)
     store = _blob_store(settings.storage)
     blobs, keys = BlobService(database, store), IdempotencyKeys(database)
-    files = FileService(database, store, blobs, keys)
+    removal = Removal(database, blobs)
+    files = FileService(database, store, removal, keys)
+    trash = TrashService(database, removal, settings.trash.seconds)
     quota = Quota(database, settings.storage.quota_bytes)
-    storing = StoringService(database, store, staging, quota, blobs, keys)
+    storing = StoringService(database, store, staging, quota, blobs, keys, trash)
     partials = PartialFiles(folder / "uploads", staging)
     uploads = UploadService(
         database, partials, staging, storing, quota, settings.upload.max_bytes, settings.upload.resumable_seconds
@@ -53,6 +57,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(BlobService, blobs)
     registry.register_value(IdempotencyKeys, keys)
     registry.register_value(FileService, files)
+    registry.register_value(TrashService, trash)
     registry.register_value(StoringService, storing)
     registry.register_value(PartialFiles, partials)
     registry.register_value(UploadService, uploads)

@@ -27,7 +27,8 @@ class StorageTotal(Base):
     """One database connection's share of the totals over all blobs, maintained by triggers.
 
     ``bytes`` counts each blob that has files once, ``files`` every file, ``reserved`` the bytes of unfinished uploads.
-    Row 0 has the shares of ended connections.
+    ``trashed_bytes`` counts each file in the trash, which the others count too. Row 0 has the shares of ended
+    connections.
     """
 
     __tablename__ = "storage_totals"
@@ -36,6 +37,8 @@ class StorageTotal(Base):
     bytes: Mapped[int] = mapped_column(BigInteger)
     files: Mapped[int] = mapped_column(BigInteger)
     reserved: Mapped[int] = mapped_column(BigInteger)
+    trashed_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    trashed_files: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class OwnerTotal(Base):
@@ -70,6 +73,8 @@ class File(Base):
     """Name and extension, case folded, for search and sorting."""
     created_at: Mapped[float] = mapped_column(Double, default=epoch_now())
     updated_at: Mapped[float] = mapped_column(Double, default=epoch_now(), onupdate=epoch_now())
+    deleted_at: Mapped[float | None] = mapped_column(Double)
+    """Since when the file is in the trash; ``None`` if it is not."""
 
 
 class IdempotencyKey(Base):

@@ -11,7 +11,6 @@ from service_kit.errors import DomainError
 from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from file_storage.models import Blob
 from file_storage.storage import BlobStore, StorageUnavailableError
@@ -28,6 +27,13 @@ _COUNT_MORE = (
     update(Blob)
     .where(Blob.sha256 == bindparam("name"))
     .values(file_count=Blob.file_count + bindparam("more", type_=BigInteger))
+)
+
+_COUNT_LESS = (
+    update(Blob)
+    .where(Blob.sha256 == bindparam("name"))
+    .values(file_count=Blob.file_count - bindparam("less", type_=BigInteger))
+    .returning(Blob.file_count)
 )
 
 
@@ -67,12 +73,11 @@ class BlobService:
             raise DomainError("file-not-found", "The file, or one of the files, was just deleted.")
         connection.execute(_COUNT_MORE, [{"name": name, "more": counts[name]} for name in alive])
 
-    def release(self, session: Session, sha256: str) -> bool:
-        """Subtract one file from the count; return whether it was the last, so that :meth:`remove` must follow."""
-        statement = (
-            update(Blob).where(Blob.sha256 == sha256).values(file_count=Blob.file_count - 1).returning(Blob.file_count)
-        )
-        return session.scalar(statement) == 0
+    def release(self, connection: Connection, names: Iterable[str]) -> Sequence[str]:
+        """Subtract one file for each of ``names``; return the blobs without files, which :meth:`remove` must remove."""
+        counts = Counter(names)
+        uses = [{"name": name, "less": counts[name]} for name in sorted(counts)]
+        return [str(use["name"]) for use in uses if connection.scalar(_COUNT_LESS, use) == 0]
 
     def remove(self, sha256: str) -> None:
         """Remove a blob without files; if the store fails, leave the blob for gc."""

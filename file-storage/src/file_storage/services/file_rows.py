@@ -7,20 +7,32 @@ from collections.abc import Sequence
 
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, each_of
-from sqlalchemy import BigInteger, Connection, CursorResult, String, bindparam, cast, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    String,
+    bindparam,
+    cast,
+    func,
+    insert,
+    select,
+)
 
 from file_storage.models import File
 
-FILE = select(*File.__table__.columns).where(File.id == bindparam("id"))
-_FILES = (
-    select(*File.__table__.columns)
-    .where(File.id.in_(select(cast(cast(each_of("ids"), String), BigInteger))))
-    .order_by(File.id)
-)
+PRESENT = File.deleted_at.is_(None)
+"""The file is not in the trash: a condition of every query but those of the trash itself, of gc and of fsck."""
+GIVEN_IDS = select(cast(cast(each_of("ids"), String), BigInteger))
+"""The ids in the parameter ``ids``."""
+HAS_ID = File.id.in_(GIVEN_IDS)
+FILE = select(*File.__table__.columns).where(File.id == bindparam("id"), PRESENT)
+_FILES = select(*File.__table__.columns).where(HAS_ID, PRESENT).order_by(File.id)
 _OWNED = File.owner == bindparam("owner")
 _OWNED_FILE, _OWNED_FILES = FILE.where(_OWNED), _FILES.where(_OWNED)
 _WITH_DIGESTS = File.sha256.in_(bindparam("digests", expanding=True))
-_FIRST = select(func.min(File.id)).where(_WITH_DIGESTS).group_by(File.sha256)
+_FIRST = select(func.min(File.id)).where(_WITH_DIGESTS, PRESENT).group_by(File.sha256)
 _FIRST_FILES, _FIRST_OWNED_FILES = (
     select(*File.__table__.columns).where(File.id.in_(ids)).order_by(File.id) for ids in (_FIRST, _FIRST.where(_OWNED))
 )
@@ -50,6 +62,15 @@ def find_first_files(connection: Connection, principal: Principal, digests: Sequ
     if principal.sees_all:
         return files_of(connection.execute(_FIRST_FILES, {"digests": list(digests)}))
     return files_of(connection.execute(_FIRST_OWNED_FILES, {"digests": list(digests), "owner": principal.owner}))
+
+
+def lock_files(connection: Connection, ids: Sequence[int], *conditions: ColumnElement[bool]) -> Sequence[int]:
+    """Lock those of these files that meet the conditions until the transaction ends; return their ids.
+
+    They are locked in the order of their ids, so that two requests never wait for each other.
+    """
+    locked = select(File.id).where(HAS_ID, *conditions).order_by(File.id).with_for_update()
+    return connection.scalars(locked, {"ids": list(ids)}).all()
 
 
 def files_of(rows: CursorResult[*tuple[object, ...]]) -> Sequence[File]:

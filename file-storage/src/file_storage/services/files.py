@@ -9,15 +9,15 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database
 from service_kit.errors import DomainError
-from sqlalchemy import delete
+from sqlalchemy import select
 
 from file_storage.models import File
-from file_storage.services.blobs import BlobService
 from file_storage.services.errors import bytes_lost, file_not_found
-from file_storage.services.file_rows import find_file, find_files, find_first_files
+from file_storage.services.file_rows import PRESENT, find_file, find_files, find_first_files
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.listing import FileFilter
 from file_storage.services.names import folded, renamed
+from file_storage.services.removal import Removal
 from file_storage.storage import BlobStore
 
 log = structlog.get_logger()
@@ -26,13 +26,13 @@ log = structlog.get_logger()
 class FileService:
     """The rules of stored files, over a database and a blob store.
 
-    A file that a principal does not see does not exist for it.
+    A file that a principal does not see does not exist for it, and a file in the trash exists for nobody.
     """
 
-    def __init__(self, database: Database, store: BlobStore, blobs: BlobService, keys: IdempotencyKeys) -> None:
+    def __init__(self, database: Database, store: BlobStore, removal: Removal, keys: IdempotencyKeys) -> None:
         self._database = database
         self._store = store
-        self._blobs = blobs
+        self._removal = removal
         self._keys = keys
 
     def get(self, principal: Principal, file_id: int) -> File:
@@ -91,8 +91,9 @@ class FileService:
         :raises DomainError: ``file-not-found``; ``invalid-fields``, the name is not valid.
         """
         with self._database.write() as session:
-            file = session.get(File, file_id, with_for_update=True) if 0 < file_id <= MAX_ID else None
-            if file is None or not _sees(principal, file):
+            seen = select(File).where(File.id == file_id, PRESENT, principal.owns(File.owner)).with_for_update()
+            file = session.scalar(seen) if 0 < file_id <= MAX_ID else None
+            if file is None:
                 raise file_not_found(file_id)
             if name is not None:
                 file.name = renamed(name, file.extension)
@@ -104,24 +105,17 @@ class FileService:
             return file
 
     def delete(self, principal: Principal, file_id: int) -> None:
-        """Delete a file, and its bytes if no other file has them.
+        """Delete a file for good, past the trash, and its bytes if no other file has them.
 
         :raises DomainError: ``file-not-found``.
         """
-        if not 0 < file_id <= MAX_ID:
+        in_range = 0 < file_id <= MAX_ID
+        if not in_range or not self._removal.remove([file_id], PRESENT, principal.owns(File.owner)):
             raise file_not_found(file_id)
-        with self._database.write() as session:
-            seen = delete(File).where(File.id == file_id, principal.owns(File.owner))
-            sha256 = session.scalar(seen.returning(File.sha256))
-            if sha256 is None:
-                raise file_not_found(file_id)
-            was_last = self._blobs.release(session, sha256)
         log.info("file deleted", file_id=file_id)
-        if was_last:
-            self._blobs.remove(sha256)
 
     def revoke(self, principal: Principal, key: str) -> None:
-        """Revoke an idempotency key and delete the file that an upload with it made, if any.
+        """Revoke an idempotency key and delete the file that an upload with it made, if any, for good.
 
         :raises DomainError: ``idempotency-key-in-use``, an upload is using the key.
         """
@@ -130,10 +124,6 @@ class FileService:
             # Another request may have deleted the file already.
             with suppress(DomainError):
                 self.delete(principal, file_id)
-
-
-def _sees(principal: Principal, file: File) -> bool:
-    return principal.sees_all or file.owner == principal.owner
 
 
 @contextmanager

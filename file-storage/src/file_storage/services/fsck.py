@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 
 from file_storage.models import Blob, File
 from file_storage.services.blobs import BlobService
+from file_storage.services.file_rows import PRESENT
 from file_storage.storage import BlobStore, Staging
 
 log = structlog.get_logger()
@@ -19,7 +20,7 @@ log = structlog.get_logger()
 PAGE_SIZE = 1000
 """Blobs per query."""
 MAX_LOGGED_IDS = 100
-"""Ids of files in the log line of a lost blob."""
+"""Ids of files in the log line of a lost blob; those in the trash have a list of their own."""
 
 
 class State(StrEnum):
@@ -108,8 +109,13 @@ class Fsck:
             state, reason = self._check(sha256, read_bytes=read_bytes)
             if state is State.WHOLE:
                 return state
-            files = select(File.id).where(File.sha256 == sha256).order_by(File.id).limit(MAX_LOGGED_IDS)
-            log.error("blob lost", sha256=sha256, state=state, reason=reason, file_ids=list(session.scalars(files)))
+            files = select(File.id, PRESENT).where(File.sha256 == sha256).order_by(File.id).limit(MAX_LOGGED_IDS)
+            found = session.execute(files).all()
+            ids = {
+                "file_ids": [file_id for file_id, is_present in found if is_present],
+                "trashed_ids": [file_id for file_id, is_present in found if not is_present],
+            }
+            log.error("blob lost", sha256=sha256, state=state, reason=reason, **ids)
             if state is State.DAMAGED:
                 self._store.set_aside(sha256)
             return state

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from file_storage.models import File, IdempotencyKey
-from file_storage.services.file_rows import FILE, files_of
+from file_storage.services.file_rows import FILE, PRESENT, files_of
 
 KEY_LIFETIME = 24 * 3600
 """Seconds until an idempotency key expires."""
@@ -63,7 +63,7 @@ class IdempotencyKeys:
         of_owner = (IdempotencyKey.owner == principal.owner, IdempotencyKey.key == key)
         used = select(IdempotencyKey.file_id).where(*of_owner).scalar_subquery()
         with self._database.read() as session:
-            file = session.scalar(select(File).where(File.id == used))
+            file = session.scalar(select(File).where(File.id == used, PRESENT))
         if file is None:
             raise DomainError("file-not-found", f"No file was made with the Idempotency-Key '{key}'.")
         return file

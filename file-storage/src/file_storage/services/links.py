@@ -11,9 +11,10 @@ from typing import NamedTuple
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, epoch_now
 from service_kit.errors import DomainError
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 
 from file_storage.models import File, Link
+from file_storage.services.file_rows import PRESENT
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 CLOCK_SKEW_SECONDS = 300
@@ -114,7 +115,8 @@ class LinkService:
         expires_at = int(time.time()) + new.expires_in
         with self._database.write() as session:
             # Locked until the link is there, for which the file must not go.
-            if session.scalar(select(File.id).where(File.id == file.id).with_for_update(key_share=True)) is None:
+            present = select(File.id).where(File.id == file.id, PRESENT)
+            if session.scalar(present.with_for_update(key_share=True)) is None:
                 raise DomainError("file-not-found", f"There is no file {file.id}.")
             link = Link(
                 file_id=file.id,
@@ -130,7 +132,8 @@ class LinkService:
 
     def page(self, principal: Principal, after: int, limit: int) -> Sequence[Link]:
         """Return at most ``limit`` links that the principal sees, have not expired and follow the id ``after``."""
-        seen = (Link.id > after, Link.expires_at > epoch_now(), principal.owns(Link.owner))
+        has_file = exists().where(File.id == Link.file_id, PRESENT)
+        seen = (Link.id > after, Link.expires_at > epoch_now(), has_file, principal.owns(Link.owner))
         with self._database.read() as session:
             return session.scalars(select(Link).where(*seen).order_by(Link.id).limit(limit)).all()
 
@@ -152,7 +155,7 @@ class LinkService:
         :raises DomainError: ``invalid-link`` and ``link-expired`` as in :meth:`LinkSigner.read`; ``link-not-found``.
         """
         claim = self._signer.read(token)
-        query = select(File, Link).join(Link, Link.file_id == File.id).where(Link.id == claim.link_id)
+        query = select(File, Link).join(Link, Link.file_id == File.id).where(Link.id == claim.link_id, PRESENT)
         with self._database.read() as session:
             found = session.execute(query).one_or_none()
         if found is not None:

@@ -12,6 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from file_storage.models import File
+from file_storage.services.file_rows import PRESENT
 from file_storage.services.names import folded
 
 Sort = Literal["id", "-id", "name", "-name", "size", "-size", "created_at", "-created_at"]
@@ -73,7 +74,7 @@ class FileFilter:
         """
         column = self.sort.removeprefix("-")
         keys = [_SORT_COLUMNS[column], File.id] if column in _SORT_COLUMNS else [File.id]
-        page = select(File).where(*self._conditions()).limit(limit)
+        page = select(File).where(PRESENT, *self._conditions()).limit(limit)
         if after:
             row, position = tuple_(*keys), tuple_(*self._position(after))
             page = page.where(row < position if self.sort.startswith("-") else row > position)

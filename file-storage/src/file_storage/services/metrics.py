@@ -9,7 +9,7 @@ from service_kit.database import Database
 from sqlalchemy import func, select
 
 from file_storage.models import Upload
-from file_storage.services.totals import stored
+from file_storage.services.totals import stored, trashed
 from file_storage.storage import Staging
 
 _UNFINISHED = select(func.count()).select_from(Upload).where(Upload.finished.is_(False))
@@ -28,10 +28,12 @@ class FileMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         with self._database.connect() as connection:
-            totals = stored(connection)
+            totals, trash = stored(connection), trashed(connection)
             unfinished = connection.execute(_UNFINISHED).scalar_one()
         yield GaugeMetricFamily("pixmill_files", "Files.", totals.files)
         yield GaugeMetricFamily("pixmill_stored_bytes", "Bytes of all files; shared bytes count once.", totals.bytes)
+        yield GaugeMetricFamily("pixmill_trashed_files", "Files in the trash, which count as files.", trash.files)
+        yield GaugeMetricFamily("pixmill_trashed_bytes", "Bytes of the files in the trash.", trash.bytes)
         yield GaugeMetricFamily("pixmill_quota_bytes", "Maximum bytes of all files; 0: no limit.", self._quota_bytes)
         yield GaugeMetricFamily(
             "pixmill_room_bytes",

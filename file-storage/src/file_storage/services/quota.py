@@ -64,7 +64,7 @@ class _Limit:
         limit = f"{who} may have at most {self.maximum} bytes and have {used}, with unfinished uploads"
         if self.counts_files:
             limit = f"The owner '{self.owner}' may have at most {self.maximum} files and has {used}"
-        return DomainError("quota-exceeded", f"{limit}; delete files to make room.")
+        return DomainError("quota-exceeded", f"{limit}; delete files and empty the trash to make room.")
 
 
 class Quota:

@@ -19,6 +19,7 @@ from file_storage.services.idempotency import IdempotencyKeys, KeyUse, conflict_
 from file_storage.services.media import Media, media_of
 from file_storage.services.names import FileName, folded
 from file_storage.services.quota import Addition, Quota
+from file_storage.services.trash import TrashService
 from file_storage.storage import BlobStore, StagedBlob, Staging
 
 log = structlog.get_logger()
@@ -97,6 +98,7 @@ class StoringService:
         quota: Quota,
         blobs: BlobService,
         keys: IdempotencyKeys,
+        trash: TrashService,
     ) -> None:
         self._database = database
         self._store = store
@@ -104,6 +106,7 @@ class StoringService:
         self._quota = quota
         self._blobs = blobs
         self._keys = keys
+        self._trash = trash
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
 
     def check_room(self, principal: Principal, size: int, files: int = 1) -> None:
@@ -114,6 +117,8 @@ class StoringService:
         :raises DomainError: ``quota-exceeded``.
         :raises StorageFullError: the disk has no room for it.
         """
+        # What is over in the trash makes room, on a server where nobody deletes any more, too.
+        self._trash.end_expired_periodically()
         self._quota.check(principal, Addition(size, size, files))
         self._staging.check_room(size)
 

@@ -30,6 +30,7 @@ _SUM = select(_sum(StorageTotal.bytes), _sum(StorageTotal.files), _sum(StorageTo
 _SUM_OF_OWNER = select(_sum(OwnerTotal.bytes), _sum(OwnerTotal.files), _sum(OwnerTotal.reserved)).where(
     OwnerTotal.owner == bindparam("owner")
 )
+_SUM_OF_TRASH = select(_sum(StorageTotal.trashed_files), _sum(StorageTotal.trashed_bytes))
 _CONNECTED = select(column("pid", BigInteger)).select_from(table("pg_stat_activity"))
 
 
@@ -45,6 +46,10 @@ class Totals(NamedTuple):
     reserved: int
 
 
+_COUNTED = (*Totals._fields, "trashed_bytes", "trashed_files")
+"""The columns of :class:`StorageTotal` that are sums."""
+
+
 def stored(connection: Connection) -> Totals:
     """Return the totals over all files, including what this transaction has added."""
     [totals] = connection.execute(_SUM)
@@ -55,6 +60,19 @@ def stored_by(connection: Connection, owner: str) -> Totals:
     """Return the totals of an owner, including what this transaction has added."""
     [totals] = connection.execute(_SUM_OF_OWNER, {"owner": owner})
     return Totals(*totals)
+
+
+class Trashed(NamedTuple):
+    """What is in the trash; :class:`Totals` count it too."""
+
+    files: int
+    bytes: int
+
+
+def trashed(connection: Connection) -> Trashed:
+    """Return the totals of the trash of all owners; ``bytes`` counts each file."""
+    [totals] = connection.execute(_SUM_OF_TRASH)
+    return Trashed(*totals)
 
 
 def fold(database: Database) -> None:
@@ -68,10 +86,9 @@ def fold(database: Database) -> None:
 
 def _fold_all(connection: Connection) -> None:
     ended = StorageTotal.connection.not_in(_CONNECTED) & (StorageTotal.connection != 0)
-    taken = connection.execute(
-        delete(StorageTotal).where(ended).returning(StorageTotal.bytes, StorageTotal.files, StorageTotal.reserved)
-    ).all()
-    more = {name: getattr(StorageTotal, name) + sum(getattr(row, name) for row in taken) for name in Totals._fields}
+    columns = [getattr(StorageTotal, name) for name in _COUNTED]
+    taken = connection.execute(delete(StorageTotal).where(ended).returning(*columns)).all()
+    more = {name: getattr(StorageTotal, name) + sum(getattr(row, name) for row in taken) for name in _COUNTED}
     connection.execute(update(StorageTotal).where(StorageTotal.connection == 0).values(more))
 
 

@@ -1,0 +1,30 @@
+"""Remove files for good: their rows, and the bytes that no other file has."""
+
+from collections.abc import Sequence
+
+from service_kit.database import Database
+from sqlalchemy import ColumnElement, delete
+
+from file_storage.models import File
+from file_storage.services.blobs import BlobService
+from file_storage.services.file_rows import HAS_ID, lock_files
+
+
+class Removal:
+    """Removes files. What belongs to a file goes with it: its links and its idempotency keys."""
+
+    def __init__(self, database: Database, blobs: BlobService) -> None:
+        self._database = database
+        self._blobs = blobs
+
+    def remove(self, ids: Sequence[int], *conditions: ColumnElement[bool]) -> Sequence[int]:
+        """Remove those of these files that meet the conditions; return their ids in ascending order."""
+        with self._database.begin() as connection:
+            found = lock_files(connection, ids, *conditions)
+            if not found:
+                return []
+            rows = delete(File).where(HAS_ID).returning(File.sha256)
+            unused = self._blobs.release(connection, connection.scalars(rows, {"ids": found}).all())
+        for sha256 in unused:
+            self._blobs.remove(sha256)
+        return found

@@ -1,0 +1,241 @@
+"""The trash: deleted files that can be restored for a time. Nothing but the trash itself knows them."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import structlog
+from service_kit.access.principals import Principal
+from service_kit.database import MAX_ID, Database, epoch_now
+from service_kit.errors import DomainError
+from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
+
+from file_storage.models import File, IdempotencyKey, Upload
+from file_storage.services.errors import file_not_found
+from file_storage.services.file_rows import GIVEN_IDS, HAS_ID, PRESENT, lock_files
+from file_storage.services.listing import FileFilter
+from file_storage.services.removal import Removal
+
+log = structlog.get_logger()
+
+MOST_FILES = 10_000
+"""Files that one request deletes, at most."""
+MOST_SECONDS = 20.0
+"""Seconds after which a request begins no further step: it must answer before it is given up (see ``wsgi.ini``)."""
+MOVED_AT_ONCE = 1000
+"""Files that one transaction moves to the trash or restores."""
+REMOVED_AT_ONCE = 100
+"""Files that one transaction removes, with their bytes."""
+CLEANUP_SECONDS = 60
+"""Minimum seconds between two looks for files whose time in the trash is over, unless the last look found many."""
+
+_IN_TRASH = File.deleted_at.is_not(None)
+_CURSOR = re.compile(r"([0-9]{1,12}\.[0-9]{1,9})_([0-9]{1,18})")
+_SAME_TIME = {"updated_at": File.updated_at}
+"""Neither a deletion nor a restoration is a change of a file: without this, ``onupdate`` would set the time."""
+
+
+class Deleted(NamedTuple):
+    """What a request deleted.
+
+    :param more: the request ended early; the same one again deletes the rest.
+    :param restore_until: when the first of the files can no longer be restored, in seconds since 1970; ``None`` if
+        they cannot be restored, or if there are none.
+    """
+
+    ids: Sequence[int]
+    more: bool
+    restore_until: float | None
+
+
+class Emptied(NamedTuple):
+    """How many files a request removed from the trash, and whether it ended early, as in :class:`Deleted`."""
+
+    removed: int
+    more: bool
+
+
+class _Moved(NamedTuple):
+    ids: Sequence[int]
+    deleted_at: float | None = None
+
+
+class TrashService:
+    """The rules of deleting and restoring.
+
+    The files in the trash count towards quotas until they are removed.
+
+    :param seconds: how long a deleted file can be restored; 0: it is removed at once.
+    """
+
+    def __init__(self, database: Database, removal: Removal, seconds: float) -> None:
+        self._database = database
+        self._removal = removal
+        self._seconds = seconds
+        self._next_cleanup = 0.0
+
+    def restore_until(self, file: File) -> float:
+        """Return when a file in the trash can no longer be restored, in seconds since 1970."""
+        return (file.deleted_at or 0.0) + self._seconds
+
+    def delete(self, principal: Principal, file_id: int) -> None:
+        """Delete a file.
+
+        :raises DomainError: ``file-not-found``.
+        """
+        if not 0 < file_id <= MAX_ID or not self._delete(principal, [file_id]).ids:
+            raise file_not_found(file_id)
+        log.info("file deleted", file_id=file_id)
+        self.end_expired_periodically()
+
+    def delete_all(self, principal: Principal, ids: Sequence[int]) -> Deleted:
+        """Delete those of these files that exist."""
+        wanted = _steps(ids, self._step())
+        return self._delete_in_steps(principal, lambda _: next(wanted, ()))
+
+    def delete_matching(self, principal: Principal, file_filter: FileFilter) -> Deleted:
+        """Delete the files that a list with this filter would have, the oldest first."""
+
+        def matching(after: int) -> Sequence[int]:
+            page = file_filter.page(str(after), self._step()).where(principal.owns(File.owner))
+            with self._database.connect() as connection:
+                return connection.scalars(page.with_only_columns(File.id)).all()
+
+        return self._delete_in_steps(principal, matching)
+
+    def restore(self, principal: Principal, ids: Sequence[int]) -> Sequence[int]:
+        """Take those of these files that are in the trash out of it; return their ids in ascending order."""
+        restored: list[int] = []
+        no_more = update(File).where(HAS_ID).values(deleted_at=None, **_SAME_TIME)
+        for step in _steps(ids, MOVED_AT_ONCE):
+            with self._database.begin() as connection:
+                found = lock_files(connection, step, self._restorable(), principal.owns(File.owner))
+                connection.execute(no_more, {"ids": found})
+            restored += found
+        log.info("files restored", files=len(restored))
+        return restored
+
+    def page(self, principal: Principal, after: str, limit: int) -> Sequence[File]:
+        """Return at most ``limit`` files that can be restored, the last deleted first, after the cursor ``after``.
+
+        :raises DomainError: ``page-not-found``, it is no cursor.
+        """
+        page = select(File).where(self._restorable(), principal.owns(File.owner)).limit(limit)
+        if after:
+            page = page.where(tuple_(File.deleted_at, File.id) < tuple_(*_position(after)))
+        with self._database.read() as session:
+            return session.scalars(page.order_by(File.deleted_at.desc(), File.id.desc())).all()
+
+    def cursor(self, file: File) -> str:
+        """Return the cursor of a file in the trash; the next page begins after it."""
+        return f"{file.deleted_at or 0.0:.9f}_{file.id}"
+
+    def empty(self, principal: Principal, ids: Sequence[int] | None) -> Emptied:
+        """Remove these files from the trash for good; ``None``: all that the principal sees."""
+        if ids is None:
+            emptied = self._remove_in_steps(lambda: self._oldest(principal.owns(File.owner)), principal)
+        else:
+            wanted = _steps(ids, REMOVED_AT_ONCE)
+            emptied = self._remove_in_steps(lambda: next(wanted, ()), principal)
+        log.info("trash emptied", files=emptied.removed)
+        return emptied
+
+    def collect_garbage(self) -> int:
+        """Remove all files whose time in the trash is over; return their number."""
+        removed = 0
+        while ended := self._end_expired():
+            removed += ended
+        return removed
+
+    def end_expired_periodically(self) -> None:
+        """Remove some of the files whose time in the trash is over, if nobody has looked for them lately."""
+        if time.monotonic() < self._next_cleanup:
+            return
+        is_many = self._end_expired() == REMOVED_AT_ONCE
+        self._next_cleanup = time.monotonic() + (1 if is_many else CLEANUP_SECONDS)
+
+    def _end_expired(self) -> int:
+        expired = File.deleted_at <= epoch_now() - self._seconds
+        return len(self._removal.remove(self._oldest(expired), expired))
+
+    def _oldest(self, condition: ColumnElement[bool]) -> Sequence[int]:
+        oldest = select(File.id).where(_IN_TRASH, condition).order_by(File.deleted_at, File.id).limit(REMOVED_AT_ONCE)
+        with self._database.connect() as connection:
+            return connection.scalars(oldest).all()
+
+    def _step(self) -> int:
+        return MOVED_AT_ONCE if self._seconds else REMOVED_AT_ONCE
+
+    def _restorable(self) -> ColumnElement[bool]:
+        return _IN_TRASH & (File.deleted_at > epoch_now() - self._seconds)
+
+    def _delete_in_steps(self, principal: Principal, following: Callable[[int], Sequence[int]]) -> Deleted:
+        """Delete files step by step.
+
+        :param following: returns the ids of the next step, all greater than its argument.
+        """
+        deadline = time.monotonic() + MOST_SECONDS
+        ids: list[int] = []
+        until: float | None = None
+        step = following(0)
+        while step:
+            moved = self._delete(principal, step)
+            ids += moved.ids
+            if until is None and moved.deleted_at is not None:
+                until = moved.deleted_at + self._seconds
+            step = following(step[-1])
+            if _is_enough(len(ids), deadline):
+                break
+        log.info("files deleted", files=len(ids))
+        self.end_expired_periodically()
+        return Deleted(ids, bool(step), until)
+
+    def _remove_in_steps(self, following: Callable[[], Sequence[int]], principal: Principal) -> Emptied:
+        deadline = time.monotonic() + MOST_SECONDS
+        removed = 0
+        step = following()
+        while step:
+            removed += len(self._removal.remove(step, _IN_TRASH, principal.owns(File.owner)))
+            step = following()
+            if _is_enough(removed, deadline):
+                break
+        return Emptied(removed, bool(step))
+
+    def _delete(self, principal: Principal, ids: Sequence[int]) -> _Moved:
+        seen = (PRESENT, principal.owns(File.owner))
+        if not self._seconds:
+            return _Moved(self._removal.remove(ids, *seen))
+        with self._database.begin() as connection:
+            found = lock_files(connection, ids, *seen)
+            return _Moved(found, _move(connection, found)) if found else _Moved([])
+
+
+def _move(connection: Connection, ids: Sequence[int]) -> float | None:
+    """Move locked files to the trash; return when.
+
+    A key or an upload forgets its file, as it does when the file is removed.
+    """
+    these = {"ids": list(ids)}
+    moved = update(File).where(HAS_ID).values(deleted_at=epoch_now(), **_SAME_TIME).returning(File.deleted_at)
+    times = connection.scalars(moved, these).all()
+    connection.execute(delete(IdempotencyKey).where(IdempotencyKey.file_id.in_(GIVEN_IDS)), these)
+    connection.execute(update(Upload).where(Upload.file_id.in_(GIVEN_IDS)).values(file_id=None), these)
+    return times[0]
+
+
+def _is_enough(done: int, deadline: float) -> bool:
+    # A repeated request first passes what is done already: it must get further than the one before.
+    return done >= MOST_FILES or (done > 0 and time.monotonic() >= deadline)
+
+
+def _steps(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    ordered = sorted(set(ids))
+    return (ordered[start : start + size] for start in range(0, len(ordered), size))
+
+
+def _position(cursor: str) -> tuple[float, int]:
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise DomainError("page-not-found", "This is no cursor; take the next page's URL from the Link header.")
+    return float(found[1]), int(found[2])
