@@ -18,6 +18,7 @@ from file_storage.services.listing import SORTS, FileFilter, Sort
 from file_storage.services.names import FileName
 from file_storage.services.storing import NewCopy, NewFile, StoringService
 from file_storage.services.totals import fold
+from file_storage.services.trash import TrashService
 from file_storage.services.uploads import NewUpload, UploadService
 from file_storage.storage import Staging
 from image_processor.config import ApiSettings, RetrySettings
@@ -309,6 +310,26 @@ def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> Non
     uploads.expire()
 
     assert_no_scan(explained, 20)
+
+
+@pytest.mark.parametrize("principal", [LOCAL, OWNER])
+def test_the_trash_scans_no_table(files: svcs.Container, large: str, principal: Principal) -> None:
+    service, trash = files.get(FileService), files.get(TrashService)
+    ids = [file.id for file in service.page(principal, FileFilter(), "", 5)]
+    explained = Explained(files.get(Database).engine, large)
+
+    trash.delete(principal, ids[0])
+    trash.delete_all(principal, ids[1:3])
+    trash.delete_matching(principal, FileFilter(size_min=999_990))
+    page = trash.page(principal, "", 2)
+    trash.page(principal, trash.cursor(page[-1]), 2)
+    trash.restore(principal, ids)
+    trash.delete_all(principal, ids)
+    trash.empty(principal, ids[:1])
+    trash.empty(principal, None)
+    trash.collect_garbage()
+
+    assert_no_scan(explained, 30)
 
 
 def test_maintaining_files_scans_no_table(files: svcs.Container, large: str) -> None:

@@ -68,6 +68,8 @@ def start_on(s3: S3, sender: str, folder: Path) -> FullStack:
     settings = {
         "FILE_STORAGE_STORAGE__URL": f"s3://{BUCKET}/{sender}",
         "FILE_STORAGE_DOWNLOAD__REDIRECT": str(sender == "redirect").lower(),
+        # Deletions reach the bucket at once.
+        "FILE_STORAGE_TRASH__SECONDS": "0",
     }
     started = start("full", folder, settings | s3.environment)
     assert isinstance(started, FullStack)

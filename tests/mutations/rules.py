@@ -424,6 +424,13 @@ MUTATIONS = [
         caught_by="file-storage/tests/services/test_owners.py",
     ),
     Mutation(
+        rule="a file in the trash is nowhere else",
+        file="file-storage/src/file_storage/services/file_rows.py",
+        before="PRESENT = File.deleted_at.is_(None)",
+        after="PRESENT = File.id > 0",
+        caught_by="file-storage/tests/routers/test_trashed_files.py",
+    ),
+    Mutation(
         rule="unfinished uploads count towards the quotas",
         file="file-storage/src/file_storage/services/quota.py",
         before="totals.bytes + totals.reserved",

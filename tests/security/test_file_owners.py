@@ -217,6 +217,8 @@ def test_an_owner_may_not_exceed_its_number_of_files(limited: Pixmill) -> None:
     assert refusal(limited.post_file("b.bin", b"x")) == EXCEEDED
     assert refusal(limited.http.post(f"{FILES}/{files[0]}/copy", json={})) == EXCEEDED
     limited.http.delete(f"{FILES}/{files[0]}").raise_for_status()
+    assert refusal(limited.post_file("b.bin", b"x")) == EXCEEDED
+    limited.http.post(f"{FILES}/trash/empty", json={}).raise_for_status()
 
     assert limited.upload("b.bin", b"x")["size"] == 1
 

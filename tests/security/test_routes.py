@@ -63,6 +63,7 @@ TABLE = [
     Line("GET /api/file-server/archive", "/api/file-server/archive?id={file}", "401 200 404 200 200"),
     Line("POST /api/file-server/batch", "/api/file-server/batch", "401 403 415 415 415"),
     Line("POST /api/file-server/copies", "/api/file-server/copies", "401 403 415 415 415"),
+    Line("POST /api/file-server/delete", "/api/file-server/delete", "401 403 415 415 415"),
     Line("GET /api/file-server/docs", "/api/file-server/docs", "302 302 302 302 302"),
     Line(
         "GET /api/file-server/docs/oauth2-redirect.html",
@@ -93,7 +94,10 @@ TABLE = [
     Line("GET /api/file-server/metrics", "/api/file-server/metrics", "401 403 403 403 200"),
     Line("GET /api/file-server/openapi.json", "/api/file-server/openapi.json", "200 200 200 200 200"),
     Line("GET /api/file-server/readyz", "/api/file-server/readyz", "200 200 200 200 200"),
+    Line("POST /api/file-server/restore", "/api/file-server/restore", "401 403 415 415 415"),
     Line("GET /api/file-server/room", "/api/file-server/room?bytes=1", "401 403 204 204 204"),
+    Line("GET /api/file-server/trash", "/api/file-server/trash", "401 403 200 200 200"),
+    Line("POST /api/file-server/trash/empty", "/api/file-server/trash/empty", "401 403 415 415 415"),
     Line("POST /api/file-server/uploads/", "/api/file-server/uploads/", "401 403 400 400 400"),
     Line(
         "DELETE /api/file-server/uploads/<string:upload_id>", "/api/file-server/uploads/{upload}", "401 403 404 204 404"

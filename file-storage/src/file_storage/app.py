@@ -22,6 +22,7 @@ from file_storage.routers.files import files
 from file_storage.routers.links import links
 from file_storage.routers.named import NewName, named
 from file_storage.routers.statuses import STATUSES
+from file_storage.routers.trash import trash
 from file_storage.routers.tus import override_method, tus
 from file_storage.storage import BlobStore, Staging, StorageUnavailableError
 from file_storage.storage.staging import ABANDONED_AFTER_SECONDS
@@ -44,7 +45,7 @@ def create_app() -> OpenAPI:
     access = create_access(load_or_exit(AccessSettings), registry)
     svcs.Container(registry).get(Staging).sweep(ABANDONED_AFTER_SECONDS)
     app = create_api(__name__, "Pixmill file server", DESCRIPTION, BASE_PATH, registry, STATUSES, DEPENDENCIES)
-    for blueprint in (collection, batch, files, downloads, links):
+    for blueprint in (collection, batch, files, trash, downloads, links):
         app.register_api(blueprint)
     app.register_blueprint(tus)
     # Last: it matches names that no other route uses.

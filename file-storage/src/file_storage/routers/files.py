@@ -28,6 +28,7 @@ from file_storage.routers.schemas import (
 from file_storage.services.files import FileService
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.storing import NewCopy, StoringService
+from file_storage.services.trash import TrashService
 
 files = APIBlueprint("files", __name__, abp_tags=[Tag(name="files")])
 
@@ -128,8 +129,13 @@ def copy_file(path: FilePath) -> Response:
     return created(storing.copy(principal(), copy))
 
 
-@files.delete("/<int:id>", summary="Delete a file", responses={204: None, **problem_responses(404, 405)})
+@files.delete(
+    "/<int:id>",
+    summary="Delete a file",
+    description="For a time that the server's settings name, it is in the trash.",
+    responses={204: None, **problem_responses(404, 405)},
+)
 @needs(Scope.FILES_DELETE)
 def delete_file(path: FilePath) -> Response:
-    svcs.flask.get(FileService).delete(principal(), path.id)
+    svcs.flask.get(TrashService).delete(principal(), path.id)
     return Response(status=204)

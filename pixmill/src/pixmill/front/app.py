@@ -50,7 +50,7 @@ MAX_BUFFERED = 256 * 1024
 EVENTS = re.compile(r"/api/image-processing/events/?")
 _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
 """Not buffered, so that file-storage keeps what it received when a connection breaks."""
-_LONG_RESPONSE = re.compile(r"/api/file-server(/archive)?/?|/api/image-processing/?")
+_LONG_RESPONSE = re.compile(r"/api/file-server(/archive|/trash)?/?|/api/image-processing/?")
 """GET makes uWSGI send as the client reads."""
 
 _HOP_BY_HOP = frozenset(

@@ -1,0 +1,195 @@
+"""Delete many files, and the trash: list, restore and empty it."""
+
+from functools import partial
+from typing import Annotated, Self
+
+import svcs
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from service_kit.access.flask_gate import needs, principal
+from service_kit.access.principals import Scope
+from service_kit.api import array_response, problem_responses
+from service_kit.database import MAX_ID
+from service_kit.json_types import WHOLE_NUMBER
+from service_kit.paging import PageQuery, list_response
+from service_kit.request_body import described, json_body
+from werkzeug.http import http_date
+
+from file_storage.models import File
+from file_storage.routers.collection import FileQuery
+from file_storage.routers.schemas import FileOut, as_json
+from file_storage.services.trash import MOST_FILES, TrashService
+
+trash = APIBlueprint("trash", __name__, abp_tags=[Tag(name="files")])
+
+_OF_A_LIST = {"limit", "after", "sort"}
+"""Parameters of a list that do not say which files it has."""
+
+_Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
+
+
+class Matching(FileQuery):
+    """The filters of a list of files, at least one of them."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if unknown := self.model_fields_set & _OF_A_LIST:
+            raise ValueError(f"only filters say which files to delete; leave out {', '.join(sorted(unknown))}")
+        conditions = self.model_dump(exclude=_OF_A_LIST, exclude_none=True).values()
+        if all(condition in ("", []) for condition in conditions):
+            raise ValueError("without a condition this would delete every file; name one")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler.resolve_ref_schema(handler(schema))
+        for name in _OF_A_LIST:
+            described["properties"].pop(name, None)
+        return described
+
+
+class DeleteIn(BaseModel):
+    """Files to delete: by their ids, or by the filters of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[_Id] | None = Field(None, min_length=1, max_length=MOST_FILES)
+    filter: Matching | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.ids is None) == (self.filter is None):
+            raise ValueError("send either ids or filter")
+        return self
+
+
+class RestoreIn(BaseModel):
+    """Files to take out of the trash."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[_Id] = Field(min_length=1, max_length=MOST_FILES)
+
+
+class EmptyIn(BaseModel):
+    """Files to remove from the trash for good; without ids all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[_Id] = Field(default_factory=list, min_length=1, max_length=MOST_FILES)
+
+
+class DeletedOut(BaseModel):
+    """What was deleted."""
+
+    model_config = ConfigDict(title="Deleted")
+
+    deleted: int = Field(description="How many files.")
+    ids: list[int] = Field(description="Their ids in ascending order. Others were not there.")
+    more: bool = Field(description="The request ended early: send it again to delete the rest.")
+    restore_until: str | None = Field(
+        None, description="Until when all of them can be restored, as an HTTP date; null: they cannot be."
+    )
+
+
+class RestoredOut(BaseModel):
+    """What was restored."""
+
+    model_config = ConfigDict(title="Restored")
+
+    restored: int = Field(description="How many files.")
+    ids: list[int] = Field(description="Their ids in ascending order. Others were not in the trash.")
+
+
+class EmptiedOut(BaseModel):
+    """How many files were removed for good."""
+
+    model_config = ConfigDict(title="Emptied")
+
+    removed: int
+    more: bool = Field(description="The request ended early: send it again to remove the rest.")
+
+
+class TrashedOut(FileOut):
+    """A file in the trash."""
+
+    model_config = ConfigDict(title="TrashedFile")
+
+    deleted_at: str = Field(description="As an HTTP date.")
+    restore_until: str = Field(description="As an HTTP date.")
+
+
+class TrashQuery(PageQuery[str]):
+    """Which page of the trash is listed."""
+
+    after: str = Field(
+        "",
+        max_length=100,
+        pattern=r"^[0-9._]*$",
+        description="A cursor: only files after it; the Link header has the next page's URL.",
+    )
+
+
+@trash.post(
+    "/delete",
+    summary="Delete files, by ids or by the filters of a list",
+    description=f"At most {MOST_FILES} in one request. Ids that are not there are left out of the answer, so that a"
+    " repeated request does no harm.",
+    responses={200: DeletedOut, **problem_responses(400, 413, 415, 422)},
+    openapi_extensions=described(DeleteIn),
+)
+@needs(Scope.FILES_DELETE)
+def delete_files() -> dict[str, object]:
+    wanted, service = json_body(DeleteIn), svcs.flask.get(TrashService)
+    if wanted.filter is not None:
+        deleted = service.delete_matching(principal(), wanted.filter.filter())
+    else:
+        deleted = service.delete_all(principal(), wanted.ids or [])
+    until = None if deleted.restore_until is None else http_date(deleted.restore_until)
+    return {"deleted": len(deleted.ids), "ids": deleted.ids, "more": deleted.more, "restore_until": until}
+
+
+@trash.post(
+    "/restore",
+    summary="Take files out of the trash",
+    description="With their ids, names and links. Ids that are not in the trash are left out of the answer.",
+    responses={200: RestoredOut, **problem_responses(400, 413, 415, 422)},
+    openapi_extensions=described(RestoreIn),
+)
+@needs(Scope.FILES_DELETE)
+def restore_files() -> dict[str, object]:
+    restored = svcs.flask.get(TrashService).restore(principal(), json_body(RestoreIn).ids)
+    return {"restored": len(restored), "ids": restored}
+
+
+@trash.get(
+    "/trash",
+    summary="List the files in the trash, the last deleted first",
+    responses={200: array_response(TrashedOut.model_json_schema()), **problem_responses(404, 422)},
+)
+@needs(Scope.FILES_DELETE)
+def list_trash(query: TrashQuery) -> Response:
+    service = svcs.flask.get(TrashService)
+    url = f"{request.script_root}/trash"
+    return list_response(partial(service.page, principal()), service.cursor, partial(_as_json, service), query, url)
+
+
+@trash.post(
+    "/trash/empty",
+    summary="Remove files from the trash for good: these, or all",
+    description=f"At most {MOST_FILES} in one request.",
+    responses={200: EmptiedOut, **problem_responses(400, 413, 415, 422)},
+    openapi_extensions=described(EmptyIn),
+)
+@needs(Scope.FILES_DELETE)
+def empty_trash() -> dict[str, object]:
+    emptied = svcs.flask.get(TrashService).empty(principal(), json_body(EmptyIn).ids or None)
+    return emptied._asdict()
+
+
+def _as_json(service: TrashService, file: File) -> dict[str, object]:
+    times = {"deleted_at": http_date(file.deleted_at), "restore_until": http_date(service.restore_until(file))}
+    return as_json(file) | times

@@ -1,0 +1,36 @@
+"""File servers without a web server in front, one for a module: the start of an application takes most of a test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from file_storage.app import create_app
+from flask.testing import FlaskClient
+from service_kit.migrations import migrate
+
+PROJECT = Path(__file__).parents[3]
+
+Start = Callable[[str], FlaskClient]
+"""Starts a file server whose trash keeps files for so many seconds."""
+
+
+@pytest.fixture(scope="module")
+def start(restored_logging: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(PROJECT)
+        monkeypatch.setenv("PIXMILL_LINK_SECRET", "test-secret of 32 bytes and more.")
+        monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+        monkeypatch.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", "0")
+        monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", "")
+
+        def started(seconds: str) -> FlaskClient:
+            folder = tmp_path_factory.mktemp("files")
+            monkeypatch.setenv("ACCESS_DATABASE__URL", f"sqlite:///{folder}/access.db")
+            monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", f"sqlite:///{folder}/files.db")
+            monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(folder))
+            monkeypatch.setenv("FILE_STORAGE_TRASH__SECONDS", seconds)
+            migrate(f"sqlite:///{folder}/files.db", "file_storage")
+            migrate(f"sqlite:///{folder}/access.db", "service_kit.access")
+            return create_app().test_client()
+
+        yield started
