@@ -86,6 +86,7 @@ class TrashSettings(Section):
     seconds: Seconds = Field(
         86_400,
         ge=0,
+        le=315_360_000,
         description="How long a deleted file can be restored; until then its bytes take space and count towards quotas."
         " A day is enough to notice a mistake, and what is deleted for room is gone by tomorrow; `POST /trash/empty`"
         " makes room now. 0: no trash, a deletion is for good.",

@@ -1,6 +1,7 @@
 """The trash: what is deleted can be restored for a time, and is nowhere else meanwhile."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,20 @@ def test_a_request_that_takes_long_ends_before_it_is_given_up(
 
     assert deleted == [(ids[:1], True), (ids[1:2], True)]
     assert emptied == [(1, True), (1, True)]
+
+
+def test_requests_at_the_same_time_delete_and_remove_each_file_once(
+    services: svcs.Container, trash: TrashService
+) -> None:
+    ids = [stored(services, content).id for content in (b"one", b"two") for _ in range(10)]
+
+    with ThreadPoolExecutor(4) as requests:
+        deleted = list(requests.map(lambda _: trash.delete_all(LOCAL, ids).ids, range(4)))
+        emptied = list(requests.map(lambda _: trash.empty(LOCAL, ids).removed, range(4)))
+
+    assert sorted(file_id for part in deleted for file_id in part) == ids
+    assert sum(emptied) == len(ids)
+    assert services.get(Fsck).run(0, read_bytes=False).miscounted == 0
 
 
 def test_the_trash_lists_the_last_deleted_first_in_pages(services: svcs.Container, trash: TrashService) -> None:

@@ -1,7 +1,7 @@
 """Delete many files, and the trash: list, restore and empty it."""
 
 from functools import partial
-from typing import Annotated, Self
+from typing import Annotated
 
 import svcs
 from flask import Response, request
@@ -13,7 +13,7 @@ from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
-from service_kit.json_types import WHOLE_NUMBER
+from service_kit.json_types import OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
 from service_kit.request_body import described, json_body
 from werkzeug.http import http_date
@@ -28,42 +28,68 @@ trash = APIBlueprint("trash", __name__, abp_tags=[Tag(name="files")])
 _OF_A_LIST = {"limit", "after", "sort"}
 """Parameters of a list that do not say which files it has."""
 
+_TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "integer": (int, float), "array": list}
+"""The types of JSON in Python; an integer may have the fraction 0."""
+_NOT_EMPTY = {"string": {"minLength": 1}, "array": {"minItems": 1}}
+
 _Id = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 
 
 class Matching(FileQuery):
-    """The filters of a list of files, at least one of them."""
+    """The filters of a list of files, at least one of them, none of them empty."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if unknown := self.model_fields_set & _OF_A_LIST:
-            raise ValueError(f"only filters say which files to delete; leave out {', '.join(sorted(unknown))}")
-        conditions = self.model_dump(exclude=_OF_A_LIST, exclude_none=True).values()
-        if all(condition in ("", []) for condition in conditions):
-            raise ValueError("without a condition this would delete every file; name one")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        if paging := data.keys() & _OF_A_LIST:
+            raise ValueError(f"only filters say which files to delete; leave out {', '.join(sorted(paging))}")
+        if not data or any(value in (None, "", [], [""]) for value in data.values()):
+            raise ValueError("an empty filter would delete every file; name a condition")
+        fields = cls.model_json_schema()["properties"]
+        for name, value in data.items():
+            # In a query every value is text; here each has the type that the schema says.
+            kind = fields[name].get("type") if name in fields else None
+            if kind in _TYPES and (isinstance(value, bool) or not isinstance(value, _TYPES[kind])):
+                raise ValueError(f"{name} should be of the type {kind}")
+        return data
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         described = handler.resolve_ref_schema(handler(schema))
-        for name in _OF_A_LIST:
-            described["properties"].pop(name, None)
-        return described
+        fields = {
+            name: field | _NOT_EMPTY.get(field.get("type", ""), {})
+            for name, field in described["properties"].items()
+            if name not in _OF_A_LIST
+        }
+        return described | {"properties": fields, "minProperties": 1}
+
+
+class _Inline:
+    """Puts a model's schema where it is used, as OpenAPI needs it: there is no ``$defs``."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler.resolve_ref_schema(handler(schema)).copy()
 
 
 class DeleteIn(BaseModel):
     """Files to delete: by their ids, or by the filters of a list."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
+    )
 
-    ids: list[_Id] | None = Field(None, min_length=1, max_length=MOST_FILES)
-    filter: Matching | None = None
+    ids: Annotated[list[_Id] | None, OPTIONAL] = Field(None, min_length=1, max_length=MOST_FILES)
+    filter: Annotated[Matching | None, OPTIONAL, _Inline()] = None
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.ids is None) == (self.filter is None):
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, data: object) -> object:
+        given = [data[name] for name in ("ids", "filter") if name in data] if isinstance(data, dict) else [data]
+        if len(given) != 1 or given[0] is None:
             raise ValueError("send either ids or filter")
-        return self
+        return data
 
 
 class RestoreIn(BaseModel):
