@@ -21,6 +21,7 @@ from file_storage.services.storing import StoringService
 from file_storage.services.totals import fold, trashed
 from file_storage.services.trash import TrashService
 from file_storage.services.uploads import NewUpload, UploadService
+from prometheus_client.registry import Collector
 from service_kit.access.principals import ALL_SCOPES, LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
@@ -433,6 +434,22 @@ def test_the_totals_of_the_trash_are_those_of_its_rows(services: svcs.Container,
     assert_correct()
     with services.get(Database).connect() as connection:
         assert trashed(connection) == (1, 100)
+
+
+def test_metrics_say_how_much_is_in_the_trash(services: svcs.Container, trash: TrashService) -> None:
+    def sampled() -> dict[str, float]:
+        return {sample.name: sample.value for metric in services.get(Collector).collect() for sample in metric.samples}
+
+    ids = [stored(services, content).id for content in (b"12345", b"123", b"12345")]
+    before = sampled()
+
+    trash.delete_all(LOCAL, [ids[0], ids[2]])
+
+    after = sampled()
+    assert after["pixmill_trashed_files"] - before["pixmill_trashed_files"] == 2
+    assert after["pixmill_trashed_bytes"] - before["pixmill_trashed_bytes"] == 10
+    assert after["pixmill_files"] == before["pixmill_files"]
+    assert after["pixmill_stored_bytes"] == before["pixmill_stored_bytes"]
 
 
 def test_fsck_finds_nothing_wrong_with_the_trash(services: svcs.Container, trash: TrashService) -> None:
