@@ -11,7 +11,7 @@ from service_kit.migrations import migrate
 PROJECT = Path(__file__).parents[3]
 
 Start = Callable[[str], FlaskClient]
-"""Starts a file server whose trash keeps files for so many seconds."""
+"""Starts a file server whose trash keeps files for this many seconds."""
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,8 @@ class Matching(FileQuery):
         fields = cls.model_json_schema()["properties"]
         for name, value in data.items():
             # In a query every value is text; here each has the type that the schema says.
-            kind = fields[name].get("type") if name in fields else None
+            field = fields.get(name) if isinstance(fields, dict) else None
+            kind = field.get("type") if isinstance(field, dict) else None
             if kind in _TYPES and (isinstance(value, bool) or not isinstance(value, _TYPES[kind])):
                 raise ValueError(f"{name} should be of the type {kind}")
         return data

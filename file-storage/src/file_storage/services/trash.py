@@ -41,7 +41,7 @@ class Deleted(NamedTuple):
 
     :param more: the request ended early; the same one again deletes the rest.
     :param restore_until: when the first of the files can no longer be restored, in seconds since 1970; ``None`` if
-        they cannot be restored, or if there are none.
+        they cannot be restored, or if nothing was deleted.
     """
 
     ids: Sequence[int]
