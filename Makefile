@@ -99,6 +99,8 @@ bench: .venv/test
 	$(BIN)/python -m bench.algorithms
 	$(BIN)/python -m bench.files
 	$(BIN)/python -m bench.listing
+	@scripts/install-peers
+	$(BIN)/python -m bench.render
 	$(BIN)/python -m bench.waits
 
 # Judges what Pixmill makes of the URLs of thumbor, imagor and imgproxy by facts from their tests, which are in a folder

@@ -1,5 +1,6 @@
 """Setup of every test: hypothesis profiles, immediate reports of failures, removal of a killed run's leftovers."""
 
+import os
 import sys
 
 import pytest
@@ -26,6 +27,11 @@ class ImmediateFailures:
             self._terminal.write_line(
                 f"FAILED {report.nodeid}: {report.longreprtext.strip().splitlines()[-1].removeprefix('E').strip()}"
             )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than the cores: a test of servers waits for them half of its time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)

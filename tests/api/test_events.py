@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.support.client import CERTIFICATES, TASKS, Pixmill, assert_problem
+from tests.support.client import CERTIFICATES, FILES, TASKS, Pixmill, assert_problem
 from tests.support.images import photo
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
@@ -173,3 +173,24 @@ def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: Pixmill) ->
         ]
 
     assert {json.loads(event["data"])["status"] for event in events} == {"pending"}
+
+
+def test_a_listener_whose_key_was_revoked_gets_no_more_events(pixmill: Pixmill) -> None:
+    made = pixmill.http.post("/api/keys", json={"owner": "listening", "role": "writer"}).json()
+    revoked, valid = made["secret"], pixmill.make_key("listening", "writer")
+    picture = {"file": ("a.png", photo(20, 10))}
+    file_id = pixmill.http.post(f"{FILES}/", files=picture, headers={"Authorization": f"Bearer {valid}"}).json()["id"]
+    body = {"file_ids": [file_id], "algorithm": "flip", "cache": False}
+    with pixmill.http.stream(
+        "GET", f"{TASKS}/events", headers={"Authorization": f"Bearer {revoked}"}, timeout=300
+    ) as events:
+        lines = events.iter_lines()
+        next(lines)
+        pixmill.http.delete(f"/api/keys/{made['id']}")
+
+        def has_ended() -> bool:
+            """Make another event, and return whether the stream has ended instead of telling it."""
+            pixmill.http.post(f"{TASKS}/", json=body, headers={"Authorization": f"Bearer {valid}"})
+            return next((False for line in lines if line.startswith("data:")), True)
+
+        wait_until(has_ended, "the stream has ended")

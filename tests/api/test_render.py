@@ -18,8 +18,6 @@ from tests.support.rendering import await_running, metric, render_processes, sig
 from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.both_stacks
-
 CROWD = 200
 RENDERS = "pixmill_renders_total"
 
@@ -39,6 +37,7 @@ def test_a_signed_url_gives_a_picture_of_its_size(pixmill: Pixmill, file_id: obj
     assert opened(response.content).width == 200
 
 
+@pytest.mark.both_stacks
 def test_a_picture_may_be_shown_by_other_sites_and_runs_nothing(pixmill: Pixmill, file_id: object) -> None:
     headers = pixmill.http.get(signed(file_id, w=200)).headers
 
@@ -84,6 +83,7 @@ def test_a_file_that_is_no_picture_answers_422(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(signed(text, w=200)), 422, "image")
 
 
+@pytest.mark.both_stacks
 def test_another_method_answers_405(pixmill: Pixmill, file_id: object) -> None:
     response = pixmill.http.post(signed(file_id, w=200), content=b"")
 
@@ -91,6 +91,7 @@ def test_another_method_answers_405(pixmill: Pixmill, file_id: object) -> None:
     assert response.headers["Allow"] == "GET, HEAD"
 
 
+@pytest.mark.both_stacks
 def test_a_known_etag_answers_304_without_a_render(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
     url = signed(file_id, w=210)
     tag = pixmill.http.get(url).headers["ETag"]
@@ -113,6 +114,7 @@ def test_a_picture_that_is_not_newer_answers_304(pixmill: Pixmill, file_id: obje
     assert response.status_code == 304
 
 
+@pytest.mark.both_stacks
 def test_head_says_what_get_gives(pixmill: Pixmill, file_id: object) -> None:
     url = signed(file_id, w=220)
 
@@ -128,6 +130,7 @@ def test_head_of_a_missing_file_answers_404(pixmill: Pixmill) -> None:
     assert pixmill.http.head(signed(987_654_321, w=200)).status_code == 404
 
 
+@pytest.mark.both_stacks
 def test_a_range_gives_these_bytes(pixmill: Pixmill, file_id: object) -> None:
     url = signed(file_id, w=230)
     whole = pixmill.http.get(url).content
@@ -185,6 +188,7 @@ def test_a_deleted_file_ends_its_pictures(pixmill: Pixmill, file_id: object) -> 
     wait_until(lambda: pixmill.http.get(url).status_code == 404, "the picture is gone")
 
 
+@pytest.mark.both_stacks
 def test_removing_the_renders_of_a_deleted_file_ends_them_at_once(pixmill: Pixmill, file_id: object) -> None:
     url = signed(file_id, w=250)
     assert pixmill.http.get(url).status_code == 200
@@ -283,6 +287,7 @@ def test_there_are_no_other_thumbnails(pixmill: Pixmill, place: str) -> None:
     assert pixmill.http.get(f"{TASKS}/thumbnails/{place}").status_code == 404
 
 
+@pytest.mark.both_stacks
 def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Pixmill, file_id: object) -> None:
     # What comes through a proxy is not this machine's own user.
     response = pixmill.http.get(f"{TASKS}/thumbnails/{file_id}/128", headers={"X-Forwarded-For": "192.0.2.1"})
@@ -290,6 +295,7 @@ def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Pixmill, file_id: obje
     assert_problem(response, 401, "key")
 
 
+@pytest.mark.both_stacks
 def test_metadata_is_told_without_a_task_and_kept(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
     before = pixmill.counts()
     url = f"{TASKS}/metadata/{file_id}"
@@ -318,6 +324,7 @@ def test_metadata_that_cannot_be_told_is_a_problem(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(f"{TASKS}/metadata/1.5"), 404, "nothing")
 
 
+@pytest.mark.both_stacks
 def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(pixmill: Pixmill) -> None:
     key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
     headers = {"Authorization": f"Bearer {key}"}
@@ -345,6 +352,7 @@ def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(p
     assert opened(preview.content).width == 40
 
 
+@pytest.mark.both_stacks
 def test_a_preview_gives_the_steps_on_a_smaller_picture(pixmill: Pixmill, file_id: object) -> None:
     steps = [{"algorithm": "rotate", "params": {"angle": 90}}, {"algorithm": "grayscale"}]
     before = pixmill.counts()
@@ -393,6 +401,7 @@ def test_a_body_that_is_not_json_is_refused(pixmill: Pixmill) -> None:
     )
 
 
+@pytest.mark.both_stacks
 def test_a_preview_is_stopped_when_its_client_leaves(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
     left = 'reason="client left"'
     killed = metric(stack, "pixmill_render_killed_total", left)
@@ -419,6 +428,7 @@ def test_a_preview_is_stopped_when_its_client_leaves(pixmill: Pixmill, stack: St
             os.kill(process, signal.SIGCONT)
 
 
+@pytest.mark.both_stacks
 def test_urls_for_a_page_are_signed_and_give_their_sizes(pixmill: Pixmill, file_id: object) -> None:
     wanted = {"file_id": file_id, "widths": [100, 200], "formats": ["avif", "webp"], "expires_in": 3600}
 
@@ -451,6 +461,7 @@ def test_urls_of_missing_files_and_presets_are_refused(pixmill: Pixmill, file_id
     assert_problem(unknown, 404, "no-such")
 
 
+@pytest.mark.both_stacks
 def test_the_file_of_another_owner_does_not_exist(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
     key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
     sha256 = pixmill.http.get(f"{FILES}/{file_id}").json()["sha256"]

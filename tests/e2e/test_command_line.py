@@ -137,7 +137,8 @@ def test_tasks_in_error_have_their_own_exit_code_and_each_reason_once(pixmill_co
 
 
 def test_an_interrupt_leaves_the_tasks_and_says_how_to_go_on(environment: dict[str, str], tmp_path: Path) -> None:
-    command = [str(SCRIPTS / "pixmill"), "watch"]
+    # Programs that a shell starts in the background, and all that they start, ignore the signal of Ctrl-C.
+    command = ["env", "--default-signal=INT", str(SCRIPTS / "pixmill"), "watch"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watch:
         (tmp_path / "a.png").write_bytes(photo())
         run = [str(SCRIPTS / "pixmill"), "run", "flip", str(tmp_path / "a.png"), "--no-cache"]

@@ -13,7 +13,7 @@ from tests.support.folders import temporary_folder
 from tests.support.processes import find_program, kill_all, skip_where_missing
 from tests.support.stacks import EmbeddedStack, FullStack, Stack, start
 
-SCRIPT = Path(__file__).parent / "tus/upload.mjs"
+SCRIPT = Path(__file__).parent / "clients/tus.mjs"
 
 
 @pytest.fixture(scope="module")

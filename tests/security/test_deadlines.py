@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.both_stacks
 
 
-@pytest.fixture(scope="module", params=["full", "embedded"])
+@pytest.fixture(scope="module", params=[pytest.param("full", marks=pytest.mark.thorough), "embedded"])
 def impatient(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """Start a stack that gives up after two seconds."""
     stack = start(request.param, temporary_folder("impatient"), {"PIXMILL_JSON_SECONDS": "2"})

@@ -14,6 +14,8 @@ from tests.support.folders import temporary_folder
 from tests.support.processes import Process, accepts, free_port
 from tests.support.stacks import FullStack, start
 
+pytestmark = pytest.mark.thorough
+
 BUCKET = "files"
 
 

@@ -239,24 +239,3 @@ def test_a_url_is_not_signed_for_steps_that_name_files_of_another_owner(pixmill:
     )
 
     assert answer.status_code == 404, answer.text
-
-
-def test_a_listener_whose_key_was_revoked_gets_no_more_events(pixmill: Pixmill) -> None:
-    made = pixmill.http.post("/api/keys", json={"owner": "listening", "role": "writer"}).json()
-    revoked, valid = made["secret"], pixmill.make_key("listening", "writer")
-    picture = {"file": ("a.png", photo(20, 10))}
-    file_id = pixmill.http.post(f"{FILES}/", files=picture, headers={"Authorization": f"Bearer {valid}"}).json()["id"]
-    body = {"file_ids": [file_id], "algorithm": "flip", "cache": False}
-    with pixmill.http.stream(
-        "GET", f"{TASKS}/events", headers={"Authorization": f"Bearer {revoked}"}, timeout=300
-    ) as events:
-        lines = events.iter_lines()
-        next(lines)
-        pixmill.http.delete(f"/api/keys/{made['id']}")
-
-        def has_ended() -> bool:
-            """Make another event, and return whether the stream has ended instead of telling it."""
-            pixmill.http.post(f"{TASKS}/", json=body, headers={"Authorization": f"Bearer {valid}"})
-            return next((False for line in lines if line.startswith("data:")), True)
-
-        wait_until(has_ended, "the stream has ended")

@@ -90,8 +90,10 @@ class FullStack:
         databases = create_roles(folder, self._postgres_port)
         self.environment = ENVIRONMENT | self._settings(databases) | dict(environment or {})
         """Environment variables of the services and of an operator's commands."""
-        self.file_storage = self._start_service("file-storage", self._storage_port)
-        self.image_processor = self._start_service("image-processor", self._processor_port)
+        with ThreadPoolExecutor() as executor:
+            image_processor = executor.submit(self._start_service, "image-processor", self._processor_port)
+            self.file_storage = self._start_service("file-storage", self._storage_port)
+            self.image_processor = image_processor.result()
         self.nginx = self.start_nginx("nginx", self.port, self._inner_port)
         self.render = self.start_render()
         self.worker = self.start_worker("worker")
@@ -99,14 +101,17 @@ class FullStack:
         self.await_ready()
 
     def stop(self) -> None:
-        self.webhooks.stop()
-        self.worker.stop()
-        self.render.stop()
-        self.nginx.stop(5)
-        self.image_processor.stop()
-        self.file_storage.stop()
-        self.rabbitmq.stop()
-        self.postgres.stop()
+        with ThreadPoolExecutor() as executor:
+            stops = [
+                executor.submit(process.stop)
+                for process in (self.webhooks, self.worker, self.render, self.image_processor, self.file_storage)
+            ]
+            self.nginx.stop(5)
+            for stop in stops:
+                stop.result()
+            rabbitmq = executor.submit(self.rabbitmq.stop)
+            self.postgres.stop()
+            rabbitmq.result()
         epmd = find_program("epmd", "/usr/lib/erlang/erts-*/bin")
         env = ENVIRONMENT | {"ERL_EPMD_PORT": str(self._epmd_port)}
         subprocess.run([epmd, "-kill"], env=env, capture_output=True, check=False)

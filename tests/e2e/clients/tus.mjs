@@ -1,5 +1,5 @@
 // Upload a file with tus-js-client, interrupt the upload once, and print the id of the file.
-// node upload.mjs FOLDER-OF-NODE-MODULES URL FILE PARALLEL
+// node tus.mjs FOLDER-OF-NODE-MODULES URL FILE PARALLEL
 import { createRequire } from 'node:module'
 import fs from 'node:fs'
 

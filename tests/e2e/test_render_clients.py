@@ -1,0 +1,90 @@
+"""The client libraries of thumbor and imgproxy, where they change a host name and nothing else."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from imgproxy import ImgProxy
+from libthumbor import CryptoURL
+
+from tests.support.client import Pixmill
+from tests.support.environment import ENVIRONMENT
+from tests.support.folders import temporary_folder
+from tests.support.images import opened, photo
+from tests.support.processes import find_program, skip_where_missing
+from tests.support.stacks import EmbeddedStack, start
+
+KEY = "a-thumbor-key-of-the-tests"
+HEX_KEY, HEX_SALT = "11" * 32, "22" * 16
+SETTINGS = {
+    "RENDER_THUMBOR__KEYS": f'["{KEY}"]',
+    "RENDER_THUMBOR__UNSAFE": "true",
+    "RENDER_IMGPROXY__KEYS": f'["{HEX_KEY}"]',
+    "RENDER_IMGPROXY__SALTS": f'["{HEX_SALT}"]',
+    "RENDER_IMGPROXY__UNSAFE": "true",
+}
+SCRIPT = Path(__file__).parent / "clients/imgproxy.mjs"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[EmbeddedStack]:
+    started = start("embedded", temporary_folder("render-clients"), SETTINGS)
+    assert isinstance(started, EmbeddedStack)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def file_id(pixmill: Pixmill) -> object:
+    return pixmill.upload("photo.jpg", photo(640, 480, format="JPEG"))["id"]
+
+
+@pytest.mark.parametrize("unsafe", [False, True])
+def test_libthumbor(pixmill: Pixmill, file_id: object, unsafe: bool) -> None:
+    options = {"width": 100, "height": 80, "smart": True, "filters": ["grayscale()"]}
+    url = CryptoURL(key=KEY).generate(image_url=str(file_id), unsafe=unsafe, **options)
+
+    response = pixmill.http.get(f"/img/thumbor{url if url.startswith('/') else f'/{url}'}")
+
+    assert response.status_code == 200, response.text
+    assert opened(response.content).size == (100, 80)
+    assert response.headers["Content-Type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("secrets", [{"key": HEX_KEY, "salt": HEX_SALT}, {}], ids=["signed", "unsigned"])
+def test_the_python_client_of_imgproxy(
+    pixmill: Pixmill, stack: EmbeddedStack, file_id: object, secrets: dict[str, str]
+) -> None:
+    proxy = f"{stack.url}/img/imgproxy"
+    url = ImgProxy(f"local:///{file_id}", proxy, **secrets, resizing_type="fill", width=64, height=48)
+
+    response = pixmill.http.get(str(url))
+
+    assert response.status_code == 200, response.text
+    assert opened(response.content).size == (64, 48)
+
+
+def test_the_node_client_of_imgproxy(pixmill: Pixmill, stack: EmbeddedStack, file_id: object, tmp_path: Path) -> None:
+    with skip_where_missing():
+        npm = find_program("npm")
+    package = "@imgproxy/imgproxy-node@1.1.0"
+    command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", package]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    arguments = [f"{stack.url}/img/imgproxy", f"local:///{file_id}", HEX_KEY, HEX_SALT]
+
+    made = subprocess.run(
+        ["node", str(SCRIPT), str(tmp_path / "node_modules"), *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    signed, unsigned = made.stdout.split()
+    assert "/insecure/" in unsigned
+    for url in (signed, unsigned):
+        response = pixmill.http.get(url)
+        assert response.status_code == 200, response.text
+        assert opened(response.content).size == (64, 48)
+        assert response.headers["Content-Type"] == "image/png"
