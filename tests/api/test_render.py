@@ -295,6 +295,7 @@ def test_a_thumbnail_needs_a_key_where_others_do(pixmill: Pixmill, file_id: obje
     assert_problem(response, 401, "key")
 
 
+@pytest.mark.both_stacks
 def test_metadata_is_told_without_a_task_and_kept(pixmill: Pixmill, stack: Stack, file_id: object) -> None:
     before = pixmill.counts()
     url = f"{TASKS}/metadata/{file_id}"
@@ -323,6 +324,7 @@ def test_metadata_that_cannot_be_told_is_a_problem(pixmill: Pixmill) -> None:
     assert_problem(pixmill.http.get(f"{TASKS}/metadata/1.5"), 404, "nothing")
 
 
+@pytest.mark.both_stacks
 def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(pixmill: Pixmill) -> None:
     key = pixmill.make_key(f"owner-{time.time_ns()}", "writer")
     headers = {"Authorization": f"Bearer {key}"}

@@ -85,11 +85,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, restored_logging: None) -> Si
         "FILE_STORAGE_STORAGE__FOLDER": str(folder),
         "FILE_STORAGE_STORAGE__RESERVE_BYTES": "0",
         "FILE_STORAGE_UPLOAD__BODY_FOLDER": "",
-        "FILE_STORAGE_LOG__LEVEL": "error",
         "IMAGE_PROCESSOR_DATABASE__URL": f"sqlite:///{folder}/tasks.db",
         "IMAGE_PROCESSOR_BROKER__URL": "memory://",
         "IMAGE_PROCESSOR_FILE_STORAGE__URL": "wsgi://file_storage.app/api/file-server",
-        "IMAGE_PROCESSOR_LOG__LEVEL": "error",
     }
     keys = KeyService(Database(access))
     scopes = {"ann": WRITER, "bob": WRITER, "reader": READER, "old": WRITER - {Scope.PRESETS_WRITE}}
