@@ -23,6 +23,7 @@ from file_storage.routers.links import links
 from file_storage.routers.named import NewName, named
 from file_storage.routers.statuses import STATUSES
 from file_storage.routers.tus import override_method, tus
+from file_storage.routers.tus_operations import OPERATIONS
 from file_storage.storage import BlobStore, Staging, StorageUnavailableError
 from file_storage.storage.staging import ABANDONED_AFTER_SECONDS
 
@@ -47,6 +48,7 @@ def create_app() -> OpenAPI:
     for blueprint in (collection, batch, files, downloads, links):
         app.register_api(blueprint)
     app.register_blueprint(tus)
+    app.paths.update(OPERATIONS)
     # Last: it matches names that no other route uses.
     app.url_map.converters["new_name"] = NewName
     app.register_api(named)

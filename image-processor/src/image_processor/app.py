@@ -12,7 +12,7 @@ from service_kit.settings import SettingsError, exit_with, load_or_exit
 from image_processor.config import ApiSettings
 from image_processor.injectors import create_api_registry
 from image_processor.routers.catalog import catalog
-from image_processor.routers.events_operation import EVENTS
+from image_processor.routers.events_operation import EVENTS, WEBHOOKS, event_schemas
 from image_processor.routers.render_operations import OPERATIONS
 from image_processor.routers.statuses import STATUSES
 from image_processor.routers.tasks import tasks
@@ -46,6 +46,8 @@ def create_app() -> OpenAPI:
     app.register_api(tasks)
     app.register_api(webhooks)
     app.paths["/events"] = EVENTS
+    app.components_schemas.update(event_schemas())
+    app.spec.webhooks = WEBHOOKS
     app.paths.update(OPERATIONS)
     access.before(app)
     freeze_existing_objects()

@@ -15,6 +15,7 @@ from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.problems import Problem
 from service_kit.query import Query
+from service_kit.texts import sentence
 from werkzeug.http import http_date, quote_etag
 
 from file_storage.headers.conditions import Verdict, verdict
@@ -89,7 +90,11 @@ def archive(query: ArchiveQuery) -> Response:
     found = {file.id: file for file in service.existing(principal(), query.id)}
     if missing := [file_id for file_id in query.id if file_id not in found]:
         listed = ", ".join(map(str, missing[:10]))
-        raise Problem("file-not-found", 404, f"There is no file {listed}; leave out ids that do not exist.")
+        raise Problem(
+            "file-not-found",
+            404,
+            sentence("There is no file {listed}; leave out ids that do not exist.", listed=listed),
+        )
     zipped = zip_of([found[file_id] for file_id in dict.fromkeys(query.id)], service.open)
     response = Response(until_broken(zipped), mimetype="application/zip")
     response.content_length = len(zipped)
@@ -115,7 +120,9 @@ def send(file: File, disposition: str) -> Response:
     outcome = verdict(request, file.sha256, modified)
     if outcome is Verdict.FAILED:
         raise Problem(
-            "precondition-failed", 412, "The file is not the version that If-Match or If-Unmodified-Since requires."
+            "precondition-failed",
+            412,
+            sentence("The file is not the version that If-Match or If-Unmodified-Since requires."),
         )
     if outcome is Verdict.NOT_MODIFIED:
         return Response(status=304, headers=headers)

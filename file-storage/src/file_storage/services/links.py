@@ -11,6 +11,7 @@ from typing import NamedTuple
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, epoch_now
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import delete, select
 
 from file_storage.models import File, Link
@@ -65,7 +66,7 @@ class LinkSigner:
         if claim.expires_at > time.time() + MAX_LINK_SECONDS + CLOCK_SKEW_SECONDS:
             raise _invalid()
         if claim.expires_at <= time.time():
-            raise DomainError("link-expired", "This link has expired; ask for a new one.")
+            raise DomainError("link-expired", sentence("This link has expired; ask for a new one."))
         return claim
 
 
@@ -115,7 +116,7 @@ class LinkService:
         with self._database.write() as session:
             # Locked until the link is there, for which the file must not go.
             if session.scalar(select(File.id).where(File.id == file.id).with_for_update(key_share=True)) is None:
-                raise DomainError("file-not-found", f"There is no file {file.id}.")
+                raise DomainError("file-not-found", sentence("There is no file {file_id}.", file_id=file.id))
             link = Link(
                 file_id=file.id,
                 owner=principal.owner,
@@ -144,7 +145,7 @@ class LinkService:
         statement = delete(Link).where(Link.id == link_id, principal.owns(Link.owner)).returning(Link.id)
         with self._database.write() as session:
             if not 0 < link_id <= MAX_ID or session.scalar(statement) is None:
-                raise DomainError("link-not-found", f"There is no link {link_id}.")
+                raise DomainError("link-not-found", sentence("There is no link {link_id}.", link_id=link_id))
 
     def file(self, token: str) -> LinkedFile:
         """Return the file of a token.
@@ -159,7 +160,9 @@ class LinkService:
             file, link = found
             if (int(link.expires_at), file.sha256[:_DIGITS]) == (claim.expires_at, claim.sha256):
                 return LinkedFile(file, link.disposition)
-        raise DomainError("link-not-found", "This link was revoked, or its file was deleted; ask for a new one.")
+        raise DomainError(
+            "link-not-found", sentence("This link was revoked, or its file was deleted; ask for a new one.")
+        )
 
     def _delete_expired(self) -> None:
         if time.monotonic() < self._next_cleanup:
@@ -179,4 +182,4 @@ def _equal(given: str, expected: str) -> bool:
 
 
 def _invalid() -> DomainError:
-    return DomainError("invalid-link", "This link was not made by this server, or is incomplete.")
+    return DomainError("invalid-link", sentence("This link was not made by this server, or is incomplete."))

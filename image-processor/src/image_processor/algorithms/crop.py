@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from service_kit.json_types import OPTIONAL
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.gravity import FocalPoint, Gravity, window
@@ -59,7 +60,13 @@ def crop(picture: Picture, params: CropParams) -> Picture:
     # A part that exceeds the image is cut, as the images of a batch differ in size.
     width, height = min(width, picture.width - left), min(height, picture.height - top)
     if width < 1 or height < 1:
-        raise UnsuitableImageError(f"The part lies outside of the image of {picture.width} × {picture.height} pixels.")
+        raise UnsuitableImageError(
+            sentence(
+                "The part lies outside of the image of {width} × {height} pixels.",
+                width=picture.width,
+                height=picture.height,
+            )
+        )
     return picture.map(lambda frame: frame.crop(left, top, width, height))
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.faces import Face, faces_of
@@ -24,7 +25,7 @@ def crop_faces(picture: Picture, params: CropFacesParams) -> Picture:
     """Keep the part of the image with the faces; an error if no face is found."""
     found = faces_of(picture.first)
     if not found:
-        raise UnsuitableImageError("There is no face in the image that could be found.")
+        raise UnsuitableImageError(sentence("There is no face in the image that could be found."))
     wanted = found[:1] if params.faces == "largest" else found
     left, top = min(face.left for face in wanted), min(face.top for face in wanted)
     right = max(face.left + face.width for face in wanted)

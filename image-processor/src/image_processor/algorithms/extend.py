@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 import pyvips
 from pydantic import Field, model_validator
 from service_kit.json_types import OPTIONAL
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
@@ -66,7 +67,14 @@ def _canvas(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
     if params.aspect_ratio is not None:
         width, height = max(width, round(height * params.aspect_ratio)), max(height, round(width / params.aspect_ratio))
     if max(width, height) > max(MAX_SIDE, image.width, image.height):
-        raise UnsuitableImageError(f"The canvas would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The canvas would have {width} × {height} pixels; {limit} a side are possible.",
+                width=width,
+                height=height,
+                limit=MAX_SIDE,
+            )
+        )
     return width, height
 
 

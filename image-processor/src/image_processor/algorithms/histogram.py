@@ -6,6 +6,7 @@ import numpy
 import pyvips
 from numpy.typing import NDArray
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import NoParams, UnsuitableImageError, algorithm
 from image_processor.imaging.color import alpha_band, color_bands, in_eight_bits, is_gray
@@ -41,7 +42,7 @@ def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa
     colors, alpha = color_bands(image), alpha_band(image)
     visible = None if alpha is None else alpha > 0
     if visible is not None and visible.max() == 0:
-        raise UnsuitableImageError("No pixel of the image is visible.")
+        raise UnsuitableImageError(sentence("No pixel of the image is visible."))
     luma = _channel(_counts(luma_of(colors), visible)[0])
     if is_gray(colors):
         return HistogramReport(luma=luma)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import pyvips
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import flattened, placed
@@ -43,7 +44,14 @@ def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.
     across = columns * (params.width + params.gap) + params.gap
     down = rows * (params.height + params.gap) + params.gap
     if max(across, down) > MAX_SIDE:
-        raise UnsuitableImageError(f"The sheet would have {across} × {down} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The sheet would have {across} × {down} pixels; {limit} a side are possible.",
+                across=across,
+                down=down,
+                limit=MAX_SIDE,
+            )
+        )
     ground = rgba(params.background)
     images = chain([image], map(files.image, params.others))
     cells = [_cell(cell, params) for cell in images]

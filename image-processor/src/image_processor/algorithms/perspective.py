@@ -7,6 +7,7 @@ from typing import Annotated
 import numpy
 import pyvips
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
@@ -79,7 +80,7 @@ def _check(corners: Sequence[Corner]) -> None:
         turns.append((x1 - x0) * (y2 - y1) - (y1 - y0) * (x2 - x1))
     if not (all(turn > 1e-6 for turn in turns) or all(turn < -1e-6 for turn in turns)):
         raise UnsuitableImageError(
-            "The four corners are not a quadrangle: give upper left, upper right, lower right, lower left."
+            sentence("The four corners are not a quadrangle: give upper left, upper right, lower right, lower left.")
         )
 
 
@@ -113,7 +114,7 @@ def _homography(width: int, height: int, corners: Sequence[Corner]) -> list[floa
         values += [u, v]
     system = numpy.array(rows)
     if numpy.linalg.cond(system) > 1e12:
-        raise UnsuitableImageError("The four corners are not a quadrangle.")
+        raise UnsuitableImageError(sentence("The four corners are not a quadrangle."))
     return [float(value) for value in numpy.linalg.solve(system, numpy.array(values))]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 import pyvips
 from pydantic import ConfigDict, Field, model_validator
 from service_kit.json_types import OPTIONAL
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import placed
@@ -55,7 +56,7 @@ class ResizeParams(Params):
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
         if self.width is None and self.height is None:
-            raise ValueError("give width, height or both")
+            raise ValueError(sentence("give width, height or both"))
         return self
 
 
@@ -85,14 +86,27 @@ def _box(picture: Picture, params: ResizeParams) -> tuple[int, int]:
     height = params.height or _in_proportion(picture.height, params.width or 1, picture.width)
     sides = max(1, round(width * params.dpr)), max(1, round(height * params.dpr))
     if max(sides) > MAX_SIDE:
-        raise UnsuitableImageError(f"The size would be {sides[0]} × {sides[1]} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The size would be {width} × {height} pixels; {limit} a side are possible.",
+                width=sides[0],
+                height=sides[1],
+                limit=MAX_SIDE,
+            )
+        )
     return sides
 
 
 def _in_proportion(side: int, target: int, other: int) -> int:
     proportional = max(1, round(side * target / other))
     if proportional > MAX_SIDE:
-        raise UnsuitableImageError(f"The proportional size would be {proportional} pixels; {MAX_SIDE} are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The proportional size would be {proportional} pixels; {limit} are possible.",
+                proportional=proportional,
+                limit=MAX_SIDE,
+            )
+        )
     return proportional
 
 
@@ -110,7 +124,14 @@ def _whole_size(picture: Picture, params: ResizeParams, box_width: int, box_heig
         scale = min(scale, 1.0)
     width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     if max(width, height) > MAX_SIDE:
-        raise UnsuitableImageError(f"The image would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The image would have {width} × {height} pixels; {limit} a side are possible.",
+                width=width,
+                height=height,
+                limit=MAX_SIDE,
+            )
+        )
     return width, height
 
 

@@ -2,6 +2,7 @@
 
 import pyvips
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import local_mean, on_colors
@@ -23,7 +24,14 @@ def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
     """Enlarge the image (bicubic) and sharpen it."""
     width, height = round(image.width * params.factor), round(image.height * params.factor)
     if max(width, height) > MAX_SIDE:
-        raise UnsuitableImageError(f"The result would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The result would have {width} × {height} pixels; {limit} a side are possible.",
+                width=width,
+                height=height,
+                limit=MAX_SIDE,
+            )
+        )
 
     if params.sharpen > 0:
         # Sharpened before it is enlarged, as there are fewer pixels.

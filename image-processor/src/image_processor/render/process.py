@@ -16,6 +16,7 @@ import httpx2
 import pyvips
 import structlog
 from service_kit import logs
+from service_kit.texts import sentence
 
 from image_processor.config import RenderSettings
 from image_processor.handler.sandbox import Sandbox
@@ -255,7 +256,9 @@ def _has_room(job: Job) -> bool:
 
 def _check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        raise SourceError(f"A file has {size:,} bytes; {max_bytes:,} are possible.")
+        raise SourceError(
+            sentence("A file has {size:,} bytes; {max_bytes:,} are possible.", size=size, max_bytes=max_bytes)
+        )
 
 
 def _resident_bytes() -> int:

@@ -6,11 +6,10 @@ from typing import TypedDict
 from flask_openapi3 import APIBlueprint, Schema
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
+from service_kit.openapi import REFERENCE
 
 from image_processor.algorithms.registry import Params, all_algorithms
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, task_params
-
-REFERENCE = "#/components/schemas/{model}"
 
 
 class Variant(TypedDict):

@@ -9,7 +9,9 @@ from service_kit import response_headers
 from service_kit.access.gate import Gate
 from service_kit.access.principals import Principal, Scope
 from service_kit.errors import DomainError
+from service_kit.languages import Language, headers_of, language_of
 from service_kit.problems import Problem, database_unavailable, problem_of
+from service_kit.texts import sentence
 from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
@@ -20,6 +22,7 @@ from starlette.types import Scope as ConnectionScope
 from image_processor.models import TaskEvent, TaskStatus
 from image_processor.routers.admission import admitted
 from image_processor.routers.statuses import STATUSES
+from image_processor.services.causes import problem_document
 from image_processor.services.tasks.event_stream import (
     MAX_IDS,
     EventStream,
@@ -77,12 +80,12 @@ class EventRoutes:
             principal = await admitted(self._gate, request, Scope.TASKS_READ)
             return await self._listen(request, principal)
         except Problem as problem:
-            return _problem_response(problem)
+            return _problem_response(request, problem)
         except DomainError as error:
-            return _problem_response(problem_of(error, STATUSES))
+            return _problem_response(request, problem_of(error, STATUSES))
         except SQLAlchemyError as error:
             log.error("database unavailable", error=str(error))
-            return _problem_response(database_unavailable())
+            return _problem_response(request, database_unavailable())
 
     async def _listen(self, request: Request, principal: Principal) -> Response:
         position, task_ids = _position(request), _task_ids(request)
@@ -96,19 +99,24 @@ class EventRoutes:
             self._sse_events(subscription, request),
             on_end=lambda: self._listeners.leave(principal),
             ping=PING_SECONDS,
-            headers={"X-Accel-Buffering": "no", **response_headers.API},
+            headers={
+                "X-Accel-Buffering": "no",
+                **response_headers.API,
+                **headers_of(language_of(request.headers.get("Accept-Language"))),
+            },
         )
 
     async def _sse_events(self, subscription: Subscription, request: Request) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
         admitted_at = time.monotonic()
+        language = language_of(request.headers.get("Accept-Language"))
         try:
             async for event in self._stream.follow(subscription):
                 if time.monotonic() > admitted_at + READMIT_SECONDS:
                     # A key that has ended since gets no more events.
                     await admitted(self._gate, request, Scope.TASKS_READ)
                     admitted_at = time.monotonic()
-                data = json.dumps(_as_json(event), ensure_ascii=False)
+                data = json.dumps(_as_json(event, language), ensure_ascii=False)
                 yield ServerSentEvent(data=data, event="task", id=str(position_of(event)))
         except (ListenerTooSlowError, Problem):
             # The response ends; the client reconnects with the last id that it saw.
@@ -117,17 +125,18 @@ class EventRoutes:
 
 async def refuse_method(request: Request, _error: Exception) -> Response:
     """Respond with 405, as the API does."""
-    response = _problem_response(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."))
+    detail = sentence("{method} is not allowed here.", method=request.method)
+    response = _problem_response(request, Problem("method-not-allowed", 405, detail))
     response.headers["Allow"] = "GET, HEAD"
     return response
 
 
-def _problem_response(problem: Problem) -> Response:
-    headers = dict(problem.headers)
-    headers = dict(response_headers.API)
+def _problem_response(request: Request, problem: Problem) -> Response:
+    language = language_of(request.headers.get("Accept-Language"))
+    headers = {**problem.headers, **response_headers.API, **headers_of(language)}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
-    return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
+    return JSONResponse(problem.document(language), problem.status, headers, media_type="application/problem+json")
 
 
 def _position(request: Request) -> Position | None:
@@ -137,18 +146,23 @@ def _position(request: Request) -> Position | None:
     try:
         return Position.parse(text)
     except ValueError as error:
-        raise Problem("invalid-event-id", 400, "Last-Event-ID must be the id of an event of this stream.") from error
+        raise Problem(
+            "invalid-event-id", 400, sentence("Last-Event-ID must be the id of an event of this stream.")
+        ) from error
 
 
 def _task_ids(request: Request) -> set[int]:
     texts = request.query_params.getlist("id")
     if len(texts) > MAX_IDS or not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in texts):
-        raise Problem("invalid-fields", 422, f"The query takes at most {MAX_IDS} task ids: ?id=1&id=2")
+        raise Problem(
+            "invalid-fields", 422, sentence("The query takes at most {limit} task ids: ?id=1&id=2", limit=MAX_IDS)
+        )
     return {int(text) for text in texts}
 
 
-def _as_json(event: TaskEvent) -> dict[str, object]:
+def _as_json(event: TaskEvent, language: Language) -> dict[str, object]:
     document: dict[str, object] = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
     if event.status == TaskStatus.ERROR:
         document["error"] = event.error
+        document["problem"] = problem_document(event.error_problem, language)
     return document

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
+from service_kit.texts import sentence
+
 from image_processor.imaging.output import Output
 from image_processor.render.deferred import Step
 from image_processor.render.imgproxy_options import decoded, integer
@@ -75,7 +77,7 @@ def parse(target: bytes, now: float | None = None) -> NativeUrl:
         segments.pop(0)
     source = unquote("/".join(segments))
     if not signature or not source:
-        raise bad_url("A URL has a signature, options, and a source.")
+        raise bad_url(sentence("A URL has a signature, options, and a source."))
     expires = integer(options["exp"], "exp") if "exp" in options else 0
     if 0 < expires <= (time.time() if now is None else now):
         raise expired()

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyvips
+from service_kit.texts import sentence, text_of
 
 from image_processor.imaging.output import STILL, Report, Tiles
 from image_processor.imaging.picture import UnsuitableImageError
+from image_processor.services.causes import Cause
 from image_processor.services.codec import complaints
 from image_processor.services.codec.decoding import Decoded, ImageError, NamedFiles, decode
 from image_processor.services.codec.encoding import (
@@ -41,22 +43,23 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
         decoded = decode(source, limits, sequential=sequential, wanted=plan.source)
         extension = _apply(decoded, plan, NamedFiles(files, limits), result, limits)
     except UnsuitableImageError as error:
-        raise ImageError(str(error)) from error
+        raise ImageError(text_of(error), Cause.IMAGE_UNSUITABLE) from error
     except pyvips.Error as error:
-        raise ImageError(_sentence(error)) from error
+        raise _refusal(error) from error
     lost = complaints.lost_pixels()
     if lost is not None and not (_EXTRANEOUS in lost and has_gap_before_pixels(source)):
-        raise ImageError(f"The image cannot be decoded: {reason_of(lost)}.")
+        raise ImageError(sentence("The image cannot be decoded: {reason}.", reason=reason_of(lost)))
     return extension
 
 
-def _sentence(error: pyvips.Error) -> str:
+def _refusal(error: pyvips.Error) -> ImageError:
     detail = complaints.causes(str(error.detail))
     if hit_file_limit(detail):
-        return TOO_LARGE_A_FILE
+        return ImageError(TOO_LARGE_A_FILE, Cause.RESULT_TOO_LARGE)
     if failed_while_writing(detail):
-        return f"The result cannot be written: {reason_of(detail)}."
-    return f"The image cannot be decoded: {reason_of(detail)}."
+        refusal = sentence("The result cannot be written: {reason}.", reason=reason_of(detail))
+        return ImageError(refusal, Cause.RESULT_NOT_WRITTEN)
+    return ImageError(sentence("The image cannot be decoded: {reason}.", reason=reason_of(detail)))
 
 
 def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
@@ -65,7 +68,8 @@ def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
         return
     is_first_enough = any(algorithm.frames == "first" for algorithm, _ in plan.steps)
     if not is_first_enough and plan.encoding.format not in STILL:
-        raise ImageError(f"{decoded.unread}. To get it, choose the output format jpeg, png or avif.")
+        detail = sentence("{unread}. To get it, choose the output format jpeg, png or avif.", unread=decoded.unread)
+        raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
 
 
 def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits: Limits) -> str | None:
@@ -76,8 +80,8 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
         if isinstance(made, Report):
             return write_report(made, result)
         picture = made
-        check_pixels(picture.width * picture.height * len(picture.frames), limits, "The result would have")
-        check_frames_of(picture.frames, limits, "The result would have")
+        check_pixels(picture.width * picture.height * len(picture.frames), limits, sentence("The result would have"))
+        check_frames_of(picture.frames, limits, sentence("The result would have"))
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
     written = write_picture(picture, plan.encoding, source_format(decoded, picture), result)

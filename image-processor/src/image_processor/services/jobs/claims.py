@@ -11,10 +11,12 @@ from itertools import takewhile
 
 import structlog
 from service_kit.database import Database, epoch_now
+from service_kit.texts import sentence
 from sqlalchemy import Connection, Double, Integer, Row, bindparam, case, func, select, update
 
 from image_processor.config import RetrySettings
 from image_processor.models import Task, TaskStatus
+from image_processor.services.causes import Cause, stored_problem
 from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.jobs.transitions import PENDING, UNHELD, discard_results, pending_or_given_up
 from image_processor.services.jobs.turns import CLAIMABLE, DUE_TASK, LATER_OWNER, SUSPECT, URGENCY, DueTask, Turns
@@ -137,8 +139,9 @@ class ClaimService:
 
     def _record_unfinished(self, connection: Connection, claim: Claim, outcome: Failed | Postponed | Crashed) -> None:
         match outcome:
-            case Failed(reason):
-                values: dict[str, object] = {"status": TaskStatus.ERROR, "error": reason}
+            case Failed(reason, cause):
+                problem = stored_problem(cause, reason)
+                values: dict[str, object] = {"status": TaskStatus.ERROR, "error": str(reason), "error_problem": problem}
             case Postponed(reason):
                 values = self._postponement(claim, reason)
             case Crashed(reason):
@@ -159,9 +162,11 @@ class ClaimService:
         delay = random.uniform(0, 1) * ceiling  # noqa: S311  # nosec B311
         tried = Task.retry_seconds + (time.monotonic() - claim.claimed_at)
         spent = tried > self._retry.max_seconds
+        detail = sentence("Gave up after repeated failures: {reason}", reason=reason)
         return {
             "status": case((spent, TaskStatus.ERROR), else_=TaskStatus.PENDING),
-            "error": case((spent, f"Gave up after repeated failures: {reason}"), else_=None),
+            "error": case((spent, str(detail)), else_=None),
+            "error_problem": case((spent, stored_problem(Cause.TOO_MANY_FAILURES, detail)), else_=None),
             "due_at": epoch_now() + delay,
             "retry_seconds": tried + delay,
         }

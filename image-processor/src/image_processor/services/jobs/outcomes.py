@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+from image_processor.services.causes import Cause
+
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
 
@@ -52,6 +54,7 @@ class Failed:
     """The attempt failed, and every retry would."""
 
     reason: str
+    cause: Cause = Cause.TASK_FAILED
 
 
 @dataclass(frozen=True)

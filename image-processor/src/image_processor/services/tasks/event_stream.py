@@ -9,6 +9,7 @@ from weakref import WeakSet
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy.exc import SQLAlchemyError
 
 from image_processor.models import TaskEvent
@@ -60,7 +61,11 @@ class Listeners:
         """
         limit = principal.limits.listeners
         if limit is not None and self._counts[principal.owner] >= limit:
-            detail = f"The owner '{principal.owner}' may have {limit} open event streams; close one first."
+            detail = sentence(
+                "The owner '{owner}' may have {limit} open event streams; close one first.",
+                owner=principal.owner,
+                limit=limit,
+            )
             raise DomainError("too-many-listeners", detail, retry_after=RETRY_SECONDS)
         self._counts[principal.owner] += 1
 

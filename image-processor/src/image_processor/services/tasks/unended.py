@@ -5,6 +5,7 @@ import hashlib
 from service_kit.access.principals import Principal
 from service_kit.database import Database, dialect_of, one_at_a_time
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import BigInteger, Connection, Sequence, cast, delete, func, insert, select, tuple_
 
 from image_processor.models import UnendedTasks
@@ -44,9 +45,13 @@ def check_limit(connection: Connection, principal: Principal, more: int) -> None
         return
     unended = unended_tasks(connection, principal.owner)
     if more and unended > limit:
-        detail = (
-            f"The owner '{principal.owner}' may have {limit} tasks that have not ended; there are {unended - more},"
-            f" and {more} more would be too many."
+        detail = sentence(
+            "The owner '{owner}' may have {limit} tasks that have not ended; there are {unended}, and {more}"
+            " more would be too many.",
+            owner=principal.owner,
+            limit=limit,
+            unended=unended - more,
+            more=more,
         )
         # A batch that is larger than the limit never has a chance.
         raise DomainError("too-many-pending-tasks", detail, retry_after=RETRY_SECONDS if more <= limit else None)
