@@ -128,6 +128,7 @@ TABLE = [
     Line("GET /api/image-processing/healthz", "/api/image-processing/healthz", "200 200 200 200 200"),
     Line("GET /api/image-processing/metrics", "/api/image-processing/metrics", "401 403 403 403 200"),
     Line("GET /api/image-processing/openapi.json", "/api/image-processing/openapi.json", "200 200 200 200 200"),
+    Line("GET /api/image-processing/catalog", "/api/image-processing/catalog", "401 200 200 200 200"),
     Line("GET /api/image-processing/presets", "/api/image-processing/presets", "401 200 200 200 200"),
     Line("POST /api/image-processing/preview", "/api/image-processing/preview", "401 400 400 400 400"),
     Line("GET /api/image-processing/readyz", "/api/image-processing/readyz", "200 200 200 200 200"),

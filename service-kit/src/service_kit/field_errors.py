@@ -57,7 +57,7 @@ _TEMPLATES = {
     "url_parsing": "Input should be a valid URL, {error}",
     "url_scheme": "URL scheme should be {expected_schemes}",
     "url_too_long": "URL should have at most {max_length} characters",
-    "model_type": "Input should be a valid dictionary or instance of {class_name}",
+    "model_type": "Input should be a valid dictionary",
     "union_tag_not_found": "Unable to extract tag using discriminator {discriminator}",
 }
 """What catalogs translate of pydantic's messages that have values. The sentence in English is pydantic's own."""

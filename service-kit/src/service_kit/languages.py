@@ -69,7 +69,7 @@ def _of_value(value: Value, language: Language) -> Value:
 def _translation(message: str, language: Language, context: str) -> str | None:
     for catalog in _catalogs(language):
         found = catalog.pgettext(context, message) if context else catalog.gettext(message)
-        if found != message:
+        if found:
             return found
     return _of_plugins(language).get(message)
 
@@ -85,7 +85,9 @@ def _catalogs(language: Language) -> Sequence[gettext.GNUTranslations]:
         with as_file(folder / "locale" / language / "LC_MESSAGES" / "messages.mo") as path:
             if path.exists():
                 with path.open("rb") as compiled:
-                    found.append(gettext.GNUTranslations(compiled))
+                    catalog = gettext.GNUTranslations(compiled)
+                catalog.add_fallback(_Nothing())
+                found.append(catalog)
     return found
 
 
@@ -95,6 +97,16 @@ def _of_plugins(language: Language) -> Mapping[str, str]:
     for entry_point in entry_points(group=ENTRY_POINT_GROUP, name=language):
         found.update(entry_point.load())
     return found
+
+
+class _Nothing(gettext.NullTranslations):
+    """Tells that a message is missing from one that reads the same in both languages."""
+
+    def gettext(self, message: str) -> str:  # noqa: ARG002 (the signature of the standard library)
+        return ""
+
+    def pgettext(self, context: str, message: str) -> str:  # noqa: ARG002 (likewise)
+        return ""
 
 
 class _SpacedNumbers(Formatter):

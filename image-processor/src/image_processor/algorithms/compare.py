@@ -30,7 +30,7 @@ class CompareReport(Report):
     psnr: float | None = Field(description="Peak signal-to-noise ratio in decibels; missing if all pixels are equal.")
 
 
-@algorithm
+@algorithm(category="analysis")
 def compare(image: pyvips.Image, params: CompareParams, files: Files) -> CompareReport:
     """Compare the image with another: SSIM and PSNR, transparent parts on white."""
     source, other = opaque(image).copy_memory(), opaque(files.image(params.file_id)).copy_memory()

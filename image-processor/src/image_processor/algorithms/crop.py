@@ -8,7 +8,7 @@ from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.gravity import FocalPoint, Gravity, window
-from image_processor.imaging.params import MAX_SIDE, needs_one_of
+from image_processor.imaging.params import MAX_SIDE, hint, needs_one_of
 from image_processor.imaging.picture import Picture
 
 Length = Annotated[float, Field(gt=0, le=MAX_SIDE)]
@@ -41,14 +41,18 @@ class CropParams(Params):
     gravity: Gravity = Field(
         "center", description="Which part stays if `left` or `top` is missing.", examples=["attention"]
     )
-    focal: FocalPoint | None = Field(None, description="The point to keep in the middle; overrides `gravity`.")
+    focal: FocalPoint | None = Field(
+        None,
+        description="The point to keep in the middle; overrides `gravity`.",
+        json_schema_extra=hint(widget="point"),
+    )
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
         return self.with_one_of("width", "height", "aspect_ratio", "left", "top")
 
 
-@algorithm(any_color_space=True)
+@algorithm(category="geometry", any_color_space=True)
 def crop(picture: Picture, params: CropParams) -> Picture:
     """Keep a part of the image: by its position, by a side or corner, or the part that draws the eye."""
     width, height = _size(picture, params)

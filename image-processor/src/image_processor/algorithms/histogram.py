@@ -35,7 +35,7 @@ class HistogramReport(Report):
     luma: Channel
 
 
-@algorithm
+@algorithm(category="analysis")
 def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's shape)
     """Count the tones of red, green, blue and luma in 8 bits; invisible pixels do not count."""
     image = in_eight_bits(image).copy_memory()

@@ -13,7 +13,7 @@ from image_processor.algorithms.registry import Params, UnsuitableImageError, al
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import inkable, weighted_ink
 from image_processor.imaging.color import Color
-from image_processor.imaging.params import MAX_SIDE, Side
+from image_processor.imaging.params import MAX_SIDE, Side, hint
 from image_processor.imaging.scaling import resampled
 
 Corner = tuple[float, float]
@@ -33,17 +33,22 @@ class PerspectiveParams(Params):
     corners: Annotated[list[Point], Field(min_length=4, max_length=4)] = Field(
         description="The corners of the quadrangle: upper left, upper right, lower right, lower left.",
         examples=[[{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]],
+        json_schema_extra=hint(widget="corners"),
     )
     width: Side | None = Field(
-        None, description="Pixels of the result; without it, the length of the longer horizontal edge."
+        None,
+        description="Pixels of the result; without it, the length of the longer horizontal edge.",
+        json_schema_extra=hint(unit="px"),
     )
     height: Side | None = Field(
-        None, description="Pixels of the result; without it, the length of the longer vertical edge."
+        None,
+        description="Pixels of the result; without it, the length of the longer vertical edge.",
+        json_schema_extra=hint(unit="px"),
     )
     background: Color = Field("#ffffff00", description="The color of parts that lie outside of the image.")
 
 
-@algorithm
+@algorithm(category="geometry")
 def perspective(image: pyvips.Image, params: PerspectiveParams) -> pyvips.Image:
     """Straighten a quadrangle, such as a photographed page, into a rectangle."""
     corners = [(point.x * image.width - 0.5, point.y * image.height - 0.5) for point in params.corners]

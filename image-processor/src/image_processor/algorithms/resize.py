@@ -12,7 +12,7 @@ from image_processor.imaging.canvas import placed
 from image_processor.imaging.color import Color, in_srgb
 from image_processor.imaging.gravity import SMART, FocalPoint, Gravity, cut
 from image_processor.imaging.linear_light import in_linear_light
-from image_processor.imaging.params import MAX_SIDE, Side
+from image_processor.imaging.params import MAX_SIDE, Side, hint
 from image_processor.imaging.picture import Picture
 from image_processor.imaging.scaling import resampled, scaled
 
@@ -24,10 +24,16 @@ class ResizeParams(Params):
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["width"]}, {"required": ["height"]}]})
 
     width: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, 1 to 16384. Without it, in proportion to the height.", examples=[120]
+        None,
+        description="Pixels, 1 to 16384. Without it, in proportion to the height.",
+        examples=[120],
+        json_schema_extra=hint(unit="px"),
     )
     height: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, 1 to 16384. Without it, in proportion to the width.", examples=[160]
+        None,
+        description="Pixels, 1 to 16384. Without it, in proportion to the width.",
+        examples=[160],
+        json_schema_extra=hint(unit="px"),
     )
     fit: Fit = Field(
         "fill",
@@ -39,18 +45,28 @@ class ResizeParams(Params):
         "center", description="Which part `cover` keeps, and where `contain` puts the image.", examples=["attention"]
     )
     focal: FocalPoint | None = Field(
-        None, description="The point that `cover` keeps in the middle; overrides `gravity`."
+        None,
+        description="The point that `cover` keeps in the middle; overrides `gravity`.",
+        json_schema_extra=hint(widget="point"),
     )
     enlarge: bool = Field(
         default=False, description="Whether `cover`, `contain`, `inside` and `outside` may enlarge; `fill` always does."
     )
     background: Color = Field("#ffffff00", description="The background of `contain`; transparent by default.")
-    kernel: Kernel = Field("lanczos3", description="The resampling filter, both to shrink and to enlarge.")
+    kernel: Kernel = Field(
+        "lanczos3",
+        description="The resampling filter, both to shrink and to enlarge.",
+        json_schema_extra=hint(advanced=True),
+    )
     linear: bool = Field(
-        default=False, description="Resample in linear light: slower, and correct for fine bright detail."
+        default=False,
+        description="Resample in linear light: slower, and correct for fine bright detail.",
+        json_schema_extra=hint(advanced=True),
     )
     dpr: Annotated[float, Field(ge=0.1, le=8)] = Field(
-        1.0, description="Device pixel ratio, 0.1 to 8: multiplies width and height."
+        1.0,
+        description="Device pixel ratio, 0.1 to 8: multiplies width and height.",
+        json_schema_extra=hint(advanced=True),
     )
 
     @model_validator(mode="after")
@@ -60,7 +76,7 @@ class ResizeParams(Params):
         return self
 
 
-@algorithm(sequential=True, any_color_space=True)
+@algorithm(category="geometry", sequential=True, any_color_space=True)
 def resize(picture: Picture, params: ResizeParams) -> Picture:
     """Resize to width × height, or to one of them in proportion."""
     box_width, box_height = _box(picture, params)

@@ -9,10 +9,11 @@ from service_kit.texts import sentence
 
 from image_processor.imaging.css_colors import PATTERN, canonical
 from image_processor.imaging.errors import UnsuitableImageError
+from image_processor.imaging.params import hint
 from image_processor.imaging.profiles import means_srgb
 from image_processor.imaging.samples import usual
 
-Color = Annotated[str, AfterValidator(canonical), Field(json_schema_extra={"pattern": PATTERN})]
+Color = Annotated[str, AfterValidator(canonical), Field(json_schema_extra={"pattern": PATTERN, **hint(widget="color")})]
 """A CSS color in sRGB, in any form; validation turns it into ``#rrggbb`` or ``#rrggbbaa``."""
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114

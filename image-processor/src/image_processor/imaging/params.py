@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, TypedDict, Unpack
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 from service_kit.texts import sentence
 
 MAX_SIDE = 16_384
@@ -90,17 +90,40 @@ def needs_one_of(*names: str) -> ConfigDict:
     return ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in names]})
 
 
+HINTS = "x-pixmill"
+"""The member of a JSON Schema that tells a form how to show a parameter."""
+
+Widget = Literal["color", "corners", "curve", "file", "files", "gravity", "matrix", "point", "rectangles", "slider"]
+Unit = Literal["px", "%", "°", "ms", "B", "dpi"]
+
+
+class _Hints(TypedDict, total=False):
+    widget: Widget
+    unit: Unit
+    step: float
+    advanced: bool
+
+
+def hint(**hints: Unpack[_Hints]) -> dict[str, JsonValue]:
+    """Return the ``json_schema_extra`` of a parameter; a form finds out from the rest of the schema what is not here.
+
+    :param step: between two values of a number.
+    :param advanced: whether few people need it.
+    """
+    return {HINTS: {name: value for name, value in hints.items() if isinstance(value, str | int | float)}}
+
+
 class NoParams(Params):
     """Nothing to choose."""
 
 
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE, json_schema_extra=hint(unit="px"))]
 """Pixels along a side of a result."""
 
-FileId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+FileId = Annotated[int, Field(ge=1, le=2**63 - 1, json_schema_extra=hint(widget="file"))]
 """The id of a stored file."""
 
-Percent = Annotated[float, Field(ge=-100, le=100)]
+Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra=hint(widget="slider", unit="%", step=1))]
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1, json_schema_extra=hint(widget="slider", step=0.01))]
 """From 0, nothing, to 1, all."""
