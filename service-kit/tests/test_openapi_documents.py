@@ -63,6 +63,22 @@ def test_a_document_gets_no_schema_that_it_does_not_refer_to() -> None:
     assert complete({"paths": {}})["components"] == {"schemas": {}}
 
 
+def test_a_schema_with_two_names_keeps_the_first() -> None:
+    schemas = {"Leaf": {"title": "Leaf", "type": "object"}, "LeafOut": {"type": "object", "title": "Leaf"}}
+    document = {"paths": {"/leaf": {"$ref": "#/components/schemas/LeafOut"}}, "components": {"schemas": schemas}}
+
+    assert complete(document) == {
+        "paths": {"/leaf": {"$ref": "#/components/schemas/Leaf"}},
+        "components": {"schemas": {"Leaf": {"title": "Leaf", "type": "object"}}},
+    }
+
+
+def test_schemas_of_the_same_shape_stay_if_their_titles_differ() -> None:
+    schemas = {"Leaf": {"title": "Leaf", "type": "object"}, "Twig": {"title": "Twig", "type": "object"}}
+
+    assert complete({"paths": {}, "components": {"schemas": schemas}})["components"] == {"schemas": schemas}
+
+
 def test_two_different_parts_of_a_name_are_refused() -> None:
     schema_of(Branch)
 

@@ -34,4 +34,5 @@ class KeptAnswer:
         # A new version of the server may have other algorithms: ask each time.
         response.headers["Cache-Control"] = "private, no-cache"
         response.vary.add("Accept-Encoding")
-        return response.make_conditional(request)
+        response.make_conditional(request)
+        return response

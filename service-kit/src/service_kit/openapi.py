@@ -41,7 +41,37 @@ def complete(document: Mapping[str, object]) -> dict[str, object]:
         found = {name: _definitions[name] for name in sorted(missing)}
         schemas |= found
         missing = set(_references(found)) - schemas.keys()
-    return {**document, "components": {**components, "schemas": schemas}}
+    return _without_twins({**document, "components": {**components, "schemas": schemas}}, schemas)
+
+
+def _without_twins(document: dict[str, object], schemas: Mapping[str, object]) -> dict[str, object]:
+    """Return the document with one of each schema that stands in it under two names.
+
+    flask-openapi3 names a model by its title, and pydantic by its class. Generators of clients refuse both together.
+    """
+    seen: dict[str, str] = {}
+    twins = {
+        name: first
+        for name, schema in schemas.items()
+        if (first := seen.setdefault(repr(sorted(_members(schema).items(), key=repr)), name)) != name
+    }
+    if not twins:
+        return document
+    kept = {name: schema for name, schema in schemas.items() if name not in twins}
+    components = {**_members(document["components"]), "schemas": kept}
+    renamed = _renamed({**document, "components": components}, twins)
+    return renamed if isinstance(renamed, dict) else document
+
+
+def _renamed(part: object, names: Mapping[str, str]) -> object:
+    if isinstance(part, Mapping):
+        return {name: _renamed(value, names) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_renamed(item, names) for item in part]
+    if isinstance(part, str) and part.startswith(_BEGINNING):
+        name = part.removeprefix(_BEGINNING)
+        return _BEGINNING + names.get(name, name)
+    return part
 
 
 def _members(part: object) -> Mapping[str, object]:

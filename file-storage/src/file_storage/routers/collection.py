@@ -53,7 +53,9 @@ _FORM_SCHEMA = {
     },
 }
 _LIST = array_response({"$ref": "#/components/schemas/File"})
-_RAW = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+# Generators of clients do not know what */* is.
+_RAW = {"application/octet-stream": _BINARY, "*/*": _BINARY}
 _PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
 
 

@@ -40,7 +40,9 @@ INLINE_TYPES = frozenset(
 )
 """Media types that a browser may show in our own origin: none of them can run script."""
 
-_BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+# Generators of clients do not know what */* is.
+_BYTES = {"content": {"application/octet-stream": _BINARY, "*/*": _BINARY}}
 _ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 
 

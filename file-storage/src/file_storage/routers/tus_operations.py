@@ -15,14 +15,16 @@ def _parameter(name: str, schema: Mapping[str, object], description: str, *, req
     return {"name": name, "in": "header", "required": required, "schema": schema, "description": description}
 
 
-_VERSION = _parameter("Tus-Resumable", {"const": VERSION}, "The version of tus.", required=True)
+_VERSION = _parameter("Tus-Resumable", {"type": "string", "enum": [VERSION]}, "The version of tus.", required=True)
 _LENGTH = _parameter("Upload-Length", _WHOLE, "The length of the whole file in bytes.")
 _CHECKSUM = _parameter(
     "Upload-Checksum", _TEXT, "`sha1`, `md5` or `sha256`, a space, and the digest of the body in base64."
 )
 _CREATION = [
     _LENGTH,
-    _parameter("Upload-Defer-Length", {"const": "1"}, "The length comes later; instead of `Upload-Length`."),
+    _parameter(
+        "Upload-Defer-Length", {"type": "string", "enum": ["1"]}, "The length comes later; instead of `Upload-Length`."
+    ),
     _parameter("Upload-Metadata", _TEXT, "`filename` and `comment`, each with its value in base64, after a comma."),
     _parameter("Upload-Concat", _TEXT, "`partial`, or `final;` and the URLs of the parts, with spaces between."),
     _CHECKSUM,

@@ -55,7 +55,7 @@ EVENTS_BY_NAME: Mapping[str, type[BaseModel]] = {"task": TaskEventOut}
 def event_schemas() -> Mapping[str, Schema]:
     """Return the schemas of the data of events and webhooks, by their names in the document."""
     models: list[type[BaseModel]] = [*EVENTS_BY_NAME.values(), TaskWebhookOut]
-    return {model.__name__: Schema(**schema_of(model)) for model in models}
+    return {model.__name__: Schema.model_validate(schema_of(model)) for model in models}
 
 
 _ID = {

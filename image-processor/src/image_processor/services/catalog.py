@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from service_kit.languages import Language, translated
 
@@ -55,7 +56,7 @@ def catalog(language: Language) -> Sequence[Json]:
 def compact_catalog(language: Language) -> Json:
     """Return the same as one document whose schemas share their definitions."""
     algorithms = all_algorithms().values()
-    models = [*map(task_params, algorithms), Pipeline]
+    models: list[type[BaseModel]] = [*map(task_params, algorithms), Pipeline]
     references, shared = models_json_schema([(model, "validation") for model in models])
     schemas = [references[model, "validation"] for model in models]
     described = [
