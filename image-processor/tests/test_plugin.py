@@ -52,3 +52,25 @@ def test_the_page_shows_the_module_as_it_is() -> None:
 
     assert (EXAMPLE / "pixmill_polaroid.py").read_text("utf-8") in page
     assert 'polaroid = "pixmill_polaroid:polaroid"' in (EXAMPLE / "pyproject.toml").read_text("utf-8")
+
+
+def test_the_russian_page_shows_the_module_as_it_is() -> None:
+    page = (PROJECT / "docs/ru/plugin.md").read_text("utf-8")
+
+    assert (EXAMPLE / "pixmill_polaroid.py").read_text("utf-8") in page
+
+
+def test_an_installed_algorithm_brings_its_russian_texts(installed: Path) -> None:
+    code = (
+        "import json; from image_processor.services.catalog import catalog;"
+        " print(json.dumps([found for found in catalog('ru') if found['name'] == 'polaroid']))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])}
+
+    run = subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True, cwd=PROJECT)
+
+    [polaroid] = json.loads(run.stdout)
+    border = polaroid["params"]["properties"]["border"]
+    assert (polaroid["title"], polaroid["category"]) == ("Полароид", "geometry")
+    assert polaroid["summary"] == "Обрамить изображение, как моментальную фотографию."
+    assert (border["title"], border["x-pixmill"]["unit"]) == ("Поля", "%")

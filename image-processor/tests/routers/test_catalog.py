@@ -1,4 +1,4 @@
-"""The list of algorithms: for whom it is compressed, who has it already, its languages, its schemas and hints."""
+"""The list of algorithms: for whom it is compressed, who has the newest already, its languages, its schemas and hints."""
 
 import gzip
 import json

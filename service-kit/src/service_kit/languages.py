@@ -1,6 +1,6 @@
 """The languages of answers: chosen by ``Accept-Language``, translated by the catalogs of packages.
 
-A package has ``locale/ru/LC_MESSAGES/messages.po`` and the compiled ``messages.mo`` beside it. A plugin names a mapping
+A package has ``locale/ru/LC_MESSAGES/messages.po`` and the compiled ``messages.mo`` next to it. A plugin names a mapping
 from English to its language by the entry point ``ru`` of the group ``pixmill.translations``.
 """
 
@@ -100,7 +100,7 @@ def _of_plugins(language: Language) -> Mapping[str, str]:
 
 
 class _Nothing(gettext.NullTranslations):
-    """Tells that a message is missing from one that reads the same in both languages."""
+    """Returns nothing for a missing message: another may read the same in both languages."""
 
     def gettext(self, message: str) -> str:  # noqa: ARG002 (the signature of the standard library)
         return ""

@@ -1,4 +1,4 @@
-"""The problem of a failed task beside its sentence, in its events and webhooks too.
+"""The problem of a failed task in addition to its sentence, in its events and webhooks too.
 
 Triggers of their own fill the columns of events and webhooks: those that write the rows stay as they are.
 """
@@ -24,12 +24,13 @@ _POSTGRESQL = [
         for table in _TABLES
     ),
 ]
-_SQLITE = [
-    f"CREATE TRIGGER {table}_problem AFTER INSERT ON {table} WHEN NEW.status = 'error' BEGIN"  # noqa: S608 (constants)
-    f" UPDATE {table} SET error_problem = (SELECT error_problem FROM tasks WHERE id = NEW.task_id)"
-    " WHERE id = NEW.id; END"
-    for table in _TABLES
-]
+_SQLITE_TRIGGER = """
+    CREATE TRIGGER {table}_problem AFTER INSERT ON {table} WHEN NEW.status = 'error'
+    BEGIN
+        UPDATE {table} SET error_problem = (SELECT error_problem FROM tasks WHERE id = NEW.task_id) WHERE id = NEW.id;
+    END
+"""
+_SQLITE = [_SQLITE_TRIGGER.format(table=table) for table in _TABLES]
 
 
 def upgrade() -> None:
