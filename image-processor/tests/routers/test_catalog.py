@@ -1,4 +1,4 @@
-"""The list of algorithms: for whom it is compressed, who has the newest already, its languages, its schemas and hints."""
+"""The list of algorithms: who gets it compressed, or not again; its languages, its schemas and their hints."""
 
 import gzip
 import json

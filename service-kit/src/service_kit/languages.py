@@ -1,7 +1,7 @@
 """The languages of answers: chosen by ``Accept-Language``, translated by the catalogs of packages.
 
-A package has ``locale/ru/LC_MESSAGES/messages.po`` and the compiled ``messages.mo`` next to it. A plugin names a mapping
-from English to its language by the entry point ``ru`` of the group ``pixmill.translations``.
+A package has ``locale/ru/LC_MESSAGES/messages.po`` and the compiled ``messages.mo`` next to it. A plugin names a
+mapping from English to its language by the entry point ``ru`` of the group ``pixmill.translations``.
 """
 
 import gettext
