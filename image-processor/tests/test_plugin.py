@@ -26,6 +26,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def path_with(folder: Path) -> str:
+    """Return PYTHONPATH with a folder added."""
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 @pytest.mark.parametrize(
     ("steps", "size"),
     [
@@ -39,7 +44,7 @@ def test_an_installed_algorithm_runs(
     source, result = tmp_path / "source", tmp_path / "result"
     source.write_bytes(photo())
 
-    environment = os.environ | {"PYTHONPATH": str(installed)}
+    environment = os.environ | {"PYTHONPATH": path_with(installed)}
     command: list[str | Path] = [sys.executable, "-m", "tests.support.peak_memory", source, result]
     command += ["pipeline", json.dumps({"steps": steps})]
     subprocess.run(command, check=True, env=environment, cwd=PROJECT)
@@ -65,7 +70,7 @@ def test_an_installed_algorithm_brings_its_russian_texts(installed: Path) -> Non
         "import json; from image_processor.services.catalog import catalog;"
         " print(json.dumps([found for found in catalog('ru') if found['name'] == 'polaroid']))"
     )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])}
+    environment = os.environ | {"PYTHONPATH": path_with(installed)}
 
     run = subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True, cwd=PROJECT)
 

@@ -292,7 +292,8 @@ def _restart(session: Session, *conditions: ColumnElement[bool]) -> Sequence[int
 
 
 def _unknown_files(missing: Sequence[int], pointer: str) -> DomainError:
-    named = ", ".join(map(str, missing[:NAMED_IDS])) + (" and more" if len(missing) > NAMED_IDS else "")
+    listed = ", ".join(map(str, missing[:NAMED_IDS]))
+    named = sentence("{listed} and more", listed=listed) if len(missing) > NAMED_IDS else listed
     errors = [
         FieldError(pointer=pointer, detail=sentence("There is no file {file_id}.", file_id=file_id))
         for file_id in missing[:NAMED_IDS]
