@@ -22,7 +22,7 @@ PYTEST = $(BIN)/python -m pytest
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 
-.PHONY: run web screenshots demo unit test test-all test-compose mutations faults fuzz bench conformance docs config lint types prose security notice sbom audit format lock clean
+.PHONY: run web screenshots demo unit test test-all test-compose mutations faults fuzz bench conformance docs translations config lint types prose security notice sbom audit format lock clean
 
 run: .venv/run
 	@exec $(BIN)/pixmill serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -113,6 +113,10 @@ docs: .venv/test config
 	$(BIN)/python docs/build.py
 	$(BIN)/python docs/rendering.py
 	$(BIN)/python pixmill/scripts/params.py
+
+# The compiled catalogs of translations, from the .po files beside them.
+translations: .venv/test
+	$(BIN)/python scripts/compile-translations
 
 # config/*/conf.yml and docs/configuration.md, from the models of the settings. It overwrites changes in these files.
 config: .venv/run

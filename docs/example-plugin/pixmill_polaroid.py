@@ -3,14 +3,28 @@
 import pyvips
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import embedded
+from image_processor.imaging.params import hint
 from pydantic import Field
+
+RUSSIAN = {
+    "Polaroid": "Полароид",
+    "Frame the image like an instant photograph.": "Обрамить изображение, как моментальную фотографию.",
+    "Border": "Поля",
+    "Per cent of the width, white; four times that below.": "Белые, в процентах от ширины; снизу вчетверо шире.",
+}
 
 
 class PolaroidParams(Params):
-    border: float = Field(5.0, ge=1, le=20, description="Per cent of the width, white; four times that below.")
+    border: float = Field(
+        5.0,
+        ge=1,
+        le=20,
+        description="Per cent of the width, white; four times that below.",
+        json_schema_extra=hint(unit="%"),
+    )
 
 
-@algorithm
+@algorithm(category="geometry")
 def polaroid(image: pyvips.Image, params: PolaroidParams) -> pyvips.Image:
     """Frame the image like an instant photograph."""
     border = round(image.width * params.border / 100)

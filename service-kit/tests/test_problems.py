@@ -4,9 +4,10 @@ import json
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 from service_kit.errors import FieldError
 from service_kit.problems import Problem, database_unavailable, invalid_request
+from service_kit.texts import sentence
 
 
 class Crop(BaseModel):
@@ -68,6 +69,8 @@ def test_a_problem_has_the_members_of_rfc_9457(status: int, title: str) -> None:
         "title": title,
         "status": status,
         "detail": "There is no file 7.",
+        "code": "file-not-found",
+        "context": {},
     }
 
 
@@ -76,15 +79,38 @@ def test_a_status_without_a_phrase_has_the_kind_as_its_title() -> None:
 
 
 def test_invalid_fields_are_listed_in_the_member_errors() -> None:
-    errors: list[FieldError] = [{"pointer": "/name", "detail": "Field required"}]
+    errors: list[FieldError] = [{"pointer": "/name", "detail": "Field required", "code": "missing", "context": {}}]
 
     document = Problem("invalid-fields", 422, "", errors).document()
 
-    assert json.loads(json.dumps(document))["errors"] == [{"pointer": "/name", "detail": "Field required"}]
+    assert json.loads(json.dumps(document))["errors"] == errors
+
+
+def test_a_field_of_our_own_rule_has_the_code_of_the_problem_and_the_values_of_its_sentence() -> None:
+    detail = sentence("There is no file {file_id}.", file_id=7)
+
+    document = Problem("file-not-found", 404, "", [{"pointer": "/file_ids", "detail": detail}]).document()
+
+    assert document["errors"] == [
+        {
+            "pointer": "/file_ids",
+            "detail": "There is no file 7.",
+            "code": "file-not-found",
+            "context": {"file_id": 7},
+        }
+    ]
+
+
+def test_the_context_of_a_problem_has_the_values_of_its_sentence() -> None:
+    problem = Problem("file-not-found", 404, sentence("There is no file {file_id}.", file_id=7))
+
+    assert problem.document()["context"] == {"file_id": 7}
 
 
 def test_retry_after_is_not_a_member_of_the_document() -> None:
-    assert Problem("busy", 503, "", retry_after=5).document().keys() == {"type", "title", "status", "detail"}
+    assert Problem("busy", 503, "", retry_after=5).document().keys() == {
+        *("type", "title", "status", "detail", "code", "context")
+    }
 
 
 def test_a_problem_reads_as_its_detail() -> None:
@@ -153,7 +179,45 @@ def test_the_pointer_to_the_whole_document_is_empty() -> None:
 def test_a_pointer_names_the_field_that_is_missing(data: dict[str, object], pointer: str) -> None:
     problem = found(Order, data)
 
-    assert problem.errors == [{"pointer": pointer, "detail": "Field required"}]
+    assert problem.errors == [{"pointer": pointer, "detail": "Field required", "code": "missing", "context": {}}]
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "context"),
+    [
+        ({"name": "a", "crop": {"kind": "crop", "width": 0}}, "greater_than_equal", {"ge": 1}),
+        ({"name": "a", "other": 1}, "extra_forbidden", {"fields": "name, crop, crops, steps, size, either"}),
+        ({"name": 5}, "string_type", {}),
+        ({}, "missing", {}),
+    ],
+)
+def test_a_field_has_the_code_and_the_values_of_pydantic(
+    data: dict[str, object], code: str, context: dict[str, object]
+) -> None:
+    problem = found(Order, data)
+
+    assert [(error["code"], error["context"]) for error in problem.errors] == [(code, context)]
+
+
+def test_a_limit_that_is_whole_is_a_whole_number() -> None:
+    class Share(BaseModel):
+        share: float = Field(le=1.0)
+
+    [error] = found(Share, {"share": 2.5}).errors
+
+    assert json.dumps(error["context"]) == '{"le": 1}'
+
+
+def test_an_own_check_has_the_values_of_its_sentence() -> None:
+    def check(value: int) -> int:
+        raise ValueError(sentence("give at most {limit}", limit=3))
+
+    class Checked(BaseModel):
+        count: Annotated[int, AfterValidator(check)]
+
+    [error] = found(Checked, {"count": 4}).errors
+
+    assert (error["detail"], error["code"], error["context"]) == ("give at most 3", "value_error", {"limit": 3})
 
 
 def test_every_wrong_field_is_named() -> None:

@@ -168,6 +168,7 @@ TABLE = [
         "GET /api/image-processing/metadata/{file_id}", "/api/image-processing/metadata/{file}", "401 200 404 200 200"
     ),
     Line("GET /api/image-processing/openapi.json", "/api/image-processing/openapi.json", "200 200 200 200 200"),
+    Line("GET /api/image-processing/catalog", "/api/image-processing/catalog", "401 200 200 200 200"),
     Line("GET /api/image-processing/presets", "/api/image-processing/presets", "401 200 200 200 200"),
     Line(
         "DELETE /api/image-processing/presets/<string:name>",

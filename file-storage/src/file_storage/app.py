@@ -18,7 +18,7 @@ from file_storage.injectors import create_registry
 from file_storage.routers.batch import batch
 from file_storage.routers.collection import collection
 from file_storage.routers.download import downloads
-from file_storage.routers.events import EVENTS
+from file_storage.routers.events import EVENTS, event_schemas
 from file_storage.routers.files import files
 from file_storage.routers.links import links
 from file_storage.routers.named import NewName, named
@@ -27,6 +27,7 @@ from file_storage.routers.stats import stats
 from file_storage.routers.statuses import STATUSES
 from file_storage.routers.trash import trash
 from file_storage.routers.tus import override_method, tus
+from file_storage.routers.tus_operations import OPERATIONS
 from file_storage.storage import BlobStore, Staging, StorageUnavailableError
 from file_storage.storage.staging import ABANDONED_AFTER_SECONDS
 
@@ -52,6 +53,8 @@ def create_app() -> OpenAPI:
         app.register_api(blueprint)
     app.register_blueprint(tus)
     app.paths["/events"] = EVENTS
+    app.components_schemas.update(event_schemas())
+    app.paths.update(OPERATIONS)
     # Last: it matches names that no other route uses.
     app.url_map.converters["new_name"] = NewName
     app.register_api(named)

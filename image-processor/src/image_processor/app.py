@@ -14,7 +14,7 @@ from image_processor.injectors import create_api_registry
 from image_processor.routers.batches import batches
 from image_processor.routers.bulk import bulk
 from image_processor.routers.catalog import catalog
-from image_processor.routers.events_operation import EVENTS
+from image_processor.routers.events_operation import EVENTS, WEBHOOKS, event_schemas
 from image_processor.routers.presets import presets
 from image_processor.routers.render_operations import OPERATIONS
 from image_processor.routers.stats import stats
@@ -54,6 +54,8 @@ def create_app() -> OpenAPI:
     app.register_api(batches)
     app.register_api(webhooks)
     app.paths["/events"] = EVENTS
+    app.components_schemas.update(event_schemas())
+    app.spec.webhooks = WEBHOOKS
     app.paths.update(OPERATIONS)
     access.before(app)
     freeze_existing_objects()

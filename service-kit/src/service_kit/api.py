@@ -8,7 +8,7 @@ import time
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import svcs
@@ -25,12 +25,26 @@ from service_kit import __version__, response_headers
 from service_kit.access.flask_gate import needs, public
 from service_kit.access.principals import Scope
 from service_kit.errors import DomainError
+from service_kit.languages import Language, language_of
+from service_kit.openapi import complete
 from service_kit.problems import Problem, database_unavailable, invalid_request, problem_of
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
+from service_kit.texts import sentence
 
 log = structlog.get_logger()
 
 _TOKEN = re.compile(r"^/(links|shared)/.+")
+
+
+class FieldErrorOut(BaseModel):
+    """An invalid field of a request."""
+
+    model_config = ConfigDict(extra="allow", title="FieldError")
+
+    pointer: str = Field(description="A JSON pointer to it (RFC 6901); empty for the whole.")
+    detail: str
+    code: str = Field(description="The kind of error, such as `less_than_equal`.")
+    context: dict[str, object] = Field(description="The values that `detail` contains, such as `le`.")
 
 
 class ProblemOut(BaseModel):
@@ -45,7 +59,9 @@ class ProblemOut(BaseModel):
     title: str
     status: int
     detail: str = Field(description="What happened and what to do about it.")
-    errors: list[dict[str, str]] = Field(default_factory=list, description="The invalid fields, by JSON pointer.")
+    code: str = Field(description="The last part of `type`.")
+    context: dict[str, object] = Field(description="The values that `detail` contains.")
+    errors: list[FieldErrorOut] = Field(default_factory=list, description="The invalid fields, by JSON pointer.")
 
 
 PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
@@ -101,6 +117,7 @@ def create_api(
     app.before_request(_begin_request)
     app.after_request(_log_request)
     app.after_request(_add_policies)
+    app.after_request(_name_language)
     app.after_request(_drop_type_of_no_content)
     app.after_request(drain_unread)
     app.register_error_handler(Problem, render)
@@ -116,7 +133,7 @@ def create_api(
 
 def _add_documentation(app: OpenAPI) -> None:
     before = set(app.view_functions)
-    app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)
+    app.add_url_rule("/openapi.json", "openapi_json", lambda: complete(app.api_doc))
     app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
     app.add_url_rule("/docs", "docs", lambda: app.redirect(f"{request.script_root}/docs/swagger"))
     for name in set(app.view_functions) - before:
@@ -196,6 +213,13 @@ def _add_policies(response: Response) -> Response:
     return response
 
 
+def _name_language(response: Response) -> Response:
+    if "language" in g:
+        response.headers["Content-Language"] = g.language
+        response.vary.add("Accept-Language")
+    return response
+
+
 def _drop_type_of_no_content(response: Response) -> Response:
     """Remove the Content-Type that Flask adds to responses without content."""
     if response.status_code in (204, 304):
@@ -207,9 +231,15 @@ def _refuse_fields(error: ValidationError) -> Response:
     return render(invalid_request(error, ChainMap(request.args, request.view_args or {})))
 
 
+def preferred_language() -> Language:
+    """Return the language in which the client wants the answer; the answer says that it depends on it."""
+    g.language = language_of(request.headers.get("Accept-Language"))
+    return cast(Language, g.language)
+
+
 def render(problem: Problem) -> Response:
     """Return the response for a problem (RFC 9457)."""
-    body = json.dumps(problem.document(), ensure_ascii=False)
+    body = json.dumps(problem.document(preferred_language()), ensure_ascii=False)
     response = Response(body, problem.status, mimetype="application/problem+json")
     if problem.retry_after is not None:
         response.headers["Retry-After"] = str(problem.retry_after)
@@ -218,8 +248,8 @@ def render(problem: Problem) -> Response:
 
 
 _DETAILS: dict[int, Callable[[], str]] = {
-    404: lambda: f"There is nothing at {request.script_root}{request.path}.",
-    405: lambda: f"{request.method} is not allowed here.",
+    404: lambda: sentence("There is nothing at {path}.", path=request.script_root + request.path),
+    405: lambda: sentence("{method} is not allowed here.", method=request.method),
 }
 
 
@@ -239,12 +269,15 @@ def _render_http_exception(error: HTTPException) -> Response:
 def _render_database_error(error: DBAPIError) -> Response:
     if isinstance(error, DataError):
         log.warning("value refused by the database", error=str(error.orig))
-        return render(Problem("invalid-value", 422, "The database cannot store a value of the request."))
+        return render(Problem("invalid-value", 422, sentence("The database cannot store a value of the request.")))
     log.error("database unavailable", error=str(error.orig))
     return render(database_unavailable())
 
 
 def _render_unexpected(error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
-    detail = f"The server has failed; its log has the details under request {g.get('request_id', '?')}."
+    request_id = g.get("request_id", "?")
+    detail = sentence(
+        "The server has failed; its log has the details under request {request_id}.", request_id=request_id
+    )
     return render(Problem("internal-error", 500, detail))

@@ -1,14 +1,22 @@
 """Errors of a service's rules, independent of HTTP."""
 
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import NotRequired, TypedDict
+
+from service_kit.texts import Value
 
 
 class FieldError(TypedDict):
-    """An invalid field: a JSON pointer to it (RFC 6901) and what is wrong."""
+    """An invalid field: a JSON pointer to it (RFC 6901) and what is wrong.
+
+    ``code`` is pydantic's type of the error, and ``context`` what its words contain. Without them, the code is the kind
+    of the whole error, and the context that of ``detail``.
+    """
 
     pointer: str
     detail: str
+    code: NotRequired[str]
+    context: NotRequired[dict[str, Value]]
 
 
 @dataclass(eq=False)
@@ -18,7 +26,7 @@ class DomainError(Exception):
     Each API maps ``kind`` to an HTTP status in one table.
 
     :param kind: the last part of the problem's type URN, such as ``file-not-found``.
-    :param detail: what happened and what to do about it.
+    :param detail: what happened and what to do about it; a :class:`service_kit.texts.Sentence` can be translated.
     :param retry_after: seconds after which the same request may succeed.
     """
 

@@ -1,11 +1,14 @@
 """Pydantic's validation errors as JSON pointers and messages."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import get_args
 
 from pydantic import BaseModel, RootModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from service_kit.errors import DomainError, FieldError
+from service_kit.texts import Sentence, Value, context_of, sentence, text_of
 
 MAX_ERRORS = 100
 """Invalid fields that a problem names, at most."""
@@ -22,19 +25,72 @@ def invalid_fields(
     """
     # A dictionary for its order: a search of a list would take quadratic time for a request of many wrong values.
     errors: dict[tuple[str, str], FieldError] = {}
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
+    for item in error.errors(include_url=False, include_input=False):
         path = _path(item["loc"], data, keep_last=item["type"] == "missing")
-        # Pydantic adds this prefix to the messages of our own checks.
-        detail = item["msg"].removeprefix("Value error, ")
+        detail = _sentence(item)
         if item["type"] == "extra_forbidden" and (known := _known_fields(model, item["loc"][:-1])):
-            detail = f"Unknown field; the fields are: {', '.join(known)}"
+            detail = sentence("Unknown field; the fields are: {fields}", fields=", ".join(known))
         pointer = prefix + "".join(f"/{_escaped(part)}" for part in path)
-        errors[pointer, detail] = FieldError(pointer=pointer, detail=detail)
+        found = FieldError(pointer=pointer, detail=detail, code=item["type"], context=context_of(detail))
+        errors[pointer, detail] = found
         if len(errors) == MAX_ERRORS:
             break
     named = list(errors.values())
-    summary = "; ".join(f"{item['pointer'] or 'the whole'}: {item['detail']}" for item in named[:3])
-    return DomainError("invalid-fields", f"The request has wrong fields: {summary}", named)
+    return DomainError("invalid-fields", _summary(named), named)
+
+
+_TEMPLATES = {
+    "greater_than": "Input should be greater than {gt}",
+    "greater_than_equal": "Input should be greater than or equal to {ge}",
+    "less_than": "Input should be less than {lt}",
+    "less_than_equal": "Input should be less than or equal to {le}",
+    "multiple_of": "Input should be a multiple of {multiple_of}",
+    "too_short": "A list should have at least {min_length} items, not {actual_length}",
+    "too_long": "A list should have at most {max_length} items",
+    "string_too_short": "String should have at least {min_length} characters",
+    "string_too_long": "String should have at most {max_length} characters",
+    "string_pattern_mismatch": "String should match pattern '{pattern}'",
+    "enum": "Input should be {expected}",
+    "literal_error": "Input should be {expected}",
+    "datetime_parsing": "Input should be a valid datetime, {error}",
+    "datetime_from_date_parsing": "Input should be a valid datetime or date, {error}",
+    "url_parsing": "Input should be a valid URL, {error}",
+    "url_scheme": "URL scheme should be {expected_schemes}",
+    "url_too_long": "URL should have at most {max_length} characters",
+    "model_type": "Input should be a valid dictionary",
+    "union_tag_not_found": "Unable to extract tag using discriminator {discriminator}",
+}
+"""What catalogs translate of pydantic's messages that have values. The sentence in English is pydantic's own."""
+
+
+def _summary(errors: Sequence[FieldError]) -> Sentence:
+    """Return a sentence with the first three errors, each of which is translated by itself."""
+    named = [
+        sentence("{pointer}: {detail}", pointer=item["pointer"] or sentence("the whole"), detail=item["detail"])
+        for item in errors[:3]
+    ]
+    listed = reduce(lambda before, after: sentence("{before}; {after}", before=before, after=after), named)
+    return sentence("The request has wrong fields: {fields}", fields=listed)
+
+
+def _sentence(item: ErrorDetails) -> Sentence:
+    """Return the message of an error of pydantic: a template and its values, or the words of our own check."""
+    context = item.get("ctx", {})
+    own = context.get("error")
+    if isinstance(own, Exception):
+        said = text_of(own)
+        return said if isinstance(said, Sentence) else sentence(said)
+    values = {name: _value(value) for name, value in context.items()}
+    return Sentence(_TEMPLATES.get(item["type"], item["msg"]), values, item["msg"])
+
+
+def _value(value: object) -> Value:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        *choices, last = value.rsplit(" or ", 1)
+        return sentence("{choices} or {last}", choices=choices[0], last=last) if choices else value
+    return value if isinstance(value, int | float) else None if value is None else str(value)
 
 
 def _escaped(part: str) -> str:

@@ -3,6 +3,7 @@
 import re
 
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 
 MAX_DEPTH = 32
 """Arrays and objects within each other, at most. The deepest valid request, a curve in a pipeline, has eight."""
@@ -37,7 +38,9 @@ def check_extent(data: object) -> None:
         count += sum(map(len, containers))
         if depth > MAX_DEPTH:
             raise Problem(
-                "json-too-deep", 422, f"The JSON is nested too deeply; at most {MAX_DEPTH} levels are allowed."
+                "json-too-deep",
+                422,
+                sentence("The JSON is nested too deeply; at most {limit} levels are allowed.", limit=MAX_DEPTH),
             )
         if count > MAX_VALUES:
             raise _too_many()
@@ -49,4 +52,6 @@ def check_extent(data: object) -> None:
 
 
 def _too_many() -> Problem:
-    return Problem("json-too-large", 422, f"The JSON has too many values; at most {MAX_VALUES} are allowed.")
+    return Problem(
+        "json-too-large", 422, sentence("The JSON has too many values; at most {limit} are allowed.", limit=MAX_VALUES)
+    )

@@ -4,10 +4,12 @@ from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from service_kit.texts import sentence
+
 
 def _number_only(value: object) -> object:
     if isinstance(value, bool | str):
-        raise ValueError("should be an integer")
+        raise ValueError(sentence("should be an integer"))
     return value
 
 

@@ -8,6 +8,11 @@ from pydantic import BaseModel, ValidationError
 
 from service_kit.errors import DomainError, FieldError
 from service_kit.field_errors import invalid_fields
+from service_kit.languages import ENGLISH, Language, translated
+from service_kit.texts import context_of, sentence
+
+TYPES = "urn:pixmill:problem:"
+"""What the type of every problem begins with."""
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -18,7 +23,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's name)
 
     :param kind: the last part of the problem's type URN, such as ``file-not-found``.
     :param status: the HTTP status.
-    :param detail: what happened and what to do about it.
+    :param detail: what happened and what to do about it; a :class:`service_kit.texts.Sentence` can be translated.
     :param headers: of the response, in addition to those of every problem.
     """
 
@@ -32,17 +37,28 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's name)
     def __str__(self) -> str:
         return self.detail
 
-    def document(self) -> dict[str, object]:
+    def document(self, language: Language = ENGLISH) -> dict[str, object]:
         """Return the members of the problem document, ready for JSON."""
+        title = _PHRASES.get(self.status) or self.kind.replace("-", " ").capitalize()
         document: dict[str, object] = {
-            "type": f"urn:pixmill:problem:{self.kind}",
-            "title": _PHRASES.get(self.status) or self.kind.replace("-", " ").capitalize(),
+            "type": f"{TYPES}{self.kind}",
+            "title": translated(title, language),
             "status": self.status,
-            "detail": self.detail,
+            "detail": translated(self.detail, language),
+            "code": self.kind,
+            "context": context_of(self.detail),
         }
         if self.errors:
-            document["errors"] = self.errors
+            document["errors"] = [self._field(error, language) for error in self.errors]
         return document
+
+    def _field(self, error: FieldError, language: Language) -> FieldError:
+        return FieldError(
+            pointer=error["pointer"],
+            detail=translated(error["detail"], language),
+            code=error.get("code", self.kind),
+            context=error["context"] if "context" in error else context_of(error["detail"]),
+        )
 
 
 def problem_of(error: DomainError, statuses: Mapping[str, int]) -> Problem:
@@ -56,7 +72,7 @@ def problem_of(error: DomainError, statuses: Mapping[str, int]) -> Problem:
 
 def database_unavailable() -> Problem:
     """Return the 503 problem of a database that does not answer."""
-    return Problem("database-unavailable", 503, "The database does not answer; try again.", retry_after=5)
+    return Problem("database-unavailable", 503, sentence("The database does not answer; try again."), retry_after=5)
 
 
 def invalid_request(

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from service_kit.problems import Problem
 from service_kit.settings import Section
+from service_kit.texts import sentence
 
 PEER = "X-Peer-Address"
 """The header in which nginx and the front of ``make run`` name the other end of the connection."""
@@ -40,7 +41,9 @@ def public_url(header: Callable[[str], str], remote: str, settings: PublicUrlSet
         return settings.public_url.rstrip("/")
     host = header("Host")
     if not _HOST.fullmatch(host):
-        raise Problem("invalid-host", 400, "The Host header must be a host name or an address, optionally with a port.")
+        raise Problem(
+            "invalid-host", 400, sentence("The Host header must be a host name or an address, optionally with a port.")
+        )
     forwarded = header("X-Forwarded-Proto").lower()
     is_said = forwarded in ("http", "https") and _is_trusted(header(PEER) or remote, settings)
     return f"{forwarded if is_said else 'http'}://{host}"

@@ -13,7 +13,9 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wsgi import get_input_stream
 
 from service_kit.json_extent import check_extent
+from service_kit.openapi import schema_of
 from service_kit.problems import Problem, invalid_request
+from service_kit.texts import sentence
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -89,7 +91,7 @@ def drain_unread(response: Response) -> Response:
 
 def described(model: type[BaseModel]) -> dict[str, object]:
     """Return the OpenAPI extension of an operation that reads its body by :func:`json_body`."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
+    content = {"application/json": {"schema": schema_of(model)}}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -100,14 +102,16 @@ def json_body(model: type[_Model]) -> _Model:
         valid for the model.
     """
     if not request.is_json:
-        raise Problem("unsupported-media-type", 415, "Send the body as JSON with Content-Type: application/json.")
+        raise Problem(
+            "unsupported-media-type", 415, sentence("Send the body as JSON with Content-Type: application/json.")
+        )
     if (request.content_length or 0) > JSON_LIMIT:
-        raise Problem("body-too-large", 413, f"A JSON body may have at most {JSON_LIMIT} bytes.")
+        raise Problem("body-too-large", 413, sentence("A JSON body may have at most {limit} bytes.", limit=JSON_LIMIT))
     request.max_content_length = JSON_LIMIT
     try:
         data = request.get_json()
     except (BadRequest, RecursionError, ValueError) as error:
-        raise Problem("malformed-json", 400, "The body is not valid JSON (RFC 8259).") from error
+        raise Problem("malformed-json", 400, sentence("The body is not valid JSON (RFC 8259).")) from error
     check_extent(data)
     return validated(model, data)
 

@@ -8,6 +8,7 @@ from typing import IO, cast
 import http_sf
 from flask import Request
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
@@ -40,10 +41,10 @@ class CheckedBody:
         try:
             data = self._stream.read(size)
         except ClientDisconnected as error:
-            detail = "The body ended before its Content-Length; send it again."
+            detail = sentence("The body ended before its Content-Length; send it again.")
             raise Problem("malformed-upload", 400, detail) from error
         except OSError as error:
-            detail = "The connection broke before the body was complete; send it again."
+            detail = sentence("The connection broke before the body was complete; send it again.")
             raise Problem("malformed-upload", 400, detail) from error
         for _, _, actual, _ in self._expected:
             actual.update(data)
@@ -60,7 +61,11 @@ class CheckedBody:
             pass
         for field, name, actual, digest in self._expected:
             if not hmac.compare_digest(actual.digest(), digest):
-                detail = f"The body's {name} is not the one in {field}: it was changed in transit; send it again."
+                detail = sentence(
+                    "The body's {name} is not the one in {field}: it was changed in transit; send it again.",
+                    name=name,
+                    field=field,
+                )
                 raise Problem("digest-mismatch", 400, detail)
 
 
@@ -97,4 +102,6 @@ def _digests(field: str, value: str | None) -> dict[str, bytes]:
 
 
 def _malformed(field: str) -> Problem:
-    return Problem("malformed-digest", 400, f"{field} is malformed; RFC 9530 writes it as sha-256=:base64:.")
+    return Problem(
+        "malformed-digest", 400, sentence("{field} is malformed; RFC 9530 writes it as sha-256=:base64:.", field=field)
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flask import Request
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 from werkzeug.wsgi import get_input_stream
 
 from file_storage.config import UploadSettings
@@ -39,7 +40,7 @@ class _UnannouncedBody(CheckedBody):
         data = super().read(size)
         self._left -= len(data)
         if self._left < 0:
-            detail = "An upload without Content-Length may have 10 MB at most; send its length, or use tus."
+            detail = sentence("An upload without Content-Length may have 10 MB at most; send its length, or use tus.")
             raise Problem("length-required", 411, detail)
         return data
 
@@ -108,7 +109,7 @@ def receive_raw(request: Request, staging: Staging, settings: UploadSettings, ah
     :raises StorageFullError: there is no room.
     """
     if "Content-Encoding" in request.headers:
-        detail = "A body is stored as it is sent; send it without Content-Encoding."
+        detail = sentence("A body is stored as it is sent; send it without Content-Encoding.")
         raise Problem("unsupported-content-encoding", 415, detail)
     path = _body_path(request, settings)
     with ahead.claim(path) as finish, _body(request, path) as body:
@@ -158,14 +159,14 @@ def _body(request: Request, path: Path | None) -> Iterator[CheckedBody]:
         with path.open("rb") as file:
             expected = request.headers.get(BODY_LENGTH)
             if expected and int(expected) != os.fstat(file.fileno()).st_size:
-                detail = "Some of the body's bytes are missing; send the request again."
+                detail = sentence("Some of the body's bytes are missing; send the request again.")
                 raise Problem("body-incomplete", 503, detail, retry_after=1)
             yield CheckedBody(file, request.headers)
     except FileNotFoundError as error:
         if path.exists():
             raise
         # The client hung up, or the request waited so long that the sweep removed the body.
-        detail = "The body is gone; send the request again."
+        detail = sentence("The body is gone; send the request again.")
         raise Problem("body-gone", 503, detail, retry_after=1) from error
 
 
@@ -184,5 +185,7 @@ def _body_path(request: Request, settings: UploadSettings) -> Path | None:
         return None
     path = Path(settings.body_folder, Path(name).name)
     if str(path) != name:
-        raise Problem("invalid-body-file", 400, f"Only the web server may send {BODY_FILE}.")
+        raise Problem(
+            "invalid-body-file", 400, sentence("Only the web server may send {body_file}.", body_file=BODY_FILE)
+        )
     return path

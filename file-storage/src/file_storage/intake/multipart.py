@@ -18,6 +18,7 @@ from multipart import (
 from service_kit.errors import FieldError
 from service_kit.json_extent import check_extent, check_text
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 from werkzeug.http import parse_options_header
 
 from file_storage.storage import Readable, StagedBlob
@@ -91,8 +92,9 @@ def read_files(
     parts = _Parts(stage, max_files, max_bytes)
     _read(body, boundary, parts, max_files + MAX_PARTS)
     if unknown := parts.texts.keys() - {"json"}:
-        detail = (
-            f"The form has a part '{min(unknown)[:50]}'; only 'file', which may be repeated, and 'json' are allowed."
+        detail = sentence(
+            "The form has a part '{unknown}'; only 'file', which may be repeated, and 'json' are allowed.",
+            unknown=min(unknown)[:50],
         )
         raise _malformed(detail)
     text = parts.texts.get("json")
@@ -105,13 +107,16 @@ def _read(body: Readable, boundary: bytes, parts: "_Parts", max_parts: int) -> N
         for event in parser.parse_blocking(body.read, CHUNK):
             parts.handle(event)
     except ParserLimitReached as error:
-        detail = f"A form may have at most {max_parts} parts, each with at most 8 headers of 4,096 bytes."
+        detail = sentence(
+            "A form may have at most {max_parts} parts, each with at most 8 headers of 4,096 bytes.",
+            max_parts=max_parts,
+        )
         raise Problem("form-too-large", 413, detail) from error
     except MultipartError as error:
-        raise _malformed("The multipart body is malformed or ends early (RFC 7578).") from error
+        raise _malformed(sentence("The multipart body is malformed or ends early (RFC 7578).")) from error
     if not parts.files:
         raise _malformed(
-            "The form has no file: add a part named 'file' with a file name, as curl -F file=@photo.jpg does."
+            sentence("The form has no file: add a part named 'file' with a file name, as curl -F file=@photo.jpg does.")
         )
 
 
@@ -140,9 +145,13 @@ class _Parts:
             self._begin_field(name)
             return
         if name != "file":
-            raise _malformed(f"The file came in a part named '{name[:50]}'; name that part 'file'.")
+            raise _malformed(sentence("The file came in a part named '{name}'; name that part 'file'.", name=name[:50]))
         if len(self.files) == self._max_files:
-            raise _malformed(f"Too many parts named 'file': this request may have at most {self._max_files}.")
+            raise _malformed(
+                sentence(
+                    "Too many parts named 'file': this request may have at most {max_files}.", max_files=self._max_files
+                )
+            )
         self._text = None
         self.files.append((self._stage(), filename))
 
@@ -163,7 +172,11 @@ class _Parts:
         self._text_bytes_left -= len(data)
         if self._text_bytes_left < 0:
             allowed = self._max_files * TEXT_BYTES_A_FILE
-            raise Problem("form-too-large", 413, f"The fields of this form may have at most {allowed} bytes together.")
+            raise Problem(
+                "form-too-large",
+                413,
+                sentence("The fields of this form may have at most {allowed} bytes together.", allowed=allowed),
+            )
 
 
 def boundary_of(request: Request) -> bytes:
@@ -177,12 +190,14 @@ def boundary_of(request: Request) -> bytes:
         raise Problem(
             "unsupported-media-type",
             415,
-            "Send the file as multipart/form-data in a part named 'file', as curl -F file=@photo.jpg does, or as the"
-            " body with a name in the query, as curl -T photo.jpg '…/?name=photo.jpg' does.",
+            sentence(
+                "Send the file as multipart/form-data in a part named 'file', as curl -F file=@photo.jpg does,"
+                " or as the body with a name in the query, as curl -T photo.jpg '…/?name=photo.jpg' does."
+            ),
         )
     boundary = options.get("boundary", "")
     if not boundary or not boundary.isascii() or len(boundary) > 200:
-        raise _malformed("The Content-Type has no usable boundary (RFC 2046, 5.1.1).")
+        raise _malformed(sentence("The Content-Type has no usable boundary (RFC 2046, 5.1.1)."))
     return boundary.encode("ascii")
 
 
@@ -201,7 +216,7 @@ def _names_in(disposition: str) -> tuple[str, str | None]:
 def _json_fields(text: bytes) -> dict[str, object]:
     fields = _json(text)
     if not isinstance(fields, dict):
-        raise _malformed("The JSON part must be an object with 'name' and 'comment'.")
+        raise _malformed(sentence("The JSON part must be an object with 'name' and 'comment'."))
     return fields
 
 
@@ -210,7 +225,7 @@ def _json(text: bytes) -> object:
     try:
         data: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _malformed("The JSON part is not valid JSON.") from error
+        raise _malformed(sentence("The JSON part is not valid JSON.")) from error
     check_extent(data)
     return data
 
@@ -219,11 +234,11 @@ def _decoded(text: bytes) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError as error:
-        raise _malformed("A form field is not UTF-8.") from error
+        raise _malformed(sentence("A form field is not UTF-8.")) from error
 
 
 def _repeated(name: str) -> Problem:
-    detail = f"The form has more than one '{name[:50]}'; send each field once."
+    detail = sentence("The form has more than one '{name}'; send each field once.", name=name[:50])
     return Problem("invalid-fields", 422, detail, [FieldError(pointer=f"/{name[:50]}", detail=detail)])
 
 
@@ -233,4 +248,4 @@ def _malformed(detail: str) -> Problem:
 
 def too_large(max_bytes: int) -> Problem:
     """Return the 413 problem for a file of more than ``max_bytes`` bytes."""
-    return Problem("file-too-large", 413, f"A file may have at most {max_bytes} bytes.")
+    return Problem("file-too-large", 413, sentence("A file may have at most {max_bytes} bytes.", max_bytes=max_bytes))

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.gate import require
 from service_kit.access.principals import Scope
-from service_kit.api import ProblemOut, problem_responses
+from service_kit.api import ProblemOut, preferred_language, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError
 from service_kit.json_types import WHOLE_NUMBER
 from service_kit.problems import Problem, problem_of
 from service_kit.request_body import described, json_body, validated
+from service_kit.texts import sentence
 
 from file_storage.config import Settings
 from file_storage.headers.idempotency import KEY
@@ -161,7 +162,11 @@ def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Se
     """
     descriptions = validated(BatchIn, [{}] * len(parts) if json_part is None else json_part).root
     if len(descriptions) != len(parts):
-        detail = f"The JSON part has {len(descriptions)} objects for {len(parts)} files; send one for each file."
+        detail = sentence(
+            "The JSON part has {objects} objects for {files} files; send one for each file.",
+            objects=len(descriptions),
+            files=len(parts),
+        )
         raise Problem("invalid-fields", 422, detail)
     _check_keys([fields.idempotency_key for fields in descriptions])
     return [
@@ -183,10 +188,10 @@ def _claimed(details: Details, claims: Claims) -> Details:
 def _check_keys(keys: Sequence[str | None]) -> None:
     given = [key for key in keys if key is not None]
     if len(set(given)) != len(given):
-        raise Problem("invalid-fields", 422, "Two files of the request have the same idempotency_key.")
+        raise Problem("invalid-fields", 422, sentence("Two files of the request have the same idempotency_key."))
 
 
 def _result(stored: File | DomainError) -> dict[str, object]:
     if isinstance(stored, DomainError):
-        return {"problem": problem_of(stored, STATUSES).document()}
+        return {"problem": problem_of(stored, STATUSES).document(preferred_language())}
     return {"file": as_json(stored)}

@@ -17,6 +17,7 @@ from service_kit.json_types import NO_NUL, OPTIONAL
 from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query
 from service_kit.request_body import validated
+from service_kit.texts import sentence
 
 from file_storage.config import Settings
 from file_storage.headers.idempotency import idempotency_key
@@ -84,13 +85,15 @@ _INDEX_SCHEMA = {
     },
 }
 _INDEX = {"content": {"application/json": {"schema": _INDEX_SCHEMA}}}
-_RAW = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+# Generators of clients do not know what */* is.
+_RAW = {"application/octet-stream": _BINARY, "*/*": _BINARY}
 _PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
 
 
 def _not_a_number(value: object) -> object:
     if isinstance(value, str) and value.lstrip("-").replace(".", "").isdigit():
-        raise ValueError("should be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z")
+        raise ValueError(sentence("should be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z"))
     return value
 
 

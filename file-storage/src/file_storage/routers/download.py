@@ -16,6 +16,7 @@ from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
 from service_kit.problems import Problem
 from service_kit.query import Query
+from service_kit.texts import sentence
 from werkzeug.http import http_date, quote_etag
 
 from file_storage.headers.conditions import Verdict, verdict
@@ -40,7 +41,9 @@ INLINE_TYPES = frozenset(
 )
 """Media types that a browser may show in our own origin: none of them can run script."""
 
-_BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+# Generators of clients do not know what */* is.
+_BYTES = {"content": {"application/octet-stream": _BINARY, "*/*": _BINARY}}
 _ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 
 
@@ -94,7 +97,11 @@ def archive(query: ArchiveQuery) -> Response:
     found = {file.id: file for file in service.existing(principal(), query.id)}
     if missing := [file_id for file_id in query.id if file_id not in found]:
         listed = ", ".join(map(str, missing[:10]))
-        raise Problem("file-not-found", 404, f"There is no file {listed}; leave out ids that do not exist.")
+        raise Problem(
+            "file-not-found",
+            404,
+            sentence("There is no file {listed}; leave out ids that do not exist.", listed=listed),
+        )
     return send_archive([found[file_id] for file_id in dict.fromkeys(query.id)])
 
 
@@ -125,7 +132,9 @@ def send(file: File, disposition: str) -> Response:
     outcome = verdict(request, file.sha256, modified)
     if outcome is Verdict.FAILED:
         raise Problem(
-            "precondition-failed", 412, "The file is not the version that If-Match or If-Unmodified-Since requires."
+            "precondition-failed",
+            412,
+            sentence("The file is not the version that If-Match or If-Unmodified-Since requires."),
         )
     if outcome is Verdict.NOT_MODIFIED:
         return Response(status=304, headers=headers)

@@ -16,6 +16,7 @@ from service_kit.access.flask_gate import needs, principal, public
 from service_kit.access.principals import Scope
 from service_kit.problems import Problem
 from service_kit.request_body import validated
+from service_kit.texts import sentence
 from werkzeug.http import http_date
 
 from file_storage.config import Settings
@@ -51,11 +52,15 @@ class _Checksum:
     def __init__(self, header: str) -> None:
         name, _, encoded = header.partition(" ")
         if name not in CHECKSUMS:
-            raise Problem("unknown-checksum", 400, f"Upload-Checksum takes {', '.join(CHECKSUMS)}.")
+            raise Problem(
+                "unknown-checksum", 400, sentence("Upload-Checksum takes {names}.", names=", ".join(CHECKSUMS))
+            )
         self._hash = CHECKSUMS[name]()
         self._expected = _decoded("Upload-Checksum", encoded)
         if len(self._expected) != self._hash.digest_size:
-            detail = f"Upload-Checksum has no {name} digest: send the algorithm's name and its digest in base64."
+            detail = sentence(
+                "Upload-Checksum has no {name} digest: send the algorithm's name and its digest in base64.", name=name
+            )
             raise Problem("invalid-upload-checksum", 400, detail)
 
     def update(self, data: bytes) -> None:
@@ -81,7 +86,9 @@ def override_method(application: "WSGIApplication") -> "WSGIApplication":
 def _check_version() -> None:
     if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != VERSION:
         raise Problem(
-            "unsupported-tus-version", 412, f"Send Tus-Resumable: {VERSION}; other versions are not supported."
+            "unsupported-tus-version",
+            412,
+            sentence("Send Tus-Resumable: {version}; other versions are not supported.", version=VERSION),
         )
 
 
@@ -116,10 +123,14 @@ def create() -> Response:
     concat = request.headers.get("Upload-Concat")
     if concat is not None and concat.startswith("final;"):
         if "Upload-Length" in request.headers:
-            raise Problem("invalid-upload-length", 400, "A final upload is as long as its parts: send no length.")
+            raise Problem(
+                "invalid-upload-length", 400, sentence("A final upload is as long as its parts: send no length.")
+            )
         return _created(service.concatenate(principal(), _parts(concat), _new_upload(None), concat))
     if concat not in (None, "partial"):
-        raise Problem("invalid-upload-concat", 400, "Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
+        raise Problem(
+            "invalid-upload-concat", 400, sentence("Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
+        )
     upload, offset = service.create(principal(), _new_upload(_initial_length()))
     if request.mimetype == BYTES and not upload.finished:
         upload, offset = service.append(principal(), upload.id, 0, None, checked_body(request), _checksum())
@@ -150,10 +161,10 @@ def progress(upload_id: str) -> Response:
 @needs(Scope.FILES_WRITE)
 def append(upload_id: str) -> Response:
     if request.mimetype != BYTES:
-        raise Problem("unsupported-media-type", 415, f"Send the bytes as Content-Type: {BYTES}.")
+        raise Problem("unsupported-media-type", 415, sentence("Send the bytes as Content-Type: {bytes}.", bytes=BYTES))
     offset = _number("Upload-Offset")
     if offset is None:
-        raise Problem("invalid-upload-offset", 400, "Send the Upload-Offset at which the bytes begin.")
+        raise Problem("invalid-upload-offset", 400, sentence("Send the Upload-Offset at which the bytes begin."))
     length, checksum = _number("Upload-Length"), _checksum()
     service = svcs.flask.get(UploadService)
     upload, reached = service.append(principal(), upload_id, offset, length, checked_body(request), checksum)
@@ -189,7 +200,7 @@ def _checksum() -> _Checksum | None:
 def _initial_length() -> int | None:
     length, deferred = _number("Upload-Length"), request.headers.get("Upload-Defer-Length")
     if (length is None) == (deferred is None) or deferred not in (None, "1"):
-        raise Problem("invalid-upload-length", 400, "Send either Upload-Length, or Upload-Defer-Length: 1.")
+        raise Problem("invalid-upload-length", 400, sentence("Send either Upload-Length, or Upload-Defer-Length: 1."))
     return length
 
 
@@ -214,16 +225,22 @@ def _metadata(header: str) -> dict[str, str]:
         try:
             metadata[key] = _decoded("Upload-Metadata", encoded).decode()
         except UnicodeDecodeError as error:
-            raise Problem("invalid-upload-metadata", 400, f"Upload-Metadata: '{key}' is not UTF-8.") from error
+            raise Problem(
+                "invalid-upload-metadata", 400, sentence("Upload-Metadata: '{key}' is not UTF-8.", key=key)
+            ) from error
         if "\0" in metadata[key]:
-            raise Problem("invalid-upload-metadata", 400, f"Upload-Metadata: '{key}' has a NUL character.")
+            raise Problem(
+                "invalid-upload-metadata", 400, sentence("Upload-Metadata: '{key}' has a NUL character.", key=key)
+            )
     return metadata
 
 
 def _parts(concat: str) -> list[str]:
     parts = [url.rstrip("/").rsplit("/", 1)[-1] for url in concat.removeprefix("final;").split()]
     if not 0 < len(parts) <= MAX_PARTS:
-        raise Problem("invalid-upload-concat", 400, f"A final upload has 1 to {MAX_PARTS} parts.")
+        raise Problem(
+            "invalid-upload-concat", 400, sentence("A final upload has 1 to {max_parts} parts.", max_parts=MAX_PARTS)
+        )
     return parts
 
 
@@ -232,7 +249,9 @@ def _number(header: str) -> int | None:
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) < 19):
-        raise Problem(f"invalid-{header.lower()}", 400, f"{header} must be a whole number of bytes.")
+        raise Problem(
+            f"invalid-{header.lower()}", 400, sentence("{header} must be a whole number of bytes.", header=header)
+        )
     return int(value)
 
 
@@ -240,4 +259,6 @@ def _decoded(header: str, encoded: str) -> bytes:
     try:
         return b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Problem(f"invalid-{header.lower()}", 400, f"{header} has a value that is not base64.") from error
+        raise Problem(
+            f"invalid-{header.lower()}", 400, sentence("{header} has a value that is not base64.", header=header)
+        ) from error

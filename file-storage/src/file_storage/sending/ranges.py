@@ -6,6 +6,7 @@ from typing import IO
 
 from flask import Response
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from werkzeug.datastructures import Range
 
 CHUNK = 256 * 1024
@@ -81,7 +82,7 @@ def _pieces(file: IO[bytes], parts: Sequence[tuple[bytes, Span]], tail: bytes) -
         while first < stop:
             piece = file.read(min(CHUNK, stop - first))
             if not piece:
-                detail = "Some of the file's bytes are lost; an upload of the same bytes brings them back."
+                detail = sentence("Some of the file's bytes are lost; an upload of the same bytes brings them back.")
                 raise DomainError("bytes-lost", detail)
             first += len(piece)
             yield piece

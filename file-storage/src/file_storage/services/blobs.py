@@ -8,6 +8,7 @@ from typing import NamedTuple
 import structlog
 from service_kit.database import Database, dialect_of, insert_or_ignore, insert_or_update
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
@@ -70,7 +71,7 @@ class BlobService:
         # A blob without files may lose its bytes at any moment, so only an upload may revive it.
         alive = connection.execute(_LOCK_ALIVE_BLOBS, {"names": list(counts)}).scalars().all()
         if len(alive) < len(counts):
-            raise DomainError("file-not-found", "The file, or one of the files, was just deleted.")
+            raise DomainError("file-not-found", sentence("The file, or one of the files, was just deleted."))
         connection.execute(_COUNT_MORE, [{"name": name, "more": counts[name]} for name in alive])
 
     def release(self, connection: Connection, names: Iterable[str]) -> Sequence[str]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -65,7 +66,7 @@ class IdempotencyKeys:
         with self._database.read() as session:
             file = session.scalar(select(File).where(File.id == used, PRESENT))
         if file is None:
-            raise DomainError("file-not-found", f"No file was made with the Idempotency-Key '{key}'.")
+            raise DomainError("file-not-found", sentence("No file was made with the Idempotency-Key '{key}'.", key=key))
         return file
 
     def revoke(self, principal: Principal, key: str) -> int | None:
@@ -98,18 +99,20 @@ def conflict_as_in_use(keys: Iterable[str]) -> Iterator[None]:
         yield
     except IntegrityError as error:
         listed = "', '".join(keys)
-        detail = f"Another request is using the Idempotency-Key '{listed}'; try again."
+        detail = sentence("Another request is using the Idempotency-Key '{listed}'; try again.", listed=listed)
         raise DomainError("idempotency-key-in-use", detail) from error
 
 
 def _file_of(connection: Connection, used: Row[str, str, int | None], fingerprint: str) -> File | DomainError:
     if used.file_id is None:
-        return DomainError("idempotency-key-revoked", "This Idempotency-Key was revoked; use a new key.")
+        return DomainError("idempotency-key-revoked", sentence("This Idempotency-Key was revoked; use a new key."))
     if used.fingerprint != fingerprint:
-        detail = "This Idempotency-Key was used for another upload; use a new key."
+        detail = sentence("This Idempotency-Key was used for another upload; use a new key.")
         return DomainError("idempotency-key-reused", detail)
     files = files_of(connection.execute(FILE, {"id": used.file_id}))
     if not files:
         # The file was deleted after the key was read; the key was deleted with it.
-        return DomainError("idempotency-key-in-use", "The file of this Idempotency-Key was just deleted; try again.")
+        return DomainError(
+            "idempotency-key-in-use", sentence("The file of this Idempotency-Key was just deleted; try again.")
+        )
     return files[0]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, epoch_now
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import delete, exists, select, update
 
 from file_storage.models import File, Link
@@ -71,7 +72,7 @@ class LinkSigner:
         if claim.expires_at > time.time() + MAX_LINK_SECONDS + CLOCK_SKEW_SECONDS:
             raise _invalid()
         if claim.expires_at <= time.time():
-            raise DomainError("link-expired", "This link has expired; ask for a new one.")
+            raise DomainError("link-expired", sentence("This link has expired; ask for a new one."))
         return claim
 
 
@@ -123,7 +124,7 @@ class LinkService:
             # Locked until the link is there, for which the file must not go.
             present = select(File.id).where(File.id == file.id, PRESENT)
             if session.scalar(present.with_for_update(key_share=True)) is None:
-                raise DomainError("file-not-found", f"There is no file {file.id}.")
+                raise DomainError("file-not-found", sentence("There is no file {file_id}.", file_id=file.id))
             link = Link(
                 file_id=file.id,
                 owner=principal.owner,
@@ -170,7 +171,7 @@ class LinkService:
             if found is None:
                 raise _not_found(link_id)
             if expires_in is not None and found.file_id is not None:
-                detail = "The URL of a link to one file says when it expires; make a new link."
+                detail = sentence("The URL of a link to one file says when it expires; make a new link.")
                 raise DomainError("link-expiry-signed", detail)
             changes = {
                 **({} if note is None else {"note": note}),
@@ -197,7 +198,7 @@ class LinkService:
         with self._database.connect() as connection:
             link_id = connection.scalar(query)
         if link_id is None:
-            raise DomainError("link-not-found", "There is no such link.")
+            raise DomainError("link-not-found", sentence("There is no such link."))
         return link_id
 
     def file(self, token: str) -> LinkedFile:
@@ -213,7 +214,9 @@ class LinkService:
             file, link = found
             if (int(link.expires_at), file.sha256[:_DIGITS]) == (claim.expires_at, claim.sha256):
                 return LinkedFile(file, link.disposition)
-        raise DomainError("link-not-found", "This link was revoked, or its file was deleted; ask for a new one.")
+        raise DomainError(
+            "link-not-found", sentence("This link was revoked, or its file was deleted; ask for a new one.")
+        )
 
     def _delete_expired(self) -> None:
         if time.monotonic() < self._next_cleanup:
@@ -233,8 +236,8 @@ def _equal(given: str, expected: str) -> bool:
 
 
 def _not_found(link_id: int) -> DomainError:
-    return DomainError("link-not-found", f"There is no link {link_id}.")
+    return DomainError("link-not-found", sentence("There is no link {link_id}.", link_id=link_id))
 
 
 def _invalid() -> DomainError:
-    return DomainError("invalid-link", "This link was not made by this server, or is incomplete.")
+    return DomainError("invalid-link", sentence("This link was not made by this server, or is incomplete."))

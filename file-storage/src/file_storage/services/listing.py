@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVarTuple, get_args
 
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import Boolean, ColumnElement, Select, String, func, literal, literal_column, or_, select, tuple_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
@@ -145,7 +146,9 @@ class FileFilter:
             value, file_id = json.loads(urlsafe_b64decode(cursor.encode()))
             return [_checked_text(value) if column == "name" else _checked_number(value), _checked_id(file_id)]
         except (ValueError, TypeError, RecursionError) as error:
-            detail = "This cursor does not belong to this sort order; take the next page's URL from the Link header."
+            detail = sentence(
+                "This cursor does not belong to this sort order; take the next page's URL from the Link header."
+            )
             raise DomainError("page-not-found", detail) from error
 
     def _conditions(self) -> list[ColumnElement[bool]]:

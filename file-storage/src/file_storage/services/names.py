@@ -4,6 +4,7 @@ import unicodedata
 from typing import NamedTuple
 
 from service_kit.errors import DomainError, FieldError
+from service_kit.texts import sentence
 
 MAX_LENGTH = 255
 
@@ -93,15 +94,23 @@ def _split(name: str) -> FileName:
 
 def _checked(name: str) -> str:
     if not name.strip("."):
-        raise _invalid("The name has no visible characters; choose another name.")
+        raise _invalid(sentence("The name has no visible characters; choose another name."))
     if len(name) > MAX_LENGTH:
-        raise _invalid(f"The name has {len(name)} characters; at most {MAX_LENGTH} are allowed.")
+        raise _invalid(
+            sentence("The name has {count} characters; at most {limit} are allowed.", count=len(name), limit=MAX_LENGTH)
+        )
     return name
 
 
 def _checked_extension(extension: str) -> str:
     if len(extension) > MAX_LENGTH:
-        raise _invalid(f"The extension has {len(extension)} characters; at most {MAX_LENGTH} are allowed.")
+        raise _invalid(
+            sentence(
+                "The extension has {count} characters; at most {limit} are allowed.",
+                count=len(extension),
+                limit=MAX_LENGTH,
+            )
+        )
     return extension
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from service_kit.access.principals import Principal
 from service_kit.database import Database, one_at_a_time
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import Connection, select
 
 from file_storage.services.totals import stored, stored_by
@@ -60,11 +61,30 @@ class _Limit:
         return int.from_bytes(hashlib.sha256(f"quota {self.owner}".encode()).digest()[:8], signed=True)
 
     def exceeded(self, used: int) -> DomainError:
-        who = "All files together" if self.owner is None else f"The files of the owner '{self.owner}'"
-        limit = f"{who} may have at most {self.maximum} bytes and have {used}, with unfinished uploads"
-        if self.counts_files:
-            limit = f"The owner '{self.owner}' may have at most {self.maximum} files and has {used}"
-        return DomainError("quota-exceeded", f"{limit}; delete files and empty the trash to make room.")
+        if self.owner is None:
+            detail = sentence(
+                "All files together may have at most {limit} bytes and have {used}, with unfinished uploads;"
+                " delete files and empty the trash to make room.",
+                limit=self.maximum,
+                used=used,
+            )
+        elif self.counts_files:
+            detail = sentence(
+                "The owner '{owner}' may have at most {limit} files and has {used}; delete files and empty the trash"
+                " to make room.",
+                owner=self.owner,
+                limit=self.maximum,
+                used=used,
+            )
+        else:
+            detail = sentence(
+                "The files of the owner '{owner}' may have at most {limit} bytes and have {used}, with unfinished"
+                " uploads; delete files and empty the trash to make room.",
+                owner=self.owner,
+                limit=self.maximum,
+                used=used,
+            )
+        return DomainError("quota-exceeded", detail)
 
 
 class Quota:

@@ -13,6 +13,7 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -148,7 +149,7 @@ class UploadService:
         """
         upload = self._row(principal, upload_id)
         if upload.is_made_of_parts:
-            raise DomainError("upload-final", "A final upload is made of its parts and takes no bytes.")
+            raise DomainError("upload-final", sentence("A final upload is made of its parts and takes no bytes."))
         if not upload.finished:
             try:
                 with self._partials.hold(upload_id) as partial:
@@ -264,10 +265,10 @@ class UploadService:
             query = select(Upload, epoch_now()).where(Upload.id == upload_id, principal.owns(Upload.owner))
             found = session.execute(query).one_or_none() if _ID.fullmatch(upload_id) else None
         if found is None:
-            raise DomainError("upload-not-found", "There is no such upload; begin a new one.")
+            raise DomainError("upload-not-found", sentence("There is no such upload; begin a new one."))
         upload, now = found
         if upload.expires_at < now:
-            raise DomainError("upload-expired", "This upload has expired; begin a new one.")
+            raise DomainError("upload-expired", sentence("This upload has expired; begin a new one."))
         return upload
 
     def _reload_finished(self, principal: Principal, upload_id: str) -> Upload:
@@ -294,14 +295,16 @@ class UploadService:
         try:
             while data := body.read(CHUNK):
                 if partial.size + len(data) > limit:
-                    raise DomainError("upload-too-long", f"The upload may have at most {limit} bytes.")
+                    raise DomainError(
+                        "upload-too-long", sentence("The upload may have at most {limit} bytes.", limit=limit)
+                    )
                 if upload.length is None and partial.size + len(data) > reserved:
                     reserved = self._reserve_ahead(principal, upload, reserved, partial.size + len(data))
                 if checksum is not None:
                     checksum.update(data)
                 partial.append(data)
             if checksum is not None and not checksum.matches():
-                raise DomainError("checksum-mismatch", "The bytes were changed in transit; send them again.")
+                raise DomainError("checksum-mismatch", sentence("The bytes were changed in transit; send them again."))
         except Exception:
             if checksum is not None:
                 partial.truncate(before)
@@ -341,10 +344,16 @@ class UploadService:
             values: dict[str, object] = {"expires_at": epoch_now() + self._lifetime}
             if length is not None and length != upload.length:
                 if upload.length is not None:
-                    detail = f"The length of this upload is already set to {upload.length} bytes."
+                    detail = sentence(
+                        "The length of this upload is already set to {length} bytes.", length=upload.length
+                    )
                     raise DomainError("upload-length-known", detail)
                 if length < received:
-                    detail = f"The upload already has {received} bytes; its length cannot be {length}."
+                    detail = sentence(
+                        "The upload already has {received} bytes; its length cannot be {length}.",
+                        received=received,
+                        length=length,
+                    )
                     raise DomainError("invalid-upload-length", detail)
                 self._check_length(length)
                 self._staging.check_room(length - received)
@@ -390,9 +399,13 @@ class UploadService:
     def _length_of_part(self, principal: Principal, part: str) -> int:
         upload = self._row(principal, part)
         if not upload.is_part:
-            raise DomainError("upload-no-part", f"The upload {part} was not created with Upload-Concat: partial.")
+            raise DomainError(
+                "upload-no-part", sentence("The upload {part} was not created with Upload-Concat: partial.", part=part)
+            )
         if upload.length is None or self._partials.size(part) != upload.length:
-            raise DomainError("upload-incomplete", f"The part {part} is not complete yet; send the rest first.")
+            raise DomainError(
+                "upload-incomplete", sentence("The part {part} is not complete yet; send the rest first.", part=part)
+            )
         return upload.length
 
     def _bytes_of(self, part: str) -> Iterator[bytes]:
@@ -405,11 +418,15 @@ class UploadService:
 
     def _check_length(self, length: int | None) -> None:
         if length is not None and length > self._max_bytes:
-            raise DomainError("upload-too-long", f"An upload may have at most {self._max_bytes} bytes.")
+            raise DomainError(
+                "upload-too-long", sentence("An upload may have at most {max_bytes} bytes.", max_bytes=self._max_bytes)
+            )
 
     def _check_offset(self, offset: int, actual: int) -> None:
         if offset != actual:
-            raise DomainError("offset-mismatch", f"The upload has {actual} bytes; continue at this offset.")
+            raise DomainError(
+                "offset-mismatch", sentence("The upload has {actual} bytes; continue at this offset.", actual=actual)
+            )
 
 
 def _owner_of(upload: Upload) -> Principal:
@@ -431,4 +448,4 @@ def _complete(upload: Upload) -> Progress:
 
 
 def _bytes_gone() -> DomainError:
-    return DomainError("upload-expired", "The bytes of this upload are gone; begin a new one.")
+    return DomainError("upload-expired", sentence("The bytes of this upload are gone; begin a new one."))

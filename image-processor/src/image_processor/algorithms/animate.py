@@ -11,7 +11,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import flattened, placed
 from image_processor.imaging.color import Color, in_color, in_eight_bits, rgba, with_alpha
 from image_processor.imaging.files import Files
-from image_processor.imaging.params import FileId, Side
+from image_processor.imaging.params import FileId, Side, hint
 from image_processor.imaging.picture import Picture
 
 MAX_FILES = 200
@@ -19,19 +19,38 @@ MAX_FILES = 200
 
 class AnimateParams(Params):
     others: Annotated[list[FileId], Field(min_length=1, max_length=MAX_FILES)] = Field(
-        description="The ids of the stored images that follow the source, in order.", examples=[[2, 3]]
+        description="The ids of the stored images that follow the source, in order.",
+        examples=[[2, 3]],
+        json_schema_extra=hint(widget="files"),
     )
-    delay: int = Field(500, ge=10, le=60_000, description="Milliseconds for which each image is shown.", examples=[800])
-    loop: int = Field(0, ge=0, le=65_535, description="How often the animation plays; 0: forever.")
-    width: Side | None = Field(None, description="Pixels; without it, as the source.", examples=[240])
-    height: Side | None = Field(None, description="Pixels; without it, as the source.", examples=[180])
+    delay: int = Field(
+        500,
+        ge=10,
+        le=60_000,
+        description="Milliseconds for which each image is shown.",
+        examples=[800],
+        json_schema_extra=hint(unit="ms"),
+    )
+    loop: int = Field(
+        0,
+        ge=0,
+        le=65_535,
+        description="How often the animation plays; 0: forever.",
+        json_schema_extra=hint(advanced=True),
+    )
+    width: Side | None = Field(
+        None, description="Pixels; without it, as the source.", examples=[240], json_schema_extra=hint(unit="px")
+    )
+    height: Side | None = Field(
+        None, description="Pixels; without it, as the source.", examples=[180], json_schema_extra=hint(unit="px")
+    )
     background: Color = Field("#ffffff", description="Around images of another shape and under transparent parts.")
 
     def file_ids(self) -> Sequence[int]:
         return self.others
 
 
-@algorithm
+@algorithm(category="composing")
 def animate(picture: Picture, params: AnimateParams, files: Files) -> Picture:
     """Make an animation of several images in 8 bits, the source first: WebP, or GIF by `output.format`."""
     width, height = params.width or picture.width, params.height or picture.height

@@ -12,6 +12,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.arrays import DeepPixels, deep_pixels_of, with_pixels
 from image_processor.imaging.gaussian import gaussian_to_see
+from image_processor.imaging.params import hint
 
 
 class BlurParams(Params):
@@ -24,11 +25,18 @@ class BlurParams(Params):
         le=100,
         description="Pixels: the standard deviation of the Gaussian, or half of the side of the box or of the motion.",
         examples=[4],
+        json_schema_extra=hint(unit="px"),
     )
-    angle: float = Field(0.0, ge=-360, le=360, description="Of the motion, in degrees from the horizontal, clockwise.")
+    angle: float = Field(
+        0.0,
+        ge=-360,
+        le=360,
+        description="Of the motion, in degrees from the horizontal, clockwise.",
+        json_schema_extra=hint(unit="°"),
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="detail", sequential=True)
 def blur(image: pyvips.Image, params: BlurParams) -> pyvips.Image:
     """Blur the image."""
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.gaussian import gaussian_to_see
-from image_processor.imaging.params import Share
+from image_processor.imaging.params import Share, hint
 
 
 class Area(Params):
@@ -22,14 +22,21 @@ class Area(Params):
 
 class BlurAreasParams(Params):
     areas: Annotated[list[Area], Field(min_length=1, max_length=64)] = Field(
-        description="The parts to blur.", examples=[[{"left": 0.3, "top": 0.25, "width": 0.4, "height": 0.4}]]
+        description="The parts to blur.",
+        examples=[[{"left": 0.3, "top": 0.25, "width": 0.4, "height": 0.4}]],
+        json_schema_extra=hint(widget="rectangles"),
     )
     radius: float = Field(
-        10.0, gt=0, le=100, description="Pixels: the standard deviation of the Gaussian.", examples=[8]
+        10.0,
+        gt=0,
+        le=100,
+        description="Pixels: the standard deviation of the Gaussian.",
+        examples=[8],
+        json_schema_extra=hint(unit="px"),
     )
 
 
-@algorithm
+@algorithm(category="detail")
 def blur_areas(image: pyvips.Image, params: BlurAreasParams) -> pyvips.Image:
     """Blur parts of an image, such as a number plate; nothing from outside of a part shows in it."""
     image = image.copy_memory()

@@ -10,6 +10,7 @@ from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.blocks import in_blocks
 from image_processor.imaging.faces import faces_of
 from image_processor.imaging.gaussian import gaussian_to_see
+from image_processor.imaging.params import hint
 
 LEAST_SHARE = 0.06
 """The least size of the blur or of a block, as a share of the face: below it a person can be recognized."""
@@ -22,11 +23,18 @@ class BlurFacesParams(Params):
         ge=10,
         le=100,
         description="Per cent: the more, the less can be seen; the blur or the blocks grow with the face.",
+        json_schema_extra=hint(unit="%"),
     )
-    padding: float = Field(15.0, ge=0, le=100, description="The margin around the face, in per cent of its size.")
+    padding: float = Field(
+        15.0,
+        ge=0,
+        le=100,
+        description="The margin around the face, in per cent of its size.",
+        json_schema_extra=hint(unit="%"),
+    )
 
 
-@algorithm
+@algorithm(category="faces")
 def blur_faces(image: pyvips.Image, params: BlurFacesParams) -> pyvips.Image:
     """Hide every face that is found; an image without faces stays as it is.
 

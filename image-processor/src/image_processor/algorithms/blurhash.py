@@ -11,6 +11,7 @@ from image_processor.imaging.arrays import pixels_of
 from image_processor.imaging.canvas import flattened
 from image_processor.imaging.color import in_color
 from image_processor.imaging.output import Report
+from image_processor.imaging.params import hint
 from image_processor.imaging.picture import Picture
 
 SIDE = 64
@@ -28,11 +29,11 @@ class BlurhashReport(Report):
     """A placeholder of the image in a few letters."""
 
     blurhash: str
-    width: int = Field(description="Pixels of the image.")
+    width: int = Field(description="Pixels of the image.", json_schema_extra=hint(unit="px"))
     height: int
 
 
-@algorithm(sequential=True)
+@algorithm(category="analysis", sequential=True)
 def blurhash(picture: Picture, params: BlurhashParams) -> BlurhashReport:
     """Make a placeholder of a few letters, which a page shows until the image is loaded (BlurHash, by Wolt).
 

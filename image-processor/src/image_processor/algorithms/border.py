@@ -6,17 +6,19 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import embedded
 from image_processor.imaging.color import Color
-from image_processor.imaging.params import or_british
+from image_processor.imaging.params import hint, or_british
 
 
 class BorderParams(Params):
-    width: int = Field(10, ge=1, le=1000, description="Pixels on each side.", examples=[12])
+    width: int = Field(
+        10, ge=1, le=1000, description="Pixels on each side.", examples=[12], json_schema_extra=hint(unit="px")
+    )
     color: Color = Field(
         "#000000", validation_alias=or_british("color"), description="Of the border.", examples=["#e63946"]
     )
 
 
-@algorithm(sequential=True)
+@algorithm(category="geometry", sequential=True)
 def border(image: pyvips.Image, params: BorderParams) -> pyvips.Image:
     """Add a frame of one color around the image, which becomes larger."""
     across, down = image.width + 2 * params.width, image.height + 2 * params.width

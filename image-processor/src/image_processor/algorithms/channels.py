@@ -5,17 +5,26 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.color import in_color
-from image_processor.imaging.params import Percent
+from image_processor.imaging.params import Percent, hint
 from image_processor.imaging.tone import Curve, with_tones
 
 
 class ChannelsParams(Params):
-    red: Percent = Field(0, description="Per cent of white to add to red, -100 to 100.", examples=[20])
-    green: Percent = Field(0, description="Per cent of white to add to green, -100 to 100.")
-    blue: Percent = Field(0, description="Per cent of white to add to blue, -100 to 100.", examples=[-20])
+    red: Percent = Field(
+        0, description="Per cent of white to add to red, -100 to 100.", examples=[20], json_schema_extra=hint(unit="%")
+    )
+    green: Percent = Field(
+        0, description="Per cent of white to add to green, -100 to 100.", json_schema_extra=hint(unit="%")
+    )
+    blue: Percent = Field(
+        0,
+        description="Per cent of white to add to blue, -100 to 100.",
+        examples=[-20],
+        json_schema_extra=hint(unit="%"),
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def channels(image: pyvips.Image, params: ChannelsParams) -> pyvips.Image:
     """Make red, green and blue brighter or darker, each by its own amount."""
 

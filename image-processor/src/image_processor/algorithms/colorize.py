@@ -8,7 +8,7 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_colors
 from image_processor.imaging.color import Color, in_color, maximum, rgba
-from image_processor.imaging.params import or_british
+from image_processor.imaging.params import hint, or_british
 
 Amount = Annotated[float, Field(ge=0, le=100)]
 
@@ -17,13 +17,24 @@ class ColorizeParams(Params):
     color: Color = Field(
         "#000000", validation_alias=or_british("color"), description="The color to mix in.", examples=["#ffb703"]
     )
-    amount: Amount = Field(50.0, description="Per cent of the color, 0 (unchanged) to 100.", examples=[40])
-    red: Amount | None = Field(None, description="Per cent for red alone, instead of `amount`.")
-    green: Amount | None = Field(None, description="Per cent for green alone, instead of `amount`.")
-    blue: Amount | None = Field(None, description="Per cent for blue alone, instead of `amount`.")
+    amount: Amount = Field(
+        50.0,
+        description="Per cent of the color, 0 (unchanged) to 100.",
+        examples=[40],
+        json_schema_extra=hint(unit="%"),
+    )
+    red: Amount | None = Field(
+        None, description="Per cent for red alone, instead of `amount`.", json_schema_extra=hint(unit="%")
+    )
+    green: Amount | None = Field(
+        None, description="Per cent for green alone, instead of `amount`.", json_schema_extra=hint(unit="%")
+    )
+    blue: Amount | None = Field(
+        None, description="Per cent for blue alone, instead of `amount`.", json_schema_extra=hint(unit="%")
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def colorize(image: pyvips.Image, params: ColorizeParams) -> pyvips.Image:
     """Mix a color into every pixel; alpha stays."""
     own = (params.red, params.green, params.blue)

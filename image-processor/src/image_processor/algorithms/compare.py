@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pyvips
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.files import Files
@@ -29,14 +30,21 @@ class CompareReport(Report):
     psnr: float | None = Field(description="Peak signal-to-noise ratio in decibels; missing if all pixels are equal.")
 
 
-@algorithm
+@algorithm(category="analysis")
 def compare(image: pyvips.Image, params: CompareParams, files: Files) -> CompareReport:
     """Compare the image with another: SSIM and PSNR, transparent parts on white."""
     source, other = opaque(image).copy_memory(), opaque(files.image(params.file_id)).copy_memory()
     if (source.width, source.height) != (other.width, other.height):
         raise UnsuitableImageError(
-            f"The image has {source.width} × {source.height} pixels and file {params.file_id} has {other.width} × "
-            f"{other.height}: resize one of them first."
+            sentence(
+                "The image has {width} × {height} pixels and file {file_id} has {other_width} × {other_height}:"
+                " resize one of them first.",
+                width=source.width,
+                height=source.height,
+                file_id=params.file_id,
+                other_width=other.width,
+                other_height=other.height,
+            )
         )
     noise = psnr(source, other, 255)
     return CompareReport(equal=noise is None, ssim=round(ssim(comparable(source), comparable(other)), 6), psnr=noise)

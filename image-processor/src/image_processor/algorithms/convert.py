@@ -4,7 +4,7 @@ from image_processor.algorithms.registry import algorithm
 from image_processor.imaging.output import Output
 
 
-@algorithm(sequential=True, any_color_space=True)
+@algorithm(category="encoding", sequential=True, any_color_space=True)
 def convert(params: Output) -> Output:
     """Only encode the image: format, quality, metadata, profile. Every algorithm takes the same params as `output`."""
     return params

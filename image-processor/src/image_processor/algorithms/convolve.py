@@ -9,6 +9,7 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_visible
 from image_processor.imaging.color import maximum
+from image_processor.imaging.params import hint
 
 Weight = Annotated[float, Field(ge=-1000, le=1000)]
 Kernel = (
@@ -22,12 +23,19 @@ class ConvolveParams(Params):
     kernel: Kernel = Field(
         description="The weights of 3 × 3, 5 × 5 or 7 × 7 pixels, row by row.",
         examples=[[0, -1, 0, -1, 5, -1, 0, -1, 0]],
+        json_schema_extra=hint(widget="matrix"),
     )
-    normalize: bool = Field(default=True, description="Whether to divide the result by the sum of the weights.")
-    offset: float = Field(0.0, ge=-255, le=255, description="Added at the end, -255 to 255.")
+    normalize: bool = Field(
+        default=True,
+        description="Whether to divide the result by the sum of the weights.",
+        json_schema_extra=hint(advanced=True),
+    )
+    offset: float = Field(
+        0.0, ge=-255, le=255, description="Added at the end, -255 to 255.", json_schema_extra=hint(advanced=True)
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="detail", sequential=True)
 def convolve(image: pyvips.Image, params: ConvolveParams) -> pyvips.Image:
     """Make each pixel the weighted sum of its neighbors; alpha stays."""
     side = math.isqrt(len(params.kernel))

@@ -4,10 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from service_kit.json_types import OPTIONAL
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.gravity import FocalPoint, Gravity, window
-from image_processor.imaging.params import MAX_SIDE, needs_one_of
+from image_processor.imaging.params import MAX_SIDE, hint, needs_one_of
 from image_processor.imaging.picture import Picture
 
 Length = Annotated[float, Field(gt=0, le=MAX_SIDE)]
@@ -40,14 +41,18 @@ class CropParams(Params):
     gravity: Gravity = Field(
         "center", description="Which part stays if `left` or `top` is missing.", examples=["attention"]
     )
-    focal: FocalPoint | None = Field(None, description="The point to keep in the middle; overrides `gravity`.")
+    focal: FocalPoint | None = Field(
+        None,
+        description="The point to keep in the middle; overrides `gravity`.",
+        json_schema_extra=hint(widget="point"),
+    )
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
         return self.with_one_of("width", "height", "aspect_ratio", "left", "top")
 
 
-@algorithm(any_color_space=True)
+@algorithm(category="geometry", any_color_space=True)
 def crop(picture: Picture, params: CropParams) -> Picture:
     """Keep a part of the image: by its position, by a side or corner, or the part that draws the eye."""
     width, height = _size(picture, params)
@@ -59,7 +64,13 @@ def crop(picture: Picture, params: CropParams) -> Picture:
     # A part that exceeds the image is cut, as the images of a batch differ in size.
     width, height = min(width, picture.width - left), min(height, picture.height - top)
     if width < 1 or height < 1:
-        raise UnsuitableImageError(f"The part lies outside of the image of {picture.width} × {picture.height} pixels.")
+        raise UnsuitableImageError(
+            sentence(
+                "The part lies outside of the image of {width} × {height} pixels.",
+                width=picture.width,
+                height=picture.height,
+            )
+        )
     return picture.map(lambda frame: frame.crop(left, top, width, height))
 
 

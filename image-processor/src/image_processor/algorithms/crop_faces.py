@@ -3,28 +3,35 @@
 from typing import Annotated, Literal
 
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.faces import Face, faces_of
+from image_processor.imaging.params import hint
 from image_processor.imaging.picture import Picture
 
 
 class CropFacesParams(Params):
     faces: Literal["largest", "all"] = Field("all", description="Which faces to keep.", examples=["largest"])
     padding: float = Field(
-        40.0, ge=0, le=500, description="The margin around the faces, in per cent of their size.", examples=[60]
+        40.0,
+        ge=0,
+        le=500,
+        description="The margin around the faces, in per cent of their size.",
+        examples=[60],
+        json_schema_extra=hint(unit="%"),
     )
     aspect_ratio: Annotated[float, Field(ge=0.1, le=10)] | None = Field(
         None, description="Width divided by height, as far as the image allows.", examples=[1]
     )
 
 
-@algorithm
+@algorithm(category="faces")
 def crop_faces(picture: Picture, params: CropFacesParams) -> Picture:
     """Keep the part of the image with the faces; an error if no face is found."""
     found = faces_of(picture.first)
     if not found:
-        raise UnsuitableImageError("There is no face in the image that could be found.")
+        raise UnsuitableImageError(sentence("There is no face in the image that could be found."))
     wanted = found[:1] if params.faces == "largest" else found
     left, top = min(face.left for face in wanted), min(face.top for face in wanted)
     right = max(face.left + face.width for face in wanted)

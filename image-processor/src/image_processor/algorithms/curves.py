@@ -10,7 +10,7 @@ from service_kit.json_types import OPTIONAL
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.color import in_color, is_gray
 from image_processor.imaging.monotone import MonotoneCurve
-from image_processor.imaging.params import needs_one_of
+from image_processor.imaging.params import hint, needs_one_of
 from image_processor.imaging.tone import Curve, with_tone, with_tones
 
 
@@ -36,17 +36,24 @@ class CurvesParams(Params):
                 {"input": 255, "output": 255},
             ]
         ],
+        json_schema_extra=hint(widget="curve"),
     )
-    red: Annotated[Points | None, OPTIONAL] = Field(None, description="The curve of red, applied after `all`.")
-    green: Annotated[Points | None, OPTIONAL] = Field(None, description="The curve of green, applied after `all`.")
-    blue: Annotated[Points | None, OPTIONAL] = Field(None, description="The curve of blue, applied after `all`.")
+    red: Annotated[Points | None, OPTIONAL] = Field(
+        None, description="The curve of red, applied after `all`.", json_schema_extra=hint(widget="curve")
+    )
+    green: Annotated[Points | None, OPTIONAL] = Field(
+        None, description="The curve of green, applied after `all`.", json_schema_extra=hint(widget="curve")
+    )
+    blue: Annotated[Points | None, OPTIONAL] = Field(
+        None, description="The curve of blue, applied after `all`.", json_schema_extra=hint(widget="curve")
+    )
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
         return self.with_one_of("all", "red", "green", "blue")
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def curves(image: pyvips.Image, params: CurvesParams) -> pyvips.Image:
     """Change the tones by a smooth curve through points, for all bands or for each."""
     if params.all is not None:

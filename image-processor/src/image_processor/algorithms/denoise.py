@@ -27,7 +27,7 @@ class DenoiseParams(Params):
     )
 
 
-@algorithm
+@algorithm(category="detail")
 def denoise(image: pyvips.Image, params: DenoiseParams) -> pyvips.Image:
     """Remove noise and keep edges; alpha stays.
 

@@ -32,7 +32,7 @@ class DominantColorsReport(Report):
     colors: list[DominantColor]
 
 
-@algorithm(sequential=True)
+@algorithm(category="analysis", sequential=True)
 def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantColorsReport:
     """Find the few colors that represent the image (k-means in CIELAB); transparent pixels do not count.
 

@@ -9,6 +9,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_visible
 from image_processor.imaging.arrays import pixels_of, with_pixels
 from image_processor.imaging.luma import exact_luma_of, luma_of
+from image_processor.imaging.params import hint
 
 
 class EdgesParams(Params):
@@ -17,11 +18,23 @@ class EdgesParams(Params):
         description="`sobel`: the gradient of every pixel; `canny`: thin lines (found in 8 bits).",
         examples=["canny"],
     )
-    low: float = Field(100.0, ge=0, le=2000, description="Canny: the gradient at which a line may continue.")
-    high: float = Field(200.0, ge=0, le=2000, description="Canny: the gradient at which a line begins.")
+    low: float = Field(
+        100.0,
+        ge=0,
+        le=2000,
+        description="Canny: the gradient at which a line may continue.",
+        json_schema_extra=hint(advanced=True),
+    )
+    high: float = Field(
+        200.0,
+        ge=0,
+        le=2000,
+        description="Canny: the gradient at which a line begins.",
+        json_schema_extra=hint(advanced=True),
+    )
 
 
-@algorithm
+@algorithm(category="detail")
 def edges(image: pyvips.Image, params: EdgesParams) -> pyvips.Image:
     """Find edges: white on black; alpha stays.
 

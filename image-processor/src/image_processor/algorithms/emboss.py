@@ -7,13 +7,21 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_visible
 from image_processor.imaging.color import maximum
 from image_processor.imaging.luma import exact_luma_of
+from image_processor.imaging.params import hint
 
 
 class EmbossParams(Params):
-    amount: float = Field(100.0, ge=0, le=1000, description="Per cent: how deep the relief looks.", examples=[150])
+    amount: float = Field(
+        100.0,
+        ge=0,
+        le=1000,
+        description="Per cent: how deep the relief looks.",
+        examples=[150],
+        json_schema_extra=hint(unit="%"),
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="detail", sequential=True)
 def emboss(image: pyvips.Image, params: EmbossParams) -> pyvips.Image:
     """Turn the image into a gray relief, lit from the upper left; alpha stays."""
     slope = pyvips.Image.new_from_array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1]])

@@ -9,6 +9,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.arrays import Pixels, pixels_of, with_pixels
 from image_processor.imaging.color import alpha_band, maximum
 from image_processor.imaging.lightness import on_lightness
+from image_processor.imaging.params import hint
 
 
 class EqualizeParams(Params):
@@ -17,11 +18,23 @@ class EqualizeParams(Params):
         description="`global`: over the whole image; `clahe`: around each pixel, limited, in 256 steps.",
         examples=["clahe"],
     )
-    window: int = Field(64, ge=8, le=1024, description="CLAHE: pixels along a side of the area around a pixel.")
-    max_slope: int = Field(3, ge=1, le=100, description="CLAHE: the factor by which contrast may grow at most.")
+    window: int = Field(
+        64,
+        ge=8,
+        le=1024,
+        description="CLAHE: pixels along a side of the area around a pixel.",
+        json_schema_extra=hint(advanced=True),
+    )
+    max_slope: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="CLAHE: the factor by which contrast may grow at most.",
+        json_schema_extra=hint(advanced=True),
+    )
 
 
-@algorithm
+@algorithm(category="color")
 def equalize(image: pyvips.Image, params: EqualizeParams) -> pyvips.Image:
     """Spread the lightness evenly, so that detail shows everywhere; hues stay, and invisible pixels do not count.
 

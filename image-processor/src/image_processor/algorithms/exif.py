@@ -31,7 +31,7 @@ class ExifReport(Report):
     interoperability: dict[str, str] = Field(default_factory=dict)
 
 
-@algorithm(sequential=True, any_color_space=True)
+@algorithm(category="analysis", sequential=True, any_color_space=True)
 def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (an algorithm's shape)
     """Read the EXIF tags (CIPA DC-008). The orientation has been applied already, and is missing."""
     tags: dict[str, dict[str, str]] = {group: {} for group in _GROUPS.values()}

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 import pyvips
 from pydantic import Field, model_validator
 from service_kit.json_types import OPTIONAL
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
@@ -12,7 +13,7 @@ from image_processor.imaging.canvas import placed
 from image_processor.imaging.color import Color, alpha_band, in_color, in_eight_bits, in_srgb
 from image_processor.imaging.gaussian import gaussian_to_see
 from image_processor.imaging.gravity import Compass, corner
-from image_processor.imaging.params import MAX_SIDE, Side, needs_one_of
+from image_processor.imaging.params import MAX_SIDE, Side, hint, needs_one_of
 from image_processor.imaging.scaling import scaled
 
 BLURRED_SIDE = 64
@@ -23,10 +24,10 @@ class ExtendParams(Params):
     model_config = needs_one_of("width", "height", "aspect_ratio")
 
     width: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, at least; without it, the width of the image."
+        None, description="Pixels, at least; without it, the width of the image.", json_schema_extra=hint(unit="px")
     )
     height: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, at least; without it, the height of the image."
+        None, description="Pixels, at least; without it, the height of the image.", json_schema_extra=hint(unit="px")
     )
     aspect_ratio: Annotated[Annotated[float, Field(ge=0.01, le=100)] | None, OPTIONAL] = Field(
         None,
@@ -47,7 +48,7 @@ class ExtendParams(Params):
         return self.with_one_of("width", "height", "aspect_ratio")
 
 
-@algorithm
+@algorithm(category="geometry")
 def extend(image: pyvips.Image, params: ExtendParams) -> pyvips.Image:
     """Put the image on a larger canvas of a size or an aspect ratio; nothing is cut."""
     width, height = _canvas(image, params)
@@ -66,7 +67,14 @@ def _canvas(image: pyvips.Image, params: ExtendParams) -> tuple[int, int]:
     if params.aspect_ratio is not None:
         width, height = max(width, round(height * params.aspect_ratio)), max(height, round(width / params.aspect_ratio))
     if max(width, height) > max(MAX_SIDE, image.width, image.height):
-        raise UnsuitableImageError(f"The canvas would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The canvas would have {width} × {height} pixels; {limit} a side are possible.",
+                width=width,
+                height=height,
+                limit=MAX_SIDE,
+            )
+        )
     return width, height
 
 

@@ -13,7 +13,7 @@ class GammaParams(Params):
     )
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def gamma(image: pyvips.Image, params: GammaParams) -> pyvips.Image:
     """Brighten or darken the middle tones; black and white stay."""
     return with_tone(image, lambda value: value ** (1 / params.gamma))

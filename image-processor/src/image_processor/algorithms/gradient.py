@@ -6,7 +6,7 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.color import Color, color_bands, in_color, ink
 from image_processor.imaging.composite import laid
-from image_processor.imaging.params import or_british
+from image_processor.imaging.params import hint, or_british
 from image_processor.imaging.ramps import ramp
 
 
@@ -18,16 +18,39 @@ class GradientParams(Params):
         examples=["#1d3557"],
     )
     amount: float = Field(
-        100.0, ge=0, le=100, description="Per cent: how dense the color is at its end.", examples=[80]
+        100.0,
+        ge=0,
+        le=100,
+        description="Per cent: how dense the color is at its end.",
+        examples=[80],
+        json_schema_extra=hint(unit="%"),
     )
     direction: float = Field(
-        0.0, ge=-360, le=360, description="Degrees, clockwise: 0 grows downwards, 90 to the left.", examples=[0]
+        0.0,
+        ge=-360,
+        le=360,
+        description="Degrees, clockwise: 0 grows downwards, 90 to the left.",
+        examples=[0],
+        json_schema_extra=hint(unit="°"),
     )
-    start: float = Field(0.0, ge=0, le=100, description="Per cent of the way at which the color begins.", examples=[40])
-    stop: float = Field(100.0, ge=0, le=100, description="Per cent of the way from which it is as dense as `amount`.")
+    start: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Per cent of the way at which the color begins.",
+        examples=[40],
+        json_schema_extra=hint(unit="%"),
+    )
+    stop: float = Field(
+        100.0,
+        ge=0,
+        le=100,
+        description="Per cent of the way from which it is as dense as `amount`.",
+        json_schema_extra=hint(unit="%"),
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="composing", sequential=True)
 def gradient(image: pyvips.Image, params: GradientParams) -> pyvips.Image:
     """Lay a color over the image that grows denser in a direction, so that a text on it can be read."""
     image = in_color(image)

@@ -6,6 +6,7 @@ import numpy
 import pyvips
 from numpy.typing import NDArray
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import NoParams, UnsuitableImageError, algorithm
 from image_processor.imaging.color import alpha_band, color_bands, in_eight_bits, is_gray
@@ -34,14 +35,14 @@ class HistogramReport(Report):
     luma: Channel
 
 
-@algorithm
+@algorithm(category="analysis")
 def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's shape)
     """Count the tones of red, green, blue and luma in 8 bits; invisible pixels do not count."""
     image = in_eight_bits(image).copy_memory()
     colors, alpha = color_bands(image), alpha_band(image)
     visible = None if alpha is None else alpha > 0
     if visible is not None and visible.max() == 0:
-        raise UnsuitableImageError("No pixel of the image is visible.")
+        raise UnsuitableImageError(sentence("No pixel of the image is visible."))
     luma = _channel(_counts(luma_of(colors), visible)[0])
     if is_gray(colors):
         return HistogramReport(luma=luma)

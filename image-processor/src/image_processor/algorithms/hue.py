@@ -8,15 +8,20 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.color import is_gray
 from image_processor.imaging.luma import with_matrix
+from image_processor.imaging.params import hint
 
 
 class HueParams(Params):
     degrees: float = Field(
-        ge=-360, le=360, description="The angle by which colors move around the color wheel.", examples=[90]
+        ge=-360,
+        le=360,
+        description="The angle by which colors move around the color wheel.",
+        examples=[90],
+        json_schema_extra=hint(unit="°"),
     )
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def hue(image: pyvips.Image, params: HueParams) -> pyvips.Image:
     """Move all colors around the color wheel, as CSS's hue-rotate() does (Filter Effects 1, 9.6); gray stays."""
     if is_gray(image):

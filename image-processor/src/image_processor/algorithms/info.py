@@ -44,7 +44,7 @@ class InfoReport(Report):
 _BITS = {"uchar": 8, "char": 8, "ushort": 16, "short": 16, "uint": 32, "int": 32, "float": 32, "double": 64}
 
 
-@algorithm(sequential=True, any_color_space=True)
+@algorithm(category="analysis", sequential=True, any_color_space=True)
 def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (an algorithm's shape)
     """Describe the image: format, size, frames, bands, color space and which metadata it has."""
     frames = frames_of(image)

@@ -6,7 +6,7 @@ from image_processor.algorithms.registry import NoParams, algorithm
 from image_processor.imaging.tone import with_tone
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def invert(image: pyvips.Image, params: NoParams) -> pyvips.Image:  # noqa: ARG001 (an algorithm's shape)
     """Make a negative: black becomes white; transparency stays."""
     return with_tone(image, lambda value: value * -1 + 1)

@@ -10,7 +10,7 @@ from image_processor.imaging.alpha import on_colors
 from image_processor.imaging.color import in_color, maximum
 from image_processor.imaging.cube import read_cube
 from image_processor.imaging.files import Files
-from image_processor.imaging.params import FileId
+from image_processor.imaging.params import FileId, hint
 
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -19,13 +19,15 @@ class LutParams(Params):
     file_id: FileId = Field(
         description="The id of the stored `.cube` file (Adobe Cube LUT 1.0), 1D or 3D.", examples=[2]
     )
-    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100.")
+    amount: float = Field(
+        100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100.", json_schema_extra=hint(unit="%")
+    )
 
     def file_ids(self) -> Sequence[int]:
         return [self.file_id]
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def lut(image: pyvips.Image, params: LutParams, files: Files) -> pyvips.Image:
     """Grade the colors with a look-up table, as film and video editors export them."""
     cube = read_cube(files.text(params.file_id, MAX_BYTES))

@@ -7,7 +7,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_colors
 from image_processor.imaging.color import Color, in_color, rgba
 from image_processor.imaging.luma import exact_luma_of
-from image_processor.imaging.params import or_british
+from image_processor.imaging.params import hint, or_british
 
 
 class MonochromeParams(Params):
@@ -17,10 +17,16 @@ class MonochromeParams(Params):
         description="The color of which light and dark shades are made.",
         examples=["#8ecae6"],
     )
-    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100 (shades of the color only).")
+    amount: float = Field(
+        100.0,
+        ge=0,
+        le=100,
+        description="Per cent, 0 (unchanged) to 100 (shades of the color only).",
+        json_schema_extra=hint(unit="%"),
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def monochrome(image: pyvips.Image, params: MonochromeParams) -> pyvips.Image:
     """Replace the colors with shades of one color: each pixel is its luma times the color."""
     share = params.amount / 100

@@ -7,34 +7,47 @@ from typing import Annotated, Literal
 
 import pyvips
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import flattened, placed
 from image_processor.imaging.color import Color, in_color, in_eight_bits, rgba, with_alpha
 from image_processor.imaging.files import Files
-from image_processor.imaging.params import MAX_SIDE, FileId
+from image_processor.imaging.params import MAX_SIDE, FileId, hint
 
 MAX_FILES = 200
 
 
 class MontageParams(Params):
     others: Annotated[list[FileId], Field(min_length=1, max_length=MAX_FILES)] = Field(
-        description="The ids of the stored images that follow the source, in order.", examples=[[2, 3, 2]]
+        description="The ids of the stored images that follow the source, in order.",
+        examples=[[2, 3, 2]],
+        json_schema_extra=hint(widget="files"),
     )
-    columns: int = Field(0, ge=0, le=50, description="Images in a row; 0: about as many columns as rows.")
-    width: int = Field(200, ge=1, le=4096, description="Pixels of a cell.", examples=[160])
-    height: int = Field(200, ge=1, le=4096, description="Pixels of a cell.", examples=[120])
+    columns: int = Field(
+        0,
+        ge=0,
+        le=50,
+        description="Images in a row; 0: about as many columns as rows.",
+        json_schema_extra=hint(advanced=True),
+    )
+    width: int = Field(
+        200, ge=1, le=4096, description="Pixels of a cell.", examples=[160], json_schema_extra=hint(unit="px")
+    )
+    height: int = Field(
+        200, ge=1, le=4096, description="Pixels of a cell.", examples=[120], json_schema_extra=hint(unit="px")
+    )
     fit: Literal["contain", "cover"] = Field(
         "contain", description="`contain` shows the whole image, `cover` fills the cell.", examples=["cover"]
     )
-    gap: int = Field(8, ge=0, le=500, description="Pixels between and around cells.")
+    gap: int = Field(8, ge=0, le=500, description="Pixels between and around cells.", json_schema_extra=hint(unit="px"))
     background: Color = Field("#ffffff", description="Around the images.")
 
     def file_ids(self) -> Sequence[int]:
         return self.others
 
 
-@algorithm(first_frame_only=True)
+@algorithm(category="composing", first_frame_only=True)
 def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.Image:
     """Put several images on one contact sheet in 8 bits, the source first."""
     count = 1 + len(params.others)
@@ -43,7 +56,14 @@ def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.
     across = columns * (params.width + params.gap) + params.gap
     down = rows * (params.height + params.gap) + params.gap
     if max(across, down) > MAX_SIDE:
-        raise UnsuitableImageError(f"The sheet would have {across} × {down} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The sheet would have {across} × {down} pixels; {limit} a side are possible.",
+                across=across,
+                down=down,
+                limit=MAX_SIDE,
+            )
+        )
     ground = rgba(params.background)
     images = chain([image], map(files.image, params.others))
     cells = [_cell(cell, params) for cell in images]

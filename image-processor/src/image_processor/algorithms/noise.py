@@ -7,6 +7,7 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_colors
 from image_processor.imaging.color import maximum
+from image_processor.imaging.params import hint
 
 _SAMPLES = 8_000_000
 """How many random values are held in memory, at most; further rows repeat them, shifted sideways."""
@@ -14,13 +15,20 @@ _SAMPLES = 8_000_000
 
 class NoiseParams(Params):
     amount: float = Field(
-        10.0, ge=0, le=100, description="The standard deviation, in per cent of white.", examples=[15]
+        10.0,
+        ge=0,
+        le=100,
+        description="The standard deviation, in per cent of white.",
+        examples=[15],
+        json_schema_extra=hint(unit="%"),
     )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="The same seed gives the same noise.")
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description="The same seed gives the same noise.", json_schema_extra=hint(advanced=True)
+    )
     monochrome: bool = Field(default=False, description="Gray noise, like the grain of film, instead of colored noise.")
 
 
-@algorithm(sequential=True)
+@algorithm(category="detail", sequential=True)
 def noise(image: pyvips.Image, params: NoiseParams) -> pyvips.Image:
     """Add Gaussian noise."""
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.output import Output
+from image_processor.imaging.params import hint
 
 DEFAULT_SSIM = 0.98
 
@@ -22,11 +23,13 @@ class OptimizeParams(Params):
         description="The least SSIM with the image, 0.5 to 1. Default without `max_bytes`: 0.98; `gif`: the best.",
         examples=[0.97],
     )
-    max_bytes: Annotated[int, Field(ge=1, le=2**40)] | None = Field(None, description="The size limit of the file.")
+    max_bytes: Annotated[int, Field(ge=1, le=2**40)] | None = Field(
+        None, description="The size limit of the file.", json_schema_extra=hint(unit="B")
+    )
     metadata: Literal["keep", "copyright", "strip"] = Field("copyright", description="As in `output`.")
 
 
-@algorithm(sequential=True, any_color_space=True)
+@algorithm(category="encoding", sequential=True, any_color_space=True)
 def optimize(params: OptimizeParams) -> Output:
     """Find the smallest file that still looks the same, or the best one within a size."""
     wanted = params.min_ssim

@@ -11,7 +11,7 @@ from image_processor.imaging.alpha import faded
 from image_processor.imaging.composite import laid, masked
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
-from image_processor.imaging.params import OR_BRITISH, FileId, Side
+from image_processor.imaging.params import OR_BRITISH, FileId, Side, hint
 from image_processor.imaging.scaling import scaled
 
 Blend = Annotated[
@@ -35,19 +35,26 @@ class OverlayParams(Params):
         examples=["screen"],
     )
     width: Side | None = Field(
-        None, description="Pixels of the other image; without it, in proportion or unchanged.", examples=[200]
+        None,
+        description="Pixels of the other image; without it, in proportion or unchanged.",
+        examples=[200],
+        json_schema_extra=hint(unit="px"),
     )
-    height: Side | None = Field(None, description="Pixels of the other image; without it, in proportion or unchanged.")
+    height: Side | None = Field(
+        None,
+        description="Pixels of the other image; without it, in proportion or unchanged.",
+        json_schema_extra=hint(unit="px"),
+    )
     gravity: Compass = Field("center", description="The position of the other image.")
-    x: Offset = Field(0, description="Pixels by which it moves to the right.")
-    y: Offset = Field(0, description="Pixels by which it moves down.")
-    opacity: float = Field(100.0, ge=0, le=100, description="Per cent.")
+    x: Offset = Field(0, description="Pixels by which it moves to the right.", json_schema_extra=hint(unit="px"))
+    y: Offset = Field(0, description="Pixels by which it moves down.", json_schema_extra=hint(unit="px"))
+    opacity: float = Field(100.0, ge=0, le=100, description="Per cent.", json_schema_extra=hint(unit="%"))
 
     def file_ids(self) -> Sequence[int]:
         return [self.file_id]
 
 
-@algorithm(sequential=True)
+@algorithm(category="composing", sequential=True)
 def overlay(image: pyvips.Image, params: OverlayParams, files: Files) -> pyvips.Image:
     """Put another image on this one, with a blend mode."""
     over = faded(_sized(files.image(params.file_id), params), params.opacity / 100)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.canvas import embedded
 from image_processor.imaging.color import Color
-from image_processor.imaging.params import needs_one_of
+from image_processor.imaging.params import hint, needs_one_of
 
 Margin = Annotated[int, Field(ge=0, le=10_000)]
 
@@ -16,10 +16,10 @@ Margin = Annotated[int, Field(ge=0, le=10_000)]
 class PadParams(Params):
     model_config = needs_one_of("top", "right", "bottom", "left")
 
-    top: Margin = Field(0, description="Pixels above.", examples=[20])
-    right: Margin = Field(0, description="Pixels to the right.", examples=[20])
-    bottom: Margin = Field(0, description="Pixels below.", examples=[60])
-    left: Margin = Field(0, description="Pixels to the left.", examples=[20])
+    top: Margin = Field(0, description="Pixels above.", examples=[20], json_schema_extra=hint(unit="px"))
+    right: Margin = Field(0, description="Pixels to the right.", examples=[20], json_schema_extra=hint(unit="px"))
+    bottom: Margin = Field(0, description="Pixels below.", examples=[60], json_schema_extra=hint(unit="px"))
+    left: Margin = Field(0, description="Pixels to the left.", examples=[20], json_schema_extra=hint(unit="px"))
     mode: Literal["background", "copy", "mirror", "repeat"] = Field(
         "background",
         description="What fills the margin: a color, the edge pixels, or the image mirrored or repeated.",
@@ -33,7 +33,7 @@ class PadParams(Params):
         return self.with_one_of("top", "right", "bottom", "left")
 
 
-@algorithm
+@algorithm(category="geometry")
 def pad(image: pyvips.Image, params: PadParams) -> pyvips.Image:
     """Add a margin to each side."""
     width = params.left + image.width + params.right

@@ -7,12 +7,13 @@ from typing import Annotated
 import numpy
 import pyvips
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import inkable, weighted_ink
 from image_processor.imaging.color import Color
-from image_processor.imaging.params import MAX_SIDE, Side
+from image_processor.imaging.params import MAX_SIDE, Side, hint
 from image_processor.imaging.scaling import resampled
 
 Corner = tuple[float, float]
@@ -32,17 +33,22 @@ class PerspectiveParams(Params):
     corners: Annotated[list[Point], Field(min_length=4, max_length=4)] = Field(
         description="The corners of the quadrangle: upper left, upper right, lower right, lower left.",
         examples=[[{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]],
+        json_schema_extra=hint(widget="corners"),
     )
     width: Side | None = Field(
-        None, description="Pixels of the result; without it, the length of the longer horizontal edge."
+        None,
+        description="Pixels of the result; without it, the length of the longer horizontal edge.",
+        json_schema_extra=hint(unit="px"),
     )
     height: Side | None = Field(
-        None, description="Pixels of the result; without it, the length of the longer vertical edge."
+        None,
+        description="Pixels of the result; without it, the length of the longer vertical edge.",
+        json_schema_extra=hint(unit="px"),
     )
     background: Color = Field("#ffffff00", description="The color of parts that lie outside of the image.")
 
 
-@algorithm
+@algorithm(category="geometry")
 def perspective(image: pyvips.Image, params: PerspectiveParams) -> pyvips.Image:
     """Straighten a quadrangle, such as a photographed page, into a rectangle."""
     corners = [(point.x * image.width - 0.5, point.y * image.height - 0.5) for point in params.corners]
@@ -79,7 +85,7 @@ def _check(corners: Sequence[Corner]) -> None:
         turns.append((x1 - x0) * (y2 - y1) - (y1 - y0) * (x2 - x1))
     if not (all(turn > 1e-6 for turn in turns) or all(turn < -1e-6 for turn in turns)):
         raise UnsuitableImageError(
-            "The four corners are not a quadrangle: give upper left, upper right, lower right, lower left."
+            sentence("The four corners are not a quadrangle: give upper left, upper right, lower right, lower left.")
         )
 
 
@@ -113,7 +119,7 @@ def _homography(width: int, height: int, corners: Sequence[Corner]) -> list[floa
         values += [u, v]
     system = numpy.array(rows)
     if numpy.linalg.cond(system) > 1e12:
-        raise UnsuitableImageError("The four corners are not a quadrangle.")
+        raise UnsuitableImageError(sentence("The four corners are not a quadrangle."))
     return [float(value) for value in numpy.linalg.solve(system, numpy.array(values))]
 
 

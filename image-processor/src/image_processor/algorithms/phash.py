@@ -22,7 +22,7 @@ class PhashReport(Report):
     phash: str = Field(description="64 bits in hexadecimal; similar images differ in few of them (up to about 10).")
 
 
-@algorithm(sequential=True)
+@algorithm(category="analysis", sequential=True)
 def phash(picture: Picture, params: NoParams) -> PhashReport:  # noqa: ARG001 (an algorithm's shape)
     """Make a hash that hardly changes when an image is resized or encoded again, to find duplicates.
 

@@ -5,13 +5,21 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.blocks import in_blocks
+from image_processor.imaging.params import hint
 
 
 class PixelateParams(Params):
-    size: int = Field(10, ge=2, le=1000, description="Pixels along the side of a block.", examples=[16])
+    size: int = Field(
+        10,
+        ge=2,
+        le=1000,
+        description="Pixels along the side of a block.",
+        examples=[16],
+        json_schema_extra=hint(unit="px"),
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="detail", sequential=True)
 def pixelate(image: pyvips.Image, params: PixelateParams) -> pyvips.Image:
     """Make square blocks, each of its mean color."""
     return in_blocks(image, params.size)

@@ -11,7 +11,7 @@ class PosterizeParams(Params):
     levels: int = Field(ge=2, le=128, description="The number of tones of each of red, green and blue.", examples=[4])
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def posterize(image: pyvips.Image, params: PosterizeParams) -> pyvips.Image:
     """Keep few tones: areas of one color, like a poster."""
     steps = params.levels - 1

@@ -34,6 +34,9 @@ __all__ = ["Algorithm", "NoParams", "Params", "UnsuitableImageError", "algorithm
 
 ENTRY_POINT_GROUP = "pixmill.algorithms"
 
+OTHER = "other"
+"""The category of an algorithm that names none."""
+
 Run = Callable[..., object]
 Frames = Literal["each", "all", "first"]
 Result = Literal["image", "json", "zip"]
@@ -43,6 +46,7 @@ Result = Literal["image", "json", "zip"]
 class Algorithm:
     """An algorithm, as the API, the worker and the documentation use it.
 
+    :param category: the group in which a form shows it.
     :param takes: the type of the first argument of the function, ``None`` if that is the params.
     :param version: the version of the package that it comes from.
     """
@@ -57,6 +61,7 @@ class Algorithm:
     sequential: bool
     any_color_space: bool
     first_frame_only: bool
+    category: str = OTHER
     version: str = __version__
 
     @property
@@ -128,7 +133,7 @@ def algorithm(run: Run, /) -> Algorithm: ...
 
 @overload
 def algorithm(
-    *, sequential: bool = ..., any_color_space: bool = ..., first_frame_only: bool = ...
+    *, category: str = ..., sequential: bool = ..., any_color_space: bool = ..., first_frame_only: bool = ...
 ) -> Callable[[Run], Algorithm]: ...
 
 
@@ -136,12 +141,14 @@ def algorithm(
     run: Run | None = None,
     /,
     *,
+    category: str = OTHER,
     sequential: bool = False,
     any_color_space: bool = False,
     first_frame_only: bool = False,
 ) -> Algorithm | Callable[[Run], Algorithm]:
     """Make an algorithm of a function, with its name, docstring and types.
 
+    :param category: the group in which a form shows it: geometry, color, detail, composing, faces, encoding, analysis.
     :param sequential: the function reads the image once, from top to bottom, so that a large image can be streamed.
     :param any_color_space: the function moves pixels and does not compute with their values, so it takes CMYK and wide
         gamuts too. Otherwise it gets gray or sRGB.
@@ -162,6 +169,7 @@ def algorithm(
             sequential=sequential,
             any_color_space=any_color_space,
             first_frame_only=first_frame_only,
+            category=category,
         )
 
     return described if run is None else described(run)

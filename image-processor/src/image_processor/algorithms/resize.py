@@ -5,13 +5,14 @@ from typing import Annotated, Literal, Self
 import pyvips
 from pydantic import ConfigDict, Field, model_validator
 from service_kit.json_types import OPTIONAL
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.canvas import placed
 from image_processor.imaging.color import Color, in_srgb
 from image_processor.imaging.gravity import SMART, FocalPoint, Gravity, cut
 from image_processor.imaging.linear_light import in_linear_light
-from image_processor.imaging.params import MAX_SIDE, Side
+from image_processor.imaging.params import MAX_SIDE, Side, hint
 from image_processor.imaging.picture import Picture
 from image_processor.imaging.scaling import resampled, scaled
 
@@ -23,10 +24,16 @@ class ResizeParams(Params):
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["width"]}, {"required": ["height"]}]})
 
     width: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, 1 to 16384. Without it, in proportion to the height.", examples=[120]
+        None,
+        description="Pixels, 1 to 16384. Without it, in proportion to the height.",
+        examples=[120],
+        json_schema_extra=hint(unit="px"),
     )
     height: Annotated[Side | None, OPTIONAL] = Field(
-        None, description="Pixels, 1 to 16384. Without it, in proportion to the width.", examples=[160]
+        None,
+        description="Pixels, 1 to 16384. Without it, in proportion to the width.",
+        examples=[160],
+        json_schema_extra=hint(unit="px"),
     )
     fit: Fit = Field(
         "fill",
@@ -38,28 +45,38 @@ class ResizeParams(Params):
         "center", description="Which part `cover` keeps, and where `contain` puts the image.", examples=["attention"]
     )
     focal: FocalPoint | None = Field(
-        None, description="The point that `cover` keeps in the middle; overrides `gravity`."
+        None,
+        description="The point that `cover` keeps in the middle; overrides `gravity`.",
+        json_schema_extra=hint(widget="point"),
     )
     enlarge: bool = Field(
         default=False, description="Whether `cover`, `contain`, `inside` and `outside` may enlarge; `fill` always does."
     )
     background: Color = Field("#ffffff00", description="The background of `contain`; transparent by default.")
-    kernel: Kernel = Field("lanczos3", description="The resampling filter, both to shrink and to enlarge.")
+    kernel: Kernel = Field(
+        "lanczos3",
+        description="The resampling filter, both to shrink and to enlarge.",
+        json_schema_extra=hint(advanced=True),
+    )
     linear: bool = Field(
-        default=False, description="Resample in linear light: slower, and correct for fine bright detail."
+        default=False,
+        description="Resample in linear light: slower, and correct for fine bright detail.",
+        json_schema_extra=hint(advanced=True),
     )
     dpr: Annotated[float, Field(ge=0.1, le=8)] = Field(
-        1.0, description="Device pixel ratio, 0.1 to 8: multiplies width and height."
+        1.0,
+        description="Device pixel ratio, 0.1 to 8: multiplies width and height.",
+        json_schema_extra=hint(advanced=True),
     )
 
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
         if self.width is None and self.height is None:
-            raise ValueError("give width, height or both")
+            raise ValueError(sentence("give width, height or both"))
         return self
 
 
-@algorithm(sequential=True, any_color_space=True)
+@algorithm(category="geometry", sequential=True, any_color_space=True)
 def resize(picture: Picture, params: ResizeParams) -> Picture:
     """Resize to width × height, or to one of them in proportion."""
     box_width, box_height = _box(picture, params)
@@ -85,14 +102,27 @@ def _box(picture: Picture, params: ResizeParams) -> tuple[int, int]:
     height = params.height or _in_proportion(picture.height, params.width or 1, picture.width)
     sides = max(1, round(width * params.dpr)), max(1, round(height * params.dpr))
     if max(sides) > MAX_SIDE:
-        raise UnsuitableImageError(f"The size would be {sides[0]} × {sides[1]} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The size would be {width} × {height} pixels; {limit} a side are possible.",
+                width=sides[0],
+                height=sides[1],
+                limit=MAX_SIDE,
+            )
+        )
     return sides
 
 
 def _in_proportion(side: int, target: int, other: int) -> int:
     proportional = max(1, round(side * target / other))
     if proportional > MAX_SIDE:
-        raise UnsuitableImageError(f"The proportional size would be {proportional} pixels; {MAX_SIDE} are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The proportional size would be {proportional} pixels; {limit} are possible.",
+                proportional=proportional,
+                limit=MAX_SIDE,
+            )
+        )
     return proportional
 
 
@@ -110,7 +140,14 @@ def _whole_size(picture: Picture, params: ResizeParams, box_width: int, box_heig
         scale = min(scale, 1.0)
     width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     if max(width, height) > MAX_SIDE:
-        raise UnsuitableImageError(f"The image would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The image would have {width} × {height} pixels; {limit} a side are possible.",
+                width=width,
+                height=height,
+                limit=MAX_SIDE,
+            )
+        )
     return width, height
 
 

@@ -7,16 +7,21 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.canvas import inkable, weighted_ink
 from image_processor.imaging.color import Color, in_srgb
+from image_processor.imaging.params import hint
 
 
 class RotateParams(Params):
     angle: float = Field(
-        ge=-360, le=360, description="Degrees, clockwise; negative for the other direction.", examples=[15]
+        ge=-360,
+        le=360,
+        description="Degrees, clockwise; negative for the other direction.",
+        examples=[15],
+        json_schema_extra=hint(unit="°"),
     )
     background: Color = Field("#ffffff00", description="The color of the new corners; transparent by default.")
 
 
-@algorithm(any_color_space=True)
+@algorithm(category="geometry", any_color_space=True)
 def rotate(image: pyvips.Image, params: RotateParams) -> pyvips.Image:
     """Rotate the image; multiples of 90 degrees keep every pixel, other angles make the image larger."""
     quarters, rest = divmod(params.angle, 90)

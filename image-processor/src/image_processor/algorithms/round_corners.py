@@ -7,6 +7,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import faded
+from image_processor.imaging.params import hint
 
 
 class RoundCornersParams(Params):
@@ -14,7 +15,11 @@ class RoundCornersParams(Params):
         ge=0, le=10_000, description="The radius of the corners; at most half of the shorter side.", examples=[25]
     )
     radius_y: float | None = Field(
-        None, ge=0, le=10_000, description="The vertical radius, for elliptical corners; without it, as `radius`."
+        None,
+        ge=0,
+        le=10_000,
+        description="The vertical radius, for elliptical corners; without it, as `radius`.",
+        json_schema_extra=hint(advanced=True),
     )
     unit: Literal["px", "percent"] = Field(
         "px",
@@ -23,7 +28,7 @@ class RoundCornersParams(Params):
     )
 
 
-@algorithm(sequential=True)
+@algorithm(category="geometry", sequential=True)
 def round_corners(image: pyvips.Image, params: RoundCornersParams) -> pyvips.Image:
     """Round the corners: they become transparent (in JPEG, `output.background`)."""
     shorter = min(image.width, image.height)

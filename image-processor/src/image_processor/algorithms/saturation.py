@@ -6,14 +6,18 @@ from pydantic import Field
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.color import BLUE, GREEN, RED, is_gray
 from image_processor.imaging.luma import with_matrix
-from image_processor.imaging.params import Percent
+from image_processor.imaging.params import Percent, hint
 
 
 class SaturationParams(Params):
-    amount: Percent = Field(description="Per cent, -100 (gray) to 100 (twice as far from gray).", examples=[60])
+    amount: Percent = Field(
+        description="Per cent, -100 (gray) to 100 (twice as far from gray).",
+        examples=[60],
+        json_schema_extra=hint(unit="%"),
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def saturation(image: pyvips.Image, params: SaturationParams) -> pyvips.Image:
     """Make colors stronger or weaker; the luma stays."""
     if is_gray(image):

@@ -7,23 +7,36 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import local_mean, on_colors
 from image_processor.imaging.color import maximum
 from image_processor.imaging.gaussian import gaussian
+from image_processor.imaging.params import hint
 
 
 class SharpenParams(Params):
-    radius: float = Field(1.0, gt=0, le=50, description="Pixels: the standard deviation of the Gaussian.", examples=[2])
+    radius: float = Field(
+        1.0,
+        gt=0,
+        le=50,
+        description="Pixels: the standard deviation of the Gaussian.",
+        examples=[2],
+        json_schema_extra=hint(unit="px"),
+    )
     amount: float = Field(
         100.0,
         ge=0,
         le=1000,
         description="Per cent of the difference from the blurred image to add.",
         examples=[150],
+        json_schema_extra=hint(unit="%"),
     )
     threshold: float = Field(
-        0.0, ge=0, le=255, description="Smaller differences, 0 to 255, are noise and stay as they are."
+        0.0,
+        ge=0,
+        le=255,
+        description="Smaller differences, 0 to 255, are noise and stay as they are.",
+        json_schema_extra=hint(advanced=True),
     )
 
 
-@algorithm(sequential=True)
+@algorithm(category="detail", sequential=True)
 def sharpen(image: pyvips.Image, params: SharpenParams) -> pyvips.Image:
     """Make edges stand out (unsharp mask); alpha stays."""
     least = params.threshold * maximum(image) / 255

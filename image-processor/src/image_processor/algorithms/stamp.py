@@ -13,7 +13,7 @@ from image_processor.imaging.color import with_alpha
 from image_processor.imaging.composite import laid, masked
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass
-from image_processor.imaging.params import FileId
+from image_processor.imaging.params import FileId, hint
 from image_processor.imaging.scaling import scaled
 
 Gap = Annotated[int, Field(ge=0, le=16_384)]
@@ -27,31 +27,41 @@ class StampParams(Params):
         description="Pixels from the left edge, or from the right one if the gravity is there; to the right of the "
         "middle otherwise.",
         examples=[20],
+        json_schema_extra=hint(unit="px"),
     )
     y: Offset = Field(
         0,
         description="Pixels from the upper edge, or from the lower one if the gravity is there; below the middle "
         "otherwise.",
+        json_schema_extra=hint(unit="px"),
     )
     repeat: Literal["none", "x", "y", "both"] = Field(
         "none", description="Repeat the other image in a row, in a column, or all over.", examples=["x"]
     )
-    gap_x: Gap = Field(0, description="Pixels between its copies in a row.")
-    gap_y: Gap = Field(0, description="Pixels between its copies in a column.")
+    gap_x: Gap = Field(0, description="Pixels between its copies in a row.", json_schema_extra=hint(unit="px"))
+    gap_y: Gap = Field(0, description="Pixels between its copies in a column.", json_schema_extra=hint(unit="px"))
     width: float | None = Field(
-        None, gt=0, le=1000, description="Per cent of the width of the source that the other image has, at most."
+        None,
+        gt=0,
+        le=1000,
+        description="Per cent of the width of the source that the other image has, at most.",
+        json_schema_extra=hint(unit="%"),
     )
     height: float | None = Field(
-        None, gt=0, le=1000, description="Per cent of the height of the source that the other image has, at most."
+        None,
+        gt=0,
+        le=1000,
+        description="Per cent of the height of the source that the other image has, at most.",
+        json_schema_extra=hint(unit="%"),
     )
-    opacity: float = Field(100.0, ge=0, le=100, description="Per cent.")
+    opacity: float = Field(100.0, ge=0, le=100, description="Per cent.", json_schema_extra=hint(unit="%"))
     blend: Blend = Field("normal", description="As in `overlay`.")
 
     def file_ids(self) -> Sequence[int]:
         return [self.file_id]
 
 
-@algorithm(sequential=True)
+@algorithm(category="composing", sequential=True)
 def stamp(image: pyvips.Image, params: StampParams, files: Files) -> pyvips.Image:
     """Put another image on this one at a place in pixels, once or repeated; ``watermark`` is simpler."""
     over = faded(_sized(files.image(params.file_id), image, params), params.opacity / 100)

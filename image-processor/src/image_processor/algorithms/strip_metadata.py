@@ -13,7 +13,7 @@ class StripMetadataParams(Params):
     )
 
 
-@algorithm(sequential=True, any_color_space=True)
+@algorithm(category="encoding", sequential=True, any_color_space=True)
 def strip_metadata(params: StripMetadataParams) -> Output:
     """Remove EXIF (with the place where the photograph was taken), XMP and IPTC."""
     return Output(

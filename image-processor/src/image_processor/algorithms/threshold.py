@@ -15,7 +15,7 @@ class ThresholdParams(Params):
     )
 
 
-@algorithm(sequential=True)
+@algorithm(category="color", sequential=True)
 def threshold(image: pyvips.Image, params: ThresholdParams) -> pyvips.Image:
     """Make every pixel black or white, by its luma."""
     return with_tone(on_colors(image, luma_of), lambda value: (value >= params.level / 255).ifthenelse(1, 0))

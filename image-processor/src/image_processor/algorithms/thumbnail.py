@@ -4,19 +4,19 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.gravity import SMART, Gravity, cut
-from image_processor.imaging.params import Side
+from image_processor.imaging.params import Side, hint
 from image_processor.imaging.picture import Picture
 from image_processor.imaging.scaling import scaled
 
 
 class ThumbnailParams(Params):
-    width: Side = Field(200, description="Pixels, at most.", examples=[160])
-    height: Side = Field(200, description="Pixels, at most.", examples=[160])
+    width: Side = Field(200, description="Pixels, at most.", examples=[160], json_schema_extra=hint(unit="px"))
+    height: Side = Field(200, description="Pixels, at most.", examples=[160], json_schema_extra=hint(unit="px"))
     crop: bool = Field(default=False, description="Whether to fill the size and cut what exceeds it.", examples=[True])
     gravity: Gravity = Field("attention", description="Which part `crop` keeps.")
 
 
-@algorithm(sequential=True)
+@algorithm(category="geometry", sequential=True)
 def thumbnail(picture: Picture, params: ThumbnailParams) -> Picture:
     """Make a small sRGB image the fastest way: it is decoded small. It is never enlarged."""
     across, down = params.width / picture.width, params.height / picture.height

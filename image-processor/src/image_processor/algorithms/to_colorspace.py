@@ -21,7 +21,7 @@ class ToColorspaceParams(Params):
     )
 
 
-@algorithm(sequential=True, any_color_space=True)
+@algorithm(category="color", sequential=True, any_color_space=True)
 def to_colorspace(image: pyvips.Image, params: ToColorspaceParams) -> pyvips.Image:
     """Convert the colors through ICC profiles to sRGB, Display P3 (the profile is embedded), CMYK or gray."""
     if params.space == "p3":

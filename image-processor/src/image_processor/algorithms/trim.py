@@ -7,6 +7,7 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.color import Color, in_color, ink, maximum
+from image_processor.imaging.params import hint
 from image_processor.imaging.picture import Picture
 
 
@@ -22,17 +23,26 @@ class TrimParams(Params):
         None, description="The color to cut away; without it, that of the pixel in the `corner`."
     )
     corner: Literal["northwest", "southeast"] = Field(
-        "northwest", description="The pixel whose color is cut away: the upper left or the lower right one."
+        "northwest",
+        description="The pixel whose color is cut away: the upper left or the lower right one.",
+        json_schema_extra=hint(advanced=True),
     )
     equal: Literal["none", "horizontal", "vertical", "both"] = Field(
         "none",
         description="Cut as much from the left as from the right (`horizontal`), from the top as from the bottom "
         "(`vertical`), or both: as much as the side with less to cut allows.",
+        json_schema_extra=hint(advanced=True),
     )
-    margin: int = Field(0, ge=0, le=10_000, description="Pixels of the background to keep on each side.")
+    margin: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Pixels of the background to keep on each side.",
+        json_schema_extra=hint(unit="px"),
+    )
 
 
-@algorithm
+@algorithm(category="geometry")
 def trim(picture: Picture, params: TrimParams) -> Picture:
     """Cut away edges of one color. An image of only that color stays as it is."""
     boxes = [box for box in (_box(frame, params) for frame in picture.frames) if box is not None]

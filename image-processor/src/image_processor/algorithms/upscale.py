@@ -2,11 +2,12 @@
 
 import pyvips
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Params, UnsuitableImageError, algorithm
 from image_processor.imaging.alpha import local_mean, on_colors
 from image_processor.imaging.gaussian import gaussian
-from image_processor.imaging.params import MAX_SIDE
+from image_processor.imaging.params import MAX_SIDE, hint
 from image_processor.imaging.scaling import scaled
 
 _SOFTNESS = 0.5
@@ -15,15 +16,24 @@ _SOFTNESS = 0.5
 
 class UpscaleParams(Params):
     factor: float = Field(2.0, gt=1, le=8, description="The factor on width and height, up to 8.", examples=[2])
-    sharpen: float = Field(50.0, ge=0, le=200, description="Per cent of an unsharp mask.")
+    sharpen: float = Field(
+        50.0, ge=0, le=200, description="Per cent of an unsharp mask.", json_schema_extra=hint(unit="%")
+    )
 
 
-@algorithm(sequential=True)
+@algorithm(category="detail", sequential=True)
 def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
     """Enlarge the image (bicubic) and sharpen it."""
     width, height = round(image.width * params.factor), round(image.height * params.factor)
     if max(width, height) > MAX_SIDE:
-        raise UnsuitableImageError(f"The result would have {width} × {height} pixels; {MAX_SIDE} a side are possible.")
+        raise UnsuitableImageError(
+            sentence(
+                "The result would have {width} × {height} pixels; {limit} a side are possible.",
+                width=width,
+                height=height,
+                limit=MAX_SIDE,
+            )
+        )
 
     if params.sharpen > 0:
         # Sharpened before it is enlarged, as there are fewer pixels.

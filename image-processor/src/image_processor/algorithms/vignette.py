@@ -7,18 +7,29 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_colors
 from image_processor.imaging.canvas import inkable
 from image_processor.imaging.color import Color, color_bands, ink
-from image_processor.imaging.params import or_british
+from image_processor.imaging.params import hint, or_british
 
 
 class VignetteParams(Params):
-    amount: float = Field(50.0, ge=0, le=100, description="Per cent of the color in the corners.", examples=[70])
+    amount: float = Field(
+        50.0,
+        ge=0,
+        le=100,
+        description="Per cent of the color in the corners.",
+        examples=[70],
+        json_schema_extra=hint(unit="%"),
+    )
     radius: float = Field(
-        50.0, ge=0, le=100, description="Per cent of the distance from the middle to a corner that stays unchanged."
+        50.0,
+        ge=0,
+        le=100,
+        description="Per cent of the distance from the middle to a corner that stays unchanged.",
+        json_schema_extra=hint(unit="%"),
     )
     color: Color = Field("#000000", validation_alias=or_british("color"), description="The color of the edges.")
 
 
-@algorithm(sequential=True)
+@algorithm(category="detail", sequential=True)
 def vignette(image: pyvips.Image, params: VignetteParams) -> pyvips.Image:
     """Fade the image towards its corners."""
     image = inkable(image, params.color[:7])

@@ -13,7 +13,7 @@ from image_processor.imaging.composite import laid
 from image_processor.imaging.css_colors import PATTERN, canonical
 from image_processor.imaging.files import Files
 from image_processor.imaging.gravity import Compass, corner
-from image_processor.imaging.params import FileId, or_british
+from image_processor.imaging.params import FileId, hint, or_british
 from image_processor.imaging.scaling import scaled
 from image_processor.imaging.typeset import contrasting, typeset
 
@@ -78,13 +78,22 @@ Mark = Annotated[
 class WatermarkParams(Params):
     mark: Mark = Field(description="The mark to put on the image.", examples=[{"text": "© Pixmill", "bold": True}])
     scale: float = Field(
-        25.0, ge=1, le=100, description="The width of the mark, in per cent of the width of the image.", examples=[40]
+        25.0,
+        ge=1,
+        le=100,
+        description="The width of the mark, in per cent of the width of the image.",
+        examples=[40],
+        json_schema_extra=hint(unit="%"),
     )
-    opacity: float = Field(50.0, ge=0, le=100, description="Per cent.", examples=[80])
-    rotation: float = Field(0.0, ge=-360, le=360, description="Degrees, clockwise.")
+    opacity: float = Field(50.0, ge=0, le=100, description="Per cent.", examples=[80], json_schema_extra=hint(unit="%"))
+    rotation: float = Field(0.0, ge=-360, le=360, description="Degrees, clockwise.", json_schema_extra=hint(unit="°"))
     gravity: Compass = Field("southeast", description="The position of the mark.", examples=["south"])
     margin: float = Field(
-        3.0, ge=0, le=50, description="The distance from the edges, in per cent of the width of the image."
+        3.0,
+        ge=0,
+        le=50,
+        description="The distance from the edges, in per cent of the width of the image.",
+        json_schema_extra=hint(unit="%"),
     )
     tile: bool = Field(default=False, description="Whether to repeat the mark all over the image.")
 
@@ -92,7 +101,7 @@ class WatermarkParams(Params):
         return [self.mark.file_id] if isinstance(self.mark, FileMark) else []
 
 
-@algorithm(sequential=True)
+@algorithm(category="composing", sequential=True)
 def watermark(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips.Image:
     """Put a mark on the image, which is another image or a text, once or all over."""
     mark = faded(_sized(image, params, files), params.opacity / 100)

@@ -5,16 +5,23 @@ from pydantic import Field
 
 from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.color import alpha_band, color_bands, is_gray
+from image_processor.imaging.params import hint
 from image_processor.imaging.tone import Curve, with_tones
 
 MAX_GAIN = 8.0
 
 
 class WhiteBalanceParams(Params):
-    amount: float = Field(100.0, ge=0, le=100, description="Per cent, 0 (unchanged) to 100 (the mean becomes gray).")
+    amount: float = Field(
+        100.0,
+        ge=0,
+        le=100,
+        description="Per cent, 0 (unchanged) to 100 (the mean becomes gray).",
+        json_schema_extra=hint(unit="%"),
+    )
 
 
-@algorithm
+@algorithm(category="color")
 def white_balance(image: pyvips.Image, params: WhiteBalanceParams) -> pyvips.Image:
     """Remove a color cast: the mean of all visible pixels becomes gray.
 

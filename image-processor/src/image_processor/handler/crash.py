@@ -5,6 +5,7 @@ from collections.abc import Callable
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
+from service_kit.texts import sentence
 
 CrashReport = Callable[[int, BaseException], None]
 
@@ -27,10 +28,10 @@ def crash_reporting_request(report: CrashReport) -> type[Request]:
 def crash_reason(error: BaseException, max_seconds: float) -> str:
     """Return why a process is gone, in words for the user who created the task."""
     if not isinstance(error, WorkerLostError):
-        return f"an unexpected error ({type(error).__name__})"
+        return sentence("an unexpected error ({name})", name=type(error).__name__)
     if overran(error):
-        return f"it took longer than {max_seconds:g} seconds"
-    return "it made its process crash, perhaps for lack of memory"
+        return sentence("it took longer than {seconds:g} seconds", seconds=max_seconds)
+    return sentence("it made its process crash, perhaps for lack of memory")
 
 
 def overran(error: BaseException) -> bool:

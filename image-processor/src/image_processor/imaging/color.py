@@ -5,13 +5,15 @@ from typing import Annotated
 
 import pyvips
 from pydantic import AfterValidator, Field
+from service_kit.texts import sentence
 
 from image_processor.imaging.css_colors import PATTERN, canonical
 from image_processor.imaging.errors import UnsuitableImageError
+from image_processor.imaging.params import hint
 from image_processor.imaging.profiles import means_srgb
 from image_processor.imaging.samples import usual
 
-Color = Annotated[str, AfterValidator(canonical), Field(json_schema_extra={"pattern": PATTERN})]
+Color = Annotated[str, AfterValidator(canonical), Field(json_schema_extra={"pattern": PATTERN, **hint(widget="color")})]
 """A CSS color in sRGB, in any form; validation turns it into ``#rrggbb`` or ``#rrggbbaa``."""
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
@@ -131,7 +133,9 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
     image = usual(image)
     if image.format in ("uchar", "ushort") and image.interpretation in ("srgb", "rgb16", "b-w", "grey16", "multiband"):
         if image.bands > 4:
-            raise UnsuitableImageError(f"The image has {image.bands} bands, and does not say which are its colors.")
+            raise UnsuitableImageError(
+                sentence("The image has {bands} bands, and does not say which are its colors.", bands=image.bands)
+            )
         return _through_profile(_named(image))
     if image.interpretation == "cmyk":
         return image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=8)

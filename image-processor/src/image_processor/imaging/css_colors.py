@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from PIL import ImageColor
+from service_kit.texts import sentence
 
 NAMES: Mapping[str, str] = {
     **{name: str(color) for name, color in ImageColor.colormap.items()},
@@ -49,11 +50,13 @@ def canonical(color: str) -> str:
 
 
 def _refusal(color: str) -> str:
-    hint = f" (did you mean '#{color}'?)" if re.fullmatch(_HEX, f"#{color}") else ""
-    return (
-        f"'{color[:40]}' is no color{hint}. Colors are written as in CSS: a name such as 'white', 'rebeccapurple' or "
+    hint = sentence(" (did you mean '#{color}'?)", color=color) if re.fullmatch(_HEX, f"#{color}") else ""
+    return sentence(
+        "'{color}' is no color{hint}. Colors are written as in CSS: a name such as 'white', 'rebeccapurple' or "
         "'transparent', '#rgb', '#rgba', '#rrggbb', '#rrggbbaa', 'rgb(255, 0, 0)', 'rgba(255, 0, 0, 0.5)', "
-        "'rgb(255 0 0 / 50%)' or 'hsl(120, 100%, 50%)'"
+        "'rgb(255 0 0 / 50%)' or 'hsl(120, 100%, 50%)'",
+        color=color[:40],
+        hint=hint,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy
 import pyvips
 from numpy.typing import NDArray
+from service_kit.texts import sentence
 
 from image_processor.imaging.picture import UnsuitableImageError
 
@@ -62,23 +63,27 @@ def read_cube(text: str) -> Cube:
 
 
 def _not_cube(number: int) -> UnsuitableImageError:
-    return UnsuitableImageError(f"Line {number} of the LUT does not follow the .cube format.")
+    return UnsuitableImageError(sentence("Line {number} of the LUT does not follow the .cube format.", number=number))
 
 
 def _too_many(sizes: dict[str, int], wanted: int) -> UnsuitableImageError:
     if not sizes:
-        return UnsuitableImageError("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE before its colors.")
+        return UnsuitableImageError(sentence("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE before its colors."))
     (size,) = sizes.values()
-    return UnsuitableImageError(f"The LUT has more than {wanted:,} colors; its size of {size} needs {wanted:,}.")
+    return UnsuitableImageError(
+        sentence(
+            "The LUT has more than {wanted:,} colors; its size of {size} needs {wanted:,}.", wanted=wanted, size=size
+        )
+    )
 
 
 def _colors_wanted(sizes: dict[str, int]) -> int:
     """:raises UnsuitableImageError: there are two sizes, or the size is not possible."""
     if len(sizes) != 1:
-        raise UnsuitableImageError("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE.")
+        raise UnsuitableImageError(sentence("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE."))
     ((kind, size),) = sizes.items()
     if not 2 <= size <= _LARGEST[kind]:
-        raise UnsuitableImageError(f"The LUT's size of {size} is not possible.")
+        raise UnsuitableImageError(sentence("The LUT's size of {size} is not possible.", size=size))
     return size**3 if kind == "LUT_3D_SIZE" else size
 
 
@@ -93,10 +98,17 @@ def _cube(sizes: dict[str, int], domain: dict[str, list[float]], rows: "array[fl
     wanted = _colors_wanted(sizes)
     ((kind, size),) = sizes.items()
     if len(rows) != 3 * wanted:
-        raise UnsuitableImageError(f"The LUT has {len(rows) // 3:,} colors; its size of {size} needs {wanted:,}.")
+        raise UnsuitableImageError(
+            sentence(
+                "The LUT has {count:,} colors; its size of {size} needs {wanted:,}.",
+                count=len(rows) // 3,
+                size=size,
+                wanted=wanted,
+            )
+        )
     low, high = domain["DOMAIN_MIN"], domain["DOMAIN_MAX"]
     if any(top <= bottom for bottom, top in zip(low, high, strict=True)):
-        raise UnsuitableImageError("The LUT's DOMAIN_MAX must be above its DOMAIN_MIN.")
+        raise UnsuitableImageError(sentence("The LUT's DOMAIN_MAX must be above its DOMAIN_MIN."))
     grid = Grid(size, low, high)
     colors = numpy.frombuffer(rows, dtype="float32").reshape(wanted, 3)
     return Cube3d(colors, grid) if kind == "LUT_3D_SIZE" else Cube1d(colors, grid)

@@ -3,14 +3,16 @@
 from typing import Annotated, Literal
 
 import pyvips
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from image_processor.imaging.color import in_color, in_eight_bits, in_srgb
-from image_processor.imaging.params import OR_BRITISH, Params, Share
+from image_processor.imaging.params import OR_BRITISH, Params, Share, hint
 from image_processor.imaging.picture import Picture
 
 Compass = Annotated[
-    Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"], OR_BRITISH
+    Literal["center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"],
+    OR_BRITISH,
+    Field(json_schema_extra=hint(widget="gravity")),
 ]
 Gravity = Annotated[
     Literal[
@@ -27,6 +29,7 @@ Gravity = Annotated[
         "entropy",
     ],
     OR_BRITISH,
+    Field(json_schema_extra=hint(widget="gravity")),
 ]
 """A side or a corner; or the part that draws the eye (``attention``), or that has most detail (``entropy``)."""
 
@@ -36,6 +39,8 @@ SMART = ("attention", "entropy")
 
 class FocalPoint(Params):
     """The point of the image to keep, as shares of its width and height."""
+
+    model_config = ConfigDict(json_schema_extra=hint(widget="point"))
 
     x: Share = Field(description="0 is the left edge, 1 the right one.", examples=[0.5])
     y: Share = Field(description="0 is the upper edge, 1 the lower one.", examples=[0.3])

@@ -4,9 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.json_types import OPTIONAL
+from service_kit.texts import sentence
 
 from image_processor.imaging.color import Color
-from image_processor.imaging.params import Params, or_british
+from image_processor.imaging.params import Params, hint, or_british
 
 Quality = Annotated[int, Field(ge=1, le=100)]
 
@@ -40,24 +41,34 @@ class Output(Params):
         description="1 (fast) to 9 (small): how much time to spend on a smaller file. Default: AVIF 2, JPEG and WebP "
         "5, PNG 6, GIF 7. A palette is computed with at most 5 above a megapixel, and at most 3 above six.",
         examples=[7],
+        json_schema_extra=hint(advanced=True),
     )
     lossless: bool = Field(
         default=False,
         description="WebP and AVIF: keep every pixel. JPEG and GIF refuse it; PNG and TIFF are always lossless.",
     )
     progressive: bool = Field(
-        default=False, description="JPEG, PNG and GIF: a coarse version of the whole image comes first."
+        default=False,
+        description="JPEG, PNG and GIF: a coarse version of the whole image comes first.",
+        json_schema_extra=hint(advanced=True),
     )
     subsampling: Literal["auto", "4:2:0", "4:4:4"] = Field(
-        default="auto", description="Chroma of JPEG and AVIF; `auto` halves it below a quality of 90."
+        default="auto",
+        description="Chroma of JPEG and AVIF; `auto` halves it below a quality of 90.",
+        json_schema_extra=hint(advanced=True),
     )
-    palette: bool = Field(default=False, description="PNG: at most `colors` colors, a much smaller file.")
+    palette: bool = Field(
+        default=False,
+        description="PNG: at most `colors` colors, a much smaller file.",
+        json_schema_extra=hint(advanced=True),
+    )
     colors: int = Field(
         default=256,
         ge=2,
         le=256,
         validation_alias=or_british("colors"),
         description="Of GIF and of the `palette` of PNG, at most.",
+        json_schema_extra=hint(advanced=True),
     )
     metadata: Literal["keep", "copyright", "strip"] = Field(
         default="copyright",
@@ -71,6 +82,7 @@ class Output(Params):
         "converted, without a profile. Colors that gAMA, cHRM, cICP, nclx or the EXIF of a camera (Adobe RGB) describe "
         "get a small profile, except PQ and HLG. A GIF, and gray in WebP and AVIF, cannot have a profile and are "
         "converted. CMYK from `to_colorspace` gets a compact profile (14 kB); CMYK without a profile stays without.",
+        json_schema_extra=hint(advanced=True),
     )
     background: Color = Field(
         default="#ffffff", description="Under transparent pixels where the format has none (JPEG)."
@@ -81,6 +93,7 @@ class Output(Params):
         le=2**40,
         description="The size limit of the file: it has the highest quality that fits; above two megapixels, perhaps a "
         "little lower.",
+        json_schema_extra=hint(unit="B", advanced=True),
     )
     min_ssim: float | None = Field(
         default=None,
@@ -88,6 +101,7 @@ class Output(Params):
         lt=1,
         description="The least SSIM with the image, 0.5 to 1 (Wang et al., 2004): the file has the lowest quality that "
         "reaches it, at most `quality`; an error if no quality does. Above two megapixels, perhaps a little higher.",
+        json_schema_extra=hint(advanced=True),
     )
 
 
@@ -113,8 +127,15 @@ class Tiles(Params):
         ge=64,
         le=4096,
         description="Pixels along the side of a tile, without the overlap. Default: 254 for Deep Zoom, else 256.",
+        json_schema_extra=hint(unit="px", advanced=True),
     )
-    overlap: int = Field(1, ge=0, le=64, description="Pixels that adjacent tiles share (Deep Zoom).")
+    overlap: int = Field(
+        1,
+        ge=0,
+        le=64,
+        description="Pixels that adjacent tiles share (Deep Zoom).",
+        json_schema_extra=hint(unit="px", advanced=True),
+    )
     id: Annotated[Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$")] | None, OPTIONAL] = Field(
         None,
         description="Required for IIIF: the address of the folder that the tiles will be served from.",
@@ -123,7 +144,7 @@ class Tiles(Params):
     @model_validator(mode="after")
     def _has_an_id(self) -> Self:
         if self.layout in _IIIF and self.id is None:
-            raise ValueError("IIIF needs `id`, the address of the folder that the tiles will be served from")
+            raise ValueError(sentence("IIIF needs `id`, the address of the folder that the tiles will be served from"))
         return self
 
     @model_validator(mode="after")

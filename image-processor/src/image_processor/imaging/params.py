@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, TypedDict, Unpack
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from service_kit.texts import sentence
 
 MAX_SIDE = 16_384
 """Pixels: about what WebP (16,383) and AVIF (16,384) can hold, and the most that a client may ask for."""
@@ -36,7 +37,7 @@ _DEEPEST = 32
 def _whole(value: object, levels: int = 0) -> object:
     """:raises ValueError: the value is nested too deep."""
     if levels > _DEEPEST:
-        raise ValueError(f"nested more than {_DEEPEST} levels deep")
+        raise ValueError(sentence("nested more than {limit} levels deep", limit=_DEEPEST))
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
@@ -68,14 +69,16 @@ class Params(BaseModel):
                 aliases = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
                 given = [f"`{alias}`" for alias in aliases if alias in data]
                 if len(given) > 1:
-                    raise ValueError(f"{' and '.join(given)} are the same parameter: give only one of them")
+                    raise ValueError(
+                        sentence("{names} are the same parameter: give only one of them", names=" and ".join(given))
+                    )
         return data
 
     def with_one_of(self, *names: str) -> Self:
         """:raises ValueError: the algorithm would do nothing, as none of these parameters is given."""
         if any(name in self.model_fields_set and getattr(self, name) is not None for name in names):
             return self
-        raise ValueError(f"nothing to do: give {', '.join(names[:-1])} or {names[-1]}")
+        raise ValueError(sentence("nothing to do: give {names} or {last}", names=", ".join(names[:-1]), last=names[-1]))
 
     def file_ids(self) -> Sequence[int]:
         """Return the files that these parameters name, without the source; the function gets them as ``files``."""
@@ -87,17 +90,40 @@ def needs_one_of(*names: str) -> ConfigDict:
     return ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in names]})
 
 
+HINTS = "x-pixmill"
+"""The member of a JSON Schema that tells a form how to show a parameter."""
+
+Widget = Literal["color", "corners", "curve", "file", "files", "gravity", "matrix", "point", "rectangles", "slider"]
+Unit = Literal["px", "%", "°", "ms", "B", "dpi"]
+
+
+class _Hints(TypedDict, total=False):
+    widget: Widget
+    unit: Unit
+    step: float
+    advanced: bool
+
+
+def hint(**hints: Unpack[_Hints]) -> dict[str, JsonValue]:
+    """Return the ``json_schema_extra`` of a parameter; a form finds out from the rest of the schema what is not here.
+
+    :param step: between two values of a number.
+    :param advanced: whether few people need it.
+    """
+    return {HINTS: {name: value for name, value in hints.items() if isinstance(value, str | int | float)}}
+
+
 class NoParams(Params):
     """Nothing to choose."""
 
 
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE, json_schema_extra=hint(unit="px"))]
 """Pixels along a side of a result."""
 
-FileId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+FileId = Annotated[int, Field(ge=1, le=2**63 - 1, json_schema_extra=hint(widget="file"))]
 """The id of a stored file."""
 
-Percent = Annotated[float, Field(ge=-100, le=100)]
+Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra=hint(widget="slider", unit="%", step=1))]
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1, json_schema_extra=hint(widget="slider", step=0.01))]
 """From 0, nothing, to 1, all."""

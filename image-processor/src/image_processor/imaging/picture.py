@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import pyvips
+from service_kit.texts import sentence
 
 from image_processor.imaging.color import in_srgb
 from image_processor.imaging.errors import UnsuitableImageError
@@ -39,7 +40,7 @@ class Picture:
         """:raises UnsuitableImageError: the frames differ in size."""
         first = frames[0]
         if any((frame.width, frame.height) != (first.width, first.height) for frame in frames):
-            raise UnsuitableImageError("The frames of this animation would differ in size.")
+            raise UnsuitableImageError(sentence("The frames of this animation would differ in size."))
         return cls(frames, first.width, first.height)
 
     @property

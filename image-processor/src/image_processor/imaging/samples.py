@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import pyvips
+from service_kit.texts import sentence
 
 from image_processor.imaging.errors import UnsuitableImageError
 
@@ -78,13 +79,18 @@ def _scaled(image: pyvips.Image) -> pyvips.Image:
         return image / 65_537
     if image.format not in ("float", "double"):
         raise UnsuitableImageError(
-            "The image has signed samples, whose black and white are not defined: save it with unsigned samples."
+            sentence(
+                "The image has signed samples, whose black and white are not defined: save it with unsigned samples."
+            )
         )
     greatest = float(image.get(_GREATEST)) if image.get_typeof(_GREATEST) else _greatest(image)
     if not greatest <= _WHITE:
         raise UnsuitableImageError(
-            f"The image has floating-point samples up to {greatest:g}, where 1 is white: scale it to 0 … 1 first, or "
-            "save it with 8 or 16 bits."
+            sentence(
+                "The image has floating-point samples up to {greatest:g}, where 1 is white: scale it to 0 … 1"
+                " first, or save it with 8 or 16 bits.",
+                greatest=greatest,
+            )
         )
     return image * 65_535
 
@@ -94,5 +100,5 @@ def _greatest(image: pyvips.Image) -> float:
         return float(image.max())
     except pyvips.Error as error:
         if "not set" in error.detail:  # all samples are NaN
-            raise UnsuitableImageError("None of the image's samples is a number.") from error
+            raise UnsuitableImageError(sentence("None of the image's samples is a number.")) from error
         raise

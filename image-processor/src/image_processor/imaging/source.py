@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from image_processor.imaging.params import Params
+from image_processor.imaging.params import Params, hint
 
 DOTS_PER_INCH = {"pdf": 150, "svg": 96}
 """The default resolution of drawings; CSS defines 96 pixels per inch for SVG."""
@@ -26,11 +26,13 @@ class Source(Params):
         description="Dots per inch, 10 to 2400, at which a PDF (default 150) or an SVG (96: its own size) is drawn. "
         "`resize` and `thumbnail` as the first step draw it at their size instead. Other formats ignore it.",
         examples=[300],
+        json_schema_extra=hint(unit="dpi", advanced=True),
     )
     upright: bool = Field(
         default=True,
         description="Whether the image is turned as its EXIF orientation says; otherwise it stays as it is stored, and "
         "the orientation is dropped.",
+        json_schema_extra=hint(advanced=True),
     )
     frames: int | None = Field(
         default=None,
@@ -38,4 +40,5 @@ class Source(Params):
         le=1_000_000,
         description="Of an animation or a TIFF, at most this many frames, from `page` or from the first.",
         examples=[1],
+        json_schema_extra=hint(advanced=True),
     )

@@ -6,6 +6,7 @@ from html import escape
 import numpy
 import pyvips
 from font_roboto import font_files
+from service_kit.texts import sentence
 
 from image_processor.imaging.color import rgba
 from image_processor.imaging.errors import UnsuitableImageError
@@ -38,8 +39,11 @@ def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | No
     missing = [character for character in dict.fromkeys(text) if is_missing(character)]
     if missing:
         raise UnsuitableImageError(
-            f"No font of the worker's machine has {_named(missing)}: "
-            "install a font that has what is missing, or leave it out."
+            sentence(
+                "No font of the worker's machine has {missing}: install a font that has what is missing, or"
+                " leave it out.",
+                missing=_named(missing),
+            )
         )
     red, green, blue, alpha = rgba(color)
     markup = (
@@ -48,7 +52,7 @@ def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | No
     try:
         letters = _drawn(markup, height, bold=bold, in_colors=True)
     except pyvips.Error as error:
-        raise UnsuitableImageError("The text has no character that can be seen.") from error
+        raise UnsuitableImageError(sentence("The text has no character that can be seen.")) from error
     letters = letters.copy(interpretation="srgb")
     ink = letters[0:3].bandjoin((letters[3] * (alpha / 255)).cast("uchar"))
     return ink if outline is None else _outlined(ink, letters[3], height, outline, opaque=alpha == 255)

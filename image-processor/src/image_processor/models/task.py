@@ -91,6 +91,7 @@ class Task(Base):
     - ``crashes`` counts the processes that the task crashed, ``losses`` the workers that were lost while they held it.
     - ``claimed_by`` is the worker and ``process`` the id of its process that holds the task. A cancelled task keeps
       them until its process has stopped.
+    - ``error_problem``: what :mod:`image_processor.services.causes` keeps of the error, as JSON.
     - ``source_*``: the source when the task was created; its bytes never change.
     - ``batch_id``: the batch has the params and the callback URL. Tasks from before there were batches have none, and
       their own ``params`` and ``callback_url``.
@@ -127,6 +128,7 @@ class Task(Base):
     cache: Mapped[bool] = mapped_column(Boolean, default=True)
     callback_url: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
+    error_problem: Mapped[str | None] = mapped_column(Text)
     result_key: Mapped[str] = mapped_column(String(36), default=lambda: str(uuid4()))
     restarts: Mapped[int] = mapped_column(Integer, default=0)
     attempt: Mapped[int] = mapped_column(Integer, default=0)
@@ -159,6 +161,7 @@ class TaskEvent(Event, Base):
     status: Mapped[TaskStatus] = mapped_column(_STATUS)
     result_id: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
+    error_problem: Mapped[str | None] = mapped_column(Text)
 
 
 class Callback(Base):
@@ -185,6 +188,7 @@ class Callback(Base):
     status: Mapped[TaskStatus] = mapped_column(_STATUS)
     result_id: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
+    error_problem: Mapped[str | None] = mapped_column(Text)
     tries: Mapped[int] = mapped_column(Integer, default=0)
     due_at: Mapped[float] = mapped_column(Double, index=True)
     taken_until: Mapped[float | None] = mapped_column(Double)

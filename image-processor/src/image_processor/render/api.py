@@ -14,6 +14,7 @@ from service_kit.database import MAX_ID
 from service_kit.errors import DomainError, FieldError
 from service_kit.problems import Problem, invalid_request
 from service_kit.public_url import PublicUrlSettings, public_url
+from service_kit.texts import sentence
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -108,7 +109,11 @@ class ApiRoutes:
     async def _thumbnail(self, request: Request, source: Source) -> Response:
         size = request.path_params["size"]
         if size not in map(str, THUMBNAIL_SIZES):
-            raise Problem("not-found", 404, f"Thumbnails have these sizes: {', '.join(map(str, THUMBNAIL_SIZES))}.")
+            raise Problem(
+                "not-found",
+                404,
+                sentence("Thumbnails have these sizes: {names}.", names=", ".join(map(str, THUMBNAIL_SIZES))),
+            )
         principal = await admitted(self._gate, request, Scope.FILES_READ)
         found = await self._service.find(thumbnail_plan(source, int(size)), principal=principal)
         headers = _PRIVATE | {
@@ -226,11 +231,11 @@ def answering(endpoint: Endpoint) -> Endpoint:
         except ClientGoneError:
             return Response(status_code=499)
         except Problem as problem:
-            return problem_response(problem, _PRIVATE)
+            return problem_response(request, problem, _PRIVATE)
         except DomainError as error:
             status = {**STATUSES, **failures.STATUSES}[error.kind]
             refusal = Problem(error.kind, status, error.detail, error.errors, error.retry_after)
-            return problem_response(refusal, _PRIVATE)
+            return problem_response(request, refusal, _PRIVATE)
 
     return answer
 
@@ -257,7 +262,7 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
     except DomainError as error:
         raise _without_prefix(error) from error
     if isinstance(planned.encoding, Tiles):
-        detail = "A preview is a picture or an analysis, and no tiles."
+        detail = sentence("A preview is a picture or an analysis, and no tiles.")
         raise DomainError("invalid-fields", detail, [{"pointer": "/steps", "detail": detail}])
     side = wanted.max_side
     first = step("resize", {"width": side, "height": side, "fit": "inside"})
@@ -308,4 +313,4 @@ def _digest_of(request: Request) -> DigestSource:
 
 
 def _not_found() -> Problem:
-    return Problem("not-found", 404, "There is nothing at this address.")
+    return Problem("not-found", 404, sentence("There is nothing at this address."))

@@ -20,6 +20,7 @@ from service_kit.errors import DomainError
 from service_kit.garbage import freeze_existing_objects
 from service_kit.problems import Problem
 from service_kit.settings import SettingsError, exit_with, load_or_exit
+from service_kit.texts import sentence
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -143,9 +144,15 @@ async def _sweep(service: RenderService) -> None:
 
 async def _refuse_method(request: Request, error: Exception) -> Response:
     allowed = (error.headers or {}) if isinstance(error, HTTPException) else {}
-    return problem_response(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."), allowed)
+    return problem_response(
+        request,
+        Problem("method-not-allowed", 405, sentence("{method} is not allowed here.", method=request.method)),
+        allowed,
+    )
 
 
-async def _refuse_unexpected(_request: Request, error: Exception) -> Response:
+async def _refuse_unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
-    return problem_response(Problem("internal-error", 500, "The server has failed; its log has the details."))
+    return problem_response(
+        request, Problem("internal-error", 500, sentence("The server has failed; its log has the details."))
+    )

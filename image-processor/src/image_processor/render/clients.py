@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 from starlette.requests import ClientDisconnect, Request
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -25,19 +26,21 @@ async def json_of(request: Request) -> object:
     """
     media_type = request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Problem("unsupported-media-type", 415, "Send JSON, as application/json.")
+        raise Problem("unsupported-media-type", 415, sentence("Send JSON, as application/json."))
     body = bytearray()
     try:
         async for piece in request.stream():
             body += piece
             if len(body) > MAX_BODY_BYTES:
-                raise Problem("body-too-large", 413, f"The JSON may have at most {MAX_BODY_BYTES:,} bytes.")
+                raise Problem(
+                    "body-too-large", 413, sentence("The JSON may have at most {limit:,} bytes.", limit=MAX_BODY_BYTES)
+                )
     except ClientDisconnect as error:
         raise ClientGoneError from error
     try:
         return json.loads(bytes(body))
     except (ValueError, RecursionError) as error:
-        raise Problem("malformed-json", 400, "The body is not JSON in UTF-8.") from error
+        raise Problem("malformed-json", 400, sentence("The body is not JSON in UTF-8.")) from error
 
 
 # Any: what a coroutine of a caller yields and is sent is asyncio's own matter.

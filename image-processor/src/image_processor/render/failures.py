@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
 FILE_NOT_FOUND = "file-not-found"
 TOO_LARGE = "source-too-large"
@@ -42,7 +43,7 @@ OF_PEERS: Mapping[str, Mapping[str, int]] = {
 
 def file_not_found(what: object) -> DomainError:
     """Return the error of a source that the file server does not have."""
-    return DomainError(FILE_NOT_FOUND, f"There is no file {what}.")
+    return DomainError(FILE_NOT_FOUND, sentence("There is no file {what}.", what=str(what)))
 
 
 def too_large(detail: str) -> DomainError:
@@ -62,21 +63,22 @@ def busy(detail: str) -> DomainError:
 
 def lost() -> DomainError:
     """Return the error of a render whose process died."""
-    return DomainError(LOST, "The process that rendered this picture has ended; try again.", retry_after=1)
+    return DomainError(LOST, sentence("The process that rendered this picture has ended; try again."), retry_after=1)
 
 
 def too_slow(seconds: float) -> DomainError:
     """Return the error of a render that exceeded the time limit."""
-    return DomainError(TOO_SLOW, f"The render took longer than {seconds:g} seconds.", retry_after=60)
+    return DomainError(
+        TOO_SLOW, sentence("The render took longer than {seconds:g} seconds.", seconds=seconds), retry_after=60
+    )
 
 
 def storage_unavailable() -> DomainError:
     """Return the error of a file server that does not answer."""
-    return DomainError(STORAGE_UNAVAILABLE, "The file server does not answer; try again.", retry_after=2)
+    return DomainError(STORAGE_UNAVAILABLE, sentence("The file server does not answer; try again."), retry_after=2)
 
 
 def presets_unavailable() -> DomainError:
     """Return the error of an API that does not tell a preset."""
-    return DomainError(
-        PRESETS_UNAVAILABLE, "The service that has the presets does not answer; try again.", retry_after=2
-    )
+    detail = sentence("The service that has the presets does not answer; try again.")
+    return DomainError(PRESETS_UNAVAILABLE, detail, retry_after=2)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import structlog
 from service_kit.errors import DomainError
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -81,15 +82,18 @@ class ImageRoutes:
             form = dialect.name
             if request.method not in ("GET", "HEAD"):
                 raise Problem(
-                    "method-not-allowed", 405, f"{request.method} is not allowed here.", headers={"Allow": "GET, HEAD"}
+                    "method-not-allowed",
+                    405,
+                    sentence("{method} is not allowed here.", method=request.method),
+                    headers={"Allow": "GET, HEAD"},
                 )
             response = await self._answer(request, await dialect.plan(rest))
         except ClientGoneError:
             response = Response(status_code=499)
         except DomainError as error:
-            response = _refusal(form, error)
+            response = _refusal(request, form, error)
         except Problem as problem:
-            response = problem_response(problem, _SAFE)
+            response = problem_response(request, problem, _SAFE)
         self._metrics.requests.labels(form, str(response.status_code)).inc()
         return response
 
@@ -180,15 +184,17 @@ def _target(request: Request) -> bytes:
     query: bytes = scope["query_string"]
     target = path + b"?" + query if query else path
     if len(target) > MAX_TARGET_BYTES:
-        raise Problem("uri-too-long", 414, f"A URL may have at most {MAX_TARGET_BYTES:,} bytes.")
+        raise Problem("uri-too-long", 414, sentence("A URL may have at most {limit:,} bytes.", limit=MAX_TARGET_BYTES))
     return target
 
 
-def _refusal(form: str, error: DomainError) -> Response:
+def _refusal(request: Request, form: str, error: DomainError) -> Response:
     if error.kind == NO_SUCH_ROUTE:
-        return problem_response(Problem("not-found", 404, "There is nothing at this address."), _SAFE)
+        return problem_response(
+            request, Problem("not-found", 404, sentence("There is nothing at this address.")), _SAFE
+        )
     known = failures.STATUSES.get(error.kind)
     status = failures.OF_PEERS.get(form, {}).get(error.kind, known) if known else status_of(form, error)
     if status is None:
         raise LookupError(error.kind)
-    return problem_response(Problem(error.kind, status, error.detail, error.errors, error.retry_after), _SAFE)
+    return problem_response(request, Problem(error.kind, status, error.detail, error.errors, error.retry_after), _SAFE)

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpcore2
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
 from image_processor.config import OriginSettings
 from image_processor.render.failures import ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, file_not_found, too_large
@@ -93,7 +94,7 @@ class Origins:
         elif reply.kept is not None:
             fresh = reply.kept
         else:
-            raise DomainError(ORIGIN_FAILED, "The origin says that nothing has changed, without being asked.")
+            raise DomainError(ORIGIN_FAILED, sentence("The origin says that nothing has changed, without being asked."))
         old = self._kept.pop(url, None)
         self._bytes += fresh.size - (old.size if old else 0)
         self._kept[url] = fresh
@@ -127,13 +128,15 @@ class Origins:
             except ForbiddenAddressError as error:
                 raise _forbidden(str(error)) from error
             except httpcore2.TimeoutException as error:
-                raise DomainError(ORIGIN_SLOW, "The origin does not answer in time.") from error
+                raise DomainError(ORIGIN_SLOW, sentence("The origin does not answer in time.")) from error
             except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError) as error:
-                raise DomainError(ORIGIN_FAILED, f"The origin fails: {error or type(error).__name__}.") from error
+                raise DomainError(
+                    ORIGIN_FAILED, sentence("The origin fails: {reason}.", reason=str(error) or type(error).__name__)
+                ) from error
             if isinstance(reply, _Reply):
                 return reply
             url = urljoin(url, reply)
-        raise DomainError(ORIGIN_FAILED, "The origin redirects too often.")
+        raise DomainError(ORIGIN_FAILED, sentence("The origin redirects too often."))
 
     def _get_once(self, url: str, kept: _Kept | None, target: Path, deadline: float) -> _Reply | str:
         """Return the reply, or the URL that the origin redirects to."""
@@ -159,7 +162,7 @@ class Origins:
             if response.status in _GONE:
                 raise file_not_found(f"at the origin, which answers {response.status}")
             if response.status != 200:
-                raise DomainError(ORIGIN_FAILED, f"The origin answers {response.status}.")
+                raise DomainError(ORIGIN_FAILED, sentence("The origin answers {status}.", status=response.status))
             return _Reply(self._received(response, target, deadline, said, until), until)
 
     def _received(
@@ -173,7 +176,7 @@ class Origins:
                     if size > self._settings.max_bytes:
                         raise too_large(f"The origin's file has more than {self._settings.max_bytes:,} bytes.")
                     if time.monotonic() > deadline:
-                        raise DomainError(ORIGIN_SLOW, "The origin does not send the file in time.")
+                        raise DomainError(ORIGIN_SLOW, sentence("The origin does not send the file in time."))
                     digest.update(piece)
                     file.write(piece)
         except BaseException:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
 import structlog
+from service_kit.texts import sentence
 
 from image_processor.config import RenderSettings
 from image_processor.render.failures import busy, lost, too_slow
@@ -102,7 +103,7 @@ class Pool:
         """
         limits = self._settings.pool
         if len(self._waiting) >= limits.queue:
-            raise busy("Too many pictures wait to be rendered; try again.")
+            raise busy(sentence("Too many pictures wait to be rendered; try again."))
         self._waiting.add(ticket)
         self._dispatch()
         try:
@@ -111,7 +112,7 @@ class Pool:
                 await asyncio.shield(ticket.begun)
         except TimeoutError as error:
             if ticket.waits:
-                raise busy("No process was free in time to render this picture; try again.") from error
+                raise busy(sentence("No process was free in time to render this picture; try again.")) from error
         finally:
             self._waiting.remove(ticket)
         return await asyncio.shield(ticket.done)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from service_kit.errors import DomainError, FieldError
+from service_kit.texts import sentence
 
 BAD_URL = "bad-render-url"
 BAD_OPTION = "bad-render-option"
@@ -71,13 +72,17 @@ def forbidden_option(option: str, reason: str) -> DomainError:
 
 def wrong_signature() -> DomainError:
     """Return the error of a URL that none of the keys signed. It does not say which signature would be right."""
-    return DomainError(WRONG_SIGNATURE, "The URL's signature does not fit its path, or is missing.")
+    return DomainError(WRONG_SIGNATURE, sentence("The URL's signature does not fit its path, or is missing."))
 
 
 def expired() -> DomainError:
     """Return the error of a URL whose time is over."""
-    return DomainError(EXPIRED, "The URL has expired.")
+    return DomainError(EXPIRED, sentence("The URL has expired."))
 
 
 def _about(kind: str, option: str, detail: str) -> DomainError:
-    return DomainError(kind, f"Option '{option}': {detail}.", [FieldError(pointer=option, detail=detail)])
+    return DomainError(
+        kind,
+        sentence("Option '{option}': {detail}.", option=option, detail=detail),
+        [FieldError(pointer=option, detail=detail)],
+    )

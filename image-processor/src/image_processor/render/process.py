@@ -16,6 +16,7 @@ import httpx2
 import pyvips
 import structlog
 from service_kit import logs
+from service_kit.texts import sentence, text_of
 
 from image_processor.config import RenderSettings
 from image_processor.handler.sandbox import Sandbox
@@ -32,6 +33,7 @@ from image_processor.render.failures import (
 )
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused
 from image_processor.render.plan import ColorSource, RenderPlan, step
+from image_processor.services.causes import Cause
 from image_processor.services.codec.decoding import READABLE, ImageError, Limits, decode
 from image_processor.services.codec.encoding import EXTENSIONS
 from image_processor.services.codec.plan import Plan
@@ -96,19 +98,21 @@ class Renderer:
                 extension = self._made(job, timed, stack)
         except ImageError as error:
             kind = NOT_RENDERABLE if _has_room(job) else BUSY
-            return self._refused(job, kind, str(error))
+            return self._refused(job, kind, text_of(error))
         except SourceError as error:
-            kind = TOO_LARGE if "bytes" in str(error) else FILE_NOT_FOUND
-            return self._refused(job, kind, str(error))
-        except FileStorageUnavailableError as error:
-            return self._refused(job, STORAGE_UNAVAILABLE, f"The file server does not answer ({error}); try again.")
+            kind = TOO_LARGE if error.cause is Cause.FILE_TOO_LARGE else FILE_NOT_FOUND
+            return self._refused(job, kind, text_of(error))
+        except FileStorageUnavailableError:
+            return self._refused(job, STORAGE_UNAVAILABLE, sentence("The file server does not answer; try again."))
         except _NotSentError as error:
-            return self._refused(job, NOT_SENT_AS_IT_IS, str(error))
+            return self._refused(job, NOT_SENT_AS_IT_IS, text_of(error))
         except MemoryError:
-            return self._refused(job, NOT_RENDERABLE, "The image needs more memory than a render may use.")
+            return self._refused(job, NOT_RENDERABLE, sentence("The image needs more memory than a render may use."))
         except Exception as error:
             log.error("unexpected error", exc_info=error)
-            return self._refused(job, NOT_RENDERABLE, f"An unexpected error ({type(error).__name__}).")
+            return self._refused(
+                job, NOT_RENDERABLE, sentence("An unexpected error ({name}).", name=type(error).__name__)
+            )
         return Made(extension, _resident_bytes(), tuple(timed.seconds.items()))
 
     def _made(self, job: Job, timed: _Timed, stack: ExitStack) -> str:
@@ -165,7 +169,7 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
     own = _format_of(source, limits, plan) if _depends_on_source(job) else ""
     if plan.answer == "original" or own in plan.formats_as_they_are:
         if own not in SENT_AS_THEY_ARE:
-            raise _NotSentError("Only JPEG, PNG, GIF, WebP and AVIF are sent as they are.")
+            raise _NotSentError(sentence("Only JPEG, PNG, GIF, WebP and AVIF are sent as they are."))
         shutil.copyfile(source, result)
         return EXTENSIONS[own]
     output = _output_of(plan, job.format_name, own)
@@ -258,7 +262,8 @@ def _has_room(job: Job) -> bool:
 
 def _check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        raise SourceError(f"A file has {size:,} bytes; {max_bytes:,} are possible.")
+        detail = sentence("A file has {size:,} bytes; {max_bytes:,} are possible.", size=size, max_bytes=max_bytes)
+        raise SourceError(detail, Cause.FILE_TOO_LARGE)
 
 
 def _resident_bytes() -> int:

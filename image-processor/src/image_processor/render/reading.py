@@ -5,6 +5,7 @@ from typing import Protocol
 
 from service_kit.errors import DomainError
 from service_kit.settings import SettingsError
+from service_kit.texts import sentence
 
 from image_processor.config import ImagorSettings, ImgproxySettings, NativeUrlSettings, RenderSettings, ThumborSettings
 from image_processor.render.dialects import imagor, imgproxy, native, thumbor
@@ -138,7 +139,7 @@ class Reader:
         for path in sorted(self._by_path, key=len, reverse=True):
             if text.startswith(path):
                 return self._by_path[path], b"/" + target[len(path.encode()) :]
-        raise DomainError(NO_SUCH_ROUTE, "There are no images by URL under this path.")
+        raise DomainError(NO_SUCH_ROUTE, sentence("There are no images by URL under this path."))
 
     async def plan(self, target: bytes, host: str = "") -> RenderPlan:
         """Return the plan of a request.

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
+from service_kit.languages import headers_of, language_of
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -84,12 +86,14 @@ def not_modified(headers: Mapping[str, str]) -> Response:
     return Response(status_code=304, headers=dict(headers))
 
 
-def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a problem document that no cache keeps."""
-    sent = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {}), **problem.headers}
+def problem_response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a problem document that no cache keeps, in the language of the request."""
+    language = language_of(request.headers.get("Accept-Language"))
+    common = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **headers_of(language)}
+    sent = {**common, **(headers or {}), **problem.headers}
     if problem.retry_after is not None and problem.status in (429, 503):
         sent["Retry-After"] = str(problem.retry_after)
-    return JSONResponse(problem.document(), problem.status, sent, media_type="application/problem+json")
+    return JSONResponse(problem.document(language), problem.status, sent, media_type="application/problem+json")
 
 
 def http_date(seconds: int) -> str:
@@ -135,7 +139,7 @@ def _wanted_range(request: Request, size: int, tag: str) -> tuple[int, int] | No
         raise Problem(
             "range-not-satisfiable",
             416,
-            f"The picture has {size} bytes.",
+            sentence("The picture has {size} bytes.", size=size),
             headers={"Content-Range": f"bytes */{size}"},
         )
     return first, last

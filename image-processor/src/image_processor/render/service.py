@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
 from image_processor.config import RenderSettings
 from image_processor.render.cache import RenderCache, Stored
@@ -151,7 +152,9 @@ class RenderService:
         if (cached := self.cached(found)) is not None:
             return cached
         if self._refused.get(found.key, 0) > time.monotonic():
-            raise DomainError(TOO_SLOW, "This render was too slow a short time ago.", retry_after=REFUSED_SECONDS)
+            raise DomainError(
+                TOO_SLOW, sentence("This render was too slow a short time ago."), retry_after=REFUSED_SECONDS
+            )
         flight = self._flights.get(found.key)
         joined = flight is not None
         if flight is None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import MAX_ID
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 
 from image_processor.config import NativeUrlSettings
 from image_processor.render.dialects import native
@@ -42,11 +43,11 @@ class Wanted(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.preset is not None and self.steps is not None:
-            raise ValueError("give a preset or steps, not both")
+            raise ValueError(sentence("give a preset or steps, not both"))
         if self.widths and self.dprs:
-            raise ValueError("give widths or dprs, not both")
+            raise ValueError(sentence("give widths or dprs, not both"))
         if self.dprs and self.width is None and self.height is None:
-            raise ValueError("dprs need a width or a height to multiply")
+            raise ValueError(sentence("dprs need a width or a height to multiply"))
         return self
 
 
@@ -66,7 +67,9 @@ class UrlMaker:
         :raises DomainError: the steps are wrong.
         """
         if not self._settings.keys:
-            raise Problem("no-render-key", 409, "native.keys in config/render/conf.yml has no key to sign with.")
+            raise Problem(
+                "no-render-key", 409, sentence("native.keys in config/render/conf.yml has no key to sign with.")
+            )
         expires = now + wanted.expires_in if wanted.expires_in is not None else None
         options = self._options(wanted, expires, preset_owner)
         made: dict[str, object] = {"url": self._url(wanted, options, base)}

@@ -2,6 +2,8 @@
 
 import re
 
+from service_kit.texts import sentence
+
 from image_processor.render.plan import ColorSource, DigestSource, FileSource, OriginSource, Source
 from image_processor.render.problems import bad_url
 
@@ -24,7 +26,7 @@ def source_of(text: str) -> Source:
         return DigestSource(digest[1])
     if file := _FILE.fullmatch(name):
         return FileSource(int(file[1]))
-    raise bad_url(f"'{text[:200]}' is neither the id of a file nor an http or https URL.")
+    raise bad_url(sentence("'{text}' is neither the id of a file nor an http or https URL.", text=text[:200]))
 
 
 class NamedFiles:
@@ -36,7 +38,7 @@ class NamedFiles:
     def add(self, source: Source) -> int:
         """Return the id by which a step names the source."""
         if isinstance(source, ColorSource):
-            raise bad_url("A color is no image to put on another.")
+            raise bad_url(sentence("A color is no image to put on another."))
         if isinstance(source, FileSource):
             return self._ids.setdefault(source, source.file_id)
         return self._ids.setdefault(source, _BEYOND_FILES + len(self._ids))

@@ -6,11 +6,11 @@ from typing import TypedDict
 from flask_openapi3 import APIBlueprint, Schema
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
+from service_kit.openapi import REFERENCE
 
 from image_processor.algorithms.registry import Params, all_algorithms
+from image_processor.services.catalog import PIPELINE_SUMMARY
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, task_params
-
-REFERENCE = "#/components/schemas/{model}"
 
 
 class Variant(TypedDict):
@@ -62,12 +62,6 @@ def batch_body(batch: type[BaseModel], blueprint: APIBlueprint) -> dict[str, obj
             "application/json": {"schema": {"oneOf": [*variants, _of_batch(shared, pipeline), _preset_variant(shared)]}}
         },
     }
-
-
-PIPELINE_SUMMARY = (
-    "Several algorithms, one after the other, on an image that is decoded and encoded once. The last may also be an "
-    "analysis, `tile`, or one that only encodes."
-)
 
 
 def _order(model: type[Params]) -> tuple[str, bool]:

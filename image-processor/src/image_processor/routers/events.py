@@ -2,17 +2,19 @@
 
 from service_kit.access.principals import Scope
 from service_kit.events.routes import Kind, id_in, ids_in
+from service_kit.languages import Language
 from starlette.datastructures import QueryParams
 
 from image_processor.models import TaskEvent, TaskStatus
+from image_processor.services.causes import problem_document
 from image_processor.services.tasks.events import TaskChoice
 
 
 def _choice(query: QueryParams) -> TaskChoice:
-    return TaskChoice(ids_in(query, "task"), id_in(query, "batch_id"))
+    return TaskChoice(ids_in(query), id_in(query, "batch_id"))
 
 
-def _as_json(event: TaskEvent) -> dict[str, object]:
+def _as_json(event: TaskEvent, language: Language) -> dict[str, object]:
     document: dict[str, object] = {
         "id": event.task_id,
         "status": event.status,
@@ -21,6 +23,7 @@ def _as_json(event: TaskEvent) -> dict[str, object]:
     }
     if event.status == TaskStatus.ERROR:
         document["error"] = event.error
+        document["problem"] = problem_document(event.error_problem, language)
     return document
 
 

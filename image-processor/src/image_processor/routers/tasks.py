@@ -11,17 +11,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, fiel
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.gate import require
 from service_kit.access.principals import Scope
-from service_kit.api import array_response, problem_responses
+from service_kit.api import array_response, preferred_language, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.idempotency_key import idempotency_key
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
+from service_kit.languages import Language
 from service_kit.paging import PageQuery, list_response
 from service_kit.request_body import json_body
+from service_kit.texts import sentence
 from werkzeug.http import http_date
 
 from image_processor.models import Task, TaskStatus
 from image_processor.routers.batch_schema import batch_body
 from image_processor.routers.times import date_or_none
+from image_processor.services.causes import problem_document
 from image_processor.services.tasks.filters import TaskFilter
 from image_processor.services.tasks.tasks import NewBatch, TaskService
 
@@ -37,11 +40,21 @@ FileId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 
 def _without_credentials(url: HttpUrl) -> HttpUrl:
     if url.username is not None or url.password is not None:
-        raise ValueError("a callback URL must not have a user name or password; callbacks are signed instead")
+        raise ValueError(sentence("a callback URL must not have a user name or password; callbacks are signed instead"))
     return url
 
 
 CallbackUrl = Annotated[HttpUrl, AfterValidator(_without_credentials)]
+
+
+class TaskProblemOut(BaseModel):
+    """Why a task ended in error."""
+
+    model_config = ConfigDict(title="TaskProblem")
+
+    type: str = Field(description="The kind of problem, as a URN.")
+    detail: str
+    context: dict[str, object] = Field(description="The values that `detail` contains.")
 
 
 class TaskOut(BaseModel):
@@ -55,7 +68,8 @@ class TaskOut(BaseModel):
     status: TaskStatus
     algorithm: str
     params: dict[str, object] | None
-    error: str | None = Field(None, description="Why the task ended in error; present only then.")
+    error: str | None = Field(None, description="Why the task ended in error, in English; present only then.")
+    problem: TaskProblemOut | None = Field(None, description="The same for programs; its `detail` can be translated.")
     priority: int | None = Field(None, description="1 to 9; absent if it is 0.")
     batch_id: int | None = Field(description="The batch; null for a task from before there were batches.")
     preset: str | None = Field(description="The preset that the batch named.")
@@ -99,15 +113,15 @@ class TasksIn(BaseModel):
     @classmethod
     def _no_id_repeats(cls, file_ids: list[int]) -> list[int]:
         if len(set(file_ids)) != len(file_ids):
-            raise ValueError("each file id may appear only once")
+            raise ValueError(sentence("each file id may appear only once"))
         return file_ids
 
     @model_validator(mode="after")
     def _algorithm_or_preset(self) -> Self:
         if (self.algorithm is None) == (self.preset is None):
-            raise ValueError("give either algorithm, with its params, or preset")
+            raise ValueError(sentence("give either algorithm, with its params, or preset"))
         if self.preset is not None and self.params is not None:
-            raise ValueError("a preset has its own params")
+            raise ValueError(sentence("a preset has its own params"))
         return self
 
 
@@ -189,13 +203,15 @@ def list_tasks(query: TaskQuery) -> Response:
     )
     service = svcs.flask.get(TaskService)
     page = partial(service.page, principal(), wanted=wanted, newest_first=query.sort == "-id")
-    return list_response(page, lambda task: task.id, _as_json, query, f"{request.script_root}/")
+    # A stream is written after the request.
+    as_json = partial(_as_json, language=preferred_language())
+    return list_response(page, lambda task: task.id, as_json, query, f"{request.script_root}/")
 
 
 @tasks.get("/<int:id>", summary="Get a task", responses={200: TaskOut, **problem_responses(404)})
 @needs(Scope.TASKS_READ)
 def get_task(path: TaskPath) -> dict[str, object]:
-    return _as_json(svcs.flask.get(TaskService).get(principal(), path.id))
+    return _as_json(svcs.flask.get(TaskService).get(principal(), path.id), preferred_language())
 
 
 @tasks.delete("/<int:id>", summary="Delete a task that has ended", responses={204: None, **problem_responses(404, 409)})
@@ -212,7 +228,7 @@ def delete_task(path: TaskPath) -> Response:
 )
 @needs(Scope.TASKS_WRITE)
 def cancel_task(path: TaskPath) -> dict[str, object]:
-    return _as_json(svcs.flask.get(TaskService).cancel(principal(), path.id))
+    return _as_json(svcs.flask.get(TaskService).cancel(principal(), path.id), preferred_language())
 
 
 @tasks.post(
@@ -222,10 +238,10 @@ def cancel_task(path: TaskPath) -> dict[str, object]:
 )
 @needs(Scope.TASKS_WRITE)
 def restart_task(path: TaskPath) -> dict[str, object]:
-    return _as_json(svcs.flask.get(TaskService).restart(principal(), path.id))
+    return _as_json(svcs.flask.get(TaskService).restart(principal(), path.id), preferred_language())
 
 
-def _as_json(task: Task) -> dict[str, object]:
+def _as_json(task: Task, language: Language) -> dict[str, object]:
     document: dict[str, object] = {
         "id": task.id,
         "source_id": task.source_id,
@@ -236,6 +252,7 @@ def _as_json(task: Task) -> dict[str, object]:
     }
     if task.status == TaskStatus.ERROR:
         document["error"] = task.error
+        document["problem"] = problem_document(task.error_problem, language)
     if task.priority:
         document["priority"] = task.priority
     return document | {

@@ -13,6 +13,7 @@ from service_kit.access.guard import LOOPBACK_HOSTS, check_host, check_site
 from service_kit.access.keys import KeyService
 from service_kit.access.principals import ALL_SCOPES, LOCAL, NOBODY, Principal, Scope
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 
 log = structlog.get_logger()
 
@@ -132,7 +133,7 @@ def require(principal: Principal, scope: Scope) -> None:
     if principal == NOBODY:
         raise _unauthorized("This needs a key: send it as 'Authorization: Bearer pxm_…'.", invalid=False)
     challenge = f'Bearer realm="Pixmill", error="insufficient_scope", scope="{scope}"'
-    detail = f"This key lacks the scope '{scope}'."
+    detail = sentence("This key lacks the scope '{scope}'.", scope=scope)
     raise Problem("scope-missing", 403, detail, headers={"WWW-Authenticate": challenge})
 
 
@@ -150,7 +151,9 @@ class Failures:
         """
         until, count = self._counts.get(address, (0.0, 0))
         if count >= FAILURES_PER_MINUTE and until > time.monotonic():
-            raise Problem("too-many-wrong-keys", 429, "Too many wrong keys from this address; wait.", retry_after=60)
+            raise Problem(
+                "too-many-wrong-keys", 429, sentence("Too many wrong keys from this address; wait."), retry_after=60
+            )
 
     def add(self, address: str) -> None:
         """Count a wrong key."""
@@ -185,7 +188,9 @@ class Rates:
             left = min(2.0 * rate, left + (now - last) * rate)
             self._buckets[principal.owner] = now, max(left - 1, 0.0)
         if left < 1:
-            detail = f"The owner '{principal.owner}' may send {rate} requests a second; wait."
+            detail = sentence(
+                "The owner '{owner}' may send {rate} requests a second; wait.", owner=principal.owner, rate=rate
+            )
             raise Problem("too-many-requests", 429, detail, retry_after=1)
 
 

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110, 9.2.1)."""
@@ -34,7 +35,9 @@ def check_host(host: str, allowed: Collection[str], *, any_address: bool) -> Non
     name = host_name(host)
     if name in allowed or (any_address and _is_address(name)):
         return
-    detail = f"This server does not answer for the host '{name}'; add it to http.hosts in config/access/conf.yml."
+    detail = sentence(
+        "This server does not answer for the host '{name}'; add it to http.hosts in config/access/conf.yml.", name=name
+    )
     raise Problem("unknown-host", 421, detail)
 
 
@@ -50,7 +53,7 @@ def check_site(method: str, headers: Mapping[str, str]) -> None:
     foreign_site = site is not None and site not in ("same-origin", "none")
     foreign_origin = origin is not None and urlsplit(origin).netloc.lower() != headers.get("Host", "").lower()
     if foreign_site or foreign_origin:
-        raise Problem("cross-site-request", 403, "A web page of another site may not change anything here.")
+        raise Problem("cross-site-request", 403, sentence("A web page of another site may not change anything here."))
 
 
 def _is_address(name: str) -> bool:

@@ -16,6 +16,7 @@ from service_kit.access.models import BrowserSession, Key, Owner
 from service_kit.access.principals import UNLIMITED, Limits, Principal, Scope
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
 CACHE_SECONDS = 5.0
 """How long a process recognizes a key without asking the database: a revoked key ends within this time."""
@@ -63,10 +64,12 @@ class KeyService:
         :raises DomainError: ``invalid-fields``, the owner's name is not valid or there is no scope.
         """
         if not _OWNER.fullmatch(wanted.owner):
-            detail = "An owner's name has 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
+            detail = sentence(
+                "An owner's name has 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
+            )
             raise DomainError("invalid-fields", detail)
         if not wanted.scopes:
-            raise DomainError("invalid-fields", "A key needs at least one scope.")
+            raise DomainError("invalid-fields", sentence("A key needs at least one scope."))
         with self._database.write() as session:
             return _insert(session, wanted)
 
@@ -83,7 +86,7 @@ class KeyService:
         with self._database.write() as session:
             key = session.get(Key, key_id, with_for_update=True)
             if key is None:
-                raise DomainError("key-not-found", f"There is no key '{key_id}'.")
+                raise DomainError("key-not-found", sentence("There is no key '{key_id}'.", key_id=key_id))
             if key.revoked_at is None:
                 session.execute(update(Key).where(Key.id == key_id).values(revoked_at=epoch_now()))
             session.execute(delete(BrowserSession).where(BrowserSession.key_id == key_id))
@@ -99,7 +102,7 @@ class KeyService:
         with self._database.write() as session:
             old = session.scalar(select(Key).where(Key.id == key_id, _valid()).with_for_update())
             if old is None:
-                raise DomainError("key-not-found", f"There is no valid key '{key_id}'.")
+                raise DomainError("key-not-found", sentence("There is no valid key '{key_id}'.", key_id=key_id))
             new = _insert(session, KeyRequest(old.owner, _scopes(old), old.note))
             end = epoch_now() + overlap_seconds
             lasts_longer = or_(Key.expires_at.is_(None), Key.expires_at > end)

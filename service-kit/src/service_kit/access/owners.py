@@ -9,6 +9,7 @@ from service_kit.access.models import Owner
 from service_kit.access.principals import Limits
 from service_kit.database import Database
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
 
 class OwnerService:
@@ -31,7 +32,9 @@ class OwnerService:
         with self._database.write() as session:
             owner = session.get(Owner, name, with_for_update=True)
             if owner is None:
-                raise DomainError("owner-not-found", f"There is no owner '{name}'; make a key for it first.")
+                raise DomainError(
+                    "owner-not-found", sentence("There is no owner '{name}'; make a key for it first.", name=name)
+                )
             for column, value in columns.items():
                 setattr(owner, column, value)
             return owner

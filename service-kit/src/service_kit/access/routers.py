@@ -24,6 +24,7 @@ from service_kit.errors import DomainError
 from service_kit.json_types import NO_NUL
 from service_kit.query import Query
 from service_kit.request_body import described, json_body
+from service_kit.texts import sentence
 
 access = APIBlueprint("access", __name__, abp_tags=[Tag(name="access")])
 
@@ -185,7 +186,7 @@ def sign_in() -> Response:
     g.principal = svcs.flask.get(Gate).try_key(secret, client_address())
     token = keys.sign_in(secret, seconds)
     if token is None:
-        raise DomainError("invalid-key", "This key does not exist, was revoked or has expired.")
+        raise DomainError("invalid-key", sentence("This key does not exist, was revoked or has expired."))
     response = jsonify(_who())
     response.set_cookie(
         SESSION_COOKIE,

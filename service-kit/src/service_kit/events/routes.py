@@ -25,7 +25,9 @@ from service_kit.errors import DomainError, FieldError
 from service_kit.events.rows import AnyEvent, Choice, Position, position_of
 from service_kit.events.stream import EventStream, Listeners, ListenerTooSlowError, Subscription
 from service_kit.field_errors import MAX_ERRORS
+from service_kit.languages import Language, headers_of, language_of
 from service_kit.problems import Problem, database_unavailable, problem_of
+from service_kit.texts import sentence
 
 log = structlog.get_logger()
 
@@ -74,7 +76,7 @@ class Kind(Generic[AnyEvent]):
     name: str
     scope: Scope
     choice: Callable[[QueryParams], Choice[AnyEvent]]
-    as_json: Callable[[AnyEvent], Mapping[str, object]]
+    as_json: Callable[[AnyEvent, Language], Mapping[str, object]]
     filters: tuple[str, ...] = ("id",)
 
 
@@ -96,12 +98,12 @@ class EventRoutes(Generic[AnyEvent]):
             principal = await admitted(self._gate, request, self._kind.scope)
             return await self._listen(request, principal)
         except Problem as problem:
-            return _problem_response(problem)
+            return _problem_response(request, problem)
         except DomainError as error:
-            return _problem_response(problem_of(error, _STATUSES))
+            return _problem_response(request, problem_of(error, _STATUSES))
         except SQLAlchemyError as error:
             log.error("database unavailable", error=str(error))
-            return _problem_response(database_unavailable())
+            return _problem_response(request, database_unavailable())
 
     async def _listen(self, request: Request, principal: Principal) -> Response:
         _refuse_unknown(request.query_params, (*self._kind.filters, "last_event_id"))
@@ -116,7 +118,7 @@ class EventRoutes(Generic[AnyEvent]):
             self._sse_events(subscription, request),
             on_end=lambda: self._listeners.leave(principal),
             ping=PING_SECONDS,
-            headers={"X-Accel-Buffering": "no", **response_headers.API},
+            headers={"X-Accel-Buffering": "no", **response_headers.API, **headers_of(_language(request))},
         )
 
     async def _sse_events(
@@ -124,13 +126,14 @@ class EventRoutes(Generic[AnyEvent]):
     ) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
         admitted_at = time.monotonic()
+        language = _language(request)
         try:
             async for event in self._stream.follow(subscription):
                 if time.monotonic() > admitted_at + READMIT_SECONDS:
                     # A key that has ended since gets no more events.
                     await admitted(self._gate, request, self._kind.scope)
                     admitted_at = time.monotonic()
-                data = json.dumps(self._kind.as_json(event), ensure_ascii=False)
+                data = json.dumps(self._kind.as_json(event, language), ensure_ascii=False)
                 yield ServerSentEvent(data=data, event=self._kind.name, id=str(position_of(event)))
         except (ListenerTooSlowError, Problem):
             # The response ends; the client reconnects with the last id that it saw.
@@ -148,16 +151,22 @@ def application(base_path: str, routes: EventRoutes[AnyEvent]) -> Starlette:
 
 async def _refuse_method(request: Request, _error: Exception) -> Response:
     """Respond with 405, as the API does."""
-    response = _problem_response(Problem("method-not-allowed", 405, f"{request.method} is not allowed here."))
+    detail = sentence("{method} is not allowed here.", method=request.method)
+    response = _problem_response(request, Problem("method-not-allowed", 405, detail))
     response.headers["Allow"] = "GET, HEAD"
     return response
 
 
-def _problem_response(problem: Problem) -> Response:
-    headers = {**response_headers.API, **problem.headers}
+def _language(request: Request) -> Language:
+    return language_of(request.headers.get("Accept-Language"))
+
+
+def _problem_response(request: Request, problem: Problem) -> Response:
+    language = _language(request)
+    headers = {**problem.headers, **response_headers.API, **headers_of(language)}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
-    return JSONResponse(problem.document(), problem.status, headers, media_type="application/problem+json")
+    return JSONResponse(problem.document(language), problem.status, headers, media_type="application/problem+json")
 
 
 def _refuse_unknown(query: QueryParams, known: Collection[str]) -> None:
@@ -175,7 +184,7 @@ def id_in(query: QueryParams, name: str) -> int | None:
     """
     texts = query.getlist(name)
     if len(texts) > 1 or not all(map(_is_id, texts)):
-        raise Problem("invalid-fields", 422, f"The query takes one id: ?{name}=1")
+        raise Problem("invalid-fields", 422, sentence("The query takes one id: ?{name}=1", name=name))
     return int(texts[0]) if texts else None
 
 
@@ -190,16 +199,17 @@ def _position(request: Request) -> Position | None:
     try:
         return Position.parse(text)
     except ValueError as error:
-        raise Problem("invalid-event-id", 400, "Last-Event-ID must be the id of an event of this stream.") from error
+        raise Problem(
+            "invalid-event-id", 400, sentence("Last-Event-ID must be the id of an event of this stream.")
+        ) from error
 
 
-def ids_in(query: QueryParams, noun: str) -> frozenset[int]:
+def ids_in(query: QueryParams) -> frozenset[int]:
     """Return the ids that a query chooses by ``?id=1&id=2``.
 
-    :param noun: whose ids they are, such as ``task``.
     :raises Problem: 422, they are too many or not ids.
     """
     texts = query.getlist("id")
     if len(texts) > MAX_IDS or not all(map(_is_id, texts)):
-        raise Problem("invalid-fields", 422, f"The query takes at most {MAX_IDS} {noun} ids: ?id=1&id=2")
+        raise Problem("invalid-fields", 422, sentence("The query takes at most {limit} ids: ?id=1&id=2", limit=MAX_IDS))
     return frozenset(int(text) for text in texts)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
 from service_kit.events.rows import AnyEvent, Choice, Events, Position, position_of
+from service_kit.texts import sentence
 
 log = structlog.get_logger()
 
@@ -57,7 +58,11 @@ class Listeners:
         """
         limit = principal.limits.listeners
         if limit is not None and self._counts[principal.owner] >= limit:
-            detail = f"The owner '{principal.owner}' may have {limit} open event streams; close one first."
+            detail = sentence(
+                "The owner '{owner}' may have {limit} open event streams; close one first.",
+                owner=principal.owner,
+                limit=limit,
+            )
             raise DomainError("too-many-listeners", detail, retry_after=RETRY_SECONDS)
         self._counts[principal.owner] += 1
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
+from service_kit.texts import sentence
+
 from image_processor.render.imgproxy_options import BY_NAME, PRO, RESIZING_TYPES, Value, Values, decoded
 from image_processor.render.problems import bad_option, bad_url, expired, forbidden_option
 
@@ -74,7 +76,7 @@ def parse(target: bytes, grammar: Grammar, now: float | None = None) -> Imgproxy
     signature, path = _signature_and_path(target)
     first, *others = path.split("/")
     if first in RESIZING_TYPES and not grammar.only_presets:
-        raise bad_url("This is the first form of imgproxy's URLs, which imgproxy 3 does not have either.")
+        raise bad_url(sentence("This is the first form of imgproxy's URLs, which imgproxy 3 does not have either."))
     values: Values = {}
     segments: Sequence[str] = others
     if "default" in grammar.presets:
@@ -112,7 +114,7 @@ def _signature_and_path(target: bytes) -> tuple[str, str]:
     text = target.partition(b"?")[0].decode("utf-8", "surrogateescape").removeprefix("/")
     signature, _, path = text.partition("/")
     if not signature or not path:
-        raise bad_url("A URL of imgproxy has a signature, options, and a source.")
+        raise bad_url(sentence("A URL of imgproxy has a signature, options, and a source."))
     return signature, _EATEN_SLASHES.sub(_with_slashes, path)
 
 
@@ -167,24 +169,26 @@ def _apply_presets(values: Values, names: Sequence[str], grammar: Grammar, used:
 def _source(segments: Sequence[str], grammar: Grammar) -> tuple[str, str]:
     """Return the source, and the extension that its format is chosen by."""
     if not segments:
-        raise bad_url("The URL has no source.")
+        raise bad_url(sentence("The URL has no source."))
     if segments[0] == PLAIN and len(segments) > 1:
         encoded, extension = _with_extension("/".join(segments[1:]), "@")
         if re.search(r"%(?![0-9A-Fa-f]{2})", encoded):
-            raise bad_url("The source is not percent-encoded.")
+            raise bad_url(sentence("The source is not percent-encoded."))
         return _whole(unquote(encoded), grammar), extension
     if grammar.base64_url_includes_filename and len(segments) > 1:
         segments = segments[:-1]
     encoded, extension = _with_extension("".join(segments), ".")
-    return _whole(decoded(encoded, lambda: bad_url("The source is not base64url of UTF-8.")), grammar), extension
+    return _whole(
+        decoded(encoded, lambda: bad_url(sentence("The source is not base64url of UTF-8."))), grammar
+    ), extension
 
 
 def _with_extension(encoded: str, mark: str) -> tuple[str, str]:
     source, *extensions = encoded.split(mark)
     if not source:
-        raise bad_url("The URL has no source.")
+        raise bad_url(sentence("The URL has no source."))
     if len(extensions) > 1:
-        raise bad_url("The URL names several formats.")
+        raise bad_url(sentence("The URL names several formats."))
     return source, extensions[0] if extensions else ""
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
 from service_kit.access.principals import LOCAL_OWNER
+from service_kit.texts import sentence
 
 from image_processor.imaging.output import Output
 from image_processor.render.deferred import Step
@@ -79,7 +80,7 @@ def parse(target: bytes, now: float | None = None) -> NativeUrl:
         segments.pop(0)
     source = unquote("/".join(segments))
     if not signature or not source:
-        raise bad_url("A URL has a signature, options, and a source.")
+        raise bad_url(sentence("A URL has a signature, options, and a source."))
     expires = integer(options["exp"], "exp") if "exp" in options else 0
     if 0 < expires <= (time.time() if now is None else now):
         raise expired()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source as Reading
@@ -63,7 +64,7 @@ def parse(target: bytes) -> ThumborUrl:
     path, mark, query = target.decode("utf-8", "surrogateescape").partition("?")
     found = _PATH.fullmatch(path)
     if found is None:
-        raise bad_url("A URL of thumbor has a signature or `unsafe`, options, and an image.")
+        raise bad_url(sentence("A URL of thumbor has a signature or `unsafe`, options, and an image."))
     corners = [found[name] for name in ("left", "top", "right", "bottom")]
     left, top, right, bottom = (int(corner or 0) for corner in corners)
     return ThumborUrl(

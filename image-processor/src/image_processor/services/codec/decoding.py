@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyvips
+from service_kit.texts import sentence, text_of
 
 from image_processor.imaging.color import alike, in_srgb
 from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
 from image_processor.imaging.source import Source
+from image_processor.services.causes import Cause
 from image_processor.services.codec import complaints
 from image_processor.services.codec.avif import is_sequence
 from image_processor.services.codec.cielab import open_cielab
@@ -95,8 +97,10 @@ def decode(source: Path, limits: Limits, *, sequential: bool, wanted: Source = A
     try:
         decoded = _decoded(source, limits, wanted, sequential=sequential)
     except pyvips.Error as error:
-        raise ImageError(f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}.") from error
-    check_frames_of(decoded.picture.frames, limits, "The image has")
+        raise ImageError(
+            sentence("The image cannot be decoded: {reason}.", reason=reason_of(complaints.causes(error.detail)))
+        ) from error
+    check_frames_of(decoded.picture.frames, limits, sentence("The image has"))
     return decoded
 
 
@@ -110,7 +114,7 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
     layout = _fewer(layout_of(source, header, format_name, wanted.page), wanted.frames)
     if layout.pages[0] > 0:
         header = _opened(source, format_name, page=layout.pages[0])
-    check_frames_of([header], limits, "The image has", len(layout.pages))
+    check_frames_of([header], limits, sentence("The image has"), len(layout.pages))
     if len(layout.pages) > 1 and format_name in ANIMATED:
         animation = _animation(source, format_name, layout, limits, upright=wanted.upright)
         frames = [with_page_sizes(frame, layout) for frame in animation]
@@ -150,17 +154,21 @@ class NamedFiles:
         try:
             decoded = decode(self._paths[file_id], self._limits, sequential=False)
         except ImageError as error:
-            raise UnsuitableImageError(f"File {file_id}: {error}") from error
+            raise UnsuitableImageError(
+                sentence("File {file_id}: {reason}", file_id=file_id, reason=text_of(error))
+            ) from error
         return in_srgb(decoded.picture.first)
 
     def text(self, file_id: int, max_bytes: int) -> str:
         path = self._paths[file_id]
         if path.stat().st_size > max_bytes:
-            raise UnsuitableImageError(f"File {file_id} has more than {max_bytes:,} bytes.")
+            raise UnsuitableImageError(
+                sentence("File {file_id} has more than {max_bytes:,} bytes.", file_id=file_id, max_bytes=max_bytes)
+            )
         try:
             return path.read_text("utf-8")
         except UnicodeDecodeError as error:
-            raise UnsuitableImageError(f"File {file_id} is not a UTF-8 text.") from error
+            raise UnsuitableImageError(sentence("File {file_id} is not a UTF-8 text.", file_id=file_id)) from error
 
 
 def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
@@ -170,10 +178,10 @@ def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
         if opened is None:
             return None
         check_page(wanted.page, opened.frames, opened.unread)
-        _check_opened(opened, opened.width * opened.height, limits, "The image has")
+        _check_opened(opened, opened.width * opened.height, limits, sentence("The image has"))
         picture = Picture.of([opened.image()])
     except DamagedError as error:
-        raise ImageError(f"The image is damaged: {error}.") from error
+        raise ImageError(sentence("The image is damaged: {reason}.", reason=text_of(error))) from error
     if opened.at_size is not None:
         picture = replace(picture, shrink=lambda factor: _rendered(opened, factor, limits), is_drawing=True)
     return Decoded(picture, opened.format, None if wanted.page else opened.unread, opened.lossless)
@@ -181,11 +189,11 @@ def _foreign(source: Path, limits: Limits, wanted: Source) -> Decoded | None:
 
 def _rendered(opened: Opened, factor: float, limits: Limits) -> pyvips.Image:
     width, height = max(1, round(opened.width / factor)), max(1, round(opened.height / factor))
-    _check_opened(opened, width * height, limits, "The image would have")
+    _check_opened(opened, width * height, limits, sentence("The image would have"))
     try:
         return opened.rendered(width, height)
     except DamagedError as error:
-        raise ImageError(f"The image is damaged: {error}.") from error
+        raise ImageError(sentence("The image is damaged: {reason}.", reason=text_of(error))) from error
 
 
 def _check_opened(opened: Opened, pixels: int, limits: Limits, subject: str) -> None:
@@ -209,22 +217,24 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
         raise ImageError(_unknown(error, source)) from error
     loader = str(header.get("vips-loader"))
     if loader not in READABLE:
-        raise ImageError(f"The file's format is not one of {READABLE_NAMES}.")
+        detail = sentence("The file's format is not one of {formats}.", formats=READABLE_NAMES)
+        raise ImageError(detail, Cause.IMAGE_UNSUPPORTED)
     if loader == "heifload" and header.get("heif-compression") != "av1":
-        raise ImageError(f"This kind of HEIF is not supported; the formats are {READABLE_NAMES}.")
+        detail = sentence("This kind of HEIF is not supported; the formats are {formats}.", formats=READABLE_NAMES)
+        raise ImageError(detail, Cause.IMAGE_UNSUPPORTED)
     return header, READABLE[loader]
 
 
 def _unknown(error: pyvips.Error, source: Path) -> str:
     if error.message.startswith("unable to call"):
-        return f"The image cannot be decoded: {reason_of(complaints.causes(error.detail))}."
+        return sentence("The image cannot be decoded: {reason}.", reason=reason_of(complaints.causes(error.detail)))
     # libvips found no loader.
     with source.open("rb") as file:
         head = file.read(4)
     name = next((name for name, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
     if name is not None:
-        return f"The image cannot be decoded: the {name} is cut short, or its header is corrupt."
-    return f"The file is not an image of a known format ({READABLE_NAMES})."
+        return sentence("The image cannot be decoded: the {name} is cut short, or its header is corrupt.", name=name)
+    return sentence("The file is not an image of a known format ({formats}).", formats=READABLE_NAMES)
 
 
 def _opened(source: Path, format_name: str, **options: object) -> pyvips.Image:
@@ -244,7 +254,7 @@ def _animation(
     if not layout.together:
         frames = [_single(_opened(source, format_name, page=page), upright=upright) for page in layout.pages]
         # Their bands and formats may differ from those of the header.
-        check_frames_of(frames, limits, "The image has")
+        check_frames_of(frames, limits, sentence("The image has"))
         frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
         kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
         return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pyvips
+from service_kit.texts import sentence
 
 from image_processor.imaging.alpha import without_hidden_colors
 from image_processor.imaging.canvas import flattened
@@ -13,6 +14,7 @@ from image_processor.imaging.compact_cmyk import compact_cmyk
 from image_processor.imaging.output import ANIMATED, Output, Report, Tiles
 from image_processor.imaging.picture import Picture, joined
 from image_processor.imaging.profiles import general_cmyk
+from image_processor.services.causes import Cause
 from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif, with_exif_of_srgb
 from image_processor.services.codec.decoding import Decoded
 from image_processor.services.codec.descriptions import without_dropped_parts
@@ -131,15 +133,22 @@ def _encoding(image: pyvips.Image, format_name: str, output: Output, path: Path)
     """
     prepared = _prepared(image, format_name, output)
     if output.lossless and format_name in _LOSSY:
-        raise ImageError(f"{format_name.upper()} has no lossless form: choose PNG, WebP or AVIF.")
+        detail = sentence("{format} has no lossless form: choose PNG, WebP or AVIF.", format=format_name.upper())
+        raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
     largest = _LARGEST_SIDE.get(format_name, 2**31)
     height = prepared.get_page_height() if format_name in ANIMATED else prepared.height
     if max(prepared.width, height) > largest:
-        raise ImageError(
-            f"The result has {prepared.width} × {height} pixels; {format_name.upper()} holds {largest:,} per side."
+        detail = sentence(
+            "The result has {width} × {height} pixels; {format} holds {largest:,} per side.",
+            width=prepared.width,
+            height=height,
+            format=format_name.upper(),
+            largest=largest,
         )
+        raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
     if format_name == "tiff" and (output.max_bytes is not None or output.min_ssim is not None):
-        raise ImageError("TIFF has no quality setting: take another format with max_bytes or min_ssim.")
+        detail = sentence("TIFF has no quality setting: take another format with max_bytes or min_ssim.")
+        raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
     return Encoding(prepared, format_name, output, path)
 
 

@@ -5,9 +5,17 @@ import os
 import re
 from collections.abc import Iterable
 
+from service_kit.texts import sentence
+
+from image_processor.services.causes import Cause
+
 
 class ImageError(Exception):
     """The image cannot be processed, and a retry would not help; the message is for the user."""
+
+    def __init__(self, detail: str, cause: Cause = Cause.IMAGE_UNREADABLE) -> None:
+        super().__init__(detail)
+        self.cause = cause
 
 
 _LONGEST = 200
@@ -26,23 +34,24 @@ _SCHEMES = {
     "32767": "Sony ARW",
 }
 """TIFF compressions that libtiff reports only by number."""
-_READ_COMPRESSIONS = "in a TIFF Deflate, LZW, PackBits, CCITT, JPEG and WebP are"
 _PATH = re.compile(r"(?:^|(?<=[\s\"'(:]))/\S+")
 """A path on the worker's machine, which means nothing to the user."""
 _PLAIN = {
-    "not enough data": "the file is cut short",
-    "IDAT: ": "its compressed pixels are corrupt",
-    "libpng read error": "its pixels are corrupt",
-    "unable to read pixels": "its pixels are corrupt",
-    "WebPGetInfo() failed": "its pixels, compressed as WebP, are corrupt",
-    "ZLib error": "its compressed pixels are corrupt",
-    "unable to parse image": "the file is cut short or corrupt",
-    "Unexpected end of GIF source data": "the file is cut short",
-    "no frames in GIF": "it has no frame",
-    "bad labq format": "its colors are CIELAB of a kind that is not supported",
-    "samples out of range": "its samples are of a kind that is not supported",
-    "required field 262 missing": "it does not say what its samples mean (PhotometricInterpretation is missing)",
-    "samples_per_pixel not a whole number of bytes": "the bits of a pixel do not fill whole bytes",
+    "not enough data": sentence("the file is cut short"),
+    "IDAT: ": sentence("its compressed pixels are corrupt"),
+    "libpng read error": sentence("its pixels are corrupt"),
+    "unable to read pixels": sentence("its pixels are corrupt"),
+    "WebPGetInfo() failed": sentence("its pixels, compressed as WebP, are corrupt"),
+    "ZLib error": sentence("its compressed pixels are corrupt"),
+    "unable to parse image": sentence("the file is cut short or corrupt"),
+    "Unexpected end of GIF source data": sentence("the file is cut short"),
+    "no frames in GIF": sentence("it has no frame"),
+    "bad labq format": sentence("its colors are CIELAB of a kind that is not supported"),
+    "samples out of range": sentence("its samples are of a kind that is not supported"),
+    "required field 262 missing": sentence(
+        "it does not say what its samples mean (PhotometricInterpretation is missing)"
+    ),
+    "samples_per_pixel not a whole number of bytes": sentence("the bits of a pixel do not fill whole bytes"),
 }
 """Plain words for libvips' messages, by how these begin."""
 
@@ -56,14 +65,16 @@ def reason_of(detail: str) -> str:
         return _worded(_READERS.sub("", read, count=1))
     written = _first(causes)
     if written is None:
-        return "the decoder gave no reason"
-    return _worded(_WRITERS.sub("", written, count=1).replace("unable to write to target", "its format refuses it"))
+        return _NO_REASON
+    said = _WRITERS.sub("", written, count=1)
+    return sentence("its format refuses it") if said == "unable to write to target" else _worded(said)
 
 
-TOO_LARGE_A_FILE = (
+TOO_LARGE_A_FILE = sentence(
     "The task needs a larger file on the worker's disk than the limit of the worker allows (limits.max_written_bytes)."
     " Make the image smaller first, or choose a format that compresses more."
 )
+_NO_REASON = sentence("the decoder gave no reason")
 _FILE_TOO_LARGE = os.strerror(errno.EFBIG)
 
 
@@ -86,18 +97,25 @@ def _worded(line: str) -> str:
     missing, scheme = _PLUGIN.search(line), _SCHEME.search(line)
     if scheme is not None:
         name = _SCHEMES.get(scheme["number"], f"number {scheme['number']}")
-        return f"its compression ({name}) is not supported; {_READ_COMPRESSIONS}"
+        return _not_read_in_tiff(name)
     if missing is not None and missing["codec"]:
-        return f"its compression ({missing['codec']}) is not supported"
+        return sentence("its compression ({name}) is not supported", name=missing["codec"])
     if missing is not None:
-        return f"its compression ({missing['compression'].strip()}) is not supported; {_READ_COMPRESSIONS}"
+        return _not_read_in_tiff(missing["compression"].strip())
     for cryptic, plain in _PLAIN.items():
         if line.startswith(cryptic):
             return plain
     if line.endswith(": CRC error"):
-        return f"its part {line[:4]} is corrupt: the checksum is wrong"
+        return sentence("its part {part} is corrupt: the checksum is wrong", part=line[:4])
     # 4294967295 is -1: no scanline was read yet.
-    return shortened(line.replace(" at scanline 4294967295", "")) or "the decoder gave no reason"
+    return shortened(line.replace(" at scanline 4294967295", "")) or _NO_REASON
+
+
+def _not_read_in_tiff(compression: str) -> str:
+    return sentence(
+        "its compression ({name}) is not supported; in a TIFF Deflate, LZW, PackBits, CCITT, JPEG and WebP are",
+        name=compression,
+    )
 
 
 def shortened(line: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyvips
+from service_kit.texts import sentence
 
 from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.picture import frames_of, with_pages
@@ -41,12 +42,14 @@ class Layout:
         if directory.ycbcr is not None and image.bands == directory.number(tiff.SAMPLES):
             if directory.is_in_planes:  # libvips mixes up the rows of the planes
                 raise UnsuitableImageError(
-                    "The image has YCbCr in separate planes, which is not supported: save it as RGB."
+                    sentence("The image has YCbCr in separate planes, which is not supported: save it as RGB.")
                 )
             image = from_ycbcr(image, directory.ycbcr.coefficients, directory.ycbcr.limits)
         meaning = directory.number(tiff.PHOTOMETRIC) or 0
         if meaning in tiff.UNREAD:
-            raise UnsuitableImageError(f"The image has {tiff.UNREAD[meaning]}, which is not supported: save it as RGB.")
+            raise UnsuitableImageError(
+                sentence("The image has {colors}, which is not supported: save it as RGB.", colors=tiff.UNREAD[meaning])
+            )
         if meaning in (tiff.CIELAB, tiff.ICCLAB) and image.format in ("uchar", "ushort") and image.bands >= 3:
             image = from_cielab(image, signed=meaning == tiff.CIELAB)
         bands = directory.samples(image.bands)
@@ -91,7 +94,11 @@ def with_page_sizes(image: pyvips.Image, layout: Layout) -> pyvips.Image:
 
 
 def _unread(name: str, frames: int) -> str:
-    return f"This {name} is an animation of {frames} frames, of which only the first can be read"
+    return sentence(
+        "This {format} is an animation of {frames} frames, of which only the first can be read",
+        format=name,
+        frames=frames,
+    )
 
 
 def _of_tiff(directories: Sequence[tiff.Directory], page: int | None) -> Layout:
@@ -107,7 +114,10 @@ def _of_tiff(directories: Sequence[tiff.Directory], page: int | None) -> Layout:
         return Layout(
             pages[:1],
             sizes=sizes,
-            unread=f"The pages of this TIFF differ in size ({listed}): without source.page only the first is read",
+            unread=sentence(
+                "The pages of this TIFF differ in size ({sizes}): without source.page only the first is read",
+                sizes=listed,
+            ),
             directories=[directories[pages[0]]],
         )
     in_row = pages == list(range(pages[0], pages[0] + len(pages)))

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyvips
+from service_kit.texts import sentence
 
+from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
 
 MAX_BANDS = 5
@@ -33,22 +35,35 @@ class Limits:
 def check_frames(frames: int, limits: Limits) -> None:
     """:raises ImageError: there are more frames than the limit."""
     if frames > limits.max_frames:
-        raise ImageError(f"The image has {frames} frames; the limit is {limits.max_frames}.")
+        detail = sentence(
+            "The image has {frames} frames; the limit is {limit}.", frames=frames, limit=limits.max_frames
+        )
+        raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 
 
 def check_pixels(pixels: int, limits: Limits, subject: str) -> None:
     """:raises ImageError: there are more pixels than the limit."""
     if pixels > limits.max_pixels:
-        raise ImageError(f"{subject} {pixels:,} pixels; the limit is {limits.max_pixels:,}.")
+        detail = sentence(
+            "{subject} {pixels:,} pixels; the limit is {limit:,}.",
+            subject=subject,
+            pixels=pixels,
+            limit=limits.max_pixels,
+        )
+        raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 
 
 def check_decoded_bytes(size: int, limits: Limits, subject: str) -> None:
     """:raises ImageError: the decoded pixels take more bytes than the limit."""
     if size > limits.max_decoded_bytes:
-        raise ImageError(
-            f"{subject} {_readable(size)} of decoded pixels; the limit is {_readable(limits.max_decoded_bytes)}."
-            " Make it smaller, or save it with fewer frames or with 8 bits per sample."
+        detail = sentence(
+            "{subject} {size} of decoded pixels; the limit is {limit}."
+            " Make it smaller, or save it with fewer frames or with 8 bits per sample.",
+            subject=subject,
+            size=_readable(size),
+            limit=_readable(limits.max_decoded_bytes),
         )
+        raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
 
 
 def check_frames_of(frames: Sequence[pyvips.Image], limits: Limits, subject: str, count: int | None = None) -> None:
@@ -61,10 +76,14 @@ def check_frames_of(frames: Sequence[pyvips.Image], limits: Limits, subject: str
     check_pixels(times * sum(frame.width * frame.height for frame in frames), limits, subject)
     bands = max(frame.bands for frame in frames)
     if bands > MAX_BANDS:
-        raise ImageError(
-            f"{subject} {bands} bands; the limit is {MAX_BANDS}, four inks and transparency."
-            " Save it as gray, RGB or CMYK with at most one alpha channel."
+        detail = sentence(
+            "{subject} {bands} bands; the limit is {limit}, four inks and transparency."
+            " Save it as gray, RGB or CMYK with at most one alpha channel.",
+            subject=subject,
+            bands=bands,
+            limit=MAX_BANDS,
         )
+        raise ImageError(detail, Cause.IMAGE_TOO_LARGE)
     size = sum(frame.width * frame.height * frame.bands * SAMPLE_BYTES[frame.format] for frame in frames)
     check_decoded_bytes(times * size, limits, subject)
 

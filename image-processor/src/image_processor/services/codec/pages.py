@@ -1,5 +1,8 @@
 """The requested page of a file."""
 
+from service_kit.texts import sentence
+
+from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
 
 
@@ -12,6 +15,7 @@ def check_page(page: int | None, pages: int, unread: str | None = None) -> None:
     """
     if page is not None and page > pages:
         if unread is not None:
-            raise ImageError(f"{unread}.")
-        has = "1 page" if pages == 1 else f"{pages:,} pages"
-        raise ImageError(f"There is no page {page}: the image has {has}.")
+            raise ImageError(sentence("{unread}.", unread=unread), Cause.PAGE_NOT_FOUND)
+        has = sentence("1 page") if pages == 1 else sentence("{pages:,} pages", pages=pages)
+        detail = sentence("There is no page {page}: the image has {has}.", page=page, has=has)
+        raise ImageError(detail, Cause.PAGE_NOT_FOUND)

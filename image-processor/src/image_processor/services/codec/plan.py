@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field, ValidationError, create_model
 from service_kit.errors import DomainError, FieldError
 from service_kit.field_errors import invalid_fields
+from service_kit.texts import sentence
 
 from image_processor.algorithms.registry import Algorithm, Params, all_algorithms, find_algorithm
 from image_processor.imaging.output import Output, Tiles
@@ -88,7 +89,7 @@ def _plan_of_pipeline(pipeline: Pipeline) -> Plan:
         pointer = f"/params/steps/{place}"
         algorithm = _named(step.algorithm, f"{pointer}/algorithm")
         if not algorithm.changes_image and place + 1 < len(pipeline.steps):
-            detail = f"'{algorithm.name}' ends a pipeline: nothing can follow it."
+            detail = sentence("'{name}' ends a pipeline: nothing can follow it.", name=algorithm.name)
             raise DomainError("invalid-fields", detail, [FieldError(pointer=f"{pointer}/algorithm", detail=detail)])
         steps.append((algorithm, _validated(algorithm.params, step.params, f"{pointer}/params")))
     return _plan(steps, pipeline.output, pipeline.source)
@@ -115,7 +116,7 @@ def _named(name: str, pointer: str) -> Algorithm:
     found = find_algorithm(name)
     if found is None:
         names = ", ".join([*all_algorithms(), PIPELINE])
-        detail = f"There is no algorithm '{name[:64]}'; there are: {names}."
+        detail = sentence("There is no algorithm '{name}'; there are: {names}.", name=name[:64], names=names)
         raise DomainError("unknown-algorithm", detail, [FieldError(pointer=pointer, detail=detail)])
     return found
 

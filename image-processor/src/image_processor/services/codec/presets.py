@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from service_kit.errors import DomainError
 from service_kit.settings import SettingsError
+from service_kit.texts import sentence
 
 from image_processor.services.codec.plan import PIPELINE, plan_of
 
@@ -33,7 +34,9 @@ class Presets:
         """:raises DomainError: ``preset-not-found``."""
         if name not in self._params:
             names = ", ".join(self._params) or "none in this server's configuration"
-            raise DomainError("preset-not-found", f"There is no preset '{name}'; there are: {names}.")
+            raise DomainError(
+                "preset-not-found", sentence("There is no preset '{name}'; there are: {names}.", name=name, names=names)
+            )
         return self._params[name]
 
     def items(self) -> Iterator[tuple[str, Mapping[str, object]]]:

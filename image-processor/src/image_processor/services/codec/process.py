@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyvips
+from service_kit.texts import sentence, text_of
 
 from image_processor.imaging.output import STILL, Report, Tiles
 from image_processor.imaging.picture import UnsuitableImageError
+from image_processor.services.causes import Cause
 from image_processor.services.codec import complaints
 from image_processor.services.codec.decoding import Decoded, ImageError, NamedFiles, decode
 from image_processor.services.codec.encoding import (
@@ -60,7 +62,7 @@ def write_reports(source: Path, result: Path, plan: Plan, limits: Limits) -> Non
             try:
                 reports[algorithm.name] = _report(algorithm.apply(picture, params, NamedFiles({}, limits)))
             except UnsuitableImageError as error:
-                unavailable[algorithm.name] = str(error)
+                unavailable[algorithm.name] = text_of(error)
     found = reports | ({"unavailable": unavailable} if unavailable else {})
     result.write_text(json.dumps(found, ensure_ascii=False, separators=(",", ":")), "utf-8")
 
@@ -70,7 +72,9 @@ def _report(made: object) -> object:
         raise TypeError(f"a {type(made).__name__} is no report")
     text = made.model_dump_json(exclude_none=True)
     if len(text) > MAX_REPORT_LENGTH:
-        raise UnsuitableImageError(f"This report would have more than {MAX_REPORT_LENGTH:,} characters.")
+        raise UnsuitableImageError(
+            sentence("This report would have more than {limit:,} characters.", limit=MAX_REPORT_LENGTH)
+        )
     return json.loads(text)
 
 
@@ -81,21 +85,22 @@ def _explained(source: Path) -> Iterator[None]:
     try:
         yield
     except UnsuitableImageError as error:
-        raise ImageError(str(error)) from error
+        raise ImageError(text_of(error), Cause.IMAGE_UNSUITABLE) from error
     except pyvips.Error as error:
-        raise ImageError(_sentence(error)) from error
+        raise _refusal(error) from error
     lost = complaints.lost_pixels()
     if lost is not None and not (_EXTRANEOUS in lost and has_gap_before_pixels(source)):
-        raise ImageError(f"The image cannot be decoded: {reason_of(lost)}.")
+        raise ImageError(sentence("The image cannot be decoded: {reason}.", reason=reason_of(lost)))
 
 
-def _sentence(error: pyvips.Error) -> str:
+def _refusal(error: pyvips.Error) -> ImageError:
     detail = complaints.causes(str(error.detail))
     if hit_file_limit(detail):
-        return TOO_LARGE_A_FILE
+        return ImageError(TOO_LARGE_A_FILE, Cause.RESULT_TOO_LARGE)
     if failed_while_writing(detail):
-        return f"The result cannot be written: {reason_of(detail)}."
-    return f"The image cannot be decoded: {reason_of(detail)}."
+        refusal = sentence("The result cannot be written: {reason}.", reason=reason_of(detail))
+        return ImageError(refusal, Cause.RESULT_NOT_WRITTEN)
+    return ImageError(sentence("The image cannot be decoded: {reason}.", reason=reason_of(detail)))
 
 
 def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
@@ -104,7 +109,8 @@ def _refuse_lost_frames(decoded: Decoded, plan: Plan) -> None:
         return
     is_first_enough = any(algorithm.frames == "first" for algorithm, _ in plan.steps)
     if not is_first_enough and plan.encoding.format not in STILL:
-        raise ImageError(f"{decoded.unread}. To get it, choose the output format jpeg, png or avif.")
+        detail = sentence("{unread}. To get it, choose the output format jpeg, png or avif.", unread=decoded.unread)
+        raise ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
 
 
 def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits: Limits) -> str | None:
@@ -115,8 +121,8 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
         if isinstance(made, Report):
             return write_report(made, result)
         picture = made
-        check_pixels(picture.width * picture.height * len(picture.frames), limits, "The result would have")
-        check_frames_of(picture.frames, limits, "The result would have")
+        check_pixels(picture.width * picture.height * len(picture.frames), limits, sentence("The result would have"))
+        check_frames_of(picture.frames, limits, sentence("The result would have"))
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
     written = write_picture(picture, plan.encoding, source_format(decoded, picture), result)

@@ -11,11 +11,13 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import pyvips
+from service_kit.texts import sentence
 
 from image_processor.imaging.color import in_srgb
 from image_processor.imaging.output import DEFAULT_QUALITY, Output
 from image_processor.imaging.picture import frames_of
 from image_processor.imaging.ssim import comparable, ssim
+from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.codec.saving import GIF_QUALITIES, save
 
@@ -149,21 +151,31 @@ class Encoding:
     def _check_size(self) -> None:
         size = self.path.stat().st_size
         if self._output.max_bytes is not None and size > self._output.max_bytes:
-            raise self._too_large(size, f" at an SSIM of {self._output.min_ssim}")
+            raise self._too_large(size, sentence(" at an SSIM of {min_ssim}", min_ssim=self._output.min_ssim))
 
     def _unfulfilled(self, value: float) -> ImageError:
         if self._output.min_ssim is None:
             return self._too_large(round(value), "")
-        return ImageError(
-            f"As {self._format.upper()} the result has an SSIM of {1 - value:.6f} at a quality of {self._quality}, "
-            f"less than {self._output.min_ssim}: choose another format, a higher quality, or a lower SSIM."
+        detail = sentence(
+            "As {format} the result has an SSIM of {ssim:.6f} at a quality of {quality}, less than {min_ssim}:"
+            " choose another format, a higher quality, or a lower SSIM.",
+            format=self._format.upper(),
+            ssim=1 - value,
+            quality=self._quality,
+            min_ssim=self._output.min_ssim,
         )
+        return ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
 
     def _too_large(self, size: int, wanted: str) -> ImageError:
-        return ImageError(
-            f"As {self._format.upper()} the smallest result{wanted} has {size:,} bytes, more than "
-            f"{self._output.max_bytes or 0:,}: make the image smaller first, or choose another format."
+        detail = sentence(
+            "As {format} the smallest result{wanted} has {size:,} bytes, more than {max_bytes:,}:"
+            " make the image smaller first, or choose another format.",
+            format=self._format.upper(),
+            wanted=wanted,
+            size=size,
+            max_bytes=self._output.max_bytes or 0,
         )
+        return ImageError(detail, Cause.OUTPUT_IMPOSSIBLE)
 
 
 def sample_of(image: pyvips.Image) -> pyvips.Image:

@@ -7,6 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
+from service_kit.texts import sentence
+
 MOST_DIRECTORIES = 4096
 _MOST_ENTRIES = 4096
 _MOST_BYTES = 60_000
@@ -28,7 +30,11 @@ Size, bits, meaning and number of samples, and the ICC profile.
 _EXTRA_SAMPLES, PHOTOMETRIC = 338, 262
 _OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
 _YCBCR, CIELAB, ICCLAB = 6, 8, 9
-UNREAD = {10: "ITU L*a*b* of fax", 32803: "the mosaic of a camera's sensor", 32844: "LogL"}
+UNREAD = {
+    10: sentence("ITU L*a*b* of fax"),
+    32803: sentence("the mosaic of a camera's sensor"),
+    32844: sentence("LogL"),
+}
 """Values of PhotometricInterpretation that libvips mistakes for gray or RGB."""
 _JPEG = (6, 7)
 """Compressions whose decoder converts YCbCr to RGB."""

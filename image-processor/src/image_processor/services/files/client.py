@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import httpx2
 from service_kit.access.gate import OWNER_HEADER, SEES_HEADER
+from service_kit.texts import sentence
+
+from image_processor.services.causes import Cause
 
 CHUNK = 256 * 1024
 """Bytes read from a response at a time."""
@@ -29,6 +32,10 @@ class FileStorageUnavailableError(Exception):
 
 class SourceError(Exception):
     """A file is gone or too large, or the result is refused; a retry does not help."""
+
+    def __init__(self, detail: str, cause: Cause = Cause.FILE_GONE) -> None:
+        super().__init__(detail)
+        self.cause = cause
 
 
 class ResultRevokedError(Exception):
@@ -239,7 +246,8 @@ class FileStorage:
                 return self._earlier_result(key)
         if refused.get("status") == 409:
             return FileStorageUnavailableError(str(refused.get("detail")))
-        return SourceError(f"The file server refused the result: {refused.get('detail')}")
+        detail = sentence("The file server refused the result: {reason}", reason=str(refused.get("detail")))
+        return SourceError(detail, Cause.RESULT_REFUSED)
 
     def _earlier_result(self, key: str) -> int | Exception:
         try:
@@ -279,7 +287,7 @@ def _groups(files: Sequence[NewFile]) -> Sequence[Sequence[NewFile]]:
 
 def _announced_size(response: httpx2.Response, file_id: int, max_bytes: int) -> int:
     if response.status_code == 404:
-        raise SourceError(f"File {file_id} does not exist any more.")
+        raise SourceError(sentence("File {file_id} does not exist any more.", file_id=file_id))
     if response.status_code != 200 or "Content-Length" not in response.headers:
         raise FileStorageUnavailableError(f"download of file {file_id} answered {response.status_code}")
     size = int(response.headers["Content-Length"])
@@ -293,4 +301,5 @@ def check_size(size: int, max_bytes: int) -> None:
     :raises SourceError: it is larger than a worker may fetch.
     """
     if size > max_bytes:
-        raise SourceError(f"A file has {size:,} bytes; {max_bytes:,} are possible.")
+        detail = sentence("A file has {size:,} bytes; {max_bytes:,} are possible.", size=size, max_bytes=max_bytes)
+        raise SourceError(detail, Cause.FILE_TOO_LARGE)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import structlog
 from service_kit.errors import DomainError
+from service_kit.texts import sentence, text_of
 from sqlalchemy.exc import DBAPIError
 
 from image_processor.config import LimitSettings
+from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import TOO_LARGE_A_FILE, ImageError
 from image_processor.services.codec.limits import Limits
 from image_processor.services.codec.plan import Plan, plan_of
@@ -88,7 +90,8 @@ class AttemptService:
         try:
             plan = plan_of(claim.algorithm, claim.params)
         except DomainError as error:
-            raise ImageError(f"The task cannot be done any more: {error}") from error
+            detail = sentence("The task cannot be done any more: {reason}", reason=error.detail)
+            raise ImageError(detail, Cause.TASK_OUTDATED) from error
         return self._make(claim, next_claim, plan, folder, self._reuse.key_of(claim, plan))
 
     def _make(self, claim: Claim, next_claim: Claim | None, plan: Plan, folder: Path, key: str | None) -> ResultFile:
@@ -115,16 +118,16 @@ def outcome_of(error: Exception) -> Outcome:
     """Return how an attempt ends that raised this error."""
     match error:
         case ImageError() | SourceError():
-            return Failed(str(error))
+            return Failed(text_of(error), error.cause)
         case FileStorageUnavailableError():
-            return Postponed(f"the file server did not answer ({error})")
+            return Postponed(sentence("the file server did not answer ({reason})", reason=str(error)))
         case ScratchFullError() | OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return Postponed("the worker's disk is full")
+            return Postponed(sentence("the worker's disk is full"))
         case OSError(errno=errno.EFBIG):
-            return Failed(TOO_LARGE_A_FILE)
+            return Failed(TOO_LARGE_A_FILE, Cause.RESULT_TOO_LARGE)
         case ResultRevokedError():
-            return Postponed("its result was discarded meanwhile")
+            return Postponed(sentence("its result was discarded meanwhile"))
         case MemoryError():
-            return Failed("The image needs more memory than a worker may use.")
+            return Failed(sentence("The image needs more memory than a worker may use."), Cause.OUT_OF_MEMORY)
     log.error("unexpected error", exc_info=error)
-    return Crashed(f"an unexpected error ({type(error).__name__})")
+    return Crashed(sentence("an unexpected error ({name})", name=type(error).__name__))

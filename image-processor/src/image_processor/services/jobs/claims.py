@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import structlog
 from service_kit.database import Database, epoch_now
+from service_kit.texts import sentence
 from sqlalchemy import Connection, Double, Integer, Row, bindparam, case, func, select, update
 
 from image_processor.config import RetrySettings
 from image_processor.models import Batch, Task, TaskStatus
+from image_processor.services.causes import Cause, stored_problem
 from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.jobs.transitions import (
     ENDS_NOW,
@@ -145,8 +147,10 @@ class ClaimService:
 
     def _record_unfinished(self, connection: Connection, claim: Claim, outcome: Failed | Postponed | Crashed) -> None:
         match outcome:
-            case Failed(reason):
-                values: dict[str, object] = {"status": TaskStatus.ERROR, "error": reason, **ENDS_NOW}
+            case Failed(reason, cause):
+                problem = stored_problem(cause, reason)
+                ended = {"status": TaskStatus.ERROR, "error": str(reason), "error_problem": problem}
+                values: dict[str, object] = {**ended, **ENDS_NOW}
             case Postponed(reason):
                 values = self._postponement(claim, reason)
             case Crashed(reason):
@@ -167,9 +171,11 @@ class ClaimService:
         delay = random.uniform(0, 1) * ceiling  # noqa: S311  # nosec B311
         tried = Task.retry_seconds + (time.monotonic() - claim.claimed_at)
         spent = tried > self._retry.max_seconds
+        detail = sentence("Gave up after repeated failures: {reason}", reason=reason)
         return {
             "status": case((spent, TaskStatus.ERROR), else_=TaskStatus.PENDING),
-            "error": case((spent, f"Gave up after repeated failures: {reason}"), else_=None),
+            "error": case((spent, str(detail)), else_=None),
+            "error_problem": case((spent, stored_problem(Cause.TOO_MANY_FAILURES, detail)), else_=None),
             "ended_at": case((spent, epoch_now()), else_=None),
             "due_at": epoch_now() + delay,
             "retry_seconds": tried + delay,

@@ -4,10 +4,12 @@ from collections.abc import Collection, Sequence
 
 import structlog
 from service_kit.database import Database, epoch_now
+from service_kit.texts import sentence
 from sqlalchemy import ColumnElement, Double, bindparam, select, update
 
 from image_processor.config import RetrySettings
 from image_processor.models import Task, TaskStatus
+from image_processor.services.causes import Cause, stored_problem
 from image_processor.services.jobs.outcomes import Holder
 from image_processor.services.jobs.transitions import (
     ENDS_NOW,
@@ -84,9 +86,11 @@ class LeaseService:
         """
         held = _held_by(holder.worker) & (Task.process == holder.process)
         at_fault = held & (Task.id == task_id) & (Task.attempt == attempt)
-        detail = f"Gave up: {reason}. Make the image smaller first, or choose other parameters."
+        detail = sentence("Gave up: {reason}. Make the image smaller first, or choose other parameters.", reason=reason)
         with self._database.begin() as connection:
-            put_back(connection, at_fault, {"status": TaskStatus.ERROR, "error": detail, **ENDS_NOW}, reason)
+            problem = stored_problem(Cause.TASK_TOO_SLOW, detail)
+            values = {"status": TaskStatus.ERROR, "error": str(detail), "error_problem": problem, **ENDS_NOW}
+            put_back(connection, at_fault, values, reason)
             connection.execute(update(Task).where(in_order(held)).values(**PENDING))
 
     def expire_leases(self, now: float) -> None:
@@ -100,7 +104,7 @@ class LeaseService:
         with self._database.begin() as connection:
             ids = connection.execute(_EXPIRED, {"now": now}).scalars().all()
             if ids:
-                reason = "its worker stopped answering"
+                reason = sentence("its worker stopped answering")
                 values = pending_or_given_up(Task.losses, self._retry.max_losses, reason)
                 put_back(connection, Task.id.in_(ids), values, reason)
 

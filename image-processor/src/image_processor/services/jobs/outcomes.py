@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+from image_processor.services.causes import Cause
 from image_processor.services.files.client import Origin
 
 _Item = TypeVar("_Item")
@@ -61,6 +62,7 @@ class Failed:
     """The attempt failed, and every retry would."""
 
     reason: str
+    cause: Cause = Cause.TASK_FAILED
 
 
 @dataclass(frozen=True)

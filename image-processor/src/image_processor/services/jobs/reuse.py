@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
 from image_processor.services.codec.plan import Plan, plan_of
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, NewCopy, SourceError
@@ -52,7 +53,9 @@ class ReuseService:
         found = self._storage.acting_for(owner).find(file_ids) if file_ids else {}
         for file_id in file_ids:
             if file_id not in found:
-                raise SourceError(f"The file {file_id} that params name does not exist any more.")
+                raise SourceError(
+                    sentence("The file {file_id} that params name does not exist any more.", file_id=file_id)
+                )
         return [found[file_id].sha256 for file_id in file_ids]
 
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 import structlog
 from service_kit.database import dialect_of, epoch_now, insert_or_ignore
+from service_kit.texts import sentence
 from sqlalchemy import ColumnElement, Connection, case, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from image_processor.models import DiscardedResult, Task, TaskStatus
+from image_processor.services.causes import Cause, stored_problem
 
 log = structlog.get_logger()
 
@@ -25,10 +27,12 @@ def in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
 def pending_or_given_up(counter: InstrumentedAttribute[int], most: int, reason: str) -> dict[str, object]:
     """Return the values that raise ``counter`` and make a task pending again, or end it in error at ``most``."""
     given_up = counter + 1 >= most
+    detail = sentence("Gave up after {attempts} attempts: {reason}.", attempts=most, reason=reason)
     return {
         counter.key: counter + 1,
         "status": case((given_up, TaskStatus.ERROR), else_=TaskStatus.PENDING),
-        "error": case((given_up, f"Gave up after {most} attempts: {reason}."), else_=None),
+        "error": case((given_up, str(detail)), else_=None),
+        "error_problem": case((given_up, stored_problem(Cause.TOO_MANY_CRASHES, detail)), else_=None),
         "ended_at": case((given_up, epoch_now()), else_=None),
         "due_at": 0.0,
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 import imagecodecs
 import numpy
 import pyvips
+from service_kit.texts import sentence
 
 from image_processor.services.readers.metadata import Metadata
 from image_processor.services.readers.opened import DamagedError, Opened
@@ -53,7 +54,7 @@ def _deep_pixels(source: Path, bits: int, pixels: int) -> pyvips.Image:
     try:
         array = imagecodecs.jpeg2k_decode(source.read_bytes(), numthreads=1)
     except imagecodecs.Jpeg2kError as error:  # its message only names a function of OpenJPEG
-        raise DamagedError("its pixels cannot be decoded") from error
+        raise DamagedError(sentence("its pixels cannot be decoded")) from error
     image = pyvips.Image.new_from_array(numpy.ascontiguousarray(array)).copy(interpretation="rgb16")
     white = 2**bits - 1
     return image if white == 65535 else (image * (65535 / white)).rint().cast("ushort")

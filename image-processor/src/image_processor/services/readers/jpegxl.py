@@ -4,13 +4,14 @@ from functools import partial
 from pathlib import Path
 
 import pyvips
+from service_kit.texts import sentence
 
 from image_processor.services.readers import libjxl
 from image_processor.services.readers.metadata import Metadata
 from image_processor.services.readers.opened import Opened
 
 _SPACES = {(1, 8): "b-w", (1, 16): "grey16", (3, 8): "srgb", (3, 16): "rgb16"}
-_ANIMATED = "This JPEG XL is animated, and only its first frame can be read"
+_ANIMATED = sentence("This JPEG XL is animated, and only its first frame can be read")
 
 
 def open_image(source: Path) -> Opened:

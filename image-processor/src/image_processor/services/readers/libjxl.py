@@ -12,6 +12,9 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from service_kit.texts import sentence
+
+from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.opened import DamagedError
 
@@ -180,7 +183,7 @@ def header_of(content: bytes) -> Header:
                 boxes.give_up()
         boxes.end()
     if not info.xsize:
-        raise DamagedError("it holds no image")
+        raise DamagedError(sentence("it holds no image"))
     return Header(
         width=info.xsize,
         height=info.ysize,
@@ -212,7 +215,7 @@ def pixels_of(content: bytes, header: Header) -> bytearray:
                 buffer = (c_char * len(samples)).from_buffer(samples)
                 _check(jxl.JxlDecoderSetImageOutBuffer(decoder, byref(pixel_format), buffer, len(samples)))
             elif event == _SUCCESS:
-                raise DamagedError("it holds no image")
+                raise DamagedError(sentence("it holds no image"))
     return samples
 
 
@@ -296,14 +299,14 @@ def _decoder(content: bytes, events: int) -> Iterator[c_void_p]:
 def _next(decoder: c_void_p) -> int:
     event = int(library().JxlDecoderProcessInput(decoder))
     if event == _NEED_MORE_INPUT:
-        raise DamagedError("it is cut short")
+        raise DamagedError(sentence("it is cut short"))
     _check(event)
     return event
 
 
 def _check(status: int) -> None:
     if status == _ERROR:
-        raise DamagedError("it is not a valid JPEG XL, or cut short")
+        raise DamagedError(sentence("it is not a valid JPEG XL, or cut short"))
 
 
 def _refuse_black(decoder: c_void_p, info: BasicInfo) -> None:
@@ -311,7 +314,9 @@ def _refuse_black(decoder: c_void_p, info: BasicInfo) -> None:
     for number in range(info.num_extra_channels):
         library().JxlDecoderGetExtraChannelInfo(decoder, number, byref(channel))
         if channel.type == _BLACK:
-            raise ImageError("The colors of this JPEG XL are CMYK, which is not supported.")
+            raise ImageError(
+                sentence("The colors of this JPEG XL are CMYK, which is not supported."), Cause.IMAGE_UNSUPPORTED
+            )
 
 
 def _keep_profile(decoder: c_void_p) -> None:
@@ -327,14 +332,17 @@ def _profile(decoder: c_void_p, info: BasicInfo) -> bytes | None:
     color = ColorEncoding()
     if library().JxlDecoderGetColorAsEncodedProfile(decoder, _DATA, byref(color)) == _SUCCESS:
         if color.transfer_function in (_PQ, _HLG):
-            raise ImageError("The colors of this JPEG XL have high dynamic range (PQ or HLG), which is not supported.")
+            raise ImageError(
+                sentence("The colors of this JPEG XL have high dynamic range (PQ or HLG), which is not supported."),
+                Cause.IMAGE_UNSUPPORTED,
+            )
         plain = color.transfer_function == _SRGB_TRANSFER and color.white_point == _D65
         if plain and (color.color_space == _GRAY or (color.color_space, color.primaries) == (_RGB, _SRGB_PRIMARIES)):
             return None
     profile = _icc(decoder, _DATA)
     spaces = (b"GRAY",) if info.num_color_channels == 1 else (b"RGB ",)
     if profile[16:20] not in spaces:
-        raise DamagedError("its profile is for another color space")
+        raise DamagedError(sentence("its profile is for another color space"))
     return profile
 
 

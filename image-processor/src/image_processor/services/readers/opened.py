@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyvips
+from service_kit.texts import sentence
 
 from image_processor.imaging.picture import with_pages
 from image_processor.services.codec.errors import ImageError, shortened
@@ -60,7 +61,7 @@ class Opened:
         with reading():
             image = self._with_metadata(self.pixels())
         if (image.width, image.height) != (self.width, self.height):
-            raise DamagedError("the size in the header is not that of the pixels")
+            raise DamagedError(sentence("the size in the header is not that of the pixels"))
         return image
 
     def rendered(self, width: int, height: int) -> pyvips.Image:
@@ -91,7 +92,7 @@ def reading() -> Iterator[None]:
     except (DamagedError, ImageError, MemoryError):
         raise
     except (struct.error, EOFError) as error:
-        raise DamagedError("the file is cut short or corrupt") from error
+        raise DamagedError(sentence("the file is cut short or corrupt")) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
             raise
@@ -103,4 +104,4 @@ def reading() -> Iterator[None]:
 
 def _reason(message: str) -> str:
     lines = message.splitlines()
-    return (shortened(lines[-1]) if lines else "") or "the decoder gave no reason"
+    return (shortened(lines[-1]) if lines else "") or sentence("the decoder gave no reason")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pypdfium2
 import pyvips
 from pypdfium2 import raw
+from service_kit.texts import sentence
 
 from image_processor.imaging.source import DOTS_PER_INCH, Source
 from image_processor.services.codec.pages import check_page
@@ -24,7 +25,7 @@ def open_image(source: Path, wanted: Source) -> Opened:
     except pypdfium2.PdfiumError as error:
         raise DamagedError(_reason(str(error))) from error
     if len(document) == 0:
-        raise DamagedError("the PDF has no page")
+        raise DamagedError(sentence("the PDF has no page"))
     check_page(wanted.page, len(document))
     number, dots = (wanted.page or 1) - 1, wanted.dpi or DOTS_PER_INCH["pdf"]
     width, height = _size(document, number, dots)
@@ -46,7 +47,7 @@ def _size(document: pypdfium2.PdfDocument, number: int, dots: int) -> tuple[int,
 
 
 def _reason(reason: str) -> str:
-    return "the PDF needs a password" if "password" in reason.lower() else reason
+    return sentence("the PDF needs a password") if "password" in reason.lower() else reason
 
 
 def _rendered(document: pypdfium2.PdfDocument, number: int, dots: int, width: int, height: int) -> pyvips.Image:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pyvips
 from PIL import ImageCms
+from service_kit.texts import sentence
 
+from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
@@ -32,9 +34,17 @@ def open_image(source: Path) -> Opened:
         head = file.read(26)
     bits, mode = int.from_bytes(head[22:24], "big"), int.from_bytes(head[24:26], "big")
     if head.startswith(b"8BPS") and bits in _UNREAD_BITS:
-        raise ImageError(f"A PSD with {bits} bits per channel is not supported: save it with 8 bits, or as a TIFF.")
+        raise ImageError(
+            sentence(
+                "A PSD with {bits} bits per channel is not supported: save it with 8 bits, or as a TIFF.", bits=bits
+            ),
+            Cause.IMAGE_UNSUPPORTED,
+        )
     if head.startswith(b"8BPS") and mode == _MULTICHANNEL:
-        raise ImageError("A PSD in multichannel mode is not supported: save it as RGB, gray or CMYK.")
+        raise ImageError(
+            sentence("A PSD in multichannel mode is not supported: save it as RGB, gray or CMYK."),
+            Cause.IMAGE_UNSUPPORTED,
+        )
     with Image.open(source, formats=list(_NAMES)) as image:
         name = _NAMES[str(image.format)]
         pixels, metadata = partial(_pixels, source), metadata_of(image.info.items())

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 from xml.etree.ElementTree import Element
 
+from service_kit.texts import sentence
+
 from image_processor.services.readers.opened import DamagedError
 from image_processor.services.readers.pillow import Image
 
@@ -35,7 +37,13 @@ def keep_harmless(root: Element) -> None:
                 else:
                     embedded += _pixels_in(picture)
     if embedded > _MOST_EMBEDDED:
-        raise DamagedError(f"the SVG holds pictures of {embedded:,} pixels; the limit is {_MOST_EMBEDDED:,}")
+        raise DamagedError(
+            sentence(
+                "the SVG holds pictures of {embedded:,} pixels; the limit is {limit:,}",
+                embedded=embedded,
+                limit=_MOST_EMBEDDED,
+            )
+        )
     _check_depth(root)
 
 
@@ -55,7 +63,7 @@ def _pixels_in(picture: bytes) -> int:
         with Image.open(io.BytesIO(picture), formats=["PNG", "JPEG", "GIF", "WEBP"]) as image:
             return image.width * image.height
     except OSError as error:
-        raise DamagedError("a picture in the SVG is damaged") from error
+        raise DamagedError(sentence("a picture in the SVG is damaged")) from error
 
 
 def _check_depth(root: Element) -> None:
@@ -76,7 +84,7 @@ def _check_depth(root: Element) -> None:
             entered.add(child)
             path.append((child, iter(below[child])))
         if len(path) > _DEEPEST or depths.get(root, 0) > _DEEPEST:
-            raise DamagedError(f"the SVG is nested more than {_DEEPEST} levels deep")
+            raise DamagedError(sentence("the SVG is nested more than {limit} levels deep", limit=_DEEPEST))
 
 
 def _referred(element: Element, named: dict[str | None, Element]) -> Iterator[Element]:

@@ -8,6 +8,7 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, each_of
 from service_kit.errors import DomainError, FieldError
+from service_kit.texts import sentence
 from sqlalchemy import BigInteger, bindparam, cast, insert, literal_column, select
 from sqlalchemy.orm import Session
 
@@ -138,7 +139,7 @@ class TaskService:
             found = storage.find(batch.file_ids)
             found_named = storage_of_named.find(named) if named else {}
         except FileStorageUnavailableError as error:
-            detail = "The file server does not answer; try again."
+            detail = sentence("The file server does not answer; try again.")
             raise DomainError("file-storage-unavailable", detail, retry_after=5) from error
         for file_ids, known, pointer in ((batch.file_ids, found, "/file_ids"), (named, found_named, "/params")):
             missing = [file_id for file_id in file_ids if file_id not in known]
@@ -175,7 +176,11 @@ class TaskService:
         with self._database.write() as session:
             task = _found(session, principal, task_id, lock=True)
             if task.status in ENDED:
-                detail = f"Task {task_id} is {task.status}; only a pending or processing task can be cancelled."
+                detail = sentence(
+                    "Task {task_id} is {status}; only a pending or processing task can be cancelled.",
+                    task_id=task_id,
+                    status=sentence(str(task.status)),
+                )
                 raise DomainError("task-not-cancellable", detail)
             cancel_tasks(session.connection(), [task_id])
             session.refresh(task)
@@ -190,7 +195,9 @@ class TaskService:
         with self._database.write() as session:
             task = _found(session, principal, task_id, lock=True)
             if task.status not in ENDED:
-                detail = f"Task {task_id} is {task.status}; cancel it first."
+                detail = sentence(
+                    "Task {task_id} is {status}; cancel it first.", task_id=task_id, status=sentence(str(task.status))
+                )
                 raise DomainError("task-not-ended", detail)
             delete_tasks(session.connection(), [task_id])
         log.info("task deleted", task_id=task_id)
@@ -205,7 +212,11 @@ class TaskService:
             take_turn(session.connection(), principal)
             task = _found(session, principal, task_id, lock=True)
             if task.status not in RESTARTABLE:
-                detail = f"Task {task_id} is {task.status}; only a task in error or cancelled can be restarted."
+                detail = sentence(
+                    "Task {task_id} is {status}; only a task in error or cancelled can be restarted.",
+                    task_id=task_id,
+                    status=sentence(str(task.status)),
+                )
                 raise DomainError("task-not-restartable", detail)
             restart_tasks(session.connection(), [task_id])
             check_limit(session.connection(), principal, 1)
@@ -244,11 +255,17 @@ def _found(session: Session, principal: Principal, task_id: int, *, lock: bool =
 
 
 def _unknown_files(missing: Sequence[int], pointer: str) -> DomainError:
-    named = ", ".join(map(str, missing[:NAMED_IDS])) + (" and more" if len(missing) > NAMED_IDS else "")
-    errors = [FieldError(pointer=pointer, detail=f"There is no file {file_id}.") for file_id in missing[:NAMED_IDS]]
-    detail = f"These {pointer.removeprefix('/')} do not exist: {named}. No task was created."
+    listed = ", ".join(map(str, missing[:NAMED_IDS]))
+    named = sentence("{listed} and more", listed=listed) if len(missing) > NAMED_IDS else listed
+    errors = [
+        FieldError(pointer=pointer, detail=sentence("There is no file {file_id}.", file_id=file_id))
+        for file_id in missing[:NAMED_IDS]
+    ]
+    detail = sentence(
+        "These {pointer} do not exist: {named}. No task was created.", pointer=pointer.removeprefix("/"), named=named
+    )
     return DomainError("file-not-found", detail, errors)
 
 
 def _not_found(task_id: int) -> DomainError:
-    return DomainError("task-not-found", f"There is no task {task_id}.")
+    return DomainError("task-not-found", sentence("There is no task {task_id}.", task_id=task_id))

@@ -5,6 +5,7 @@ import hashlib
 from service_kit.access.principals import Principal
 from service_kit.database import Database, dialect_of, one_at_a_time
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import BigInteger, Connection, Sequence, cast, delete, func, insert, select, tuple_
 
 from image_processor.models import UnendedTasks
@@ -49,9 +50,13 @@ def check_limit(connection: Connection, principal: Principal, more: int) -> None
 
 def too_many(principal: Principal, limit: int, unended: int, more: int) -> DomainError:
     """Return the error of an owner whose tasks would be more than the limit."""
-    detail = (
-        f"The owner '{principal.owner}' may have {limit} tasks that have not ended; there are {unended},"
-        f" and {more} more would be too many."
+    detail = sentence(
+        "The owner '{owner}' may have {limit} tasks that have not ended; there are {unended}, and {more}"
+        " more would be too many.",
+        owner=principal.owner,
+        limit=limit,
+        unended=unended,
+        more=more,
     )
     # A batch that is larger than the limit never has a chance.
     return DomainError("too-many-pending-tasks", detail, retry_after=RETRY_SECONDS if more <= limit else None)

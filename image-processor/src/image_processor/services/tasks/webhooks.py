@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, fun
 from sqlalchemy.orm import Session
 
 from image_processor.models import Callback, CallbackHost, TaskStatus
+from image_processor.services.causes import problem_document
 
 log = structlog.get_logger()
 
@@ -222,6 +223,7 @@ def payload(callback: Callback) -> bytes:
     }
     if callback.status == TaskStatus.ERROR:
         task["error"] = callback.error
+        task["problem"] = problem_document(callback.error_problem)
     return json.dumps({"type": f"task.{callback.status}", "task": task}, ensure_ascii=False).encode()
 
 

@@ -1,0 +1,66 @@
+"""A failed task in answers: the sentence in English, and its problem in the language of the request."""
+
+import json
+
+import pytest
+from flask.testing import FlaskClient
+from image_processor.models import Task, TaskStatus
+from image_processor.services.causes import Cause, stored_problem
+from service_kit.database import Database
+from service_kit.texts import sentence
+from sqlalchemy import insert
+
+DETAIL = sentence("The image has {frames} frames; the limit is {limit}.", frames=3, limit=2)
+RUSSIAN = {"Accept-Language": "ru"}
+
+
+def add_failed(database: Database, problem: str | None) -> int:
+    with database.write() as session:
+        new = insert(Task).values(
+            source_id=1, algorithm="flip", status=TaskStatus.ERROR, error=str(DETAIL), error_problem=problem
+        )
+        return session.execute(new.returning(Task.id)).scalar_one()
+
+
+@pytest.fixture
+def task_id(database: Database) -> int:
+    return add_failed(database, stored_problem(Cause.IMAGE_TOO_LARGE, DETAIL))
+
+
+def test_a_failed_task_shows_its_sentence_and_its_problem(client: FlaskClient, task_id: int) -> None:
+    task = json.loads(client.get(f"/{task_id}").data)
+
+    assert task["error"] == DETAIL
+    assert task["problem"] == {
+        "type": "urn:pixmill:problem:image-too-large",
+        "detail": DETAIL,
+        "context": {"frames": 3, "limit": 2},
+    }
+
+
+def test_the_problem_is_in_russian_and_the_sentence_stays(client: FlaskClient, task_id: int) -> None:
+    response = client.get(f"/{task_id}", headers=RUSSIAN)
+    task = json.loads(response.data)
+
+    assert (response.headers["Content-Language"], "Accept-Language" in response.headers["Vary"]) == ("ru", True)
+    assert task["error"] == DETAIL
+    assert task["problem"]["detail"] == "В изображении 3 кадров; предел — 2."
+
+
+@pytest.mark.parametrize("query", ["", "?limit=5"])
+def test_a_list_has_the_problems_too(client: FlaskClient, task_id: int, query: str) -> None:
+    [task] = json.loads(client.get(f"/{query}", headers=RUSSIAN).data)
+
+    assert task["problem"]["detail"] == "В изображении 3 кадров; предел — 2."
+
+
+def test_a_task_that_failed_before_problems_were_kept_has_none(client: FlaskClient, database: Database) -> None:
+    task = json.loads(client.get(f"/{add_failed(database, None)}").data)
+
+    assert (task["error"], task["problem"]) == (DETAIL, None)
+
+
+def test_a_restart_removes_the_problem(client: FlaskClient, task_id: int) -> None:
+    task = json.loads(client.post(f"/{task_id}/restart").data)
+
+    assert (task["status"], "error" in task, "problem" in task) == ("pending", False, False)

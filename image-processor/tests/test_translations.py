@@ -1,0 +1,97 @@
+"""Everything that people read has a Russian text, with the same placeholders."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from babel.messages.mofile import read_mo
+from image_processor.algorithms.registry import all_algorithms
+from image_processor.models import TaskStatus
+from image_processor.services.catalog import (
+    ALGORITHM,
+    CATEGORY,
+    CHOICE,
+    PARAMETER,
+    PIPELINE_SUMMARY,
+    words,
+)
+from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
+from service_kit.languages import has_translation
+from service_kit.texts import placeholders
+
+from tests.support.messages import messages_of, translations_in
+
+PROJECT = Path(__file__).parents[2]
+PACKAGES = ("service-kit/src/service_kit", "file-storage/src/file_storage", "image-processor/src/image_processor")
+CATALOG = "locale/ru/LC_MESSAGES/messages.po"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_sentence_of_the_code_has_a_russian_one(package: str) -> None:
+    known = {message for each in PACKAGES for _, message in translations_in(PROJECT / each / CATALOG)}
+
+    assert messages_of(PROJECT / package) - known == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_translation_has_the_placeholders_of_its_message(package: str) -> None:
+    for (_, message), translation in translations_in(PROJECT / package / CATALOG).items():
+        if placeholders_of(message):
+            assert placeholders_of(translation) == placeholders_of(message), message
+
+
+def placeholders_of(message: str) -> frozenset[tuple[str, str]]:
+    """Return the placeholders; none of a text with other braces."""
+    try:
+        return placeholders(message)
+    except ValueError:
+        return frozenset()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_compiled_catalog_is_up_to_date(package: str) -> None:
+    catalog = PROJECT / package / CATALOG
+
+    with catalog.with_suffix(".mo").open("rb") as file:
+        compiled = {(message.context or "", message.id): message.string for message in read_mo(file) if message.id}
+
+    assert compiled == translations_in(catalog), "run `make translations`"
+
+
+def schemas() -> Iterator[Mapping[str, object]]:
+    yield from (task_params(algorithm).model_json_schema() for algorithm in all_algorithms().values())
+    yield Pipeline.model_json_schema()
+
+
+def texts_in(part: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the names, choices and descriptions in a schema, each with its context."""
+    if isinstance(part, Mapping):
+        if isinstance(part.get("description"), str):
+            yield "", part["description"]
+        for name, value in part.items():
+            if key == "properties":
+                yield PARAMETER, words(name)
+            if key == "$defs" and not name.endswith("Params"):
+                yield PARAMETER, words(name)
+            yield from texts_in(value, "" if key in ("properties", "$defs") else name)
+    elif isinstance(part, list):
+        for value in part:
+            if key == "enum":
+                yield CHOICE, words(str(value))
+            yield from texts_in(value)
+
+
+def test_every_text_of_the_catalog_has_a_russian_one() -> None:
+    algorithms = all_algorithms().values()
+    texts = {found for schema in schemas() for found in texts_in(schema)}
+    texts |= {("", algorithm.summary) for algorithm in algorithms} | {("", PIPELINE_SUMMARY)}
+    texts |= {(ALGORITHM, words(name)) for name in [*all_algorithms(), PIPELINE]}
+    texts |= {(CATEGORY, words(algorithm.category)) for algorithm in algorithms} | {(CATEGORY, words(PIPELINE))}
+
+    assert len(texts) > 400
+    assert {(context, text) for context, text in texts if not has_translation(text, "ru", context)} == set()
+
+
+@pytest.mark.parametrize("status", TaskStatus)
+def test_every_status_has_a_russian_name(status: TaskStatus) -> None:
+    assert has_translation(status, "ru")

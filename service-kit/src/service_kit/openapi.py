@@ -1,0 +1,87 @@
+"""The OpenAPI document of an application, in which every reference resolves."""
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel
+
+REFERENCE = "#/components/schemas/{model}"
+"""A reference to a schema that a document shares."""
+_BEGINNING = REFERENCE.format(model="")
+
+_definitions: dict[str, object] = {}
+"""What the described models consist of, by name."""
+
+
+class ConflictingSchemasError(Exception):
+    """Two different models that are parts of others have the same name."""
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, object]:
+    """Return the JSON Schema of a model for a document that :func:`complete` completes.
+
+    Pydantic refers to the models in a model by ``#/$defs/…``. That is right for a schema alone, but in an OpenAPI
+    document such a reference begins at the document, and flask-openapi3 drops the definitions.
+
+    :raises ConflictingSchemasError: another model has a different part of the same name.
+    """
+    schema = model.model_json_schema(ref_template=REFERENCE)
+    definitions: Mapping[str, object] = schema.pop("$defs", {})
+    for name, definition in definitions.items():
+        if _definitions.setdefault(name, definition) != definition:
+            raise ConflictingSchemasError(f"two different models are named '{name}'")
+    return schema
+
+
+def complete(document: Mapping[str, object]) -> dict[str, object]:
+    """Return the document with the schemas that it refers to and lacks."""
+    components = dict(_members(document.get("components")))
+    schemas = dict(_members(components.get("schemas")))
+    missing = set(_references(document)) - schemas.keys()
+    while missing:
+        found = {name: _definitions[name] for name in sorted(missing)}
+        schemas |= found
+        missing = set(_references(found)) - schemas.keys()
+    return _without_twins({**document, "components": {**components, "schemas": schemas}}, schemas)
+
+
+def _without_twins(document: dict[str, object], schemas: Mapping[str, object]) -> dict[str, object]:
+    """Return the document with one of each schema that stands in it under two names.
+
+    flask-openapi3 names a model by its title, and pydantic by its class. Generators of clients refuse both together.
+    """
+    seen: dict[str, str] = {}
+    twins = {
+        name: first
+        for name, schema in schemas.items()
+        if (first := seen.setdefault(repr(sorted(_members(schema).items(), key=repr)), name)) != name
+    }
+    if not twins:
+        return document
+    kept = {name: schema for name, schema in schemas.items() if name not in twins}
+    components = {**_members(document["components"]), "schemas": kept}
+    renamed = _renamed({**document, "components": components}, twins)
+    return renamed if isinstance(renamed, dict) else document
+
+
+def _renamed(part: object, names: Mapping[str, str]) -> object:
+    if isinstance(part, Mapping):
+        return {name: _renamed(value, names) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_renamed(item, names) for item in part]
+    if isinstance(part, str) and part.startswith(_BEGINNING):
+        name = part.removeprefix(_BEGINNING)
+        return _BEGINNING + names.get(name, name)
+    return part
+
+
+def _members(part: object) -> Mapping[str, object]:
+    return part if isinstance(part, Mapping) else {}
+
+
+def _references(part: object) -> Iterator[str]:
+    """Yield the names of the shared schemas that a part of a document refers to."""
+    if isinstance(part, str) and part.startswith(_BEGINNING):
+        yield part.removeprefix(_BEGINNING)
+    elif isinstance(part, Mapping | list):
+        for child in part.values() if isinstance(part, Mapping) else part:
+            yield from _references(child)

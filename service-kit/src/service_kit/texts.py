@@ -1,0 +1,89 @@
+"""Sentences for people that can be translated: a template in English, and the values in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from string import Formatter
+from typing import Self, TypeAlias
+
+Value: TypeAlias = str | int | float | bool | Sequence["Value"] | Mapping[str, "Value"] | None
+"""A value of a template. It is part of the JSON of a problem."""
+
+
+class Sentence(str):
+    """A sentence in English that remembers what it was made of.
+
+    It is an ordinary string for all who only show it. A value may be a text too.
+    """
+
+    template: str
+    values: Mapping[str, Value]
+
+    def __new__(cls, template: str, values: Mapping[str, Value], said: str | None = None) -> Self:
+        """:param said: the sentence in English, where it is not what the template gives."""
+        made = super().__new__(cls, filled(template, values) if said is None else said)
+        made.template = template
+        made.values = values
+        return made
+
+    def __getnewargs__(self) -> tuple[str, Mapping[str, Value], str]:  # type: ignore[override]  # what __new__ takes
+        return self.template, self.values, str(self)
+
+
+def sentence(template: str, /, **values: Value) -> Sentence:
+    """Return a sentence. Programs that collect messages look for calls of this function.
+
+    :param template: for :meth:`str.format` if there are values.
+    """
+    return Sentence(template, values)
+
+
+def text_of(error: Exception) -> str:
+    """Return the sentence that an error was raised with: ``str`` of the error forgets what it was made of."""
+    said = error.args[0] if len(error.args) == 1 else None
+    return said if isinstance(said, Sentence) else str(error)
+
+
+def filled(template: str, values: Mapping[str, Value], formatter: Formatter | None = None) -> str:
+    """Return the template with its values; without values, as it is."""
+    return (formatter or Formatter()).vformat(template, (), values) if values else template
+
+
+def context_of(sentence: str) -> dict[str, Value]:
+    """Return the values of a sentence, ready for JSON; none if it is an ordinary string."""
+    if not isinstance(sentence, Sentence):
+        return {}
+    return {name: str(value) if isinstance(value, Sentence) else value for name, value in sentence.values.items()}
+
+
+def placeholders(template: str) -> frozenset[tuple[str, str]]:
+    """Return the name and the format of each placeholder."""
+    return frozenset(_placeholders(template))
+
+
+def _placeholders(template: str) -> Iterator[tuple[str, str]]:
+    for _, name, form, _ in Formatter().parse(template):
+        if name is not None:
+            yield name, form or ""
+
+
+def stored(sentence: str) -> dict[str, Value]:
+    """Return a sentence as JSON that keeps what it was made of; :func:`restored` reads it."""
+    document: dict[str, Value] = {"text": str(sentence)}
+    if isinstance(sentence, Sentence) and sentence.values:
+        values = {
+            name: stored(value) if isinstance(value, Sentence) else value for name, value in sentence.values.items()
+        }
+        document |= {"template": sentence.template, "values": values}
+    return document
+
+
+def restored(document: Mapping[str, object]) -> Sentence:
+    """Return the sentence that :func:`stored` described."""
+    said, template, values = str(document["text"]), document.get("template"), document.get("values")
+    if not isinstance(template, str) or not isinstance(values, Mapping):
+        return Sentence(said, {})
+    found = {name: restored(value) if _is_stored(value) else value for name, value in values.items()}
+    return Sentence(template, found, said)
+
+
+def _is_stored(value: object) -> bool:
+    return isinstance(value, Mapping) and "text" in value

@@ -1,0 +1,65 @@
+"""Sentences that can be translated, and what remains of them in JSON and in another process."""
+
+import json
+import pickle
+
+import pytest
+from service_kit.texts import Sentence, context_of, placeholders, restored, sentence, stored, text_of
+
+LIMIT = sentence("At most {limit:,} pixels.", limit=16_384)
+
+
+def test_a_sentence_reads_as_its_template_with_its_values() -> None:
+    assert LIMIT == "At most 16,384 pixels."
+
+
+def test_a_sentence_without_values_may_have_braces() -> None:
+    assert sentence('Send {"steps": []}.') == 'Send {"steps": []}.'
+
+
+def test_the_context_has_the_values() -> None:
+    assert context_of(LIMIT) == {"limit": 16_384}
+
+
+def test_an_ordinary_string_has_no_context() -> None:
+    assert context_of("At most 3 pixels.") == {}
+
+
+def test_the_context_has_a_nested_sentence_as_its_words() -> None:
+    outer = sentence("File {file_id}: {reason}", file_id=7, reason=LIMIT)
+
+    assert json.loads(json.dumps(context_of(outer))) == {"file_id": 7, "reason": "At most 16,384 pixels."}
+
+
+@pytest.mark.parametrize("said", [LIMIT, sentence("File {file_id}: {reason}", file_id=7, reason=LIMIT), "plain"])
+def test_a_stored_sentence_is_the_same_when_it_is_restored(said: str) -> None:
+    found = restored(json.loads(json.dumps(stored(said))))
+
+    assert found == said
+    assert context_of(found) == context_of(said)
+
+
+def test_a_restored_sentence_keeps_the_template_of_a_nested_one() -> None:
+    found = restored(stored(sentence("File {file_id}: {reason}", file_id=7, reason=LIMIT)))
+
+    nested = found.values["reason"]
+    assert isinstance(nested, Sentence)
+    assert nested.template == "At most {limit:,} pixels."
+
+
+def test_another_process_gets_the_sentence_with_its_values() -> None:
+    copy = pickle.loads(pickle.dumps(LIMIT))
+
+    assert (copy, copy.values) == (LIMIT, {"limit": 16_384})
+
+
+def test_an_error_keeps_the_sentence_that_it_was_raised_with() -> None:
+    assert context_of(text_of(ValueError(LIMIT))) == {"limit": 16_384}
+
+
+def test_an_error_of_several_arguments_reads_as_itself() -> None:
+    assert text_of(OSError(2, "no such file")) == "[Errno 2] no such file"
+
+
+def test_placeholders_are_told_apart_by_their_formats() -> None:
+    assert placeholders("{a:,} of {b}") == {("a", ","), ("b", "")}
