@@ -28,7 +28,8 @@ def add_tasks(database: Database, count: int, status: str, **more: object) -> Se
 
 def statuses(database: Database) -> Mapping[TaskStatus, int]:
     with database.read() as session:
-        return dict(session.execute(select(Task.status, func.count()).group_by(Task.status)).tuples().all())
+        counted = session.execute(select(Task.status, func.count()).group_by(Task.status))
+        return {TaskStatus(status): count for status, count in counted}
 
 
 @pytest.mark.parametrize(
