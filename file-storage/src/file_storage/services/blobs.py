@@ -87,6 +87,15 @@ class BlobService:
         except (StorageUnavailableError, OSError) as error:
             log.warning("blob left for gc", sha256=sha256, reason=str(error))
 
+    def remove_all(self, names: Sequence[str]) -> None:
+        """Remove blobs without files as :meth:`remove` does, in one transaction: each takes longer than a blob does."""
+        try:
+            self._remove_together(names)
+        except (StorageUnavailableError, OSError, IntegrityError):
+            # Nothing is lost but time: what the store has removed already, it removes again.
+            for sha256 in names:
+                self.remove(sha256)
+
     def collect_garbage(self, older_than_seconds: float) -> int:
         """Remove the blobs without files and return their number; safe while the server runs.
 
@@ -102,6 +111,18 @@ class BlobService:
                 connection.execute(row)
             removed += self._remove_unreferenced(sha256)
         return removed
+
+    def _remove_together(self, names: Sequence[str]) -> None:
+        with self._database.write() as session:
+            unreferenced: ColumnElement[bool] = Blob.sha256.in_(names) & (Blob.file_count == 0)
+            rows = select(Blob).where(unreferenced).order_by(Blob.sha256).with_for_update()
+            blobs = session.scalars(rows).all()
+            for blob in blobs:
+                session.delete(blob)
+            # As for a single blob: the rows go first.
+            session.flush()
+            for blob in blobs:
+                self._store.delete(blob.sha256)
 
     def _has_file(self, sha256: str) -> bool:
         with self._database.connect() as connection:

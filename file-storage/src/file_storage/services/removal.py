@@ -25,6 +25,6 @@ class Removal:
                 return []
             rows = delete(File).where(HAS_ID).returning(File.sha256)
             unused = self._blobs.release(connection, connection.scalars(rows, {"ids": found}).all())
-        for sha256 in unused:
-            self._blobs.remove(sha256)
+        if unused:
+            self._blobs.remove_all(unused)
         return found
