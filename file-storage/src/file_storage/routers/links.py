@@ -1,12 +1,12 @@
 """Links: make, list, change and revoke them, and download by a link to one file."""
 
 from functools import partial
-from typing import Annotated, Self
+from typing import Annotated
 
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from service_kit.access.flask_gate import needs, principal, public
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
@@ -78,12 +78,6 @@ class LinkChange(BaseModel):
     expires_in: Annotated[int, WHOLE_NUMBER] | None = Field(
         None, ge=1, le=MAX_SET_SECONDS, description="In seconds from now, at most 90 days; only of a set of files."
     )
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if self.note is None and self.expires_in is None:
-            raise ValueError("give note, expires_in or both")
-        return self
 
 
 class LinkOut(BaseModel):
