@@ -56,24 +56,6 @@ def test_a_wrong_parameter_is_named(limit: str) -> None:
     assert [error["pointer"] for error in problem.errors] == ["/limit"]
 
 
-class Several(Query):
-    """A parameter that may be repeated, and one that may not."""
-
-    kind: list[str] | None = None
-    word: str = ""
-
-
-def test_a_repeated_parameter_is_refused_unless_it_is_a_list() -> None:
-    with Flask(__name__).test_request_context("/?kind=a&kind=b&word=c"):
-        assert Several.model_validate({"kind": ["a", "b"], "word": "c"}).kind == ["a", "b"]
-    with Flask(__name__).test_request_context("/?kind=a&word=b&word=b"):
-        problem = refusal(Several, {"kind": ["a"], "word": "b"})
-
-    assert problem.errors == [
-        {"pointer": "/word", "detail": "The parameter 'word' is given more than once; give it once."}
-    ]
-
-
 def test_every_wrong_parameter_is_named() -> None:
     problem = refusal(Search, {"limit": "0", "offset": "5"})
 

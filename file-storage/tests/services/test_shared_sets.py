@@ -240,7 +240,7 @@ def test_a_ticket_with_any_changed_letter_is_refused(place: int, letter: str) ->
     assert SIGNER.is_valid(changed, LOCKED) is (changed == ticket)
 
 
-@pytest.mark.parametrize("ticket", ["", ".", "1", "é.ü", "9999999999.", "\udcff.x", str(IN_AN_HOUR)])
+@pytest.mark.parametrize("ticket", ["", ".", "1", "é.ü", "9999999999.", "\udcff.x", "9999999999"])
 def test_what_is_no_ticket_is_refused(ticket: str) -> None:
     assert not SIGNER.is_valid(ticket, LOCKED)
 

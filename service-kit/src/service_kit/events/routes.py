@@ -193,6 +193,8 @@ def _is_id(text: str) -> bool:
 
 
 def _position(request: Request) -> Position | None:
+    if len(request.query_params.getlist("last_event_id")) > 1:
+        raise Problem("invalid-fields", 422, sentence("The query takes one id: ?{name}=1", name="last_event_id"))
     text = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
     if not text:
         return None
