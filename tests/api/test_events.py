@@ -150,7 +150,7 @@ def test_a_wrong_last_event_id_is_refused(pixmill: Pixmill, event_id: str) -> No
 
 @pytest.mark.parametrize("task_id", ["x", "-1", "9" * 30])
 def test_a_wrong_id_is_refused(pixmill: Pixmill, task_id: str) -> None:
-    assert_problem(pixmill.http.get(EVENTS, params={"id": task_id}), 422, "task ids")
+    assert_problem(pixmill.http.get(EVENTS, params={"id": task_id}), 422, "ids")
 
 
 def test_another_method_is_refused(pixmill: Pixmill) -> None:

@@ -57,7 +57,7 @@ ASKED = [
     Ask("HEAD /uploads/<string:upload_id>", "/uploads/{upload}", None, TUS),
     Ask("PATCH /uploads/<string:upload_id>", "/uploads/{upload}", None, TUS | TUS_BYTES),
 ]
-OF_THE_TRASH = {"GET /trash", "POST /restore", "POST /trash/empty", "GET /metrics"}
+OF_THE_TRASH = {"GET /trash", "POST /restore", "POST /trash/empty", "GET /metrics", "GET /stats"}
 """Routes that know the trash."""
 OF_SETS = {
     "GET /shared/<string:token>",

@@ -28,7 +28,7 @@ def test_the_document_has_the_data_of_each_event(client: FlaskClient) -> None:
     stream = document["paths"]["/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]  # type: ignore[index]  # a document
     assert stream["x-events"] == {"task": {"$ref": "#/components/schemas/TaskEventOut"}}
     assert document["components"]["schemas"]["TaskEventOut"]["properties"].keys() == {  # type: ignore[attr-defined]  # a document
-        *("id", "status", "result_id", "error", "problem")
+        *("id", "status", "result_id", "batch_id", "error", "problem")
     }
 
 
