@@ -49,10 +49,10 @@ NOT_THERE = [
     Case("GET", "/idempotency-keys/{key}"),
     Case("DELETE", "/links/{link}"),
     Case("PATCH", "/links/{link}", {"note": "stolen"}),
-    Case("HEAD", "/uploads/{upload}", headers=TUS),
-    Case("PATCH", "/uploads/{upload}", headers=TUS | BYTES),
-    Case("DELETE", "/uploads/{upload}", headers=TUS),
-    Case("POST", "/uploads/", headers=TUS | {"Upload-Concat": "final;/uploads/{upload}"}),
+    Case("HEAD", "/uploads/{upload_id}", headers=TUS),
+    Case("PATCH", "/uploads/{upload_id}", headers=TUS | BYTES),
+    Case("DELETE", "/uploads/{upload_id}", headers=TUS),
+    Case("POST", "/uploads/", headers=TUS | {"Upload-Concat": "final;/uploads/{upload_id}"}),
 ]
 """Requests that another owner's key gets 404 for."""
 FOR_ALL = {
@@ -83,7 +83,7 @@ class People:
             "id": self.file_id,
             "key": "a key of Bob's",
             "link": created["id"],
-            "upload": upload.rsplit("/", 1)[-1],
+            "upload_id": upload.rsplit("/", 1)[-1],
         }
 
 
@@ -122,7 +122,7 @@ def test_what_another_owner_was_refused_is_unchanged(people: People) -> None:
 
     assert people.bob.http.get(f"{FILES}/{people.file_id}").json()["comment"] == ""
     assert people.bob.download(people.file_id) == b"of Bob"
-    assert Case("HEAD", "/uploads/{upload}", headers=TUS).send(people.bob, people.things).status_code == 200
+    assert Case("HEAD", "/uploads/{upload_id}", headers=TUS).send(people.bob, people.things).status_code == 200
     assert people.anyone.http.get(people.link).content == b"of Bob"
 
 

@@ -14,7 +14,7 @@ from image_processor.services.tasks.stats import TaskStats
 stats = APIBlueprint("stats", __name__, abp_tags=[Tag(name="tasks")])
 
 
-class CountsOut(BaseModel):
+class TaskCountsOut(BaseModel):
     """Tasks that are not finished, by status."""
 
     pending: int
@@ -45,7 +45,7 @@ class StatsOut(BaseModel):
     version: str = Field(description="Of Pixmill.")
     owner: str = Field(description="Who asks.")
     all_owners: bool = Field(description="Whether the numbers are those of all owners, as for a key with `admin`.")
-    tasks: CountsOut = Field(description=f"Each is at most {MAX_COUNTED:,}, which also stands for more.")
+    tasks: TaskCountsOut = Field(description=f"Each is at most {MAX_COUNTED:,}, which also stands for more.")
     oldest_pending_seconds: float | None = Field(description="How long the oldest pending task waits; null: none does.")
     last_minute: EndedOut
     workers: list[WorkerOut] | None = Field(
@@ -63,7 +63,7 @@ def show_stats() -> Response:
         version=__version__,
         owner=who.owner,
         all_owners=who.sees_all,
-        tasks=CountsOut(**{status.value: count for status, count in numbers.tasks.items()}),
+        tasks=TaskCountsOut(**{status.value: count for status, count in numbers.tasks.items()}),
         oldest_pending_seconds=numbers.oldest_pending_seconds,
         last_minute=EndedOut(**{status.value: count for status, count in numbers.ended.items()}),
         workers=None
