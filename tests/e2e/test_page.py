@@ -341,11 +341,13 @@ def test_a_server_with_keys_asks_for_one(keys_stack: EmbeddedStack) -> None:
         page.says("No files yet")
 
 
-@pytest.mark.parametrize(("place", "operations"), [(FILES, 18), (TASKS, 16)])
-def test_the_api_page_shows_every_operation(page: Page, place: str, operations: int) -> None:
+@pytest.mark.parametrize("place", [FILES, TASKS])
+def test_the_api_page_shows_every_operation(page: Page, pixmill: Pixmill, place: str) -> None:
+    paths = pixmill.http.get(f"{place}/openapi.json").json()["paths"]
+    operations = sum(len(methods) for methods in paths.values())
     page.errors()
     page.open(f"{place}/docs")
     wait_until(lambda: page.all(".opblock"), "the operations are shown")
 
-    assert len(page.all(".opblock")) == operations
+    assert len(page.all(".opblock")) == operations > 0
     assert page.errors() == []
