@@ -51,7 +51,7 @@ class CropParams(Params):
 def crop(picture: Picture, params: CropParams) -> Picture:
     """Keep a part of the image: by its position, by a side or corner, or the part that draws the eye."""
     width, height = _size(picture, params)
-    left, top = window(picture.first, width, height, params.gravity, params.focal)
+    left, top = window(picture, width, height, params.gravity, params.focal)
     if params.left is not None:
         left = _pixels(params.left, picture.width, params.unit)
     if params.top is not None:
@@ -60,7 +60,7 @@ def crop(picture: Picture, params: CropParams) -> Picture:
     width, height = min(width, picture.width - left), min(height, picture.height - top)
     if width < 1 or height < 1:
         raise UnsuitableImageError(f"The part lies outside of the image of {picture.width} × {picture.height} pixels.")
-    return picture.map(lambda frame: frame.crop(left, top, width, height))
+    return picture.crop(left, top, width, height)
 
 
 def _size(picture: Picture, params: CropParams) -> tuple[int, int]:

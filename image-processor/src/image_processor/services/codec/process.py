@@ -20,6 +20,7 @@ from image_processor.services.codec.encoding import (
 from image_processor.services.codec.errors import TOO_LARGE_A_FILE, failed_while_writing, hit_file_limit, reason_of
 from image_processor.services.codec.jpeg import has_gap_before_pixels
 from image_processor.services.codec.limits import Limits, check_frames_of, check_pixels
+from image_processor.services.codec.plain import plain_jpeg
 from image_processor.services.codec.plan import Plan
 
 _EXTRANEOUS = "extraneous bytes before marker"
@@ -37,8 +38,12 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
     """
     sequential = all(algorithm.sequential for algorithm, _ in plan.steps) and encodes_once(plan.encoding)
     complaints.forget()
+
+    def whole() -> Decoded:
+        return decode(source, limits, sequential=sequential, wanted=plan.source)
+
     try:
-        decoded = decode(source, limits, sequential=sequential, wanted=plan.source)
+        decoded = plain_jpeg(source, limits, plan.source, whole) or whole()
         extension = _apply(decoded, plan, NamedFiles(files, limits), result, limits)
     except UnsuitableImageError as error:
         raise ImageError(str(error)) from error
@@ -77,7 +82,8 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
             return write_report(made, result)
         picture = made
         check_pixels(picture.width * picture.height * len(picture.frames), limits, "The result would have")
-        check_frames_of(picture.frames, limits, "The result would have")
+        if picture.plain is None:  # else it has 8 bits and at most three bands
+            check_frames_of(picture.frames, limits, "The result would have")
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
     written = write_picture(picture, plan.encoding, source_format(decoded, picture), result)
