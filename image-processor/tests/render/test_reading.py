@@ -1,9 +1,11 @@
 """Which dialect a request is of, and that nothing unsigned gets a plan."""
 
+import time
 from collections.abc import Mapping
 
 import pytest
 from image_processor.config import RenderSettings
+from image_processor.render import reading
 from image_processor.render.plan import FileSource
 from image_processor.render.reading import Reader, status_of
 from image_processor.render.signing import NativeSigner, ThumborSigner
@@ -41,6 +43,42 @@ def test_a_signed_url_of_pixmill_gives_a_plan() -> None:
 
     assert plan.source == FileSource(42)
     assert plan.encoding.output.format == "webp"
+
+
+def test_a_remembered_url_gives_the_same_plan_and_another_signature_none() -> None:
+    reader = Reader(settings(native={"keys": [KEY]}))
+    signature = NativeSigner([KEY.encode()]).sign(b"w:100/42.webp")
+    first = reader.plan(f"/img/{signature}/w:100/42.webp".encode())
+
+    again = reader.plan(f"/img/{signature}/w:100/42.webp".encode())
+
+    assert again == first
+    assert kind_of(reader, b"/img/wrong/w:100/42.webp") == "wrong-render-signature"
+
+
+def test_a_remembered_url_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(settings(native={"keys": [KEY]}))
+    expires = int(time.time()) + 1000
+    path = f"exp:{expires}/w:100/42.webp"
+    target = f"/img/{NativeSigner([KEY.encode()]).sign(path.encode())}/{path}".encode()
+    reader.plan(target)
+
+    monkeypatch.setattr(time, "time", lambda: float(expires))
+
+    assert kind_of(reader, target) == "expired-render-url"
+
+
+def test_only_the_last_urls_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_REMEMBERED", 1)
+    reader = Reader(settings(native={"keys": [KEY]}))
+    signer = NativeSigner([KEY.encode()])
+    first, second = (f"/img/{signer.sign(path)}/{path.decode()}".encode() for path in (b"w:1/42", b"w:2/42"))
+
+    plans = [reader.plan(target) for target in (first, second, second, first)]
+
+    assert plans[1] is plans[2]
+    assert plans[0] == plans[3]
+    assert plans[0] is not plans[3]
 
 
 def test_an_unsigned_url_says_nothing_about_presets() -> None:
