@@ -9,6 +9,7 @@ from image_processor.imaging.source import Source
 from image_processor.services.codec.decoding import Decoded, ImageError, Limits, decode
 from image_processor.services.codec.plain import plain_jpeg
 from PIL import Image, ImageCms, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo, pixels
@@ -23,6 +24,12 @@ def smooth(width: int, height: int, mode: str = "RGB", **options: object) -> byt
     spots = numpy.random.default_rng(8).integers(0, 255, (7, 9, 3), dtype="uint8")
     image = Image.fromarray(spots).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
     return encoded(image, "JPEG", **{"quality": 97, **options})
+
+
+def jpeg(content: bytes) -> JpegImageFile:
+    image = opened(content)
+    assert isinstance(image, JpegImageFile)
+    return image
 
 
 def exif(**tags: object) -> Image.Exif:
@@ -79,9 +86,9 @@ def test_a_cut_result_is_that_part_of_the_small_image() -> None:
 def test_the_jpeg_is_encoded_as_requested() -> None:
     output = {"quality": 40, "subsampling": "4:4:4", "progressive": True}
 
-    result = opened(processed(smooth(640, 480), "resize", {"width": 80, "output": output}))
+    result = jpeg(processed(smooth(640, 480), "resize", {"width": 80, "output": output}))
 
-    plain = opened(encoded(Image.new("RGB", (8, 8)), "JPEG", quality=40))
+    plain = jpeg(encoded(Image.new("RGB", (8, 8)), "JPEG", quality=40))
     assert result.quantization == plain.quantization
     assert result.info["progressive"] == 1
     assert [layer[1:3] for layer in result.layer] == [(1, 1)] * 3
@@ -94,6 +101,17 @@ def test_the_profile_stays_and_where_the_photograph_was_taken_does_not() -> None
     result = opened(processed(source, "resize", {"width": 60}))
 
     assert result.info["icc_profile"] == profile
+    assert not result.getexif()
+
+
+@pytest.mark.parametrize("format", ["webp", "png", "avif"])
+def test_other_formats_show_the_same_and_have_no_metadata(format: str) -> None:
+    source = smooth(640, 480, exif=exif(model="Camera", orientation=3))
+
+    result = opened(processed(source, "resize", {"width": 80, "output": {"format": format}}))
+
+    upright = ImageOps.exif_transpose(opened(source)).resize((80, 60), Image.Resampling.LANCZOS)
+    assert numpy.abs(numpy.asarray(result.convert("RGB")).astype(int) - numpy.asarray(upright)).mean() < 4
     assert not result.getexif()
 
 
@@ -127,9 +145,9 @@ def test_all_metadata_stay_on_request() -> None:
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.98])
 @pytest.mark.parametrize("ending", [b"", b"\xff\xd9"])
-@pytest.mark.parametrize("options", [{}, {"progressive": True}])
-def test_a_truncated_file_is_an_error(share: float, ending: bytes, options: dict[str, object]) -> None:
-    content = smooth(640, 480, **options)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_truncated_file_is_an_error(share: float, ending: bytes, *, progressive: bool) -> None:
+    content = smooth(640, 480, progressive=progressive)
 
     with pytest.raises(ImageError, match="cannot be decoded"):
         processed(content[: int(len(content) * share)] + ending, "resize", {"width": 60})
@@ -158,9 +176,11 @@ def test_too_many_decoded_bytes_are_refused_before_they_are_decoded() -> None:
         processed(smooth(640, 480)[:5000], "resize", {"width": 60}, limits=limits)
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"exif": exif(orientation=6, copyright="me")}])
-def test_an_ordinary_jpeg_needs_no_libvips(options: dict[str, object], tmp_path: Path) -> None:
-    decoded = read(smooth(640, 480, **options), tmp_path)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_an_ordinary_jpeg_needs_no_libvips(tmp_path: Path, *, progressive: bool) -> None:
+    content = smooth(640, 480, progressive=progressive, exif=exif(orientation=6, copyright="me"))
+
+    decoded = read(content, tmp_path)
 
     assert decoded is not None
     assert decoded.picture.small(60, 60) is not None

@@ -56,10 +56,9 @@ def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool
         is searched.
     """
     effort = output.effort or DEFAULT_EFFORT["jpeg"]
-    keeps_metadata = output.metadata == "keep" or (output.metadata == "copyright" and plain.has_credits)
     is_as_stored = plain.profile is None or output.profile == "keep" or plain.is_srgb
     is_searched = output.max_bytes is not None or output.min_ssim is not None
-    if effort > 5 or output.lossless or is_searched or keeps_metadata or not is_as_stored:
+    if effort > 5 or output.lossless or is_searched or _keeps_fields(plain, output) or not is_as_stored:
         return False
     height, width, bands = pixels.shape
     if width * height > _OPTIMIZED_PIXELS:
@@ -76,6 +75,20 @@ def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool
         icc_profile=None if output.profile == "strip" else plain.profile,
     )
     return True
+
+
+def without_metadata(plain: Plain, pixels: Pixels, output: Output) -> pyvips.Image | None:
+    """Return these pixels if no metadata stay and no color changes, for which the file would have to be opened."""
+    is_profile_dropped = plain.profile is None or (plain.is_srgb and output.profile == "strip")
+    if _keeps_fields(plain, output) or not is_profile_dropped:
+        return None
+    height, width, bands = pixels.shape
+    image = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
+    return image.copy(interpretation="b-w" if bands == 1 else "srgb")
+
+
+def _keeps_fields(plain: Plain, output: Output) -> bool:
+    return output.metadata == "keep" or (output.metadata == "copyright" and plain.has_credits)
 
 
 _OPTIMIZED_PIXELS = 4_000_000
