@@ -1,10 +1,11 @@
-"""libvips alone, for comparison: this module imports nothing of Pixmill, nor may it."""
+"""libvips alone and Pillow alone, for comparison: this module imports nothing of Pixmill, nor may it."""
 
 import os
 
 os.environ["VIPS_CONCURRENCY"] = "1"
 
 import pyvips
+from PIL import Image
 
 
 def thumbnail(source: str, result: str, width: int, height: int | None = None, quality: int = 80) -> None:
@@ -12,3 +13,12 @@ def thumbnail(source: str, result: str, width: int, height: int | None = None, q
     crop = "none" if height is None else "centre"
     image = pyvips.Image.thumbnail(source, width, height=height or 10_000_000, crop=crop)
     image.write_to_file(result, strip=True, **({} if result.endswith(".png") else {"Q": quality}))
+
+
+def drafted(source: str, result: str, width: int, height: int | None = None, quality: int = 80) -> None:
+    """Do the same with Pillow, whose decoder of JPEG shrinks as far as it can; only without a height."""
+    assert height is None
+    image = Image.open(source)
+    size = width, max(1, round(image.height * width / image.width))
+    image.draft("RGB", size)
+    image.resize(size, Image.Resampling.LANCZOS).save(result, quality=quality)

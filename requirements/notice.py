@@ -41,7 +41,7 @@ pillow-heif
   https://bitbucket.org/multicoreware/x265_git
 opencv-python-headless
   Its wheel contains FFmpeg (LGPL-2.1), which Pixmill does not use, and others that LICENSE-3RD-PARTY.txt lists.
-psycopg-binary, imagecodecs, numpy, pypdfium2
+psycopg-binary, imagecodecs, numpy, pypdfium2, simplejpeg
   Their wheels contain libraries under permissive licenses, which the license files in them list.
 
 

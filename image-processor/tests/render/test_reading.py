@@ -1,10 +1,12 @@
 """Which dialect a request is of, and that nothing unsigned gets a plan."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 import pytest
 from image_processor.config import RenderSettings
+from image_processor.render import reading
 from image_processor.render.plan import FileSource, RenderPlan
 from image_processor.render.presets import RenderPresets
 from image_processor.render.reading import Reader, status_of
@@ -52,6 +54,53 @@ def test_a_signed_url_of_pixmill_gives_a_plan() -> None:
 
     assert plan.source == FileSource(42)
     assert plan.encoding.output.format == "webp"
+
+
+def test_a_remembered_url_gives_the_same_plan_and_another_signature_none() -> None:
+    reader = reader_of(native={"keys": [KEY]})
+    signature = NativeSigner([KEY.encode()]).sign(b"w:100/42.webp")
+    first = plan_of(reader, f"/img/{signature}/w:100/42.webp".encode())
+
+    again = plan_of(reader, f"/img/{signature}/w:100/42.webp".encode())
+
+    assert again == first
+    assert kind_of(reader, b"/img/wrong/w:100/42.webp") == "wrong-render-signature"
+
+
+def test_a_remembered_url_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = reader_of(native={"keys": [KEY]})
+    expires = int(time.time()) + 1000
+    path = f"exp:{expires}/w:100/42.webp"
+    target = f"/img/{NativeSigner([KEY.encode()]).sign(path.encode())}/{path}".encode()
+    plan_of(reader, target)
+
+    monkeypatch.setattr(time, "time", lambda: float(expires))
+
+    assert kind_of(reader, target) == "expired-render-url"
+
+
+def test_only_the_last_urls_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_REMEMBERED", 1)
+    reader = reader_of(native={"keys": [KEY]})
+    signer = NativeSigner([KEY.encode()])
+    first, second = (f"/img/{signer.sign(path)}/{path.decode()}".encode() for path in (b"w:1/42", b"w:2/42"))
+
+    plans = [plan_of(reader, target) for target in (first, second, second, first)]
+
+    assert plans[1] is plans[2]
+    assert plans[0] == plans[3]
+    assert plans[0] is not plans[3]
+
+
+def test_a_url_of_a_preset_is_read_again_because_presets_change() -> None:
+    presets = dict(PRESETS)
+    reader = Reader(settings(native={"keys": [KEY]}), RenderPresets(presets))
+    target = f"/img/{NativeSigner([KEY.encode()]).sign(b'p:wide/42.webp')}/p:wide/42.webp".encode()
+    before = plan_of(reader, target)
+
+    presets["wide"] = {"steps": [{"algorithm": "resize", "params": {"width": 8}}]}
+
+    assert plan_of(reader, target) != before
 
 
 def test_an_unsigned_url_says_nothing_about_presets() -> None:

@@ -56,7 +56,7 @@ class CropParams(Params):
 def crop(picture: Picture, params: CropParams) -> Picture:
     """Keep a part of the image: by its position, by a side or corner, or the part that draws the eye."""
     width, height = _size(picture, params)
-    left, top = window(picture.first, width, height, params.gravity, params.focal)
+    left, top = window(picture, width, height, params.gravity, params.focal)
     if params.left is not None:
         left = _pixels(params.left, picture.width, params.unit)
     if params.top is not None:
@@ -71,7 +71,7 @@ def crop(picture: Picture, params: CropParams) -> Picture:
                 height=picture.height,
             )
         )
-    return picture.map(lambda frame: frame.crop(left, top, width, height))
+    return picture.crop(left, top, width, height)
 
 
 def _size(picture: Picture, params: CropParams) -> tuple[int, int]:

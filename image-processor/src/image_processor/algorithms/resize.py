@@ -85,10 +85,14 @@ def resize(picture: Picture, params: ResizeParams) -> Picture:
     smart = params.fit == "cover" and params.focal is None and params.gravity in SMART
     # A drawing is rendered at the final size, without resampling.
     as_stored = (params.linear or smart) and not picture.is_drawing
-    source = picture.frames if as_stored else picture.at_least(width, height)
-    if params.linear or params.fit == "contain":
-        source = [in_srgb(frame) for frame in source]
-    whole = Picture.of([_scale(frame, width, height, params) for frame in source])
+    small = None if as_stored or params.kernel != "lanczos3" else picture.small(width, height)
+    if small is None:
+        source = picture.frames if as_stored else picture.at_least(width, height)
+        if params.linear or params.fit == "contain":
+            source = [in_srgb(frame) for frame in source]
+        whole = Picture.of([_scale(frame, width, height, params) for frame in source])
+    else:
+        whole = small.in_srgb() if params.fit == "contain" else small
     if params.fit == "cover":
         return cut(whole, min(box_width, width), min(box_height, height), params.gravity, params.focal)
     if params.fit == "contain":

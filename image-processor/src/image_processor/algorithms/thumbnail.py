@@ -24,8 +24,10 @@ def thumbnail(picture: Picture, params: ThumbnailParams) -> Picture:
     width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     # A smart crop must find the same part in every format, so it does not use an image that was decoded smaller.
     smart = params.crop and params.gravity in SMART
-    source = picture.frames if smart else picture.at_least(width, height)
-    whole = Picture.of([scaled(frame, width, height) for frame in source])
+    whole = None if smart else picture.small(width, height)
+    if whole is None:
+        source = picture.frames if smart else picture.at_least(width, height)
+        whole = Picture.of([scaled(frame, width, height) for frame in source])
     if not params.crop:
         return whole
     return cut(whole, min(width, params.width), min(height, params.height), params.gravity, None)

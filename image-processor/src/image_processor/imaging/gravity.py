@@ -57,19 +57,19 @@ def cut(picture: Picture, width: int, height: int, gravity: str, focal: FocalPoi
     """Crop every frame to the same part, so that an animation does not jump; the pixels may be read only once."""
     if focal is None and gravity in SMART:
         picture = picture.map(pyvips.Image.copy_memory)  # they are read twice: to find the part and to crop it
-    left, top = window(picture.first, width, height, gravity, focal)
-    return picture.map(lambda frame: frame.crop(left, top, width, height))
+    left, top = window(picture, width, height, gravity, focal)
+    return picture.crop(left, top, width, height)
 
 
-def window(image: pyvips.Image, width: int, height: int, gravity: str, focal: FocalPoint | None) -> tuple[int, int]:
-    """Return left and top of the ``width`` × ``height`` pixels of the image that a crop keeps."""
-    room_x, room_y = image.width - width, image.height - height
+def window(picture: Picture, width: int, height: int, gravity: str, focal: FocalPoint | None) -> tuple[int, int]:
+    """Return left and top of the ``width`` × ``height`` pixels of the picture that a crop keeps."""
+    room_x, room_y = picture.width - width, picture.height - height
     if focal is not None:
-        left, top = round(focal.x * image.width - width / 2), round(focal.y * image.height - height / 2)
+        left, top = round(focal.x * picture.width - width / 2), round(focal.y * picture.height - height / 2)
         return min(max(left, 0), room_x), min(max(top, 0), room_y)
     if gravity in SMART and (room_x or room_y):
         # The same picture must give the same part in any depth and with any bands.
-        plain = in_eight_bits(in_color(in_srgb(image)))
+        plain = in_eight_bits(in_color(in_srgb(picture.first)))
         found = plain.smartcrop(width, height, interesting=gravity)
         return -found.xoffset, -found.yoffset
     return corner(gravity, room_x, room_y)

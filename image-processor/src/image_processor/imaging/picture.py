@@ -4,20 +4,44 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy
 import pyvips
 from service_kit.texts import sentence
 
+from image_processor.imaging.arrays import Pixels
 from image_processor.imaging.color import in_srgb
 from image_processor.imaging.errors import UnsuitableImageError
+from image_processor.imaging.later import LaterFrame
 
-__all__ = ["PAGE_SIZES", "Picture", "Shrink", "UnsuitableImageError", "frames_of", "joined", "with_pages"]
+__all__ = ["PAGE_SIZES", "Picture", "Plain", "Shrink", "UnsuitableImageError", "frames_of", "joined", "with_pages"]
 
 Shrink = Callable[[float], pyvips.Image]
 """Opens the image again, shrunk by at most this factor, as far as the decoder of its format can. A drawing is rendered
 at exactly this factor, which may be below 1."""
 
+Small = Callable[[int, int], Pixels | None]
+"""Decodes the image at this width and height, at most its own, at once; ``None`` if libvips is to do it."""
+
 PAGE_SIZES = "page-sizes"
 """A metadata field: width x height of each page of a document that has several."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A still image of 8 bits, gray or RGB, whose pixels need no libvips. For few pixels its pipelines cost most.
+
+    :param small: set until something is decoded.
+    :param pixels: set once they are decoded: height × width × bands.
+    :param profile: the ICC profile of its file.
+    :param is_srgb: the colors are those of sRGB, or gray.
+    :param has_credits: the file names an artist or a copyright.
+    """
+
+    small: Small | None
+    pixels: Pixels | None
+    profile: bytes | None
+    is_srgb: bool
+    has_credits: bool
 
 
 @dataclass(frozen=True)
@@ -27,6 +51,7 @@ class Picture:
     :param width: pixels of the upright frame, also if ``frames`` were shrunk while they were decoded.
     :param shrink: set until something is decoded, for formats that can be decoded smaller.
     :param is_drawing: the image is rendered, and sharp at every size.
+    :param plain: set while the image is as plain as that; ``frames`` are then opened only if somebody asks for them.
     """
 
     frames: Sequence[pyvips.Image]
@@ -34,6 +59,7 @@ class Picture:
     height: int
     shrink: Shrink | None = None
     is_drawing: bool = False
+    plain: Plain | None = None
 
     @classmethod
     def of(cls, frames: Sequence[pyvips.Image]) -> Self:
@@ -51,11 +77,37 @@ class Picture:
         """Return the picture with every frame changed."""
         return Picture.of([change(frame) for frame in self.frames])
 
+    def crop(self, left: int, top: int, width: int, height: int) -> "Picture":
+        """Return a part of the picture."""
+        if self.plain is not None and self.plain.pixels is not None:
+            return self._with_pixels(self.plain, self.plain.pixels[top : top + height, left : left + width])
+        return self.map(lambda frame: frame.crop(left, top, width, height))
+
+    def small(self, width: int, height: int) -> "Picture | None":
+        """Return the picture at this smaller size if that takes no libvips, by Lanczos' kernel with three lobes."""
+        if self.plain is None or self.plain.small is None:
+            return None
+        pixels = self.plain.small(width, height)
+        return None if pixels is None else self._with_pixels(self.plain, pixels)
+
+    def _with_pixels(self, plain: Plain, pixels: Pixels) -> "Picture":
+        pixels = numpy.ascontiguousarray(pixels)
+        height, width, bands = pixels.shape
+
+        def opened() -> pyvips.Image:
+            made = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
+            # The result has the metadata of the first image; the second covers it, so that none of it is decoded.
+            return self.first.crop(0, 0, 1, 1).insert(made, 0, 0, expand=True)
+
+        return Picture(LaterFrame(opened), width, height, plain=replace(plain, small=None, pixels=pixels))
+
     def in_srgb(self) -> "Picture":
         """Return the picture in gray or sRGB, also when it is decoded smaller."""
+        if self.plain is not None and self.plain.is_srgb:
+            return self
         shrink = self.shrink
         shrunk = None if shrink is None else lambda factor: in_srgb(shrink(factor))
-        return replace(self, frames=[in_srgb(frame) for frame in self.frames], shrink=shrunk)
+        return replace(self, frames=[in_srgb(frame) for frame in self.frames], shrink=shrunk, plain=None)
 
     def at_least(self, width: float, height: float) -> Sequence[pyvips.Image]:
         """Return the frames, perhaps shrunk, with sides of at least that many pixels."""

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from image_processor.algorithms.registry import Params
@@ -151,6 +152,11 @@ class RenderPlan:
 
     def digest(self) -> str:
         """Return the SHA-256 of :meth:`canonical` in hexadecimal digits."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        # Plans of URLs are remembered, and each request needs it.
         return hashlib.sha256(self.canonical()).hexdigest()
 
     def key(self, source_sha256: str, files: Mapping[int, str], format_name: str, engine: str) -> str:

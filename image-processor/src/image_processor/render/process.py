@@ -174,7 +174,7 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
         return EXTENSIONS[own]
     output = _output_of(plan, job.format_name, own)
     extension = process_image(source, files, result, plan.for_codec(output), limits)
-    return extension or EXTENSIONS[own or _format_of(source, limits, plan)]
+    return extension or EXTENSIONS.get(output.format) or EXTENSIONS[own or _format_of(source, limits, plan)]
 
 
 def _depends_on_source(job: Job) -> bool:

@@ -1,5 +1,7 @@
 """From a request's target to its plan: which dialect it is, whether it is signed, what it asks for."""
 
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +19,9 @@ from image_processor.render.signing import ImagorSigner, ImgproxySigner, NativeS
 from image_processor.render.sources import source_of
 
 UNSAFE = "unsafe"
+MOST_REMEMBERED = 2000
+"""URLs of each dialect whose plans stay in memory, a few kilobytes each."""
+LONGEST_REMEMBERED_BYTES = 2048
 
 
 class Dialect(Protocol):
@@ -92,6 +97,37 @@ class ImgproxyDialect:
         return plan_of_imgproxy(url.source, url.options, mark=self.mark, negotiated=settings.negotiate)
 
 
+class RememberedPlans:
+    """A dialect that reads a URL once: most requests are for few URLs, and reading costs as much as the rest of a hit.
+
+    Only accepted URLs are remembered, with their signatures, and only until they expire.
+
+    :param changing: what a URL contains that may mean something else later, such as the name of a preset.
+    """
+
+    def __init__(self, dialect: Dialect, changing: bytes | None = None) -> None:
+        self._dialect = dialect
+        self._changing = changing
+        self._plans: OrderedDict[bytes, RenderPlan] = OrderedDict()
+
+    @property
+    def name(self) -> str:
+        return self._dialect.name
+
+    async def plan(self, target: bytes) -> RenderPlan:
+        known = self._plans.get(target)
+        if known is not None and not 0 < known.wishes.expires <= time.time():
+            self._plans.move_to_end(target)
+            return known
+        plan = await self._dialect.plan(target)
+        lasts = self._changing is None or self._changing not in target
+        if lasts and len(target) <= LONGEST_REMEMBERED_BYTES:
+            self._plans[target] = plan
+            if len(self._plans) > MOST_REMEMBERED:
+                self._plans.popitem(last=False)
+        return plan
+
+
 class _Signer(Protocol):
     def accepts(self, signature: str, path: bytes) -> bool: ...
 
@@ -114,13 +150,16 @@ class Reader:
         self._by_path = dict[str, Dialect]()
         self._by_host = dict[str, Dialect]()
         if settings.native.keys:
-            self._by_path[settings.native.path] = NativeDialect(settings.native, presets)
+            self._by_path[settings.native.path] = RememberedPlans(
+                NativeDialect(settings.native, presets), changing=b"/p:"
+            )
         peers: tuple[tuple[ThumborSettings | ImagorSettings | ImgproxySettings, Dialect], ...] = (
             (settings.thumbor, ThumborDialect(settings.thumbor)),
             (settings.imagor, ImagorDialect(settings.imagor)),
             (settings.imgproxy, _imgproxy(settings.imgproxy)),
         )
-        for peer, dialect in peers:
+        for peer, found in peers:
+            dialect = RememberedPlans(found)
             if peer.enabled and peer.path:
                 self._by_path[peer.path] = dialect
             if peer.enabled and peer.host:

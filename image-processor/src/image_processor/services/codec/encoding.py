@@ -19,7 +19,7 @@ from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif,
 from image_processor.services.codec.decoding import Decoded
 from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
-from image_processor.services.codec.saving import materialized
+from image_processor.services.codec.saving import materialized, save_plain, without_metadata
 from image_processor.services.codec.search import Encoding
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif", "tiff": ".tif"}
@@ -84,7 +84,13 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
     chosen = source_format if output.format == "source" else output.format
     if animated and output.format == "source" and chosen not in ANIMATED:
         chosen = "webp"
-    image = joined(picture) if chosen in ("auto", *ANIMATED) else picture.first
+    plain, image = picture.plain, None
+    if plain is not None and plain.pixels is not None:
+        if chosen == "jpeg" and save_plain(plain, plain.pixels, output, result):
+            return chosen
+        image = without_metadata(plain, plain.pixels, output)
+    if image is None:
+        image = joined(picture) if chosen in ("auto", *ANIMATED) else picture.first
     image = image if encodes_once(output) else materialized(image)
     if chosen != "auto":
         _encoding(image, chosen, output, result).write()

@@ -13,7 +13,7 @@ _COMPUTES = (".py", ".onnx")
 _SOURCES = ("algorithms", "imaging", "services/codec", "services/readers")
 _LIBRARIES = (
     *("font-roboto", "imagecodecs", "numpy", "opencv-python-headless", "pillow", "pillow-heif"),
-    *("pypdfium2", "resvg-py"),
+    *("pypdfium2", "resvg-py", "simplejpeg"),
 )
 
 

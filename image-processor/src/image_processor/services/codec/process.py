@@ -24,6 +24,7 @@ from image_processor.services.codec.encoding import (
 from image_processor.services.codec.errors import TOO_LARGE_A_FILE, failed_while_writing, hit_file_limit, reason_of
 from image_processor.services.codec.jpeg import has_gap_before_pixels
 from image_processor.services.codec.limits import Limits, check_frames_of, check_pixels
+from image_processor.services.codec.plain import plain_jpeg
 from image_processor.services.codec.plan import Plan
 
 _EXTRANEOUS = "extraneous bytes before marker"
@@ -42,8 +43,12 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
     :raises ImageError: the source is not a readable image, is damaged, exceeds a limit, or does not suit an algorithm.
     """
     sequential = all(algorithm.sequential for algorithm, _ in plan.steps) and encodes_once(plan.encoding)
+
+    def whole() -> Decoded:
+        return decode(source, limits, sequential=sequential, wanted=plan.source)
+
     with _explained(source):
-        decoded = decode(source, limits, sequential=sequential, wanted=plan.source)
+        decoded = plain_jpeg(source, limits, plan.source, whole) or whole()
         return _apply(decoded, plan, NamedFiles(files, limits), result, limits)
 
 
@@ -122,7 +127,8 @@ def _apply(decoded: Decoded, plan: Plan, files: NamedFiles, result: Path, limits
             return write_report(made, result)
         picture = made
         check_pixels(picture.width * picture.height * len(picture.frames), limits, sentence("The result would have"))
-        check_frames_of(picture.frames, limits, sentence("The result would have"))
+        if picture.plain is None:  # else it has 8 bits and at most three bands
+            check_frames_of(picture.frames, limits, sentence("The result would have"))
     if isinstance(plan.encoding, Tiles):
         return write_tiles(picture, plan.encoding, result)
     written = write_picture(picture, plan.encoding, source_format(decoded, picture), result)

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pyvips
 
+from image_processor.imaging.arrays import Pixels
 from image_processor.imaging.color import in_eight_bits, in_srgb, with_alpha
-from image_processor.imaging.output import DEFAULT_EFFORT, Output
+from image_processor.imaging.output import DEFAULT_EFFORT, DEFAULT_QUALITY, Output
+from image_processor.imaging.picture import Plain
 from image_processor.services.codec.exif_block import has_exif, write_into_tiff
 from image_processor.services.codec.palette import bits_for, colors_of, with_at_most
+from image_processor.services.readers.pillow import Image
 
 _IN_MEMORY_BYTES = 100_000_000
 """Bytes of pixels above which an image that is used several times is kept on disk."""
@@ -44,6 +47,48 @@ def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) ->
         optimize_scans=effort > 5 and output.progressive,
         keep=_keep(image, output),
     )
+
+
+def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool:
+    """Save an image as JPEG with libjpeg-turbo's encoder, which needs no pipeline, and without EXIF.
+
+    :returns: whether it is saved; else :func:`save` is to do it, because metadata stay, colors change, or the quality
+        is searched.
+    """
+    effort = output.effort or DEFAULT_EFFORT["jpeg"]
+    is_as_stored = plain.profile is None or output.profile == "keep" or plain.is_srgb
+    is_searched = output.max_bytes is not None or output.min_ssim is not None
+    if effort > 5 or output.lossless or is_searched or _keeps_fields(plain, output) or not is_as_stored:
+        return False
+    height, width, bands = pixels.shape
+    if width * height > _OPTIMIZED_PIXELS:
+        return False
+    quality = output.quality or DEFAULT_QUALITY["jpeg"]
+    is_halved = output.subsampling == "4:2:0" or (output.subsampling == "auto" and quality < 90)
+    Image.fromarray(pixels[:, :, 0] if bands == 1 else pixels).save(
+        path,
+        "JPEG",
+        quality=quality,
+        subsampling="4:2:0" if is_halved else "4:4:4",
+        optimize=effort > 1,
+        progressive=output.progressive,
+        icc_profile=None if output.profile == "strip" else plain.profile,
+    )
+    return True
+
+
+def without_metadata(plain: Plain, pixels: Pixels, output: Output) -> pyvips.Image | None:
+    """Return these pixels if no metadata stay and no color changes, for which the file would have to be opened."""
+    is_profile_dropped = plain.profile is None or (plain.is_srgb and output.profile == "strip")
+    if _keeps_fields(plain, output) or not is_profile_dropped:
+        return None
+    height, width, bands = pixels.shape
+    image = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
+    return image.copy(interpretation="b-w" if bands == 1 else "srgb")
+
+
+def _keeps_fields(plain: Plain, output: Output) -> bool:
+    return output.metadata == "keep" or (output.metadata == "copyright" and plain.has_credits)
 
 
 _OPTIMIZED_PIXELS = 4_000_000
