@@ -343,8 +343,9 @@ def test_a_server_with_keys_asks_for_one(keys_stack: EmbeddedStack) -> None:
 
 @pytest.mark.parametrize("place", [FILES, TASKS])
 def test_the_api_page_shows_every_operation(page: Page, pixmill: Pixmill, place: str) -> None:
-    paths = pixmill.http.get(f"{place}/openapi.json").json()["paths"]
-    operations = sum(len(methods) for methods in paths.values())
+    document = pixmill.http.get(f"{place}/openapi.json").json()
+    described = [*document["paths"].values(), *document.get("webhooks", {}).values()]
+    operations = sum(len(methods) for methods in described)
     page.errors()
     page.open(f"{place}/docs")
     wait_until(lambda: page.all(".opblock"), "the operations are shown")

@@ -16,7 +16,6 @@ STATUSES: Mapping[str, int] = {
     "task-not-ended": 409,
     "task-not-found": 404,
     "task-not-restartable": 409,
-    "too-many-listeners": 429,
     "too-many-pending-tasks": 429,
     "too-many-presets": 409,
     "unknown-algorithm": 422,
