@@ -43,6 +43,6 @@ def test_earlier_tasks_are_counted_and_presets_are_kept(url: str) -> None:
     with database.write() as session:
         session.add(Preset(owner="ann", name="mine", params={"steps": [{"algorithm": "flip"}]}))
     with database.read() as session:
-        kept = session.scalars(select(Preset)).one()
+        kept = session.execute(select(Preset)).scalar_one()
     assert (kept.name, kept.params) == ("mine", {"steps": [{"algorithm": "flip"}]})
     database.engine.dispose()

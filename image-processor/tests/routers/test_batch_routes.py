@@ -149,9 +149,9 @@ def test_params_are_stored_once_for_a_batch(api: Api) -> None:
     created = api.create(5, algorithm="pipeline", params=LONG, callback_url="https://example.org/hook")
 
     with api.database.connect() as connection:
-        batch = connection.execute(select(Batch).where(Batch.id == created.batch_id)).one()
+        [batch] = connection.execute(select(Batch).where(Batch.id == created.batch_id))
         own = select(func.count(Task.params), func.count(Task.callback_url)).where(Task.batch_id == created.batch_id)
-        assert connection.execute(own).one() == (0, 0)
+        assert connection.execute(own).all() == [(0, 0)]
     assert (batch.params, batch.callback_url) == (LONG, "https://example.org/hook")
     assert api.document(f"/{created.task_ids[4]}")["params"] == LONG
 

@@ -21,7 +21,7 @@ class Remembered(Generic[_Value]):
         self._values: dict[Hashable, tuple[float, _Value]] = {}
 
     def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
-        """Return the value of the key; make it if there is none, or it is too old."""
+        """Return the value of the key; make it if it is missing or too old."""
         known = self._values.get(key)
         if known is not None and known[0] > self._clock():
             return known[1]

@@ -62,7 +62,7 @@ def parts_of(query: QueryParams) -> Sequence[str]:
 def metadata_plan(source: Source, parts: Sequence[str]) -> RenderPlan:
     """Return the plan of the parts.
 
-    It is one of two, so that the cache has an image's pixels analyzed once, whatever is asked for in which order.
+    It is one of two, so that the cache has an image's pixels analyzed once, for any parts in any order.
     """
     wanted = OF_HEADER if set(parts) <= set(OF_HEADER) else tuple(PARTS)
     return RenderPlan(

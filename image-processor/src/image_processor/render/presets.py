@@ -43,7 +43,8 @@ class RenderPresets:
     """Finds presets.
 
     :param configured: those of the settings, which come first.
-    :param settings: of the API that has the presets of owners; ``None``: there are none.
+    :param settings: of the API that has the presets of owners; ``None``: owners have no presets.
+    :param inner_secret: proves to that API that the render service asks.
     :param seconds: how long a preset is remembered.
     """
 
@@ -51,14 +52,14 @@ class RenderPresets:
         self,
         configured: Mapping[str, Mapping[str, object]],
         settings: RenderPresetSettings | None = None,
-        inner_secret: str = "",
+        inner_secret: str | None = None,
         seconds: float = 0,
     ) -> None:
         self._configured = configured
         self._seconds = seconds
         self._remembered: dict[tuple[str, str], _Remembered] = {}
         self._http = None
-        if settings is not None:
+        if settings is not None and inner_secret is not None:
             self._http = httpx2.AsyncClient(
                 base_url=settings.url.rstrip("/"),
                 headers={"Authorization": f"Bearer {inner_secret}"},
@@ -71,7 +72,7 @@ class RenderPresets:
             await self._http.aclose()
 
     async def find(self, name: str, owner: str = LOCAL_OWNER, *, fresh: bool = False) -> FoundPreset | None:
-        """Return a preset; one of the settings before one of the owner. ``None``: there is none.
+        """Return a preset; one of the settings before one of the owner. ``None``: it does not exist.
 
         :param fresh: whether to ask again, instead of what is remembered.
         :raises DomainError: ``presets-unavailable``.

@@ -47,7 +47,7 @@ class PresetPath(BaseModel):
 
 
 class NewPresetPath(BaseModel):
-    name: NewName = Field(description="1 to 64 of `A-Z a-z 0-9 _ . -`; the first is none of `.` and `-`.")
+    name: NewName = Field(description="1 to 64 of `A-Z a-z 0-9 _ . -`; the first is neither `.` nor `-`.")
 
 
 _BODY = {

@@ -106,7 +106,7 @@ class TasksIn(BaseModel):
         " the scope `webhooks`.",
     )
     expires_in: Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN), WHOLE_NUMBER] | None = Field(
-        None, description="Seconds after which a result is deleted; it is kept if there are none."
+        None, description="Seconds after which a result is deleted; without it the result is kept."
     )
 
     @field_validator("file_ids")

@@ -14,7 +14,7 @@ HOUR = 3600
 
 
 def add_task(database: Database, status: str, hours: float, batch_id: int | None = None, **more: object) -> int:
-    """Add a task that was created, and ended if it has, so many hours ago."""
+    """Add a task that was created, and ended if it has, this many hours ago."""
     then = epoch_now() - hours * HOUR
     ended = {} if status in ("pending", "processing") else {"ended_at": then}
     values = {"source_id": 1, "algorithm": "flip", "created_at": then, "batch_id": batch_id, **ended, **more}

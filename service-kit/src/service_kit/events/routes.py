@@ -178,7 +178,7 @@ def _refuse_unknown(query: QueryParams, known: Collection[str]) -> None:
 
 
 def id_in(query: QueryParams, name: str) -> int | None:
-    """Return the id that a parameter of a query has, or ``None`` where there is none.
+    """Return the id that a parameter of a query has, or ``None`` without the parameter.
 
     :raises Problem: 422, it is given more than once or is not an id.
     """

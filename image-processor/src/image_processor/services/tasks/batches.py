@@ -19,7 +19,7 @@ from image_processor.services.tasks.filters import UNENDED, visible_to
 RECENT_SECONDS = 60
 """The rate of a batch that runs is that of this time."""
 MAX_CAUSES = 50
-"""Causes of errors that are told apart, at most; the most frequent."""
+"""Causes of errors that an answer lists, at most; the most frequent."""
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 

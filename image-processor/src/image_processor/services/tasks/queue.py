@@ -47,7 +47,7 @@ class Hints:
         self._most = most
 
     def publish_for(self, tasks: int) -> None:
-        """Publish the hints for so many tasks; without a broker, the relay will."""
+        """Publish the hints for this many tasks; without a broker, the relay will."""
         try:
             self._queue.publish(min(tasks, self._most))
         except QueueUnavailableError as error:

@@ -66,10 +66,12 @@ class TaskStats:
     def _read(self, owner: str | None) -> TaskNumbers:
         with self._database.read() as session:
             counts = {
-                status: session.scalars(count_of(status) if owner is None else count_of_owner(status, owner)).one()
+                status: session.execute(
+                    count_of(status) if owner is None else count_of_owner(status, owner)
+                ).scalar_one()
                 for status in COUNTED
             }
-            oldest = session.scalars(OLDEST_PENDING_SECONDS if owner is None else _oldest_of_owner(owner)).one()
+            oldest = session.execute(OLDEST_PENDING_SECONDS if owner is None else _oldest_of_owner(owner)).scalar_one()
             return TaskNumbers(
                 tasks=counts,
                 # A clock that is set back would make it negative.
