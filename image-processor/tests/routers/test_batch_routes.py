@@ -173,11 +173,20 @@ def test_a_batch_counts_its_tasks_and_groups_their_errors(api: Api) -> None:
     assert running["errors"] == [
         {
             "cause": "The crop lies outside … × ….",
+            "type": None,
             "tasks": 2,
             "task_id": a,
             "error": "The crop lies outside 512 × 300.",
+            "problem": None,
         },
-        {"cause": "This is not an image.", "tasks": 1, "task_id": c, "error": "This is not an image."},
+        {
+            "cause": "This is not an image.",
+            "type": None,
+            "tasks": 1,
+            "task_id": c,
+            "error": "This is not an image.",
+            "problem": None,
+        },
     ]
     assert (ended["status"], ended["seconds_left"]) == ("ended", 0)
     assert ended["started_at"] == "Thu, 01 Jan 1970 00:01:40 GMT"

@@ -36,7 +36,7 @@ def invalid_fields(
         if len(errors) == MAX_ERRORS:
             break
     named = list(errors.values())
-    return DomainError("invalid-fields", _summary(named), named)
+    return DomainError("invalid-fields", summary_of(named), named)
 
 
 _TEMPLATES = {
@@ -63,7 +63,7 @@ _TEMPLATES = {
 """What catalogs translate of pydantic's messages that have values. The sentence in English is pydantic's own."""
 
 
-def _summary(errors: Sequence[FieldError]) -> Sentence:
+def summary_of(errors: Sequence[FieldError]) -> Sentence:
     """Return a sentence with the first three errors, each of which is translated by itself."""
     named = [
         sentence("{pointer}: {detail}", pointer=item["pointer"] or sentence("the whole"), detail=item["detail"])

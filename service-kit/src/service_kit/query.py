@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service_kit.errors import FieldError
 from service_kit.problems import Problem, invalid_request
+from service_kit.texts import sentence
 
 
 class Query(BaseModel):
@@ -43,8 +44,9 @@ class Query(BaseModel):
         """
         repeated = [name for name, count in counts.items() if count > 1 and not cls._is_list(name)]
         if repeated:
-            errors = [FieldError(pointer=f"/{name}", detail="May be given only once.") for name in repeated]
-            detail = f"These parameters may be given only once: {', '.join(repeated)}"
+            once = sentence("May be given only once.")
+            errors = [FieldError(pointer=f"/{name}", detail=once) for name in repeated]
+            detail = sentence("These parameters may be given only once: {names}", names=", ".join(repeated))
             raise Problem("invalid-fields", 422, detail, errors)
 
     @classmethod

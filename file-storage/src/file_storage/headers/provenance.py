@@ -4,6 +4,7 @@ from flask import Request
 from service_kit.database import MAX_ID
 from service_kit.errors import FieldError
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 
 SOURCE_ID, TASK_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id"
 
@@ -17,6 +18,6 @@ def claimed_id(request: Request, header: str) -> int | None:
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) <= MAX_ID):
-        detail = f"{header} must be an id."
+        detail = sentence("{header} must be an id.", header=header)
         raise Problem("invalid-fields", 422, detail, [FieldError(pointer=f"/{header}", detail=detail)])
     return int(value)

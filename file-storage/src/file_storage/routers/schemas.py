@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 from service_kit.database import MAX_ID
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
+from service_kit.texts import sentence
 from werkzeug.http import http_date
 
 from file_storage.models import File
@@ -45,7 +46,7 @@ _EXPIRES_IN = "Seconds after which the file is deleted, at most ten years."
 
 def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("should be a number of seconds")
+        raise ValueError(sentence("should be a number of seconds"))
     return value
 
 

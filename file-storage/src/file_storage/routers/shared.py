@@ -11,6 +11,7 @@ from service_kit.api import problem_responses
 from service_kit.json_types import NO_NUL
 from service_kit.problems import Problem
 from service_kit.request_body import described, json_body
+from service_kit.texts import sentence
 from werkzeug.http import http_date
 
 from file_storage.models import File
@@ -120,7 +121,7 @@ def download_shared(path: SharedFilePath, query: DownloadQuery) -> Response:
 def download_all_shared(path: SharedPath) -> Response:
     files = svcs.flask.get(SharedSets).files(_opened(path.token))
     if not files:
-        raise Problem("file-not-found", 404, "All files of this link were deleted.")
+        raise Problem("file-not-found", 404, sentence("All files of this link were deleted."))
     return send_archive(files)
 
 
@@ -165,7 +166,9 @@ def _opened(token: str) -> SharedSet:
         return found
     given = request.authorization
     if given is None or given.type != "basic":
-        detail = "This link has a password: POST it to unlock, or send it as that of HTTP Basic authentication."
+        detail = sentence(
+            "This link has a password: POST it to unlock, or send it as that of HTTP Basic authentication."
+        )
         raise Problem("password-required", 401, detail, headers=_challenge())
     if not service.is_opened_by(given.password or "", found):
         raise _wrong_password()
@@ -173,7 +176,7 @@ def _opened(token: str) -> SharedSet:
 
 
 def _wrong_password() -> Problem:
-    return Problem("wrong-password", 401, "This is not the password of the link.", headers=_challenge())
+    return Problem("wrong-password", 401, sentence("This is not the password of the link."), headers=_challenge())
 
 
 def _challenge() -> dict[str, str]:

@@ -16,6 +16,7 @@ from service_kit.database import MAX_ID
 from service_kit.json_types import OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
 from service_kit.request_body import described, json_body
+from service_kit.texts import sentence
 from werkzeug.http import http_date
 
 from file_storage.models import File
@@ -44,9 +45,10 @@ class Matching(FileQuery):
         if not isinstance(data, dict):
             return data
         if paging := data.keys() & _OF_A_LIST:
-            raise ValueError(f"only filters say which files to delete; leave out {', '.join(sorted(paging))}")
+            names = ", ".join(sorted(paging))
+            raise ValueError(sentence("only filters say which files to delete; leave out {names}", names=names))
         if not data or any(value in (None, "", [], [""]) for value in data.values()):
-            raise ValueError("an empty filter would delete every file; name a condition")
+            raise ValueError(sentence("an empty filter would delete every file; name a condition"))
         fields = cast("dict[str, dict[str, object]]", FileQuery.model_json_schema()["properties"])
         kinds = {name: field.get("type") for name, field in fields.items()}
         # Of what may have several values, one may stand without a list.
@@ -58,7 +60,7 @@ class Matching(FileQuery):
             # In a query every value is text; here each has the type that the schema says.
             kind = kinds.get(name)
             if kind in _TYPES and (isinstance(value, bool) or not isinstance(value, _TYPES[kind])):
-                raise ValueError(f"{name} should be of the type {kind}")
+                raise ValueError(sentence("{name} should be of the type {kind}", name=name, kind=kind))
         return data
 
     @classmethod
@@ -102,7 +104,7 @@ class DeleteIn(BaseModel):
     def _check(cls, data: object) -> object:
         given = [data[name] for name in ("ids", "filter") if name in data] if isinstance(data, dict) else [data]
         if len(given) != 1 or given[0] is None:
-            raise ValueError("send either ids or filter")
+            raise ValueError(sentence("send either ids or filter"))
         return data
 
 

@@ -3,6 +3,7 @@
 import re
 
 from service_kit.errors import DomainError, FieldError
+from service_kit.texts import sentence
 
 from file_storage.services.names import FileName, file_name, visible
 
@@ -41,7 +42,9 @@ def wanted_folder(wanted: str) -> str:
     """
     parts = _parts(wanted)
     if "\\" in wanted or (parts and _DRIVE.match(parts[0])) or any(map(_is_dots, parts)):
-        raise _invalid("A folder has names with slashes between them: no '..', no backslash and no drive's letter.")
+        raise _invalid(
+            sentence("A folder has names with slashes between them: no '..', no backslash and no drive's letter.")
+        )
     return _checked("/".join(parts))
 
 
@@ -67,7 +70,11 @@ def _is_dots(part: str) -> bool:
 
 def _checked(folder: str) -> str:
     if len(folder) > MAX_FOLDER:
-        raise _invalid(f"The folder has {len(folder)} characters; at most {MAX_FOLDER} are allowed.")
+        raise _invalid(
+            sentence(
+                "The folder has {count} characters; at most {limit} are allowed.", count=len(folder), limit=MAX_FOLDER
+            )
+        )
     return folder
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from service_kit.access.principals import ALL_SCOPES, READER, Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import bindparam, case, or_, select, update
 
 from file_storage.models import File, Link
@@ -140,7 +141,8 @@ class SharedSets:
             found = set(session.scalars(locked, {"ids": file_ids}))
             if missing := [file_id for file_id in file_ids if file_id not in found]:
                 listed = ", ".join(map(str, missing[:10]))
-                raise DomainError("file-not-found", f"There is no file {listed}; leave out ids that do not exist.")
+                detail = sentence("There is no file {listed}; leave out ids that do not exist.", listed=listed)
+                raise DomainError("file-not-found", detail)
             link = Link(
                 owner=principal.owner,
                 expires_at=epoch_now() + new.expires_in,
@@ -175,7 +177,7 @@ class SharedSets:
         with self._database.connect() as connection:
             found = connection.execute(query).one_or_none()
         if found is None:
-            raise DomainError("link-not-found", "This link does not exist, has expired or was revoked.")
+            raise DomainError("link-not-found", sentence("This link does not exist, has expired or was revoked."))
         return SharedSet(
             link_id=found.id,
             note=found.note,
@@ -215,7 +217,7 @@ class SharedSets:
         with self._database.begin() as connection:
             counted = connection.scalar(_COUNT_FAILURE, {"link_id": shared.link_id})
         if counted is None:
-            detail = "Too many wrong passwords for this link; wait a minute."
+            detail = sentence("Too many wrong passwords for this link; wait a minute.")
             raise DomainError("too-many-passwords", detail, retry_after=_WINDOW_SECONDS)
         if not matches(password, shared.password_hash):
             return False

@@ -10,6 +10,7 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import Connection, update
 
 from file_storage.models import File, Upload
@@ -299,7 +300,8 @@ def _check_claims(principal: Principal, new: Sequence[Details]) -> None:
     :raises DomainError: ``services-only``.
     """
     if not principal.is_service and any((details.source_id, details.task_id) != (None, None) for details in new):
-        raise DomainError("services-only", "Only Pixmill's own processes may set source_id and task_id.")
+        detail = sentence("Only Pixmill's own processes may set source_id and task_id.")
+        raise DomainError("services-only", detail)
 
 
 def _origin(details: Details) -> str:

@@ -9,6 +9,7 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, epoch_now
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from file_storage.models import File, IdempotencyKey, Upload
@@ -237,5 +238,6 @@ def _steps(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 def _position(cursor: str) -> tuple[float, int]:
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        raise DomainError("page-not-found", "This is no cursor; take the next page's URL from the Link header.")
+        detail = sentence("This is no cursor; take the next page's URL from the Link header.")
+        raise DomainError("page-not-found", detail)
     return float(found[1]), int(found[2])

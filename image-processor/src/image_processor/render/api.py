@@ -71,9 +71,9 @@ class PreviewIn(BaseModel):
     @model_validator(mode="after")
     def _steps_or_preset(self) -> Self:
         if (self.steps is None) == (self.preset is None):
-            raise ValueError("give either steps or preset")
+            raise ValueError(sentence("give either steps or preset"))
         if self.preset is not None and (self.output is not None or self.source is not None):
-            raise ValueError("a preset has its own output and source")
+            raise ValueError(sentence("a preset has its own output and source"))
         return self
 
 
@@ -212,7 +212,7 @@ class ApiRoutes:
         """Return a preset as it is now: people try and sign what they have just changed."""
         found = await self._presets.find(name, principal.owner, fresh=True)
         if found is None:
-            raise Problem("preset-not-found", 404, f"There is no preset '{name}'.")
+            raise Problem("preset-not-found", 404, sentence("There is no preset '{preset}'.", preset=name))
         return found
 
     async def _owned(self, file_id: int, principal: Principal) -> FileRow:

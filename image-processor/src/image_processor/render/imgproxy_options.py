@@ -6,6 +6,8 @@ from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from service_kit.texts import sentence
+
 from image_processor.render.problems import bad_option
 
 Value = bool | int | float | str | Sequence[str] | Sequence[Sequence[float]] | Mapping[str, float]
@@ -48,7 +50,9 @@ class Option:
 def at_most(args: Sequence[str], limit: int, option: str) -> None:
     """:raises DomainError: the option has more arguments."""
     if len(args) > limit:
-        raise bad_option(option, f"it has at most {limit} arguments, not {len(args)}")
+        raise bad_option(
+            option, sentence("it has at most {limit} arguments, not {count}", limit=limit, count=len(args))
+        )
 
 
 def boolean(text: str, option: str) -> bool:  # noqa: ARG001 (the shape of every reader)
@@ -58,51 +62,51 @@ def boolean(text: str, option: str) -> bool:  # noqa: ARG001 (the shape of every
 
 def integer(text: str, option: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise bad_option(option, f"'{text}' is not an integer")
+        raise bad_option(option, sentence("'{text}' is not an integer", text=text))
     return int(text)
 
 
 def count(text: str, option: str) -> int:
     """Return an integer of at least 0."""
     if (number := integer(text, option)) < 0:
-        raise bad_option(option, f"{number} is less than 0")
+        raise bad_option(option, sentence("{number} is less than 0", number=number))
     return number
 
 
 def positive_integer(text: str, option: str) -> int:
     if (number := integer(text, option)) < 1:
-        raise bad_option(option, f"{number} is less than 1")
+        raise bad_option(option, sentence("{number} is less than 1", number=number))
     return number
 
 
 def number(text: str, option: str) -> float:
     if not _NUMBER.fullmatch(text):
-        raise bad_option(option, f"'{text}' is not a number")
+        raise bad_option(option, sentence("'{text}' is not a number", text=text))
     return float(text)
 
 
 def length(text: str, option: str) -> float:
     """Return a number of at least 0."""
     if (value := number(text, option)) < 0:
-        raise bad_option(option, f"{text} is less than 0")
+        raise bad_option(option, sentence("{text} is less than 0", text=text))
     return value
 
 
 def positive(text: str, option: str) -> float:
     if (value := number(text, option)) <= 0:
-        raise bad_option(option, f"{text} is not more than 0")
+        raise bad_option(option, sentence("{text} is not more than 0", text=text))
     return value
 
 
 def share(text: str, option: str) -> float:
     if not 0 <= (value := number(text, option)) <= 1:
-        raise bad_option(option, f"{text} is not from 0 to 1")
+        raise bad_option(option, sentence("{text} is not from 0 to 1", text=text))
     return value
 
 
 def quality(text: str, option: str) -> int:
     if not 0 <= (value := integer(text, option)) <= 100:
-        raise bad_option(option, f"{text} is not from 0 to 100")
+        raise bad_option(option, sentence("{text} is not from 0 to 100", text=text))
     return value
 
 
@@ -113,19 +117,21 @@ def pixels(text: str, option: str) -> int:
 
 def color(text: str, option: str) -> str:
     if not _HEX.fullmatch(text):
-        raise bad_option(option, f"'{text}' is not a color of 3 or 6 hexadecimal digits")
+        raise bad_option(option, sentence("'{text}' is not a color of 3 or 6 hexadecimal digits", text=text))
     digits = text if len(text) == 6 else "".join(digit * 2 for digit in text)
     return f"#{digits.lower()}"
 
 
 def file_format(text: str, option: str) -> str:
     if text not in FORMATS:
-        raise bad_option(option, f"'{text}' is not a format; there are: {', '.join(FORMATS)}")
+        raise bad_option(
+            option, sentence("'{text}' is not a format; there are: {names}", text=text, names=", ".join(FORMATS))
+        )
     return FORMATS[text]
 
 
 def base64(text: str, option: str) -> str:
-    return decoded(text, lambda: bad_option(option, f"'{text}' is not base64url of UTF-8"))
+    return decoded(text, lambda: bad_option(option, sentence("'{text}' is not base64url of UTF-8", text=text)))
 
 
 def decoded(text: str, error: Callable[[], Exception]) -> str:
@@ -146,7 +152,9 @@ def plain(text: str, option: str) -> str:  # noqa: ARG001 (the shape of every re
 def one_of(*words: str) -> Callable[[str, str], str]:
     def read(text: str, option: str) -> str:
         if text not in words:
-            raise bad_option(option, f"there is no '{text}'; there are: {', '.join(words)}")
+            raise bad_option(
+                option, sentence("there is no '{text}'; there are: {names}", text=text, names=", ".join(words))
+            )
         return text
 
     return read
@@ -154,7 +162,7 @@ def one_of(*words: str) -> Callable[[str, str], str]:
 
 def rotation(text: str, option: str) -> int:
     if (degrees := integer(text, option)) % 90:
-        raise bad_option(option, f"{degrees} is not a multiple of 90")
+        raise bad_option(option, sentence("{number} is not a multiple of 90", number=degrees))
     return degrees
 
 
@@ -193,7 +201,7 @@ def gravity(key: str, allowed: Sequence[str]) -> Apply:
             return
         at_most(args, 3, option)
         if kind == "fp" and len(args) != 3:
-            raise bad_option(option, "a focus point has two coordinates")
+            raise bad_option(option, sentence("a focus point has two coordinates"))
         values[f"{key}.type"] = kind
         if kind == "sm":
             values.pop(f"{key}.x_offset", None)
@@ -211,7 +219,7 @@ def _objects(values: Values, key: str, option: str, args: Sequence[str]) -> None
         values[f"{key}.classes"] = list(args[1:])
         return
     if len(args) % 2 == 0:
-        raise bad_option(option, "each class of objects has a weight")
+        raise bad_option(option, sentence("each class of objects has a weight"))
     weights = zip(args[1::2], args[2::2], strict=True)
     values[f"{key}.weights"] = {name: number(weight, option) for name, weight in weights}
 
@@ -287,7 +295,7 @@ def padding(values: Values, option: str, args: Sequence[str]) -> None:
 
 def format_quality(values: Values, option: str, args: Sequence[str]) -> None:
     if len(args) % 2:
-        raise bad_option(option, f"there is no quality for '{args[-1]}'")
+        raise bad_option(option, sentence("there is no quality for '{text}'", text=args[-1]))
     for name, value in zip(args[::2], args[1::2], strict=True):
         values[f"format_quality.{file_format(name, option)}"] = quality(value, option)
 
@@ -296,14 +304,14 @@ def background(values: Values, option: str, args: Sequence[str]) -> None:
     if len(args) == 3:
         bands = [count(argument, option) for argument in args]
         if max(bands) > 255:
-            raise bad_option(option, f"{max(bands)} is more than 255")
+            raise bad_option(option, sentence("{number} is more than 255", number=max(bands)))
         values["background"] = "#" + "".join(f"{band:02x}" for band in bands)
     elif len(args) == 1:
         values.pop("background", None)
         if args[0]:
             values["background"] = color(args[0], option)
     else:
-        raise bad_option(option, "it is a color of 3 or 6 hexadecimal digits, or three numbers")
+        raise bad_option(option, sentence("it is a color of 3 or 6 hexadecimal digits, or three numbers"))
 
 
 def watermark(values: Values, option: str, args: Sequence[str]) -> None:
@@ -348,7 +356,7 @@ def classes_after(*parts: tuple[str, Read], key: str) -> Apply:
 
 def blur_areas(values: Values, option: str, args: Sequence[str]) -> None:
     if len(args) < 5 or len(args) % 4 != 1:
-        raise bad_option(option, "it is a sigma, and left, top, width and height of each area")
+        raise bad_option(option, sentence("it is a sigma, and left, top, width and height of each area"))
     values["blur_areas.sigma"] = length(args[0], option)
     numbers = [share(argument, option) for argument in args[1:]]
     values["blur_areas.areas"] = [numbers[place : place + 4] for place in range(0, len(numbers), 4)]

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
+from service_kit.texts import sentence
+
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source as Reading
 from image_processor.render.deferred import Step, deferred
@@ -17,21 +19,21 @@ _T = TypeVar("_T")
 QUALITIES = (("jpeg", 80), ("webp", 79), ("avif", 63), ("tiff", 80))
 WRITTEN = ("jpeg", "png", "webp", "avif", "gif", "tiff")
 _KERNELS = {"nearest": "nearest", "linear": "linear", "cubic": "cubic", "lanczos2": "lanczos2", "lanczos3": "lanczos3"}
-_NO_OBJECTS = "Pixmill finds faces, and no other objects"
+_NO_OBJECTS = sentence("Pixmill finds faces, and no other objects")
 
 REFUSED: Mapping[str, str] = {
-    "preserve_hdr": "results have at most 16 bits per band in PNG and TIFF, and 8 in other formats",
-    "enforce_thumbnail": "the thumbnail within a HEIC or AVIF file is not read",
-    "draw_detections": "rectangles around faces are not drawn",
-    "style": "an SVG is drawn as it is",
-    "dpi": "the resolution in the metadata is not changed",
-    "pages": "pages are not joined into one image; `montage` does that for several files",
-    "watermark_shadow": "marks have no shadow; a text has an outline",
-    "hashsum": "the hash of a source is not compared",
-    "video_thumbnail_second": "videos are not read",
-    "video_thumbnail_keyframes": "videos are not read",
-    "video_thumbnail_tile": "videos are not read",
-    "video_thumbnail_animation": "videos are not read",
+    "preserve_hdr": sentence("results have at most 16 bits per band in PNG and TIFF, and 8 in other formats"),
+    "enforce_thumbnail": sentence("the thumbnail within a HEIC or AVIF file is not read"),
+    "draw_detections": sentence("rectangles around faces are not drawn"),
+    "style": sentence("an SVG is drawn as it is"),
+    "dpi": sentence("the resolution in the metadata is not changed"),
+    "pages": sentence("pages are not joined into one image; `montage` does that for several files"),
+    "watermark_shadow": sentence("marks have no shadow; a text has an outline"),
+    "hashsum": sentence("the hash of a source is not compared"),
+    "video_thumbnail_second": sentence("videos are not read"),
+    "video_thumbnail_keyframes": sentence("videos are not read"),
+    "video_thumbnail_tile": sentence("videos are not read"),
+    "video_thumbnail_animation": sentence("videos are not read"),
 }
 """Options that are understood and not done, by the first part of their keys."""
 
@@ -294,7 +296,7 @@ class _Lowering:
         steps += self._areas()
         if (space := self._get("color_profile", str)) is not None:
             if space not in ("srgb", "cmyk", "p3"):
-                raise unsupported("color_profile", "only srgb, p3 and cmyk")
+                raise unsupported("color_profile", sentence("only srgb, p3 and cmyk"))
             steps.append(step("to_colorspace", {"space": space}))
         return steps
 
@@ -303,7 +305,7 @@ class _Lowering:
         if not intensity:
             return ()
         if intensity < 1:
-            raise unsupported("duotone", "only an intensity of 1")
+            raise unsupported("duotone", sentence("only an intensity of 1"))
         shadows, highlights = self._get("duotone.color1", str), self._get("duotone.color2", str)
         return (step("duotone", {"shadows": shadows or "#000000", "highlights": highlights or "#ffffff"}),)
 
@@ -369,7 +371,10 @@ class _Lowering:
     def _encoding(self, *, negotiated: bool) -> Encoding:
         name = self._get("format", str)
         if name is not None and name not in (*WRITTEN, "best"):
-            raise unsupported("format", f"{name.upper()} is not written; there are: {', '.join(WRITTEN)}")
+            raise unsupported(
+                "format",
+                sentence("{format} is not written; there are: {names}", format=name.upper(), names=", ".join(WRITTEN)),
+            )
         metadata = "copyright" if self._options.get("keep_copyright", True) else "strip"
         params: dict[str, object] = {
             "format": {None: "source", "best": "auto"}.get(name, name),
@@ -399,7 +404,7 @@ class _Lowering:
                 # The structural dissimilarity is half of what is missing to an SSIM of 1.
                 return {"min_ssim": max(0.5, min(0.999, 1 - 2 * self._number("autoquality.target", 0.02)))}
             case "ml":
-                raise unsupported("autoquality", "there is no method `ml`; there are `size` and `dssim`")
+                raise unsupported("autoquality", sentence("there is no method `ml`; there are `size` and `dssim`"))
         return {}
 
     def _qualities(self) -> tuple[tuple[str, int], ...]:
@@ -417,7 +422,9 @@ def _direction(text: str) -> float:
     try:
         return words[text] if text in words else float(text) % 360
     except ValueError as error:
-        raise bad_option("direction", f"'{text}' is neither an angle nor up, down, left or right") from error
+        raise bad_option(
+            "direction", sentence("'{text}' is neither an angle nor up, down, left or right", text=text)
+        ) from error
 
 
 def _saturation(factor: float) -> Sequence[Step]:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 from service_kit.errors import FieldError
+from service_kit.field_errors import summary_of
 from service_kit.problems import Problem
+from service_kit.texts import sentence
 from starlette.datastructures import QueryParams
 
 from image_processor.algorithms.dominant_colors import DominantColor
@@ -48,14 +50,15 @@ def parts_of(query: QueryParams) -> Sequence[str]:
     """
     unknown = sorted(set(query.keys()) - {"parts"})
     if unknown:
-        raise _wrong(f"/{unknown[0][:64]}", "Unknown field; the fields are: parts")
+        raise _wrong(f"/{unknown[0][:64]}", sentence("Unknown field; the fields are: {fields}", fields="parts"))
     given = query.getlist("parts")
     if not given:
         return list(PARTS)
     named = {name for text in given for name in text.split(",")}
     wrong = sorted(named - set(PARTS))
     if wrong:
-        raise _wrong("/parts", f"There is no part '{wrong[0][:64]}'; there are: {', '.join(PARTS)}.")
+        detail = sentence("There is no part '{name}'; there are: {names}.", name=wrong[0][:64], names=", ".join(PARTS))
+        raise _wrong("/parts", detail)
     return [name for name in PARTS if name in named]
 
 
@@ -92,4 +95,4 @@ def _flat(name: str, report: dict[str, object]) -> object:
 
 def _wrong(pointer: str, detail: str) -> Problem:
     errors = [FieldError(pointer=pointer, detail=detail)]
-    return Problem("invalid-fields", 422, f"The request has wrong fields: {pointer}: {detail}", errors)
+    return Problem("invalid-fields", 422, summary_of(errors), errors)

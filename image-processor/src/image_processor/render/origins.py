@@ -14,10 +14,10 @@ from uuid import uuid4
 
 import httpcore2
 from service_kit.errors import DomainError
-from service_kit.texts import sentence
+from service_kit.texts import sentence, text_of
 
 from image_processor.config import OriginSettings
-from image_processor.render.failures import ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, file_not_found, too_large
+from image_processor.render.failures import FILE_NOT_FOUND, ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, too_large
 from image_processor.services.outbound import ForbiddenAddressError, public_http_pool
 
 _PORTS = (None, 80, 443)
@@ -111,11 +111,11 @@ class Origins:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").lower().rstrip("."), parts.port
         except ValueError as error:
-            raise _forbidden("This is no URL.") from error
+            raise _forbidden(sentence("This is no URL.")) from error
         if parts.scheme not in ("http", "https") or port not in _PORTS or parts.username is not None:
-            raise _forbidden("An origin has an http or https URL with the usual port and without a user.")
+            raise _forbidden(sentence("An origin has an http or https URL with the usual port and without a user."))
         if not any(_fits(host, allowed) for allowed in self._settings.hosts):
-            raise _forbidden(f"Pictures of '{host}' are not processed here.")
+            raise _forbidden(sentence("Pictures of '{host}' are not processed here.", host=host))
         return parts
 
     def _get(self, url: str, kept: _Kept | None) -> _Reply:
@@ -126,7 +126,7 @@ class Origins:
             try:
                 reply = self._get_once(url, kept, target, deadline)
             except ForbiddenAddressError as error:
-                raise _forbidden(str(error)) from error
+                raise _forbidden(text_of(error)) from error
             except httpcore2.TimeoutException as error:
                 raise DomainError(ORIGIN_SLOW, sentence("The origin does not answer in time.")) from error
             except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError) as error:
@@ -160,7 +160,10 @@ class Origins:
             if response.status in _REDIRECTS and "location" in said:
                 return said["location"]
             if response.status in _GONE:
-                raise file_not_found(f"at the origin, which answers {response.status}")
+                raise DomainError(
+                    FILE_NOT_FOUND,
+                    sentence("There is no file at the origin, which answers {status}.", status=response.status),
+                )
             if response.status != 200:
                 raise DomainError(ORIGIN_FAILED, sentence("The origin answers {status}.", status=response.status))
             return _Reply(self._received(response, target, deadline, said, until), until)
@@ -174,7 +177,9 @@ class Origins:
                 for piece in response.iter_stream():
                     size += len(piece)
                     if size > self._settings.max_bytes:
-                        raise too_large(f"The origin's file has more than {self._settings.max_bytes:,} bytes.")
+                        raise too_large(
+                            sentence("The origin's file has more than {limit:,} bytes.", limit=self._settings.max_bytes)
+                        )
                     if time.monotonic() > deadline:
                         raise DomainError(ORIGIN_SLOW, sentence("The origin does not send the file in time."))
                     digest.update(piece)

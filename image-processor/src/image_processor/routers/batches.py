@@ -9,14 +9,17 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
-from service_kit.api import problem_responses
+from service_kit.api import preferred_language, problem_responses
 from service_kit.database import MAX_ID
+from service_kit.languages import Language, translated
 from service_kit.paging import PageQuery, list_response
 from werkzeug.http import http_date
 
 from image_processor.models import TaskStatus
+from image_processor.routers.tasks import TaskProblemOut
 from image_processor.routers.times import date_or_none
-from image_processor.services.tasks.batches import BatchDetail, BatchRow, BatchService
+from image_processor.services.causes import problem_document
+from image_processor.services.tasks.batches import BatchDetail, BatchRow, BatchService, Cause
 from image_processor.services.tasks.bulk import BulkService
 from image_processor.services.tasks.filters import TaskFilter
 
@@ -54,14 +57,18 @@ class BatchOut(BaseModel):
 
 
 class CauseOut(BaseModel):
-    """Errors that differ in their numbers only, with one of them."""
+    """Errors that differ in their values only, with one of them."""
 
     model_config = ConfigDict(title="Cause")
 
-    cause: str = Field(description="The text, with … for each number.")
+    cause: str = Field(description="What they say, with … for each value.")
+    type: str | None = Field(
+        description="The kind of their problems, as a URN; null for tasks that ended before tasks had problems."
+    )
     tasks: int = Field(description="How many ended so.")
     task_id: int = Field(description="The first of them.")
-    error: str = Field(description="Its error.")
+    error: str = Field(description="Its error, in English.")
+    problem: TaskProblemOut | None = Field(description="Its problem; null if type is.")
 
 
 class BatchDetailOut(BatchOut):
@@ -116,7 +123,7 @@ def list_batches(query: BatchQuery) -> Response:
 )
 @needs(Scope.TASKS_READ)
 def get_batch(path: BatchPath) -> dict[str, object]:
-    return _detail_as_json(svcs.flask.get(BatchService).get(principal(), path.id))
+    return _detail_as_json(svcs.flask.get(BatchService).get(principal(), path.id), preferred_language())
 
 
 @batches.delete(
@@ -148,11 +155,22 @@ def _as_json(row: BatchRow) -> dict[str, object]:
     }
 
 
-def _detail_as_json(detail: BatchDetail) -> dict[str, object]:
+def _detail_as_json(detail: BatchDetail, language: Language) -> dict[str, object]:
     return _as_json(detail.row) | {
         "started_at": date_or_none(detail.progress.started_at),
         "ended_at": date_or_none(detail.progress.ended_at),
         "rate": round(detail.progress.rate, 3),
         "seconds_left": detail.progress.seconds_left,
-        "errors": [cause._asdict() for cause in detail.causes],
+        "errors": [_cause_as_json(cause, language) for cause in detail.causes],
+    }
+
+
+def _cause_as_json(cause: Cause, language: Language) -> dict[str, object]:
+    return {
+        "cause": translated(cause.cause, language),
+        "type": cause.type,
+        "tasks": cause.tasks,
+        "task_id": cause.example.task_id,
+        "error": cause.example.error,
+        "problem": problem_document(cause.example.problem, language),
     }

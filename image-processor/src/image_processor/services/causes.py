@@ -1,12 +1,12 @@
 """Why tasks end in error: the types of their problems, and how a task's row keeps its problem."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from enum import StrEnum
 
 from service_kit.languages import ENGLISH, Language, translated
 from service_kit.problems import TYPES
-from service_kit.texts import context_of, restored, stored
+from service_kit.texts import Sentence, context_of, restored, stored
 
 
 class Cause(StrEnum):
@@ -46,3 +46,53 @@ def problem_document(row: str | None, language: Language = ENGLISH) -> Mapping[s
     kept = json.loads(row)
     detail = restored(kept)
     return {"type": f"{TYPES}{kept['cause']}", "detail": translated(detail, language), "context": context_of(detail)}
+
+
+class _Omitted(str):
+    """Stands for a value, whatever its format."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+
+_OMITTED = _Omitted("…")
+
+
+class KindOfProblem:
+    """What problems of tasks have in common: their type, and their sentence without its values.
+
+    :param row: what :func:`stored_problem` returned for one of them.
+    """
+
+    def __init__(self, row: str) -> None:
+        self._kept: Mapping[str, object] = json.loads(row)
+        self.key: Hashable = (self._kept["cause"], _shape(self._kept))
+        """Equal for problems of the same kind."""
+
+    @property
+    def type(self) -> str:
+        """The type of the problems."""
+        return f"{TYPES}{self._kept['cause']}"
+
+    @property
+    def sentence(self) -> Sentence:
+        """Their sentence with ``…`` for each value."""
+        return _without_values(restored(self._kept))
+
+
+def _shape(kept: Mapping[str, object]) -> Hashable:
+    """Return a stored sentence without its values. It is not written out: a batch may have thousands."""
+    values = kept.get("values")
+    parts = values.items() if isinstance(values, Mapping) else ()
+    inner = tuple((name, _shape(value)) for name, value in parts if isinstance(value, Mapping) and "text" in value)
+    return kept.get("template", kept["text"]), inner
+
+
+def _without_values(sentence: Sentence) -> Sentence:
+    values = {
+        name: _without_values(value) if isinstance(value, Sentence) else _OMITTED
+        for name, value in sentence.values.items()
+    }
+    return Sentence(sentence.template, values)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 import httpcore2
+from service_kit.texts import sentence
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -121,7 +122,7 @@ class PublicNetworkBackend(httpcore2.NetworkBackend):
         socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore2.NetworkStream:
         if port not in WEB_PORTS and port < FIRST_UNPRIVILEGED_PORT:
-            raise ForbiddenAddressError(f"port {port} is neither 80 nor 443 nor above 1023")
+            raise ForbiddenAddressError(sentence("port {port} is neither 80 nor 443 nor above 1023", port=port))
         deadline = time.monotonic() + self._max_seconds
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -130,7 +131,9 @@ class PublicNetworkBackend(httpcore2.NetworkBackend):
         addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         for address in addresses:
             if not self._is_allowed(address):
-                raise ForbiddenAddressError(f"{host} has the address {address}, which is not public")
+                raise ForbiddenAddressError(
+                    sentence("{host} has the address {address}, which is not public", host=host, address=str(address))
+                )
         # An address, not the name: a second look-up could have another answer.
         stream = self._backend.connect_tcp(
             str(addresses[0]), port, _remaining(deadline, timeout), local_address, socket_options

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 import pytest
 from image_processor.models import Batch, Callback, Task, TaskStatus
+from image_processor.services.causes import Cause as ProblemCause
+from image_processor.services.causes import stored_problem
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
-from image_processor.services.tasks.batches import BatchService, StatusPart, causes_of, progress_of
+from image_processor.services.tasks.batches import BatchService, Failure, StatusPart, causes_of, progress_of
 from service_kit.access.principals import LOCAL
 from service_kit.database import Database, epoch_now
+from service_kit.texts import sentence
 from sqlalchemy import insert, select, update
 
 HOLDER = Holder("one", 1)
@@ -144,9 +147,59 @@ def test_the_rate_and_the_time_left_follow_from_what_has_ended(
     assert (progress.seconds_left, progress.ended_at) == (seconds_left, ended_at)
 
 
-def test_errors_that_differ_in_numbers_have_one_cause_with_the_oldest_as_example() -> None:
-    errors = [("Not an image.", 3, 9), ("12 of 3.5 pixels", 2, 7), ("8 of 1,024 pixels", 4, 5)]
+def test_errors_without_problems_that_differ_in_numbers_have_one_cause_with_the_oldest_as_example() -> None:
+    failures = [
+        Failure("Not an image.", None, 3, 9),
+        Failure("12 of 3.5 pixels", None, 2, 7),
+        Failure("8 of 1,024 pixels", None, 4, 5),
+    ]
 
-    causes = causes_of(errors)
+    causes = causes_of(failures)
 
-    assert causes == [("… of … pixels", 6, 5, "8 of 1,024 pixels"), ("Not an image.", 3, 9, "Not an image.")]
+    assert causes == [
+        ("… of … pixels", None, 6, failures[2]),
+        ("Not an image.", None, 3, failures[0]),
+    ]
+
+
+def failed(cause: ProblemCause, said: str, task_id: int) -> Failure:
+    return Failure(str(said), stored_problem(cause, said), 1, task_id)
+
+
+def unreadable(reason: str, task_id: int) -> Failure:
+    said = sentence("The image cannot be decoded: {reason}.", reason=reason)
+    return failed(ProblemCause.IMAGE_UNREADABLE, said, task_id)
+
+
+def test_problems_that_differ_in_values_have_one_cause_with_its_type() -> None:
+    failures = [unreadable("it has no frame", 8), unreadable("the file is cut short", 3)]
+
+    [cause] = causes_of(failures)
+
+    assert cause == ("The image cannot be decoded: ….", "urn:pixmill:problem:image-unreadable", 2, failures[1])
+
+
+def test_a_sentence_within_a_sentence_tells_causes_apart() -> None:
+    reasons = [sentence("{format} is cut short", format="GIF"), sentence("{format} is cut short", format="PNG")]
+    failures = [
+        *(unreadable(reason, task_id) for task_id, reason in enumerate(reasons, 1)),
+        unreadable(sentence("it has no frame"), 3),
+    ]
+
+    causes = causes_of(failures)
+
+    assert [(cause.cause, cause.tasks) for cause in causes] == [
+        ("The image cannot be decoded: … is cut short.", 2),
+        ("The image cannot be decoded: it has no frame.", 1),
+    ]
+
+
+def test_the_same_words_of_another_type_are_another_cause() -> None:
+    said = sentence("It took longer than {seconds:g} seconds.", seconds=2.5)
+
+    causes = causes_of([failed(ProblemCause.TASK_TOO_SLOW, said, 1), failed(ProblemCause.TASK_FAILED, said, 2)])
+
+    assert [(cause.cause, cause.type) for cause in causes] == [
+        ("It took longer than … seconds.", "urn:pixmill:problem:task-too-slow"),
+        ("It took longer than … seconds.", "urn:pixmill:problem:task-failed"),
+    ]

@@ -101,7 +101,7 @@ class Gate:
         if principal is None:
             self._failures.check(address)
             self._failures.add(address)
-            raise _unauthorized("This key does not exist, was revoked or has expired.", invalid=True)
+            raise _unauthorized(sentence("This key does not exist, was revoked or has expired."), invalid=True)
         return principal
 
     def _recognize(self, token: str | None, asked: Asked) -> Principal:
@@ -131,7 +131,7 @@ def require(principal: Principal, scope: Scope) -> None:
     if scope in principal.scopes:
         return
     if principal == NOBODY:
-        raise _unauthorized("This needs a key: send it as 'Authorization: Bearer pxm_…'.", invalid=False)
+        raise _unauthorized(sentence("This needs a key: send it as 'Authorization: Bearer pxm_…'."), invalid=False)
     challenge = f'Bearer realm="Pixmill", error="insufficient_scope", scope="{scope}"'
     detail = sentence("This key lacks the scope '{scope}'.", scope=scope)
     raise Problem("scope-missing", 403, detail, headers={"WWW-Authenticate": challenge})

@@ -24,7 +24,7 @@ from service_kit.access.principals import Principal, Scope
 from service_kit.errors import DomainError, FieldError
 from service_kit.events.rows import AnyEvent, Choice, Position, position_of
 from service_kit.events.stream import EventStream, Listeners, ListenerTooSlowError, Subscription
-from service_kit.field_errors import MAX_ERRORS
+from service_kit.field_errors import MAX_ERRORS, summary_of
 from service_kit.languages import Language, headers_of, language_of
 from service_kit.problems import Problem, database_unavailable, problem_of
 from service_kit.texts import sentence
@@ -170,11 +170,10 @@ def _problem_response(request: Request, problem: Problem) -> Response:
 
 
 def _refuse_unknown(query: QueryParams, known: Collection[str]) -> None:
-    detail = f"Unknown field; the fields are: {', '.join(known)}"
+    detail = sentence("Unknown field; the fields are: {fields}", fields=", ".join(known))
     errors = [FieldError(pointer=f"/{name}", detail=detail) for name in query if name not in known]
     if errors:
-        summary = f"The request has wrong fields: {errors[0]['pointer']}: {detail}"
-        raise Problem("invalid-fields", 422, summary, errors[:MAX_ERRORS])
+        raise Problem("invalid-fields", 422, summary_of(errors[:1]), errors[:MAX_ERRORS])
 
 
 def id_in(query: QueryParams, name: str) -> int | None:

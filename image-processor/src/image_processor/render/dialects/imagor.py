@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from pydantic import Field
+from service_kit.texts import sentence
 
 from image_processor.imaging.gravity import FocalPoint
 from image_processor.imaging.output import Output
@@ -425,10 +426,10 @@ class _Lowering:
             raise NotForFilterError
         nested = parse(f"/unsafe/{args[0].removeprefix('/')}".encode())
         if nested.filters or nested.crop or nested.trim or nested.fit_in or nested.stretch or nested.smart:
-            raise unsupported("image", "the image that is put on another can have a size, and nothing else")
+            raise unsupported("image", sentence("the image that is put on another can have a size, and nothing else"))
         blend = _BLENDS.get(args[4] if len(args) > 4 else "")
         if blend is None:
-            raise unsupported("image", f"there is no blend mode '{args[4]}'")
+            raise unsupported("image", sentence("there is no blend mode '{text}'", text=args[4]))
         file_id = self._files.add(source_of(nested.image))
         if nested.width or nested.height:
             params: dict[str, object] = {
@@ -459,7 +460,10 @@ class _Lowering:
     def set_format(self, args: Sequence[str]) -> None:
         name = (args[0] if args else "").lower()
         if name in _UNWRITTEN:
-            raise unsupported("format", f"{name.upper()} is not written; there are: {', '.join(_FORMATS)}")
+            raise unsupported(
+                "format",
+                sentence("{format} is not written; there are: {names}", format=name.upper(), names=", ".join(_FORMATS)),
+            )
         if name in _FORMATS:
             self._output["format"] = _FORMATS[name]
 
@@ -602,7 +606,10 @@ def _rounded(args: Sequence[str]) -> Sequence[Step]:
 def _in_space(args: Sequence[str]) -> Sequence[Step]:
     name = (args[0] if args else "srgb").lower()
     if name not in _SPACES:
-        raise unsupported("to_colorspace", f"there is no space '{name}'; there are: {', '.join(_SPACES)}")
+        raise unsupported(
+            "to_colorspace",
+            sentence("there is no space '{name}'; there are: {names}", name=name, names=", ".join(_SPACES)),
+        )
     return (step("to_colorspace", {"space": _SPACES[name]}),)
 
 
@@ -664,14 +671,14 @@ _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
 FILTERS: Mapping[str, State] = {
     "attachment": State("yes", "Content-Disposition"),
     "background_color": State("yes", "`flatten`"),
-    "bitdepth": State("no", "the depth of a PNG follows from its colors; `palette` makes it small"),
+    "bitdepth": State("no", sentence("the depth of a PNG follows from its colors; `palette` makes it small")),
     "blur": State("yes", "`blur`"),
     "brightness": State("yes", "`brightness`"),
     "compression": State("part", "`output.effort`, 1 to 9"),
     "contrast": State("yes", "`contrast` or `levels`, by imagor's formula"),
     "crop": State("yes", "`crop`"),
     "dpi": State("yes", "`source.dpi`, of PDF and SVG"),
-    "draw_detections": State("no", "rectangles around faces are not drawn"),
+    "draw_detections": State("no", sentence("rectangles around faces are not drawn")),
     "expire": State("yes", "410 afterwards"),
     "fill": State("yes", "`pad` or `extend`; `auto` is the average of the colors"),
     "focal": State("yes", "the point that a cut keeps in the middle"),
@@ -680,7 +687,7 @@ FILTERS: Mapping[str, State] = {
     "hue": State("yes", "`hue`"),
     "image": State("part", "`stamp` or `overlay`: the other image can have a size, and no filters"),
     "invert": State("yes", "`invert`"),
-    "label": State("no", "a text has a width, not a place in pixels: a preset with `watermark` writes one"),
+    "label": State("no", sentence("a text has a width, not a place in pixels: a preset with `watermark` writes one")),
     "lossless": State("yes", "`output.lossless`"),
     "max_age": State("yes", "Cache-Control"),
     "max_bytes": State("yes", "`output.max_bytes`"),
@@ -697,7 +704,7 @@ FILTERS: Mapping[str, State] = {
     "quality": State("yes", "`output.quality`"),
     "raw": State("yes", "the source as it is"),
     "redact": State("part", "`blur_faces`: of faces alone, blurred or in blocks"),
-    "redact_oval": State("no", "faces are hidden by rectangles: `redact` does it"),
+    "redact_oval": State("no", sentence("faces are hidden by rectangles: `redact` does it")),
     "rgb": State("yes", "`channels`"),
     "rotate": State("yes", "`rotate`, anticlockwise as in imagor"),
     "round_corner": State("yes", "`round_corners` and `flatten`"),
@@ -707,7 +714,7 @@ FILTERS: Mapping[str, State] = {
     "strip_exif": State("yes", "`output.metadata`"),
     "strip_icc": State("yes", "`output.profile`"),
     "strip_metadata": State("yes", "`output.metadata`"),
-    "text": State("no", "a text has a width, not a place in pixels: a preset with `watermark` writes one"),
+    "text": State("no", sentence("a text has a width, not a place in pixels: a preset with `watermark` writes one")),
     "to_colorspace": State("part", "`to_colorspace`: srgb, p3, cmyk and b-w"),
     "trim": State("yes", "`trim`"),
     "upscale": State("yes", "`resize` with `enlarge`"),

@@ -137,7 +137,7 @@ def _split(segments: Sequence[str], separator: str) -> tuple[Parsed, Sequence[st
 def _apply(values: Values, options: Parsed, grammar: Grammar) -> None:
     for name, args in options:
         if grammar.allowed_processing_options and name not in grammar.allowed_processing_options:
-            raise bad_option(name, "the settings do not allow it")
+            raise bad_option(name, sentence("the settings do not allow it"))
         _apply_one(values, name, args, grammar)
 
 
@@ -147,9 +147,9 @@ def _apply_one(values: Values, name: str, args: Sequence[str], grammar: Grammar,
         return
     option = BY_NAME.get(name)
     if option is None or (option.pro and not grammar.pro):
-        raise bad_option(name, "there is no such option")
+        raise bad_option(name, sentence("there is no such option"))
     if option.secure and not grammar.allow_security_options:
-        raise forbidden_option(name, "the setting `allow_security_options` does not allow it")
+        raise forbidden_option(name, sentence("the setting `allow_security_options` does not allow it"))
     apply = PRO.get(name, option.apply) if grammar.pro else option.apply
     apply(values, name, args)
 
@@ -157,7 +157,7 @@ def _apply_one(values: Values, name: str, args: Sequence[str], grammar: Grammar,
 def _apply_presets(values: Values, names: Sequence[str], grammar: Grammar, used: Sequence[str]) -> None:
     for name in names:
         if name not in grammar.presets:
-            raise bad_option("preset", f"there is no preset '{name}'")
+            raise bad_option("preset", sentence("there is no preset '{name}'", name=name))
         if name in used:
             continue  # as imgproxy: a preset within itself counts once
         before = values.get("used_presets", [])

@@ -75,7 +75,7 @@ def parse(target: bytes, now: float | None = None) -> NativeUrl:
     segments = rest.split("/")
     while len(segments) > 1 and (found := _OPTION.fullmatch(segments[0])) and found[1] in OPTIONS:
         if found[1] in options:
-            raise bad_option(found[1], "it is given twice")
+            raise bad_option(found[1], sentence("it is given twice"))
         options[found[1]] = unquote(found[2])
         segments.pop(0)
     source = unquote("/".join(segments))
@@ -108,9 +108,9 @@ def preset_of(url: NativeUrl) -> WantedPreset | None:
     """
     name, owner = url.options.get("p"), url.options.get("o", LOCAL_OWNER)
     if name is None and "o" in url.options:
-        raise bad_option("o", "a URL names the owner of a preset, and no preset")
+        raise bad_option("o", sentence("a URL names the owner of a preset, and no preset"))
     if not _OWNER.fullmatch(owner):
-        raise bad_option("o", "an owner's name has 1 to 64 of a-z, 0-9, '.', '_' and '-'")
+        raise bad_option("o", sentence("an owner's name has 1 to 64 of a-z, 0-9, '.', '_' and '-'"))
     return None if name is None else WantedPreset(name, owner)
 
 
@@ -130,7 +130,9 @@ def plan_of(url: NativeUrl, presets: Mapping[str, Mapping[str, object]], *, nego
         if any(not algorithm.changes_image for algorithm, _ in planned.steps) or not isinstance(
             planned.encoding, Output
         ):
-            raise bad_option("j" if "j" in url.options else "p", "a URL gives an image, and no analysis or tiles")
+            raise bad_option(
+                "j" if "j" in url.options else "p", sentence("a URL gives an image, and no analysis or tiles")
+            )
         output, reading = planned.encoding, planned.source
         for file_id in planned.file_ids():
             files.add(source_of(str(file_id)))
@@ -154,19 +156,19 @@ def plan_of(url: NativeUrl, presets: Mapping[str, Mapping[str, object]], *, nego
 
 def _pipeline(url: NativeUrl, presets: Mapping[str, Mapping[str, object]]) -> Mapping[str, object] | None:
     if "p" in url.options and "j" in url.options:
-        raise bad_option("j", "a URL has a preset or a pipeline, not both")
+        raise bad_option("j", sentence("a URL has a preset or a pipeline, not both"))
     if (name := url.options.get("p")) is not None:
         if name not in presets:
-            raise bad_option("p", f"there is no preset '{name[:64]}'")
+            raise bad_option("p", sentence("there is no preset '{name}'", name=name[:64]))
         return presets[name]
     if (text := url.options.get("j")) is None:
         return None
     try:
-        pipeline = json.loads(decoded(text, lambda: bad_option("j", "it is not base64url of UTF-8")))
+        pipeline = json.loads(decoded(text, lambda: bad_option("j", sentence("it is not base64url of UTF-8"))))
     except ValueError as error:
-        raise bad_option("j", "it is not JSON") from error
+        raise bad_option("j", sentence("it is not JSON")) from error
     if not isinstance(pipeline, dict):
-        raise bad_option("j", "it is not a JSON object")
+        raise bad_option("j", sentence("it is not a JSON object"))
     return pipeline
 
 
@@ -186,21 +188,28 @@ def _fitted(options: Mapping[str, str]) -> Sequence[Step]:
     try:
         return (step("resize", {**sides, "fit": "inside"}),)
     except ValueError as error:
-        raise bad_option("w" if "w" in options else "h", "a side is 1 to 16384 pixels") from error
+        raise bad_option("w" if "w" in options else "h", sentence("a side is 1 to 16384 pixels")) from error
 
 
 def _with_options(output: Output, options: Mapping[str, str], extension: str) -> Output:
     update = dict[str, object]()
     name = options.get("f", "")
     if name and name != "auto" and name not in FORMATS:
-        raise bad_option("f", f"'{name}' is no format; there are: auto, {', '.join(sorted(set(FORMATS.values())))}")
+        raise bad_option(
+            "f",
+            sentence(
+                "'{name}' is no format; there are: auto, {names}",
+                name=name,
+                names=", ".join(sorted(set(FORMATS.values()))),
+            ),
+        )
     if name in FORMATS:
         update["format"] = FORMATS[name]
     elif extension and not name and "format" not in output.model_fields_set:
         update["format"] = extension
     if (quality := _count(options, "q")) is not None:
         if not 1 <= quality <= 100:
-            raise bad_option("q", f"{quality} is not from 1 to 100")
+            raise bad_option("q", sentence("{number} is not from 1 to 100", number=quality))
         update["quality"] = quality
     return output.model_copy(update=update)
 
@@ -210,5 +219,5 @@ def _count(options: Mapping[str, str], name: str) -> int | None:
         return None
     value = integer(options[name], name)
     if value < 0:
-        raise bad_option(name, f"{value} is less than 0")
+        raise bad_option(name, sentence("{number} is less than 0", number=value))
     return value

@@ -303,7 +303,10 @@ class _Lowering:
     def set_format(self, args: Sequence[str]) -> None:
         name = (args[0] if args else "").lower()
         if name in _UNWRITTEN:
-            raise unsupported("format", f"{name.upper()} is not written; there are: {', '.join(_FORMATS)}")
+            raise unsupported(
+                "format",
+                sentence("{format} is not written; there are: {names}", format=name.upper(), names=", ".join(_FORMATS)),
+            )
         if name in _FORMATS:
             self._output["format"] = _FORMATS[name]
 
@@ -420,11 +423,11 @@ FILTERS: Mapping[str, State] = {
     "cover": State("yes", "the first frame"),
     "curve": State("part", "`curves`: the curve between the points is another one"),
     "equalize": State("part", "`equalize`: of the lightness, so that hues stay"),
-    "extract_focal": State("no", "the source is a file, not another URL of thumbor"),
+    "extract_focal": State("no", sentence("the source is a file, not another URL of thumbor")),
     "fill": State("yes", "`pad` or `extend`; `auto` is the average of the colors, not the median"),
     "focal": State("yes", "the points that a cut keeps"),
     "format": State("part", "jpeg, png, webp, avif and gif; heic and heif are refused"),
-    "frame": State("no", "nine-patch frames are not read"),
+    "frame": State("no", sentence("nine-patch frames are not read")),
     "grayscale": State("yes", "`grayscale`"),
     "max_age": State("yes", "Cache-Control"),
     "max_bytes": State("yes", "`output.max_bytes`"),
@@ -432,7 +435,7 @@ FILTERS: Mapping[str, State] = {
     "noise": State("part", "`noise`: normal, with thumbor's deviation"),
     "proportion": State("yes", "`resize`"),
     "quality": State("yes", "`output.quality`"),
-    "red_eye": State("no", "eyes are not found"),
+    "red_eye": State("no", sentence("eyes are not found")),
     "rgb": State("yes", "`channels`"),
     "rotate": State("yes", "`rotate`, anticlockwise as in thumbor"),
     "round_corner": State("yes", "`round_corners` and `flatten`"),

@@ -33,7 +33,7 @@ class Presets:
     def __getitem__(self, name: str) -> Mapping[str, object]:
         """:raises DomainError: ``preset-not-found``."""
         if name not in self._params:
-            names = ", ".join(self._params) or "none in this server's configuration"
+            names = ", ".join(self._params) or sentence("none in this server's configuration")
             raise DomainError(
                 "preset-not-found", sentence("There is no preset '{name}'; there are: {names}.", name=name, names=names)
             )

@@ -9,6 +9,7 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now, one_at_a_time
 from service_kit.errors import DomainError, FieldError
+from service_kit.texts import Sentence, sentence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -65,10 +66,9 @@ class Condition:
         """:raises DomainError: ``precondition-failed``."""
         tags = set() if current is None else {"*", current.etag}
         if self.matching is not None and not tags.intersection(self.matching):
-            state = "does not exist" if current is None else f'has another version, "{current.etag}"'
-            raise DomainError("precondition-failed", f"The preset '{name}' {state}; get it and decide again.")
+            raise DomainError("precondition-failed", _changed(name, current))
         if self.not_matching is not None and tags.intersection(self.not_matching):
-            raise DomainError("precondition-failed", f"The preset '{name}' exists already.")
+            raise DomainError("precondition-failed", sentence("The preset '{name}' exists already.", name=name))
 
 
 UNCONDITIONAL = Condition()
@@ -150,7 +150,11 @@ class PresetService:
         """Check what a preset says when it is stored, rather than when it is used."""
         size = len(json.dumps(params, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         if size > MAX_BYTES:
-            detail = f"The params have {size:,} bytes as JSON; a preset may have at most {MAX_BYTES:,}."
+            detail = sentence(
+                "The params have {size:,} bytes as JSON; a preset may have at most {limit:,}.",
+                size=size,
+                limit=MAX_BYTES,
+            )
             raise DomainError("invalid-fields", detail, [FieldError(pointer="/params", detail=detail)])
         file_ids = plan_of(PIPELINE, params).file_ids()
         if not file_ids:
@@ -160,13 +164,16 @@ class PresetService:
         try:
             found = storage.find(file_ids)
         except FileStorageUnavailableError as error:
-            detail = "The file server does not answer; try again."
+            detail = sentence("The file server does not answer; try again.")
             raise DomainError("file-storage-unavailable", detail, retry_after=5) from error
         missing = [file_id for file_id in file_ids if file_id not in found]
         if missing:
-            errors = [FieldError(pointer="/params", detail=f"There is no file {file_id}.") for file_id in missing]
-            named = ", ".join(map(str, missing))
-            raise DomainError("file-not-found", f"The preset names files that do not exist: {named}.", errors)
+            errors = [
+                FieldError(pointer="/params", detail=sentence("There is no file {file_id}.", file_id=file_id))
+                for file_id in missing
+            ]
+            detail = sentence("The preset names files that do not exist: {named}.", named=", ".join(map(str, missing)))
+            raise DomainError("file-not-found", detail, errors)
 
 
 def find_preset(database: Database, configured: Presets, principal: Principal, name: str) -> NamedPreset:
@@ -196,7 +203,11 @@ def _is_name(name: str) -> bool:
 def _check_count(session: Session, principal: Principal) -> None:
     own = select(func.count()).select_from(Preset).where(Preset.owner == principal.owner)
     if session.execute(own).scalar_one() >= MAX_PRESETS:
-        detail = f"The owner '{principal.owner}' has {MAX_PRESETS} presets, and may have no more; delete one."
+        detail = sentence(
+            "The owner '{owner}' has {limit} presets, and may have no more; delete one.",
+            owner=principal.owner,
+            limit=MAX_PRESETS,
+        )
         raise DomainError("too-many-presets", detail)
 
 
@@ -204,11 +215,27 @@ def _lock(owner: str) -> int:
     return int.from_bytes(hashlib.sha256(f"presets of {owner}".encode()).digest()[:8], signed=True)
 
 
+def _changed(name: str, current: NamedPreset | None) -> Sentence:
+    if current is None:
+        return sentence("The preset '{name}' does not exist; get it and decide again.", name=name)
+    return sentence(
+        "The preset '{name}' has another version, \"{etag}\"; get it and decide again.", name=name, etag=current.etag
+    )
+
+
 def _read_only(name: str) -> DomainError:
-    detail = f"The preset '{name}' is one of the server's settings, which the API does not change; choose another name."
+    detail = sentence(
+        "The preset '{name}' is one of the server's settings, which the API does not change; choose another name.",
+        name=name,
+    )
     return DomainError("preset-read-only", detail)
 
 
 def _not_found(name: str, names: Sequence[str]) -> DomainError:
-    known = f"; there are: {', '.join(names)}" if names else ""
-    return DomainError("preset-not-found", f"There is no preset '{name[:MAX_NAME]}'{known}.")
+    wanted, known = name[:MAX_NAME], ", ".join(names)
+    detail = (
+        sentence("There is no preset '{name}'; there are: {names}.", name=wanted, names=known)
+        if names
+        else sentence("There is no preset '{preset}'.", preset=wanted)
+    )
+    return DomainError("preset-not-found", detail)

@@ -3,17 +3,19 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database, epoch_now
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from image_processor.models import Batch, Task, TaskStatus
+from image_processor.services.causes import KindOfProblem
 from image_processor.services.tasks.filters import UNENDED, visible_to
 
 RECENT_SECONDS = 60
@@ -69,18 +71,33 @@ class Progress:
     seconds_left: int | None
 
 
-class Cause(NamedTuple):
-    """Errors that differ in their numbers only.
+class Failure(NamedTuple):
+    """Tasks that ended in the same error.
 
-    :ivar cause: the text with ``…`` for each number.
+    :ivar error: its text, and ``problem`` what the rows keep of it: ``None`` if they ended before tasks had problems.
     :ivar tasks: how many ended so.
-    :ivar task_id: the oldest of them, and ``error`` its text.
+    :ivar task_id: the oldest of them.
+    """
+
+    error: str
+    problem: str | None
+    tasks: int
+    task_id: int
+
+
+class Cause(NamedTuple):
+    """Errors with the same type of problem and the same sentence, whatever its values.
+
+    :ivar cause: the sentence with ``…`` for each value; without a problem, the text with ``…`` for each number.
+    :ivar type: of the problems, if there are any.
+    :ivar tasks: how many ended so.
+    :ivar example: the failure with the oldest of them.
     """
 
     cause: str
+    type: str | None
     tasks: int
-    task_id: int
-    error: str
+    example: Failure
 
 
 class BatchDetail(NamedTuple):
@@ -121,7 +138,7 @@ class BatchService:
             wanted = select(Batch).where(Batch.id == batch_id, *visible_to(principal, Batch.owner))
             batch = session.scalar(wanted) if 0 < batch_id <= MAX_ID else None
             if batch is None:
-                raise DomainError("batch-not-found", f"There is no batch {batch_id}.")
+                raise DomainError("batch-not-found", sentence("There is no batch {batch_id}.", batch_id=batch_id))
             now, parts = _parts(session, batch_id)
             counts = dict.fromkeys(TaskStatus, 0) | {part.status: part.tasks for part in parts}
             causes = _causes(session, batch_id) if counts[TaskStatus.ERROR] else []
@@ -149,18 +166,26 @@ def progress_of(parts: Sequence[StatusPart], now: float) -> Progress:
     return Progress(started_at, ended_at, _rate(sum(part.tasks for part in worked), seconds), 0)
 
 
-def causes_of(errors: Sequence[tuple[str, int, int]]) -> Sequence[Cause]:
-    """Group errors by cause, the most frequent first.
+def causes_of(failures: Sequence[Failure]) -> Sequence[Cause]:
+    """Group failures by cause, the most frequent first."""
+    counts: Counter[Hashable] = Counter()
+    examples: dict[Hashable, Failure] = {}
+    for failure in failures:
+        key = _numberless(failure.error) if failure.problem is None else KindOfProblem(failure.problem).key
+        counts[key] += failure.tasks
+        examples[key] = min(examples.get(key, failure), failure, key=lambda known: known.task_id)
+    return [_cause(tasks, examples[key]) for key, tasks in counts.most_common(MAX_CAUSES)]
 
-    :param errors: each text with the number of its tasks and the first of them.
-    """
-    counts: Counter[str] = Counter()
-    examples: dict[str, tuple[int, str]] = {}
-    for error, count, task_id in errors:
-        cause = _NUMBER.sub("…", error)
-        counts[cause] += count
-        examples[cause] = min(examples.get(cause, (task_id, error)), (task_id, error))
-    return [Cause(cause, count, *examples[cause]) for cause, count in counts.most_common(MAX_CAUSES)]
+
+def _cause(tasks: int, example: Failure) -> Cause:
+    if example.problem is None:
+        return Cause(_numberless(example.error), None, tasks, example)
+    kind = KindOfProblem(example.problem)
+    return Cause(kind.sentence, kind.type, tasks, example)
+
+
+def _numberless(text: str) -> str:
+    return _NUMBER.sub("…", text)
 
 
 def _rate(tasks: int, seconds: float) -> float:
@@ -199,8 +224,8 @@ def _parts(session: Session, batch_id: int) -> tuple[float, Sequence[StatusPart]
 
 def _causes(session: Session, batch_id: int) -> Sequence[Cause]:
     grouped = (
-        select(func.coalesce(Task.error, ""), func.count(), func.min(Task.id))
+        select(func.coalesce(Task.error, ""), Task.error_problem, func.count(), func.min(Task.id))
         .where(Task.batch_id == batch_id, Task.status == TaskStatus.ERROR)
-        .group_by(Task.error)
+        .group_by(Task.error, Task.error_problem)
     )
-    return causes_of([(error, count, task_id) for error, count, task_id in session.execute(grouped)])
+    return causes_of([Failure(*row) for row in session.execute(grouped)])

@@ -11,6 +11,7 @@ import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import MAX_ID, Database
 from service_kit.errors import DomainError, FieldError
+from service_kit.texts import sentence
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from image_processor.models import Batch, Task, TaskStatus
@@ -124,7 +125,9 @@ class BulkService:
             if wanted.batch_id is not None:
                 of_batch = select(Batch.id).where(Batch.id == wanted.batch_id, *visible_to(principal, Batch.owner))
                 if wanted.batch_id > MAX_ID or connection.execute(of_batch).first() is None:
-                    raise DomainError("batch-not-found", f"There is no batch {wanted.batch_id}.")
+                    raise DomainError(
+                        "batch-not-found", sentence("There is no batch {batch_id}.", batch_id=wanted.batch_id)
+                    )
             existing: set[int] = set()
             for ids in _parts(wanted.ids):
                 visible = select(Task.id).where(Task.id.in_(ids), *visible_to(principal, Task.owner))
@@ -179,6 +182,12 @@ def _parts(ids: Collection[int]) -> Iterator[Sequence[int]]:
 
 
 def _unknown(missing: Sequence[int]) -> DomainError:
-    named = ", ".join(map(str, missing[:NAMED_IDS])) + (" and more" if len(missing) > NAMED_IDS else "")
-    errors = [FieldError(pointer="/ids", detail=f"There is no task {task_id}.") for task_id in missing[:NAMED_IDS]]
-    return DomainError("task-not-found", f"These tasks do not exist: {named}. No task was changed.", errors)
+    named = ", ".join(map(str, missing[:NAMED_IDS]))
+    if len(missing) > NAMED_IDS:
+        named = sentence("{listed} and more", listed=named)
+    errors = [
+        FieldError(pointer="/ids", detail=sentence("There is no task {task_id}.", task_id=task_id))
+        for task_id in missing[:NAMED_IDS]
+    ]
+    detail = sentence("These tasks do not exist: {named}. No task was changed.", named=named)
+    return DomainError("task-not-found", detail, errors)

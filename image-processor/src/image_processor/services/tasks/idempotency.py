@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
@@ -50,7 +51,8 @@ def created_earlier(connection: Connection, use: KeyUse | None) -> CreatedBatch 
     if used is None:
         return None
     if used.fingerprint != use.fingerprint:
-        raise DomainError("idempotency-key-reused", "This Idempotency-Key was used for another batch; use a new key.")
+        detail = sentence("This Idempotency-Key was used for another batch; use a new key.")
+        raise DomainError("idempotency-key-reused", detail)
     return CreatedBatch(used.batch_id, [task_id for first, last in used.task_ids for task_id in range(first, last + 1)])
 
 
@@ -72,7 +74,7 @@ def conflict_as_in_use(use: KeyUse | None) -> Iterator[None]:
     except IntegrityError as error:
         if use is None:
             raise
-        detail = f"Another request is using the Idempotency-Key '{use.key}'; try again."
+        detail = sentence("Another request is using the Idempotency-Key '{key}'; try again.", key=use.key)
         raise DomainError("idempotency-key-in-use", detail) from error
 
 
