@@ -80,7 +80,7 @@ class Work:
     """Photographs of one size, and what is made of them.
 
     :ivar height: of the result, which is cut to it; ``None`` keeps the ratio.
-    :ivar copies: of the photographs: enough that their results exceed Pixmill's smallest cache, and none is found there.
+    :ivar copies: of the photographs: their results exceed Pixmill's smallest cache, so that none is found there.
     """
 
     name: str
@@ -204,7 +204,7 @@ def misses(ours: str, pixmill: Pixmill, folder: Path) -> None:
 
 
 def copies(pixmill: Pixmill, sources: Sequence[Path], count: int) -> list[int]:
-    """Upload this many files, copies of the photographs; return the ids. A few bytes behind the image make each different."""
+    """Upload this many copies of the photographs; return the ids. A few bytes behind the image make each different."""
     contents = [path.read_bytes() for path in sources]
     numbered = (contents[number % len(contents)] + number.to_bytes(4, "big") for number in range(count))
     return [int(str(pixmill.upload("photograph.jpg", content)["id"])) for content in numbered]
