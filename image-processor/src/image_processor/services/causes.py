@@ -49,7 +49,7 @@ def problem_document(row: str | None, language: Language = ENGLISH) -> Mapping[s
 
 
 class _Omitted(str):
-    """Stands for a value, whatever its format."""
+    """Stands for a value in any format."""
 
     __slots__ = ()
 
