@@ -1,12 +1,16 @@
 """Everything that people read has a Russian text, with the same placeholders."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from babel.messages.mofile import read_mo
+from file_storage.routers.statuses import STATUSES as STATUSES_OF_FILES
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.models import TaskStatus
+from image_processor.render.problems import STATUSES as STATUSES_OF_RENDERS
+from image_processor.routers.statuses import STATUSES as STATUSES_OF_TASKS
 from image_processor.services.catalog import (
     ALGORITHM,
     CATEGORY,
@@ -17,13 +21,26 @@ from image_processor.services.catalog import (
 )
 from image_processor.services.codec.plan import PIPELINE, Pipeline, task_params
 from service_kit.languages import has_translation
+from service_kit.problems import Problem
 from service_kit.texts import placeholders
 
-from tests.support.messages import messages_of, translations_in
+from tests.support.messages import messages_of, translations_in, untranslatable_in
 
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("service-kit/src/service_kit", "file-storage/src/file_storage", "image-processor/src/image_processor")
 CATALOG = "locale/ru/LC_MESSAGES/messages.po"
+STATUSES = (STATUSES_OF_FILES, STATUSES_OF_TASKS, *STATUSES_OF_RENDERS.values())
+
+PLAIN = {
+    "access/config.py": "settings: an operator reads it in the log",
+    "config.py": "settings",
+    "settings.py": "settings",
+    "render/dialects/imgproxy.py": "settings",
+    "render/signing.py": "settings",
+    "events/rows.py": "caught: the caller says it in its own words",
+    "imaging/cube.py": "caught: the caller says it in its own words",
+}
+"""Modules whose refusals need no translation, each with the reason."""
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -31,6 +48,42 @@ def test_every_sentence_of_the_code_has_a_russian_one(package: str) -> None:
     known = {message for each in PACKAGES for _, message in translations_in(PROJECT / each / CATALOG)}
 
     assert messages_of(PROJECT / package) - known == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_refusal_can_be_translated(package: str) -> None:
+    found = {(module, text) for module, text in untranslatable_in(PROJECT / package) if module not in PLAIN}
+
+    assert found == set(), "write sentence(…)"
+
+
+def test_a_module_with_plain_refusals_still_has_them() -> None:
+    modules = {module for package in PACKAGES for module, _ in untranslatable_in(PROJECT / package)}
+
+    assert modules >= PLAIN.keys()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        'raise Problem("too-long", 422, "It is too long.")',
+        'raise DomainError("too-long", f"It has {count} characters.")',
+        'raise DomainError("too-long", detail="It is too long.")',
+        'raise ValueError("It is too long." if count else sentence("It is empty."))',
+        'detail = "It is " + word\nraise bad_option("w", detail)',
+    ],
+)
+def test_a_plain_refusal_is_found(tmp_path: Path, refusal: str) -> None:
+    (tmp_path / "module.py").write_text(refusal)
+
+    assert len(untranslatable_in(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("status", sorted({status for statuses in STATUSES for status in statuses.values()}))
+def test_the_title_of_every_status_is_russian(status: int) -> None:
+    title = Problem("checksum-mismatch", status, "").document("ru")["title"]
+
+    assert re.search("[а-яё]", str(title))
 
 
 @pytest.mark.parametrize("package", PACKAGES)

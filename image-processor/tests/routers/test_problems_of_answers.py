@@ -4,11 +4,12 @@ import json
 
 import pytest
 from flask.testing import FlaskClient
-from image_processor.models import Task, TaskStatus
+from image_processor.models import Batch, Task, TaskStatus
 from image_processor.services.causes import Cause, stored_problem
 from service_kit.database import Database
+from service_kit.problems import TYPES
 from service_kit.texts import sentence
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 DETAIL = sentence("The image has {frames} frames; the limit is {limit}.", frames=3, limit=2)
 RUSSIAN = {"Accept-Language": "ru"}
@@ -64,3 +65,22 @@ def test_a_restart_removes_the_problem(client: FlaskClient, task_id: int) -> Non
     task = json.loads(client.post(f"/{task_id}/restart").data)
 
     assert (task["status"], "error" in task, "problem" in task) == ("pending", False, False)
+
+
+def test_the_causes_of_a_batch_are_in_russian_and_the_error_of_the_example_stays(
+    client: FlaskClient, database: Database, task_id: int
+) -> None:
+    with database.write() as session:
+        batch = insert(Batch).values(algorithm="flip", params={}, tasks=1).returning(Batch.id)
+        batch_id = session.execute(batch).scalar_one()
+        session.execute(update(Task).where(Task.id == task_id).values(batch_id=batch_id))
+
+    [cause] = json.loads(client.get(f"/batches/{batch_id}", headers=RUSSIAN).data)["errors"]
+
+    assert (cause["cause"], cause["type"]) == ("В изображении … кадров; предел — ….", f"{TYPES}image-too-large")
+    assert (cause["tasks"], cause["task_id"], cause["error"]) == (1, task_id, DETAIL)
+    assert cause["problem"] == {
+        "type": f"{TYPES}image-too-large",
+        "detail": "В изображении 3 кадров; предел — 2.",
+        "context": {"frames": 3, "limit": 2},
+    }

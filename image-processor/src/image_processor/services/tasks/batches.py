@@ -86,7 +86,7 @@ class Failure(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """Errors with the same type of problem and the same sentence with any values.
+    """Errors with the same type of problem and the same sentence, regardless of its values.
 
     :ivar cause: the sentence with ``…`` for each value; without a problem, the text with ``…`` for each number.
     :ivar type: of the problems, if there are any.
