@@ -87,7 +87,7 @@ export const en = {
   emptyFiles: 'No files yet',
   emptyFilesHint: 'Drop some here, paste an image, or choose files or a folder.',
   emptySearch: 'Nothing matches',
-  emptySearchHint: 'No file is as these filters say.',
+  emptySearchHint: 'No file matches these filters.',
   clearFilters: 'Show all files',
   dropHere: 'Drop to upload',
   selected: (count: number) => plural(count, { one: '# file selected', other: '# files selected' }),
@@ -112,7 +112,7 @@ export const en = {
   gridHelp: 'Arrows move, Space selects, Enter opens, Delete moves to the trash, Ctrl+Z brings back, P processes',
 
   // The trash
-  trashHint: (period: string) => `A deleted file can be restored for ${period}. It still takes space until then.`,
+  trashHint: (period: string) => `Deleted files stay here for ${period}, and take space until then.`,
   trashIsEmpty: 'The trash is empty',
   noTrash: 'This server keeps no deleted files.',
   emptyTrash: 'Empty the trash',

@@ -44,7 +44,7 @@ export const ru: Messages = {
 
   upload: 'Загрузить',
   uploadFolder: 'Папку',
-  search: 'Найти по имени или комментарию',
+  search: 'Имя или комментарий',
   type: 'Тип',
   types: {
     '': 'Все типы',
@@ -116,7 +116,7 @@ export const ru: Messages = {
   notDeleted: (count) => `Не удалось удалить ${files(count)}`,
   gridHelp: 'Стрелки двигают, пробел выбирает, Enter открывает, Delete убирает в корзину, Ctrl+Z возвращает, P обрабатывает',
 
-  trashHint: (period) => `Удалённый файл можно вернуть в течение этого времени: ${period}. До тех пор он занимает место.`,
+  trashHint: (period) => `Удалённые файлы хранятся здесь ${period} и всё это время занимают место.`,
   trashIsEmpty: 'Корзина пуста',
   noTrash: 'Этот сервер удалённые файлы не хранит.',
   emptyTrash: 'Очистить корзину',
