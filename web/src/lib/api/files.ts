@@ -75,6 +75,9 @@ export async function fileIndex(address: string, signal: AbortSignal): Promise<F
   return { ids: deltas.map((delta) => (id += delta)), ratios };
 }
 
+export const allFolders = async (): Promise<string[]> =>
+  (await getJson<{ folders: { folder: string }[] }>(`${FILES}/folders`)).folders.map(({ folder }) => folder);
+
 export const getFile = (id: number): Promise<FileRow> => getJson(`${FILES}/${id}`);
 
 export async function lookUp(ids: readonly number[]): Promise<FileRow[]> {

@@ -5,7 +5,7 @@
 
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import { listenToFiles } from '../api/events';
-import { fileIndex, indexAddress, lookUp, type FileQuery } from '../api/files';
+import { allFolders, fileIndex, indexAddress, lookUp, type FileQuery } from '../api/files';
 import type { FileEvent, FileRow } from '../api/types';
 import { selection } from './selection.svelte';
 
@@ -23,7 +23,7 @@ class FileList {
   /** Width divided by height of each image, in the order of the ids. */
   ratios = $state.raw<readonly (number | null)[]>([]);
   readonly rows = new SvelteMap<number, FileRow>();
-  /** Folders of files that were seen. */
+  /** The folders of all files, and of those that appeared since. */
   readonly folders = new SvelteSet<string>();
   /** How often results appeared on the server. */
   results = $state(0);
@@ -102,6 +102,7 @@ class FileList {
       this.ids = ids;
       this.ratios = ratios;
       this.loaded = true;
+      void this.readFolders();
     } catch (error) {
       if (request.signal.aborted) return;
       this.error = error;
@@ -125,6 +126,16 @@ class FileList {
       this.error = error;
     }
     for (const id of ids) this.asked.delete(id);
+  }
+
+  private async readFolders(): Promise<void> {
+    try {
+      const found = new Set(await allFolders());
+      for (const folder of [...this.folders]) if (!found.has(folder)) this.folders.delete(folder);
+      for (const folder of found) this.folders.add(folder);
+    } catch {
+      // The files are shown all the same, with the folders of those that are in view.
+    }
   }
 
   private know(file: FileRow): void {
