@@ -49,7 +49,8 @@ class Deletions {
   /** Bring back what was deleted last. */
   async undo(): Promise<void> {
     const ids = this.done.pop();
-    if (ids) await this.restore(ids);
+    // Without an answer it can be tried again.
+    if (ids && !(await this.restore(ids))) this.done.push(ids);
   }
 
   /** Take files out of the trash; return whether this worked. */
@@ -85,8 +86,8 @@ class Deletions {
     }
     this.done.push(ids);
     const undo = (): void => {
-      this.done = this.done.filter((other) => other !== ids);
-      void this.restore(ids);
+      this.done = [...this.done.filter((other) => other !== ids), ids];
+      void this.undo();
     };
     toasts.show(i18n.t.deleted(ids.length), 'plain', { name: i18n.t.undo, run: undo });
   }

@@ -167,7 +167,10 @@ class FileList {
           resolve();
         },
       );
-      setTimeout(resolve, LISTEN_MS);
+      setTimeout(() => {
+        isFirst = false;
+        resolve();
+      }, LISTEN_MS);
     });
   }
 
