@@ -37,7 +37,8 @@ def name() -> str:
 
 
 def files_shown(page: Page) -> list[WebElement]:
-    return page.all("[role=option]")
+    """Return the files in the gallery whose names are there already."""
+    return page.all("[role=option]:has(.name)")
 
 
 def open_gallery(page: Page, name: str, count: int) -> list[WebElement]:

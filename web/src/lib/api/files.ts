@@ -11,7 +11,7 @@ export interface FileQuery {
   /** A part of the name or of the comment. */
   text: string;
   type: string;
-  /** Uploaded since the beginning of the day, so many days ago. */
+  /** Uploaded within this number of days, today among them. */
   since: string;
   /** Taken on these days and between; such as 2026-01-31. */
   takenFrom: string;
