@@ -67,7 +67,6 @@ def _take_pictures(url: str) -> None:
     with open_browser(*SIZE, dark=True) as browser:
         page = Page(browser, url)
         page.open(f"/files/{ids[-1]}?tab=analysis")
-        page.button("Analyze").click()
         page.says("Dominant colors")
         _await_pictures(page)
         _save(page, "page-file-dark.webp")

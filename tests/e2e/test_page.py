@@ -37,7 +37,8 @@ def name() -> str:
 
 
 def files_shown(page: Page) -> list[WebElement]:
-    return page.all("[role=option]")
+    """Return the files in the gallery whose names are there already."""
+    return page.all("[role=option]:has(.name)")
 
 
 def open_gallery(page: Page, name: str, count: int) -> list[WebElement]:
@@ -65,7 +66,7 @@ def test_the_start_page_shows_the_files(pixmill: Pixmill, page: Page, name: str)
 
 @pytest.mark.both_stacks
 @pytest.mark.parametrize(
-    "path", ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/system", "/s/a-token"]
+    "path", ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/system", "/trash", "/s/a-token"]
 )
 def test_each_screen_has_an_address(pixmill: Pixmill, path: str) -> None:
     answer = pixmill.http.get(path)
@@ -173,7 +174,7 @@ def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Pag
     pixmill.upload(f"{name}.txt", b"text")
 
     page.open("/files")
-    page.field("Search by name").send_keys(name)
+    page.field("Search names and comments").send_keys(name)
     wait_until(lambda: len(files_shown(page)) == 3, "the search is done")
     page.field("Type").send_keys("Images")
     page.field("Order").send_keys("Name, Z")
@@ -185,37 +186,97 @@ def test_search_filters_and_order_are_in_the_address(pixmill: Pixmill, page: Pag
     assert [file.text.split("\n")[0] for file in files_shown(page)] == [f"{name}-2", f"{name}-1"]
 
 
-def test_files_are_selected_and_deleted_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
+def names_stored(pixmill: Pixmill, name: str) -> list[object]:
+    return [file["name"] for file in pixmill.http.get(f"{FILES}/", params={"name": name, "sort": "name"}).json()]
+
+
+def test_files_are_deleted_by_keyboard_and_brought_back(pixmill: Pixmill, page: Page, name: str) -> None:
     for number in (1, 2, 3, 4):
         pixmill.upload(f"{name}-{number}.png", photo())
     open_gallery(page, name, 4)
-
     gallery = page.first("[role=listbox]")
+
     gallery.send_keys(Keys.HOME, " ", Keys.SHIFT + Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     page.says("3 files selected")
     gallery.send_keys(Keys.NULL, Keys.DELETE)
-    page.button("Delete", "dialog").click()
-    page.says("3 files deleted")
+    page.says("3 files are in the trash")
+    assert names_stored(pixmill, name) == [f"{name}-4"]
+    gallery.send_keys(Keys.CONTROL + "z", Keys.NULL)
+    page.says("3 files are back")
 
-    assert [file["name"] for file in pixmill.http.get(f"{FILES}/", params={"name": name}).json()] == [f"{name}-4"]
+    assert names_stored(pixmill, name) == [f"{name}-{number}" for number in (1, 2, 3, 4)]
+    wait_until(lambda: len(files_shown(page)) == 4, "the files are in the gallery again")
 
 
-def test_only_visible_rows_are_in_the_document(pixmill: Pixmill, page: Page, name: str) -> None:
-    copied = pixmill.upload(f"{name}.png", photo())["id"]
-    for _ in range(4):
-        copies = [{"file_id": copied, "name": name} for _ in range(100)]
-        pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
+def test_the_trash_restores_a_file_and_is_emptied(pixmill: Pixmill, page: Page, name: str) -> None:
+    ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+    pixmill.http.post(f"{FILES}/delete", json={"ids": ids}).raise_for_status()
+
+    page.open("/trash")
+    page.button(f"Restore: {name}-1.png").click()
+    page.says("1 file is back")
+    page.button("Empty the trash").click()
+    page.button("Empty the trash", "dialog").click()
+    page.says("The trash is empty")
+
+    assert names_stored(pixmill, name) == [f"{name}-1"]
+    assert pixmill.http.get(f"{FILES}/trash").json() == []
+
+
+def test_a_chosen_folder_is_kept_and_filters(pixmill: Pixmill, page: Page, name: str, tmp_path: Path) -> None:
+    pixmill.upload(f"{name}-elsewhere.png", photo())
+    folder = tmp_path / f"album-{name}" / "may"
+    folder.mkdir(parents=True)
+    (folder / f"{name}-may.png").write_bytes(photo())
+    (folder.parent / f"{name}-album.png").write_bytes(photo())
+
     page.open(f"/files?q={name}")
-    wait_until(lambda: files_shown(page), "files are shown")
+    wait_until(lambda: page.all("input[webkitdirectory]"), "the field for a folder")
+    page.all("input[webkitdirectory]")[0].send_keys(str(folder.parent))
+    page.says("2 files uploaded")
+    page.button(f"album-{name}").click()
+    wait_until(lambda: len(files_shown(page)) == 2, "only the files in the folder are shown")
+    page.button("may").click()
+    wait_until(lambda: len(files_shown(page)) == 1, "only the file in the folder below is shown")
 
+    assert page.browser.current_url.endswith(f"folder=album-{name}%2Fmay")
+    [file] = pixmill.http.get(f"{FILES}/", params={"folder": f"album-{name}/may"}).json()
+    assert file["name"] == f"{name}-may"
+
+
+def test_what_others_upload_appears_without_losing_the_selection(pixmill: Pixmill, page: Page, name: str) -> None:
+    first = pixmill.upload(f"{name}-1.png", photo(), folder=name)["id"]
+    page.open(f"/files?folder={name}")
+    wait_until(lambda: len(files_shown(page)) == 1, "the file is shown")
+    page.first("[role=listbox]").send_keys(" ")
+    page.says("1 file selected")
+
+    pixmill.upload(f"{name}-2.png", photo(), folder=name)
+    wait_until(lambda: len(files_shown(page)) == 2, "the new file appears")
+
+    selected = page.all("[role=option][aria-selected=true]")
+    assert [element.text.split("\n")[0] for element in selected] == [f"{name}-1"]
+    pixmill.http.delete(f"{FILES}/{first}").raise_for_status()
+    wait_until(lambda: len(files_shown(page)) == 1, "the deleted file disappears")
+
+
+def test_a_long_list_has_its_end_and_few_rows_in_the_document(pixmill: Pixmill, page: Page, name: str) -> None:
+    oldest = pixmill.upload(f"{name}-oldest.png", photo(), folder=name)["id"]
+    for _ in range(20):
+        copies = [{"file_id": oldest, "name": name} for _ in range(100)]
+        pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
+    page.open(f"/files?folder={name}")
+    page.says("2,001 files")
     gallery = page.first("[role=listbox]")
 
-    def at_the_end() -> bool:
-        gallery.send_keys(Keys.END)
-        return "401 files" in page.text()
-
-    wait_until(at_the_end, "all pages are loaded")
+    gallery.send_keys(Keys.END)
+    page.says(f"{name}-oldest")
     assert 0 < len(files_shown(page)) < 80
+    gallery.send_keys(Keys.CONTROL + "a", Keys.NULL)
+    page.says("2,001 files selected")
+
+    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert sum("/index?" in request for request in requests) == 1
 
 
 def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
@@ -228,16 +289,28 @@ def test_a_file_is_renamed(pixmill: Pixmill, page: Page, name: str) -> None:
     assert pixmill.http.get(f"{FILES}/{file['id']}").json()["name"] == f"{name}-renamed"
 
 
-def test_an_image_is_analyzed_and_leaves_nothing_behind(pixmill: Pixmill, page: Page, name: str) -> None:
+def test_an_image_is_analyzed_without_a_task(pixmill: Pixmill, page: Page, name: str) -> None:
     file = pixmill.upload(f"{name}.png", photo(60, 40))
     before = pixmill.counts()
-    page.open(f"/files/{file['id']}?tab=analysis")
 
-    page.button("Analyze").click()
+    page.open(f"/files/{file['id']}?tab=analysis")
     page.says("Dominant colors")
 
     assert page.all("[aria-label='Shares of dark to light, by channel'] path")
-    wait_until(lambda: pixmill.counts() == before, "tasks and files of the analysis are removed")
+    assert pixmill.counts() == before
+
+
+def test_a_result_leads_to_its_source_and_back(pixmill: Pixmill, page: Page, name: str) -> None:
+    source = pixmill.upload(f"{name}.png", photo())["id"]
+    result = pixmill.wait_for_task(pixmill.create_tasks([source], "invert")[0])["result_id"]
+
+    page.open(f"/files/{result}")
+    page.says("Made from")
+    page.button(f"{name}.png", "section").click()
+    page.says("Results")
+    page.first(f"a[href='/files/{result}']").click()
+
+    wait_until(lambda: page.browser.current_url.endswith(f"/files/{result}"), "the result is shown again")
 
 
 def test_a_pipeline_runs_on_the_selected_files(pixmill: Pixmill, page: Page, name: str) -> None:

@@ -88,6 +88,7 @@ TABLE = [
         "/api/file-server/idempotency-keys/{once}",
         "401 200 404 200 404",
     ),
+    Line("GET /api/file-server/folders", "/api/file-server/folders", "401 200 200 200 200"),
     Line("GET /api/file-server/index", "/api/file-server/index", "401 200 200 200 200"),
     Line("GET /api/file-server/links", "/api/file-server/links", "401 403 200 200 200"),
     Line("POST /api/file-server/links", "/api/file-server/links", "401 403 415 415 415"),

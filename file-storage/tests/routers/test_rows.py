@@ -205,6 +205,26 @@ def test_nobody_else_says_which_task_made_a_file(client: FlaskClient, claim: str
     assert_refused(client.patch(f"/{file_id}", json={claim: 7}), 422, "invalid-fields", f"/{claim}")
 
 
+def test_folders_are_listed_by_name_with_their_files(client: FlaskClient) -> None:
+    for path in ("work/a.jpg", "holiday/2026/a.jpg", "holiday/2026/b.jpg", "a.jpg"):
+        form(client, path)
+    form(client, "gone/a.jpg")
+    client.post("/delete", json={"filter": {"folder": "gone"}})
+
+    folders = document(client.get("/folders"))["folders"]
+
+    assert folders == [{"folder": "holiday/2026", "files": 2}, {"folder": "work", "files": 1}]
+
+
+def test_folders_of_another_owner_are_not_listed(client: FlaskClient, worker: Mapping[str, str]) -> None:
+    form(client, "work/a.jpg")
+    raw(client, {"name": "albums/a.jpg"}, worker)
+
+    folders = document(client.get("/folders", headers=worker))["folders"]
+
+    assert folders == [{"folder": "albums", "files": 1}]
+
+
 @pytest.mark.parametrize("folder", ["..", "a/../b", "C:/a", "a\\b", "a" * 501])
 def test_a_folder_that_leads_elsewhere_is_refused_everywhere(client: FlaskClient, folder: str) -> None:
     file_id = document(form(client, "a.jpg"))["id"]

@@ -36,6 +36,7 @@ ASKED = [
     Ask("GET /", "/?created_after=2000-01-01T00:00:00Z&sort=-created_at"),
     Ask("GET /", "/?q=a.png"),
     Ask("GET /index"),
+    Ask("GET /folders"),
     Ask("GET /<int:id>", "/{id}"),
     Ask("PATCH /<int:id>", "/{id}", {"name": "again"}),
     Ask("DELETE /<int:id>", "/{id}"),

@@ -1,6 +1,6 @@
 /** The address of the page: which screen it names, and how to change it. */
 
-export type Screen = 'files' | 'file' | 'process' | 'runs' | 'run' | 'tasks' | 'system' | 'shared';
+export type Screen = 'files' | 'file' | 'process' | 'runs' | 'run' | 'tasks' | 'system' | 'trash' | 'shared';
 
 const ROUTES: readonly (readonly [RegExp, Screen])[] = [
   [/^\/(files)?$/, 'files'],
@@ -10,6 +10,7 @@ const ROUTES: readonly (readonly [RegExp, Screen])[] = [
   [/^\/runs\/(\d+)$/, 'run'],
   [/^\/tasks$/, 'tasks'],
   [/^\/system$/, 'system'],
+  [/^\/trash$/, 'trash'],
   [/^\/s\/[\w-]+$/, 'shared'],
 ];
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
@@ -40,7 +40,7 @@ from file_storage.routers.schemas import (
     details_of,
 )
 from file_storage.sending.columns import columns_of, compressed
-from file_storage.services.files import FileService
+from file_storage.services.files import MOST_FOLDERS, FileService
 from file_storage.services.folders import MAX_FOLDER, folder_of, wanted_folder
 from file_storage.services.listing import FileFilter, Sort
 from file_storage.services.names import MAX_LENGTH, file_name
@@ -178,6 +178,23 @@ class IndexQuery(FilterQuery):
     )
 
 
+class FolderOut(BaseModel):
+    """A folder that contains files."""
+
+    model_config = ConfigDict(title="Folder")
+
+    folder: str
+    files: int = Field(description="How many are directly in it.")
+
+
+class FoldersOut(BaseModel):
+    """The folders that contain files."""
+
+    model_config = ConfigDict(title="Folders")
+
+    folders: list[FolderOut]
+
+
 class RoomQuery(Query):
     """The size of a body that nginx is about to receive, and whether its form has one file or many."""
 
@@ -225,6 +242,18 @@ def index_files(query: IndexQuery) -> Response:
         response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
     return response
+
+
+@collection.get(
+    "/folders",
+    summary="List the folders that contain files",
+    description=f"By name, at most {MOST_FOLDERS}, each with the number of the files directly in it.",
+    responses={200: FoldersOut},
+)
+@needs(Scope.FILES_READ)
+def list_folders() -> dict[str, object]:
+    folders = svcs.flask.get(FileService).folders(principal())
+    return {"folders": [{"folder": folder, "files": files} for folder, files in folders]}
 
 
 @collection.get("/room", summary="Check, for nginx, whether there is room for a body", doc_ui=False)

@@ -8,6 +8,7 @@ from service_kit import __version__
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 
+from file_storage.config import Settings
 from file_storage.services.stats import FileStats
 
 stats = APIBlueprint("stats", __name__, abp_tags=[Tag(name="files")])
@@ -30,6 +31,7 @@ class StatsOut(BaseModel):
     bytes: int = Field(description="Of all files of the owner; of all owners, equal bytes count once.")
     reserved_bytes: int = Field(description="Of resumable uploads that are not complete.")
     room_bytes: int = Field(description="What still fits: on the disk, and into the quotas.")
+    trash_seconds: float = Field(description="How long a deleted file can be restored; 0: not at all.")
     quota: QuotaOut
 
 
@@ -46,6 +48,7 @@ def show_stats() -> Response:
         bytes=numbers.stored.bytes,
         reserved_bytes=numbers.stored.reserved,
         room_bytes=numbers.room,
+        trash_seconds=svcs.flask.get(Settings).trash.seconds,
         quota=QuotaOut(bytes=numbers.quota_bytes, files=numbers.quota_files),
     )
     response = Response(answer.model_dump_json(), mimetype="application/json")

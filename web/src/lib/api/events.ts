@@ -1,23 +1,44 @@
+import { FILES } from './files';
 import { IDS, TASKS } from './tasks';
-import type { TaskEvent } from './types';
+import type { FileEvent, TaskEvent } from './types';
+
+const RETRY_MS = 10_000;
+
+/** Listen to changes of tasks; see {@link follow}. */
+export function listen(ids: readonly number[], onEvent: (event: TaskEvent) => void, onStart: () => void): () => void {
+  const query = ids.length > 0 && ids.length <= IDS ? `?${ids.map((id) => `id=${id}`).join('&')}` : '';
+  return follow(`${TASKS}/events${query}`, 'task', onEvent, onStart);
+}
+
+/** Listen to changes of all files; see {@link follow}. */
+export function listenToFiles(onEvent: (event: FileEvent) => void, onStart: () => void): () => void {
+  return follow(`${FILES}/events`, 'file', onEvent, onStart);
+}
 
 /**
- * Listen to changes of tasks while the tab is visible.
+ * Listen to a stream of events while the tab is visible.
  *
  * A browser opens at most six connections to a server without TLS, so a hidden tab gives its own back; `onStart` is
  * called when listening begins again, to fetch what happened meanwhile.
  */
-export function listen(ids: readonly number[], onEvent: (event: TaskEvent) => void, onStart: () => void): () => void {
-  const query = ids.length > 0 && ids.length <= IDS ? `?${ids.map((id) => `id=${id}`).join('&')}` : '';
+function follow<T>(address: string, kind: string, onEvent: (event: T) => void, onStart: () => void): () => void {
   let source: EventSource | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
 
   const open = (): void => {
     if (source || document.hidden) return;
-    source = new EventSource(`${TASKS}/events${query}`);
+    source = new EventSource(address);
     source.addEventListener('open', onStart);
-    source.addEventListener('task', (message) => onEvent(JSON.parse(message.data as string) as TaskEvent));
+    // A browser connects again by itself, but not after an answer that is a problem.
+    source.addEventListener('error', () => {
+      if (source?.readyState !== EventSource.CLOSED) return;
+      close();
+      timer = setTimeout(open, RETRY_MS);
+    });
+    source.addEventListener(kind, (message) => onEvent(JSON.parse((message as MessageEvent<string>).data) as T));
   };
   const close = (): void => {
+    clearTimeout(timer);
     source?.close();
     source = null;
   };

@@ -1,25 +1,53 @@
 import { getJson, nextPage, send, sendJson } from './http';
-import type { FileRow } from './types';
+import type { FileIndex, FileRow, TrashedFile } from './types';
 
 export const FILES = '/api/file-server';
 export const PAGE = 200;
 export const ARCHIVE_LIMIT = 1000;
+/** Ids in one request that deletes, restores or looks up, at most. */
+const MANY = 10_000;
 
 export interface FileQuery {
-  name: string;
+  /** A part of the name or of the comment. */
+  text: string;
   type: string;
+  /** Uploaded within this number of days, today among them. */
   since: string;
+  /** Taken on these days and between; such as 2026-01-31. */
+  takenFrom: string;
+  takenTo: string;
+  folder: string;
+  /** Empty for files of both kinds. */
+  origin: '' | 'upload' | 'result';
+  /** The id of the file from which results were made. */
+  source: string;
   sort: string;
 }
 
-export const SORTS = ['-id', 'id', 'name', '-name', '-size', 'size'] as const;
+export const SORTS = ['-id', 'id', '-taken_at', 'taken_at', 'name', '-name', '-size', 'size'] as const;
 
-export function listAddress(query: FileQuery): string {
-  const params = new URLSearchParams({ limit: String(PAGE), sort: query.sort });
-  if (query.name) params.set('name', query.name);
-  if (query.type) params.set('media_type', query.type);
-  if (query.since) params.set('created_after', daysAgo(query.since));
-  return `${FILES}/?${params}`;
+/** Return the filters of a query, by the names that the API gives them. */
+export function filtersOf(query: Partial<FileQuery>): Record<string, string> {
+  const filters: Record<string, string> = {
+    q: query.text ?? '',
+    media_type: query.type ?? '',
+    folder: query.folder ?? '',
+    origin: query.origin ?? '',
+    source_id: query.source ?? '',
+    created_after: query.since ? daysAgo(query.since) : '',
+    // Both ends are exclusive.
+    taken_after: query.takenFrom ? new Date(startOf(query.takenFrom, 0).getTime() - 1).toISOString() : '',
+    taken_before: query.takenTo ? startOf(query.takenTo, 1).toISOString() : '',
+  };
+  return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== ''));
+}
+
+export function listAddress(query: Partial<FileQuery>, limit = PAGE): string {
+  return `${FILES}/?${new URLSearchParams({ limit: String(limit), sort: query.sort ?? '-id', ...filtersOf(query) })}`;
+}
+
+export function indexAddress(query: FileQuery): string {
+  return `${FILES}/index?${new URLSearchParams({ delta: 'true', sort: query.sort, ...filtersOf(query) })}`;
 }
 
 function daysAgo(days: string): string {
@@ -29,22 +57,101 @@ function daysAgo(days: string): string {
   return start.toISOString();
 }
 
+/** Return when a day begins here, some days later. */
+function startOf(day: string, later: number): Date {
+  const [year = 0, month = 1, date = 1] = day.split('-').map(Number);
+  return new Date(year, month - 1, date + later);
+}
+
 export async function filePage(address: string, signal: AbortSignal): Promise<{ files: FileRow[]; next: string | null }> {
   const response = await send(address, { signal });
   return { files: (await response.json()) as FileRow[], next: nextPage(response) };
 }
 
+/** Return the ids and ratios of all files of a list. */
+export async function fileIndex(address: string, signal: AbortSignal): Promise<FileIndex> {
+  const { deltas, ratios } = await getJson<{ deltas: number[]; ratios: (number | null)[] }>(address, signal);
+  let id = 0;
+  return { ids: deltas.map((delta) => (id += delta)), ratios };
+}
+
+export const allFolders = async (): Promise<string[]> =>
+  (await getJson<{ folders: { folder: string }[] }>(`${FILES}/folders`)).folders.map(({ folder }) => folder);
+
 export const getFile = (id: number): Promise<FileRow> => getJson(`${FILES}/${id}`);
 
 export async function lookUp(ids: readonly number[]): Promise<FileRow[]> {
-  return (await sendJson<{ files: FileRow[] }>('POST', `${FILES}/lookup`, { ids })).files;
+  const found: FileRow[] = [];
+  for (const some of chunks(ids)) {
+    found.push(...(await sendJson<{ files: FileRow[] }>('POST', `${FILES}/lookup`, { ids: some })).files);
+  }
+  return found;
 }
 
-export const changeFile = (id: number, change: { name?: string; comment?: string }): Promise<FileRow> =>
+export const changeFile = (id: number, change: { name?: string; comment?: string; folder?: string }): Promise<FileRow> =>
   sendJson('PATCH', `${FILES}/${id}`, change);
 
 export async function deleteFile(id: number): Promise<void> {
   await send(`${FILES}/${id}`, { method: 'DELETE' });
+}
+
+/** Delete files; return the ids of those that were there, and whether they can be restored. */
+export async function deleteFiles(ids: readonly number[]): Promise<{ ids: number[]; restorable: boolean }> {
+  const deleted: number[] = [];
+  let restorable = true;
+  for (const some of chunks(ids)) {
+    let more = true;
+    while (more) {
+      const answer = await sendJson<Deleted>('POST', `${FILES}/delete`, { ids: some });
+      deleted.push(...answer.ids);
+      if (answer.ids.length > 0 && answer.restore_until === null) restorable = false;
+      more = answer.more;
+    }
+  }
+  return { ids: deleted, restorable };
+}
+
+interface Deleted {
+  ids: number[];
+  more: boolean;
+  restore_until: string | null;
+}
+
+/** Return how long deleted files can be restored; 0: not at all. */
+export const trashSeconds = async (): Promise<number> => (await getJson<{ trash_seconds: number }>(`${FILES}/stats`)).trash_seconds;
+
+/** Take files out of the trash; return the ids of those that were in it. */
+export async function restoreFiles(ids: readonly number[]): Promise<number[]> {
+  const restored: number[] = [];
+  for (const some of chunks(ids)) {
+    restored.push(...(await sendJson<{ ids: number[] }>('POST', `${FILES}/restore`, { ids: some })).ids);
+  }
+  return restored;
+}
+
+export const trashAddress = `${FILES}/trash?limit=${PAGE}`;
+
+export async function trashPage(address: string): Promise<{ files: TrashedFile[]; next: string | null }> {
+  const response = await send(address);
+  return { files: (await response.json()) as TrashedFile[], next: nextPage(response) };
+}
+
+/** Remove files from the trash for good; without ids all of them. Return how many. */
+export async function emptyTrash(ids: readonly number[] | null): Promise<number> {
+  let removed = 0;
+  for (const body of ids === null ? [{}] : [...chunks(ids)].map((some) => ({ ids: some }))) {
+    let more = true;
+    while (more) {
+      const answer = await sendJson<{ removed: number; more: boolean }>('POST', `${FILES}/trash/empty`, body);
+      removed += answer.removed;
+      more = answer.more;
+    }
+  }
+  return removed;
+}
+
+function* chunks(ids: readonly number[]): Generator<readonly number[]> {
+  for (let start = 0; start < ids.length; start += MANY) yield ids.slice(start, start + MANY);
 }
 
 export const createLink = (id: number, seconds: number): Promise<{ url: string; expires_at: string }> =>

@@ -12,6 +12,29 @@ export interface FileRow {
   height: number | null;
   created_at: string;
   updated_at: string;
+  origin: 'upload' | 'result';
+  source_id?: number;
+  task_id?: number;
+  folder?: string;
+  taken_at?: string;
+  expires_at?: string;
+}
+
+export interface TrashedFile extends FileRow {
+  deleted_at: string;
+  restore_until: string;
+}
+
+/** All files of a list: their ids, and of images the width divided by the height. */
+export interface FileIndex {
+  ids: number[];
+  ratios: (number | null)[];
+}
+
+export interface FileEvent {
+  id: number;
+  change: 'created' | 'changed' | 'deleted';
+  file?: FileRow | null;
 }
 
 export type TaskStatus = 'pending' | 'processing' | 'finished' | 'error' | 'cancelled';

@@ -1,68 +1,234 @@
-/** The list of files that the gallery shows. It stays while another screen is open. */
+/**
+ * The list of files that the gallery shows: the ids of all, and the rows of those that are in view. It stays while
+ * another screen is open, and follows what happens on the server.
+ */
 
-import { filePage, listAddress, type FileQuery } from '../api/files';
-import type { FileRow } from '../api/types';
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
+import { listenToFiles } from '../api/events';
+import { allFolders, fileIndex, indexAddress, lookUp, type FileQuery } from '../api/files';
+import type { FileEvent, FileRow } from '../api/types';
+import { selection } from './selection.svelte';
+
+/** Rows of what a scroll bar is dragged past are not fetched. */
+const ROWS_MS = 60;
+const ROWS_KEPT = 4000;
+/** Changes are shown together: a run has hundreds a second. */
+const SHOW_MS = 200;
+const REFRESH_MS = 2000;
+/** The list is fetched once the server tells of changes, so that none is missed between; this long it waits for that. */
+const LISTEN_MS = 250;
 
 class FileList {
-  items = $state.raw<FileRow[]>([]);
-  next = $state.raw<string | null>(null);
+  ids = $state.raw<readonly number[]>([]);
+  /** Width divided by height of each image, in the order of the ids. */
+  ratios = $state.raw<readonly (number | null)[]>([]);
+  readonly rows = new SvelteMap<number, FileRow>();
+  /** The folders of all files, and of those that appeared since. */
+  readonly folders = new SvelteSet<string>();
+  /** How often results appeared on the server. */
+  results = $state(0);
   loading = $state(false);
   loaded = $state(false);
   error = $state.raw<unknown>(null);
   /** Where the gallery was scrolled to. */
   scrollTop = 0;
+  private query: FileQuery | null = null;
   private address = '';
   private request = new AbortController();
+  private listening: Promise<void> | null = null;
+  private wanted: readonly number[] = [];
+  private readonly asked = new Set<number>();
+  private rowsTimer: ReturnType<typeof setTimeout> | undefined;
+  private readonly events = new Map<number, FileEvent>();
+  private showTimer: ReturnType<typeof setTimeout> | undefined;
+  private refreshTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Listen to what happens on the server, from now on. */
+  follow(): Promise<void> {
+    return (this.listening ??= this.listen());
+  }
 
   /** Show the files of a query, unless they are shown already. */
   open(query: FileQuery): void {
-    const address = listAddress(query);
+    const address = indexAddress(query);
     // A time filter has today's date in it, so that the addresses are compared and not the queries.
     if (address === this.address && this.error === null) return;
+    this.query = query;
     this.address = address;
     this.scrollTop = 0;
-    this.items = [];
+    this.ids = [];
+    this.ratios = [];
     this.loaded = false;
-    void this.load(address, true);
+    void this.load(address);
   }
 
-  more(): void {
-    if (this.next && !this.loading && this.error === null) void this.load(this.next, false);
-  }
-
-  /** Fetch the first page again and keep what is shown until it is here. */
+  /** Fetch the list again and keep what is shown until it is here. */
   refresh(): void {
-    if (this.address) void this.load(this.address, true);
+    if (this.address) void this.load(this.address);
   }
 
   changed(file: FileRow): void {
-    this.items = this.items.map((item) => (item.id === file.id ? file : item));
+    this.know(file);
   }
 
   removed(ids: ReadonlySet<number>): void {
-    this.items = this.items.filter((item) => !ids.has(item.id));
+    const kept = this.ids.map((id) => !ids.has(id));
+    this.ratios = this.ratios.filter((_, index) => kept[index]);
+    this.ids = this.ids.filter((_, index) => kept[index]);
+    for (const id of ids) this.rows.delete(id);
   }
 
-  neighbor(id: number, step: 1 | -1): FileRow | null {
-    const index = this.items.findIndex((item) => item.id === id);
-    return index < 0 ? null : (this.items[index + step] ?? null);
+  neighbor(id: number, step: 1 | -1): number | null {
+    const index = this.ids.indexOf(id);
+    return index < 0 ? null : (this.ids[index + step] ?? null);
   }
 
-  private async load(address: string, first: boolean): Promise<void> {
+  /** Fetch the rows of files that came into view. */
+  want(ids: readonly number[]): void {
+    this.wanted = ids.filter((id) => !this.rows.has(id) && !this.asked.has(id));
+    if (this.wanted.length === 0) return;
+    this.rowsTimer ??= setTimeout(() => void this.fetchRows(), this.rows.size === 0 ? 0 : ROWS_MS);
+  }
+
+  private async load(address: string): Promise<void> {
     this.request.abort();
     const request = (this.request = new AbortController());
     this.loading = true;
     this.error = null;
+    await this.follow();
+    if (request.signal.aborted) return;
     try {
-      const { files, next } = await filePage(address, request.signal);
-      this.items = first ? files : [...this.items, ...files];
-      this.next = next;
+      const { ids, ratios } = await fileIndex(address, request.signal);
+      this.ids = ids;
+      this.ratios = ratios;
       this.loaded = true;
+      void this.readFolders();
     } catch (error) {
       if (request.signal.aborted) return;
       this.error = error;
     }
     if (request === this.request) this.loading = false;
+  }
+
+  private async fetchRows(): Promise<void> {
+    this.rowsTimer = undefined;
+    const ids = this.wanted;
+    for (const id of ids) this.asked.add(id);
+    try {
+      const missing = new Set(ids);
+      for (const file of await lookUp(ids)) {
+        missing.delete(file.id);
+        this.know(file);
+      }
+      if (missing.size > 0) this.removed(missing);
+      this.forgetSome(ids);
+    } catch (error) {
+      this.error = error;
+    }
+    for (const id of ids) this.asked.delete(id);
+  }
+
+  private async readFolders(): Promise<void> {
+    try {
+      const found = new Set(await allFolders());
+      for (const folder of [...this.folders]) if (!found.has(folder)) this.folders.delete(folder);
+      for (const folder of found) this.folders.add(folder);
+    } catch {
+      // The files are shown all the same, with the folders of those that are in view.
+    }
+  }
+
+  private know(file: FileRow): void {
+    this.rows.set(file.id, file);
+    if (file.folder) this.folders.add(file.folder);
+  }
+
+  private forgetSome(shown: readonly number[]): void {
+    let extra = this.rows.size - ROWS_KEPT;
+    if (extra <= 0) return;
+    const kept = new Set(shown);
+    for (const id of [...this.rows.keys()]) {
+      if (extra-- <= 0) return;
+      if (!kept.has(id)) this.rows.delete(id);
+    }
+  }
+
+  private listen(): Promise<void> {
+    return new Promise((resolve) => {
+      let isFirst = true;
+      listenToFiles(
+        (event) => {
+          this.events.set(event.id, event);
+          this.showTimer ??= setTimeout(() => this.show(), SHOW_MS);
+        },
+        () => {
+          if (!isFirst) this.refresh();
+          isFirst = false;
+          resolve();
+        },
+      );
+      setTimeout(() => {
+        isFirst = false;
+        resolve();
+      }, LISTEN_MS);
+    });
+  }
+
+  /** Show what happened on the server since the last time. */
+  private show(): void {
+    this.showTimer = undefined;
+    if (this.loading) {
+      this.showTimer = setTimeout(() => this.show(), SHOW_MS);
+      return;
+    }
+    const known = new Set(this.ids);
+    const gone = new Set<number>();
+    const fresh: FileRow[] = [];
+    for (const { id, change, file } of this.events.values()) {
+      if (change === 'created' && file?.origin === 'result') this.results += 1;
+      if (change === 'deleted' || !file) {
+        gone.add(id);
+      } else if (known.has(id)) {
+        this.know(file);
+        if (!this.fits(file)) gone.add(id);
+      } else if (this.fits(file)) {
+        fresh.push(file);
+      }
+    }
+    this.events.clear();
+    if (gone.size > 0) {
+      this.removed(gone);
+      selection.drop(gone);
+    }
+    if (fresh.length > 0 && !this.insert(fresh)) this.refreshTimer ??= setTimeout(() => this.refreshNow(), REFRESH_MS);
+  }
+
+  private refreshNow(): void {
+    this.refreshTimer = undefined;
+    this.refresh();
+  }
+
+  /** Whether the list may have this file; the server alone knows about texts and times. */
+  private fits(file: FileRow): boolean {
+    const { type, origin, folder, source } = this.query ?? { type: '', origin: '', folder: '', source: '' };
+    const isOfType = type === '' || (type.endsWith('/*') ? file.media_type.startsWith(type.slice(0, -1)) : file.media_type === type);
+    const isInside = folder === '' || `${file.folder ?? ''}/`.startsWith(`${folder}/`);
+    return isOfType && isInside && (origin === '' || file.origin === origin) && (source === '' || file.source_id === Number(source));
+  }
+
+  /** Put new files where they belong, if that is an end of the list and nothing but the server's word is needed. */
+  private insert(files: FileRow[]): boolean {
+    const { sort, text, since, takenFrom, takenTo } = this.query ?? { sort: '', text: '', since: '', takenFrom: '', takenTo: '' };
+    const isDescending = sort === '-id';
+    const newest = (isDescending ? this.ids[0] : this.ids.at(-1)) ?? 0;
+    if (!(isDescending || sort === 'id') || text || since || takenFrom || takenTo || files.some(({ id }) => id <= newest)) return false;
+    files.sort((a, b) => (isDescending ? b.id - a.id : a.id - b.id));
+    const ids = files.map(({ id }) => id);
+    const ratios = files.map(({ width, height }) => (width && height ? width / height : null));
+    for (const file of files) this.know(file);
+    this.ratios = isDescending ? [...ratios, ...this.ratios] : [...this.ratios, ...ratios];
+    this.ids = isDescending ? [...ids, ...this.ids] : [...this.ids, ...ids];
+    return true;
   }
 }
 

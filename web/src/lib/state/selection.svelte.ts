@@ -1,56 +1,51 @@
 /** Which files are selected. A range goes from the anchor, which is where the last plain choice was. */
 
-import { SvelteMap } from 'svelte/reactivity';
-import type { FileRow } from '../api/types';
-
 class Selection {
-  readonly files = new SvelteMap<number, FileRow>();
+  // Replaced as a whole: a set that tracks each of 100,000 ids would be slow.
+  private chosen = $state.raw<ReadonlySet<number>>(new Set());
   private anchor: number | null = null;
 
   get size(): number {
-    return this.files.size;
+    return this.chosen.size;
   }
 
   get ids(): number[] {
-    return [...this.files.keys()];
-  }
-
-  get bytes(): number {
-    let sum = 0;
-    for (const file of this.files.values()) sum += file.size;
-    return sum;
+    return [...this.chosen];
   }
 
   has(id: number): boolean {
-    return this.files.has(id);
+    return this.chosen.has(id);
   }
 
-  toggle(file: FileRow): void {
-    if (!this.files.delete(file.id)) this.files.set(file.id, file);
-    this.anchor = file.id;
+  toggle(id: number): void {
+    const chosen = new Set(this.chosen);
+    if (!chosen.delete(id)) chosen.add(id);
+    this.chosen = chosen;
+    this.anchor = id;
   }
 
-  /** Select from the anchor to this file, in the order of `items`. */
-  extend(items: readonly FileRow[], file: FileRow): void {
-    const from = items.findIndex((item) => item.id === this.anchor);
-    const to = items.findIndex((item) => item.id === file.id);
-    if (from < 0 || to < 0) {
-      this.toggle(file);
-      return;
-    }
-    for (const item of items.slice(Math.min(from, to), Math.max(from, to) + 1)) this.files.set(item.id, item);
+  /** Select from the anchor to this file, in the order of the list. */
+  extend(list: readonly number[], id: number): void {
+    const from = this.anchor === null ? -1 : list.indexOf(this.anchor);
+    const to = list.indexOf(id);
+    if (from < 0 || to < 0) this.toggle(id);
+    else this.all(list.slice(Math.min(from, to), Math.max(from, to) + 1));
   }
 
-  all(items: readonly FileRow[]): void {
-    for (const item of items) this.files.set(item.id, item);
+  all(ids: readonly number[]): void {
+    const chosen = new Set(this.chosen);
+    for (const id of ids) chosen.add(id);
+    this.chosen = chosen;
   }
 
   drop(ids: Iterable<number>): void {
-    for (const id of ids) this.files.delete(id);
+    const chosen = new Set(this.chosen);
+    for (const id of ids) chosen.delete(id);
+    if (chosen.size < this.chosen.size) this.chosen = chosen;
   }
 
   clear(): void {
-    this.files.clear();
+    this.chosen = new Set();
     this.anchor = null;
   }
 }

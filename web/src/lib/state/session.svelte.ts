@@ -17,7 +17,15 @@ class SessionState {
   }
 
   get mayWrite(): boolean {
-    return this.who === null || this.who.mode !== 'keys' || this.who.scopes.includes('files:write');
+    return this.may('files:write');
+  }
+
+  get mayDelete(): boolean {
+    return this.may('files:delete');
+  }
+
+  private may(scope: string): boolean {
+    return this.who === null || this.who.mode !== 'keys' || this.who.scopes.includes(scope);
   }
 }
 

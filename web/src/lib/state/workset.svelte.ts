@@ -22,6 +22,14 @@ class Workset {
     router.go(`/process?files=${this.named}`, replace);
   }
 
+  /** The same for files whose rows are not known. */
+  processIds(ids: readonly number[], replace = false): void {
+    if (ids.length > IN_ADDRESS) keep('workset', ids);
+    this.named = '';
+    this.files = [];
+    router.go(`/process?files=${ids.length > IN_ADDRESS ? 'kept' : ids.join(',')}`, replace);
+  }
+
   /** Fetch the files that the address names. */
   async read(): Promise<void> {
     const named = router.query.get('files') ?? '';

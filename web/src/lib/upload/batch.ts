@@ -11,12 +11,12 @@ export interface BatchResult {
 
 /** Upload several small files in one request. `fetch` reports no progress of a body, so that this is the older way. */
 export function sendBatch(
-  uploads: readonly { file: File; key: string }[],
+  uploads: readonly { file: File; folder: string; key: string }[],
   signal: AbortSignal,
   onProgress: (share: number) => void,
 ): Promise<BatchResult[]> {
   const form = new FormData();
-  form.append('json', JSON.stringify(uploads.map(({ key }) => ({ idempotency_key: key }))));
+  form.append('json', JSON.stringify(uploads.map(({ key, folder }) => ({ idempotency_key: key, folder }))));
   for (const { file } of uploads) form.append('file', file, file.name);
 
   return new Promise((resolve, reject) => {

@@ -6,6 +6,7 @@ import { explain } from '../errors';
 import { connection } from '../state/connection.svelte';
 import { fileList } from '../state/files.svelte';
 import { sendBatch } from './batch';
+import type { Picked } from './sources';
 import { Speed } from './speed';
 
 export type UploadState = 'waiting' | 'sending' | 'done' | 'failed';
@@ -17,14 +18,16 @@ export class Upload {
   /** The same key makes a second attempt safe: it returns the first file. */
   readonly key = randomKey();
 
-  constructor(readonly file: File) {}
+  constructor(
+    readonly file: File,
+    readonly folder: string,
+  ) {}
 }
 
 const SMALL_BYTES = 4 * 2 ** 20;
 const BATCH_FILES = 50;
 const BATCH_BYTES = 16 * 2 ** 20;
 const AT_ONCE = 3;
-const REFRESH_MS = 1500;
 
 function randomKey(): string {
   // Not randomUUID: plain HTTP has none.
@@ -42,7 +45,6 @@ class UploadQueue {
   private waiting: Upload[] = [];
   private running = 0;
   private stops = new Set<() => void>();
-  private refreshAt = 0;
 
   constructor() {
     connection.onReturn(() => this.start());
@@ -59,10 +61,11 @@ class UploadQueue {
     return this.speed.of(this.sentBytes);
   }
 
-  add(files: readonly File[]): void {
+  /** Upload files, each into its folder in the one that is shown. */
+  add(files: readonly Picked[], parent = ''): void {
     if (files.length === 0) return;
     if (!this.active && this.failed === 0) this.reset();
-    const added = files.map((file) => new Upload(file));
+    const added = files.map(({ file, folder }) => new Upload(file, [parent, folder].filter(Boolean).join('/')));
     this.uploads = [...this.uploads, ...added];
     this.waiting.push(...added);
     for (const { file } of added) this.totalBytes += file.size;
@@ -138,7 +141,7 @@ class UploadQueue {
       const [only] = group;
       if (only && only.file.size > SMALL_BYTES) {
         const { sendResumable } = await import('./resumable');
-        await sendResumable(only.file, controller.signal, (sent) => this.progress(only, sent));
+        await sendResumable(only.file, only.folder, controller.signal, (sent) => this.progress(only, sent));
         this.finish(only);
       } else {
         const results = await sendBatch(group, controller.signal, (share) => {
@@ -150,7 +153,8 @@ class UploadQueue {
       for (const upload of group) this.fail(upload, error, controller.signal.aborted);
     }
     this.stops.delete(stop);
-    this.refreshSoon();
+    // While files are sent, events of the server bring them into the gallery.
+    if (!this.active) fileList.refresh();
   }
 
   private settle(upload: Upload, result: { file?: FileRow; problem?: { detail: string } } | undefined): void {
@@ -188,16 +192,6 @@ class UploadQueue {
     upload.state = 'waiting';
     upload.error = '';
     this.waiting.push(upload);
-  }
-
-  /** Show new files in the gallery, but not after each of thousands. */
-  private refreshSoon(): void {
-    const now = Date.now();
-    if (!this.active || now > this.refreshAt) {
-      this.refreshAt = now + REFRESH_MS;
-      // While someone looks further down, new files must not move what they see.
-      if (fileList.scrollTop < 200) fileList.refresh();
-    }
   }
 }
 

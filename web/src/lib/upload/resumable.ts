@@ -6,11 +6,16 @@ const CHUNK_BYTES = 64 * 2 ** 20;
 const RETRIES_MS = [0, 1000, 3000, 5000, 10_000, 20_000];
 
 /** Upload a large file. If an earlier upload of it broke off, also before a reload of the page, it goes on from there. */
-export async function sendResumable(file: File, signal: AbortSignal, onProgress: (sent: number) => void): Promise<void> {
+export async function sendResumable(
+  file: File,
+  folder: string,
+  signal: AbortSignal,
+  onProgress: (sent: number) => void,
+): Promise<void> {
   const { promise, resolve, reject } = deferred();
   const upload = new Upload(file, {
     endpoint: `${FILES}/uploads/`,
-    metadata: { filename: file.name },
+    metadata: { filename: file.name, ...(folder ? { folder } : {}) },
     chunkSize: CHUNK_BYTES,
     retryDelays: RETRIES_MS,
     removeFingerprintOnSuccess: true,

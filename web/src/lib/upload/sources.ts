@@ -2,11 +2,24 @@
 
 const AT_ONCE = 500;
 
+/** A file and the folder it is in, such as `holiday/2026`. */
+export interface Picked {
+  file: File;
+  folder: string;
+}
+
+/** Return the files of a field, with their folders if a folder was chosen. */
+export const chosenFiles = (files: FileList | null): Picked[] =>
+  [...(files ?? [])].map((file) => ({ file, folder: folderOf(file.webkitRelativePath) }));
+
+/** A backslash is a part of names on Linux, and would be a path elsewhere. */
+const folderOf = (path: string): string => path.split('/').filter(Boolean).slice(0, -1).join('/').replaceAll('\\', '_');
+
 /** Pass on the files of a drop, those of its folders too, some at a time: a folder may hold very many. */
-export async function dropped(transfer: DataTransfer, add: (files: File[]) => void): Promise<void> {
+export async function dropped(transfer: DataTransfer, add: (files: Picked[]) => void): Promise<void> {
   // The items are only readable until the event ends.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
-  let found: File[] = [];
+  let found: Picked[] = [];
   for (const entry of entries) {
     for await (const file of filesOf(entry)) {
       found.push(file);
@@ -19,9 +32,10 @@ export async function dropped(transfer: DataTransfer, add: (files: File[]) => vo
   add(found);
 }
 
-async function* filesOf(entry: FileSystemEntry): AsyncGenerator<File> {
+async function* filesOf(entry: FileSystemEntry): AsyncGenerator<Picked> {
   if (isFile(entry)) {
-    yield await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+    const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+    yield { file, folder: folderOf(entry.fullPath) };
   } else if (isFolder(entry)) {
     const reader = entry.createReader();
     // A reader returns some hundred entries at a time, and none at the end.
@@ -37,8 +51,9 @@ const isFile = (entry: FileSystemEntry): entry is FileSystemFileEntry => entry.i
 const isFolder = (entry: FileSystemEntry): entry is FileSystemDirectoryEntry => entry.isDirectory;
 
 /** Return what was pasted. A browser calls every pasted picture `image.png`. */
-export function pasted(transfer: DataTransfer | null, name: string): File[] {
-  return [...(transfer?.files ?? [])].map((file) =>
-    file.name === 'image.png' ? new File([file], `${name}.png`, { type: file.type }) : file,
-  );
+export function pasted(transfer: DataTransfer | null, name: string): Picked[] {
+  return [...(transfer?.files ?? [])].map((file) => ({
+    file: file.name === 'image.png' ? new File([file], `${name}.png`, { type: file.type }) : file,
+    folder: '',
+  }));
 }
