@@ -1,1 +1,0 @@
-import{w as e}from"./format-B08P_ZT5.js";import{I as t,L as n,T as r,Z as i,mt as a,pt as o,rt as s,z as c}from"./http-DiQZmm-F.js";var l=c(`<span> </span>`);function u(c,u){a(u,!0);var d=l(),f=s(d,!0);i(()=>{r(d,1,`status ${u.status??``}`,`svelte-hcghuu`),t(f,e.t.statuses[u.status])}),n(c,d),o()}export{u as t};

@@ -1,1 +1,0 @@
-import{lt as e,q as t,st as n}from"./http-DiQZmm-F.js";import{E as r,s as i,w as a}from"./format-B08P_ZT5.js";var o=e(null),s=!1;function c(e){return a.language===`ru`?(s||(s=!0,r(()=>import(`./catalog-ru-B3PZs2X0.js`).then(e=>n(o,e.names)),[])),t(o)?.[e]??null):null}var l=e=>c(e)??i(e);export{l as t};

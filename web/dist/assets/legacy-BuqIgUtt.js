@@ -1,0 +1,1 @@
+import{Ut as e}from"./files-B87Fu9H7.js";e();

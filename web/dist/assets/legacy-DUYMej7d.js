@@ -1,1 +1,0 @@
-import{vt as e}from"./http-DiQZmm-F.js";e();

@@ -1,1 +1,0 @@
-import{at as e,lt as t,q as n,st as r}from"./http-DiQZmm-F.js";var i={plain:4,error:9},a=new class{#e=t(e([]));get list(){return n(this.#e)}set list(e){r(this.#e,e,!0)}last=0;show(e,t=`plain`){let n=++this.last;this.list.push({id:n,text:e,tone:t}),setTimeout(()=>this.hide(n),i[t]*1e3)}hide(e){this.list=this.list.filter(t=>t.id!==e)}};export{a as t};
