@@ -37,6 +37,7 @@ from pixmill.commands.words import text
 
 app = typer.Typer()
 
+KEPT = ("stamps", "waiting", "planned", "running")
 GROUP = 50
 """Files after which the memory is written."""
 Stamp = tuple[int, int]
@@ -72,7 +73,7 @@ class Memory:
             return cls(path)
         if not isinstance(document, dict):
             return cls(path)
-        known = {name: document[name] for name in ("stamps", "waiting", "planned", "running") if name in document}
+        known = {name: document[name] for name in KEPT if isinstance(document.get(name), dict)}
         return cls(path, **known)
 
     def complain(self, message: str) -> None:
@@ -83,7 +84,7 @@ class Memory:
 
     def keep(self) -> None:
         """Write it."""
-        document = {name: getattr(self, name) for name in ("stamps", "waiting", "planned", "running")}
+        document = {name: getattr(self, name) for name in KEPT}
         write_private(self.path, json.dumps(document))
 
 
@@ -271,7 +272,7 @@ def _saved(pixmill: Pixmill, job: Job, memory: Memory, run: Run, names: Mapping[
         if job.out is None:
             emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")
             continue
-        path = job.out / _place(memory, source, result)
+        path = job.out / place(memory, source, result)
         try:
             pixmill.files.download(result, path)
         except PixmillError as error:
@@ -282,7 +283,7 @@ def _saved(pixmill: Pixmill, job: Job, memory: Memory, run: Run, names: Mapping[
     return failures
 
 
-def _place(memory: Memory, source: str, result: File) -> Path:
+def place(memory: Memory, source: str, result: File) -> Path:
     """Return the path of a result: that of its source, which keeps its extension if another file has the same name."""
     path = Path(source)
     alike = [name for name in memory.stamps if name != source and Path(name).with_suffix("") == path.with_suffix("")]
