@@ -20,15 +20,15 @@ CATALOG = LOCALE / "ru/LC_MESSAGES/messages.po"
 def messages() -> set[str]:
     """Return the first arguments of ``text``."""
     trees = [ast.parse(module.read_text("utf-8")) for module in COMMANDS.rglob("*.py")]
-    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    named = [node for node in calls if isinstance(node.func, ast.Name | ast.Attribute)]
-    return {
-        str(node.args[0].value)
-        for node in named
-        if (node.func.id if isinstance(node.func, ast.Name) else node.func.attr) == "text"
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-    }
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    marked = [call.args[0] for call in calls if name_of(call.func) == "text"]
+    return {str(first.value) for first in marked if isinstance(first, ast.Constant)}
+
+
+def name_of(function: ast.expr) -> str:
+    if isinstance(function, ast.Name):
+        return function.id
+    return function.attr if isinstance(function, ast.Attribute) else ""
 
 
 def help_texts() -> set[str]:

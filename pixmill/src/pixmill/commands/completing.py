@@ -13,7 +13,7 @@ from pixmill.client.sync import Pixmill
 from pixmill.commands.profiles_file import ProfileError, server
 
 KEEP_SECONDS = 600
-TIMEOUT_SECONDS = 2
+TIMEOUT_SECONDS = 5
 """Somebody waits for it with a finger on the key."""
 
 Catalog = Mapping[str, Mapping[str, object]]
