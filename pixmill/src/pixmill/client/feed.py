@@ -43,7 +43,7 @@ class Stream(ABC, Generic[E]):
     @property
     @abstractmethod
     def wants_states(self) -> bool:
-        """Whether :meth:`states` may know what no event has told."""
+        """Whether :meth:`states` may know what no event has reported."""
 
     @abstractmethod
     def states(self) -> Operation[Sequence[E]]:

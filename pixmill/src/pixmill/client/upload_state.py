@@ -26,7 +26,7 @@ class Remembered:
     def of(cls, server: str, path: Path, name: str, *fields: str) -> "Remembered":
         """Return the memory of the upload of a file as it is now: a change of the file begins another one.
 
-        :param fields: what else the server was told about it.
+        :param fields: what else the server knows about it.
         """
         found = path.stat()
         parts = [server, str(path.resolve()), str(found.st_size), str(found.st_mtime_ns), name, *fields]

@@ -82,7 +82,7 @@ class New:
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     def fields(self) -> dict[str, str]:
-        """Return what the server is told about the file, besides its name."""
+        """Return what the server gets to know about the file, besides its name."""
         given = {"comment": self.comment or None, "folder": self.folder, "expires_in": self.expires_in}
         return {name: str(value) for name, value in given.items() if value is not None}
 

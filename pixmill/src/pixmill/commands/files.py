@@ -250,7 +250,9 @@ def rename(
 def mv(
     ids_and_folder: Annotated[
         list[str],
-        typer.Argument(metavar="IDS… FOLDER", help="Ids (- reads them from stdin), and last the folder; / is none."),
+        typer.Argument(
+            metavar="IDS… FOLDER", help="Ids (- reads them from stdin), and last the folder; / for no folder."
+        ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
     as_json: Json = False,

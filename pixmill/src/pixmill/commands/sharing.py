@@ -53,7 +53,7 @@ def share(
                 emit_json({**link.document, "file_id": file_id}) if as_json else emit(link.url)
             return
         secret = secret_of(text("Password of the link")) if password else None
-        if secret == "":
+        if password and not secret:
             raise fail(text("the password is empty"), Exit.USAGE)
         link = pixmill.links.create(wanted, expires=expires or timedelta(days=7), note=note, password=secret)
         if as_json:

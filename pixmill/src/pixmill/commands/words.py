@@ -28,7 +28,7 @@ def text(message: str, **values: object) -> str:
 
 
 def translation(message: str) -> str:
-    """Return a message in the language of the environment, or as it is if there is none."""
+    """Return a message in the language of the environment, or in English if it has no translation."""
     return _catalog(language()).gettext(message) if message else message
 
 
