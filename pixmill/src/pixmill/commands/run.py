@@ -126,7 +126,9 @@ def _sources(files: Sequence[str], *, recursive: bool) -> tuple[list[int], list[
 
 
 def _uploaded(pixmill: Pixmill, paths: Sequence[Path]) -> list[int]:
-    ids = []
+    ids: list[int] = []
+    if not paths:
+        return ids
     with transfers(text("Uploading"), sum(path.stat().st_size for path in paths)) as moved:
         for end in pixmill.files.upload_many(paths, on_progress=moved):
             if end.error is not None:
