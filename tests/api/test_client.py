@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from pixmill.params import Flip, Output, Resize, Watermark
 
-from pixmill import AsyncPixmill, File, FileFilter, InvalidError, NotFoundError, Pixmill, RunFailedError
+from pixmill import (
+    AsyncPixmill,
+    File,
+    FileFilter,
+    InvalidError,
+    NotFoundError,
+    Pixmill,
+    ProblemError,
+    RunFailedError,
+    TaskFilter,
+)
 from tests.support.images import opened, photo
 from tests.support.stacks import Stack
 
@@ -151,6 +161,88 @@ def test_a_key_that_was_revoked_is_listed_as_such(client: Pixmill) -> None:
     assert listed.revoked_at is not None
 
 
+def test_deleted_files_are_in_the_trash_until_they_are_restored(client: Pixmill) -> None:
+    folder = f"trash/{os.urandom(6).hex()}"
+    file = client.files.upload(photo(), name="a.png", folder=folder)
+
+    deletion = client.files.delete(file.id, 9_999_999_999)
+    trashed = [found.id for found in client.files.trash() if found.folder == folder]
+    left = client.files.index(FileFilter(folder=folder)).total
+    restored = client.files.restore(file.id)
+
+    assert (deletion.ids, trashed, left, restored) == ((file.id,), [file.id], 0, [file.id])
+    assert deletion.restore_until is not None
+    assert client.files.index(FileFilter(folder=folder)).ids == (file.id,)
+
+
+def test_a_tree_keeps_its_folders(client: Pixmill, tmp_path: Path) -> None:
+    mark = os.urandom(6).hex()
+    (tmp_path / "deep").mkdir()
+    for name in ("a.txt", "deep/b.txt"):
+        (tmp_path / name).write_text(mark + name)
+
+    ends = list(client.files.upload_many(tmp_path.rglob("*.txt"), root=tmp_path, folder=mark))
+    again = list(client.files.upload_many(tmp_path.rglob("*.txt"), root=tmp_path, folder=mark, skip_existing=True))
+
+    assert {end.file.path for end in ends if end.file is not None} == {f"{mark}/a.txt", f"{mark}/deep/b.txt"}
+    assert [end.existed for end in again] == [True, True]
+
+
+def test_the_same_idempotency_key_is_the_same_run(client: Pixmill) -> None:
+    source = client.files.upload(photo(), name="a.png")
+    key = os.urandom(8).hex()
+
+    first, second = (client.run([source], Flip(), idempotency_key=key) for _ in range(2))
+    first.wait()
+
+    assert (second.batch_id, second.task_ids) == (first.batch_id, first.task_ids)
+    assert first.progress().counts["finished"] == 1
+
+
+def test_the_tasks_of_a_run_are_restarted_and_forgotten_together(client: Pixmill) -> None:
+    sources = [client.files.upload(b"no image", name=f"{number}.jpg") for number in range(2)]
+    run = client.run(sources, "flip")
+    run.ended()
+
+    restarted = [task.id for task in run.restart_failed()]
+    run.ended()
+    causes = [(cause.tasks, cause.task_id) for cause in run.progress().errors]
+    forgotten = client.tasks.forget_matching(TaskFilter(batch_id=run.batch_id, status=["error", "cancelled"]))
+
+    assert restarted == list(run.task_ids) == list(forgotten)
+    assert causes == [(2, run.task_ids[0])]
+    with pytest.raises(NotFoundError):
+        run.progress()
+
+
+def test_a_preset_a_link_and_metadata_need_no_request_of_ones_own(client: Pixmill) -> None:
+    name = f"preset-{os.urandom(4).hex()}"
+    file = client.files.upload(photo(60, 40), name="a.png", comment=name)
+
+    client.presets.save(name, Resize(width=30))
+    [result] = client.run([file], preset=name).wait()
+    link = client.links.create([file, result], note=name, password="saturn five")
+    listed = [found for found in client.links.list() if found.id == link.id]
+    client.links.revoke(link.id)
+    client.presets.delete(name)
+
+    assert (result.width, result.source_id, result.origin) == (30, file.id, "result")
+    assert [(found.file_count, found.has_password, found.note) for found in listed] == [(2, True, name)]
+    assert client.metadata(file, ["info"]).info is not None
+    assert client.stats().files.files >= 2
+    assert name not in {preset.name for preset in client.presets.list()}
+
+
+def test_a_problem_is_in_the_language_of_the_client(stack: Stack) -> None:
+    with (
+        Pixmill(stack.url, language="ru") as client,
+        pytest.raises(ProblemError, match="Файла 9999999999 нет") as refused,
+    ):
+        client.files.get(9_999_999_999)
+
+    assert (refused.value.code, refused.value.context) == ("file-not-found", {"file_id": 9_999_999_999})
+
+
 def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path) -> None:
     async def process() -> tuple[list[File], set[str]]:
         async with AsyncPixmill(stack.url) as client:
@@ -158,6 +250,8 @@ def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path) -> 
             run = await client.run([source], Resize(width=50), cache=False)
             statuses = {event.status async for event in run.events() if event.has_ended}
             await run.save(tmp_path)
+            assert (await run.progress()).counts["finished"] == 1
+            assert [batch.id async for batch in client.batches.list() if batch.id == run.batch_id] == [run.batch_id]
             return list(await run.wait()), statuses
 
     files, statuses = asyncio.run(process())

@@ -18,7 +18,6 @@ from tests.support.environment import ENVIRONMENT
 from tests.support.images import photo
 from tests.support.proxy import Faults, proxy
 from tests.support.stacks import Stack
-from tests.support.waiting import wait_until
 
 PATIENT = Retries(attempts=12, first_seconds=0.05, most_seconds=1)
 CUTTING = Faults(cut=0.3, swallow=0.15, delay=0.002, duplicate=0.15)
@@ -152,11 +151,14 @@ def test_a_damaged_part_is_noticed_and_is_gone(direct: Pixmill, tmp_path: Path) 
     assert list(tmp_path.glob("*back.bin*")) == []
 
 
-def test_a_creation_of_tasks_whose_answer_is_lost_is_not_repeated(stack: Stack, direct: Pixmill) -> None:
+def test_a_creation_of_tasks_whose_answers_are_lost_makes_one_batch(stack: Stack, direct: Pixmill) -> None:
     source = direct.files.upload(photo(), name="once.png")
-    with proxy(stack.url, Faults(swallow=1)) as between, Pixmill(between.url, retries=PATIENT) as client:
+    key, thrice = os.urandom(8).hex(), Retries(attempts=3, first_seconds=0.05)
+    with proxy(stack.url, Faults(swallow=1)) as between, Pixmill(between.url, retries=thrice) as client:
         with pytest.raises(UnreachableError):
-            client.run([source], Flip())
+            client.run([source], Flip(), idempotency_key=key)
 
-        wait_until(lambda: len(list(direct.tasks.list(source_id=source.id))) == 1, "the task exists")
-        assert between.happened["swallow"] == 1
+        run = direct.run([source], Flip(), idempotency_key=key)
+
+    assert between.happened["swallow"] == 3
+    assert [task.id for task in direct.tasks.list(source_id=source.id)] == list(run.task_ids)

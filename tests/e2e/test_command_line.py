@@ -127,6 +127,71 @@ def test_a_wrong_key_has_its_own_exit_code(pixmill_command: Run) -> None:
     assert pixmill_command("ls", PIXMILL_KEY="pxm_000000000000_wrong").returncode == 4
 
 
+def test_a_removed_file_comes_back_from_the_trash_unless_it_was_removed_by_force(pixmill_command: Run) -> None:
+    kept, gone = (pixmill_command("put", "-", "--name", "a.txt", "-q", stdin="x").stdout.strip() for _ in range(2))
+
+    removed = pixmill_command("rm", kept, "--yes")
+    forced = pixmill_command("rm", gone, "--yes", "--force")
+    restored = pixmill_command("restore", kept, gone)
+
+    assert (removed.returncode, forced.returncode, restored.returncode) == (0, 0, 3)
+    assert f"pixmill restore {kept}" in removed.stderr
+    assert restored.stdout.split() == [kept]
+    assert gone in restored.stderr
+
+
+def test_a_run_is_followed_and_its_results_are_saved_later(pixmill_command: Run, tmp_path: Path) -> None:
+    (tmp_path / "later.png").write_bytes(photo(60, 40))
+    begun = pixmill_command("run", "resize width=30", "later.png", "--json", "--no-cache")
+    run = str(json.loads(begun.stdout)["batch_id"])
+
+    watched = pixmill_command("runs", "watch", run)
+    saved = pixmill_command("runs", "save", run, "-o", "later")
+    shown = json.loads(pixmill_command("runs", "show", run, "--json").stdout)
+
+    assert (watched.returncode, watched.stdout.split()[-1]) == (0, "ended")
+    assert saved.stdout.split() == ["later/later.png"]
+    assert shown["counts"]["finished"] == 1
+
+
+def test_a_hot_folder_goes_on_after_a_kill_and_does_nothing_twice(
+    pixmill_command: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    mark = os.urandom(6).hex()
+    (tmp_path / "in/deep").mkdir(parents=True)
+    for number in range(12):
+        (tmp_path / f"in/deep/{number}.png").write_bytes(photo(60, 40 + number))
+    words = ["sync", "in", "--folder", mark, "--run", "resize width=30", "--out", "in/out"]
+    command = [str(SCRIPTS / "pixmill"), *words, "--every", "0.1"]
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as sync:
+        assert sync.stdout is not None
+        sync.stdout.readline()
+        sync.kill()
+
+    resumed = pixmill_command(*words, "--once")
+    again = pixmill_command(*words, "--once")
+
+    assert (resumed.returncode, again.returncode, again.stdout) == (0, 0, "")
+    assert {path.name for path in (tmp_path / "in/out/deep").iterdir()} >= {f"{number}.png" for number in range(12)}
+    assert pixmill_command("ls", "--folder", mark, "--count").stdout.strip() == "12"
+
+
+def test_two_images_are_compared_and_nothing_stays(pixmill_command: Run, tmp_path: Path) -> None:
+    mark = os.urandom(6).hex()
+    (tmp_path / f"{mark}.png").write_bytes(photo(60, 40))
+    file = pixmill_command("put", f"{mark}.png", "-q").stdout.strip()
+    pixmill_command("run", "blur radius=2", file, "-o", "blurred")
+
+    compared = pixmill_command("diff", file, f"blurred/{mark}.png", "--json")
+
+    report = json.loads(compared.stdout)
+    assert (report["same_bytes"], report["equal"]) == (False, False)
+    assert 0 < report["ssim"] < 1
+    # The file itself and its blurred copy.
+    assert pixmill_command("ls", mark, "--count").stdout.strip() == "2"
+    assert pixmill_command("tasks", "ls", "--source", file).stdout.count("compare") == 0
+
+
 def test_tasks_in_error_have_their_own_exit_code_and_each_reason_once(pixmill_command: Run) -> None:
     files = [pixmill_command("put", "-", "--name", "a.jpg", "-q", stdin=f"no image {n}").stdout.strip() for n in "12"]
 

@@ -4,11 +4,29 @@ from typing import Annotated
 
 import typer
 
-from pixmill.commands import catalog, completion, files, keys, maintenance, profile, run, server, tasks
+from pixmill.commands import (
+    catalog,
+    completion,
+    difference,
+    files,
+    hot_folder,
+    keys,
+    maintenance,
+    profile,
+    run,
+    runs,
+    server,
+    sharing,
+    tasks,
+    trash,
+)
 from pixmill.commands.console import EXIT_CODES
+from pixmill.commands.words import localize, text, translation, use_for_the_parser
 from pixmill.version import VERSION
 
-_CODES = "Exit codes:\n\n" + "\n\n".join(f"  {code.value}  {meaning}" for code, meaning in EXIT_CODES.items())
+_CODES = (
+    text("Exit codes:") + "\n\n" + "\n\n".join(f"  {code.value}  {meaning}" for code, meaning in EXIT_CODES.items())
+)
 
 app = typer.Typer(
     help="Process images on a Pixmill server: put files, run algorithms, get the results.\n\nThe server is that of"
@@ -35,9 +53,25 @@ def main(
     del version  # its callback has printed it
 
 
-for group in (files.app, run.app, tasks.watching, catalog.app, server.app, maintenance.app):
+for group in (
+    files.app,
+    trash.app,
+    sharing.app,
+    run.app,
+    hot_folder.app,
+    difference.app,
+    tasks.watching,
+    catalog.app,
+    server.app,
+    maintenance.app,
+):
     app.registered_commands += group.registered_commands
+app.add_typer(runs.app, name="runs")
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(catalog.presets, name="presets")
+app.add_typer(sharing.links, name="links")
 app.add_typer(profile.app, name="profile")
 app.add_typer(keys.app, name="keys")
 app.add_typer(completion.app, name="completion")
+localize(app, translation)
+use_for_the_parser()

@@ -126,3 +126,15 @@ def request_of(
         return {"algorithm": steps[0].name, "params": {**steps[0].as_json(), **extra}}
     chain = [{"algorithm": step.name, "params": step.as_json()} for step in steps]
     return {"algorithm": "pipeline", "params": {"steps": chain, **extra}}
+
+
+def pipeline_of(what: Chain | Mapping[str, object], output: Value | None, source: Value | None) -> dict[str, object]:
+    """Return the params of a pipeline, as a preset has them, also of a single step."""
+    if isinstance(what, Chain):
+        document: dict[str, object] = {
+            "steps": [{"algorithm": step.name, "params": step.as_json()} for step in what.steps()]
+        }
+    else:
+        document = dict(what)
+    ends = {"output": output, "source": source}
+    return document | {name: value.as_json() for name, value in ends.items() if value is not None}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pixmill import Task, UnexpectedAnswerError
+from pixmill import Batch, File, Task, UnexpectedAnswerError
 
 ROW: dict[str, object] = {"id": 1, "source_id": 2, "status": "finished", "algorithm": "flip", "result_id": 3}
 
@@ -18,3 +18,20 @@ def test_what_a_newer_server_sends_is_kept() -> None:
 def test_what_is_no_answer_is_an_error(document: object) -> None:
     with pytest.raises(UnexpectedAnswerError):
         Task.of(document)
+
+
+def test_a_file_has_the_path_of_its_folder() -> None:
+    row = {"id": 1, "name": "a", "extension": ".jpg", "comment": "", "size": 1, "sha256": "", "media_type": ""}
+
+    assert File.of(row).path == "a.jpg"
+    assert File.of({**row, "folder": "holiday/2026"}).path == "holiday/2026/a.jpg"
+
+
+def test_a_batch_counts_tasks_that_were_deleted_as_ended() -> None:
+    cause = {"cause": "No … there.", "tasks": 2, "task_id": 7, "error": "No 5 there."}
+    row = {"id": 1, "status": "running", "algorithm": "flip", "tasks": 10, "errors": [cause]}
+
+    batch = Batch.of({**row, "counts": {"pending": 2, "processing": 1, "finished": 3, "error": 2}})
+
+    assert batch.ended_tasks == 7
+    assert [(item.tasks, item.task_id) for item in batch.errors] == [(2, 7)]

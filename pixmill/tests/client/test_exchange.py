@@ -46,6 +46,15 @@ def test_a_creation_is_not_sent_again_after_a_lost_answer() -> None:
         exchanged(CREATE, [UnreachableError("lost")])
 
 
+def test_a_creation_with_an_idempotency_key_is_sent_again_after_a_lost_answer() -> None:
+    call = json_call("POST", "/api/image-processing/", {}, key="monday-7")
+
+    reply, _ = exchanged(call, [UnreachableError("lost"), OK])
+
+    assert call.headers["Idempotency-Key"] == "monday-7"
+    assert reply is OK
+
+
 def test_a_creation_is_sent_again_if_it_never_left() -> None:
     reply, _ = exchanged(CREATE, [UnreachableError("refused", sent=False), OK])
 
@@ -110,6 +119,25 @@ def test_a_problem_has_its_type_fields_and_request_id() -> None:
     problem = raised.value
     assert (problem.kind, problem.title, str(problem)) == ("invalid-fields", "Unprocessable Entity", "Wrong.")
     assert (problem.request_id, problem.errors[0].pointer) == ("abc", "/params/width")
+
+
+def test_a_problem_has_the_codes_and_values_that_the_server_tells() -> None:
+    field = {"pointer": "/params/width", "detail": "…", "code": "less_than_equal", "context": {"le": 16384}}
+    document = {"type": "urn:pixmill:problem:x", "detail": "…", "code": "y", "context": {"id": 7}, "errors": [field]}
+
+    with pytest.raises(InvalidError) as raised:
+        exchanged(CREATE, [Reply(422, {}, json.dumps(document).encode())])
+
+    problem = raised.value
+    assert (problem.code, problem.context) == ("y", {"id": 7})
+    assert (problem.errors[0].code, problem.errors[0].context) == ("less_than_equal", {"le": 16384})
+
+
+def test_without_a_code_the_type_tells_it() -> None:
+    with pytest.raises(ConflictError) as raised:
+        exchanged(CREATE, [refusal(409, "preset-read-only")])
+
+    assert (raised.value.code, raised.value.context) == ("preset-read-only", {})
 
 
 def test_an_error_page_of_a_proxy_is_a_problem_too() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from pixmill.client.exchange import Exchange, Reply
-from pixmill.client.feed import Feed
+from pixmill.client.feed import Feed, FileFeed
 
 from pixmill import Retries, SignInError, TaskEvent, UnreachableError
 
@@ -92,3 +92,21 @@ def test_a_refused_stream_is_an_error_at_once() -> None:
 def test_a_stream_of_few_tasks_is_limited_to_them_and_one_of_many_is_not() -> None:
     assert Feed(EXCHANGE, [2, 1]).call().query == [("id", "1"), ("id", "2")]
     assert Feed(EXCHANGE, range(1, 1002)).call().query == []
+
+
+def test_the_stream_of_a_batch_asks_for_it_however_many_its_tasks_are() -> None:
+    feed = Feed(EXCHANGE, range(1, 10_001), batch_id=3)
+
+    assert feed.call().query == [("batch_id", "3")]
+
+
+def test_a_change_of_a_file_has_the_file_unless_it_is_gone() -> None:
+    feed = FileFeed(EXCHANGE)
+    file = '{"id": 1, "name": "a", "extension": "", "comment": "", "size": 1, "sha256": "", "media_type": ""}'
+    changes = [f'{{"id": 1, "change": "created", "file": {file}}}', '{"id": 2, "change": "deleted"}']
+
+    events = [event for data in changes for line in ("event: file", f"data: {data}", "") for event in feed.line(line)]
+
+    assert [(event.file_id, event.change) for event in events] == [(1, "created"), (2, "deleted")]
+    assert [event.file and event.file.name for event in events] == ["a", None]
+    assert not feed.has_ended

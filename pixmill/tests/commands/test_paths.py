@@ -36,3 +36,17 @@ def test_a_folder_needs_the_option(photos: Path) -> None:
 def test_what_is_not_there_is_an_error(photos: Path, given: str) -> None:
     with pytest.raises(FileNotFoundError):
         names(photos, Selection(), given)
+
+
+def test_a_given_folder_keeps_its_own_name_and_a_given_file_has_no_folder(photos: Path) -> None:
+    given = [str(photos / "deep"), str(photos / "a.jpg")]
+
+    roots = [placed.root for placed in Selection(recursive=True).placed(given)]
+
+    assert roots == [photos, None]
+
+
+def test_the_folder_where_one_is_has_no_name_to_keep(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos / "deep")
+
+    assert [placed.root for placed in Selection(recursive=True).placed(["."])] == [Path()]

@@ -45,7 +45,7 @@ class Answer:
     @classmethod
     def converted(cls, name: str, value: object) -> object:
         """Return the value of a field: dates of HTTP and of RFC 3339 as ``datetime``."""
-        if name.endswith("_at") and isinstance(value, str):
+        if name.endswith(("_at", "_until")) and isinstance(value, str):
             return parsedate_to_datetime(value)
         if name == "time" and isinstance(value, str):
             return datetime.fromisoformat(value)
@@ -61,6 +61,11 @@ class File(Answer):
     :ivar size: in bytes.
     :ivar sha256: of the bytes, in hexadecimal.
     :ivar width: of an image as displayed, in pixels.
+    :ivar folder: such as ``holiday/2026``; empty for a file in no folder.
+    :ivar origin: ``upload``, or ``result`` for what a task made, from ``source_id`` by ``task_id``.
+    :ivar taken_at: when a camera took the image.
+    :ivar expires_at: when the file is deleted, if it is.
+    :ivar restore_until: of a file in the trash.
     """
 
     id: int
@@ -74,6 +79,19 @@ class File(Answer):
     height: int | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    folder: str = ""
+    origin: str | None = None
+    source_id: int | None = None
+    task_id: int | None = None
+    taken_at: datetime | None = None
+    expires_at: datetime | None = None
+    deleted_at: datetime | None = None
+    restore_until: datetime | None = None
+
+    @property
+    def path(self) -> str:
+        """The folder and the name with its extension."""
+        return f"{self.folder}/{self.filename}" if self.folder else self.filename
 
     @property
     def filename(self) -> str:
@@ -88,6 +106,9 @@ class Task(Answer):
     :ivar result_id: the id of the result file, once the task is finished.
     :ivar status: ``pending``, ``processing``, ``finished``, ``error`` or ``cancelled``.
     :ivar error: why the task ended in error.
+    :ivar problem: the same for programs: ``type``, ``detail`` and ``context``.
+    :ivar attempt: how often it was begun.
+    :ivar started_at: the newest attempt.
     """
 
     id: int
@@ -98,6 +119,14 @@ class Task(Answer):
     error: str | None = None
     params: Mapping[str, object] | None = field(default=None, hash=False)
     priority: int = 0
+    batch_id: int | None = None
+    preset: str | None = None
+    source_name: str | None = None
+    attempt: int | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    problem: Mapping[str, object] | None = field(default=None, hash=False)
 
     @property
     def has_ended(self) -> bool:
@@ -121,10 +150,190 @@ class TaskEvent(Answer):
     result_id: int | None = None
     error: str | None = None
     event_id: str = ""
+    batch_id: int | None = None
+    problem: Mapping[str, object] | None = field(default=None, hash=False)
 
     @property
     def has_ended(self) -> bool:
         return self.status in ENDED
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEvent(Answer):
+    """A change of a file.
+
+    :ivar change: ``created``, ``changed`` or ``deleted``.
+    :ivar file: as it was when the event was sent; ``None`` if it had been deleted.
+    :ivar event_id: continues the stream after this event.
+    """
+
+    file_id: int
+    change: str
+    file: File | None = None
+    event_id: str = ""
+
+    @classmethod
+    def converted(cls, name: str, value: object) -> object:
+        if name == "file" and value is not None:
+            return File.of(value)
+        return super().converted(name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause(Answer):
+    """Errors of a batch that differ in their numbers only.
+
+    :ivar tasks: how many ended so.
+    :ivar task_id: the first of them, with its ``error``.
+    """
+
+    cause: str
+    tasks: int
+    task_id: int
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch(Answer):
+    """Tasks that were created together.
+
+    :ivar status: ``running`` or ``ended``.
+    :ivar tasks: how many were created.
+    :ivar counts: how many are in each state, without those that were deleted.
+    :ivar rate: tasks a second; as all that follows, only of a single batch, not in lists.
+    :ivar seconds_left: at this rate; ``None`` if nobody knows.
+    :ivar errors: by cause, the most frequent first.
+    """
+
+    id: int
+    status: str
+    algorithm: str
+    tasks: int
+    counts: Mapping[str, int] = field(default_factory=dict, hash=False)
+    params: Mapping[str, object] | None = field(default=None, hash=False)
+    preset: str | None = None
+    priority: int = 0
+    cache: bool = True
+    expires_in: int | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    rate: float = 0
+    seconds_left: float | None = None
+    errors: Sequence[Cause] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status == "ended"
+
+    @property
+    def ended_tasks(self) -> int:
+        """How many tasks have ended, those that were deleted among them."""
+        return self.tasks - self.counts.get("pending", 0) - self.counts.get("processing", 0)
+
+    @classmethod
+    def converted(cls, name: str, value: object) -> object:
+        if name == "errors" and isinstance(value, list):
+            return tuple(Cause.of(item) for item in value)
+        return super().converted(name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten(Answer):
+    """What became of the tasks of a batch that was to be forgotten.
+
+    :ivar forgotten: how many were deleted.
+    :ivar left: how many have not ended.
+    """
+
+    forgotten: int
+    left: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deletion(Answer):
+    """Files that were deleted.
+
+    :ivar restore_until: how long they can be restored; ``None`` if they cannot.
+    """
+
+    ids: Sequence[int] = ()
+    restore_until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index(Answer):
+    """The ids of all files that match.
+
+    :ivar ratios: of each image its width by its height; ``None`` for other files.
+    """
+
+    total: int
+    ids: Sequence[int] = ()
+    ratios: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata(Answer):
+    """What is known about an image.
+
+    :ivar colors: the most frequent first, each with its ``share``.
+    :ivar unavailable: why a part is missing.
+    """
+
+    info: Mapping[str, object] | None = field(default=None, hash=False)
+    exif: Mapping[str, object] | None = field(default=None, hash=False)
+    histogram: Mapping[str, object] | None = field(default=None, hash=False)
+    colors: Sequence[Mapping[str, object]] | None = field(default=None, hash=False)
+    blurhash: str | None = None
+    unavailable: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileStats(Answer):
+    """Numbers of the stored files.
+
+    :ivar all_owners: whether they are of all owners.
+    :ivar bytes: of all owners, equal bytes count once.
+    :ivar reserved_bytes: of uploads that are not complete.
+    :ivar room_bytes: what still fits.
+    :ivar quota: limits of ``bytes`` and ``files``.
+    """
+
+    version: str
+    files: int
+    bytes: int
+    owner: str = ""
+    all_owners: bool = False
+    reserved_bytes: int = 0
+    room_bytes: int | None = None
+    quota: Mapping[str, int | None] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStats(Answer):
+    """Numbers of the tasks.
+
+    :ivar tasks: how many are in each state; finished ones are not counted.
+    :ivar last_minute: how many ended within the last minute, by state.
+    :ivar workers: those that work; only an administrator sees them.
+    """
+
+    version: str
+    tasks: Mapping[str, int] = field(default_factory=dict, hash=False)
+    owner: str = ""
+    all_owners: bool = False
+    oldest_pending_seconds: float | None = None
+    last_minute: Mapping[str, int] = field(default_factory=dict, hash=False)
+    workers: Sequence[Mapping[str, object]] = field(default=(), hash=False)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Numbers of both services."""
+
+    files: FileStats
+    tasks: TaskStats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +351,9 @@ class Algorithm(Answer):
     result: str = "image"
     frames: str = "each"
     streams: bool = False
+    title: str = ""
+    category: str = ""
+    example: Mapping[str, object] | None = field(default=None, hash=False)
     params: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
@@ -150,18 +362,33 @@ class Preset(Answer):
     """A pipeline with a name.
 
     :ivar params: those of the algorithm ``pipeline``.
+    :ivar read_only: whether it is one of the server's ``conf.yml``.
     """
 
     name: str
+    read_only: bool = False
+    updated_at: datetime | None = None
     params: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link(Answer):
-    """A signed URL that downloads a file without a key."""
+    """An address by which a file, or a set of files, is downloaded without a key.
 
-    url: str
+    :ivar url: only of a link that was made just now; nothing shows it again.
+    :ivar api_url: the same for programs, of a set.
+    :ivar file_id: ``None`` for a set.
+    """
+
+    id: int
+    url: str = ""
+    api_url: str = ""
     expires_at: datetime | None = None
+    created_at: datetime | None = None
+    file_id: int | None = None
+    file_count: int = 1
+    note: str = ""
+    has_password: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

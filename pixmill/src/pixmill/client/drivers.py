@@ -13,9 +13,8 @@ from typing import Generic, TypeVar
 
 import httpx2
 
-from pixmill.client.answers import TaskEvent
 from pixmill.client.exchange import Call, Effect, Operation, Pause, Reply
-from pixmill.client.feed import Feed
+from pixmill.client.feed import Stream
 from pixmill.client.problems import UnreachableError
 
 T = TypeVar("T")
@@ -97,7 +96,7 @@ class SyncDriver:
                 for left in running:
                     left.cancel()
 
-    def follow(self, feed: Feed) -> Iterator[TaskEvent]:
+    def follow(self, feed: Stream[T]) -> Iterator[T]:
         """Generate the events of a feed."""
         while not feed.has_ended:
             try:
@@ -194,7 +193,7 @@ class AsyncDriver:
             for left in running:
                 left.cancel()
 
-    async def follow(self, feed: Feed) -> AsyncIterator[TaskEvent]:
+    async def follow(self, feed: Stream[T]) -> AsyncIterator[T]:
         """Generate the events of a feed."""
         while not feed.has_ended:
             try:

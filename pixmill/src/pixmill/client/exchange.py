@@ -208,10 +208,13 @@ def work(function: Callable[[], T]) -> Operation[T]:
     return results[0]
 
 
-def json_call(method: str, path: str, body: object, *, repeatable: bool = False, query: Query = ()) -> Call:
-    """Return a call with a JSON body."""
-    headers = {"Content-Type": "application/json"}
-    return Call(method, path, query, headers, json.dumps(body).encode(), repeatable)
+def json_call(method: str, path: str, body: object, *, repeatable: bool = False, key: str | None = None) -> Call:
+    """Return a call with a JSON body.
+
+    :param key: an idempotency key, with which the call may be sent again.
+    """
+    headers = {"Content-Type": "application/json"} | ({} if key is None else {"Idempotency-Key": key})
+    return Call(method, path, (), headers, json.dumps(body).encode(), repeatable or key is not None)
 
 
 def get(path: str, query: Query = ()) -> Call:

@@ -1,54 +1,68 @@
-"""The stream of events of some tasks, without a network: what to ask for, and what lines mean."""
+"""Streams of events, without a network: what to ask for, and what lines mean."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
-from pixmill.client.answers import Task, TaskEvent
-from pixmill.client.exchange import Call, Exchange, Operation, Reply, may_pass
+from pixmill.client.answers import FileEvent, Task, TaskEvent
+from pixmill.client.exchange import Call, Exchange, Operation, Query, Reply, may_pass
 from pixmill.client.problems import ProblemError, UnexpectedAnswerError, UnreachableError
 from pixmill.client.tasks import TASKS, TaskOperations, check_all_exist
+from pixmill.client.uploads import FILES
+
+E = TypeVar("E")
 
 MAX_IDS = 1000
-"""Tasks to which a stream can be limited; of more the client takes what it wants from the stream of all."""
+"""Tasks or files to which a stream can be limited; of more the client takes what it wants from the stream of all."""
 
 
-class Feed:
-    """The changes of some tasks until all have ended, or of all tasks without an end.
+class Stream(ABC, Generic[E]):
+    """Events that a server sends.
 
-    :param task_ids: ``None`` for all tasks.
+    :cvar path: the address of the stream.
+    :cvar kind: the name of the events that count.
     :param last_event_id: continue after this event.
     """
 
-    def __init__(
-        self, exchange: Exchange, task_ids: Collection[int] | None = None, last_event_id: str | None = None
-    ) -> None:
+    path: str
+    kind: str
+
+    def __init__(self, exchange: Exchange, last_event_id: str | None = None) -> None:
         self._retries = exchange.retries
-        self._tasks = TaskOperations(exchange)
-        self._wanted = None if task_ids is None else frozenset(task_ids)
-        self._left = set(self._wanted or ())
         self._last_event_id = last_event_id
         self._failures = 0
         self._fields: dict[str, str] = {}
         self._was_silent = False
 
     @property
+    @abstractmethod
     def has_ended(self) -> bool:
-        return self._wanted is not None and not self._left
+        """Whether nothing more is to come."""
 
     @property
+    @abstractmethod
     def wants_states(self) -> bool:
-        """Whether tasks may have ended without an event: before the stream began, or while it was silent."""
-        return self._was_silent and self._wanted is not None
+        """Whether :meth:`states` may know what no event has reported."""
+
+    @abstractmethod
+    def states(self) -> Operation[Sequence[E]]:
+        """Return what happened without an event."""
+
+    @abstractmethod
+    def _query(self) -> Query:
+        """Return what limits the stream."""
+
+    @abstractmethod
+    def _taken(self, document: Mapping[str, object], event_id: str) -> Iterator[E]:
+        """Generate the event of a JSON object, if it is wanted."""
 
     def call(self) -> Call:
         """Return the call that opens the stream."""
         headers = {"Accept": "text/event-stream"}
         if self._last_event_id is not None:
             headers["Last-Event-ID"] = self._last_event_id
-        few = self._wanted if self._wanted is not None and len(self._wanted) <= MAX_IDS else ()
-        return Call(
-            "GET", f"{TASKS}/events", [("id", str(task_id)) for task_id in sorted(few)], headers, repeatable=True
-        )
+        return Call("GET", self.path, self._query(), headers, repeatable=True)
 
     def opened(self, reply: Reply) -> None:
         """Take the head of the response.
@@ -63,20 +77,7 @@ class Feed:
             raise UnreachableError(str(problem)) from problem
         raise problem
 
-    def states(self) -> Operation[Sequence[TaskEvent]]:
-        """Return the tasks that have ended already.
-
-        :raises NotFoundError: somebody has deleted one.
-        """
-        self._was_silent = False
-        asked = sorted(self._left)
-        found = yield from self._tasks.states(asked)
-        check_all_exist(asked, found)
-        ended = [_event_of(task) for task in found if task.has_ended]
-        self._left -= {event.task_id for event in ended}
-        return ended
-
-    def line(self, line: str) -> Iterator[TaskEvent]:
+    def line(self, line: str) -> Iterator[E]:
         """Generate the event, if any, that a line of the stream completes."""
         self._failures = 0
         if line:
@@ -91,14 +92,8 @@ class Feed:
         fields, self._fields = self._fields, {}
         if "id" in fields:
             self._last_event_id = fields["id"]
-        if fields.get("event") != "task" or "data" not in fields:
-            return
-        event = _parsed(fields["data"], fields.get("id", ""))
-        if self._wanted is not None and event.task_id not in self._left:
-            return
-        if event.has_ended:
-            self._left.discard(event.task_id)
-        yield event
+        if fields.get("event") == self.kind and "data" in fields:
+            yield from self._taken(_parsed(fields["data"]), fields.get("id", ""))
 
     def lost(self, error: UnreachableError) -> float:
         """Return the pause before the stream is opened again.
@@ -112,15 +107,117 @@ class Feed:
         return self._retries.pause(self._failures).seconds
 
 
-def _parsed(data: str, event_id: str) -> TaskEvent:
+class Feed(Stream[TaskEvent]):
+    """The changes of some tasks until all have ended, or of all tasks without an end.
+
+    :param task_ids: ``None`` for all tasks.
+    :param batch_id: that of the tasks, if they are those of a batch.
+    """
+
+    path = f"{TASKS}/events"
+    kind = "task"
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        task_ids: Collection[int] | None = None,
+        last_event_id: str | None = None,
+        batch_id: int | None = None,
+    ) -> None:
+        super().__init__(exchange, last_event_id)
+        self._tasks = TaskOperations(exchange)
+        self._batch_id = batch_id
+        self._wanted = None if task_ids is None else frozenset(task_ids)
+        self._left = set(self._wanted or ())
+
+    @property
+    def has_ended(self) -> bool:
+        return self._wanted is not None and not self._left
+
+    @property
+    def wants_states(self) -> bool:
+        """Whether tasks may have ended without an event: before the stream began, or while it was silent."""
+        return self._was_silent and self._wanted is not None
+
+    def states(self) -> Operation[Sequence[TaskEvent]]:
+        """Return the tasks that have ended already.
+
+        :raises NotFoundError: somebody has deleted one.
+        """
+        self._was_silent = False
+        asked = sorted(self._left)
+        if self._batch_id is None:
+            found = yield from self._tasks.states(asked)
+        else:
+            found = yield from self._tasks.of_batch(self._batch_id)
+        check_all_exist(asked, found)
+        ended = [_event_of(task) for task in found if task.has_ended and task.id in self._left]
+        self._left -= {event.task_id for event in ended}
+        return ended
+
+    def _query(self) -> Query:
+        if self._batch_id is not None:
+            return [("batch_id", str(self._batch_id))]
+        few = self._wanted if self._wanted is not None and len(self._wanted) <= MAX_IDS else ()
+        return [("id", str(task_id)) for task_id in sorted(few)]
+
+    def _taken(self, document: Mapping[str, object], event_id: str) -> Iterator[TaskEvent]:
+        event = TaskEvent.of({**document, "task_id": document.get("id"), "event_id": event_id})
+        if self._wanted is not None and event.task_id not in self._left:
+            return
+        if event.has_ended:
+            self._left.discard(event.task_id)
+        yield event
+
+
+class FileFeed(Stream[FileEvent]):
+    """The changes of files, without an end.
+
+    :param file_ids: at most 1,000; none for all files.
+    """
+
+    path = f"{FILES}/events"
+    kind = "file"
+
+    def __init__(self, exchange: Exchange, file_ids: Collection[int] = (), last_event_id: str | None = None) -> None:
+        super().__init__(exchange, last_event_id)
+        self._wanted = sorted(file_ids)
+
+    @property
+    def has_ended(self) -> bool:
+        return False
+
+    @property
+    def wants_states(self) -> bool:
+        return False
+
+    def states(self) -> Operation[Sequence[FileEvent]]:
+        yield from ()
+        return ()
+
+    def _query(self) -> Query:
+        return [("id", str(file_id)) for file_id in self._wanted]
+
+    def _taken(self, document: Mapping[str, object], event_id: str) -> Iterator[FileEvent]:
+        yield FileEvent.of({**document, "file_id": document.get("id"), "event_id": event_id})
+
+
+def _parsed(data: str) -> Mapping[str, object]:
     try:
         document: object = json.loads(data)
     except ValueError as error:
         raise UnexpectedAnswerError(f"an event is not JSON but {data:.80}") from error
     if not isinstance(document, dict):
         raise UnexpectedAnswerError(f"an event is no object but {data:.80}")
-    return TaskEvent.of({**document, "task_id": document.get("id"), "event_id": event_id})
+    return document
 
 
 def _event_of(task: Task) -> TaskEvent:
-    return TaskEvent(task_id=task.id, status=task.status, result_id=task.result_id, error=task.error)
+    return TaskEvent(
+        task_id=task.id,
+        status=task.status,
+        result_id=task.result_id,
+        error=task.error,
+        batch_id=task.batch_id,
+        problem=task.problem,
+    )

@@ -1,16 +1,17 @@
 """Operations on stored files."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-from pixmill.client.answers import File, Link
-from pixmill.client.exchange import Call, Exchange, Operation, get, json_call
+from pixmill.client.answers import Deletion, File, FileStats, Index, Link
+from pixmill.client.exchange import Call, Exchange, Operation, Query, Reply, get, json_call
 from pixmill.client.paging import following
-from pixmill.client.problems import NotFoundError, UnreachableError
 from pixmill.client.uploads import FILES
 
 PAGE = 1000
+MANY = 10_000
+"""Ids that one request takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,33 +19,48 @@ class FileFilter:
     """Which files a list has, and in which order.
 
     :param name: a part of the name, in any case.
-    :param media_type: such as ``image/png``, or ``image/*``.
-    :param sort: ``id``, ``name``, ``size`` or ``created_at``; with ``-`` the largest first.
+    :param q: a part of the name or of the comment, in any case.
+    :param extension: such as ``.jpg``; of several, any.
+    :param media_type: such as ``image/png``, or ``image/*``; of several, any.
+    :param folder: this folder and all below it.
+    :param origin: ``upload`` or ``result``.
+    :param source_id: the results from this file.
+    :param task_id: the results of this task.
+    :param taken_after: by the camera's clock.
+    :param sort: ``id``, ``name``, ``size``, ``created_at`` or ``taken_at``; with ``-`` the largest first.
     """
 
     name: str | None = None
-    extension: str | None = None
-    media_type: str | None = None
+    q: str | None = None
+    extension: str | Sequence[str] | None = None
+    media_type: str | Sequence[str] | None = None
+    folder: str | None = None
+    origin: str | None = None
+    source_id: int | None = None
+    task_id: int | None = None
+    taken_after: datetime | None = None
+    taken_before: datetime | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     size_min: int | None = None
     size_max: int | None = None
     sort: str = "id"
 
+    def conditions(self) -> dict[str, object]:
+        """Return the filters that are given, as JSON."""
+        given = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "sort"}
+        return {name: _as_json(value) for name, value in given.items() if value is not None}
+
+    def query(self) -> Query:
+        """Return the filters and the order as a query."""
+        pairs: list[tuple[str, str]] = []
+        for name, value in self.conditions().items():
+            pairs += [(name, str(item)) for item in (value if isinstance(value, list) else [value])]
+        return [*pairs, ("sort", self.sort)]
+
     def call(self, page: int) -> Call:
         """Return the call for the first page."""
-        given = {
-            "name": self.name,
-            "extension": self.extension,
-            "media_type": self.media_type,
-            "created_after": _time(self.created_after),
-            "created_before": _time(self.created_before),
-            "size_min": self.size_min,
-            "size_max": self.size_max,
-            "sort": self.sort,
-            "limit": page,
-        }
-        return get(f"{FILES}/", [(name, str(value)) for name, value in given.items() if value is not None])
+        return get(f"{FILES}/", [*self.query(), ("limit", str(page))])
 
 
 class FileOperations:
@@ -61,56 +77,135 @@ class FileOperations:
         reply = yield from self._exchange.send(call)
         return [File.of(row) for row in reply.rows()], following(call, reply)
 
+    def index(self, wanted: FileFilter) -> Operation[Index]:
+        reply = yield from self._exchange.send(get(f"{FILES}/index", wanted.query()))
+        return Index.of(reply.json())
+
     def update(self, file_id: int, changes: Mapping[str, str]) -> Operation[File]:
         # The same change twice is the same as once.
         reply = yield from self._exchange.send(json_call("PATCH", f"{FILES}/{file_id}", dict(changes), repeatable=True))
         return File.of(reply.json())
 
-    def delete(self, file_ids: Sequence[int]) -> Operation[None]:
-        for file_id in file_ids:
-            yield from self._delete(file_id)
-
-    def copy(self, file_id: int, name: str | None, key: str) -> Operation[File]:
-        body = {} if name is None else {"name": name}
-        call = json_call("POST", f"{FILES}/{file_id}/copy", body, repeatable=True)
-        reply = yield from self._exchange.send(
-            Call(call.method, call.path, (), {**call.headers, "Idempotency-Key": key}, call.body, repeatable=True)
-        )
-        return File.of(reply.json())
-
-    def link(self, file_id: int, seconds: float) -> Operation[Link]:
-        body = {"expires_in": seconds}
-        # Nothing is stored: a second link does no harm.
-        reply = yield from self._exchange.send(json_call("POST", f"{FILES}/{file_id}/links", body, repeatable=True))
-        return Link.of(reply.json())
+    def copy(self, file_id: int, fields: Mapping[str, object], key: str) -> Operation[File]:
+        call = json_call("POST", f"{FILES}/{file_id}/copy", dict(fields), key=key)
+        return File.of((yield from self._exchange.send(call)).json())
 
     def existing(self, file_ids: Sequence[int]) -> Operation[list[File]]:
         """Return those of these files that exist."""
-        reply = yield from self._exchange.send(
-            json_call("POST", f"{FILES}/lookup", {"ids": list(file_ids)}, repeatable=True)
-        )
+        return (yield from self._lookup({"ids": list(file_ids)}))
+
+    def with_digests(self, digests: Sequence[str]) -> Operation[list[File]]:
+        """Return the first file with each of these digests."""
+        return (yield from self._lookup({"sha256": list(digests)}))
+
+    def delete(self, file_ids: Sequence[int]) -> Operation[Deletion]:
+        """Delete files; those that do not exist are left out of the answer."""
+        ids: list[int] = []
+        until: datetime | None = None
+        for first in range(0, len(file_ids), MANY):
+            part = yield from self._deleted({"ids": list(file_ids[first : first + MANY])})
+            ids += part.ids
+            until = until or part.restore_until
+        return Deletion(ids=tuple(ids), restore_until=until)
+
+    def delete_matching(self, wanted: FileFilter) -> Operation[Deletion]:
+        """Delete all files that match.
+
+        :raises ValueError: the filter is empty and would delete every file.
+        """
+        conditions = wanted.conditions()
+        if not conditions:
+            raise ValueError("an empty filter would delete every file; name a condition")
+        return (yield from self._deleted({"filter": conditions}))
+
+    def restore(self, file_ids: Sequence[int]) -> Operation[list[int]]:
+        """Take files out of the trash; return their ids."""
+        ids: list[int] = []
+        for first in range(0, len(file_ids), MANY):
+            body = {"ids": list(file_ids[first : first + MANY])}
+            yield from self._until_done(f"{FILES}/restore", body, lambda reply: ids.extend(reply.ids("ids")))
+        return ids
+
+    def empty_trash(self, file_ids: Sequence[int]) -> Operation[int]:
+        """Remove files of the trash for good; return how many these were.
+
+        :param file_ids: none of them for all.
+        """
+        removed: list[int] = []
+
+        def count(reply: Reply) -> None:
+            number = reply.member("removed")
+            removed.append(number if isinstance(number, int) else 0)
+
+        bodies = [{"ids": list(file_ids[first : first + MANY])} for first in range(0, len(file_ids), MANY)]
+        for body in bodies or [{}]:
+            yield from self._until_done(f"{FILES}/trash/empty", body, count)
+        return sum(removed)
+
+    def stats(self) -> Operation[FileStats]:
+        return FileStats.of((yield from self._exchange.send(get(f"{FILES}/stats"))).json())
+
+    def link(self, file_id: int, seconds: float, note: str) -> Operation[Link]:
+        body: dict[str, object] = {"expires_in": int(seconds)}
+        if note:
+            body["note"] = note
+        # A second link does no harm, and ends with the first.
+        reply = yield from self._exchange.send(json_call("POST", f"{FILES}/{file_id}/links", body, repeatable=True))
+        return Link.of(reply.json())
+
+    def link_set(self, file_ids: Sequence[int], seconds: float, note: str, password: str | None) -> Operation[Link]:
+        body: dict[str, object] = {"file_ids": list(file_ids), "expires_in": int(seconds), "note": note}
+        if password is not None:
+            body["password"] = password
+        reply = yield from self._exchange.send(json_call("POST", f"{FILES}/links", body, repeatable=True))
+        return Link.of(reply.json())
+
+    def links_page(self, call: Call) -> Operation[tuple[list[Link], Call | None]]:
+        reply = yield from self._exchange.send(call)
+        return [Link.of(row) for row in reply.rows()], following(call, reply)
+
+    def update_link(self, link_id: int, note: str | None, seconds: int | None) -> Operation[Link]:
+        given = {"note": note, "expires_in": seconds}
+        changes = {name: value for name, value in given.items() if value is not None}
+        call = json_call("PATCH", f"{FILES}/links/{link_id}", changes, repeatable=True)
+        return Link.of((yield from self._exchange.send(call)).json())
+
+    def revoke_link(self, link_id: int) -> Operation[None]:
+        yield from self._exchange.send(Call("DELETE", f"{FILES}/links/{link_id}"))
+
+    def _lookup(self, body: Mapping[str, object]) -> Operation[list[File]]:
+        reply = yield from self._exchange.send(json_call("POST", f"{FILES}/lookup", body, repeatable=True))
         found = reply.member("files")
         return [File.of(row) for row in found] if isinstance(found, list) else []
 
-    def _delete(self, file_id: int) -> Operation[None]:
-        attempt, lost = 0, False
+    def _deleted(self, body: Mapping[str, object]) -> Operation[Deletion]:
+        parts: list[Deletion] = []
+        yield from self._until_done(f"{FILES}/delete", body, lambda reply: parts.append(Deletion.of(reply.json())))
+        return Deletion(
+            ids=tuple(file_id for part in parts for file_id in part.ids), restore_until=parts[0].restore_until
+        )
+
+    def _until_done(self, path: str, body: Mapping[str, object], take: Callable[[Reply], None]) -> Operation[None]:
+        """Send a request until the server has nothing more to do for it; a repeated one changes nothing."""
         while True:
-            attempt += 1
-            try:
-                yield from self._exchange.send(Call("DELETE", f"{FILES}/{file_id}"))
-            except UnreachableError:
-                if attempt >= self._exchange.retries.attempts:
-                    raise
-                lost = True
-                yield self._exchange.retries.pause(attempt)
-            except NotFoundError:
-                # An earlier attempt, whose answer was lost, has deleted it.
-                if not lost:
-                    raise
-                return
-            else:
+            reply = yield from self._exchange.send(json_call("POST", path, body, repeatable=True))
+            take(reply)
+            document = reply.json()
+            if not isinstance(document, Mapping) or document.get("more") is not True:
                 return
 
 
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat()
+def trash_call() -> Call:
+    """Return the call for the first page of the trash."""
+    return get(f"{FILES}/trash", [("limit", str(PAGE))])
+
+
+def links_call() -> Call:
+    """Return the call for the first page of the links."""
+    return get(f"{FILES}/links", [("limit", str(PAGE))])
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return list(value) if isinstance(value, list | tuple) else value

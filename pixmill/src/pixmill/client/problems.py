@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,17 +61,23 @@ class FieldError:
     """What is wrong with a field.
 
     :ivar pointer: where it is, as a JSON Pointer.
+    :ivar code: the kind of mistake, such as ``less_than_equal``; empty if the server tells none.
+    :ivar context: the values that ``detail`` contains.
     """
 
     pointer: str
     detail: str
+    code: str = ""
+    context: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 class ProblemError(PixmillError):
     """The server refused a request with a problem document (RFC 9457).
 
     :ivar type: such as ``urn:pixmill:problem:file-not-found``.
+    :ivar code: the kind of problem, such as ``file-not-found``.
     :ivar detail: what happened and what to do about it.
+    :ivar context: the values that ``detail`` contains, where the server tells them.
     :ivar errors: the wrong fields.
     :ivar request_id: under which the server's log has the request.
     :ivar retry_after: seconds to wait, as the server says.
@@ -87,6 +93,8 @@ class ProblemError(PixmillError):
         errors: Sequence[FieldError] = (),
         request_id: str | None = None,
         retry_after: float | None = None,
+        code: str = "",
+        context: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail or title or f"HTTP status {status}")
         self.status = status
@@ -96,6 +104,8 @@ class ProblemError(PixmillError):
         self.errors = errors
         self.request_id = request_id
         self.retry_after = retry_after
+        self.code = code or self.kind
+        self.context = context or {}
 
     @property
     def kind(self) -> str:
@@ -163,6 +173,8 @@ def problem_of(
         errors=_errors(document.get("errors")),
         request_id=request_id,
         retry_after=retry_after,
+        code=_text(document, "code"),
+        context=_context(document),
     )
 
 
@@ -190,5 +202,12 @@ def _errors(value: object) -> Sequence[FieldError]:
     if not isinstance(value, list):
         return ()
     return tuple(
-        FieldError(_text(entry, "pointer"), _text(entry, "detail")) for entry in value if isinstance(entry, dict)
+        FieldError(_text(entry, "pointer"), _text(entry, "detail"), _text(entry, "code"), _context(entry))
+        for entry in value
+        if isinstance(entry, dict)
     )
+
+
+def _context(document: Mapping[str, object]) -> Mapping[str, object]:
+    value = document.get("context")
+    return value if isinstance(value, dict) else {}

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from ssl import SSLContext
 from typing import IO
@@ -18,16 +19,27 @@ URL_VARIABLE = "PIXMILL_URL"
 KEY_VARIABLE = "PIXMILL_KEY"
 
 
-def connection(url: str | None, key: str | None, timeout_seconds: float, verify: SSLContext | bool) -> Connection:
+def connection(
+    url: str | None, key: str | None, timeout_seconds: float, verify: SSLContext | bool, language: str | None
+) -> Connection:
     """Return how to reach the server."""
     headers = {"User-Agent": f"pixmill-python/{VERSION}"}
+    if language is not None:
+        headers["Accept-Language"] = language
     secret = key or os.environ.get(KEY_VARIABLE)
     if secret:
         headers["Authorization"] = f"Bearer {secret}"
     return Connection(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL, headers, timeout_seconds, verify)
 
 
-def new_file(source: str | Path | bytes, name: str | None, comment: str, key: str | None) -> New:
+def new_file(
+    source: str | Path | bytes,
+    name: str | None,
+    comment: str,
+    key: str | None,
+    folder: str | None,
+    expires: timedelta | None,
+) -> New:
     """Return a file to upload.
 
     :raises ValueError: it is bytes, and there is no name.
@@ -35,14 +47,32 @@ def new_file(source: str | Path | bytes, name: str | None, comment: str, key: st
     if isinstance(source, bytes):
         if name is None:
             raise ValueError("a name is required for bytes")
-        return New(source, name, comment, key or str(uuid4()))
-    return New(Path(source), name or Path(source).name, comment, key or str(uuid4()))
+        return New(source, name, comment, folder, seconds(expires), key or str(uuid4()))
+    return New(Path(source), name or Path(source).name, comment, folder, seconds(expires), key or str(uuid4()))
 
 
-def batch_fields(file_ids: Sequence[int], priority: int, *, cache: bool, callback_url: str | None) -> dict[str, object]:
+def new_below(root: Path | None, path: Path, comment: str, folder: str | None, expires: timedelta | None) -> New:
+    """Return a file to upload, which keeps its folders below ``root``.
+
+    :raises ValueError: it is not below it.
+    """
+    inner = "" if root is None else path.absolute().relative_to(root.absolute()).parent.as_posix()
+    kept = "/".join(part for part in (folder or "", inner) if part not in ("", "."))
+    return New(path, path.name, comment, kept or folder, seconds(expires))
+
+
+def seconds(lasting: timedelta | None) -> int | None:
+    """Return whole seconds."""
+    return None if lasting is None else int(lasting.total_seconds())
+
+
+def batch_fields(
+    file_ids: Sequence[int], priority: int, *, cache: bool, callback_url: str | None, expires: timedelta | None
+) -> dict[str, object]:
     """Return the fields of a batch that do not say what is done."""
-    fields: dict[str, object] = {"file_ids": list(file_ids), "priority": priority, "cache": cache}
-    return fields if callback_url is None else {**fields, "callback_url": callback_url}
+    given = {"callback_url": callback_url, "expires_in": seconds(expires)}
+    optional = {name: value for name, value in given.items() if value is not None}
+    return {"file_ids": list(file_ids), "priority": priority, "cache": cache, **optional}
 
 
 def target(path: Path, file: File) -> Path:

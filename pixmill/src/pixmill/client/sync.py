@@ -12,27 +12,34 @@ from pixmill.client.access import AccessOperations, audit_call
 from pixmill.client.answers import (
     Algorithm,
     AuditEntry,
+    Batch,
+    Deletion,
     File,
+    FileEvent,
+    Forgotten,
+    Index,
     Key,
     Link,
+    Metadata,
     Owner,
     Preset,
     Readiness,
     Session,
+    Stats,
     Task,
     TaskEvent,
 )
 from pixmill.client.downloads import DownloadOperations, Writable
 from pixmill.client.drivers import SyncDriver
 from pixmill.client.exchange import Call, Exchange, Reply, Retries
-from pixmill.client.feed import Feed
-from pixmill.client.files import PAGE, FileFilter, FileOperations
+from pixmill.client.feed import Feed, FileFeed
+from pixmill.client.files import PAGE, FileFilter, FileOperations, links_call, trash_call
 from pixmill.client.problems import RunFailedError
 from pixmill.client.saving import Saving, result_names
-from pixmill.client.tasks import TaskOperations, tasks_call
+from pixmill.client.tasks import TaskFilter, TaskOperations, batches_call, tasks_call
 from pixmill.client.uploads import New, OnProgress, Upload, UploadOperations
 from pixmill.params import Output, Source
-from pixmill.steps import Chain, request_of
+from pixmill.steps import Chain, pipeline_of, request_of
 
 
 class Pixmill:
@@ -47,6 +54,7 @@ class Pixmill:
     :param retries: when requests are sent again.
     :param timeout_seconds: for each step of a request: connect, send a piece, receive a piece.
     :param verify: the trusted certificates; by default those of the machine.
+    :param language: of what the server says about problems and algorithms: ``en`` (the default) or ``ru``.
     """
 
     def __init__(
@@ -57,8 +65,9 @@ class Pixmill:
         retries: Retries | None = None,
         timeout_seconds: float = 60,
         verify: SSLContext | bool = True,
+        language: str | None = None,
     ) -> None:
-        connection = settings.connection(url, key, timeout_seconds, verify)
+        connection = settings.connection(url, key, timeout_seconds, verify, language)
         self.url = connection.url
         self._driver = SyncDriver(connection)
         self._exchange = Exchange(retries or Retries())
@@ -66,6 +75,9 @@ class Pixmill:
         self._access = AccessOperations(self._exchange)
         self.files = Files(self._driver, self._exchange, self.url)
         self.tasks = Tasks(self._driver, self._exchange)
+        self.batches = Batches(self, self._driver, self._exchange)
+        self.presets = Presets(self._driver, self._operations)
+        self.links = Links(self._driver, self._exchange)
         self.keys = Keys(self._driver, self._access)
         self.owners = Owners(self._driver, self._access)
 
@@ -91,6 +103,8 @@ class Pixmill:
         priority: int = 0,
         cache: bool = True,
         callback_url: str | None = None,
+        expires: timedelta | None = None,
+        idempotency_key: str | None = None,
     ) -> "Run":
         """Do the same to each of at most 10,000 files; return at once, while the tasks run.
 
@@ -99,12 +113,15 @@ class Pixmill:
         :param priority: 0 to 9; tasks of a higher priority run first.
         :param cache: whether the result of the same work done earlier may be used.
         :param callback_url: gets a webhook when a task ends.
+        :param expires: how long results are kept; without it, for good.
+        :param idempotency_key: the same again with this key within a day is the same run; by default a new key.
         :raises ProblemError: the server refuses it, and no task is created.
         """
         ids = [item.id if isinstance(item, File) else item for item in files]
         body = request_of(what, preset=preset, params=params, ends={"output": output, "source": source})
-        body |= settings.batch_fields(ids, priority, cache=cache, callback_url=callback_url)
-        return self.resume(self._driver.run(self._operations.create(body)))
+        body |= settings.batch_fields(ids, priority, cache=cache, callback_url=callback_url, expires=expires)
+        created = self._driver.run(self._operations.create(body, idempotency_key or str(uuid4())))
+        return Run(self, self._driver, self._exchange, created.task_ids, created.batch_id)
 
     def resume(self, task_ids: Sequence[int]) -> "Run":
         """Return a run of tasks that exist, such as one that another program began."""
@@ -118,9 +135,19 @@ class Pixmill:
         """Return the algorithms of the server, with the JSON Schema of their params."""
         return self._driver.run(self._operations.algorithms())
 
-    def presets(self) -> list[Preset]:
-        """Return the presets of the server."""
-        return self._driver.run(self._operations.presets())
+    def metadata(self, file: File | int, parts: Sequence[str] = ()) -> Metadata:
+        """Return what is known about an image; no task is created.
+
+        :param parts: of ``info``, ``exif``, ``histogram``, ``colors`` and ``blurhash``; by default all.
+        """
+        file_id = file.id if isinstance(file, File) else file
+        return self._driver.run(self._operations.metadata(file_id, parts))
+
+    def stats(self) -> Stats:
+        """Return numbers of files and tasks."""
+        files = self._driver.run(FileOperations(self._exchange).stats())
+        tasks = self._driver.run(self._operations.stats())
+        return Stats(files, tasks)
 
     def readiness(self) -> dict[str, Readiness]:
         """Return, for each service, whether it and its dependencies answer."""
@@ -162,6 +189,7 @@ class Files:
 
     def __init__(self, driver: SyncDriver, exchange: Exchange, url: str) -> None:
         self._driver = driver
+        self._exchange = exchange
         self._operations = FileOperations(exchange)
         self._uploads = UploadOperations(exchange, url)
         self._downloads = DownloadOperations(exchange)
@@ -172,18 +200,22 @@ class Files:
         *,
         name: str | None = None,
         comment: str = "",
+        folder: str | None = None,
+        expires: timedelta | None = None,
         idempotency_key: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> File:
         """Store a file: a small one in one request, a large one so that it goes on after everything that may happen.
 
         :param name: with its extension; by default that of the path.
+        :param folder: such as ``holiday/2026``; by default none, or that of a name that is a path.
+        :param expires: how long the file is kept; without it, for good.
         :param idempotency_key: a second upload of the same with this key within a day returns the first file.
         :raises ValueError: ``source`` is bytes, and there is no name.
         :raises ProblemError: the server refuses it.
         :raises DamagedError: the server has other bytes than this machine.
         """
-        new = settings.new_file(source, name, comment, idempotency_key)
+        new = settings.new_file(source, name, comment, idempotency_key, folder, expires)
         return self._driver.run(self._uploads.upload(new, on_progress))
 
     def upload_many(
@@ -192,21 +224,41 @@ class Files:
         *,
         parallel: int = 4,
         comment: str = "",
+        folder: str | None = None,
+        root: str | Path | None = None,
+        expires: timedelta | None = None,
         skip_existing: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Upload]:
         """Store files, the small ones in batches; generate how each upload ended, a large one before small ones.
 
-        :param skip_existing: do not send a file whose name and bytes the server has.
+        :param root: keep the folders of the paths below this one.
+        :param skip_existing: do not send a file whose folder, name and bytes the server has.
         """
-        news = (New(Path(path), Path(path).name, comment) for path in paths)
+        above = None if root is None else Path(root)
+        news = (settings.new_below(above, Path(path), comment, folder, expires) for path in paths)
         operations = self._uploads.many(news, skip_existing=skip_existing, on_progress=on_progress)
         for group in self._driver.each(operations, parallel):
             yield from group
 
-    def find_same(self, path: str | Path) -> File | None:
-        """Return a stored file with the name and the bytes of a file of this machine."""
-        return self._driver.run(self._uploads.same(New(Path(path), Path(path).name)))
+    def find_same(self, path: str | Path, *, folder: str = "") -> File | None:
+        """Return a stored file with the name and the bytes of a file of this machine, in a folder."""
+        return self._driver.run(self._uploads.same(New(Path(path), Path(path).name, folder=folder)))
+
+    def with_digests(self, sha256: Sequence[str]) -> Sequence[File]:
+        """Return the first file with each of at most 10,000 SHA-256 digests, where there is one."""
+        return self._driver.run(self._operations.with_digests(sha256))
+
+    def index(self, filter: FileFilter | None = None) -> Index:  # noqa: A002 (what it is)
+        """Return the ids of all files that match, at once."""
+        return self._driver.run(self._operations.index(filter or FileFilter()))
+
+    def events(self, file_ids: Sequence[int] = (), last_event_id: str | None = None) -> Iterator[FileEvent]:
+        """Generate the changes of files, without an end, from now on or after an event.
+
+        :param file_ids: at most 1,000; by default all files.
+        """
+        return self._driver.follow(FileFeed(self._exchange, file_ids, last_event_id))
 
     def get(self, file_id: int) -> File:
         """:raises NotFoundError: there is no such file."""
@@ -225,23 +277,49 @@ class Files:
         """Return those of at most 10,000 files that exist."""
         return self._driver.run(self._operations.existing(file_ids))
 
-    def update(self, file_id: int, *, name: str | None = None, comment: str | None = None) -> File:
-        """Change the name or the comment."""
-        given = {"name": name, "comment": comment}
+    def update(
+        self, file_id: int, *, name: str | None = None, comment: str | None = None, folder: str | None = None
+    ) -> File:
+        """Change the name, the comment or the folder; ``""`` is no folder."""
+        given = {"name": name, "comment": comment, "folder": folder}
         changes = {field: value for field, value in given.items() if value is not None}
         return self._driver.run(self._operations.update(file_id, changes))
 
-    def delete(self, *file_ids: int) -> None:
-        """:raises NotFoundError: there is no such file; those before it are deleted."""
-        self._driver.run(self._operations.delete(file_ids))
+    def delete(self, *file_ids: int) -> Deletion:
+        """Move files to the trash; the answer has those that existed, and until when they can be restored."""
+        return self._driver.run(self._operations.delete(file_ids))
 
-    def copy(self, file_id: int, *, name: str | None = None) -> File:
-        """Create another file with the same bytes."""
-        return self._driver.run(self._operations.copy(file_id, name, str(uuid4())))
+    def delete_matching(self, filter: FileFilter) -> Deletion:  # noqa: A002 (what it is)
+        """Move all files that match to the trash.
 
-    def link(self, file_id: int, *, expires: timedelta = timedelta(days=1)) -> Link:
+        :raises ValueError: the filter has no condition.
+        """
+        return self._driver.run(self._operations.delete_matching(filter))
+
+    def trash(self) -> Iterator[File]:
+        """Generate the deleted files that can be restored, the last one first."""
+        for page in self._driver.pages(trash_call(), self._operations.page):
+            yield from page
+
+    def restore(self, *file_ids: int) -> Sequence[int]:
+        """Take files out of the trash; return the ids of those that were in it."""
+        return self._driver.run(self._operations.restore(file_ids))
+
+    def empty_trash(self, *file_ids: int) -> int:
+        """Remove these files of the trash for good, or all in it; return how many these were."""
+        return self._driver.run(self._operations.empty_trash(file_ids))
+
+    def copy(
+        self, file_id: int, *, name: str | None = None, folder: str | None = None, expires: timedelta | None = None
+    ) -> File:
+        """Create another file with the same bytes, by default in the same folder."""
+        given = {"name": name, "folder": folder, "expires_in": settings.seconds(expires)}
+        fields = {field: value for field, value in given.items() if value is not None}
+        return self._driver.run(self._operations.copy(file_id, fields, str(uuid4())))
+
+    def link(self, file_id: int, *, expires: timedelta = timedelta(days=1), note: str = "") -> Link:
         """Create a signed URL that downloads the file without a key, for a week at most."""
-        return self._driver.run(self._operations.link(file_id, expires.total_seconds()))
+        return self._driver.run(self._operations.link(file_id, expires.total_seconds(), note))
 
     def download(self, file: File | int, to: str | Path, *, on_progress: OnProgress | None = None) -> Path:
         """Write a file's bytes to a path, or into a folder under the file's own name; return the path.
@@ -292,14 +370,19 @@ class Tasks:
     def list(
         self,
         *,
-        status: str | None = None,
+        status: str | Sequence[str] | None = None,
         algorithm: str | None = None,
         source_id: int | None = None,
         ids: Sequence[int] = (),
+        batch_id: int | None = None,
+        sort: str = "id",
     ) -> Iterator[Task]:
-        """Generate the tasks that match, page by page."""
-        first = tasks_call(status, algorithm, source_id, ids)
-        for page in self._driver.pages(first, self._operations.page):
+        """Generate the tasks that match, page by page.
+
+        :param sort: ``-id`` for the newest first.
+        """
+        wanted = TaskFilter(batch_id=batch_id, status=status, algorithm=algorithm)
+        for page in self._driver.pages(tasks_call(wanted, source_id, ids, sort), self._operations.page):
             yield from page
 
     def cancel(self, task_id: int) -> Task:
@@ -312,29 +395,196 @@ class Tasks:
 
     def restart_all(self, status: str = "error", *, algorithm: str | None = None) -> Sequence[int]:
         """Restart all tasks in error, or all that were cancelled; return their ids."""
-        return self._driver.run(self._operations.restart_all(status, algorithm))
+        return self.restart_matching(TaskFilter(status=status, algorithm=algorithm))
+
+    def cancel_matching(self, filter: TaskFilter) -> Sequence[int]:  # noqa: A002 (what it is)
+        """Cancel the tasks that match and have not ended; return their ids."""
+        return self._driver.run(self._operations.change_matching("cancel", filter))
+
+    def restart_matching(self, filter: TaskFilter) -> Sequence[int]:  # noqa: A002 (what it is)
+        """Restart the tasks that match and failed or were cancelled; return their ids."""
+        return self._driver.run(self._operations.change_matching("restart", filter))
+
+    def forget_matching(self, filter: TaskFilter) -> Sequence[int]:  # noqa: A002 (what it is)
+        """Delete the tasks that match and have ended; return their ids."""
+        return self._driver.run(self._operations.change_matching("forget", filter))
+
+    def cancel_many(self, task_ids: Sequence[int]) -> Sequence[int]:
+        """Cancel those that have not ended; return their ids.
+
+        :raises NotFoundError: one does not exist; then none is cancelled.
+        """
+        return self._driver.run(self._operations.change_ids("cancel", task_ids))
+
+    def restart_many(self, task_ids: Sequence[int]) -> Sequence[int]:
+        """Restart those that failed or were cancelled; return their ids.
+
+        :raises NotFoundError: one does not exist; then none is restarted.
+        """
+        return self._driver.run(self._operations.change_ids("restart", task_ids))
+
+    def forget_many(self, task_ids: Sequence[int]) -> Sequence[int]:
+        """Delete those that have ended; return their ids.
+
+        :raises NotFoundError: one does not exist; then none is deleted.
+        """
+        return self._driver.run(self._operations.change_ids("forget", task_ids))
 
     def delete(self, task_id: int) -> None:
         """:raises ConflictError: it has not ended."""
         self._driver.run(self._operations.delete(task_id))
 
 
+class Batches:
+    """The batches: tasks that were created together."""
+
+    def __init__(self, pixmill: Pixmill, driver: SyncDriver, exchange: Exchange) -> None:
+        self._pixmill = pixmill
+        self._driver = driver
+        self._exchange = exchange
+        self._operations = TaskOperations(exchange)
+
+    def list(self, *, sort: str = "-id") -> Iterator[Batch]:
+        """Generate the batches, the newest first, page by page."""
+        for page in self._driver.pages(batches_call(sort), self._operations.batches_page):
+            yield from page
+
+    def get(self, batch_id: int) -> Batch:
+        """Return a batch with its progress and errors.
+
+        :raises NotFoundError: there is no such batch.
+        """
+        return self._driver.run(self._operations.batch(batch_id))
+
+    def run(self, batch_id: int) -> "Run":
+        """Return the run of a batch, such as one that another program began.
+
+        :raises NotFoundError: there is no such batch.
+        """
+        self._driver.run(self._operations.batch(batch_id))
+        tasks = self._driver.run(self._operations.of_batch(batch_id))
+        return Run(self._pixmill, self._driver, self._exchange, [task.id for task in tasks], batch_id)
+
+    def cancel(self, batch_id: int) -> Sequence[int]:
+        """Cancel its tasks that have not ended; return their ids."""
+        return self._driver.run(self._operations.change_matching("cancel", TaskFilter(batch_id=batch_id)))
+
+    def restart(self, batch_id: int) -> Sequence[int]:
+        """Restart its tasks that failed or were cancelled; return their ids."""
+        return self._driver.run(self._operations.change_matching("restart", TaskFilter(batch_id=batch_id)))
+
+    def forget(self, batch_id: int) -> Forgotten:
+        """Delete its tasks that have ended; their files stay."""
+        return self._driver.run(self._operations.forget_batch(batch_id))
+
+
+class Presets:
+    """The presets: pipelines with a name."""
+
+    def __init__(self, driver: SyncDriver, operations: TaskOperations) -> None:
+        self._driver = driver
+        self._operations = operations
+
+    def list(self) -> Sequence[Preset]:
+        """Return the presets that this client can use."""
+        return self._driver.run(self._operations.presets())
+
+    def save(
+        self,
+        name: str,
+        what: Chain | Mapping[str, object],
+        *,
+        output: Output | None = None,
+        source: Source | None = None,
+    ) -> Preset:
+        """Create a preset, or replace it.
+
+        :param what: steps from :mod:`pixmill.params`, or the params of a pipeline.
+        :raises ConflictError: it is one of the server's ``conf.yml``.
+        """
+        return self._driver.run(self._operations.save_preset(name, pipeline_of(what, output, source)))
+
+    def delete(self, name: str) -> None:
+        """:raises NotFoundError: there is no such preset."""
+        self._driver.run(self._operations.delete_preset(name))
+
+
+class Links:
+    """Links, by which files are downloaded without a key."""
+
+    def __init__(self, driver: SyncDriver, exchange: Exchange) -> None:
+        self._driver = driver
+        self._operations = FileOperations(exchange)
+
+    def create(
+        self,
+        files: Iterable[File | int],
+        *,
+        expires: timedelta = timedelta(days=7),
+        note: str = "",
+        password: str | None = None,
+    ) -> Link:
+        """Create a link for a set of at most 1,000 files; only this answer has its ``url``.
+
+        :param expires: at most 90 days.
+        :param note: is read by who opens the link.
+        """
+        ids = [item.id if isinstance(item, File) else item for item in files]
+        return self._driver.run(self._operations.link_set(ids, expires.total_seconds(), note, password))
+
+    def list(self) -> Iterator[Link]:
+        """Generate the links that are valid."""
+        for page in self._driver.pages(links_call(), self._operations.links_page):
+            yield from page
+
+    def update(self, link_id: int, *, note: str | None = None, expires: timedelta | None = None) -> Link:
+        """Change the note, or of a set also when it ends, from now on."""
+        return self._driver.run(self._operations.update_link(link_id, note, settings.seconds(expires)))
+
+    def revoke(self, link_id: int) -> None:
+        """End a link.
+
+        :raises NotFoundError: there is no such link.
+        """
+        self._driver.run(self._operations.revoke_link(link_id))
+
+
 class Run:
     """Tasks that were created together.
 
     :ivar task_ids: in the order of the files.
+    :ivar batch_id: the server's name for them; ``None`` for tasks that :meth:`Pixmill.resume` put together.
     """
 
-    def __init__(self, pixmill: Pixmill, driver: SyncDriver, exchange: Exchange, task_ids: Sequence[int]) -> None:
+    def __init__(
+        self,
+        pixmill: Pixmill,
+        driver: SyncDriver,
+        exchange: Exchange,
+        task_ids: Sequence[int],
+        batch_id: int | None = None,
+    ) -> None:
         self._pixmill = pixmill
         self._driver = driver
         self._exchange = exchange
         self._operations = TaskOperations(exchange)
         self.task_ids = tuple(task_ids)
+        self.batch_id = batch_id
 
     def tasks(self) -> Sequence[Task]:
         """Return the tasks as they are now."""
+        if self.batch_id is not None:
+            return self._driver.run(self._operations.of_batch(self.batch_id))
         return self._driver.run(self._operations.states(self.task_ids))
+
+    def progress(self) -> Batch:
+        """Return how far the batch is: its counts, rate, time left and errors.
+
+        :raises ValueError: these tasks are no batch.
+        """
+        if self.batch_id is None:
+            raise ValueError("these tasks are no batch")
+        return self._driver.run(self._operations.batch(self.batch_id))
 
     def ended(self, timeout: float | None = None) -> Sequence[Task]:
         """Wait until all tasks have ended, and return them, in the order of the files.
@@ -342,6 +592,8 @@ class Run:
         :param timeout: seconds.
         :raises TimeoutError: not all have ended in time; they go on.
         """
+        if self.batch_id is not None:
+            return self._driver.run(self._operations.wait_for_batch(self.batch_id, self.task_ids, timeout))
         return self._driver.run(self._operations.wait(self.task_ids, timeout))
 
     def wait(self, timeout: float | None = None) -> Sequence[File]:
@@ -369,15 +621,24 @@ class Run:
 
     def events(self) -> Iterator[TaskEvent]:
         """Generate the changes of the tasks until all have ended."""
-        return self._driver.follow(Feed(self._exchange, self.task_ids))
+        return self._driver.follow(Feed(self._exchange, self.task_ids, batch_id=self.batch_id))
 
     def cancel(self) -> Sequence[Task]:
         """Cancel what has not ended; return the tasks that this cancelled."""
-        return self._driver.run(self._operations.cancel_each(self.task_ids))
+        return self._driver.run(self._operations.states(self._changed("cancel")))
 
     def restart_failed(self) -> Sequence[Task]:
         """Restart what ended without a result; return these tasks."""
-        return self._driver.run(self._operations.restart_each(self.task_ids))
+        return self._driver.run(self._operations.states(self._changed("restart")))
+
+    def forget(self) -> Sequence[int]:
+        """Delete the tasks that have ended, and return their ids; files stay."""
+        return self._changed("forget")
+
+    def _changed(self, verb: str) -> Sequence[int]:
+        if self.batch_id is None:
+            return self._driver.run(self._operations.change_ids(verb, self.task_ids))
+        return self._driver.run(self._operations.change_matching(verb, TaskFilter(batch_id=self.batch_id)))
 
     def save(
         self, folder: str | Path, *, name: str = "{name}{extension}", timeout: float | None = None

@@ -1,32 +1,66 @@
-"""Operations on tasks, and what the server offers."""
+"""Operations on tasks and batches, and what the server offers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
+from urllib.parse import quote
 
-from pixmill.client.answers import Algorithm, Preset, Task
+from pixmill.client.answers import Algorithm, Batch, Forgotten, Metadata, Preset, Task, TaskStats
 from pixmill.client.exchange import Call, Exchange, Operation, Pause, get, json_call
 from pixmill.client.paging import following
-from pixmill.client.problems import NotFoundError, ProblemError
+from pixmill.client.problems import NotFoundError
 
 TASKS = "/api/image-processing"
 
 IDS_PER_REQUEST = 500
 """Task ids in a request for their states: they must fit into its line."""
+MANY = 10_000
+"""Ids that one request takes in its body."""
 POLL_SECONDS = 0.05
 MAX_POLL_SECONDS = 1.0
 PAGE = 1000
+BATCHES_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Created:
+    """A batch that was created."""
+
+    batch_id: int | None
+    task_ids: Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFilter:
+    """Which tasks; without any of these, all.
+
+    :param status: of several, any.
+    """
+
+    batch_id: int | None = None
+    status: str | Sequence[str] | None = None
+    algorithm: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        given = {"batch_id": self.batch_id, "status": self.status, "algorithm": self.algorithm}
+        return {
+            name: list(value) if isinstance(value, list | tuple) else value
+            for name, value in given.items()
+            if value is not None
+        }
 
 
 class TaskOperations:
-    """What a client does with tasks."""
+    """What a client does with tasks and batches."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    def create(self, body: Mapping[str, object]) -> Operation[list[int]]:
-        """Create a batch; a lost answer is an error, as the server would create it twice."""
-        reply = yield from self._exchange.send(json_call("POST", f"{TASKS}/", body))
-        return reply.ids("task_ids")
+    def create(self, body: Mapping[str, object], key: str) -> Operation[Created]:
+        """Create a batch; a lost answer, asked for again with the same key, creates no second one."""
+        reply = yield from self._exchange.send(json_call("POST", f"{TASKS}/", body, key=key))
+        batch = reply.member("batch_id")
+        return Created(batch if isinstance(batch, int) else None, reply.ids("task_ids"))
 
     def get(self, task_id: int) -> Operation[Task]:
         reply = yield from self._exchange.send(get(f"{TASKS}/{task_id}"))
@@ -43,6 +77,15 @@ class TaskOperations:
             query = [("id", str(task_id)) for task_id in task_ids[first : first + IDS_PER_REQUEST]]
             reply = yield from self._exchange.send(get(f"{TASKS}/", query))
             found += [Task.of(row) for row in reply.rows()]
+        return found
+
+    def of_batch(self, batch_id: int) -> Operation[list[Task]]:
+        """Return the existing tasks of a batch, in the order of its files."""
+        call: Call | None = get(f"{TASKS}/", [("batch_id", str(batch_id)), ("limit", str(PAGE))])
+        found: list[Task] = []
+        while call is not None:
+            rows, call = yield from self.page(call)
+            found += rows
         return found
 
     def wait(self, task_ids: Sequence[int], timeout: float | None) -> Operation[list[Task]]:
@@ -69,28 +112,72 @@ class TaskOperations:
                 yield Pause(pause)
         return [ended[task_id] for task_id in task_ids]
 
+    def wait_for_batch(self, batch_id: int, task_ids: Sequence[int], timeout: float | None) -> Operation[list[Task]]:
+        """Return the tasks of a batch in this order when all have ended; ask for their number until then.
+
+        :raises TimeoutError: not all have ended in time.
+        :raises NotFoundError: somebody has deleted one.
+        """
+        pause = POLL_SECONDS
+        deadline = None if timeout is None else monotonic() + timeout
+        while not (batch := (yield from self.batch(batch_id))).has_ended:
+            if deadline is not None and monotonic() > deadline:
+                left = batch.tasks - batch.ended_tasks
+                raise TimeoutError(f"{left} of {batch.tasks} tasks have not ended in {timeout:g} s")
+            yield Pause(pause)
+            pause = min(2 * pause, MAX_POLL_SECONDS)
+        found = yield from self.of_batch(batch_id)
+        check_all_exist(task_ids, found)
+        tasks = {task.id: task for task in found}
+        return [tasks[task_id] for task_id in task_ids]
+
     def cancel(self, task_id: int) -> Operation[Task]:
         return (yield from self._changed(task_id, "cancel"))
 
     def restart(self, task_id: int) -> Operation[Task]:
         return (yield from self._changed(task_id, "restart"))
 
-    def restart_all(self, status: str, algorithm: str | None) -> Operation[list[int]]:
-        """Restart all tasks in a state; of a second attempt they would not be in it any more."""
-        body = {"status": status} | ({} if algorithm is None else {"algorithm": algorithm})
-        reply = yield from self._exchange.send(json_call("POST", f"{TASKS}/restart", body))
-        return reply.ids("task_ids")
+    def change_matching(self, verb: str, wanted: TaskFilter) -> Operation[list[int]]:
+        """Cancel, restart or forget the tasks that match; return the ids of those that this changed."""
+        return (yield from self._bulk(verb, wanted.as_json()))
 
-    def cancel_each(self, task_ids: Sequence[int]) -> Operation[list[Task]]:
-        """Cancel what has not ended; return the tasks that this cancelled."""
-        return (yield from self._each(task_ids, "cancel", "task-not-cancellable"))
+    def change_ids(self, verb: str, task_ids: Sequence[int]) -> Operation[list[int]]:
+        """Cancel, restart or forget tasks; return the ids of those that this changed.
 
-    def restart_each(self, task_ids: Sequence[int]) -> Operation[list[Task]]:
-        """Restart what ended without a result; return these tasks."""
-        return (yield from self._each(task_ids, "restart", "task-not-restartable"))
+        :raises NotFoundError: there is no such task, and then nothing is changed.
+        """
+        changed: list[int] = []
+        for first in range(0, len(task_ids), MANY):
+            changed += yield from self._bulk(verb, {"ids": list(task_ids[first : first + MANY])})
+        return changed
 
     def delete(self, task_id: int) -> Operation[None]:
         yield from self._exchange.send(Call("DELETE", f"{TASKS}/{task_id}"))
+
+    def batch(self, batch_id: int) -> Operation[Batch]:
+        return Batch.of((yield from self._exchange.send(get(f"{TASKS}/batches/{batch_id}"))).json())
+
+    def batches_page(self, call: Call) -> Operation[tuple[list[Batch], Call | None]]:
+        reply = yield from self._exchange.send(call)
+        return [Batch.of(row) for row in reply.rows()], following(call, reply)
+
+    def forget_batch(self, batch_id: int) -> Operation[Forgotten]:
+        reply = yield from self._exchange.send(Call("DELETE", f"{TASKS}/batches/{batch_id}"))
+        return Forgotten.of(reply.json())
+
+    def metadata(self, file_id: int, parts: Sequence[str]) -> Operation[Metadata]:
+        query = [("parts", ",".join(parts))] if parts else []
+        return Metadata.of((yield from self._exchange.send(get(f"{TASKS}/metadata/{file_id}", query))).json())
+
+    def stats(self) -> Operation[TaskStats]:
+        return TaskStats.of((yield from self._exchange.send(get(f"{TASKS}/stats"))).json())
+
+    def save_preset(self, name: str, params: Mapping[str, object]) -> Operation[Preset]:
+        call = json_call("PUT", _preset(name), {"params": dict(params)}, repeatable=True)
+        return Preset.of((yield from self._exchange.send(call)).json())
+
+    def delete_preset(self, name: str) -> Operation[None]:
+        yield from self._exchange.send(Call("DELETE", _preset(name)))
 
     def algorithms(self) -> Operation[list[Algorithm]]:
         reply = yield from self._exchange.send(get(f"{TASKS}/algorithms"))
@@ -104,15 +191,9 @@ class TaskOperations:
         reply = yield from self._exchange.send(Call("POST", f"{TASKS}/{task_id}/{verb}"))
         return Task.of(reply.json())
 
-    def _each(self, task_ids: Sequence[int], verb: str, refusal: str) -> Operation[list[Task]]:
-        changed = []
-        for task_id in task_ids:
-            try:
-                changed.append((yield from self._changed(task_id, verb)))
-            except ProblemError as problem:
-                if problem.kind != refusal:
-                    raise
-        return changed
+    def _bulk(self, verb: str, body: Mapping[str, object]) -> Operation[list[int]]:
+        # Of a second attempt they would not be in their state any more, and the answer would lack them.
+        return (yield from self._exchange.send(json_call("POST", f"{TASKS}/{verb}", body))).ids("task_ids")
 
 
 def check_all_exist(task_ids: Sequence[int], found: Sequence[Task]) -> None:
@@ -126,9 +207,20 @@ def check_all_exist(task_ids: Sequence[int], found: Sequence[Task]) -> None:
         raise NotFoundError(404, "urn:pixmill:problem:task-not-found", "Not Found", detail)
 
 
-def tasks_call(status: str | None, algorithm: str | None, source_id: int | None, ids: Sequence[int]) -> Call:
+def tasks_call(wanted: TaskFilter, source_id: int | None, ids: Sequence[int], sort: str) -> Call:
     """Return the call for the first page of a list."""
-    given = {"status": status, "algorithm": algorithm, "source_id": source_id}
-    query = [(name, str(value)) for name, value in given.items() if value is not None]
-    query += [("id", str(task_id)) for task_id in ids]
-    return get(f"{TASKS}/", [*query, ("limit", str(PAGE))])
+    given = {**wanted.as_json(), "source_id": source_id, "id": list(ids)}
+    query = []
+    for name, value in given.items():
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        query += [(name, str(item)) for item in values]
+    return get(f"{TASKS}/", [*query, ("sort", sort), ("limit", str(PAGE))])
+
+
+def batches_call(sort: str) -> Call:
+    """Return the call for the first page of the batches."""
+    return get(f"{TASKS}/batches", [("sort", sort), ("limit", str(BATCHES_PAGE))])
+
+
+def _preset(name: str) -> str:
+    return f"{TASKS}/presets/{quote(name, safe='')}"

@@ -23,10 +23,13 @@ class Remembered:
     record: Path
 
     @classmethod
-    def of(cls, server: str, path: Path, name: str, comment: str) -> "Remembered":
-        """Return the memory of the upload of a file as it is now: a change of the file begins another one."""
+    def of(cls, server: str, path: Path, name: str, *fields: str) -> "Remembered":
+        """Return the memory of the upload of a file as it is now: a change of the file begins another one.
+
+        :param fields: what else the server knows about it.
+        """
         found = path.stat()
-        parts = [server, str(path.resolve()), str(found.st_size), str(found.st_mtime_ns), name, comment]
+        parts = [server, str(path.resolve()), str(found.st_size), str(found.st_mtime_ns), name, *fields]
         key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
         return cls(state_folder() / "uploads" / f"{key[:40]}.json")
 

@@ -5,13 +5,14 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TypeVar
 from uuid import uuid4
 
 from pixmill.client.answers import File
-from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, once, work
+from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, json_call, once, work
 from pixmill.client.problems import (
     ChangedFileError,
     ConflictError,
@@ -65,16 +66,25 @@ class New:
 
     :param source: the path of a file, or bytes.
     :param name: with its extension.
+    :param folder: ``None`` for that of the name, if it is a path.
+    :param expires_in: seconds after which the server deletes the file.
     """
 
     source: Path | bytes
     name: str
     comment: str = ""
+    folder: str | None = None
+    expires_in: int | None = None
     key: str = field(default_factory=lambda: str(uuid4()))
 
     @property
     def size(self) -> int:
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+
+    def fields(self) -> dict[str, str]:
+        """Return what the server gets to know about the file, besides its name."""
+        given = {"comment": self.comment or None, "folder": self.folder, "expires_in": self.expires_in}
+        return {name: str(value) for name, value in given.items() if value is not None}
 
     def content(self) -> bytes:
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
@@ -119,7 +129,7 @@ class UploadOperations:
                 return stored
             raise stored
         content = yield from work(new.content)
-        query = [("name", new.name), *([("comment", new.comment)] if new.comment else [])]
+        query = [("name", new.name), *new.fields().items()]
         headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": new.key}
         counted = _Counted(new.name, len(content), on_progress)
         call = Call("PUT", f"{FILES}/", query, headers, content, repeatable=True, on_sent=counted.add)
@@ -148,17 +158,27 @@ class UploadOperations:
             yield self._group(group, skip_existing=skip_existing, on_progress=on_progress)
 
     def same(self, new: New) -> Operation[File | None]:
-        """Return a stored file with this name and these bytes."""
-        size = new.size
-        stem, extension = Path(new.name).stem, Path(new.name).suffix
-        query = [("name", stem), ("size_min", str(size)), ("size_max", str(size)), ("limit", "1000")]
-        reply = yield from self._exchange.send(get(f"{FILES}/", query))
-        named = [file for row in reply.rows() if (file := File.of(row)).name == stem]
-        alike = [file for file in named if file.extension == extension.lower()]
-        if not alike:
-            return None
+        """Return a stored file with this name, in this folder, with these bytes."""
         digest = yield from work(lambda: _digest(new.source))
-        return next((file for file in alike if file.sha256 == digest), None)
+        first = (yield from self._by_digest([digest])).get(digest)
+        return None if first is None else (yield from self._named(new, first))
+
+    def _by_digest(self, digests: Sequence[str]) -> Operation[dict[str, File]]:
+        """Return the first file with each of these digests."""
+        call = json_call("POST", f"{FILES}/lookup", {"sha256": list(digests)}, repeatable=True)
+        found = (yield from self._exchange.send(call)).member("files")
+        files = [File.of(row) for row in found] if isinstance(found, list) else []
+        return {file.sha256: file for file in files}
+
+    def _named(self, new: New, first: File) -> Operation[File | None]:
+        """Return the file with the name of ``new``, of those with the bytes of ``first``."""
+        if _is_named(new, first):
+            return first
+        size = str(first.size)
+        query = [("name", Path(new.name).stem), ("size_min", size), ("size_max", size), ("limit", "1000")]
+        reply = yield from self._exchange.send(get(f"{FILES}/", query))
+        files = [File.of(row) for row in reply.rows()]
+        return next((file for file in files if file.sha256 == first.sha256 and _is_named(new, file)), None)
 
     def _group(
         self, group: Sequence[New], *, skip_existing: bool, on_progress: OnProgress | None
@@ -175,8 +195,13 @@ class UploadOperations:
     def _existing(self, group: Sequence[New]) -> Operation[list[Upload | None]]:
         """Return the end of each file that need not be sent, or cannot be."""
         ends: list[Upload | None] = []
+        digests = []
         for new in group:
-            found = yield from _caught(self.same(new))
+            digests.append((yield from _caught(work(partial(_digest, new.source)))))
+        known = yield from self._by_digest([digest for digest in digests if isinstance(digest, str)])
+        for new, digest in zip(group, digests, strict=True):
+            first = known.get(digest) if isinstance(digest, str) else digest
+            found = (yield from _caught(self._named(new, first))) if isinstance(first, File) else first
             if isinstance(found, File):
                 ends.append(Upload(_path(new), found, existed=True))
             else:
@@ -207,7 +232,9 @@ class _Resumable:
         self._size = new.size
         self._counted = _Counted(new.name, self._size, on_progress)
         self._memory = (
-            Remembered.of(server, new.source, new.name, new.comment) if isinstance(new.source, Path) else None
+            Remembered.of(server, new.source, new.name, *new.fields().values())
+            if isinstance(new.source, Path)
+            else None
         )
         self._digest = hashlib.sha256()
         self._digested = 0
@@ -240,7 +267,7 @@ class _Resumable:
                 pass
             else:
                 return remembered, reply
-        fields = {"filename": self._new.name, "comment": self._new.comment}
+        fields = {"filename": self._new.name, **self._new.fields()}
         metadata = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in fields.items() if value)
         headers = {**_TUS, "Upload-Length": str(self._size), "Upload-Metadata": metadata}
         # An upload of which the answer was lost stays empty, and the server forgets it.
@@ -330,7 +357,7 @@ class _Form:
     @classmethod
     def of(cls, news: Sequence[New]) -> "_Form":
         boundary = uuid4().hex
-        described = [{"name": new.name, "comment": new.comment, "idempotency_key": new.key} for new in news]
+        described = [_described(new) for new in news]
         parts = [_part(boundary, 'name="json"', "application/json", json.dumps(described).encode())]
         digests = []
         for number, new in enumerate(news):
@@ -368,6 +395,14 @@ class _Counted:
     def finish(self) -> None:
         if self._done != self._total or self._total == 0:
             self.reach(self._total)
+
+
+def _described(new: New) -> dict[str, object]:
+    """Return the object of a file in a batch."""
+    described: dict[str, object] = {"name": new.name, "comment": new.comment, "idempotency_key": new.key}
+    if new.folder is not None:
+        described["folder"] = new.folder
+    return described if new.expires_in is None else {**described, "expires_in": new.expires_in}
 
 
 def _groups(news: Iterable[New]) -> Iterator[list[New]]:
@@ -425,6 +460,12 @@ def _checked(file: File, digest: str, name: str) -> File:
     if file.sha256 != digest:
         raise DamagedError(f"{name} was damaged on its way, or changed meanwhile: it is file {file.id}; delete that")
     return file
+
+
+def _is_named(new: New, file: File) -> bool:
+    """Return whether a file has this name and is in this folder."""
+    path = Path(new.name)
+    return (file.name, file.extension, file.folder) == (path.stem, path.suffix.lower(), new.folder or "")
 
 
 def _digest(source: Path | bytes) -> str:

@@ -1,13 +1,14 @@
-"""Commands for what the server offers: algorithms and presets."""
+"""Commands for what the server offers: algorithms, and presets ls, put, rm."""
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pixmill.client.answers import Algorithm
-from pixmill.commands.completing import complete_algorithm, complete_preset
+from pixmill.commands.completing import complete_algorithm, complete_preset, complete_what
 from pixmill.commands.console import (
     Exit,
     Json,
@@ -21,8 +22,12 @@ from pixmill.commands.console import (
     examples,
     fail,
 )
+from pixmill.commands.steps_text import parsed, set_in
+from pixmill.commands.words import text
+from pixmill.steps import pipeline_of
 
 app = typer.Typer()
+presets = typer.Typer(help="List, make and delete presets: pipelines with a name.", no_args_is_help=True)
 
 
 @app.command(epilog=examples("pixmill algorithms", "pixmill algorithms resize"))
@@ -41,31 +46,83 @@ def algorithms(
             return
         named = [entry for entry in found if entry.name == name]
         if not named:
-            raise fail(f"there is no algorithm '{name}'; see: pixmill algorithms", Exit.NOT_FOUND)
+            raise fail(text("there is no algorithm '{name}'; see: pixmill algorithms", name=name), Exit.NOT_FOUND)
         if as_json:
             emit_json(named[0].document)
         else:
             _print_params(named[0])
 
 
-@app.command(epilog=examples("pixmill presets", "pixmill presets web --json"))
-def presets(
+@presets.command(epilog=examples("pixmill presets ls", "pixmill presets ls web --json"))
+def ls(
     name: Annotated[str | None, typer.Argument(help="Show only this one.", autocompletion=complete_preset)] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
-    """List the presets: pipelines that the server has a name for."""
+    """List the presets."""
     with connected(url, profile) as pixmill:
-        found = [entry for entry in pixmill.presets() if name in (None, entry.name)]
+        found = [entry for entry in pixmill.presets.list() if name in (None, entry.name)]
         if name is not None and not found:
-            raise fail(f"there is no preset '{name}'; see: pixmill presets", Exit.NOT_FOUND)
+            raise fail(text("there is no preset '{name}'; see: pixmill presets ls", name=name), Exit.NOT_FOUND)
         for entry in found:
             if as_json:
                 emit_json(entry.document)
             else:
                 emit(entry.name if quiet else f"{entry.name}\t{json.dumps(entry.params, ensure_ascii=False)}")
+
+
+@presets.command(
+    epilog=examples(
+        "pixmill presets put square 'resize width=400 height=400 fit=cover'",
+        "pixmill presets put square square.json --dry-run",
+    )
+)
+def put(
+    name: Annotated[str, typer.Argument(help="Letters, digits, _ . and -.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="Steps, or a .json file.", autocompletion=complete_what)],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="output.format=webp; repeatable.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the preset.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Make a preset, or replace yours of this name."""
+    with connected(url, profile) as pixmill:
+        params = _pipeline(what)
+        for word in set_ or ():
+            set_in(params, word)
+        if dry_run:
+            emit_json({"name": name, "params": params})
+            return
+        saved = pixmill.presets.save(name, params)
+        emit_json(saved.document) if as_json else emit(saved.name)
+
+
+@presets.command(epilog=examples("pixmill presets rm square", "pixmill presets rm square thumb"))
+def rm(
+    names: Annotated[list[str], typer.Argument(metavar="NAMES…", help="Presets.", autocompletion=complete_preset)],
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Delete presets; tasks keep their steps."""
+    with connected(url, profile) as pixmill:
+        for name in names:
+            pixmill.presets.delete(name)
+            emit(name)
+
+
+def _pipeline(what: str) -> dict[str, object]:
+    """Return the params of a pipeline."""
+    if not what.endswith(".json"):
+        return pipeline_of(parsed(what), None, None)
+    document: object = json.loads(Path(what).read_text("utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError(text("{file} is no JSON object with 'steps'", file=what))
+    return document
 
 
 def _print_params(algorithm: Algorithm) -> None:

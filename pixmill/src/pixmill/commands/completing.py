@@ -13,7 +13,7 @@ from pixmill.client.sync import Pixmill
 from pixmill.commands.profiles_file import ProfileError, server
 
 KEEP_SECONDS = 600
-TIMEOUT_SECONDS = 2
+TIMEOUT_SECONDS = 5
 """Somebody waits for it with a finger on the key."""
 
 Catalog = Mapping[str, Mapping[str, object]]
@@ -63,7 +63,7 @@ def catalog() -> Catalog:
             return found
     retries = Retries(attempts=1)
     with Pixmill(chosen.url, key=chosen.key, timeout_seconds=TIMEOUT_SECONDS, retries=retries) as pixmill:
-        fetched: dict[str, Mapping[str, object]] = {preset.name: {} for preset in pixmill.presets()}
+        fetched: dict[str, Mapping[str, object]] = {preset.name: {} for preset in pixmill.presets.list()}
         fetched |= {entry.name: {"properties": _fields(entry.params)} for entry in pixmill.algorithms()}
     with suppress(OSError):
         write_private(kept, json.dumps(fetched))

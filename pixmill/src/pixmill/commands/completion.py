@@ -8,6 +8,7 @@ from typer.completion import get_completion_script  # type: ignore[attr-defined]
 from typer.completion import install as install_script  # type: ignore[attr-defined]  # likewise
 
 from pixmill.commands.console import emit, examples, reported, say
+from pixmill.commands.words import text
 
 app = typer.Typer(help="Let your shell complete commands, presets, algorithms and their params.", no_args_is_help=True)
 
@@ -30,7 +31,7 @@ def install(shell: ShellName) -> None:
     with reported():
         # The parameter `shell` is the name of a shell; nothing runs in one.
         _, path = install_script(shell=shell.value, prog_name="pixmill", complete_var="_PIXMILL_COMPLETE")  # nosec B604
-    say(f"Completion is in {path}; open another terminal.")
+    say(text("Completion is in {path}; open another terminal.", path=path))
 
 
 @app.command(epilog=examples("pixmill completion show bash", "pixmill completion show fish > pixmill.fish"))

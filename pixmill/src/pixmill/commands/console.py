@@ -23,6 +23,7 @@ from pixmill.client.problems import (
 )
 from pixmill.client.sync import Pixmill
 from pixmill.commands.profiles_file import ProfileError, Server, server
+from pixmill.commands.words import language, text
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -46,21 +47,21 @@ class Exit(IntEnum):
 
 
 EXIT_CODES: Mapping[Exit, str] = {
-    Exit.OK: "done",
-    Exit.SOME_FAILED: "something failed; stderr says what",
-    Exit.USAGE: "wrong usage, or the server found a field wrong",
-    Exit.NOT_FOUND: "no such file, task or path",
-    Exit.SIGN_IN: "a key is missing, not valid, or lacks a scope",
-    Exit.UNREACHABLE: "the server did not answer, also when asked again",
-    Exit.TASKS_FAILED: "tasks ended without a result",
-    Exit.INTERRUPTED: "interrupted (Ctrl-C); tasks go on",
+    Exit.OK: text("done"),
+    Exit.SOME_FAILED: text("something failed; stderr says what"),
+    Exit.USAGE: text("wrong usage, or the server found a field wrong"),
+    Exit.NOT_FOUND: text("no such file, task or path"),
+    Exit.SIGN_IN: text("a key is missing, not valid, or lacks a scope"),
+    Exit.UNREACHABLE: text("the server did not answer, also when asked again"),
+    Exit.TASKS_FAILED: text("tasks ended without a result"),
+    Exit.INTERRUPTED: text("interrupted (Ctrl-C); tasks go on"),
 }
 
 
 def examples(*commands: str) -> str:
     """Return the end of a help text, with examples."""
     # Square brackets would be markup.
-    return "\n\n".join(["Examples:", *(f"  {command.replace('[', chr(92) + '[')}" for command in commands)])
+    return "\n\n".join([text("Examples:"), *(f"  {command.replace('[', chr(92) + '[')}" for command in commands)])
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def connected(url: str | None, profile: str | None) -> Iterator[Pixmill]:
     """Give a client of the chosen server; turn what goes wrong into a line and an exit code."""
     with reported():
         chosen = chosen_server(url, profile)
-        with Pixmill(chosen.url, key=chosen.key) as pixmill:
+        with Pixmill(chosen.url, key=chosen.key, language=language()) as pixmill:
             yield pixmill
 
 
@@ -86,7 +87,7 @@ def reported() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise fail("interrupted; the same command goes on where this one stopped", Exit.INTERRUPTED) from None
+        raise fail(text("interrupted; the same command goes on where this one stopped"), Exit.INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of stdout wants no more; stdout must not complain once more at the end.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115 (open until the end)
@@ -113,11 +114,13 @@ def exit_code(error: Exception) -> Exit:
 def described(error: Exception) -> str:
     """Return what went wrong and what to do about it."""
     if isinstance(error, UnreachableError):
-        return f"the server does not answer ({error}); start one with: pixmill serve, or name one with --url"
+        return text(
+            "the server does not answer ({error}); start one with: pixmill serve, or name one with --url", error=error
+        )
     if isinstance(error, SignInError):
-        return f"{error} Give a key in PIXMILL_KEY or with: pixmill profile add"
+        return text("{error} Give a key in PIXMILL_KEY or with: pixmill profile add", error=error)
     if isinstance(error, ProblemError):
-        known = "" if error.request_id is None else f" (request {error.request_id})"
+        known = "" if error.request_id is None else text(" (request {id})", id=error.request_id)
         return f"{error}{known}"
     return str(error)
 
@@ -181,10 +184,30 @@ def _plain(value: object) -> str:
     return "".join(char if char.isprintable() else " " for char in str(value))
 
 
+def agreed(question: str, *, yes: bool) -> bool:
+    """Return whether somebody agrees to what cannot be undone.
+
+    :param yes: somebody has agreed already.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise fail(text("nobody can be asked here: add --yes"), Exit.USAGE)
+    return typer.confirm(question, err=True)
+
+
+def secret_of(question: str) -> str:
+    """Return a secret that somebody types, or the first line of stdin; never an argument, which others could see."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    answer: str = typer.prompt(question, default="", hide_input=True, show_default=False, err=True)
+    return answer
+
+
 def ids_of(arguments: Sequence[str]) -> list[int]:
     """Return the ids that a command was given; ``-`` stands for those on stdin."""
     words = [word for argument in arguments for word in (sys.stdin.read().split() if argument == "-" else [argument])]
     wrong = [word for word in words if not (word.isascii() and word.isdecimal())]
     if wrong:
-        raise fail(f"'{wrong[0]}' is no id", Exit.USAGE)
+        raise fail(text("'{word}' is no id", word=wrong[0]), Exit.USAGE)
     return [int(word) for word in words]

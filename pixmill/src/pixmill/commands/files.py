@@ -1,17 +1,17 @@
-"""Commands for stored files: put, get, ls, show, rm, rename, share."""
+"""Commands for stored files: put, get, ls, show, info, rename, mv."""
 
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pixmill.client.answers import File
+from pixmill.client.answers import File, Metadata
 from pixmill.client.files import FileFilter
 from pixmill.client.problems import PixmillError
 from pixmill.client.saving import formatted
@@ -39,6 +39,7 @@ from pixmill.commands.console import (
 )
 from pixmill.commands.paths import Selection
 from pixmill.commands.progress import transfers
+from pixmill.commands.words import text
 
 app = typer.Typer()
 
@@ -54,6 +55,10 @@ def put(
     exclude: Annotated[list[str] | None, typer.Option(help="No names like this; repeatable.")] = None,
     name: Annotated[str | None, typer.Option(help="The name, of a single file or of stdin.")] = None,
     comment: Annotated[str, typer.Option(help="The comment of each.")] = "",
+    folder: Annotated[
+        str | None, typer.Option(help="The folder on the server; with -r, those below go into it.")
+    ] = None,
+    expires: Annotated[str | None, typer.Option(help="Delete them after this: 2h, 7d.")] = None,
     parallel: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Not what the server has already.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
@@ -62,32 +67,46 @@ def put(
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
-    """Upload files; a large one that was interrupted goes on where it stopped."""
+    """Upload files, with their folders (-r); a large one that was interrupted goes on where it stopped."""
     with reported():
+        lasting = None if expires is None else units.duration(expires)
         if paths == ["-"]:
             with connected(url, profile) as pixmill:
-                _print_file(_put_stdin(pixmill, name, comment), as_json=as_json, quiet=quiet)
+                file = _put_stdin(pixmill, name, comment, folder, lasting)
+                _print_file(file, as_json=as_json, quiet=quiet)
             return
-        found = list(Selection(recursive, glob or (), exclude or ()).files(paths))
+        found = list(Selection(recursive, glob or (), exclude or ()).placed(paths))
         if name is not None and len(found) != 1:
-            raise fail("--name is for one file", Exit.USAGE)
+            raise fail(text("--name is for one file"), Exit.USAGE)
         if dry_run:
-            for path in found:
-                emit(str(path))
+            for item in found:
+                emit(str(item.path))
             return
-        total = sum(path.stat().st_size for path in found)
-    with connected(url, profile) as pixmill, transfers("Uploading", total) as moved:
+        total = sum(item.path.stat().st_size for item in found)
+    with connected(url, profile) as pixmill, transfers(text("Uploading"), total) as moved:
         if name is not None:
             _print_file(
-                pixmill.files.upload(found[0], name=name, comment=comment, on_progress=moved),
+                pixmill.files.upload(
+                    found[0].path, name=name, comment=comment, folder=folder, expires=lasting, on_progress=moved
+                ),
                 as_json=as_json,
                 quiet=quiet,
             )
             return
-        ends = pixmill.files.upload_many(
-            found, parallel=parallel, comment=comment, skip_existing=skip_existing, on_progress=moved
-        )
-        failures = _report(ends, as_json=as_json, quiet=quiet)
+        failures = []
+        # Each argument has its own root, below which its folders are kept.
+        for root, group in groupby(found, key=lambda item: item.root):
+            ends = pixmill.files.upload_many(
+                [item.path for item in group],
+                parallel=parallel,
+                comment=comment,
+                folder=folder,
+                root=root,
+                expires=lasting,
+                skip_existing=skip_existing,
+                on_progress=moved,
+            )
+            failures += _report(ends, as_json=as_json, quiet=quiet)
     if failures:
         raise typer.Exit(Exit.SOME_FAILED if len(failures) > 1 or len(found) > 1 else failures[0])
 
@@ -112,11 +131,11 @@ def get(
         files = [pixmill.files.get(file_id) for file_id in wanted]
         if output == "-":
             if len(files) != 1:
-                raise fail("stdout takes one file", Exit.USAGE)
+                raise fail(text("stdout takes one file"), Exit.USAGE)
             pixmill.files.download_to(files[0], sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return
-        with transfers("Downloading", sum(file.size for file in files)) as moved:
+        with transfers(text("Downloading"), sum(file.size for file in files)) as moved:
             failed = False
             for file, path in _targets(files, Path(output), name):
                 try:
@@ -139,14 +158,19 @@ def get(
     epilog=examples("pixmill ls --type 'image/*' --sort -size --limit 10", "pixmill ls rocket --since 7d --json")
 )
 def ls(
-    query: Annotated[str | None, typer.Argument(help="A part of the name.")] = None,
-    type: Annotated[str | None, typer.Option("--type", help="Media type, such as image/*.")] = None,  # noqa: A002 (the option's name)
-    extension: Annotated[str | None, typer.Option("--ext", help="Extension, such as .jpg.")] = None,
+    query: Annotated[str | None, typer.Argument(help="A part of the name or of the comment.")] = None,
+    type: Annotated[list[str] | None, typer.Option("--type", help="Media type, such as image/*; repeatable.")] = None,  # noqa: A002 (the option's name)
+    extension: Annotated[list[str] | None, typer.Option("--ext", help="Extension, such as .jpg; repeatable.")] = None,
+    folder: Annotated[str | None, typer.Option(help="This folder and all below it.")] = None,
+    origin: Annotated[str | None, typer.Option(help="upload, or result for what tasks made.")] = None,
+    source: Annotated[int | None, typer.Option(help="What was made from this file.")] = None,
     since: Annotated[str | None, typer.Option(help="Not older than this: 2h, 7d.")] = None,
+    taken: Annotated[str | None, typer.Option("--taken-since", help="Photos not older than this: 30d.")] = None,
     least: Annotated[str | None, typer.Option("--min", help="At least this size: 1MB.")] = None,
     most: Annotated[str | None, typer.Option("--max", help="At most this size.")] = None,
-    sort: Annotated[str, typer.Option(help="id, name, size, created_at; - before it: largest first.")] = "id",
+    sort: Annotated[str, typer.Option(help="id, name, size, created_at, taken_at; - before it: largest first.")] = "id",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
+    count: Annotated[bool, typer.Option("--count", help="Print only how many there are.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     url: Url = None,
@@ -155,14 +179,22 @@ def ls(
     """List files."""
     with connected(url, profile) as pixmill:
         wanted = FileFilter(
-            name=query,
+            q=query,
             extension=extension,
             media_type=type,
+            folder=folder,
+            origin=origin,
+            source_id=source,
             created_after=None if since is None else datetime.now(UTC) - units.duration(since),
+            taken_after=None if taken is None else datetime.now(UTC) - units.duration(taken),
             size_min=None if least is None else units.size(least),
             size_max=None if most is None else units.size(most),
             sort=sort,
         )
+        if count:
+            total = pixmill.files.index(wanted).total
+            emit_json({"total": total}) if as_json else emit(str(total))
+            return
         pages = pixmill.files.pages(wanted, min(limit or 1000, 1000))
         emit_rows(islice((file for page in pages for file in page), limit), COLUMNS, as_json=as_json, quiet=quiet)
 
@@ -181,27 +213,20 @@ def show(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName 
                 emit(f"{field}\t{'-' if value is None else value}")
 
 
-@app.command(epilog=examples("pixmill rm 12 13 --yes", "pixmill ls -q draft | pixmill rm - --dry-run"))
-def rm(
-    ids: Ids,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
-    url: Url = None,
-    profile: ProfileName = None,
-) -> None:
-    """Delete files for good."""
+@app.command(epilog=examples("pixmill info 12", "pixmill info 12 13 --json"))
+def info(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Show what is inside images: format, EXIF, colors."""
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
-        existing = pixmill.files.existing(wanted)
-        missing = sorted(set(wanted) - {file.id for file in existing})
-        if dry_run:
-            emit_rows(existing, ("id", "filename", "size"), as_json=False)
-        elif existing and _agreed(existing, yes=yes):
-            for file in existing:
-                pixmill.files.delete(file.id)
-                emit(str(file.id))
-    if missing:
-        raise fail(f"there is no file {', '.join(map(str, missing))}", Exit.NOT_FOUND)
+        for file_id in wanted:
+            # A histogram is 1,024 numbers: for programs.
+            parts = () if as_json else ("info", "exif", "colors", "blurhash")
+            found = pixmill.metadata(file_id, parts)
+            if as_json:
+                emit_json({"id": file_id, **found.document})
+                continue
+            for field, value in _flat(file_id, found):
+                emit(f"{field}\t{value}")
 
 
 @app.command(epilog=examples("pixmill rename 12 'Apollo 11'", "pixmill rename 12 liftoff --comment 'by hand'"))
@@ -209,6 +234,7 @@ def rename(
     id: Annotated[int, typer.Argument(help="The file.")],  # noqa: A002 (the argument's name)
     name: Annotated[str, typer.Argument(help="Its new name; the extension stays.")],
     comment: Annotated[str | None, typer.Option(help="A new comment too.")] = None,
+    folder: Annotated[str | None, typer.Option(help="A new folder too.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     url: Url = None,
@@ -216,36 +242,62 @@ def rename(
 ) -> None:
     """Give a file another name."""
     with connected(url, profile) as pixmill:
-        _print_file(pixmill.files.update(id, name=name, comment=comment), as_json=as_json, quiet=quiet)
+        file = pixmill.files.update(id, name=name, comment=comment, folder=folder)
+        _print_file(file, as_json=as_json, quiet=quiet)
 
 
-@app.command(epilog=examples("pixmill share 12", "pixmill share 12 13 --for 2d"))
-def share(
-    ids: Ids,
-    lasting: Annotated[str, typer.Option("--for", help="How long: 2h, 2d; at most 7d.")] = "1d",
+@app.command(epilog=examples("pixmill mv 12 13 holiday/2026", "pixmill ls -q draft | pixmill mv - archive --dry-run"))
+def mv(
+    ids_and_folder: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IDS… FOLDER", help="Ids (- reads them from stdin), and last the folder; / for no folder."
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
     url: Url = None,
     profile: ProfileName = None,
 ) -> None:
-    """Make links that download files without a key."""
+    """Move files into another folder."""
+    *ids, folder = ids_and_folder
+    if not ids:
+        raise fail(text("give ids, and last a folder"), Exit.USAGE)
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
         for file_id in wanted:
-            link = pixmill.files.link(file_id, expires=units.duration(lasting))
-            if as_json:
-                emit_json({"id": file_id, **link.document})
+            file = pixmill.files.get(file_id) if dry_run else pixmill.files.update(file_id, folder=folder.strip("/"))
+            if as_json or quiet:
+                _print_file(file, as_json=as_json, quiet=quiet)
             else:
-                emit(link.url)
+                emit(f"{file.id}\t{file.path}")
 
 
-def _put_stdin(pixmill: Pixmill, name: str | None, comment: str) -> File:
+def _flat(file_id: int, found: Metadata) -> Iterator[tuple[str, object]]:
+    """Generate a line for each thing that is known about an image."""
+    yield "id", file_id
+    yield from (found.info or {}).items()
+    for group, tags in (found.exif or {}).items():
+        if isinstance(tags, Mapping):
+            yield from ((f"{group}.{name}", value) for name, value in tags.items())
+        else:
+            yield group, tags
+    for number, color in enumerate(found.colors or (), 1):
+        yield f"color {number}", f"{color.get('color')} {color.get('share')}"
+    if found.blurhash is not None:
+        yield "blurhash", found.blurhash
+    yield from found.unavailable.items()
+
+
+def _put_stdin(pixmill: Pixmill, name: str | None, comment: str, folder: str | None, expires: timedelta | None) -> File:
     if name is None:
-        raise fail("give stdin a name: --name photo.jpg", Exit.USAGE)
+        raise fail(text("give stdin a name: --name photo.jpg"), Exit.USAGE)
     # The length must be known before the first byte is sent.
     with tempfile.NamedTemporaryFile(prefix="pixmill-") as spooled:
         shutil.copyfileobj(sys.stdin.buffer, spooled)
         spooled.flush()
-        return pixmill.files.upload(spooled.name, name=name, comment=comment)
+        return pixmill.files.upload(spooled.name, name=name, comment=comment, folder=folder, expires=expires)
 
 
 def _report(ends: Iterator[Upload], *, as_json: bool, quiet: bool) -> list[Exit]:
@@ -280,12 +332,3 @@ def _targets(files: Sequence[File], output: Path, template: str) -> Iterator[tup
             name = f"{file.id}-{name}"
         taken.add(name.casefold())
         yield file, output / name
-
-
-def _agreed(files: Sequence[File], *, yes: bool) -> bool:
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise fail("nobody can be asked here: add --yes", Exit.USAGE)
-    names = ", ".join(file.filename for file in files[:5]) + (" …" if len(files) > 5 else "")
-    return typer.confirm(f"Delete {len(files)} files ({names})?", err=True)

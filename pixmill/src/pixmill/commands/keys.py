@@ -13,6 +13,7 @@ from pixmill.client.settings import KEY_VARIABLE, URL_VARIABLE
 from pixmill.commands.console import Json, ProfileName, Quiet, Url, connected, emit, emit_json, emit_rows, examples, say
 from pixmill.commands.maintenance import Data, Project, run_tool
 from pixmill.commands.profiles_file import PROFILE_VARIABLE
+from pixmill.commands.words import text
 
 app = typer.Typer(
     help="Make, list, revoke and rotate keys. With --url, --profile, PIXMILL_URL, PIXMILL_KEY or PIXMILL_PROFILE"
@@ -119,6 +120,6 @@ def _show(key: Key, *, as_json: bool) -> None:
     if as_json:
         emit_json(key.document)
         return
-    say(f"Key {key.id} of {key.owner}: {', '.join(key.scopes)}")
-    say("This is the only time that its secret is shown:")
+    say(text("Key {id} of {owner}: {scopes}", id=key.id, owner=key.owner, scopes=", ".join(key.scopes)))
+    say(text("This is the only time that its secret is shown:"))
     emit(key.secret or "")

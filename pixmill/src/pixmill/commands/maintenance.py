@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from pixmill.commands.console import Exit, examples, fail
+from pixmill.commands.words import text
 
 app = typer.Typer()
 
@@ -87,4 +88,5 @@ def _age(older_than: float | None) -> list[str]:
 
 
 def _server_is_missing(error: ImportError) -> typer.Exit:
-    return fail(f"the server is not installed ({error.name}): pip install 'pixmill[serve]'", Exit.SOME_FAILED)
+    message = text("the server is not installed ({name}): pip install 'pixmill[serve]'", name=error.name)
+    return fail(message, Exit.SOME_FAILED)

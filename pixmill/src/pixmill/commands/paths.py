@@ -7,6 +7,19 @@ from glob import has_magic
 from pathlib import Path
 
 from pixmill.client.places import state_folder
+from pixmill.commands.words import text
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A file of this machine.
+
+    :param root: the folder above the one that was given, below which its folders are kept; ``None`` for a file that
+        was given itself.
+    """
+
+    path: Path
+    root: Path | None
 
 
 @dataclass(frozen=True)
@@ -27,12 +40,22 @@ class Selection:
         :raises FileNotFoundError: there is no such file, or nothing matches a pattern.
         :raises ValueError: a folder, and the search is not recursive.
         """
+        return (placed.path for placed in self.placed(given))
+
+    def placed(self, given: Sequence[str]) -> Iterator[Placed]:
+        """Generate the files with their roots: ``photos/2026/a.jpg`` of ``photos`` is in ``photos/2026``.
+
+        :raises FileNotFoundError: there is no such file, or nothing matches a pattern.
+        :raises ValueError: a folder, and the search is not recursive.
+        """
         for pattern in given:
             matches = self._expanded(pattern)
             if not matches:
-                raise FileNotFoundError(f"nothing matches '{pattern}'")
+                raise FileNotFoundError(text("nothing matches '{pattern}'", pattern=pattern))
             for match in matches:
-                yield from self._below(match, is_given=match == Path(pattern))
+                root = _root(match) if match.is_dir() else None
+                for path in self._below(match, is_given=match == Path(pattern)):
+                    yield Placed(path, root)
 
     @staticmethod
     def _expanded(given: str) -> Sequence[Path]:
@@ -46,17 +69,22 @@ class Selection:
             return
         if not path.is_dir():
             if is_given and not path.exists():
-                raise FileNotFoundError(f"there is no file '{path}'")
+                raise FileNotFoundError(text("there is no file '{path}'", path=path))
             if is_given or not self.only or any(fnmatch(path.name, pattern) for pattern in self.only):
                 yield path
             return
         if is_given and not self.recursive:
-            raise ValueError(f"'{path}' is a folder: add --recursive (-r)")
+            raise ValueError(text("'{path}' is a folder: add --recursive (-r)", path=path))
         # What begins with a dot is hidden, such as parts of downloads.
         inner = sorted(inner_path for inner_path in path.iterdir() if not inner_path.name.startswith("."))
         for inner_path in inner if self.recursive else ():
             if inner_path.is_file() or (inner_path.is_dir() and not inner_path.is_symlink()):
                 yield from self._below(inner_path, is_given=False)
+
+
+def _root(folder: Path) -> Path:
+    """Return below which folder the names of folders are kept: ``.`` and ``..`` have no name to keep."""
+    return folder if folder.name in ("", "..") else folder.parent
 
 
 def unfinished_uploads() -> int:

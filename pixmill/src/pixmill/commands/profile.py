@@ -8,6 +8,7 @@ import typer
 from pixmill.commands import profiles_file
 from pixmill.commands.console import Exit, Json, emit, emit_json, examples, fail, reported, say
 from pixmill.commands.profiles_file import Profile, ProfileError, Profiles
+from pixmill.commands.words import text
 
 app = typer.Typer(help="Servers with their keys, in a file that only you read.", no_args_is_help=True)
 
@@ -26,15 +27,15 @@ def add(
 ) -> None:
     """Add a profile and use it; the key is asked for, or read from stdin."""
     if profiles_file.NAME.fullmatch(name) is None:
-        raise fail(f"'{name}' is no name: use letters, digits, - and _", Exit.USAGE)
+        raise fail(text("'{name}' is no name: use letters, digits, - and _", name=name), Exit.USAGE)
     if not url.startswith(("http://", "https://")):
-        raise fail(f"'{url}' is no URL: begin with http:// or https://", Exit.USAGE)
+        raise fail(text("'{url}' is no URL: begin with http:// or https://", url=url), Exit.USAGE)
     profiles = _loaded()
     # Never an argument: other accounts of the machine see those.
     key = None if key_command or without_key else _asked()
     named = {**profiles.named, name: Profile(url, key or None, key_command)}
     _save(Profiles(name, named))
-    say(f"Profile '{name}' is in use.")
+    say(text("Profile '{name}' is in use.", name=name))
 
 
 @app.command(epilog=examples("pixmill profile use work", "PIXMILL_PROFILE=home pixmill ls"))
@@ -69,7 +70,8 @@ def rm(name: Annotated[str, typer.Argument(help="The profile.")]) -> None:
 def _asked() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().strip()
-    answer: str = typer.prompt("Key (empty for none)", default="", hide_input=True, show_default=False, err=True)
+    question = text("Key (empty for none)")
+    answer: str = typer.prompt(question, default="", hide_input=True, show_default=False, err=True)
     return answer.strip()
 
 
@@ -87,4 +89,4 @@ def _save(profiles: Profiles) -> None:
 
 def _check(name: str, profiles: Profiles) -> None:
     if name not in profiles.named:
-        raise fail(f"there is no profile '{name}'", Exit.NOT_FOUND)
+        raise fail(text("there is no profile '{name}'", name=name), Exit.NOT_FOUND)

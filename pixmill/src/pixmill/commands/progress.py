@@ -53,9 +53,9 @@ def transfers(verb: str, total: int | None) -> Iterator[Transfers]:
 
 
 @contextmanager
-def counted(verb: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar of things that end one by one."""
+def counted(verb: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar of things that end; it gets how many have ended."""
     columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(verb, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda done: bar.update(task, completed=done)

@@ -1,18 +1,19 @@
 """``pixmill run``: do something to files, wait for it, save the results."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pixmill.client.problems import RunFailedError
 from pixmill.client.sync import Pixmill, Run
+from pixmill.commands import units
 from pixmill.commands.completing import complete_what
 from pixmill.commands.console import (
-    Exit,
     Json,
     ProfileName,
     Url,
@@ -26,11 +27,17 @@ from pixmill.commands.console import (
     say,
 )
 from pixmill.commands.paths import Selection
-from pixmill.commands.progress import counted, transfers
+from pixmill.commands.progress import transfers
 from pixmill.commands.steps_text import parsed, set_in
+from pixmill.commands.waiting import explain, save
+from pixmill.commands.waiting import wait as wait_for
+from pixmill.commands.words import text
 from pixmill.steps import request_of
 
 app = typer.Typer()
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""Of a preset."""
 
 
 @app.command(
@@ -62,6 +69,7 @@ def run(
     priority: Annotated[int, typer.Option(min=0, max=9, help="Tasks of a higher one run first.")] = 0,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Do not use results of earlier tasks.")] = False,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Go into folders.")] = False,
+    expires: Annotated[str | None, typer.Option(help="Delete results after this: 2h, 7d.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the request.")] = False,
     as_json: Json = False,
     url: Url = None,
@@ -69,39 +77,36 @@ def run(
 ) -> None:
     """Process files: print the ids of the tasks, or with --wait the results."""
     with connected(url, profile) as pixmill:
-        request = _request(pixmill, what, set_ or ())
+        asked = request(pixmill, what, set_ or ())
         ids, paths = _sources(files, recursive=recursive)
         if dry_run:
-            emit_json({**request, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache})
+            emit_json({**asked, "file_ids": [*ids, *map(str, paths)], "priority": priority, "cache": not no_cache})
             return
         ids += _uploaded(pixmill, paths)
-        algorithm, params = request.get("algorithm"), request.get("params")
-        made = pixmill.run(
-            ids,
-            algorithm if isinstance(algorithm, str) else None,
-            params=params if isinstance(params, Mapping) else None,
-            preset=str(request["preset"]) if "preset" in request else None,
-            priority=priority,
-            cache=not no_cache,
-        )
+        lasting = None if expires is None else units.duration(expires)
+        made = created(pixmill, ids, asked, priority=priority, cache=not no_cache, expires=lasting)
         if not (wait or output):
             for source, task in zip(ids, made.task_ids, strict=True):
-                emit_json({"id": task, "source_id": source}) if as_json else emit(str(task))
+                emit_json({"id": task, "source_id": source, "batch_id": made.batch_id}) if as_json else emit(str(task))
+            say(text("Run {id}. Follow it: pixmill runs watch {id}", id=made.batch_id))
             return
-        _await(made)
-        _finish(made, output, name, as_json=as_json)
+        wait_for(made)
+        if output is not None:
+            save(made, output, name, as_json=as_json)
+        else:
+            _print_results(made, as_json=as_json)
 
 
-def _request(pixmill: Pixmill, what: str, settings: Sequence[str]) -> Mapping[str, object]:
+def request(pixmill: Pixmill, what: str, settings: Sequence[str]) -> Mapping[str, object]:
     """Return what is done, as in a batch."""
     if what.endswith(".json"):
         document: object = json.loads(Path(what).read_text("utf-8"))
         if not isinstance(document, dict):
-            raise ValueError(f"{what} is no JSON object with 'steps'")
+            raise ValueError(text("{file} is no JSON object with 'steps'", file=what))
         made: dict[str, object] = {"algorithm": "pipeline", "params": document}
-    elif what.isidentifier() and what in {preset.name for preset in pixmill.presets()}:
+    elif NAME.fullmatch(what) and what in {preset.name for preset in pixmill.presets.list()}:
         if settings:
-            raise ValueError("a preset has its own params: --set is for steps")
+            raise ValueError(text("a preset has its own params: --set is for steps"))
         return {"preset": what}
     else:
         made = request_of(parsed(what), preset=None, params=None, ends={})
@@ -121,8 +126,10 @@ def _sources(files: Sequence[str], *, recursive: bool) -> tuple[list[int], list[
 
 
 def _uploaded(pixmill: Pixmill, paths: Sequence[Path]) -> list[int]:
-    ids = []
-    with transfers("Uploading", sum(path.stat().st_size for path in paths)) as moved:
+    ids: list[int] = []
+    if not paths:
+        return ids
+    with transfers(text("Uploading"), sum(path.stat().st_size for path in paths)) as moved:
         for end in pixmill.files.upload_many(paths, on_progress=moved):
             if end.error is not None:
                 raise fail(f"{end.source}: {described(end.error)}", exit_code(end.error)) from end.error
@@ -131,48 +138,36 @@ def _uploaded(pixmill: Pixmill, paths: Sequence[Path]) -> list[int]:
     return ids
 
 
-def _await(made: Run) -> None:
-    """Wait with a bar; an interrupt leaves the tasks running."""
-    try:
-        with counted("Processing", len(made.task_ids)) as advance:
-            for event in made.events():
-                if event.has_ended:
-                    advance()
-    except KeyboardInterrupt:
-        ids = " ".join(map(str, made.task_ids[:20])) + (" …" if len(made.task_ids) > 20 else "")
-        say(f"The tasks go on. Follow them: pixmill watch {ids}")
-        say(f"Or end them: pixmill tasks cancel {ids}")
-        raise typer.Exit(Exit.INTERRUPTED) from None
+def created(
+    pixmill: Pixmill,
+    ids: Sequence[int],
+    what: Mapping[str, object],
+    *,
+    priority: int = 0,
+    cache: bool = True,
+    expires: timedelta | None = None,
+    key: str | None = None,
+) -> Run:
+    """Create the run that a request describes."""
+    algorithm, params = what.get("algorithm"), what.get("params")
+    return pixmill.run(
+        ids,
+        algorithm if isinstance(algorithm, str) else None,
+        params=params if isinstance(params, Mapping) else None,
+        preset=str(what["preset"]) if "preset" in what else None,
+        priority=priority,
+        cache=cache,
+        expires=expires,
+        idempotency_key=key,
+    )
 
 
-def _finish(made: Run, output: Path | None, name: str, *, as_json: bool) -> None:
-    failed: RunFailedError | None = None
-    if output is not None:
-        try:
-            paths = made.save(output, name=name)
-        except RunFailedError as error:
-            failed, paths = error, error.saved
-        for path in paths:
-            emit_json({"path": str(path)}) if as_json else emit(str(path))
-    else:
-        tasks = made.ended()
-        for task in tasks:
-            if as_json:
-                emit_json(task.document)
-            elif task.result_id is not None:
-                emit(str(task.result_id))
-        without = [task for task in tasks if task.result_id is None]
-        failed = RunFailedError(without) if without else None
-    if failed is not None:
-        _explain(failed)
-        raise typer.Exit(Exit.TASKS_FAILED)
-
-
-def _explain(failed: RunFailedError) -> None:
-    """Say why tasks failed, each reason once."""
-    reasons: dict[str, list[int]] = {}
-    for task in failed.failed:
-        reasons.setdefault(task.error or task.status, []).append(task.id)
-    for reason, ids in reasons.items():
-        shown = ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
-        say(f"{len(ids)} without a result (tasks {shown}): {reason}")
+def _print_results(made: Run, *, as_json: bool) -> None:
+    tasks = made.tasks()
+    for task in tasks:
+        if as_json:
+            emit_json(task.document)
+        elif task.result_id is not None:
+            emit(str(task.result_id))
+    if any(task.result_id is None for task in tasks):
+        explain(made.progress())

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from pixmill.client.answers import Stats
 from pixmill.client.exchange import Call, Query
 from pixmill.client.paging import following
 from pixmill.client.problems import PixmillError
@@ -33,6 +34,7 @@ from pixmill.commands.console import (
 )
 from pixmill.commands.paths import unfinished_uploads
 from pixmill.commands.steps_text import set_in
+from pixmill.commands.words import text
 from pixmill.version import VERSION
 
 app = typer.Typer()
@@ -43,20 +45,25 @@ CLOCK_SECONDS = 120
 
 @app.command(epilog=examples("pixmill status", "pixmill status --json"))
 def status(as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
-    """Show whether the server is ready, and who you are for it."""
+    """Show whether the server is ready, who you are for it, and what it holds."""
     with connected(url, profile) as pixmill:
         services = pixmill.readiness()
         session = pixmill.session()
+        stats = pixmill.stats() if session.signed_in else None
         ready = all(item.status == "ok" for item in services.values())
         if as_json:
             states = {name: item.document for name, item in services.items()}
-            emit_json({"url": pixmill.url, "ready": ready, "services": states, "session": session.document})
+            numbers = None if stats is None else {"files": stats.files.document, "tasks": stats.tasks.document}
+            found = {"url": pixmill.url, "ready": ready, "services": states, "session": session.document}
+            emit_json({**found, "stats": numbers})
         else:
             emit(f"server\t{pixmill.url}")
             for name, item in services.items():
                 parts = ", ".join(f"{part} {state}" for part, state in item.dependencies.items())
                 emit(f"{name}\t{item.status}\t{parts}")
-            emit(f"access\t{session.mode}\t{session.owner or 'not signed in'}")
+            emit(f"access\t{session.mode}\t{session.owner or text('not signed in')}")
+            if stats is not None:
+                _print_stats(stats)
     if not ready:
         raise typer.Exit(Exit.UNREACHABLE)
 
@@ -113,6 +120,20 @@ def doctor(url: Url = None, profile: ProfileName = None) -> None:
             _checked(check, pixmill)
 
 
+def _print_stats(stats: Stats) -> None:
+    files, tasks = stats.files, stats.tasks
+    emit(f"version\t{files.version}")
+    emit(f"files\t{files.files}\t{files.bytes}")
+    emit(f"room\t{'-' if files.room_bytes is None else files.room_bytes}")
+    for name, limit in files.quota.items():
+        if limit is not None:
+            emit(f"quota {name}\t{limit}")
+    for state, count in tasks.tasks.items():
+        emit(f"tasks {state}\t{count}")
+    if tasks.oldest_pending_seconds is not None:
+        emit(f"oldest pending\t{tasks.oldest_pending_seconds:.0f}")
+
+
 def _check_profiles() -> None:
     path = profiles_file.path()
     if not path.exists():
@@ -148,7 +169,7 @@ def _check_services(pixmill: Pixmill) -> str:
 def _check_session(pixmill: Pixmill) -> str:
     session = pixmill.session()
     if not session.signed_in:
-        raise fail("the server wants a key: set PIXMILL_KEY, or use: pixmill profile add", Exit.SIGN_IN)
+        raise fail(text("the server wants a key: set PIXMILL_KEY, or use: pixmill profile add"), Exit.SIGN_IN)
     return f"signed in as {session.owner} ({session.mode}), may: {' '.join(session.scopes)}"
 
 

@@ -23,6 +23,7 @@ from pixmill.commands.console import (
     ids_of,
     say,
 )
+from pixmill.commands.words import text
 
 app = typer.Typer(help="List, follow and change tasks.", no_args_is_help=True)
 watching = typer.Typer()
@@ -33,9 +34,13 @@ Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of tasks; 
 
 @app.command(epilog=examples("pixmill tasks ls --status error", "pixmill tasks ls --source 12 --json"))
 def ls(
-    status: Annotated[str | None, typer.Option(help="pending, processing, finished, error, cancelled.")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help="pending, processing, finished, error, cancelled; repeatable.")
+    ] = None,
     algorithm: Annotated[str | None, typer.Option(help="Only of this algorithm.")] = None,
     source: Annotated[int | None, typer.Option(help="Only of this file.")] = None,
+    run: Annotated[int | None, typer.Option("--run", help="Only of this run.")] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -44,7 +49,9 @@ def ls(
 ) -> None:
     """List tasks, the oldest first."""
     with connected(url, profile) as pixmill:
-        found = pixmill.tasks.list(status=status, algorithm=algorithm, source_id=source)
+        found = pixmill.tasks.list(
+            status=status, algorithm=algorithm, source_id=source, batch_id=run, sort="-id" if newest else "id"
+        )
         emit_rows(islice(found, limit), COLUMNS, as_json=as_json, quiet=quiet)
 
 
@@ -76,7 +83,7 @@ def restart(
 ) -> None:
     """Run failed or cancelled tasks again."""
     if (not ids) == (all_ is None):
-        raise fail("give ids, or --all error", Exit.USAGE)
+        raise fail(text("give ids, or --all error"), Exit.USAGE)
     wanted = ids_of(ids or ())
     with connected(url, profile) as pixmill:
         if all_ is None:
@@ -116,7 +123,7 @@ def watch(
                 if status in (None, event.status):
                     _print_event(event, as_json=as_json)
         except KeyboardInterrupt:
-            say("The tasks go on.")
+            say(text("The tasks go on."))
             raise typer.Exit(Exit.INTERRUPTED) from None
     if failed:
         raise typer.Exit(Exit.TASKS_FAILED)

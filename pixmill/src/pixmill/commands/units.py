@@ -3,6 +3,8 @@
 import re
 from datetime import timedelta
 
+from pixmill.commands import words
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
@@ -14,7 +16,7 @@ def duration(text: str) -> timedelta:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip().lower())
     if found is None:
-        raise ValueError(f"'{text}' is no time: write 90s, 15m, 2h, 7d or 1w")
+        raise ValueError(words.text("'{given}' is no time: write 90s, 15m, 2h, 7d or 1w", given=text))
     return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
 
 
@@ -25,5 +27,5 @@ def size(text: str) -> int:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", text.strip().lower())
     if found is None or found[2] not in _BYTES:
-        raise ValueError(f"'{text}' is no size: write 500, 20kB, 1MB or 2GiB")
+        raise ValueError(words.text("'{given}' is no size: write 500, 20kB, 1MB or 2GiB", given=text))
     return int(float(found[1]) * _BYTES[found[2]])

@@ -1,0 +1,68 @@
+"""``pixmill diff``: how much two images differ."""
+
+import json
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pixmill.client.answers import File
+from pixmill.client.problems import RunFailedError
+from pixmill.client.sync import Pixmill
+from pixmill.commands.console import Json, ProfileName, Url, connected, emit, emit_json, examples
+from pixmill.params import Compare
+
+app = typer.Typer()
+
+KEEP = timedelta(hours=1)
+"""How long the server keeps a file of this machine if this program is killed."""
+Image = Annotated[str, typer.Argument(help="The id of a file, or the path of one of this machine.")]
+
+
+@app.command(epilog=examples("pixmill diff 12 13", "pixmill diff 12 smaller.jpg --json"))
+def diff(a: Image, b: Image, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Compare two images of the same width and height: bytes, pixels, SSIM and PSNR."""
+    with connected(url, profile) as pixmill, ExitStack() as cleaning:
+        first, second = (_file(pixmill, given, cleaning) for given in (a, b))
+        report: dict[str, object] = {"equal": True, "ssim": 1.0, "psnr": None}
+        same = first.sha256 == second.sha256
+        if not same:
+            report |= _compared(pixmill, first, second, cleaning)
+        sizes = {"size": first.size, "other_size": second.size}
+        found = {"same_bytes": same, **sizes, **report}
+        if as_json:
+            emit_json(found)
+            return
+        for file in (first, second):
+            emit(f"{file.filename}\t{file.size}\t{file.width}×{file.height}\t{file.media_type}")
+        for name in ("same_bytes", "equal", "ssim", "psnr"):
+            value = found[name]
+            emit(f"{name}\t{'-' if value is None else str(value).lower()}")
+
+
+def _file(pixmill: Pixmill, given: str, cleaning: ExitStack) -> File:
+    if given.isascii() and given.isdecimal():
+        return pixmill.files.get(int(given))
+    file = pixmill.files.upload(Path(given), expires=KEEP)
+    cleaning.callback(_removed, pixmill, file.id)
+    return file
+
+
+def _compared(pixmill: Pixmill, first: File, second: File, cleaning: ExitStack) -> dict[str, object]:
+    """Return the report of the server."""
+    run = pixmill.run([first], Compare(file_id=second.id), expires=KEEP)
+    cleaning.callback(run.forget)
+    [task] = run.ended()
+    if task.result_id is None:
+        raise RunFailedError([task])
+    cleaning.callback(_removed, pixmill, task.result_id)
+    document: object = json.loads(pixmill.files.read(task.result_id))
+    return document if isinstance(document, dict) else {}
+
+
+def _removed(pixmill: Pixmill, file_id: int) -> None:
+    """Delete a file for good: nobody asked for it, and nobody looks for it in the trash."""
+    pixmill.files.delete(file_id)
+    pixmill.files.empty_trash(file_id)

@@ -1,0 +1,290 @@
+"""``pixmill sync``: a hot folder, whose new files are uploaded, processed, and fetched."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from pixmill.client.answers import File
+from pixmill.client.places import state_folder, write_private
+from pixmill.client.problems import NotFoundError, PixmillError, UnavailableError, UnreachableError
+from pixmill.client.settings import safe_name
+from pixmill.client.sync import Pixmill, Run
+from pixmill.commands.completing import complete_what
+from pixmill.commands.console import (
+    Exit,
+    Json,
+    ProfileName,
+    Url,
+    connected,
+    described,
+    emit,
+    emit_json,
+    examples,
+    fail,
+    say,
+)
+from pixmill.commands.paths import Selection
+from pixmill.commands.progress import transfers
+from pixmill.commands.run import created, request
+from pixmill.commands.words import text
+
+app = typer.Typer()
+
+KEPT = ("stamps", "waiting", "planned", "running")
+GROUP = 50
+"""Files after which the memory is written."""
+Stamp = tuple[int, int]
+"""The size and the time of the last change."""
+
+
+@dataclass
+class Memory:
+    """What has been done already, in a file, so that a program that was killed goes on.
+
+    :param stamps: of the files that were uploaded, by path within the folder.
+    :param waiting: ids of files that no run has yet, by path.
+    :param planned: a run that was about to be created: its key and the files; asked for again, it is the same run.
+    :param said: what was said already; this is not kept.
+    :param running: the paths of the sources of each run whose results were not saved yet, by id of the source.
+    """
+
+    path: Path
+    stamps: dict[str, list[int]] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+    planned: dict[str, object] = field(default_factory=dict)
+    running: dict[str, dict[str, str]] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, *parts: str) -> "Memory":
+        """Return the memory of a folder, a server and what is done there."""
+        name = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:40]
+        path = state_folder() / "sync" / f"{name}.json"
+        try:
+            document: object = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return cls(path)
+        if not isinstance(document, dict):
+            return cls(path)
+        known = {name: document[name] for name in KEPT if isinstance(document.get(name), dict)}
+        return cls(path, **known)
+
+    def complain(self, message: str) -> None:
+        """Say what failed, once: it may fail in each round."""
+        if message not in self.said:
+            self.said.add(message)
+            say(message)
+
+    def keep(self) -> None:
+        """Write it."""
+        document = {name: getattr(self, name) for name in KEPT}
+        write_private(self.path, json.dumps(document))
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a hot folder is for.
+
+    :param what: the request of its runs; empty if files are only uploaded.
+    :param out: where results go.
+    """
+
+    root: Path
+    selection: Selection
+    what: Mapping[str, object]
+    out: Path | None
+    folder: str | None
+    as_json: bool
+
+
+@app.command(
+    epilog=examples("pixmill sync inbox --run web --out ready", "pixmill sync inbox --once --folder inbox --dry-run")
+)
+def sync(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder to watch.")],
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="WHAT", help="A preset or steps for each file.", autocompletion=complete_what),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Save results here, in the same folders.")] = None,
+    target: Annotated[str | None, typer.Option("--folder", help="The folder on the server.")] = None,
+    glob: Annotated[list[str] | None, typer.Option(help="Only names like this; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="No names like this; repeatable.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Do what there is to do, and end.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look.")] = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Upload what is new or changed in a folder, process it, fetch the results; again and again until Ctrl-C."""
+    if out is not None and run is None:
+        raise fail(text("--out needs --run"), Exit.USAGE)
+    with connected(url, profile) as pixmill:
+        what = {} if run is None else request(pixmill, run, ())
+        job = Job(
+            folder.resolve(),
+            Selection(recursive=True, only=glob or (), without=exclude or ()),
+            what,
+            out,
+            target,
+            as_json,
+        )
+        memory = Memory.of(pixmill.url, str(job.root), json.dumps(what, sort_keys=True), target or "")
+        if dry_run:
+            for name in _changed(memory, _scanned(job)):
+                emit(name)
+            return
+        failures = 0
+        before: Mapping[str, Stamp] | None = None
+        while True:
+            now = _scanned(job)
+            # A file that grows is still being written; a single round takes what there is.
+            whole = now if once else {name: stamp for name, stamp in now.items() if (before or {}).get(name) == stamp}
+            before = now
+            try:
+                failures += _round(pixmill, job, memory, whole, wait=once)
+            except (UnreachableError, UnavailableError) as error:
+                if once:
+                    raise
+                say(described(error))
+            if once:
+                break
+            time.sleep(every)
+    if failures:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _scanned(job: Job) -> dict[str, Stamp]:
+    """Return the files of the folder, without results that go into it."""
+    out = None if job.out is None else job.out.resolve()
+    found = {}
+    for path in job.selection.files([str(job.root)]):
+        if out is not None and path.is_relative_to(out):
+            continue
+        try:
+            data = path.stat()
+        except FileNotFoundError:
+            continue
+        found[path.relative_to(job.root).as_posix()] = (data.st_size, data.st_mtime_ns)
+    return found
+
+
+def _changed(memory: Memory, found: Mapping[str, Stamp]) -> list[str]:
+    return [name for name, stamp in found.items() if memory.stamps.get(name) != list(stamp)]
+
+
+def _round(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], *, wait: bool) -> int:
+    """Do what there is to do; return how much of it failed."""
+    failures = _upload(pixmill, job, memory, found)
+    if job.what:
+        _begin(pixmill, job, memory)
+        failures += _fetch(pixmill, job, memory, wait=wait)
+    return failures
+
+
+def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp]) -> int:
+    names = _changed(memory, found)
+    failures = 0
+    with transfers(text("Uploading"), sum(found[name][0] for name in names)) as moved:
+        for first in range(0, len(names), GROUP):
+            paths = {job.root / name: name for name in names[first : first + GROUP]}
+            # What an earlier program sent before it was killed is there already.
+            ends = pixmill.files.upload_many(
+                paths, root=job.root, folder=job.folder, skip_existing=True, on_progress=moved
+            )
+            for end in ends:
+                name = paths[end.source]
+                if end.file is None:
+                    failures += 1
+                    memory.complain(f"{name}: {'' if end.error is None else described(end.error)}")
+                    continue
+                memory.stamps[name] = list(found[name])
+                if job.what:
+                    memory.waiting[name] = end.file.id
+                if job.as_json:
+                    emit_json({"path": name, "id": end.file.id})
+                elif job.out is None:
+                    emit(f"{end.file.id}\t{name}")
+            memory.keep()
+    return failures
+
+
+def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> None:
+    """Create a run for the files that have none; one that was planned before first."""
+    while memory.planned or memory.waiting:
+        if not memory.planned:
+            names = list(memory.waiting)[:10_000]
+            memory.planned = {"key": str(uuid4()), "files": {name: memory.waiting[name] for name in names}}
+            memory.keep()
+        files = memory.planned.get("files")
+        ids: dict[str, int] = dict(files) if isinstance(files, dict) else {}
+        try:
+            made = created(pixmill, list(ids.values()), job.what, key=str(memory.planned["key"]))
+        except NotFoundError:
+            # Somebody deleted one of the files meanwhile: go on with the others.
+            left = {file.id for file in pixmill.files.existing(list(ids.values()))}
+            made = None
+            memory.waiting = {name: number for name, number in memory.waiting.items() if number in left}
+        else:
+            memory.waiting = {name: number for name, number in memory.waiting.items() if name not in ids}
+        memory.planned = {}
+        if made is not None:
+            memory.running[str(made.batch_id)] = {str(number): name for name, number in ids.items()}
+        memory.keep()
+
+
+def _fetch(pixmill: Pixmill, job: Job, memory: Memory, *, wait: bool) -> int:
+    """Save the results of the runs that have ended; return how many tasks have none."""
+    failures = 0
+    for batch_id, names in list(memory.running.items()):
+        try:
+            run = pixmill.batches.run(int(batch_id))
+            if not wait and not run.progress().has_ended:
+                continue
+            failures += _saved(pixmill, job, memory, run, names)
+        except NotFoundError:
+            say(text("Run {id} is gone; somebody has deleted it.", id=batch_id))
+        del memory.running[batch_id]
+        memory.keep()
+    return failures
+
+
+def _saved(pixmill: Pixmill, job: Job, memory: Memory, run: Run, names: Mapping[str, str]) -> int:
+    """Write the results into the folder; return how many tasks have none."""
+    tasks = run.ended()
+    results = {file.id: file for file in run.results(tasks)}
+    failures = 0
+    for task in tasks:
+        source = names.get(str(task.source_id), str(task.source_id))
+        result = results.get(task.result_id or 0)
+        if result is None:
+            failures += 1
+            say(f"{source}: {task.error or task.status}")
+            continue
+        if job.out is None:
+            emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")
+            continue
+        path = job.out / place(memory, source, result)
+        try:
+            pixmill.files.download(result, path)
+        except PixmillError as error:
+            failures += 1
+            say(f"{source}: {described(error)}")
+            continue
+        emit_json({"path": source, "result": str(path)}) if job.as_json else emit(str(path))
+    return failures
+
+
+def place(memory: Memory, source: str, result: File) -> Path:
+    """Return the path of a result: that of its source, which keeps its extension if another file has the same name."""
+    path = Path(source)
+    alike = [name for name in memory.stamps if name != source and Path(name).with_suffix("") == path.with_suffix("")]
+    return path.parent / safe_name((path.name if alike else path.stem) + result.extension)

@@ -1,0 +1,120 @@
+"""Commands for runs, the batches of the server: ls, show, watch, save, cancel, restart, forget."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pixmill.client.answers import Batch
+from pixmill.commands.console import (
+    Json,
+    ProfileName,
+    Quiet,
+    Url,
+    connected,
+    emit,
+    emit_json,
+    emit_rows,
+    examples,
+    say,
+)
+from pixmill.commands.waiting import explain, has_failures, save, wait
+from pixmill.commands.words import text
+
+app = typer.Typer(help="List, follow and change runs: what `pixmill run` began.", no_args_is_help=True)
+
+COLUMNS = ("id", "status", "ended_tasks", "tasks", "algorithm", "preset", "created_at")
+Id = Annotated[int, typer.Argument(metavar="RUN", help="The id of the run.")]
+
+
+@app.command(epilog=examples("pixmill runs ls", "pixmill runs ls --limit 5 --json"))
+def ls(
+    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 20,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """List runs, the newest first."""
+    with connected(url, profile) as pixmill:
+        emit_rows(islice(pixmill.batches.list(), limit), COLUMNS, as_json=as_json, quiet=quiet)
+
+
+@app.command(epilog=examples("pixmill runs show 3", "pixmill runs show 3 --json"))
+def show(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Show how far a run is, how fast, and why tasks failed."""
+    with connected(url, profile) as pixmill:
+        batch = pixmill.batches.get(run)
+        if as_json:
+            emit_json(batch.document)
+            return
+        for name, value in batch.document.items():
+            if name not in ("params", "errors", "counts"):
+                emit(f"{name}\t{'-' if value is None else value}")
+        for status, count in batch.counts.items():
+            emit(f"{status}\t{count}")
+        for cause in batch.errors:
+            emit(f"error\t{cause.tasks}\t{cause.task_id}\t{cause.error}")
+
+
+@app.command(epilog=examples("pixmill runs watch 3", "pixmill runs watch 3 --json"))
+def watch(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Follow a run until all its tasks have ended."""
+    with connected(url, profile) as pixmill:
+        batch = wait(pixmill.batches.run(run), show=lambda batch: _print(batch, as_json=as_json))
+        if has_failures(batch):
+            explain(batch)
+
+
+@app.command(
+    "save", epilog=examples("pixmill runs save 3 -o small", "pixmill runs save 3 -o small --name '{name}-{id}{ext}'")
+)
+def save_results(
+    run: Id,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder.")] = Path(),
+    name: Annotated[
+        str, typer.Option(help="Names of results, with {name}, {ext}, {id} and {task_id}.")
+    ] = "{name}{ext}",
+    as_json: Json = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Wait for a run, and save its results."""
+    with connected(url, profile) as pixmill:
+        made = pixmill.batches.run(run)
+        wait(made)
+        save(made, output, name, as_json=as_json)
+
+
+@app.command(epilog=examples("pixmill runs cancel 3", "pixmill runs cancel 3 --json"))
+def cancel(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Cancel the tasks of a run that have not ended; print their ids."""
+    with connected(url, profile) as pixmill:
+        for task_id in pixmill.batches.cancel(run):
+            emit_json({"id": task_id}) if as_json else emit(str(task_id))
+
+
+@app.command(epilog=examples("pixmill runs restart 3", "pixmill runs restart 3 && pixmill runs watch 3"))
+def restart(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Run the failed and cancelled tasks of a run again; print their ids."""
+    with connected(url, profile) as pixmill:
+        for task_id in pixmill.batches.restart(run):
+            emit_json({"id": task_id}) if as_json else emit(str(task_id))
+
+
+@app.command(epilog=examples("pixmill runs forget 3", "pixmill runs forget 3 --json"))
+def forget(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName = None) -> None:
+    """Delete the tasks of a run that have ended; files stay."""
+    with connected(url, profile) as pixmill:
+        forgotten = pixmill.batches.forget(run)
+        emit_json(forgotten.document) if as_json else emit(str(forgotten.forgotten))
+        if forgotten.left:
+            say(text("{count} tasks have not ended and stay.", count=forgotten.left))
+
+
+def _print(batch: Batch, *, as_json: bool) -> None:
+    if as_json:
+        emit_json({"id": batch.id, "status": batch.status, "counts": batch.counts, "seconds_left": batch.seconds_left})
+    else:
+        emit(f"{batch.ended_tasks}/{batch.tasks}\t{batch.rate:g}/s\t{batch.status}")

@@ -1,0 +1,129 @@
+"""Commands for what is deleted: rm, restore, trash."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from pixmill.client.answers import Deletion, File
+from pixmill.client.sync import Pixmill
+from pixmill.commands.console import (
+    Exit,
+    Json,
+    ProfileName,
+    Quiet,
+    Url,
+    agreed,
+    connected,
+    emit,
+    emit_json,
+    emit_rows,
+    examples,
+    fail,
+    ids_of,
+    say,
+)
+from pixmill.commands.words import text
+
+app = typer.Typer()
+
+COLUMNS = ("id", "path", "size", "deleted_at", "restore_until")
+Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of files; - reads them from stdin.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command(epilog=examples("pixmill rm 12 13 --yes", "pixmill ls -q draft | pixmill rm - --dry-run"))
+def rm(
+    ids: Ids,
+    yes: Yes = False,
+    force: Annotated[bool, typer.Option("--force", help="For good, past the trash.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Move files to the trash, from which they can be restored for a while."""
+    wanted = ids_of(ids)
+    with connected(url, profile) as pixmill:
+        existing = _existing(pixmill, wanted)
+        missing = sorted(set(wanted) - {file.id for file in existing})
+        if dry_run:
+            emit_rows(existing, ("id", "filename", "size"), as_json=as_json)
+        elif existing and agreed(_question(existing, force=force), yes=yes):
+            deletion = pixmill.files.delete(*(file.id for file in existing))
+            if force:
+                # Without a trash there is nothing left to remove.
+                pixmill.files.empty_trash(*deletion.ids)
+            _report(deletion, force=force, as_json=as_json)
+    if missing:
+        raise fail(text("there is no file {ids}", ids=", ".join(map(str, missing))), Exit.NOT_FOUND)
+
+
+@app.command(epilog=examples("pixmill restore 12 13", "pixmill trash -q | pixmill restore -"))
+def restore(
+    ids: Ids,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be restored.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """Take files out of the trash."""
+    wanted = ids_of(ids)
+    with connected(url, profile) as pixmill:
+        if dry_run:
+            restored: Sequence[int] = [file.id for file in pixmill.files.trash() if file.id in wanted]
+        else:
+            restored = pixmill.files.restore(*wanted)
+        for file_id in restored:
+            emit_json({"id": file_id}) if as_json else emit(str(file_id))
+    missing = sorted(set(wanted) - set(restored))
+    if missing:
+        raise fail(text("not in the trash: {ids}", ids=", ".join(map(str, missing))), Exit.NOT_FOUND)
+
+
+@app.command(epilog=examples("pixmill trash", "pixmill trash --empty --yes"))
+def trash(
+    empty: Annotated[bool, typer.Option("--empty", help="Remove all in it for good.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    url: Url = None,
+    profile: ProfileName = None,
+) -> None:
+    """List the trash, or empty it."""
+    with connected(url, profile) as pixmill:
+        if not empty:
+            emit_rows(pixmill.files.trash(), COLUMNS, as_json=as_json, quiet=quiet)
+        elif agreed(text("Remove everything in the trash for good?"), yes=yes):
+            removed = pixmill.files.empty_trash()
+            emit_json({"removed": removed}) if as_json else emit(str(removed))
+
+
+def _existing(pixmill: Pixmill, ids: Sequence[int]) -> Sequence[File]:
+    """Return those files that exist; a request takes 10,000 ids."""
+    return [
+        file for first in range(0, len(ids), 10_000) for file in pixmill.files.existing(ids[first : first + 10_000])
+    ]
+
+
+def _question(files: Sequence[File], *, force: bool) -> str:
+    names = ", ".join(file.filename for file in files[:5]) + (" …" if len(files) > 5 else "")
+    if force:
+        return text("Delete {count} files for good ({names})?", count=len(files), names=names)
+    return text("Delete {count} files ({names})?", count=len(files), names=names)
+
+
+def _report(deletion: Deletion, *, force: bool, as_json: bool) -> None:
+    until = None if force else deletion.restore_until
+    for file_id in deletion.ids:
+        if as_json:
+            emit_json({"id": file_id, "restore_until": None if until is None else until.isoformat()})
+        else:
+            emit(str(file_id))
+    if until is None:
+        say(text("Deleted for good."))
+        return
+    ids = " ".join(map(str, deletion.ids[:20])) + (" …" if len(deletion.ids) > 20 else "")
+    say(
+        text("In the trash until {time}. Take back: pixmill restore {ids}", time=f"{until:%Y-%m-%d %H:%M} UTC", ids=ids)
+    )

@@ -1,0 +1,80 @@
+"""Waiting for runs: a bar from the server's own numbers, what to do after Ctrl-C, and why tasks failed."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from pixmill.client.answers import Batch
+from pixmill.client.problems import RunFailedError
+from pixmill.client.sync import Run
+from pixmill.commands.console import Exit, emit, emit_json, say
+from pixmill.commands.progress import counted
+from pixmill.commands.words import text
+
+POLL_SECONDS = 0.1
+MAX_POLL_SECONDS = 1.0
+
+
+def wait(run: Run, *, show: Callable[[Batch], None] | None = None) -> Batch:
+    """Wait with a bar until all tasks of a batch have ended; an interrupt leaves the tasks running.
+
+    :param show: gets the batch each time that it has changed.
+    """
+    pause = POLL_SECONDS
+    try:
+        with counted(text("Processing"), len(run.task_ids)) as reach:
+            before: Batch | None = None
+            while True:
+                now = run.progress()
+                reach(now.ended_tasks)
+                if show is not None and (before is None or now.counts != before.counts):
+                    show(now)
+                if now.has_ended:
+                    return now
+                before = now
+                time.sleep(pause)
+                pause = min(2 * pause, MAX_POLL_SECONDS)
+    except KeyboardInterrupt:
+        say(text("The tasks go on. Follow them: pixmill runs watch {id}", id=run.batch_id))
+        say(text("Or end them: pixmill runs cancel {id}", id=run.batch_id))
+        raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def save(run: Run, folder: Path, name: str, *, as_json: bool) -> None:
+    """Write the results of a run that has ended into a folder, and say which have none."""
+    failed: RunFailedError | None = None
+    try:
+        paths = run.save(folder, name=name)
+    except RunFailedError as error:
+        failed, paths = error, error.saved
+    for path in paths:
+        emit_json({"path": str(path)}) if as_json else emit(str(path))
+    if failed is not None:
+        explain(run.progress())
+
+
+def explain(batch: Batch) -> None:
+    """Say why tasks have no result, each cause once, and end the command."""
+    for cause in batch.errors:
+        said = cause.error if cause.tasks == 1 else cause.cause
+        say(
+            text(
+                "{count} without a result (such as task {id}): {reason}",
+                count=cause.tasks,
+                id=cause.task_id,
+                reason=said,
+            )
+        )
+    cancelled = batch.counts.get("cancelled", 0)
+    if cancelled:
+        say(text("{count} cancelled", count=cancelled))
+    if batch.errors:
+        say(text("Try them again: pixmill runs restart {id}", id=batch.id))
+    raise typer.Exit(Exit.TASKS_FAILED)
+
+
+def has_failures(batch: Batch) -> bool:
+    """Return whether tasks have ended without a result."""
+    return bool(batch.counts.get("error", 0) or batch.counts.get("cancelled", 0))

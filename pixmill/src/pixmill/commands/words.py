@@ -1,0 +1,68 @@
+"""The words of the command line, in the language of the environment: English, or Russian."""
+
+import gettext
+import inspect
+import os
+import typing
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import typer
+from typer.models import ParameterInfo
+
+LOCALE = Path(__file__).parents[1] / "locale"
+DOMAIN = "messages"
+
+
+def language() -> str:
+    """Return ``ru`` or ``en``, as the environment says; ``C`` and all others are English."""
+    chosen = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
+    return "ru" if chosen.replace("-", "_").partition("_")[0].partition(".")[0].lower() == "ru" else "en"
+
+
+def text(message: str, **values: object) -> str:
+    """Return a message in the language of the environment, with its values."""
+    translated = translation(message)
+    return translated.format(**values) if values else translated
+
+
+def translation(message: str) -> str:
+    """Return a message in the language of the environment, or in English if it has no translation."""
+    return _catalog(language()).gettext(message) if message else message
+
+
+def localize(app: typer.Typer, translate: Callable[[str], str]) -> None:
+    """Replace the help of an application, of its commands and of their parameters."""
+    if isinstance(app.info.help, str):
+        app.info.help = translate(app.info.help)
+    if isinstance(app.info.short_help, str):
+        app.info.short_help = translate(app.info.short_help)
+    for command in app.registered_commands:
+        if command.callback is not None:
+            command.help = translate(command.help or inspect.getdoc(command.callback) or "")
+            _localize_parameters(command.callback, translate)
+    callback = app.registered_callback
+    if callback is not None and callback.callback is not None:
+        _localize_parameters(callback.callback, translate)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            localize(group.typer_instance, translate)
+
+
+def use_for_the_parser() -> None:
+    """Let the parser of the command line say its own words, such as "Usage:", in this language."""
+    if language() != "en":
+        gettext.bindtextdomain(DOMAIN, str(LOCALE))
+
+
+def _localize_parameters(function: Callable[..., object], translate: Callable[[str], str]) -> None:
+    for hint in typing.get_type_hints(function, include_extras=True).values():
+        for item in getattr(hint, "__metadata__", ()):
+            if isinstance(item, ParameterInfo) and item.help:
+                item.help = translate(item.help)
+
+
+@cache
+def _catalog(chosen: str) -> gettext.NullTranslations:
+    return gettext.translation(DOMAIN, LOCALE, [chosen], fallback=True)

@@ -1,0 +1,78 @@
+"""Which requests the operations on files make."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pixmill.client.exchange import Call, Exchange, Operation, Reply
+from pixmill.client.files import FileOperations
+from pixmill.client.settings import new_below
+
+from pixmill import Deletion, FileFilter, Retries
+
+OPERATIONS = FileOperations(Exchange(Retries()))
+
+
+def answered(operation: Operation[Deletion], answers: Sequence[dict[str, object]]) -> tuple[Deletion, list[Call]]:
+    """Return the result of an operation whose calls are answered so, and the calls."""
+    calls, left = [], list(answers)
+    effect = next(operation)
+    while True:
+        assert isinstance(effect, Call)
+        calls.append(effect)
+        try:
+            effect = operation.send(Reply(200, {}, json.dumps(left.pop(0)).encode()))
+        except StopIteration as end:
+            result: Deletion = end.value
+            return result, calls
+
+
+def test_a_filter_repeats_what_may_be_any_of_several() -> None:
+    wanted = FileFilter(extension=[".jpg", ".png"], folder="a", created_after=datetime(2026, 1, 2, tzinfo=UTC))
+
+    assert wanted.query() == [
+        ("extension", ".jpg"),
+        ("extension", ".png"),
+        ("folder", "a"),
+        ("created_after", "2026-01-02T00:00:00+00:00"),
+        ("sort", "id"),
+    ]
+
+
+def test_a_deletion_is_sent_until_the_server_has_nothing_left_to_do() -> None:
+    until = "Wed, 25 Nov 2026 22:13:25 GMT"
+    parts = [{"ids": [1, 2], "more": True, "restore_until": until}, {"ids": [3], "more": False, "restore_until": until}]
+
+    deletion, calls = answered(OPERATIONS.delete_matching(FileFilter(folder="old")), parts)
+
+    assert deletion.ids == (1, 2, 3)
+    assert deletion.restore_until == datetime(2026, 11, 25, 22, 13, 25, tzinfo=UTC)
+    assert {call.body for call in calls} == {b'{"filter": {"folder": "old"}}'}
+
+
+def test_an_empty_filter_deletes_nothing() -> None:
+    with pytest.raises(ValueError, match="every file"):
+        next(OPERATIONS.delete_matching(FileFilter(sort="-id")))
+
+
+@pytest.mark.parametrize(
+    ("root", "folder", "kept"),
+    [
+        (None, None, None),
+        (None, "a", "a"),
+        ("photos", None, "2026"),
+        ("photos", "a/b", "a/b/2026"),
+        ("photos/2026", "a", "a"),
+    ],
+)
+def test_a_file_keeps_its_folders_below_a_root(root: str | None, folder: str | None, kept: str | None) -> None:
+    new = new_below(None if root is None else Path(root), Path("photos/2026/a.jpg"), "", folder, timedelta(days=1))
+
+    assert (new.name, new.folder, new.expires_in) == ("a.jpg", kept, 86_400)
+
+
+def test_a_file_outside_of_its_root_is_an_error() -> None:
+    with pytest.raises(ValueError, match="elsewhere"):
+        new_below(Path("photos"), Path("elsewhere/a.jpg"), "", None, None)
