@@ -1,6 +1,6 @@
 /** The address of the page: which screen it names, and how to change it. */
 
-export type Screen = 'files' | 'file' | 'process' | 'runs' | 'run' | 'tasks' | 'system' | 'shared';
+export type Screen = 'files' | 'file' | 'process' | 'runs' | 'run' | 'tasks' | 'links' | 'system' | 'shared';
 
 const ROUTES: readonly (readonly [RegExp, Screen])[] = [
   [/^\/(files)?$/, 'files'],
@@ -9,6 +9,7 @@ const ROUTES: readonly (readonly [RegExp, Screen])[] = [
   [/^\/runs$/, 'runs'],
   [/^\/runs\/(\d+)$/, 'run'],
   [/^\/tasks$/, 'tasks'],
+  [/^\/shared$/, 'links'],
   [/^\/system$/, 'system'],
   [/^\/s\/[\w-]+$/, 'shared'],
 ];

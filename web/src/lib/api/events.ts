@@ -1,14 +1,14 @@
-import { IDS, TASKS } from './tasks';
+import { TASKS } from './tasks';
 import type { TaskEvent } from './types';
 
 /**
- * Listen to changes of tasks while the tab is visible.
+ * Listen to changes of the tasks of a batch, or of all, while the tab is visible.
  *
  * A browser opens at most six connections to a server without TLS, so a hidden tab gives its own back; `onStart` is
  * called when listening begins again, to fetch what happened meanwhile.
  */
-export function listen(ids: readonly number[], onEvent: (event: TaskEvent) => void, onStart: () => void): () => void {
-  const query = ids.length > 0 && ids.length <= IDS ? `?${ids.map((id) => `id=${id}`).join('&')}` : '';
+export function listen(batch: number | null, onEvent: (event: TaskEvent) => void, onStart: () => void): () => void {
+  const query = batch === null ? '' : `?batch_id=${batch}`;
   let source: EventSource | null = null;
 
   const open = (): void => {
