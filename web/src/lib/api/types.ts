@@ -108,6 +108,7 @@ export interface Readiness {
 export interface Schema {
   $ref?: string;
   $defs?: Record<string, Schema>;
+  'x-pixmill'?: { widget?: string };
   type?: 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null';
   title?: string;
   description?: string;
