@@ -320,7 +320,7 @@ def test_a_run_is_the_same_in_every_browser(pixmill: Pixmill, page: Page, name: 
     page.says("2 finished")
     page.says("1 failed")
     page.says("not an image")
-    wait_until(lambda: len(page.all("li .thumb")) == 2, "both results are shown")
+    wait_until(lambda: len(page.all("main li a[href^='/files/'] img")) == 2, "both results are shown")
     page.button("Show the files").click()
 
     page.says(f"{name}.txt")
@@ -473,7 +473,7 @@ def test_a_server_with_keys_asks_for_one(keys_stack: EmbeddedStack) -> None:
         page.says("No files yet")
 
 
-@pytest.mark.parametrize(("place", "operations"), [(FILES, 18), (TASKS, 16)])
+@pytest.mark.parametrize(("place", "operations"), [(FILES, 36), (TASKS, 29)])
 def test_the_api_page_shows_every_operation(page: Page, place: str, operations: int) -> None:
     page.errors()
     page.open(f"{place}/docs")

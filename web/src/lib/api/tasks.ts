@@ -1,3 +1,4 @@
+import { i18n } from '../i18n/i18n.svelte';
 import { getJson, nextPage, send, sendJson } from './http';
 import type { Algorithm, Params, Preset, Step, Task, TaskStatus } from './types';
 
@@ -55,15 +56,19 @@ export async function deleteTask(id: number): Promise<void> {
   await send(`${TASKS}/${id}`, { method: 'DELETE' });
 }
 
-let algorithms: Promise<Algorithm[]> | null = null;
+const algorithms = new Map<string, Promise<Algorithm[]>>();
 
-/** Return the algorithms; they are asked for once. */
+/** Return the algorithms, described in the language of the page; they are asked for once. */
 export function allAlgorithms(): Promise<Algorithm[]> {
-  algorithms ??= getJson<Algorithm[]>(`${TASKS}/algorithms`).catch((error: unknown) => {
-    algorithms = null;
+  const { language } = i18n;
+  const asked = algorithms.get(language);
+  if (asked) return asked;
+  const answer = getJson<Algorithm[]>(`${TASKS}/algorithms`).catch((error: unknown) => {
+    algorithms.delete(language);
     throw error;
   });
-  return algorithms;
+  algorithms.set(language, answer);
+  return answer;
 }
 
 export const allPresets = (): Promise<Preset[]> => getJson(`${TASKS}/presets`);
