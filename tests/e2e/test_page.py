@@ -110,7 +110,13 @@ def test_no_screen_breaks_its_own_policy(page: Page) -> None:
     page.says("Works")
     page.errors()
 
-    for path, text in (("/system", "Works"), ("/tasks", "Tasks"), ("/runs", "Runs"), ("/shared", "Shared"), ("/process", "Add a step")):
+    for path, text in (
+        ("/system", "Works"),
+        ("/tasks", "Tasks"),
+        ("/runs", "Runs"),
+        ("/shared", "Shared"),
+        ("/process", "Add a step"),
+    ):
         page.open(path)
         page.says(text)
 
@@ -404,7 +410,9 @@ def violations(page: Page) -> list[str]:
 def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, stack: Stack, name: str, dark: bool) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     text_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
-    batch = pixmill.http.post(f"{TASKS}/", json={"file_ids": [file_id, text_id], "algorithm": "flip"}).json()["batch_id"]
+    batch = pixmill.http.post(f"{TASKS}/", json={"file_ids": [file_id, text_id], "algorithm": "flip"}).json()[
+        "batch_id"
+    ]
     link = {"file_ids": [file_id, text_id], "note": name}
     token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
     corners = [{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]

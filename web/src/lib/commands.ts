@@ -51,8 +51,12 @@ export function commandLine({ path, method = 'GET', body, save, run }: Command):
       return `pixmill run ${quoted(steps.join(' | '))} ${run.fileIds.join(' ')}${set} -o out ${server}`;
     }
   }
-  const call = `pixmill api ${method} ${quoted(path)} ${server}`;
-  if (body !== undefined) return `printf %s ${quoted(JSON.stringify(body))} | ${call} --input -`;
+  const address = new URL(path, location.origin);
+  const query = [...address.searchParams].map(([name, value]) => ` -f ${quoted(`${name}=${value}`)}`).join('');
+  const call = `pixmill api ${method} ${quoted(address.pathname)}${query} ${server}`;
+  if (body !== undefined) {
+    return `printf %s ${quoted(JSON.stringify(body))} | ${call} -H 'Content-Type: application/json' --input -`;
+  }
   return save ? `${call} > ${quoted(save)}` : call;
 }
 
@@ -78,6 +82,6 @@ function valueOf(value: Exclude<Json, null>): string | null {
   if (Array.isArray(value)) return null;
   if (typeof value !== 'string') return String(value);
   // The command line reads a value as JSON where it can, and `|` begins the next step.
-  if (/^[-\d"[{]|^(true|false|null)$|["'\\|\n]/.test(value) || value === '') return null;
+  if (/^[-\d"[{]|^(true|false|null)$|["\\|\n]/.test(value) || value === '') return null;
   return /^[\w.#-]+$/.test(value) ? value : `"${value}"`;
 }
