@@ -51,7 +51,7 @@ unit: .venv/test
 	$(PYTEST) -m "not thorough and not server$(if $(K),, and not slow)" $(ENOUGH) $(if $(findstring /,$(K)),"$$K",$(EXPRESSION) $(PACKAGES))
 
 # Every change must pass these.
-test: .venv/test
+test: .venv/test web/node_modules/.installed
 	@scripts/install-servers
 	@$(if $(K),,$(MAKE) --no-print-directory lint)
 	$(PYTEST) -m "not thorough" $(ENOUGH) $(CHOSEN)

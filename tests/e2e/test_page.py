@@ -1,10 +1,12 @@
 """The page and the pages of the APIs in a real browser."""
 
+import base64
 import gzip
+import json
 import re
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,12 @@ def open_gallery(page: Page, name: str, count: int) -> list[WebElement]:
     return files_shown(page)
 
 
+def address_of_steps(steps: Sequence[Mapping[str, object]], *file_ids: object) -> str:
+    """Return the address of the screen with these steps and files."""
+    text = base64.urlsafe_b64encode(json.dumps({"steps": steps, "output": {}}).encode()).decode().rstrip("=")
+    return f"/process?files={','.join(map(str, file_ids))}#s={text}"
+
+
 def add_step(page: Page, algorithm: str) -> None:
     page.button("Add a step").click()
     page.field("Find a step", "dialog").send_keys(algorithm + Keys.ENTER)
@@ -66,7 +74,8 @@ def test_the_start_page_shows_the_files(pixmill: Pixmill, page: Page, name: str)
 
 @pytest.mark.both_stacks
 @pytest.mark.parametrize(
-    "path", ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/system", "/trash", "/s/a-token"]
+    "path",
+    ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/shared", "/system", "/trash", "/s/a-token"],
 )
 def test_each_screen_has_an_address(pixmill: Pixmill, path: str) -> None:
     answer = pixmill.http.get(path)
@@ -103,7 +112,13 @@ def test_no_screen_breaks_its_own_policy(page: Page) -> None:
     page.says("Works")
     page.errors()
 
-    for path, text in (("/system", "Works"), ("/tasks", "Tasks"), ("/runs", "Runs"), ("/process", "Add a step")):
+    for path, text in (
+        ("/system", "Works"),
+        ("/tasks", "Tasks"),
+        ("/runs", "Runs"),
+        ("/shared", "Shared"),
+        ("/process", "Add a step"),
+    ):
         page.open(path)
         page.says(text)
 
@@ -373,6 +388,133 @@ def test_a_failed_task_shows_its_reason_and_runs_again(pixmill: Pixmill, page: P
     page.button("Restart 1 task").click()
 
     page.says("1 task runs again")
+
+
+def test_a_run_is_the_same_in_every_browser(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+    file_ids.append(pixmill.upload(f"{name}.txt", b"not an image")["id"])
+    wanted = {"file_ids": file_ids, "algorithm": "invert"}
+    batch_id = pixmill.http.post(f"{TASKS}/", json=wanted).raise_for_status().json()["batch_id"]
+
+    page.open(f"/runs/{batch_id}")
+    page.says("2 finished")
+    page.says("1 failed")
+    page.says("not an image")
+    wait_until(lambda: len(page.all("main li a[href^='/files/'] img")) == 2, "both results are shown")
+    page.button("Show the files").click()
+
+    page.says(f"{name}.txt")
+    assert page.browser.current_url.endswith(f"/tasks?run={batch_id}&status=error")
+
+
+def test_many_tasks_are_forgotten_with_one_request(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_ids = [pixmill.upload(f"{name}-{number}.txt", b"not an image")["id"] for number in (1, 2)]
+    batch_id = pixmill.http.post(f"{TASKS}/", json={"file_ids": file_ids, "algorithm": "flip"}).json()["batch_id"]
+    page.open(f"/tasks?run={batch_id}&status=error")
+    wait_until(lambda: len(page.all("li.task")) == 2, "both tasks have failed")
+
+    page.field("Select all 2 shown").click()
+    page.button("Forget: 2", "[role=toolbar]").click()
+    page.says("2 tasks forgotten")
+
+    # A batch goes with its last task.
+    assert pixmill.http.get(f"{TASKS}/batches/{batch_id}").status_code == 404
+    requests = page.browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert sum(request.endswith("/forget") for request in requests) == 1
+
+
+def test_a_preset_is_saved_for_every_browser(pixmill: Pixmill, page: Page, name: str) -> None:
+    page.open(address_of_steps([{"algorithm": "sepia", "params": {}}]))
+
+    page.button("Presets").click()
+    page.field("Name of the preset").send_keys(name + Keys.ENTER)
+    page.says("The preset is saved")
+
+    saved = pixmill.http.get(f"{TASKS}/presets/{name}").json()
+    assert (saved["params"]["steps"][0]["algorithm"], saved["read_only"]) == ("sepia", False)
+
+
+def test_a_part_is_drawn_by_keyboard(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    params = {"left": 20, "top": 20, "width": 50, "height": 50, "unit": "percent"}
+    page.open(address_of_steps([{"algorithm": "crop", "params": params}], file_id))
+
+    page.button("The part").click()
+    page.button("Part 1: 20%, 20%, 50%, 50%").send_keys(Keys.ARROW_RIGHT, Keys.SHIFT + Keys.ARROW_DOWN)
+    page.button("Lower right corner: 71%, 80%").send_keys(Keys.ARROW_LEFT)
+
+    fields = {label: page.field(label).get_attribute("value") for label in ("Left", "Top", "Width", "Height")}
+    assert fields == {"Left": "21", "Top": "30", "Width": "49", "Height": "50"}
+
+
+def test_a_link_for_several_files_is_made_and_revoked(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    first, second = open_gallery(page, name, 2)
+    first.find_element(By.CSS_SELECTOR, "[data-check]").click()
+    second.click()
+
+    page.button("Link", "[role=toolbar]").click()
+    page.field("Note", "dialog").send_keys(name)
+    page.button("Create a link", "dialog").click()
+    address = page.field("Link", "dialog").get_attribute("value")
+    assert address is not None
+    shared = f"{FILES}/shared/{address.rpartition('/')[2]}"
+    assert len(pixmill.http.get(shared).json()["files"]) == 2
+    page.open("/shared")
+    page.button(f"Revoke: {name}").click()
+    page.button("Revoke", "dialog").click()
+    page.says("The link is revoked")
+
+    assert pixmill.http.get(shared).status_code == 404
+
+
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds in the page as it is now, with where."""
+    page.browser.execute_script((PROJECT / "web/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+    run = """const [tags, done] = arguments;
+        axe.run(document, {runOnly: tags}).then(({violations}) => done(
+            violations.flatMap(({id, nodes}) => nodes.map(({target}) => `${location.pathname} ${id}: ${target}`))))"""
+    return [str(found) for found in page.browser.execute_async_script(run, WCAG)]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, stack: Stack, name: str, dark: bool) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
+    text_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
+    batch = pixmill.http.post(f"{TASKS}/", json={"file_ids": [file_id, text_id], "algorithm": "flip"}).json()[
+        "batch_id"
+    ]
+    link = {"file_ids": [file_id, text_id], "note": name}
+    token = pixmill.http.post(f"{FILES}/links", json=link).raise_for_status().json()["token"]
+    corners = [{"x": 0.2, "y": 0.1}, {"x": 0.9, "y": 0.2}, {"x": 0.8, "y": 0.9}, {"x": 0.1, "y": 0.7}]
+    screens = {
+        f"/files?q={name}": name,
+        f"/files/{file_id}": name,
+        "/runs": "2 files",
+        f"/runs/{batch}": "What went wrong",
+        "/tasks": "not an image",
+        "/shared": name,
+        "/system": "Room left",
+        f"/s/{token}": "Download all",
+        address_of_steps([{"algorithm": "perspective", "params": {"corners": corners}}], file_id): "Before and after",
+    }
+    found: list[str] = []
+
+    with skip_where_missing(), open_browser(dark=dark) as browser:
+        page = Page(browser, stack.url)
+        for address, text in screens.items():
+            page.open(address)
+            page.says(text)
+            found += violations(page)
+        page.button("Corners").click()
+        page.button("Upper left corner: 20%, 10%")
+        found += violations(page)
+
+    assert found == []
 
 
 def test_the_page_speaks_russian(pixmill: Pixmill, page: Page, name: str) -> None:

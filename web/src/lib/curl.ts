@@ -10,7 +10,7 @@ export interface Request {
   save?: string;
 }
 
-const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+export const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
 export function curl({ path, method, body, save }: Request): string {
   const parts = ['curl'];

@@ -1,6 +1,7 @@
 /** The address of the page: which screen it names, and how to change it. */
 
-export type Screen = 'files' | 'file' | 'process' | 'runs' | 'run' | 'tasks' | 'system' | 'trash' | 'shared';
+export type Screen =
+  | 'files' | 'file' | 'process' | 'runs' | 'run' | 'tasks' | 'links' | 'system' | 'trash' | 'shared';
 
 const ROUTES: readonly (readonly [RegExp, Screen])[] = [
   [/^\/(files)?$/, 'files'],
@@ -9,6 +10,7 @@ const ROUTES: readonly (readonly [RegExp, Screen])[] = [
   [/^\/runs$/, 'runs'],
   [/^\/runs\/(\d+)$/, 'run'],
   [/^\/tasks$/, 'tasks'],
+  [/^\/shared$/, 'links'],
   [/^\/system$/, 'system'],
   [/^\/trash$/, 'trash'],
   [/^\/s\/[\w-]+$/, 'shared'],

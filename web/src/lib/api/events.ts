@@ -1,12 +1,12 @@
 import { FILES } from './files';
-import { IDS, TASKS } from './tasks';
+import { TASKS } from './tasks';
 import type { FileEvent, TaskEvent } from './types';
 
 const RETRY_MS = 10_000;
 
-/** Listen to changes of tasks; see {@link follow}. */
-export function listen(ids: readonly number[], onEvent: (event: TaskEvent) => void, onStart: () => void): () => void {
-  const query = ids.length > 0 && ids.length <= IDS ? `?${ids.map((id) => `id=${id}`).join('&')}` : '';
+/** Listen to changes of the tasks of a batch, or of all; see {@link follow}. */
+export function listen(batch: number | null, onEvent: (event: TaskEvent) => void, onStart: () => void): () => void {
+  const query = batch === null ? '' : `?batch_id=${batch}`;
   return follow(`${TASKS}/events${query}`, 'task', onEvent, onStart);
 }
 

@@ -1,5 +1,6 @@
 /** Requests to the API: one way to send them, one kind of error. */
 
+import { i18n } from '../i18n/i18n.svelte';
 import { connection } from '../state/connection.svelte';
 import { session } from '../state/session.svelte';
 
@@ -42,7 +43,8 @@ export async function problemOf(response: Response): Promise<Problem> {
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, options);
+    // The page's language, which need not be the browser's.
+    response = await fetch(path, { ...options, headers: { 'Accept-Language': i18n.language, ...options.headers } });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     connection.lost();

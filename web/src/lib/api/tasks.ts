@@ -1,5 +1,6 @@
-import { each, getJson, nextPage, send, sendJson } from './http';
-import type { Algorithm, Params, Preset, Step, Task } from './types';
+import { i18n } from '../i18n/i18n.svelte';
+import { getJson, nextPage, send, sendJson } from './http';
+import type { Algorithm, Params, Preset, Step, Task, TaskStatus } from './types';
 
 export const TASKS = '/api/image-processing';
 /** Ids in one request, at most. */
@@ -43,32 +44,49 @@ export async function tasksByIds(ids: readonly number[]): Promise<Task[]> {
 
 export const getTask = (id: number): Promise<Task> => getJson(`${TASKS}/${id}`);
 
-export const restartTask = (id: number): Promise<Task> => sendJson('POST', `${TASKS}/${id}/restart`, {});
+/** Which tasks: those with these ids, at most 10,000, or those of a batch. */
+export type Chosen = { ids: readonly number[] } | { batch_id: number; status?: TaskStatus };
 
-export const cancelTask = (id: number): Promise<Task> => sendJson('POST', `${TASKS}/${id}/cancel`, {});
+/** Change many tasks; return how many were in a state that allows it. */
+export async function changeTasks(how: 'cancel' | 'restart' | 'forget', chosen: Chosen): Promise<number> {
+  return (await sendJson<{ task_ids: number[] }>('POST', `${TASKS}/${how}`, chosen)).task_ids.length;
+}
 
 export async function deleteTask(id: number): Promise<void> {
   await send(`${TASKS}/${id}`, { method: 'DELETE' });
 }
 
-export const restartTasks = (ids: readonly number[]): ReturnType<typeof each> =>
-  each(ids, 6, async (id) => void (await restartTask(id)));
+const algorithms = new Map<string, Promise<Algorithm[]>>();
 
-export const cancelTasks = (ids: readonly number[]): ReturnType<typeof each> =>
-  each(ids, 6, async (id) => void (await cancelTask(id)));
-
-let algorithms: Promise<Algorithm[]> | null = null;
-
-/** Return the algorithms; they are asked for once. */
+/** Return the algorithms, described in the language of the page; they are asked for once. */
 export function allAlgorithms(): Promise<Algorithm[]> {
-  algorithms ??= getJson<Algorithm[]>(`${TASKS}/algorithms`).catch((error: unknown) => {
-    algorithms = null;
+  const { language } = i18n;
+  const asked = algorithms.get(language);
+  if (asked) return asked;
+  const answer = getJson<Algorithm[]>(`${TASKS}/algorithms`).catch((error: unknown) => {
+    algorithms.delete(language);
     throw error;
   });
-  return algorithms;
+  algorithms.set(language, answer);
+  return answer;
 }
 
 export const allPresets = (): Promise<Preset[]> => getJson(`${TASKS}/presets`);
+
+export const presetAddress = (name: string): string => `${TASKS}/presets/${encodeURIComponent(name)}`;
+
+export const presetBody = ({ steps, output }: Work): { params: Params } => ({
+  params: {
+    steps: steps.map(({ algorithm, params }) => ({ algorithm, params })),
+    ...(Object.keys(output).length > 0 ? { output } : {}),
+  },
+});
+
+export const savePreset = (name: string, work: Work): Promise<Preset> => sendJson('PUT', presetAddress(name), presetBody(work));
+
+export async function deletePreset(name: string): Promise<void> {
+  await send(presetAddress(name), { method: 'DELETE' });
+}
 
 export const previewBody = (fileId: number, work: Work, maxSide: number): object => ({
   file_id: fileId,

@@ -46,13 +46,51 @@ export interface Task {
   status: TaskStatus;
   algorithm: string;
   params: Params | null;
+  /** Why it failed, in English; `problem.detail` is the same in the language of the page. */
   error?: string;
+  problem?: { detail: string };
+  batch_id: number | null;
+  preset: string | null;
+  source_name: string;
+  attempt: number;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
 }
 
 export interface TaskEvent {
   id: number;
   status: TaskStatus;
   result_id: number | null;
+  batch_id: number | null;
+}
+
+/** Tasks that were created together; the page calls it a run. */
+export interface Batch {
+  id: number;
+  status: 'running' | 'ended';
+  algorithm: string;
+  params: Params | null;
+  preset: string | null;
+  tasks: number;
+  counts: Record<TaskStatus, number>;
+  created_at: string;
+}
+
+/** Errors that differ in their numbers only, with the first of them. */
+export interface Cause {
+  cause: string;
+  tasks: number;
+  task_id: number;
+  error: string;
+}
+
+export interface BatchDetail extends Batch {
+  started_at: string | null;
+  ended_at: string | null;
+  rate: number;
+  seconds_left: number | null;
+  errors: Cause[];
 }
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -72,6 +110,7 @@ export interface Algorithm {
 
 export interface Preset {
   name: string;
+  read_only: boolean;
   params: { steps: Step[]; output?: Params | null };
 }
 
@@ -92,6 +131,7 @@ export interface Readiness {
 export interface Schema {
   $ref?: string;
   $defs?: Record<string, Schema>;
+  'x-pixmill'?: { widget?: string };
   type?: 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null';
   title?: string;
   description?: string;

@@ -1,30 +1,42 @@
-/** Presets: those of the server, and those that are kept in this browser. */
+/** The presets of the server: those of its configuration, which nobody changes here, and the owner's own. */
 
-import { allPresets, type Work } from '../api/tasks';
-import { keep, kept } from '../storage';
+import { allPresets, deletePreset, savePreset, type Work } from '../api/tasks';
+import type { Preset } from '../api/types';
 
 export interface NamedWork {
   name: string;
   work: Work;
+  readOnly: boolean;
 }
 
+/** What the server takes as a name. */
+export const PRESET_NAME = '[A-Za-z0-9_][A-Za-z0-9_.\\-]{0,63}';
+
+const named = ({ name, params, read_only }: Preset): NamedWork => ({
+  name,
+  work: { steps: params.steps, output: params.output ?? {} },
+  readOnly: read_only,
+});
+
 class Presets {
-  server = $state.raw<NamedWork[]>([]);
-  mine = $state.raw<NamedWork[]>(kept<NamedWork[]>('presets', []));
+  list = $state.raw<NamedWork[]>([]);
+
+  find(name: string): NamedWork | undefined {
+    return this.list.find((preset) => preset.name === name);
+  }
 
   async load(): Promise<void> {
-    const found = await allPresets();
-    this.server = found.map(({ name, params }) => ({ name, work: { steps: params.steps, output: params.output ?? {} } }));
+    this.list = (await allPresets()).map(named);
   }
 
-  add(name: string, work: Work): void {
-    this.mine = [...this.mine.filter((preset) => preset.name !== name), { name, work }];
-    keep('presets', this.mine);
+  async save(name: string, work: Work): Promise<void> {
+    const saved = named(await savePreset(name, work));
+    this.list = [...this.list.filter((preset) => preset.name !== name), saved];
   }
 
-  remove(name: string): void {
-    this.mine = this.mine.filter((preset) => preset.name !== name);
-    keep('presets', this.mine);
+  async remove(name: string): Promise<void> {
+    await deletePreset(name);
+    this.list = this.list.filter((preset) => preset.name !== name);
   }
 }
 

@@ -1,62 +1,35 @@
-/** The tasks of a run, as they are now and as they change. */
+/** A run as it is now, and as it changes. */
 
-import { SvelteMap } from 'svelte/reactivity';
+import { getBatch } from '../api/batches';
 import { listen } from '../api/events';
-import { cancelTasks, restartTasks, tasksByIds } from '../api/tasks';
-import type { Task, TaskEvent, TaskStatus } from '../api/types';
+import { Problem } from '../api/http';
+import type { BatchDetail } from '../api/types';
 import { connection } from './connection.svelte';
-import { runs, taskIds, type Run } from './runs.svelte';
 
-const STATUSES: readonly TaskStatus[] = ['finished', 'error', 'cancelled', 'processing', 'pending'];
-/** Changes are shown together: a fast run has hundreds a second. */
-const SHOW_MS = 150;
-const RATE_MS = 8000;
+/** A fast run has hundreds of events a second: ask for the numbers at most this often. */
+const ASK_MS = 600;
+/** The rate and the time left change without an event, too. */
+const IDLE_MS = 5000;
 
 export class Progress {
-  tasks = $state.raw<ReadonlyMap<number, Task>>(new Map());
-  loaded = $state(false);
+  batch = $state.raw<BatchDetail | null>(null);
   live = $state(false);
-  rate = $state(0);
+  gone = $state(false);
   error = $state.raw<unknown>(null);
-  readonly counts = new SvelteMap<TaskStatus, number>();
-  private readonly ids: number[];
-  private readonly known = new Set<number>();
-  private readonly found = new Map<number, Task>();
-  /** Events that came before their task was fetched. */
-  private readonly early = new Map<number, TaskEvent>();
-  private ends: number[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private due = Infinity;
 
-  constructor(private readonly run: Run) {
-    this.ids = taskIds(run);
-    for (const id of this.ids) this.known.add(id);
-  }
-
-  get total(): number {
-    return this.ids.length;
-  }
-
-  count(status: TaskStatus): number {
-    return this.counts.get(status) ?? 0;
-  }
-
-  get over(): number {
-    return this.count('finished') + this.count('error') + this.count('cancelled');
-  }
-
-  get secondsLeft(): number {
-    return this.rate > 0 ? (this.total - this.over) / this.rate : 0;
-  }
+  constructor(private readonly id: number) {}
 
   /** Follow the run; return a function that stops this. */
   follow(): () => void {
     void this.load();
     const stopListening = listen(
-      this.ids,
-      (event) => this.onEvent(event),
+      this.id,
+      () => this.loadWithin(ASK_MS),
       () => {
         this.live = true;
-        if (this.loaded) void this.load();
+        this.loadWithin(0);
       },
     );
     const stopWaiting = connection.onReturn(() => void this.load());
@@ -68,61 +41,24 @@ export class Progress {
   }
 
   async load(): Promise<void> {
-    this.error = null;
     try {
-      for (const task of await tasksByIds(this.ids)) {
-        const event = this.early.get(task.id);
-        this.found.set(task.id, event ? { ...task, ...event } : task);
-      }
-      this.early.clear();
-      this.loaded = true;
-      this.show();
-    } catch (error) {
-      this.error = error;
+      this.batch = await getBatch(this.id);
+      this.error = null;
+    } catch (caught) {
+      if (caught instanceof Problem && caught.status === 404) this.gone = true;
+      else this.error = caught;
     }
+    if (this.batch?.status === 'running') this.loadWithin(IDLE_MS);
   }
 
-  withStatus(...statuses: TaskStatus[]): Task[] {
-    return [...this.tasks.values()].filter(({ status }) => statuses.includes(status));
-  }
-
-  async restart(ids: readonly number[]): Promise<unknown> {
-    const { error } = await restartTasks(ids);
-    await this.load();
-    return error;
-  }
-
-  async cancelRest(): Promise<unknown> {
-    const { error } = await cancelTasks(this.withStatus('pending', 'processing').map(({ id }) => id));
-    await this.load();
-    return error;
-  }
-
-  private onEvent(event: TaskEvent): void {
-    if (!this.known.has(event.id)) return;
-    const task = this.found.get(event.id);
-    if (!task) {
-      this.early.set(event.id, event);
-      return;
-    }
-    this.found.set(event.id, { ...task, ...event });
-    if (event.status === 'finished' || event.status === 'error') this.ends.push(performance.now());
-    this.timer ??= setTimeout(() => this.show(), SHOW_MS);
-    // An event does not say why a task failed.
-    if (event.status === 'error') void tasksByIds([event.id]).then(([failed]) => failed && this.found.set(failed.id, failed) && this.show());
-  }
-
-  private show(): void {
+  private loadWithin(ms: number): void {
+    const due = performance.now() + ms;
+    if (this.due <= due) return;
     clearTimeout(this.timer);
-    this.timer = undefined;
-    const now = performance.now();
-    this.ends = this.ends.filter((end) => now - end < RATE_MS);
-    const since = this.ends[0];
-    this.rate = since !== undefined && this.ends.length > 3 ? (this.ends.length * 1000) / Math.max(500, now - since) : 0;
-    const counts = new Map<TaskStatus, number>();
-    for (const { status } of this.found.values()) counts.set(status, (counts.get(status) ?? 0) + 1);
-    for (const status of STATUSES) this.counts.set(status, counts.get(status) ?? 0);
-    this.tasks = new Map(this.found);
-    if (this.loaded) runs.setDone(this.run.id, this.over >= this.found.size);
+    this.due = due;
+    this.timer = setTimeout(() => {
+      this.due = Infinity;
+      void this.load();
+    }, ms);
   }
 }

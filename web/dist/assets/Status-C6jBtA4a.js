@@ -1,1 +1,0 @@
-import{C as e}from"./format-D2FGBO55.js";import{Dt as t,J as n,Rt as r,at as i,ct as a,ot as o,xt as s,zt as c}from"./files-B87Fu9H7.js";var l=a(`<span> </span>`);function u(a,u){c(u,!0);var d=l(),f=t(d,!0);s(()=>{n(d,1,`status ${u.status??``}`,`svelte-hcghuu`),i(f,e.t.statuses[u.status])}),o(a,d),r()}export{u as t};

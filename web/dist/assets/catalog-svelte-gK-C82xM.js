@@ -1,1 +1,0 @@
-import{Nt as e,gt as t,jt as n}from"./files-B87Fu9H7.js";import{C as r,T as i,s as a}from"./format-D2FGBO55.js";var o=e(null),s=!1;function c(e){return r.language===`ru`?(s||(s=!0,i(()=>import(`./catalog-ru-B3PZs2X0.js`).then(e=>n(o,e.names)),[])),t(o)?.[e]??null):null}var l=e=>c(e)??a(e);export{l as t};

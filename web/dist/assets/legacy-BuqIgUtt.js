@@ -1,1 +1,0 @@
-import{Ut as e}from"./files-B87Fu9H7.js";e();

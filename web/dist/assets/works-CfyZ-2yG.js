@@ -1,1 +1,0 @@
-import{t as e}from"./catalog-svelte-gK-C82xM.js";var t=({steps:t})=>t.map(({algorithm:t})=>e(t)).join(` → `);function n(e){let{steps:t,output:n,...r}=e.params??{};return e.algorithm===`pipeline`?{steps:t??[],output:n??{}}:{steps:[{algorithm:e.algorithm,params:r}],output:n??{}}}export{n,t};

@@ -1,0 +1,37 @@
+import { getJson, nextPage, send } from './http';
+import { batchBody, IDS, TASKS, type Work } from './tasks';
+import type { Batch, BatchDetail, Task } from './types';
+
+export const BATCHES = `${TASKS}/batches`;
+
+/** Create a batch. The key makes the request safe to repeat: a lost answer makes no second batch. */
+export async function createBatch(fileIds: readonly number[], work: Work, key: string): Promise<number> {
+  const response = await send(`${TASKS}/`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
+    body: JSON.stringify(batchBody(fileIds, work)),
+  });
+  return ((await response.json()) as { batch_id: number }).batch_id;
+}
+
+export async function batchPage(address: string): Promise<{ batches: Batch[]; next: string | null }> {
+  const response = await send(address);
+  return { batches: (await response.json()) as Batch[], next: nextPage(response) };
+}
+
+export const getBatch = (id: number): Promise<BatchDetail> => getJson(`${BATCHES}/${id}`);
+
+/** Delete the ended tasks of a batch; it goes with its last one. Its files stay. */
+export async function forgetBatch(id: number): Promise<void> {
+  await send(`${BATCHES}/${id}`, { method: 'DELETE' });
+}
+
+/** Yield the tasks of a batch in one state, a page at a time. */
+export async function* batchTasks(id: number, status: 'finished' | 'error'): AsyncGenerator<Task[]> {
+  let address: string | null = `${TASKS}/?batch_id=${id}&status=${status}&limit=${IDS}`;
+  while (address) {
+    const response: Response = await send(address);
+    yield (await response.json()) as Task[];
+    address = nextPage(response);
+  }
+}

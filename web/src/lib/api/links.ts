@@ -1,0 +1,43 @@
+/** Links that need no key: to one file, or to a set of files with a page. */
+
+import { FILES } from './files';
+import { nextPage, send, sendJson } from './http';
+
+export const LINKS = `${FILES}/links`;
+
+export interface Link {
+  id: number;
+  /** Null for a set. */
+  file_id: number | null;
+  created_at: string;
+  expires_at: string;
+  note: string;
+  file_count: number;
+  has_password: boolean;
+}
+
+export interface NewLink {
+  url: string;
+  expires_at: string;
+}
+
+export async function linkPage(address: string): Promise<{ links: Link[]; next: string | null }> {
+  const response = await send(address);
+  return { links: (await response.json()) as Link[], next: nextPage(response) };
+}
+
+export interface SetRequest {
+  file_ids: readonly number[];
+  expires_in: number;
+  note: string;
+  password?: string;
+}
+
+export const createSetLink = (request: SetRequest): Promise<NewLink> => sendJson('POST', LINKS, request);
+
+export const changeLink = (id: number, change: { note?: string; expires_in?: number }): Promise<unknown> =>
+  sendJson('PATCH', `${LINKS}/${id}`, change);
+
+export async function revokeLink(id: number): Promise<void> {
+  await send(`${LINKS}/${id}`, { method: 'DELETE' });
+}

@@ -1,0 +1,87 @@
+/** A request as a program, or as a command of `pixmill`. */
+
+import type { Work } from './api/tasks';
+import type { Json, Params } from './api/types';
+import { quoted, type Request } from './curl';
+
+export interface Command extends Request {
+  /** The run that the request starts: the client and the command line have a way of their own for it. */
+  run?: { fileIds: readonly number[]; work: Work };
+}
+
+/** Return JSON as Python writes it. */
+function literal(value: unknown): string {
+  if (value === null || value === undefined) return 'None';
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
+  if (typeof value === 'object') {
+    return `{${Object.entries(value).map(([name, part]) => `${JSON.stringify(name)}: ${literal(part)}`).join(', ')}}`;
+  }
+  return JSON.stringify(value);
+}
+
+export function python({ path, method = 'GET', body, save, run }: Command): string {
+  const server = JSON.stringify(location.origin);
+  const within = (imports: string[], lines: string[]): string =>
+    [...imports, '', `with Pixmill(${server}) as px:`, ...lines.map((line) => `    ${line}`), ''].join('\n');
+  if (run) {
+    const { algorithm, params } = body as { algorithm: string; params: Params };
+    const call = `px.run([${run.fileIds.join(', ')}], ${JSON.stringify(algorithm)}, params=${literal(params)})`;
+    return within(['from pixmill import Pixmill'], [`run = ${call}`, 'run.wait()', 'print(run.save("out"))']);
+  }
+  const address = new URL(path, location.origin);
+  const query = [...address.searchParams].map(([name, value]) => `(${JSON.stringify(name)}, ${JSON.stringify(value)})`);
+  const parts = [JSON.stringify(method), JSON.stringify(address.pathname)];
+  if (query.length > 0) parts.push(`query=[${query.join(', ')}]`);
+  if (body !== undefined) parts.push(`headers={"Content-Type": "application/json"}`, `body=json.dumps(${literal(body)}).encode()`);
+  const call = `px.request(${parts.join(', ')})`;
+  const imports = ['from pixmill import Pixmill'];
+  if (body !== undefined) imports.unshift('import json', '');
+  if (!save) return within(imports, [`print(${call}.body.decode())`]);
+  return within(['from pathlib import Path', '', ...imports], [`Path(${JSON.stringify(save)}).write_bytes(${call}.body)`]);
+}
+
+export function commandLine({ path, method = 'GET', body, save, run }: Command): string {
+  const server = `--url ${quoted(location.origin)}`;
+  if (run) {
+    const steps = run.work.steps.map(({ algorithm, params }) => words(algorithm, params));
+    const output = assignments(run.work.output);
+    if (output && steps.every((step) => step !== null)) {
+      const set = output.map((assignment) => ` --set ${quoted(`output.${assignment}`)}`).join('');
+      return `pixmill run ${quoted(steps.join(' | '))} ${run.fileIds.join(' ')}${set} -o out ${server}`;
+    }
+  }
+  const address = new URL(path, location.origin);
+  const query = [...address.searchParams].map(([name, value]) => ` -f ${quoted(`${name}=${value}`)}`).join('');
+  const call = `pixmill api ${method} ${quoted(address.pathname)}${query} ${server}`;
+  if (body !== undefined) {
+    return `printf %s ${quoted(JSON.stringify(body))} | ${call} -H 'Content-Type: application/json' --input -`;
+  }
+  return save ? `${call} > ${quoted(save)}` : call;
+}
+
+function words(algorithm: string, params: Params): string | null {
+  const parts = assignments(params);
+  return parts && [algorithm, ...parts].join(' ');
+}
+
+/** Return `name=value` of each parameter, or null where one is too much for a line. */
+function assignments(params: Params, before = ''): string[] | null {
+  const found: string[] = [];
+  for (const [name, value] of Object.entries(params)) {
+    if (value === null) continue;
+    const text = typeof value === 'object' && !Array.isArray(value) ? assignments(value, `${before}${name}.`) : valueOf(value);
+    if (text === null) return null;
+    if (Array.isArray(text)) found.push(...text);
+    else found.push(`${before}${name}=${text}`);
+  }
+  return found;
+}
+
+function valueOf(value: Exclude<Json, null>): string | null {
+  if (Array.isArray(value)) return null;
+  if (typeof value !== 'string') return String(value);
+  // The command line reads a value as JSON where it can, and `|` begins the next step.
+  if (/^[-\d"[{]|^(true|false|null)$|["\\|\n]/.test(value) || value === '') return null;
+  return /^[\w.#-]+$/.test(value) ? value : `"${value}"`;
+}

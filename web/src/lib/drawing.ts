@@ -1,0 +1,127 @@
+/** Params that can be drawn on a picture, as shares of its sides. */
+
+import type { Json, Params, Schema } from './api/types';
+import { resolved } from './schema/fields';
+
+export interface Point {
+  x: number;
+  y: number;
+}
+
+export interface Rect {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+export interface Target {
+  /** The name of the parameter; empty for the part that several parameters name together. */
+  name: string;
+  kind: 'part' | 'point' | 'corners' | 'rectangles';
+}
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+const PART = ['left', 'top', 'width', 'height', 'unit'];
+const KINDS = new Set<string>(['point', 'corners', 'rectangles']);
+
+export function targetsOf(schema: Schema): Target[] {
+  const properties = Object.entries(schema.properties ?? {});
+  const targets: Target[] = PART.every((name) => schema.properties?.[name]) ? [{ name: '', kind: 'part' }] : [];
+  for (const [name, property] of properties) {
+    const inner = [property, ...(property.anyOf ?? [])].map((one) => resolved(one, schema)['x-pixmill']?.widget);
+    const kind = inner.find((widget) => widget !== undefined && KINDS.has(widget));
+    if (kind) targets.push({ name, kind: kind as Target['kind'] });
+  }
+  return targets;
+}
+
+const round = (value: number, digits: number): number => Math.round(value * 10 ** digits) / 10 ** digits;
+export const within = (value: number, low = 0, high = 1): number => Math.min(high, Math.max(low, value));
+const isNumber = (value: Json | undefined): value is number => typeof value === 'number';
+
+/** Return the rectangles that params hold; a part that is not placed lies in the middle. */
+export function rectsOf({ name, kind }: Target, params: Params, size: Size): Rect[] {
+  if (kind === 'rectangles') {
+    const areas = params[name];
+    return Array.isArray(areas) ? (areas as unknown as Rect[]).map((area) => ({ ...area })) : [];
+  }
+  const inPercent = params.unit === 'percent';
+  const share = (value: Json | undefined, whole: number): number | undefined =>
+    isNumber(value) ? within(value / (inPercent ? 100 : Math.max(1, whole))) : undefined;
+  const [left, top] = [share(params.left, size.width), share(params.top, size.height)];
+  const width = share(params.width, size.width) ?? 1 - (left ?? 0);
+  const height = share(params.height, size.height) ?? 1 - (top ?? 0);
+  return [{ left: left ?? (1 - width) / 2, top: top ?? (1 - height) / 2, width, height }];
+}
+
+export function pointsOf({ name, kind }: Target, params: Params): Point[] {
+  const value = params[name];
+  if (kind === 'corners') return Array.isArray(value) ? (value as unknown as Point[]).map((point) => ({ ...point })) : [];
+  return value && typeof value === 'object' && !Array.isArray(value) ? [{ x: Number(value.x), y: Number(value.y) }] : [];
+}
+
+/** Return params that hold these rectangles. A drawn part is in per cent, so that it suits each picture of a run. */
+export function withRects({ name, kind }: Target, params: Params, rects: readonly Rect[]): Params {
+  if (kind === 'rectangles') {
+    const areas = rects.map(({ left, top, width, height }) => ({
+      left: round(left, 3),
+      top: round(top, 3),
+      width: round(width, 3),
+      height: round(height, 3),
+    }));
+    return { ...params, [name]: areas };
+  }
+  const [rect] = rects;
+  if (!rect) return params;
+  const rest = { ...params };
+  // A ratio would make another part of the one that was drawn.
+  delete rest.aspect_ratio;
+  const percent = (share: number): number => round(share * 100, 1);
+  return {
+    ...rest,
+    unit: 'percent',
+    left: percent(rect.left),
+    top: percent(rect.top),
+    width: percent(rect.width),
+    height: percent(rect.height),
+  };
+}
+
+export function withPoints({ name, kind }: Target, params: Params, points: readonly Point[]): Params {
+  const rounded = points.map(({ x, y }) => ({ x: round(x, 3), y: round(y, 3) }));
+  const [first] = rounded;
+  return { ...params, [name]: kind === 'corners' ? rounded : (first ?? null) };
+}
+
+/** Return the rectangle whose corner (0 is the upper left, then clockwise) was moved to a point. */
+export function withCorner(rect: Rect, corner: number, { x, y }: Point, least = 0.01): Rect {
+  const [right, bottom] = [rect.left + rect.width, rect.top + rect.height];
+  const isLeft = corner === 0 || corner === 3;
+  const isTop = corner < 2;
+  const left = isLeft ? within(x, 0, right - least) : rect.left;
+  const top = isTop ? within(y, 0, bottom - least) : rect.top;
+  return {
+    left,
+    top,
+    width: (isLeft ? right : within(x, rect.left + least, 1)) - left,
+    height: (isTop ? bottom : within(y, rect.top + least, 1)) - top,
+  };
+}
+
+export const movedTo = (rect: Rect, left: number, top: number): Rect => ({
+  ...rect,
+  left: within(left, 0, 1 - rect.width),
+  top: within(top, 0, 1 - rect.height),
+});
+
+export const cornersOf = ({ left, top, width, height }: Rect): Point[] => [
+  { x: left, y: top },
+  { x: left + width, y: top },
+  { x: left + width, y: top + height },
+  { x: left, y: top + height },
+];
