@@ -27,6 +27,8 @@ BAD: dict[str, tuple[str, object, int, str]] = {
     "delete with an unknown field": ("/delete", {"ids": [1], "forever": True}, 422, "forever"),
     "an empty filter": ("/delete", {"filter": {}}, 422, "every file"),
     "a filter of an empty text": ("/delete", {"filter": {"name": ""}}, 422, "every file"),
+    "a filter of the folder above all": ("/delete", {"filter": {"folder": "/"}}, 422, "every file"),
+    "a filter of a folder that nobody sees": ("/delete", {"filter": {"folder": " /\u200e"}}, 422, "every file"),
     "a filter of null": ("/delete", {"filter": {"name": None}}, 422, "every file"),
     "a filter that only sorts": ("/delete", {"filter": {"sort": "-size"}}, 422, "leave out sort"),
     "a filter with a page": ("/delete", {"filter": {"name": "a", "limit": 1}}, 422, "leave out limit"),

@@ -4,6 +4,7 @@ import struct
 from io import BytesIO
 
 import pytest
+from file_storage.services import heif_header
 from file_storage.services.media import media_of, taken_at_of
 from PIL import ExifTags, Image
 
@@ -111,3 +112,21 @@ def test_no_damaged_header_stops_an_upload(kind: str) -> None:
         assert taken_at_of(media_type, BytesIO(content[:length])) in (None, MOMENT)
         damaged = content[:length] + b"\xff\xff\xff\xff" + content[length + 4 :]
         taken_at_of(media_type, BytesIO(damaged))
+
+
+def test_places_without_bytes_are_passed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An item's 65,535 pieces whose numbers have no bytes: read one by one, a megabyte of such items takes days.
+    places = b"".join(struct.pack(">HHH", 2, 0, 65_535) for _ in range(5))
+    iloc = b"\0\0\0\0" + struct.pack(">BBH", 0, 0, 5) + places
+    read: list[int] = []
+
+    def counted(numbers: heif_header._Numbers, length: int) -> int:
+        read.append(length)
+        return original(numbers, length)
+
+    original = heif_header._Numbers.next
+    monkeypatch.setattr(heif_header._Numbers, "next", counted)
+    with pytest.raises(KeyError):
+        heif_header._place(iloc, 1)
+
+    assert len(read) < 50

@@ -1,5 +1,6 @@
 """A file that has expired does not exist for anybody, and housekeeping removes it with its bytes."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from file_storage.services.expiry import EXPIRE_BATCH, ExpiryService
 from file_storage.services.files import FileService
 from file_storage.services.links import LinkService, NewLink
 from file_storage.services.listing import FileFilter
-from file_storage.services.storing import Details
-from service_kit.access.principals import LOCAL
+from file_storage.services.storing import Details, StoringService
+from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
 from sqlalchemy import update
@@ -127,3 +128,26 @@ def test_a_key_whose_file_has_expired_and_is_removed_makes_a_new_file(services: 
     services.get(ExpiryService).expire()
 
     assert stored(services, b"content", "key", details=FOR_AN_HOUR).id != first.id
+
+
+def test_what_has_expired_makes_room_in_a_quota(services: svcs.Container) -> None:
+    bob = Principal("bob", WRITER, limits=Limits(bytes=10))
+    let_expire(services, stored(services, b"7 bytes", principal=bob, details=FOR_AN_HOUR))
+    services.get(ExpiryService)._next_expiry = 0.0
+
+    services.get(StoringService).check_room(bob, 7)
+
+    assert stored(services, b"another", principal=bob).size == 7
+
+
+def test_after_a_full_batch_the_next_upload_soon_removes_more(services: svcs.Container) -> None:
+    expiry = services.get(ExpiryService)
+    for _ in range(EXPIRE_BATCH):
+        stored(services, b"content", details=FOR_AN_HOUR)
+    with services.get(Database).begin() as connection:
+        connection.execute(update(File).values(expires_at=1))
+    expiry._next_expiry = 0.0
+
+    expiry.expire_periodically()
+
+    assert expiry._next_expiry <= time.monotonic() + 1

@@ -221,3 +221,17 @@ def test_a_statement_runs_each_trigger_once_for_all_files(database: Database) ->
         trigger["Trigger Name"]: trigger["Calls"] for trigger in plan["Triggers"] if "Constraint Name" not in trigger
     }
     assert calls == {"files_counted_delete": 1, "files_deleted": 1}
+
+
+def test_an_event_does_not_show_a_file_that_has_expired(
+    database: Database, events: Events[FileEvent], start: Position
+) -> None:
+    with database.begin() as connection:
+        expired, kept = add_files(connection, 2)
+        connection.execute(update(File).where(File.id == expired).values(expires_at=epoch_now() - 1))
+        connection.execute(update(File).where(File.id == kept).values(expires_at=epoch_now() + DAY))
+
+    shown = {event.file_id: event.file for event in events.after(start, 10)}
+
+    assert shown[expired] is None
+    assert shown[kept] is not None

@@ -146,7 +146,7 @@ def test_expired_links_are_removed_by_later_ones(services: svcs.Container, links
     expired = links.create(LOCAL, file, NewLink(60)).link
     with services.get(Database).write() as session:
         session.execute(update(Link).values(expires_at=1))
-    links._next_cleanup = 0.0
+    links._cleanup._next = 0.0
 
     kept = links.create(LOCAL, file, NewLink(60)).link
 

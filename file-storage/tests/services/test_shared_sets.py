@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from service_kit.access.principals import ALL_SCOPES, LOCAL, READER, WRITER, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from tests.support.stored import stored
 
@@ -251,3 +251,16 @@ def test_a_ticket_that_has_expired_is_refused() -> None:
 
 def test_a_ticket_expires_with_its_link(sets: SharedSets) -> None:
     assert sets.ticket(replace(LOCKED, expires_at=time.time() + 60))[1] <= time.time() + 60
+
+
+def test_expired_links_are_removed_by_later_ones_for_sets(services: svcs.Container, sets: SharedSets) -> None:
+    file = stored(services, b"content")
+    expired = sets.create(LOCAL, NewSet([file.id], 60)).link
+    change(services, Link, expires_at=1)
+    sets._cleanup._next = 0.0
+
+    later = sets.create(LOCAL, NewSet([file.id], 60)).link
+
+    with services.get(Database).read() as session:
+        assert session.scalars(select(Link.id)).all() == [later.id]
+    assert expired.id != later.id

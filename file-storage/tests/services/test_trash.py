@@ -17,7 +17,7 @@ from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.links import LinkService, NewLink
 from file_storage.services.listing import FileFilter
 from file_storage.services.names import FileName
-from file_storage.services.storing import StoringService
+from file_storage.services.storing import Details, StoringService
 from file_storage.services.totals import fold, trashed
 from file_storage.services.trash import TrashService
 from file_storage.services.uploads import NewUpload, UploadService
@@ -473,3 +473,15 @@ def test_fsck_says_which_lost_files_are_in_the_trash(
 
     [line] = [line for line in lines if line["event"] == "blob lost"]
     assert (line["file_ids"], line["trashed_ids"]) == ([second.id], [first.id])
+
+
+def test_a_file_that_has_expired_in_the_trash_is_not_restored(services: svcs.Container, trash: TrashService) -> None:
+    file = stored(services, b"content", details=Details(expires_in=60))
+    trash.delete(LOCAL, file.id)
+    [listed_before] = trash.page(LOCAL, "", 10)
+    with services.get(Database).write() as session:
+        session.execute(update(File).values(expires_at=1.0, updated_at=File.updated_at))
+
+    assert trash.restore_until(listed_before) == listed_before.expires_at
+    assert ids_in_trash(services) == []
+    assert trash.restore(LOCAL, [file.id]) == []

@@ -5,8 +5,8 @@ from enum import StrEnum
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
 from service_kit.events.rows import Event
-from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, String, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, String, Text, and_, or_
+from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship
 
 UPLOAD, RESULT = "upload", "result"
 """Origins of files: somebody sent them, or a task made them."""
@@ -197,8 +197,12 @@ class FileEvent(Event, Base):
     change: Mapped[FileChange] = mapped_column(Enum(FileChange, native_enum=False, length=8, values_callable=list))
 
     file: Mapped[File | None] = relationship(
-        primaryjoin="and_(foreign(FileEvent.file_id) == File.id, File.deleted_at.is_(None))",
+        primaryjoin=lambda: and_(
+            foreign(FileEvent.file_id) == File.id,
+            File.deleted_at.is_(None),
+            or_(File.expires_at.is_(None), File.expires_at > epoch_now()),
+        ),
         viewonly=True,
         lazy="selectin",
     )
-    """The file as it is now; ``None`` if it has been deleted since."""
+    """The file as it is now; ``None`` if it has been deleted or has expired since."""

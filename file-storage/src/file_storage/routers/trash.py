@@ -22,6 +22,7 @@ from werkzeug.http import http_date
 from file_storage.models import File
 from file_storage.routers.collection import FileQuery
 from file_storage.routers.schemas import FileOut, as_json
+from file_storage.services.folders import wanted_folder
 from file_storage.services.trash import MOST_FILES, TrashService
 
 trash = APIBlueprint("trash", __name__, abp_tags=[Tag(name="files")])
@@ -61,6 +62,10 @@ class Matching(FileQuery):
             kind = kinds.get(name)
             if kind in _TYPES and (isinstance(value, bool) or not isinstance(value, _TYPES[kind])):
                 raise ValueError(sentence("{name} should be of the type {kind}", name=name, kind=kind))
+        folder = data.get("folder")
+        if isinstance(folder, str) and not wanted_folder(folder):
+            # Such as "/": above all folders, where a list has every file.
+            raise ValueError(sentence("an empty filter would delete every file; name a condition"))
         return data
 
     @classmethod

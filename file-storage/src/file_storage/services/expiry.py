@@ -12,7 +12,7 @@ from file_storage.services.removal import Removal
 log = structlog.get_logger()
 
 EXPIRE_SECONDS = 60
-"""Minimum seconds between two removals by uploads."""
+"""Minimum seconds between two removals by uploads, unless the last one removed many."""
 EXPIRE_BATCH = 100
 """Files removed at a time."""
 
@@ -36,11 +36,13 @@ class ExpiryService:
         return len(removed)
 
     def expire_periodically(self) -> None:
-        """Remove expired files, at most once in :data:`EXPIRE_SECONDS`."""
+        """Remove some expired files, if nobody has done so lately."""
         if time.monotonic() < self._next_expiry:
             return
         self._next_expiry = time.monotonic() + EXPIRE_SECONDS
-        self.expire()
+        if self.expire() == EXPIRE_BATCH:
+            # Or clients that send more than a batch in this time would fill the quota for good.
+            self._next_expiry = time.monotonic() + 1
 
     def collect_garbage(self) -> int:
         """Remove all expired files and return their number."""

@@ -23,7 +23,8 @@ from sqlalchemy import (
 
 from file_storage.models import File
 
-PRESENT = File.deleted_at.is_(None) & (File.expires_at.is_(None) | (File.expires_at > epoch_now()))
+NOT_EXPIRED = File.expires_at.is_(None) | (File.expires_at > epoch_now())
+PRESENT = File.deleted_at.is_(None) & NOT_EXPIRED
 """The file is not in the trash and has not expired: a condition of every query but those of the trash itself, of gc and
 of fsck."""
 GIVEN_IDS = select(cast(cast(each_of("ids"), String), BigInteger))

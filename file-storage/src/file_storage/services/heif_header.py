@@ -85,12 +85,12 @@ def _place(iloc: bytes, item: int) -> tuple[int, int]:
         method = read.next(2) & 15 if version else 0
         read.next(2)
         base = read.next(base_bytes)
-        extents = []
-        for _ in range(read.next(2)):
+        count = read.next(2)
+        if number == item and method == 0 and count == 1:
             read.next(index_bytes if version else 0)
-            extents.append((base + read.next(offset_bytes), read.next(length_bytes)))
-        if number == item and method == 0 and len(extents) == 1:
-            return extents[0]
+            return base + read.next(offset_bytes), read.next(length_bytes)
+        # At once: extents whose numbers have no bytes cost a hostile file nothing, and 65,535 of them may be an item's.
+        read.next(count * ((index_bytes if version else 0) + offset_bytes + length_bytes))
     raise KeyError(item)
 
 

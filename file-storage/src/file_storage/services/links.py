@@ -19,14 +19,11 @@ from sqlalchemy import delete, exists, select, update
 
 from file_storage.models import File, Link
 from file_storage.services.file_rows import PRESENT
-from file_storage.services.shared_sets import SetSigner
+from file_storage.services.shared_sets import LinkCleanup, SetSigner
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 CLOCK_SKEW_SECONDS = 300
 """By how much the clocks of two machines may differ: a link that expires later than any that we make is not ours."""
-CLEANUP_SECONDS = 60
-"""Minimum seconds between two deletions of expired links by new links."""
-
 _PURPOSE = b"pixmill file link\0"
 _DIGITS = 16
 _ID = re.compile(r"[0-9]{1,19}")
@@ -111,14 +108,14 @@ class LinkService:
         self._database = database
         self._signer = signer
         self._set_signer = set_signer
-        self._next_cleanup = 0.0
+        self._cleanup = LinkCleanup(database)
 
     def create(self, principal: Principal, file: File, new: NewLink) -> MadeLink:
         """Make a link to a file that the principal sees.
 
         :raises DomainError: ``file-not-found``, the file was just deleted.
         """
-        self._delete_expired()
+        self._cleanup.run_periodically()
         expires_at = int(time.time()) + new.expires_in
         with self._database.write() as session:
             # Locked until the link is there, for which the file must not go.
@@ -217,13 +214,6 @@ class LinkService:
         raise DomainError(
             "link-not-found", sentence("This link was revoked, or its file was deleted; ask for a new one.")
         )
-
-    def _delete_expired(self) -> None:
-        if time.monotonic() < self._next_cleanup:
-            return
-        self._next_cleanup = time.monotonic() + CLEANUP_SECONDS
-        with self._database.begin() as connection:
-            connection.execute(delete(Link).where(Link.expires_at < epoch_now()))
 
 
 def _signature(secret: bytes, text: str) -> str:

@@ -16,7 +16,7 @@ from service_kit.access.principals import ALL_SCOPES, READER, Principal
 from service_kit.database import Database, epoch_now
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
-from sqlalchemy import bindparam, case, or_, select, update
+from sqlalchemy import bindparam, case, delete, or_, select, update
 
 from file_storage.models import File, Link
 from file_storage.services.errors import file_not_found
@@ -27,6 +27,8 @@ MAX_FILES = 1000
 MAX_SET_SECONDS = 90 * 24 * 3600
 FAILURES_PER_MINUTE = 10
 """Wrong passwords of a link within a minute, after which all are refused, so that guessing a password takes years."""
+CLEANUP_SECONDS = 60
+"""Minimum seconds between two deletions of expired links by new links."""
 UNLOCKED_SECONDS = 3600
 """For which a password that was given once opens the link."""
 
@@ -120,6 +122,22 @@ class SetSigner:
         return is_ours and int(expires_at) > time.time()
 
 
+class LinkCleanup:
+    """Deletes links that have expired, to one file and for sets, when new ones are made."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._next = 0.0
+
+    def run_periodically(self) -> None:
+        """Delete them, at most once in :data:`CLEANUP_SECONDS`."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + CLEANUP_SECONDS
+        with self._database.begin() as connection:
+            connection.execute(delete(Link).where(Link.expires_at < epoch_now()))
+
+
 class SharedSets:
     """The links for sets of files in the database."""
 
@@ -127,12 +145,14 @@ class SharedSets:
         self._database = database
         self._signer = signer
         self._known = _KnownPasswords()
+        self._cleanup = LinkCleanup(database)
 
     def create(self, principal: Principal, new: NewSet) -> MadeSet:
         """Make a link to files that the principal sees; an id that is given twice counts once.
 
         :raises DomainError: ``file-not-found``, naming the files that the principal does not see.
         """
+        self._cleanup.run_periodically()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         password_hash = hashed(new.password) if new.password is not None else None
         file_ids = list(dict.fromkeys(new.file_ids))

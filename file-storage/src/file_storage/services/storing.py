@@ -167,8 +167,10 @@ class StoringService:
         :raises DomainError: ``quota-exceeded``.
         :raises StorageFullError: the disk has no room for it.
         """
-        # What is over in the trash makes room, on a server where nobody deletes any more, too.
+        # What is over in the trash makes room, on a server where nobody deletes any more, too. So does what has
+        # expired: where it has filled a quota, no upload gets further than this.
         self._trash.end_expired_periodically()
+        self._expiry.expire_periodically()
         self._quota.check(principal, Addition(size, size, files))
         self._staging.check_room(size)
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from file_storage.models import File, IdempotencyKey, Upload
 from file_storage.services.errors import file_not_found
-from file_storage.services.file_rows import GIVEN_IDS, HAS_ID, PRESENT, lock_files
+from file_storage.services.file_rows import GIVEN_IDS, HAS_ID, NOT_EXPIRED, PRESENT, lock_files
 from file_storage.services.listing import FileFilter
 from file_storage.services.removal import Removal
 
@@ -78,7 +78,8 @@ class TrashService:
 
     def restore_until(self, file: File) -> float:
         """Return when a file in the trash can no longer be restored, in seconds since 1970."""
-        return (file.deleted_at or 0.0) + self._seconds
+        until = (file.deleted_at or 0.0) + self._seconds
+        return until if file.expires_at is None else min(until, file.expires_at)
 
     def delete(self, principal: Principal, file_id: int) -> None:
         """Delete a file.
@@ -169,7 +170,7 @@ class TrashService:
         return MOVED_AT_ONCE if self._seconds else REMOVED_AT_ONCE
 
     def _restorable(self) -> ColumnElement[bool]:
-        return _IN_TRASH & (File.deleted_at > epoch_now() - self._seconds)
+        return _IN_TRASH & (File.deleted_at > epoch_now() - self._seconds) & NOT_EXPIRED
 
     def _delete_in_steps(self, principal: Principal, following: Callable[[int], Sequence[int]]) -> Deleted:
         """Delete files step by step.
