@@ -9,6 +9,7 @@ import httpx2
 import pytest
 import structlog
 from file_storage.app import create_app as create_file_server
+from file_storage.routers.schemas import MAX_EXPIRES_IN as LONGEST_OF_A_FILE
 from flask.testing import FlaskClient
 from image_processor.app import create_app
 from image_processor.events import create_app as create_events
@@ -450,7 +451,7 @@ def test_an_unknown_batch_is_not_found(api: Api, batch_id: str) -> None:
     assert [answer.status_code for answer in answers] == [404, 404]
 
 
-@pytest.mark.parametrize("seconds", [0, -1, 1.5, "60", True, 10**10])
+@pytest.mark.parametrize("seconds", [0, -1, 1.5, "60", True, LONGEST_OF_A_FILE + 1])
 def test_a_wrong_time_to_live_is_refused(api: Api, seconds: object) -> None:
     answer = api.post("/", {"file_ids": [1], "algorithm": "flip", "expires_in": seconds})
 

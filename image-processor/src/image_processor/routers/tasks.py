@@ -32,8 +32,8 @@ tasks = APIBlueprint("tasks", __name__, abp_tags=[Tag(name="tasks")])
 
 BATCH_LIMIT = 10_000
 """Files in one batch, at most."""
-MAX_EXPIRES_IN = 10 * 366 * 86_400
-"""The longest time after which a result is deleted, in seconds."""
+MAX_EXPIRES_IN = 10 * 365 * 86_400
+"""The longest time after which a result is deleted, in seconds: as long as the file server accepts it for a file."""
 
 FileId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 

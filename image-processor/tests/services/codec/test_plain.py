@@ -115,6 +115,15 @@ def test_other_formats_show_the_same_and_have_no_metadata(format: str) -> None:
     assert not result.getexif()
 
 
+@pytest.mark.parametrize("format", ["png", "tiff"])
+def test_the_resolution_stays_in_formats_that_always_have_one(format: str) -> None:
+    source = smooth(640, 480, dpi=(300, 300))
+
+    result = opened(processed(source, "resize", {"width": 80, "output": {"format": format}}))
+
+    assert result.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+
+
 def test_a_profile_is_dropped_on_request() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -88,7 +88,7 @@ def write_picture(picture: Picture, output: Output, source_format: str, result: 
     if plain is not None and plain.pixels is not None:
         if chosen == "jpeg" and save_plain(plain, plain.pixels, output, result):
             return chosen
-        image = without_metadata(plain, plain.pixels, output)
+        image = without_metadata(plain, plain.pixels, chosen, output)
     if image is None:
         image = joined(picture) if chosen in ("auto", *ANIMATED) else picture.first
     image = image if encodes_once(output) else materialized(image)

@@ -77,10 +77,10 @@ def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool
     return True
 
 
-def without_metadata(plain: Plain, pixels: Pixels, output: Output) -> pyvips.Image | None:
+def without_metadata(plain: Plain, pixels: Pixels, format_name: str, output: Output) -> pyvips.Image | None:
     """Return these pixels if no metadata stay and no color changes, for which the file would have to be opened."""
     is_profile_dropped = plain.profile is None or (plain.is_srgb and output.profile == "strip")
-    if _keeps_fields(plain, output) or not is_profile_dropped:
+    if _keeps_fields(plain, output) or not is_profile_dropped or format_name in _WITH_RESOLUTION:
         return None
     height, width, bands = pixels.shape
     image = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
@@ -92,6 +92,8 @@ def _keeps_fields(plain: Plain, output: Output) -> bool:
 
 
 _OPTIMIZED_PIXELS = 4_000_000
+_WITH_RESOLUTION = ("png", "tiff")
+"""Formats whose writers always write a resolution: that of the source, even if no other metadata stay."""
 
 _SUBSAMPLING = {"auto": "auto", "4:2:0": "on", "4:4:4": "off"}
 
