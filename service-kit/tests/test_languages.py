@@ -71,3 +71,7 @@ def test_a_problem_has_its_title_detail_and_fields_in_russian() -> None:
             {"pointer": "/key_id", "detail": "Ключа «k1» нет.", "code": "key-not-found", "context": {"key_id": "k1"}}
         ],
     }
+
+
+def test_nothing_is_nothing_in_each_language() -> None:
+    assert translated("", "ru") == ""

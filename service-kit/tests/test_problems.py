@@ -297,3 +297,26 @@ def test_at_most_100_fields_are_named_and_each_only_once() -> None:
 
     assert pointers(many) == [f"/k{number}" for number in range(100)]
     assert len({(error["pointer"], error["detail"]) for error in twice.errors}) == len(twice.errors)
+
+
+class _Cat(BaseModel):
+    kind: Literal["cat"]
+
+
+class _Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+class _Owner(BaseModel):
+    pet: Annotated[_Cat | _Dog, Field(discriminator="kind")]
+
+
+@pytest.mark.parametrize("kind", ["{kind} or {0}", "a or {tag.__class__}", "} or {"])
+def test_braces_of_a_request_are_no_placeholders(kind: str) -> None:
+    data = {"pet": {"kind": kind}}
+    with pytest.raises(ValidationError) as refused:
+        _Owner.model_validate(data)
+
+    document = invalid_request(refused.value, data).document("ru")
+
+    assert kind in str(document["detail"])

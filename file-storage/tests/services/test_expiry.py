@@ -151,3 +151,13 @@ def test_after_a_full_batch_the_next_upload_soon_removes_more(services: svcs.Con
     expiry.expire_periodically()
 
     assert expiry._next_expiry <= time.monotonic() + 1
+
+
+def test_a_key_whose_file_has_expired_makes_a_new_file_before_the_old_one_is_removed(services: svcs.Container) -> None:
+    first = stored(services, b"content", "key", details=FOR_AN_HOUR)
+    let_expire(services, first)
+
+    second = stored(services, b"content", "key", details=FOR_AN_HOUR)
+
+    assert second.id != first.id
+    assert stored(services, b"content", "key", details=FOR_AN_HOUR).id == second.id

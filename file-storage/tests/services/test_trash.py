@@ -17,7 +17,7 @@ from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.links import LinkService, NewLink
 from file_storage.services.listing import FileFilter
 from file_storage.services.names import FileName
-from file_storage.services.storing import Details, StoringService
+from file_storage.services.storing import NO_DETAILS, Details, StoringService
 from file_storage.services.totals import fold, trashed
 from file_storage.services.trash import TrashService
 from file_storage.services.uploads import NewUpload, UploadService
@@ -485,3 +485,11 @@ def test_a_file_that_has_expired_in_the_trash_is_not_restored(services: svcs.Con
     assert trash.restore_until(listed_before) == listed_before.expires_at
     assert ids_in_trash(services) == []
     assert trash.restore(LOCAL, [file.id]) == []
+
+
+def test_many_can_be_restored_until_the_first_of_them_expires(services: svcs.Container, trash: TrashService) -> None:
+    files = [stored(services, b"content", details=details) for details in (NO_DETAILS, Details(expires_in=60))]
+
+    deleted = trash.delete_all(LOCAL, [file.id for file in files])
+
+    assert deleted.restore_until == files[1].expires_at

@@ -81,7 +81,11 @@ def _sentence(item: ErrorDetails) -> Sentence:
         said = text_of(own)
         return said if isinstance(said, Sentence) else sentence(said)
     values = {name: _value(value) for name, value in context.items()}
-    return Sentence(_TEMPLATES.get(item["type"], item["msg"]), values, item["msg"])
+    template = _TEMPLATES.get(item["type"])
+    if template is None:
+        # The message may quote the request, whose braces are no placeholders.
+        template = item["msg"].replace("{", "{{").replace("}", "}}") if values else item["msg"]
+    return Sentence(template, values, item["msg"])
 
 
 def _value(value: object) -> Value:

@@ -46,7 +46,8 @@ def translated(sentence: str, language: Language, context: str = "") -> str:
 
     :param context: tells apart messages of the same words, such as a parameter and a choice.
     """
-    if language == ENGLISH:
+    # A catalog has its own header as the translation of nothing.
+    if language == ENGLISH or not sentence:
         return str(sentence)
     if not isinstance(sentence, Sentence):
         return _translation(sentence, language, context) or sentence

@@ -26,6 +26,18 @@ _USED_KEYS = select(IdempotencyKey.key, IdempotencyKey.fingerprint, IdempotencyK
     IdempotencyKey.owner == bindparam("owner"), IdempotencyKey.key.in_(bindparam("keys", expanding=True))
 )
 
+_EXPIRED = select(File.id).where(File.id == IdempotencyKey.file_id, File.expires_at <= epoch_now())
+_FORGET_EXPIRED = (
+    delete(IdempotencyKey)
+    .where(
+        IdempotencyKey.owner == bindparam("owner"),
+        IdempotencyKey.key.in_(bindparam("keys", expanding=True)),
+        _EXPIRED.correlate(IdempotencyKey).exists(),
+    )
+    .returning(IdempotencyKey.key)
+)
+"""An expired file waits for its removal, with which its key would go; until then, a repeated upload must not."""
+
 
 class KeyUse(NamedTuple):
     """A key, and the fingerprint of the upload that uses it."""
@@ -48,6 +60,9 @@ class IdempotencyKeys:
         self._delete_expired(connection)
         rows = connection.execute(_USED_KEYS, {"owner": owner, "keys": [use.key for use in uses]})
         used = {row.key: row for row in rows}
+        if used:
+            for key in connection.scalars(_FORGET_EXPIRED, {"owner": owner, "keys": list(used)}).all():
+                del used[key]
         return {use.key: _file_of(connection, used[use.key], use.fingerprint) for use in uses if use.key in used}
 
     def record(self, connection: Connection, owner: str, made: Mapping[KeyUse, int]) -> None:

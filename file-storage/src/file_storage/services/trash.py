@@ -59,7 +59,7 @@ class Emptied(NamedTuple):
 
 class _Moved(NamedTuple):
     ids: Sequence[int]
-    deleted_at: float | None = None
+    restore_until: float | None = None
 
 
 class TrashService:
@@ -78,8 +78,7 @@ class TrashService:
 
     def restore_until(self, file: File) -> float:
         """Return when a file in the trash can no longer be restored, in seconds since 1970."""
-        until = (file.deleted_at or 0.0) + self._seconds
-        return until if file.expires_at is None else min(until, file.expires_at)
+        return self._end(file.deleted_at, file.expires_at)
 
     def delete(self, principal: Principal, file_id: int) -> None:
         """Delete a file.
@@ -184,8 +183,8 @@ class TrashService:
         while step:
             moved = self._delete(principal, step)
             ids += moved.ids
-            if until is None and moved.deleted_at is not None:
-                until = moved.deleted_at + self._seconds
+            if moved.restore_until is not None:
+                until = moved.restore_until if until is None else min(until, moved.restore_until)
             step = following(step[-1])
             if _is_enough(len(ids), deadline):
                 break
@@ -210,20 +209,31 @@ class TrashService:
             return _Moved(self._removal.remove(ids, *seen))
         with self._database.begin() as connection:
             found = lock_files(connection, ids, *seen)
-            return _Moved(found, _move(connection, found)) if found else _Moved([])
+            if not found:
+                return _Moved([])
+            return _Moved(found, min(self._end(*times) for times in _move(connection, found)))
+
+    def _end(self, deleted_at: float | None, expires_at: float | None) -> float:
+        until = (deleted_at or 0.0) + self._seconds
+        return until if expires_at is None else min(until, expires_at)
 
 
-def _move(connection: Connection, ids: Sequence[int]) -> float | None:
-    """Move locked files to the trash; return when.
+def _move(connection: Connection, ids: Sequence[int]) -> Sequence[tuple[float | None, float | None]]:
+    """Move locked files to the trash; return when, and when each expires.
 
     A key or an upload forgets its file, as it does when the file is removed.
     """
     these = {"ids": list(ids)}
-    moved = update(File).where(HAS_ID).values(deleted_at=epoch_now(), **_SAME_TIME).returning(File.deleted_at)
-    times = connection.scalars(moved, these).all()
+    moved = (
+        update(File)
+        .where(HAS_ID)
+        .values(deleted_at=epoch_now(), **_SAME_TIME)
+        .returning(File.deleted_at, File.expires_at)
+    )
+    times = [(deleted_at, expires_at) for deleted_at, expires_at in connection.execute(moved, these)]
     connection.execute(delete(IdempotencyKey).where(IdempotencyKey.file_id.in_(GIVEN_IDS)), these)
     connection.execute(update(Upload).where(Upload.file_id.in_(GIVEN_IDS)).values(file_id=None), these)
-    return times[0]
+    return times
 
 
 def _is_enough(done: int, deadline: float) -> bool:
