@@ -1,5 +1,6 @@
 """A render process: takes jobs from a pipe, one after the other, and writes their results."""
 
+import errno
 import os
 import resource
 import shutil
@@ -110,9 +111,10 @@ class Renderer:
             return self._refused(job, NOT_RENDERABLE, sentence("The image needs more memory than a render may use."))
         except Exception as error:
             log.error("unexpected error", exc_info=error)
-            return self._refused(
-                job, NOT_RENDERABLE, sentence("An unexpected error ({name}).", name=type(error).__name__)
-            )
+            # The direct path of JPEGs raises the system's own error.
+            is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            kind = BUSY if is_full else NOT_RENDERABLE
+            return self._refused(job, kind, sentence("An unexpected error ({name}).", name=type(error).__name__))
         return Made(extension, _resident_bytes(), tuple(timed.seconds.items()))
 
     def _made(self, job: Job, timed: _Timed, stack: ExitStack) -> str:

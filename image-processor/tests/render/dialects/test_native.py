@@ -25,6 +25,13 @@ def pipeline(**parts: object) -> str:
     return "j:" + base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
+def test_a_pipeline_of_brackets_is_refused() -> None:
+    brackets = base64.urlsafe_b64encode(b"[" * 9000).decode()
+
+    with pytest.raises(DomainError, match="it is not JSON"):
+        plan(f"j:{brackets}/42")
+
+
 def test_a_preset() -> None:
     result = opened(rendered(plan("p:small/42"), photo(64, 48)))
 

@@ -94,6 +94,18 @@ def test_the_jpeg_is_encoded_as_requested() -> None:
     assert [layer[1:3] for layer in result.layer] == [(1, 1)] * 3
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_noise_of_high_quality_is_encoded(*, progressive: bool) -> None:
+    noise = Image.fromarray(numpy.random.default_rng(8).integers(0, 256, (400, 500, 3), dtype="uint8"))
+    output = {"quality": 100, "progressive": progressive}
+
+    result = opened(
+        processed(encoded(noise, "JPEG", quality=100, subsampling=0), "resize", {"width": 500, "output": output})
+    )
+
+    assert numpy.abs(numpy.asarray(result).astype(int) - numpy.asarray(noise)).mean() < 3
+
+
 def test_the_profile_stays_and_where_the_photograph_was_taken_does_not() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     source = smooth(640, 480, icc_profile=profile, exif=exif(model="Camera", orientation=6))

@@ -165,7 +165,7 @@ def _pipeline(url: NativeUrl, presets: Mapping[str, Mapping[str, object]]) -> Ma
         return None
     try:
         pipeline = json.loads(decoded(text, lambda: bad_option("j", sentence("it is not base64url of UTF-8"))))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise bad_option("j", sentence("it is not JSON")) from error
     if not isinstance(pipeline, dict):
         raise bad_option("j", sentence("it is not a JSON object"))

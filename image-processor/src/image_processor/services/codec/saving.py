@@ -52,8 +52,8 @@ def _save_jpeg(image: pyvips.Image, output: Output, quality: int, path: Path) ->
 def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool:
     """Save an image as JPEG with libjpeg-turbo's encoder, which needs no pipeline, and without EXIF.
 
-    :returns: whether it is saved; else :func:`save` is to do it, because metadata stay, colors change, or the quality
-        is searched.
+    :returns: whether it is saved; else :func:`save` is to do it, because metadata stay, colors change, the
+        quality is searched, or the image has too much noise for this encoder.
     """
     effort = output.effort or DEFAULT_EFFORT["jpeg"]
     is_as_stored = plain.profile is None or output.profile == "keep" or plain.is_srgb
@@ -65,15 +65,21 @@ def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool
         return False
     quality = output.quality or DEFAULT_QUALITY["jpeg"]
     is_halved = output.subsampling == "4:2:0" or (output.subsampling == "auto" and quality < 90)
-    Image.fromarray(pixels[:, :, 0] if bands == 1 else pixels).save(
-        path,
-        "JPEG",
-        quality=quality,
-        subsampling="4:2:0" if is_halved else "4:4:4",
-        optimize=effort > 1,
-        progressive=output.progressive,
-        icc_profile=None if output.profile == "strip" else plain.profile,
-    )
+    try:
+        Image.fromarray(pixels[:, :, 0] if bands == 1 else pixels).save(
+            path,
+            "JPEG",
+            quality=quality,
+            subsampling="4:2:0" if is_halved else "4:4:4",
+            optimize=effort > 1,
+            progressive=output.progressive,
+            icc_profile=None if output.profile == "strip" else plain.profile,
+        )
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # Pillow expects a JPEG to have at most a byte or two for each pixel: much noise of high quality has more.
+        return False
     return True
 
 
