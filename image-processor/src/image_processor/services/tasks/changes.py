@@ -20,6 +20,7 @@ def restart_tasks(connection: Connection, ids: Collection[int]) -> None:
     values = {
         "status": TaskStatus.PENDING,
         "error": None,
+        "error_problem": None,
         "crashes": 0,
         "losses": 0,
         "retry_seconds": 0.0,
