@@ -1,15 +1,25 @@
-/** The groups of algorithms in the list of steps. Algorithms of plugins are in `other`. */
+/** The groups of algorithms in the list of steps. */
 
-export const GROUPS: Record<string, readonly string[]> = {
-  geometry: 'resize thumbnail crop flip rotate auto_orient pad extend trim round_corners border perspective crop_faces tile'.split(' '),
-  color:
-    'grayscale brightness contrast saturation hue gamma levels curves equalize white_balance tint duotone sepia invert threshold posterize lut to_colorspace'.split(' '),
-  detail: 'blur sharpen denoise pixelate edges emboss convolve vignette noise upscale blur_faces'.split(' '),
-  composing: 'watermark overlay montage animate'.split(' '),
-  encoding: 'convert optimize strip_metadata'.split(' '),
-  analysis: 'info histogram dominant_colors blurhash phash compare exif'.split(' '),
-};
+import type { Algorithm } from './api/types';
 
-export function groupOf(name: string): string {
-  return Object.entries(GROUPS).find(([, names]) => names.includes(name))?.[0] ?? 'other';
+/** Groups in the order of the list; those of plugins follow. */
+const ORDER = ['geometry', 'color', 'detail', 'faces', 'composing', 'encoding', 'analysis'];
+
+export interface Group {
+  name: string;
+  title: string;
+  members: Algorithm[];
+}
+
+/** Return the groups of these algorithms with the titles that the server gives them. */
+export function groupsOf(algorithms: readonly Algorithm[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const algorithm of algorithms) {
+    const { category: name, category_title: title } = algorithm;
+    const group = groups.get(name) ?? { name, title, members: [] };
+    group.members.push(algorithm);
+    groups.set(name, group);
+  }
+  const place = (name: string): number => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
+  return [...groups.values()].sort((first, second) => place(first.name) - place(second.name));
 }

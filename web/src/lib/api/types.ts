@@ -103,6 +103,9 @@ export interface Step {
 
 export interface Algorithm {
   name: string;
+  title: string;
+  category: string;
+  category_title: string;
   summary: string;
   result: 'image' | 'json' | 'zip';
   params: Schema;

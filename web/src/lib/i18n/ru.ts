@@ -213,15 +213,6 @@ export const ru: Messages = {
   asSource: 'Как у исходного',
   moreOptions: (count) =>
     plural(count, { one: 'Ещё # настройка', few: 'Ещё # настройки', many: 'Ещё # настроек', other: 'Ещё # настройки' }),
-  groups: {
-    geometry: 'Геометрия',
-    color: 'Цвет',
-    detail: 'Детали',
-    composing: 'Совмещение',
-    encoding: 'Кодирование',
-    analysis: 'Анализ',
-    other: 'Прочее',
-  },
   before: 'До',
   after: 'После',
   compare: 'Сравнить до и после',

@@ -1,1 +1,0 @@
-import{Q as e,f as t,ht as n,pt as r,u as i}from"./http-3nntMpZq.js";import{s as a}from"./format-BczJgt29.js";var o=n(null),s=!1;function c(n){return i.language===`ru`?(s||(s=!0,t(()=>import(`./catalog-ru-B3PZs2X0.js`).then(e=>r(o,e.names)),[])),e(o)?.[n]??null):null}var l=e=>c(e)??a(e);export{l as t};
