@@ -29,8 +29,8 @@ class Counter:
         self.runs += 1
 
 
-def is_running() -> bool:
-    return any(thread.name == "housekeeping" for thread in threading.enumerate())
+def housekeepings() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "housekeeping"}
 
 
 @pytest.fixture
@@ -48,7 +48,13 @@ def database(tmp_path: Path) -> Database:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def of_others() -> set[threading.Thread]:
+    """The housekeeping of applications that other tests of this process created."""
+    return housekeepings()
+
+
+@pytest.fixture
+def start(of_others: set[threading.Thread]) -> Iterator[Start]:
     started: list[Housekeeping] = []
 
     def start(*chores: Chore) -> Housekeeping:
@@ -60,7 +66,7 @@ def start() -> Iterator[Start]:
     yield start
     for housekeeping in started:
         housekeeping.stop()
-    wait_until(lambda: not is_running())
+    wait_until(lambda: housekeepings() <= of_others, "the housekeeping has ended")
 
 
 def test_a_chore_runs_at_the_start(start: Start, counter: Counter) -> None:
@@ -122,10 +128,12 @@ def test_a_chore_runs_again_after_an_unexpected_error(start: Start, counter: Cou
     wait_until(lambda: counter.runs >= 1)
 
 
-def test_a_stopped_housekeeping_ends_without_waiting_for_its_intervals(start: Start, counter: Counter) -> None:
+def test_a_stopped_housekeeping_ends_without_waiting_for_its_intervals(
+    start: Start, counter: Counter, of_others: set[threading.Thread]
+) -> None:
     housekeeping = start(Chore(NEVER, counter))
     wait_until(lambda: counter.runs == 1)
 
     housekeeping.stop()
 
-    wait_until(lambda: not is_running())
+    wait_until(lambda: housekeepings() <= of_others, "the housekeeping has ended")
