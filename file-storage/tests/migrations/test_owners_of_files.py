@@ -6,9 +6,9 @@ import pytest
 from file_storage.config import Settings
 from file_storage.services.totals import stored, stored_by
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from sqlalchemy import inspect, text
 
+from tests.support.earlier import earlier_database, upgrade
 from tests.support.servers import started_postgres
 
 BEFORE = [
@@ -34,26 +34,13 @@ def earlier(request: pytest.FixtureRequest, settings: Settings, tmp_path: object
     """Return a database of the revision before, with rows."""
     if request.param == "postgresql":
         with started_postgres("owners") as url:
-            yield filled(url)
+            yield earlier_database(url, "file_storage", "0005", BEFORE)
     else:
-        yield filled(f"sqlite:///{tmp_path}/earlier.db")
-
-
-def filled(url: str) -> Database:
-    migrate(url, "file_storage", "0005")
-    database = Database(url)
-    with database.begin() as connection:
-        for statement in BEFORE:
-            connection.execute(text(statement))
-    return database
-
-
-def upgrade(database: Database) -> None:
-    migrate(database.engine.url.render_as_string(hide_password=False), "file_storage")
+        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0005", BEFORE)
 
 
 def test_what_exists_belongs_to_local(earlier: Database) -> None:
-    upgrade(earlier)
+    upgrade(earlier, "file_storage")
 
     with earlier.connect() as connection:
         owners = {
@@ -66,7 +53,7 @@ def test_what_exists_belongs_to_local(earlier: Database) -> None:
 
 
 def test_totals_begin_with_what_exists(earlier: Database) -> None:
-    upgrade(earlier)
+    upgrade(earlier, "file_storage")
 
     with earlier.connect() as connection:
         assert stored_by(connection, "local") == (10, 2, 70)
@@ -74,7 +61,7 @@ def test_totals_begin_with_what_exists(earlier: Database) -> None:
 
 
 def test_two_owners_may_use_the_same_key(earlier: Database) -> None:
-    upgrade(earlier)
+    upgrade(earlier, "file_storage")
 
     with earlier.begin() as connection:
         connection.execute(
@@ -86,7 +73,7 @@ def test_two_owners_may_use_the_same_key(earlier: Database) -> None:
 
 
 def test_a_deleted_file_takes_its_keys_with_it(earlier: Database) -> None:
-    upgrade(earlier)
+    upgrade(earlier, "file_storage")
 
     with earlier.begin() as connection:
         connection.execute(text("DELETE FROM files WHERE id = 1"))
@@ -100,7 +87,7 @@ def test_no_file_is_rewritten(earlier: Database) -> None:
     with earlier.connect() as connection:
         before = connection.scalar(stored_in)
 
-    upgrade(earlier)
+    upgrade(earlier, "file_storage")
 
     with earlier.connect() as connection:
         assert connection.scalar(stored_in) == before

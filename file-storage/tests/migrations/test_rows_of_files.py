@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from file_storage.config import Settings
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from sqlalchemy import text
 
+from tests.support.earlier import earlier_database, upgrade
 from tests.support.servers import started_postgres
 
 COUNT = 10_001
@@ -28,30 +28,17 @@ BEFORE = [
 @pytest.fixture
 def earlier(settings: Settings, tmp_path: object) -> Database:
     """Return a database of the revision before, with rows."""
-    return filled(f"sqlite:///{tmp_path}/earlier.db")
+    return earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0007", BEFORE)
 
 
 @pytest.fixture
 def earlier_on_postgresql() -> Iterator[Database]:
     with started_postgres("rows") as url:
-        yield filled(url)
-
-
-def filled(url: str) -> Database:
-    migrate(url, "file_storage", "0007")
-    database = Database(url)
-    with database.begin() as connection:
-        for statement in BEFORE:
-            connection.execute(text(statement))
-    return database
-
-
-def upgrade(database: Database) -> None:
-    migrate(database.engine.url.render_as_string(hide_password=False), "file_storage", "0008")
+        yield earlier_database(url, "file_storage", "0007", BEFORE)
 
 
 def test_what_exists_is_an_upload_without_folder_or_end(earlier: Database) -> None:
-    upgrade(earlier)
+    upgrade(earlier, "file_storage", "0008")
 
     new = "origin, folder, source_id, task_id, taken_at, expires_at"
     with earlier.connect() as connection:
@@ -62,7 +49,7 @@ def test_what_exists_is_an_upload_without_folder_or_end(earlier: Database) -> No
 
 
 def test_comments_that_exist_are_searched(earlier: Database) -> None:
-    upgrade(earlier)
+    upgrade(earlier, "file_storage", "0008")
 
     with earlier.connect() as connection:
         folded = text("SELECT search_comment, count(*) FROM files GROUP BY search_comment ORDER BY 2")
@@ -75,7 +62,7 @@ def test_postgresql_rewrites_no_table_and_searches_comments(earlier_on_postgresq
     with earlier_on_postgresql.connect() as connection:
         before = connection.scalar(stored_in)
 
-    upgrade(earlier_on_postgresql)
+    upgrade(earlier_on_postgresql, "file_storage", "0008")
 
     with earlier_on_postgresql.connect() as connection:
         assert connection.scalar(stored_in) == before

@@ -7,9 +7,9 @@ import pytest
 from file_storage.config import Settings
 from file_storage.services.totals import stored, trashed
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from sqlalchemy import inspect, text
 
+from tests.support.earlier import earlier_database, upgrade
 from tests.support.servers import started_postgres
 
 BEFORE = [
@@ -26,26 +26,13 @@ def earlier(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) 
     """Return a database of the revision before, with rows."""
     if request.param == "postgresql":
         with started_postgres("trash-before") as url:
-            yield filled(url)
+            yield earlier_database(url, "file_storage", "0008", BEFORE)
     else:
-        yield filled(f"sqlite:///{tmp_path}/earlier.db")
-
-
-def filled(url: str) -> Database:
-    migrate(url, "file_storage", "0008")
-    database = Database(url)
-    with database.begin() as connection:
-        for statement in BEFORE:
-            connection.execute(text(statement))
-    return database
-
-
-def upgrade(database: Database) -> None:
-    migrate(database.engine.url.render_as_string(hide_password=False), "file_storage", "0009")
+        yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0008", BEFORE)
 
 
 def test_files_of_an_earlier_version_are_not_in_the_trash(earlier: Database) -> None:
-    upgrade(earlier)
+    upgrade(earlier, "file_storage", "0009")
 
     with earlier.connect() as connection:
         assert connection.scalars(text("SELECT deleted_at FROM files")).all() == [None, None]
@@ -53,7 +40,7 @@ def test_files_of_an_earlier_version_are_not_in_the_trash(earlier: Database) -> 
 
 
 def test_files_of_an_earlier_version_are_counted_when_they_go_to_the_trash(earlier: Database) -> None:
-    upgrade(earlier)
+    upgrade(earlier, "file_storage", "0009")
 
     with earlier.begin() as connection:
         connection.execute(text("UPDATE files SET deleted_at = 7 WHERE id = 1"))
@@ -61,7 +48,7 @@ def test_files_of_an_earlier_version_are_counted_when_they_go_to_the_trash(earli
 
 
 def test_the_trash_has_indexes_of_its_own(earlier: Database) -> None:
-    upgrade(earlier)
+    upgrade(earlier, "file_storage", "0009")
 
     names = {index["name"] for index in inspect(earlier.engine).get_indexes("files")}
     assert {"ix_files_deleted_at_id", "ix_files_owner_trash"} <= names
@@ -74,7 +61,7 @@ def test_no_file_is_rewritten_for_the_trash(earlier: Database) -> None:
     with earlier.connect() as connection:
         before = connection.scalar(stored_in)
 
-    upgrade(earlier)
+    upgrade(earlier, "file_storage", "0009")
 
     with earlier.connect() as connection:
         assert connection.scalar(stored_in) == before

@@ -106,13 +106,13 @@ def test_every_way_of_uploading_keeps_the_folder_of_a_path(client: FlaskClient) 
 
 def test_a_wanted_folder_counts_more_than_that_of_the_path(client: FlaskClient) -> None:
     files = [
-        document(form(client, "holiday/a.jpg", folder="/work//2026/")),
-        document(raw(client, {"name": "holiday/a.jpg", "folder": "work/2026"})),
-        of_batch(batch(client, {"folder": "work/2026"}, "holiday/a.jpg")),
-        by_tus(client, {"filename": "holiday/a.jpg", "folder": "work/2026"}),
+        document(form(client, "holiday/a.jpg", folder="/trips//2026/")),
+        document(raw(client, {"name": "holiday/a.jpg", "folder": "trips/2026"})),
+        of_batch(batch(client, {"folder": "trips/2026"}, "holiday/a.jpg")),
+        by_tus(client, {"filename": "holiday/a.jpg", "folder": "trips/2026"}),
     ]
 
-    assert [file["folder"] for file in files] == ["work/2026"] * len(files)
+    assert [file["folder"] for file in files] == ["trips/2026"] * len(files)
     assert "folder" not in document(raw(client, {"name": "holiday/a.jpg", "folder": ""}))
 
 

@@ -13,13 +13,13 @@ from service_kit.access.principals import Scope
 from service_kit.api import ProblemOut, preferred_language, problem_responses
 from service_kit.database import MAX_ID
 from service_kit.errors import DomainError
+from service_kit.idempotency_key import KEY
 from service_kit.json_types import WHOLE_NUMBER
 from service_kit.problems import Problem, problem_of
 from service_kit.request_body import described, json_body, validated
 from service_kit.texts import sentence
 
 from file_storage.config import Settings
-from file_storage.headers.idempotency import KEY
 from file_storage.intake.bodies import least_size_in_form, receive_files
 from file_storage.models import File
 from file_storage.routers.schemas import (

@@ -13,6 +13,7 @@ from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
+from service_kit.idempotency_key import idempotency_key
 from service_kit.json_types import NO_NUL, OPTIONAL
 from service_kit.paging import PageQuery, list_response
 from service_kit.query import Query
@@ -20,7 +21,6 @@ from service_kit.request_body import validated
 from service_kit.texts import sentence
 
 from file_storage.config import Settings
-from file_storage.headers.idempotency import idempotency_key
 from file_storage.intake.bodies import check_form_size, least_size_in_form, receive_form
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.raw_body import store_body

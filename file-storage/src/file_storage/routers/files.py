@@ -11,10 +11,10 @@ from service_kit.access.gate import require
 from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
+from service_kit.idempotency_key import KEY, idempotency_key
 from service_kit.json_types import WHOLE_NUMBER
 from service_kit.request_body import described, json_body
 
-from file_storage.headers.idempotency import KEY, idempotency_key
 from file_storage.routers.schemas import (
     CopyIn,
     FileFields,

@@ -3,9 +3,9 @@
 import svcs
 from flask import Response, request
 from service_kit.access.flask_gate import principal
+from service_kit.idempotency_key import idempotency_key
 
 from file_storage.config import Settings
-from file_storage.headers.idempotency import idempotency_key
 from file_storage.headers.provenance import SOURCE_ID, TASK_ID, claimed_id
 from file_storage.intake.bodies import receive_raw
 from file_storage.intake.read_ahead import ReadAhead
