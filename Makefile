@@ -21,6 +21,9 @@ CHOSEN = $(if $(findstring /,$(K)),"$$K",$(EXPRESSION))
 PYTEST = $(BIN)/python -m pytest
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
+# A test that pytest's own time limit cannot interrupt, such as one that waits for a process in a finally block, ends its
+# runner, which prints where it waited; the others go on.
+NO_HANG = -o faulthandler_timeout=700 -o faulthandler_exit_on_timeout=true
 
 .PHONY: run web screenshots demo unit test test-all test-compose mutations faults fuzz bench conformance docs translations config lint types prose security notice sbom audit format lock clean
 
@@ -54,7 +57,7 @@ unit: .venv/test
 test: .venv/test web/node_modules/.installed
 	@scripts/install-servers
 	@$(if $(K),,$(MAKE) --no-print-directory lint)
-	$(PYTEST) -m "not thorough" $(ENOUGH) $(CHOSEN)
+	$(PYTEST) -m "not thorough" $(ENOUGH) $(NO_HANG) $(CHOSEN)
 
 # Before a release, and before closing an issue that only these tests cover: all tests on both stacks, more examples, ten
 # minutes of faults, the mutations, waiting times, and docker-compose with restarts.

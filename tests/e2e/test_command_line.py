@@ -14,6 +14,7 @@ from tests.support.environment import ENVIRONMENT, SCRIPTS
 from tests.support.images import opened, photo
 from tests.support.processes import free_port
 from tests.support.stacks import Stack
+from tests.support.waiting import STATE_SECONDS, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -164,9 +165,11 @@ def test_a_hot_folder_goes_on_after_a_kill_and_does_nothing_twice(
     words = ["sync", "in", "--folder", mark, "--run", "resize width=30", "--out", "in/out"]
     command = [str(SCRIPTS / "pixmill"), *words, "--every", "0.1"]
     with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as sync:
-        assert sync.stdout is not None
-        sync.stdout.readline()
-        sync.kill()
+        try:
+            assert sync.stdout is not None
+            sync.stdout.readline()
+        finally:
+            sync.kill()
 
     resumed = pixmill_command(*words, "--once")
     again = pixmill_command(*words, "--once")
@@ -204,20 +207,29 @@ def test_tasks_in_error_have_their_own_exit_code_and_each_reason_once(pixmill_co
 def test_an_interrupt_leaves_the_tasks_and_says_how_to_go_on(environment: dict[str, str], tmp_path: Path) -> None:
     # Programs that a shell starts in the background, and all that they start, ignore the signal of Ctrl-C.
     command = ["env", "--default-signal=INT", str(SCRIPTS / "pixmill"), "watch"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watch:
-        (tmp_path / "a.png").write_bytes(photo())
-        run = [str(SCRIPTS / "pixmill"), "run", "flip", str(tmp_path / "a.png"), "--no-cache"]
-        assert watch.stdout is not None
-        task = ""
-        # The stream begins a moment after the program: without an event, create another task.
-        while not task:
-            subprocess.run(run, env=environment, check=True, capture_output=True)
-            task = watch.stdout.readline()
-        watch.send_signal(signal.SIGINT)
-        _, said = watch.communicate(timeout=60)
+    (tmp_path / "a.png").write_bytes(photo())
+    run = [str(SCRIPTS / "pixmill"), "run", "flip", str(tmp_path / "a.png"), "--no-cache"]
+    events, words = tmp_path / "events", tmp_path / "words"
+
+    def an_event_of_a_new_task() -> bool:
+        # The stream may begin after the events of this task: the next call creates another.
+        subprocess.run(run, env=environment, check=True, capture_output=True)
+        return events.stat().st_size > 0
+
+    with (
+        events.open("w") as stdout,
+        words.open("w") as stderr,
+        subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr) as watch,
+    ):
+        try:
+            wait_until(an_event_of_a_new_task, "the stream shows a task")
+            watch.send_signal(signal.SIGINT)
+            watch.wait(STATE_SECONDS)
+        finally:
+            watch.kill()
 
     assert watch.returncode == 130
-    assert "The tasks go on." in said
+    assert "The tasks go on." in words.read_text()
 
 
 def test_keys_are_made_and_revoked_through_the_api(pixmill_command: Run) -> None:
