@@ -21,8 +21,8 @@ CHOSEN = $(if $(findstring /,$(K)),"$$K",$(EXPRESSION))
 PYTEST = $(BIN)/python -m pytest
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
-# A test that pytest's own time limit cannot interrupt, such as one that waits for a process in a finally block, ends its
-# runner, which prints where it waited; the others go on.
+# pytest's own time limit cannot interrupt every test, for example not one that waits for a process while it cleans up. Such
+# a test ends its runner, which prints where it waited; the others go on. Tests of `make test-all` may take longer.
 NO_HANG = -o faulthandler_timeout=700 -o faulthandler_exit_on_timeout=true
 
 .PHONY: run web screenshots demo unit test test-all test-compose mutations faults fuzz bench conformance docs translations config lint types prose security notice sbom audit format lock clean
