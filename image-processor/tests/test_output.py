@@ -275,6 +275,52 @@ def test_all_of_exif_is_kept_from_every_format_to_every_other(source: str, targe
     assert exif.get_ifd(0x8825)[2] == (51.0, 30.0, 0.0)
 
 
+HOST_COMPUTER, EXIF_DIRECTORY, MAKER_NOTE = 0x013C, 0x8769, 0x927C
+OWNER_OF_LIGHTROOM, SERIAL_OF_LIGHTROOM = 0xFDE8, 0xFDE9
+
+
+def of_a_phone(serial: bytes = b"12345") -> bytes:
+    """Return a JPEG with a maker note and tags that libexif does not know."""
+    exif = Image.Exif()
+    exif[HOST_COMPUTER], exif[0x8298] = "A phone", "(c) Ada"
+    photograph = exif.get_ifd(EXIF_DIRECTORY)
+    photograph[MAKER_NOTE] = b"Maker\0of offsets"
+    photograph[OWNER_OF_LIGHTROOM], photograph[SERIAL_OF_LIGHTROOM] = "Ada", serial
+    return photo(format="JPEG", exif=exif)
+
+
+def exif_of_tiff(content: bytes) -> tuple[set[int], dict[str, object]]:
+    """Return the tags of a TIFF's first directory, and the values of its EXIF directory, as tifffile reads them."""
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        tags = file.pages.first.tags
+        return {tag.code for tag in tags}, dict(tags[EXIF_DIRECTORY].value) if EXIF_DIRECTORY in tags else {}
+
+
+def test_a_tiff_keeps_the_maker_note_and_tags_that_libexif_does_not_know() -> None:
+    made = processed(of_a_phone(), "convert", {"format": "tiff", "metadata": "keep"})
+
+    tags, photograph = exif_of_tiff(processed(made, "convert", {"metadata": "keep"}))
+
+    assert HOST_COMPUTER in tags, "kept from a TIFF too"
+    assert photograph == {"MakerNote": b"Maker\0of offsets", "OwnerName": "Ada", "SerialNumber": b"12345"}
+
+
+def test_a_tiff_keeps_no_picture_in_a_private_tag() -> None:
+    source = of_a_phone(serial=b"\xff\xd8\xffa preview")
+
+    made = processed(source, "convert", {"format": "tiff", "metadata": "keep"})
+
+    assert "SerialNumber" not in exif_of_tiff(made)[1]
+    assert b"a preview" not in made
+
+
+def test_a_tiff_has_no_tag_that_libexif_does_not_know_by_default() -> None:
+    tags, photograph = exif_of_tiff(processed(of_a_phone(), "convert", {"format": "tiff"}))
+
+    assert HOST_COMPUTER not in tags
+    assert photograph == {}
+
+
 OF_THE_RESULT = {0x0112, 0x011A, 0x011B, 0x0128, 0x8769, 0x8825, 0xA002, 0xA003}
 """Orientation, resolution, the places of other directories, and the number of pixels."""
 

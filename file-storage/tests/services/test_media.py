@@ -241,6 +241,22 @@ def test_the_size_is_that_of_the_displayed_image(kind: str, orientation: int, si
     assert (media.width, media.height) == size
 
 
+ONE_ENTRY = struct.pack("<2sHIH", b"II", 42, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("exif", "size"),
+    [
+        (ONE_ENTRY + struct.pack("<HHII", 0x0112, 1, 1, 6) + bytes(4), (20, 30)),
+        (struct.pack("<2sHIQQHHQQQ", b"II", 43, 8, 16, 1, 0x0112, 3, 1, 6, 0), (30, 20)),
+        (b"neither byte order", (30, 20)),
+    ],
+    ids=["of a byte", "in a BigTIFF", "damaged"],
+)
+def test_an_odd_orientation_turns_a_jpeg_as_the_image_processor_does(exif: bytes, size: tuple[int, int]) -> None:
+    assert media_of(BytesIO(image("JPEG", exif=b"Exif\0\0" + exif))) == Media("image/jpeg", *size)
+
+
 def test_an_orientation_in_xmp_is_ignored() -> None:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 

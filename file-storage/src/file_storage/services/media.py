@@ -117,10 +117,21 @@ def _image(file: IO[bytes]) -> Media | None:
 
 
 def _displayed_size(image: Image.Image) -> tuple[int, int]:
+    return image.size[::-1] if _orientation(image.info.get("exif", b"")) in _ROTATED else image.size
+
+
+def _orientation(block: bytes) -> object:
+    """Return the orientation in a block of EXIF; ``None`` if it has none or cannot be read.
+
+    EXIF alone counts, like in the image-processor and browsers: Pillow's getexif would also use that in XMP.
+    """
     exif = Image.Exif()
-    exif.load(image.info.get("exif", b""))
-    # EXIF alone, like the image-processor and browsers: Pillow's getexif would also use the orientation in XMP.
-    return image.size[::-1] if exif.get(_ORIENTATION) in _ROTATED else image.size
+    try:
+        exif.load(block)
+        value = exif.get(_ORIENTATION)
+    except Exception:  # noqa: BLE001 (damaged EXIF can make Pillow raise any error, and the image has a size without it)
+        return None
+    return value[0] if isinstance(value, bytes) and value else value  # some programs write it as a byte
 
 
 def _media(media_type: str, size: tuple[int, int] | None) -> Media:

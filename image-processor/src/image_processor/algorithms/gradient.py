@@ -7,7 +7,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.color import Color, color_bands, in_color, ink
 from image_processor.imaging.composite import laid
 from image_processor.imaging.params import hint, or_british
-from image_processor.imaging.ramps import ramp
+from image_processor.imaging.ramps import Direction, Place, ramp
 
 
 class GradientParams(Params):
@@ -25,36 +25,16 @@ class GradientParams(Params):
         examples=[80],
         json_schema_extra=hint(unit="%"),
     )
-    direction: float = Field(
-        0.0,
-        ge=-360,
-        le=360,
-        description="Degrees, clockwise: 0 grows downwards, 90 to the left.",
-        examples=[0],
-        json_schema_extra=hint(unit="°"),
-    )
-    start: float = Field(
-        0.0,
-        ge=0,
-        le=100,
-        description="Per cent of the way at which the color begins.",
-        examples=[40],
-        json_schema_extra=hint(unit="%"),
-    )
-    stop: float = Field(
-        100.0,
-        ge=0,
-        le=100,
-        description="Per cent of the way from which it is as dense as `amount`.",
-        json_schema_extra=hint(unit="%"),
-    )
+    direction: Direction = 0.0
+    start: Place = Field(0.0, description="Per cent of the way at which the color begins.", examples=[40])
+    stop: Place = Field(100.0, description="Per cent of the way from which it is as dense as `amount`.")
 
 
 @algorithm(category="composing", sequential=True)
 def gradient(image: pyvips.Image, params: GradientParams) -> pyvips.Image:
     """Lay a color over the image that grows denser in a direction, so that a text on it can be read."""
     image = in_color(image)
-    share = ramp(image.width, image.height, params.direction, params.start / 100, params.stop / 100)
+    share = ramp(image, params.direction, params.start, params.stop)
     alpha = (share * (params.amount / 100) * 255).cast("float")
     plain = color_bands(image) * 0 + ink(color_bands(image), params.color)
     scale = 255 if image.format == "uchar" else 65535

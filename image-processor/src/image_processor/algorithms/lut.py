@@ -35,7 +35,8 @@ def lut(image: pyvips.Image, params: LutParams, files: Files) -> pyvips.Image:
 
     def graded(colors: pyvips.Image) -> pyvips.Image:
         values = colors / maximum(colors)
-        return (cube.apply(values) * share + values * (1 - share)) * maximum(colors)
+        made = cube.apply(values)
+        return (made if share == 1 else made * share + values * (1 - share)) * maximum(colors)
 
     image = in_color(image)
     return on_colors(image, graded).copy(interpretation=image.interpretation)

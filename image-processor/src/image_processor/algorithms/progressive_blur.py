@@ -7,7 +7,7 @@ from image_processor.algorithms.registry import Params, algorithm
 from image_processor.imaging.alpha import on_premultiplied
 from image_processor.imaging.gaussian import gaussian_to_see
 from image_processor.imaging.params import hint
-from image_processor.imaging.ramps import ramp
+from image_processor.imaging.ramps import Direction, Place, ramp
 
 
 class ProgressiveBlurParams(Params):
@@ -19,31 +19,15 @@ class ProgressiveBlurParams(Params):
         examples=[6],
         json_schema_extra=hint(unit="px"),
     )
-    direction: float = Field(
-        0.0,
-        ge=-360,
-        le=360,
-        description="Degrees, clockwise: 0 grows downwards, 90 to the left.",
-        examples=[0],
-        json_schema_extra=hint(unit="°"),
-    )
-    start: float = Field(
-        0.0,
-        ge=0,
-        le=100,
-        description="Per cent of the way at which the blur begins.",
-        examples=[30],
-        json_schema_extra=hint(unit="%"),
-    )
-    stop: float = Field(
-        100.0, ge=0, le=100, description="Per cent of the way from which it is full.", json_schema_extra=hint(unit="%")
-    )
+    direction: Direction = 0.0
+    start: Place = Field(0.0, description="Per cent of the way at which the blur begins.", examples=[30])
+    stop: Place = Field(100.0, description="Per cent of the way from which it is full.")
 
 
 @algorithm(category="detail")
 def progressive_blur(image: pyvips.Image, params: ProgressiveBlurParams) -> pyvips.Image:
     """Blur the image more and more in a direction, by mixing in a blurred copy."""
-    share = ramp(image.width, image.height, params.direction, params.start / 100, params.stop / 100)
+    share = ramp(image, params.direction, params.start, params.stop)
 
     def mixed(bands: pyvips.Image) -> pyvips.Image:
         return bands * (share * -1 + 1) + gaussian_to_see(bands, params.radius) * share

@@ -1,6 +1,7 @@
 """Ordinary JPEGs without libvips: the pixels and metadata that Pillow finds, and the errors that libvips reports."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy
@@ -11,7 +12,7 @@ from image_processor.services.codec.plain import plain_jpeg
 from PIL import Image, ImageCms, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
-from tests.support.algorithm_runs import processed
+from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
 
 LIMITS = Limits(max_pixels=10_000_000, max_frames=1)
@@ -217,12 +218,36 @@ def in_pieces(profile: bytes) -> bytes:
     return plain[:2] + segments + plain[2:]
 
 
+def exif_block(*orientations: int, version: int = 42) -> bytes:
+    """Return EXIF whose first directory has an entry for each of these orientations."""
+    count, place = ("<Q", "<HHQQ") if version == 43 else ("<H", "<HHII")
+    head = struct.pack("<2sHIQ", b"II", version, 8, 16) if version == 43 else struct.pack("<2sHI", b"II", version, 8)
+    rows = b"".join(struct.pack(place, ORIENTATION, 3, 1, orientation) for orientation in orientations)
+    return b"Exif\0\0" + head + struct.pack(count, len(orientations)) + rows + bytes(8)
+
+
+TWO_ORIENTATIONS = [exif_block(1, 6), exif_block(6, 1)]
+BIG_TIFF = exif_block(6, version=43)
+
+
+@pytest.mark.parametrize("block", [*TWO_ORIENTATIONS, BIG_TIFF], ids=["1 and 6", "6 and 1", "BigTIFF"])
+def test_an_odd_orientation_turns_results_of_all_sizes_alike(block: bytes) -> None:
+    content = smooth(640, 480, exif=block)
+    whole = report(content, "info")
+
+    small = opened(processed(content, "resize", {"width": 60, "height": 60, "fit": "inside"}))
+
+    assert (small.width > small.height) == (whole["width"] > whole["height"])
+
+
 UNUSUAL = {
     "a PNG": photo(64, 48),
     "CMYK": smooth(64, 48, mode="CMYK"),
     "a profile in pieces": in_pieces(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()),
     "Adobe RGB by EXIF": smooth(64, 48, exif=exif(model="R03")),
     "too many scans": smooth(64, 48, progressive=True) + b"\xff\xda" * 101,
+    "two orientations": smooth(64, 48, exif=TWO_ORIENTATIONS[0]),
+    "EXIF in a BigTIFF": smooth(64, 48, exif=BIG_TIFF),
     "damaged EXIF": smooth(64, 48, exif=b"Exif\0\0broken"),
     "a start and nothing else": b"\xff\xd8\xff\xe0",
 }

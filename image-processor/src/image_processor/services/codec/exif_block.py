@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyvips
@@ -14,9 +15,13 @@ _START = b"Exif\0\0"
 _OF_THE_IMAGE = (270, 271, 272, 305, 306, tiff.ARTIST, 316, tiff.COPYRIGHT, *range(40091, 40096))
 """Description, make, model, software, time, artist, computer, copyright and what Windows adds (title, comment, author,
 keywords, subject); other tags say how pixels are stored."""
-_BOUND_TO_THEIR_FILE = (37500, 40962, 40963, 40965)
-"""Tags that are valid only in their file: MakerNote and the interoperability directory contain offsets into it; width
-and height are those of its pixels."""
+_BOUND_TO_THEIR_FILE = (40962, 40963, 40965)
+"""Tags that are valid only in their file: width and height are those of its pixels, and the interoperability directory
+is at an offset in it."""
+_COMPUTER = 316
+_PRIVATE = range(65_000, 65_536)
+"""Tags for private use (TIFF 6.0, page 8), in which Lightroom stores the owner and the lens."""
+_JPEG = b"\xff\xd8\xff"
 _REQUIRED = {
     **{"XResolution": 282, "YResolution": 283, "ResolutionUnit": 296, "YCbCrPositioning": 531, "ExifVersion": 36864},
     **{"ComponentsConfiguration": 37121, "FlashpixVersion": 40960, "FlashPixVersion": 40960, "ColorSpace": 40961},
@@ -42,14 +47,18 @@ def with_exif_of_tiff(image: pyvips.Image, source: Path, page: int = 0) -> pyvip
     return _with_fields(image, pixel)
 
 
-def write_into_tiff(path: Path, image: pyvips.Image) -> None:
-    """Add the image's EXIF fields to a TIFF written by libvips, by appending a copy of its first directory."""
+def write_into_tiff(path: Path, image: pyvips.Image, *, whole: bool) -> None:
+    """Add the image's EXIF fields to a TIFF written by libvips, by appending a copy of its first directory.
+
+    :param whole: add tags of the image's EXIF block that libvips has no fields for, too.
+    """
     fields = _with_fields(pyvips.Image.black(1, 1).copy(), image)
     content = fields.jpegsave_buffer(keep="exif")  # saving makes libvips update the block from the fields
     start = content.find(_START)
     found = None if start < 0 else tiff.described(io.BytesIO(content[start + len(_START) :]))
     if found is None:
         return
+    found = _with_unknown_tags(found, image) if whole else found
     with path.open("r+b") as file:
         order, big = _form(file.read(4))
         head = struct.Struct(order + ("Q" if big else "I"))
@@ -62,7 +71,8 @@ def write_into_tiff(path: Path, image: pyvips.Image) -> None:
         groups = ((EXIF_DIRECTORY, found.photo, "exif-ifd2-"), (GPS_DIRECTORY, found.gps, "exif-ifd3-"))
         for tag, directory, prefix in groups:
             own = {} if directory is None else _kept(directory)
-            if directory is not None and own and _has(image, prefix):
+            is_own = _has(image, prefix) or any(entry in _PRIVATE for entry in own)  # libexif adds an empty one
+            if directory is not None and own and is_own:
                 rows[tag] = added.row(tag, Entry(4, 1, struct.pack(f"{order}I", place)), 0)
                 place += file.write(added.directory(_reordered(own, directory.order, order), place))
         ours = {tag: found.image.entries[tag] for tag in _OF_THE_IMAGE if tag in found.image.entries}
@@ -71,6 +81,28 @@ def write_into_tiff(path: Path, image: pyvips.Image) -> None:
         file.write(content)
         file.seek(8 if big else 4)
         file.write(head.pack(place))
+
+
+def _with_unknown_tags(found: Described, image: pyvips.Image) -> Described:
+    """Return the tags with those of the image's EXIF block that libexif, and so libvips, drops.
+
+    Private data with a JPEG in it may show the source as it was before an edge was cut.
+    """
+    if not image.get_typeof("exif-data"):
+        return found
+    block = tiff.described(io.BytesIO(bytes(image.get("exif-data")).removeprefix(_START)))
+    if block is None:
+        return found
+    tags = {tag: entry for tag, entry in block.image.entries.items() if tag == _COMPUTER}
+    described = replace(found, image=_extended(found.image, tags, block.image.order))
+    if block.photo is None:
+        return described
+    private = {tag: entry for tag, entry in block.photo.entries.items() if tag in _PRIVATE and _JPEG not in entry.data}
+    return replace(described, photo=_extended(found.photo or Directory(found.image.order), private, block.photo.order))
+
+
+def _extended(directory: Directory, entries: Mapping[int, Entry], order: str) -> Directory:
+    return replace(directory, entries={**_reordered(entries, order, directory.order), **directory.entries})
 
 
 def without_invented_tags(image: pyvips.Image) -> pyvips.Image:

@@ -33,6 +33,8 @@ _OTHER_FRAMES = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0
 _BEFORE_PIXELS = range(0xC0, 0xFF)
 _SCAN_MARKER, _EXIF_MARKER, _PROFILE_MARKER = 0xDA, 0xE1, 0xE2
 _EXIF, _PROFILE = b"Exif\0\0", b"ICC_PROFILE\0"
+_CLASSIC = (b"", b"II*\0", b"MM\0*")
+"""First bytes of EXIF, if there is any. libvips does not read the layout of a BigTIFF there."""
 _WHOLE_PROFILE = b"\1\1"
 """Number and count of the pieces of a profile that is in one piece."""
 _MOST_SEGMENTS = 1000
@@ -141,8 +143,10 @@ def _of_segments(frame: bytes, exif: bytes, profile: bytes | None) -> _Head | No
     height, width, bands = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big"), frame[5]
     if not width or not height or (profile is not None and bands != 3):
         return None
+    if exif[:4] not in _CLASSIC or _INTEROPERABILITY_OF_ADOBE_RGB in exif:
+        return None
     described = tiff.described(io.BytesIO(exif)) if exif else tiff.Described(tiff.Directory("<"))
-    if described is None or _INTEROPERABILITY_OF_ADOBE_RGB in exif:
+    if described is None or list(described.image.tags).count(tiff.ORIENTATION) > 1:
         return None
     photo = described.photo or tiff.Directory("<")
     if photo.number(_COLOR_SPACE) == _ADOBE_RGB:

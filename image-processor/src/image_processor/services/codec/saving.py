@@ -195,7 +195,7 @@ _PALETTE_EFFORTS = ((6_000_000, 3), (1_000_000, 5))
 def _save_tiff(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:  # noqa: ARG001 (same signature for all savers)
     image.tiffsave(str(path), compression="deflate", predictor="horizontal", keep=_keep(image, output))
     if has_exif(image):
-        write_into_tiff(path, image)
+        write_into_tiff(path, image, whole=output.metadata == "keep")
 
 
 _SAVERS: Mapping[str, Callable[[pyvips.Image, Output, int, Path], None]] = {
