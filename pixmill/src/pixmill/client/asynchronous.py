@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from ssl import SSLContext
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from pixmill.client import settings
@@ -38,8 +38,11 @@ from pixmill.client.problems import RunFailedError
 from pixmill.client.saving import Saving, result_names
 from pixmill.client.tasks import TaskFilter, TaskOperations, batches_call, tasks_call
 from pixmill.client.uploads import New, OnProgress, Upload, UploadOperations
-from pixmill.params import Output, Source
 from pixmill.steps import Chain, pipeline_of, request_of
+
+if TYPE_CHECKING:
+    # Its hundred dataclasses cost a program that names none of them a tenth of its start.
+    from pixmill.params import Output, Source
 
 
 class AsyncPixmill:
@@ -99,8 +102,8 @@ class AsyncPixmill:
         *,
         preset: str | None = None,
         params: Mapping[str, object] | None = None,
-        output: Output | None = None,
-        source: Source | None = None,
+        output: "Output | None" = None,
+        source: "Source | None" = None,
         priority: int = 0,
         cache: bool = True,
         callback_url: str | None = None,
@@ -502,8 +505,8 @@ class AsyncPresets:
         name: str,
         what: Chain | Mapping[str, object],
         *,
-        output: Output | None = None,
-        source: Source | None = None,
+        output: "Output | None" = None,
+        source: "Source | None" = None,
     ) -> Preset:
         """Create a preset, or replace it.
 
