@@ -27,9 +27,9 @@ def text(message: str, **values: object) -> str:
     return translated.format(**values) if values else translated
 
 
-def plural(one: str, many: str, count: int, **values: object) -> str:
+def plural(singular: str, many: str, count: int, **values: object) -> str:
     """Return the form of a message that goes with a number, with ``{count}`` and its other values."""
-    return _catalog(language()).ngettext(one, many, count).format(count=count, **values)
+    return _catalog(language()).ngettext(singular, many, count).format(count=count, **values)
 
 
 def translation(message: str) -> str:
