@@ -72,18 +72,18 @@ class AsyncPixmill:
         language: str | None = None,
     ) -> None:
         connection = settings.connection(url, key, timeout_seconds, verify, language)
-        self.url = connection.url
+        self.url: str = connection.url
         self._driver = AsyncDriver(connection)
         self._exchange = Exchange(retries or Retries())
         self._operations = TaskOperations(self._exchange)
         self._access = AccessOperations(self._exchange)
-        self.files = AsyncFiles(self._driver, self._exchange, self.url)
-        self.tasks = AsyncTasks(self._driver, self._exchange)
-        self.batches = AsyncBatches(self, self._driver, self._exchange)
-        self.presets = AsyncPresets(self._driver, self._operations)
-        self.links = AsyncLinks(self._driver, self._exchange)
-        self.keys = AsyncKeys(self._driver, self._access)
-        self.owners = AsyncOwners(self._driver, self._access)
+        self.files: AsyncFiles = AsyncFiles(self._driver, self._exchange, self.url)
+        self.tasks: AsyncTasks = AsyncTasks(self._driver, self._exchange)
+        self.batches: AsyncBatches = AsyncBatches(self, self._driver, self._exchange)
+        self.presets: AsyncPresets = AsyncPresets(self._driver, self._operations)
+        self.links: AsyncLinks = AsyncLinks(self._driver, self._exchange)
+        self.keys: AsyncKeys = AsyncKeys(self._driver, self._access)
+        self.owners: AsyncOwners = AsyncOwners(self._driver, self._access)
 
     async def __aenter__(self) -> Self:
         return self

@@ -105,8 +105,8 @@ class ProblemError(PixmillError):
         self.errors = errors
         self.request_id = request_id
         self.retry_after = retry_after
-        self.code = code or self.kind
-        self.context = context or {}
+        self.code: str = code or self.kind
+        self.context: Mapping[str, object] = context or {}
 
     @property
     def kind(self) -> str:

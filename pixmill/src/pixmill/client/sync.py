@@ -71,18 +71,18 @@ class Pixmill:
         language: str | None = None,
     ) -> None:
         connection = settings.connection(url, key, timeout_seconds, verify, language)
-        self.url = connection.url
+        self.url: str = connection.url
         self._driver = SyncDriver(connection)
         self._exchange = Exchange(retries or Retries())
         self._operations = TaskOperations(self._exchange)
         self._access = AccessOperations(self._exchange)
-        self.files = Files(self._driver, self._exchange, self.url)
-        self.tasks = Tasks(self._driver, self._exchange)
-        self.batches = Batches(self, self._driver, self._exchange)
-        self.presets = Presets(self._driver, self._operations)
-        self.links = Links(self._driver, self._exchange)
-        self.keys = Keys(self._driver, self._access)
-        self.owners = Owners(self._driver, self._access)
+        self.files: Files = Files(self._driver, self._exchange, self.url)
+        self.tasks: Tasks = Tasks(self._driver, self._exchange)
+        self.batches: Batches = Batches(self, self._driver, self._exchange)
+        self.presets: Presets = Presets(self._driver, self._operations)
+        self.links: Links = Links(self._driver, self._exchange)
+        self.keys: Keys = Keys(self._driver, self._access)
+        self.owners: Owners = Owners(self._driver, self._access)
 
     def __enter__(self) -> Self:
         return self
