@@ -53,7 +53,7 @@ class Program:
         self.peak = 0
 
     def wait_until_it_has_moved(self, megabytes: int) -> None:
-        """Wait until it has read or written so much."""
+        """Wait until it has read or written this many megabytes."""
 
         def has_moved() -> bool:
             assert self._popen.poll() is None, self.output.read_text()

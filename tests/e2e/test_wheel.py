@@ -17,7 +17,7 @@ pytestmark = pytest.mark.thorough
 LARGEST_MEGABYTES = 30
 """Of httpx2, typer, rich and what they need, with compiled modules."""
 OTHER_PYTHONS = ("3.12", "3.13", "3.14")
-"""Beside the one that runs the tests; `.github/workflows/release.yml` has them all."""
+"""In addition to the one that runs the tests; `.github/workflows/release.yml` has them all."""
 
 
 @pytest.fixture(scope="module")
