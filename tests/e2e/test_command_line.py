@@ -204,6 +204,25 @@ def test_tasks_in_error_have_their_own_exit_code_and_each_reason_once(pixmill_co
     assert run.stderr.count("not an image") == 1
 
 
+def test_info_of_a_damaged_image_ends_as_a_task_on_it_would(pixmill_command: Run) -> None:
+    file = pixmill_command("put", "-", "--name", "a.jpg", "-q", stdin="no image").stdout.strip()
+
+    info = pixmill_command("info", file)
+
+    assert (info.returncode, info.stdout) == (6, "")
+    assert "not an image" in info.stderr
+
+
+def test_a_russian_terminal_reads_why_a_task_failed_in_russian(pixmill_command: Run) -> None:
+    file = pixmill_command("put", "-", "--name", "a.jpg", "-q", stdin="no image at all").stdout.strip()
+
+    run = pixmill_command("run", "flip", file, "--wait", LC_ALL="ru_RU.UTF-8", PYTHONIOENCODING="utf-8")
+
+    assert run.returncode == 6
+    assert run.stderr.startswith("1 задача без результата")
+    assert "Файл — не изображение" in run.stderr
+
+
 def test_an_interrupt_leaves_the_tasks_and_says_how_to_go_on(environment: dict[str, str], tmp_path: Path) -> None:
     # Programs that a shell starts in the background, and all that they start, ignore the signal of Ctrl-C.
     command = ["env", "--default-signal=INT", str(SCRIPTS / "pixmill"), "watch"]

@@ -12,6 +12,7 @@ from pixmill.commands import (
     hot_folder,
     keys,
     maintenance,
+    parser,
     profile,
     run,
     runs,
@@ -73,5 +74,6 @@ app.add_typer(sharing.links, name="links")
 app.add_typer(profile.app, name="profile")
 app.add_typer(keys.app, name="keys")
 app.add_typer(completion.app, name="completion")
+parser.use(app)
 localize(app, translation)
 use_for_the_parser()

@@ -42,6 +42,7 @@ def test_the_help_lists_the_exit_codes() -> None:
 def test_the_command_line_needs_only_the_packages_of_the_base_install() -> None:
     program = (
         "import sys, pixmill, pixmill.cli, pixmill.demo, pixmill.params\n"
+        "pixmill.Pixmill().close()\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
 
@@ -50,3 +51,19 @@ def test_the_command_line_needs_only_the_packages_of_the_base_install() -> None:
     servers = {"service_kit", "file_storage", "image_processor", "flask", "pydantic", "sqlalchemy", "pyvips", "numpy"}
     assert servers & set(run.stdout.split()) == set()
     assert "httpx2" in run.stdout.split()
+
+
+def test_help_starts_without_what_only_requests_and_steps_need() -> None:
+    program = (
+        "import sys\n"
+        "from pixmill.cli import app\n"
+        "try:\n"
+        "    app(['ls', '--help'])\n"
+        "except SystemExit as end:\n"
+        "    print('ended with', end.code)\n"
+        "print(*(name for name in ('httpx2', 'pixmill.params') if name in sys.modules), sep=', ')"
+    )
+
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert run.stdout.splitlines()[-2:] == ["ended with 0", ""]

@@ -132,6 +132,11 @@ class Task(Answer):
     def has_ended(self) -> bool:
         return self.status in ENDED
 
+    @property
+    def reason(self) -> str | None:
+        """Why the task ended in error, in the language of the client."""
+        return _reason(self.problem, self.error)
+
 
 ENDED = frozenset({"finished", "error", "cancelled"})
 """The states in which nothing changes any more, unless somebody restarts the task."""
@@ -156,6 +161,11 @@ class TaskEvent(Answer):
     @property
     def has_ended(self) -> bool:
         return self.status in ENDED
+
+    @property
+    def reason(self) -> str | None:
+        """Why the task ended in error, in the language of the client."""
+        return _reason(self.problem, self.error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +201,12 @@ class Cause(Answer):
     tasks: int
     task_id: int
     error: str
+    problem: Mapping[str, object] | None = field(default=None, hash=False)
+
+    @property
+    def reason(self) -> str:
+        """Why the first of them ended in error, in the language of the client."""
+        return _reason(self.problem, self.error) or self.error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -473,3 +489,9 @@ class WebhookEvent(Answer):
     id: str
     type: str
     task: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+
+def _reason(problem: Mapping[str, object] | None, error: str | None) -> str | None:
+    """Return the sentence of a problem, which the server translates, or else the error."""
+    detail = None if problem is None else problem.get("detail")
+    return detail if isinstance(detail, str) and detail else error

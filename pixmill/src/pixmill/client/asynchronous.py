@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from ssl import SSLContext
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from pixmill.client import settings
@@ -38,8 +38,11 @@ from pixmill.client.problems import RunFailedError
 from pixmill.client.saving import Saving, result_names
 from pixmill.client.tasks import TaskFilter, TaskOperations, batches_call, tasks_call
 from pixmill.client.uploads import New, OnProgress, Upload, UploadOperations
-from pixmill.params import Output, Source
 from pixmill.steps import Chain, pipeline_of, request_of
+
+if TYPE_CHECKING:
+    # Its hundred dataclasses cost a program that names none of them a tenth of its start.
+    from pixmill.params import Output, Source
 
 
 class AsyncPixmill:
@@ -69,18 +72,18 @@ class AsyncPixmill:
         language: str | None = None,
     ) -> None:
         connection = settings.connection(url, key, timeout_seconds, verify, language)
-        self.url = connection.url
+        self.url: str = connection.url
         self._driver = AsyncDriver(connection)
         self._exchange = Exchange(retries or Retries())
         self._operations = TaskOperations(self._exchange)
         self._access = AccessOperations(self._exchange)
-        self.files = AsyncFiles(self._driver, self._exchange, self.url)
-        self.tasks = AsyncTasks(self._driver, self._exchange)
-        self.batches = AsyncBatches(self, self._driver, self._exchange)
-        self.presets = AsyncPresets(self._driver, self._operations)
-        self.links = AsyncLinks(self._driver, self._exchange)
-        self.keys = AsyncKeys(self._driver, self._access)
-        self.owners = AsyncOwners(self._driver, self._access)
+        self.files: AsyncFiles = AsyncFiles(self._driver, self._exchange, self.url)
+        self.tasks: AsyncTasks = AsyncTasks(self._driver, self._exchange)
+        self.batches: AsyncBatches = AsyncBatches(self, self._driver, self._exchange)
+        self.presets: AsyncPresets = AsyncPresets(self._driver, self._operations)
+        self.links: AsyncLinks = AsyncLinks(self._driver, self._exchange)
+        self.keys: AsyncKeys = AsyncKeys(self._driver, self._access)
+        self.owners: AsyncOwners = AsyncOwners(self._driver, self._access)
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,8 +102,8 @@ class AsyncPixmill:
         *,
         preset: str | None = None,
         params: Mapping[str, object] | None = None,
-        output: Output | None = None,
-        source: Source | None = None,
+        output: "Output | None" = None,
+        source: "Source | None" = None,
         priority: int = 0,
         cache: bool = True,
         callback_url: str | None = None,
@@ -502,8 +505,8 @@ class AsyncPresets:
         name: str,
         what: Chain | Mapping[str, object],
         *,
-        output: Output | None = None,
-        source: Source | None = None,
+        output: "Output | None" = None,
+        source: "Source | None" = None,
     ) -> Preset:
         """Create a preset, or replace it.
 

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from ssl import SSLContext
-from typing import Generic, TypeVar
-
-import httpx2
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pixmill.client.exchange import Call, Effect, Operation, Pause, Reply
 from pixmill.client.feed import Stream
 from pixmill.client.problems import UnreachableError
+
+if TYPE_CHECKING:
+    # Imported by the first driver: `pixmill --help` and a mistake on the command line need no HTTP.
+    import httpx2
 
 T = TypeVar("T")
 
@@ -54,6 +56,8 @@ class SyncDriver:
     """Runs operations one step after the other; several threads may use it."""
 
     def __init__(self, connection: Connection) -> None:
+        import httpx2
+
         self._connection = connection
         self._http = httpx2.Client(
             timeout=connection.timeout_seconds, verify=connection.verify, trust_env=False, follow_redirects=True
@@ -98,6 +102,8 @@ class SyncDriver:
 
     def follow(self, feed: Stream[T]) -> Iterator[T]:
         """Generate the events of a feed."""
+        import httpx2
+
         while not feed.has_ended:
             try:
                 call = feed.call()
@@ -150,6 +156,8 @@ class AsyncDriver:
     """Runs operations on an event loop."""
 
     def __init__(self, connection: Connection) -> None:
+        import httpx2
+
         self._connection = connection
         self._http = httpx2.AsyncClient(
             timeout=connection.timeout_seconds, verify=connection.verify, trust_env=False, follow_redirects=True
@@ -195,6 +203,8 @@ class AsyncDriver:
 
     async def follow(self, feed: Stream[T]) -> AsyncIterator[T]:
         """Generate the events of a feed."""
+        import httpx2
+
         while not feed.has_ended:
             try:
                 call = feed.call()
@@ -269,11 +279,11 @@ def _step(advance: Callable[[], Effect]) -> Effect | _Done[T]:
         return _Done(end.value)
 
 
-def _head(got: httpx2.Response) -> Reply:
+def _head(got: "httpx2.Response") -> Reply:
     return _reply(got, b"")
 
 
-def _reply(got: httpx2.Response, body: bytes) -> Reply:
+def _reply(got: "httpx2.Response", body: bytes) -> Reply:
     headers = {name.lower(): value for name, value in got.headers.items()}
     return Reply(got.status_code, headers, body, got.reason_phrase)
 
@@ -295,6 +305,8 @@ async def _async_pieces(call: Call) -> AsyncIterator[bytes]:
 @contextmanager
 def _as_unreachable() -> Iterator[None]:
     """Raise the errors of httpx2 as :class:`UnreachableError`."""
+    import httpx2
+
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:

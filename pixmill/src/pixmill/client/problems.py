@@ -49,9 +49,10 @@ class RunFailedError(PixmillError):
     """
 
     def __init__(self, failed: Sequence["Task"], saved: Sequence[Path] = ()) -> None:
-        reasons = sorted({task.error or task.status for task in failed})
-        more = "" if len(reasons) == 1 else f" (and {len(reasons) - 1} other reasons)"
-        super().__init__(f"{len(failed)} tasks have no result: {reasons[0]}{more}")
+        first, *others = sorted({task.reason or task.status for task in failed})
+        tasks = "1 task has" if len(failed) == 1 else f"{len(failed)} tasks have"
+        more = {0: "", 1: " (and 1 other reason)"}.get(len(others), f" (and {len(others)} other reasons)")
+        super().__init__(f"{tasks} no result: {first}{more}")
         self.failed = failed
         self.saved = saved
 
@@ -104,8 +105,8 @@ class ProblemError(PixmillError):
         self.errors = errors
         self.request_id = request_id
         self.retry_after = retry_after
-        self.code = code or self.kind
-        self.context = context or {}
+        self.code: str = code or self.kind
+        self.context: Mapping[str, object] = context or {}
 
     @property
     def kind(self) -> str:

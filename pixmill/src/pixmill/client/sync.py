@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from ssl import SSLContext
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from pixmill.client import settings
@@ -38,8 +38,11 @@ from pixmill.client.problems import RunFailedError
 from pixmill.client.saving import Saving, result_names
 from pixmill.client.tasks import TaskFilter, TaskOperations, batches_call, tasks_call
 from pixmill.client.uploads import New, OnProgress, Upload, UploadOperations
-from pixmill.params import Output, Source
 from pixmill.steps import Chain, pipeline_of, request_of
+
+if TYPE_CHECKING:
+    # Its hundred dataclasses cost a program that names none of them a tenth of its start.
+    from pixmill.params import Output, Source
 
 
 class Pixmill:
@@ -68,18 +71,18 @@ class Pixmill:
         language: str | None = None,
     ) -> None:
         connection = settings.connection(url, key, timeout_seconds, verify, language)
-        self.url = connection.url
+        self.url: str = connection.url
         self._driver = SyncDriver(connection)
         self._exchange = Exchange(retries or Retries())
         self._operations = TaskOperations(self._exchange)
         self._access = AccessOperations(self._exchange)
-        self.files = Files(self._driver, self._exchange, self.url)
-        self.tasks = Tasks(self._driver, self._exchange)
-        self.batches = Batches(self, self._driver, self._exchange)
-        self.presets = Presets(self._driver, self._operations)
-        self.links = Links(self._driver, self._exchange)
-        self.keys = Keys(self._driver, self._access)
-        self.owners = Owners(self._driver, self._access)
+        self.files: Files = Files(self._driver, self._exchange, self.url)
+        self.tasks: Tasks = Tasks(self._driver, self._exchange)
+        self.batches: Batches = Batches(self, self._driver, self._exchange)
+        self.presets: Presets = Presets(self._driver, self._operations)
+        self.links: Links = Links(self._driver, self._exchange)
+        self.keys: Keys = Keys(self._driver, self._access)
+        self.owners: Owners = Owners(self._driver, self._access)
 
     def __enter__(self) -> Self:
         return self
@@ -98,8 +101,8 @@ class Pixmill:
         *,
         preset: str | None = None,
         params: Mapping[str, object] | None = None,
-        output: Output | None = None,
-        source: Source | None = None,
+        output: "Output | None" = None,
+        source: "Source | None" = None,
         priority: int = 0,
         cache: bool = True,
         callback_url: str | None = None,
@@ -494,8 +497,8 @@ class Presets:
         name: str,
         what: Chain | Mapping[str, object],
         *,
-        output: Output | None = None,
-        source: Source | None = None,
+        output: "Output | None" = None,
+        source: "Source | None" = None,
     ) -> Preset:
         """Create a preset, or replace it.
 

@@ -2,8 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated
 
@@ -23,7 +24,8 @@ from pixmill.client.problems import (
 )
 from pixmill.client.sync import Pixmill
 from pixmill.commands.profiles_file import ProfileError, Server, server
-from pixmill.commands.words import language, text
+from pixmill.commands.said import said
+from pixmill.commands.words import language, plural, text
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -56,6 +58,40 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.TASKS_FAILED: text("tasks ended without a result"),
     Exit.INTERRUPTED: text("interrupted (Ctrl-C); tasks go on"),
 }
+
+HEADINGS: Mapping[str, str] = {
+    "algorithm": text("algorithm"),
+    "created_at": text("created"),
+    "deleted_at": text("deleted"),
+    "ended_tasks": text("ended"),
+    "expires_at": text("expires"),
+    "file_count": text("files"),
+    "file_id": text("file"),
+    "filename": text("name"),
+    "has_password": text("password"),
+    "height": text("height"),
+    "id": text("id"),
+    "last_used_at": text("last used"),
+    "media_type": text("type"),
+    "name": text("name"),
+    "note": text("note"),
+    "owner": text("owner"),
+    "path": text("path"),
+    "preset": text("preset"),
+    "reason": text("reason"),
+    "restore_until": text("restore until"),
+    "result": text("result"),
+    "result_id": text("result"),
+    "revoked_at": text("revoked"),
+    "scopes": text("scopes"),
+    "size": text("size"),
+    "source_id": text("source"),
+    "status": text("status"),
+    "summary": text("summary"),
+    "tasks": text("tasks"),
+    "width": text("width"),
+}
+"""Of the columns of tables."""
 
 
 def examples(*commands: str) -> str:
@@ -115,14 +151,25 @@ def described(error: Exception) -> str:
     """Return what went wrong and what to do about it."""
     if isinstance(error, UnreachableError):
         return text(
-            "the server does not answer ({error}); start one with: pixmill serve, or name one with --url", error=error
+            "the server does not answer ({error}); start one with: pixmill serve, or name one with --url",
+            error=said(str(error)),
         )
     if isinstance(error, SignInError):
         return text("{error} Give a key in PIXMILL_KEY or with: pixmill profile add", error=error)
     if isinstance(error, ProblemError):
         known = "" if error.request_id is None else text(" (request {id})", id=error.request_id)
-        return f"{error}{known}"
-    return str(error)
+        return f"{said(str(error))}{known}"
+    if isinstance(error, RunFailedError):
+        first, *others = sorted({task.reason or text(task.status) for task in error.failed})
+        known = plural(
+            "{count} task has no result: {reason}",
+            "{count} tasks have no result: {reason}",
+            len(error.failed),
+            reason=first,
+        )
+        more = plural(" (and {count} other reason)", " (and {count} other reasons)", len(others)) if others else ""
+        return known + more
+    return said(str(error))
 
 
 def fail(message: str, code: Exit) -> typer.Exit:
@@ -159,27 +206,45 @@ def emit_rows(
     :param columns: the fields that a table and lines have.
     """
     count = 0
-    table = Table(*columns, box=None, pad_edge=False) if is_for_people() and not (as_json or quiet) else None
+    table = (
+        Table(*(HEADINGS[column] for column in columns), box=None, pad_edge=False)
+        if is_for_people() and not (as_json or quiet)
+        else None
+    )
     for row in rows:
         count += 1
         if as_json:
             emit_json(row.document)
         elif quiet:
-            emit(_plain(getattr(row, key)))
+            emit(shown(getattr(row, key)))
         elif table is None:
-            emit("\t".join(_plain(getattr(row, column)) for column in columns))
+            emit("\t".join(shown(getattr(row, column)) for column in columns))
         else:
-            table.add_row(*(_plain(getattr(row, column)) for column in columns))
+            table.add_row(*(shown(getattr(row, column)) for column in columns))
     if table is not None and count:
         err.print(table, markup=False)
     return count
 
 
-def _plain(value: object) -> str:
+def emit_fields(answer: Answer, without: Container[str] = ()) -> None:
+    """Print a line for each field that the server sent."""
+    for name, value in answer.document.items():
+        if name not in without:
+            emit(f"{name}\t{shown(getattr(answer, name, value))}")
+
+
+def shown(value: object) -> str:
+    """Return a value as lines and tables show it."""
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return text("true") if value else text("false")
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, Mapping):
+        value = json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(shown, value))
     # A name cannot break a line or a column, nor send commands to the terminal.
     return "".join(char if char.isprintable() else " " for char in str(value))
 

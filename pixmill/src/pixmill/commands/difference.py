@@ -11,8 +11,7 @@ import typer
 from pixmill.client.answers import File
 from pixmill.client.problems import RunFailedError
 from pixmill.client.sync import Pixmill
-from pixmill.commands.console import Json, ProfileName, Url, connected, emit, emit_json, examples
-from pixmill.params import Compare
+from pixmill.commands.console import Json, ProfileName, Url, connected, emit, emit_json, examples, shown
 
 app = typer.Typer()
 
@@ -38,8 +37,7 @@ def diff(a: Image, b: Image, as_json: Json = False, url: Url = None, profile: Pr
         for file in (first, second):
             emit(f"{file.filename}\t{file.size}\t{file.width}×{file.height}\t{file.media_type}")
         for name in ("same_bytes", "equal", "ssim", "psnr"):
-            value = found[name]
-            emit(f"{name}\t{'-' if value is None else str(value).lower()}")
+            emit(f"{name}\t{shown(found[name])}")
 
 
 def _file(pixmill: Pixmill, given: str, cleaning: ExitStack) -> File:
@@ -52,6 +50,8 @@ def _file(pixmill: Pixmill, given: str, cleaning: ExitStack) -> File:
 
 def _compared(pixmill: Pixmill, first: File, second: File, cleaning: ExitStack) -> dict[str, object]:
     """Return the report of the server."""
+    from pixmill.params import Compare
+
     run = pixmill.run([first], Compare(file_id=second.id), expires=KEEP)
     cleaning.callback(run.forget)
     [task] = run.ended()

@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 
 from pixmill.client.answers import File, Metadata
 from pixmill.client.files import FileFilter
-from pixmill.client.problems import PixmillError
+from pixmill.client.problems import InvalidError, PixmillError
 from pixmill.client.saving import formatted
 from pixmill.client.settings import safe_name
 from pixmill.client.sync import Pixmill
@@ -28,6 +29,7 @@ from pixmill.commands.console import (
     connected,
     described,
     emit,
+    emit_fields,
     emit_json,
     emit_rows,
     examples,
@@ -36,6 +38,7 @@ from pixmill.commands.console import (
     ids_of,
     reported,
     say,
+    shown,
 )
 from pixmill.commands.paths import Selection
 from pixmill.commands.progress import transfers
@@ -44,6 +47,8 @@ from pixmill.commands.words import text
 app = typer.Typer()
 
 COLUMNS = ("id", "filename", "size", "media_type", "width", "height", "created_at")
+NOT_RENDERABLE = "not-renderable"
+"""The problem of an image that is damaged, or none."""
 Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of files; - reads them from stdin.")]
 
 
@@ -205,12 +210,8 @@ def show(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName 
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
         for file_id in wanted:
-            document = pixmill.files.get(file_id).document
-            if as_json:
-                emit_json(document)
-                continue
-            for field, value in document.items():
-                emit(f"{field}\t{'-' if value is None else value}")
+            file = pixmill.files.get(file_id)
+            emit_json(file.document) if as_json else emit_fields(file)
 
 
 @app.command(epilog=examples("pixmill info 12", "pixmill info 12 13 --json"))
@@ -221,12 +222,13 @@ def info(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName 
         for file_id in wanted:
             # A histogram is 1,024 numbers: for programs.
             parts = () if as_json else ("info", "exif", "colors", "blurhash")
-            found = pixmill.metadata(file_id, parts)
+            with _damage_is_an_end(file_id):
+                found = pixmill.metadata(file_id, parts)
             if as_json:
                 emit_json({"id": file_id, **found.document})
                 continue
             for field, value in _flat(file_id, found):
-                emit(f"{field}\t{value}")
+                emit(f"{field}\t{shown(value)}")
 
 
 @app.command(epilog=examples("pixmill rename 12 'Apollo 11'", "pixmill rename 12 liftoff --comment 'by hand'"))
@@ -272,6 +274,17 @@ def mv(
                 _print_file(file, as_json=as_json, quiet=quiet)
             else:
                 emit(f"{file.id}\t{file.path}")
+
+
+@contextmanager
+def _damage_is_an_end(file_id: int) -> Iterator[None]:
+    """End the command as a task on the same image ends: the request is right, and the image is not."""
+    try:
+        yield
+    except InvalidError as error:
+        if error.kind != NOT_RENDERABLE:
+            raise
+        raise fail(f"{file_id}: {described(error)}", Exit.TASKS_FAILED) from error
 
 
 def _flat(file_id: int, found: Metadata) -> Iterator[tuple[str, object]]:

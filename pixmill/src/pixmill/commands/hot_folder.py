@@ -267,7 +267,7 @@ def _saved(pixmill: Pixmill, job: Job, memory: Memory, run: Run, names: Mapping[
         result = results.get(task.result_id or 0)
         if result is None:
             failures += 1
-            say(f"{source}: {task.error or task.status}")
+            say(f"{source}: {task.reason or text(task.status)}")
             continue
         if job.out is None:
             emit_json({"path": source, "result_id": result.id}) if job.as_json else emit(f"{result.id}\t{source}")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pixmill.client.places import config_folder, write_private
 from pixmill.client.settings import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
+from pixmill.commands.words import text
 
 PROFILE_VARIABLE = "PIXMILL_PROFILE"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -43,7 +44,7 @@ class Profile:
         # The command is of the owner of the file, and runs without a shell.
         run = subprocess.run(shlex.split(self.key_command), capture_output=True, text=True, check=False)  # nosec B603
         if run.returncode:
-            raise ProfileError(f"the key_command failed: {run.stderr.strip() or run.returncode}")
+            raise ProfileError(text("the key_command failed: {error}", error=run.stderr.strip() or run.returncode))
         return run.stdout.strip()
 
 
@@ -79,14 +80,14 @@ def load() -> Profiles:
     except FileNotFoundError:
         return Profiles()
     except (OSError, ValueError) as error:
-        raise ProfileError(f"cannot read {path()}: {error}") from error
+        raise ProfileError(text("cannot read {file}: {error}", file=path(), error=error)) from error
     try:
         named = {
             name: Profile(str(entry["url"]), entry.get("key"), entry.get("key_command"))
             for name, entry in document.get("profiles", {}).items()
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise ProfileError(f"a profile in {path()} has no url") from error
+        raise ProfileError(text("a profile in {file} has no url", file=path())) from error
     return Profiles(document.get("current"), named)
 
 
@@ -109,16 +110,16 @@ def server(url: str | None, name: str | None) -> Server:
     wanted = name or os.environ.get(PROFILE_VARIABLE) or profiles.current
     profile = profiles.named.get(wanted) if wanted else None
     if wanted and profile is None:
-        raise ProfileError(f"there is no profile '{wanted}'; see: pixmill profile ls")
+        raise ProfileError(text("there is no profile '{name}'; see: pixmill profile ls", name=wanted))
     given = url or (None if name else os.environ.get(URL_VARIABLE)) or None
     key = os.environ.get(KEY_VARIABLE) or None
     named = "--url" if url else URL_VARIABLE
     if profile is None:
-        return Server(DEFAULT_URL, key, "the default") if given is None else Server(given, key, named)
+        return Server(DEFAULT_URL, key, text("the default")) if given is None else Server(given, key, named)
     if given is not None and _origin(given) != _origin(profile.url):
         # A profile's key is for its own server alone.
         return Server(given, key, named)
-    return Server(given or profile.url, key or profile.secret(), f"profile '{wanted}'")
+    return Server(given or profile.url, key or profile.secret(), text("profile '{name}'", name=wanted))
 
 
 def _origin(url: str) -> tuple[str, str]:

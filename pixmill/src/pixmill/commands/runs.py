@@ -14,13 +14,14 @@ from pixmill.commands.console import (
     Url,
     connected,
     emit,
+    emit_fields,
     emit_json,
     emit_rows,
     examples,
     say,
 )
 from pixmill.commands.waiting import explain, has_failures, save, wait
-from pixmill.commands.words import text
+from pixmill.commands.words import plural
 
 app = typer.Typer(help="List, follow and change runs: what `pixmill run` began.", no_args_is_help=True)
 
@@ -49,13 +50,11 @@ def show(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName =
         if as_json:
             emit_json(batch.document)
             return
-        for name, value in batch.document.items():
-            if name not in ("params", "errors", "counts"):
-                emit(f"{name}\t{'-' if value is None else value}")
+        emit_fields(batch, without=("params", "errors", "counts"))
         for status, count in batch.counts.items():
             emit(f"{status}\t{count}")
         for cause in batch.errors:
-            emit(f"error\t{cause.tasks}\t{cause.task_id}\t{cause.error}")
+            emit(f"error\t{cause.tasks}\t{cause.task_id}\t{cause.reason}")
 
 
 @app.command(epilog=examples("pixmill runs watch 3", "pixmill runs watch 3 --json"))
@@ -110,7 +109,11 @@ def forget(run: Id, as_json: Json = False, url: Url = None, profile: ProfileName
         forgotten = pixmill.batches.forget(run)
         emit_json(forgotten.document) if as_json else emit(str(forgotten.forgotten))
         if forgotten.left:
-            say(text("{count} tasks have not ended and stay.", count=forgotten.left))
+            say(
+                plural(
+                    "{count} task has not ended and stays.", "{count} tasks have not ended and stay.", forgotten.left
+                )
+            )
 
 
 def _print(batch: Batch, *, as_json: bool) -> None:

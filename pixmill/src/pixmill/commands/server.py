@@ -34,7 +34,7 @@ from pixmill.commands.console import (
 )
 from pixmill.commands.paths import unfinished_uploads
 from pixmill.commands.steps_text import set_in
-from pixmill.commands.words import text
+from pixmill.commands.words import language, plural, text
 from pixmill.version import VERSION
 
 app = typer.Typer()
@@ -112,10 +112,15 @@ def doctor(url: Url = None, profile: ProfileName = None) -> None:
     emit(f"ok\tpixmill {VERSION}, Python {sys.version.split()[0]}")
     _check_profiles()
     chosen = chosen_server(url, profile)
-    emit(f"ok\tserver {chosen.url} (from {chosen.origin}), {'with' if chosen.key else 'without'} a key")
+    known = {"url": chosen.url, "origin": chosen.origin}
+    if chosen.key:
+        _emit_fine(text("server {url} (from {origin}), with a key", **known))
+    else:
+        _emit_fine(text("server {url} (from {origin}), without a key", **known))
     waiting = unfinished_uploads()
-    emit(f"ok\t{waiting} uploads can be continued" if waiting else "ok\tno upload is unfinished")
-    with Pixmill(chosen.url, key=chosen.key) as pixmill:
+    can = plural("{count} upload can be continued", "{count} uploads can be continued", waiting)
+    _emit_fine(can if waiting else text("no upload is unfinished"))
+    with Pixmill(chosen.url, key=chosen.key, language=language()) as pixmill:
         for check in (_check_services, _check_session, _check_clock):
             _checked(check, pixmill)
 
@@ -137,17 +142,21 @@ def _print_stats(stats: Stats) -> None:
 def _check_profiles() -> None:
     path = profiles_file.path()
     if not path.exists():
-        emit("ok\tno profiles")
+        _emit_fine(text("no profiles"))
     elif stat.S_IMODE(path.stat().st_mode) & 0o077:
-        emit(f"bad\tothers can read your keys: chmod 600 {path}")
+        emit(f"bad\t{text('others can read your keys: chmod 600 {file}', file=path)}")
         raise typer.Exit(Exit.SOME_FAILED)
     else:
-        emit(f"ok\tprofiles in {path}")
+        _emit_fine(text("profiles in {file}", file=path))
+
+
+def _emit_fine(found: str) -> None:
+    emit(f"ok\t{found}")
 
 
 def _checked(check: Callable[[Pixmill], str], pixmill: Pixmill) -> None:
     try:
-        emit(f"ok\t{check(pixmill)}")
+        _emit_fine(check(pixmill))
     except (PixmillError, ValueError) as error:
         emit(f"bad\t{described(error)}")
         raise typer.Exit(exit_code(error)) from error
@@ -156,31 +165,32 @@ def _checked(check: Callable[[Pixmill], str], pixmill: Pixmill) -> None:
 def _check_services(pixmill: Pixmill) -> str:
     states = pixmill.readiness()
     wrong = [
-        f"{part} of {name} is {state}"
+        text("{part} of {name} is {state}", part=part, name=name, state=state)
         for name, item in states.items()
         for part, state in item.dependencies.items()
         if state != "ok"
     ]
     if wrong:
         raise PixmillError("; ".join(wrong))
-    return "the services and all that they need answer"
+    return text("the services and all that they need answer")
 
 
 def _check_session(pixmill: Pixmill) -> str:
     session = pixmill.session()
     if not session.signed_in:
         raise fail(text("the server wants a key: set PIXMILL_KEY, or use: pixmill profile add"), Exit.SIGN_IN)
-    return f"signed in as {session.owner} ({session.mode}), may: {' '.join(session.scopes)}"
+    scopes = " ".join(session.scopes)
+    return text("signed in as {owner} ({mode}), may: {scopes}", owner=session.owner, mode=session.mode, scopes=scopes)
 
 
 def _check_clock(pixmill: Pixmill) -> str:
     sent = pixmill.request("GET", "/api/session").headers.get("date")
     if sent is None:
-        return "the server sends no time"
+        return text("the server sends no time")
     off = abs((datetime.now(UTC) - parsedate_to_datetime(sent)).total_seconds())
     if off > CLOCK_SECONDS:
-        raise PixmillError(f"the clocks of this machine and the server differ by {off:.0f} s")
-    return "the clocks agree"
+        raise PixmillError(text("the clocks of this machine and the server differ by {seconds} s", seconds=round(off)))
+    return text("the clocks agree")
 
 
 def _call(

@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 
-from pixmill import params
+from pixmill.commands import words
 from pixmill.steps import Chain, Custom, Pipeline, Step
 
 
@@ -27,10 +27,10 @@ def parsed(text: str) -> Chain:
             else:
                 steps[-1].append(word)
     except ValueError as error:
-        raise ValueError(f"cannot understand '{text}': {error}") from error
+        raise ValueError(words.text("cannot understand '{given}': {error}", given=text, error=error)) from error
     if not all(steps):
-        raise ValueError(f"a step is missing in '{text}'")
-    return Pipeline([_step(words) for words in steps])
+        raise ValueError(words.text("a step is missing in '{given}'", given=text))
+    return Pipeline([_step(step) for step in steps])
 
 
 def set_in(document: dict[str, object], assignment: str) -> None:
@@ -41,12 +41,12 @@ def set_in(document: dict[str, object], assignment: str) -> None:
     path, equals, text = assignment.partition("=")
     *above, last = path.split(".")
     if not (equals and last and all(above)):
-        raise ValueError(f"'{assignment}' is no assignment: write name=value")
+        raise ValueError(words.text("'{given}' is no assignment: write name=value", given=assignment))
     target = document
     for name in above:
         inner = target.setdefault(name, {})
         if not isinstance(inner, dict):
-            raise ValueError(f"'{name}' in '{assignment}' has a value already")
+            raise ValueError(words.text("'{name}' in '{given}' has a value already", name=name, given=assignment))
         target = inner
     target[last] = value_of(text)
 
@@ -60,15 +60,17 @@ def value_of(text: str) -> object:
     return value
 
 
-def _step(words: Sequence[str]) -> Step:
+def _step(given: Sequence[str]) -> Step:
     document: dict[str, object] = {}
-    for word in words[1:]:
+    for word in given[1:]:
         set_in(document, word)
-    return Custom(words[0], _gathered(words[0], document))
+    return Custom(given[0], _gathered(given[0], document))
 
 
 def _gathered(algorithm: str, document: Mapping[str, object]) -> Mapping[str, object]:
     """Return the params with those in their object that the library lets one give without it."""
+    from pixmill import params
+
     known: object = getattr(params, algorithm.title().replace("_", ""), None)
     if not (isinstance(known, type) and issubclass(known, Step)):
         return document

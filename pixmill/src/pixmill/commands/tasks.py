@@ -22,13 +22,14 @@ from pixmill.commands.console import (
     fail,
     ids_of,
     say,
+    shown,
 )
 from pixmill.commands.words import text
 
 app = typer.Typer(help="List, follow and change tasks.", no_args_is_help=True)
 watching = typer.Typer()
 
-COLUMNS = ("id", "status", "algorithm", "source_id", "result_id", "error")
+COLUMNS = ("id", "status", "algorithm", "source_id", "result_id", "reason")
 Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of tasks; - reads them from stdin.")]
 
 
@@ -130,13 +131,12 @@ def watch(
 
 
 def _print_event(event: TaskEvent, *, as_json: bool) -> None:
-    shown = {"id": event.task_id, "status": event.status, "result_id": event.result_id}
-    if event.error is not None:
-        shown["error"] = event.error
     if as_json:
-        emit_json(shown)
+        failed = {} if event.error is None else {"error": event.error}
+        emit_json({"id": event.task_id, "status": event.status, "result_id": event.result_id, **failed})
     else:
-        emit("\t".join("-" if value is None else str(value) for value in shown.values()))
+        fields = (event.task_id, event.status, event.result_id, *(() if event.reason is None else (event.reason,)))
+        emit("\t".join(map(shown, fields)))
 
 
 def _change(pixmill: Pixmill, ids: list[int], verb: str, *, as_json: bool) -> None:

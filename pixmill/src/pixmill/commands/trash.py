@@ -22,8 +22,9 @@ from pixmill.commands.console import (
     fail,
     ids_of,
     say,
+    shown,
 )
-from pixmill.commands.words import text
+from pixmill.commands.words import plural, text
 
 app = typer.Typer()
 
@@ -109,8 +110,13 @@ def _existing(pixmill: Pixmill, ids: Sequence[int]) -> Sequence[File]:
 def _question(files: Sequence[File], *, force: bool) -> str:
     names = ", ".join(file.filename for file in files[:5]) + (" …" if len(files) > 5 else "")
     if force:
-        return text("Delete {count} files for good ({names})?", count=len(files), names=names)
-    return text("Delete {count} files ({names})?", count=len(files), names=names)
+        return plural(
+            "Delete {count} file for good ({names})?",
+            "Delete {count} files for good ({names})?",
+            len(files),
+            names=names,
+        )
+    return plural("Delete {count} file ({names})?", "Delete {count} files ({names})?", len(files), names=names)
 
 
 def _report(deletion: Deletion, *, force: bool, as_json: bool) -> None:
@@ -124,6 +130,4 @@ def _report(deletion: Deletion, *, force: bool, as_json: bool) -> None:
         say(text("Deleted for good."))
         return
     ids = " ".join(map(str, deletion.ids[:20])) + (" …" if len(deletion.ids) > 20 else "")
-    say(
-        text("In the trash until {time}. Take back: pixmill restore {ids}", time=f"{until:%Y-%m-%d %H:%M} UTC", ids=ids)
-    )
+    say(text("In the trash until {time}. Take back: pixmill restore {ids}", time=shown(until), ids=ids))

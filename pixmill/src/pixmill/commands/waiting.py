@@ -11,7 +11,7 @@ from pixmill.client.problems import RunFailedError
 from pixmill.client.sync import Run
 from pixmill.commands.console import Exit, emit, emit_json, say
 from pixmill.commands.progress import counted
-from pixmill.commands.words import text
+from pixmill.commands.words import plural, text
 
 POLL_SECONDS = 0.1
 MAX_POLL_SECONDS = 1.0
@@ -58,18 +58,18 @@ def save(run: Run, folder: Path, name: str, *, as_json: bool) -> None:
 def explain(batch: Batch) -> None:
     """Say why tasks have no result, each cause once, and end the command."""
     for cause in batch.errors:
-        said = cause.error if cause.tasks == 1 else cause.cause
         say(
-            text(
-                "{count} without a result (such as task {id}): {reason}",
-                count=cause.tasks,
+            plural(
+                "{count} task has no result (such as task {id}): {reason}",
+                "{count} tasks have no result (such as task {id}): {reason}",
+                cause.tasks,
                 id=cause.task_id,
-                reason=said,
+                reason=cause.reason if cause.tasks == 1 else cause.cause,
             )
         )
     cancelled = batch.counts.get("cancelled", 0)
     if cancelled:
-        say(text("{count} cancelled", count=cancelled))
+        say(plural("{count} task was cancelled", "{count} tasks were cancelled", cancelled))
     if batch.errors:
         say(text("Try them again: pixmill runs restart {id}", id=batch.id))
     raise typer.Exit(Exit.TASKS_FAILED)

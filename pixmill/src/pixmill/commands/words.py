@@ -27,6 +27,11 @@ def text(message: str, **values: object) -> str:
     return translated.format(**values) if values else translated
 
 
+def plural(singular: str, many: str, count: int, **values: object) -> str:
+    """Return the form of a message that goes with a number, with ``{count}`` and its other values."""
+    return _catalog(language()).ngettext(singular, many, count).format(count=count, **values)
+
+
 def translation(message: str) -> str:
     """Return a message in the language of the environment, or in English if it has no translation."""
     return _catalog(language()).gettext(message) if message else message

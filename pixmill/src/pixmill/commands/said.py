@@ -1,0 +1,113 @@
+"""What others than the commands say to people, in the language of the environment: the parser and the library.
+
+Both speak English only: programs compare what the library says. A sentence is recognized by its template.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from pixmill.commands.words import language, text
+
+BY_THE_PARSER = (
+    "Usage:",
+    "[OPTIONS]",
+    "COMMAND [ARGS]...",
+    "Show this message and exit.",
+    "Install completion for the current shell.",
+    "Show completion for the current shell, to copy it or customize the installation.",
+    "{reason} Did you mean {names}?",
+    "No such command {name}.",
+    "No such command {name}",
+    "Missing argument '{name}'.",
+    "Missing option '{name}'.",
+    "Missing command.",
+    "No such option: {name}",
+    "No such option: {name} (Possible options: {names})",
+    "Got unexpected extra argument(s) ({words})",
+    "Option '{name}' requires an argument.",
+    "Option '{name}' does not take a value.",
+    "Option '{name}' requires {count} arguments.",
+    "Invalid value for '{name}': {reason}",
+    "Invalid value: {reason}",
+    "Value error, {reason}",
+    "'{word}' is not one of {words}.",
+    "Input should be a valid integer, unable to parse string as an integer",
+    "Input should be a valid number, unable to parse string as a number",
+    "Input should be greater than or equal to {bound}",
+    "Input should be less than or equal to {bound}",
+    "dir '{path}' does not exist.",
+    "dir '{path}' is a file.",
+    "path '{path}' does not exist.",
+)
+BY_THE_LIBRARY = (
+    "There is no task {task_id}; somebody may have deleted it.",
+    "a name is required for bytes",
+    "a name may have {name}, {extension}, {id} and {task_id}",
+    "a partial answer has no Content-Range",
+    "a preset has its own params, output and source",
+    "a result of the batch is no object",
+    "an answer lacks what a {name} has: {error}",
+    "an empty filter would delete every file; name a condition",
+    "an event is no object but {data}",
+    "an event is not JSON but {data}",
+    "file {file_id} was damaged on its way: its digest is another one",
+    "give either what to do, or preset=",
+    "no {name} but {document}; is this a Pixmill?",
+    "params= is for an algorithm by its name; steps have theirs",
+    "the answer begins at byte {start}, not at {position}",
+    "the answer does not have as many results as the request had files",
+    "the answer has no '{name}'; is this a Pixmill?",
+    "the answer has no Location of an upload",
+    "the answer has no Upload-Offset",
+    "the answer is no list; is this a Pixmill?",
+    "the answer is not JSON but {body}; is this a Pixmill?",
+    "these tasks are no batch",
+    "this is no URL: {error}",
+    "{left} of {count} tasks have not ended in {seconds} s",
+    "{name} has become shorter while it was uploaded",
+    "{name} was damaged on its way, or changed meanwhile: it is file {file_id}; delete that",
+    "'{name}' of the answer is no list of ids; is this a Pixmill?",
+)
+BY_OTHERS = (
+    "[Errno {number}] {reason}",
+    "Connection refused",
+    "Request URL is missing an 'http://' or 'https://' protocol.",
+    "Name or service not known",
+)
+"""What the system and the library of HTTP say most often."""
+
+
+def said(sentence: str) -> str:
+    """Return a sentence of the parser or of the library in the language of the environment."""
+    if language() == "en":
+        return sentence
+    for template, pattern in _patterns().items():
+        found = pattern.fullmatch(sentence)
+        if found is not None:
+            # The reason of a refusal is a sentence too.
+            values = {name: said(value) if name == "reason" else value for name, value in found.groupdict().items()}
+            return text(template, **values)
+    return sentence
+
+
+def said_in(line: str, words: Sequence[str]) -> str:
+    """Return a line whose words of the parser are in the language of the environment."""
+    for word in words:
+        line = line.replace(word, text(word), 1)
+    return line
+
+
+@cache
+def _patterns() -> Mapping[str, re.Pattern[str]]:
+    # The longest first: a short one would take the rest of a longer sentence for its last value.
+    templates = sorted((*BY_THE_PARSER, *BY_THE_LIBRARY, *BY_OTHERS), key=len, reverse=True)
+    return {template: _pattern(template) for template in templates}
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", template)
+    # The parts with odd numbers are the names of values; the shortest match leaves the rest of the sentence its words.
+    return re.compile(
+        "".join(f"(?P<{part}>.+?)" if number % 2 else re.escape(part) for number, part in enumerate(parts)), re.DOTALL
+    )
