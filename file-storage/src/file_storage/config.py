@@ -113,6 +113,16 @@ class DownloadSettings(Section):
     )
 
 
+class ArchiveSettings(Section):
+    max_files: int = Field(
+        10_000,
+        ge=1,
+        le=100_000,
+        description="The most files in one ZIP archive that filters choose; more of them get 422. The names of all"
+        " files are in memory while an archive is sent: some 2 KB each. 10,000 is a whole batch.",
+    )
+
+
 class LinkSettings(Section):
     secret: SigningSecrets = Field(
         SecretStr("${PIXMILL_LINK_SECRET}"),
@@ -146,6 +156,7 @@ class Settings(ServiceSettings):
     upload: UploadSettings
     trash: TrashSettings
     download: DownloadSettings
+    archive: ArchiveSettings
     links: LinkSettings
     http: HttpSettings
     events: FileEventSettings

@@ -14,20 +14,20 @@ from service_kit.settings import load_or_exit
 from starlette.applications import Starlette
 
 from file_storage.config import Settings
-from file_storage.injectors import create_event_housekeeping, create_event_stream
+from file_storage.injectors import create_event_stream, create_housekeeping
 from file_storage.routers.events import FILE_EVENTS
 
 
 def create_app() -> Starlette:
     """Return the ASGI application, configured by ``config/file-storage/conf.yml`` and the environment.
 
-    A thread of its process deletes old events.
+    A thread of its process deletes old events and files that have expired.
     """
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
     access = load_or_exit(AccessSettings)
     keys = KeyService(Database(access.database.url, access.database.pool_size))
     routes = EventRoutes(create_event_stream(settings), FILE_EVENTS, create_gate(access, keys))
-    create_event_housekeeping(settings).start()
+    create_housekeeping(settings).start()
     freeze_existing_objects()
     return application("/api/file-server", routes)

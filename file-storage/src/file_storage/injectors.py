@@ -39,7 +39,7 @@ from file_storage.storage.partial import PartialFiles
 from file_storage.storage.s3 import S3BlobStore
 
 EXPIRY_INTERVAL_SECONDS = 60
-"""Between two deletions of old events."""
+"""Between two runs of a chore."""
 
 
 def create_registry(settings: Settings) -> svcs.Registry:
@@ -91,12 +91,17 @@ def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
     return EventStream(Events(database, FileEvent), settings.events.poll_seconds, settings.events.backlog)
 
 
-def create_event_housekeeping(settings: Settings) -> Housekeeping:
-    """Return what deletes old events."""
-    events = Events(Database(settings.database.url, pool_size=1), FileEvent)
-    return Housekeeping(
-        [Chore(EXPIRY_INTERVAL_SECONDS, partial(events.forget_older_than, settings.events.keep_seconds))]
+def create_housekeeping(settings: Settings) -> Housekeeping:
+    """Return what deletes old events, expired files, and files whose time in the trash is over."""
+    database = Database(settings.database.url, pool_size=1)
+    removal = Removal(database, BlobService(database, _blob_store(settings.storage)))
+    forget_events = partial(Events(database, FileEvent).forget_older_than, settings.events.keep_seconds)
+    chores = (
+        forget_events,
+        ExpiryService(database, removal).expire_in_steps,
+        TrashService(database, removal, settings.trash.seconds).end_expired_in_steps,
     )
+    return Housekeeping([Chore(EXPIRY_INTERVAL_SECONDS, chore) for chore in chores])
 
 
 def _blob_store(settings: StorageSettings) -> BlobStore:

@@ -118,7 +118,7 @@ def test_a_link_whose_files_were_all_deleted_shows_none_and_has_no_archive(clien
     client.delete(f"/{file_id}")
 
     assert document(client.get(f"/shared/{token}"))["files"] == []
-    assert problem(client.get(f"/shared/{token}/archive")) == (404, "file-not-found")
+    assert problem(client.get(f"/shared/{token}/archive")) == (404, "archive-empty")
     assert problem(client.get(f"/shared/{token}/{file_id}")) == (404, "file-not-found")
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import svcs
+from file_storage.config import Settings
+from file_storage.injectors import create_housekeeping
 from file_storage.models import File
 from file_storage.services.expiry import EXPIRE_BATCH, ExpiryService
 from file_storage.services.files import FileService
@@ -15,9 +17,10 @@ from file_storage.services.storing import Details, StoringService
 from service_kit.access.principals import LOCAL, WRITER, Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from tests.support.stored import stored
+from tests.support.waiting import wait_until
 
 FOR_AN_HOUR = Details(expires_in=3600)
 
@@ -161,3 +164,21 @@ def test_a_key_whose_file_has_expired_makes_a_new_file_before_the_old_one_is_rem
 
     assert second.id != first.id
     assert stored(services, b"content", "key", details=FOR_AN_HOUR).id == second.id
+
+
+def test_housekeeping_removes_what_is_over_without_any_upload(services: svcs.Container, settings: Settings) -> None:
+    expired, trashed = (stored(services, content) for content in (b"expired", b"trashed"))
+    let_expire(services, expired)
+    with services.get(Database).begin() as connection:
+        connection.execute(update(File).where(File.id == trashed.id).values(deleted_at=1))
+    housekeeping = create_housekeeping(settings)
+
+    housekeeping.start()
+
+    wait_until(lambda: ids_of_rows(services) == [], "both files are removed")
+    housekeeping.stop()
+
+
+def ids_of_rows(services: svcs.Container) -> list[int]:
+    with services.get(Database).connect() as connection:
+        return list(connection.scalars(select(File.id)))

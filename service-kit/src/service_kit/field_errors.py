@@ -7,7 +7,7 @@ from typing import get_args
 from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from service_kit.errors import DomainError, FieldError
+from service_kit.errors import DomainError, FieldError, RuleError
 from service_kit.texts import Sentence, Value, context_of, sentence, text_of
 
 MAX_ERRORS = 100
@@ -31,11 +31,14 @@ def invalid_fields(
         if item["type"] == "extra_forbidden" and (known := _known_fields(model, item["loc"][:-1])):
             detail = sentence("Unknown field; the fields are: {fields}", fields=", ".join(known))
         pointer = prefix + "".join(f"/{_escaped(part)}" for part in path)
-        found = FieldError(pointer=pointer, detail=detail, code=item["type"], context=context_of(detail))
-        errors[pointer, detail] = found
-        if len(errors) == MAX_ERRORS:
+        own = item.get("ctx", {}).get("error")
+        code, fields = (own.code, own.fields) if isinstance(own, RuleError) else (item["type"], ())
+        for named_pointer in [f"{pointer}/{_escaped(field)}" for field in fields] or [pointer]:
+            found = FieldError(pointer=named_pointer, detail=detail, code=code, context=context_of(detail))
+            errors[named_pointer, detail] = found
+        if len(errors) >= MAX_ERRORS:
             break
-    named = list(errors.values())
+    named = list(errors.values())[:MAX_ERRORS]
     return DomainError("invalid-fields", summary_of(named), named)
 
 

@@ -1,15 +1,19 @@
 """Query parameters as pydantic models."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Self
 
 from flask import has_request_context, request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from service_kit.errors import FieldError
+from service_kit.errors import FieldError, RuleError
 from service_kit.problems import Problem, invalid_request
 from service_kit.texts import sentence
+
+_RANGES = {"_min": "_max", "_after": "_before"}
+"""What the names of two parameters end with that are the ends of a range."""
 
 
 class Query(BaseModel):
@@ -21,6 +25,17 @@ class Query(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Self:
+        """Refuse a range that holds nothing, such as ``size_min`` above ``size_max``."""
+        for name in self.__class__.model_fields:
+            for lower_end, upper_end in _RANGES.items():
+                upper = name.removesuffix(lower_end) + upper_end
+                if name.endswith(lower_end) and _is_above(getattr(self, name), getattr(self, upper, None)):
+                    detail = sentence("{lower} is greater than {upper}", lower=name, upper=upper)
+                    raise RuleError("contradicting_range", detail, [name, upper])
+        return self
 
     @classmethod
     def model_validate(cls, obj: object, **options: object) -> Self:
@@ -59,3 +74,13 @@ class Query(BaseModel):
     @cache
     def model_json_schema(cls, *args: object, **options: object) -> dict[str, object]:  # type: ignore[override]  # cached
         return super().model_json_schema(*args, **options)  # type: ignore[arg-type]  # passed on unchanged
+
+
+def _is_above(lower: object, upper: object) -> bool:
+    if isinstance(lower, datetime) and isinstance(upper, datetime):
+        return _in_utc(lower) > _in_utc(upper)
+    return isinstance(lower, int | float) and isinstance(upper, int | float) and lower > upper
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

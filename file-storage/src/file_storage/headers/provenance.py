@@ -6,7 +6,7 @@ from service_kit.errors import FieldError
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 
-SOURCE_ID, TASK_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id"
+SOURCE_ID, TASK_ID, BATCH_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id", "X-Pixmill-Batch-Id"
 
 
 def claimed_id(request: Request, header: str) -> int | None:

@@ -90,6 +90,8 @@ class File(Base):
     """The file from which a task made this one; it may be deleted."""
     task_id: Mapped[int | None] = mapped_column(BigInteger)
     """The task that made this file."""
+    batch_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The batch of that task."""
     taken_at: Mapped[float | None] = mapped_column(Double)
     """When a camera took the image, by its EXIF."""
     expires_at: Mapped[float | None] = mapped_column(Double)

@@ -182,7 +182,7 @@ def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Se
 
 
 def _claimed(details: Details, claims: Claims) -> Details:
-    return details._replace(source_id=claims.source_id, task_id=claims.task_id)
+    return details._replace(source_id=claims.source_id, task_id=claims.task_id, batch_id=claims.batch_id)
 
 
 def _check_keys(keys: Sequence[str | None]) -> None:

@@ -127,6 +127,7 @@ class FilterQuery(Query):
     )
     source_id: _Id = Field(None, description="Only files that tasks made from this file.")
     task_id: _Id = Field(None, description="Only files that this task made.")
+    batch_id: _Id = Field(None, description="Only files that the tasks of this batch made.")
     folder: Annotated[Folder | None, OPTIONAL] = Field(
         None, description="Only files in this folder and those below it."
     )
@@ -146,6 +147,7 @@ class FilterQuery(Query):
             origin=self.origin or (),
             source_id=self.source_id,
             task_id=self.task_id,
+            batch_id=self.batch_id,
             folder=None if self.folder is None else wanted_folder(self.folder),
             taken_after=_epoch(self.taken_after),
             taken_before=_epoch(self.taken_before),

@@ -2,26 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from service_kit import response_headers
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
+from service_kit.errors import RuleError
+from service_kit.json_types import OPTIONAL
 from service_kit.problems import Problem
 from service_kit.query import Query
 from service_kit.texts import sentence
 from werkzeug.http import http_date, quote_etag
 
+from file_storage.config import Settings
 from file_storage.headers.conditions import Verdict, verdict
 from file_storage.headers.digests import digest
 from file_storage.models import File
+from file_storage.routers.collection import FilterQuery
 from file_storage.routers.schemas import FilePath
 from file_storage.sending.sender import Sender, deliver
 from file_storage.sending.streams import until_broken
@@ -59,14 +63,22 @@ class DownloadQuery(Query):
     )
 
 
-class ArchiveQuery(Query):
-    """Which files an archive contains."""
+class ArchiveQuery(FilterQuery):
+    """Which files an archive contains: those with the ids, or all that the filters of a list choose."""
 
-    id: list[Annotated[int, Field(ge=1, le=MAX_ID)]] = Field(
-        min_length=1,
-        max_length=ARCHIVE_LIMIT,
-        description="The files' ids, in the archive's order; repeat the parameter.",
-    )
+    id: Annotated[
+        list[Annotated[int, Field(ge=1, le=MAX_ID)]] | None, Field(min_length=1, max_length=ARCHIVE_LIMIT), OPTIONAL
+    ] = Field(None, description="The files' ids, in the archive's order; repeat the parameter. Not with filters.")
+
+    @model_validator(mode="after")
+    def _ids_or_filters(self) -> Self:
+        filters = self.model_fields_set - {"id", "sort"}
+        if self.id is None and not filters:
+            raise RuleError("ids_or_filters", sentence("give ids or filters"), ["id"])
+        if self.id is not None and (others := sorted(self.model_fields_set - {"id"})):
+            detail = sentence("give either ids or filters, not both: {names}", names=", ".join(["id", *others]))
+            raise RuleError("ids_or_filters", detail, ["id", *others])
+        return self
 
 
 FILE_RESPONSES: dict[str | int, type[BaseModel] | dict[Any, Any] | None] = {
@@ -89,11 +101,15 @@ def download(path: FilePath, query: DownloadQuery) -> Response:
 @downloads.get(
     "/archive",
     summary="Download files as a ZIP archive",
+    description="By ids, or by the filters of a list in its order, such as batch_id for the results of a batch. How"
+    " many files filters may choose, the setting archive.max_files says.",
     responses=ARCHIVE_RESPONSES | problem_responses(404, 414, 422),
 )
 @needs(Scope.FILES_READ)
 def archive(query: ArchiveQuery) -> Response:
     service = svcs.flask.get(FileService)
+    if query.id is None:
+        return send_archive(_chosen(service, query))
     found = {file.id: file for file in service.existing(principal(), query.id)}
     if missing := [file_id for file_id in query.id if file_id not in found]:
         listed = ", ".join(map(str, missing[:10]))
@@ -103,6 +119,21 @@ def archive(query: ArchiveQuery) -> Response:
             sentence("There is no file {listed}; leave out ids that do not exist.", listed=listed),
         )
     return send_archive([found[file_id] for file_id in dict.fromkeys(query.id)])
+
+
+def _chosen(service: FileService, query: ArchiveQuery) -> Sequence[File]:
+    """Return the files that filters choose.
+
+    :raises Problem: 404, no file matches; 422, there are too many for one archive.
+    """
+    limit = svcs.flask.get(Settings).archive.max_files
+    chosen = service.page(principal(), query.filter(), "", limit + 1)
+    if not chosen:
+        raise Problem("archive-empty", 404, sentence("There is no file for this archive."))
+    if len(chosen) > limit:
+        detail = sentence("An archive has at most {limit} files, and more match: add a filter.", limit=limit)
+        raise Problem("archive-too-large", 422, detail)
+    return chosen
 
 
 def send_archive(files: Sequence[File]) -> Response:

@@ -1,19 +1,21 @@
 """A single file: get, change, copy and delete it."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import svcs
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.gate import require
 from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
+from service_kit.errors import RuleError
 from service_kit.idempotency_key import KEY, idempotency_key
 from service_kit.json_types import WHOLE_NUMBER
 from service_kit.request_body import described, json_body
+from service_kit.texts import sentence
 
 from file_storage.routers.schemas import (
     CopyIn,
@@ -40,12 +42,20 @@ LOOKUP_LIMIT = 10_000
 class LookupIn(BaseModel):
     """Files to look up, by their ids or by the SHA-256 of their bytes."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"anyOf": [{"required": ["ids"]}, {"required": ["sha256"]}]}
+    )
 
     ids: list[Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]] = Field([], max_length=LOOKUP_LIMIT)
     sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
         [], max_length=LOOKUP_LIMIT, description="Of equal files, the first one is found."
     )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not self.model_fields_set:
+            raise RuleError("ids_or_sha256", sentence("give ids or sha256"), ["ids", "sha256"])
+        return self
 
 
 class LookupOut(BaseModel):

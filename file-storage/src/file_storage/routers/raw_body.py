@@ -6,7 +6,7 @@ from service_kit.access.flask_gate import principal
 from service_kit.idempotency_key import idempotency_key
 
 from file_storage.config import Settings
-from file_storage.headers.provenance import SOURCE_ID, TASK_ID, claimed_id
+from file_storage.headers.provenance import BATCH_ID, SOURCE_ID, TASK_ID, claimed_id
 from file_storage.intake.bodies import receive_raw
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.schemas import NewFileFields, created, details_of
@@ -22,8 +22,11 @@ def store_body(fields: NewFileFields) -> Response:
     """
     key = idempotency_key(request)
     stored_name, folder = named_path(fields.name or "")
-    source_id, task_id = claimed_id(request, SOURCE_ID), claimed_id(request, TASK_ID)
-    details = details_of(fields, folder)._replace(source_id=source_id, task_id=task_id)
+    details = details_of(fields, folder)._replace(
+        source_id=claimed_id(request, SOURCE_ID),
+        task_id=claimed_id(request, TASK_ID),
+        batch_id=claimed_id(request, BATCH_ID),
+    )
     storing, settings, staging, ahead = svcs.flask.get(StoringService, Settings, Staging, ReadAhead)
     storing.check_room(principal(), request.content_length or 0)
     with receive_raw(request, staging, settings.upload, ahead) as staged:

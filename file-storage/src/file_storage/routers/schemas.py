@@ -81,6 +81,7 @@ class Claims(BaseModel):
 
     source_id: _Id | None = None
     task_id: _Id | None = None
+    batch_id: _Id | None = None
 
 
 def hide_claims(schema: JsonDict) -> None:
@@ -123,6 +124,7 @@ class FileOut(BaseModel):
     origin: Literal["upload", "result"] = Field(description="Whether somebody sent the bytes, or a task made them.")
     source_id: _Optional[int] = Field(None, description="The file from which a task made it.")
     task_id: _Optional[int] = Field(None, description="The task that made it.")
+    batch_id: _Optional[int] = Field(None, description="The batch of this task.")
     folder: _Optional[str] = Field(None, description="Missing without one.")
     taken_at: _Optional[str] = Field(None, description="When a camera took it, by its EXIF, as an HTTP date.")
     expires_at: _Optional[str] = Field(None, description="When it is deleted, as an HTTP date.")
@@ -145,7 +147,8 @@ def as_json(file: File) -> dict[str, object]:
         "origin": file.origin,
     }
     dates = {"taken_at": file.taken_at, "expires_at": file.expires_at}
-    others = {"source_id": file.source_id, "task_id": file.task_id, "folder": file.folder or None}
+    others: dict[str, object] = {name: getattr(file, name) for name in ("source_id", "task_id", "batch_id")}
+    others["folder"] = file.folder or None
     others |= {name: None if time is None else http_date(time) for name, time in dates.items()}
     return shown | {name: value for name, value in others.items() if value is not None}
 

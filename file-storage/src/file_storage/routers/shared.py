@@ -121,7 +121,7 @@ def download_shared(path: SharedFilePath, query: DownloadQuery) -> Response:
 def download_all_shared(path: SharedPath) -> Response:
     files = svcs.flask.get(SharedSets).files(_opened(path.token))
     if not files:
-        raise Problem("file-not-found", 404, sentence("All files of this link were deleted."))
+        raise Problem("archive-empty", 404, sentence("There is no file for this archive."))
     return send_archive(files)
 
 

@@ -15,6 +15,8 @@ EXPIRE_SECONDS = 60
 """Minimum seconds between two removals by uploads, unless the last one removed many."""
 EXPIRE_BATCH = 100
 """Files removed at a time."""
+EXPIRE_STEPS = 100
+"""Removals of one run of housekeeping, at most."""
 
 
 class ExpiryService:
@@ -43,6 +45,12 @@ class ExpiryService:
         if self.expire() == EXPIRE_BATCH:
             # Or clients that send more than a batch in this time would fill the quota for good.
             self._next_expiry = time.monotonic() + 1
+
+    def expire_in_steps(self) -> None:
+        """Remove expired files, at most :data:`EXPIRE_STEPS` times :data:`EXPIRE_BATCH`: other chores have a turn."""
+        for _ in range(EXPIRE_STEPS):
+            if self.expire() < EXPIRE_BATCH:
+                return
 
     def collect_garbage(self) -> int:
         """Remove all expired files and return their number."""

@@ -88,6 +88,7 @@ class FileFilter:
     origin: Sequence[str] = ()
     source_id: int | None = None
     task_id: int | None = None
+    batch_id: int | None = None
     folder: str | None = None
     taken_after: float | None = None
     taken_before: float | None = None
@@ -175,6 +176,8 @@ class FileFilter:
             yield File.source_id == self.source_id
         if self.task_id is not None:
             yield File.task_id == self.task_id
+        if self.batch_id is not None:
+            yield File.batch_id == self.batch_id
         if self.folder:
             yield _in_folder(self.folder)
 

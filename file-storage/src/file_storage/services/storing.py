@@ -39,13 +39,15 @@ class Details(NamedTuple):
 
     :param folder: as :mod:`folders` returns it; ``None`` for none, or for that of a copy's source.
     :param expires_in: seconds until it expires.
-    :param source_id: the file from which a task made it; only our own processes may say this, as ``task_id``.
+    :param source_id: the file from which a task made it; only our own processes may say this, as ``task_id`` and
+        ``batch_id``.
     """
 
     folder: str | None = None
     expires_in: int | None = None
     source_id: int | None = None
     task_id: int | None = None
+    batch_id: int | None = None
 
 
 NO_DETAILS = Details()
@@ -128,6 +130,7 @@ class _NewRow(NamedTuple):
             "origin": self.origin,
             "source_id": self.details.source_id,
             "task_id": self.details.task_id,
+            "batch_id": self.details.batch_id,
             "taken_at": self.content.taken_at,
             "expires_in": self.details.expires_in,
             **self.blob._asdict(),
@@ -301,8 +304,10 @@ def _check_claims(principal: Principal, new: Sequence[Details]) -> None:
 
     :raises DomainError: ``services-only``.
     """
-    if not principal.is_service and any((details.source_id, details.task_id) != (None, None) for details in new):
-        detail = sentence("Only Pixmill's own processes may set source_id and task_id.")
+    if not principal.is_service and any(
+        (details.source_id, details.task_id, details.batch_id) != (None, None, None) for details in new
+    ):
+        detail = sentence("Only Pixmill's own processes may set source_id, task_id and batch_id.")
         raise DomainError("services-only", detail)
 
 

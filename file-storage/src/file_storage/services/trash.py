@@ -30,6 +30,8 @@ REMOVED_AT_ONCE = 100
 """Files that one transaction removes, with their bytes."""
 CLEANUP_SECONDS = 60
 """Minimum seconds between two looks for files whose time in the trash is over, unless the last look found many."""
+CLEANUP_STEPS = 100
+"""Removals of one run of housekeeping, at most."""
 
 _IN_TRASH = File.deleted_at.is_not(None)
 _CURSOR = re.compile(r"([0-9]{1,12}\.[0-9]{1,9})_([0-9]{1,18})")
@@ -148,6 +150,12 @@ class TrashService:
         while ended := self._end_expired():
             removed += ended
         return removed
+
+    def end_expired_in_steps(self) -> None:
+        """Remove files whose time in the trash is over, a limited number of times: other chores have a turn."""
+        for _ in range(CLEANUP_STEPS):
+            if self._end_expired() < REMOVED_AT_ONCE:
+                return
 
     def end_expired_periodically(self) -> None:
         """Remove some of the files whose time in the trash is over, if nobody has looked for them lately."""

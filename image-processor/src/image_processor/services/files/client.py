@@ -22,7 +22,7 @@ MAX_FORM_BYTES = 4 * 1024 * 1024
 """Results in one form; they are all sent again if the connection breaks."""
 
 
-SOURCE_ID, TASK_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id"
+SOURCE_ID, TASK_ID, BATCH_ID = "X-Pixmill-Source-Id", "X-Pixmill-Task-Id", "X-Pixmill-Batch-Id"
 """Headers in which a request for a single file says of which task it is the result."""
 
 
@@ -59,6 +59,7 @@ class Origin(NamedTuple):
     source_id: int | None = None
     task_id: int | None = None
     expires_in: int | None = None
+    batch_id: int | None = None
 
     def fields(self) -> dict[str, int]:
         """Return what is known, as file-storage names it."""
@@ -176,7 +177,8 @@ class FileStorage:
 
     def _store(self, file: NewFile) -> int | Exception:
         headers = {"Idempotency-Key": file.key, "Content-Length": str(file.path.stat().st_size)}
-        ids = {SOURCE_ID: file.origin.source_id, TASK_ID: file.origin.task_id}
+        origin = file.origin
+        ids = {SOURCE_ID: origin.source_id, TASK_ID: origin.task_id, BATCH_ID: origin.batch_id}
         headers |= {name: str(number) for name, number in ids.items() if number is not None}
         expires_in = {} if file.origin.expires_in is None else {"expires_in": file.origin.expires_in}
         try:

@@ -219,6 +219,7 @@ def _claim_of(row: "Row[*tuple[object, ...]]", batch: _Shared | None) -> Claim:
         cache=row.cache,
         result_key=f"{row.result_key}-{row.restarts}",
         expires_in=shared.expires_in,
+        batch_id=row.batch_id,
         suspect=row.suspect,
     )
 

@@ -41,13 +41,15 @@ class Claim:
     count a crash too."""
     expires_in: int | None = None
     """Seconds after which the result is deleted; ``None``: it is kept."""
+    batch_id: int | None = None
+    """``None`` for a task from before there were batches."""
     claimed_at: float = field(default_factory=time.monotonic, compare=False)
     """By this machine's monotonic clock."""
 
     @property
     def origin(self) -> Origin:
         """What the task's result says about itself."""
-        return Origin(self.source_id, self.task_id, self.expires_in)
+        return Origin(self.source_id, self.task_id, self.expires_in, self.batch_id)
 
 
 @dataclass(frozen=True)
