@@ -2,7 +2,7 @@
  * One stream of events for all tabs of this browser.
  *
  * A browser opens at most six connections to a server without TLS. So one visible tab, the leader, listens to the server and
- * tells the others. When it is hidden, closed or stuck, another takes over. Without BroadcastChannel each tab listens for itself.
+ * passes the events on. When it is hidden, closed or stuck, another takes over. Without BroadcastChannel each tab listens for itself.
  */
 
 const RETRY_MS = 10_000;

@@ -30,7 +30,8 @@ class Pipeline {
   }
 
   load({ steps, output }: Work): void {
-    this.steps = structuredClone(steps).map((step) => ({ ...step, key: ++this.lastKey }));
+    // A request may leave out params that all have defaults.
+    this.steps = structuredClone(steps).map(({ algorithm, params = {} }) => ({ algorithm, params, key: ++this.lastKey }));
     this.output = structuredClone(output);
     this.open = this.steps[0]?.key ?? null;
   }

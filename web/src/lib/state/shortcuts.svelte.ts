@@ -29,8 +29,11 @@ class Shortcuts {
   /** Let keys do this; return a function that stops it. */
   on(actions: Actions): () => void {
     this.screens.push(actions);
-    if (this.pending) actions[this.pending]?.();
-    this.pending = null;
+    const wanted = this.pending && actions[this.pending];
+    if (wanted) {
+      this.pending = null;
+      wanted();
+    }
     return () => void this.screens.splice(this.screens.indexOf(actions), 1);
   }
 
