@@ -2,25 +2,25 @@
 
 import base64
 import gzip
+import io
 import json
 import re
 import secrets
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.support.browser import Page, open_browser
+from tests.support.browser import Page, open_browser, prefer_dark
 from tests.support.client import FILES, TASKS, Pixmill
-from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
-from tests.support.folders import temporary_folder
+from tests.support.environment import PROJECT
 from tests.support.images import photo, pixels
 from tests.support.processes import skip_where_missing
-from tests.support.stacks import EmbeddedStack, Stack
+from tests.support.stacks import Stack
 from tests.support.waiting import wait_until
 
 DIST = PROJECT / "web" / "dist"
@@ -75,7 +75,19 @@ def test_the_start_page_shows_the_files(pixmill: Pixmill, page: Page, name: str)
 @pytest.mark.both_stacks
 @pytest.mark.parametrize(
     "path",
-    ["/files", "/files/1", "/process", "/runs", "/runs/1", "/tasks", "/shared", "/system", "/trash", "/s/a-token"],
+    [
+        "/files",
+        "/files/1",
+        "/process",
+        "/pipelines",
+        "/runs",
+        "/runs/1",
+        "/tasks",
+        "/shared",
+        "/system",
+        "/trash",
+        "/s/a-token",
+    ],
 )
 def test_each_screen_has_an_address(pixmill: Pixmill, path: str) -> None:
     answer = pixmill.http.get(path)
@@ -332,6 +344,7 @@ def test_a_pipeline_runs_on_the_selected_files(pixmill: Pixmill, page: Page, nam
     for number in (1, 2):
         pixmill.upload(f"{name}-{number}.png", photo(30, 20))
     first, second = open_gallery(page, name, 2)
+    page.browser.execute_script("localStorage.clear()")
 
     first.find_element(By.CSS_SELECTOR, "[data-check]").click()
     second.click()
@@ -341,6 +354,7 @@ def test_a_pipeline_runs_on_the_selected_files(pixmill: Pixmill, page: Page, nam
     page.button("Run on 2 files").click()
     page.says("All done")
 
+    assert "#" not in page.browser.current_url
     stored = pixmill.http.get(f"{FILES}/", params={"name": name, "sort": "id"}).json()
     sources, results = stored[:2], stored[2:]
     assert len(results) == 2
@@ -469,6 +483,105 @@ def test_a_link_for_several_files_is_made_and_revoked(pixmill: Pixmill, page: Pa
     assert pixmill.http.get(shared).status_code == 404
 
 
+def test_a_pipeline_is_renamed_and_deleted(pixmill: Pixmill, page: Page, name: str) -> None:
+    params = {"steps": [{"algorithm": "sepia", "params": {}}]}
+    pixmill.http.put(f"{TASKS}/presets/{name}", json={"params": params}).raise_for_status()
+    page.open("/pipelines")
+
+    page.button(f"Rename: {name}").click()
+    page.field("Name", "dialog").send_keys("-2" + Keys.ENTER)
+    page.says("Renamed")
+    statuses = [pixmill.http.get(f"{TASKS}/presets/{name}{end}").status_code for end in ("", "-2")]
+    page.button(f"Delete: {name}-2").click()
+    page.says(f"The preset {name}-2 is deleted")
+
+    assert statuses == [404, 200]
+    assert pixmill.http.get(f"{TASKS}/presets/{name}-2").status_code == 404
+
+
+def test_a_recent_pipeline_is_opened_with_its_steps(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    pixmill.create_tasks([file_id], "pipeline", {"steps": [{"algorithm": "flip"}] * 2})
+    page.open("/pipelines")
+
+    page.button("Open: Flip → Flip").click()
+
+    wait_until(lambda: "#s=" in page.browser.current_url, "the steps are in the address")
+    assert len(page.all("aside ol > li")) == 2
+
+
+def test_selected_files_move_to_a_folder(pixmill: Pixmill, page: Page, name: str) -> None:
+    for number in (1, 2):
+        pixmill.upload(f"{name}-{number}.png", photo())
+    first, second = open_gallery(page, name, 2)
+    page.button("Select").click()
+    first.click()
+    second.click()
+
+    page.button("Move to a folder", "[role=toolbar]").click()
+    page.field("Folder", "dialog").send_keys(f"{name}/new" + Keys.ENTER)
+    page.says(f"2 files are now in {name}/new")
+
+    assert len(pixmill.http.get(f"{FILES}/", params={"folder": f"{name}/new"}).json()) == 2
+
+
+def test_keys_act_where_nothing_is_typed(pixmill: Pixmill, page: Page, name: str) -> None:
+    file_id = pixmill.upload(f"{name}.png", photo())["id"]
+    page.open(f"/files/{file_id}")
+    page.says(name)
+
+    page.first("body").send_keys("s")
+    page.says("A link that downloads this file")
+    page.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    wait_until(lambda: not page.all("dialog[open]"), "the dialog is closed")
+    page.first("body").send_keys("/")
+    search = page.field("Search names and comments")
+    wait_until(lambda: page.browser.switch_to.active_element == search, "the search has the focus")
+    search.send_keys("sr?")
+
+    assert search.get_attribute("value") == "sr?"
+    assert page.all("dialog[open]") == []
+
+
+def test_a_month_of_photos_is_gone_to(pixmill: Pixmill, page: Page, name: str) -> None:
+    for month in (1, 2):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9003] = f"2020:0{month}:01 12:00:00"
+        content = io.BytesIO()
+        Image.new("RGB", (40, 30)).save(content, "JPEG", exif=exif)
+        file_id = pixmill.upload(f"{name}-{month}.jpg", content.getvalue(), folder=name)["id"]
+        copies = [{"file_id": file_id, "name": f"{name}-{month}"} for _ in range(60)]
+        pixmill.http.post(f"{FILES}/copies", json={"copies": copies}).raise_for_status()
+    page.open(f"/files?folder={name}&sort=taken_at")
+
+    page.field("Go to a month").send_keys("February 2020")
+
+    at_edge = "return document.elementFromPoint(300, 200).closest('[role=option]')?.innerText ?? ''"
+    wait_until(lambda: f"{name}-2" in page.browser.execute_script(at_edge), "the month is shown")
+
+
+def test_many_windows_share_one_stream_of_events(pixmill: Pixmill, page: Page, name: str) -> None:
+    first = page.browser.current_window_handle
+    page.open(f"/files?folder={name}")
+    # A browser opens six connections to a server.
+    for _ in range(7):
+        page.browser.switch_to.new_window("window")
+        page.open(f"/files?folder={name}")
+        page.says("Nothing matches")
+    windows = [handle for handle in page.browser.window_handles if handle != first]
+
+    # The window that listens for all is closed: another one takes over.
+    page.browser.switch_to.window(first)
+    page.browser.get("about:blank")
+    pixmill.upload(f"{name}.png", photo(), folder=name)
+    for window in windows:
+        page.browser.switch_to.window(window)
+        page.says(name)
+        page.browser.close()
+
+    page.browser.switch_to.window(first)
+
+
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -481,8 +594,7 @@ def violations(page: Page) -> list[str]:
     return [str(found) for found in page.browser.execute_async_script(run, WCAG)]
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, stack: Stack, name: str, dark: bool) -> None:
+def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo(60, 40))["id"]
     text_id = pixmill.upload(f"{name}.txt", b"not an image")["id"]
     batch = pixmill.http.post(f"{TASKS}/", json={"file_ids": [file_id, text_id], "algorithm": "flip"}).json()[
@@ -494,6 +606,8 @@ def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, stack: Stack, n
     screens = {
         f"/files?q={name}": name,
         f"/files/{file_id}": name,
+        "/trash": "Trash",
+        "/pipelines": "avatar",
         "/runs": "2 files",
         f"/runs/{batch}": "What went wrong",
         "/tasks": "not an image",
@@ -504,15 +618,18 @@ def test_every_screen_can_be_used_by_everybody(pixmill: Pixmill, stack: Stack, n
     }
     found: list[str] = []
 
-    with skip_where_missing(), open_browser(dark=dark) as browser:
-        page = Page(browser, stack.url)
+    for dark in (True, False):
+        prefer_dark(page.browser, dark)
         for address, text in screens.items():
             page.open(address)
             page.says(text)
-            found += violations(page)
-        page.button("Corners").click()
-        page.button("Upper left corner: 20%, 10%")
-        found += violations(page)
+            found += [f"dark={dark} {problem}" for problem in violations(page)]
+    page.button("Corners").click()
+    page.button("Upper left corner: 20%, 10%")
+    found += violations(page)
+    page.button("Keyboard shortcuts").click()
+    page.says("In the gallery")
+    found += violations(page)
 
     assert found == []
 
@@ -531,29 +648,6 @@ def test_the_page_speaks_russian(pixmill: Pixmill, page: Page, name: str) -> Non
     page.button("English").click()
 
     page.says("2 files selected")
-
-
-@pytest.fixture(scope="module")
-def keys_stack() -> Iterator[EmbeddedStack]:
-    stack = EmbeddedStack(temporary_folder("page"), {"ACCESS_AUTH__MODE": "keys"})
-    yield stack
-    stack.stop()
-
-
-def test_a_server_with_keys_asks_for_one(keys_stack: EmbeddedStack) -> None:
-    command = [str(SCRIPTS / "pixmill"), "keys", "create", "--owner", "anna", "--role", "writer"]
-    command += ["--data", str(keys_stack.data)]
-    made = subprocess.run(command, env=ENVIRONMENT, cwd=PROJECT, check=True, capture_output=True, text=True)
-
-    with skip_where_missing(), open_browser() as browser:
-        page = Page(browser, keys_stack.url)
-        page.open("/files")
-        page.field("Key").send_keys("pxm_wrong", Keys.ENTER)
-        page.says("This key does not exist")
-        page.field("Key").clear()
-        page.field("Key").send_keys(made.stdout.strip(), Keys.ENTER)
-
-        page.says("No files yet")
 
 
 @pytest.mark.parametrize("place", [FILES, TASKS])

@@ -13,13 +13,16 @@ import pytest
 from file_storage.app import create_app as create_file_server
 from image_processor.app import create_app as create_image_processing
 from image_processor.render.app import create_app as create_render
+from selenium.webdriver.common.keys import Keys
 from service_kit.access.app import create_app as create_access
 from starlette.routing import Route
 
+from tests.support.browser import Page, open_browser
 from tests.support.client import FILES, TASKS, Pixmill
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
+from tests.support.processes import skip_where_missing
 from tests.support.stacks import EmbeddedStack
 
 pytestmark = pytest.mark.both_stacks
@@ -326,6 +329,18 @@ def test_a_page_of_another_site_changes_nothing(http: httpx2.Client, secrets: Ma
     key = f"Bearer {secrets['admin']}"
 
     assert asked(http, line, ANYTHING, Sec_Fetch_Site="cross-site", Authorization=key) == 403
+
+
+def test_the_page_asks_for_a_key(keys_stack: EmbeddedStack, secrets: Mapping[str, str]) -> None:
+    with skip_where_missing(), open_browser() as browser:
+        page = Page(browser, keys_stack.url)
+        page.open("/files")
+        page.field("Key").send_keys("pxm_wrong", Keys.ENTER)
+        page.says("This key does not exist")
+        page.field("Key").clear()
+        page.field("Key").send_keys(secrets["writer"], Keys.ENTER)
+
+        page.button("Upload")
 
 
 def test_the_table_has_every_route(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
@@ -12,6 +13,17 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.processes import find_program
 from tests.support.waiting import wait_until
+
+_CANDIDATES = """
+const [selector, name] = arguments;
+const plain = (text) => text.replace(/\\s+/g, '').toLowerCase();
+return [...document.querySelectorAll(selector)].filter((element) => {
+    const labels = [...(element.labels ?? [])].map((label) => label.textContent);
+    const texts = [element.textContent, element.ariaLabel, element.title, element.placeholder, ...labels];
+    return texts.some((text) => text && plain(text).includes(plain(name)));
+});
+"""
+"""Elements that may have a name: to ask the browser for the name of each element takes seconds."""
 
 
 @contextmanager
@@ -29,9 +41,17 @@ def open_browser(width: int = 1280, height: int = 800, *, language: str = "en", 
     with Chrome(options=options, service=Service(find_program("chromedriver"))) as chrome:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        prefer_dark(chrome, dark)
         yield chrome
+
+
+def prefer_dark(chrome: Chrome, dark: bool) -> None:
+    """Let the system of a browser prefer dark or light pages, and no motion: colors change at once."""
+    features = [
+        {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+        {"name": "prefers-reduced-motion", "value": "reduce"},
+    ]
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 class Page:
@@ -55,30 +75,27 @@ class Page:
 
     def button(self, text: str, within: str = "body") -> WebElement:
         """Wait for a button or link that says ``text``, in its text or for a screen reader, and that can be used."""
+        kinds = ", ".join(f"{within} {kind}" for kind in ("button", "a", "summary"))
 
         def usable() -> WebElement | None:
-            # An element may be replaced while it is looked at.
-            with suppress(StaleElementReferenceException):
-                for element in self.all(f"{within} button, {within} a, {within} summary"):
-                    name = element.accessible_name.strip()
-                    if name == text and element.is_displayed() and element.is_enabled():
-                        return element
-            return None
+            found = self.named(kinds, text)
+            return found if found is not None and found.is_enabled() else None
 
         return wait_until(usable, f"a button that says {text!r}")
 
     def field(self, label: str, within: str = "body") -> WebElement:
         """Wait for a field by its label."""
+        kinds = ", ".join(f"{within} {kind}" for kind in ("input", "textarea", "select"))
+        return wait_until(lambda: self.named(kinds, label), f"a field labelled {label!r}")
 
-        def labelled() -> WebElement | None:
-            with suppress(StaleElementReferenceException):
-                fields = self.all(f"{within} input, {within} textarea, {within} select")
-                return next(
-                    (field for field in fields if field.is_displayed() and field.accessible_name.strip() == label), None
-                )
-            return None
-
-        return wait_until(labelled, f"a field labelled {label!r}")
+    def named(self, selector: str, name: str) -> WebElement | None:
+        """Return the first visible element of a selector with this accessible name."""
+        # An element may be replaced while it is looked at.
+        with suppress(StaleElementReferenceException):
+            for element in self.browser.execute_script(_CANDIDATES, selector, name):
+                if element.accessible_name.strip() == name and element.is_displayed():
+                    return cast(WebElement, element)
+        return None
 
     def says(self, text: str) -> None:
         """Wait until the page shows this text."""

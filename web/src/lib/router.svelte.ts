@@ -1,12 +1,13 @@
 /** The address of the page: which screen it names, and how to change it. */
 
 export type Screen =
-  | 'files' | 'file' | 'process' | 'runs' | 'run' | 'tasks' | 'links' | 'system' | 'trash' | 'shared';
+  | 'files' | 'file' | 'process' | 'pipelines' | 'runs' | 'run' | 'tasks' | 'links' | 'system' | 'trash' | 'shared';
 
 const ROUTES: readonly (readonly [RegExp, Screen])[] = [
   [/^\/(files)?$/, 'files'],
   [/^\/files\/(\d+)$/, 'file'],
   [/^\/process$/, 'process'],
+  [/^\/pipelines$/, 'pipelines'],
   [/^\/runs$/, 'runs'],
   [/^\/runs\/(\d+)$/, 'run'],
   [/^\/tasks$/, 'tasks'],

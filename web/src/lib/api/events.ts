@@ -1,53 +1,20 @@
 import { FILES } from './files';
+import { SharedStream } from './stream';
 import { TASKS } from './tasks';
 import type { FileEvent, TaskEvent } from './types';
 
-const RETRY_MS = 10_000;
+const taskEvents = new SharedStream<TaskEvent>(`${TASKS}/events`, 'task');
+const fileEvents = new SharedStream<FileEvent>(`${FILES}/events`, 'file');
 
-/** Listen to changes of the tasks of a batch, or of all; see {@link follow}. */
+/** Listen to changes of the tasks of a batch, or of all; return a function that stops this. */
 export function listen(batch: number | null, onEvent: (event: TaskEvent) => void, onStart: () => void): () => void {
-  const query = batch === null ? '' : `?batch_id=${batch}`;
-  return follow(`${TASKS}/events${query}`, 'task', onEvent, onStart);
+  // One stream for all batches: tabs that look at different ones share it.
+  const ofBatch = (event: TaskEvent): void => {
+    if (batch === null || event.batch_id === batch) onEvent(event);
+  };
+  return taskEvents.listen({ onEvent: ofBatch, onStart });
 }
 
-/** Listen to changes of all files; see {@link follow}. */
-export function listenToFiles(onEvent: (event: FileEvent) => void, onStart: () => void): () => void {
-  return follow(`${FILES}/events`, 'file', onEvent, onStart);
-}
-
-/**
- * Listen to a stream of events while the tab is visible.
- *
- * A browser opens at most six connections to a server without TLS, so a hidden tab gives its own back; `onStart` is
- * called when listening begins again, to fetch what happened meanwhile.
- */
-function follow<T>(address: string, kind: string, onEvent: (event: T) => void, onStart: () => void): () => void {
-  let source: EventSource | null = null;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-
-  const open = (): void => {
-    if (source || document.hidden) return;
-    source = new EventSource(address);
-    source.addEventListener('open', onStart);
-    // A browser connects again by itself, but not after an answer that is a problem.
-    source.addEventListener('error', () => {
-      if (source?.readyState !== EventSource.CLOSED) return;
-      close();
-      timer = setTimeout(open, RETRY_MS);
-    });
-    source.addEventListener(kind, (message) => onEvent(JSON.parse((message as MessageEvent<string>).data) as T));
-  };
-  const close = (): void => {
-    clearTimeout(timer);
-    source?.close();
-    source = null;
-  };
-  const onVisibility = (): void => (document.hidden ? close() : open());
-
-  open();
-  document.addEventListener('visibilitychange', onVisibility);
-  return () => {
-    document.removeEventListener('visibilitychange', onVisibility);
-    close();
-  };
-}
+/** Listen to changes of all files; return a function that stops this. */
+export const listenToFiles = (onEvent: (event: FileEvent) => void, onStart: () => void): (() => void) =>
+  fileEvents.listen({ onEvent, onStart });

@@ -1,4 +1,4 @@
-import { getJson, nextPage, send, sendJson } from './http';
+import { each, getJson, nextPage, send, sendJson } from './http';
 import type { FileIndex, FileRow, TrashedFile } from './types';
 
 export const FILES = '/api/file-server';
@@ -6,6 +6,7 @@ export const PAGE = 200;
 export const ARCHIVE_LIMIT = 1000;
 /** Ids in one request that deletes, restores or looks up, at most. */
 const MANY = 10_000;
+const MOVES_AT_ONCE = 4;
 
 export interface FileQuery {
   /** A part of the name or of the comment. */
@@ -80,16 +81,30 @@ export const allFolders = async (): Promise<string[]> =>
 
 export const getFile = (id: number): Promise<FileRow> => getJson(`${FILES}/${id}`);
 
-export async function lookUp(ids: readonly number[]): Promise<FileRow[]> {
+export async function lookUp(ids: readonly number[], signal?: AbortSignal): Promise<FileRow[]> {
   const found: FileRow[] = [];
   for (const some of chunks(ids)) {
-    found.push(...(await sendJson<{ files: FileRow[] }>('POST', `${FILES}/lookup`, { ids: some })).files);
+    found.push(...(await sendJson<{ files: FileRow[] }>('POST', `${FILES}/lookup`, { ids: some }, signal)).files);
   }
   return found;
 }
 
 export const changeFile = (id: number, change: { name?: string; comment?: string; folder?: string }): Promise<FileRow> =>
   sendJson('PATCH', `${FILES}/${id}`, change);
+
+/** Move files to a folder, a few at a time; return the rows of those that are moved, those that are not, and why. */
+export async function moveFiles(
+  ids: readonly number[],
+  folder: string,
+  onProgress: (done: number) => void,
+): Promise<{ moved: FileRow[]; failed: number[]; error: unknown }> {
+  const moved: FileRow[] = [];
+  const { failed, error } = await each(ids, MOVES_AT_ONCE, async (id) => {
+    moved.push(await changeFile(id, { folder }));
+    onProgress(moved.length);
+  });
+  return { moved, failed, error };
+}
 
 export async function deleteFile(id: number): Promise<void> {
   await send(`${FILES}/${id}`, { method: 'DELETE' });

@@ -71,9 +71,11 @@ export function allAlgorithms(): Promise<Algorithm[]> {
   return answer;
 }
 
-export const allPresets = (): Promise<Preset[]> => getJson(`${TASKS}/presets`);
+export const presetsAddress = `${TASKS}/presets`;
 
-export const presetAddress = (name: string): string => `${TASKS}/presets/${encodeURIComponent(name)}`;
+export const allPresets = (): Promise<Preset[]> => getJson(presetsAddress);
+
+export const presetAddress = (name: string): string => `${presetsAddress}/${encodeURIComponent(name)}`;
 
 export const presetBody = ({ steps, output }: Work): { params: Params } => ({
   params: {

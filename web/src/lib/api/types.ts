@@ -48,7 +48,7 @@ export interface Task {
   params: Params | null;
   /** Why it failed, in English; `problem.detail` is the same in the language of the page. */
   error?: string;
-  problem?: { detail: string };
+  problem?: { type: string; detail: string };
   batch_id: number | null;
   preset: string | null;
   source_name: string;
@@ -77,12 +77,17 @@ export interface Batch {
   created_at: string;
 }
 
-/** Errors that differ in their numbers only, with the first of them. */
+/** Errors that differ in their values only, with the first of them. */
 export interface Cause {
+  /** Their sentence, with … for each value. */
   cause: string;
+  /** The kind of their problems; tasks of earlier versions have none. */
+  type: string | null;
   tasks: number;
   task_id: number;
+  /** In English; `problem.detail` is the same in the language of the page. */
   error: string;
+  problem: { detail: string } | null;
 }
 
 export interface BatchDetail extends Batch {

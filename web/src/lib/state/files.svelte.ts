@@ -29,6 +29,8 @@ class FileList {
   results = $state(0);
   loading = $state(false);
   loaded = $state(false);
+  /** The ids as they were when the list was opened. */
+  opened = $state.raw<readonly number[]>([]);
   error = $state.raw<unknown>(null);
   /** Where the gallery was scrolled to. */
   scrollTop = 0;
@@ -37,7 +39,8 @@ class FileList {
   private request = new AbortController();
   private listening: Promise<void> | null = null;
   private wanted: readonly number[] = [];
-  private readonly asked = new Set<number>();
+  /** The files whose rows are being fetched, and by which request. */
+  private readonly asked = new Map<number, AbortController>();
   private rowsTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly events = new Map<number, FileEvent>();
   private showTimer: ReturnType<typeof setTimeout> | undefined;
@@ -59,6 +62,7 @@ class FileList {
     this.ids = [];
     this.ratios = [];
     this.loaded = false;
+    this.opened = [];
     void this.load(address);
   }
 
@@ -85,7 +89,8 @@ class FileList {
 
   /** Fetch the rows of files that came into view. */
   want(ids: readonly number[]): void {
-    this.wanted = ids.filter((id) => !this.rows.has(id) && !this.asked.has(id));
+    this.wanted = ids.filter((id) => !this.rows.has(id));
+    this.stopPassed(ids);
     if (this.wanted.length === 0) return;
     this.rowsTimer ??= setTimeout(() => void this.fetchRows(), this.rows.size === 0 ? 0 : ROWS_MS);
   }
@@ -101,6 +106,7 @@ class FileList {
       const { ids, ratios } = await fileIndex(address, request.signal);
       this.ids = ids;
       this.ratios = ratios;
+      if (!this.loaded) this.opened = ids;
       this.loaded = true;
       void this.readFolders();
     } catch (error) {
@@ -112,20 +118,36 @@ class FileList {
 
   private async fetchRows(): Promise<void> {
     this.rowsTimer = undefined;
-    const ids = this.wanted;
-    for (const id of ids) this.asked.add(id);
+    const ids = this.wanted.filter((id) => !this.rows.has(id) && !this.asked.has(id));
+    if (ids.length === 0) return;
+    const request = new AbortController();
+    for (const id of ids) this.asked.set(id, request);
     try {
       const missing = new Set(ids);
-      for (const file of await lookUp(ids)) {
+      for (const file of await lookUp(ids, request.signal)) {
         missing.delete(file.id);
         this.know(file);
       }
       if (missing.size > 0) this.removed(missing);
       this.forgetSome(ids);
     } catch (error) {
-      this.error = error;
+      if (!request.signal.aborted) this.error = error;
     }
-    for (const id of ids) this.asked.delete(id);
+    this.forgetRequest(request);
+  }
+
+  /** Stop the requests none of whose files is in view any more. */
+  private stopPassed(shown: readonly number[]): void {
+    const needed = new Set(shown.map((id) => this.asked.get(id)));
+    for (const request of new Set(this.asked.values())) {
+      if (needed.has(request)) continue;
+      request.abort();
+      this.forgetRequest(request);
+    }
+  }
+
+  private forgetRequest(request: AbortController): void {
+    for (const [id, by] of this.asked) if (by === request) this.asked.delete(id);
   }
 
   private async readFolders(): Promise<void> {

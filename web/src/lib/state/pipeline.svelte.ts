@@ -2,6 +2,7 @@
 
 import type { Work } from '../api/tasks';
 import type { Algorithm, Params, Step } from '../api/types';
+import { router } from '../router.svelte';
 import { missing, startOf } from '../schema/fields';
 import { keep, kept } from '../storage';
 
@@ -29,7 +30,8 @@ class Pipeline {
   }
 
   load({ steps, output }: Work): void {
-    this.steps = structuredClone(steps).map((step) => ({ ...step, key: ++this.lastKey }));
+    // A request may leave out params that all have defaults.
+    this.steps = structuredClone(steps).map(({ algorithm, params = {} }) => ({ algorithm, params, key: ++this.lastKey }));
     this.output = structuredClone(output);
     this.open = this.steps[0]?.key ?? null;
   }
@@ -77,9 +79,17 @@ class Pipeline {
     if (this.steps.length === 0) this.load(kept<Work>('draft', { steps: [], output: {} }));
   }
 
+  /** Keep the steps for the next visit. */
+  keep(): void {
+    keep('draft', this.work);
+  }
+
+  /** Keep the steps, and write them into the address. */
   save(): void {
     const work = this.work;
-    keep('draft', work);
+    this.keep();
+    // The screen that shows them may still be there while the next one loads.
+    if (router.screen !== 'process') return;
     const hash = work.steps.length > 0 ? HASH + encoded(work) : '';
     history.replaceState(null, '', location.pathname + location.search + hash);
   }

@@ -4,6 +4,8 @@ class Selection {
   // Replaced as a whole: a set that tracks each of 100,000 ids would be slow.
   private chosen = $state.raw<ReadonlySet<number>>(new Set());
   private anchor: number | null = null;
+  /** Whether a tap selects and does not open: a finger has no Ctrl. */
+  choosing = $state(false);
 
   get size(): number {
     return this.chosen.size;
@@ -46,6 +48,7 @@ class Selection {
 
   clear(): void {
     this.chosen = new Set();
+    this.choosing = false;
     this.anchor = null;
   }
 }

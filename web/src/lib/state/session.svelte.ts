@@ -24,6 +24,10 @@ class SessionState {
     return this.may('files:delete');
   }
 
+  get mayKeepPresets(): boolean {
+    return this.may('presets:write');
+  }
+
   private may(scope: string): boolean {
     return this.who === null || this.who.mode !== 'keys' || this.who.scopes.includes(scope);
   }
