@@ -9,7 +9,6 @@ from standardwebhooks import Webhook
 
 from pixmill import Pixmill as Client
 from pixmill import WebhookError, verify_webhook
-
 from tests.support.client import Pixmill
 from tests.support.environment import CALLBACK_SECRET
 from tests.support.images import photo

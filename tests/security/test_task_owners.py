@@ -217,8 +217,6 @@ def test_the_only_task_of_an_owner_ends_before_the_many_of_another(ann: Owner, b
         ann.http.post(f"{TASKS}/{task_id}/cancel")
 
 
-
-
 def test_a_url_is_not_signed_for_steps_that_name_files_of_another_owner(pixmill: Pixmill) -> None:
     mine, other = (pixmill.make_key(owner, "writer") for owner in ("signing", "elsewhere"))
     picture = {"file": ("a.png", photo(20, 10))}

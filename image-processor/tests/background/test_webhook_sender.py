@@ -380,7 +380,7 @@ def test_each_key_has_secrets_of_its_own_whatever_its_owner() -> None:
 
     assert local == INSTALLATION
     assert len({*local, *first, *second}) == 6
-    # Computed with: printf 'webhooks of key 0123456789ab' | openssl dgst -sha256 -hmac 'a secret of the installation, …'
+    # Computed with: printf 'webhooks of key 0123456789ab' | openssl dgst -sha256 -hmac 'a secret …'
     assert first[0].hex() == "eb815105571a6fa9524eb8b37ebabfbb92c8344d08efcc49ce0533b13dcdd6c9"
 
 

@@ -71,9 +71,7 @@ def test_a_removal_is_recorded_with_who_where_and_what(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("path", "scopes", "status"), [("/renders/7", READER, 403), ("/renders/broken", WRITER, 500)])
-def test_a_refused_or_failed_removal_is_recorded(
-    site: Site, path: str, scopes: frozenset[Scope], status: int
-) -> None:
+def test_a_refused_or_failed_removal_is_recorded(site: Site, path: str, scopes: frozenset[Scope], status: int) -> None:
     secret = site.keys.create(KeyRequest("alice", scopes)).secret
 
     site.delete(path, secret)

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 def secrets_of_key(key_id: str, secrets: Sequence[bytes]) -> list[bytes]:
     """Return the secrets that sign the webhooks of a key's batches, which follow from the installation's.
 
-    Nobody can compute them from those of another key, also of the same owner: whoever gets a webhook of one key cannot
+    Nobody can compute them from those of another key, also of the same owner: who gets a webhook of one key cannot
     pass it on to a receiver of another.
     """
     return _derived(f"key {key_id}", secrets)
@@ -31,7 +31,7 @@ def secrets_of(owner: str, key_id: str | None, secrets: Sequence[bytes]) -> Sequ
 
 
 def _derived(of: str, secrets: Sequence[bytes]) -> list[bytes]:
-    # A name of an owner has no space: it is none of "key …".
+    # The name of an owner has no space, so that it never begins with "key ".
     return [hmac.digest(secret, f"webhooks of {of}".encode(), "sha256") for secret in secrets]
 
 

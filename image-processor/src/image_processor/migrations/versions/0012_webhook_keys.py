@@ -10,22 +10,26 @@ from alembic import op
 revision = "0012"
 down_revision = "0011"
 
-_KEY = "SELECT batches.key_id FROM tasks JOIN batches ON batches.id = tasks.batch_id WHERE tasks.id = NEW.task_id"
 _POSTGRESQL = [
-    f"""
+    """
     CREATE FUNCTION add_key() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        NEW.key_id := ({_KEY});
+        NEW.key_id := (
+            SELECT batches.key_id FROM tasks JOIN batches ON batches.id = tasks.batch_id WHERE tasks.id = NEW.task_id
+        );
         RETURN NEW;
     END $$
     """,
     "CREATE TRIGGER callbacks_key BEFORE INSERT ON callbacks FOR EACH ROW EXECUTE FUNCTION add_key()",
 ]
 _SQLITE = [
-    f"""
+    """
     CREATE TRIGGER callbacks_key AFTER INSERT ON callbacks
     BEGIN
-        UPDATE callbacks SET key_id = ({_KEY}) WHERE id = NEW.id;
+        UPDATE callbacks SET key_id = (
+            SELECT batches.key_id FROM tasks JOIN batches ON batches.id = tasks.batch_id WHERE tasks.id = NEW.task_id
+        )
+        WHERE id = NEW.id;
     END
     """,
 ]
