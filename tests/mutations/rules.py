@@ -288,6 +288,22 @@ MUTATIONS = [
         "::test_the_signature_verifies_with_the_standard_webhooks_library",
     ),
     Mutation(
+        rule="each key has secrets of its own",
+        file="image-processor/src/image_processor/background/webhook_signature.py",
+        before="    if key_id is not None:",
+        after="    if key_id is not None and owner == LOCAL_OWNER:",
+        caught_by="image-processor/tests/background/test_webhook_sender.py"
+        "::test_each_key_has_secrets_of_its_own_whatever_its_owner",
+    ),
+    Mutation(
+        rule="nobody is shown the secret that those of all keys follow from",
+        file="image-processor/src/image_processor/routers/webhooks.py",
+        before="secrets_of_key(key_id, installation)]",
+        after="installation]",
+        caught_by="image-processor/tests/routers/test_webhook_secret_routes.py"
+        "::test_a_key_gets_the_secrets_that_sign_its_webhooks",
+    ),
+    Mutation(
         rule="only nginx names the file with the body of an upload",
         file=_NGINX,
         before='# Clients cannot set these; nginx does, below.\n        proxy_set_header X-Body-File "";',
