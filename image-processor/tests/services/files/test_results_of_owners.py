@@ -18,12 +18,16 @@ from image_processor.services.codec.plan import plan_of
 from image_processor.services.files.client import FileStorage
 from image_processor.services.jobs.attempts import ResultFile
 from image_processor.services.jobs.discarded_results import DiscardedResults
-from image_processor.services.jobs.outcomes import Claim, Ended, Finished
+from image_processor.services.jobs.outcomes import Claim, Ended, Failed, Finished, Outcome, Postponed
 from image_processor.services.jobs.result_cache import CacheHit, ResultCache
 from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
 from service_kit.database import Database
 from sqlalchemy import insert
+
+
+REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full"}
+"""Owners whose results the server refuses."""
 
 
 class Seen(NamedTuple):
@@ -55,7 +59,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen.append(Seen(self.command, self.path.split("?")[0], owner, self.headers["X-Pixmill-Sees"]))
         file = {"id": len(owner)}
         self.server.told.append(_told(self.path, self.headers, body))
-        if self.path == "/copies":
+        if owner in REFUSALS:
+            self._send(507, {"type": f"urn:pixmill:problem:{REFUSALS[owner]}", "status": 507, "detail": "Full."})
+        elif self.path == "/copies":
             self._send(200, {"files": [{"file": file} for _ in json.loads(body)["copies"]]})
         elif self.path == "/batch":
             self._send(200, {"files": [{"file": file} for _ in range(body.count(b'name="file"'))]})
@@ -128,6 +134,19 @@ def test_results_are_stored_for_the_owner_of_each_task(
 
     assert ended == [Ended(claim, Finished(len(claim.owner))) for claim in claims]
     assert server.seen == [Seen("POST", "/batch", "ann", "all"), Seen("PUT", "/", "robert", "all")]
+
+
+@pytest.mark.parametrize(("owner", "outcome"), [("over-quota", Failed), ("on-a-full-disk", Postponed)])
+def test_a_result_over_the_quota_fails_its_task_and_one_that_waits_for_the_disk_does_not(
+    database: Database, storage: FileStorage, tmp_path: Path, owner: str, outcome: type[Outcome]
+) -> None:
+    (tmp_path / "result").write_bytes(b"result")
+
+    [ended] = ResultUpload(storage, ResultCache(database)).store(
+        [(task_of(owner, 1), ResultFile(tmp_path / "result", None, None))]
+    )
+
+    assert isinstance(ended.outcome, outcome)
 
 
 def test_a_result_says_which_task_made_it_from_which_file_and_how_long_it_is_kept(

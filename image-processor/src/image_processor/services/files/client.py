@@ -268,9 +268,15 @@ class FileStorage:
             response = self._http.request(method, path, headers=every, **options)  # type: ignore[arg-type]  # passed through unchanged
         except httpx2.HTTPError as error:
             raise FileStorageUnavailableError(str(error)) from error
-        if response.status_code >= 500 or response.status_code == 429:
+        is_away = response.status_code >= 500 and not _exceeds_quota(response)
+        if is_away or response.status_code == 429:
             raise FileStorageUnavailableError(f"{method} {path} answered {response.status_code}")
         return response
+
+
+def _exceeds_quota(response: httpx2.Response) -> bool:
+    """Return whether files must be deleted first: a retry would compute the same result for nothing."""
+    return response.status_code == 507 and '"urn:pixmill:problem:quota-exceeded"' in response.text
 
 
 def _groups(files: Sequence[NewFile]) -> Sequence[Sequence[NewFile]]:
