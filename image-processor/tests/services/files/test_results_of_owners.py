@@ -25,7 +25,6 @@ from image_processor.services.jobs.reuse import ReuseService
 from service_kit.database import Database
 from sqlalchemy import insert
 
-
 REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full"}
 """Owners whose results the server refuses."""
 
