@@ -104,7 +104,8 @@ def test_the_start_says_in_one_line_whether_decoding_is_confined(stack: Embedded
     lines = [line for line in log if '"event": "sandbox"' in line]
 
     # uWSGI starts a worker that ended again, and writes "spawning" or "respawning" each time.
-    starts = [line for line in log if "spawning" in line and "image_processor.worker" in line]
+    reports = log + (stack.data / "start.log").read_text().splitlines()
+    starts = [line for line in reports if "spawning" in line and "image_processor.worker" in line]
     assert len(lines) == len(starts) > 0
     assert all('"in_force": ' in line for line in lines)
 
