@@ -73,8 +73,9 @@ class Output(Params):
     metadata: Literal["keep", "copyright", "strip"] = Field(
         default="copyright",
         description="`keep`: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of "
-        "the source, and nothing about a motion video or a gain map; `copyright`: only Artist and Copyright of EXIF; "
-        "`strip`: none. A GIF has none of them; only JPEG and TIFF have IPTC.",
+        "the source, and nothing about a motion video or a gain map; `copyright`: only Artist and Copyright of EXIF, "
+        "taken from IPTC or XMP where EXIF lacks them; `strip`: none. A GIF has none of them; only JPEG and TIFF have "
+        "IPTC.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
