@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from standardwebhooks import Webhook
 
+from pixmill import Pixmill as Client
+from pixmill import WebhookError, verify_webhook
 from tests.support.client import Pixmill
 from tests.support.environment import CALLBACK_SECRET
 from tests.support.images import photo
@@ -55,6 +57,23 @@ def test_the_webhook_of_a_failed_task_has_its_error(pixmill: Pixmill, receiver: 
     event = json.loads(receiver.received[0][1])
     assert event["type"] == "task.error"
     assert "not an image" in event["task"]["error"]
+
+
+def test_a_key_verifies_the_webhooks_of_its_tasks_and_another_key_of_its_owner_does_not(
+    stack: Stack, pixmill: Pixmill, receiver: Receiver
+) -> None:
+    keys = [pixmill.make_key("hooked", "writer") for _ in range(2)]
+    with Client(stack.url, key=keys[0]) as mine, Client(stack.url, key=keys[1]) as other:
+        source = mine.files.upload(photo(), name="p.png")
+        run = mine.run([source], "flip", callback_url=receiver.url)
+        secret, others_secret = mine.webhook_secret(), other.webhook_secret()
+    receiver.await_count(1)
+
+    event = verify_webhook(*receiver.received[0], secret)
+
+    assert (event.type, event.task["id"]) == ("task.finished", run.task_ids[0])
+    with pytest.raises(WebhookError, match="not signed with this secret"):
+        verify_webhook(*receiver.received[0], others_secret)
 
 
 def test_a_refused_webhook_is_sent_again_with_the_same_id(pixmill: Pixmill, receiver: Receiver) -> None:

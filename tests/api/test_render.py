@@ -212,6 +212,23 @@ def test_removed_renders_are_made_again(pixmill: Pixmill, stack: Stack, file_id:
     assert metric(stack, RENDERS) == before + 1
 
 
+def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: Pixmill) -> None:
+    owner = f"owner-{time.time_ns()}"
+    headers = {"Authorization": f"Bearer {pixmill.make_key(owner, 'writer')}"}
+    files = {"file": ("a.png", photo(50, 40))}
+    file_id = pixmill.http.post(f"{FILES}/", files=files, headers=headers).json()["id"]
+
+    pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id}, headers=headers).raise_for_status()
+    pixmill.http.delete(f"{TASKS}/renders/{file_id}", headers=headers).raise_for_status()
+
+    def recorded() -> set[tuple[str, int]]:
+        entries = pixmill.http.get("/api/audit", params={"owner": owner}).json()
+        return {(entry["object"], entry["status"]) for entry in entries}
+
+    made = {(f"{TASKS}/render-urls", 201), (f"{TASKS}/renders/{file_id}", 204)}
+    wait_until(lambda: made <= recorded(), "the entries are written")
+
+
 def test_a_crowd_that_wants_the_same_picture_waits_for_one_render(
     pixmill: Pixmill, stack: Stack, file_id: object
 ) -> None:

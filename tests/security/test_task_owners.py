@@ -217,14 +217,6 @@ def test_the_only_task_of_an_owner_ends_before_the_many_of_another(ann: Owner, b
         ann.http.post(f"{TASKS}/{task_id}/cancel")
 
 
-def test_a_writer_of_the_owner_local_does_not_see_the_secrets_of_the_installation(pixmill: Pixmill) -> None:
-    key = pixmill.make_key("local", "writer")
-
-    answer = pixmill.http.get(f"{TASKS}/webhook-secrets", headers={"Authorization": f"Bearer {key}"})
-
-    assert answer.status_code == 403
-
-
 def test_a_url_is_not_signed_for_steps_that_name_files_of_another_owner(pixmill: Pixmill) -> None:
     mine, other = (pixmill.make_key(owner, "writer") for owner in ("signing", "elsewhere"))
     picture = {"file": ("a.png", photo(20, 10))}

@@ -70,3 +70,14 @@ def test_no_folder_of_an_archive_leads_elsewhere() -> None:
     archive = b"".join(zip_of([hostile], lambda _: opened(b"1")))
 
     assert ZipFile(BytesIO(archive)).namelist() == ["holiday/a.jpg"]
+
+
+def test_no_name_in_an_archive_begins_with_a_drive() -> None:
+    files = [
+        File(id=number, name=name, extension=".exe", folder="", size=1) for number, name in ((1, "C:a"), (2, "C_a"))
+    ]
+    files.append(File(id=3, name="10:30", extension=".jpg", folder="", size=1))
+
+    archive = b"".join(zip_of(files, lambda _: opened(b"1")))
+
+    assert ZipFile(BytesIO(archive)).namelist() == ["C_a.exe", "C_a (2).exe", "10:30.jpg"]

@@ -357,7 +357,7 @@ class ApiSettings(ServiceSettings):
     file_storage: FileStorageSettings
     webhook_secret: WebhookSecrets = Field(
         SecretStr("${PIXMILL_CALLBACK_SECRET}"),
-        description="As `secret` in `config/webhooks/conf.yml`; owners ask for theirs, which follow from it.",
+        description="As `secret` in `config/webhooks/conf.yml`; each key has secrets of its own, which follow from it.",
     )
     hints: Annotated[int, Unit("messages")] = Field(
         32,

@@ -12,13 +12,13 @@ import pytest
 from image_processor.background import webhook_sender as sender_module
 from image_processor.background.webhook_sender import WebhookSender
 from image_processor.background.webhook_signature import secrets_of
-from image_processor.models import Callback, Task
+from image_processor.models import Batch, Callback, Task
 from image_processor.services.outbound import Network, public_http_pool
 from image_processor.services.tasks import webhooks as service_module
 from image_processor.services.tasks.webhooks import WebhookService
 from service_kit.database import Database
 from sqlalchemy import insert, select, update
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
 from tests.support.receiver import Receiver
@@ -370,12 +370,43 @@ def test_webhooks_are_sent_after_a_database_outage(
     receiver.await_count(1)
 
 
-def test_each_owner_has_secrets_of_its_own() -> None:
-    installation = [b"a secret of the installation, of 32 bytes", b"an earlier one of them, of 32 bytes or more"]
+INSTALLATION = [b"a secret of the installation, of 32 bytes", b"an earlier one of them, of 32 bytes or more"]
 
-    local, alice, bob = (secrets_of(owner, installation) for owner in ("local", "alice", "bob"))
 
-    assert local == installation
-    assert len({*local, *alice, *bob}) == 6
+def test_each_key_has_secrets_of_its_own_whatever_its_owner() -> None:
+    local, first, second = (
+        secrets_of(*whose, INSTALLATION) for whose in (("local", None), ("alice", "0123456789ab"), ("alice", "ba98"))
+    )
+
+    assert local == INSTALLATION
+    assert len({*local, *first, *second}) == 6
+    # Computed with: printf 'webhooks of key 0123456789ab' | openssl dgst -sha256 -hmac 'a secret …'
+    assert first[0].hex() == "eb815105571a6fa9524eb8b37ebabfbb92c8344d08efcc49ce0533b13dcdd6c9"
+
+
+def test_webhooks_from_before_keys_had_secrets_keep_those_of_their_owner() -> None:
+    alice, bob = (secrets_of(owner, None, INSTALLATION) for owner in ("alice", "bob"))
+
+    assert len({*INSTALLATION, *alice, *bob}) == 6
     # Computed with: printf 'webhooks of alice' | openssl dgst -sha256 -hmac 'a secret of the installation, of 32 bytes'
     assert alice[0].hex() == "f09bfc424cec30505cf7b99faeded937cfd3ef68eb340b65837354cdd43efbd6"
+
+
+def test_a_webhook_is_signed_with_the_secrets_of_the_key_that_created_its_batch(
+    start_sender: StartSender, database: Database, receiver: Receiver
+) -> None:
+    with database.write() as session:
+        made = {"owner": "alice", "key_id": "0123456789ab", "algorithm": "flip", "callback_url": receiver.url}
+        batch_id = session.execute(insert(Batch).values(**made, tasks=1).returning(Batch.id)).scalar_one()
+        session.execute(insert(Task).values(owner="alice", batch_id=batch_id, source_id=1, algorithm="flip"))
+        session.execute(update(Task).values(status="finished"))
+
+    start_sender()
+    receiver.await_count(1)
+
+    headers, body = receiver.received[0]
+    for secret in secrets_of("alice", "0123456789ab", SECRETS):
+        assert Webhook(secret).verify(body, lower_case(headers))
+    for secret in (*SECRETS, *secrets_of("alice", None, SECRETS), *secrets_of("alice", "ba9876543210", SECRETS)):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secret).verify(body, lower_case(headers))

@@ -44,6 +44,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(302, b"", Location="http://other.example/a.png")
             case "/moved":
                 self._answer(301, b"", Location="/a.png")
+            case "/moved-to-utf-8":
+                self._answer(301, b"", Location="/é.png".encode().decode("latin-1"))
+            case "/malformed":
+                self._answer(301, b"", Location="http://[")
             case "/loop":
                 self._answer(302, b"", Location="/loop")
             case "/missing":
@@ -127,10 +131,20 @@ def test_a_redirect_to_an_allowed_host_is_followed(origin: Origin, tmp_path: Pat
     assert path.read_bytes() == PICTURE
 
 
+def test_letters_outside_of_ascii_are_escaped(origin: Origin, tmp_path: Path) -> None:
+    fetched = origins(tmp_path)
+
+    for path in ("/é.png", "/moved-to-utf-8"):
+        assert asyncio.run(fetched.fetch(origin.url(path)))[0].read_bytes() == PICTURE
+
+    assert [path for path, _ in origin.asked] == ["/%C3%A9.png", "/moved-to-utf-8", "/%C3%A9.png"]
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
         ("/elsewhere", "origin-forbidden"),
+        ("/malformed", "origin-forbidden"),
         ("/loop", "origin-failed"),
         ("/missing", "file-not-found"),
         ("/broken", "origin-failed"),

@@ -161,11 +161,12 @@ def use_server(px: Pixmill, file: File) -> None:
     stats: Stats = px.stats()
     readiness: Mapping[str, Readiness] = px.readiness()
     session: Session = px.session()
+    secret: str = px.webhook_secret()
     for entry in px.audit(owner="shop", since=datetime.now(UTC) - timedelta(days=1)):
         print(entry.id)
     reply: Reply = px.request("GET", "/api/file-server/", query=[("limit", "1")], headers={"Accept-Language": "ru"})
     print([algorithm.name for algorithm in algorithms], metadata.unavailable, stats.files.bytes)
-    print([service.status for service in readiness.values()], session.scopes, reply.json())
+    print([service.status for service in readiness.values()], session.scopes, secret, reply.json())
 
 
 async def use_files_async(px: AsyncPixmill, photo: Path) -> None:
@@ -278,13 +279,14 @@ async def use_server_async(px: AsyncPixmill, file: File) -> None:
     stats: Stats = await px.stats()
     readiness: Mapping[str, Readiness] = await px.readiness()
     session: Session = await px.session()
+    secret: str = await px.webhook_secret()
     async for entry in px.audit(owner="shop", since=datetime.now(UTC) - timedelta(days=1)):
         print(entry.id)
     reply: Reply = await px.request(
         "GET", "/api/file-server/", query=[("limit", "1")], headers={"Accept-Language": "ru"}
     )
     print([algorithm.name for algorithm in algorithms], metadata.unavailable, stats.files.bytes)
-    print([service.status for service in readiness.values()], session.scopes, reply.json())
+    print([service.status for service in readiness.values()], session.scopes, secret, reply.json())
 
 
 def receive(headers: Mapping[str, str], body: bytes) -> WebhookEvent:

@@ -3,7 +3,6 @@
 import atexit
 import json
 import re
-import secrets
 import time
 from collections import ChainMap
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ from service_kit.languages import Language, language_of
 from service_kit.openapi import complete
 from service_kit.problems import Problem, database_unavailable, invalid_request, problem_of
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
+from service_kit.request_ids import request_id
 from service_kit.texts import sentence
 
 log = structlog.get_logger()
@@ -178,10 +178,7 @@ def _add_metrics(app: OpenAPI) -> None:
 
 
 def _begin_request() -> None:
-    offered = request.headers.get("X-Request-ID", "")
-    g.request_id = (
-        offered if offered.isascii() and offered.isprintable() and 0 < len(offered) <= 128 else secrets.token_hex(8)
-    )
+    g.request_id = request_id(request.headers.get("X-Request-ID", ""))
     g.started = time.monotonic()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -276,8 +273,8 @@ def _render_database_error(error: DBAPIError) -> Response:
 
 def _render_unexpected(error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
-    request_id = g.get("request_id", "?")
+    logged_as = g.get("request_id", "?")
     detail = sentence(
-        "The server has failed; its log has the details under request {request_id}.", request_id=request_id
+        "The server has failed; its log has the details under request {request_id}.", request_id=logged_as
     )
     return render(Problem("internal-error", 500, detail))

@@ -39,6 +39,10 @@ class Door:
     def secret(self, owner: str = "alice") -> str:
         return self.keys.create(KeyRequest(owner, READER)).secret
 
+    def session(self) -> str:
+        """Return the token of a browser that has signed in."""
+        return self.keys.sign_in(self.admit(Authorization=f"Bearer {self.secret()}"), 3600)
+
 
 @pytest.mark.parametrize(("mode", "expected"), [("local", LOCAL), ("open", LOCAL), ("keys", NOBODY)])
 def test_without_a_key_the_mode_decides(database: Database, mode: Mode, expected: Principal) -> None:
@@ -71,7 +75,7 @@ def test_a_wrong_key_is_refused_in_every_mode(database: Database, mode: Mode) ->
 
 def test_a_session_is_recognized(database: Database) -> None:
     door = Door(database, "keys")
-    token = door.keys.sign_in(door.secret(), 3600)
+    token = door.session()
 
     assert door.admit(session=token).owner == "alice"
 
@@ -103,7 +107,7 @@ def test_an_origin_of_the_settings_may_send_a_key(database: Database) -> None:
 
 def test_an_origin_of_the_settings_may_not_use_a_session(database: Database) -> None:
     door = Door(database, "keys")
-    token = door.keys.sign_in(door.secret(), 3600)
+    token = door.session()
 
     with pytest.raises(Problem) as refused:
         door.admit(method="POST", session=token, Origin=CORS, Sec_Fetch_Site="cross-site")

@@ -55,6 +55,7 @@ def test_where_keys_are_needed_all_addresses_are_allowed_but_no_names(host: str)
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": ""},
+        {"Origin": "http://["},
         {"Origin": "https://pictures.example.org:9999"},
         {"Origin": "https://pictures.example.org"},
         {"Origin": f"https://{SERVER}", "Sec-Fetch-Site": "cross-site"},

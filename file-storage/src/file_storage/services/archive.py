@@ -1,5 +1,6 @@
 """ZIP archives of files, generated while they are sent."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
 from itertools import accumulate
@@ -11,6 +12,9 @@ from file_storage.services.errors import bytes_lost
 from file_storage.services.names import shown
 
 CHUNK = 256 * 1024
+
+_DRIVE = re.compile(r"^([A-Za-z]):")
+"""What begins so is a path on another disk for a program that unpacks the archive on Windows."""
 
 
 def zip_of(files: Sequence[File], open_file: Callable[[File], BufferedReader]) -> ZipStream:
@@ -44,13 +48,17 @@ def _content(file: File, open_file: Callable[[File], BufferedReader]) -> Iterato
 
 
 def _unique_name(file: File, used_names: set[str]) -> str:
-    folder, number = "".join(f"{part}/" for part in _folder(file)), 1
-    name = folder + shown(file.name + file.extension)
+    name, number = _path(file, file.name), 1
     while name.casefold() in used_names:
         number += 1
-        name = folder + shown(f"{file.name} ({number}){file.extension}")
+        name = _path(file, f"{file.name} ({number})")
     used_names.add(name.casefold())
     return name
+
+
+def _path(file: File, name: str) -> str:
+    folder = "".join(f"{part}/" for part in _folder(file))
+    return _DRIVE.sub(r"\1_", folder + shown(name + file.extension))
 
 
 def _folder(file: File) -> Sequence[str]:

@@ -102,7 +102,8 @@ class WebhookSender:
 
     def _deliver(self, callback: Callback) -> None:
         body = payload(callback)
-        headers = signed_headers(secrets_of(callback.owner, self._secrets), f"callback_{callback.id}", body)
+        secrets = secrets_of(callback.owner, callback.key_id, self._secrets)
+        headers = signed_headers(secrets, f"callback_{callback.id}", body)
         try:
             status = self._post(callback.url, body, headers)
         except ForbiddenAddressError as error:

@@ -8,16 +8,31 @@ from service_kit.access.principals import LOCAL_OWNER
 from standardwebhooks import Webhook
 
 
-def secrets_of(owner: str, secrets: Sequence[bytes]) -> Sequence[bytes]:
-    """Return the secrets that sign an owner's webhooks, which nobody can compute from those of another owner.
+def secrets_of_key(key_id: str, secrets: Sequence[bytes]) -> list[bytes]:
+    """Return the secrets that sign the webhooks of a key's batches, which follow from the installation's.
 
-    They follow from the installation's, which sign those of the owner ``local``, so that they change with them.
+    Nobody can compute them from those of another key, also of the same owner: who gets a webhook of one key cannot
+    pass it on to a receiver of another.
+    """
+    return _derived(f"key {key_id}", secrets)
 
+
+def secrets_of(owner: str, key_id: str | None, secrets: Sequence[bytes]) -> Sequence[bytes]:
+    """Return the secrets that sign a webhook.
+
+    :param key_id: the key that created the batch. Without one, the secrets of the installation sign the webhooks of the
+        owner ``local``; another owner, whose batch is older than secrets of keys, has secrets of its own, since a
+        receiver of the operator would accept its webhooks otherwise.
     :param secrets: the installation's.
     """
-    if owner == LOCAL_OWNER:
-        return secrets
-    return [hmac.digest(secret, f"webhooks of {owner}".encode(), "sha256") for secret in secrets]
+    if key_id is not None:
+        return secrets_of_key(key_id, secrets)
+    return secrets if owner == LOCAL_OWNER else _derived(owner, secrets)
+
+
+def _derived(of: str, secrets: Sequence[bytes]) -> list[bytes]:
+    # The name of an owner has no space, so that it never begins with "key ".
+    return [hmac.digest(secret, f"webhooks of {of}".encode(), "sha256") for secret in secrets]
 
 
 def signed_headers(secrets: Sequence[bytes], message_id: str, body: bytes) -> dict[str, str]:

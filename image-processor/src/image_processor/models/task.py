@@ -59,6 +59,7 @@ class Batch(Base):
     - ``preset``: its name; ``params`` are what it was when the batch was created.
     - ``tasks``: how many were created; some may be deleted since.
     - ``expires_in``: seconds after which a result is deleted; ``None`` keeps it.
+    - ``key_id``: the key of the request, if it had one; webhooks are signed with its secret.
     """
 
     __tablename__ = "batches"
@@ -69,6 +70,7 @@ class Batch(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     owner: Mapped[str] = mapped_column(String(64), default=LOCAL_OWNER)
+    key_id: Mapped[str | None] = mapped_column(String(16))
     algorithm: Mapped[str] = mapped_column(String(64))
     params: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
     preset: Mapped[str | None] = mapped_column(String(64))
@@ -168,6 +170,7 @@ class Callback(Base):
     """An undelivered webhook, written by the same trigger when a task ends.
 
     - ``host``: the host and port of ``url``, computed by the database.
+    - ``key_id``: that of the task's batch, added by a trigger.
     - ``attempt``: that of the task when it ended.
     - ``taken_until``: while it is being delivered, the time after which its sender counts as dead.
     """
@@ -182,6 +185,7 @@ class Callback(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     task_id: Mapped[int] = mapped_column(BigInteger)
     owner: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str | None] = mapped_column(String(16))
     attempt: Mapped[int] = mapped_column(Integer)
     url: Mapped[str] = mapped_column(Text)
     host: Mapped[str] = mapped_column(Text, FetchedValue())

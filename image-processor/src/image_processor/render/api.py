@@ -2,12 +2,12 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from service_kit.access.asgi_gate import admitted
+from service_kit.access.asgi_gate import Endpoint, admitted
 from service_kit.access.gate import Gate
 from service_kit.access.principals import LOCAL_OWNER, Principal, Scope
 from service_kit.database import MAX_ID
@@ -53,7 +53,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class PreviewIn(BaseModel):

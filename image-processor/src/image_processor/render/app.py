@@ -12,6 +12,8 @@ from pathlib import Path
 
 import structlog
 from service_kit import logs
+from service_kit.access.asgi_gate import Endpoint, recorded
+from service_kit.access.audit import AuditTrail
 from service_kit.access.config import AccessSettings
 from service_kit.access.injectors import create_gate
 from service_kit.access.keys import KeyService
@@ -57,7 +59,9 @@ def create_app() -> Starlette:
     settings = load_or_exit(RenderSettings)
     logs.configure(settings.log.level)
     access = load_or_exit(AccessSettings)
-    keys = KeyService(Database(access.database.url, access.database.pool_size))
+    access_database = Database(access.database.url, access.database.pool_size)
+    keys = KeyService(access_database)
+    trail = AuditTrail(access_database, access.audit.keep_seconds)
     try:
         configured = dict(Presets(settings.presets).items())
         secret = settings.file_storage.inner_secret.get_secret_value()
@@ -95,9 +99,14 @@ def create_app() -> Starlette:
             await rows.close()
             await presets.close()
             cache.close()
+            await asyncio.to_thread(trail.close)
 
     async def healthy(_request: Request) -> Response:
         return JSONResponse({"status": "ok"} if pool.process_ids else {"status": "starting"})
+
+    def changing(method: str, path: str, endpoint: Endpoint) -> Route:
+        """Return a route that removes something or gives a permission: the audit trail has its requests."""
+        return Route(path, recorded(answering(endpoint), path, trail), methods=[method])
 
     routes = [
         Route("/healthz", healthy),
@@ -106,9 +115,9 @@ def create_app() -> Starlette:
         Route(f"{API}/metadata/sha256/{{sha256}}", answering(api.metadata_of_digest)),
         Route(f"{API}/metadata/{{file_id}}", answering(api.metadata)),
         Route(f"{API}/preview", answering(api.preview), methods=["POST"]),
-        Route(f"{API}/render-urls", answering(api.urls), methods=["POST"]),
+        changing("POST", f"{API}/render-urls", api.urls),
         Route(f"{API}/renders/metrics", answering(api.metrics)),
-        Route(f"{API}/renders/{{file_id}}", answering(api.remove), methods=["DELETE"]),
+        changing("DELETE", f"{API}/renders/{{file_id}}", api.remove),
         Route("/{path:path}", images.image, methods=_EVERY_METHOD),
     ]
     return Starlette(

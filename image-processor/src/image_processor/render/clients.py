@@ -5,6 +5,7 @@ import json
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from service_kit.json_extent import check_extent
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 from starlette.requests import ClientDisconnect, Request
@@ -22,7 +23,8 @@ async def json_of(request: Request) -> object:
     """Return the JSON document in the request's body.
 
     :raises ClientGoneError: the client left before the body was complete.
-    :raises Problem: 400, it is not JSON; 413, it is too large; 415, it has another type.
+    :raises Problem: 400, it is not JSON; 413, it is too large; 415, it has another type; 422, it is too deep or has too
+        many values.
     """
     media_type = request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
@@ -38,9 +40,12 @@ async def json_of(request: Request) -> object:
     except ClientDisconnect as error:
         raise ClientGoneError from error
     try:
-        return json.loads(bytes(body))
+        document: object = json.loads(bytes(body))
     except (ValueError, RecursionError) as error:
         raise Problem("malformed-json", 400, sentence("The body is not JSON in UTF-8.")) from error
+    # All other requests wait while this one is validated.
+    check_extent(document)
+    return document
 
 
 # Any: what a coroutine of a caller yields and is sent is asyncio's own matter.

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 from uuid import uuid4
 
 import httpcore2
@@ -23,6 +23,8 @@ from image_processor.services.outbound import ForbiddenAddressError, public_http
 _PORTS = (None, 80, 443)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (404, 410)
+_SAFE = "!#$%&'()*+,/:;=?@[]~"
+"""Characters that stay as they are: those with a meaning (RFC 3986, 2.2), and the escape."""
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,9})")
 
 
@@ -120,6 +122,7 @@ class Origins:
 
     def _get(self, url: str, kept: _Kept | None) -> _Reply:
         deadline = time.monotonic() + self._settings.timeout_seconds
+        url = quote(url, safe=_SAFE)
         for _ in range(self._settings.max_redirects + 1):
             self._judged(url)
             target = self._folder / uuid4().hex
@@ -135,7 +138,7 @@ class Origins:
                 ) from error
             if isinstance(reply, _Reply):
                 return reply
-            url = urljoin(url, reply)
+            url = _joined(url, reply)
         raise DomainError(ORIGIN_FAILED, sentence("The origin redirects too often."))
 
     def _get_once(self, url: str, kept: _Kept | None, target: Path, deadline: float) -> _Reply | str:
@@ -158,7 +161,8 @@ class Origins:
             if response.status == 304:
                 return _Reply(None, until)
             if response.status in _REDIRECTS and "location" in said:
-                return said["location"]
+                # Many servers send UTF-8 there.
+                return quote(said["location"].encode("latin-1"), safe=_SAFE)
             if response.status in _GONE:
                 raise DomainError(
                     FILE_NOT_FOUND,
@@ -195,6 +199,13 @@ class Origins:
             return 0
         found = _MAX_AGE.search(control)
         return min(self._settings.fresh_seconds, int(found[1]) if found else self._settings.fresh_seconds)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise _forbidden(sentence("This is no URL.")) from error
 
 
 def _fits(host: str, allowed: str) -> bool:

@@ -1,4 +1,4 @@
-"""The secrets with which receivers verify an owner's webhooks."""
+"""The secrets with which receivers verify the webhooks of a key."""
 
 from base64 import b64encode
 
@@ -7,34 +7,43 @@ from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 from service_kit.access.flask_gate import needs, principal
-from service_kit.access.gate import require
-from service_kit.access.principals import LOCAL_OWNER, Scope
+from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
+from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
-from image_processor.background.webhook_signature import secrets_of
+from image_processor.background.webhook_signature import secrets_of_key
 from image_processor.config import ApiSettings, signing_secrets
 
 webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="tasks")])
 
 
 class SecretsOut(BaseModel):
-    """The secrets that sign the webhooks of the caller's tasks; more than one while they are being changed."""
+    """The secrets that sign the webhooks of a key; more than one while the operator changes the installation's."""
 
     secrets: list[str] = Field(description="As Standard Webhooks writes them: `whsec_` and base64.")
 
 
 @webhooks.get(
     "/webhook-secrets",
-    summary="Get the secrets that verify one's webhooks",
-    responses={200: SecretsOut, **problem_responses(401, 403)},
+    summary="Get the secrets that verify the webhooks of the key that asks",
+    description="No other key gets them. A request without a key has none: the operator's secret signs its webhooks.",
+    responses={200: SecretsOut, **problem_responses(401, 403, 404)},
 )
 @needs(Scope.WEBHOOKS)
 def show_secrets() -> Response:
-    if principal().owner == LOCAL_OWNER:
-        # Those of the installation, from which everybody else's follow.
-        require(principal(), Scope.ADMIN)
+    key_id = principal().key_id
+    if key_id is None:
+        # Not even on one's own machine: those of all keys follow from the installation's.
+        raise DomainError(
+            "no-webhook-secret",
+            sentence(
+                "Only a key has secrets for webhooks. What is made without a key is signed with the operator's"
+                " PIXMILL_CALLBACK_SECRET."
+            ),
+        )
     installation = signing_secrets(svcs.flask.get(ApiSettings).webhook_secret.get_secret_value())
-    secrets = [f"whsec_{b64encode(secret).decode()}" for secret in secrets_of(principal().owner, installation)]
+    secrets = [f"whsec_{b64encode(secret).decode()}" for secret in secrets_of_key(key_id, installation)]
     response = jsonify(SecretsOut(secrets=secrets).model_dump())
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -23,6 +23,10 @@ class AccessOperations:
         reply = yield from self._exchange.send(get("/api/session"))
         return Session.of(reply.json())
 
+    def webhook_secret(self) -> Operation[str]:
+        reply = yield from self._exchange.send(get(f"{TASKS}/webhook-secrets"))
+        return ",".join(reply.texts("secrets"))
+
     def keys(self) -> Operation[list[Key]]:
         reply = yield from self._exchange.send(get("/api/keys"))
         return [Key.of(row) for row in reply.rows()]

@@ -161,6 +161,15 @@ class AsyncPixmill:
         """Return who this client is for the server."""
         return await self._driver.run(self._access.session())
 
+    async def webhook_secret(self) -> str:
+        """Return the secret with which :func:`pixmill.verify_webhook` checks the webhooks of this client's key.
+
+        It has several parts, separated by commas, while the operator changes the secret of the server.
+
+        :raises NotFoundError: this client has no key; the operator's secret signs its webhooks.
+        """
+        return await self._driver.run(self._access.webhook_secret())
+
     async def audit(
         self, *, owner: str | None = None, key_id: str | None = None, since: datetime | None = None
     ) -> AsyncIterator[AuditEntry]:

@@ -100,6 +100,13 @@ class Reply:
             raise UnexpectedAnswerError(f"'{name}' of the answer is no list of ids; is this a Pixmill?")
         return found
 
+    def texts(self, name: str) -> list[str]:
+        """:raises UnexpectedAnswerError: the body is no object with an array of strings of this name."""
+        found = self.member(name)
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise UnexpectedAnswerError(f"'{name}' of the answer is no list of texts; is this a Pixmill?")
+        return found
+
     def problem(self) -> ProblemError:
         """Return the exception for a refusal."""
         return problem_of(

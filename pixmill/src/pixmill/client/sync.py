@@ -160,6 +160,15 @@ class Pixmill:
         """Return who this client is for the server."""
         return self._driver.run(self._access.session())
 
+    def webhook_secret(self) -> str:
+        """Return the secret with which :func:`pixmill.verify_webhook` checks the webhooks of this client's key.
+
+        It has several parts, separated by commas, while the operator changes the secret of the server.
+
+        :raises NotFoundError: this client has no key; the operator's secret signs its webhooks.
+        """
+        return self._driver.run(self._access.webhook_secret())
+
     def audit(
         self, *, owner: str | None = None, key_id: str | None = None, since: datetime | None = None
     ) -> Iterator[AuditEntry]:

@@ -24,7 +24,8 @@ def verify_webhook(
 
     :param headers: of the request, in any case.
     :param body: as it arrived; JSON that was parsed and written again has another signature.
-    :param secret: the server's ``PIXMILL_CALLBACK_SECRET``; of several, separated by commas, one must match.
+    :param secret: what ``webhook_secret()`` of a client with the key says that created the tasks; for tasks created
+        without a key, the server's ``PIXMILL_CALLBACK_SECRET``. Of several, separated by commas, one must match.
     :param tolerance_seconds: how far its time may be from that of this machine.
     :raises WebhookError: it is not signed with this secret, or too old.
     """

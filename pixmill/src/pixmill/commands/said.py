@@ -68,6 +68,7 @@ BY_THE_LIBRARY = (
     "{name} has become shorter while it was uploaded",
     "{name} was damaged on its way, or changed meanwhile: it is file {file_id}; delete that",
     "'{name}' of the answer is no list of ids; is this a Pixmill?",
+    "'{name}' of the answer is no list of texts; is this a Pixmill?",
 )
 BY_OTHERS = (
     "[Errno {number}] {reason}",

@@ -20,6 +20,8 @@ WRITE_SECONDS = 0.5
 MAX_WAITING = 10_000
 """Entries that wait while the database does not answer; beyond that, only their log lines are kept."""
 CLEANUP_SECONDS = 3600
+MAX_OBJECT = 512
+"""Characters of the path in an entry, at most."""
 
 
 @dataclass(frozen=True)

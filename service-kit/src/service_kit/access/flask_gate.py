@@ -6,15 +6,13 @@ from typing import TypeVar, cast
 
 from flask import Flask, Response, g, request
 
-from service_kit.access.audit import AuditTrail, Change
+from service_kit.access.audit import MAX_OBJECT, AuditTrail, Change
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.guard import SAFE_METHODS
 from service_kit.access.principals import Principal, Scope
 
 _View = TypeVar("_View", bound=Callable[..., object])
 _SCOPE = "pixmill_scope"
-MAX_OBJECT = 512
-"""Characters of the path in an audit entry, at most."""
 _ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, Last-Event-ID"
 _ALLOWED_HEADERS += ", Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Concat, Upload-Defer-Length"
 _EXPOSED_HEADERS = (

@@ -51,9 +51,17 @@ def check_site(method: str, headers: Mapping[str, str]) -> None:
         return
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
     foreign_site = site is not None and site not in ("same-origin", "none")
-    foreign_origin = origin is not None and urlsplit(origin).netloc.lower() != headers.get("Host", "").lower()
+    foreign_origin = origin is not None and _place(origin) != headers.get("Host", "").lower()
     if foreign_site or foreign_origin:
         raise Problem("cross-site-request", 403, sentence("A web page of another site may not change anything here."))
+
+
+def _place(origin: str) -> str | None:
+    """Return an origin's host and port; ``None`` if it is not a URL."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _is_address(name: str) -> bool:

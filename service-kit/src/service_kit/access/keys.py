@@ -143,11 +143,8 @@ class KeyService:
         self._limits[owner] = time.monotonic() + CACHE_SECONDS, limits
         return limits
 
-    def sign_in(self, secret: str, seconds: float) -> str | None:
-        """Begin a browser's session; return its token, or ``None`` if the key is not valid."""
-        principal = self.recognize(secret)
-        if principal is None:
-            return None
+    def sign_in(self, principal: Principal, seconds: float) -> str:
+        """Begin a browser's session with the key of this principal; return its token."""
         token = secrets.token_urlsafe(32)
         with self._database.write() as session:
             session.execute(delete(BrowserSession).where(BrowserSession.expires_at < epoch_now()))

@@ -20,11 +20,9 @@ from service_kit.access.owners import OwnerService
 from service_kit.access.principals import NOBODY, ROLES, Limits, Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
-from service_kit.errors import DomainError
 from service_kit.json_types import NO_NUL
 from service_kit.query import Query
 from service_kit.request_body import described, json_body
-from service_kit.texts import sentence
 
 access = APIBlueprint("access", __name__, abp_tags=[Tag(name="access")])
 
@@ -184,9 +182,7 @@ def sign_in() -> Response:
     secret = json_body(SignIn).key.strip()
     seconds = settings.auth.session_seconds
     g.principal = svcs.flask.get(Gate).try_key(secret, client_address())
-    token = keys.sign_in(secret, seconds)
-    if token is None:
-        raise DomainError("invalid-key", sentence("This key does not exist, was revoked or has expired."))
+    token = keys.sign_in(g.principal, seconds)
     response = jsonify(_who())
     response.set_cookie(
         SESSION_COOKIE,

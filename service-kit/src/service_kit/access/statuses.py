@@ -4,5 +4,4 @@ STATUSES = {
     "invalid-fields": 422,
     "key-not-found": 404,
     "owner-not-found": 404,
-    "invalid-key": 401,
 }

@@ -88,6 +88,7 @@ class TaskService:
         shared = {"owner": principal.owner, "algorithm": algorithm, "priority": batch.priority, "cache": batch.cache}
         row = {
             **shared,
+            "key_id": principal.key_id,
             "params": params,
             "preset": batch.preset,
             "callback_url": batch.callback_url,
