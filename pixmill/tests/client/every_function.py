@@ -79,13 +79,14 @@ def use_files(px: Pixmill, photo: Path) -> None:
     px.files.download_to(file, BytesIO())
     content: bytes = px.files.read(file)
     archive: Path = px.files.zip([file.id, copied.id], "files.zip")
+    filtered: Path = px.files.zip(FileFilter(folder="copies", batch_id=file.batch_id), "copies.zip")
     deletion: Deletion = px.files.delete(copied.id)
     matching: Deletion = px.files.delete_matching(FileFilter(folder="copies"))
     for trashed in px.files.trash():
         print(trashed.restore_until)
     restored: Sequence[int] = px.files.restore(copied.id)
     removed: int = px.files.empty_trash(copied.id)
-    print(same, known, index.total, again.filename, existing, renamed, link.url, path, content, archive)
+    print(same, known, index.total, again.filename, existing, renamed, link.url, path, content, archive, filtered)
     print(deletion.restore_until, matching.ids, restored, removed)
 
 
@@ -196,13 +197,14 @@ async def use_files_async(px: AsyncPixmill, photo: Path) -> None:
     await px.files.download_to(file, BytesIO())
     content: bytes = await px.files.read(file)
     archive: Path = await px.files.zip([file.id, copied.id], "files.zip")
+    filtered: Path = await px.files.zip(FileFilter(folder="copies", batch_id=file.batch_id), "copies.zip")
     deletion: Deletion = await px.files.delete(copied.id)
     matching: Deletion = await px.files.delete_matching(FileFilter(folder="copies"))
     async for trashed in px.files.trash():
         print(trashed.restore_until)
     restored: Sequence[int] = await px.files.restore(copied.id)
     removed: int = await px.files.empty_trash(copied.id)
-    print(same, known, index.total, again.filename, existing, renamed, link.url, path, content, archive)
+    print(same, known, index.total, again.filename, existing, renamed, link.url, path, content, archive, filtered)
     print(deletion.restore_until, matching.ids, restored, removed)
 
 

@@ -355,10 +355,15 @@ class AsyncFiles:
         await self.download_to(file, settings.appending(content))
         return bytes(content)
 
-    async def zip(self, file_ids: Sequence[int], to: str | Path) -> Path:
-        """Write at most 1,000 files into one ZIP archive."""
+    async def zip(self, files: Sequence[int] | FileFilter, to: str | Path) -> Path:
+        """Write files into one ZIP archive.
+
+        :param files: at most 1,000 ids; or a filter with a condition, such as ``FileFilter(batch_id=7)`` for the results
+            of a run, which may choose as many as the server's ``archive.max_files``.
+        :raises NotFoundError: one of the ids does not exist, or no file matches.
+        """
         with settings.whole_file(Path(to)) as file:
-            await self._driver.run(self._downloads.archive(file_ids, file, lambda: settings.emptied(file)))
+            await self._driver.run(self._downloads.archive(files, file, lambda: settings.emptied(file)))
         return Path(to)
 
     async def _found(self, file: File | int) -> File:
