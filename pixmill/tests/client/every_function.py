@@ -129,6 +129,9 @@ def use_runs(px: Pixmill, file: File) -> None:
     for other in px.batches.list(sort="id"):
         print(other.seconds_left, [(cause.reason, cause.tasks) for cause in other.errors])
     px.batches.get(batch.id)
+    for ended in px.batches.events(batch.id, "0-0"):
+        print(ended.batch_id, ended.status, ended.event_id)
+        break
     same_run: Run = px.batches.run(batch.id)
     ids: Sequence[int] = [*px.batches.cancel(batch.id), *px.batches.restart(batch.id)]
     forgetting: Forgotten = px.batches.forget(batch.id)
@@ -247,6 +250,9 @@ async def use_runs_async(px: AsyncPixmill, file: File) -> None:
     async for other in px.batches.list(sort="id"):
         print(other.seconds_left, [(cause.reason, cause.tasks) for cause in other.errors])
     await px.batches.get(batch.id)
+    async for ended in px.batches.events(batch.id, "0-0"):
+        print(ended.batch_id, ended.status, ended.event_id)
+        break
     same_run: AsyncRun = await px.batches.run(batch.id)
     ids: Sequence[int] = [*await px.batches.cancel(batch.id), *await px.batches.restart(batch.id)]
     forgetting: Forgotten = await px.batches.forget(batch.id)

@@ -191,6 +191,19 @@ class FileEvent(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchEvent(Answer):
+    """The end of the last task of a batch.
+
+    :ivar status: ``ended``.
+    :ivar event_id: continues the stream after this event.
+    """
+
+    batch_id: int
+    status: str
+    event_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cause(Answer):
     """Errors of a batch that differ in their numbers only.
 

@@ -71,6 +71,7 @@ class Kind(Generic[AnyEvent]):
     :param scope: what a listener's key must allow.
     :param choice: returns what the query's filters choose; raises a :class:`Problem` where they are wrong.
     :param as_json: returns an event's data.
+    :param name_of: returns the type of an event, where the table has events of several types.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Kind(Generic[AnyEvent]):
     choice: Callable[[QueryParams], Choice[AnyEvent]]
     as_json: Callable[[AnyEvent, Language], Mapping[str, object]]
     filters: tuple[str, ...] = ("id",)
+    name_of: Callable[[AnyEvent], str] | None = None
 
 
 class EventRoutes(Generic[AnyEvent]):
@@ -134,7 +136,8 @@ class EventRoutes(Generic[AnyEvent]):
                     await admitted(self._gate, request, self._kind.scope)
                     admitted_at = time.monotonic()
                 data = json.dumps(self._kind.as_json(event, language), ensure_ascii=False)
-                yield ServerSentEvent(data=data, event=self._kind.name, id=str(position_of(event)))
+                name = self._kind.name if self._kind.name_of is None else self._kind.name_of(event)
+                yield ServerSentEvent(data=data, event=name, id=str(position_of(event)))
         except (ListenerTooSlowError, Problem):
             # The response ends; the client reconnects with the last id that it saw.
             return
