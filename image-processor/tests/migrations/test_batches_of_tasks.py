@@ -55,6 +55,6 @@ def test_earlier_tasks_stay_as_they_are_and_their_webhooks_go_on(url: str) -> No
             "http://127.0.0.1:9/own",
             "http://127.0.0.1:9/shared",
         ]
-        of_batch = text("SELECT status FROM task_events WHERE batch_id = :batch ORDER BY id")
+        of_batch = text("SELECT status FROM task_events WHERE batch_id = :batch AND task_id > 0 ORDER BY id")
         assert connection.scalars(of_batch, {"batch": batch_id}).all() == ["pending", "finished"]
     database.engine.dispose()

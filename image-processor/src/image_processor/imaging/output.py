@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from service_kit.errors import RuleError
 from service_kit.json_types import OPTIONAL
 from service_kit.texts import sentence
 
@@ -145,7 +146,9 @@ class Tiles(Params):
     @model_validator(mode="after")
     def _has_an_id(self) -> Self:
         if self.layout in _IIIF and self.id is None:
-            raise ValueError(sentence("IIIF needs `id`, the address of the folder that the tiles will be served from"))
+            raise RuleError(
+                "iiif_id", sentence("IIIF needs `id`, the address of the folder that the tiles will be served from")
+            )
         return self
 
     @model_validator(mode="after")

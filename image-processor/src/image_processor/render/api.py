@@ -4,15 +4,16 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from service_kit.access.asgi_gate import Endpoint, admitted
 from service_kit.access.gate import Gate
 from service_kit.access.principals import LOCAL_OWNER, Principal, Scope
 from service_kit.database import MAX_ID
-from service_kit.errors import DomainError, FieldError
-from service_kit.problems import Problem, invalid_request
+from service_kit.errors import DomainError, FieldError, RuleError
+from service_kit.field_errors import summary_of
+from service_kit.problems import Problem, invalid_request, problem_with
 from service_kit.public_url import PublicUrlSettings, public_url
 from service_kit.texts import sentence
 from starlette.requests import Request
@@ -35,6 +36,7 @@ from image_processor.render.responses import (
     http_date,
     is_unchanged,
     not_modified,
+    nothing_here,
     problem_response,
     server_timing,
 )
@@ -70,9 +72,9 @@ class PreviewIn(BaseModel):
     @model_validator(mode="after")
     def _steps_or_preset(self) -> Self:
         if (self.steps is None) == (self.preset is None):
-            raise ValueError(sentence("give either steps or preset"))
+            raise RuleError("steps_or_preset", sentence("give either steps or preset"))
         if self.preset is not None and (self.output is not None or self.source is not None):
-            raise ValueError(sentence("a preset has its own output and source"))
+            raise RuleError("preset_alone", sentence("a preset has its own output and source"))
         return self
 
 
@@ -112,6 +114,7 @@ class ApiRoutes:
                 "not-found",
                 404,
                 sentence("Thumbnails have these sizes: {names}.", names=", ".join(map(str, THUMBNAIL_SIZES))),
+                context={"path": request.url.path},
             )
         principal = await admitted(self._gate, request, Scope.FILES_READ)
         found = await self._service.find(thumbnail_plan(source, int(size)), principal=principal)
@@ -211,7 +214,8 @@ class ApiRoutes:
         """Return a preset as it is now: people try and sign what they have just changed."""
         found = await self._presets.find(name, principal.owner, fresh=True)
         if found is None:
-            raise Problem("preset-not-found", 404, sentence("There is no preset '{preset}'.", preset=name))
+            detail = sentence("There is no preset '{preset}'.", preset=name)
+            raise Problem("preset-not-found", 404, detail, context={"name": name})
         return found
 
     async def _owned(self, file_id: int, principal: Principal) -> FileRow:
@@ -233,8 +237,7 @@ def answering(endpoint: Endpoint) -> Endpoint:
             return problem_response(request, problem, _PRIVATE)
         except DomainError as error:
             status = {**STATUSES, **failures.STATUSES}[error.kind]
-            refusal = Problem(error.kind, status, error.detail, error.errors, error.retry_after)
-            return problem_response(request, refusal, _PRIVATE)
+            return problem_response(request, problem_with(error, status), _PRIVATE)
 
     return answer
 
@@ -262,7 +265,9 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
         raise _without_prefix(error) from error
     if isinstance(planned.encoding, Tiles):
         detail = sentence("A preview is a picture or an analysis, and no tiles.")
-        raise DomainError("invalid-fields", detail, [{"pointer": "/steps", "detail": detail}])
+        raise DomainError(
+            "invalid-fields", detail, [FieldError(pointer="/steps", detail=detail, code="preview_of_tiles")]
+        )
     side = wanted.max_side
     first = step("resize", {"width": side, "height": side, "fit": "inside"})
     return RenderPlan(
@@ -276,10 +281,9 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
 
 def _without_prefix(error: DomainError) -> DomainError:
     """Return the error with pointers into the request, which has no ``params``."""
-    errors = [
-        FieldError(pointer=each["pointer"].removeprefix("/params"), detail=each["detail"]) for each in error.errors
-    ]
-    return replace(error, detail=error.detail.replace("/params/steps", "/steps"), errors=errors)
+    errors = [cast("FieldError", {**each, "pointer": each["pointer"].removeprefix("/params")}) for each in error.errors]
+    detail = summary_of(errors) if error.kind == "invalid-fields" else error.detail
+    return replace(error, detail=detail, errors=errors)
 
 
 def _validated(model: type[_Model], document: object) -> _Model:
@@ -296,7 +300,7 @@ def _file_of(request: Request) -> FileSource:
     """
     text = request.path_params["file_id"]
     if not _ID.fullmatch(text) or int(text) > MAX_ID:
-        raise _not_found()
+        raise nothing_here(request)
     return FileSource(int(text))
 
 
@@ -307,9 +311,5 @@ def _digest_of(request: Request) -> DigestSource:
     """
     text = request.path_params["sha256"]
     if not _SHA256.fullmatch(text):
-        raise _not_found()
+        raise nothing_here(request)
     return DigestSource(text)
-
-
-def _not_found() -> Problem:
-    return Problem("not-found", 404, sentence("There is nothing at this address."))

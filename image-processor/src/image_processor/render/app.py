@@ -163,5 +163,11 @@ async def _refuse_method(request: Request, error: Exception) -> Response:
 async def _refuse_unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
     return problem_response(
-        request, Problem("internal-error", 500, sentence("The server has failed; its log has the details."))
+        request,
+        Problem(
+            "internal-error",
+            500,
+            sentence("The server has failed; its log has the details."),
+            context={"request_id": request.headers.get("X-Request-ID")},
+        ),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import structlog
 from service_kit.errors import DomainError
-from service_kit.problems import Problem
+from service_kit.problems import Problem, problem_with
 from service_kit.texts import sentence
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +27,7 @@ from image_processor.render.responses import (
     http_date,
     is_unchanged,
     not_modified,
+    nothing_here,
     problem_response,
     server_timing,
 )
@@ -190,11 +191,9 @@ def _target(request: Request) -> bytes:
 
 def _refusal(request: Request, form: str, error: DomainError) -> Response:
     if error.kind == NO_SUCH_ROUTE:
-        return problem_response(
-            request, Problem("not-found", 404, sentence("There is nothing at this address.")), _SAFE
-        )
+        return problem_response(request, nothing_here(request), _SAFE)
     known = failures.STATUSES.get(error.kind)
     status = failures.OF_PEERS.get(form, {}).get(error.kind, known) if known else status_of(form, error)
     if status is None:
         raise LookupError(error.kind)
-    return problem_response(request, Problem(error.kind, status, error.detail, error.errors, error.retry_after), _SAFE)
+    return problem_response(request, problem_with(error, status), _SAFE)

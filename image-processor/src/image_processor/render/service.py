@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
-from service_kit.texts import sentence
+from service_kit.texts import reason_of, sentence
 
 from image_processor.config import RenderSettings
 from image_processor.render.cache import RenderCache, Stored
@@ -152,9 +152,9 @@ class RenderService:
         if (cached := self.cached(found)) is not None:
             return cached
         if self._refused.get(found.key, 0) > time.monotonic():
-            raise DomainError(
-                TOO_SLOW, sentence("This render was too slow a short time ago."), retry_after=REFUSED_SECONDS
-            )
+            detail = sentence("This render was too slow a short time ago.")
+            context = {"seconds": self._settings.limits.max_seconds}
+            raise DomainError(TOO_SLOW, detail, retry_after=REFUSED_SECONDS, context=context)
         flight = self._flights.get(found.key)
         joined = flight is not None
         if flight is None:
@@ -290,5 +290,5 @@ class RenderService:
 
 def _made(answer: Answer) -> Made:
     if isinstance(answer, Refused):
-        raise DomainError(answer.kind, answer.detail)
+        raise DomainError(answer.kind, answer.detail, context=reason_of(answer.detail))
     return answer
