@@ -225,6 +225,7 @@ class FullStack:
             "RENDER_FILE_STORAGE__BLOBS_FOLDER": str(self.files / "blobs"),
             "RENDER_FILE_STORAGE__BLOBS_URL": f"{self.inner_url}/blobs-by-sha256/",
             "RENDER_IMAGE_PROCESSOR__URL": f"{self.inner_url}/api/image-processing",
+            "RENDER_FRONT__URL": self.inner_url,
             "RENDER_CACHE__FOLDER": str(self.folder / "renders"),
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),

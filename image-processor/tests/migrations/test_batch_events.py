@@ -1,4 +1,4 @@
-"""Migration 0012: a batch has one event when its last task has ended, however its tasks end."""
+"""Migration 0013: a batch has one event when its last task has ended, however its tasks end."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait

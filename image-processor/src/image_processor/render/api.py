@@ -25,6 +25,7 @@ from image_processor.render import failures
 from image_processor.render.clients import ClientGoneError, json_of, until_gone
 from image_processor.render.deferred import Step
 from image_processor.render.file_rows import FileRow, FileRows
+from image_processor.render.front import Front
 from image_processor.render.metadata import chosen, metadata_plan, parts_of
 from image_processor.render.metrics import MEDIA_TYPE, RenderMetrics
 from image_processor.render.plan import DigestSource, Encoding, FileSource, RenderPlan, Source, step
@@ -40,7 +41,8 @@ from image_processor.render.responses import (
     problem_response,
     server_timing,
 )
-from image_processor.render.service import Found, RenderService, Result
+from image_processor.render.results import response_of, result_for
+from image_processor.render.service import RenderService, Result
 from image_processor.render.signed_urls import UrlMaker, Wanted
 from image_processor.routers.statuses import STATUSES
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
@@ -90,6 +92,7 @@ class ApiRoutes:
         urls: UrlMaker,
         http: PublicUrlSettings,
         metrics: RenderMetrics,
+        front: Front,
     ) -> None:
         self._gate = gate
         self._service = service
@@ -98,6 +101,7 @@ class ApiRoutes:
         self._urls = urls
         self._http = http
         self._metrics = metrics
+        self._front = front
 
     async def thumbnail(self, request: Request) -> Response:
         """``GET /api/image-processing/thumbnails/{file_id}/{size}``."""
@@ -129,9 +133,13 @@ class ApiRoutes:
             headers["Last-Modified"] = http_date(found.modified)
         if is_unchanged(request, found.key, found.modified):
             return not_modified(headers)
-        result = await self._result(request, found)
-        headers |= {"Content-Type": "image/webp", "Server-Timing": server_timing(dict(result.seconds), result.state)}
-        return file_response(request, result.stored.path, result.stored.size, headers, entity_tag(found.key))
+
+        def respond(result: Result) -> Response:
+            timing = server_timing(dict(result.seconds), result.state)
+            sent = headers | {"Content-Type": "image/webp", "Server-Timing": timing}
+            return file_response(request, result.stored.path, result.stored.size, sent, entity_tag(found.key))
+
+        return await response_of(lambda: result_for(request, self._service, found), respond)
 
     async def metadata(self, request: Request) -> Response:
         """``GET /api/image-processing/metadata/{file_id}``."""
@@ -153,13 +161,12 @@ class ApiRoutes:
         }
         if is_unchanged(request, found.key, None):
             return not_modified(headers)
-        result = await self._result(request, found)
-        headers["Server-Timing"] = server_timing(dict(result.seconds), result.state)
-        return Response(chosen(result.stored.path.read_bytes(), parts), 200, headers, media_type="application/json")
 
-    async def _result(self, request: Request, found: Found) -> Result:
-        cached = self._service.cached(found)
-        return await until_gone(request, self._service.result(found)) if cached is None else cached
+        def respond(result: Result) -> Response:
+            sent = headers | {"Server-Timing": server_timing(dict(result.seconds), result.state)}
+            return Response(chosen(result.stored.path.read_bytes(), parts), 200, sent, media_type="application/json")
+
+        return await response_of(lambda: result_for(request, self._service, found), respond)
 
     async def preview(self, request: Request) -> Response:
         """``POST /api/image-processing/preview``."""
@@ -203,6 +210,7 @@ class ApiRoutes:
             # It is another owner's.
             raise failures.file_not_found(file_id)
         await self._service.remember_nothing(file_id)
+        await self._front.forget(file_id)
         return Response(status_code=204)
 
     async def metrics(self, request: Request) -> Response:

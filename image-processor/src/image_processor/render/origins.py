@@ -84,6 +84,11 @@ class Origins:
             self._kept.move_to_end(url)
         return kept.path, kept.sha256
 
+    def fresh_until(self, url: str) -> float:
+        """Return when, by the monotonic clock, the origin is asked again."""
+        kept = self._kept.get(url)
+        return 0 if kept is None else kept.until
+
     def _answered(self, url: str, task: "asyncio.Task[_Kept]") -> None:
         self._asked.pop(url, None)
         if not task.cancelled():
