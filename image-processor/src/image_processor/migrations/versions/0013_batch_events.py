@@ -10,38 +10,35 @@ revision = "0013"
 down_revision = "0012"
 
 _POSTGRESQL = [
+    # All statements take the locks in one order: two that end tasks of the same batches do not block each other.
     # Unended tasks are found from the greatest id, where they are: most entries of the index before are of ended ones.
     """
-    CREATE FUNCTION record_batch_event() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION record_batch_events() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
-        known text := coalesce(current_setting('pixmill.ended_batches', true), '');
-        this text := ' ' || NEW.batch_id || ' ';
+        batch record;
     BEGIN
-        -- A statement that ends the last thousand tasks comes here a thousand times.
-        IF strpos(known, this) > 0 THEN
-            RETURN NULL;
-        END IF;
-        PERFORM pg_advisory_xact_lock(hashtextextended('end of batch ' || NEW.batch_id, 0));
-        PERFORM FROM tasks WHERE batch_id = NEW.batch_id AND status = 'pending' ORDER BY id DESC LIMIT 1;
-        IF FOUND THEN
-            RETURN NULL;
-        END IF;
-        PERFORM FROM tasks WHERE batch_id = NEW.batch_id AND status = 'processing' ORDER BY id DESC LIMIT 1;
-        IF FOUND THEN
-            RETURN NULL;
-        END IF;
-        PERFORM set_config('pixmill.ended_batches', known || this, true);
-        INSERT INTO task_events (task_id, batch_id, owner, status, created_at)
-        VALUES (0, NEW.batch_id, NEW.owner, 'finished', extract(epoch from clock_timestamp()));
+        FOR batch IN
+            SELECT DISTINCT after.batch_id AS id, after.owner FROM tasks_before before JOIN tasks_after after USING (id)
+            WHERE after.batch_id IS NOT NULL AND before.status IN ('pending', 'processing')
+              AND after.status IN ('finished', 'error', 'cancelled')
+            ORDER BY after.batch_id
+        LOOP
+            PERFORM pg_advisory_xact_lock(hashtextextended('end of batch ' || batch.id, 0));
+            PERFORM FROM tasks WHERE batch_id = batch.id AND status = 'pending' ORDER BY id DESC LIMIT 1;
+            CONTINUE WHEN FOUND;
+            PERFORM FROM tasks WHERE batch_id = batch.id AND status = 'processing' ORDER BY id DESC LIMIT 1;
+            CONTINUE WHEN FOUND;
+            INSERT INTO task_events (task_id, batch_id, owner, status, created_at)
+            VALUES (0, batch.id, batch.owner, 'finished', extract(epoch from clock_timestamp()));
+        END LOOP;
         RETURN NULL;
     END $$
     """,
-    # Triggers of an event run in the order of their names: this one after the one that records the task's event.
+    # After the triggers of the rows, which record the events of the tasks.
     """
-    CREATE TRIGGER task_zz_batch_ended AFTER UPDATE OF status ON tasks FOR EACH ROW
-    WHEN (OLD.status IN ('pending', 'processing') AND NEW.status IN ('finished', 'error', 'cancelled')
-          AND NEW.batch_id IS NOT NULL)
-    EXECUTE FUNCTION record_batch_event()
+    CREATE TRIGGER batch_ended AFTER UPDATE ON tasks
+    REFERENCING OLD TABLE AS tasks_before NEW TABLE AS tasks_after
+    FOR EACH STATEMENT EXECUTE FUNCTION record_batch_events()
     """,
 ]
 # SQLite runs triggers in no documented order, so this one writes its row after the task's by replacing its trigger.
