@@ -5,9 +5,11 @@ import sys
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
 
 import pixmill  # noqa: F401 (first, or pytest would import the folder of that name, which has the tests, as the package)
-from tests.support import leftovers
+from tests.support import databases, leftovers
+from tests.support.distribution import ByStack
 
 # No deadlines: tests must not fail on a busy machine.
 settings.register_profile("quick", deadline=None, max_examples=100, derandomize=True)
@@ -34,6 +36,10 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack | None:
+    return ByStack(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
@@ -44,3 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if done := leftovers.end_leftovers():
         print(done, file=sys.stderr)
     leftovers.own()
+
+
+def pytest_unconfigure() -> None:
+    databases.stop_postgres()

@@ -1,4 +1,4 @@
-"""Fixtures for both stacks; each test runner starts each stack once.
+"""Fixtures for stacks. Tests that share one run on one test runner (tests.support.distribution), which starts it once.
 
 The API suite runs on the full stack. The embedded stack mounts the same two Flask apps, so it can behave differently
 only where one of these differs:
@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import Pixmill
+from tests.support.environment import STRICT, TUNED
 from tests.support.folders import temporary_folder
-from tests.support.stacks import Stack, start
+from tests.support.images import FALLBACK_SIZE, photo
+from tests.support.stacks import EmbeddedStack, FullStack, Stack, start
 
 HERE = Path(__file__).parent
 REMOTE = os.environ.get("PIXMILL_URL")
@@ -35,6 +37,26 @@ def embedded() -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def full() -> Iterator[Stack]:
     stack = start("full", temporary_folder("full"))
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
+def strict() -> Iterator[FullStack]:
+    """A full stack with limits that a test can exceed and short leases, which tests may break and restore."""
+    stack = start("full", temporary_folder("strict"), STRICT)
+    assert isinstance(stack, FullStack)
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
+def tuned() -> Iterator[EmbeddedStack]:
+    """An embedded stack with an operator's settings for pictures by URL, and small limits for images and waits."""
+    stack = start("embedded", temporary_folder("tuned"), TUNED)
+    assert isinstance(stack, EmbeddedStack)
+    with Pixmill(stack.url) as client:
+        assert client.upload("fallback.png", photo(*FALLBACK_SIZE))["id"] == 1
     yield stack
     stack.stop()
 

@@ -9,8 +9,9 @@ import structlog
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from service_kit.migrations import migrate
 from service_kit.settings import load
+
+from tests.support.databases import empty_sqlite
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -26,8 +27,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("FILE_STORAGE_STORAGE__RESERVE_BYTES", "0")
     monkeypatch.setenv("FILE_STORAGE_UPLOAD__BODY_FOLDER", "")
     loaded = load(Settings)
-    migrate(loaded.database.url, "file_storage")
-    migrate(f"sqlite:///{tmp_path}/access.db", "service_kit.access")
+    empty_sqlite(tmp_path / "files.db", "file_storage")
+    empty_sqlite(tmp_path / "access.db", "service_kit.access")
     return loaded
 
 

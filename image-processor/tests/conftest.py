@@ -1,6 +1,5 @@
 """Fixtures: the database of tasks, and the services over it."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,20 +10,13 @@ from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.tasks.queue import Hints
 from service_kit.database import Database
-from service_kit.migrations import migrate
 
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database; tests copy it, because a migration takes longer than most tests."""
-    path = tmp_path_factory.mktemp("migrated") / "tasks.db"
-    migrate(f"sqlite:///{path}", "image_processor")
-    return path
+from tests.support.databases import empty_sqlite
 
 
 @pytest.fixture
-def database(migrated: Path, tmp_path: Path) -> Database:
-    return Database(f"sqlite:///{shutil.copy(migrated, tmp_path / 'tasks.db')}")
+def database(tmp_path: Path) -> Database:
+    return Database(empty_sqlite(tmp_path / "tasks.db", "image_processor"))
 
 
 @pytest.fixture

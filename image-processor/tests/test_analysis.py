@@ -10,8 +10,11 @@ import numpy
 import pytest
 from image_processor.algorithms.blurhash import encode
 from image_processor.services.codec.decoding import ImageError
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageColor
+from scipy.cluster.vq import kmeans2
 from skimage import data
+from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tests.support.algorithm_runs import processed, report
@@ -69,6 +72,25 @@ def test_dominant_colors_are_those_of_the_areas() -> None:
         ("#1428b4", 0.3),
         ("#fafaf0", 0.1),
     ]
+
+
+@pytest.mark.parametrize("name", ["coffee.png", "chelsea.png", "astronaut.png"])
+def test_dominant_colors_stand_for_a_photograph_as_well_as_those_of_scipys_k_means(name: str) -> None:
+    content = sample(name)
+    small = opened(content).convert("RGB")
+    small.thumbnail((128, 128))
+    points = rgb2lab(numpy.asarray(small)).reshape(-1, 3)
+
+    found = cast("list[dict[str, object]]", report(content, "dominant_colors", {"count": 6})["colors"])
+
+    def error(centers: NDArray[numpy.float64]) -> float:
+        return float(((points[:, None] - centers[None]) ** 2).sum(axis=2).min(axis=1).mean())
+
+    theirs = min(error(kmeans2(points, 6, minit="++", seed=seed)[0]) for seed in range(5))
+    colors = numpy.array([[ImageColor.getrgb(cast("str", color["color"])) for color in found]], dtype="uint8")
+    ours = error(rgb2lab(colors)[0])
+    assert len(found) == 6
+    assert ours <= theirs * 1.1
 
 
 def test_transparent_pixels_have_no_dominant_color() -> None:

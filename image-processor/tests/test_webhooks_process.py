@@ -1,7 +1,6 @@
 """The process that sends webhooks: what it imports, and how it starts and stops."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from service_kit.database import Database
 from service_kit.settings import SettingsError, load
 from sqlalchemy import insert, update
 
+from tests.support.databases import empty_sqlite
 from tests.support.receiver import Receiver
 from tests.support.waiting import STATE_SECONDS, wait_until
 
@@ -25,12 +25,12 @@ COMMAND = [sys.executable, "-m", "image_processor.webhooks"]
 
 
 @pytest.fixture
-def environment(migrated: Path, tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path) -> dict[str, str]:
     """The variables of a sender with a database and an empty file of settings."""
     (tmp_path / "conf.yml").touch()
     return {
         "WEBHOOKS_CONFIG": str(tmp_path / "conf.yml"),
-        "WEBHOOKS_DATABASE__URL": f"sqlite:///{shutil.copy(migrated, tmp_path / 'tasks.db')}",
+        "WEBHOOKS_DATABASE__URL": empty_sqlite(tmp_path / "tasks.db", "image_processor"),
         "WEBHOOKS_ALLOW_NETWORKS": '["127.0.0.0/8"]',
         "WEBHOOKS_ALIVE_FILE": str(tmp_path / "alive"),
         "PIXMILL_CALLBACK_SECRET": LONG,

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
-from service_kit.errors import FieldError
-from service_kit.problems import Problem, database_unavailable, invalid_request
+from service_kit.errors import DomainError, FieldError
+from service_kit.problems import Problem, database_unavailable, invalid_request, problem_of
 from service_kit.texts import sentence
 
 
@@ -105,6 +105,36 @@ def test_the_context_of_a_problem_has_the_values_of_its_sentence() -> None:
     problem = Problem("file-not-found", 404, sentence("There is no file {file_id}.", file_id=7))
 
     assert problem.document()["context"] == {"file_id": 7}
+
+
+def test_a_context_may_have_other_values_than_the_sentence() -> None:
+    detail = sentence("The file, or one of the files, was just deleted.")
+
+    problem = Problem("file-not-found", 404, detail, context={"file_id": None})
+
+    assert problem.document()["context"] == {"file_id": None}
+
+
+def test_a_domain_error_keeps_its_context_as_a_problem() -> None:
+    error = DomainError("file-not-found", sentence("There is no file {what}.", what="x"), context={"file_id": None})
+
+    assert problem_of(error, {"file-not-found": 404}).document()["context"] == {"file_id": None}
+
+
+def test_the_context_of_invalid_fields_has_each_pointer_once() -> None:
+    detail = sentence("These parameters may be given only once: {names}", names="a, b")
+    errors: list[FieldError] = [{"pointer": pointer, "detail": "wrong"} for pointer in ("/a", "/b", "/a")]
+
+    problem = Problem("invalid-fields", 422, detail, errors)
+
+    assert problem.document()["context"] == {"fields": ["/a", "/b"]}
+
+
+def test_an_unknown_field_has_the_same_values_whether_or_not_the_known_ones_are() -> None:
+    known = found(Order, {"name": "a", "other": 1}).errors[0]["context"]
+    unknown = found(Order, {"name": "a", "steps": [{"kind": "blur", "radius": 1, "other": 1}]}).errors[0]["context"]
+
+    assert known.keys() == unknown.keys() == {"fields"}
 
 
 def test_retry_after_is_not_a_member_of_the_document() -> None:

@@ -4,7 +4,7 @@ import json
 import pickle
 
 import pytest
-from service_kit.texts import Sentence, context_of, placeholders, restored, sentence, stored, text_of
+from service_kit.texts import Sentence, context_of, placeholders, reason_of, restored, sentence, stored, text_of
 
 LIMIT = sentence("At most {limit:,} pixels.", limit=16_384)
 
@@ -29,6 +29,15 @@ def test_the_context_has_a_nested_sentence_as_its_words() -> None:
     outer = sentence("File {file_id}: {reason}", file_id=7, reason=LIMIT)
 
     assert json.loads(json.dumps(context_of(outer))) == {"file_id": 7, "reason": "At most 16,384 pixels."}
+
+
+@pytest.mark.parametrize("said", [LIMIT, "plain"])
+def test_the_reasons_of_a_code_have_the_same_names(said: str) -> None:
+    assert reason_of(said).keys() == {"reason", "values"}
+
+
+def test_a_reason_is_a_template_and_its_values() -> None:
+    assert reason_of(LIMIT) == {"reason": "At most {limit:,} pixels.", "values": {"limit": 16_384}}
 
 
 @pytest.mark.parametrize("said", [LIMIT, sentence("File {file_id}: {reason}", file_id=7, reason=LIMIT), "plain"])

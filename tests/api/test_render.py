@@ -25,8 +25,24 @@ RENDERS = "pixmill_renders_total"
 @pytest.fixture
 def file_id(pixmill: Pixmill) -> Iterator[object]:
     """A photograph that no other test has, so that no result of it is in the cache."""
-    size = 600 + time.time_ns() % 1000
-    yield pixmill.upload("photo.jpg", photo(size, 400, format="JPEG"))["id"]
+    yield pixmill.upload("photo.jpg", _new_photo())["id"]
+
+
+@pytest.fixture
+def behind_nginx(full: Stack) -> Iterator[Pixmill]:
+    """The stack that has nginx."""
+    with Pixmill(full.url) as pixmill:
+        yield pixmill
+
+
+@pytest.fixture
+def photo_id(behind_nginx: Pixmill) -> object:
+    """As `file_id`, on the stack that has nginx."""
+    return behind_nginx.upload("photo.jpg", _new_photo())["id"]
+
+
+def _new_photo() -> bytes:
+    return photo(600 + time.time_ns() % 1000, 400, format="JPEG")
 
 
 def test_a_signed_url_gives_a_picture_of_its_size(pixmill: Pixmill, file_id: object) -> None:
@@ -227,6 +243,91 @@ def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: Pixmi
 
     made = {(f"{TASKS}/render-urls", 201), (f"{TASKS}/renders/{file_id}", 204)}
     wait_until(lambda: made <= recorded(), "the entries are written")
+def test_nginx_sends_an_image_that_is_asked_for_often(full: Stack, behind_nginx: Pixmill, photo_id: object) -> None:
+    url = signed(photo_id, w=251)
+    first = _kept_by_nginx(behind_nginx, url)
+    before = metric(full, "pixmill_render_hits_total")
+
+    response = behind_nginx.http.get(url)
+
+    assert response.content == first
+    assert metric(full, "pixmill_render_hits_total") == before
+    assert "X-Accel-Expires" not in response.headers
+
+
+def test_nginx_answers_conditions_and_the_service_ranges_of_a_kept_image(
+    full: Stack, behind_nginx: Pixmill, photo_id: object
+) -> None:
+    url = signed(photo_id, w=252)
+    content = _kept_by_nginx(behind_nginx, url)
+    tag = behind_nginx.http.get(url).headers["ETag"]
+    before = metric(full, "pixmill_render_requests_total", 'status="304"')
+
+    known = behind_nginx.http.get(url, headers={"If-None-Match": f'"other", {tag}'})
+    part = behind_nginx.http.get(url, headers={"Range": "bytes=10-19"})
+    wrong = behind_nginx.http.get(url, headers={"Range": "bytes=99999999-"})
+
+    assert (known.status_code, known.headers["ETag"]) == (304, tag)
+    assert metric(full, "pixmill_render_requests_total", 'status="304"') == before
+    assert (part.status_code, part.content) == (206, content[10:20])
+    assert_problem(wrong, 416, "bytes")
+
+
+def test_nginx_keeps_an_image_for_each_format_that_a_client_may_choose(behind_nginx: Pixmill, photo_id: object) -> None:
+    url = signed(photo_id, w=253)
+    accepted = {"*/*": "jpeg", "image/avif,image/webp,*/*": "avif", "image/webp": "webp", "image/avif;q=0": "jpeg"}
+
+    for _ in range(4):
+        found = {accept: behind_nginx.http.get(url, headers={"Accept": accept}) for accept in accepted}
+
+    assert {accept: each.headers["Content-Type"] for accept, each in found.items()} == {
+        accept: f"image/{name}" for accept, name in accepted.items()
+    }
+
+
+def test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed(
+    behind_nginx: Pixmill, photo_id: object
+) -> None:
+    urls = [signed(photo_id, w=254, fn="a b+c'~%.jpg"), signed(photo_id, w=255)]
+    for url in urls:
+        _kept_by_nginx(behind_nginx, url)
+    behind_nginx.http.delete(f"{FILES}/{photo_id}").raise_for_status()
+
+    behind_nginx.http.delete(f"{TASKS}/renders/{photo_id}").raise_for_status()
+
+    assert [behind_nginx.http.get(url).status_code for url in urls] == [404, 404]
+
+
+def test_nginx_keeps_nothing_that_needs_a_key(full: Stack, behind_nginx: Pixmill, photo_id: object) -> None:
+    place = f"{TASKS}/thumbnails/{photo_id}/128"
+    for _ in range(3):
+        behind_nginx.http.get(place).raise_for_status()
+    before = metric(full, "pixmill_render_hits_total")
+
+    behind_nginx.http.get(place).raise_for_status()
+
+    assert metric(full, "pixmill_render_hits_total") == before + 1
+
+
+def test_clients_cannot_have_nginx_forget_an_image(behind_nginx: Pixmill, photo_id: object) -> None:
+    url = signed(photo_id, w=257)
+    _kept_by_nginx(behind_nginx, url)
+
+    response = behind_nginx.http.get(url, headers={"X-Pixmill-Forget": "1"})
+
+    assert response.status_code == 200
+    assert response.headers["Server-Timing"] == "cache;desc=hit"
+
+
+def _kept_by_nginx(pixmill: Pixmill, url: str) -> bytes:
+    """Ask for an image until nginx sends it by itself; return its bytes."""
+
+    def content() -> bytes | None:
+        response = pixmill.http.get(url).raise_for_status()
+        # The service adds how long it looked up files.
+        return response.content if response.headers["Server-Timing"] == "cache;desc=hit" else None
+
+    return wait_until(content, "nginx keeps the image")
 
 
 def test_a_crowd_that_wants_the_same_picture_waits_for_one_render(
@@ -363,6 +464,9 @@ def test_an_owner_s_preset_works_in_previews_and_urls_which_follow_its_changes(p
     preview = pixmill.http.post(f"{TASKS}/preview", json=wanted, headers=headers)
 
     assert (opened(preview.content).width, shown()) == (60, 60)
+    headers_of_url = pixmill.http.get(made["url"]).headers
+    assert headers_of_url["Cache-Control"] == "public, max-age=60"
+    assert "Last-Modified" not in headers_of_url
     assert put(40) == 200
     wait_until(lambda: shown() == 40)
     preview = pixmill.http.post(f"{TASKS}/preview", json=wanted, headers=headers)

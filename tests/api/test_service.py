@@ -45,6 +45,13 @@ def test_unknown_addresses_get_a_problem(pixmill: Pixmill, method: str, path: st
     assert_problem(response, 404, "nothing")
 
 
+def test_an_unknown_address_is_answered_in_the_language_of_the_client(pixmill: Pixmill) -> None:
+    answer = pixmill.http.get("/nothing", headers={"Accept-Language": "ru"})
+
+    assert answer.json()["title"] == "Не найдено"
+    assert (answer.headers["Content-Language"], answer.headers["Vary"]) == ("ru", "Accept-Language")
+
+
 def test_the_page_accepts_no_post(pixmill: Pixmill) -> None:
     response = pixmill.http.post("/", content=b"{}" * 100_000)
 

@@ -1,4 +1,4 @@
-"""A task's limits, with algorithms that exceed them; other tasks are not affected."""
+"""Limits of tasks, with algorithms that exceed them, and of what is stored; other tasks are not affected."""
 
 import time
 from collections.abc import Iterator
@@ -8,26 +8,21 @@ import numpy
 import pytest
 from PIL import Image
 
-from tests.support.client import TASKS, Pixmill
-from tests.support.environment import MISBEHAVING
+from tests.support.client import FILES, TASKS, Pixmill
+from tests.support.environment import STRICT
 from tests.support.folders import temporary_folder
 from tests.support.images import encoded, photo
-from tests.support.stacks import Stack, start
+from tests.support.raw_http import assert_refused, begun
+from tests.support.stacks import FullStack, Stack, start
 from tests.support.waiting import wait_until
 
-LIMITS = MISBEHAVING | {
-    "WORKER_CONCURRENCY": "2",
-    "WORKER_LIMITS__MAX_SECONDS": "8",
-    "WORKER_LIMITS__MAX_MEMORY_BYTES": str(512 * 1024 * 1024),
-    "WORKER_LIMITS__MAX_FILE_BYTES": str(100_000),
-    "WORKER_LIMITS__MAX_TASK_BYTES": str(100_000),
-    "WORKER_SHUTDOWN_SECONDS": "1",
-}
 
-
-@pytest.fixture(scope="module", params=["full", pytest.param("embedded", marks=pytest.mark.thorough)])
+@pytest.fixture(scope="module", params=["strict", pytest.param("embedded", marks=pytest.mark.thorough)])
 def limited(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    stack = start(request.param, temporary_folder("limits"), LIMITS)
+    if request.param == "strict":
+        yield request.getfixturevalue("strict")
+        return
+    stack = start(request.param, temporary_folder("limits"), STRICT)
     yield stack
     stack.stop()
 
@@ -103,3 +98,17 @@ def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: Pixmill, limi
     time.sleep(2)  # long enough for another attempt to begin
     assert pixmill.http.get(f"{TASKS}/{task_id}").json()["status"] == "cancelled"
     assert pixmill.counts()[0] == files_before + 1
+
+
+@pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/batch"])
+def test_an_upload_over_the_quota_is_refused_before_it_is_sent(strict: FullStack, target: str) -> None:
+    with begun(strict.url, target, 50_000_000) as connection:
+        assert_refused(connection, b"507", b"no room")
+
+
+def test_an_upload_within_the_quota_is_stored(strict: FullStack) -> None:
+    with Pixmill(strict.url) as client:
+        # Large enough that nginx first asks for room.
+        stored = client.http.put(f"{FILES}/a.bin", content=bytes(12_000_000))
+
+    assert stored.status_code == 201

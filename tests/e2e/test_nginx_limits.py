@@ -1,6 +1,5 @@
 """nginx's limits, small enough that a test can exceed them."""
 
-import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,9 +9,9 @@ import pytest
 
 from tests.support.client import FILES, TASKS, Pixmill, assert_problem
 from tests.support.environment import MAX_UPLOAD
-from tests.support.folders import temporary_folder
 from tests.support.processes import accepts, free_port
-from tests.support.stacks import FullStack, start
+from tests.support.raw_http import assert_refused, begun
+from tests.support.stacks import FullStack
 
 FEW = {"NGINX_REQUESTS_PER_SECOND": "1", "NGINX_REQUESTS_AT_ONCE": "5"}
 
@@ -74,70 +73,23 @@ def test_a_url_that_is_too_long_is_refused(full: FullStack) -> None:
     ],
 )
 def test_json_of_a_gigabyte_is_refused_before_it_is_sent(full: FullStack, target: str) -> None:
-    with begun(full, target, 1_000_000_000) as connection:
-        assert_answer(connection, b"413", b"JSON may have 2 MiB")
-
-
-@contextmanager
-def begun(stack: FullStack, target: str, size: int, host: str = "localhost") -> Iterator[socket.socket]:
-    """Send a request without its body; return the connection."""
-    address = httpx2.URL(stack.url)
-    with socket.create_connection((address.host, address.port or 80), 5) as connection:
-        connection.sendall(f"{target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n\r\n".encode())
-        yield connection
-
-
-def assert_answer(connection: socket.socket, status: bytes, word: bytes) -> None:
-    answer = connection.recv(10_000)
-    assert answer.startswith(b"HTTP/1.1 " + status)
-    assert b"application/problem+json" in answer
-    assert word in answer
+    with begun(full.url, target, 1_000_000_000) as connection:
+        assert_refused(connection, b"413", b"JSON may have 2 MiB")
 
 
 @pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/"])
 def test_a_file_over_the_limit_is_refused_before_it_is_sent(full: FullStack, target: str) -> None:
-    with begun(full, target, MAX_UPLOAD + 2_000_000) as connection:
-        assert_answer(connection, b"413", b"The body is too large")
+    with begun(full.url, target, MAX_UPLOAD + 2_000_000) as connection:
+        assert_refused(connection, b"413", b"The body is too large")
 
 
 def test_an_upload_for_another_host_is_refused_before_it_is_sent(full: FullStack) -> None:
-    with begun(full, f"PUT {FILES}/a.bin", 100_000_000, host="rebind.example") as connection:
-        assert_answer(connection, b"421", b"unknown-host")
+    with begun(full.url, f"PUT {FILES}/a.bin", 100_000_000, host="rebind.example") as connection:
+        assert_refused(connection, b"421", b"unknown-host")
 
 
 def test_the_size_limit_applies_to_each_file_of_a_batch(full: FullStack) -> None:
-    with begun(full, f"POST {FILES}/batch", MAX_UPLOAD + 2_000_000) as connection:
+    with begun(full.url, f"POST {FILES}/batch", MAX_UPLOAD + 2_000_000) as connection:
         connection.settimeout(1)
         with pytest.raises(TimeoutError):
             connection.recv(1)
-
-
-@pytest.fixture(scope="module")
-def quota() -> Iterator[FullStack]:
-    """Start a stack with a quota of 20 MB."""
-    folder = temporary_folder("quota")
-    stack = start("full", folder, {"FILE_STORAGE_STORAGE__QUOTA_BYTES": "20000000"})
-    assert isinstance(stack, FullStack)
-    yield stack
-    stack.stop()
-
-
-@pytest.mark.parametrize("target", [f"PUT {FILES}/a.bin", f"POST {FILES}/?name=a.bin", f"POST {FILES}/batch"])
-def test_an_upload_over_the_quota_is_refused_before_it_is_sent(quota: FullStack, target: str) -> None:
-    with begun(quota, target, 30_000_000) as connection:
-        assert_answer(connection, b"507", b"no room")
-
-
-def test_an_upload_within_the_quota_is_stored(quota: FullStack) -> None:
-    with Pixmill(quota.url) as client:
-        stored = client.http.put(f"{FILES}/a.bin", content=bytes(15_000_000))
-
-    assert stored.status_code == 201
-
-
-def test_an_upload_to_an_unavailable_service_gets_503(quota: FullStack) -> None:
-    quota.file_storage.kill()
-    with Pixmill(quota.url) as client:
-        answer = client.http.put(f"{FILES}/a.bin", content=bytes(15_000_000))
-
-    assert_problem(answer, 503, "try again")

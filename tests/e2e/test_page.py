@@ -525,6 +525,22 @@ def test_selected_files_move_to_a_folder(pixmill: Pixmill, page: Page, name: str
     assert len(pixmill.http.get(f"{FILES}/", params={"folder": f"{name}/new"}).json()) == 2
 
 
+def test_files_that_were_moved_go_back_each_to_its_folder(pixmill: Pixmill, page: Page, name: str) -> None:
+    ids = [pixmill.upload(f"{name}-{number}.png", photo())["id"] for number in (1, 2)]
+    pixmill.http.patch(f"{FILES}/{ids[0]}", json={"folder": f"{name}/old"}).raise_for_status()
+    first, second = open_gallery(page, name, 2)
+    page.button("Select").click()
+    first.click()
+    second.click()
+    page.button("Move to a folder", "[role=toolbar]").click()
+    page.field("Folder", "dialog").send_keys(f"{name}/new" + Keys.ENTER)
+
+    page.button("Undo").click()
+    page.says("2 files are back where they were")
+
+    assert [pixmill.http.get(f"{FILES}/{file_id}").json().get("folder") for file_id in ids] == [f"{name}/old", None]
+
+
 def test_keys_act_where_nothing_is_typed(pixmill: Pixmill, page: Page, name: str) -> None:
     file_id = pixmill.upload(f"{name}.png", photo())["id"]
     page.open(f"/files/{file_id}")

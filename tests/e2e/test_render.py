@@ -2,45 +2,25 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from image_processor.render.signing import ImgproxySigner, ThumborSigner
 
 from tests.support.client import TASKS, Pixmill, assert_problem, http
-from tests.support.folders import temporary_folder
-from tests.support.images import opened, photo
+from tests.support.environment import IMGPROXY_KEY, IMGPROXY_SALT, RENDER_HOST, THUMBOR_KEY
+from tests.support.images import FALLBACK_SIZE, opened, photo
 from tests.support.processes import processes_of
 from tests.support.rendering import metric, render_processes, signed
-from tests.support.stacks import EmbeddedStack, start
+from tests.support.stacks import EmbeddedStack
 from tests.support.waiting import wait_until
 
-KEY = "a-thumbor-key-of-the-tests"
-HEX_KEY, HEX_SALT = "11" * 32, "22" * 16
-HOST = "thumbs.example"
-SETTINGS = {
-    "RENDER_THUMBOR__KEYS": f'["{KEY}"]',
-    "RENDER_THUMBOR__HOST": HOST,
-    "RENDER_IMGPROXY__KEYS": f'["{HEX_KEY}"]',
-    "RENDER_IMGPROXY__SALTS": f'["{HEX_SALT}"]',
-    "RENDER_IMAGOR__UNSAFE": "true",
-    "RENDER_HTTP__FALLBACK_FILE_ID": "1",
-    "RENDER_HTTP__CLIENT_HINTS": "true",
-    "RENDER_POOL__MAX_RENDERS": "3",
-}
-FALLBACK_SIZE = (77, 55)
 SIZE = (640, 480)
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[EmbeddedStack]:
-    started = start("embedded", temporary_folder("render"), SETTINGS)
-    assert isinstance(started, EmbeddedStack)
-    with Pixmill(started.url) as client:
-        assert client.upload("fallback.png", photo(*FALLBACK_SIZE))["id"] == 1
-    yield started
-    started.stop()
+@pytest.fixture
+def stack(tuned: EmbeddedStack) -> EmbeddedStack:
+    return tuned
 
 
 @pytest.fixture
@@ -49,11 +29,11 @@ def file_id(pixmill: Pixmill) -> object:
 
 
 def thumbor(path: str) -> str:
-    return f"{ThumborSigner([KEY.encode()]).sign(path.encode())}/{path}"
+    return f"{ThumborSigner([THUMBOR_KEY.encode()]).sign(path.encode())}/{path}"
 
 
 def test_a_host_name_of_its_own_understands_thumbor(pixmill: Pixmill, file_id: object) -> None:
-    response = pixmill.http.get(f"/{thumbor(f'100x80/smart/{file_id}')}", headers={"Host": HOST})
+    response = pixmill.http.get(f"/{thumbor(f'100x80/smart/{file_id}')}", headers={"Host": RENDER_HOST})
 
     assert response.status_code == 200, response.text
     assert opened(response.content).size == (100, 80)
@@ -76,7 +56,7 @@ def test_a_wrong_signature_has_the_status_of_the_peer(pixmill: Pixmill, file_id:
 
 def test_a_slash_and_an_escape_reach_the_signature_unchanged(pixmill: Pixmill, file_id: object) -> None:
     path = f"/rs:fill:64:48/plain/pixmill%3A%2F%2F%2F{file_id}@png"
-    signature = ImgproxySigner([(bytes.fromhex(HEX_KEY), bytes.fromhex(HEX_SALT))]).sign(path.encode())
+    signature = ImgproxySigner([(bytes.fromhex(IMGPROXY_KEY), bytes.fromhex(IMGPROXY_SALT))]).sign(path.encode())
 
     response = pixmill.http.get(f"/img/imgproxy/{signature}{path}")
 

@@ -1,7 +1,6 @@
 """The client libraries of thumbor and imgproxy, where they change a host name and nothing else."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,30 +8,17 @@ from imgproxy import ImgProxy
 from libthumbor import CryptoURL
 
 from tests.support.client import Pixmill
-from tests.support.environment import ENVIRONMENT
-from tests.support.folders import temporary_folder
+from tests.support.environment import ENVIRONMENT, IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
 from tests.support.images import opened, photo
 from tests.support.processes import find_program, skip_where_missing
-from tests.support.stacks import EmbeddedStack, start
+from tests.support.stacks import EmbeddedStack
 
-KEY = "a-thumbor-key-of-the-tests"
-HEX_KEY, HEX_SALT = "11" * 32, "22" * 16
-SETTINGS = {
-    "RENDER_THUMBOR__KEYS": f'["{KEY}"]',
-    "RENDER_THUMBOR__UNSAFE": "true",
-    "RENDER_IMGPROXY__KEYS": f'["{HEX_KEY}"]',
-    "RENDER_IMGPROXY__SALTS": f'["{HEX_SALT}"]',
-    "RENDER_IMGPROXY__UNSAFE": "true",
-}
 SCRIPT = Path(__file__).parent / "clients/imgproxy.mjs"
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[EmbeddedStack]:
-    started = start("embedded", temporary_folder("render-clients"), SETTINGS)
-    assert isinstance(started, EmbeddedStack)
-    yield started
-    started.stop()
+@pytest.fixture
+def stack(tuned: EmbeddedStack) -> EmbeddedStack:
+    return tuned
 
 
 @pytest.fixture
@@ -43,7 +29,7 @@ def file_id(pixmill: Pixmill) -> object:
 @pytest.mark.parametrize("unsafe", [False, True])
 def test_libthumbor(pixmill: Pixmill, file_id: object, unsafe: bool) -> None:
     options = {"width": 100, "height": 80, "smart": True, "filters": ["grayscale()"]}
-    url = CryptoURL(key=KEY).generate(image_url=str(file_id), unsafe=unsafe, **options)
+    url = CryptoURL(key=THUMBOR_KEY).generate(image_url=str(file_id), unsafe=unsafe, **options)
 
     response = pixmill.http.get(f"/img/thumbor{url if url.startswith('/') else f'/{url}'}")
 
@@ -52,7 +38,7 @@ def test_libthumbor(pixmill: Pixmill, file_id: object, unsafe: bool) -> None:
     assert response.headers["Content-Type"] == "image/jpeg"
 
 
-@pytest.mark.parametrize("secrets", [{"key": HEX_KEY, "salt": HEX_SALT}, {}], ids=["signed", "unsigned"])
+@pytest.mark.parametrize("secrets", [{"key": IMGPROXY_KEY, "salt": IMGPROXY_SALT}, {}], ids=["signed", "unsigned"])
 def test_the_python_client_of_imgproxy(
     pixmill: Pixmill, stack: EmbeddedStack, file_id: object, secrets: dict[str, str]
 ) -> None:
@@ -71,7 +57,7 @@ def test_the_node_client_of_imgproxy(pixmill: Pixmill, stack: EmbeddedStack, fil
     package = "@imgproxy/imgproxy-node@1.1.0"
     command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", package]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    arguments = [f"{stack.url}/img/imgproxy", f"local:///{file_id}", HEX_KEY, HEX_SALT]
+    arguments = [f"{stack.url}/img/imgproxy", f"local:///{file_id}", IMGPROXY_KEY, IMGPROXY_SALT]
 
     made = subprocess.run(
         ["node", str(SCRIPT), str(tmp_path / "node_modules"), *arguments],

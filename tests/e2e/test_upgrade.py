@@ -26,9 +26,9 @@ from service_kit.migrations import migrate
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from tests.support.databases import postgres_database
 from tests.support.environment import ENVIRONMENT, LINK_SECRET, PROJECT
 from tests.support.folders import temporary_folder
-from tests.support.servers import started_postgres
 from tests.upgrade.installation import databases_in, environment_of, load_dump, unpack
 
 MANY = 10_000
@@ -125,7 +125,7 @@ def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
     if request.param == "sqlite":
         yield installed("sqlite")
         return
-    with started_postgres("upgrade") as url:
+    with postgres_database("upgrade") as url:
         yield installed("postgresql", url)
 
 
@@ -269,7 +269,7 @@ def test_webhooks_that_waited_are_sent(upgraded: Upgraded) -> None:
 def large(request: pytest.FixtureRequest) -> Iterator[Installation]:
     """Return an installation with ten thousand more files and tasks, in all states."""
     with ExitStack() as servers:
-        url = servers.enter_context(started_postgres("upgrade-large")) if request.param == "postgresql" else ""
+        url = servers.enter_context(postgres_database("upgrade-large")) if request.param == "postgresql" else ""
         grown = installed(request.param, url)
         for service, statements in (("file-storage", MORE_FILES), ("image-processor", [MORE_TASKS])):
             with grown.database(service).begin() as connection:

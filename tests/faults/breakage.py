@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from tests.support.environment import MISBEHAVING
+from tests.support.environment import LEASE_SECONDS
 from tests.support.processes import Process, children_of
 from tests.support.stacks import FullStack
 
@@ -76,9 +76,6 @@ def freeze_worker(stack: FullStack, rng: random.Random) -> None:
     time.sleep(2)
     other.stop()
 
-
-LEASE_SECONDS = 3
-LEASE = MISBEHAVING | {"WORKER_LEASE__SECONDS": str(LEASE_SECONDS), "WORKER_LEASE__HEARTBEAT_SECONDS": "0.5"}
 
 BREAKAGES: Mapping[str, Breakage] = {
     breakage.__name__: breakage

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.breakage import LEASE
+from tests.support.environment import LEASE
 from tests.support.folders import temporary_folder
 from tests.support.stacks import FullStack, start
 

@@ -14,6 +14,11 @@ QUICK = ("kill_worker_children", "kill_postgres")
 NAMES = [*QUICK, *(pytest.param(name, marks=pytest.mark.thorough) for name in BREAKAGES if name not in QUICK)]
 
 
+@pytest.fixture
+def stack(strict: FullStack) -> FullStack:
+    return strict
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_task_is_lost_duplicated_or_stuck(stack: FullStack, name: str) -> None:
     load = Load(stack, name)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.breakage import LEASE, LEASE_SECONDS
 from tests.faults.load import Load
 from tests.support.client import FILES, Pixmill
+from tests.support.environment import LEASE, LEASE_SECONDS
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.processes import find_program, skip_where_missing

@@ -12,15 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.breakage import LEASE
 from tests.faults.load import Load
 from tests.support.client import FILES, TASKS, Pixmill, assert_problem, http
+from tests.support.environment import LEASE
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.leftovers import disk_name
 from tests.support.stacks import FullStack, start
 
 MIB = 1024 * 1024
+
+
+@pytest.fixture
+def stack(strict: FullStack) -> FullStack:
+    return strict
 
 
 def test_without_rabbitmq_tasks_are_accepted_and_run_later(stack: FullStack, pixmill: Pixmill) -> None:
@@ -76,7 +81,9 @@ def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmil
 
 def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStack, pixmill: Pixmill) -> None:
     stack.file_storage.kill()
-    responses = [pixmill.http.get(f"{FILES}/"), pixmill.http.put(f"{FILES}/a.bin", content=b"1")]
+    responses = [pixmill.http.get(f"{FILES}/")]
+    # nginx first asks whether there is room for the second.
+    responses += [pixmill.http.put(f"{FILES}/a.bin", content=bytes(size)) for size in (1, 15_000_000)]
     responses.append(pixmill.post_tasks({"file_ids": [1], "algorithm": "flip"}))
     stack.file_storage.start()
     stack.await_ready()

@@ -33,7 +33,7 @@ from service_kit.migrations import migrate
 from sqlalchemy import delete, insert, select, update
 
 from tests.support.client import CERTIFICATES
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 MAX_CRASHES = 3
 MAX_LOSSES = 4
@@ -257,7 +257,7 @@ def sqlite() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with started_postgres("model") as url:
+    with postgres_database("model") as url:
         yield url
 
 

@@ -15,9 +15,12 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.both_stacks
 
 
-@pytest.fixture(scope="module", params=[pytest.param("full", marks=pytest.mark.thorough), "embedded"])
+@pytest.fixture(scope="module", params=[pytest.param("full", marks=pytest.mark.thorough), "tuned"])
 def impatient(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """Start a stack that gives up after two seconds."""
+    """Return a stack that gives up after seconds."""
+    if request.param == "tuned":
+        yield request.getfixturevalue("tuned")
+        return
     stack = start(request.param, temporary_folder("impatient"), {"PIXMILL_JSON_SECONDS": "2"})
     yield stack
     stack.stop()

@@ -2,37 +2,20 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import pyvips
 
 from tests.support.client import FILES, Pixmill
-from tests.support.folders import temporary_folder
+from tests.support.environment import MAX_WRITTEN_BYTES
 from tests.support.images import photo
-from tests.support.stacks import EmbeddedStack, start
-
-MAX_WRITTEN_BYTES = 64 * 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[EmbeddedStack]:
-    environment = {
-        "WORKER_LIMITS__MAX_WRITTEN_BYTES": str(MAX_WRITTEN_BYTES),
-        "WORKER_LIMITS__MAX_DECODED_BYTES": str(256 * 1024 * 1024),
-        "VIPS_DISC_THRESHOLD": "1m",
-    }
-    started = start("embedded", temporary_folder("pictures"), environment)
-    assert isinstance(started, EmbeddedStack)
-    yield started
-    started.stop()
+from tests.support.stacks import EmbeddedStack
 
 
 @pytest.fixture
-def pixmill(stack: EmbeddedStack) -> Iterator[Pixmill]:
-    with Pixmill(stack.url) as client:
-        yield client
+def stack(tuned: EmbeddedStack) -> EmbeddedStack:
+    return tuned
 
 
 def test_a_small_tiff_of_many_float_bands_is_refused_before_it_is_decoded(
@@ -104,7 +87,8 @@ def test_the_start_says_in_one_line_whether_decoding_is_confined(stack: Embedded
     lines = [line for line in log if '"event": "sandbox"' in line]
 
     # uWSGI starts a worker that ended again, and writes "spawning" or "respawning" each time.
-    starts = [line for line in log if "spawning" in line and "image_processor.worker" in line]
+    reports = log + (stack.data / "start.log").read_text().splitlines()
+    starts = [line for line in reports if "spawning" in line and "image_processor.worker" in line]
     assert len(lines) == len(starts) > 0
     assert all('"in_force": ' in line for line in lines)
 

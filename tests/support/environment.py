@@ -39,3 +39,41 @@ if _SOURCES:
     ENVIRONMENT["PYTHONPATH"] = _SOURCES[0]
 MISBEHAVING = {"PYTHONPATH": os.pathsep.join([str(PROJECT / "tests/faults/plugin"), *_SOURCES])}
 """Additional variables that install the algorithms crash, hang, hoard and pause."""
+
+LEASE_SECONDS = 3
+LEASE = MISBEHAVING | {"WORKER_LEASE__SECONDS": str(LEASE_SECONDS), "WORKER_LEASE__HEARTBEAT_SECONDS": "0.5"}
+"""Additional variables with which another worker soon takes over the tasks of one that died."""
+
+STRICT = LEASE | {
+    "WORKER_CONCURRENCY": "2",
+    "WORKER_LIMITS__MAX_SECONDS": "8",
+    "WORKER_LIMITS__MAX_MEMORY_BYTES": str(512 * 1024 * 1024),
+    "WORKER_LIMITS__MAX_FILE_BYTES": str(100_000),
+    "WORKER_LIMITS__MAX_TASK_BYTES": str(100_000),
+    "WORKER_SHUTDOWN_SECONDS": "1",
+    "FILE_STORAGE_STORAGE__QUOTA_BYTES": "40000000",
+}
+"""Additional variables with limits that a test can exceed."""
+
+THUMBOR_KEY = "a-thumbor-key-of-the-tests"
+IMGPROXY_KEY, IMGPROXY_SALT = "11" * 32, "22" * 16
+RENDER_HOST = "thumbs.example"
+MAX_WRITTEN_BYTES = 64 * 1024 * 1024
+TUNED = {
+    "RENDER_THUMBOR__KEYS": f'["{THUMBOR_KEY}"]',
+    "RENDER_THUMBOR__HOST": RENDER_HOST,
+    "RENDER_THUMBOR__UNSAFE": "true",
+    "RENDER_IMGPROXY__KEYS": f'["{IMGPROXY_KEY}"]',
+    "RENDER_IMGPROXY__SALTS": f'["{IMGPROXY_SALT}"]',
+    "RENDER_IMGPROXY__UNSAFE": "true",
+    "RENDER_IMAGOR__UNSAFE": "true",
+    "RENDER_HTTP__FALLBACK_FILE_ID": "1",
+    "RENDER_HTTP__CLIENT_HINTS": "true",
+    "RENDER_POOL__MAX_RENDERS": "3",
+    "WORKER_LIMITS__MAX_WRITTEN_BYTES": str(MAX_WRITTEN_BYTES),
+    "WORKER_LIMITS__MAX_DECODED_BYTES": str(256 * 1024 * 1024),
+    "VIPS_DISC_THRESHOLD": "1m",
+    # Long enough for every other request on a busy machine.
+    "PIXMILL_JSON_SECONDS": "10",
+}
+"""Additional variables: pictures by the URLs of other servers, a fallback for missing ones, limits of decoding."""

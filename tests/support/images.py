@@ -7,6 +7,9 @@ import zlib
 import numpy
 from PIL import Image
 
+FALLBACK_SIZE = (77, 55)
+"""Of the image that the stack `tuned` renders where a file is missing."""
+
 
 def photo(width: int = 64, height: int = 48, mode: str = "RGB", format: str = "PNG", **options: object) -> bytes:
     """Return a smooth picture without symmetry."""

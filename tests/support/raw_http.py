@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import httpx2
@@ -24,6 +25,23 @@ def received(url: str, *requests: bytes) -> bytes:
         for request in requests:
             connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@contextmanager
+def begun(url: str, target: str, size: int, host: str = "localhost") -> Iterator[socket.socket]:
+    """Send a request without its body; return the connection."""
+    address = httpx2.URL(url)
+    with socket.create_connection((address.host, address.port or 80), 5) as connection:
+        connection.sendall(f"{target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n\r\n".encode())
+        yield connection
+
+
+def assert_refused(connection: socket.socket, status: bytes, word: bytes) -> None:
+    """Check that a problem answers a request that was only begun."""
+    answer = connection.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"application/problem+json" in answer
+    assert word in answer
 
 
 def answers(data: bytes, *methods: str) -> Iterator[Answer]:

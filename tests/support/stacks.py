@@ -12,9 +12,17 @@ from typing import Protocol
 
 from tests.support.client import http, is_ready
 from tests.support.environment import ENVIRONMENT, PROJECT, SCRIPTS
-from tests.support.processes import Process, accepts, find_program, free_port, kill_all, skip_where_missing
+from tests.support.processes import (
+    Process,
+    accepts,
+    find_program,
+    free_port,
+    kill_all,
+    processes_of,
+    skip_where_missing,
+)
 from tests.support.servers import create_roles, start_postgres
-from tests.support.waiting import wait_until
+from tests.support.waiting import STATE_SECONDS, wait_until
 
 
 class Stack(Protocol):
@@ -55,7 +63,15 @@ class EmbeddedStack:
         self.process.wait_until(lambda: is_ready(self.url))
 
     def stop(self) -> None:
-        self.process.stop()
+        """Stop the stack; check that this leaves no process."""
+        if self.process.popen.poll() is None:
+            try:
+                self.process.popen.terminate()
+                code = self.process.popen.wait(STATE_SECONDS)
+                left = processes_of(self.data)
+            finally:
+                self.process.kill()
+            assert (code, left) == (0, {})
 
 
 class FullStack:
@@ -209,6 +225,7 @@ class FullStack:
             "RENDER_FILE_STORAGE__BLOBS_FOLDER": str(self.files / "blobs"),
             "RENDER_FILE_STORAGE__BLOBS_URL": f"{self.inner_url}/blobs-by-sha256/",
             "RENDER_IMAGE_PROCESSOR__URL": f"{self.inner_url}/api/image-processing",
+            "RENDER_FRONT__URL": self.inner_url,
             "RENDER_CACHE__FOLDER": str(self.folder / "renders"),
             "EVENTS_HOST": "127.0.0.1",
             "EVENTS_PORT": str(self._events_port),

@@ -8,7 +8,7 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import inspect, text
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 BEFORE = [
     "INSERT INTO blobs (sha256, size, file_count) VALUES ('aa', 5, 1)",
@@ -28,7 +28,7 @@ BEFORE = [
 def upgraded(request: pytest.FixtureRequest, settings: Settings, tmp_path: object) -> Iterator[Database]:
     """Return a database that had a link, and another one that was revoked."""
     if request.param == "postgresql":
-        with started_postgres("links-for-sets") as url:
+        with postgres_database("links-for-sets") as url:
             yield filled(url)
     else:
         yield filled(f"sqlite:///{tmp_path}/earlier.db")

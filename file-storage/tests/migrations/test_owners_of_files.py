@@ -8,8 +8,8 @@ from file_storage.services.totals import stored, stored_by
 from service_kit.database import Database
 from sqlalchemy import inspect, text
 
+from tests.support.databases import postgres_database
 from tests.support.earlier import earlier_database, upgrade
-from tests.support.servers import started_postgres
 
 BEFORE = [
     "INSERT INTO blobs (sha256, size, file_count) VALUES ('aa', 5, 2)",
@@ -33,7 +33,7 @@ BEFORE = [
 def earlier(request: pytest.FixtureRequest, settings: Settings, tmp_path: object) -> Iterator[Database]:
     """Return a database of the revision before, with rows."""
     if request.param == "postgresql":
-        with started_postgres("owners") as url:
+        with postgres_database("owners") as url:
             yield earlier_database(url, "file_storage", "0005", BEFORE)
     else:
         yield earlier_database(f"sqlite:///{tmp_path}/earlier.db", "file_storage", "0005", BEFORE)

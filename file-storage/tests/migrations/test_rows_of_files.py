@@ -7,8 +7,8 @@ from file_storage.config import Settings
 from service_kit.database import Database
 from sqlalchemy import text
 
+from tests.support.databases import postgres_database
 from tests.support.earlier import earlier_database, upgrade
-from tests.support.servers import started_postgres
 
 COUNT = 10_001
 BEFORE = [
@@ -33,7 +33,7 @@ def earlier(settings: Settings, tmp_path: object) -> Database:
 
 @pytest.fixture
 def earlier_on_postgresql() -> Iterator[Database]:
-    with started_postgres("rows") as url:
+    with postgres_database("rows") as url:
         yield earlier_database(url, "file_storage", "0007", BEFORE)
 
 

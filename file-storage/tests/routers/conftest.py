@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from file_storage.app import create_app
 from flask.testing import FlaskClient
-from service_kit.migrations import migrate
+
+from tests.support.databases import empty_sqlite
 
 PROJECT = Path(__file__).parents[3]
 
@@ -29,8 +30,8 @@ def start(restored_logging: None, tmp_path_factory: pytest.TempPathFactory) -> I
             monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", f"sqlite:///{folder}/files.db")
             monkeypatch.setenv("FILE_STORAGE_STORAGE__FOLDER", str(folder))
             monkeypatch.setenv("FILE_STORAGE_TRASH__SECONDS", seconds)
-            migrate(f"sqlite:///{folder}/files.db", "file_storage")
-            migrate(f"sqlite:///{folder}/access.db", "service_kit.access")
+            empty_sqlite(folder / "files.db", "file_storage")
+            empty_sqlite(folder / "access.db", "service_kit.access")
             return create_app().test_client()
 
         yield started

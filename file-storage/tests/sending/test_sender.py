@@ -13,8 +13,9 @@ from file_storage.app import create_app
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
-from service_kit.migrations import migrate
 from werkzeug.test import TestResponse
+
+from tests.support.databases import empty_sqlite
 
 PROJECT = Path(__file__).parent.parent.parent.parent
 
@@ -56,8 +57,8 @@ def sites(tmp_path_factory: pytest.TempPathFactory, restored_logging: None) -> S
     folder = tmp_path_factory.mktemp("доставка")
     by_front = {"DOWNLOAD__HEADER": "X-Sendfile", "DOWNLOAD__ROOT": f"{folder}/blobs/"}
     in_s3 = {"STORAGE__URL": "s3://pixmill/files"}
-    migrate(f"sqlite:///{folder}/files.db", "file_storage")
-    migrate(f"sqlite:///{folder}/access.db", "service_kit.access")
+    empty_sqlite(folder / "files.db", "file_storage")
+    empty_sqlite(folder / "access.db", "service_kit.access")
     return Sites(
         folder,
         nginx=client(folder),

@@ -10,7 +10,7 @@ from service_kit.events.rows import Events, Position, position_of
 from service_kit.migrations import migrate
 from sqlalchemy import Connection, delete, insert, text, update
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 SHA256 = "0" * 64
 DAY = 86_400
@@ -21,7 +21,7 @@ POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Return a database with a blob; the tests add files of their own to it."""
     if request.param == "postgresql":
-        with started_postgres("file-events") as url:
+        with postgres_database("file-events") as url:
             yield migrated(url)
     else:
         yield migrated(f"sqlite:///{tmp_path_factory.mktemp('file-events')}/files.db")

@@ -16,7 +16,7 @@ from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import event, update
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 from tests.support.stored import stored
 
 
@@ -52,7 +52,7 @@ def test_bytes_that_a_file_still_has_are_kept_even_if_the_count_is_too_low(servi
 @pytest.mark.server
 @pytest.mark.usefixtures("settings")
 def test_a_key_whose_file_is_deleted_during_the_upload_asks_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    with started_postgres("keys") as url:
+    with postgres_database("keys") as url:
         migrate(url, "file_storage")
         monkeypatch.setenv("FILE_STORAGE_DATABASE__URL", url)
         services = svcs.Container(create_registry(load(Settings)))

@@ -17,7 +17,7 @@ from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import update
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 from tests.support.stored import stored
 
 WORKER = Principal("local", WRITER, is_service=True)
@@ -51,7 +51,7 @@ def container(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         if request.param == "sqlite":
             yield filled(f"sqlite:///{folder}/files.db", monkeypatch)
         else:
-            with started_postgres("filters") as url:
+            with postgres_database("filters") as url:
                 yield filled(url, monkeypatch)
 
 

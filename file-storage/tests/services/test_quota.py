@@ -21,7 +21,7 @@ from service_kit.errors import DomainError
 from service_kit.migrations import migrate
 from service_kit.settings import load
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 from tests.support.stored import stored
 
 
@@ -65,7 +65,7 @@ def test_processes_share_the_quota(limited: svcs.Container, settings: Settings) 
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with started_postgres("quota") as url:
+    with postgres_database("quota") as url:
         migrate(url, "file_storage")
         yield url
 

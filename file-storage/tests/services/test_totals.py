@@ -21,13 +21,13 @@ from service_kit.migrations import migrate
 from service_kit.settings import load
 from sqlalchemy import func, select, text, update
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 from tests.support.stored import stored
 
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with started_postgres("totals") as url:
+    with postgres_database("totals") as url:
         migrate(url, "file_storage")
         yield url
 

@@ -30,7 +30,7 @@ from service_kit.settings import load
 from sqlalchemy import func, select, text, update
 from structlog.testing import capture_logs
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 from tests.support.stored import stored
 
 BOB, ANN, ADMIN = Principal("bob", WRITER), Principal("ann", WRITER), Principal("root", ALL_SCOPES)
@@ -39,7 +39,7 @@ DAY = 86_400
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with started_postgres("trash") as url:
+    with postgres_database("trash") as url:
         migrate(url, "file_storage")
         yield url
 

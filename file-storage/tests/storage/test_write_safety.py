@@ -1,11 +1,14 @@
 """An upload that is killed at any step leaves a whole file, or none."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import svcs
+from file_storage.config import Settings
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.listing import FileFilter
@@ -18,14 +21,39 @@ SCRIPT = Path(__file__).parent / "upload_killed.py"
 CONTENT = b"half of it, and the rest"
 MAX_STEPS = 60
 
+Upload = Callable[[int], dict[str, int]]
 
-@pytest.mark.slow
-def test_an_upload_killed_at_any_step_leaves_a_whole_file_or_none(services: svcs.Container, tmp_path: Path) -> None:
+
+@pytest.fixture
+def uploads(settings: Settings) -> Iterator[Upload]:
+    """A function that uploads a file and is killed before a step; it returns what the script prints."""
+    with subprocess.Popen([sys.executable, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as script:
+        assert script.stdin is not None
+        assert script.stdout is not None
+        asked, answers = script.stdin, script.stdout
+
+        def upload(step: int) -> dict[str, int]:
+            asked.write(f"{step}\n")
+            asked.flush()
+            printed: dict[str, int] = {}
+            while "exit" not in printed:
+                # The service logs there, too.
+                word, _, number = answers.readline().partition(" ")
+                if word in ("stored", "exit"):
+                    printed[word] = int(number)
+            return printed
+
+        yield upload
+
+
+def test_an_upload_killed_at_any_step_leaves_a_whole_file_or_none(
+    services: svcs.Container, uploads: Upload, tmp_path: Path
+) -> None:
     files, fsck = services.get(FileService, Fsck)
     steps = 0
     while True:
         steps += 1
-        run = subprocess.run([sys.executable, SCRIPT, str(steps)], capture_output=True, text=True, check=False)
+        printed = uploads(steps)
         found = files.page(LOCAL, FileFilter(), "", 10)
 
         assert [files.open(file).read() for file in found] == [CONTENT] * len(found)
@@ -36,14 +64,14 @@ def test_an_upload_killed_at_any_step_leaves_a_whole_file_or_none(services: svcs
             if path.is_file() and not path.name.startswith(("files.db", "access.db"))
         )
         assert left == [file.sha256 for file in found]
-        if run.returncode == 0:
+        if printed["exit"] == 0:
             break
-        assert run.returncode == -9, run.stderr
+        assert printed == {"exit": -signal.SIGKILL}
         assert steps < MAX_STEPS
         _retry_upload(services, files)
 
     assert steps > 10
-    assert found[0].id == int(run.stdout.splitlines()[-1])
+    assert found[0].id == printed["stored"]
 
 
 def _retry_upload(services: svcs.Container, files: FileService) -> None:

@@ -1,6 +1,7 @@
 """Store a file, and kill the process before its N-th change of the disk or the database.
 
-``python upload_killed.py N`` prints the id of the file if it is not killed.
+For each N on standard input, a process of its own stores the file. It prints "stored" and the id
+of the file if it is not killed; then "exit" and its exit code are printed.
 """
 
 import os
@@ -24,7 +25,7 @@ STEPS = ("fsync", "replace", "mkdir", "fchmod", "unlink")
 
 P = ParamSpec("P")
 T = TypeVar("T")
-steps_left = int(sys.argv[1])
+steps_left = 0
 
 
 def count_down(*_: object) -> None:
@@ -42,16 +43,29 @@ def counted(step: Callable[P, T]) -> Callable[P, T]:
     return with_count
 
 
-services = svcs.Container(create_registry(load(Settings)))
-storing, staging = services.get(StoringService, Staging)
-for name in STEPS:
-    setattr(os, name, counted(getattr(os, name)))
-for event_name in ("begin", "commit"):
-    event.listen(services.get(Database).engine, event_name, count_down)
-event.listen(services.get(Database).engine, "before_cursor_execute", count_down)
+def upload() -> int:
+    """Store the file; return its id."""
+    services = svcs.Container(create_registry(load(Settings)))
+    storing, staging = services.get(StoringService, Staging)
+    for name in STEPS:
+        setattr(os, name, counted(getattr(os, name)))
+    for event_name in ("begin", "commit"):
+        event.listen(services.get(Database).engine, event_name, count_down)
+    event.listen(services.get(Database).engine, "before_cursor_execute", count_down)
 
-with staging.stage() as staged:
-    staged.write(b"half of it, ")
-    count_down()
-    staged.write(b"and the rest")
-    print(storing.store(LOCAL, NewFile(staged, FileName("killed", ".bin"), "", "key")).id)
+    with staging.stage() as staged:
+        staged.write(b"half of it, ")
+        count_down()
+        staged.write(b"and the rest")
+        return storing.store(LOCAL, NewFile(staged, FileName("killed", ".bin"), "", "key")).id
+
+
+for line in sys.stdin:
+    # The modules are loaded already: that takes far longer than the upload.
+    process = os.fork()
+    if process == 0:
+        steps_left = int(line)
+        print("stored", upload(), flush=True)
+        sys.exit()
+    _, status = os.waitpid(process, 0)
+    print("exit", os.waitstatus_to_exitcode(status), flush=True)

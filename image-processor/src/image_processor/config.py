@@ -636,6 +636,16 @@ class RenderPresetSettings(Section):
     )
 
 
+class FrontCacheSettings(Section):
+    url: str = Field(
+        "http://nginx:8081",
+        pattern=r"^(https?://.+)?$",
+        description="The inner port of the nginx that may keep images, as long as it is remembered that their files"
+        " exist; `DELETE …/renders/{file_id}` has it forget them. Empty: nginx keeps none.",
+    )
+    timeout_seconds: Seconds = Field(5, gt=0, le=3600, description="How long nginx may take to forget an image.")
+
+
 class RenderCacheSettings(Section):
     folder: str = Field(
         "/var/lib/pixmill-renders", min_length=1, description="The folder of results; nothing else is in it."
@@ -768,6 +778,7 @@ class RenderSettings(ServiceSettings):
     )
     file_storage: RenderFileSettings
     image_processor: RenderPresetSettings
+    front: FrontCacheSettings
     cache: RenderCacheSettings
     pool: RenderPoolSettings
     limits: RenderLimitSettings

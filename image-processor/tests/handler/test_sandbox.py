@@ -88,7 +88,7 @@ def tried(folder: Path, sandbox: str) -> Tried:
         "WORKER_CONFIG": os.devnull,
         "PIXMILL_INNER_SECRET": "a-secret-of-inner-calls-in-tests-only",
         "WORKER_DATABASE__URL": f"sqlite:///{folder}/tasks.db",
-        "WORKER_BROKER__URL": "filesystem://",
+        "WORKER_BROKER__URL": "filesystem://localhost",
         "WORKER_SCRATCH_FOLDER": str(folder / "scratch"),
         "WORKER_FILE_STORAGE__URL": f"http://127.0.0.1:{UNUSED_PORT + 1}/api/file-server",
         "WORKER_FILE_STORAGE__BLOBS_FOLDER": str(folder / "blobs"),

@@ -9,7 +9,7 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import insert, text
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 OLD = """
     INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, params, callback_url,
@@ -26,7 +26,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/tasks.db"
         return
-    with started_postgres("migration") as started:
+    with postgres_database("migration") as started:
         yield started
 
 
@@ -55,6 +55,6 @@ def test_earlier_tasks_stay_as_they_are_and_their_webhooks_go_on(url: str) -> No
             "http://127.0.0.1:9/own",
             "http://127.0.0.1:9/shared",
         ]
-        of_batch = text("SELECT status FROM task_events WHERE batch_id = :batch ORDER BY id")
+        of_batch = text("SELECT status FROM task_events WHERE batch_id = :batch AND task_id > 0 ORDER BY id")
         assert connection.scalars(of_batch, {"batch": batch_id}).all() == ["pending", "finished"]
     database.engine.dispose()

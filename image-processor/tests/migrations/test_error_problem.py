@@ -8,7 +8,7 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import text
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 EARLIER = """
     INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
@@ -26,7 +26,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/tasks.db"
         return
-    with started_postgres("migration") as started:
+    with postgres_database("migration") as started:
         yield started
 
 

@@ -1,9 +1,10 @@
 """The canonical form of a plan: equal for equal results, other for other ones."""
 
 import pytest
+from image_processor.imaging.output import QUICKEST, Output
 from image_processor.render.dialects import imagor, imgproxy, native, thumbor
 from image_processor.render.imgproxy_plan import plan_of as plan_of_imgproxy
-from image_processor.render.plan import FORM, OriginSource, RenderPlan
+from image_processor.render.plan import FORM, Encoding, OriginSource, RenderPlan
 
 KNOWN = "81b148a7c473dca0da083b5e46f6c970809b43fa76c550cb7a2a3522a65f3b5c"
 """The digest of `w:1`."""
@@ -100,9 +101,15 @@ def test_each_dialect_has_its_peer_s_quality(format_name: str, qualities: dict[s
     assert made == qualities
 
 
-@pytest.mark.parametrize(("format_name", "effort"), [("avif", 1), ("webp", None)])
-def test_avif_is_made_with_little_effort_as_somebody_waits(format_name: str, effort: int | None) -> None:
+@pytest.mark.parametrize(("format_name", "effort"), [("avif", 1), ("png", QUICKEST), ("source", QUICKEST)])
+def test_little_effort_is_made_as_somebody_waits(format_name: str, effort: int) -> None:
     assert of_imgproxy("w:1").encoding.in_format(format_name).effort == effort
+
+
+def test_the_effort_that_a_plan_names_is_made() -> None:
+    encoding = Encoding(Output(format="png", effort=7))
+
+    assert encoding.in_format("png").effort == 7
 
 
 def test_pixmill_s_own_urls_have_its_own_quality() -> None:

@@ -103,6 +103,18 @@ def test_a_url_of_a_preset_is_read_again_because_presets_change() -> None:
     assert plan_of(reader, target) != before
 
 
+def test_only_a_preset_s_url_may_mean_something_else_later() -> None:
+    reader = reader_of(native={"keys": [KEY]})
+    signer = NativeSigner([KEY.encode()])
+
+    preset, inline = (
+        plan_of(reader, f"/img/{signer.sign(path.encode())}/{path}".encode()) for path in ("p:wide/42", "w:7/42")
+    )
+
+    assert preset.wishes.preset_until is not None
+    assert inline.wishes.preset_until is None
+
+
 def test_an_unsigned_url_says_nothing_about_presets() -> None:
     reader = reader_of(native={"keys": [KEY]})
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
@@ -113,6 +114,17 @@ def test_a_fresh_answer_is_remembered_too(api: Api) -> None:
 
     assert found == [FLIP, FLIP, api.mine, api.mine]
     assert len(api.seen) == 2
+
+
+def test_a_preset_says_until_when_it_is_remembered(api: Api) -> None:
+    async def work(presets: RenderPresets) -> list[FoundPreset | None]:
+        return [await presets.find(name, "ann") for name in ("web", "mine")]
+
+    before = time.monotonic()
+    until = [each.until for each in asked(api, work, seconds=60) if each]
+
+    assert len(until) == 2
+    assert all(before + 60 <= each <= time.monotonic() + 60 for each in until)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "x" * 65, "a?b", "a b"])

@@ -9,16 +9,15 @@ import structlog
 from flask.testing import FlaskClient
 from image_processor.app import create_app
 from service_kit.database import Database
-from service_kit.migrations import migrate
+
+from tests.support.databases import empty_sqlite
 
 PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
 def access_database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    url = f"sqlite:///{tmp_path_factory.mktemp('access')}/access.db"
-    migrate(url, "service_kit.access")
-    return url
+    return empty_sqlite(tmp_path_factory.mktemp("access") / "access.db", "service_kit.access")
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from image_processor.app import create_app
 from image_processor.events import create_app as create_events
 from image_processor.models import Batch, Task
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from sqlalchemy import func, select, text, update
 from starlette.applications import Starlette
 from werkzeug.test import TestResponse
 
+from tests.support.databases import empty_sqlite
 from tests.support.environment import ENVIRONMENT, INNER_SECRET, PROJECT
 
 LONG = {"steps": [{"algorithm": "blur", "params": {"radius": 1 + n}} for n in range(20)]}
@@ -101,7 +101,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         "IMAGE_PROCESSOR_FILE_STORAGE__URL": "wsgi://file_storage.app/api/file-server",
     }
     for name, package in (("access", "service_kit.access"), ("files", "file_storage"), ("tasks", "image_processor")):
-        migrate(f"sqlite:///{folder}/{name}.db", package)
+        empty_sqlite(folder / f"{name}.db", package)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(PROJECT)
         for name, value in (ENVIRONMENT | settings).items():

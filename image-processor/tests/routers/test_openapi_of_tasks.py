@@ -26,7 +26,10 @@ def test_the_document_has_the_data_of_each_event(client: FlaskClient) -> None:
     document = document_of(client)
 
     stream = document["paths"]["/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]  # type: ignore[index]  # a document
-    assert stream["x-events"] == {"task": {"$ref": "#/components/schemas/TaskEventOut"}}
+    assert stream["x-events"] == {
+        "task": {"$ref": "#/components/schemas/TaskEventOut"},
+        "batch": {"$ref": "#/components/schemas/BatchEventOut"},
+    }
     assert document["components"]["schemas"]["TaskEventOut"]["properties"].keys() == {  # type: ignore[attr-defined]  # a document
         *("id", "status", "result_id", "batch_id", "error", "problem")
     }

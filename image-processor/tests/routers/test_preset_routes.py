@@ -14,9 +14,9 @@ from image_processor.services.presets.presets import MAX_BYTES, MAX_PRESETS
 from service_kit.access.keys import KeyRequest, KeyService
 from service_kit.access.principals import READER, WRITER, Scope
 from service_kit.database import Database
-from service_kit.migrations import migrate
 from werkzeug.test import TestResponse
 
+from tests.support.databases import empty_sqlite
 from tests.support.images import photo
 
 PROJECT = Path(__file__).parents[3]
@@ -72,10 +72,9 @@ def restored_logging() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, restored_logging: None) -> Site:
     folder = tmp_path_factory.mktemp("presets")
-    access = f"sqlite:///{folder}/access.db"
-    migrate(access, "service_kit.access")
-    migrate(f"sqlite:///{folder}/files.db", "file_storage")
-    migrate(f"sqlite:///{folder}/tasks.db", "image_processor")
+    access = empty_sqlite(folder / "access.db", "service_kit.access")
+    empty_sqlite(folder / "files.db", "file_storage")
+    empty_sqlite(folder / "tasks.db", "image_processor")
     settings = {
         "PIXMILL_LINK_SECRET": "test-secret of 32 bytes and more.",
         "PIXMILL_INNER_SECRET": "a-secret-of-inner-calls-in-tests-only",

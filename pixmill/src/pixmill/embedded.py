@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import httpx2
 from service_kit import secrets
 
+from pixmill.start_log import start_log
 from pixmill.supervision import Child, supervised
 
 START_SECONDS = 300
@@ -22,6 +23,8 @@ START_SECONDS = 300
 READY_SECONDS = 30
 """Timeout of a readiness request: the front accepts it while uWSGI loads, and uWSGI answers once it has loaded."""
 STOP_SECONDS = 9
+START_LOG = "start.log"
+"""Where uWSGI reports its start, in the data folder."""
 PRIVATE = 0o077
 """The umask of all processes: other accounts of the machine read nothing."""
 
@@ -58,9 +61,11 @@ class Embedded:
         with (
             # The path of a Unix socket has at most 107 bytes; that of the data folder may have more.
             TemporaryDirectory(prefix="pixmill-", ignore_cleanup_errors=True) as run,
-            supervised(command, self.project, self._environment(Path(run)), STOP_SECONDS) as server,
+            start_log(self.data / START_LOG) as (log, output),
+            supervised(command, self.project, self._environment(Path(run)), STOP_SECONDS, output) as server,
         ):
             self._wait_until_ready(server)
+            log.ready()
             if not server.stop_requested:
                 print(self._banner(), flush=True)
             code = server.process.wait()

@@ -119,8 +119,9 @@ class Output(Value):
     """Of GIF and of the ``palette`` of PNG, at most. (default: 256)"""
     metadata: Literal["keep", "copyright", "strip"] | None = None
     """``keep``: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of the
-    source, and nothing about a motion video or a gain map; ``copyright``: only Artist and Copyright of EXIF;
-    ``strip``: none. A GIF has none of them; only JPEG and TIFF have IPTC. (default: copyright)
+    source, and nothing about a motion video or a gain map; ``copyright``: only Artist and Copyright of EXIF, taken
+    from IPTC or XMP where EXIF lacks them; ``strip``: none. A GIF has none of them; only JPEG and TIFF have IPTC.
+    (default: copyright)
     """
     profile: Literal["keep", "srgb", "strip"] | None = None
     """``keep``: the ICC profile stays; ``srgb``: colors are converted to sRGB, with its profile; ``strip``:
@@ -361,8 +362,9 @@ class Convert(Step):
     """Of GIF and of the ``palette`` of PNG, at most. (default: 256)"""
     metadata: Literal["keep", "copyright", "strip"] | None = None
     """``keep``: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of the
-    source, and nothing about a motion video or a gain map; ``copyright``: only Artist and Copyright of EXIF;
-    ``strip``: none. A GIF has none of them; only JPEG and TIFF have IPTC. (default: copyright)
+    source, and nothing about a motion video or a gain map; ``copyright``: only Artist and Copyright of EXIF, taken
+    from IPTC or XMP where EXIF lacks them; ``strip``: none. A GIF has none of them; only JPEG and TIFF have IPTC.
+    (default: copyright)
     """
     profile: Literal["keep", "srgb", "strip"] | None = None
     """``keep``: the ICC profile stays; ``srgb``: colors are converted to sRGB, with its profile; ``strip``:
@@ -1078,7 +1080,8 @@ class StripMetadata(Step):
     algorithm: ClassVar[str] = "strip_metadata"
 
     keep_copyright: bool | None = None
-    """Whether to keep Artist and Copyright of EXIF. (default: true)"""
+    """Whether to keep Artist and Copyright of EXIF, taken from IPTC or XMP where EXIF lacks them. (default: true)
+    """
     keep_profile: bool | None = None
     """Whether to keep the ICC profile; otherwise colors are converted to sRGB first. (default: true)"""
 

@@ -33,11 +33,15 @@ class Child:
 
 
 @contextmanager
-def supervised(command: Sequence[str], folder: Path, env: Mapping[str, str], stop_seconds: float) -> Iterator[Child]:
+def supervised(
+    command: Sequence[str], folder: Path, env: Mapping[str, str], stop_seconds: float, output: int | None = None
+) -> Iterator[Child]:
     """Run ``command``; after SIGINT or SIGTERM send it SIGTERM every second until it ends.
 
     ``stop_seconds`` after such a signal, and at the end of the context, its remaining descendants are killed. That
     includes daemons in sessions of their own: Linux makes this process the parent of orphans (PR_SET_CHILD_SUBREAPER).
+
+    :param output: the file descriptor to which it writes; by default where this process writes.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     # A signal between the start and the installation of the handlers waits for them.
@@ -46,7 +50,13 @@ def supervised(command: Sequence[str], folder: Path, env: Mapping[str, str], sto
     try:
         # No shell, and only our own code names the command.
         process = subprocess.Popen(  # nosec B603
-            command, cwd=folder, env=env, start_new_session=True, preexec_fn=_end_with_parent
+            command,
+            cwd=folder,
+            env=env,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
         child = Child(process)
 

@@ -79,13 +79,14 @@ def use_files(px: Pixmill, photo: Path) -> None:
     px.files.download_to(file, BytesIO())
     content: bytes = px.files.read(file)
     archive: Path = px.files.zip([file.id, copied.id], "files.zip")
+    filtered: Path = px.files.zip(FileFilter(folder="copies", batch_id=file.batch_id), "copies.zip")
     deletion: Deletion = px.files.delete(copied.id)
     matching: Deletion = px.files.delete_matching(FileFilter(folder="copies"))
     for trashed in px.files.trash():
         print(trashed.restore_until)
     restored: Sequence[int] = px.files.restore(copied.id)
     removed: int = px.files.empty_trash(copied.id)
-    print(same, known, index.total, again.filename, existing, renamed, link.url, path, content, archive)
+    print(same, known, index.total, again.filename, existing, renamed, link.url, path, content, archive, filtered)
     print(deletion.restore_until, matching.ids, restored, removed)
 
 
@@ -128,6 +129,9 @@ def use_runs(px: Pixmill, file: File) -> None:
     for other in px.batches.list(sort="id"):
         print(other.seconds_left, [(cause.reason, cause.tasks) for cause in other.errors])
     px.batches.get(batch.id)
+    for ended in px.batches.events(batch.id, "0-0"):
+        print(ended.batch_id, ended.status, ended.event_id)
+        break
     same_run: Run = px.batches.run(batch.id)
     ids: Sequence[int] = [*px.batches.cancel(batch.id), *px.batches.restart(batch.id)]
     forgetting: Forgotten = px.batches.forget(batch.id)
@@ -197,13 +201,14 @@ async def use_files_async(px: AsyncPixmill, photo: Path) -> None:
     await px.files.download_to(file, BytesIO())
     content: bytes = await px.files.read(file)
     archive: Path = await px.files.zip([file.id, copied.id], "files.zip")
+    filtered: Path = await px.files.zip(FileFilter(folder="copies", batch_id=file.batch_id), "copies.zip")
     deletion: Deletion = await px.files.delete(copied.id)
     matching: Deletion = await px.files.delete_matching(FileFilter(folder="copies"))
     async for trashed in px.files.trash():
         print(trashed.restore_until)
     restored: Sequence[int] = await px.files.restore(copied.id)
     removed: int = await px.files.empty_trash(copied.id)
-    print(same, known, index.total, again.filename, existing, renamed, link.url, path, content, archive)
+    print(same, known, index.total, again.filename, existing, renamed, link.url, path, content, archive, filtered)
     print(deletion.restore_until, matching.ids, restored, removed)
 
 
@@ -246,6 +251,9 @@ async def use_runs_async(px: AsyncPixmill, file: File) -> None:
     async for other in px.batches.list(sort="id"):
         print(other.seconds_left, [(cause.reason, cause.tasks) for cause in other.errors])
     await px.batches.get(batch.id)
+    async for ended in px.batches.events(batch.id, "0-0"):
+        print(ended.batch_id, ended.status, ended.event_id)
+        break
     same_run: AsyncRun = await px.batches.run(batch.id)
     ids: Sequence[int] = [*await px.batches.cancel(batch.id), *await px.batches.restart(batch.id)]
     forgetting: Forgotten = await px.batches.forget(batch.id)

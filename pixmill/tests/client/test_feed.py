@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 from pixmill.client.exchange import Exchange, Reply
-from pixmill.client.feed import Feed, FileFeed
+from pixmill.client.feed import BatchFeed, Feed, FileFeed
 
-from pixmill import Retries, SignInError, TaskEvent, UnreachableError
+from pixmill import BatchEvent, Retries, SignInError, TaskEvent, UnreachableError
 
 EXCHANGE = Exchange(Retries(attempts=3))
+END_OF_A_BATCH = ["id: 0-2", "event: batch", 'data: {"id": 3, "status": "ended"}', ""]
 
 
 def lines(event_id: str, task_id: int, status: str) -> list[str]:
@@ -110,3 +111,18 @@ def test_a_change_of_a_file_has_the_file_unless_it_is_gone() -> None:
     assert [(event.file_id, event.change) for event in events] == [(1, "created"), (2, "deleted")]
     assert [event.file and event.file.name for event in events] == ["a", None]
     assert not feed.has_ended
+
+
+def test_the_end_of_a_batch_is_an_event_beside_those_of_its_tasks() -> None:
+    feed = BatchFeed(EXCHANGE, 3)
+    given = [*lines("0-1", 1, "finished"), *END_OF_A_BATCH]
+
+    events = [event for line in given for event in feed.line(line)]
+
+    assert feed.call().query == [("batch_id", "3")]
+    assert events == [BatchEvent(batch_id=3, status="ended", event_id="0-2")]
+    assert not feed.has_ended
+
+
+def test_the_stream_of_tasks_passes_over_the_end_of_a_batch() -> None:
+    assert fed(Feed(EXCHANGE), END_OF_A_BATCH) == []

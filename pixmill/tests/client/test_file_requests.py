@@ -3,16 +3,19 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pixmill.client.downloads import DownloadOperations
 from pixmill.client.exchange import Call, Exchange, Operation, Reply
 from pixmill.client.files import FileOperations
 from pixmill.client.settings import new_below
 
-from pixmill import Deletion, FileFilter, Retries
+from pixmill import Deletion, File, FileFilter, Retries
 
 OPERATIONS = FileOperations(Exchange(Retries()))
+DOWNLOADS = DownloadOperations(Exchange(Retries()))
 
 
 def answered(operation: Operation[Deletion], answers: Sequence[dict[str, object]]) -> tuple[Deletion, list[Call]]:
@@ -39,6 +42,38 @@ def test_a_filter_repeats_what_may_be_any_of_several() -> None:
         ("created_after", "2026-01-02T00:00:00+00:00"),
         ("sort", "id"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("files", "query"),
+    [
+        ([3, 1], [("id", "3"), ("id", "1")]),
+        (FileFilter(batch_id=7, sort="-size"), [("batch_id", "7"), ("sort", "-size")]),
+    ],
+    ids=["ids", "filter"],
+)
+def test_an_archive_is_asked_for_by_ids_or_by_a_filter(
+    files: Sequence[int] | FileFilter, query: Sequence[tuple[str, str]]
+) -> None:
+    effect = next(DOWNLOADS.archive(files, BytesIO(), restart=lambda: None))
+
+    assert isinstance(effect, Call)
+    assert (effect.path, effect.query) == ("/api/file-server/archive", query)
+
+
+def test_a_file_knows_its_batch() -> None:
+    row = {
+        "id": 1,
+        "name": "a",
+        "extension": "",
+        "comment": "",
+        "size": 1,
+        "sha256": "",
+        "media_type": "",
+        "batch_id": 7,
+    }
+
+    assert File.of(row).batch_id == 7
 
 
 def test_a_deletion_is_sent_until_the_server_has_nothing_left_to_do() -> None:

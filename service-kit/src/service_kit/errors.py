@@ -1,6 +1,6 @@
 """Errors of a service's rules, independent of HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
@@ -43,12 +43,15 @@ class DomainError(Exception):
     :param kind: the last part of the problem's type URN, such as ``file-not-found``.
     :param detail: what happened and what to do about it; a :class:`service_kit.texts.Sentence` can be translated.
     :param retry_after: seconds after which the same request may succeed.
+    :param context: the values of the problem, where they are not those of ``detail``: those of a kind always have the
+        same names.
     """
 
     kind: str
     detail: str
     errors: list[FieldError] = field(default_factory=list)
     retry_after: int | None = None
+    context: Mapping[str, Value] | None = None
 
     def __str__(self) -> str:
         return self.detail

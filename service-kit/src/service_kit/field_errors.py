@@ -33,8 +33,11 @@ def invalid_fields(
         pointer = prefix + "".join(f"/{_escaped(part)}" for part in path)
         own = item.get("ctx", {}).get("error")
         code, fields = (own.code, own.fields) if isinstance(own, RuleError) else (item["type"], ())
+        context = context_of(detail)
+        if code == "extra_forbidden":
+            context.setdefault("fields", None)
         for named_pointer in [f"{pointer}/{_escaped(field)}" for field in fields] or [pointer]:
-            found = FieldError(pointer=named_pointer, detail=detail, code=code, context=context_of(detail))
+            found = FieldError(pointer=named_pointer, detail=detail, code=code, context=context)
             errors[named_pointer, detail] = found
         if len(errors) >= MAX_ERRORS:
             break

@@ -4,12 +4,13 @@ from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from service_kit.errors import RuleError
 from service_kit.texts import sentence
 
 
 def _number_only(value: object) -> object:
     if isinstance(value, bool | str):
-        raise ValueError(sentence("should be an integer"))
+        raise RuleError("not_an_integer", sentence("should be an integer"))
     return value
 
 

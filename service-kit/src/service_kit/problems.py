@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from service_kit.errors import DomainError, FieldError
 from service_kit.field_errors import invalid_fields
 from service_kit.languages import ENGLISH, Language, translated
-from service_kit.texts import context_of, sentence
+from service_kit.texts import Value, context_of, sentence
 
 TYPES = "urn:pixmill:problem:"
 """What the type of every problem begins with."""
@@ -25,6 +25,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's name)
     :param status: the HTTP status.
     :param detail: what happened and what to do about it; a :class:`service_kit.texts.Sentence` can be translated.
     :param headers: of the response, in addition to those of every problem.
+    :param context: as in :class:`DomainError`.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's name)
     errors: list[FieldError] = field(default_factory=list)
     retry_after: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, Value] | None = None
 
     def __str__(self) -> str:
         return self.detail
@@ -46,11 +48,16 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's name)
             "status": self.status,
             "detail": translated(self.detail, language),
             "code": self.kind,
-            "context": context_of(self.detail),
+            "context": self._context(),
         }
         if self.errors:
             document["errors"] = [self._field(error, language) for error in self.errors]
         return document
+
+    def _context(self) -> Mapping[str, Value]:
+        if self.kind == "invalid-fields":
+            return {"fields": list(dict.fromkeys(error["pointer"] for error in self.errors))}
+        return context_of(self.detail) if self.context is None else self.context
 
     def _field(self, error: FieldError, language: Language) -> FieldError:
         return FieldError(
@@ -67,7 +74,12 @@ def problem_of(error: DomainError, statuses: Mapping[str, int]) -> Problem:
     :param statuses: the HTTP status of each kind.
     :raises KeyError: the kind has no status.
     """
-    return Problem(error.kind, statuses[error.kind], error.detail, error.errors, error.retry_after)
+    return problem_with(error, statuses[error.kind])
+
+
+def problem_with(error: DomainError, status: int) -> Problem:
+    """Return the problem for a domain error with this HTTP status."""
+    return Problem(error.kind, status, error.detail, error.errors, error.retry_after, context=error.context)
 
 
 def database_unavailable() -> Problem:

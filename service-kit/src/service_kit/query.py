@@ -60,7 +60,7 @@ class Query(BaseModel):
         repeated = [name for name, count in counts.items() if count > 1 and not cls._is_list(name)]
         if repeated:
             once = sentence("May be given only once.")
-            errors = [FieldError(pointer=f"/{name}", detail=once) for name in repeated]
+            errors = [FieldError(pointer=f"/{name}", detail=once, code="repeated") for name in repeated]
             detail = sentence("These parameters may be given only once: {names}", names=", ".join(repeated))
             raise Problem("invalid-fields", 422, detail, errors)
 

@@ -103,7 +103,10 @@ def json_body(model: type[_Model]) -> _Model:
     """
     if not request.is_json:
         raise Problem(
-            "unsupported-media-type", 415, sentence("Send the body as JSON with Content-Type: application/json.")
+            "unsupported-media-type",
+            415,
+            sentence("Send the body as JSON with Content-Type: application/json."),
+            context={"media_type": "application/json"},
         )
     if (request.content_length or 0) > JSON_LIMIT:
         raise Problem("body-too-large", 413, sentence("A JSON body may have at most {limit} bytes.", limit=JSON_LIMIT))

@@ -54,6 +54,12 @@ def context_of(sentence: str) -> dict[str, Value]:
     return {name: str(value) if isinstance(value, Sentence) else value for name, value in sentence.values.items()}
 
 
+def reason_of(sentence: str) -> dict[str, Value]:
+    """Return the context of a problem that many sentences have in common: which of them it is, and its values."""
+    template = sentence.template if isinstance(sentence, Sentence) else sentence
+    return {"reason": template, "values": context_of(sentence)}
+
+
 def placeholders(template: str) -> frozenset[tuple[str, str]]:
     """Return the name and the format of each placeholder."""
     return frozenset(_placeholders(template))

@@ -8,7 +8,7 @@ from typing import IO, cast
 import http_sf
 from flask import Request
 from service_kit.problems import Problem
-from service_kit.texts import sentence
+from service_kit.texts import reason_of, sentence
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
@@ -42,10 +42,10 @@ class CheckedBody:
             data = self._stream.read(size)
         except ClientDisconnected as error:
             detail = sentence("The body ended before its Content-Length; send it again.")
-            raise Problem("malformed-upload", 400, detail) from error
+            raise Problem("malformed-upload", 400, detail, context=reason_of(detail)) from error
         except OSError as error:
             detail = sentence("The connection broke before the body was complete; send it again.")
-            raise Problem("malformed-upload", 400, detail) from error
+            raise Problem("malformed-upload", 400, detail, context=reason_of(detail)) from error
         for _, _, actual, _ in self._expected:
             actual.update(data)
         return data

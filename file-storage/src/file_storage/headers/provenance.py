@@ -19,5 +19,7 @@ def claimed_id(request: Request, header: str) -> int | None:
         return None
     if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) <= MAX_ID):
         detail = sentence("{header} must be an id.", header=header)
-        raise Problem("invalid-fields", 422, detail, [FieldError(pointer=f"/{header}", detail=detail)])
+        raise Problem(
+            "invalid-fields", 422, detail, [FieldError(pointer=f"/{header}", detail=detail, code="not_an_id")]
+        )
     return int(value)

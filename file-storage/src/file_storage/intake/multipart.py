@@ -18,7 +18,7 @@ from multipart import (
 from service_kit.errors import FieldError
 from service_kit.json_extent import check_extent, check_text
 from service_kit.problems import Problem
-from service_kit.texts import sentence
+from service_kit.texts import reason_of, sentence
 from werkzeug.http import parse_options_header
 
 from file_storage.storage import Readable, StagedBlob
@@ -111,7 +111,7 @@ def _read(body: Readable, boundary: bytes, parts: "_Parts", max_parts: int) -> N
             "A form may have at most {max_parts} parts, each with at most 8 headers of 4,096 bytes.",
             max_parts=max_parts,
         )
-        raise Problem("form-too-large", 413, detail) from error
+        raise Problem("form-too-large", 413, detail, context={"limit": max_parts}) from error
     except MultipartError as error:
         raise _malformed(sentence("The multipart body is malformed or ends early (RFC 7578).")) from error
     if not parts.files:
@@ -176,6 +176,7 @@ class _Parts:
                 "form-too-large",
                 413,
                 sentence("The fields of this form may have at most {allowed} bytes together.", allowed=allowed),
+                context={"limit": allowed},
             )
 
 
@@ -194,6 +195,7 @@ def boundary_of(request: Request) -> bytes:
                 "Send the file as multipart/form-data in a part named 'file', as curl -F file=@photo.jpg does,"
                 " or as the body with a name in the query, as curl -T photo.jpg '…/?name=photo.jpg' does."
             ),
+            context={"media_type": "multipart/form-data"},
         )
     boundary = options.get("boundary", "")
     if not boundary or not boundary.isascii() or len(boundary) > 200:
@@ -239,11 +241,13 @@ def _decoded(text: bytes) -> str:
 
 def _repeated(name: str) -> Problem:
     detail = sentence("The form has more than one '{name}'; send each field once.", name=name[:50])
-    return Problem("invalid-fields", 422, detail, [FieldError(pointer=f"/{name[:50]}", detail=detail)])
+    return Problem(
+        "invalid-fields", 422, detail, [FieldError(pointer=f"/{name[:50]}", detail=detail, code="sent_twice")]
+    )
 
 
 def _malformed(detail: str) -> Problem:
-    return Problem("malformed-upload", 400, detail)
+    return Problem("malformed-upload", 400, detail, context=reason_of(detail))
 
 
 def too_large(max_bytes: int) -> Problem:

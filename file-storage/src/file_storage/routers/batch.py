@@ -12,7 +12,7 @@ from service_kit.access.gate import require
 from service_kit.access.principals import Scope
 from service_kit.api import ProblemOut, preferred_language, problem_responses
 from service_kit.database import MAX_ID
-from service_kit.errors import DomainError
+from service_kit.errors import DomainError, FieldError
 from service_kit.idempotency_key import KEY
 from service_kit.json_types import WHOLE_NUMBER
 from service_kit.problems import Problem, problem_of
@@ -167,7 +167,7 @@ def _new_files(parts: Sequence[tuple[StagedBlob, str]], json_part: object) -> Se
             objects=len(descriptions),
             files=len(parts),
         )
-        raise Problem("invalid-fields", 422, detail)
+        raise Problem("invalid-fields", 422, detail, [FieldError(pointer="", detail=detail, code="not_one_for_each")])
     _check_keys([fields.idempotency_key for fields in descriptions])
     return [
         NewFile(
@@ -188,7 +188,8 @@ def _claimed(details: Details, claims: Claims) -> Details:
 def _check_keys(keys: Sequence[str | None]) -> None:
     given = [key for key in keys if key is not None]
     if len(set(given)) != len(given):
-        raise Problem("invalid-fields", 422, sentence("Two files of the request have the same idempotency_key."))
+        detail = sentence("Two files of the request have the same idempotency_key.")
+        raise Problem("invalid-fields", 422, detail, [FieldError(pointer="", detail=detail, code="repeated_keys")])
 
 
 def _result(stored: File | DomainError) -> dict[str, object]:

@@ -13,6 +13,7 @@ from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
+from service_kit.errors import RuleError
 from service_kit.idempotency_key import idempotency_key
 from service_kit.json_types import NO_NUL, OPTIONAL
 from service_kit.paging import PageQuery, list_response
@@ -93,7 +94,7 @@ _PROBLEMS = problem_responses(400, 409, 413, 415, 422, 507)
 
 def _not_a_number(value: object) -> object:
     if isinstance(value, str) and value.lstrip("-").replace(".", "").isdigit():
-        raise ValueError(sentence("should be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z"))
+        raise RuleError("not_a_time", sentence("should be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z"))
     return value
 
 

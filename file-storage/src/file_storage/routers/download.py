@@ -14,7 +14,7 @@ from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
-from service_kit.errors import RuleError
+from service_kit.errors import DomainError, RuleError
 from service_kit.json_types import OPTIONAL
 from service_kit.problems import Problem
 from service_kit.query import Query
@@ -30,6 +30,7 @@ from file_storage.routers.schemas import FilePath
 from file_storage.sending.sender import Sender, deliver
 from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
+from file_storage.services.errors import archive_empty, files_not_found
 from file_storage.services.files import FileService
 from file_storage.services.names import shown
 
@@ -77,7 +78,7 @@ class ArchiveQuery(FilterQuery):
             raise RuleError("ids_or_filters", sentence("give ids or filters"), ["id"])
         if self.id is not None and (others := sorted(self.model_fields_set - {"id"})):
             detail = sentence("give either ids or filters, not both: {names}", names=", ".join(["id", *others]))
-            raise RuleError("ids_or_filters", detail, ["id", *others])
+            raise RuleError("ids_and_filters", detail, ["id", *others])
         return self
 
 
@@ -112,27 +113,22 @@ def archive(query: ArchiveQuery) -> Response:
         return send_archive(_chosen(service, query))
     found = {file.id: file for file in service.existing(principal(), query.id)}
     if missing := [file_id for file_id in query.id if file_id not in found]:
-        listed = ", ".join(map(str, missing[:10]))
-        raise Problem(
-            "file-not-found",
-            404,
-            sentence("There is no file {listed}; leave out ids that do not exist.", listed=listed),
-        )
+        raise files_not_found(missing, "/id")
     return send_archive([found[file_id] for file_id in dict.fromkeys(query.id)])
 
 
 def _chosen(service: FileService, query: ArchiveQuery) -> Sequence[File]:
     """Return the files that filters choose.
 
-    :raises Problem: 404, no file matches; 422, there are too many for one archive.
+    :raises DomainError: ``archive-empty``, no file matches; ``archive-too-large``.
     """
     limit = svcs.flask.get(Settings).archive.max_files
     chosen = service.page(principal(), query.filter(), "", limit + 1)
     if not chosen:
-        raise Problem("archive-empty", 404, sentence("There is no file for this archive."))
+        raise archive_empty()
     if len(chosen) > limit:
         detail = sentence("An archive has at most {limit} files, and more match: add a filter.", limit=limit)
-        raise Problem("archive-too-large", 422, detail)
+        raise DomainError("archive-too-large", detail)
     return chosen
 
 
@@ -166,6 +162,7 @@ def send(file: File, disposition: str) -> Response:
             "precondition-failed",
             412,
             sentence("The file is not the version that If-Match or If-Unmodified-Since requires."),
+            context={"name": file.name, "etag": file.sha256},
         )
     if outcome is Verdict.NOT_MODIFIED:
         return Response(status=304, headers=headers)

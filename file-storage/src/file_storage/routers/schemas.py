@@ -6,6 +6,7 @@ from flask import Response, request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 from service_kit.database import MAX_ID
+from service_kit.errors import RuleError
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
 from service_kit.texts import sentence
 from werkzeug.http import http_date
@@ -46,7 +47,7 @@ _EXPIRES_IN = "Seconds after which the file is deleted, at most ten years."
 
 def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError(sentence("should be a number of seconds"))
+        raise RuleError("not_seconds", sentence("should be a number of seconds"))
     return value
 
 

@@ -16,6 +16,7 @@ from werkzeug.http import http_date
 
 from file_storage.models import File
 from file_storage.routers.download import ARCHIVE_RESPONSES, FILE_RESPONSES, DownloadQuery, send, send_archive
+from file_storage.services.errors import archive_empty
 from file_storage.services.shared_sets import UNLOCKED_SECONDS, SharedSet, SharedSets
 
 shared = APIBlueprint("shared", __name__, abp_tags=[Tag(name="files")])
@@ -121,7 +122,7 @@ def download_shared(path: SharedFilePath, query: DownloadQuery) -> Response:
 def download_all_shared(path: SharedPath) -> Response:
     files = svcs.flask.get(SharedSets).files(_opened(path.token))
     if not files:
-        raise Problem("archive-empty", 404, sentence("There is no file for this archive."))
+        raise archive_empty()
     return send_archive(files)
 
 

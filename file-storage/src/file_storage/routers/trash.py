@@ -13,6 +13,7 @@ from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, problem_responses
 from service_kit.database import MAX_ID
+from service_kit.errors import RuleError
 from service_kit.json_types import OPTIONAL, WHOLE_NUMBER
 from service_kit.paging import PageQuery, list_response
 from service_kit.request_body import described, json_body
@@ -47,9 +48,11 @@ class Matching(FileQuery):
             return data
         if paging := data.keys() & _OF_A_LIST:
             names = ", ".join(sorted(paging))
-            raise ValueError(sentence("only filters say which files to delete; leave out {names}", names=names))
+            raise RuleError(
+                "filters_only", sentence("only filters say which files to delete; leave out {names}", names=names)
+            )
         if not data or any(value in (None, "", [], [""]) for value in data.values()):
-            raise ValueError(sentence("an empty filter would delete every file; name a condition"))
+            raise RuleError("empty_filter", sentence("an empty filter would delete every file; name a condition"))
         fields = cast("dict[str, dict[str, object]]", FileQuery.model_json_schema()["properties"])
         kinds = {name: field.get("type") for name, field in fields.items()}
         # Of what may have several values, one may stand without a list.
@@ -61,11 +64,11 @@ class Matching(FileQuery):
             # In a query every value is text; here each has the type that the schema says.
             kind = kinds.get(name)
             if kind in _TYPES and (isinstance(value, bool) or not isinstance(value, _TYPES[kind])):
-                raise ValueError(sentence("{name} should be of the type {kind}", name=name, kind=kind))
+                raise RuleError("wrong_type", sentence("{name} should be of the type {kind}", name=name, kind=kind))
         folder = data.get("folder")
         if isinstance(folder, str) and not wanted_folder(folder):
             # Such as "/": above all folders, where a list has every file.
-            raise ValueError(sentence("an empty filter would delete every file; name a condition"))
+            raise RuleError("empty_filter", sentence("an empty filter would delete every file; name a condition"))
         return data
 
     @classmethod
@@ -109,7 +112,7 @@ class DeleteIn(BaseModel):
     def _check(cls, data: object) -> object:
         given = [data[name] for name in ("ids", "filter") if name in data] if isinstance(data, dict) else [data]
         if len(given) != 1 or given[0] is None:
-            raise ValueError(sentence("send either ids or filter"))
+            raise RuleError("ids_or_filter", sentence("send either ids or filter"))
         return data
 
 

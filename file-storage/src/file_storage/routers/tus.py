@@ -14,6 +14,7 @@ import svcs
 from flask import Blueprint, Response, request
 from service_kit.access.flask_gate import needs, principal, public
 from service_kit.access.principals import Scope
+from service_kit.errors import FieldError
 from service_kit.problems import Problem
 from service_kit.request_body import validated
 from service_kit.texts import sentence
@@ -61,7 +62,7 @@ class _Checksum:
             detail = sentence(
                 "Upload-Checksum has no {name} digest: send the algorithm's name and its digest in base64.", name=name
             )
-            raise Problem("invalid-upload-checksum", 400, detail)
+            raise _wrong("Upload-Checksum", "no_digest", detail)
 
     def update(self, data: bytes) -> None:
         self._hash.update(data)
@@ -123,14 +124,13 @@ def create() -> Response:
     concat = request.headers.get("Upload-Concat")
     if concat is not None and concat.startswith("final;"):
         if "Upload-Length" in request.headers:
-            raise Problem(
-                "invalid-upload-length", 400, sentence("A final upload is as long as its parts: send no length.")
+            raise _wrong(
+                "Upload-Length", "of_final", sentence("A final upload is as long as its parts: send no length.")
             )
         return _created(service.concatenate(principal(), _parts(concat), _new_upload(None), concat))
     if concat not in (None, "partial"):
-        raise Problem(
-            "invalid-upload-concat", 400, sentence("Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
-        )
+        detail = sentence("Upload-Concat is 'partial', or 'final;' and the parts' URLs.")
+        raise _wrong("Upload-Concat", "neither_partial_nor_final", detail)
     upload, offset = service.create(principal(), _new_upload(_initial_length()))
     if request.mimetype == BYTES and not upload.finished:
         upload, offset = service.append(principal(), upload.id, 0, None, checked_body(request), _checksum())
@@ -161,10 +161,11 @@ def progress(upload_id: str) -> Response:
 @needs(Scope.FILES_WRITE)
 def append(upload_id: str) -> Response:
     if request.mimetype != BYTES:
-        raise Problem("unsupported-media-type", 415, sentence("Send the bytes as Content-Type: {bytes}.", bytes=BYTES))
+        detail = sentence("Send the bytes as Content-Type: {bytes}.", bytes=BYTES)
+        raise Problem("unsupported-media-type", 415, detail, context={"media_type": BYTES})
     offset = _number("Upload-Offset")
     if offset is None:
-        raise Problem("invalid-upload-offset", 400, sentence("Send the Upload-Offset at which the bytes begin."))
+        raise _wrong("Upload-Offset", "missing", sentence("Send the Upload-Offset at which the bytes begin."))
     length, checksum = _number("Upload-Length"), _checksum()
     service = svcs.flask.get(UploadService)
     upload, reached = service.append(principal(), upload_id, offset, length, checked_body(request), checksum)
@@ -200,7 +201,8 @@ def _checksum() -> _Checksum | None:
 def _initial_length() -> int | None:
     length, deferred = _number("Upload-Length"), request.headers.get("Upload-Defer-Length")
     if (length is None) == (deferred is None) or deferred not in (None, "1"):
-        raise Problem("invalid-upload-length", 400, sentence("Send either Upload-Length, or Upload-Defer-Length: 1."))
+        detail = sentence("Send either Upload-Length, or Upload-Defer-Length: 1.")
+        raise _wrong("Upload-Length", "length_or_deferred", detail)
     return length
 
 
@@ -225,22 +227,19 @@ def _metadata(header: str) -> dict[str, str]:
         try:
             metadata[key] = _decoded("Upload-Metadata", encoded).decode()
         except UnicodeDecodeError as error:
-            raise Problem(
-                "invalid-upload-metadata", 400, sentence("Upload-Metadata: '{key}' is not UTF-8.", key=key)
-            ) from error
+            detail = sentence("Upload-Metadata: '{key}' is not UTF-8.", key=key)
+            raise _wrong("Upload-Metadata", "not_utf8", detail) from error
         if "\0" in metadata[key]:
-            raise Problem(
-                "invalid-upload-metadata", 400, sentence("Upload-Metadata: '{key}' has a NUL character.", key=key)
-            )
+            detail = sentence("Upload-Metadata: '{key}' has a NUL character.", key=key)
+            raise _wrong("Upload-Metadata", "nul_character", detail)
     return metadata
 
 
 def _parts(concat: str) -> list[str]:
     parts = [url.rstrip("/").rsplit("/", 1)[-1] for url in concat.removeprefix("final;").split()]
     if not 0 < len(parts) <= MAX_PARTS:
-        raise Problem(
-            "invalid-upload-concat", 400, sentence("A final upload has 1 to {max_parts} parts.", max_parts=MAX_PARTS)
-        )
+        detail = sentence("A final upload has 1 to {max_parts} parts.", max_parts=MAX_PARTS)
+        raise _wrong("Upload-Concat", "too_many_parts", detail)
     return parts
 
 
@@ -249,9 +248,7 @@ def _number(header: str) -> int | None:
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) < 19):
-        raise Problem(
-            f"invalid-{header.lower()}", 400, sentence("{header} must be a whole number of bytes.", header=header)
-        )
+        raise _wrong(header, "no_number_of_bytes", sentence("{header} must be a whole number of bytes.", header=header))
     return int(value)
 
 
@@ -259,6 +256,11 @@ def _decoded(header: str, encoded: str) -> bytes:
     try:
         return b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Problem(
-            f"invalid-{header.lower()}", 400, sentence("{header} has a value that is not base64.", header=header)
-        ) from error
+        detail = sentence("{header} has a value that is not base64.", header=header)
+        raise _wrong(header, "not_base64", detail) from error
+
+
+def _wrong(header: str, code: str, detail: str) -> Problem:
+    """Return the problem of a header with a wrong value."""
+    errors = [FieldError(pointer=f"/{header}", detail=detail, code=code)]
+    return Problem(f"invalid-{header.lower()}", 400, detail, errors, context={"header": header})

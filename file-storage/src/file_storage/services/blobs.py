@@ -71,7 +71,8 @@ class BlobService:
         # A blob without files may lose its bytes at any moment, so only an upload may revive it.
         alive = connection.execute(_LOCK_ALIVE_BLOBS, {"names": list(counts)}).scalars().all()
         if len(alive) < len(counts):
-            raise DomainError("file-not-found", sentence("The file, or one of the files, was just deleted."))
+            detail = sentence("The file, or one of the files, was just deleted.")
+            raise DomainError("file-not-found", detail, context={"file_id": None})
         connection.execute(_COUNT_MORE, [{"name": name, "more": counts[name]} for name in alive])
 
     def release(self, connection: Connection, names: Iterable[str]) -> Sequence[str]:

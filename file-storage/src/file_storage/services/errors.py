@@ -1,14 +1,38 @@
 """Domain errors that several modules raise."""
 
-from service_kit.errors import DomainError
+from collections.abc import Sequence
+
+from service_kit.errors import DomainError, FieldError
 from service_kit.texts import sentence
 
 from file_storage.models import File
+
+NAMED_IDS = 10
+"""Ids that an error names, at most."""
 
 
 def file_not_found(file_id: int) -> DomainError:
     """Return the error for an id that no file has."""
     return DomainError("file-not-found", sentence("There is no file {file_id}.", file_id=file_id))
+
+
+def files_not_found(file_ids: Sequence[int], pointer: str) -> DomainError:
+    """Return the error for several ids that no file has.
+
+    :param pointer: to the ids in the request.
+    """
+    listed = ", ".join(map(str, file_ids[:NAMED_IDS]))
+    errors = [
+        FieldError(pointer=pointer, detail=sentence("There is no file {file_id}.", file_id=file_id))
+        for file_id in file_ids[:NAMED_IDS]
+    ]
+    detail = sentence("There is no file {listed}; leave out ids that do not exist.", listed=listed)
+    return DomainError("file-not-found", detail, errors, context={"file_id": file_ids[0]})
+
+
+def archive_empty() -> DomainError:
+    """Return the error for an archive that would have no file."""
+    return DomainError("archive-empty", sentence("There is no file for this archive."))
 
 
 def bytes_lost(file: File) -> DomainError:

@@ -43,7 +43,8 @@ def wanted_folder(wanted: str) -> str:
     parts = _parts(wanted)
     if "\\" in wanted or (parts and _DRIVE.match(parts[0])) or any(map(_is_dots, parts)):
         raise _invalid(
-            sentence("A folder has names with slashes between them: no '..', no backslash and no drive's letter.")
+            "no_folder",
+            sentence("A folder has names with slashes between them: no '..', no backslash and no drive's letter."),
         )
     return _checked("/".join(parts))
 
@@ -71,12 +72,13 @@ def _is_dots(part: str) -> bool:
 def _checked(folder: str) -> str:
     if len(folder) > MAX_FOLDER:
         raise _invalid(
+            "folder_too_long",
             sentence(
                 "The folder has {count} characters; at most {limit} are allowed.", count=len(folder), limit=MAX_FOLDER
-            )
+            ),
         )
     return folder
 
 
-def _invalid(detail: str) -> DomainError:
-    return DomainError("invalid-fields", detail, [FieldError(pointer="/folder", detail=detail)])
+def _invalid(code: str, detail: str) -> DomainError:
+    return DomainError("invalid-fields", detail, [FieldError(pointer="/folder", detail=detail, code=code)])

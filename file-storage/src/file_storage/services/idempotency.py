@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now
-from service_kit.errors import DomainError
+from service_kit.errors import DomainError, FieldError
 from service_kit.texts import sentence
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -81,7 +81,9 @@ class IdempotencyKeys:
         with self._database.read() as session:
             file = session.scalar(select(File).where(File.id == used, PRESENT))
         if file is None:
-            raise DomainError("file-not-found", sentence("No file was made with the Idempotency-Key '{key}'.", key=key))
+            detail = sentence("No file was made with the Idempotency-Key '{key}'.", key=key)
+            errors = [FieldError(pointer="/key", detail=detail, code="idempotency_key_unused")]
+            raise DomainError("file-not-found", detail, errors, context={"file_id": None})
         return file
 
     def revoke(self, principal: Principal, key: str) -> int | None:
@@ -113,9 +115,10 @@ def conflict_as_in_use(keys: Iterable[str]) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        listed = "', '".join(keys)
+        used = list(keys)
+        listed = "', '".join(used)
         detail = sentence("Another request is using the Idempotency-Key '{listed}'; try again.", listed=listed)
-        raise DomainError("idempotency-key-in-use", detail) from error
+        raise DomainError("idempotency-key-in-use", detail, context={"keys": used}) from error
 
 
 def _file_of(connection: Connection, used: Row[str, str, int | None], fingerprint: str) -> File | DomainError:
@@ -127,7 +130,6 @@ def _file_of(connection: Connection, used: Row[str, str, int | None], fingerprin
     files = files_of(connection.execute(FILE, {"id": used.file_id}))
     if not files:
         # The file was deleted after the key was read; the key was deleted with it.
-        return DomainError(
-            "idempotency-key-in-use", sentence("The file of this Idempotency-Key was just deleted; try again.")
-        )
+        detail = sentence("The file of this Idempotency-Key was just deleted; try again.")
+        return DomainError("idempotency-key-in-use", detail, context={"keys": [used.key]})
     return files[0]

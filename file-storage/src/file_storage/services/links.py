@@ -195,7 +195,7 @@ class LinkService:
         with self._database.connect() as connection:
             link_id = connection.scalar(query)
         if link_id is None:
-            raise DomainError("link-not-found", sentence("There is no such link."))
+            raise DomainError("link-not-found", sentence("There is no such link."), context={"link_id": None})
         return link_id
 
     def file(self, token: str) -> LinkedFile:
@@ -212,7 +212,9 @@ class LinkService:
             if (int(link.expires_at), file.sha256[:_DIGITS]) == (claim.expires_at, claim.sha256):
                 return LinkedFile(file, link.disposition)
         raise DomainError(
-            "link-not-found", sentence("This link was revoked, or its file was deleted; ask for a new one.")
+            "link-not-found",
+            sentence("This link was revoked, or its file was deleted; ask for a new one."),
+            context={"link_id": claim.link_id},
         )
 
 

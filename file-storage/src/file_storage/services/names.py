@@ -94,10 +94,13 @@ def _split(name: str) -> FileName:
 
 def _checked(name: str) -> str:
     if not name.strip("."):
-        raise _invalid(sentence("The name has no visible characters; choose another name."))
+        raise _invalid("name_invisible", sentence("The name has no visible characters; choose another name."))
     if len(name) > MAX_LENGTH:
         raise _invalid(
-            sentence("The name has {count} characters; at most {limit} are allowed.", count=len(name), limit=MAX_LENGTH)
+            "name_too_long",
+            sentence(
+                "The name has {count} characters; at most {limit} are allowed.", count=len(name), limit=MAX_LENGTH
+            ),
         )
     return name
 
@@ -105,14 +108,15 @@ def _checked(name: str) -> str:
 def _checked_extension(extension: str) -> str:
     if len(extension) > MAX_LENGTH:
         raise _invalid(
+            "extension_too_long",
             sentence(
                 "The extension has {count} characters; at most {limit} are allowed.",
                 count=len(extension),
                 limit=MAX_LENGTH,
-            )
+            ),
         )
     return extension
 
 
-def _invalid(detail: str) -> DomainError:
-    return DomainError("invalid-fields", detail, [FieldError(pointer="/name", detail=detail)])
+def _invalid(code: str, detail: str) -> DomainError:
+    return DomainError("invalid-fields", detail, [FieldError(pointer="/name", detail=detail, code=code)])

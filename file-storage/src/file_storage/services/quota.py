@@ -65,6 +65,7 @@ class _Limit:
             detail = sentence(
                 "All files together may have at most {limit} bytes and have {used}, with unfinished uploads;"
                 " delete files and empty the trash to make room.",
+                owner=None,
                 limit=self.maximum,
                 used=used,
             )

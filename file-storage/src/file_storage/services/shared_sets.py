@@ -19,7 +19,7 @@ from service_kit.texts import sentence
 from sqlalchemy import bindparam, case, delete, or_, select, update
 
 from file_storage.models import File, Link
-from file_storage.services.errors import file_not_found
+from file_storage.services.errors import file_not_found, files_not_found
 from file_storage.services.file_rows import HAS_ID, PRESENT, find_file, find_files
 from file_storage.services.passwords import hashed, matches
 
@@ -160,9 +160,7 @@ class SharedSets:
             locked = _LOCKED_FILES if principal.sees_all else _LOCKED_FILES.where(principal.owns(File.owner))
             found = set(session.scalars(locked, {"ids": file_ids}))
             if missing := [file_id for file_id in file_ids if file_id not in found]:
-                listed = ", ".join(map(str, missing[:10]))
-                detail = sentence("There is no file {listed}; leave out ids that do not exist.", listed=listed)
-                raise DomainError("file-not-found", detail)
+                raise files_not_found(missing, "/file_ids")
             link = Link(
                 owner=principal.owner,
                 expires_at=epoch_now() + new.expires_in,
@@ -197,7 +195,8 @@ class SharedSets:
         with self._database.connect() as connection:
             found = connection.execute(query).one_or_none()
         if found is None:
-            raise DomainError("link-not-found", sentence("This link does not exist, has expired or was revoked."))
+            detail = sentence("This link does not exist, has expired or was revoked.")
+            raise DomainError("link-not-found", detail, context={"link_id": None})
         return SharedSet(
             link_id=found.id,
             note=found.note,

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now
-from service_kit.errors import DomainError
+from service_kit.errors import DomainError, FieldError
 from service_kit.texts import sentence
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -354,7 +354,8 @@ class UploadService:
                         received=received,
                         length=length,
                     )
-                    raise DomainError("invalid-upload-length", detail)
+                    errors = [FieldError(pointer="/Upload-Length", detail=detail, code="less_than_received")]
+                    raise DomainError("invalid-upload-length", detail, errors, context={"header": "Upload-Length"})
                 self._check_length(length)
                 self._staging.check_room(length - received)
                 values |= {"length": length, "reserved": length}
@@ -419,7 +420,9 @@ class UploadService:
     def _check_length(self, length: int | None) -> None:
         if length is not None and length > self._max_bytes:
             raise DomainError(
-                "upload-too-long", sentence("An upload may have at most {max_bytes} bytes.", max_bytes=self._max_bytes)
+                "upload-too-long",
+                sentence("An upload may have at most {max_bytes} bytes.", max_bytes=self._max_bytes),
+                context={"limit": self._max_bytes},
             )
 
     def _check_offset(self, offset: int, actual: int) -> None:

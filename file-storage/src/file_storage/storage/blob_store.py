@@ -5,6 +5,7 @@ from io import BufferedReader
 from typing import Protocol
 
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
 from file_storage.storage.staging import StagedBlob
 
@@ -16,7 +17,9 @@ class StorageUnavailableError(DomainError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__("storage-unavailable", "The store of the files does not answer; try again.", retry_after=5)
+        super().__init__(
+            "storage-unavailable", sentence("The store of the files does not answer; try again."), retry_after=5
+        )
         self.reason = reason
 
     def __str__(self) -> str:

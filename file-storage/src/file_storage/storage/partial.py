@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
 from file_storage.storage.staging import Staging, older_than, storage_full, sync_folder
 
@@ -15,7 +16,7 @@ class UploadBusyError(DomainError):
     """Another request is writing to this upload."""
 
     def __init__(self) -> None:
-        super().__init__("upload-busy", "Another request is writing to this upload; try again in a moment.")
+        super().__init__("upload-busy", sentence("Another request is writing to this upload; try again in a moment."))
 
 
 class PartialFile:

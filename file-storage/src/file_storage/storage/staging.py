@@ -13,6 +13,7 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Protocol
 
 from service_kit.errors import DomainError
+from service_kit.texts import sentence
 
 CHUNK = 256 * 1024
 
@@ -40,7 +41,7 @@ class StorageFullError(DomainError):
     """There is no room for the bytes; none of them were kept."""
 
     def __init__(self) -> None:
-        super().__init__("storage-full", "The server has no room for this file; nothing of it was kept.")
+        super().__init__("storage-full", sentence("The server has no room for this file; nothing of it was kept."))
 
 
 def _umask() -> int:

@@ -57,27 +57,18 @@ def dominant_colors(picture: Picture, params: DominantColorsParams) -> DominantC
 
 def _clusters(points: Points, count: int) -> NDArray[numpy.intp]:
     """Return the number of each point's cluster. The first centers are far apart, so the result is deterministic."""
+    import cv2  # large, and never needed by the API
+
     centers = points[[numpy.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]]
     while len(centers) < count:
         distance = _squares(points, centers).min(axis=1)
         if distance.max() < 1:
             break  # no other color differs visibly
         centers = numpy.vstack([centers, points[numpy.argmax(distance)]])
-    owner = _nearest(points, centers)
-    for _ in range(ROUNDS):
-        moved = numpy.array(
-            [points[owner == n].mean(axis=0) if (owner == n).any() else centers[n] for n in range(len(centers))]
-        )
-        if numpy.allclose(moved, centers, atol=0.01):
-            break
-        centers = moved
-        owner = _nearest(points, centers)
-    return owner
-
-
-def _nearest(points: Points, centers: Points) -> NDArray[numpy.intp]:
-    owner: NDArray[numpy.intp] = _squares(points, centers).argmin(axis=1)
-    return owner
+    first = _squares(points, centers).argmin(axis=1).astype("int32").reshape(-1, 1)
+    end = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, ROUNDS, 0.01)
+    _, owner, _ = cv2.kmeans(points.astype("float32"), len(centers), first, end, 1, cv2.KMEANS_USE_INITIAL_LABELS)
+    return numpy.asarray(owner, dtype="intp").ravel()
 
 
 def _squares(points: Points, centers: Points) -> Points:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 import pyvips
 from pydantic import ConfigDict, Field, model_validator
+from service_kit.errors import RuleError
 from service_kit.json_types import OPTIONAL
 from service_kit.texts import sentence
 
@@ -72,7 +73,7 @@ class ResizeParams(Params):
     @model_validator(mode="after")
     def _one_is_given(self) -> Self:
         if self.width is None and self.height is None:
-            raise ValueError(sentence("give width, height or both"))
+            raise RuleError("no_size", sentence("give width, height or both"))
         return self
 
 

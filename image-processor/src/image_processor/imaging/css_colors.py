@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from PIL import ImageColor
+from service_kit.errors import RuleError
 from service_kit.texts import sentence
 
 NAMES: Mapping[str, str] = {
@@ -45,19 +46,20 @@ def canonical(color: str) -> str:
     values = _arguments(function[2]) if function else None
     made = _KINDS[function[1]](values) if function and values is not None else None
     if made is None:
-        raise ValueError(_refusal(color))
+        raise _refusal(color)
     return _short("#" + "".join(f"{round(value * 255):02x}" for value in made))
 
 
-def _refusal(color: str) -> str:
+def _refusal(color: str) -> RuleError:
     hint = sentence(" (did you mean '#{color}'?)", color=color) if re.fullmatch(_HEX, f"#{color}") else ""
-    return sentence(
+    detail = sentence(
         "'{color}' is no color{hint}. Colors are written as in CSS: a name such as 'white', 'rebeccapurple' or "
         "'transparent', '#rgb', '#rgba', '#rrggbb', '#rrggbbaa', 'rgb(255, 0, 0)', 'rgba(255, 0, 0, 0.5)', "
         "'rgb(255 0 0 / 50%)' or 'hsl(120, 100%, 50%)'",
         color=color[:40],
         hint=hint,
     )
+    return RuleError("no_color", detail)
 
 
 def _digits(text: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from service_kit.errors import RuleError
 from service_kit.json_types import OPTIONAL
 from service_kit.texts import sentence
 
@@ -19,6 +20,11 @@ STILL = ("jpeg", "png", "avif")
 DEFAULT_QUALITY = {"jpeg": 85, "webp": 85, "avif": 65}
 """A photograph looks about the same in each format with these (SSIM 0.93 to 0.96)."""
 DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7}
+QUICKEST = 0
+"""An effort that no request names, for what somebody waits for: a quick PNG; other formats have their default.
+
+A photograph of 512 pixels takes 16 ms instead of 52, and is 11 to 14 percent larger.
+"""
 
 
 class Output(Params):
@@ -73,8 +79,9 @@ class Output(Params):
     metadata: Literal["keep", "copyright", "strip"] = Field(
         default="copyright",
         description="`keep`: all of EXIF, XMP and IPTC, which include where a photograph was taken, but no pictures of "
-        "the source, and nothing about a motion video or a gain map; `copyright`: only Artist and Copyright of EXIF; "
-        "`strip`: none. A GIF has none of them; only JPEG and TIFF have IPTC.",
+        "the source, and nothing about a motion video or a gain map; `copyright`: only Artist and Copyright of EXIF, "
+        "taken from IPTC or XMP where EXIF lacks them; `strip`: none. A GIF has none of them; only JPEG and TIFF have "
+        "IPTC.",
     )
     profile: Literal["keep", "srgb", "strip"] = Field(
         default="keep",
@@ -144,7 +151,9 @@ class Tiles(Params):
     @model_validator(mode="after")
     def _has_an_id(self) -> Self:
         if self.layout in _IIIF and self.id is None:
-            raise ValueError(sentence("IIIF needs `id`, the address of the folder that the tiles will be served from"))
+            raise RuleError(
+                "iiif_id", sentence("IIIF needs `id`, the address of the folder that the tiles will be served from")
+            )
         return self
 
     @model_validator(mode="after")

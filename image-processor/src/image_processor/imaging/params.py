@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self, TypedDict, Unpack
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from service_kit.errors import RuleError
 from service_kit.texts import sentence
 
 MAX_SIDE = 16_384
@@ -37,7 +38,7 @@ _DEEPEST = 32
 def _whole(value: object, levels: int = 0) -> object:
     """:raises ValueError: the value is nested too deep."""
     if levels > _DEEPEST:
-        raise ValueError(sentence("nested more than {limit} levels deep", limit=_DEEPEST))
+        raise RuleError("too_deep", sentence("nested more than {limit} levels deep", limit=_DEEPEST))
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
@@ -69,8 +70,9 @@ class Params(BaseModel):
                 aliases = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
                 given = [f"`{alias}`" for alias in aliases if alias in data]
                 if len(given) > 1:
-                    raise ValueError(
-                        sentence("{names} are the same parameter: give only one of them", names=" and ".join(given))
+                    raise RuleError(
+                        "same_parameter",
+                        sentence("{names} are the same parameter: give only one of them", names=" and ".join(given)),
                     )
         return data
 
@@ -78,7 +80,8 @@ class Params(BaseModel):
         """:raises ValueError: the algorithm would do nothing, as none of these parameters is given."""
         if any(name in self.model_fields_set and getattr(self, name) is not None for name in names):
             return self
-        raise ValueError(sentence("nothing to do: give {names} or {last}", names=", ".join(names[:-1]), last=names[-1]))
+        detail = sentence("nothing to do: give {names} or {last}", names=", ".join(names[:-1]), last=names[-1])
+        raise RuleError("nothing_to_do", detail)
 
     def file_ids(self) -> Sequence[int]:
         """Return the files that these parameters name, without the source; the function gets them as ``files``."""

@@ -153,7 +153,7 @@ class Task(Base):
 
 
 class TaskEvent(Event, Base):
-    """A change of a task's status."""
+    """A change of a task's status; or, with the ``task_id`` 0, the end of the last task of a batch."""
 
     __tablename__ = "task_events"
     __table_args__ = (Index("task_events_order", "transaction_id", "id"), {"sqlite_autoincrement": True})
@@ -164,6 +164,11 @@ class TaskEvent(Event, Base):
     result_id: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
     error_problem: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def is_of_batch(self) -> bool:
+        """Whether a batch has ended."""
+        return self.task_id == 0
 
 
 class Callback(Base):

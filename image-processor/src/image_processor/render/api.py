@@ -4,15 +4,16 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from service_kit.access.asgi_gate import Endpoint, admitted
 from service_kit.access.gate import Gate
 from service_kit.access.principals import LOCAL_OWNER, Principal, Scope
 from service_kit.database import MAX_ID
-from service_kit.errors import DomainError, FieldError
-from service_kit.problems import Problem, invalid_request
+from service_kit.errors import DomainError, FieldError, RuleError
+from service_kit.field_errors import summary_of
+from service_kit.problems import Problem, invalid_request, problem_with
 from service_kit.public_url import PublicUrlSettings, public_url
 from service_kit.texts import sentence
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from image_processor.render import failures
 from image_processor.render.clients import ClientGoneError, json_of, until_gone
 from image_processor.render.deferred import Step
 from image_processor.render.file_rows import FileRow, FileRows
+from image_processor.render.front import Front
 from image_processor.render.metadata import chosen, metadata_plan, parts_of
 from image_processor.render.metrics import MEDIA_TYPE, RenderMetrics
 from image_processor.render.plan import DigestSource, Encoding, FileSource, RenderPlan, Source, step
@@ -35,10 +37,12 @@ from image_processor.render.responses import (
     http_date,
     is_unchanged,
     not_modified,
+    nothing_here,
     problem_response,
     server_timing,
 )
-from image_processor.render.service import Found, RenderService, Result
+from image_processor.render.results import response_of, result_for
+from image_processor.render.service import RenderService, Result
 from image_processor.render.signed_urls import UrlMaker, Wanted
 from image_processor.routers.statuses import STATUSES
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
@@ -70,9 +74,9 @@ class PreviewIn(BaseModel):
     @model_validator(mode="after")
     def _steps_or_preset(self) -> Self:
         if (self.steps is None) == (self.preset is None):
-            raise ValueError(sentence("give either steps or preset"))
+            raise RuleError("steps_or_preset", sentence("give either steps or preset"))
         if self.preset is not None and (self.output is not None or self.source is not None):
-            raise ValueError(sentence("a preset has its own output and source"))
+            raise RuleError("preset_alone", sentence("a preset has its own output and source"))
         return self
 
 
@@ -88,6 +92,7 @@ class ApiRoutes:
         urls: UrlMaker,
         http: PublicUrlSettings,
         metrics: RenderMetrics,
+        front: Front,
     ) -> None:
         self._gate = gate
         self._service = service
@@ -96,6 +101,7 @@ class ApiRoutes:
         self._urls = urls
         self._http = http
         self._metrics = metrics
+        self._front = front
 
     async def thumbnail(self, request: Request) -> Response:
         """``GET /api/image-processing/thumbnails/{file_id}/{size}``."""
@@ -112,6 +118,7 @@ class ApiRoutes:
                 "not-found",
                 404,
                 sentence("Thumbnails have these sizes: {names}.", names=", ".join(map(str, THUMBNAIL_SIZES))),
+                context={"path": request.url.path},
             )
         principal = await admitted(self._gate, request, Scope.FILES_READ)
         found = await self._service.find(thumbnail_plan(source, int(size)), principal=principal)
@@ -126,9 +133,13 @@ class ApiRoutes:
             headers["Last-Modified"] = http_date(found.modified)
         if is_unchanged(request, found.key, found.modified):
             return not_modified(headers)
-        result = await self._result(request, found)
-        headers |= {"Content-Type": "image/webp", "Server-Timing": server_timing(dict(result.seconds), result.state)}
-        return file_response(request, result.stored.path, result.stored.size, headers, entity_tag(found.key))
+
+        def respond(result: Result) -> Response:
+            timing = server_timing(dict(result.seconds), result.state)
+            sent = headers | {"Content-Type": "image/webp", "Server-Timing": timing}
+            return file_response(request, result.stored.path, result.stored.size, sent, entity_tag(found.key))
+
+        return await response_of(lambda: result_for(request, self._service, found), respond)
 
     async def metadata(self, request: Request) -> Response:
         """``GET /api/image-processing/metadata/{file_id}``."""
@@ -150,13 +161,12 @@ class ApiRoutes:
         }
         if is_unchanged(request, found.key, None):
             return not_modified(headers)
-        result = await self._result(request, found)
-        headers["Server-Timing"] = server_timing(dict(result.seconds), result.state)
-        return Response(chosen(result.stored.path.read_bytes(), parts), 200, headers, media_type="application/json")
 
-    async def _result(self, request: Request, found: Found) -> Result:
-        cached = self._service.cached(found)
-        return await until_gone(request, self._service.result(found)) if cached is None else cached
+        def respond(result: Result) -> Response:
+            sent = headers | {"Server-Timing": server_timing(dict(result.seconds), result.state)}
+            return Response(chosen(result.stored.path.read_bytes(), parts), 200, sent, media_type="application/json")
+
+        return await response_of(lambda: result_for(request, self._service, found), respond)
 
     async def preview(self, request: Request) -> Response:
         """``POST /api/image-processing/preview``."""
@@ -200,6 +210,7 @@ class ApiRoutes:
             # It is another owner's.
             raise failures.file_not_found(file_id)
         await self._service.remember_nothing(file_id)
+        await self._front.forget(file_id)
         return Response(status_code=204)
 
     async def metrics(self, request: Request) -> Response:
@@ -211,7 +222,8 @@ class ApiRoutes:
         """Return a preset as it is now: people try and sign what they have just changed."""
         found = await self._presets.find(name, principal.owner, fresh=True)
         if found is None:
-            raise Problem("preset-not-found", 404, sentence("There is no preset '{preset}'.", preset=name))
+            detail = sentence("There is no preset '{preset}'.", preset=name)
+            raise Problem("preset-not-found", 404, detail, context={"name": name})
         return found
 
     async def _owned(self, file_id: int, principal: Principal) -> FileRow:
@@ -233,8 +245,7 @@ def answering(endpoint: Endpoint) -> Endpoint:
             return problem_response(request, problem, _PRIVATE)
         except DomainError as error:
             status = {**STATUSES, **failures.STATUSES}[error.kind]
-            refusal = Problem(error.kind, status, error.detail, error.errors, error.retry_after)
-            return problem_response(request, refusal, _PRIVATE)
+            return problem_response(request, problem_with(error, status), _PRIVATE)
 
     return answer
 
@@ -262,7 +273,9 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
         raise _without_prefix(error) from error
     if isinstance(planned.encoding, Tiles):
         detail = sentence("A preview is a picture or an analysis, and no tiles.")
-        raise DomainError("invalid-fields", detail, [{"pointer": "/steps", "detail": detail}])
+        raise DomainError(
+            "invalid-fields", detail, [FieldError(pointer="/steps", detail=detail, code="preview_of_tiles")]
+        )
     side = wanted.max_side
     first = step("resize", {"width": side, "height": side, "fit": "inside"})
     return RenderPlan(
@@ -276,10 +289,9 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
 
 def _without_prefix(error: DomainError) -> DomainError:
     """Return the error with pointers into the request, which has no ``params``."""
-    errors = [
-        FieldError(pointer=each["pointer"].removeprefix("/params"), detail=each["detail"]) for each in error.errors
-    ]
-    return replace(error, detail=error.detail.replace("/params/steps", "/steps"), errors=errors)
+    errors = [cast("FieldError", {**each, "pointer": each["pointer"].removeprefix("/params")}) for each in error.errors]
+    detail = summary_of(errors) if error.kind == "invalid-fields" else error.detail
+    return replace(error, detail=detail, errors=errors)
 
 
 def _validated(model: type[_Model], document: object) -> _Model:
@@ -296,7 +308,7 @@ def _file_of(request: Request) -> FileSource:
     """
     text = request.path_params["file_id"]
     if not _ID.fullmatch(text) or int(text) > MAX_ID:
-        raise _not_found()
+        raise nothing_here(request)
     return FileSource(int(text))
 
 
@@ -307,9 +319,5 @@ def _digest_of(request: Request) -> DigestSource:
     """
     text = request.path_params["sha256"]
     if not _SHA256.fullmatch(text):
-        raise _not_found()
+        raise nothing_here(request)
     return DigestSource(text)
-
-
-def _not_found() -> Problem:
-    return Problem("not-found", 404, sentence("There is nothing at this address."))

@@ -34,6 +34,7 @@ from image_processor.render.api import ApiRoutes, answering
 from image_processor.render.cache import ORIGINS, RenderCache
 from image_processor.render.engine import render_engine
 from image_processor.render.file_rows import FileRows
+from image_processor.render.front import Front
 from image_processor.render.images import ImageRoutes
 from image_processor.render.metrics import RenderMetrics
 from image_processor.render.origins import Origins
@@ -80,10 +81,11 @@ def create_app() -> Starlette:
     metrics = _metrics(pool, cache)
     service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics)
     urls = UrlMaker(settings.native)
-    api = ApiRoutes(create_gate(access, keys), service, rows, presets, urls, settings.http, metrics)
+    front = Front(settings.front)
+    api = ApiRoutes(create_gate(access, keys), service, rows, presets, urls, settings.http, metrics, front)
     peers = (settings.thumbor, settings.imagor, settings.imgproxy)
     closed = [peer.path for peer in peers if peer.path and not peer.enabled]
-    images = ImageRoutes(reader, service, settings.http, metrics, closed)
+    images = ImageRoutes(reader, service, settings.http, metrics, front, closed)
 
     @asynccontextmanager
     async def running(_app: Starlette) -> AsyncIterator[None]:
@@ -98,6 +100,7 @@ def create_app() -> Starlette:
             await pool.stop()
             await rows.close()
             await presets.close()
+            await front.close()
             cache.close()
             await asyncio.to_thread(trail.close)
 
@@ -163,5 +166,11 @@ async def _refuse_method(request: Request, error: Exception) -> Response:
 async def _refuse_unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
     return problem_response(
-        request, Problem("internal-error", 500, sentence("The server has failed; its log has the details."))
+        request,
+        Problem(
+            "internal-error",
+            500,
+            sentence("The server has failed; its log has the details."),
+            context={"request_id": request.headers.get("X-Request-ID")},
+        ),
     )

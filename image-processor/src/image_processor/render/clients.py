@@ -28,7 +28,8 @@ async def json_of(request: Request) -> object:
     """
     media_type = request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Problem("unsupported-media-type", 415, sentence("Send JSON, as application/json."))
+        detail = sentence("Send JSON, as application/json.")
+        raise Problem("unsupported-media-type", 415, detail, context={"media_type": "application/json"})
     body = bytearray()
     try:
         async for piece in request.stream():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from service_kit.errors import DomainError
-from service_kit.texts import sentence
+from service_kit.texts import reason_of, sentence
 
 FILE_NOT_FOUND = "file-not-found"
 TOO_LARGE = "source-too-large"
@@ -43,22 +43,23 @@ OF_PEERS: Mapping[str, Mapping[str, int]] = {
 
 def file_not_found(what: object) -> DomainError:
     """Return the error of a source that the file server does not have."""
-    return DomainError(FILE_NOT_FOUND, sentence("There is no file {what}.", what=str(what)))
+    detail = sentence("There is no file {what}.", what=str(what))
+    return DomainError(FILE_NOT_FOUND, detail, context={"file_id": what if isinstance(what, int) else None})
 
 
 def too_large(detail: str) -> DomainError:
     """Return the error of a source that has too many bytes."""
-    return DomainError(TOO_LARGE, detail)
+    return DomainError(TOO_LARGE, detail, context=reason_of(detail))
 
 
 def not_renderable(detail: str) -> DomainError:
     """Return the error of a source that is no image or does not suit the steps."""
-    return DomainError(NOT_RENDERABLE, detail)
+    return DomainError(NOT_RENDERABLE, detail, context=reason_of(detail))
 
 
 def busy(detail: str) -> DomainError:
     """Return the error of a render that no process has time for."""
-    return DomainError(BUSY, detail, retry_after=1)
+    return DomainError(BUSY, detail, retry_after=1, context=reason_of(detail))
 
 
 def lost() -> DomainError:

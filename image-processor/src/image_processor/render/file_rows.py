@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 
 import httpx2
@@ -23,6 +23,7 @@ class FileRow:
     """A file.
 
     :param created: seconds since 1970; its bytes never change.
+    :param until: by the monotonic clock, when it is looked up again.
     """
 
     id: int
@@ -31,6 +32,7 @@ class FileRow:
     width: int | None
     height: int | None
     created: int
+    until: float = field(default=0, compare=False)
 
 
 Name = int | str
@@ -98,8 +100,9 @@ class FileRows:
         row = rows[0] if rows else None
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()
-        seconds = GONE_SECONDS if row is None else self._seconds
-        self._remembered[who, name] = _Remembered(time.monotonic() + seconds, row)
+        until = time.monotonic() + (GONE_SECONDS if row is None else self._seconds)
+        row = None if row is None else replace(row, until=until)
+        self._remembered[who, name] = _Remembered(until, row)
         return row
 
     def _answered(self, who: str, name: Name, task: "asyncio.Task[FileRow | None]") -> None:

@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import structlog
 from service_kit.errors import DomainError
-from service_kit.problems import Problem
+from service_kit.problems import Problem, problem_with
 from service_kit.texts import sentence
 from starlette.requests import Request
 from starlette.responses import Response
 
 from image_processor.config import RenderHttpSettings
 from image_processor.render import failures
-from image_processor.render.clients import ClientGoneError, until_gone
+from image_processor.render.clients import ClientGoneError
+from image_processor.render.front import Front, forgetting
 from image_processor.render.hints import VARY_BY_HINTS, hinted
 from image_processor.render.metrics import RenderMetrics
 from image_processor.render.plan import FileSource, RenderPlan, Source
@@ -27,14 +28,18 @@ from image_processor.render.responses import (
     http_date,
     is_unchanged,
     not_modified,
+    nothing_here,
     problem_response,
     server_timing,
 )
+from image_processor.render.results import response_of, result_for
 from image_processor.render.service import Found, RenderService, Result
 
 log = structlog.get_logger()
 
 MAX_TARGET_BYTES = 16 * 1024
+PRESET_SECONDS = 60
+"""How long caches keep the image of a URL that names a preset, because presets change; then they ask by its ETag."""
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
     # Opened by itself, a picture runs and loads nothing.
@@ -63,16 +68,20 @@ class ImageRoutes:
         service: RenderService,
         settings: RenderHttpSettings,
         metrics: RenderMetrics,
+        front: Front,
         closed_paths: Sequence[str],
     ) -> None:
         self._reader = reader
         self._service = service
         self._settings = settings
         self._metrics = metrics
+        self._front = front
         self._closed_paths = tuple(closed_paths)
 
     async def image(self, request: Request) -> Response:
         """``GET`` and ``HEAD`` of every path that no other endpoint has."""
+        if (forgotten := forgetting(request)) is not None:
+            return forgotten
         form = "none"
         try:
             target = _target(request)
@@ -104,10 +113,14 @@ class ImageRoutes:
         try:
             found = await self._service.find(plan, request.headers.get("Accept", ""))
             looked_up = time.monotonic() - begin
-            headers = self._headers(plan, found)
-            if is_unchanged(request, found.key, found.modified):
+            # Hints of the client are not in nginx's key.
+            kept_until = 0 if self._settings.client_hints else self._front.last_second(plan, found)
+            headers = self._headers(plan, found, kept_until)
+            if is_unchanged(request, found.key, _modified(plan, found)):
                 return not_modified(headers)
-            return await self._sent(request, found, headers, {"lookup": looked_up})
+            response = await self._sent(request, found, headers, {"lookup": looked_up})
+            self._front.offer(request, _target(request), response, found.file_ids, kept_until)
+            return response
         except DomainError as error:
             fallback = self._fallback(plan)
             if error.kind not in _NEEDS_FALLBACK or fallback is None:
@@ -120,17 +133,10 @@ class ImageRoutes:
     async def _sent(
         self, request: Request, found: Found, headers: dict[str, str], timing: dict[str, float]
     ) -> Response:
-        result = await self._result(request, found)
-        try:
-            return self._response(request, found, result, headers, timing)
-        except FileNotFoundError:
-            # Removed from the cache a moment ago; it is rendered again.
-            result = await self._result(request, found)
-            return self._response(request, found, result, headers, timing)
-
-    async def _result(self, request: Request, found: Found) -> Result:
-        cached = self._service.cached(found)
-        return await until_gone(request, self._service.result(found)) if cached is None else cached
+        return await response_of(
+            lambda: result_for(request, self._service, found),
+            lambda result: self._response(request, found, result, headers, timing),
+        )
 
     def _response(
         self, request: Request, found: Found, result: Result, headers: dict[str, str], timing: dict[str, float]
@@ -147,10 +153,10 @@ class ImageRoutes:
             sent["Content-Disposition"] = disposition("attachment" if plan.wishes.attachment else "inline", named)
         return file_response(request, stored.path, stored.size, sent, entity_tag(found.key))
 
-    def _headers(self, plan: RenderPlan, found: Found) -> dict[str, str]:
-        headers = _SAFE | {"ETag": entity_tag(found.key), "Cache-Control": self._cache_control(plan)}
-        if found.modified is not None:
-            headers["Last-Modified"] = http_date(found.modified)
+    def _headers(self, plan: RenderPlan, found: Found, kept_until: int) -> dict[str, str]:
+        headers = _SAFE | {"ETag": entity_tag(found.key), "Cache-Control": self._cache_control(plan, kept_until)}
+        if (modified := _modified(plan, found)) is not None:
+            headers["Last-Modified"] = http_date(modified)
         vary = ["Accept"] if plan.encoding.negotiated else []
         if self._settings.client_hints:
             vary += VARY_BY_HINTS
@@ -161,17 +167,26 @@ class ImageRoutes:
             headers["X-Pixmill-Ignored"] = ", ".join(plan.ignored)[:500].encode("ascii", "replace").decode()
         return headers
 
-    def _cache_control(self, plan: RenderPlan) -> str:
-        wishes = plan.wishes
-        seconds = self._settings.max_age_seconds if wishes.max_age is None else wishes.max_age
+    def _cache_control(self, plan: RenderPlan, kept_until: int) -> str:
+        wishes, usual = plan.wishes, self._settings.max_age_seconds
+        if wishes.preset_until is not None:
+            usual = min(usual, PRESET_SECONDS)
+        seconds = usual if wishes.max_age is None else wishes.max_age
         if wishes.expires:
-            seconds = min(seconds, max(0, wishes.expires - int(time.time())))
+            # Counted from the last moment at which nginx may send it.
+            sent = max(int(time.time()), kept_until + 1)
+            seconds = min(seconds, max(0, wishes.expires - sent))
         return f"public, max-age={seconds}" if seconds else "no-store"
 
     def _fallback(self, plan: RenderPlan) -> Source | None:
         if plan.wishes.fallback is not None:
             return plan.wishes.fallback
         return FileSource(self._settings.fallback_file_id) if self._settings.fallback_file_id else None
+
+
+def _modified(plan: RenderPlan, found: Found) -> int | None:
+    """Return the time of the result; ``None`` if that of the files is not it, because a preset changes, too."""
+    return found.modified if plan.wishes.preset_until is None else None
 
 
 def _target(request: Request) -> bytes:
@@ -190,11 +205,9 @@ def _target(request: Request) -> bytes:
 
 def _refusal(request: Request, form: str, error: DomainError) -> Response:
     if error.kind == NO_SUCH_ROUTE:
-        return problem_response(
-            request, Problem("not-found", 404, sentence("There is nothing at this address.")), _SAFE
-        )
+        return problem_response(request, nothing_here(request), _SAFE)
     known = failures.STATUSES.get(error.kind)
     status = failures.OF_PEERS.get(form, {}).get(error.kind, known) if known else status_of(form, error)
     if status is None:
         raise LookupError(error.kind)
-    return problem_response(request, Problem(error.kind, status, error.detail, error.errors, error.retry_after), _SAFE)
+    return problem_response(request, problem_with(error, status), _SAFE)

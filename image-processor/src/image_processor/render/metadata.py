@@ -50,7 +50,11 @@ def parts_of(query: QueryParams) -> Sequence[str]:
     """
     unknown = sorted(set(query.keys()) - {"parts"})
     if unknown:
-        raise _wrong(f"/{unknown[0][:64]}", sentence("Unknown field; the fields are: {fields}", fields="parts"))
+        raise _wrong(
+            f"/{unknown[0][:64]}",
+            "extra_forbidden",
+            sentence("Unknown field; the fields are: {fields}", fields="parts"),
+        )
     given = query.getlist("parts")
     if not given:
         return list(PARTS)
@@ -58,7 +62,7 @@ def parts_of(query: QueryParams) -> Sequence[str]:
     wrong = sorted(named - set(PARTS))
     if wrong:
         detail = sentence("There is no part '{name}'; there are: {names}.", name=wrong[0][:64], names=", ".join(PARTS))
-        raise _wrong("/parts", detail)
+        raise _wrong("/parts", "no_part", detail)
     return [name for name in PARTS if name in named]
 
 
@@ -93,6 +97,6 @@ def _flat(name: str, report: dict[str, object]) -> object:
     return report[name] if name in ("colors", "blurhash") else report
 
 
-def _wrong(pointer: str, detail: str) -> Problem:
-    errors = [FieldError(pointer=pointer, detail=detail)]
+def _wrong(pointer: str, code: str, detail: str) -> Problem:
+    errors = [FieldError(pointer=pointer, detail=detail, code=code)]
     return Problem("invalid-fields", 422, summary_of(errors), errors)

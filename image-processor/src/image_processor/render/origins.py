@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpcore2
 from service_kit.errors import DomainError
-from service_kit.texts import sentence, text_of
+from service_kit.texts import reason_of, sentence, text_of
 
 from image_processor.config import OriginSettings
 from image_processor.render.failures import FILE_NOT_FOUND, ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, too_large
@@ -84,6 +84,11 @@ class Origins:
             self._kept.move_to_end(url)
         return kept.path, kept.sha256
 
+    def fresh_until(self, url: str) -> float:
+        """Return when, by the monotonic clock, the origin is asked again."""
+        kept = self._kept.get(url)
+        return 0 if kept is None else kept.until
+
     def _answered(self, url: str, task: "asyncio.Task[_Kept]") -> None:
         self._asked.pop(url, None)
         if not task.cancelled():
@@ -96,7 +101,7 @@ class Origins:
         elif reply.kept is not None:
             fresh = reply.kept
         else:
-            raise DomainError(ORIGIN_FAILED, sentence("The origin says that nothing has changed, without being asked."))
+            raise _failed(sentence("The origin says that nothing has changed, without being asked."))
         old = self._kept.pop(url, None)
         self._bytes += fresh.size - (old.size if old else 0)
         self._kept[url] = fresh
@@ -133,13 +138,13 @@ class Origins:
             except httpcore2.TimeoutException as error:
                 raise DomainError(ORIGIN_SLOW, sentence("The origin does not answer in time.")) from error
             except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError) as error:
-                raise DomainError(
-                    ORIGIN_FAILED, sentence("The origin fails: {reason}.", reason=str(error) or type(error).__name__)
+                raise _failed(
+                    sentence("The origin fails: {reason}.", reason=str(error) or type(error).__name__)
                 ) from error
             if isinstance(reply, _Reply):
                 return reply
             url = _joined(url, reply)
-        raise DomainError(ORIGIN_FAILED, sentence("The origin redirects too often."))
+        raise _failed(sentence("The origin redirects too often."))
 
     def _get_once(self, url: str, kept: _Kept | None, target: Path, deadline: float) -> _Reply | str:
         """Return the reply, or the URL that the origin redirects to."""
@@ -167,9 +172,10 @@ class Origins:
                 raise DomainError(
                     FILE_NOT_FOUND,
                     sentence("There is no file at the origin, which answers {status}.", status=response.status),
+                    context={"file_id": None},
                 )
             if response.status != 200:
-                raise DomainError(ORIGIN_FAILED, sentence("The origin answers {status}.", status=response.status))
+                raise _failed(sentence("The origin answers {status}.", status=response.status))
             return _Reply(self._received(response, target, deadline, said, until), until)
 
     def _received(
@@ -215,4 +221,8 @@ def _fits(host: str, allowed: str) -> bool:
 
 
 def _forbidden(detail: str) -> DomainError:
-    return DomainError(ORIGIN_FORBIDDEN, detail)
+    return DomainError(ORIGIN_FORBIDDEN, detail, context=reason_of(detail))
+
+
+def _failed(detail: str) -> DomainError:
+    return DomainError(ORIGIN_FAILED, detail, context=reason_of(detail))

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from image_processor.algorithms.registry import Params
-from image_processor.imaging.output import Output
+from image_processor.imaging.output import QUICKEST, Output
 from image_processor.imaging.source import Source as Reading
 from image_processor.render.deferred import Step, resolved
 from image_processor.services.codec.plan import Plan
@@ -75,8 +75,8 @@ class Encoding:
         """Return the output for the format that was chosen: that of the source, or by the client's wishes."""
         quality = self.output.quality or dict(self.qualities).get(format_name)
         update: dict[str, object] = {"quality": quality}
-        if "avif" in (self.output.format, format_name) and self.output.effort is None:
-            update["effort"] = AVIF_EFFORT
+        if self.output.effort is None:
+            update["effort"] = AVIF_EFFORT if "avif" in (self.output.format, format_name) else QUICKEST
         if self.output.format == "source":
             update["format"] = format_name
         return self.output.model_copy(update=update)
@@ -99,6 +99,8 @@ class Wishes:
     :param fallback: what is sent instead of an error.
     :param max_age: seconds that caches may keep the response; 0: not at all.
     :param expires: seconds since 1970 after which the URL is refused; 0: never.
+    :param preset_until: until when, by the monotonic clock, the preset that the URL names is taken for this one;
+        ``None``: it names none, so that it always gives the same image.
     """
 
     file_name: str = ""
@@ -106,6 +108,7 @@ class Wishes:
     fallback: Source | None = None
     max_age: int | None = None
     expires: int = 0
+    preset_until: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 import httpx2
@@ -27,10 +27,12 @@ class FoundPreset:
 
     :param params: those of a pipeline.
     :param for_everybody: it is one of the settings, and so are the files that it names.
+    :param until: by the monotonic clock, when it is looked up again.
     """
 
     params: Mapping[str, object]
     for_everybody: bool
+    until: float = field(default=0, compare=False)
 
 
 @dataclass
@@ -78,7 +80,7 @@ class RenderPresets:
         :raises DomainError: ``presets-unavailable``.
         """
         if name in self._configured:
-            return FoundPreset(self._configured[name], for_everybody=True)
+            return FoundPreset(self._configured[name], for_everybody=True, until=time.monotonic() + self._seconds)
         if self._http is None or not _NAME.fullmatch(name):
             return None
         known = self._remembered.get((owner, name))
@@ -96,7 +98,8 @@ class RenderPresets:
             raise
         if found is None:
             known.until = min(known.until, time.monotonic() + GONE_SECONDS)
-        return found
+            return None
+        return replace(found, until=known.until)
 
     def _forget(self, owner: str, name: str, known: _Remembered) -> None:
         if self._remembered.get((owner, name)) is known:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from service_kit.errors import DomainError, FieldError
-from service_kit.texts import sentence
+from service_kit.texts import reason_of, sentence
 
 BAD_URL = "bad-render-url"
 BAD_OPTION = "bad-render-option"
@@ -52,7 +52,7 @@ STATUSES: Mapping[str, Mapping[str, int]] = {
 
 def bad_url(detail: str) -> DomainError:
     """Return the error of a URL that does not follow the grammar."""
-    return DomainError(BAD_URL, detail)
+    return DomainError(BAD_URL, detail, context=reason_of(detail))
 
 
 def bad_option(option: str, detail: str) -> DomainError:
@@ -84,5 +84,5 @@ def _about(kind: str, option: str, detail: str) -> DomainError:
     return DomainError(
         kind,
         sentence("Option '{option}': {detail}.", option=option, detail=detail),
-        [FieldError(pointer=option, detail=detail)],
+        [FieldError(pointer=option, detail=detail, context=reason_of(detail))],
     )

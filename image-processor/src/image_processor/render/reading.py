@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from service_kit.errors import DomainError
@@ -52,7 +52,8 @@ class NativeDialect:
         wanted = native.preset_of(url)
         found = None if wanted is None else await self.presets.find(wanted.name, wanted.owner)
         presets = {} if wanted is None or found is None else {wanted.name: found.params}
-        return native.plan_of(url, presets, negotiated=self.settings.negotiate)
+        plan = native.plan_of(url, presets, negotiated=self.settings.negotiate)
+        return plan if found is None else replace(plan, wishes=replace(plan.wishes, preset_until=found.until))
 
 
 @dataclass(frozen=True)

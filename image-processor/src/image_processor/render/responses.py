@@ -96,6 +96,11 @@ def problem_response(request: Request, problem: Problem, headers: Mapping[str, s
     return JSONResponse(problem.document(language), problem.status, sent, media_type="application/problem+json")
 
 
+def nothing_here(request: Request) -> Problem:
+    """Return the problem of a path at which there is nothing."""
+    return Problem("not-found", 404, sentence("There is nothing at this address."), context={"path": request.url.path})
+
+
 def http_date(seconds: int) -> str:
     """Return an HTTP date."""
     return formatdate(seconds, usegmt=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
-from service_kit.texts import sentence
+from service_kit.texts import reason_of, sentence
 
 from image_processor.config import RenderSettings
 from image_processor.render.cache import RenderCache, Stored
@@ -35,6 +35,7 @@ class Found:
 
     :param key: a strong ETag.
     :param modified: when the newest of the files came, in seconds since 1970; ``None`` if that is not known.
+    :param fresh_until: by the monotonic clock, when it is looked up again whether the files exist.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Found:
     files: tuple[tuple[int, Bytes], ...]
     format_name: str
     modified: int | None
+    fresh_until: float
 
     @property
     def file_ids(self) -> list[int]:
@@ -72,6 +74,7 @@ class _Source:
     bytes: Bytes | None
     sha256: str
     row: FileRow | None
+    fresh_until: float
 
 
 @dataclass
@@ -134,6 +137,7 @@ class RenderService:
             files=tuple((number, each.bytes) for number, each in zip(numbers, files, strict=True) if each.bytes),
             format_name=format_name,
             modified=max(times) if len(times) == 1 + len(files) else None,
+            fresh_until=min(each.fresh_until for each in (source, *files)),
         )
 
     def cached(self, found: Found) -> Result | None:
@@ -152,9 +156,9 @@ class RenderService:
         if (cached := self.cached(found)) is not None:
             return cached
         if self._refused.get(found.key, 0) > time.monotonic():
-            raise DomainError(
-                TOO_SLOW, sentence("This render was too slow a short time ago."), retry_after=REFUSED_SECONDS
-            )
+            detail = sentence("This render was too slow a short time ago.")
+            context = {"seconds": self._settings.limits.max_seconds}
+            raise DomainError(TOO_SLOW, detail, retry_after=REFUSED_SECONDS, context=context)
         flight = self._flights.get(found.key)
         joined = flight is not None
         if flight is None:
@@ -212,17 +216,21 @@ class RenderService:
                     if principal is None:
                         self._cache.forget_files([file_id])
                     raise file_not_found(file_id)
-                return _Source(StoredFile(row.sha256, row.id), row.sha256, row)
+                return _Source(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
             case DigestSource(sha256):
                 row = await self._rows.find(sha256, principal)
                 if row is None:
                     raise file_not_found(sha256)
-                return _Source(StoredFile(row.sha256, row.id), row.sha256, row)
+                return _Source(StoredFile(row.sha256, row.id), row.sha256, row, row.until)
             case OriginSource(url):
                 path, sha256 = await self._origins.fetch(url)
-                return _Source(LocalFile(str(path), sha256), sha256, None)
+                until = min(self._origins.fresh_until(url), self._soon())
+                return _Source(LocalFile(str(path), sha256), sha256, None, until)
             case ColorSource(color):
-                return _Source(None, hashlib.sha256(color.encode()).hexdigest(), None)
+                return _Source(None, hashlib.sha256(color.encode()).hexdigest(), None, self._soon())
+
+    def _soon(self) -> float:
+        return time.monotonic() + self._settings.http.lookup_seconds
 
     def _format(self, plan: RenderPlan, row: FileRow | None, accept: str) -> str:
         if not plan.encoding.negotiated:
@@ -290,5 +298,5 @@ class RenderService:
 
 def _made(answer: Answer) -> Made:
     if isinstance(answer, Refused):
-        raise DomainError(answer.kind, answer.detail)
+        raise DomainError(answer.kind, answer.detail, context=reason_of(answer.detail))
     return answer

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import MAX_ID
+from service_kit.errors import RuleError
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 
@@ -43,11 +44,11 @@ class Wanted(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.preset is not None and self.steps is not None:
-            raise ValueError(sentence("give a preset or steps, not both"))
+            raise RuleError("preset_or_steps", sentence("give a preset or steps, not both"))
         if self.widths and self.dprs:
-            raise ValueError(sentence("give widths or dprs, not both"))
+            raise RuleError("widths_or_dprs", sentence("give widths or dprs, not both"))
         if self.dprs and self.width is None and self.height is None:
-            raise ValueError(sentence("dprs need a width or a height to multiply"))
+            raise RuleError("dprs_alone", sentence("dprs need a width or a height to multiply"))
         return self
 
 

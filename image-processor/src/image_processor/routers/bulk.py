@@ -9,6 +9,7 @@ from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 from service_kit.api import problem_responses
 from service_kit.database import MAX_ID
+from service_kit.errors import RuleError
 from service_kit.json_types import NO_NUL, WHOLE_NUMBER
 from service_kit.request_body import json_body
 from service_kit.texts import sentence
@@ -53,23 +54,23 @@ class ChosenIn(BaseModel):
     @classmethod
     def _not_null(cls, value: object) -> object:
         if value is None:
-            raise ValueError(sentence("may be left out, but not be null"))
+            raise RuleError("null", sentence("may be left out, but not be null"))
         return value
 
     @field_validator("ids")
     @classmethod
     def _no_id_repeats(cls, ids: list[int] | None) -> list[int] | None:
         if ids is not None and len(set(ids)) != len(ids):
-            raise ValueError(sentence("each id may appear only once"))
+            raise RuleError("repeated", sentence("each id may appear only once"))
         return ids
 
     @model_validator(mode="after")
     def _ids_or_filter(self) -> Self:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if not given:
-            raise ValueError(sentence("say which tasks: give ids, batch_id, status or algorithm"))
+            raise RuleError("ids_or_filters", sentence("say which tasks: give ids, batch_id, status or algorithm"))
         if "ids" in given and len(given) > 1:
-            raise ValueError(sentence("ids already say which tasks; leave the other fields out"))
+            raise RuleError("ids_or_filters", sentence("ids already say which tasks; leave the other fields out"))
         return self
 
 

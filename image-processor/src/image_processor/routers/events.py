@@ -15,6 +15,8 @@ def _choice(query: QueryParams) -> TaskChoice:
 
 
 def _as_json(event: TaskEvent, language: Language) -> dict[str, object]:
+    if event.is_of_batch:
+        return {"id": event.batch_id, "status": "ended"}
     document: dict[str, object] = {
         "id": event.task_id,
         "status": event.status,
@@ -27,4 +29,8 @@ def _as_json(event: TaskEvent, language: Language) -> dict[str, object]:
     return document
 
 
-TASK_EVENTS = Kind("task", Scope.TASKS_READ, _choice, _as_json, ("id", "batch_id"))
+def _name(event: TaskEvent) -> str:
+    return "batch" if event.is_of_batch else "task"
+
+
+TASK_EVENTS = Kind("task", Scope.TASKS_READ, _choice, _as_json, ("id", "batch_id"), _name)

@@ -1,6 +1,7 @@
 """The event stream and the webhooks in the OpenAPI document; other processes than the API's serve and send them."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from flask_openapi3 import Schema
 from flask_openapi3.models import PathItem, Reference
@@ -23,6 +24,15 @@ class TaskEventOut(BaseModel):
     batch_id: int | None = Field(description="The batch; null for a task from before there were batches.")
     error: str | None = Field(None, description="Why the task ended in error, in English; present only then.")
     problem: TaskProblemOut | None = Field(None, description="The same for programs.")
+
+
+class BatchEventOut(BaseModel):
+    """The data of an event `batch`: the last task of a batch has ended."""
+
+    model_config = ConfigDict(title="BatchEvent")
+
+    id: int = Field(description="The batch's id.")
+    status: Literal["ended"]
 
 
 class EndedTaskOut(BaseModel):
@@ -48,7 +58,7 @@ class TaskWebhookOut(BaseModel):
     task: EndedTaskOut
 
 
-EVENTS_BY_NAME: Mapping[str, type[BaseModel]] = {"task": TaskEventOut}
+EVENTS_BY_NAME: Mapping[str, type[BaseModel]] = {"task": TaskEventOut, "batch": BatchEventOut}
 """The model of the data of each kind of event."""
 
 
@@ -63,9 +73,10 @@ EVENTS = events_operation(
     "tasks",
     "Follow the changes of tasks (Server-Sent Events)",
     "Each committed change of a task's status is an event `task`; its data is a JSON object with `id`, `status`,"
-    " `result_id`, `batch_id` and, of a failed task, `error` and `problem`. The stream never ends by itself.",
+    " `result_id`, `batch_id` and, of a failed task, `error` and `problem`. When the last task of a batch has ended, in"
+    " whichever way, an event `batch` follows that of the task. The stream never ends by itself.",
     EVENTS_BY_NAME,
-    {"batch_id": "Only tasks of this batch."},
+    {"batch_id": "Only this batch and its tasks."},
 )
 
 WEBHOOKS: dict[str, PathItem | Reference] = {

@@ -13,6 +13,7 @@ from service_kit.access.gate import require
 from service_kit.access.principals import Scope
 from service_kit.api import array_response, preferred_language, problem_responses
 from service_kit.database import MAX_ID
+from service_kit.errors import RuleError
 from service_kit.idempotency_key import idempotency_key
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
 from service_kit.languages import Language
@@ -40,7 +41,10 @@ FileId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE_NUMBER]
 
 def _without_credentials(url: HttpUrl) -> HttpUrl:
     if url.username is not None or url.password is not None:
-        raise ValueError(sentence("a callback URL must not have a user name or password; callbacks are signed instead"))
+        raise RuleError(
+            "url_with_credentials",
+            sentence("a callback URL must not have a user name or password; callbacks are signed instead"),
+        )
     return url
 
 
@@ -113,15 +117,15 @@ class TasksIn(BaseModel):
     @classmethod
     def _no_id_repeats(cls, file_ids: list[int]) -> list[int]:
         if len(set(file_ids)) != len(file_ids):
-            raise ValueError(sentence("each file id may appear only once"))
+            raise RuleError("repeated", sentence("each file id may appear only once"))
         return file_ids
 
     @model_validator(mode="after")
     def _algorithm_or_preset(self) -> Self:
         if (self.algorithm is None) == (self.preset is None):
-            raise ValueError(sentence("give either algorithm, with its params, or preset"))
+            raise RuleError("algorithm_or_preset", sentence("give either algorithm, with its params, or preset"))
         if self.preset is not None and self.params is not None:
-            raise ValueError(sentence("a preset has its own params"))
+            raise RuleError("preset_alone", sentence("a preset has its own params"))
         return self
 
 

@@ -14,14 +14,14 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import delete, insert
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 HOLDER = Holder("one", 11)
 
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with started_postgres("turns") as url:
+    with postgres_database("turns") as url:
         migrate(url, "image_processor")
         yield url
 

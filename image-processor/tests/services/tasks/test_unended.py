@@ -11,14 +11,14 @@ from service_kit.errors import DomainError
 from service_kit.migrations import migrate
 from sqlalchemy import delete, func, insert, select, update
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 OWNERS = ("local", "ann", "bob")
 
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    with started_postgres("unended") as url:
+    with postgres_database("unended") as url:
         migrate(url, "image_processor")
         yield url
 

@@ -62,7 +62,7 @@ class File(Answer):
     :ivar sha256: of the bytes, in hexadecimal.
     :ivar width: of an image as displayed, in pixels.
     :ivar folder: such as ``holiday/2026``; empty for a file in no folder.
-    :ivar origin: ``upload``, or ``result`` for what a task made, from ``source_id`` by ``task_id``.
+    :ivar origin: ``upload``, or ``result`` for what a task made, from ``source_id`` by ``task_id`` of ``batch_id``.
     :ivar taken_at: when a camera took the image.
     :ivar expires_at: when the file is deleted, if it is.
     :ivar restore_until: of a file in the trash.
@@ -83,6 +83,7 @@ class File(Answer):
     origin: str | None = None
     source_id: int | None = None
     task_id: int | None = None
+    batch_id: int | None = None
     taken_at: datetime | None = None
     expires_at: datetime | None = None
     deleted_at: datetime | None = None
@@ -187,6 +188,19 @@ class FileEvent(Answer):
         if name == "file" and value is not None:
             return File.of(value)
         return super().converted(name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchEvent(Answer):
+    """The end of the last task of a batch.
+
+    :ivar status: ``ended``.
+    :ivar event_id: continues the stream after this event.
+    """
+
+    batch_id: int
+    status: str
+    event_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

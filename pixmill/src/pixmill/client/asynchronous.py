@@ -13,6 +13,7 @@ from pixmill.client.answers import (
     Algorithm,
     AuditEntry,
     Batch,
+    BatchEvent,
     Deletion,
     File,
     FileEvent,
@@ -32,7 +33,7 @@ from pixmill.client.answers import (
 from pixmill.client.downloads import DownloadOperations, Writable
 from pixmill.client.drivers import AsyncDriver
 from pixmill.client.exchange import Call, Exchange, Reply, Retries
-from pixmill.client.feed import Feed, FileFeed
+from pixmill.client.feed import BatchFeed, Feed, FileFeed
 from pixmill.client.files import PAGE, FileFilter, FileOperations, links_call, trash_call
 from pixmill.client.problems import RunFailedError
 from pixmill.client.saving import Saving, result_names
@@ -364,10 +365,15 @@ class AsyncFiles:
         await self.download_to(file, settings.appending(content))
         return bytes(content)
 
-    async def zip(self, file_ids: Sequence[int], to: str | Path) -> Path:
-        """Write at most 1,000 files into one ZIP archive."""
+    async def zip(self, files: Sequence[int] | FileFilter, to: str | Path) -> Path:
+        """Write files into one ZIP archive.
+
+        :param files: at most 1,000 ids; or a filter with a condition, such as ``FileFilter(batch_id=7)`` for the
+            results of a run, which may choose as many as the server's ``archive.max_files``.
+        :raises NotFoundError: one of the ids does not exist, or no file matches.
+        """
         with settings.whole_file(Path(to)) as file:
-            await self._driver.run(self._downloads.archive(file_ids, file, lambda: settings.emptied(file)))
+            await self._driver.run(self._downloads.archive(files, file, lambda: settings.emptied(file)))
         return Path(to)
 
     async def _found(self, file: File | int) -> File:
@@ -468,6 +474,13 @@ class AsyncBatches:
         async for page in self._driver.pages(batches_call(sort), self._operations.batches_page):
             for item in page:
                 yield item
+
+    def events(self, batch_id: int | None = None, last_event_id: str | None = None) -> AsyncIterator[BatchEvent]:
+        """Generate the ends of batches, without an end, from now on or after an event.
+
+        :param batch_id: by default all batches.
+        """
+        return self._driver.follow(BatchFeed(self._exchange, batch_id, last_event_id))
 
     async def get(self, batch_id: int) -> Batch:
         """Return a batch with its progress and errors.

@@ -8,6 +8,7 @@ from typing import IO, Protocol
 
 from pixmill.client.answers import File
 from pixmill.client.exchange import Call, Exchange, Operation, Reply, get, once, work
+from pixmill.client.files import FileFilter
 from pixmill.client.problems import DamagedError, UnexpectedAnswerError, UnreachableError
 from pixmill.client.uploads import FILES, OnProgress, Progress
 
@@ -57,12 +58,16 @@ class DownloadOperations:
         yield from self._receive(file, target)
         target.check()
 
-    def archive(self, ids: Sequence[int], stream: Writable, restart: Callable[[], None]) -> Operation[None]:
+    def archive(
+        self, files: Sequence[int] | FileFilter, stream: Writable, restart: Callable[[], None]
+    ) -> Operation[None]:
         """Write a ZIP of several files to a stream.
 
+        :param files: their ids, or which they are.
         :param restart: makes the stream empty, because an archive cannot go on.
         """
-        call = get(f"{FILES}/archive", [("id", str(file_id)) for file_id in ids])
+        query = files.query() if isinstance(files, FileFilter) else [("id", str(file_id)) for file_id in files]
+        call = get(f"{FILES}/archive", query)
         attempt = 0
         while True:
             attempt += 1

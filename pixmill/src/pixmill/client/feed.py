@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from pixmill.client.answers import FileEvent, Task, TaskEvent
+from pixmill.client.answers import BatchEvent, FileEvent, Task, TaskEvent
 from pixmill.client.exchange import Call, Exchange, Operation, Query, Reply, may_pass
 from pixmill.client.problems import ProblemError, UnexpectedAnswerError, UnreachableError
 from pixmill.client.tasks import TASKS, TaskOperations, check_all_exist
@@ -200,6 +200,38 @@ class FileFeed(Stream[FileEvent]):
 
     def _taken(self, document: Mapping[str, object], event_id: str) -> Iterator[FileEvent]:
         yield FileEvent.of({**document, "file_id": document.get("id"), "event_id": event_id})
+
+
+class BatchFeed(Stream[BatchEvent]):
+    """The ends of batches, without an end.
+
+    :param batch_id: ``None`` for all batches.
+    """
+
+    path = f"{TASKS}/events"
+    kind = "batch"
+
+    def __init__(self, exchange: Exchange, batch_id: int | None = None, last_event_id: str | None = None) -> None:
+        super().__init__(exchange, last_event_id)
+        self._batch_id = batch_id
+
+    @property
+    def has_ended(self) -> bool:
+        return False
+
+    @property
+    def wants_states(self) -> bool:
+        return False
+
+    def states(self) -> Operation[Sequence[BatchEvent]]:
+        yield from ()
+        return ()
+
+    def _query(self) -> Query:
+        return [] if self._batch_id is None else [("batch_id", str(self._batch_id))]
+
+    def _taken(self, document: Mapping[str, object], event_id: str) -> Iterator[BatchEvent]:
+        yield BatchEvent.of({**document, "batch_id": document.get("id"), "event_id": event_id})
 
 
 def _parsed(data: str) -> Mapping[str, object]:

@@ -26,6 +26,7 @@ class FileFilter:
     :param origin: ``upload`` or ``result``.
     :param source_id: the results from this file.
     :param task_id: the results of this task.
+    :param batch_id: the results of this batch.
     :param taken_after: by the camera's clock.
     :param sort: ``id``, ``name``, ``size``, ``created_at`` or ``taken_at``; with ``-`` the largest first.
     """
@@ -38,6 +39,7 @@ class FileFilter:
     origin: str | None = None
     source_id: int | None = None
     task_id: int | None = None
+    batch_id: int | None = None
     taken_after: datetime | None = None
     taken_before: datetime | None = None
     created_after: datetime | None = None

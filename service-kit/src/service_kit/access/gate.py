@@ -202,4 +202,4 @@ def _bearer(headers: Mapping[str, str]) -> str | None:
 def _unauthorized(detail: str, *, invalid: bool) -> Problem:
     challenge = 'Bearer realm="Pixmill"' + (', error="invalid_token"' if invalid else "")
     kind = "invalid-key" if invalid else "key-required"
-    return Problem(kind, 401, detail, headers={"WWW-Authenticate": challenge})
+    return Problem(kind, 401, detail, headers={"WWW-Authenticate": challenge}, context={})

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from service_kit.access.models import BrowserSession, Key, Owner
 from service_kit.access.principals import UNLIMITED, Limits, Principal, Scope
 from service_kit.database import Database, dialect_of, epoch_now, insert_or_ignore
-from service_kit.errors import DomainError
+from service_kit.errors import DomainError, FieldError
 from service_kit.texts import sentence
 
 CACHE_SECONDS = 5.0
@@ -67,9 +67,9 @@ class KeyService:
             detail = sentence(
                 "An owner's name has 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
             )
-            raise DomainError("invalid-fields", detail)
+            raise _invalid("/owner", "owner_name", detail)
         if not wanted.scopes:
-            raise DomainError("invalid-fields", sentence("A key needs at least one scope."))
+            raise _invalid("/scopes", "no_scope", sentence("A key needs at least one scope."))
         with self._database.write() as session:
             return _insert(session, wanted)
 
@@ -224,3 +224,7 @@ def _scopes(key: Key) -> frozenset[Scope]:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _invalid(pointer: str, code: str, detail: str) -> DomainError:
+    return DomainError("invalid-fields", detail, [FieldError(pointer=pointer, detail=detail, code=code)])

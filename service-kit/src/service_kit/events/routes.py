@@ -39,7 +39,7 @@ RECONNECT_MILLISECONDS = 1000
 """Delay before a client reconnects."""
 MAX_IDS = 1000
 """Ids in a listener's filter, at most."""
-_STATUSES = {"too-many-listeners": 429}
+STATUSES = {"too-many-listeners": 429}
 
 
 class _Stream(EventSourceResponse):
@@ -71,6 +71,7 @@ class Kind(Generic[AnyEvent]):
     :param scope: what a listener's key must allow.
     :param choice: returns what the query's filters choose; raises a :class:`Problem` where they are wrong.
     :param as_json: returns an event's data.
+    :param name_of: returns the type of an event, where the table has events of several types.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Kind(Generic[AnyEvent]):
     choice: Callable[[QueryParams], Choice[AnyEvent]]
     as_json: Callable[[AnyEvent, Language], Mapping[str, object]]
     filters: tuple[str, ...] = ("id",)
+    name_of: Callable[[AnyEvent], str] | None = None
 
 
 class EventRoutes(Generic[AnyEvent]):
@@ -100,7 +102,7 @@ class EventRoutes(Generic[AnyEvent]):
         except Problem as problem:
             return _problem_response(request, problem)
         except DomainError as error:
-            return _problem_response(request, problem_of(error, _STATUSES))
+            return _problem_response(request, problem_of(error, STATUSES))
         except SQLAlchemyError as error:
             log.error("database unavailable", error=str(error))
             return _problem_response(request, database_unavailable())
@@ -134,7 +136,8 @@ class EventRoutes(Generic[AnyEvent]):
                     await admitted(self._gate, request, self._kind.scope)
                     admitted_at = time.monotonic()
                 data = json.dumps(self._kind.as_json(event, language), ensure_ascii=False)
-                yield ServerSentEvent(data=data, event=self._kind.name, id=str(position_of(event)))
+                name = self._kind.name if self._kind.name_of is None else self._kind.name_of(event)
+                yield ServerSentEvent(data=data, event=name, id=str(position_of(event)))
         except (ListenerTooSlowError, Problem):
             # The response ends; the client reconnects with the last id that it saw.
             return
@@ -171,7 +174,9 @@ def _problem_response(request: Request, problem: Problem) -> Response:
 
 def _refuse_unknown(query: QueryParams, known: Collection[str]) -> None:
     detail = sentence("Unknown field; the fields are: {fields}", fields=", ".join(known))
-    errors = [FieldError(pointer=f"/{name}", detail=detail) for name in query if name not in known]
+    errors = [
+        FieldError(pointer=f"/{name}", detail=detail, code="extra_forbidden") for name in query if name not in known
+    ]
     if errors:
         raise Problem("invalid-fields", 422, summary_of(errors[:1]), errors[:MAX_ERRORS])
 
@@ -183,8 +188,13 @@ def id_in(query: QueryParams, name: str) -> int | None:
     """
     texts = query.getlist(name)
     if len(texts) > 1 or not all(map(_is_id, texts)):
-        raise Problem("invalid-fields", 422, sentence("The query takes one id: ?{name}=1", name=name))
+        raise _not_one_id(name)
     return int(texts[0]) if texts else None
+
+
+def _not_one_id(name: str) -> Problem:
+    detail = sentence("The query takes one id: ?{name}=1", name=name)
+    return Problem("invalid-fields", 422, detail, [FieldError(pointer=f"/{name}", detail=detail, code="not_one_id")])
 
 
 def _is_id(text: str) -> bool:
@@ -193,7 +203,7 @@ def _is_id(text: str) -> bool:
 
 def _position(request: Request) -> Position | None:
     if len(request.query_params.getlist("last_event_id")) > 1:
-        raise Problem("invalid-fields", 422, sentence("The query takes one id: ?{name}=1", name="last_event_id"))
+        raise _not_one_id("last_event_id")
     text = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
     if not text:
         return None
@@ -212,5 +222,6 @@ def ids_in(query: QueryParams) -> frozenset[int]:
     """
     texts = query.getlist("id")
     if len(texts) > MAX_IDS or not all(map(_is_id, texts)):
-        raise Problem("invalid-fields", 422, sentence("The query takes at most {limit} ids: ?id=1&id=2", limit=MAX_IDS))
+        detail = sentence("The query takes at most {limit} ids: ?id=1&id=2", limit=MAX_IDS)
+        raise Problem("invalid-fields", 422, detail, [FieldError(pointer="/id", detail=detail, code="not_ids")])
     return frozenset(int(text) for text in texts)

@@ -107,6 +107,7 @@ export const en = {
   moveHint: 'A new folder is made by its name. Nothing here means no folder.',
   moved: (count: number, folder: string) => plural(count, { one: `# file is now in ${folder}`, other: `# files are now in ${folder}` }),
   movedOut: (count: number) => plural(count, { one: '# file is in no folder now', other: '# files are in no folder now' }),
+  movedBack: (count: number) => plural(count, { one: '# file is back where it was', other: '# files are back where they were' }),
   processSelected: 'Process',
   downloadZip: 'Download ZIP',
   zipLimit: 'A ZIP holds at most 1,000 files',

@@ -117,6 +117,13 @@ export const ru: Messages = {
       many: '# файлов теперь вне папок',
       other: '# файла теперь вне папок',
     }),
+  movedBack: (count) =>
+    plural(count, {
+      one: '# файл снова там, где был',
+      few: '# файла снова там, где были',
+      many: '# файлов снова там, где были',
+      other: '# файла снова там, где были',
+    }),
   processSelected: 'Обработать',
   downloadZip: 'Скачать ZIP',
   zipLimit: 'В ZIP входит не больше 1000 файлов',

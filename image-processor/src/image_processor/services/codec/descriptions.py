@@ -6,7 +6,7 @@ video, a gain map, a depth map or an XMP extension would be wrong, because resul
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 from xml.dom import minidom
@@ -80,6 +80,42 @@ def without_dropped_parts(image: pyvips.Image, format_name: str) -> pyvips.Image
     return image
 
 
+def iptc_of(image: pyvips.Image) -> Iterator[tuple[int, int, bytes]]:
+    """Yield record, number and value of each IPTC data set that describes the picture."""
+    described = _Iptc.of(_blob(image, _IPTC), _blob(image, _RESOURCES))
+    for record, number, value, _ in _data_sets(described.data_sets):
+        yield record, number, value
+
+
+def xmp_texts(image: pyvips.Image, namespace: str, name: str) -> Sequence[str]:
+    """Return the texts of a property in the image's XMP; of one in several languages, the default language first."""
+    packet = _blob(image, _XMP)
+    # Parsing a packet takes milliseconds.
+    if name.encode() not in packet or len(packet) > _LONGEST_XMP:
+        return []
+    try:
+        document = _parsed(packet)
+        properties = chain.from_iterable(map(_properties, _descriptions(document)))
+        wanted = [found for found in properties if (found.namespaceURI, found.localName) == (namespace, name)]
+        items = list(chain.from_iterable(map(_items, wanted)))
+    except (ExpatError, ValueError, LookupError, RecursionError):
+        return []
+    items.sort(key=lambda item: isinstance(item, Attr) or item.getAttribute("xml:lang") not in ("", "x-default"))
+    texts = (_text_of(item).strip() for item in items)
+    return [text for text in texts if text]
+
+
+def _items(found: Attr | Element) -> Sequence[Attr | Element]:
+    """Return the items of a property that is a list, else the property itself."""
+    listed = [] if isinstance(found, Attr) else list(found.getElementsByTagNameNS(_RDF, "li"))
+    return listed or [found]
+
+
+def _parsed(packet: bytes) -> Document:
+    # Expat refuses entities that expand too much, and fetches no external entity.
+    return minidom.parseString(packet.rstrip(b"\0"))  # noqa: S318  # nosec B318
+
+
 def _blob(image: pyvips.Image, field: str) -> bytes:
     return bytes(image.get(field)) if image.get_typeof(field) else b""
 
@@ -89,8 +125,7 @@ def kept_xmp(packet: bytes) -> bytes | None:
     if len(packet) > _LONGEST_XMP:
         return None
     try:
-        # Expat refuses entities that expand too much, and fetches no external entity.
-        document = minidom.parseString(packet.rstrip(b"\0"))  # noqa: S318  # nosec B318
+        document = _parsed(packet)
         if not _drop_from(document):
             return packet
         has_some = any(True for element in _descriptions(document) for _ in _properties(element))
@@ -206,13 +241,21 @@ def _kept_data_sets(data: bytes) -> bytes:
     if data[:1] != bytes([_DATA_SET]) and data[3:4] == bytes([_DATA_SET]):
         # The tag holds long integers in the other byte order.
         data = b"".join(data[at : at + 4][::-1] for at in range(0, len(data), 4))
-    kept, position = b"", 0
+    return b"".join(
+        whole
+        for record, number, _, whole in _data_sets(data)
+        if record in _DESCRIBING_RECORDS and not (record == 2 and number in _PICTURES_IN_IPTC)
+    )
+
+
+def _data_sets(data: bytes) -> Iterator[tuple[int, int, bytes, bytes]]:
+    """Yield record, number, value and all bytes of each data set, up to the first that cannot be read."""
+    position = 0
     while position + 5 <= len(data) and data[position] == _DATA_SET:
         record, number, length = struct.unpack_from(">BBH", data, position + 1)
-        end = position + 5 + length
+        start = position + 5
+        end = start + length
         if length & 0x8000 or end > len(data):  # a describing data set has at most 32,767 bytes
-            break
-        if record in _DESCRIBING_RECORDS and not (record == 2 and number in _PICTURES_IN_IPTC):
-            kept += data[position:end]
+            return
+        yield record, number, data[start:end], data[position:end]
         position = end
-    return kept

@@ -16,6 +16,7 @@ from image_processor.imaging.picture import Picture, joined
 from image_processor.imaging.profiles import general_cmyk
 from image_processor.services.causes import Cause
 from image_processor.services.codec.colors import PROFILE, is_adobe_rgb_by_exif, with_exif_of_srgb
+from image_processor.services.codec.credits import with_credits
 from image_processor.services.codec.decoding import Decoded
 from image_processor.services.codec.descriptions import without_dropped_parts
 from image_processor.services.codec.errors import ImageError
@@ -218,6 +219,8 @@ def _tried(format_name: str, profile: bytes, bands: int, band_format: str, inter
 
 def _with_metadata(image: pyvips.Image, output: Output) -> pyvips.Image:
     """Return the image without unwanted EXIF fields; the savers drop other metadata."""
+    if output.metadata == "copyright":
+        image = with_credits(image)
     unwanted = [field for field in image.get_fields() if field.startswith("exif-") and not _stays(field, output)]
     if unwanted:
         image = image.copy()

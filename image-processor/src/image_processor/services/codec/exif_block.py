@@ -19,6 +19,8 @@ _BOUND_TO_THEIR_FILE = (40962, 40963, 40965)
 """Tags that are valid only in their file: width and height are those of its pixels, and the interoperability directory
 is at an offset in it."""
 _COMPUTER = 316
+ARTIST_FIELD, COPYRIGHT_FIELD = "exif-ifd0-Artist", "exif-ifd0-Copyright"
+"""libvips' names of these tags."""
 _PRIVATE = range(65_000, 65_536)
 """Tags for private use (TIFF 6.0, page 8), in which Lightroom stores the owner and the lens."""
 _JPEG = b"\xff\xd8\xff"
@@ -40,11 +42,33 @@ def with_exif_of_tiff(image: pyvips.Image, source: Path, page: int = 0) -> pyvip
     if block is None:
         return image
     try:
-        jpeg = pyvips.Image.black(1, 1).jpegsave_buffer(keep="none")
-        pixel = pyvips.Image.jpegload_buffer(jpeg[:2] + _segment(block) + jpeg[2:])
+        pixel = _pixel_with(block)
     except pyvips.Error:
         return image
     return _with_fields(image, pixel)
+
+
+def with_credits_alone(image: pyvips.Image, added: Mapping[int, bytes]) -> pyvips.Image:
+    """Return the image with no EXIF but its own Artist and Copyright and those that are added, by their tags.
+
+    They are written as bytes, because libvips replaces letters beyond ASCII in a field that it is given.
+    """
+    own = tiff.described(io.BytesIO(_exif_of(image)))
+    before = {} if own is None else _reordered(own.image.entries, own.image.order, "<")
+    kept = {tag: before[tag] for tag in (tiff.ARTIST, tiff.COPYRIGHT) if tag in before}
+    entries = {tag: Entry(2, len(value) + 1, value + b"\0") for tag, value in added.items()}
+    block = _block(Described(Directory("<", {**kept, **entries})))
+    return image if block is None else _with_fields(image, _pixel_with(block))
+
+
+def _exif_of(image: pyvips.Image) -> bytes:
+    return bytes(image.get("exif-data")).removeprefix(_START) if image.get_typeof("exif-data") else b""
+
+
+def _pixel_with(block: bytes) -> pyvips.Image:
+    """Return an image with this block of EXIF, as libvips reads it from a JPEG."""
+    jpeg = pyvips.Image.black(1, 1).jpegsave_buffer(keep="none")
+    return pyvips.Image.jpegload_buffer(jpeg[:2] + _segment(block) + jpeg[2:])
 
 
 def write_into_tiff(path: Path, image: pyvips.Image, *, whole: bool) -> None:

@@ -33,6 +33,9 @@ _OTHER_FRAMES = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0
 _BEFORE_PIXELS = range(0xC0, 0xFF)
 _SCAN_MARKER, _EXIF_MARKER, _PROFILE_MARKER = 0xDA, 0xE1, 0xE2
 _EXIF, _PROFILE = b"Exif\0\0", b"ICC_PROFILE\0"
+_XMP, _PHOTOSHOP = b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
+_WORDS_OF_CREDITS = (b"creator", b"rights", b"\x1c\x02\x50", b"\x1c\x02\x74")
+"""In XMP, and the heads of By-line and Copyright Notice in IPTC. A file with other bytes like these takes longer."""
 _CLASSIC = (b"", b"II*\0", b"MM\0*")
 """First bytes of EXIF, if there is any. libvips does not read the layout of a BigTIFF there."""
 _WHOLE_PROFILE = b"\1\1"
@@ -106,7 +109,7 @@ def _content(source: Path) -> bytes | None:
 def _head(content: bytes) -> _Head | None:
     """Read the segments before the pixels; ``None`` if one is unusual."""
     frame, exif, profile = b"", b"", None
-    is_progressive = False
+    is_progressive = has_credits = False
     place = 2
     for _ in range(_MOST_SEGMENTS):
         head = content[place : place + 4]
@@ -119,6 +122,8 @@ def _head(content: bytes) -> _Head | None:
                 frame, is_progressive = segment, marker == _PROGRESSIVE
             case marker if marker == _EXIF_MARKER and segment.startswith(_EXIF) and not exif:
                 exif = segment.removeprefix(_EXIF)
+            case _ if segment.startswith((_XMP, _PHOTOSHOP)):
+                has_credits = has_credits or any(word in segment for word in _WORDS_OF_CREDITS)
             case marker if marker == _PROFILE_MARKER and segment.startswith(_PROFILE):
                 profile = _profile(segment.removeprefix(_PROFILE))
                 if profile is None:
@@ -126,7 +131,7 @@ def _head(content: bytes) -> _Head | None:
             case marker if marker == _SCAN_MARKER:
                 if is_progressive and content.count(_SCAN) > _MOST_SCANS:
                     return None
-                return _of_segments(frame, exif, profile)
+                return _of_segments(frame, exif, profile, has_credits=has_credits)
     return None
 
 
@@ -137,7 +142,7 @@ def _profile(piece: bytes) -> bytes | None:
     return profile if is_usual and int.from_bytes(profile[:4], "big") == len(profile) else None
 
 
-def _of_segments(frame: bytes, exif: bytes, profile: bytes | None) -> _Head | None:
+def _of_segments(frame: bytes, exif: bytes, profile: bytes | None, *, has_credits: bool) -> _Head | None:
     if len(frame) < 6 or frame[0] != 8 or frame[5] not in (1, 3):
         return None
     height, width, bands = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big"), frame[5]
@@ -153,7 +158,7 @@ def _of_segments(frame: bytes, exif: bytes, profile: bytes | None) -> _Head | No
         return None
     orientation = described.image.number(tiff.ORIENTATION) or 1
     named = {*described.image.tags, *photo.tags}
-    has_credits = tiff.ARTIST in named or tiff.COPYRIGHT in named
+    has_credits = has_credits or tiff.ARTIST in named or tiff.COPYRIGHT in named
     return _Head(width, height, bands, orientation if orientation <= 8 else 1, profile, has_credits)
 
 

@@ -90,7 +90,11 @@ def _plan_of_pipeline(pipeline: Pipeline) -> Plan:
         algorithm = _named(step.algorithm, f"{pointer}/algorithm")
         if not algorithm.changes_image and place + 1 < len(pipeline.steps):
             detail = sentence("'{name}' ends a pipeline: nothing can follow it.", name=algorithm.name)
-            raise DomainError("invalid-fields", detail, [FieldError(pointer=f"{pointer}/algorithm", detail=detail)])
+            raise DomainError(
+                "invalid-fields",
+                detail,
+                [FieldError(pointer=f"{pointer}/algorithm", detail=detail, code="ends_pipeline")],
+            )
         steps.append((algorithm, _validated(algorithm.params, step.params, f"{pointer}/params")))
     return _plan(steps, pipeline.output, pipeline.source)
 

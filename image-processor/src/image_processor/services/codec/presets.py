@@ -34,9 +34,8 @@ class Presets:
         """:raises DomainError: ``preset-not-found``."""
         if name not in self._params:
             names = ", ".join(self._params) or sentence("none in this server's configuration")
-            raise DomainError(
-                "preset-not-found", sentence("There is no preset '{name}'; there are: {names}.", name=name, names=names)
-            )
+            detail = sentence("There is no preset '{name}'; there are: {names}.", name=name, names=names)
+            raise DomainError("preset-not-found", detail, context={"name": name})
         return self._params[name]
 
     def items(self) -> Iterator[tuple[str, Mapping[str, object]]]:

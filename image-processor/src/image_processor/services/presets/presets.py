@@ -66,9 +66,9 @@ class Condition:
         """:raises DomainError: ``precondition-failed``."""
         tags = set() if current is None else {"*", current.etag}
         if self.matching is not None and not tags.intersection(self.matching):
-            raise DomainError("precondition-failed", _changed(name, current))
+            raise _refused(_changed(name, current), name, current)
         if self.not_matching is not None and tags.intersection(self.not_matching):
-            raise DomainError("precondition-failed", sentence("The preset '{name}' exists already.", name=name))
+            raise _refused(sentence("The preset '{name}' exists already.", name=name), name, current)
 
 
 UNCONDITIONAL = Condition()
@@ -155,7 +155,9 @@ class PresetService:
                 size=size,
                 limit=MAX_BYTES,
             )
-            raise DomainError("invalid-fields", detail, [FieldError(pointer="/params", detail=detail)])
+            raise DomainError(
+                "invalid-fields", detail, [FieldError(pointer="/params", detail=detail, code="preset_too_large")]
+            )
         file_ids = plan_of(PIPELINE, params).file_ids()
         if not file_ids:
             return
@@ -173,7 +175,7 @@ class PresetService:
                 for file_id in missing
             ]
             detail = sentence("The preset names files that do not exist: {named}.", named=", ".join(map(str, missing)))
-            raise DomainError("file-not-found", detail, errors)
+            raise DomainError("file-not-found", detail, errors, context={"file_id": missing[0]})
 
 
 def find_preset(database: Database, configured: Presets, principal: Principal, name: str) -> NamedPreset:
@@ -223,6 +225,11 @@ def _changed(name: str, current: NamedPreset | None) -> Sentence:
     )
 
 
+def _refused(detail: str, name: str, current: NamedPreset | None) -> DomainError:
+    etag = None if current is None else current.etag
+    return DomainError("precondition-failed", detail, context={"name": name, "etag": etag})
+
+
 def _read_only(name: str) -> DomainError:
     detail = sentence(
         "The preset '{name}' is one of the server's settings, which the API does not change; choose another name.",
@@ -238,4 +245,4 @@ def _not_found(name: str, names: Sequence[str]) -> DomainError:
         if names
         else sentence("There is no preset '{preset}'.", preset=wanted)
     )
-    return DomainError("preset-not-found", detail)
+    return DomainError("preset-not-found", detail, context={"name": wanted})

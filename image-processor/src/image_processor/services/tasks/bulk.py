@@ -190,4 +190,4 @@ def _unknown(missing: Sequence[int]) -> DomainError:
         for task_id in missing[:NAMED_IDS]
     ]
     detail = sentence("These tasks do not exist: {named}. No task was changed.", named=named)
-    return DomainError("task-not-found", detail, errors)
+    return DomainError("task-not-found", detail, errors, context={"task_id": missing[0]})

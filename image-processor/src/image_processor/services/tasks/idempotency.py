@@ -75,7 +75,7 @@ def conflict_as_in_use(use: KeyUse | None) -> Iterator[None]:
         if use is None:
             raise
         detail = sentence("Another request is using the Idempotency-Key '{key}'; try again.", key=use.key)
-        raise DomainError("idempotency-key-in-use", detail) from error
+        raise DomainError("idempotency-key-in-use", detail, context={"keys": [use.key]}) from error
 
 
 def forget_expired(database: Database) -> None:

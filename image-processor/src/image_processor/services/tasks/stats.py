@@ -112,7 +112,7 @@ def _oldest_of_owner(owner: str) -> Select[float | None]:
 def _ended(session: Session, owner: str | None) -> Mapping[TaskStatus, int]:
     newest = (
         select(TaskEvent.status, TaskEvent.owner)
-        .where(TaskEvent.created_at > epoch_now() - 60)
+        .where(TaskEvent.created_at > epoch_now() - 60, TaskEvent.task_id > 0)
         .order_by(TaskEvent.created_at.desc())
         .limit(MAX_EVENTS)
         .subquery()

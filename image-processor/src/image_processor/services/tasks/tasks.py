@@ -265,7 +265,7 @@ def _unknown_files(missing: Sequence[int], pointer: str) -> DomainError:
     detail = sentence(
         "These {pointer} do not exist: {named}. No task was created.", pointer=pointer.removeprefix("/"), named=named
     )
-    return DomainError("file-not-found", detail, errors)
+    return DomainError("file-not-found", detail, errors, context={"file_id": missing[0]})
 
 
 def _not_found(task_id: int) -> DomainError:

@@ -1,0 +1,126 @@
+"""What nginx may keep of the render service's responses, and until when."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+from image_processor.config import FrontCacheSettings
+from image_processor.imaging.output import Output
+from image_processor.render.front import MOST_KEPT, Front, forgetting
+from image_processor.render.plan import Encoding, FileSource, RenderPlan, Wishes
+from image_processor.render.service import Found
+from starlette.requests import Request
+from starlette.responses import Response
+
+PLAN = RenderPlan(FileSource(42), (), Encoding(Output()))
+TARGET = b"/img/signature/42"
+
+
+def front(url: str = "http://nginx.invalid:8081") -> Front:
+    return Front(FrontCacheSettings(url=url, timeout_seconds=5))
+
+
+def found(seconds: float) -> Found:
+    """Return a result whose file is looked up again after so many seconds."""
+    return Found("key", PLAN, None, (), "source", None, time.monotonic() + seconds)
+
+
+def wishing(wishes: Wishes) -> RenderPlan:
+    return replace(PLAN, wishes=wishes)
+
+
+def request(method: str = "GET", **headers: str) -> Request:
+    raw = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": method, "headers": raw})
+
+
+def offered(method: str = "GET", status: int = 200, target: bytes = TARGET, last_second: int = 2**33) -> str | None:
+    response = Response(status_code=status)
+    front().offer(request(method), target, response, [42], last_second)
+    return response.headers.get("X-Accel-Expires")
+
+
+def test_nginx_keeps_an_image_until_its_file_is_looked_up_again() -> None:
+    last = front().last_second(PLAN, found(20))
+
+    assert time.time() + 17 < last <= time.time() + 19
+
+
+def test_nginx_keeps_an_image_no_longer_than_its_preset_is_known() -> None:
+    plan = wishing(Wishes(preset_until=time.monotonic() + 10))
+
+    assert front().last_second(plan, found(30)) <= time.time() + 9
+
+
+def test_nginx_keeps_an_image_to_the_second_before_its_url_expires() -> None:
+    expires = int(time.time()) + 8
+
+    assert front().last_second(wishing(Wishes(expires=expires)), found(20)) == expires - 1
+
+
+@pytest.mark.parametrize("wishes", [Wishes(max_age=0), Wishes(expires=1), Wishes(preset_until=0)])
+def test_nginx_keeps_nothing_that_caches_must_not_keep_or_that_is_over(wishes: Wishes) -> None:
+    assert front().last_second(wishing(wishes), found(20)) == 0
+
+
+def test_without_nginx_nothing_is_kept() -> None:
+    assert front(url="").last_second(PLAN, found(20)) == 0
+
+
+def test_nginx_is_told_the_last_second() -> None:
+    assert offered(last_second=8_000_000_000) == "@8000000000"
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 206), ("GET", 304), ("GET", 404)])
+def test_other_responses_than_a_whole_image_are_not_kept(method: str, status: int) -> None:
+    assert offered(method, status) is None
+
+
+def test_a_response_that_must_not_be_kept_is_not_offered() -> None:
+    assert offered(last_second=0) is None
+
+
+def test_a_url_that_is_too_long_to_be_remembered_is_not_kept() -> None:
+    assert offered(target=b"/img/" + b"x" * 2048) is None
+
+
+def test_nginx_keeps_no_more_than_can_be_forgotten() -> None:
+    nginx, last = front(), Response()
+    for number in range(MOST_KEPT):
+        nginx.offer(request(), b"/img/%d" % number, Response(), [42], 2**33)
+
+    nginx.offer(request(), TARGET, last, [42], 2**33)
+
+    assert "X-Accel-Expires" not in last.headers
+
+
+def test_what_has_expired_makes_room() -> None:
+    nginx, last = front(), Response()
+    for number in range(MOST_KEPT):
+        nginx.offer(request(), b"/img/%d" % number, Response(), [42], 1)
+
+    nginx.offer(request(), TARGET, last, [42], 2**33)
+
+    assert last.headers["X-Accel-Expires"] == f"@{2**33}"
+
+
+def test_an_nginx_that_does_not_answer_fails_no_removal() -> None:
+    async def run() -> None:
+        nginx = front("http://127.0.0.1:9")
+        nginx.offer(request(), TARGET, Response(), [42], 2**33)
+        await nginx.forget(42)
+        await nginx.close()
+
+    asyncio.run(run())
+
+
+def test_what_replaces_a_kept_image_has_expired() -> None:
+    replacement = forgetting(request(X_Pixmill_Forget="1"))
+
+    assert replacement is not None
+    assert replacement.headers["X-Accel-Expires"] == "@1"
+
+
+def test_other_requests_replace_nothing() -> None:
+    assert forgetting(request()) is None

@@ -1,0 +1,24 @@
+"""What uWSGI's main process imports before it forks."""
+
+import os
+import subprocess
+import sys
+
+CODE = """
+import gc, socket, threading
+started = []
+start = threading.Thread.start
+threading.Thread.start = lambda thread: (started.append(thread), start(thread))
+import file_storage.preload, image_processor.preload
+print(gc.get_freeze_count() > 100_000)
+gc.unfreeze()
+from sqlalchemy import Engine
+print(started, [each for each in gc.get_objects() if isinstance(each, (socket.socket, Engine))])
+"""
+UNREADABLE = dict.fromkeys(("ACCESS_CONFIG", "FILE_STORAGE_CONFIG", "IMAGE_PROCESSOR_CONFIG"), "/nowhere.yml")
+
+
+def test_imports_before_the_fork_read_no_settings_and_share_nothing_but_memory() -> None:
+    run = subprocess.run([sys.executable, "-c", CODE], env=os.environ | UNREADABLE, capture_output=True, text=True)
+
+    assert run.stdout.splitlines() == ["True", "[] []"], run.stderr

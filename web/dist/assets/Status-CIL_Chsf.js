@@ -1,1 +1,0 @@
-import"./format-Vqw1-iuo.js";import{A as e,H as t,V as n,W as r,bt as i,lt as a,rt as o,u as s,xt as c}from"./http-DQ-EgPcT.js";var l=r(`<span> </span>`);function u(r,u){c(u,!0);var d=l(),f=a(d,!0);o(()=>{e(d,1,`status ${u.status??``}`,`svelte-hcghuu`),n(f,s.t.statuses[u.status])}),t(r,d),i()}export{u as t};

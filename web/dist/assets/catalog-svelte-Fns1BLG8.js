@@ -1,1 +1,0 @@
-import{Q as e,f as t,ht as n,pt as r,u as i}from"./http-DQ-EgPcT.js";import{s as a}from"./format-Vqw1-iuo.js";var o=n(null),s=!1;function c(n){return i.language===`ru`?(s||(s=!0,t(()=>import(`./catalog-ru-BVAqo2kJ.js`).then(e=>r(o,e.names)),[])),e(o)?.[n]??null):null}var l=e=>c(e)??a(e);export{l as t};

@@ -1,1 +1,0 @@
-import{n as e}from"./files-DLhdbUQv.js";import{i as t,o as n,s as r}from"./http-DQ-EgPcT.js";var i=`${e}/links`;async function a(e){let r=await n(e);return{links:await r.json(),next:t(r)}}var o=e=>r(`POST`,i,e),s=(e,t)=>r(`PATCH`,`${i}/${e}`,t);async function c(e){await n(`${i}/${e}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};
