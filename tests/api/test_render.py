@@ -243,6 +243,8 @@ def test_the_audit_trail_says_who_removed_renders_and_signed_urls(pixmill: Pixmi
 
     made = {(f"{TASKS}/render-urls", 201), (f"{TASKS}/renders/{file_id}", 204)}
     wait_until(lambda: made <= recorded(), "the entries are written")
+
+
 def test_nginx_sends_an_image_that_is_asked_for_often(full: Stack, behind_nginx: Pixmill, photo_id: object) -> None:
     url = signed(photo_id, w=251)
     first = _kept_by_nginx(behind_nginx, url)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 STATUSES: Mapping[str, int] = {
+    "archive-empty": 404,
+    "archive-too-large": 422,
     "bytes-lost": 404,
     "checksum-mismatch": 460,  # defined by tus
     "file-not-found": 404,
