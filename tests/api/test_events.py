@@ -40,6 +40,14 @@ def events_in(lines: Iterator[str]) -> Iterator[Event]:
             event = {}
 
 
+def is_of_task(event: Event, task_id: int) -> bool:
+    return bool(event["event"] == "task" and json.loads(event["data"])["id"] == task_id)
+
+
+def is_of_batch(event: Event, batch_id: int) -> bool:
+    return bool(json.loads(event["data"])["id" if event["event"] == "batch" else "batch_id"] == batch_id)
+
+
 class Listener:
     """Collects events in the background."""
 
@@ -61,13 +69,14 @@ class Listener:
         except (httpx2.HTTPError, httpx2.StreamError):
             return
 
+    def data_of(self, kind: str) -> list[dict[str, object]]:
+        return [json.loads(event["data"]) for _, event in list(self.events) if event["event"] == kind]
+
     def changes(self, file_id: object) -> list[str]:
-        files = [json.loads(event["data"]) for _, event in list(self.events)]
-        return [file["change"] for file in files if file["id"] == file_id]
+        return [str(file["change"]) for file in self.data_of("file") if file["id"] == file_id]
 
     def statuses(self, task_id: int) -> list[str]:
-        tasks = [json.loads(event["data"]) for _, event in list(self.events)]
-        return [task["status"] for task in tasks if task["id"] == task_id]
+        return [str(task["status"]) for task in self.data_of("task") if task["id"] == task_id]
 
     def await_status(self, task_id: int, status: str) -> None:
         wait_until(lambda: status in self.statuses(task_id), f"task {task_id} is {status}")
@@ -103,7 +112,7 @@ def test_a_listener_continues_where_it_stopped(stack: Stack, pixmill: Pixmill) -
     with listening(stack) as first:
         task_id = task_on_a_photo(pixmill)
         first.await_status(task_id, "finished")
-    pending = next(event for _, event in first.events if json.loads(event["data"])["id"] == task_id)
+    pending = next(event for _, event in first.events if is_of_task(event, task_id))
     later = task_on_a_photo(pixmill)
 
     with listening(stack, headers={"Last-Event-ID": pending["id"]}) as second:
@@ -111,6 +120,20 @@ def test_a_listener_continues_where_it_stopped(stack: Stack, pixmill: Pixmill) -
 
     assert second.statuses(task_id) == ["processing", "finished"]
     assert second.statuses(later) == ["pending", "processing", "finished"]
+
+
+@pytest.mark.both_stacks
+def test_a_batch_ends_with_an_event_after_those_of_its_tasks(stack: Stack, pixmill: Pixmill) -> None:
+    files = [pixmill.upload(f"{number}.png", photo())["id"] for number in range(3)]
+
+    with listening(stack, headers={"Last-Event-ID": "0-0"}) as listener:
+        created = pixmill.http.post(f"{TASKS}/", json={"file_ids": files, "algorithm": "flip"}).json()
+        end = {"id": created["batch_id"], "status": "ended"}
+        wait_until(lambda: end in listener.data_of("batch"), f"batch {created['batch_id']} has ended")
+
+    of_batch = [event["event"] for _, event in listener.events if is_of_batch(event, created["batch_id"])]
+    assert of_batch.count("task") == 9
+    assert (of_batch.count("batch"), of_batch[-1]) == (1, "batch")
 
 
 @pytest.mark.parametrize("event_id", [f"{2**62}-1", f"0-{2**62}"])
@@ -139,8 +162,8 @@ def test_the_event_of_a_failed_task_has_its_error(stack: Stack, pixmill: Pixmill
         task_id = pixmill.create_tasks([pixmill.upload("t.jpg", b"text")["id"]], "flip")[0]
         listener.await_status(task_id, "error")
 
-    task = json.loads(listener.events[-1][1]["data"])
-    assert "not an image" in task["error"]
+    task = listener.data_of("task")[-1]
+    assert "not an image" in str(task["error"])
 
 
 @pytest.mark.parametrize("event_id", ["x", "1", "1-x", "-1-2", f"0-{2**64}"])
@@ -174,9 +197,7 @@ def test_many_listeners_do_not_starve_the_api(stack: Stack, pixmill: Pixmill) ->
 
         task_id = task_on_a_photo(pixmill)
         assert pixmill.wait_for_task(task_id)["status"] == "finished"
-        events = [
-            next(event for event in events_in(stream) if json.loads(event["data"])["id"] == task_id) for stream in lines
-        ]
+        events = [next(event for event in events_in(stream) if is_of_task(event, task_id)) for stream in lines]
 
     assert {json.loads(event["data"])["status"] for event in events} == {"pending"}
 

@@ -77,7 +77,8 @@ def listening(stack: Stack, owner: Owner, **query: object) -> Iterator[Iterator[
 
 
 def next_task_in(lines: Iterator[str]) -> int:
-    found = next(line for line in lines if line.startswith("data: "))
+    # The end of a batch is none of a task.
+    found = next(line for line in lines if line.startswith("data: ") and '"ended"' not in line)
     task_id: int = json.loads(found.removeprefix("data: "))["id"]
     return task_id
 

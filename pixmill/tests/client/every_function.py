@@ -129,8 +129,8 @@ def use_runs(px: Pixmill, file: File) -> None:
     for other in px.batches.list(sort="id"):
         print(other.seconds_left, [(cause.reason, cause.tasks) for cause in other.errors])
     px.batches.get(batch.id)
-    for ended in px.batches.events(batch.id, "0-0"):
-        print(ended.batch_id, ended.status, ended.event_id)
+    for end_of_batch in px.batches.events(batch.id, "0-0"):
+        print(end_of_batch.batch_id, end_of_batch.status, end_of_batch.event_id)
         break
     same_run: Run = px.batches.run(batch.id)
     ids: Sequence[int] = [*px.batches.cancel(batch.id), *px.batches.restart(batch.id)]
@@ -251,8 +251,8 @@ async def use_runs_async(px: AsyncPixmill, file: File) -> None:
     async for other in px.batches.list(sort="id"):
         print(other.seconds_left, [(cause.reason, cause.tasks) for cause in other.errors])
     await px.batches.get(batch.id)
-    async for ended in px.batches.events(batch.id, "0-0"):
-        print(ended.batch_id, ended.status, ended.event_id)
+    async for end_of_batch in px.batches.events(batch.id, "0-0"):
+        print(end_of_batch.batch_id, end_of_batch.status, end_of_batch.event_id)
         break
     same_run: AsyncRun = await px.batches.run(batch.id)
     ids: Sequence[int] = [*await px.batches.cancel(batch.id), *await px.batches.restart(batch.id)]
