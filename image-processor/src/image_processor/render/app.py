@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 from service_kit import logs
 from service_kit.access.config import AccessSettings
-from service_kit.access.injectors import create_gate
+from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyService
 from service_kit.database import Database
 from service_kit.errors import DomainError
