@@ -18,7 +18,7 @@ from file_storage.injectors import create_registry
 from file_storage.routers.batch import batch
 from file_storage.routers.collection import collection
 from file_storage.routers.download import downloads
-from file_storage.routers.events import EVENTS, event_schemas
+from file_storage.routers.events_operation import EVENTS, event_schemas
 from file_storage.routers.files import files
 from file_storage.routers.links import links
 from file_storage.routers.named import NewName, named

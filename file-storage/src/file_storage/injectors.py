@@ -1,19 +1,15 @@
-"""Choose file-storage's implementations from its settings; no other module does."""
+"""Choose file-storage's implementations from its settings; only :mod:`file_storage.event_injectors` does so, too."""
 
-from functools import partial
 from operator import methodcaller
 from pathlib import Path
 
 import svcs
 from prometheus_client.registry import Collector
 from service_kit.database import Database
-from service_kit.events.rows import Events
-from service_kit.events.stream import EventStream
-from service_kit.housekeeping import Chore, Housekeeping
 
-from file_storage.config import Settings, StorageSettings
+from file_storage.config import Settings
+from file_storage.event_injectors import create_blob_store
 from file_storage.intake.read_ahead import ReadAhead
-from file_storage.models import FileEvent
 from file_storage.sending.copies import RangeCopies
 from file_storage.sending.front import FrontSender
 from file_storage.sending.nginx import NginxS3Sender, NginxSender
@@ -34,12 +30,7 @@ from file_storage.services.storing import StoringService
 from file_storage.services.trash import TrashService
 from file_storage.services.uploads import UploadService
 from file_storage.storage import BlobStore, Staging
-from file_storage.storage.folder import FolderBlobStore
 from file_storage.storage.partial import PartialFiles
-from file_storage.storage.s3 import S3BlobStore
-
-EXPIRY_INTERVAL_SECONDS = 60
-"""Between two runs of a chore."""
 
 
 def create_registry(settings: Settings) -> svcs.Registry:
@@ -49,7 +40,7 @@ def create_registry(settings: Settings) -> svcs.Registry:
     folder = Path(settings.storage.folder)
     body_folder = Path(settings.upload.body_folder) if settings.upload.body_folder else None
     staging = Staging(folder / "staging", settings.storage.reserve_bytes, body_folder)
-    store = _blob_store(settings.storage)
+    store = create_blob_store(settings.storage)
     blobs, keys = BlobService(database, store), IdempotencyKeys(database)
     removal = Removal(database, blobs)
     files = FileService(database, store, removal, keys)
@@ -83,29 +74,6 @@ def create_registry(settings: Settings) -> svcs.Registry:
     registry.register_value(FileStats, FileStats(database, staging, settings.storage.quota_bytes))
     registry.register_value(Fsck, Fsck(database, store, blobs, staging))
     return registry
-
-
-def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
-    """Return the event stream for the application that serves it."""
-    database = Database(settings.database.url, settings.database.pool_size)
-    return EventStream(Events(database, FileEvent), settings.events.poll_seconds, settings.events.backlog)
-
-
-def create_housekeeping(settings: Settings) -> Housekeeping:
-    """Return what deletes old events, expired files, and files whose time in the trash is over."""
-    database = Database(settings.database.url, pool_size=1)
-    removal = Removal(database, BlobService(database, _blob_store(settings.storage)))
-    forget_events = partial(Events(database, FileEvent).forget_older_than, settings.events.keep_seconds)
-    chores = (
-        forget_events,
-        ExpiryService(database, removal).expire_in_steps,
-        TrashService(database, removal, settings.trash.seconds).end_expired_in_steps,
-    )
-    return Housekeeping([Chore(EXPIRY_INTERVAL_SECONDS, chore) for chore in chores])
-
-
-def _blob_store(settings: StorageSettings) -> BlobStore:
-    return S3BlobStore(settings.url) if settings.url else FolderBlobStore(Path(settings.folder, "blobs"))
 
 
 def _sender(settings: Settings, files: FileService, copies: RangeCopies) -> Sender:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import svcs
 from file_storage.config import Settings
-from file_storage.injectors import create_housekeeping
+from file_storage.event_injectors import create_housekeeping
 from file_storage.models import File
 from file_storage.services.expiry import EXPIRE_BATCH, ExpiryService
 from file_storage.services.files import FileService

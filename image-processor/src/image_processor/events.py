@@ -5,7 +5,7 @@ Separate from the API, where hundreds of listeners would occupy hundreds of uWSG
 
 from service_kit import logs
 from service_kit.access.config import AccessSettings
-from service_kit.access.injectors import create_gate
+from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyService
 from service_kit.database import Database
 from service_kit.events.routes import EventRoutes, application
@@ -14,7 +14,7 @@ from service_kit.settings import load_or_exit
 from starlette.applications import Starlette
 
 from image_processor.config import ApiSettings
-from image_processor.injectors import create_event_stream
+from image_processor.event_injectors import create_event_stream
 from image_processor.routers.events import TASK_EVENTS
 
 

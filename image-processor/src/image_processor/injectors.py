@@ -11,7 +11,6 @@ from celery import Celery
 from prometheus_client.registry import Collector
 from service_kit.database import Database
 from service_kit.events.rows import Events
-from service_kit.events.stream import EventStream
 from service_kit.housekeeping import Chore, Housekeeping
 
 from image_processor.background.clock_watch import ClockWatch
@@ -71,12 +70,6 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     registry.register_value(BulkService, BulkService(database, hints))
     registry.register_value(BatchService, BatchService(database))
     return registry
-
-
-def create_event_stream(settings: ApiSettings) -> EventStream[TaskEvent]:
-    """Return the event stream for the application that serves it."""
-    database = Database(settings.database.url, settings.database.pool_size)
-    return EventStream(Events(database, TaskEvent), settings.events.poll_seconds, settings.events.backlog)
 
 
 def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str) -> svcs.Registry:

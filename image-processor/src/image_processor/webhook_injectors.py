@@ -7,7 +7,6 @@ clients has none.
 from functools import partial
 from pathlib import Path
 
-import svcs
 from service_kit.database import Database
 from service_kit.housekeeping import Chore, Housekeeping
 
@@ -27,8 +26,8 @@ KEEP_HOSTS_SECONDS = 30 * 86_400
 """How long it is remembered whether a host answers."""
 
 
-def create_webhook_registry(settings: WebhookSettings) -> svcs.Registry:
-    """Return the two threads of the process, each registered by its type."""
+def create_webhook_threads(settings: WebhookSettings) -> tuple[Housekeeping, WebhookSender]:
+    """Return the two threads of the process."""
     database = Database(settings.database.url, settings.database.pool_size)
     callbacks = WebhookService(database, settings.timeout_seconds, settings.max_seconds, settings.max_silent_seconds)
     http = public_http_pool(settings.allow_networks, settings.timeout_seconds)
@@ -44,7 +43,4 @@ def create_webhook_registry(settings: WebhookSettings) -> svcs.Registry:
         Chore(CLOCK_INTERVAL_SECONDS, check_clock),
         Chore(FORGET_INTERVAL_SECONDS, partial(callbacks.forget_hosts, KEEP_HOSTS_SECONDS)),
     ]
-    registry = svcs.Registry()
-    registry.register_value(Housekeeping, Housekeeping(chores))
-    registry.register_value(WebhookSender, WebhookSender(callbacks, http, secrets, alive))
-    return registry
+    return Housekeeping(chores), WebhookSender(callbacks, http, secrets, alive)

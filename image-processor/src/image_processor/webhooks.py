@@ -2,14 +2,11 @@
 
 import signal
 
-import svcs
 from service_kit import logs
-from service_kit.housekeeping import Housekeeping
 from service_kit.settings import load_or_exit
 
-from image_processor.background.webhook_sender import WebhookSender
 from image_processor.config import WebhookSettings
-from image_processor.webhook_injectors import create_webhook_registry
+from image_processor.webhook_injectors import create_webhook_threads
 
 STOP_SECONDS = 5
 """For running deliveries; less than uWSGI's ``reload-mercy`` and the ``stop_grace_period`` of docker-compose."""
@@ -22,7 +19,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     settings = load_or_exit(WebhookSettings)
     logs.configure(settings.log.level)
-    housekeeping, sender = svcs.Container(create_webhook_registry(settings)).get(Housekeeping, WebhookSender)
+    housekeeping, sender = create_webhook_threads(settings)
     housekeeping.start()
     sender.start()
     signal.sigwait(_STOPPING)

@@ -22,12 +22,12 @@ from service_kit.texts import sentence
 from file_storage.config import Settings
 from file_storage.intake.bodies import least_size_in_form, receive_files
 from file_storage.models import File
+from file_storage.routers.rows import as_json
 from file_storage.routers.schemas import (
     Claims,
     CopyIn,
     FileOut,
     NewFileFields,
-    as_json,
     details_of,
     details_of_copy,
     hide_claims,

@@ -25,6 +25,7 @@ from file_storage.config import Settings
 from file_storage.intake.bodies import check_form_size, least_size_in_form, receive_form
 from file_storage.intake.read_ahead import ReadAhead
 from file_storage.routers.raw_body import store_body
+from file_storage.routers.rows import as_json
 from file_storage.routers.schemas import (
     FOLDER,
     MAX_COMMENT,
@@ -36,7 +37,6 @@ from file_storage.routers.schemas import (
     Name,
     NewFileFields,
     ShortComment,
-    as_json,
     created,
     details_of,
 )

@@ -17,12 +17,12 @@ from service_kit.json_types import WHOLE_NUMBER
 from service_kit.request_body import described, json_body
 from service_kit.texts import sentence
 
+from file_storage.routers.rows import as_json
 from file_storage.routers.schemas import (
     CopyIn,
     FileFields,
     FileOut,
     FilePath,
-    as_json,
     created,
     details_of_copy,
     file_response,

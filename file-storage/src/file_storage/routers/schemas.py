@@ -9,9 +9,9 @@ from service_kit.database import MAX_ID
 from service_kit.errors import RuleError
 from service_kit.json_types import NO_NUL, OPTIONAL, WHOLE_NUMBER
 from service_kit.texts import sentence
-from werkzeug.http import http_date
 
 from file_storage.models import File
+from file_storage.routers.rows import as_json
 from file_storage.services.folders import MAX_FOLDER, wanted_folder
 from file_storage.services.names import MAX_LENGTH, FileName, copied
 from file_storage.services.storing import Details
@@ -129,29 +129,6 @@ class FileOut(BaseModel):
     folder: _Optional[str] = Field(None, description="Missing without one.")
     taken_at: _Optional[str] = Field(None, description="When a camera took it, by its EXIF, as an HTTP date.")
     expires_at: _Optional[str] = Field(None, description="When it is deleted, as an HTTP date.")
-
-
-def as_json(file: File) -> dict[str, object]:
-    """Return a file as :class:`FileOut` shows it."""
-    shown: dict[str, object] = {
-        "id": file.id,
-        "name": file.name,
-        "extension": file.extension,
-        "comment": file.comment,
-        "size": file.size,
-        "sha256": file.sha256,
-        "media_type": file.media_type,
-        "width": file.width,
-        "height": file.height,
-        "created_at": http_date(file.created_at),
-        "updated_at": http_date(file.updated_at),
-        "origin": file.origin,
-    }
-    dates = {"taken_at": file.taken_at, "expires_at": file.expires_at}
-    others: dict[str, object] = {name: getattr(file, name) for name in ("source_id", "task_id", "batch_id")}
-    others["folder"] = file.folder or None
-    others |= {name: None if time is None else http_date(time) for name, time in dates.items()}
-    return shown | {name: value for name, value in others.items() if value is not None}
 
 
 def file_response(file: File, status: int) -> Response:

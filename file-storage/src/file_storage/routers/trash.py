@@ -22,7 +22,8 @@ from werkzeug.http import http_date
 
 from file_storage.models import File
 from file_storage.routers.collection import FileQuery
-from file_storage.routers.schemas import FileOut, as_json
+from file_storage.routers.rows import as_json
+from file_storage.routers.schemas import FileOut
 from file_storage.services.folders import wanted_folder
 from file_storage.services.trash import MOST_FILES, TrashService
 

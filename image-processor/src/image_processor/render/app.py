@@ -15,7 +15,7 @@ from service_kit import logs
 from service_kit.access.asgi_gate import Endpoint, recorded
 from service_kit.access.audit import AuditTrail
 from service_kit.access.config import AccessSettings
-from service_kit.access.injectors import create_gate
+from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyService
 from service_kit.database import Database
 from service_kit.errors import DomainError

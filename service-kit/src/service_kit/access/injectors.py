@@ -8,7 +8,8 @@ from flask import Flask
 from service_kit.access.audit import AuditTrail
 from service_kit.access.config import AccessSettings
 from service_kit.access.flask_gate import stand_before
-from service_kit.access.gate import Gate, Rules
+from service_kit.access.gate import Gate
+from service_kit.access.gate_injectors import create_gate
 from service_kit.access.keys import KeyService
 from service_kit.access.owners import OwnerService
 from service_kit.database import Database
@@ -41,14 +42,3 @@ def create_access(settings: AccessSettings, registry: svcs.Registry) -> Access:
     gate = create_gate(settings, keys)
     registry.register_value(Gate, gate)
     return Access(gate, trail, frozenset(settings.http.cors_origins))
-
-
-def create_gate(settings: AccessSettings, keys: KeyService) -> Gate:
-    """Return the gate for these settings."""
-    rules = Rules(
-        mode=settings.auth.mode,
-        inner_secret=settings.auth.inner_secret.get_secret_value(),
-        hosts=settings.http.hosts,
-        cors_origins=settings.http.cors_origins,
-    )
-    return Gate(rules, keys)

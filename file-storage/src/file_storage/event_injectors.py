@@ -1,0 +1,49 @@
+"""Choose from its settings what the process of the event stream needs.
+
+Apart from :mod:`file_storage.injectors`, which imports Flask: this process starts sooner without it.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from service_kit.database import Database
+from service_kit.events.rows import Events
+from service_kit.events.stream import EventStream
+from service_kit.housekeeping import Chore, Housekeeping
+
+from file_storage.config import Settings, StorageSettings
+from file_storage.models import FileEvent
+from file_storage.services.blobs import BlobService
+from file_storage.services.expiry import ExpiryService
+from file_storage.services.removal import Removal
+from file_storage.services.trash import TrashService
+from file_storage.storage import BlobStore
+from file_storage.storage.folder import FolderBlobStore
+from file_storage.storage.s3 import S3BlobStore
+
+EXPIRY_INTERVAL_SECONDS = 60
+"""Between two runs of a chore."""
+
+
+def create_event_stream(settings: Settings) -> EventStream[FileEvent]:
+    """Return the event stream for the application that serves it."""
+    database = Database(settings.database.url, settings.database.pool_size)
+    return EventStream(Events(database, FileEvent), settings.events.poll_seconds, settings.events.backlog)
+
+
+def create_housekeeping(settings: Settings) -> Housekeeping:
+    """Return what deletes old events, expired files, and files whose time in the trash is over."""
+    database = Database(settings.database.url, pool_size=1)
+    removal = Removal(database, BlobService(database, create_blob_store(settings.storage)))
+    forget_events = partial(Events(database, FileEvent).forget_older_than, settings.events.keep_seconds)
+    chores = (
+        forget_events,
+        ExpiryService(database, removal).expire_in_steps,
+        TrashService(database, removal, settings.trash.seconds).end_expired_in_steps,
+    )
+    return Housekeeping([Chore(EXPIRY_INTERVAL_SECONDS, chore) for chore in chores])
+
+
+def create_blob_store(settings: StorageSettings) -> BlobStore:
+    """Return the store of these settings."""
+    return S3BlobStore(settings.url) if settings.url else FolderBlobStore(Path(settings.folder, "blobs"))

@@ -1,0 +1,28 @@
+"""Files as responses and events show them; a module of its own, because the event stream needs no Flask."""
+
+from werkzeug.http import http_date
+
+from file_storage.models import File
+
+
+def as_json(file: File) -> dict[str, object]:
+    """Return a file as ``FileOut`` of :mod:`file_storage.routers.schemas` shows it."""
+    shown: dict[str, object] = {
+        "id": file.id,
+        "name": file.name,
+        "extension": file.extension,
+        "comment": file.comment,
+        "size": file.size,
+        "sha256": file.sha256,
+        "media_type": file.media_type,
+        "width": file.width,
+        "height": file.height,
+        "created_at": http_date(file.created_at),
+        "updated_at": http_date(file.updated_at),
+        "origin": file.origin,
+    }
+    dates = {"taken_at": file.taken_at, "expires_at": file.expires_at}
+    others: dict[str, object] = {name: getattr(file, name) for name in ("source_id", "task_id", "batch_id")}
+    others["folder"] = file.folder or None
+    others |= {name: None if time is None else http_date(time) for name, time in dates.items()}
+    return shown | {name: value for name, value in others.items() if value is not None}

@@ -1,0 +1,17 @@
+"""Create the stream of events from its settings.
+
+Apart from :mod:`image_processor.injectors`, which imports Celery and libvips: who sends events needs neither.
+"""
+
+from service_kit.database import Database
+from service_kit.events.rows import Events
+from service_kit.events.stream import EventStream
+
+from image_processor.config import ApiSettings
+from image_processor.models import TaskEvent
+
+
+def create_event_stream(settings: ApiSettings) -> EventStream[TaskEvent]:
+    """Return the event stream for the application that serves it."""
+    database = Database(settings.database.url, settings.database.pool_size)
+    return EventStream(Events(database, TaskEvent), settings.events.poll_seconds, settings.events.backlog)

@@ -1,0 +1,19 @@
+"""Create the gate from the settings of access.
+
+Apart from :mod:`service_kit.access.injectors`, which imports Flask: asynchronous applications start sooner without it.
+"""
+
+from service_kit.access.config import AccessSettings
+from service_kit.access.gate import Gate, Rules
+from service_kit.access.keys import KeyService
+
+
+def create_gate(settings: AccessSettings, keys: KeyService) -> Gate:
+    """Return the gate for these settings."""
+    rules = Rules(
+        mode=settings.auth.mode,
+        inner_secret=settings.auth.inner_secret.get_secret_value(),
+        hosts=settings.http.hosts,
+        cors_origins=settings.http.cors_origins,
+    )
+    return Gate(rules, keys)
