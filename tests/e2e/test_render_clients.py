@@ -7,11 +7,12 @@ import pytest
 from imgproxy import ImgProxy
 from libthumbor import CryptoURL
 
-from tests.support.client import Pixmill
+from tests.support.client import Pixmill, assert_problem
 from tests.support.environment import ENVIRONMENT, IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
+from tests.support.folders import temporary_folder
 from tests.support.images import opened, photo
 from tests.support.processes import find_program, skip_where_missing
-from tests.support.stacks import EmbeddedStack
+from tests.support.stacks import EmbeddedStack, start
 
 SCRIPT = Path(__file__).parent / "clients/imgproxy.mjs"
 
@@ -38,11 +39,8 @@ def test_libthumbor(pixmill: Pixmill, file_id: object, unsafe: bool) -> None:
     assert response.headers["Content-Type"] == "image/jpeg"
 
 
-@pytest.mark.parametrize("secrets", [{"key": IMGPROXY_KEY, "salt": IMGPROXY_SALT}, {}], ids=["signed", "unsigned"])
-def test_the_python_client_of_imgproxy(
-    pixmill: Pixmill, stack: EmbeddedStack, file_id: object, secrets: dict[str, str]
-) -> None:
-    proxy = f"{stack.url}/img/imgproxy"
+def test_the_python_client_of_imgproxy(pixmill: Pixmill, stack: EmbeddedStack, file_id: object) -> None:
+    proxy, secrets = f"{stack.url}/img/imgproxy", {"key": IMGPROXY_KEY, "salt": IMGPROXY_SALT}
     url = ImgProxy(f"local:///{file_id}", proxy, **secrets, resizing_type="fill", width=64, height=48)
 
     response = pixmill.http.get(str(url))
@@ -68,9 +66,23 @@ def test_the_node_client_of_imgproxy(pixmill: Pixmill, stack: EmbeddedStack, fil
     )
 
     signed, unsigned = made.stdout.split()
+    response = pixmill.http.get(signed)
+    assert response.status_code == 200, response.text
+    assert opened(response.content).size == (64, 48)
+    assert response.headers["Content-Type"] == "image/png"
     assert "/insecure/" in unsigned
-    for url in (signed, unsigned):
-        response = pixmill.http.get(url)
-        assert response.status_code == 200, response.text
-        assert opened(response.content).size == (64, 48)
-        assert response.headers["Content-Type"] == "image/png"
+    assert_problem(pixmill.http.get(unsigned), 403, "signature")
+
+
+@pytest.mark.thorough
+def test_the_python_client_of_imgproxy_without_a_key() -> None:
+    stack = start("embedded", temporary_folder("unsigned"), {"RENDER_IMGPROXY__UNSAFE": "true"})
+    with Pixmill(stack.url) as pixmill:
+        file_id = pixmill.upload("photo.jpg", photo(640, 480, format="JPEG"))["id"]
+        url = ImgProxy(f"local:///{file_id}", f"{stack.url}/img/imgproxy", resizing_type="fill", width=64, height=48)
+
+        response = pixmill.http.get(str(url))
+    stack.stop()
+
+    assert response.status_code == 200, response.text
+    assert opened(response.content).size == (64, 48)

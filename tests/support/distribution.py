@@ -26,6 +26,8 @@ def unit_of(test: str) -> str:
     Most tests run on the full stack; those of ``tests/e2e`` have one of their own, so that two runners share the work.
     """
     module, _, function = test.partition("::")
+    if not module.startswith("tests/"):
+        return module
     parameter = _PARAMETER.search(function)
     stack = parameter[1] if parameter else _stack_in(module)
     if stack is None:
@@ -36,5 +38,5 @@ def unit_of(test: str) -> str:
 @cache
 def _stack_in(module: str) -> str | None:
     """Return the stack that functions of the module ask for by the name of its fixture."""
-    found = _FIXTURE.search((PROJECT / module).read_text("utf-8")) if module.startswith("tests/") else None
+    found = _FIXTURE.search((PROJECT / module).read_text("utf-8"))
     return found[1] if found else None

@@ -11,6 +11,7 @@ from image_processor.render.plan import FileSource, RenderPlan
 from image_processor.render.presets import RenderPresets
 from image_processor.render.reading import Reader, status_of
 from image_processor.render.signing import NativeSigner, ThumborSigner
+from imgproxy import ImgProxy
 from pydantic import ValidationError
 from service_kit.errors import DomainError
 from service_kit.settings import SettingsError
@@ -163,6 +164,9 @@ def test_a_url_without_a_signature_is_refused(section: Mapping[str, object], tar
         ("thumbor", b"/img/thumbor/unsafe/42"),
         ("imagor", b"/img/imagor/unsafe/42"),
         ("imgproxy", b"/img/imgproxy/any/plain/42"),
+        ("imgproxy", str(ImgProxy("local:///42", "/img/imgproxy", resizing_type="fill", width=64)).encode()),
+        # As imgproxy's client for Node writes it.
+        ("imgproxy", b"/img/imgproxy/insecure/rs:fill:64:48/plain/local:///42@png"),
     ],
 )
 def test_a_setting_allows_urls_without_a_signature(name: str, target: bytes) -> None:
