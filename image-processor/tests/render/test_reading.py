@@ -216,3 +216,13 @@ def test_a_wrong_preset_of_imgproxy_stops_the_start(line: str) -> None:
 @pytest.mark.parametrize(("dialect", "status"), [("thumbor", 400), ("imagor", 403), ("imgproxy", 403), ("native", 403)])
 def test_a_wrong_signature_has_the_peer_s_status(dialect: str, status: int) -> None:
     assert status_of(dialect, DomainError("wrong-render-signature", "")) == status
+
+
+def test_imgproxy_s_information_is_refused_by_its_name() -> None:
+    keys = {"keys": [HEX_KEY], "salts": [HEX_SALT]}
+    reader = reader_of(imgproxy=keys)
+
+    with pytest.raises(DomainError, match="info") as refused:
+        plan_of(reader, b"/img/imgproxy/info/AbCd/plain/42")
+
+    assert status_of("imgproxy", refused.value) == 422

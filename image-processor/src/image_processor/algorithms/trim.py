@@ -45,9 +45,18 @@ class TrimParams(Params):
 @algorithm(category="geometry")
 def trim(picture: Picture, params: TrimParams) -> Picture:
     """Cut away edges of one color. An image of only that color stays as it is."""
+    box = box_of(picture, params)
+    if box is None:
+        return picture
+    left, top, right, bottom = box
+    return picture.map(lambda frame: frame.crop(left, top, right - left, bottom - top))
+
+
+def box_of(picture: Picture, params: TrimParams) -> tuple[int, int, int, int] | None:
+    """Return left, top, right and bottom of what stays; ``None``: the image has one color, and stays as it is."""
     boxes = [box for box in (_box(frame, params) for frame in picture.frames) if box is not None]
     if not boxes:
-        return picture
+        return None
     left = max(0, min(box[0] for box in boxes) - params.margin)
     top = max(0, min(box[1] for box in boxes) - params.margin)
     right = min(picture.width, max(box[2] for box in boxes) + params.margin)
@@ -58,7 +67,7 @@ def trim(picture: Picture, params: TrimParams) -> Picture:
     if params.equal in ("vertical", "both"):
         top = min(top, picture.height - bottom)
         bottom = picture.height - top
-    return picture.map(lambda frame: frame.crop(left, top, right - left, bottom - top))
+    return left, top, right, bottom
 
 
 def _box(image: pyvips.Image, params: TrimParams) -> tuple[int, int, int, int] | None:

@@ -23,8 +23,8 @@ FORM = 1
 AVIF_EFFORT = 1
 """Less than the default of a task: somebody waits for the answer, and more effort takes several times as long."""
 
-Answer = Literal["image", "original", "meta", "reports"]
-"""What is sent: the image; the source as it is; what is known about it, as JSON; or what the steps report, as JSON."""
+Answer = Literal["image", "original", "thumbor meta", "imagor meta", "reports"]
+"""What is sent: the image; the source as it is; or, as JSON, what the peer says about the image or the steps report."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ class RenderPlan:
     :param files: the other files that the steps name, by the ids that they name them by.
     :param formats_as_they_are: sources of these formats are sent as they are.
     :param ignored: parts of the URL without effect, for people who look for a mistake.
+    :param source_name: the source as the URL names it, if the answer has that.
     """
 
     source: Source
@@ -131,6 +132,7 @@ class RenderPlan:
     bounds: Bounds = Bounds()
     wishes: Wishes = Wishes()
     ignored: tuple[str, ...] = ()
+    source_name: str = ""
 
     def canonical(self) -> bytes:
         """Return what the pixels depend on, except the bytes of the files: equal for URLs with equal results."""
@@ -151,6 +153,8 @@ class RenderPlan:
             ],
             "color": self.source.color if isinstance(self.source, ColorSource) else None,
         }
+        if self.source_name:
+            parts["source name"] = self.source_name
         return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     def digest(self) -> str:

@@ -33,12 +33,12 @@ from image_processor.render.failures import (
     TOO_LARGE,
 )
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused
-from image_processor.render.plan import ColorSource, RenderPlan, step
+from image_processor.render.peer_meta import write_meta
+from image_processor.render.plan import ColorSource, RenderPlan
 from image_processor.services.causes import Cause
 from image_processor.services.codec.decoding import READABLE, ImageError, Limits, decode
 from image_processor.services.codec.encoding import EXTENSIONS
-from image_processor.services.codec.plan import Plan
-from image_processor.services.codec.process import process_image, write_reports
+from image_processor.services.codec.process import explained, process_image, write_reports
 from image_processor.services.files.blob_folder import BlobFolder
 from image_processor.services.files.blob_http import BlobClient
 from image_processor.services.files.client import FileStorage, FileStorageUnavailableError, SourceError
@@ -162,9 +162,10 @@ class _NotSentError(Exception):
 
 def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, limits: Limits) -> str:
     plan = job.plan
-    if plan.answer == "meta":
-        info = step("info").resolved()
-        return process_image(source, {}, result, Plan([info], Output(), plan.reading), limits) or ".json"
+    if plan.answer in ("thumbor meta", "imagor meta"):
+        with explained(source):
+            write_meta(source, files, result, plan, limits)
+        return ".json"
     if plan.answer == "reports":
         write_reports(source, result, plan.for_codec(), limits)
         return ".json"

@@ -14,11 +14,13 @@ from image_processor.render.dialects import imagor, imgproxy, native, thumbor
 from image_processor.render.imgproxy_plan import plan_of as plan_of_imgproxy
 from image_processor.render.plan import RenderPlan, Source
 from image_processor.render.presets import RenderPresets
-from image_processor.render.problems import NO_SUCH_ROUTE, STATUSES, wrong_signature
+from image_processor.render.problems import NO_SUCH_ROUTE, STATUSES, unsupported, wrong_signature
 from image_processor.render.signing import ImagorSigner, ImgproxySigner, NativeSigner, ThumborSigner
 from image_processor.render.sources import source_of
 
 UNSAFE = "unsafe"
+_INFO = "info"
+"""The first part of another kind of imgproxy Pro's URLs, where the signature would be."""
 MOST_REMEMBERED = 2000
 """URLs of each dialect whose plans stay in memory, a few kilobytes each."""
 LONGEST_REMEMBERED_BYTES = 2048
@@ -91,6 +93,10 @@ class ImgproxyDialect:
     async def plan(self, target: bytes) -> RenderPlan:
         settings = self.settings
         signature, path = imgproxy.signature_and_path(target)
+        if signature == _INFO and signature not in settings.trusted_signatures:
+            raise unsupported(
+                _INFO, sentence("what is known about a file is at /api/image-processing/metadata/, with a key")
+            )
         signer = ImgproxySigner(settings.pairs, settings.signature_size, frozenset(settings.trusted_signatures))
         if not settings.unsafe and not signer.accepts(signature, path):
             raise wrong_signature()

@@ -15,7 +15,7 @@ from image_processor.imaging.gravity import FocalPoint
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source as Reading
 from image_processor.render.deferred import Deferred, Size, Step, deferred
-from image_processor.render.plan import ColorSource, Encoding, RenderPlan, Source, Wishes, step
+from image_processor.render.plan import Answer, ColorSource, Encoding, RenderPlan, Source, Wishes, step
 from image_processor.render.problems import expired, unsupported
 from image_processor.render.sources import NamedFiles, source_of
 from image_processor.render.thumbor_filters import (
@@ -323,7 +323,7 @@ class _Lowering:
         self._focal = list[tuple[float, float, float, float]]()
         self._trim = url.trim
         self._wishes: dict[str, object] = {}
-        self._answer = "meta" if url.meta else "image"
+        self._answer: Answer = "imagor meta" if url.meta else "image"
         self._ignored = list[str]()
 
     def plan(self) -> RenderPlan:
@@ -338,7 +338,7 @@ class _Lowering:
             encoding=Encoding(output, negotiated, qualities),
             reading=Reading.model_validate(self._reading),
             files=self._files.all(),
-            answer="original" if self._answer == "original" else "meta" if self._answer == "meta" else "image",
+            answer=self._answer,
             wishes=Wishes(
                 file_name=str(self._wishes.get("file_name", "")),
                 attachment=self._wishes.get("attachment") is True,

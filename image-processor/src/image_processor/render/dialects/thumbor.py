@@ -11,7 +11,7 @@ from service_kit.texts import sentence
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source as Reading
 from image_processor.render.deferred import Deferred, Size, Step, deferred
-from image_processor.render.geometry.thumbor_sizes import Focus, cropped, filled, fitted
+from image_processor.render.geometry.thumbor_sizes import Box, Focus, cropped, filled, fitted
 from image_processor.render.plan import Encoding, RenderPlan, Wishes, step
 from image_processor.render.problems import bad_url, unsupported
 from image_processor.render.sources import NamedFiles, source_of
@@ -139,17 +139,27 @@ class ThumborFrame(Deferred):
     flip_horizontal: bool = False
     flip_vertical: bool = False
 
+    def cut(self, size: Size) -> Box | None:
+        """Return what the URL cuts out; ``None``: nothing."""
+        return cropped(size.width, size.height, self.crop) if self.crop else None
+
+    def areas(self, box: Box | None) -> Sequence[Box]:
+        """Return the areas to keep that have their middle in what is cut out, as places in that."""
+        if box is None:
+            return self.focal
+        moved = list[Box]()
+        for area in self.focal:
+            middle = Focus.of_area(*area)
+            if box[0] <= middle.x <= box[2] and box[1] <= middle.y <= box[3]:
+                moved.append((area[0] - box[0], area[1] - box[1], area[2] - box[0], area[3] - box[1]))
+        return moved
+
     def lowered(self, size: Size) -> Sequence[Step]:
-        steps, points = list[Step](), [Focus.of_area(*area) for area in self.focal]
-        box = cropped(size.width, size.height, self.crop) if self.crop else None
+        steps, box = list[Step](), self.cut(size)
+        points = [Focus.of_area(*area) for area in self.areas(box)]
         if box is not None:
             steps.append(_part(*box))
             size = Size(box[2] - box[0], box[3] - box[1])
-            points = [
-                Focus(point.x - box[0], point.y - box[1], point.weight)
-                for point in points
-                if box[0] <= point.x <= box[2] and box[1] <= point.y <= box[3]
-            ]
         steps += self._resized(size, points)
         directions = (("horizontal", self.flip_horizontal), ("vertical", self.flip_vertical))
         return [*steps, *(step("flip", {"direction": direction}) for direction, wanted in directions if wanted)]
@@ -223,7 +233,8 @@ class _Lowering:
             ),
             reading=Reading(upright=self._defaults.respect_orientation, frames=self._frames),
             files=self._files.all(),
-            answer="meta" if self._url.meta else "image",
+            answer="thumbor meta" if self._url.meta else "image",
+            source_name=self._url.image if self._url.meta else "",
             wishes=Wishes(max_age=self._max_age),
             ignored=(*self._ignored, *(["debug"] if self._url.debug else [])),
         )

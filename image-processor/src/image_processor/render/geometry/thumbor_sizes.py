@@ -46,7 +46,12 @@ def target_of(width: int, height: int, wanted: tuple[Side, Side]) -> tuple[float
         return width, height
     across = float(width if wanted[0] == ORIGINAL else wanted[0])
     down = float(height if wanted[1] == ORIGINAL else wanted[1])
-    return across or down * width / height, down or across * height / width
+    return across or _rounded(down * width / height), down or _rounded(across * height / width)
+
+
+def _rounded(side: float) -> float:
+    # A side of half a pixel or less stays: nothing is cut then.
+    return float(round(side)) or side
 
 
 def filled(

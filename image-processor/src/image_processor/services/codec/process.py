@@ -47,7 +47,7 @@ def process_image(source: Path, files: Mapping[int, Path], result: Path, plan: P
     def whole() -> Decoded:
         return decode(source, limits, sequential=sequential, wanted=plan.source)
 
-    with _explained(source):
+    with explained(source):
         decoded = plain_jpeg(source, limits, plan.source, whole) or whole()
         return _apply(decoded, plan, NamedFiles(files, limits), result, limits)
 
@@ -60,7 +60,7 @@ def write_reports(source: Path, result: Path, plan: Plan, limits: Limits) -> Non
     :raises ImageError: as :func:`process_image`.
     """
     reports, unavailable = dict[str, object](), dict[str, str]()
-    with _explained(source):
+    with explained(source):
         # Not sequential: several analyses read the same pixels. Those of the header read none.
         picture = decode(source, limits, sequential=False, wanted=plan.source).picture
         for algorithm, params in plan.steps:
@@ -84,7 +84,7 @@ def _report(made: object) -> object:
 
 
 @contextmanager
-def _explained(source: Path) -> Iterator[None]:
+def explained(source: Path) -> Iterator[None]:
     """Raise ImageError with a sentence if the image cannot be decoded, or loses pixels while it is."""
     complaints.forget()
     try:
