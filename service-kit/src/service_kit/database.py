@@ -71,7 +71,9 @@ def _epoch_now_sqlite(_element: epoch_now, _compiler: SQLCompiler, **_options: o
 
 
 class oldest_running_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
-    """The id of the oldest transaction that may still write: no row of an older one can appear any more.
+    """The id of the oldest transaction that may still write here: no row of an older one can appear any more.
+
+    On PostgreSQL transactions of all databases have their ids from one counter; those known to be of another do not count.
 
     SQLite runs one writing transaction at a time, so all visible rows count.
     """
@@ -82,7 +84,16 @@ class oldest_running_transaction(GenericFunction[int]):  # noqa: N801 (named as 
 
 @compiles(oldest_running_transaction, "postgresql")
 def _oldest_running_postgresql(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
-    return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+    # A transaction whose lock is not found has just begun, just ended or is prepared: it counts.
+    return """(
+        SELECT coalesce(min(running.id::text::bigint), pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+        FROM pg_snapshot_xip(pg_current_snapshot()) AS running(id)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+            WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
+              AND transactionid = running.id::xid AND datname <> current_database()
+        )
+    )"""
 
 
 @compiles(oldest_running_transaction, "sqlite")
