@@ -23,6 +23,11 @@ ALTER ROLE image_processor LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATI
 ALTER ROLE access LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'access_password';
 ALTER ROLE worker LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'worker_password';
 ALTER ROLE webhooks LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'webhooks_password';
+-- The best index for a list depends on the values searched: a generic plan would scan a million rows. Not an option of
+-- connections, because poolers refuse those.
+SELECT format('ALTER ROLE %I SET plan_cache_mode = force_custom_plan', name)
+FROM unnest(ARRAY['file_storage', 'image_processor', 'access', 'worker', 'webhooks']) AS name
+\gexec
 SELECT format('ALTER ROLE %I PASSWORD %L', current_user, :'administrator_password') \gexec
 
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database WHERE datallowconn \gexec

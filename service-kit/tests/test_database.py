@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from service_kit.database import Database
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from tests.support.environment import ENVIRONMENT
 from tests.support.folders import temporary_folder
@@ -66,3 +67,26 @@ def test_a_restart_of_the_server_causes_no_error(database: Database, server: Pro
     )
 
     assert backend(database) != ended
+
+
+def test_a_server_that_became_a_standby_is_left(database: Database) -> None:
+    standby = backend(database)
+    read_only = text("SET TRANSACTION READ ONLY")
+
+    with pytest.raises(DBAPIError), database.begin() as connection:
+        connection.execute(read_only)
+        connection.execute(text("CREATE TABLE written (id int)"))
+
+    assert backend(database) != standby
+
+
+def test_prepared_statements_are_off_where_the_url_says_so(database: Database, port: int) -> None:
+    pooled = Database(f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill?prepared_statements=off")
+    count = text("SELECT count(*) FROM pg_prepared_statements")
+
+    def prepared_by(used: Database) -> int:
+        with used.read() as session:
+            return max(session.execute(count).scalar_one() for _ in range(20))
+
+    assert (prepared_by(pooled), prepared_by(database)) == (0, 1)
+    pooled.engine.dispose()

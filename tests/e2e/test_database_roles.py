@@ -72,6 +72,11 @@ def test_a_service_owns_its_tables(databases: Databases, role: str, tables: list
     assert {databases.run(role, OWNER, table)[0] for table in tables} == {(role,)}
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_plans_for_the_values_of_a_statement(databases: Databases, role: str) -> None:
+    assert databases.run(role, "SHOW plan_cache_mode") == [("force_custom_plan",)]
+
+
 @pytest.mark.parametrize("role", ["worker", "webhooks"])
 def test_a_process_without_migrations_changes_rows_of_tasks(databases: Databases, role: str) -> None:
     databases.run(role, "INSERT INTO discarded_results (key, due_at) VALUES (%s, 0)", role)

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import httpx2
 
@@ -170,6 +170,20 @@ class FileClient(threading.Thread):
                 return response
             time.sleep(0.2)
         raise TimeoutError(f"no final response in {RETRY_SECONDS} seconds")
+
+
+def differences_from_expected(stack: FullStack, clients: Sequence[FileClient]) -> list[str]:
+    """Return how the stored files differ from what the clients expect."""
+    differences = []
+    with Pixmill(stack.url) as pixmill:
+        listed = {file["id"] for file in pixmill.http.get(f"{FILES}/").json()}
+        for client in clients:
+            for file_id, content in client.files.items():
+                response = pixmill.http.get(f"{FILES}/{file_id}/download")
+                if (response.status_code, response.content) != (200, content):
+                    differences.append(f"file {file_id}: {response.status_code}, {len(response.content)} bytes")
+            differences += [f"file {file_id} was deleted" for file_id in client.deleted & listed]
+    return differences
 
 
 def _slowly(body: bytes) -> Iterator[bytes]:

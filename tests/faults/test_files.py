@@ -5,14 +5,13 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
 from tests.faults.breakage import kill_file_storage, kill_postgres
-from tests.faults.file_client import FileClient
-from tests.support.client import FILES, Pixmill
+from tests.faults.file_client import FileClient, differences_from_expected
 from tests.support.processes import children_of
 from tests.support.stacks import FullStack
 
@@ -43,20 +42,6 @@ def log_of_maintenance(stack: FullStack) -> Iterator[dict[str, object]]:
     """Run ``gc`` and ``fsck`` as an operator does; yield their log entries."""
     for name in ("gc", "fsck"):
         yield from map(json.loads, stack.maintain(name, YOUNG_SECONDS).stderr.splitlines())
-
-
-def differences_from_expected(stack: FullStack, clients: Sequence[FileClient]) -> list[str]:
-    """Return how the stored files differ from what the clients expect."""
-    differences = []
-    with Pixmill(stack.url) as pixmill:
-        listed = {file["id"] for file in pixmill.http.get(f"{FILES}/").json()}
-        for client in clients:
-            for file_id, content in client.files.items():
-                response = pixmill.http.get(f"{FILES}/{file_id}/download")
-                if (response.status_code, response.content) != (200, content):
-                    differences.append(f"file {file_id}: {response.status_code}, {len(response.content)} bytes")
-            differences += [f"file {file_id} was deleted" for file_id in client.deleted & listed]
-    return differences
 
 
 @pytest.mark.timeout(SECONDS + 600)

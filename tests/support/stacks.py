@@ -21,7 +21,7 @@ from tests.support.processes import (
     processes_of,
     skip_where_missing,
 )
-from tests.support.servers import create_roles, start_postgres
+from tests.support.servers import create_roles, query, start_pgbouncer, start_postgres, start_standby
 from tests.support.waiting import STATE_SECONDS, wait_until
 
 
@@ -98,12 +98,12 @@ class FullStack:
         self._render_port, self._file_events_port = free_port(), free_port()
         self.inner_url = f"http://127.0.0.1:{self._inner_port}"
         """URL of nginx's second port, which is not published."""
-        self._postgres_port, self._rabbitmq_port = free_port(), free_port()
+        self.postgres_port, self._rabbitmq_port = free_port(), free_port()
         with ThreadPoolExecutor() as executor:
             rabbitmq = executor.submit(self._start_rabbitmq)
-            self.postgres = start_postgres(folder, self._postgres_port, ENVIRONMENT, database_environment)
+            self.postgres = start_postgres(folder, self.postgres_port, ENVIRONMENT, database_environment)
             self.rabbitmq = rabbitmq.result()
-        databases = create_roles(folder, self._postgres_port)
+        databases = self._prepare_databases()
         self.environment = ENVIRONMENT | self._settings(databases) | dict(environment or {})
         """Environment variables of the services and of an operator's commands."""
         with ThreadPoolExecutor() as executor:
@@ -205,6 +205,10 @@ class FullStack:
         run = subprocess.run(command, env=self._rabbitmq_environment, check=True, capture_output=True, text=True)
         return run.stdout.split()
 
+    def _prepare_databases(self) -> Mapping[str, str]:
+        """Return the URL of the database for each role."""
+        return create_roles(self.folder, self.postgres_port)
+
     def _settings(self, databases: Mapping[str, str]) -> dict[str, str]:
         broker = f"amqp://pixmill:test@127.0.0.1:{self._rabbitmq_port}//"
         return {
@@ -299,6 +303,47 @@ class FullStack:
         user = "user root; " if os.getuid() == 0 else ""
         command = [find_program("nginx"), "-c", str(path), "-g", f"{user}daemon off;", "-e", "stderr"]
         return Process(name, command, ENVIRONMENT, self.folder / f"{name}.log", signal.SIGQUIT)
+
+
+class ReplicatedStack(FullStack):
+    """A full stack whose PostgreSQL commits only what its standby has, too."""
+
+    def stop(self) -> None:
+        super().stop()
+        self.standby.stop()
+
+    def promote_standby(self) -> None:
+        """Make the standby the primary, as the manager of a cluster does when the primary is gone."""
+        query(self._standby_port, "SELECT pg_promote()")
+
+    def _prepare_databases(self) -> Mapping[str, str]:
+        self._standby_port = free_port()
+        databases = super()._prepare_databases()
+        self.standby = start_standby(self.folder, self.postgres_port, self._standby_port, ENVIRONMENT)
+        # The standby stands first: it must not be taken as the primary.
+        hosts = "&".join(f"host=127.0.0.1:{port}" for port in (self._standby_port, self.postgres_port))
+        one_host = f"127.0.0.1:{self.postgres_port}/pixmill"
+        return {
+            role: url.replace(one_host, f"/pixmill?{hosts}&target_session_attrs=read-write")
+            for role, url in databases.items()
+        }
+
+
+class PooledStack(FullStack):
+    """A full stack whose services share few connections of PostgreSQL through PgBouncer, in transaction mode."""
+
+    def stop(self) -> None:
+        super().stop()
+        self.pgbouncer.stop()
+
+    def _prepare_databases(self) -> Mapping[str, str]:
+        databases = super()._prepare_databases()
+        port = free_port()
+        self.pgbouncer = start_pgbouncer(self.folder, self.postgres_port, port, ENVIRONMENT)
+        return {
+            role: url.replace(f":{self.postgres_port}/", f":{port}/") + "?prepared_statements=off"
+            for role, url in databases.items()
+        }
 
 
 def substituted(template: Path, values: Mapping[str, str]) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from image_processor.config import WorkerSettings
 from image_processor.handler import landlock, system_calls
+from image_processor.handler.sandbox import places_of
 
 from tests.support.images import opened, photo
 
@@ -140,6 +142,32 @@ def test_a_confined_process_connects_only_to_the_ports_it_needs(confined: Tried)
     assert confined.outcomes["connect to another port"] == "PermissionError"
     assert confined.outcomes["listen"] == "PermissionError"
     assert confined.outcomes["connect to the file server"] == "ConnectionRefusedError"
+
+
+@pytest.mark.parametrize(
+    ("address", "ports"),
+    [
+        ("@db1/pixmill", {5432}),
+        ("@db1:6432/pixmill", {6432}),
+        ("@/pixmill?host=db1:5433&host=db2:5434&target_session_attrs=read-write", {5433, 5434}),
+        ("@/pixmill?host=db1,db2&port=5433,5434", {5433, 5434}),
+        ("@/pixmill?host=db1&host=db2:5434", {5432, 5434}),
+    ],
+)
+def test_a_confined_process_may_connect_to_each_host_of_its_database(
+    monkeypatch: pytest.MonkeyPatch, address: str, ports: set[int]
+) -> None:
+    monkeypatch.setenv("WORKER_CONFIG", os.devnull)
+    monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
+    monkeypatch.setenv("WORKER_BROKER__URL", "memory://")
+    monkeypatch.setenv("WORKER_FILE_STORAGE__URL", f"http://127.0.0.1:{UNUSED_PORT}/api/file-server")
+    monkeypatch.setenv("WORKER_FILE_STORAGE__BLOBS_URL", "")
+    monkeypatch.setenv("WORKER_SANDBOX_PORTS", "[]")
+    monkeypatch.setenv("WORKER_DATABASE__URL", f"postgresql+psycopg://worker{address}")
+
+    places = places_of(WorkerSettings())
+
+    assert set(places.ports) == ports | {53, UNUSED_PORT}
 
 
 def test_a_confined_process_cannot_signal_others(confined: Tried) -> None:

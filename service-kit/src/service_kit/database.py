@@ -16,10 +16,11 @@ from sqlalchemy import (
     column,
     create_engine,
     event,
+    make_url,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -33,10 +34,11 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 MAX_ID = 2**63 - 1
 
+PREPARED_STATEMENTS = "prepared_statements"
+"""A parameter of our own in the URL of a PostgreSQL: ``off`` behind a pooler that shares connections."""
+
 _POSTGRESQL = {
     "connect_timeout": 3,
-    # The best index for a list depends on the values searched: a generic plan would scan a million rows.
-    "options": "-c plan_cache_mode=force_custom_plan",
     # Notice in seconds that the server's machine or network is gone; TCP's defaults take a quarter of an hour. The
     # user timeout (milliseconds) covers sent data, the probes cover waiting for data.
     "tcp_user_timeout": 10_000,
@@ -69,7 +71,9 @@ def _epoch_now_sqlite(_element: epoch_now, _compiler: SQLCompiler, **_options: o
 
 
 class oldest_running_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
-    """The id of the oldest transaction that may still write: no row of an older one can appear any more.
+    """The id of the oldest transaction that may still write here: no row of an older one can appear any more.
+
+    On PostgreSQL transactions of all databases have their ids from one counter; those known to be of another do not count.
 
     SQLite runs one writing transaction at a time, so all visible rows count.
     """
@@ -80,7 +84,16 @@ class oldest_running_transaction(GenericFunction[int]):  # noqa: N801 (named as 
 
 @compiles(oldest_running_transaction, "postgresql")
 def _oldest_running_postgresql(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
-    return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+    # A transaction whose lock is not found has just begun, just ended or is prepared: it counts.
+    return """(
+        SELECT coalesce(min(running.id::text::bigint), pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+        FROM pg_snapshot_xip(pg_current_snapshot()) AS running(id)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+            WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
+              AND transactionid = running.id::xid AND datname <> current_database()
+        )
+    )"""
 
 
 @compiles(oldest_running_transaction, "sqlite")
@@ -192,8 +205,15 @@ def create_engine_for(url: str, pool_size: int) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    engine = create_engine(url, pool_size=pool_size, connect_args=_POSTGRESQL, hide_parameters=True)
+    address = make_url(url)
+    arguments: dict[str, object] = dict(_POSTGRESQL)
+    if address.query.get(PREPARED_STATEMENTS) == "off":
+        # psycopg's setting takes no text, so it cannot stand in the URL itself.
+        arguments["prepare_threshold"] = None
+    address = address.difference_update_query([PREPARED_STATEMENTS])
+    engine = create_engine(address, pool_size=pool_size, connect_args=arguments, hide_parameters=True)
     event.listen(engine, "checkout", _refuse_if_ended)
+    event.listen(engine, "handle_error", _leave_standby)
     return engine
 
 
@@ -211,6 +231,12 @@ def _refuse_if_ended(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _
         return
     if connection.closed or _has_input(connection.fileno()):
         raise InvalidatePoolError
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    # The server has become a standby, or an address led to one: connections made from now on may find the primary.
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 def _has_input(socket: int) -> bool:

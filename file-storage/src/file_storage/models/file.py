@@ -1,10 +1,11 @@
 """Files that people see, the blobs that hold their bytes, and what belongs to them: keys, uploads, links, events."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
-from service_kit.events.rows import Event
+from service_kit.events.rows import Event, Key
 from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, String, Text, and_, or_
 from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship
 
@@ -208,3 +209,6 @@ class FileEvent(Event, Base):
         lazy="selectin",
     )
     """The file as it is now; ``None`` if it has been deleted or has expired since."""
+
+    def keys(self) -> Collection[Key]:
+        return [("file", self.file_id)]

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from service_kit.events.rows import Key
 from sqlalchemy import ColumnElement
 
 from file_storage.models import FileEvent
@@ -20,6 +21,10 @@ class FileChoice:
     def conditions(self) -> Sequence[ColumnElement[bool]]:
         """Return the conditions on rows of events."""
         return [FileEvent.file_id.in_(self.file_ids)] if self.file_ids else []
+
+    def keys(self) -> Collection[Key]:
+        """Return the keys of the files."""
+        return [("file", file_id) for file_id in self.file_ids]
 
     def has(self, event: FileEvent) -> bool:
         """Return whether the event is one of these."""

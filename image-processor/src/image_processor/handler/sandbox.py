@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from image_processor.config import BlobSourceSettings, RenderSettings, WorkerSettings
 from image_processor.handler import landlock, system_calls
@@ -107,7 +107,7 @@ def places_of(settings: WorkerSettings) -> Places:
     if url.get_backend_name() == "sqlite":
         writable += [Path(f"{url.database}{suffix}") for suffix in ("", "-wal", "-shm")]
     else:
-        ports.add(url.port or _DEFAULT_PORTS["postgresql"])
+        ports.update(_ports_of_hosts(url))
     hosts = (url.host, *(str(host) for host in url.normalized_query.get("host", ())))
     by_unix_socket = url.get_backend_name() != "sqlite" and not any(host and host[0] != "/" for host in hosts)
     return Places(readable, writable, sorted(ports - {0}), by_unix_socket)
@@ -120,6 +120,13 @@ def places_of_render(settings: RenderSettings) -> Places:
     writable = [cache / MAKING, *map(Path, _DEVICES)]
     ports = {_DNS, *settings.sandbox_ports, *_ports_of(settings.file_storage)}
     return Places(readable, writable, sorted(ports - {0}), unix_sockets=False)
+
+
+def _ports_of_hosts(url: URL) -> Iterator[int]:
+    # A URL may name several hosts, each with its port: the driver's dialect knows all forms.
+    _, arguments = url.get_dialect()().create_connect_args(url)
+    for port in str(arguments.get("port") or "").split(","):
+        yield int(port or _DEFAULT_PORTS["postgresql"])
 
 
 def _ports_of(file_storage: BlobSourceSettings) -> Iterator[int]:

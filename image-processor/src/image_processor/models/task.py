@@ -1,11 +1,12 @@
 """Batches, tasks, their events, webhooks, discarded results and the result cache."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from uuid import uuid4
 
 from service_kit.access.principals import LOCAL_OWNER
 from service_kit.database import Id, epoch_now
-from service_kit.events.rows import Event
+from service_kit.events.rows import Event, Key
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -169,6 +170,10 @@ class TaskEvent(Event, Base):
     def is_of_batch(self) -> bool:
         """Whether a batch has ended."""
         return self.task_id == 0
+
+    def keys(self) -> Collection[Key]:
+        task: Key = ("task", self.task_id)
+        return [task] if self.batch_id is None else [task, ("batch", self.batch_id)]
 
 
 class Callback(Base):

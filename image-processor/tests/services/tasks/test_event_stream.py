@@ -1,7 +1,6 @@
 """The event stream delivers every change in order, from a listener's position; a slow listener affects no other."""
 
 import asyncio
-import gc
 import itertools
 import time
 from collections.abc import Callable, Collection
@@ -53,11 +52,11 @@ async def events_of(
     """Return the next events of a subscription, and end it."""
     events: list[TaskEvent] = []
     async with asyncio.timeout(STATE_SECONDS), aclosing(stream.follow(subscription)) as following:  # type: ignore[type-var]
-        async for event in following:
-            events.append(event)
-            if len(events) == count:
+        async for together in following:
+            events += together
+            if len(events) >= count:
                 break
-    return events
+    return events[:count]
 
 
 def changes_in(events: Collection[TaskEvent]) -> list[Change]:
@@ -95,10 +94,10 @@ def test_a_listener_gets_changes_made_while_it_follows(database: Database, strea
 
     async def listen() -> list[TaskEvent]:
         subscription = await stream.subscribe(LOCAL, BEGINNING, ALL)
-        events = []
+        events: list[TaskEvent] = []
         async with asyncio.timeout(STATE_SECONDS):
-            async for event in stream.follow(subscription):
-                events.append(event)
+            async for together in stream.follow(subscription):
+                events += together
                 if len(events) == 3:
                     break
                 status = "processing" if len(events) == 1 else "finished"
@@ -201,12 +200,12 @@ def test_a_listener_gets_only_the_tasks_it_chose_while_it_follows(
         change(database, chosen, status)
 
     async def listen() -> list[TaskEvent]:
-        events = []
+        events: list[TaskEvent] = []
         subscription = await stream.subscribe(LOCAL, BEGINNING, TaskChoice({chosen}))
         async with asyncio.timeout(STATE_SECONDS):
-            async for event in stream.follow(subscription):
-                events.append(event)
-                if position_of(event) > subscription.seen:
+            async for together in stream.follow(subscription):
+                events += together
+                if position_of(together[-1]) > subscription.seen:
                     break  # it came from the queue, no longer from the database
                 asyncio.get_running_loop().call_later(LATER, change_both)
         return events
@@ -250,14 +249,14 @@ def test_a_listener_gets_its_queued_changes_before_it_is_disconnected(database: 
     stream = EventStream(Events(database, TaskEvent), POLL_SECONDS, backlog=2)
 
     async def listen() -> list[int]:
-        seen = []
+        seen: list[int] = []
         subscription = await stream.subscribe(LOCAL, None, ALL)
         for _ in range(3):
             add_task(database)
         await until(has_no_reader)
         with pytest.raises(ListenerTooSlowError):
-            async for event in stream.follow(subscription):
-                seen.append(event.id)
+            async for together in stream.follow(subscription):
+                seen += [event.id for event in together]
         return seen
 
     seen = asyncio.run(listen())
@@ -274,8 +273,8 @@ def test_a_slow_listener_does_not_affect_a_fast_one(database: Database) -> None:
         seen: list[int] = []
         add_task(database)
         async with asyncio.timeout(STATE_SECONDS):
-            async for event in stream.follow(fast):
-                seen.append(event.task_id)
+            async for together in stream.follow(fast):
+                seen += [event.task_id for event in together]
                 if len(seen) == 6:
                     break
                 asyncio.get_running_loop().call_later(LATER, add_task, database)
@@ -301,8 +300,7 @@ def test_the_reader_stops_if_its_listener_disconnects_before_it_follows(
     database: Database, stream: EventStream[TaskEvent]
 ) -> None:
     async def listen() -> None:
-        await stream.subscribe(LOCAL, None, ALL)
-        gc.collect()
+        stream.unsubscribe(await stream.subscribe(LOCAL, None, ALL))
 
         await until(has_no_reader)
 
@@ -325,6 +323,32 @@ def test_a_listener_gets_new_changes_after_the_reader_had_stopped(
     task_id, events = asyncio.run(listen())
 
     assert changes_in(events) == [(task_id, "pending")]
+
+
+def test_a_listener_is_offered_only_events_that_bear_a_key_of_its_choice(
+    database: Database, stream: EventStream[TaskEvent]
+) -> None:
+    asked: list[int] = []
+
+    class Asked(TaskChoice):
+        def has(self, event: TaskEvent) -> bool:
+            asked.append(event.task_id)
+            return super().has(event)
+
+    chosen, *others = (add_task(database) for _ in range(5))
+
+    def change_all() -> None:
+        for task_id in (*others, chosen):
+            change(database, task_id, "processing")
+
+    async def listen() -> None:
+        subscription = await stream.subscribe(LOCAL, None, Asked({chosen}))
+        asyncio.get_running_loop().call_later(10 * LATER, change_all)
+        await events_of(stream, subscription, 1)
+
+    asyncio.run(listen())
+
+    assert set(asked) == {chosen}
 
 
 def test_many_listeners_share_one_reader(stream: EventStream[TaskEvent]) -> None:

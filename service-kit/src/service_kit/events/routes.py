@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic
+from weakref import WeakKeyDictionary
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -47,7 +48,7 @@ class _Stream(EventSourceResponse):
 
     def __init__(
         self,
-        content: AsyncIterator[ServerSentEvent],
+        content: AsyncIterator[ServerSentEvent | bytes],
         *,
         on_end: Callable[[], None],
         ping: int,
@@ -93,6 +94,8 @@ class EventRoutes(Generic[AnyEvent]):
         self._kind = kind
         self._gate = gate
         self._listeners = Listeners()
+        # All listeners get the same object: it is encoded once.
+        self._texts: WeakKeyDictionary[AnyEvent, dict[Language, bytes]] = WeakKeyDictionary()
 
     async def events(self, request: Request) -> Response:
         """``GET …/events`` with the filters of the query and ``Last-Event-ID``."""
@@ -118,29 +121,40 @@ class EventRoutes(Generic[AnyEvent]):
             raise
         return _Stream(
             self._sse_events(subscription, request),
-            on_end=lambda: self._listeners.leave(principal),
+            on_end=lambda: self._end(principal, subscription),
             ping=PING_SECONDS,
             headers={"X-Accel-Buffering": "no", **response_headers.API, **headers_of(_language(request))},
         )
 
+    def _end(self, principal: Principal, subscription: Subscription[AnyEvent]) -> None:
+        self._stream.unsubscribe(subscription)
+        self._listeners.leave(principal)
+
     async def _sse_events(
         self, subscription: Subscription[AnyEvent], request: Request
-    ) -> AsyncIterator[ServerSentEvent]:
+    ) -> AsyncIterator[ServerSentEvent | bytes]:
         yield ServerSentEvent(comment="listening", retry=RECONNECT_MILLISECONDS)
         admitted_at = time.monotonic()
         language = _language(request)
         try:
-            async for event in self._stream.follow(subscription):
+            async for events in self._stream.follow(subscription):
                 if time.monotonic() > admitted_at + READMIT_SECONDS:
                     # A key that has ended since gets no more events.
                     await admitted(self._gate, request, self._kind.scope)
                     admitted_at = time.monotonic()
-                data = json.dumps(self._kind.as_json(event, language), ensure_ascii=False)
-                name = self._kind.name if self._kind.name_of is None else self._kind.name_of(event)
-                yield ServerSentEvent(data=data, event=name, id=str(position_of(event)))
+                yield b"".join(self._encoded(event, language) for event in events)
         except (ListenerTooSlowError, Problem):
             # The response ends; the client reconnects with the last id that it saw.
             return
+
+    def _encoded(self, event: AnyEvent, language: Language) -> bytes:
+        by_language = self._texts.setdefault(event, {})
+        if language not in by_language:
+            data = json.dumps(self._kind.as_json(event, language), ensure_ascii=False)
+            name = self._kind.name if self._kind.name_of is None else self._kind.name_of(event)
+            sent = ServerSentEvent(data=data, event=name, id=str(position_of(event)))
+            by_language[language] = sent.encode()
+        return by_language[language]
 
 
 def application(base_path: str, routes: EventRoutes[AnyEvent]) -> Starlette:

@@ -1,6 +1,6 @@
 """A table of events, in the order of their commits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 from sqlalchemy import BigInteger, ColumnElement, Double, String, delete, select, tuple_
@@ -30,6 +30,10 @@ class Position(NamedTuple):
         return f"{self.transaction_id}-{self.id}"
 
 
+Key = tuple[str, int | str]
+"""What listeners choose events by: a kind, such as ``task``, and a value."""
+
+
 class Event:
     """The columns of every table of events; a database trigger writes its rows in the transaction of the change.
 
@@ -41,6 +45,10 @@ class Event:
     owner: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[float] = mapped_column(Double, index=True)
 
+    def keys(self) -> Collection[Key]:
+        """Return what listeners may choose the event by, one key of each kind."""
+        raise NotImplementedError
+
 
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 _ChosenEvent = TypeVar("_ChosenEvent", bound=Event, contravariant=True)
@@ -51,6 +59,10 @@ class Choice(Protocol[_ChosenEvent]):
 
     def conditions(self) -> Sequence[ColumnElement[bool]]:
         """Return what the rows of these events have in common, for the database."""
+        ...
+
+    def keys(self) -> Collection[Key]:
+        """Return keys of one kind, of which each of these events has one; empty if they have none in common."""
         ...
 
     def has(self, event: _ChosenEvent) -> bool:

@@ -2,23 +2,24 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Generic
-from weakref import WeakSet
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
-from service_kit.events.rows import AnyEvent, Choice, Events, Position, position_of
+from service_kit.events.rows import AnyEvent, Choice, Events, Key, Position, position_of
 from service_kit.texts import sentence
 
 log = structlog.get_logger()
 
 PAGE = 1000
 """Events read by one query, at most."""
+_EVERY: Key = ("every", 0)
+"""The key of all events."""
 RETRY_SECONDS = 5
 """When a client may try again whose owner has too many listeners."""
 
@@ -27,7 +28,7 @@ class ListenerTooSlowError(Exception):
     """The listener fell too far behind; it may subscribe again at the last position that it saw."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Subscription(Generic[AnyEvent]):
     """A listener's position in the stream: it has received the events up to ``seen``.
 
@@ -37,7 +38,14 @@ class Subscription(Generic[AnyEvent]):
     seen: Position
     owner: str | None
     choice: Choice[AnyEvent]
-    queue: asyncio.Queue[AnyEvent]
+    queue: asyncio.Queue[Sequence[AnyEvent]] = field(default_factory=asyncio.Queue)
+    waiting: int = 0
+    """Events in the queue."""
+    keys: Collection[Key] = field(init=False)
+    """Keys of which each wanted event has exactly one."""
+
+    def __post_init__(self) -> None:
+        self.keys = self.choice.keys() or [_EVERY if self.owner is None else ("owner", self.owner)]
 
     def wants(self, event: AnyEvent) -> bool:
         """Return whether the listener gets the event."""
@@ -84,9 +92,9 @@ class EventStream(Generic[AnyEvent]):
         self._events = events
         self._poll_seconds = poll_seconds
         self._backlog = backlog
-        # Weak references: a listener that disconnects before its first event needs no cleanup.
-        self._listeners: WeakSet[asyncio.Queue[AnyEvent]] = WeakSet()
-        self._dropped: WeakSet[asyncio.Queue[AnyEvent]] = WeakSet()
+        self._listeners: set[Subscription[AnyEvent]] = set()
+        # With many listeners, most of whom chose a few tasks, asking each about each event would take most of the time.
+        self._by_key: dict[Key, set[Subscription[AnyEvent]]] = {}
         self._position = Position(0, 0)
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
@@ -96,19 +104,38 @@ class EventStream(Generic[AnyEvent]):
     ) -> Subscription[AnyEvent]:
         """Subscribe to those of ``choice`` that the principal sees, after ``since``, or new ones only.
 
-        A position after the newest event comes from before a backup was restored; it counts as "new ones only".
+        A position after the newest event comes from before a backup was restored; it counts as "new ones only". End it
+        with :meth:`unsubscribe`.
         """
-        queue: asyncio.Queue[AnyEvent] = asyncio.Queue(self._backlog)
+        subscription = Subscription(Position(0, 0), None if principal.sees_all else principal.owner, choice)
         async with self._starting:
             if self._reader is None or self._reader.done():
                 self._position = await asyncio.to_thread(self._events.latest)
                 self._reader = asyncio.create_task(self._read())
-            self._listeners.add(queue)
-        seen = self._position if since is None else min(since, await asyncio.to_thread(self._events.latest))
-        return Subscription(seen, None if principal.sees_all else principal.owner, choice, queue)
+            self._listeners.add(subscription)
+            for key in subscription.keys:
+                self._by_key.setdefault(key, set()).add(subscription)
+            subscription.seen = self._position
+        if since is not None:
+            try:
+                subscription.seen = min(since, await asyncio.to_thread(self._events.latest))
+            except BaseException:
+                self.unsubscribe(subscription)
+                raise
+        return subscription
 
-    async def follow(self, subscription: Subscription[AnyEvent]) -> AsyncIterator[AnyEvent]:
-        """Yield the events of a subscription as they are committed; never return.
+    def unsubscribe(self, subscription: Subscription[AnyEvent]) -> None:
+        """Pass no more events to the subscription."""
+        if subscription not in self._listeners:
+            return
+        self._listeners.discard(subscription)
+        for key in subscription.keys:
+            self._by_key[key].discard(subscription)
+            if not self._by_key[key]:
+                del self._by_key[key]
+
+    async def follow(self, subscription: Subscription[AnyEvent]) -> AsyncIterator[Sequence[AnyEvent]]:
+        """Yield the events of a subscription as they are committed, those read together at once; never return.
 
         :raises ListenerTooSlowError: the listener fell behind by more than the backlog.
         """
@@ -116,17 +143,16 @@ class EventStream(Generic[AnyEvent]):
         try:
             # Events from before the subscription are in the database only; those also in the queue are skipped below.
             while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, choice, owner):
-                for event in earlier:
-                    subscription.seen = position_of(event)
-                    yield event
-            while queue not in self._dropped or not queue.empty():
-                event = await queue.get()
-                if position_of(event) > subscription.seen and subscription.wants(event):
-                    yield event
+                subscription.seen = position_of(earlier[-1])
+                yield earlier
+            while subscription in self._listeners or not queue.empty():
+                queued = await queue.get()
+                subscription.waiting -= len(queued)
+                if events := [event for event in queued if position_of(event) > subscription.seen]:
+                    yield events
             raise ListenerTooSlowError
         finally:
-            self._listeners.discard(queue)
-            self._dropped.discard(queue)
+            self.unsubscribe(subscription)
 
     async def _read(self) -> None:
         await asyncio.sleep(0)  # until the first listener is added
@@ -136,16 +162,22 @@ class EventStream(Generic[AnyEvent]):
             except SQLAlchemyError as error:
                 log.warning("events wait for the database", error=str(error))
                 events = []
-            for event in events:
-                self._position = position_of(event)
-                self._pass_on(event)
+            if events:
+                self._position = position_of(events[-1])
+                self._pass_on(events)
             if len(events) < PAGE:
                 await asyncio.sleep(self._poll_seconds)
 
-    def _pass_on(self, event: AnyEvent) -> None:
-        for queue in list(self._listeners):
-            try:
-                queue.put_nowait(event)
-            except asyncio.QueueFull:
-                self._listeners.discard(queue)
-                self._dropped.add(queue)
+    def _pass_on(self, events: Sequence[AnyEvent]) -> None:
+        wanted: dict[Subscription[AnyEvent], list[AnyEvent]] = {}
+        for event in events:
+            for key in (*event.keys(), ("owner", event.owner), _EVERY):
+                for subscription in self._by_key.get(key, ()):
+                    if subscription.wants(event):
+                        wanted.setdefault(subscription, []).append(event)
+        for subscription, chosen in wanted.items():
+            if subscription.waiting + len(chosen) > self._backlog:
+                self.unsubscribe(subscription)
+                chosen = []  # wakes the listener, so that it ends
+            subscription.waiting += len(chosen)
+            subscription.queue.put_nowait(chosen)

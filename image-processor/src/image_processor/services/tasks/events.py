@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from service_kit.events.rows import Key
 from sqlalchemy import ColumnElement
 
 from image_processor.models import TaskEvent
@@ -27,6 +28,12 @@ class TaskChoice:
         if self.batch_id is not None:
             conditions.append(TaskEvent.batch_id == self.batch_id)
         return conditions
+
+    def keys(self) -> Collection[Key]:
+        """Return the keys of the tasks, or else of the batch."""
+        if self.task_ids or self.batch_id is None:
+            return [("task", task_id) for task_id in self.task_ids]
+        return [("batch", self.batch_id)]
 
     def has(self, event: TaskEvent) -> bool:
         """Return whether the event is one of these."""

@@ -1,0 +1,75 @@
+"""The primary PostgreSQL dies under load and its synchronous standby takes over."""
+
+import json
+import time
+
+import pytest
+
+from tests.faults.breakage import LEASE
+from tests.faults.file_client import FileClient, differences_from_expected
+from tests.faults.load import Load
+from tests.support.client import Pixmill
+from tests.support.folders import temporary_folder
+from tests.support.images import photo
+from tests.support.processes import Process, kill_all, skip_where_missing
+from tests.support.receiver import Receiver
+from tests.support.stacks import FullStack, ReplicatedStack
+
+pytestmark = pytest.mark.thorough
+
+CLIENTS = 4
+LOAD_SECONDS = 5
+"""Before the primary dies, and again after the standby took over."""
+
+
+def services_of(stack: FullStack) -> list[Process]:
+    return [stack.file_storage, stack.image_processor, stack.worker, stack.webhooks, stack.render]
+
+
+def started_stack() -> ReplicatedStack:
+    folder = temporary_folder("failover")
+    with skip_where_missing():
+        try:
+            return ReplicatedStack(folder, LEASE)
+        except BaseException:
+            kill_all(folder)
+            raise
+
+
+def test_a_failover_to_a_synchronous_standby_loses_nothing_that_was_answered() -> None:
+    stack = started_stack()
+    try:
+        load = Load(stack, "failover")
+        clients = [FileClient(stack, f"failover-{number}") for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        with load.running():
+            time.sleep(LOAD_SECONDS)
+            stack.postgres.kill()
+            told_before = list(load.task_ids)
+            stack.promote_standby()
+            stack.await_ready()
+            time.sleep(LOAD_SECONDS)
+        for client in clients:
+            client.stop()
+        with Receiver() as receiver, Pixmill(stack.url) as pixmill:
+            source = pixmill.upload("later.png", photo())
+            told = pixmill.post_tasks(
+                {"file_ids": [source["id"]], "algorithm": "flip", "callback_url": receiver.url}
+            ).json()["task_ids"]
+            receiver.await_count(1)
+            [(_, webhook)] = receiver.received
+
+        told_after = [*load.task_ids[len(told_before) :], *told]
+        assert told_before
+        assert len(told_after) > 1
+        assert len({*told_before, *told_after}) == len(told_before) + len(told_after), "an id was given twice"
+        assert {task["status"] for task in load.check()} == {"finished"}
+        assert json.loads(webhook)["task"]["id"] == told[0]
+        file_ids = [file_id for client in clients for file_id in (*client.files, *client.deleted)]
+        assert len(set(file_ids)) == len(file_ids) > 0, "an id was given twice"
+        assert [error for client in clients for error in client.errors] == []
+        assert differences_from_expected(stack, clients) == []
+        assert [service.popen.poll() for service in services_of(stack)] == [None] * len(services_of(stack))
+    finally:
+        stack.stop()
