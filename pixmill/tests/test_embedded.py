@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from pixmill.embedded import environment_of
+from pixmill.embedded import Embedded, StartError, environment_of, run_tool
 
 PROJECT = Path(__file__).parents[2]
 PLACES = {"PIXMILL_HOST": "127.0.0.1", "PIXMILL_PORT": "9000"}
@@ -53,3 +53,15 @@ def test_the_secrets_of_an_earlier_version_stay_valid(tmp_path: Path) -> None:
 
     assert (folder / "PIXMILL_LINK_SECRET").read_text() == "a link secret of an earlier version"
     assert not (tmp_path / "link.secret").exists()
+
+
+def test_a_start_outside_of_a_clone_says_so_and_makes_no_data_folder(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="not a clone of Pixmill"):
+        Embedded("127.0.0.1", 0, tmp_path / "data", tmp_path).run()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tool_outside_of_a_clone_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="not a clone of Pixmill"):
+        run_tool("file_storage.fsck", tmp_path, tmp_path, [])

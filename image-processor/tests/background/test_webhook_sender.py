@@ -374,9 +374,8 @@ INSTALLATION = [b"a secret of the installation, of 32 bytes", b"an earlier one o
 
 
 def test_each_key_has_secrets_of_its_own_whatever_its_owner() -> None:
-    local, first, second = (
-        secrets_of(*whose, INSTALLATION) for whose in (("local", None), ("alice", "0123456789ab"), ("alice", "ba98"))
-    )
+    local = secrets_of("local", None, INSTALLATION)
+    first, second = (secrets_of("alice", key_id, INSTALLATION) for key_id in ("0123456789ab", "ba98"))
 
     assert local == INSTALLATION
     assert len({*local, *first, *second}) == 6

@@ -52,8 +52,9 @@ class Embedded:
     def run(self) -> int:
         """Serve until SIGINT or SIGTERM, and return the exit code.
 
-        :raises StartError: the port is taken, the data folder is not writable, or the server did not start.
+        :raises StartError: ``project`` is another folder, the port is taken, the data folder is not writable, or the server did not start.
         """
+        _check_project(self.project)
         self._check_port()
         os.umask(PRIVATE)
         self._prepare_folders()
@@ -136,8 +137,9 @@ class Embedded:
 def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> int:
     """Run an operator's tool, such as ``file_storage.fsck``, on the data of an embedded stack; return the exit code.
 
-    :raises StartError: the folder holds no data of an embedded stack.
+    :raises StartError: the folder holds no data of an embedded stack, or ``project`` is another folder.
     """
+    _check_project(project)
     if not (data / "file-storage.db").exists():
         raise StartError(f"there are no files of a Pixmill in {data}; name its data folder with --data")
     env = environment_of(data, project, {"PIXMILL_HOST": "127.0.0.1", "PIXMILL_PORT": ""})
@@ -145,6 +147,11 @@ def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> 
     command = [sys.executable, "-m", module, *options]
     # No shell, and the module is one of ours.
     return subprocess.run(command, cwd=project, env=env, check=False).returncode  # nosec B603
+
+
+def _check_project(project: Path) -> None:
+    if not (project / "config/embedded/settings.env").is_file():
+        raise StartError(f"{project} is not a clone of Pixmill, with its config/ and web/: name one with --project")
 
 
 def environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict[str, str]:
