@@ -13,6 +13,8 @@ from image_processor.handler import landlock, system_calls
 
 from tests.support.images import opened, photo
 
+pytestmark = pytest.mark.slow
+
 _PROGRAM = """
 import json, os, socket, sqlite3, subprocess, sys
 from pathlib import Path
