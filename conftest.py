@@ -5,7 +5,6 @@ import sys
 
 import pytest
 from hypothesis import settings
-from xdist.remote import Producer
 
 import pixmill  # noqa: F401 (first, or pytest would import the folder of that name, which has the tests, as the package)
 from tests.support import databases, leftovers
@@ -36,7 +35,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByStack | None:
     return ByStack(config, log) if config.getoption("dist") == "loadfile" else None
 
 

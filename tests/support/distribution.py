@@ -13,7 +13,7 @@ _PARAMETER = re.compile(rf"\[({'|'.join(SHARED)})\b")
 _FIXTURE = re.compile(rf"\b({'|'.join(SHARED)}): \w*Stack\b")
 
 
-class ByStack(LoadScopeScheduling):
+class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Give all tests that share a stack to one runner, so that only one starts it."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -10,6 +10,8 @@ from sqlalchemy import inspect, text
 
 from tests.support.databases import postgres_database
 
+pytestmark = pytest.mark.slow
+
 BEFORE = [
     "INSERT INTO blobs (sha256, size, file_count) VALUES ('aa', 5, 1)",
     """

@@ -10,6 +10,8 @@ from sqlalchemy import text
 from tests.support.databases import postgres_database
 from tests.support.earlier import earlier_database, upgrade
 
+pytestmark = pytest.mark.slow
+
 COUNT = 10_001
 BEFORE = [
     f"INSERT INTO blobs (sha256, size, file_count) VALUES ('aa', 5, {COUNT})",

@@ -12,6 +12,8 @@ from sqlalchemy import inspect, text
 from tests.support.databases import postgres_database
 from tests.support.earlier import earlier_database, upgrade
 
+pytestmark = pytest.mark.slow
+
 BEFORE = [
     "INSERT INTO blobs (sha256, size, file_count) VALUES ('aa', 5, 2)",
     """

@@ -33,6 +33,8 @@ from structlog.testing import capture_logs
 from tests.support.databases import postgres_database
 from tests.support.stored import stored
 
+pytestmark = pytest.mark.slow
+
 BOB, ANN, ADMIN = Principal("bob", WRITER), Principal("ann", WRITER), Principal("root", ALL_SCOPES)
 DAY = 86_400
 

@@ -46,6 +46,7 @@ def uploads(settings: Settings) -> Iterator[Upload]:
         yield upload
 
 
+@pytest.mark.slow
 def test_an_upload_killed_at_any_step_leaves_a_whole_file_or_none(
     services: svcs.Container, uploads: Upload, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from image_processor.handler.sandbox import places_of
 
 from tests.support.images import opened, photo
 
+pytestmark = pytest.mark.slow
+
 _PROGRAM = """
 import json, os, socket, sqlite3, subprocess, sys
 from pathlib import Path

@@ -11,6 +11,8 @@ from sqlalchemy import insert, text
 
 from tests.support.databases import postgres_database
 
+pytestmark = pytest.mark.slow
+
 OLD = """
     INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, params, callback_url,
                        priority, cache, result_key, restarts, attempt, crashes, due_at, created_at, updated_at)

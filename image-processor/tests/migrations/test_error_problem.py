@@ -10,6 +10,8 @@ from sqlalchemy import text
 
 from tests.support.databases import postgres_database
 
+pytestmark = pytest.mark.slow
+
 EARLIER = """
     INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
                        restarts, attempt, crashes, losses, retry_seconds, due_at, created_at, updated_at, error,

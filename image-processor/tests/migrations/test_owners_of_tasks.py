@@ -11,6 +11,8 @@ from sqlalchemy import text
 
 from tests.support.databases import postgres_database
 
+pytestmark = pytest.mark.slow
+
 ROWS = [
     """
     INSERT INTO tasks (source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,

@@ -13,6 +13,8 @@ from sqlalchemy import select, text
 
 from tests.support.databases import postgres_database
 
+pytestmark = pytest.mark.slow
+
 ROWS = """
     INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
                        restarts, attempt, crashes, due_at, created_at, updated_at)

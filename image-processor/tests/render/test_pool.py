@@ -20,6 +20,8 @@ from image_processor.render.queue import Ticket
 from PIL import Image
 from service_kit.errors import DomainError
 
+pytestmark = pytest.mark.slow
+
 _T = TypeVar("_T")
 PLAN = RenderPlan(
     DigestSource("0" * 64), (step("resize", {"width": 20, "fit": "inside"}),), Encoding(Output(format="png"))

@@ -20,6 +20,8 @@ from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import opened, photo, pixels
 from tests.support.jpegxl import HLG, LINEAR, P3, PQ, jpegxl
 
+pytestmark = pytest.mark.slow
+
 KEPT = {"format": "png", "metadata": "keep"}
 LEAST_LOSS = 0.1
 """Butteraugli distance; 1 is hardly visible."""
