@@ -86,7 +86,7 @@ def test_prepared_statements_are_off_where_the_url_says_so(database: Database, p
 
     def prepared_by(used: Database) -> int:
         with used.read() as session:
-            return max(session.execute(count).scalar_one() for _ in range(20))
+            return max(int(session.execute(count).scalar_one()) for _ in range(20))
 
     assert (prepared_by(pooled), prepared_by(database)) == (0, 1)
     pooled.engine.dispose()

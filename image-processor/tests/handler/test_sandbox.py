@@ -12,6 +12,7 @@ import pytest
 from image_processor.config import WorkerSettings
 from image_processor.handler import landlock, system_calls
 from image_processor.handler.sandbox import places_of
+from service_kit.settings import load
 
 from tests.support.images import opened, photo
 
@@ -157,9 +158,10 @@ def test_a_confined_process_connects_only_to_the_ports_it_needs(confined: Tried)
     ],
 )
 def test_a_confined_process_may_connect_to_each_host_of_its_database(
-    monkeypatch: pytest.MonkeyPatch, address: str, ports: set[int]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str, ports: set[int]
 ) -> None:
-    monkeypatch.setenv("WORKER_CONFIG", os.devnull)
+    (tmp_path / "conf.yml").touch()
+    monkeypatch.setenv("WORKER_CONFIG", str(tmp_path / "conf.yml"))
     monkeypatch.setenv("PIXMILL_INNER_SECRET", "a-secret-of-inner-calls-in-tests-only")
     monkeypatch.setenv("WORKER_BROKER__URL", "memory://")
     monkeypatch.setenv("WORKER_FILE_STORAGE__URL", f"http://127.0.0.1:{UNUSED_PORT}/api/file-server")
@@ -167,7 +169,7 @@ def test_a_confined_process_may_connect_to_each_host_of_its_database(
     monkeypatch.setenv("WORKER_SANDBOX_PORTS", "[]")
     monkeypatch.setenv("WORKER_DATABASE__URL", f"postgresql+psycopg://worker{address}")
 
-    places = places_of(WorkerSettings())
+    places = places_of(load(WorkerSettings))
 
     assert set(places.ports) == ports | {53, UNUSED_PORT}
 

@@ -73,7 +73,7 @@ def _epoch_now_sqlite(_element: epoch_now, _compiler: SQLCompiler, **_options: o
 class oldest_running_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
     """The id of the oldest transaction that may still write here: no row of an older one can appear any more.
 
-    On PostgreSQL transactions of all databases have their ids from one counter; those known to be of another do not count.
+    On PostgreSQL the transactions of all databases share one counter; those known to be of another do not count.
 
     SQLite runs one writing transaction at a time, so all visible rows count.
     """

@@ -1,0 +1,101 @@
+"""``python -m bench.claims``: the time of a claim in tables that have grown, compared with that in an empty one.
+
+On PostgreSQL: with a million finished tasks, and while a snapshot is held, as by a running ``pg_dump``, during which
+200,000 tasks have come and gone: VACUUM may not remove their dead rows.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+from image_processor.config import RetrySettings
+from image_processor.models import Task
+from image_processor.services.jobs.claims import ClaimService
+from image_processor.services.jobs.outcomes import Ended, Finished, Holder
+from service_kit import logs
+from service_kit.database import Database
+from service_kit.migrations import migrate
+from sqlalchemy import insert
+
+from tests.support.environment import ENVIRONMENT
+from tests.support.processes import free_port
+from tests.support.servers import create_roles, start_postgres
+
+WANTED = 2
+"""The p95 of a claim at most, as a multiple of that in an empty table."""
+CLAIMS = 200
+TOGETHER = 8
+"""Tasks of a claim."""
+HOLDER = Holder("bench", 1)
+
+FINISHED = """
+INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
+                   restarts, attempt, crashes, due_at, created_at, updated_at)
+SELECT 'local', n, 'a', '.jpg', 'finished', 'flip', 0, true, md5(n::text), 0, 1, 0, 0, n, n
+FROM generate_series(1, %s) n
+"""
+PENDING = FINISHED.replace("'finished'", "'pending'")
+"""Tasks that come …"""
+TAKEN = "UPDATE tasks SET status = 'processing', attempt = attempt + 1 WHERE status = 'pending'"
+ENDED = "UPDATE tasks SET status = 'finished' WHERE status = 'processing'"
+"""… and go."""
+
+
+def p95(database: Database) -> float:
+    """Return the milliseconds of a claim, of which each ends before the next, at the 95th percentile."""
+    claims = ClaimService(database, RetrySettings.model_validate({}), lease_seconds=60, processes=2)
+    with database.begin() as connection:
+        connection.execute(insert(Task), [{"source_id": 1, "algorithm": "flip"}] * CLAIMS * TOGETHER)
+    samples = []
+    for _ in range(CLAIMS):
+        began = time.perf_counter()
+        claimed = claims.claim(HOLDER, TOGETHER)
+        samples.append((time.perf_counter() - began) * 1000)
+        claims.end([Ended(claim, Finished(1)) for claim in claimed])
+    return statistics.quantiles(samples, n=20)[-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.claims", description=__doc__)
+    parser.add_argument("--finished", type=int, default=1_000_000)
+    parser.add_argument("--gone", type=int, default=200_000, help="tasks that come and go while a snapshot is held")
+    chosen = parser.parse_args()
+    logs.configure("warning")
+    with tempfile.TemporaryDirectory(prefix="pixmill-bench-") as data:
+        folder = Path(data)
+        folder.chmod(0o755)
+        port = free_port()
+        server = start_postgres(folder, port, ENVIRONMENT)
+        try:
+            url = create_roles(folder, port)["image_processor"]
+            migrate(url, "image_processor")
+            database = Database(url)
+            address = f"postgresql://pixmill@127.0.0.1:{port}/pixmill"
+            with psycopg.connect(address, autocommit=True) as operator, psycopg.connect(address) as dump:
+                # Events and counters of these tasks would only take time.
+                operator.execute("SET session_replication_role = replica")
+                empty = p95(database)
+                print(f"an empty table: p95 {empty:.1f} ms", flush=True)
+                operator.execute(FINISHED, [chosen.finished])
+                operator.execute("VACUUM ANALYZE tasks")
+                _print(f"{chosen.finished:,} finished tasks", p95(database), empty)
+                dump.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                dump.execute("SELECT count(*) FROM tasks WHERE false")
+                operator.execute(PENDING, [chosen.gone])
+                operator.execute(TAKEN)
+                operator.execute(ENDED)
+                operator.execute("VACUUM ANALYZE tasks")
+                _print(f"a snapshot held over {chosen.gone:,} tasks", p95(database), empty)
+        finally:
+            server.stop()
+
+
+def _print(what: str, milliseconds: float, empty: float) -> None:
+    print(f"{what}: p95 {milliseconds:.1f} ms, times empty {milliseconds / empty:.2f} (at most {WANTED})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
