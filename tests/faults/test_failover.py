@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from tests.faults.breakage import LEASE
 from tests.faults.file_client import FileClient, differences_from_expected
 from tests.faults.load import Load
 from tests.support.client import Pixmill
+from tests.support.environment import LEASE
 from tests.support.folders import temporary_folder
 from tests.support.images import photo
 from tests.support.processes import Process, kill_all, skip_where_missing

@@ -77,7 +77,7 @@ def listening(stack: Stack, owner: Owner, **query: object) -> Iterator[Iterator[
 
 
 def next_task_in(lines: Iterator[str]) -> int:
-    # The end of a batch is none of a task.
+    # The end of a batch is not an event of a task.
     found = next(line for line in lines if line.startswith("data: ") and '"ended"' not in line)
     task_id: int = json.loads(found.removeprefix("data: "))["id"]
     return task_id

@@ -641,7 +641,7 @@ class FrontCacheSettings(Section):
         "http://nginx:8081",
         pattern=r"^(https?://.+)?$",
         description="The inner port of the nginx that may keep images, as long as it is remembered that their files"
-        " exist; `DELETE …/renders/{file_id}` has it forget them. Empty: nginx keeps none.",
+        " exist; `DELETE …/renders/{file_id}` makes it forget them. Empty: nginx keeps none.",
     )
     timeout_seconds: Seconds = Field(5, gt=0, le=3600, description="How long nginx may take to forget an image.")
 

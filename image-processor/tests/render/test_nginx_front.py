@@ -22,7 +22,7 @@ def front(url: str = "http://nginx.invalid:8081") -> Front:
 
 
 def found(seconds: float) -> Found:
-    """Return a result whose file is looked up again after so many seconds."""
+    """Return a result whose file is looked up again after this many seconds."""
     return Found("key", PLAN, None, (), "source", None, time.monotonic() + seconds)
 
 
