@@ -52,7 +52,8 @@ class Embedded:
     def run(self) -> int:
         """Serve until SIGINT or SIGTERM, and return the exit code.
 
-        :raises StartError: ``project`` is another folder, the port is taken, the data folder is not writable, or the server did not start.
+        :raises StartError: ``project`` is another folder, the port is taken, the data folder is not writable, or the
+            server did not start.
         """
         _check_project(self.project)
         self._check_port()
