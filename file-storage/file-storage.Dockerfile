@@ -10,8 +10,7 @@ COPY service-kit service-kit
 COPY file-storage file-storage
 RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels ./service-kit ./file-storage \
  && /opt/pixmill/bin/pip install --no-cache-dir --no-deps --no-index wheels/*.whl \
- && /opt/pixmill/bin/pip uninstall --yes --quiet pip setuptools \
- && find /opt/pixmill -name __pycache__ -prune -exec rm -rf {} +
+ && /opt/pixmill/bin/pip uninstall --yes --quiet pip setuptools
 
 FROM python:3.11.18-slim-bookworm
 RUN groupadd --gid 1000 pixmill && useradd --uid 1000 --gid pixmill --no-create-home pixmill \

@@ -10,8 +10,7 @@ COPY service-kit service-kit
 COPY image-processor image-processor
 RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels ./service-kit ./image-processor \
  && /opt/pixmill/bin/pip install --no-cache-dir --no-deps --no-index wheels/*.whl \
- && /opt/pixmill/bin/pip uninstall --yes --quiet pip setuptools \
- && find /opt/pixmill -name __pycache__ -prune -exec rm -rf {} +
+ && /opt/pixmill/bin/pip uninstall --yes --quiet pip setuptools
 
 FROM python:3.11.18-slim-bookworm
 # Fonts for text marks, 20 MB: most alphabets and symbols, Chinese, Japanese, Korean, emoji. The docs say how to add others.
