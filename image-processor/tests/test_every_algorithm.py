@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from functools import cache
 
 import numpy
 import pytest
@@ -25,6 +26,7 @@ CUBE = "LUT_3D_SIZE 2\n" + "\n".join(f"{1 - r} {g} {b}" for b in (0, 1) for g in
 DELAYS = [100, 250, 40]
 
 
+@cache
 def animation(format: str) -> bytes:
     frames = [opened(photo(40, 30)).rotate(90 * turn) for turn in range(3)]
     return encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=DELAYS, loop=3)
@@ -128,6 +130,12 @@ def test_algorithms_on_a_single_frame_take_the_first(algorithm: Algorithm) -> No
         assert getattr(opened(result), "n_frames", 1) == 1
 
 
+@cache
+def tall() -> bytes:
+    random = numpy.random.default_rng(5)
+    return encoded(Image.fromarray(random.integers(0, 255, (1500, 60, 3), dtype="uint8")), "PNG")
+
+
 @pytest.mark.parametrize(
     # Algorithms that only encode leave the pixels alone.
     "algorithm",
@@ -135,8 +143,7 @@ def test_algorithms_on_a_single_frame_take_the_first(algorithm: Algorithm) -> No
     ids=lambda algorithm: algorithm.name,
 )
 def test_streaming_gives_the_same_result_as_holding_the_image(algorithm: Algorithm) -> None:
-    random = numpy.random.default_rng(5)
-    content = encoded(Image.fromarray(random.integers(0, 255, (1500, 60, 3), dtype="uint8")), "PNG")
+    content = tall()
     streamed = processed(content, algorithm.name, algorithm.example, files_for(algorithm, content))
     steps = [
         {"algorithm": "rotate", "params": {"angle": 0}},

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import cache
 from typing import cast
 
 import cv2
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.slow
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
+@cache
 def grainy(width: int = 320, height: int = 240) -> bytes:
     """Return a picture that compresses like a photograph."""
     random = numpy.random.default_rng(4)
@@ -157,6 +159,7 @@ def test_a_smaller_format_that_misses_the_ssim_is_not_taken() -> None:
 LARGE = {"width": 1900, "height": 1300}
 
 
+@cache
 def large() -> bytes:
     """Return an image of more than two megapixels: smooth above, fine texture below."""
     coarse = numpy.asarray(opened(photo(LARGE["width"], LARGE["height"])).convert("RGB")).astype(float)
