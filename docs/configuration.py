@@ -14,7 +14,8 @@ from typing import Literal, get_args, get_origin
 import yaml
 from annotated_types import Ge, Gt, Le, MinLen
 from file_storage.config import Settings
-from image_processor.config import ApiSettings, RenderSettings, WebhookSettings, WorkerSettings
+from image_processor.config import ApiSettings, WebhookSettings, WorkerSettings
+from image_processor.render.config import RenderSettings
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from service_kit.access.config import AccessSettings

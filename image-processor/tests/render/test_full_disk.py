@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from image_processor.config import RenderSettings
 from image_processor.imaging.output import Output
+from image_processor.render.config import RenderSettings
 from image_processor.render.failures import BUSY
 from image_processor.render.job import Job, LocalFile, Refused
 from image_processor.render.plan import DigestSource, Encoding, RenderPlan, step

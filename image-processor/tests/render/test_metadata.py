@@ -9,9 +9,9 @@ import pytest
 import pyvips
 from image_processor.algorithms.info import info
 from image_processor.algorithms.registry import NoParams, algorithm
-from image_processor.config import RenderSettings
 from image_processor.imaging.output import Output, Report
 from image_processor.imaging.source import Source as Reading
+from image_processor.render.config import RenderSettings
 from image_processor.render.failures import NOT_RENDERABLE
 from image_processor.render.job import Job, LocalFile, Made, Refused
 from image_processor.render.metadata import PARTS, chosen, metadata_plan, parts_of

@@ -5,8 +5,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from image_processor.config import FrontCacheSettings
 from image_processor.imaging.output import Output
+from image_processor.render.config import FrontCacheSettings
 from image_processor.render.front import MOST_KEPT, Front, forgetting
 from image_processor.render.plan import Encoding, FileSource, RenderPlan, Wishes
 from image_processor.render.service import Found

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from image_processor.config import OriginSettings
 from image_processor.render import origins as module
+from image_processor.render.config import OriginSettings
 from image_processor.render.origins import Origins
 from service_kit.errors import DomainError
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from image_processor.config import RenderSettings
+from image_processor.render.config import RenderSettings
 from image_processor.render.dialects import imagor, thumbor
 from image_processor.render.job import Job, LocalFile, Made
 from image_processor.render.plan import RenderPlan

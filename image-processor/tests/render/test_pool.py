@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from image_processor.config import RenderSettings
 from image_processor.handler.sandbox import Sandbox
 from image_processor.imaging.output import Output
 from image_processor.render.cache import MAKING, ORIGINS
+from image_processor.render.config import RenderSettings
 from image_processor.render.failures import BUSY, LOST, NOT_RENDERABLE, TOO_SLOW
 from image_processor.render.job import Job, LocalFile, Made, Refused
 from image_processor.render.plan import DigestSource, Encoding, RenderPlan, step

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy
 import pytest
-from image_processor.config import RenderSettings
 from image_processor.imaging.output import Output
+from image_processor.render.config import RenderSettings
 from image_processor.render.job import Job, LocalFile, Made
 from image_processor.render.plan import DigestSource, Encoding, RenderPlan
 from image_processor.render.process import Renderer

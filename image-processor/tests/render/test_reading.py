@@ -5,8 +5,8 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from image_processor.config import RenderSettings
 from image_processor.render import reading
+from image_processor.render.config import RenderSettings
 from image_processor.render.plan import FileSource, RenderPlan
 from image_processor.render.presets import RenderPresets
 from image_processor.render.reading import Reader, status_of

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
 import pytest
-from image_processor.config import RenderPresetSettings
+from image_processor.render.config import RenderPresetSettings
 from image_processor.render.presets import FoundPreset, RenderPresets
 from service_kit.errors import DomainError
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import pytest
-from image_processor.config import RenderSettings
+from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
 from pixmill.front.app import CHUNK, MAX_BUFFERED, Front, RenderService
 from pixmill.front.limits import Limit

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import URL, make_url
 
-from image_processor.config import BlobSourceSettings, RenderSettings, WorkerSettings
+from image_processor.config import BlobSourceSettings, WorkerSettings
 from image_processor.handler import landlock, system_calls
 from image_processor.render.cache import MAKING, ORIGINS
+from image_processor.render.config import RenderSettings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432}
 _DNS = 53

@@ -29,9 +29,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from image_processor.config import RenderSettings
 from image_processor.render.api import ApiRoutes, answering
 from image_processor.render.cache import ORIGINS, RenderCache
+from image_processor.render.config import RenderSettings
 from image_processor.render.engine import render_engine
 from image_processor.render.file_rows import FileRows
 from image_processor.render.front import Front

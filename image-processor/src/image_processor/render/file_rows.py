@@ -10,7 +10,7 @@ import httpx2
 from service_kit.access.gate import OWNER_HEADER, SEES_HEADER
 from service_kit.access.principals import Principal
 
-from image_processor.config import RenderFileSettings
+from image_processor.render.config import RenderFileSettings
 from image_processor.render.failures import storage_unavailable
 
 GONE_SECONDS = 1.0

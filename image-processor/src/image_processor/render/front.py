@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from image_processor.config import FrontCacheSettings
+from image_processor.render.config import FrontCacheSettings
 from image_processor.render.plan import RenderPlan
 from image_processor.render.service import Found
 

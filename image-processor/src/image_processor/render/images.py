@@ -11,9 +11,9 @@ from service_kit.texts import sentence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from image_processor.config import RenderHttpSettings
 from image_processor.render import failures
 from image_processor.render.clients import ClientGoneError
+from image_processor.render.config import RenderHttpSettings
 from image_processor.render.front import Front, forgetting
 from image_processor.render.hints import VARY_BY_HINTS, hinted
 from image_processor.render.metrics import RenderMetrics

@@ -16,7 +16,7 @@ import httpcore2
 from service_kit.errors import DomainError
 from service_kit.texts import reason_of, sentence, text_of
 
-from image_processor.config import OriginSettings
+from image_processor.render.config import OriginSettings
 from image_processor.render.failures import FILE_NOT_FOUND, ORIGIN_FAILED, ORIGIN_FORBIDDEN, ORIGIN_SLOW, too_large
 from image_processor.services.outbound import ForbiddenAddressError, public_http_pool
 

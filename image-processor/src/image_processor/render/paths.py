@@ -2,7 +2,7 @@
 
 import re
 
-from image_processor.config import RenderSettings
+from image_processor.render.config import RenderSettings
 
 _API = re.compile(r"/api/image-processing/(thumbnails|metadata|preview|render-urls|renders)(/|$)")
 

@@ -13,7 +13,7 @@ from multiprocessing.context import ForkServerProcess
 import structlog
 from service_kit.texts import sentence
 
-from image_processor.config import RenderSettings
+from image_processor.render.config import RenderSettings
 from image_processor.render.failures import busy, lost, too_slow
 from image_processor.render.job import Answer
 from image_processor.render.process import serve

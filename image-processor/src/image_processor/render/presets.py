@@ -11,7 +11,7 @@ import httpx2
 from service_kit.access.gate import OWNER_HEADER
 from service_kit.access.principals import LOCAL_OWNER
 
-from image_processor.config import RenderPresetSettings
+from image_processor.render.config import RenderPresetSettings
 from image_processor.render.failures import presets_unavailable
 
 GONE_SECONDS = 1.0

@@ -19,11 +19,11 @@ import structlog
 from service_kit import logs
 from service_kit.texts import sentence, text_of
 
-from image_processor.config import RenderSettings
 from image_processor.handler.sandbox import Sandbox
 from image_processor.imaging.color import rgba
 from image_processor.imaging.css_colors import canonical
 from image_processor.imaging.output import Output
+from image_processor.render.config import RenderSettings
 from image_processor.render.failures import (
     BUSY,
     FILE_NOT_FOUND,

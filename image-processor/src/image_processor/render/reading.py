@@ -9,7 +9,13 @@ from service_kit.errors import DomainError
 from service_kit.settings import SettingsError
 from service_kit.texts import sentence
 
-from image_processor.config import ImagorSettings, ImgproxySettings, NativeUrlSettings, RenderSettings, ThumborSettings
+from image_processor.render.config import (
+    ImagorSettings,
+    ImgproxySettings,
+    NativeUrlSettings,
+    RenderSettings,
+    ThumborSettings,
+)
 from image_processor.render.dialects import imagor, imgproxy, native, thumbor
 from image_processor.render.imgproxy_plan import plan_of as plan_of_imgproxy
 from image_processor.render.plan import RenderPlan, Source

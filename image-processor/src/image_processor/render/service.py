@@ -11,8 +11,8 @@ from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
 from service_kit.texts import reason_of, sentence
 
-from image_processor.config import RenderSettings
 from image_processor.render.cache import RenderCache, Stored
+from image_processor.render.config import RenderSettings
 from image_processor.render.failures import TOO_SLOW, file_not_found
 from image_processor.render.file_rows import FileRow, FileRows
 from image_processor.render.job import Answer, Bytes, Job, LocalFile, Made, Refused, StoredFile

@@ -12,7 +12,7 @@ from service_kit.errors import RuleError
 from service_kit.problems import Problem
 from service_kit.texts import sentence
 
-from image_processor.config import NativeUrlSettings
+from image_processor.render.config import NativeUrlSettings
 from image_processor.render.dialects import native
 from image_processor.render.signing import NativeSigner
 from image_processor.services.codec.plan import PIPELINE, plan_of

@@ -14,8 +14,8 @@ from urllib.parse import unquote_to_bytes
 import httpcore2
 import structlog
 from file_storage.events import create_app as create_file_events
-from image_processor.config import RenderSettings
 from image_processor.events import create_app as create_task_events
+from image_processor.render.config import RenderSettings
 from image_processor.render.paths import RenderPaths
 from service_kit.problems import Problem
 from service_kit.settings import load_or_exit
