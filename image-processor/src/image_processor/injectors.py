@@ -72,9 +72,8 @@ def create_api_registry(settings: ApiSettings) -> svcs.Registry:
     return registry
 
 
-def create_worker_registry(settings: WorkerSettings, celery: Celery, worker: str) -> svcs.Registry:
+def create_worker_registry(settings: WorkerSettings, database: Database, celery: Celery, worker: str) -> svcs.Registry:
     """Return the services of a worker's process, each registered by its type; threads are created on first use."""
-    database = Database(settings.database.url, settings.database.pool_size)
     claims = ClaimService(database, settings.retry, settings.lease.seconds, settings.processes)
     leases = LeaseService(database, settings.retry, settings.lease.seconds)
     storage = FileStorage(_http_client(settings.file_storage))

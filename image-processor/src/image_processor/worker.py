@@ -14,6 +14,8 @@ import svcs
 from celery import signals
 from celery.utils.log import get_multiprocessing_logger
 from service_kit import logs
+from service_kit.database import Database
+from service_kit.forking import fork_safe_database
 from service_kit.garbage import freeze_existing_objects
 from service_kit.housekeeping import Housekeeping
 from service_kit.settings import load_or_exit
@@ -39,7 +41,8 @@ WORKER = f"{socket.gethostname()}:{uuid4()}"
 
 app = create_celery(settings.broker)
 app.conf.update(worker_concurrency=settings.processes, worker_consumer=WorkConsumer)
-services = svcs.Container(create_worker_registry(settings, app, WORKER))
+database = fork_safe_database(settings.database.url, settings.database.pool_size)
+services = svcs.Container(create_worker_registry(settings, database, app, WORKER))
 sandbox = Sandbox(settings)
 
 
@@ -93,7 +96,8 @@ def _begin_process(**_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Connections do not survive a fork: each process creates its own services.
     global services
-    services = svcs.Container(create_worker_registry(settings, app, WORKER))
+    database = Database(settings.database.url, settings.database.pool_size)
+    services = svcs.Container(create_worker_registry(settings, database, app, WORKER))
     # Temporary files of libvips, SQLite and Python: /tmp may be memory, and lies outside the sandbox.
     os.environ["TMPDIR"] = settings.scratch_folder
     tempfile.tempdir = None

@@ -24,7 +24,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 from sqlalchemy.types import Double
@@ -146,7 +146,10 @@ def _json_elements_sqlite(element: json_elements, compiler: SQLCompiler, **optio
 
 
 class Database:
-    """Sessions and connections on one database."""
+    """Sessions and connections on one database.
+
+    :param pool_size: idle connections that are kept, at most. With 0, each transaction on SQLite opens a connection.
+    """
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self.engine = create_engine_for(url, pool_size)
@@ -201,7 +204,8 @@ def insert_or_ignore(dialect: str, model: type[DeclarativeBase]) -> "postgresql.
 def create_engine_for(url: str, pool_size: int) -> Engine:
     """Return an engine whose errors, which are logged, do not quote the values of a statement, such as URLs."""
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": 30}, pool_size=pool_size, hide_parameters=True)
+        pool: dict[str, object] = {"pool_size": pool_size} if pool_size else {"poolclass": NullPool}
+        engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True, **pool)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine

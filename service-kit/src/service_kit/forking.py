@@ -1,0 +1,81 @@
+"""SQLite in a process that forks while its threads use the database."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import Dialect, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from service_kit.database import Database
+
+
+def fork_safe_database(url: str, pool_size: int) -> Database:
+    """Return a database for a process whose children use the same one by connections of their own.
+
+    :param pool_size: of PostgreSQL. SQLite has no pool there.
+    """
+    if not url.startswith("sqlite"):
+        return Database(url, pool_size)
+    database = Database(url, pool_size=0)
+    _ForkGate(database.engine)
+    return database
+
+
+class _ForkGate:
+    """Makes a fork wait until no connection is open, and connections wait until the fork is over.
+
+    SQLite remembers in the memory of a process which of its files it has locked. A child that is forked meanwhile
+    inherits this memory, but not the lock: to it the file stays locked for ever ("How To Corrupt An SQLite Database
+    File", 2.6).
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._no_connection = threading.Condition()
+        self._open = 0
+        event.listen(engine, "do_connect", self._connect)
+        os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._in_child)
+
+    def _connect(
+        self, dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[object], parameters: dict[str, object]
+    ) -> DBAPIConnection:
+        with self._no_connection:
+            self._open += 1
+        try:
+            connection = dialect.connect(*arguments, factory=_WatchedConnection, **parameters)
+        except BaseException:
+            self._leave()
+            raise
+        if isinstance(connection, _WatchedConnection):
+            connection.on_close = self._leave
+        return connection
+
+    def _leave(self) -> None:
+        with self._no_connection:
+            self._open -= 1
+            self._no_connection.notify_all()
+
+    def _before(self) -> None:
+        self._no_connection.acquire()
+        while self._open:
+            self._no_connection.wait()
+
+    def _after(self) -> None:
+        self._no_connection.release()
+
+    def _in_child(self) -> None:
+        # The lock of the condition belongs to a thread that exists only in the parent.
+        self._no_connection = threading.Condition()
+
+
+class _WatchedConnection(sqlite3.Connection):
+    """A connection that says when SQLite has closed it; SQLAlchemy's event comes before that."""
+
+    on_close: Callable[[], None]
+
+    def close(self) -> None:
+        super().close()
+        on_close, self.on_close = self.on_close, lambda: None
+        on_close()
