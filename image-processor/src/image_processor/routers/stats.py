@@ -32,10 +32,13 @@ class EndedOut(BaseModel):
     cancelled: int
 
 
-class DayOut(EndedOut):
+class DayOut(BaseModel):
     """Tasks that ended on one day, by status, those that were restarted or deleted since included."""
 
     day: str = Field(description="In UTC.", examples=["2026-11-29"])
+    finished: int
+    error: int
+    cancelled: int
 
 
 class WorkerOut(BaseModel):
