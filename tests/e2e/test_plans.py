@@ -39,6 +39,7 @@ from image_processor.services.jobs.result_cache import CacheHit, ResultCache
 from image_processor.services.presets.presets import PresetService
 from image_processor.services.tasks.batches import BatchService
 from image_processor.services.tasks.bulk import BulkService
+from image_processor.services.tasks.ended import fold as fold_ended
 from image_processor.services.tasks.events import TaskChoice
 from image_processor.services.tasks.filters import TaskFilter
 from image_processor.services.tasks.forgetting import Retention
@@ -523,6 +524,7 @@ def test_requests_of_one_owner_scan_no_table(jobs: svcs.Container, large: str) -
     jobs.get(BatchService).page(few, 0, 20, newest_first=True)
     jobs.get(TaskStats).of(few)
     fold_tasks(jobs.get(Database))
+    fold_ended(jobs.get(Database))
 
     assert len(listed) == 3
     assert_no_scan(explained, 18)

@@ -204,6 +204,21 @@ MUTATIONS = [
         after="bytes = bytes + NEW.size * (NEW.file_count > 1)\n",
         caught_by="file-storage/tests/services/test_quota.py::test_an_upload_that_would_exceed_the_quota_is_refused",
     ),
+    Mutation(
+        rule="a file that is removed leaves the counts by type and month",
+        file="file-storage/src/file_storage/migrations/versions/0014_file_counts.py",
+        before="0, -1, -OLD.size)",
+        after="0, 0, 0)",
+        caught_by="file-storage/tests/services/test_totals.py::test_files_that_expire_leave_the_counts",
+    ),
+    Mutation(
+        rule="a task that is restarted no longer counts as failed",
+        file="image-processor/src/image_processor/migrations/versions/0014_ended_tasks.py",
+        before="VALUES (OLD.owner, OLD.status, '', 0, -1)",
+        after="VALUES (OLD.owner, OLD.status, '', 0, 0)",
+        caught_by="image-processor/tests/services/tasks/test_ended.py"
+        "::test_a_restarted_task_counts_in_each_of_its_ends",
+    ),
     # Uploads and downloads.
     Mutation(
         rule="a file in a form is not larger than the limit",

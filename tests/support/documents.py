@@ -16,7 +16,7 @@ _DATE = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
 _VARYING = re.compile(rf"({_DATE}| ?…)")
 """What an answer has that no page can foresee, and what a page leaves out."""
 
-KEPT = ("alembic_version", "storage_totals", "owner_totals")
+KEPT = ("alembic_version", "storage_totals", "owner_totals", "file_counts")
 """Tables that are not emptied: the schema's version, and sums that follow the other tables by triggers."""
 
 

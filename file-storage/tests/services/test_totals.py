@@ -1,19 +1,23 @@
 """The totals over all files, which triggers maintain, compared with the sums of the rows."""
 
+from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
 import svcs
 from file_storage.config import Settings
 from file_storage.injectors import create_registry
-from file_storage.models import Blob, File, StorageTotal, Upload
+from file_storage.models import Blob, File, FileCount, StorageTotal, Upload
 from file_storage.services.blobs import BlobService
+from file_storage.services.expiry import ExpiryService
 from file_storage.services.files import FileService
 from file_storage.services.names import FileName
-from file_storage.services.storing import NewCopy, StoringService
-from file_storage.services.totals import fold, stored_by
+from file_storage.services.storing import Details, NewCopy, StoringService
+from file_storage.services.totals import Counted, counted, fold, stored_by
 from file_storage.services.totals import stored as totals
+from file_storage.services.trash import TrashService
 from file_storage.services.uploads import NewUpload, UploadService
 from service_kit.access.principals import LOCAL, WRITER, Principal
 from service_kit.database import Database
@@ -22,6 +26,7 @@ from service_kit.settings import load
 from sqlalchemy import func, select, text, update
 
 from tests.support.databases import postgres_database
+from tests.support.images import photo
 from tests.support.stored import stored
 
 
@@ -51,6 +56,20 @@ def assert_correct(services: svcs.Container) -> None:
             [(bytes_of_files, count)] = connection.execute(of_files)
             of_uploads = connection.scalar(select(reserved).where(Upload.owner == owner))
             assert stored_by(connection, owner) == (bytes_of_files, count, of_uploads)
+
+
+def assert_counts_are_those_of_the_rows(services: svcs.Container) -> None:
+    with services.get(Database).connect() as connection:
+        for owner in ("local", "ann", "bob", "eve", "dan", None):
+            rows = connection.execute(select(File.media_type, File.created_at, File.size, File.owner)).all()
+            files, bytes_ = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+            for media_type, created_at, size, of in rows:
+                key = (media_type.partition("/")[0], datetime.fromtimestamp(created_at, UTC).strftime("%Y-%m"))
+                if owner in {None, of}:
+                    files[key] += 1
+                    bytes_[key] += size
+            expected = {Counted(*key, count, bytes_[key]) for key, count in files.items()}
+            assert set(counted(connection, owner)) == expected
 
 
 def test_every_change_of_files_updates_the_totals(container: svcs.Container) -> None:
@@ -99,6 +118,59 @@ def test_every_change_of_uploads_updates_the_totals(container: svcs.Container) -
         assert stored_by(connection, "bob").reserved == 5
 
 
+def test_uploads_trash_and_gc_keep_the_counts_by_kind_and_month(container: svcs.Container) -> None:
+    trash, storing, eve = container.get(TrashService), container.get(StoringService), Principal("eve", WRITER)
+
+    picture = stored(container, photo(), principal=eve)
+    texts = [stored(container, b"plain text", principal=eve).id for _ in range(2)]
+    storing.copy(eve, NewCopy(picture, FileName("copy", ".png"), None))
+    assert_counts_are_those_of_the_rows(container)
+    trash.delete_all(eve, [picture.id, *texts])
+    assert_counts_are_those_of_the_rows(container)
+    trash.restore(eve, texts[:1])
+    assert_counts_are_those_of_the_rows(container)
+    trash.empty(eve, None)
+    container.get(BlobService).collect_garbage(0)
+    assert_counts_are_those_of_the_rows(container)
+    with container.get(Database).connect() as connection:
+        found = [(each.kind, each.files) for each in counted(connection, "eve")]
+    assert found == [("image", 1), ("text", 1)]
+
+
+def test_files_that_expire_leave_the_counts(container: svcs.Container) -> None:
+    dan = Principal("dan", WRITER)
+    expired = stored(container, b"brief", principal=dan, details=Details(expires_in=1))
+    stored(container, b"lasting", principal=dan)
+    with container.get(Database).write() as session:
+        session.execute(update(File).where(File.id == expired.id).values(expires_at=1.0))
+
+    container.get(ExpiryService).collect_garbage()
+
+    assert_counts_are_those_of_the_rows(container)
+    with container.get(Database).connect() as connection:
+        assert sum(each.files for each in counted(connection, "dan")) == 1
+
+
+def test_files_are_counted_in_the_month_of_their_upload(container: svcs.Container) -> None:
+    file = stored(container, b"of the last second of a year")
+    with container.get(Database).write() as session:
+        session.execute(update(File).where(File.id == file.id).values(created_at=1767225599.5))
+
+    assert_counts_are_those_of_the_rows(container)
+    with container.get(Database).connect() as connection:
+        assert counted(connection, None)[0][:3] == ("text", "2025-12", 1)
+
+
+def test_a_change_that_is_rolled_back_is_not_counted(container: svcs.Container) -> None:
+    file = stored(container, b"content")
+
+    with pytest.raises(RuntimeError), container.get(Database).write() as session:
+        session.execute(update(File).where(File.id == file.id).values(owner="ann"))
+        raise RuntimeError
+
+    assert_counts_are_those_of_the_rows(container)
+
+
 def test_corrections_by_fsck_and_removals_by_gc_update_the_totals(container: svcs.Container) -> None:
     stored(container, b"content")
     with container.get(Database).write() as session:
@@ -124,7 +196,9 @@ def test_rows_of_ended_connections_are_folded_into_one(
     fold(living.get(Database))
 
     assert_correct(living)
+    assert_counts_are_those_of_the_rows(living)
     with living.get(Database).connect() as connection:
-        rows = connection.scalars(select(StorageTotal.connection)).all()
-    assert 0 in rows
-    assert process not in rows
+        for table in (StorageTotal, FileCount):
+            rows = connection.scalars(select(table.connection)).all()
+            assert 0 in rows
+            assert process not in rows

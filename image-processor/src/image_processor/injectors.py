@@ -35,7 +35,7 @@ from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
 from image_processor.services.jobs.runner import Runner
 from image_processor.services.presets.presets import PresetService
-from image_processor.services.tasks import idempotency
+from image_processor.services.tasks import ended, idempotency
 from image_processor.services.tasks.batches import BatchService
 from image_processor.services.tasks.bulk import BulkService
 from image_processor.services.tasks.forgetting import Retention
@@ -49,6 +49,8 @@ EXPIRY_INTERVAL_SECONDS = 60
 """Between two deletions of old events, cached results, idempotency keys and tasks."""
 FOLD_INTERVAL_SECONDS = 5
 """Between two folds of the counts of tasks that have not ended: a busy owner has two new rows a task until then."""
+FOLD_ENDED_INTERVAL_SECONDS = 60
+"""The same for those that have ended, which only pages and metrics read."""
 
 
 def create_api_registry(settings: ApiSettings) -> svcs.Registry:
@@ -105,6 +107,7 @@ def create_worker_registry(settings: WorkerSettings, database: Database, celery:
                 Chore(EXPIRY_INTERVAL_SECONDS, partial(idempotency.forget_expired, database)),
                 Chore(EXPIRY_INTERVAL_SECONDS, Retention(database, settings.relay.keep_tasks_seconds).run),
                 Chore(FOLD_INTERVAL_SECONDS, partial(fold, database)),
+                Chore(FOLD_ENDED_INTERVAL_SECONDS, partial(ended.fold, database)),
             ]
         )
 

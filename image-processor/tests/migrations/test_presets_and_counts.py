@@ -41,7 +41,7 @@ def test_earlier_tasks_are_counted_and_presets_are_kept(url: str) -> None:
     migrate(url, "image_processor")
 
     counted = TaskStats(database).of(Principal("ann", WRITER)).tasks
-    assert counted == {"pending": 1, "processing": 0, "error": 1, "cancelled": 1}
+    assert counted == {"pending": 1, "processing": 0, "error": 1, "cancelled": 1, "finished": 1}
     with database.write() as session:
         session.add(Preset(owner="ann", name="mine", params={"steps": [{"algorithm": "flip"}]}))
     with database.read() as session:

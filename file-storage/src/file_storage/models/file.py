@@ -63,6 +63,23 @@ class OwnerTotal(Base):
     reserved: Mapped[int] = mapped_column(BigInteger)
 
 
+class FileCount(Base):
+    """One database connection's share of an owner's files of a kind and a month, as in :class:`OwnerTotal`.
+
+    ``kind`` is what the media type begins with, such as ``image``, and ``month`` that of the upload in UTC, such as
+    ``2026-11``. ``bytes`` counts each file.
+    """
+
+    __tablename__ = "file_counts"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(255), primary_key=True)
+    month: Mapped[str] = mapped_column(String(16), primary_key=True)
+    connection: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    files: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+
+
 class File(Base):
     """A file as people see it. Times are seconds since 1970 by the database's clock."""
 

@@ -1,5 +1,8 @@
 """The endpoint of numbers for a page."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import svcs
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
@@ -10,6 +13,7 @@ from service_kit.access.principals import Scope
 
 from file_storage.config import Settings
 from file_storage.services.stats import FileStats
+from file_storage.services.totals import Counted
 
 stats = APIBlueprint("stats", __name__, abp_tags=[Tag(name="files")])
 
@@ -19,6 +23,22 @@ class QuotaOut(BaseModel):
 
     bytes: int | None
     files: int | None
+
+
+class TypeOut(BaseModel):
+    """Files of one kind of media type."""
+
+    media_type: str = Field(description="As the filter of lists takes it.", examples=["image/*"])
+    files: int
+    bytes: int
+
+
+class MonthOut(BaseModel):
+    """Files that were uploaded in one month."""
+
+    month: str = Field(description="In UTC.", examples=["2026-11"])
+    files: int
+    bytes: int
 
 
 class StatsOut(BaseModel):
@@ -33,6 +53,8 @@ class StatsOut(BaseModel):
     room_bytes: int = Field(description="What still fits: on the disk, and into the quotas.")
     trash_seconds: float = Field(description="How long a deleted file can be restored; 0: not at all.")
     quota: QuotaOut
+    by_type: list[TypeOut] = Field(description="`files` by kind of media type, most first; bytes of each file count.")
+    by_month: list[MonthOut] = Field(description="`files` by month of upload, oldest first; bytes of each file count.")
 
 
 @stats.get("/stats", summary="Get numbers of files", responses={200: StatsOut})
@@ -50,7 +72,25 @@ def show_stats() -> Response:
         room_bytes=numbers.room,
         trash_seconds=svcs.flask.get(Settings).trash.seconds,
         quota=QuotaOut(bytes=numbers.quota_bytes, files=numbers.quota_files),
+        by_type=_by_type(numbers.counts),
+        by_month=_by_month(numbers.counts),
     )
     response = Response(answer.model_dump_json(), mimetype="application/json")
     response.headers["Cache-Control"] = "private, max-age=1"
     return response
+
+
+def _by_type(counts: Sequence[Counted]) -> list[TypeOut]:
+    files, bytes_ = Counter[str](), Counter[str]()
+    for each in counts:
+        files[each.kind] += each.files
+        bytes_[each.kind] += each.bytes
+    return [TypeOut(media_type=f"{kind}/*", files=count, bytes=bytes_[kind]) for kind, count in files.most_common()]
+
+
+def _by_month(counts: Sequence[Counted]) -> list[MonthOut]:
+    files, bytes_ = Counter[str](), Counter[str]()
+    for each in counts:
+        files[each.month] += each.files
+        bytes_[each.month] += each.bytes
+    return [MonthOut(month=month, files=files[month], bytes=bytes_[month]) for month in sorted(files)]

@@ -1,12 +1,14 @@
 """Numbers of files for a page: those of an owner, or of all for an administrator."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from service_kit.access.principals import Principal
 from service_kit.database import Database
 from service_kit.remembered import Remembered
 
-from file_storage.services.totals import Totals, stored, stored_by
+from file_storage.services.totals import Counted, Totals, counted, stored, stored_by
 from file_storage.storage import Staging
 
 REMEMBERED_SECONDS = 1.0
@@ -20,12 +22,20 @@ class FileNumbers:
     :param stored: of an owner: of all its files; of all owners: equal bytes count once.
     :param room: bytes that still fit: on the disk, and into each quota.
     :param quota_bytes: ``None``: no limit.
+    :param counts: of these files by month and kind.
     """
 
     stored: Totals
     room: int
     quota_bytes: int | None
     quota_files: int | None
+    counts: Sequence[Counted]
+
+
+class _Read(NamedTuple):
+    totals: Totals
+    everything: Totals
+    counts: Sequence[Counted]
 
 
 class FileStats:
@@ -38,23 +48,24 @@ class FileStats:
         self._database = database
         self._staging = staging
         self._quota_bytes = quota_bytes
-        self._remembered = Remembered[tuple[Totals, Totals]](REMEMBERED_SECONDS)
+        self._remembered = Remembered[_Read](REMEMBERED_SECONDS)
 
     def of(self, principal: Principal) -> FileNumbers:
         """Return the numbers of the files that a principal sees, at most :data:`REMEMBERED_SECONDS` old."""
         owner = None if principal.sees_all else principal.owner
-        totals, everything = self._remembered.get(owner, lambda: self._read(owner))
+        totals, everything, counts = self._remembered.get(owner, lambda: self._read(owner))
         limits = principal.limits
         room = self._staging.room()
         if self._quota_bytes:
             room = min(room, self._quota_bytes - everything.bytes - everything.reserved)
         if owner is None:
-            return FileNumbers(totals, max(0, room), self._quota_bytes or None, None)
+            return FileNumbers(totals, max(0, room), self._quota_bytes or None, None, counts)
         if limits.bytes is not None:
             room = min(room, limits.bytes - totals.bytes - totals.reserved)
-        return FileNumbers(totals, max(0, room), limits.bytes, limits.files)
+        return FileNumbers(totals, max(0, room), limits.bytes, limits.files, counts)
 
-    def _read(self, owner: str | None) -> tuple[Totals, Totals]:
+    def _read(self, owner: str | None) -> _Read:
         with self._database.connect() as connection:
             everything = stored(connection)
-            return (everything if owner is None else stored_by(connection, owner)), everything
+            totals = everything if owner is None else stored_by(connection, owner)
+            return _Read(totals, everything, counted(connection, owner))

@@ -1,5 +1,6 @@
-"""The totals over all files and of each owner, which triggers maintain so that no query has to scan the rows."""
+"""Totals over all files, of each owner, by kind and month. Triggers maintain them: no query has to scan the rows."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from service_kit.database import Database, dialect_of
@@ -19,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import InstrumentedAttribute
 
-from file_storage.models import OwnerTotal, StorageTotal
+from file_storage.models import FileCount, OwnerTotal, StorageTotal
 
 
 def _sum(counted: InstrumentedAttribute[int]) -> ColumnElement[int]:
@@ -31,6 +32,14 @@ _SUM_OF_OWNER = select(_sum(OwnerTotal.bytes), _sum(OwnerTotal.files), _sum(Owne
     OwnerTotal.owner == bindparam("owner")
 )
 _SUM_OF_TRASH = select(_sum(StorageTotal.trashed_files), _sum(StorageTotal.trashed_bytes))
+_COUNTS = (
+    select(FileCount.kind, FileCount.month, _sum(FileCount.files), _sum(FileCount.bytes))
+    .group_by(FileCount.kind, FileCount.month)
+    # Deletions leave rows that add up to nothing.
+    .having(func.sum(FileCount.files) != 0)
+    .order_by(FileCount.month, FileCount.kind)
+)
+_COUNTS_OF_OWNER = _COUNTS.where(FileCount.owner == bindparam("owner"))
 _CONNECTED = select(column("pid", BigInteger)).select_from(table("pg_stat_activity"))
 
 
@@ -75,13 +84,34 @@ def trashed(connection: Connection) -> Trashed:
     return Trashed(*totals)
 
 
+class Counted(NamedTuple):
+    """The files of a kind of media type that were uploaded in a month; those in the trash count, too.
+
+    :param kind: such as ``image``.
+    :param month: such as ``2026-11``.
+    :param bytes: of each file, also where files share them.
+    """
+
+    kind: str
+    month: str
+    files: int
+    bytes: int
+
+
+def counted(connection: Connection, owner: str | None) -> Sequence[Counted]:
+    """Return the numbers of an owner's files, or of all, by month and kind; those of no file are left out."""
+    statement = _COUNTS if owner is None else _COUNTS_OF_OWNER
+    return [Counted(*row) for row in connection.execute(statement, {} if owner is None else {"owner": owner})]
+
+
 def fold(database: Database) -> None:
     """Add the rows of ended connections to the rows 0, so that there are never many rows."""
     with database.begin() as connection:
         if dialect_of(connection) != "postgresql":
             return
         _fold_all(connection)
-        _fold_owners(connection)
+        _fold_each(connection, OwnerTotal, ("owner",), Totals._fields)
+        _fold_each(connection, FileCount, ("owner", "kind", "month"), ("files", "bytes"))
 
 
 def _fold_all(connection: Connection) -> None:
@@ -92,14 +122,18 @@ def _fold_all(connection: Connection) -> None:
     connection.execute(update(StorageTotal).where(StorageTotal.connection == 0).values(more))
 
 
-def _fold_owners(connection: Connection) -> None:
-    ended = OwnerTotal.connection.not_in(_CONNECTED) & (OwnerTotal.connection != 0)
-    columns = (OwnerTotal.owner, OwnerTotal.bytes, OwnerTotal.files, OwnerTotal.reserved)
-    taken = connection.execute(delete(OwnerTotal).where(ended).returning(*columns)).all()
+def _fold_each(
+    connection: Connection, model: type[OwnerTotal | FileCount], keys: Sequence[str], sums: Sequence[str]
+) -> None:
+    """Fold the rows of a table, those of each key apart."""
+    ended = model.connection.not_in(_CONNECTED) & (model.connection != 0)
+    columns = [getattr(model, name) for name in (*keys, *sums)]
+    taken = connection.execute(delete(model).where(ended).returning(*columns)).all()
     if not taken:
         return
-    insert = postgresql.insert(OwnerTotal)
-    sums = {name: getattr(OwnerTotal, name) + insert.excluded[name] for name in Totals._fields}
-    folded = insert.on_conflict_do_update(index_elements=[OwnerTotal.owner, OwnerTotal.connection], set_=sums)
+    insert = postgresql.insert(model)
+    added = {name: getattr(model, name) + insert.excluded[name] for name in sums}
+    folded = insert.on_conflict_do_update(index_elements=[*keys, "connection"], set_=added)
     # In one order, so that two folds do not wait for each other's rows.
-    connection.execute(folded, [{"connection": 0, **row._asdict()} for row in sorted(taken, key=lambda row: row.owner)])
+    in_order = sorted(taken, key=lambda row: tuple(row)[: len(keys)])
+    connection.execute(folded, [{"connection": 0, **row._asdict()} for row in in_order])

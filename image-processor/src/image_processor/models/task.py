@@ -279,3 +279,20 @@ class UnendedTasks(Base):
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     part: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     tasks: Mapped[int] = mapped_column(BigInteger)
+
+
+class EndedTasks(Base):
+    """A part of the number of an owner's tasks in a status that ends them; the sum of the rows is the number.
+
+    Those of a ``day``, such as ``2026-11-29``, are all that ended on it (in UTC). A row without a day takes away what
+    was restarted or deleted, and has what ended before the days that are shown. Triggers write the rows, as those of
+    :class:`UnendedTasks`.
+    """
+
+    __tablename__ = "ended_tasks"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    status: Mapped[str] = mapped_column(String(16), primary_key=True)
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    part: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    tasks: Mapped[int] = mapped_column(BigInteger)

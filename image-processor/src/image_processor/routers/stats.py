@@ -8,24 +8,34 @@ from service_kit import __version__
 from service_kit.access.flask_gate import needs, principal
 from service_kit.access.principals import Scope
 
-from image_processor.services.tasks.metrics import MAX_COUNTED
+from image_processor.services.tasks.ended import DAYS
 from image_processor.services.tasks.stats import TaskStats
 
 stats = APIBlueprint("stats", __name__, abp_tags=[Tag(name="tasks")])
 
 
 class TaskCountsOut(BaseModel):
-    """Tasks that are not finished, by status."""
+    """Tasks, by status."""
 
     pending: int
     processing: int
     error: int
     cancelled: int
+    finished: int
 
 
 class EndedOut(BaseModel):
     """Tasks that ended within the last minute, by status."""
 
+    finished: int
+    error: int
+    cancelled: int
+
+
+class DayOut(BaseModel):
+    """Tasks that ended on one day, by status, those that were restarted or deleted since included."""
+
+    day: str = Field(description="In UTC.", examples=["2026-11-29"])
     finished: int
     error: int
     cancelled: int
@@ -45,9 +55,10 @@ class StatsOut(BaseModel):
     version: str = Field(description="Of Pixmill.")
     owner: str = Field(description="Who asks.")
     all_owners: bool = Field(description="Whether the numbers are those of all owners, as for a key with `admin`.")
-    tasks: TaskCountsOut = Field(description=f"Each is at most {MAX_COUNTED:,}, which also stands for more.")
+    tasks: TaskCountsOut = Field(description="Those that have not been deleted.")
     oldest_pending_seconds: float | None = Field(description="How long the oldest pending task waits; null: none does.")
     last_minute: EndedOut
+    by_day: list[DayOut] = Field(description=f"The last {DAYS} days, with today, the earliest first.")
     workers: list[WorkerOut] | None = Field(
         None, description="Those that are working; present only if the numbers are those of all owners."
     )
@@ -66,6 +77,10 @@ def show_stats() -> Response:
         tasks=TaskCountsOut(**{status.value: count for status, count in numbers.tasks.items()}),
         oldest_pending_seconds=numbers.oldest_pending_seconds,
         last_minute=EndedOut(**{status.value: count for status, count in numbers.ended.items()}),
+        by_day=[
+            DayOut(day=each.day, **{status.value: count for status, count in each.tasks.items()})
+            for each in numbers.days
+        ],
         workers=None
         if workers is None
         else [WorkerOut(name=each.name, processes=each.processes, tasks=each.tasks) for each in workers],

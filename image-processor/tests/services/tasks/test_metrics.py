@@ -20,12 +20,13 @@ def test_without_tasks_all_metrics_are_zero(database: Database) -> None:
         "pixmill_tasks processing": 0,
         "pixmill_tasks error": 0,
         "pixmill_tasks cancelled": 0,
+        "pixmill_tasks finished": 0,
         "pixmill_oldest_pending_task_seconds": 0,
         "pixmill_webhooks": 0,
     }
 
 
-@pytest.mark.parametrize("status", ["pending", "processing", "error", "cancelled"])
+@pytest.mark.parametrize("status", ["pending", "processing", "error", "cancelled", "finished"])
 def test_each_status_is_counted(database: Database, status: str) -> None:
     with database.write() as session:
         session.execute(insert(Task), [{"source_id": 1, "algorithm": "flip"}] * 3)

@@ -328,6 +328,8 @@ class FileStats(Answer):
     :ivar reserved_bytes: of uploads that are not complete.
     :ivar room_bytes: what still fits.
     :ivar quota: limits of ``bytes`` and ``files``.
+    :ivar by_type: ``files`` and ``bytes`` of each kind of ``media_type``, such as ``image/*``.
+    :ivar by_month: ``files`` and ``bytes`` that were uploaded in each ``month``, such as ``2026-11``, in UTC.
     """
 
     version: str
@@ -338,14 +340,17 @@ class FileStats(Answer):
     reserved_bytes: int = 0
     room_bytes: int | None = None
     quota: Mapping[str, int | None] = field(default_factory=dict, hash=False)
+    by_type: Sequence[Mapping[str, str | int]] = field(default=(), hash=False)
+    by_month: Sequence[Mapping[str, str | int]] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStats(Answer):
     """Numbers of the tasks.
 
-    :ivar tasks: how many are in each state; finished ones are not counted.
+    :ivar tasks: how many are in each state.
     :ivar last_minute: how many ended within the last minute, by state.
+    :ivar by_day: how many ended on each ``day`` of the last 30, by state, such as ``finished``.
     :ivar workers: those that work; only an administrator sees them.
     """
 
@@ -355,6 +360,7 @@ class TaskStats(Answer):
     all_owners: bool = False
     oldest_pending_seconds: float | None = None
     last_minute: Mapping[str, int] = field(default_factory=dict, hash=False)
+    by_day: Sequence[Mapping[str, str | int]] = field(default=(), hash=False)
     workers: Sequence[Mapping[str, object]] = field(default=(), hash=False)
 
 

@@ -12,14 +12,16 @@ export interface FileStats {
   reserved_bytes: number;
   room_bytes: number;
   quota: { bytes: number | null; files: number | null };
+  by_type: { media_type: string; files: number; bytes: number }[];
 }
 
 export interface TaskStats {
   version: string;
   all_owners: boolean;
-  tasks: { pending: number; processing: number; error: number; cancelled: number };
+  tasks: { pending: number; processing: number; error: number; cancelled: number; finished: number };
   oldest_pending_seconds: number | null;
   last_minute: { finished: number; error: number; cancelled: number };
+  by_day: { day: string; finished: number; error: number; cancelled: number }[];
   workers?: { name: string; processes: number; tasks: number }[];
 }
 

@@ -395,6 +395,17 @@ export const ru: Messages = {
   yoursOnly: 'Здесь учтены только ваши файлы и задачи.',
   oldest: 'Самая старая ждёт',
   lastMinute: 'Готово за последнюю минуту',
+  byType: 'По типам',
+  byDay: 'Готово по дням',
+  byDayOf: (count, days) => `За ${plural(days, { one: '# день', few: '# дня', many: '# дней', other: '# дня' })} готово: ${tasks(count)}`,
+  typesOf: {
+    image: 'Изображения',
+    video: 'Видео',
+    audio: 'Звук',
+    text: 'Тексты',
+    application: 'Документы и прочее',
+    font: 'Шрифты',
+  },
   workers: 'Обработчики',
   noWorkers: 'Сейчас ни у одного обработчика нет задач.',
   workerLoad: (processes, count) =>

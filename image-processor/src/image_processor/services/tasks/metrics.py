@@ -7,28 +7,25 @@ from prometheus_client import Metric
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from service_kit.database import Database, epoch_now
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, ScalarSelect, func, literal, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from image_processor.models import Callback, Task, TaskStatus
 from image_processor.models.task import PRIORITIES
+from image_processor.services.tasks.ended import tasks_by_status
 
 _Value = TypeVar("_Value")
 
-COUNTED = (TaskStatus.PENDING, TaskStatus.PROCESSING, TaskStatus.ERROR, TaskStatus.CANCELLED)
-"""The states with a partial index; there may be millions of finished tasks, which have none."""
 MAX_COUNTED = 100_000
 """Counting stops here, so that the cost of a scrape is limited."""
 
-_INDEXED_BY = {
-    TaskStatus.PENDING: (Task.priority.desc(), Task.owner, Task.id),
-    TaskStatus.PROCESSING: (Task.lease_until,),
-}
+# As in the index of pending tasks.
+_IN_ORDER = (Task.priority.desc(), Task.owner, Task.id)
 
 
 def _first(column: InstrumentedAttribute[_Value], *conditions: ColumnElement[bool]) -> ScalarSelect[_Value]:
     pending = select(column).where(Task.status == TaskStatus.PENDING, *conditions)
-    return pending.order_by(*_INDEXED_BY[TaskStatus.PENDING]).limit(1).correlate_except(Task).scalar_subquery()
+    return pending.order_by(*_IN_ORDER).limit(1).correlate_except(Task).scalar_subquery()
 
 
 # A loose index scan: each step finds the next owner with a pending task of this priority.
@@ -59,14 +56,6 @@ _CALLBACKS = select(func.count()).select_from(
 )
 
 
-def count_of(status: TaskStatus) -> Select[int]:
-    """Return the query for the number of tasks in one of the states ``COUNTED``."""
-    # In the order of the index for this status, so that the planner uses it.
-    ordered = _INDEXED_BY.get(status, (Task.id,))
-    matching = select(Task.id).where(Task.status == status).order_by(*ordered).limit(MAX_COUNTED)
-    return select(func.count()).select_from(matching.subquery())
-
-
 class TaskMetrics(Collector):
     """Queries the database at each scrape."""
 
@@ -74,10 +63,10 @@ class TaskMetrics(Collector):
         self._database = database
 
     def collect(self) -> Iterator[Metric]:
-        tasks = GaugeMetricFamily("pixmill_tasks", f"Tasks in this status, at most {MAX_COUNTED}.", labels=["status"])
+        tasks = GaugeMetricFamily("pixmill_tasks", "Tasks in this status.", labels=["status"])
         with self._database.read() as session:
-            for status in COUNTED:
-                tasks.add_metric([status], session.execute(count_of(status)).scalar_one())
+            for status, count in tasks_by_status(session, None).items():
+                tasks.add_metric([status], count)
             waiting = session.execute(OLDEST_PENDING_SECONDS).scalar_one()
             callbacks = session.execute(_CALLBACKS).scalar_one()
         yield tasks

@@ -6,22 +6,19 @@ from dataclasses import dataclass
 from service_kit.access.principals import Principal
 from service_kit.database import Database, epoch_now
 from service_kit.remembered import Remembered
-from sqlalchemy import ColumnElement, Select, func, literal, select, text, union_all
+from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from image_processor.models import Task, TaskEvent, TaskStatus
 from image_processor.models.task import PRIORITIES
-from image_processor.services.tasks.metrics import COUNTED, MAX_COUNTED, OLDEST_PENDING_SECONDS, count_of
+from image_processor.services.tasks.ended import ENDS, DayOfEnds, ends_by_day, tasks_by_status
+from image_processor.services.tasks.metrics import MAX_COUNTED, OLDEST_PENDING_SECONDS
 
 REMEMBERED_SECONDS = 1.0
 """However many pages ask, the database is asked once in this time."""
 MAX_EVENTS = 50_000
 """Of the last minute, that are counted at most: the newest."""
 MAX_WORKERS = 100
-
-ENDS = (TaskStatus.FINISHED, TaskStatus.ERROR, TaskStatus.CANCELLED)
-# As the index says it: SQLite uses the index only where the statement repeats its condition.
-_UNSUCCESSFUL = text("status IN ('error', 'cancelled')")
 
 
 @dataclass(frozen=True)
@@ -40,19 +37,21 @@ class BusyWorker:
 class TaskNumbers:
     """Numbers of tasks.
 
-    :param tasks: by status, each at most :data:`MAX_COUNTED`; finished ones are not counted.
+    :param tasks: by status.
     :param ended: tasks that ended within the last minute, by status; of many, those of less than a minute.
     :param workers: ``None`` unless the numbers are those of all owners.
+    :param days: the last days, the earliest first.
     """
 
     tasks: Mapping[TaskStatus, int]
     oldest_pending_seconds: float | None
     ended: Mapping[TaskStatus, int]
     workers: Sequence[BusyWorker] | None
+    days: Sequence[DayOfEnds]
 
 
 class TaskStats:
-    """Counts tasks by statements whose cost is limited."""
+    """Reads counters, and counts tasks by statements whose cost is limited."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -65,34 +64,15 @@ class TaskStats:
 
     def _read(self, owner: str | None) -> TaskNumbers:
         with self._database.read() as session:
-            counts = {
-                status: session.execute(
-                    count_of(status) if owner is None else count_of_owner(status, owner)
-                ).scalar_one()
-                for status in COUNTED
-            }
             oldest = session.execute(OLDEST_PENDING_SECONDS if owner is None else _oldest_of_owner(owner)).scalar_one()
             return TaskNumbers(
-                tasks=counts,
+                tasks=tasks_by_status(session, owner),
                 # A clock that is set back would make it negative.
                 oldest_pending_seconds=None if oldest is None else max(0.0, oldest),
                 ended=_ended(session, owner),
                 workers=_workers(session) if owner is None else None,
+                days=ends_by_day(session, owner),
             )
-
-
-def count_of_owner(status: TaskStatus, owner: str) -> Select[int]:
-    """Return the query for the number of an owner's tasks in one of the states ``COUNTED``."""
-    statement = select(Task.id).where(Task.status == status, Task.owner == owner)
-    match status:
-        case TaskStatus.PENDING:
-            # All priorities: the index of pending tasks begins with them.
-            statement = statement.where(Task.priority.in_(PRIORITIES))
-        case TaskStatus.PROCESSING:
-            statement = statement.order_by(Task.lease_until)
-        case _:
-            statement = statement.where(_UNSUCCESSFUL)
-    return select(func.count()).select_from(statement.limit(MAX_COUNTED).subquery())
 
 
 def _oldest_of_owner(owner: str) -> Select[float | None]:
