@@ -41,10 +41,10 @@ def test_an_owner_gets_the_numbers_of_its_own_tasks(database: Database) -> None:
     add(database, "bob", {"pending": 5, "error": 2})
     add(database, "local", {"pending": 1})
 
-    nothing = dict.fromkeys(TaskStatus, 0)
+    nothing = {str(status): 0 for status in TaskStatus}
     assert numbers(database, ANN).tasks == {**OF_ANN, "finished": 7}
-    assert numbers(database, BOB).tasks == {**nothing, "pending": 5, "error": 2}
-    assert numbers(database, KEY_OF_LOCAL).tasks == {**nothing, "pending": 1}
+    assert numbers(database, BOB).tasks == nothing | {"pending": 5, "error": 2}
+    assert numbers(database, KEY_OF_LOCAL).tasks == nothing | {"pending": 1}
     assert numbers(database, ADMIN).tasks == {"pending": 9, "processing": 2, "error": 6, "cancelled": 1, "finished": 7}
 
 
