@@ -82,7 +82,7 @@ def fold(database: Database) -> None:
         many = select(EndedTasks.owner).group_by(EndedTasks.owner).having(func.count() > MAX_ROWS)
         owners = connection.scalars(many).all()
         now = connection.execute(select(epoch_now())).scalar_one()
-    # A day more than is shown, whatever the time is when a page asks.
+    # One day more than a page shows: a day may begin before it asks.
     [first, *_] = _last_days(now, DAYS + 1)
     for owner in owners:
         with database.begin() as connection:
