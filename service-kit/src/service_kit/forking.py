@@ -33,15 +33,18 @@ class _ForkGate:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._no_connection = threading.Condition()
+        self._changed = threading.Condition()
         self._open = 0
+        self._is_forking = False
         event.listen(engine, "do_connect", self._connect)
         os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._in_child)
 
     def _connect(
         self, dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[object], parameters: dict[str, object]
     ) -> DBAPIConnection:
-        with self._no_connection:
+        with self._changed:
+            # Threads that open one connection after another would hold a fork up for ever.
+            self._changed.wait_for(lambda: not self._is_forking)
             self._open += 1
         try:
             connection = dialect.connect(*arguments, factory=_WatchedConnection, **parameters)
@@ -53,21 +56,25 @@ class _ForkGate:
         return connection
 
     def _leave(self) -> None:
-        with self._no_connection:
+        with self._changed:
             self._open -= 1
-            self._no_connection.notify_all()
+            self._changed.notify_all()
 
     def _before(self) -> None:
-        self._no_connection.acquire()
-        while self._open:
-            self._no_connection.wait()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_forking)
+            self._is_forking = True
+            self._changed.wait_for(lambda: not self._open)
 
     def _after(self) -> None:
-        self._no_connection.release()
+        with self._changed:
+            self._is_forking = False
+            self._changed.notify_all()
 
     def _in_child(self) -> None:
-        # The lock of the condition belongs to a thread that exists only in the parent.
-        self._no_connection = threading.Condition()
+        # Another thread may have held the lock of the condition, which exists only in the parent.
+        self._changed = threading.Condition()
+        self._is_forking = False
 
 
 class _WatchedConnection(sqlite3.Connection):
