@@ -37,6 +37,7 @@ PLAIN = {
     "access/config.py": "settings: an operator reads it in the log",
     "config.py": "settings",
     "settings.py": "settings",
+    "render/config.py": "settings",
     "render/dialects/imgproxy.py": "settings",
     "render/signing.py": "settings",
     "events/rows.py": "caught: the caller says it in its own words",
