@@ -1,22 +1,48 @@
 """Fixtures: the database of tasks, and the services over it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from image_processor.config import BrokerSettings, RetrySettings
 from image_processor.handler.celery_app import create_celery
 from image_processor.handler.queue import CeleryTaskQueue
+from image_processor.models import EndedTasks, Task, TaskEvent
 from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.tasks.queue import Hints
 from service_kit.database import Database
+from service_kit.migrations import migrate
+from sqlalchemy import delete
 
-from tests.support.databases import empty_sqlite
+from tests.support.databases import empty_sqlite, postgres_database
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     return Database(empty_sqlite(tmp_path / "tasks.db", "image_processor"))
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """Return the URL of a PostgreSQL database with the newest schema."""
+    with postgres_database("tasks") as url:
+        migrate(url, "image_processor")
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Return a database without tasks, of either kind."""
+    if request.param == "sqlite":
+        yield Database(empty_sqlite(tmp_path / "tasks.db", "image_processor"))
+        return
+    server = Database(request.getfixturevalue("postgresql"))
+    with server.write() as session:
+        for table in (Task, TaskEvent, EndedTasks):
+            session.execute(delete(table))
+    yield server
+    server.engine.dispose()
 
 
 @pytest.fixture

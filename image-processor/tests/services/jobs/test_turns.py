@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from image_processor.config import RetrySettings
@@ -11,31 +11,14 @@ from image_processor.services.jobs.claims import ClaimService
 from image_processor.services.jobs.leases import LeaseService
 from image_processor.services.jobs.outcomes import Claim, Holder
 from service_kit.database import Database
-from service_kit.migrations import migrate
-from sqlalchemy import delete, insert
-
-from tests.support.databases import postgres_database
+from sqlalchemy import insert
 
 HOLDER = Holder("one", 11)
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with postgres_database("turns") as url:
-        migrate(url, "image_processor")
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def database(request: pytest.FixtureRequest, database: Database) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield database
-        return
-    server = Database(request.getfixturevalue("postgresql"))
-    with server.write() as session:
-        session.execute(delete(Task))
-    yield server
-    server.engine.dispose()
+@pytest.fixture
+def database(each_database: Database) -> Database:
+    return each_database
 
 
 @pytest.fixture

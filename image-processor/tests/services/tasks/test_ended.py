@@ -1,6 +1,6 @@
 """The numbers of tasks by status and day, which triggers maintain, compared with the rows and the events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -8,32 +8,14 @@ from image_processor.models import EndedTasks, Task, TaskEvent, TaskStatus
 from image_processor.services.tasks.ended import DAYS, ENDS, MAX_ROWS, ends_by_day, fold, tasks_by_status
 from image_processor.services.tasks.forgetting import delete_tasks
 from service_kit.database import Database
-from service_kit.migrations import migrate
-from sqlalchemy import delete, func, insert, select, update
-
-from tests.support.databases import postgres_database
+from sqlalchemy import func, insert, select, update
 
 OWNERS = ("local", "ann", "bob", None)
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with postgres_database("ended") as url:
-        migrate(url, "image_processor")
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def database(request: pytest.FixtureRequest, database: Database) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield database
-        return
-    server = Database(request.getfixturevalue("postgresql"))
-    with server.write() as session:
-        for table in (Task, TaskEvent, EndedTasks):
-            session.execute(delete(table))
-    yield server
-    server.engine.dispose()
+@pytest.fixture
+def database(each_database: Database) -> Database:
+    return each_database
 
 
 def add_tasks(database: Database, owner: str, count: int, status: str = "pending") -> Sequence[int]:

@@ -1,6 +1,6 @@
 """The numbers of tasks that have not ended, which triggers maintain, compared with the rows; and the limit on them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from image_processor.models import Task, UnendedTasks
@@ -8,31 +8,14 @@ from image_processor.services.tasks.unended import MAX_PARTS, check_limit, fold,
 from service_kit.access.principals import Limits, Principal
 from service_kit.database import Database
 from service_kit.errors import DomainError
-from service_kit.migrations import migrate
 from sqlalchemy import delete, func, insert, select, update
-
-from tests.support.databases import postgres_database
 
 OWNERS = ("local", "ann", "bob")
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    with postgres_database("unended") as url:
-        migrate(url, "image_processor")
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
-def database(request: pytest.FixtureRequest, database: Database) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield database
-        return
-    server = Database(request.getfixturevalue("postgresql"))
-    with server.write() as session:
-        session.execute(delete(Task))
-    yield server
-    server.engine.dispose()
+@pytest.fixture
+def database(each_database: Database) -> Database:
+    return each_database
 
 
 def add_tasks(database: Database, owner: str, count: int) -> Sequence[int]:

@@ -170,7 +170,23 @@ class Feed(Stream[TaskEvent]):
         yield event
 
 
-class FileFeed(Stream[FileEvent]):
+class _EndlessStream(Stream[E]):
+    """Events that go on for ever, each reported once."""
+
+    @property
+    def has_ended(self) -> bool:
+        return False
+
+    @property
+    def wants_states(self) -> bool:
+        return False
+
+    def states(self) -> Operation[Sequence[E]]:
+        yield from ()
+        return ()
+
+
+class FileFeed(_EndlessStream[FileEvent]):
     """The changes of files, without an end.
 
     :param file_ids: at most 1,000; none for all files.
@@ -183,18 +199,6 @@ class FileFeed(Stream[FileEvent]):
         super().__init__(exchange, last_event_id)
         self._wanted = sorted(file_ids)
 
-    @property
-    def has_ended(self) -> bool:
-        return False
-
-    @property
-    def wants_states(self) -> bool:
-        return False
-
-    def states(self) -> Operation[Sequence[FileEvent]]:
-        yield from ()
-        return ()
-
     def _query(self) -> Query:
         return [("id", str(file_id)) for file_id in self._wanted]
 
@@ -202,7 +206,7 @@ class FileFeed(Stream[FileEvent]):
         yield FileEvent.of({**document, "file_id": document.get("id"), "event_id": event_id})
 
 
-class BatchFeed(Stream[BatchEvent]):
+class BatchFeed(_EndlessStream[BatchEvent]):
     """The ends of batches, without an end.
 
     :param batch_id: ``None`` for all batches.
@@ -214,18 +218,6 @@ class BatchFeed(Stream[BatchEvent]):
     def __init__(self, exchange: Exchange, batch_id: int | None = None, last_event_id: str | None = None) -> None:
         super().__init__(exchange, last_event_id)
         self._batch_id = batch_id
-
-    @property
-    def has_ended(self) -> bool:
-        return False
-
-    @property
-    def wants_states(self) -> bool:
-        return False
-
-    def states(self) -> Operation[Sequence[BatchEvent]]:
-        yield from ()
-        return ()
 
     def _query(self) -> Query:
         return [] if self._batch_id is None else [("batch_id", str(self._batch_id))]
