@@ -61,6 +61,5 @@ def _text(value: bytes, *, is_utf_8: bool) -> str:
 
 
 def _of_xmp(image: pyvips.Image) -> _Credits:
-    authors = xmp_texts(image, _DUBLIN_CORE, "creator")
-    notices = xmp_texts(image, _DUBLIN_CORE, "rights")
+    authors, notices = xmp_texts(image, _DUBLIN_CORE, ["creator", "rights"])
     return _Credits(_BETWEEN_AUTHORS.join(authors), next(iter(notices), ""))

@@ -87,19 +87,28 @@ def iptc_of(image: pyvips.Image) -> Iterator[tuple[int, int, bytes]]:
         yield record, number, value
 
 
-def xmp_texts(image: pyvips.Image, namespace: str, name: str) -> Sequence[str]:
-    """Return the texts of a property in the image's XMP; of one in several languages, the default language first."""
+def xmp_texts(image: pyvips.Image, namespace: str, names: Sequence[str]) -> Sequence[Sequence[str]]:
+    """Return the texts of each of these properties in the image's XMP.
+
+    Of a property in several languages, the text in the default language is the first.
+    """
     packet = _blob(image, _XMP)
     # Parsing a packet takes milliseconds.
-    if name.encode() not in packet or len(packet) > _LONGEST_XMP:
-        return []
+    if len(packet) > _LONGEST_XMP or not any(name.encode() in packet for name in names):
+        return [[] for _ in names]
     try:
-        document = _parsed(packet)
-        properties = chain.from_iterable(map(_properties, _descriptions(document)))
-        wanted = [found for found in properties if (found.namespaceURI, found.localName) == (namespace, name)]
-        items = list(chain.from_iterable(map(_items, wanted)))
+        properties = list(chain.from_iterable(map(_properties, _descriptions(_parsed(packet)))))
+        return [_texts(found for found in properties if _is(found, namespace, name)) for name in names]
     except (ExpatError, ValueError, LookupError, RecursionError):
-        return []
+        return [[] for _ in names]
+
+
+def _is(found: Attr | Element, namespace: str, name: str) -> bool:
+    return (found.namespaceURI, found.localName) == (namespace, name)
+
+
+def _texts(properties: Iterator[Attr | Element]) -> Sequence[str]:
+    items = list(chain.from_iterable(map(_items, properties)))
     items.sort(key=lambda item: isinstance(item, Attr) or item.getAttribute("xml:lang") not in ("", "x-default"))
     texts = (_text_of(item).strip() for item in items)
     return [text for text in texts if text]
