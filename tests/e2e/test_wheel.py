@@ -28,6 +28,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def python_of(version: str) -> str | None:
+    """Return a Python of this version that runs: a version manager's command may be there without its Python."""
+    name = f"python{version}"
+    for candidate in (shutil.which(name), *Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}")):
+        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return str(candidate)
+    return None
+
+
 def installed(package: Path, python: str, folder: Path) -> tuple[Path, dict[str, str]]:
     """Install a package into an empty environment; return where its programs are, and their environment."""
     subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=300)
@@ -56,7 +65,7 @@ def test_a_package_installs_with_three_dependencies_and_runs(built: Path, tmp_pa
 
 @pytest.mark.parametrize("version", ["this", *OTHER_PYTHONS])
 def test_the_wheel_sends_and_fetches_a_file(built: Path, tmp_path: Path, stack: Stack, version: str) -> None:
-    python = sys.executable if version == "this" else shutil.which(f"python{version}")
+    python = sys.executable if version == "this" else python_of(version)
     if python is None:
         pytest.skip(f"there is no Python {version} here")
     [wheel] = built.glob("*.whl")
