@@ -81,7 +81,7 @@ def test_a_killed_task_leaves_nothing_in_the_scratch_folder(pixmill: Pixmill, li
 
     assert pixmill.wait_for_task(task_id)["status"] == "error"
 
-    assert list(limited.scratch.glob("*/")) == []
+    wait_until(lambda: not list(limited.scratch.glob("*/")), "the scratch folder is empty")
 
 
 def test_a_cancelled_task_is_stopped_and_leaves_no_result(pixmill: Pixmill, limited: Stack) -> None:
