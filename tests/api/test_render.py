@@ -576,6 +576,29 @@ def test_a_url_with_steps_gives_what_they_make(pixmill: Pixmill, file_id: object
     assert opened(pixmill.http.get(made.json()["url"]).content).mode == "L"
 
 
+def test_a_url_with_an_output_alone_is_the_image_in_it(pixmill: Pixmill, file_id: object) -> None:
+    made = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, "output": {"format": "png"}})
+
+    assert made.status_code == 201, made.text
+    assert opened(pixmill.http.get(made.json()["url"]).content).format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pointer"),
+    [
+        ({"steps": [{"algorithm": "resize", "params": {"width": -1}}]}, "/steps/0/params/width"),
+        ({"preset": "web", "output": {"format": "png"}}, ""),
+    ],
+)
+def test_wrong_steps_of_a_url_are_refused_where_they_stand(
+    pixmill: Pixmill, file_id: object, wrong: dict[str, object], pointer: str
+) -> None:
+    refused = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, **wrong})
+
+    assert refused.status_code == 422, refused.text
+    assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
+
+
 def test_urls_of_missing_files_and_presets_are_refused(pixmill: Pixmill, file_id: object) -> None:
     missing = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": 987_654_321})
     unknown = pixmill.http.post(f"{TASKS}/render-urls", json={"file_id": file_id, "preset": "no-such"})

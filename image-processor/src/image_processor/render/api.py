@@ -43,7 +43,7 @@ from image_processor.render.responses import (
 )
 from image_processor.render.results import response_of, result_for
 from image_processor.render.service import RenderService, Result
-from image_processor.render.signed_urls import UrlMaker, Wanted
+from image_processor.render.signed_urls import ENCODE_ONLY, UrlMaker, Wanted
 from image_processor.routers.statuses import STATUSES
 from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
 
@@ -194,7 +194,10 @@ class ApiRoutes:
         owner = LOCAL_OWNER
         if wanted.preset is not None and not (await self._preset(wanted.preset, principal)).for_everybody:
             owner = principal.owner
-        made = self._urls.make(wanted, base, int(time.time()), owner)
+        try:
+            made = self._urls.make(wanted, base, int(time.time()), owner)
+        except DomainError as error:
+            raise _without_prefix(error) from error
         # The signature is a permission: it covers the files that steps name, too.
         for file_id in plan_of(PIPELINE, {"steps": wanted.steps}).file_ids() if wanted.steps else ():
             await self._owned(file_id, principal)
@@ -266,7 +269,7 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
     :param preset: the params of the preset that is wanted.
     :raises DomainError: ``invalid-fields``, ``unknown-algorithm``.
     """
-    steps = wanted.steps or [{"algorithm": "auto_orient"}]
+    steps = wanted.steps or [ENCODE_ONLY]
     try:
         planned = plan_of(PIPELINE, preset or {"steps": steps, "output": wanted.output, "source": wanted.source})
     except DomainError as error:

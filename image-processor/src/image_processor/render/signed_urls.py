@@ -19,6 +19,8 @@ from image_processor.services.codec.plan import PIPELINE, plan_of
 
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 Side = Annotated[int, Field(ge=1, le=16_384)]
+ENCODE_ONLY: Mapping[str, object] = {"algorithm": "auto_orient"}
+"""The step of a pipeline that has an ``output`` alone: every pipeline turns its source upright anyway."""
 MAX_VARIANTS = 20
 MAX_SECONDS = 10 * 365 * 86_400
 
@@ -45,6 +47,8 @@ class Wanted(BaseModel):
     def _fits_together(self) -> Self:
         if self.preset is not None and self.steps is not None:
             raise RuleError("preset_or_steps", sentence("give a preset or steps, not both"))
+        if self.preset is not None and self.output is not None:
+            raise RuleError("preset_alone", sentence("a preset has its own output and source"))
         if self.widths and self.dprs:
             raise RuleError("widths_or_dprs", sentence("give widths or dprs, not both"))
         if self.dprs and self.width is None and self.height is None:
@@ -99,7 +103,7 @@ class UrlMaker:
             "q": wanted.quality,
         }
         if wanted.steps is not None or wanted.output is not None:
-            pipeline = {"steps": wanted.steps or [], **({"output": wanted.output} if wanted.output else {})}
+            pipeline = {"steps": wanted.steps or [ENCODE_ONLY], **({"output": wanted.output} if wanted.output else {})}
             # Now rather than when somebody opens the URL.
             plan_of(PIPELINE, pipeline)
             text = json.dumps(pipeline, separators=(",", ":"), ensure_ascii=False)
