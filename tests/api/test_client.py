@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,17 @@ from pixmill import (
     AsyncPixmill,
     File,
     FileFilter,
+    ImageSigner,
     InvalidError,
     NotFoundError,
     Pixmill,
     ProblemError,
+    Rendition,
     RunFailedError,
     TaskFilter,
 )
+from tests.support.client import http
+from tests.support.environment import RENDER_KEY
 from tests.support.images import opened, photo
 from tests.support.stacks import Stack
 
@@ -259,3 +264,34 @@ def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path) -> 
     assert statuses == {"finished"}
     assert [(file.width, file.height) for file in files] == [(50, 25)]
     assert opened((tmp_path / "async.png").read_bytes()).size == (50, 25)
+
+
+def test_an_image_is_shown_by_a_url_that_the_client_signs(client: Pixmill, stack: Stack) -> None:
+    file = client.files.upload(photo(300, 200, format="JPEG"), name="photo.jpg")
+    rendition = Rendition(steps=Flip(), width=100, format="png", expires=timedelta(hours=1))
+
+    response = http.get(ImageSigner(stack.url, RENDER_KEY).urls(file, rendition).url)
+
+    assert response.status_code == 200, response.text
+    assert (opened(response.content).format, opened(response.content).size) == ("PNG", (100, 67))
+
+
+def test_an_image_is_shown_by_urls_that_the_server_signs(client: Pixmill) -> None:
+    file = client.files.upload(photo(300, 200, format="JPEG"), name="photo.jpg")
+
+    urls = client.images.urls(file, Rendition(widths=[50, 100], formats=["webp"]))
+
+    [source] = urls.sources
+    assert source.type == "image/webp"
+    assert opened(http.get(source.srcset.split()[0]).content).size == (50, 33)
+
+
+def test_thumbnails_and_previews_leave_no_file(client: Pixmill) -> None:
+    file = client.files.upload(photo(300, 200, format="JPEG"), name="photo.jpg")
+
+    thumbnail = client.images.thumbnail(file, 128)
+    preview = client.images.preview(file, Flip(), output=Output(format="png"), max_side=60)
+
+    assert (opened(thumbnail).format, opened(thumbnail).size) == ("WEBP", (128, 85))
+    assert (opened(preview).format, opened(preview).size) == ("PNG", (60, 40))
+    assert client.files.index(FileFilter(source_id=file.id)).total == 0

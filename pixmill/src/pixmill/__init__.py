@@ -11,6 +11,8 @@ from pixmill.client.answers import (
     FileEvent,
     FileStats,
     Forgotten,
+    ImageSource,
+    ImageUrls,
     Index,
     Key,
     Link,
@@ -28,6 +30,8 @@ from pixmill.client.answers import (
 from pixmill.client.asynchronous import AsyncPixmill, AsyncRun
 from pixmill.client.exchange import Reply, Retries
 from pixmill.client.files import FileFilter
+from pixmill.client.image_signer import ImageSigner
+from pixmill.client.images import Rendition
 from pixmill.client.problems import (
     ChangedFileError,
     ConflictError,
@@ -68,6 +72,9 @@ __all__ = [
     "FileFilter",
     "FileStats",
     "Forgotten",
+    "ImageSigner",
+    "ImageSource",
+    "ImageUrls",
     "Index",
     "InvalidError",
     "Key",
@@ -81,6 +88,7 @@ __all__ = [
     "ProblemError",
     "Progress",
     "Readiness",
+    "Rendition",
     "Reply",
     "Retries",
     "Run",

@@ -22,6 +22,8 @@ from pixmill import (
     File,
     FileFilter,
     Forgotten,
+    ImageSigner,
+    ImageUrls,
     Index,
     Key,
     Link,
@@ -33,6 +35,7 @@ from pixmill import (
     ProblemError,
     Progress,
     Readiness,
+    Rendition,
     Reply,
     Retries,
     Run,
@@ -149,6 +152,12 @@ def use_server(px: Pixmill, file: File) -> None:
         print(valid.id, valid.has_password, valid.expires_at)
     px.links.update(shared.id, note="The landing")
     px.links.revoke(shared.id)
+    rendition = Rendition(steps=steps, widths=[320, 640], formats=["avif", "webp"], expires=timedelta(days=1))
+    shown: ImageUrls = px.images.urls(file, rendition)
+    thumbnail: bytes = px.images.thumbnail(file, 512)
+    preview: bytes = px.images.preview(file, steps, output=Output(format="webp"), max_side=800)
+    px.images.forget(file)
+    print(shown.url, shown.srcset, [(source.type, source.srcset) for source in shown.sources], thumbnail, preview)
     key: Key = px.keys.create("shop", role="writer", note="web shop", expires=timedelta(days=90))
     keys: Sequence[Key] = px.keys.list()
     rotated: Key = px.keys.rotate(key.id, overlap=timedelta(hours=1))
@@ -271,6 +280,12 @@ async def use_server_async(px: AsyncPixmill, file: File) -> None:
         print(valid.id, valid.has_password, valid.expires_at)
     await px.links.update(shared.id, note="The landing")
     await px.links.revoke(shared.id)
+    rendition = Rendition(steps=steps, widths=[320, 640], formats=["avif", "webp"], expires=timedelta(days=1))
+    shown: ImageUrls = await px.images.urls(file, rendition)
+    thumbnail: bytes = await px.images.thumbnail(file, 512)
+    preview: bytes = await px.images.preview(file, steps, output=Output(format="webp"), max_side=800)
+    await px.images.forget(file)
+    print(shown.url, shown.srcset, [(source.type, source.srcset) for source in shown.sources], thumbnail, preview)
     key: Key = await px.keys.create("shop", role="writer", note="web shop", expires=timedelta(days=90))
     keys: Sequence[Key] = await px.keys.list()
     rotated: Key = await px.keys.rotate(key.id, overlap=timedelta(hours=1))
@@ -295,6 +310,12 @@ async def use_server_async(px: AsyncPixmill, file: File) -> None:
     )
     print([algorithm.name for algorithm in algorithms], metadata.unavailable, stats.files.bytes)
     print([service.status for service in readiness.values()], session.scopes, secret, reply.json())
+
+
+def sign(key: str) -> ImageUrls:
+    """Return signed URLs without asking the server."""
+    signer = ImageSigner("https://images.example.com", key, path="/img/", preset_owner="shop")
+    return signer.urls("https://example.org/cat.jpg", Rendition(preset="avatar", dprs=[1, 2], width=64))
 
 
 def receive(headers: Mapping[str, str], body: bytes) -> WebhookEvent:

@@ -12,6 +12,7 @@ PAIRS = [
     (sync.Batches, asynchronous.AsyncBatches),
     (sync.Presets, asynchronous.AsyncPresets),
     (sync.Links, asynchronous.AsyncLinks),
+    (sync.Images, asynchronous.AsyncImages),
     (sync.Run, asynchronous.AsyncRun),
     (sync.Keys, asynchronous.AsyncKeys),
     (sync.Owners, asynchronous.AsyncOwners),

@@ -5,7 +5,7 @@ An answer keeps what this version of the library does not know (``extra``), so t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Self
 
@@ -98,6 +98,11 @@ class File(Answer):
     def filename(self) -> str:
         """The name with its extension."""
         return self.name + self.extension
+
+
+def id_of(file: File | int) -> int:
+    """Return the id of a file, which may be given by it."""
+    return file.id if isinstance(file, File) else file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +322,40 @@ class Metadata(Answer):
     colors: Sequence[Mapping[str, object]] | None = field(default=None, hash=False)
     blurhash: str | None = None
     unavailable: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSource(Answer):
+    """A ``<source>`` of a ``<picture>``.
+
+    :ivar type: such as ``image/webp``.
+    """
+
+    type: str
+    srcset: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageUrls(Answer):
+    """Signed URLs of an image.
+
+    :ivar srcset: for an ``<img>``, if widths or pixel densities were asked for.
+    :ivar sources: for a ``<picture>``, one for each format that was asked for.
+    :ivar expires_at: when they end, if they do.
+    """
+
+    url: str
+    srcset: str | None = None
+    sources: Sequence[ImageSource] = ()
+    expires_at: datetime | None = None
+
+    @classmethod
+    def converted(cls, name: str, value: object) -> object:
+        if name == "sources" and isinstance(value, list):
+            return tuple(ImageSource.of(item) for item in value)
+        if name == "expires_at" and isinstance(value, int):
+            return datetime.fromtimestamp(value, UTC)
+        return super().converted(name, value)
 
 
 @dataclass(frozen=True, kw_only=True)

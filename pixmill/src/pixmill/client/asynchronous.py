@@ -18,6 +18,7 @@ from pixmill.client.answers import (
     File,
     FileEvent,
     Forgotten,
+    ImageUrls,
     Index,
     Key,
     Link,
@@ -29,12 +30,14 @@ from pixmill.client.answers import (
     Stats,
     Task,
     TaskEvent,
+    id_of,
 )
 from pixmill.client.downloads import DownloadOperations, Writable
 from pixmill.client.drivers import AsyncDriver
 from pixmill.client.exchange import Call, Exchange, Reply, Retries
 from pixmill.client.feed import BatchFeed, Feed, FileFeed
 from pixmill.client.files import PAGE, FileFilter, FileOperations, links_call, trash_call
+from pixmill.client.images import PREVIEW_SIDE, THUMBNAIL, ImageOperations, Rendition, preview_of
 from pixmill.client.problems import RunFailedError
 from pixmill.client.saving import Saving, result_names
 from pixmill.client.tasks import TaskFilter, TaskOperations, batches_call, tasks_call
@@ -82,6 +85,7 @@ class AsyncPixmill:
         self.tasks: AsyncTasks = AsyncTasks(self._driver, self._exchange)
         self.batches: AsyncBatches = AsyncBatches(self, self._driver, self._exchange)
         self.presets: AsyncPresets = AsyncPresets(self._driver, self._operations)
+        self.images: AsyncImages = AsyncImages(self._driver, self._exchange)
         self.links: AsyncLinks = AsyncLinks(self._driver, self._exchange)
         self.keys: AsyncKeys = AsyncKeys(self._driver, self._access)
         self.owners: AsyncOwners = AsyncOwners(self._driver, self._access)
@@ -122,7 +126,7 @@ class AsyncPixmill:
         :param idempotency_key: the same again with this key within a day is the same run; by default a new key.
         :raises ProblemError: the server refuses it, and no task is created.
         """
-        ids = [item.id if isinstance(item, File) else item for item in files]
+        ids = [id_of(item) for item in files]
         body = request_of(what, preset=preset, params=params, ends={"output": output, "source": source})
         body |= settings.batch_fields(ids, priority, cache=cache, callback_url=callback_url, expires=expires)
         created = await self._driver.run(self._operations.create(body, idempotency_key or str(uuid4())))
@@ -145,8 +149,7 @@ class AsyncPixmill:
 
         :param parts: of ``info``, ``exif``, ``histogram``, ``colors`` and ``blurhash``; by default all.
         """
-        file_id = file.id if isinstance(file, File) else file
-        return await self._driver.run(self._operations.metadata(file_id, parts))
+        return await self._driver.run(self._operations.metadata(id_of(file), parts))
 
     async def stats(self) -> Stats:
         """Return numbers of files and tasks."""
@@ -542,6 +545,52 @@ class AsyncPresets:
         await self._driver.run(self._operations.delete_preset(name))
 
 
+class AsyncImages:
+    """Images without a task: by URL, as thumbnails, and as previews."""
+
+    def __init__(self, driver: AsyncDriver, exchange: Exchange) -> None:
+        self._driver = driver
+        self._operations = ImageOperations(exchange)
+
+    async def urls(self, file: File | int, rendition: Rendition | None = None) -> ImageUrls:
+        """Return URLs that show an image without a key, signed by the server.
+
+        :class:`pixmill.ImageSigner` signs the same without asking it.
+
+        :raises NotFoundError: there is no such file or preset.
+        """
+        return await self._driver.run(self._operations.urls(id_of(file), rendition or Rendition()))
+
+    async def thumbnail(self, file: File | int, size: int = THUMBNAIL) -> bytes:
+        """Return a WebP that fits into a square.
+
+        :param size: its side: 128, 256, 512 or 1024 pixels.
+        :raises InvalidError: the file is no image, or is damaged.
+        """
+        return await self._driver.run(self._operations.thumbnail(id_of(file), size))
+
+    async def preview(
+        self,
+        file: File | int,
+        what: Chain | str,
+        *,
+        output: "Output | None" = None,
+        source: "Source | None" = None,
+        max_side: int = PREVIEW_SIDE,
+    ) -> bytes:
+        """Return what steps make of a file, after it is made small; nothing is stored.
+
+        :param what: steps from :mod:`pixmill.params`, or the name of a preset.
+        :param max_side: the greatest side before the steps, 16 to 4,096 pixels.
+        :raises InvalidError: the file is no image, or the steps do not suit it.
+        """
+        return await self._driver.run(self._operations.preview(preview_of(id_of(file), what, output, source, max_side)))
+
+    async def forget(self, file: File | int) -> None:
+        """Remove everything that was rendered from a file; the next request renders it again."""
+        await self._driver.run(self._operations.forget(id_of(file)))
+
+
 class AsyncLinks:
     """Links, by which files are downloaded without a key."""
 
@@ -562,7 +611,7 @@ class AsyncLinks:
         :param expires: at most 90 days.
         :param note: is read by who opens the link.
         """
-        ids = [item.id if isinstance(item, File) else item for item in files]
+        ids = [id_of(item) for item in files]
         return await self._driver.run(self._operations.link_set(ids, expires.total_seconds(), note, password))
 
     async def list(self) -> AsyncIterator[Link]:

@@ -18,6 +18,7 @@ from pixmill.client.answers import (
     File,
     FileEvent,
     Forgotten,
+    ImageUrls,
     Index,
     Key,
     Link,
@@ -29,12 +30,14 @@ from pixmill.client.answers import (
     Stats,
     Task,
     TaskEvent,
+    id_of,
 )
 from pixmill.client.downloads import DownloadOperations, Writable
 from pixmill.client.drivers import SyncDriver
 from pixmill.client.exchange import Call, Exchange, Reply, Retries
 from pixmill.client.feed import BatchFeed, Feed, FileFeed
 from pixmill.client.files import PAGE, FileFilter, FileOperations, links_call, trash_call
+from pixmill.client.images import PREVIEW_SIDE, THUMBNAIL, ImageOperations, Rendition, preview_of
 from pixmill.client.problems import RunFailedError
 from pixmill.client.saving import Saving, result_names
 from pixmill.client.tasks import TaskFilter, TaskOperations, batches_call, tasks_call
@@ -81,6 +84,7 @@ class Pixmill:
         self.tasks: Tasks = Tasks(self._driver, self._exchange)
         self.batches: Batches = Batches(self, self._driver, self._exchange)
         self.presets: Presets = Presets(self._driver, self._operations)
+        self.images: Images = Images(self._driver, self._exchange)
         self.links: Links = Links(self._driver, self._exchange)
         self.keys: Keys = Keys(self._driver, self._access)
         self.owners: Owners = Owners(self._driver, self._access)
@@ -121,7 +125,7 @@ class Pixmill:
         :param idempotency_key: the same again with this key within a day is the same run; by default a new key.
         :raises ProblemError: the server refuses it, and no task is created.
         """
-        ids = [item.id if isinstance(item, File) else item for item in files]
+        ids = [id_of(item) for item in files]
         body = request_of(what, preset=preset, params=params, ends={"output": output, "source": source})
         body |= settings.batch_fields(ids, priority, cache=cache, callback_url=callback_url, expires=expires)
         created = self._driver.run(self._operations.create(body, idempotency_key or str(uuid4())))
@@ -144,8 +148,7 @@ class Pixmill:
 
         :param parts: of ``info``, ``exif``, ``histogram``, ``colors`` and ``blurhash``; by default all.
         """
-        file_id = file.id if isinstance(file, File) else file
-        return self._driver.run(self._operations.metadata(file_id, parts))
+        return self._driver.run(self._operations.metadata(id_of(file), parts))
 
     def stats(self) -> Stats:
         """Return numbers of files and tasks."""
@@ -534,6 +537,52 @@ class Presets:
         self._driver.run(self._operations.delete_preset(name))
 
 
+class Images:
+    """Images without a task: by URL, as thumbnails, and as previews."""
+
+    def __init__(self, driver: SyncDriver, exchange: Exchange) -> None:
+        self._driver = driver
+        self._operations = ImageOperations(exchange)
+
+    def urls(self, file: File | int, rendition: Rendition | None = None) -> ImageUrls:
+        """Return URLs that show an image without a key, signed by the server.
+
+        :class:`pixmill.ImageSigner` signs the same without asking it.
+
+        :raises NotFoundError: there is no such file or preset.
+        """
+        return self._driver.run(self._operations.urls(id_of(file), rendition or Rendition()))
+
+    def thumbnail(self, file: File | int, size: int = THUMBNAIL) -> bytes:
+        """Return a WebP that fits into a square.
+
+        :param size: its side: 128, 256, 512 or 1024 pixels.
+        :raises InvalidError: the file is no image, or is damaged.
+        """
+        return self._driver.run(self._operations.thumbnail(id_of(file), size))
+
+    def preview(
+        self,
+        file: File | int,
+        what: Chain | str,
+        *,
+        output: "Output | None" = None,
+        source: "Source | None" = None,
+        max_side: int = PREVIEW_SIDE,
+    ) -> bytes:
+        """Return what steps make of a file, after it is made small; nothing is stored.
+
+        :param what: steps from :mod:`pixmill.params`, or the name of a preset.
+        :param max_side: the greatest side before the steps, 16 to 4,096 pixels.
+        :raises InvalidError: the file is no image, or the steps do not suit it.
+        """
+        return self._driver.run(self._operations.preview(preview_of(id_of(file), what, output, source, max_side)))
+
+    def forget(self, file: File | int) -> None:
+        """Remove everything that was rendered from a file; the next request renders it again."""
+        self._driver.run(self._operations.forget(id_of(file)))
+
+
 class Links:
     """Links, by which files are downloaded without a key."""
 
@@ -554,7 +603,7 @@ class Links:
         :param expires: at most 90 days.
         :param note: is read by who opens the link.
         """
-        ids = [item.id if isinstance(item, File) else item for item in files]
+        ids = [id_of(item) for item in files]
         return self._driver.run(self._operations.link_set(ids, expires.total_seconds(), note, password))
 
     def list(self) -> Iterator[Link]:

@@ -1,0 +1,97 @@
+"""URLs of images that a program signs by itself.
+
+The form is that of the server, ``docs/rendering.md``: HMAC-SHA256 of a context and of the path after the signature.
+"""
+
+import hmac
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from pixmill.client.answers import File, ImageSource, ImageUrls
+from pixmill.client.images import Rendition
+
+_CONTEXT = b"pixmill-img-1\n"
+_ORDER = ("exp", "p", "o", "j", "w", "h", "f", "q")
+"""That of the server, so that its URLs are the same, and caches find them."""
+
+
+class ImageSigner:
+    """Signs URLs of images as the server does, without asking it.
+
+    >>> signer = ImageSigner("https://images.example.com", key)
+    >>> signer.urls(42, Rendition(width=320, format="webp")).url
+
+    :param url: of the server, as browsers reach it.
+    :param key: one of the server's ``native.keys``: ``PIXMILL_RENDER_SECRET``, unless the operator has chosen others.
+        With it, anyone can have images rendered of all files of all owners.
+    :param path: the server's ``native.path``.
+    :param preset_owner: the owner of presets that the API made; those of ``conf.yml`` are everybody's.
+    """
+
+    def __init__(self, url: str, key: str, *, path: str = "/img/", preset_owner: str = "local") -> None:
+        self._base = url.rstrip("/") + path
+        self._key = key.encode()
+        self._preset_owner = preset_owner
+
+    def urls(self, file: File | int | str, rendition: Rendition | None = None) -> ImageUrls:
+        """Return signed URLs of an image.
+
+        :param file: or its id, its SHA-256, or the URL of an image on a server that ``origins.hosts`` allows.
+        """
+        wanted = rendition or Rendition()
+        source = quote(str(file.id if isinstance(file, File) else file), safe="")
+        ends = None if wanted.expires is None else int(time.time() + wanted.expires.total_seconds())
+        options = self._options(wanted, ends)
+        srcset = self._srcset(source, wanted, options)
+        return ImageUrls(
+            url=self._url(source, options),
+            srcset=srcset or None,
+            sources=tuple(self._source(source, wanted, options, name) for name in wanted.formats),
+            expires_at=None if ends is None else datetime.fromtimestamp(ends, UTC),
+        )
+
+    def _options(self, wanted: Rendition, ends: int | None) -> dict[str, str]:
+        """Return the options by their names in a URL."""
+        pipeline = wanted.pipeline()
+        owner = self._preset_owner if wanted.preset is not None and self._preset_owner != "local" else None
+        given: Mapping[str, object] = {
+            "exp": ends,
+            "p": wanted.preset,
+            "o": owner,
+            "j": _base64url(_compact(pipeline)) if pipeline else None,
+            "w": wanted.width,
+            "h": wanted.height,
+            "f": wanted.format,
+            "q": wanted.quality,
+        }
+        return {name: str(value) for name, value in given.items() if value is not None}
+
+    def _source(self, source: str, wanted: Rendition, options: Mapping[str, str], name: str) -> ImageSource:
+        chosen = {**options, "f": name}
+        return ImageSource(
+            type=f"image/{name}", srcset=self._srcset(source, wanted, chosen) or self._url(source, chosen)
+        )
+
+    def _srcset(self, source: str, wanted: Rendition, options: Mapping[str, str]) -> str:
+        variants = [(f"{width}w", {**options, "w": str(width)}) for width in wanted.widths]
+        for dpr in wanted.dprs:
+            sides = {name: str(round(int(options[name]) * dpr)) for name in ("w", "h") if name in options}
+            variants.append((f"{dpr:g}x", {**options, **sides}))
+        return ", ".join(f"{self._url(source, chosen)} {name}" for name, chosen in variants)
+
+    def _url(self, source: str, options: Mapping[str, str]) -> str:
+        named = [f"{name}:{quote(options[name], safe='')}" for name in _ORDER if name in options]
+        signed = "/".join([*named, source])
+        return f"{self._base}{_base64url(hmac.digest(self._key, _CONTEXT + signed.encode(), 'sha256'))}/{signed}"
+
+
+def _base64url(content: bytes) -> str:
+    return urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def _compact(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

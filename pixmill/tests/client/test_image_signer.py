@@ -1,0 +1,83 @@
+"""URLs that the client signs by itself, read by the server's grammar and checked by its signer."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from image_processor.render.config import NativeUrlSettings
+from image_processor.render.dialects import native
+from image_processor.render.signed_urls import UrlMaker, Wanted
+from image_processor.render.signing import NativeSigner
+from pixmill.params import Blur, Output, Resize, Watermark
+
+from pixmill import ImageSigner, ImageUrls, Rendition
+
+KEY = "a key of images with 32 bytes and more"
+BASE = "https://images.example.com"
+SIGNER = ImageSigner(f"{BASE}/", KEY)
+
+
+def as_the_server(rendition: Rendition) -> ImageUrls:
+    maker = UrlMaker(NativeUrlSettings.model_validate({"keys": [KEY]}))
+    wanted = Wanted.model_validate({"file_id": 42, **rendition.as_json()})
+    return ImageUrls.of(maker.make(wanted, BASE, int(datetime.now(UTC).timestamp())))
+
+
+def path_after_host(url: str) -> bytes:
+    return url.removeprefix(f"{BASE}/img").encode()
+
+
+@pytest.mark.parametrize(
+    "rendition",
+    [
+        Rendition(),
+        Rendition(width=320, height=200, format="webp", quality=70),
+        Rendition(preset="avatar", widths=[320, 640]),
+        Rendition(steps=Resize(width=800) | Watermark(text="© я/?%")),
+        Rendition(steps=Blur(radius=2), output=Output(format="avif", quality=40), formats=["avif", "webp"]),
+        Rendition(width=99, dprs=[1, 1.5, 3], formats=["png"]),
+        Rendition(output=Output(format="png")),
+    ],
+    ids=["nothing", "options", "preset", "text", "output", "dprs", "only output"],
+)
+def test_the_client_signs_what_the_server_signs(rendition: Rendition) -> None:
+    assert SIGNER.urls(42, rendition) == as_the_server(rendition)
+
+
+def test_a_url_ends_when_it_should() -> None:
+    before = datetime.now(UTC)
+
+    urls = SIGNER.urls(42, Rendition(expires=timedelta(hours=1)))
+
+    assert urls.expires_at is not None
+    assert timedelta(0) <= urls.expires_at - before.replace(microsecond=0) - timedelta(hours=1) < timedelta(minutes=5)
+    assert native.parse(path_after_host(urls.url)).options == {"exp": str(int(urls.expires_at.timestamp()))}
+
+
+@pytest.mark.parametrize("source", ["ab" * 32, "https://example.org/a cat.jpg?size=1#top", "42/имя.webp"])
+def test_any_source_is_signed(source: str) -> None:
+    url = native.parse(path_after_host(SIGNER.urls(source, Rendition(width=10)).url))
+
+    assert url.source == source
+    assert NativeSigner([KEY.encode()]).accepts(url.signature, url.signed)
+
+
+def test_a_preset_of_another_owner_names_its_owner() -> None:
+    signer = ImageSigner(BASE, KEY, preset_owner="shop")
+
+    url = native.parse(path_after_host(signer.urls(42, Rendition(preset="avatar")).url))
+
+    assert native.preset_of(url) == native.WantedPreset("avatar", "shop")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ({"preset": "a", "steps": Blur()}, "its own steps"),
+        ({"preset": "a", "output": Output(format="png")}, "its own steps"),
+        ({"widths": [1], "dprs": [2]}, "not both"),
+        ({"dprs": [2]}, "need a width"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(wanted: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Rendition(**wanted)  # type: ignore[arg-type]  # values of several types by their names
