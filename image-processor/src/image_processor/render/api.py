@@ -201,7 +201,8 @@ class ApiRoutes:
         # The signature is a permission: it covers the files that steps name, too.
         for file_id in plan_of(PIPELINE, {"steps": wanted.steps}).file_ids() if wanted.steps else ():
             await self._owned(file_id, principal)
-        return JSONResponse(made, 201, dict(_PRIVATE))
+        body = {**made.model_dump(exclude_none=True), "expires_at": made.expires_at}
+        return JSONResponse(body, 201, dict(_PRIVATE))
 
     async def remove(self, request: Request) -> Response:
         """``DELETE /api/image-processing/renders/{file_id}``."""

@@ -56,13 +56,29 @@ class Wanted(BaseModel):
         return self
 
 
+class SourceOut(BaseModel):
+    """A ``<source>`` of a ``<picture>``."""
+
+    type: str = Field(description="Such as `image/webp`.")
+    srcset: str
+
+
+class UrlsOut(BaseModel):
+    """Signed URLs of an image."""
+
+    url: str
+    srcset: str | None = Field(None, description="For an `<img>`; only if `widths` or `dprs` are given.")
+    sources: list[SourceOut] | None = Field(None, description="For a `<picture>`; only if `formats` are given.")
+    expires_at: int | None = Field(description="Seconds since 1970; `null`: the URLs do not end.")
+
+
 class UrlMaker:
     """Makes URLs; the keys never leave the server."""
 
     def __init__(self, settings: NativeUrlSettings) -> None:
         self._settings = settings
 
-    def make(self, wanted: Wanted, base: str, now: int, preset_owner: str = LOCAL_OWNER) -> dict[str, object]:
+    def make(self, wanted: Wanted, base: str, now: int, preset_owner: str = LOCAL_OWNER) -> UrlsOut:
         """Return the URL, and what pages need in addition.
 
         :param base: scheme and host of the URLs.
@@ -77,20 +93,12 @@ class UrlMaker:
             )
         expires = now + wanted.expires_in if wanted.expires_in is not None else None
         options = self._options(wanted, expires, preset_owner)
-        made: dict[str, object] = {"url": self._url(wanted, options, base)}
-        if srcset := self._srcset(wanted, options, base):
-            made["srcset"] = srcset
-        if wanted.formats:
-            made["sources"] = [
-                {
-                    "type": f"image/{name}",
-                    "srcset": self._srcset(wanted, {**options, "f": name}, base)
-                    or self._url(wanted, {**options, "f": name}, base),
-                }
-                for name in wanted.formats
-            ]
-        made["expires_at"] = expires
-        return made
+        return UrlsOut(
+            url=self._url(wanted, options, base),
+            srcset=self._srcset(wanted, options, base) or None,
+            sources=[self._source(wanted, options, base, name) for name in wanted.formats] or None,
+            expires_at=expires,
+        )
 
     def _options(self, wanted: Wanted, expires: int | None, preset_owner: str) -> dict[str, str]:
         given: dict[str, object] = {
@@ -109,6 +117,11 @@ class UrlMaker:
             text = json.dumps(pipeline, separators=(",", ":"), ensure_ascii=False)
             given["j"] = urlsafe_b64encode(text.encode()).decode().rstrip("=")
         return {name: str(value) for name, value in given.items() if value is not None}
+
+    def _source(self, wanted: Wanted, options: Mapping[str, str], base: str, name: str) -> SourceOut:
+        chosen = {**options, "f": name}
+        srcset = self._srcset(wanted, chosen, base) or self._url(wanted, chosen, base)
+        return SourceOut(type=f"image/{name}", srcset=srcset)
 
     def _srcset(self, wanted: Wanted, options: Mapping[str, str], base: str) -> str:
         variants = [(f"{width}w", {**options, "w": str(width)}) for width in wanted.widths]

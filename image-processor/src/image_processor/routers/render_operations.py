@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from flask_openapi3.models import PathItem
 from service_kit.api import PROBLEM_CONTENT
 from service_kit.database import MAX_ID
+from service_kit.openapi import schema_of
 
 from image_processor.render.api import THUMBNAIL_SIZES, PreviewIn
 from image_processor.render.metadata import PARTS, MetadataOut
-from image_processor.render.signed_urls import Wanted
+from image_processor.render.signed_urls import UrlsOut, Wanted
 
 _WEBP = {"image/webp": {"schema": {"type": "string", "format": "binary"}}}
 _FILE_ID = {
@@ -74,7 +75,7 @@ def _metadata(summary: str, parameter: Mapping[str, object]) -> PathItem:
         "explode": False,
         "schema": {"type": "array", "items": {"type": "string", "enum": list(PARTS)}, "minItems": 1},
     }
-    content = {"application/json": {"schema": _inlined(MetadataOut.model_json_schema())}}
+    content = {"application/json": {"schema": schema_of(MetadataOut)}}
     responses = {
         "200": {"description": "What is known about the image.", "content": content},
         "304": {"description": "It has not changed."},
@@ -82,22 +83,6 @@ def _metadata(summary: str, parameter: Mapping[str, object]) -> PathItem:
     }
     operation = {"tags": ["renders"], "summary": summary, "parameters": [parameter, wanted], "responses": responses}
     return PathItem.model_validate({"get": operation})
-
-
-def _inlined(schema: Mapping[str, object]) -> dict[str, object]:
-    """Return the schema with its definitions in the places that refer to them."""
-    definitions = schema.get("$defs", {})
-
-    def replaced(part: object) -> object:
-        if isinstance(part, list):
-            return [replaced(each) for each in part]
-        if not isinstance(part, dict):
-            return part
-        if "$ref" in part and isinstance(definitions, dict):
-            return replaced(definitions[part["$ref"].rpartition("/")[2]])
-        return {name: replaced(value) for name, value in part.items()}
-
-    return {name: replaced(value) for name, value in schema.items() if name != "$defs"}
 
 
 def _body(schema: Mapping[str, object]) -> dict[str, object]:
@@ -144,7 +129,10 @@ OPERATIONS: Mapping[str, PathItem] = {
                 "description": "`url`, a `srcset` for `widths` or `dprs`, `sources` of a `<picture>` for `formats`.",
                 "requestBody": _body(Wanted.model_json_schema()),
                 "responses": {
-                    "201": {"description": "The URLs.", "content": _JSON},
+                    "201": {
+                        "description": "The URLs.",
+                        "content": {"application/json": {"schema": schema_of(UrlsOut)}},
+                    },
                     **_problems("400", "409", "413", "415"),
                 },
             }
