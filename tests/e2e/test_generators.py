@@ -43,9 +43,9 @@ def output_of(*command: str | Path, folder: Path) -> str:
 
 @SERVICES
 def test_openapi_python_client(generators: Path, document: Path, place: str, tmp_path: Path) -> None:
-    options: list[str | Path] = ["--path", document, "--config", CONFIG, "--meta", "none", "--output-path", tmp_path / "made"]
+    wanted = ["--path", document, "--config", CONFIG, "--meta", "none", "--output-path", tmp_path / "made"]
 
-    said = output_of(generators / "openapi-python-client", "generate", *options, folder=tmp_path)
+    said = output_of(generators / "openapi-python-client", "generate", *map(str, wanted), folder=tmp_path)
 
     assert "WARNING" not in said
     modules = [path.relative_to(tmp_path) for path in (tmp_path / "made/api").rglob("*.py")]
@@ -56,9 +56,9 @@ def test_openapi_python_client(generators: Path, document: Path, place: str, tmp
 
 @SERVICES
 def test_datamodel_code_generator(generators: Path, document: Path, place: str, tmp_path: Path) -> None:
-    options: list[str | Path] = ["--input", document, "--output", "models.py", "--output-model-type", "pydantic_v2.BaseModel"]
+    wanted = ["--input", document, "--output", "models.py", "--output-model-type", "pydantic_v2.BaseModel"]
 
-    output_of(generators / "datamodel-codegen", *options, folder=tmp_path)
+    output_of(generators / "datamodel-codegen", *map(str, wanted), folder=tmp_path)
 
     count = "import models; print(sum(name[0].isupper() for name in vars(models)))"
     assert int(output_of(generators / "python", "-W", "ignore", "-c", count, folder=tmp_path)) > 20

@@ -6,6 +6,7 @@ from ctypes import byref, c_float, c_int, c_size_t, c_uint32, c_void_p
 
 import numpy
 from image_processor.services.readers.libjxl import BasicInfo, ColorEncoding, ExtraChannel, PixelFormat, library
+from PIL import Image, ImageCms
 
 P3 = 11
 """Number of the primaries; BT.2020 has 9."""
@@ -97,3 +98,25 @@ def jpegxl(
 
 def _done(status: int) -> None:
     assert status == 0
+
+
+def jpeg_xl_files() -> list[bytes]:
+    """JPEG XL of each kind of samples, colors, boxes and frames."""
+    ramp = numpy.arange(48 * 64 * 4, dtype="uint32").reshape(48, 64, 4)
+    rgba = (ramp % 251).astype("uint8")
+    rgb, gray = rgba[..., :3].copy(), rgba[..., :1].copy()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    boxes = [(b"Exif", bytes(4) + exif.tobytes().removeprefix(b"Exif\0\0")), (b"xml ", b"<x:xmpmeta/>" * 20)]
+    return [
+        jpegxl(rgb),
+        jpegxl(rgba, distance=1, primaries=P3),
+        jpegxl(gray, orientation=6, boxes=boxes),
+        jpegxl(rgb, icc=profile, boxes=boxes, compressed_boxes=True),
+        jpegxl(rgb, icc=profile, distance=1),
+        jpegxl(rgba.astype("uint16") * 257, transfer=LINEAR, premultiplied=True),
+        jpegxl(rgb.astype("float32") / 255, distance=2),
+        jpegxl(rgb, 255 - rgb),
+        jpegxl(rgb, black=gray),
+    ]

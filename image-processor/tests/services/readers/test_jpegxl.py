@@ -15,10 +15,9 @@ from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
 from PIL import Image, ImageCms, ImageOps
 
-from tests.fuzz.seeds import jpeg_xl_files
 from tests.support.algorithm_runs import LIMITS, processed, report
 from tests.support.images import opened, photo, pixels
-from tests.support.jpegxl import HLG, LINEAR, P3, PQ, jpegxl
+from tests.support.jpegxl import HLG, LINEAR, P3, PQ, jpeg_xl_files, jpegxl
 
 pytestmark = pytest.mark.slow
 
