@@ -4,6 +4,7 @@ from pathlib import Path
 
 from image_processor.render.cache import MOST_UNWRITTEN, RenderCache
 
+EVER = 1e9
 KEYS = [f"{number:064x}" for number in range(10)]
 
 
@@ -120,7 +121,7 @@ def test_files_that_the_index_lacks_are_deleted_and_others_stay(tmp_path: Path) 
 
 def test_a_crash_loses_only_results_that_the_index_lacks(tmp_path: Path) -> None:
     keys = [f"{number:064x}" for number in range(MOST_UNWRITTEN + 1)]
-    crashed = RenderCache(tmp_path, 1000)
+    crashed = RenderCache(tmp_path, 1000, write_seconds=EVER)
     lost = [keep(crashed, key, b"a", 42) for key in keys][-1]
 
     cache = RenderCache(tmp_path, 1000)
@@ -130,6 +131,19 @@ def test_a_crash_loses_only_results_that_the_index_lacks(tmp_path: Path) -> None
     assert deleted == 1
     assert not lost.exists()
     assert cache.bytes == MOST_UNWRITTEN
+
+
+def test_a_crash_loses_no_result_that_no_other_follows(tmp_path: Path) -> None:
+    crashed = RenderCache(tmp_path, 1000, write_seconds=EVER)
+    keep(crashed, KEYS[0], b"pixels")
+    lacked = crashed.lacks
+    crashed.write()
+
+    cache = RenderCache(tmp_path, 1000)
+
+    assert keys_of(cache) == KEYS[:1]
+    assert lacked
+    assert not crashed.lacks
 
 
 def test_forgetting_a_file_removes_all_results_that_it_is_part_of(tmp_path: Path) -> None:

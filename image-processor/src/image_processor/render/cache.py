@@ -3,7 +3,8 @@
 The files are the results; an index in SQLite says how large they are, when each was last asked for, and of which
 stored files it is made. A result is written under another name and renamed, so that there is never half of one.
 
-The index is written behind, for many results at once. A crash loses what it lacks: the start deletes these files.
+Where many results are made, the index is written for all of a moment together. A crash loses what it lacks: the start
+deletes these files.
 """
 
 import shutil
@@ -32,7 +33,9 @@ CREATE INDEX IF NOT EXISTS sources_by_key ON sources (key);
 MAKING, ORIGINS = "making", "origins"
 """Folders next to that of the results: for those that are not complete, and pictures of other servers."""
 USE_SECONDS = 30
-"""Results and uses are written to the index this much later, together."""
+"""Uses are written to the index this much later, together."""
+WRITE_SECONDS = 0.05
+"""Results are written to the index this long after others, at the latest."""
 MOST_UNWRITTEN = 64
 """Results that the index may lack."""
 _AT_ONCE = 32
@@ -64,9 +67,12 @@ class RenderCache:
 
     :param max_bytes: of all results together.
     :param keep_free_bytes: of the disk.
+    :param write_seconds: how long results may wait for others, with which they are written to the index.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, keep_free_bytes: int = 0) -> None:
+    def __init__(
+        self, folder: Path, max_bytes: int, keep_free_bytes: int = 0, write_seconds: float = WRITE_SECONDS
+    ) -> None:
         self._folder, self._max_bytes, self._keep_free_bytes = folder, max_bytes, keep_free_bytes
         self._results = folder / "results"
         self._results.mkdir(parents=True, exist_ok=True)
@@ -79,6 +85,7 @@ class RenderCache:
         self._index.executescript(_SCHEMA)
         self._unwritten: dict[str, _Unwritten] = {}
         self._uses: dict[str, float] = {}
+        self._write_seconds = write_seconds
         self._written = time.monotonic()
         self.bytes: int = self._index.execute("SELECT coalesce(sum(bytes), 0) FROM results").fetchone()[0]
         """Of all results together."""
@@ -86,7 +93,7 @@ class RenderCache:
 
     def close(self) -> None:
         """Write what the index lacks."""
-        self._write()
+        self.write()
         self._index.close()
 
     def temporary(self) -> Path:
@@ -100,7 +107,7 @@ class RenderCache:
             return None
         self._uses[key] = time.time()
         if time.monotonic() - self._written > USE_SECONDS:
-            self._write()
+            self.write()
         return stored
 
     def keep(self, key: str, made: Path, extension: str, file_ids: Collection[int]) -> Stored:
@@ -121,10 +128,34 @@ class RenderCache:
         stored = Stored(path, extension, size)
         self._unwritten[key] = _Unwritten(stored, time.time(), file_ids)
         self.bytes += size
-        if len(self._unwritten) >= MOST_UNWRITTEN or time.monotonic() - self._written > USE_SECONDS:
-            self._write()
+        if len(self._unwritten) >= MOST_UNWRITTEN or time.monotonic() - self._written >= self._write_seconds:
+            self.write()
         self._make_room(key)
         return stored
+
+    @property
+    def lacks(self) -> bool:
+        """Whether the index lacks a result: :meth:`write` must be called, if no other result comes soon."""
+        return bool(self._unwritten)
+
+    def write(self) -> None:
+        """Write to the index what it lacks."""
+        self._written = time.monotonic()
+        if not self._unwritten and not self._uses:
+            return
+        with self._transaction():
+            self._index.executemany(
+                "INSERT OR REPLACE INTO results (key, extension, bytes, used) VALUES (?, ?, ?, ?)",
+                [(key, new.stored.extension, new.stored.size, new.used) for key, new in self._unwritten.items()],
+            )
+            self._index.executemany(
+                "INSERT OR IGNORE INTO sources (file_id, key) VALUES (?, ?)",
+                [(each, key) for key, new in self._unwritten.items() for each in new.file_ids],
+            )
+            self._index.executemany(
+                "UPDATE results SET used = ? WHERE key = ?", [(at, key) for key, at in self._uses.items()]
+            )
+        self._unwritten, self._uses = {}, {}
 
     def forget(self, key: str) -> None:
         """Remove a result, such as one whose file is gone."""
@@ -132,14 +163,14 @@ class RenderCache:
 
     def forget_files(self, file_ids: Collection[int]) -> int:
         """Remove all results that are made of these stored files; return how many."""
-        self._write()
+        self.write()
         keys = [key for file_id in file_ids for key in self._keys_of(file_id)]
         self._remove(keys)
         return len(keys)
 
     def file_ids(self, after: int, limit: int) -> list[int]:
         """Return ids of stored files that results are made of, in ascending order."""
-        self._write()
+        self.write()
         rows = self._index.execute(
             "SELECT DISTINCT file_id FROM sources WHERE file_id > ? ORDER BY file_id LIMIT ?", (after, limit)
         )
@@ -170,7 +201,7 @@ class RenderCache:
     def _make_room(self, newest: str) -> None:
         if not self._lacks_room():
             return
-        self._write()
+        self.write()
         while self._lacks_room():
             oldest = self._index.execute(
                 "SELECT key, bytes FROM results WHERE key != ? ORDER BY used LIMIT ?", (newest, _AT_ONCE)
@@ -196,7 +227,7 @@ class RenderCache:
 
         :param but: the path of a file that stays.
         """
-        self._write()
+        self.write()
         paths = list[Path]()
         with self._transaction():
             for key in keys:
@@ -210,25 +241,6 @@ class RenderCache:
         for path in paths:
             if path != but:
                 path.unlink(missing_ok=True)
-
-    def _write(self) -> None:
-        """Write to the index what it lacks."""
-        self._written = time.monotonic()
-        if not self._unwritten and not self._uses:
-            return
-        with self._transaction():
-            self._index.executemany(
-                "INSERT OR REPLACE INTO results (key, extension, bytes, used) VALUES (?, ?, ?, ?)",
-                [(key, new.stored.extension, new.stored.size, new.used) for key, new in self._unwritten.items()],
-            )
-            self._index.executemany(
-                "INSERT OR IGNORE INTO sources (file_id, key) VALUES (?, ?)",
-                [(each, key) for key, new in self._unwritten.items() for each in new.file_ids],
-            )
-            self._index.executemany(
-                "UPDATE results SET used = ? WHERE key = ?", [(at, key) for key, at in self._uses.items()]
-            )
-        self._unwritten, self._uses = {}, {}
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
