@@ -110,3 +110,11 @@ def test_queries_credentials_and_tokens_of_urls_are_not_written(
 
     [line] = lines(capfd)
     assert line["url"] == written
+
+
+def test_uvicorn_makes_no_lines_of_an_access_log() -> None:
+    access_log = logging.getLogger("uvicorn.access")
+
+    logs.configure("info")
+
+    assert not access_log.hasHandlers()

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from image_processor.render.cache import RenderCache
+from image_processor.render.cache import MOST_UNWRITTEN, RenderCache
 
+EVER = 1e9
 KEYS = [f"{number:064x}" for number in range(10)]
 
 
@@ -49,6 +50,19 @@ def test_the_least_recently_used_results_go_for_a_new_one(tmp_path: Path) -> Non
     assert keys_of(cache) == [KEYS[0], KEYS[2], KEYS[3]]
     assert cache.bytes == 300
     assert cache.evictions == 1
+
+
+def test_room_is_made_for_the_next_results_too(tmp_path: Path) -> None:
+    cache = RenderCache(tmp_path, 3200)
+    for number in range(321):
+        keep(cache, f"{number:064x}", bytes(10))
+    evicted = cache.evictions
+
+    for number in range(321, 330):
+        keep(cache, f"{number:064x}", bytes(10))
+
+    assert evicted == 11
+    assert cache.evictions == evicted
 
 
 def test_evicted_results_leave_the_disk(tmp_path: Path) -> None:
@@ -103,6 +117,33 @@ def test_files_that_the_index_lacks_are_deleted_and_others_stay(tmp_path: Path) 
     assert deleted == 1
     assert kept.exists()
     assert not stray.exists()
+
+
+def test_a_crash_loses_only_results_that_the_index_lacks(tmp_path: Path) -> None:
+    keys = [f"{number:064x}" for number in range(MOST_UNWRITTEN + 1)]
+    crashed = RenderCache(tmp_path, 1000, write_seconds=EVER)
+    lost = [keep(crashed, key, b"a", 42) for key in keys][-1]
+
+    cache = RenderCache(tmp_path, 1000)
+    deleted = cache.delete_strays()
+
+    assert [key for key in keys if cache.find(key) is None] == keys[-1:]
+    assert deleted == 1
+    assert not lost.exists()
+    assert cache.bytes == MOST_UNWRITTEN
+
+
+def test_a_crash_loses_no_result_that_no_other_follows(tmp_path: Path) -> None:
+    crashed = RenderCache(tmp_path, 1000, write_seconds=EVER)
+    keep(crashed, KEYS[0], b"pixels")
+    lacked = crashed.lacks
+    crashed.write()
+
+    cache = RenderCache(tmp_path, 1000)
+
+    assert keys_of(cache) == KEYS[:1]
+    assert lacked
+    assert not crashed.lacks
 
 
 def test_forgetting_a_file_removes_all_results_that_it_is_part_of(tmp_path: Path) -> None:

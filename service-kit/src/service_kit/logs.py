@@ -66,4 +66,5 @@ def configure(level: str) -> None:
     for name in tuple(logging.root.manager.loggerDict):
         library = logging.getLogger(name)
         library.handlers.clear()
-        library.propagate = True
+        # uvicorn would still make each line of an access log that nobody wants; nginx has one.
+        library.propagate = name != "uvicorn.access"

@@ -2,6 +2,9 @@
 
 The files are the results; an index in SQLite says how large they are, when each was last asked for, and of which
 stored files it is made. A result is written under another name and renamed, so that there is never half of one.
+
+Where many results are made, the index is written for all of a moment together. A crash loses what it lacks: the start
+deletes these files.
 """
 
 import shutil
@@ -31,8 +34,14 @@ MAKING, ORIGINS = "making", "origins"
 """Folders next to that of the results: for those that are not complete, and pictures of other servers."""
 USE_SECONDS = 30
 """Uses are written to the index this much later, together."""
+WRITE_SECONDS = 0.05
+"""Results are written to the index this long after others, at the latest."""
+MOST_UNWRITTEN = 64
+"""Results that the index may lack."""
 _AT_ONCE = 32
-"""Results that are removed by one statement."""
+"""Results that are removed by one transaction."""
+_SPARE = 32
+"""Where results are removed, room is made for the next ones too: a part of all, one in this many."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +53,26 @@ class Stored:
     size: int
 
 
+@dataclass(frozen=True)
+class _Unwritten:
+    """What the index lacks of a result."""
+
+    stored: Stored
+    used: float
+    file_ids: Collection[int]
+
+
 class RenderCache:
     """The results in ``folder``; one process at a time uses it.
 
     :param max_bytes: of all results together.
     :param keep_free_bytes: of the disk.
+    :param write_seconds: how long results may wait for others, with which they are written to the index.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, keep_free_bytes: int = 0) -> None:
+    def __init__(
+        self, folder: Path, max_bytes: int, keep_free_bytes: int = 0, write_seconds: float = WRITE_SECONDS
+    ) -> None:
         self._folder, self._max_bytes, self._keep_free_bytes = folder, max_bytes, keep_free_bytes
         self._results = folder / "results"
         self._results.mkdir(parents=True, exist_ok=True)
@@ -62,15 +83,17 @@ class RenderCache:
         self._index.execute("PRAGMA journal_mode = WAL")
         self._index.execute("PRAGMA synchronous = NORMAL")
         self._index.executescript(_SCHEMA)
+        self._unwritten: dict[str, _Unwritten] = {}
         self._uses: dict[str, float] = {}
-        self._written_uses = time.monotonic()
+        self._write_seconds = write_seconds
+        self._written = time.monotonic()
         self.bytes: int = self._index.execute("SELECT coalesce(sum(bytes), 0) FROM results").fetchone()[0]
         """Of all results together."""
         self.evictions = 0
 
     def close(self) -> None:
         """Write what the index lacks."""
-        self._write_uses()
+        self.write()
         self._index.close()
 
     def temporary(self) -> Path:
@@ -79,13 +102,13 @@ class RenderCache:
 
     def find(self, key: str) -> Stored | None:
         """Return the result with this key, and count that as a use."""
-        row = self._index.execute("SELECT extension, bytes FROM results WHERE key = ?", (key,)).fetchone()
-        if row is None:
+        stored = self._found(key)
+        if stored is None:
             return None
         self._uses[key] = time.time()
-        if time.monotonic() - self._written_uses > USE_SECONDS:
-            self._write_uses()
-        return Stored(self._path(key, row[0]), row[0], row[1])
+        if time.monotonic() - self._written > USE_SECONDS:
+            self.write()
+        return stored
 
     def keep(self, key: str, made: Path, extension: str, file_ids: Collection[int]) -> Stored:
         """Move a result into the cache; others go if it has no room.
@@ -94,21 +117,45 @@ class RenderCache:
         """
         size = made.stat().st_size
         path = self._path(key, extension)
-        path.parent.mkdir(exist_ok=True)
-        made.rename(path)
-        with self._transaction():
-            replaced = self._drop([key])
-            values = (key, extension, size, time.time())
-            self._index.execute("INSERT INTO results (key, extension, bytes, used) VALUES (?, ?, ?, ?)", values)
-            self._index.executemany(
-                "INSERT OR IGNORE INTO sources (file_id, key) VALUES (?, ?)", [(each, key) for each in file_ids]
-            )
-        for each in replaced:
-            if each != path:
-                each.unlink(missing_ok=True)
+        replaced = self._found(key)
+        try:
+            made.rename(path)
+        except FileNotFoundError:
+            path.parent.mkdir(exist_ok=True)
+            made.rename(path)
+        if replaced is not None:
+            self._remove([key], but=path)
+        stored = Stored(path, extension, size)
+        self._unwritten[key] = _Unwritten(stored, time.time(), file_ids)
         self.bytes += size
+        if len(self._unwritten) >= MOST_UNWRITTEN or time.monotonic() - self._written >= self._write_seconds:
+            self.write()
         self._make_room(key)
-        return Stored(path, extension, size)
+        return stored
+
+    @property
+    def lacks(self) -> bool:
+        """Whether the index lacks a result: :meth:`write` must be called, if no other result comes soon."""
+        return bool(self._unwritten)
+
+    def write(self) -> None:
+        """Write to the index what it lacks."""
+        self._written = time.monotonic()
+        if not self._unwritten and not self._uses:
+            return
+        with self._transaction():
+            self._index.executemany(
+                "INSERT OR REPLACE INTO results (key, extension, bytes, used) VALUES (?, ?, ?, ?)",
+                [(key, new.stored.extension, new.stored.size, new.used) for key, new in self._unwritten.items()],
+            )
+            self._index.executemany(
+                "INSERT OR IGNORE INTO sources (file_id, key) VALUES (?, ?)",
+                [(each, key) for key, new in self._unwritten.items() for each in new.file_ids],
+            )
+            self._index.executemany(
+                "UPDATE results SET used = ? WHERE key = ?", [(at, key) for key, at in self._uses.items()]
+            )
+        self._unwritten, self._uses = {}, {}
 
     def forget(self, key: str) -> None:
         """Remove a result, such as one whose file is gone."""
@@ -116,12 +163,14 @@ class RenderCache:
 
     def forget_files(self, file_ids: Collection[int]) -> int:
         """Remove all results that are made of these stored files; return how many."""
+        self.write()
         keys = [key for file_id in file_ids for key in self._keys_of(file_id)]
         self._remove(keys)
         return len(keys)
 
     def file_ids(self, after: int, limit: int) -> list[int]:
         """Return ids of stored files that results are made of, in ascending order."""
+        self.write()
         rows = self._index.execute(
             "SELECT DISTINCT file_id FROM sources WHERE file_id > ? ORDER BY file_id LIMIT ?", (after, limit)
         )
@@ -132,7 +181,7 @@ class RenderCache:
         count = 0
         for folder in self._results.iterdir():
             for path in folder.iterdir():
-                if self._index.execute("SELECT 1 FROM results WHERE key = ?", (path.stem,)).fetchone() is None:
+                if self._found(path.stem) is None:
                     path.unlink(missing_ok=True)
                     count += 1
         return count
@@ -140,25 +189,31 @@ class RenderCache:
     def _keys_of(self, file_id: int) -> list[str]:
         return [row[0] for row in self._index.execute("SELECT key FROM sources WHERE file_id = ?", (file_id,))]
 
+    def _found(self, key: str) -> Stored | None:
+        if key in self._unwritten:
+            return self._unwritten[key].stored
+        row = self._index.execute("SELECT extension, bytes FROM results WHERE key = ?", (key,)).fetchone()
+        return None if row is None else Stored(self._path(key, row[0]), row[0], row[1])
+
     def _path(self, key: str, extension: str) -> Path:
         return self._results / key[:2] / f"{key}{extension}"
 
     def _make_room(self, newest: str) -> None:
         if not self._lacks_room():
             return
-        self._write_uses()
+        self.write()
         while self._lacks_room():
             oldest = self._index.execute(
                 "SELECT key, bytes FROM results WHERE key != ? ORDER BY used LIMIT ?", (newest, _AT_ONCE)
             ).fetchall()
             if not oldest:
                 return
-            excess, keys = self.bytes - self._max_bytes, list[str]()
+            excess, spare, keys = self.bytes - self._max_bytes, self._max_bytes // _SPARE, list[str]()
             for key, size in oldest:
+                if keys and excess + spare < size:
+                    break
                 keys.append(key)
                 excess -= size
-                if excess <= 0:
-                    break
             self._remove(keys)
             self.evictions += len(keys)
 
@@ -167,30 +222,25 @@ class RenderCache:
             return True
         return self._keep_free_bytes > 0 and shutil.disk_usage(self._folder).free < self._keep_free_bytes
 
-    def _remove(self, keys: list[str]) -> None:
-        with self._transaction():
-            paths = self._drop(keys)
-        for path in paths:
-            path.unlink(missing_ok=True)
+    def _remove(self, keys: Collection[str], but: Path | None = None) -> None:
+        """Remove results.
 
-    def _drop(self, keys: list[str]) -> list[Path]:
-        """Remove results from the index; return their paths."""
+        :param but: the path of a file that stays.
+        """
+        self.write()
         paths = list[Path]()
-        for key in keys:
-            row = self._index.execute("DELETE FROM results WHERE key = ? RETURNING extension, bytes", (key,)).fetchone()
-            if row is not None:
-                self.bytes -= row[1]
-                paths.append(self._path(key, row[0]))
-            self._index.execute("DELETE FROM sources WHERE key = ?", (key,))
-            self._uses.pop(key, None)
-        return paths
-
-    def _write_uses(self) -> None:
-        uses, self._uses, self._written_uses = self._uses, {}, time.monotonic()
         with self._transaction():
-            self._index.executemany(
-                "UPDATE results SET used = ? WHERE key = ?", [(at, key) for key, at in uses.items()]
-            )
+            for key in keys:
+                row = self._index.execute(
+                    "DELETE FROM results WHERE key = ? RETURNING extension, bytes", (key,)
+                ).fetchone()
+                if row is not None:
+                    self.bytes -= row[1]
+                    paths.append(self._path(key, row[0]))
+                self._index.execute("DELETE FROM sources WHERE key = ?", (key,))
+        for path in paths:
+            if path != but:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

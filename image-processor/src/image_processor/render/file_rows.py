@@ -2,19 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 
 import httpx2
 from service_kit.access.gate import OWNER_HEADER, SEES_HEADER
 from service_kit.access.principals import Principal
+from service_kit.errors import DomainError
 
 from image_processor.render.config import RenderFileSettings
 from image_processor.render.failures import storage_unavailable
 
 GONE_SECONDS = 1.0
 """How long it is remembered that there is no such file."""
+AT_ONCE = 2
+"""Lookups on their way for the same viewer: a second one, in case that the first has to wait for its answer."""
+MOST_IN_A_LOOKUP = 200
+MOST_IN_USE = 2000
+"""Files that are looked up again before they are forgotten, those that were asked for last."""
+IN_USE_TIMES = 3
+"""How many times as long as a file is remembered it stays in use after a request."""
 _MAX_REMEMBERED = 100_000
 
 
@@ -37,6 +47,8 @@ class FileRow:
 
 Name = int | str
 """An id, or the SHA-256 of the bytes."""
+_Viewer = tuple[str, bool] | None
+"""An owner, and whether that one sees all files; ``None``: a signed URL names the file, its owner does not matter."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +57,17 @@ class _Remembered:
     row: FileRow | None
 
 
+@dataclass(frozen=True)
+class _Question:
+    name: Name
+    answer: asyncio.Future[FileRow | None]
+
+
 class FileRows:
-    """Looks up files.
+    """Looks up files: a lookup costs more than a small image, whether it is of one file or of a hundred.
+
+    So questions that come while others are on their way go together, and files of URLs that are in use are looked up
+    again, together, before they are forgotten.
 
     :param seconds: how long it is remembered that a file exists.
     """
@@ -60,10 +81,17 @@ class FileRows:
             follow_redirects=True,
         )
         self._seconds = seconds
-        self._remembered: dict[tuple[str, Name], _Remembered] = {}
-        self._asked: dict[tuple[str, Name], asyncio.Task[FileRow | None]] = {}
+        self._remembered: dict[tuple[_Viewer, Name], _Remembered] = {}
+        self._asked: dict[tuple[_Viewer, Name], _Question] = {}
+        self._waiting: dict[_Viewer, list[_Question]] = {}
+        self._lookups: dict[_Viewer, set[asyncio.Task[None]]] = {}
+        self._in_use: OrderedDict[Name, float] = OrderedDict()
+        self._refresher: asyncio.Task[None] | None = None
+        self._forgotten = 0
 
     async def close(self) -> None:
+        if self._refresher is not None:
+            self._refresher.cancel()
         await self._http.aclose()
 
     async def find(self, name: Name, principal: Principal | None = None) -> FileRow | None:
@@ -72,48 +100,131 @@ class FileRows:
         :param principal: who must own the file; ``None``: a signed URL names it, and the owner does not matter.
         :raises DomainError: ``file-storage-unavailable``.
         """
-        who = "" if principal is None else f"{principal.owner} {principal.sees_all}"
-        known = self._remembered.get((who, name))
+        viewer = None if principal is None else (principal.owner, principal.sees_all)
+        if viewer is None:
+            self._use(name)
+        known = self._remembered.get((viewer, name))
         if known is not None and known.until > time.monotonic():
             return known.row
+        question = self._asked.get((viewer, name))
         # Equal questions at the same time are one question.
-        task = self._asked.get((who, name))
-        if task is None:
-            task = self._asked[who, name] = asyncio.create_task(self._ask(who, name, principal))
-            task.add_done_callback(lambda done: self._answered(who, name, done))
-        return await asyncio.shield(task)
+        if question is None:
+            question = self._asked[viewer, name] = _Question(name, asyncio.get_running_loop().create_future())
+            self._waiting.setdefault(viewer, []).append(question)
+            self._start_lookup(viewer)
+        # Shielded: others may wait for the same answer.
+        return await asyncio.shield(question.answer)
 
     async def existing(self, ids: Sequence[int]) -> set[int]:
         """Return which of these files exist; nothing is remembered."""
-        return {row.id for row in await self._lookup({"ids": list(ids)}, None)}
+        return {row.id for row in await self._lookup(None, ids)}
 
     def forget(self, file_id: int) -> None:
         """Look the file up again next time."""
+        # What is on its way may have been true before.
+        self._forgotten += 1
+        self._asked.clear()
         self._remembered = {
             name: known
             for name, known in self._remembered.items()
             if name[1] != file_id and not (known.row is not None and known.row.id == file_id)
         }
 
-    async def _ask(self, who: str, name: Name, principal: Principal | None) -> FileRow | None:
-        rows = await self._lookup({"ids": [name]} if isinstance(name, int) else {"sha256": [name]}, principal)
-        row = rows[0] if rows else None
-        if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered.clear()
-        until = time.monotonic() + (GONE_SECONDS if row is None else self._seconds)
-        row = None if row is None else replace(row, until=until)
-        self._remembered[who, name] = _Remembered(until, row)
-        return row
+    def _start_lookup(self, viewer: _Viewer) -> None:
+        tasks = self._lookups.setdefault(viewer, set())
+        if len(tasks) >= AT_ONCE:
+            return
+        task = asyncio.create_task(self._answer_waiting(viewer))
+        tasks.add(task)
 
-    def _answered(self, who: str, name: Name, task: "asyncio.Task[FileRow | None]") -> None:
-        self._asked.pop((who, name), None)
-        if not task.cancelled():
-            # The caller may be gone; then nobody looks at the error.
-            task.exception()
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            if not tasks and self._lookups.get(viewer) is tasks:
+                del self._lookups[viewer]
 
-    async def _lookup(self, body: dict[str, list[int] | list[str]], principal: Principal | None) -> Sequence[FileRow]:
-        headers = {} if principal is None else {OWNER_HEADER: principal.owner}
-        if principal is not None and principal.sees_all:
+        task.add_done_callback(ended)
+
+    async def _answer_waiting(self, viewer: _Viewer) -> None:
+        while waiting := self._waiting.pop(viewer, None):
+            questions, rest = waiting[:MOST_IN_A_LOOKUP], waiting[MOST_IN_A_LOOKUP:]
+            if rest:
+                self._waiting[viewer] = rest
+            await self._answer(viewer, questions)
+
+    async def _answer(self, viewer: _Viewer, questions: Sequence[_Question]) -> None:
+        try:
+            rows = await self._found(viewer, [each.name for each in questions])
+        except Exception as error:  # noqa: BLE001 (those who asked get it)
+            for each in questions:
+                each.answer.set_exception(error)
+                # Those who asked may be gone; then nobody looks at the error.
+                each.answer.exception()
+        else:
+            for each in questions:
+                each.answer.set_result(rows[each.name])
+        finally:
+            for each in questions:
+                if self._asked.get((viewer, each.name)) is each:
+                    del self._asked[viewer, each.name]
+
+    async def _found(self, viewer: _Viewer, names: Sequence[Name]) -> Mapping[Name, FileRow | None]:
+        """Look files up and remember them; a name without a file has ``None``."""
+        began, forgotten = time.monotonic(), self._forgotten
+        found: dict[Name, FileRow] = {}
+        # In ascending order: of files with equal bytes, the first one is meant.
+        for row in await self._lookup(viewer, names):
+            row = replace(row, until=began + self._seconds)
+            found[row.id] = row
+            found.setdefault(row.sha256, row)
+        rows = {name: found.get(name) for name in names}
+        if self._forgotten == forgotten:
+            if len(self._remembered) >= _MAX_REMEMBERED:
+                self._remembered.clear()
+            for name, each in rows.items():
+                until = began + GONE_SECONDS if each is None else each.until
+                self._remembered[viewer, name] = _Remembered(until, each)
+        return rows
+
+    def _use(self, name: Name) -> None:
+        self._in_use[name] = time.monotonic()
+        self._in_use.move_to_end(name)
+        if len(self._in_use) > MOST_IN_USE:
+            self._in_use.popitem(last=False)
+        if self._seconds and (self._refresher is None or self._refresher.done()):
+            self._refresher = asyncio.create_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        while self._in_use:
+            await asyncio.sleep(self._seconds / 3)
+            self._drop_unused()
+            now = time.monotonic()
+            ending = [name for name in self._in_use if now < self._until(name) < now + self._seconds / 2]
+            for first in range(0, len(ending), MOST_IN_A_LOOKUP):
+                # Without the file server, they are forgotten as all others are.
+                with suppress(DomainError):
+                    await self._found(None, ending[first : first + MOST_IN_A_LOOKUP])
+
+    def _drop_unused(self) -> None:
+        oldest = time.monotonic() - IN_USE_TIMES * self._seconds
+        while self._in_use:
+            name, used = next(iter(self._in_use.items()))
+            if used >= oldest:
+                return
+            del self._in_use[name]
+
+    def _until(self, name: Name) -> float:
+        """Return until when it is remembered that the file exists; 0: it is not."""
+        known = self._remembered.get((None, name))
+        return 0 if known is None or known.row is None else known.until
+
+    async def _lookup(self, viewer: _Viewer, names: Sequence[Name]) -> Sequence[FileRow]:
+        ids, digests = (
+            [name for name in names if isinstance(name, int)],
+            [name for name in names if isinstance(name, str)],
+        )
+        body = ({"ids": ids} if ids else {}) | ({"sha256": digests} if digests else {})
+        headers = {} if viewer is None else {OWNER_HEADER: viewer[0]}
+        if viewer is not None and viewer[1]:
             headers[SEES_HEADER] = "all"
         try:
             response = await self._http.post("/lookup", json=body, headers=headers)

@@ -7,7 +7,7 @@ A plan is symbolic: a step whose numbers follow from the size of the source is a
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -133,6 +133,14 @@ class RenderPlan:
     wishes: Wishes = Wishes()
     ignored: tuple[str, ...] = ()
     source_name: str = ""
+
+    def of(self, source: Source, wishes: Wishes) -> "RenderPlan":
+        """Return the same plan for another source, and other wishes."""
+        plan = replace(self, source=source, wishes=wishes)
+        if not isinstance(source, ColorSource) and not isinstance(self.source, ColorSource):
+            # The digest is of what both have.
+            vars(plan)["_digest"] = self._digest
+        return plan
 
     def canonical(self) -> bytes:
         """Return what the pixels depend on, except the bytes of the files: equal for URLs with equal results."""

@@ -49,6 +49,7 @@ class Dialect(Protocol):
 class NativeDialect:
     settings: NativeUrlSettings
     presets: RenderPresets
+    recipes: native.Recipes
     name: str = "native"
 
     async def plan(self, target: bytes) -> RenderPlan:
@@ -58,8 +59,10 @@ class NativeDialect:
             raise wrong_signature()
         url = native.parse(target)
         wanted = native.preset_of(url)
-        found = None if wanted is None else await self.presets.find(wanted.name, wanted.owner)
-        presets = {} if wanted is None or found is None else {wanted.name: found.params}
+        if wanted is None:
+            return self.recipes.plan(url)
+        found = await self.presets.find(wanted.name, wanted.owner)
+        presets = {} if found is None else {wanted.name: found.params}
         plan = native.plan_of(url, presets, negotiated=self.settings.negotiate)
         return plan if found is None else replace(plan, wishes=replace(plan.wishes, preset_until=found.until))
 
@@ -164,7 +167,8 @@ class Reader:
         self._by_host = dict[str, Dialect]()
         if settings.native.keys:
             self._by_path[settings.native.path] = RememberedPlans(
-                NativeDialect(settings.native, presets), changing=b"/p:"
+                NativeDialect(settings.native, presets, native.Recipes(negotiated=settings.native.negotiate)),
+                changing=b"/p:",
             )
         peers: tuple[tuple[ThumborSettings | ImagorSettings | ImgproxySettings, Dialect], ...] = (
             (settings.thumbor, ThumborDialect(settings.thumbor)),

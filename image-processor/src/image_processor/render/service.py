@@ -11,7 +11,7 @@ from service_kit.access.principals import Principal
 from service_kit.errors import DomainError
 from service_kit.texts import reason_of, sentence
 
-from image_processor.render.cache import RenderCache, Stored
+from image_processor.render.cache import WRITE_SECONDS, RenderCache, Stored
 from image_processor.render.config import RenderSettings
 from image_processor.render.failures import TOO_SLOW, file_not_found
 from image_processor.render.file_rows import FileRow, FileRows
@@ -106,6 +106,7 @@ class RenderService:
         self._metrics = metrics
         self._flights: dict[str, _Flight] = {}
         self._refused: dict[str, float] = {}
+        self._writes: asyncio.TimerHandle | None = None
 
     async def find(
         self,
@@ -274,6 +275,8 @@ class RenderService:
             log.info("not rendered", key=found.key, reason=error.kind, detail=error.detail)
             raise
         stored = self._cache.keep(found.key, result, made.extension, found.file_ids)
+        if self._cache.lacks and self._writes is None:
+            self._writes = asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write)
         seconds = time.monotonic() - begin
         self._metrics.renders.labels(made.extension.removeprefix(".")).inc()
         self._metrics.seconds.observe(sum(part for _, part in made.seconds))
@@ -289,6 +292,10 @@ class RenderService:
         )
         queue = max(0.0, seconds - sum(part for _, part in made.seconds))
         return Result(stored, "miss", (("queue", queue), *made.seconds))
+
+    def _write(self) -> None:
+        self._writes = None
+        self._cache.write()
 
     def _refuse(self, key: str) -> None:
         now = time.monotonic()

@@ -142,3 +142,40 @@ def test_a_url_without_its_parts_is_refused(target: bytes) -> None:
         native.parse(target)
 
     assert caught.value.kind == "bad-render-url"
+
+
+def url(path: str) -> native.NativeUrl:
+    return native.parse(f"/signature/{path}".encode())
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["w:300/f:jpeg/43", "w:300/f:jpeg/43.png", "w:300/44.png", "w:300/fn:cat/age:5/45", f"w:300/{'ab' * 32}.webp"],
+)
+def test_a_plan_from_a_recipe_is_the_same_plan(path: str) -> None:
+    recipes = native.Recipes(negotiated=True)
+    for known in ("w:300/f:jpeg/42", "w:300/f:jpeg/42.png", "w:300/42.png", "w:300/42", "w:300/42.webp"):
+        recipes.plan(url(known))
+
+    plan = recipes.plan(url(path))
+
+    assert plan == native.plan_of(url(path), {})
+    assert plan.digest() == native.plan_of(url(path), {}).digest()
+
+
+def test_a_recipe_does_not_hide_a_wrong_option() -> None:
+    recipes = native.Recipes(negotiated=True)
+    recipes.plan(url("w:300/42"))
+
+    with pytest.raises(DomainError) as raised:
+        recipes.plan(url("w:300/age:soon/42"))
+
+    assert raised.value.kind == "bad-render-option"
+
+
+def test_a_recipe_is_read_once() -> None:
+    recipes = native.Recipes(negotiated=True)
+
+    first, second = (recipes.plan(url(f"w:300/exp:99999999999/{number}")) for number in (42, 43))
+
+    assert first.steps is second.steps

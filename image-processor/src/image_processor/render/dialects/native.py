@@ -8,6 +8,7 @@ SHA-256 of its bytes, or a percent-encoded URL. An extension chooses the format 
 import json
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
@@ -50,6 +51,10 @@ OPTIONS: Mapping[str, State] = {
 }
 """Every option of Pixmill's own URLs."""
 
+_OF_RESPONSE = ("exp", "fn", "att", "age")
+"""Options that change no pixel."""
+MOST_RECIPES = 1000
+LONGEST_RECIPE_BYTES = 2048
 _OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _OPTION = re.compile(r"([a-z]{1,3}):(.*)", re.DOTALL)
 
@@ -144,14 +149,47 @@ def plan_of(url: NativeUrl, presets: Mapping[str, Mapping[str, object]], *, nego
         steps=tuple(steps),
         encoding=Encoding(output, negotiated and chosen),
         files=files.all(),
-        wishes=Wishes(
-            file_name=url.options.get("fn", ""),
-            attachment=url.options.get("att") == "1",
-            max_age=_count(url.options, "age"),
-            expires=_count(url.options, "exp") or 0,
-        ),
+        wishes=_wishes(url.options),
     )
     return plan if reading is None else replace(plan, reading=reading)
+
+
+class Recipes:
+    """Plans without presets, by what their URLs say of the image: most URLs say the same of many sources.
+
+    To read a pipeline takes longer than all else that is done for a small image before it is rendered.
+    """
+
+    def __init__(self, *, negotiated: bool) -> None:
+        self._negotiated = negotiated
+        self._plans: OrderedDict[tuple[object, ...], RenderPlan] = OrderedDict()
+
+    def plan(self, url: NativeUrl) -> RenderPlan:
+        """Return what :func:`plan_of` does.
+
+        :raises DomainError: as :func:`plan_of`.
+        """
+        source, extension = _source(url.source)
+        said = (extension, *(option for option in url.options.items() if option[0] not in _OF_RESPONSE))
+        known = self._plans.get(said)
+        if known is not None:
+            self._plans.move_to_end(said)
+            return known.of(source, _wishes(url.options))
+        plan = plan_of(url, {}, negotiated=self._negotiated)
+        if len(url.signed) <= LONGEST_RECIPE_BYTES:
+            self._plans[said] = plan
+            if len(self._plans) > MOST_RECIPES:
+                self._plans.popitem(last=False)
+        return plan
+
+
+def _wishes(options: Mapping[str, str]) -> Wishes:
+    return Wishes(
+        file_name=options.get("fn", ""),
+        attachment=options.get("att") == "1",
+        max_age=_count(options, "age"),
+        expires=_count(options, "exp") or 0,
+    )
 
 
 def _pipeline(url: NativeUrl, presets: Mapping[str, Mapping[str, object]]) -> Mapping[str, object] | None:
