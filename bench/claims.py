@@ -37,7 +37,7 @@ INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algo
 SELECT 'local', n, 'a', '.jpg', 'finished', 'flip', 0, true, md5(n::text), 0, 1, 0, 0, n, n
 FROM generate_series(1, %s) n
 """
-PENDING = FINISHED.replace("'finished'", "'pending'")
+PENDING = FINISHED.replace("'finished'", "'pending'").replace("0, 1, 0, 0", "0, 0, 0, 0")
 """Tasks that come …"""
 TAKEN = "UPDATE tasks SET status = 'processing', attempt = attempt + 1 WHERE status = 'pending'"
 ENDED = "UPDATE tasks SET status = 'finished' WHERE status = 'processing'"

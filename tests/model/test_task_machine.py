@@ -72,7 +72,7 @@ class TaskMachine(RuleBasedStateMachine):
         super().__init__()
         broker = BrokerSettings(url="memory://", queue_type="classic", transport_options={})
         storage = FileStorage(httpx2.Client(verify=CERTIFICATES))
-        self.claims = ClaimService(self.database, RETRY, lease_seconds=60, processes=PROCESSES)
+        self.claims = {holder: self._process() for holder in HOLDERS}
         self.leases = LeaseService(self.database, RETRY, lease_seconds=60)
         hints = Hints(CeleryTaskQueue(create_celery(broker)), 1)
         self.tasks = TaskService(self.database, hints, storage, Presets({}))
@@ -90,7 +90,7 @@ class TaskMachine(RuleBasedStateMachine):
 
     @rule(holder=st.sampled_from(HOLDERS), count=st.integers(1, 4), holds_others=st.booleans())
     def claim(self, holder: Holder, count: int, holds_others: bool) -> None:
-        claims = self.claims.claim(holder, count, holds_others)
+        claims = self.claims[holder].claim(holder, count, holds_others)
 
         waiting = [
             (-task.priority, task_id) for task_id, task in self.model.items() if task.status == "pending" and task.due
@@ -108,14 +108,19 @@ class TaskMachine(RuleBasedStateMachine):
             assert claim.attempt == task.attempt
             self.held.append(claim)
 
+    @rule(holder=st.sampled_from(HOLDERS))
+    def process_starts(self, holder: Holder) -> None:
+        """It does not know where the front of the queue was."""
+        self.claims[holder] = self._process()
+
     @precondition(lambda self: self.held)
-    @rule(data=st.data())
-    def end(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), holder=st.sampled_from(HOLDERS))
+    def end(self, data: st.DataObject, holder: Holder) -> None:
         chosen = data.draw(st.lists(st.sampled_from(self.held), min_size=1, max_size=4, unique_by=id))
         ended = [Ended(claim, data.draw(st.sampled_from(OUTCOMES))) for claim in chosen]
         newest = [claim for claim in chosen if self._holds(claim)]
 
-        lost = self.claims.end(ended)
+        lost = self.claims[holder].end(ended)
 
         assert lost == [claim for claim in chosen if claim not in newest]
         for claim, outcome in ended:
@@ -125,11 +130,11 @@ class TaskMachine(RuleBasedStateMachine):
                 task.due, task.holder = not isinstance(outcome, Postponed), None
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data())
-    def hand_back(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), holder=st.sampled_from(HOLDERS))
+    def hand_back(self, data: st.DataObject, holder: Holder) -> None:
         chosen = data.draw(st.lists(st.sampled_from(self.held), min_size=1, max_size=4, unique_by=id))
 
-        self.claims.hand_back(chosen)
+        self.claims[holder].hand_back(chosen)
 
         for claim in chosen:
             if self._holds(claim):
@@ -230,6 +235,9 @@ class TaskMachine(RuleBasedStateMachine):
             task_id: (task.status, task.attempt, task.crashes, task.losses) for task_id, task in self.model.items()
         }
         assert all((row.error is not None) == (row.status == "error") for row in rows)
+
+    def _process(self) -> ClaimService:
+        return ClaimService(self.database, RETRY, lease_seconds=60, processes=PROCESSES)
 
     def _holds(self, claim: Claim) -> bool:
         task = self.model.get(claim.task_id)

@@ -21,6 +21,7 @@ class Mutation:
     caught_by: str
 
 
+_FRONT = "image-processor/src/image_processor/services/jobs/front.py"
 _CLAIMS = "image-processor/src/image_processor/services/jobs/claims.py"
 _LEASES = "image-processor/src/image_processor/services/jobs/leases.py"
 _TRANSITIONS = "image-processor/src/image_processor/services/jobs/transitions.py"
@@ -94,10 +95,24 @@ MUTATIONS = [
     Mutation(
         rule="a cancelled task stays cancelled when its attempt ends",
         file=_CLAIMS,
-        before='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == TaskStatus.PROCESSING)',
+        before='.where(Task.id.in_(bindparam("ids", expanding=True)), has_status(TaskStatus.PROCESSING))',
         after='.where(Task.id.in_(bindparam("ids", expanding=True)), Task.status != TaskStatus.FINISHED)',
         caught_by="image-processor/tests/services/jobs/test_work_loop.py"
         "::test_a_cancelled_task_that_ended_by_itself_blocks_no_other_task",
+    ),
+    Mutation(
+        rule="a task that is pending again is found although claims begin above it",
+        file=_FRONT,
+        before="            [level, own, Task.id < begin, _RETURNED],\n",
+        after="",
+        caught_by="image-processor/tests/services/jobs/test_front.py::test_a_task_that_is_handed_back_is_the_first_again",
+    ),
+    Mutation(
+        rule="claims begin above no task that a running transaction adds",
+        file=_FRONT,
+        before="elif first.oldest_transaction >= known.transaction:",
+        after="else:",
+        caught_by="image-processor/tests/services/jobs/test_front.py::test_tasks_of_a_transaction_that_ends_late_are_found",
     ),
     Mutation(
         rule="a task stays with its worker until its lease has run out",

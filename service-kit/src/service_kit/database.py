@@ -101,6 +101,39 @@ def _oldest_running_sqlite(_element: object, _compiler: SQLCompiler, **_options:
     return str(MAX_ID)
 
 
+class oldest_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
+    """The id of the oldest transaction that has written and not ended; cheap, and of all databases of the server.
+
+    SQLite runs one writing transaction at a time: there it is always the next one.
+    """
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(oldest_transaction, "postgresql")
+def _oldest_transaction_postgresql(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
+    return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+
+
+class next_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
+    """An id that no transaction had when the statement began."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(next_transaction, "postgresql")
+def _next_transaction_postgresql(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
+    return "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+
+
+@compiles(oldest_transaction, "sqlite")
+@compiles(next_transaction, "sqlite")
+def _transaction_sqlite(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
+    return "0"
+
+
 class one_at_a_time(GenericFunction[None]):  # noqa: N801 (named as SQL functions are)
     """Take the lock with this number until the transaction ends.
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship
 
 _PENDING = text("status = 'pending'")
+_RETURNED = text("status = 'pending' AND (attempt > 0 OR restarts > 0)")
 _PROCESSING = text("status = 'processing'")
 _HELD = text("claimed_by IS NOT NULL")
 _TAKEN = text("taken_until IS NOT NULL")
@@ -106,6 +107,14 @@ class Task(Base):
     __tablename__ = "tasks"
     __table_args__ = (
         Index("tasks_pending", text("priority DESC"), "owner", "id", postgresql_where=_PENDING, sqlite_where=_PENDING),
+        Index(
+            "tasks_returned",
+            text("priority DESC"),
+            "owner",
+            "id",
+            postgresql_where=_RETURNED,
+            sqlite_where=_RETURNED,
+        ),
         Index("tasks_leased", "lease_until", postgresql_where=_PROCESSING, sqlite_where=_PROCESSING),
         Index("tasks_held", "claimed_by", postgresql_where=_HELD, sqlite_where=_HELD),
         Index("tasks_restartable", "id", postgresql_where=_RESTARTABLE, sqlite_where=_RESTARTABLE),

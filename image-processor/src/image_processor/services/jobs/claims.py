@@ -13,20 +13,31 @@ from typing import NamedTuple
 import structlog
 from service_kit.database import Database, epoch_now
 from service_kit.texts import sentence
-from sqlalchemy import Connection, Double, Integer, Row, bindparam, case, func, select, update
+from sqlalchemy import Connection, Double, Integer, Row, bindparam, case, select, update
 
 from image_processor.config import RetrySettings
 from image_processor.models import Batch, Task, TaskStatus
 from image_processor.services.causes import Cause, stored_problem
+from image_processor.services.jobs.front import Front
 from image_processor.services.jobs.outcomes import Claim, Crashed, Ended, Failed, Finished, Holder, Outcome, Postponed
 from image_processor.services.jobs.transitions import (
     ENDS_NOW,
     PENDING,
     UNHELD,
     discard_results,
+    has_status,
     pending_or_given_up,
 )
-from image_processor.services.jobs.turns import CLAIMABLE, DUE_TASK, LATER_OWNER, SUSPECT, URGENCY, DueTask, Turns
+from image_processor.services.jobs.turns import (
+    CLAIMABLE,
+    CLAIMABLE_BY_ID,
+    DUE_TASK,
+    LATER_OWNER,
+    SUSPECT,
+    URGENCY,
+    DueTask,
+    Turns,
+)
 
 log = structlog.get_logger()
 
@@ -43,6 +54,7 @@ class ClaimService:
         self._retry = retry
         self._longest_delay = {"longest_delay": retry.max_delay_seconds}
         self._turns = Turns(retry.max_delay_seconds)
+        self._front = Front(retry.max_delay_seconds)
         self._lease_seconds = lease_seconds
         self._processes = processes
 
@@ -90,8 +102,7 @@ class ClaimService:
     def claimable(self, limit: int) -> int:
         """Return how many tasks may be claimed now, at most ``limit``."""
         with self._database.connect() as connection:
-            found = select(Task.id).where(CLAIMABLE).order_by(*URGENCY).limit(limit).subquery()
-            return connection.scalar(select(func.count()).select_from(found), self._longest_delay) or 0
+            return len(self._front.look(connection, limit))
 
     def is_pending_above(self, priority: int) -> bool:
         """Return whether a claimable task has a higher priority."""
@@ -100,8 +111,7 @@ class ClaimService:
             return found.first() is not None
 
     def _claim(self, connection: Connection, holder: Holder, count: int, holds_others: bool) -> Sequence[Claim]:
-        shared = {"shared_count": count * self._processes, "processes": self._processes}
-        due = connection.execute(_MOST_URGENT, {**shared, **self._longest_delay}).all()
+        due = self._lock_front(connection, count)
         # Tasks of less urgency than these may have several owners: they are for the next claim.
         chosen: Sequence[DueTask] = list(takewhile(lambda row: row.later_owner is None, due))
         if due and not chosen:
@@ -119,6 +129,22 @@ class ClaimService:
         rows = {row.id: row for row in connection.execute(_CLAIM, values)}
         batches = _batches_of(connection, rows.values())
         return [_claim_of(rows[task_id], batches.get(rows[task_id].batch_id)) for task_id in ids]
+
+    def _lock_front(self, connection: Connection, count: int) -> Sequence[DueTask]:
+        """Lock this process's share of the first claimable tasks that others have not locked.
+
+        :returns: the tasks, each with its ``later_owner``.
+        """
+        looked_at = count * self._processes
+        while True:
+            front = self._front.look(connection, looked_at)
+            # Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): shares shrink as the work runs out.
+            share = min(count, -(-len(front) // self._processes))
+            values = {"ids": [row.id for row in front], "share": share, **self._longest_delay}
+            locked = connection.execute(_LOCK_FRONT, values).all() if front else []
+            if locked or len(front) < looked_at:
+                return locked
+            looked_at *= 2
 
     def _record(self, connection: Connection, ended: Sequence[Ended]) -> Sequence[Claim]:
         if not ended:
@@ -228,13 +254,12 @@ def _log_end(event: str, claim: Claim, outcome: Outcome, **state: str) -> None:
     log.info(event, task_id=claim.task_id, attempt=claim.attempt, **asdict(outcome), **state)
 
 
-# Guided self-scheduling (C. D. Polychronopoulos and D. J. Kuck, 1987): shares shrink as the work runs out.
-_SHARED = select(Task.id).where(CLAIMABLE).order_by(*URGENCY).limit(bindparam("shared_count", type_=Integer)).subquery()
-_PROCESSES = bindparam("processes", type_=Integer)
-_SHARE = select((func.count() + _PROCESSES - 1) // _PROCESSES).select_from(_SHARED).scalar_subquery()
-
-_MOST_URGENT = (
-    select(*DUE_TASK, LATER_OWNER).where(CLAIMABLE).order_by(*URGENCY).limit(_SHARE).with_for_update(skip_locked=True)
+_LOCK_FRONT = (
+    select(*DUE_TASK, LATER_OWNER)
+    .where(Task.id.in_(bindparam("ids", expanding=True)), CLAIMABLE_BY_ID)
+    .order_by(*URGENCY)
+    .limit(bindparam("share", type_=Integer))
+    .with_for_update(skip_locked=True)
 )
 _PENDING_ABOVE = select(Task.id).where(CLAIMABLE, Task.priority > bindparam("priority")).order_by(*URGENCY).limit(1)
 _CLAIM = (
@@ -269,7 +294,7 @@ _CLAIM = (
 _BATCHES = select(Batch.id, Batch.params, Batch.expires_in).where(Batch.id.in_(bindparam("ids", expanding=True)))
 _LOCK_HELD = (
     select(Task.id, Task.attempt)
-    .where(Task.id.in_(bindparam("ids", expanding=True)), Task.status == TaskStatus.PROCESSING)
+    .where(Task.id.in_(bindparam("ids", expanding=True)), has_status(TaskStatus.PROCESSING))
     .order_by(Task.id)
     .with_for_update()
 )

@@ -19,6 +19,15 @@ PENDING = {"status": TaskStatus.PENDING, "due_at": 0.0, **UNHELD}
 _RESULT_KEY = Task.result_key.concat("-").concat(Task.restarts)
 
 
+def has_status(status: TaskStatus) -> ColumnElement[bool]:
+    """Return the condition for tasks that are chosen by id: no index of a status serves it.
+
+    While an old snapshot is held, such an index has an entry of each task that ever was in the status. The planner does
+    not know of them, and would rather read the index than find a few tasks by their ids.
+    """
+    return Task.status.concat("") == status.value
+
+
 def in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return the condition for the same tasks, locked by ascending id: two transactions never deadlock on them."""
     return Task.id.in_(select(Task.id).where(which).order_by(Task.id).with_for_update())

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from image_processor.models import Task, TaskStatus
+from image_processor.services.jobs.transitions import has_status
 
 SUSPECT_LOSSES = 3
 """A task that has lost this many workers may be the cause of their loss."""
@@ -38,9 +39,12 @@ _LONGEST_DELAY = bindparam("longest_delay", type_=Double)
 
 
 def _is_claimable(task: type[Task]) -> ColumnElement[bool]:
+    return (task.status == TaskStatus.PENDING) & _is_due(task)
+
+
+def _is_due(task: type[Task]) -> ColumnElement[bool]:
     # A task due later than the longest delay was postponed before the database's clock was set back.
-    not_yet_due = task.due_at.between(epoch_now(), epoch_now() + _LONGEST_DELAY)
-    return (task.status == TaskStatus.PENDING) & ~not_yet_due
+    return ~task.due_at.between(epoch_now(), epoch_now() + _LONGEST_DELAY)
 
 
 def _by_urgency(task: type[Task]) -> tuple[UnaryExpression[int], UnaryExpression[str], UnaryExpression[int]]:
@@ -49,6 +53,8 @@ def _by_urgency(task: type[Task]) -> tuple[UnaryExpression[int], UnaryExpression
 
 
 CLAIMABLE = _is_claimable(Task)
+CLAIMABLE_BY_ID = has_status(TaskStatus.PENDING) & _is_due(Task)
+"""The same for tasks whose ids are known."""
 URGENCY = _by_urgency(Task)
 SUSPECT = ((Task.crashes > 0) | (Task.losses >= SUSPECT_LOSSES)).label("suspect")
 DUE_TASK = (Task.id, Task.owner, Task.priority, SUSPECT)

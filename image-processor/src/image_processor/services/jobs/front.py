@@ -1,0 +1,125 @@
+"""The front of the queue: the first claimable tasks, found without reading those that were claimed before them.
+
+While an old snapshot is held, as by ``pg_dump``, VACUUM may not remove the index entries of claimed tasks, and a look
+at the queue would read all of them. So a process remembers for an owner of each priority the lowest id that a new task
+can have, and begins there. Tasks that are pending again are below it; they have an index of their own.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from service_kit.database import next_transaction, oldest_transaction
+from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, bindparam, select, union_all
+
+from image_processor.models import Task
+from image_processor.services.jobs.turns import CLAIMABLE, URGENCY
+
+MAX_KNOWN = 3
+"""Priorities for which a process remembers where to begin; each makes the statement longer."""
+FORGET_SECONDS = 30.0
+"""After this time a process begins at the first task again, so that none waits longer whose id was not expected."""
+
+FrontTask = Row[int, str, int, int, int]
+"""The id, owner and priority of a claimable task, and the oldest and the next transaction."""
+
+_RETURNED = (Task.attempt > 0) | (Task.restarts > 0)
+_COUNT = bindparam("front_count", type_=Integer)
+
+
+@dataclass
+class _Known:
+    """Where the new tasks of one owner and priority begin.
+
+    - ``begin``: no new task of a lower id is pending, or will be.
+    - ``seen``: no new task of a lower id was pending when the next transaction had the id ``transaction``.
+    """
+
+    owner: str
+    seen: int
+    transaction: int
+    begin: int = 0
+
+
+class Front:
+    """What a process knows of the front of the queue."""
+
+    def __init__(self, longest_delay: float) -> None:
+        self._delay = {"longest_delay": longest_delay}
+        self._known: dict[int, _Known] = {}
+        """By priority; the one that was looked at last is the last."""
+        self._forget_at = 0.0
+        self._owners: Mapping[int, str] = {}
+        self._look = _statement({})
+
+    def look(self, connection: Connection, count: int) -> Sequence[FrontTask]:
+        """Return the first ``count`` claimable tasks, the most urgent first; others may have locked some of them."""
+        if time.monotonic() >= self._forget_at:
+            self._known.clear()
+            self._forget_at = time.monotonic() + FORGET_SECONDS
+        begins = {priority: known for priority, known in self._known.items() if known.begin}
+        owners = {priority: known.owner for priority, known in begins.items()}
+        if owners != self._owners:
+            self._owners, self._look = owners, _statement(owners)
+        values = {_name(priority): known.begin for priority, known in begins.items()}
+        rows = connection.execute(self._look, {"front_count": count, **values, **self._delay}).all()
+        for priority, tasks in groupby(rows, key=lambda row: row.priority):
+            self._learn(priority, list(tasks))
+        while len(self._known) > MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+        return rows
+
+    def _learn(self, priority: int, rows: Sequence[FrontTask]) -> None:
+        known = self._known.get(priority)
+        begin = known.begin if known and known.owner == rows[0].owner else 0
+        first = next((row for row in rows if row.owner == rows[0].owner and row.id >= begin), None)
+        if first is None:
+            return
+        if known is None or known.owner != first.owner:
+            known = _Known(first.owner, first.id, first.next_transaction)
+        elif first.oldest_transaction >= known.transaction:
+            # Every transaction has ended that may have taken an id below ``seen``: what it added is among the rows.
+            begin = min(known.seen, first.id)
+            known = _Known(first.owner, first.id, first.next_transaction, begin)
+        self._known.pop(priority, None)
+        self._known[priority] = known
+
+
+def _name(priority: int) -> str:
+    return f"begin_{priority}"
+
+
+def _statement(owners: Mapping[int, str]) -> Select[int, str, int, int, int]:
+    """Return the statement that looks at the front, given whose tasks begin at a known id, by priority.
+
+    Its parts are ranges of the index of pending tasks, in the order of the index. They are read one after the other,
+    each only if those before it have too few tasks.
+    """
+    parts: list[Sequence[ColumnElement[bool]]] = []
+    above: list[ColumnElement[bool]] = []
+    for priority in sorted(owners, reverse=True):
+        # For an equality PostgreSQL sorts by id alone, and may read the primary key through all ended tasks.
+        level, own = Task.priority == priority, Task.owner.between(owners[priority], owners[priority])
+        begin = bindparam(_name(priority), type_=Task.id.type)
+        parts += [
+            [*above, Task.priority > priority],
+            [level, Task.owner < owners[priority]],
+            [level, own, Task.id < begin, _RETURNED],
+            [level, own, Task.id >= begin],
+            [level, Task.owner > owners[priority]],
+        ]
+        above = [Task.priority < priority]
+    parts.append(above)
+    tasks = [
+        select(Task.id, Task.owner, Task.priority).where(CLAIMABLE, *part).order_by(*URGENCY).limit(_COUNT).subquery()
+        for part in parts
+    ]
+    front = union_all(*(select(task.c.id, task.c.owner, task.c.priority) for task in tasks)).limit(_COUNT).subquery()
+    return select(
+        front.c.id,
+        front.c.owner,
+        front.c.priority,
+        oldest_transaction().label("oldest_transaction"),
+        next_transaction().label("next_transaction"),
+    )
