@@ -19,6 +19,8 @@ export K
 EXPRESSION = $(if $(findstring /,$(K)),,$(if $(K),-k "$$K"))
 CHOSEN = $(if $(findstring /,$(K)),"$$K",$(EXPRESSION))
 PYTEST = $(BIN)/python -m pytest
+# Without saved bytecode, each test runner compiles all tests, and each process the sources.
+unexport PYTHONDONTWRITEBYTECODE
 # More failures usually have a common cause, such as a server that does not start.
 ENOUGH = --maxfail 25
 # pytest's own time limit cannot interrupt every test, for example not one that waits for a process while it cleans up. Such

@@ -1,7 +1,9 @@
 """Setup of every test: hypothesis profiles, immediate reports of failures, removal of a killed run's leftovers."""
 
+import fcntl
 import os
 import sys
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -37,6 +39,19 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByStack | None:
     return ByStack(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Let one test runner collect first: it saves the compiled tests, which otherwise every runner would compile."""
+    if not hasattr(session.config, "workerinput"):
+        return (yield)
+    with open(__file__) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        return (yield)
 
 
 @pytest.hookimpl(trylast=True)

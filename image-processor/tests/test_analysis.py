@@ -12,10 +12,9 @@ from image_processor.algorithms.blurhash import encode
 from image_processor.services.codec.decoding import ImageError
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
-from scipy.cluster.vq import kmeans2
-from skimage import data
+from scipy import cluster
+from skimage import data, metrics
 from skimage.color import rgb2lab
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
@@ -86,7 +85,7 @@ def test_dominant_colors_stand_for_a_photograph_as_well_as_those_of_scipys_k_mea
     def error(centers: NDArray[numpy.float64]) -> float:
         return float(((points[:, None] - centers[None]) ** 2).sum(axis=2).min(axis=1).mean())
 
-    theirs = min(error(kmeans2(points, 6, minit="++", seed=seed)[0]) for seed in range(5))
+    theirs = min(error(cluster.vq.kmeans2(points, 6, minit="++", seed=seed)[0]) for seed in range(5))
     colors = numpy.array([[ImageColor.getrgb(cast("str", color["color"])) for color in found]], dtype="uint8")
     ours = error(rgb2lab(colors)[0])
     assert len(found) == 6
@@ -149,10 +148,10 @@ def test_compare_matches_scikit_image() -> None:
 
     first, second = (numpy.asarray(opened(content).convert("RGB")) for content in (coffee, other))
     assert math.isclose(
-        cast("float", found["psnr"]), peak_signal_noise_ratio(first, second, data_range=255), abs_tol=0.05
+        cast("float", found["psnr"]), metrics.peak_signal_noise_ratio(first, second, data_range=255), abs_tol=0.05
     )
     grays = [numpy.asarray(opened(content).convert("L")) for content in (coffee, other)]
-    alike = structural_similarity(*grays, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    alike = metrics.structural_similarity(*grays, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
     assert math.isclose(cast("float", found["ssim"]), alike, abs_tol=0.003)
 
 

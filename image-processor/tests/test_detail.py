@@ -6,8 +6,7 @@ import pytest
 from image_processor.algorithms.blur import _line
 from PIL import Image
 from scipy import ndimage
-from skimage.metrics import peak_signal_noise_ratio
-from skimage.restoration import denoise_bilateral
+from skimage import metrics, restoration
 
 from tests.support.algorithm_runs import processed
 from tests.support.images import encoded, opened, photo, pixels
@@ -111,20 +110,20 @@ def noisy() -> tuple[numpy.ndarray, bytes]:
 @pytest.mark.parametrize(("method", "gain"), [("median", 5), ("bilateral", 3), ("non_local_means", 8)])
 def test_denoise_comes_nearer_to_the_clean_image(method: str, gain: float) -> None:
     clean, grainy = noisy()
-    before = peak_signal_noise_ratio(clean, pixels(grainy), data_range=255)
+    before = metrics.peak_signal_noise_ratio(clean, pixels(grainy), data_range=255)
 
-    after = peak_signal_noise_ratio(clean, made("denoise", grainy, method=method, strength=50), data_range=255)
+    after = metrics.peak_signal_noise_ratio(clean, made("denoise", grainy, method=method, strength=50), data_range=255)
 
     assert after > before + gain, "decibels"
 
 
 def test_the_bilateral_filter_is_as_good_as_that_of_scikit_image() -> None:
     clean, grainy = noisy()
-    peers = denoise_bilateral(pixels(grainy) / 255, sigma_color=0.4, sigma_spatial=3, channel_axis=-1) * 255
+    peers = restoration.denoise_bilateral(pixels(grainy) / 255, sigma_color=0.4, sigma_spatial=3, channel_axis=-1) * 255
 
     result = made("denoise", grainy, method="bilateral", strength=50)
 
-    ours, theirs = (peak_signal_noise_ratio(clean, image, data_range=255) for image in (result, peers))
+    ours, theirs = (metrics.peak_signal_noise_ratio(clean, image, data_range=255) for image in (result, peers))
     assert ours > theirs - 2
 
 

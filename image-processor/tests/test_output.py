@@ -14,9 +14,8 @@ import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits
 from PIL import Image, ImageCms, ImageColor, ImageOps, JpegImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
-from skimage import data
+from skimage import data, metrics
 from skimage.color import xyz2rgb
-from skimage.metrics import structural_similarity
 
 from tests.support.algorithm_runs import processed, report
 from tests.support.images import encoded, opened, photo, pixels
@@ -111,7 +110,9 @@ def test_the_smallest_file_that_reaches_the_ssim_is_found(format: str, wanted: f
 
     result = processed(source, "optimize", {"format": format, "min_ssim": wanted})
 
-    alike = structural_similarity(gray, numpy.asarray(opened(result).convert("L")), gaussian_weights=True, sigma=1.5)
+    alike = metrics.structural_similarity(
+        gray, numpy.asarray(opened(result).convert("L")), gaussian_weights=True, sigma=1.5
+    )
     best = processed(source, "convert", {"format": format, "quality": 100})
     assert alike > wanted - 0.02
     assert len(result) <= len(best)
@@ -176,7 +177,7 @@ def test_the_ssim_of_a_large_image_is_reached_and_hardly_exceeded(format: str) -
     result = processed(source, "optimize", {"format": format, "min_ssim": 0.9})
 
     grays = [numpy.asarray(opened(content).convert("L")) for content in (source, result)]
-    alike = structural_similarity(*grays, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    alike = metrics.structural_similarity(*grays, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
     assert 0.9 <= alike + 0.0005 < 0.91
     assert cast("float", report(result, "compare", {"file_id": 2}, {2: source})["ssim"]) >= 0.9
 

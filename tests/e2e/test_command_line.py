@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import Pixmill as Api
+from tests.support.commands import run_command
 from tests.support.environment import ENVIRONMENT, SCRIPTS
 from tests.support.images import opened, photo
 from tests.support.processes import free_port
@@ -27,6 +28,18 @@ def environment(stack: Stack, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def pixmill_command(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Return a function that runs a command, without the time that a start of the program takes."""
+
+    def run(*words: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+        return run_command(words, environment | variables, tmp_path, stdin)
+
+    return run
+
+
+@pytest.fixture
+def pixmill_program(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Return a function that starts the program."""
+
     def run(*words: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [str(SCRIPTS / "pixmill"), *words],
@@ -42,14 +55,14 @@ def pixmill_command(environment: dict[str, str], tmp_path: Path) -> Run:
     return run
 
 
-def test_ids_go_from_one_command_to_the_next(pixmill_command: Run, tmp_path: Path) -> None:
+def test_ids_go_from_one_command_to_the_next(pixmill_program: Run, tmp_path: Path) -> None:
     mark = os.urandom(6).hex()
     for number in range(3):
         (tmp_path / f"{mark}-{number}.png").write_bytes(photo(60, 40))
 
-    put = pixmill_command("put", f"{mark}-*.png")
-    listed = pixmill_command("ls", mark, "-q")
-    run = pixmill_command("run", "resize width=30", "-", "-o", "out", stdin=listed.stdout)
+    put = pixmill_program("put", f"{mark}-*.png")
+    listed = pixmill_program("ls", mark, "-q")
+    run = pixmill_program("run", "resize width=30", "-", "-o", "out", stdin=listed.stdout)
 
     assert (put.returncode, run.returncode, put.stderr, run.stderr) == (0, 0, "", "")
     assert len(listed.stdout.split()) == 3
@@ -67,9 +80,9 @@ def test_json_has_a_line_for_each_file_as_the_api_shows_it(pixmill_command: Run,
         assert file == api.http.get(f"/api/file-server/{file['id']}").json()
 
 
-def test_bytes_go_through_stdin_and_stdout(pixmill_command: Run) -> None:
-    put = pixmill_command("put", "-", "--name", "pipe.txt", "-q", stdin="through a pipe")
-    got = pixmill_command("get", put.stdout.strip(), "-o", "-")
+def test_bytes_go_through_stdin_and_stdout(pixmill_program: Run) -> None:
+    put = pixmill_program("put", "-", "--name", "pipe.txt", "-q", stdin="through a pipe")
+    got = pixmill_program("get", put.stdout.strip(), "-o", "-")
 
     assert got.stdout == "through a pipe"
 
@@ -213,10 +226,10 @@ def test_info_of_a_damaged_image_ends_as_a_task_on_it_would(pixmill_command: Run
     assert "not an image" in info.stderr
 
 
-def test_a_russian_terminal_reads_why_a_task_failed_in_russian(pixmill_command: Run) -> None:
-    file = pixmill_command("put", "-", "--name", "a.jpg", "-q", stdin="no image at all").stdout.strip()
+def test_a_russian_terminal_reads_why_a_task_failed_in_russian(pixmill_program: Run) -> None:
+    file = pixmill_program("put", "-", "--name", "a.jpg", "-q", stdin="no image at all").stdout.strip()
 
-    run = pixmill_command("run", "flip", file, "--wait", LC_ALL="ru_RU.UTF-8", PYTHONIOENCODING="utf-8")
+    run = pixmill_program("run", "flip", file, "--wait", LC_ALL="ru_RU.UTF-8", PYTHONIOENCODING="utf-8")
 
     assert run.returncode == 6
     assert run.stderr.startswith("1 задача без результата")
@@ -283,8 +296,8 @@ def test_any_request_can_be_sent_and_a_list_has_all_its_pages(pixmill_command: R
     assert [len(json.loads(page)) for page in run.stdout.splitlines() if page] == [2, 1]
 
 
-def test_a_shell_completes_the_params_of_an_algorithm(pixmill_command: Run) -> None:
-    run = pixmill_command(_PIXMILL_COMPLETE="complete_bash", COMP_WORDS="pixmill run 'resize fit=in", COMP_CWORD="2")
+def test_a_shell_completes_the_params_of_an_algorithm(pixmill_program: Run) -> None:
+    run = pixmill_program(_PIXMILL_COMPLETE="complete_bash", COMP_WORDS="pixmill run 'resize fit=in", COMP_CWORD="2")
 
     assert run.stdout.strip() == "resize fit=inside"
 

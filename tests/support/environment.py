@@ -35,8 +35,8 @@ ENVIRONMENT = {
 }
 _SOURCES = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
 """Servers run the same sources as the tests: ``tests.mutations`` runs both on a changed copy."""
-if _SOURCES:
-    ENVIRONMENT["PYTHONPATH"] = _SOURCES[0]
+_SOURCES.append(str(PROJECT / "tests/support/absent"))
+ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(_SOURCES)
 MISBEHAVING = {"PYTHONPATH": os.pathsep.join([str(PROJECT / "tests/faults/plugin"), *_SOURCES])}
 """Additional variables that install the algorithms crash, hang, hoard and pause."""
 

@@ -2,8 +2,8 @@
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -39,10 +39,7 @@ class _Bound(NamedTuple):
 class _Module:
     path: Path
     constants: Mapping[str, str]
-    tree: ast.Module = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.tree = ast.parse(self.path.read_text("utf-8"))
+    tree: ast.Module
 
     @cached_property
     def parents(self) -> Mapping[ast.AST, ast.AST]:
@@ -175,18 +172,20 @@ class _Use(NamedTuple):
 
 def problems_in(packages: Sequence[Path]) -> Sequence[Refusal]:
     """Return what the problems of packages are made with."""
-    return [found for module in _modules(packages) for found in module.refusals(_PROBLEMS)]
+    return [found for module in _modules(tuple(packages)) for found in module.refusals(_PROBLEMS)]
 
 
 def fields_in(packages: Sequence[Path]) -> Sequence[Refusal]:
     """Return what the wrong fields of packages are made with."""
-    return [found for module in _modules(packages) for found in module.refusals(_FIELDS)]
+    return [found for module in _modules(tuple(packages)) for found in module.refusals(_FIELDS)]
 
 
-def _modules(packages: Sequence[Path]) -> Iterator[_Module]:
+@cache
+def _modules(packages: tuple[Path, ...]) -> Sequence[_Module]:
     paths = [path for package in packages for path in sorted(package.rglob("*.py"))]
-    constants = {name: text for path in paths for name, text in _constants(ast.parse(path.read_text("utf-8")))}
-    yield from (_Module(path, constants) for path in paths)
+    trees = {path: ast.parse(path.read_text("utf-8")) for path in paths}
+    constants = {name: text for tree in trees.values() for name, text in _constants(tree)}
+    return [_Module(path, constants, tree) for path, tree in trees.items()]
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
