@@ -1,21 +1,20 @@
 """``python -m bench.files``: the speed of the file server, compared with nginx alone.
 
 Uploads are compared with nginx's DAV PUT, downloads with nginx's static files: the same bytes on the same disk in the
-same run, with the same client (curl for large files; wrk or threads of http.client for small ones). DAV PUT does not
-make its bytes durable, so uploads are also compared with DAV PUT followed by fsync.
+same run, with the same client (curl for large files, wrk for small ones). DAV PUT does not make its bytes durable, so
+large uploads are also compared with DAV PUT followed by fsync. Small files also show the processor time that each of
+our programs spends on a request: on a machine that does other work, too, this says more than requests per second.
 """
 
 import argparse
-import http.client
 import os
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 from tests.support.client import FILES, Pixmill
 from tests.support.environment import ENVIRONMENT
@@ -134,72 +133,91 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
     print(f"{static / download:.2f} (wanted 0.95)", flush=True)
 
 
-def requests_per_second(
-    url: str, clients: int, request: Callable[[http.client.HTTPConnection, int, int], None]
-) -> float:
-    """Return the requests per second of several clients, each a thread with a persistent connection."""
-    counts = [0] * clients
-    deadline = time.perf_counter() + SECONDS
-    place = urlsplit(url)
+class Rate(NamedTuple):
+    """Requests per second, and the processor time in microseconds that each program spends on a request."""
 
-    def run(client: int) -> None:
-        connection = http.client.HTTPConnection(str(place.hostname), place.port)
-        while time.perf_counter() < deadline:
-            request(connection, client, counts[client])
-            counts[client] += 1
-        connection.close()
+    per_second: float
+    cost: Mapping[str, float]
 
-    threads = [threading.Thread(target=run, args=(client,)) for client in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / SECONDS
+    def __str__(self) -> str:
+        costs = ", ".join(f"{name} {microseconds:.0f}" for name, microseconds in self.cost.items())
+        return f"{self.per_second:.0f}/s ({costs}: {sum(self.cost.values()):.0f} us)"
 
 
-def put_to(path: str, size: int) -> Callable[[http.client.HTTPConnection, int, int], None]:
-    rest = os.urandom(size)
+def spent(programs: Mapping[str, Process]) -> Mapping[str, float]:
+    """Return the processor time in seconds of each program, with all of its processes."""
+    ticks: dict[int, int] = {}
+    parents: dict[int, int] = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = place.read_text().rpartition(")")[2].split()
+            parents[int(place.parent.name)] = int(fields[1])
+            ticks[int(place.parent.name)] = sum(map(int, fields[11:13]))
 
-    def request(connection: http.client.HTTPConnection, client: int, number: int) -> None:
-        body = f"{client:08}{number:012}{time.time_ns():024}".encode() + rest[44:]
-        connection.request("PUT", path.format(name=f"{client}-{number}-{time.time_ns()}.bin"), body)
-        response = connection.getresponse()
-        response.read()
-        assert response.status in (201, 204), response.status
+    def total(root: int) -> int:
+        return ticks.get(root, 0) + sum(total(process) for process, parent in parents.items() if parent == root)
 
-    return request
+    return {name: total(program.popen.pid) / os.sysconf("SC_CLK_TCK") for name, program in programs.items()}
 
 
-def small_files(ours: str, theirs: str, sizes: Sequence[int]) -> None:
+def wrk(url: str, clients: int, programs: Mapping[str, Process], script: Path | None = None) -> Rate:
+    """Measure with wrk.
+
+    :raises RuntimeError: a request failed.
+    """
+    command = ["wrk", "--threads", "1", "--connections", str(clients), "--duration", f"{SECONDS:.0f}s"]
+    command += ["--script", str(script)] if script else []
+    before = spent(programs)
+    output = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+    after = spent(programs)
+    if "Non-2xx" in output or "Socket errors" in output:
+        raise RuntimeError(output)
+    requests = int(output.split(" requests in ")[0].split()[-1])
+    cost = {name: (after[name] - before[name]) * 1e6 / requests for name in programs}
+    return Rate(float(output.split("Requests/sec:")[1].split()[0]), cost)
+
+
+PUT = """
+local number = 0
+local rest = string.rep("pixmill ", {size} / 8):sub(33)
+request = function()
+    number = number + 1
+    local unique = string.format("{run}%012d", number)
+    return wrk.format("PUT", "{path}" .. unique .. ".bin", nil, unique .. rest)
+end
+"""
+
+
+def small_uploads(ours: str, theirs: str, folder: Path, programs: Mapping[str, Process], sizes: Sequence[int]) -> None:
+    script = folder / "put.lua"
+
+    def put(url: str, path: str, clients: int, size: int, measured: Mapping[str, Process]) -> Rate:
+        script.write_text(PUT.format(size=size, path=path, run=f"{time.time_ns():020}"))
+        return wrk(url, clients, measured, script)
+
     for size in sizes:
         for clients in CLIENTS:
-            dav = requests_per_second(theirs, clients, put_to("/small/{name}", size))
-            put = requests_per_second(ours, clients, put_to(f"{FILES}/?name={{name}}", size))
+            dav = put(theirs, "/small/", clients, size, {})
+            stored = put(ours, f"{FILES}/?name=", clients, size, programs)
             print(
-                f"upload of {size // 1024} KiB, {clients} clients: DAV PUT {dav:.0f}/s, ours {put:.0f}/s:"
-                f" {put / dav:.2f}" + (" (wanted 1500/s)" if size == 4096 and clients == 8 else ""),
+                f"upload of {size // 1024} KiB, {clients} clients: DAV PUT {dav.per_second:.0f}/s, ours {stored}:"
+                f" {stored.per_second / dav.per_second:.2f}"
+                + (" (wanted 1500/s)" if size == 4096 and clients == CLIENTS[-1] else ""),
                 flush=True,
             )
 
 
-def wrk_requests_per_second(url: str, clients: int) -> float:
-    """Return the requests per second that wrk measures."""
-    command = ["wrk", "--threads", "1", "--connections", str(clients), "--duration", f"{SECONDS:.0f}s", url]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return float(output.split("Requests/sec:")[1].split()[0])
-
-
-def small_downloads(ours: str, theirs: str, folder: Path) -> None:
+def small_downloads(ours: str, theirs: str, folder: Path, programs: Mapping[str, Process]) -> None:
     content = os.urandom(4096)
     (folder / "peer/small.bin").write_bytes(content)
     with Pixmill(ours) as pixmill:
         file_id = pixmill.upload("small.bin", content)["id"]
     for clients in CLIENTS:
-        static = wrk_requests_per_second(f"{theirs}/small.bin", clients)
-        download = wrk_requests_per_second(f"{ours}{FILES}/{file_id}/download", clients)
+        static = wrk(f"{theirs}/small.bin", clients, {})
+        download = wrk(f"{ours}{FILES}/{file_id}/download", clients, programs)
         print(
-            f"download of 4 KiB, {clients} clients: static {static:.0f}/s, ours {download:.0f}/s:"
-            f" {download / static:.2f}" + (" (wanted 3000/s)" if clients == CLIENTS[-1] else ""),
+            f"download of 4 KiB, {clients} clients: static {static.per_second:.0f}/s, ours {download}:"
+            f" {download.per_second / static.per_second:.2f}" + (" (wanted 3000/s)" if clients == CLIENTS[-1] else ""),
             flush=True,
         )
 
@@ -207,6 +225,7 @@ def small_downloads(ours: str, theirs: str, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.files", description=__doc__)
     parser.add_argument("--size", type=int, default=GIB, help="bytes of the large file (default: 1 GiB)")
+    parser.add_argument("--small", action="store_true", help="only small files")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as data:
         folder = Path(data)
@@ -214,12 +233,21 @@ def main() -> None:
         stack = FullStack(
             folder, {"FILE_STORAGE_LOG__LEVEL": "warning", "FILE_STORAGE_UPLOAD__MAX_BYTES": str(8 * GIB)}
         )
+        # wrk is one address, and sends more than an address may.
+        port = free_port()
+        unlimited = {"NGINX_REQUESTS_PER_SECOND": "100000", "NGINX_REQUESTS_AT_ONCE": "100000"}
+        nginx = stack.start_nginx("unlimited", port, free_port(), unlimited)
+        nginx.wait_until(accepts(port))
+        programs = {"nginx": nginx, "uWSGI": stack.file_storage, "PostgreSQL": stack.postgres}
+        ours = f"http://127.0.0.1:{port}"
         try:
             with peer(folder) as theirs:
-                large_files(stack.url, theirs, folder, chosen.size)
-                small_files(stack.url, theirs, [4096, 2**20])
-                small_downloads(stack.url, theirs, folder)
+                if not chosen.small:
+                    large_files(stack.url, theirs, folder, chosen.size)
+                small_uploads(ours, theirs, folder, programs, [4096] if chosen.small else [4096, 2**20])
+                small_downloads(ours, theirs, folder, programs)
         finally:
+            nginx.stop()
             stack.stop()
 
 

@@ -2,11 +2,12 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
-from service_kit.database import Database
-from sqlalchemy import text
+from service_kit.database import Database, FrequentQuery, QuickReadError
+from sqlalchemy import Integer, bindparam, column, func, select, table, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.support.environment import ENVIRONMENT
@@ -90,3 +91,27 @@ def test_prepared_statements_are_off_where_the_url_says_so(database: Database, p
 
     assert (prepared_by(pooled), prepared_by(database)) == (0, 1)
     pooled.engine.dispose()
+
+
+def test_a_frequent_query_finds_the_first_row(database: Database) -> None:
+    numbers = select(func.generate_series(bindparam("least", type_=Integer), bindparam("most", type_=Integer)))
+    query = FrequentQuery(numbers)
+    found = [database.first_row(query, {"least": least, "most": 7}) for least in (5, 8)]
+    assert found == [(5,), None]
+
+
+def test_a_frequent_query_leaves_a_connection_that_opens_transactions(database: Database) -> None:
+    database.first_row(FrequentQuery(select(column("1", is_literal=True))), {})
+
+    with suppress(ZeroDivisionError), database.begin() as connection:
+        connection.execute(text("CREATE TABLE undone (id int)"))
+        raise ZeroDivisionError
+
+    with database.connect() as connection:
+        assert connection.scalar(text("SELECT to_regclass('undone')")) is None
+
+
+def test_a_frequent_query_says_that_it_failed(database: Database) -> None:
+    with pytest.raises(QuickReadError):
+        database.first_row(FrequentQuery(select(column("id")).select_from(table("missing"))), {})
+    assert database.first_row(FrequentQuery(select(column("1", is_literal=True))), {}) == (1,)

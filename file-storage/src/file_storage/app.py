@@ -28,6 +28,7 @@ from file_storage.routers.statuses import STATUSES
 from file_storage.routers.trash import trash
 from file_storage.routers.tus import override_method, tus
 from file_storage.routers.tus_operations import OPERATIONS
+from file_storage.routers.usual_downloads import answer_usual_downloads
 from file_storage.storage import BlobStore, Staging, StorageUnavailableError
 from file_storage.storage.staging import ABANDONED_AFTER_SECONDS
 
@@ -61,6 +62,8 @@ def create_app() -> OpenAPI:
     app.wsgi_app = override_method(app.wsgi_app)  # type: ignore[assignment,method-assign]  # Flask's documented way
     app.register_error_handler(StorageUnavailableError, _render_storage_unavailable)
     access.before(app)
+    if not settings.storage.url:
+        app.wsgi_app = answer_usual_downloads(app.wsgi_app, registry, settings.download)  # type: ignore[assignment,method-assign]  # likewise
     freeze_existing_objects()
     return app
 

@@ -1,7 +1,7 @@
 """Access to PostgreSQL and SQLite: an engine per process, and SQL functions that both dialects have."""
 
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -10,8 +10,10 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Dialect,
     Engine,
     Integer,
+    Select,
     bindparam,
     column,
     create_engine,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
@@ -178,6 +180,30 @@ def _json_elements_sqlite(element: json_elements, compiler: SQLCompiler, **optio
     return f"json_each({compiler.process(element.clauses, **options)})"
 
 
+class QuickReadError(Exception):
+    """A query by the driver alone has failed; the same query by the usual way shows why, and mends the pool."""
+
+
+class FrequentQuery:
+    """A query that is so frequent that it bypasses SQLAlchemy's execution, which costs several times as much.
+
+    :param statement: selects columns of plain types, and has no parameters but those that each use gives.
+    """
+
+    def __init__(self, statement: Select[*tuple[object, ...]]) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, Sequence[str] | None]] = {}
+
+    def compiled_for(self, dialect: Dialect) -> tuple[str, Sequence[str] | None]:
+        """Return the text, and the order of the parameters if it has no names for them."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            compiled = self._statement.compile(dialect=dialect)
+            order = compiled.positiontup if isinstance(compiled, SQLCompiler) and compiled.positional else None
+            found = self._compiled[dialect.name] = str(compiled), order
+        return found
+
+
 class Database:
     """Sessions and connections on one database.
 
@@ -213,10 +239,48 @@ class Database:
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def first_row(self, query: FrequentQuery, parameters: Mapping[str, object]) -> Sequence[object] | None:
+        """Return the first row of a query by the driver alone, or ``None`` if it finds none.
+
+        :raises QuickReadError: the database does not answer.
+        """
+        text, order = query.compiled_for(self.engine.dialect)
+        values = [parameters[name] for name in order] if order is not None else parameters
+        try:
+            connection = self.engine.raw_connection()
+        except (SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error) as error:
+            raise QuickReadError from error
+        try:
+            row = _first_row(connection, text, values)
+        except self.engine.dialect.loaded_dbapi.Error as error:
+            connection.invalidate(error)
+            raise QuickReadError from error
+        finally:
+            connection.close()
+        return row
+
     def ping(self) -> None:
         """Raise when the database does not answer."""
         with self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
+
+
+def _first_row(
+    connection: PoolProxiedConnection, text: str, parameters: Sequence[object] | Mapping[str, object]
+) -> Sequence[object] | None:
+    driver = connection.driver_connection
+    if isinstance(driver, psycopg.Connection):
+        # As _reading does.
+        driver.autocommit = True
+        try:
+            return driver.execute(text.encode(), parameters).fetchone()
+        finally:
+            driver.autocommit = False
+    cursor = connection.cursor()
+    cursor.execute(text, parameters)
+    row = cursor.fetchone()
+    cursor.close()
+    return row
 
 
 def dialect_of(connection: Connection) -> str:

@@ -31,6 +31,7 @@ from file_storage.sending.sender import Sender, deliver
 from file_storage.sending.streams import until_broken
 from file_storage.services.archive import zip_of
 from file_storage.services.errors import archive_empty, files_not_found
+from file_storage.services.file_rows import SentFile
 from file_storage.services.files import FileService
 from file_storage.services.names import shown
 
@@ -149,13 +150,7 @@ def send(file: File, disposition: str) -> Response:
     :raises Problem: 412, a condition of the request failed; 416, no wanted range is in the file.
     """
     modified = datetime.fromtimestamp(int(file.created_at), UTC)
-    headers = {
-        "ETag": quote_etag(file.sha256),
-        "Last-Modified": http_date(modified),
-        "Cache-Control": "no-cache",
-        "Repr-Digest": digest(file.sha256),
-        **response_headers.DOWNLOAD,
-    }
+    headers = headers_of(file)
     outcome = verdict(request, file.sha256, modified)
     if outcome is Verdict.FAILED:
         raise Problem(
@@ -168,11 +163,25 @@ def send(file: File, disposition: str) -> Response:
         return Response(status=304, headers=headers)
     response = Response(status=200, headers=headers, content_type=file.media_type)
     response.headers["Accept-Ranges"] = "bytes"
-    is_inline = disposition == "inline" and file.media_type in INLINE_TYPES
-    response.headers["Content-Disposition"] = _disposition(
-        "inline" if is_inline else "attachment", file.name + file.extension
-    )
+    response.headers["Content-Disposition"] = disposition_of(file, disposition)
     return deliver(response, file, modified, svcs.flask.get(Sender))
+
+
+def headers_of(file: File | SentFile) -> dict[str, str]:
+    """Return the headers that every answer about a file's bytes has."""
+    return {
+        "ETag": quote_etag(file.sha256),
+        "Last-Modified": http_date(int(file.created_at)),
+        "Cache-Control": "no-cache",
+        "Repr-Digest": digest(file.sha256),
+        **response_headers.DOWNLOAD,
+    }
+
+
+def disposition_of(file: File | SentFile, wanted: str) -> str:
+    """Return the Content-Disposition with which a file is sent."""
+    is_inline = wanted == "inline" and file.media_type in INLINE_TYPES
+    return _disposition("inline" if is_inline else "attachment", file.name + file.extension)
 
 
 def _disposition(kind: str, name: str) -> str:

@@ -4,9 +4,10 @@ They bypass the ORM, which takes longer to build an object than the database tak
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from service_kit.access.principals import Principal
-from service_kit.database import MAX_ID, each_of, epoch_now
+from service_kit.database import MAX_ID, FrequentQuery, each_of, epoch_now
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -44,6 +45,21 @@ INSERT_FILES = (
     .values(expires_at=epoch_now() + bindparam("expires_in", type_=Double))
     .returning(*File.__table__.columns, sort_by_parameter_order=True)
 )
+
+
+class SentFile(NamedTuple):
+    """What the usual download needs of a file."""
+
+    name: str
+    extension: str
+    size: int
+    sha256: str
+    media_type: str
+    created_at: float
+
+
+_SENT = select(*(File.__table__.columns[name] for name in SentFile._fields)).where(File.id == bindparam("id"), PRESENT)
+SENT_FILE, SENT_OWNED_FILE = FrequentQuery(_SENT), FrequentQuery(_SENT.where(_OWNED))
 
 
 def find_file(connection: Connection, principal: Principal, file_id: int) -> File | None:

@@ -8,13 +8,21 @@ from typing import cast
 
 import structlog
 from service_kit.access.principals import Principal
-from service_kit.database import MAX_ID, Database
+from service_kit.database import MAX_ID, Database, QuickReadError
 from service_kit.errors import DomainError
 from sqlalchemy import func, literal_column, select
 
 from file_storage.models import File
 from file_storage.services.errors import bytes_lost, file_not_found
-from file_storage.services.file_rows import PRESENT, find_file, find_files, find_first_files
+from file_storage.services.file_rows import (
+    PRESENT,
+    SENT_FILE,
+    SENT_OWNED_FILE,
+    SentFile,
+    find_file,
+    find_files,
+    find_first_files,
+)
 from file_storage.services.idempotency import IdempotencyKeys
 from file_storage.services.listing import FileFilter, IndexRow
 from file_storage.services.names import folded, renamed
@@ -51,6 +59,15 @@ class FileService:
         if found is None:
             raise file_not_found(file_id)
         return found
+
+    def sent(self, principal: Principal, file_id: int) -> SentFile | None:
+        """Return what a download needs, by one short query; ``None`` if :meth:`get` must say what is wrong."""
+        query = SENT_FILE if principal.sees_all else SENT_OWNED_FILE
+        try:
+            row = self._database.first_row(query, {"id": file_id, "owner": principal.owner})
+        except QuickReadError:
+            return None
+        return None if row is None else SentFile(*cast("SentFile", row))
 
     def page(self, principal: Principal, file_filter: FileFilter, after: str, limit: int) -> Sequence[File]:
         """Return at most ``limit`` of the filter's files, in its order, after the cursor ``after``."""
@@ -103,7 +120,14 @@ class FileService:
         :raises DomainError: ``bytes-lost``.
         """
         with _missing_as_lost(file):
-            return self._store.location(file.sha256, file.size)
+            return self.place(file)
+
+    def place(self, file: File | SentFile) -> str:
+        """Return the same path as :meth:`location`.
+
+        :raises FileNotFoundError: bytes are missing.
+        """
+        return self._store.location(file.sha256, file.size)
 
     def open(self, file: File) -> BufferedReader:
         """Open the file's bytes for reading.

@@ -22,6 +22,7 @@ from file_storage.services.idempotency import IdempotencyKeys, KeyUse, conflict_
 from file_storage.services.media import Media, media_of, taken_at_of
 from file_storage.services.names import FileName, folded
 from file_storage.services.quota import Addition, Quota
+from file_storage.services.together import Progress, Together
 from file_storage.services.trash import TrashService
 from file_storage.storage import BlobStore, StagedBlob, Staging
 
@@ -138,6 +139,19 @@ class _NewRow(NamedTuple):
         }
 
 
+class _Upload(NamedTuple):
+    """One file of a request, which may be stored together with those of other requests."""
+
+    principal: Principal
+    addition: _NewRow
+
+
+def _fits(upload: _Upload, group: Sequence[_Upload]) -> bool:
+    """Return whether an upload can be stored with these: a group has one owner, with one quota, and no key twice."""
+    key = upload.addition.key
+    return upload.principal == group[0].principal and (key is None or all(key != one.addition.key for one in group))
+
+
 class StoringService:
     """Adds files: row, blob reference and idempotency key in one transaction. They belong to the principal's owner."""
 
@@ -161,6 +175,7 @@ class StoringService:
         self._expiry = expiry
         self._trash = trash
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self._together = Together[_Upload, File | DomainError](self._add_uploads, _fits)
 
     def check_room(self, principal: Principal, size: int, files: int = 1) -> None:
         """Check, before a body of ``size`` bytes is received, that it can be stored.
@@ -207,6 +222,9 @@ class StoringService:
             _NewRow(content, name, comment, key, details, _origin(details), partial(self._store.publish, staged))
             for content, (staged, name, comment, key, details) in zip(contents, new, strict=True)
         ]
+        if reserved is None and len(additions) == 1:
+            # Small files cost less to store than a transaction does.
+            return [self._together.do(_Upload(principal, additions[0]))]
         return self._add(principal, additions, self._blobs.reference, partial(self._check_stored, principal, reserved))
 
     def copy(self, principal: Principal, new: NewCopy) -> File:
@@ -241,6 +259,13 @@ class StoringService:
         ]
         return self._add(principal, additions, self._share, partial(self._check_copied, principal))
 
+    def _add_uploads(self, uploads: Sequence[_Upload], progress: Progress) -> Sequence[File | DomainError]:
+        """Store uploads of one principal in one transaction."""
+        principal = uploads[0].principal
+        additions = [upload.addition for upload in uploads]
+        check = partial(self._check_stored, principal, None)
+        return self._add(principal, additions, self._blobs.reference, check, progress)
+
     def _make_durable(self, staged: StagedBlob) -> _Content:
         staged.seal()
         self._store.prepare(staged)
@@ -254,6 +279,7 @@ class StoringService:
         additions: Sequence[_NewRow],
         reference: Callable[[Connection, Sequence[SizedBlob]], None],
         check: Callable[[Connection, Sequence[SizedBlob]], None],
+        progress: Progress | None = None,
     ) -> Sequence[File | DomainError]:
         self._expiry.expire_periodically()
         uses = [use for addition in additions if (use := addition.use()) is not None]
@@ -266,7 +292,12 @@ class StoringService:
                 reference(connection, blobs)
                 made = self._insert(connection, principal.owner, new)
                 check(connection, blobs)
+                if progress is not None:
+                    progress.is_final = True
                 self._in_parallel(lambda addition: addition.publish(), new)
+            if progress is not None:
+                # The next group's statements do not wait for this commit.
+                progress.release()
         for file in made:
             log.info("file stored", file_id=file.id, size=file.size)
         remaining = iter(made)

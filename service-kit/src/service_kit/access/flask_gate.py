@@ -5,14 +5,19 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from flask import Flask, Response, g, request
+from werkzeug.wrappers import Request
 
 from service_kit.access.audit import MAX_OBJECT, AuditTrail, Change
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.guard import SAFE_METHODS
 from service_kit.access.principals import Principal, Scope
+from service_kit.problems import Problem
 
 _View = TypeVar("_View", bound=Callable[..., object])
 _SCOPE = "pixmill_scope"
+ADMITTED = "pixmill.admitted"
+"""The key in a WSGI environment of what the gate has said already, a principal or a problem: it counts each request
+once."""
 _ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, Last-Event-ID"
 _ALLOWED_HEADERS += ", Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Concat, Upload-Defer-Length"
 _EXPOSED_HEADERS = (
@@ -50,6 +55,13 @@ def client_address() -> str:
     return request.headers.get("X-Real-IP") or request.remote_addr or ""
 
 
+def asked(by: Request) -> Asked:
+    """Return what the gate looks at in a request."""
+    address = by.headers.get("X-Real-IP") or by.remote_addr or ""
+    session = by.cookies.get(SESSION_COOKIE) if "Cookie" in by.headers else None
+    return Asked(by.method, by.headers, address, session)  # type: ignore[arg-type]  # Headers is such a mapping
+
+
 def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozenset[str]) -> None:
     """Let ``gate`` decide on every request of ``app``, and record every change in ``trail``.
 
@@ -63,8 +75,10 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozen
         g.principal = None
         if _is_preflight(cors_origins):
             return Response(status=204)
-        asked = Asked(request.method, request.headers, client_address(), request.cookies.get(SESSION_COOKIE))  # type: ignore[arg-type]  # Headers is such a mapping
-        g.principal = gate.admit(asked)
+        earlier = request.environ.get(ADMITTED)
+        if isinstance(earlier, Problem):
+            raise earlier
+        g.principal = earlier or gate.admit(asked(request))
         scope = scopes.get(request.endpoint or "")
         # Without a scope, the route is public or does not exist.
         if scope is not None:

@@ -1,0 +1,139 @@
+"""Downloads that are answered before Flask, and those that are not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import svcs
+from file_storage.config import Settings
+from flask import request_started
+from flask.testing import FlaskClient
+from service_kit.access.gate import FAILURES_PER_MINUTE, OWNER_HEADER
+from service_kit.database import Database
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+T = TypeVar("T")
+
+ANN = {"Authorization": "Bearer a-secret-of-inner-calls-in-tests-only", OWNER_HEADER: "ann"}
+BOB = ANN | {OWNER_HEADER: "bob"}
+CONTENT = b"<p>Not text that a browser may show</p>"
+
+
+@pytest.fixture(scope="module")
+def client(start: Callable[[str], FlaskClient]) -> FlaskClient:
+    return start("86400")
+
+
+@pytest.fixture(scope="module")
+def url(client: FlaskClient) -> str:
+    return stored(client, "name=h%C3%A9.html", ANN)
+
+
+def stored(client: FlaskClient, query: str, headers: dict[str, str]) -> str:
+    """Store a file and return the URL of its bytes."""
+    response = client.put(f"/?{query}", data=CONTENT, headers=headers)
+    return f"/{response.get_json()['id']}/download"
+
+
+def service(client: FlaskClient, wanted: type[T]) -> T:
+    with client.application.app_context():
+        return svcs.flask.get(wanted)
+
+
+@contextmanager
+def requests_of_flask(client: FlaskClient) -> Iterator[list[str]]:
+    """Collect the paths of the requests that reach Flask during the block."""
+    paths: list[str] = []
+
+    def note(_application: object, **_details: object) -> None:
+        paths.append("reached")
+
+    with request_started.connected_to(note, client.application):
+        yield paths
+
+
+def described(response: TestResponse) -> dict[str, str]:
+    """Return the headers, without those that say who sends the bytes and which request it was."""
+    sent_by = ("X-Accel-Redirect", "Accept-Ranges", "Content-Length", "X-Request-ID")
+    return {name: value for name, value in response.headers.items() if name not in sent_by}
+
+
+@pytest.mark.parametrize("query", ["", "?disposition=attachment", "?disposition=inline"])
+def test_the_usual_download_is_answered_before_flask(client: FlaskClient, url: str, query: str) -> None:
+    with requests_of_flask(client) as reached:
+        response = client.get(url + query, headers=ANN)
+    assert (response.status_code, reached) == (200, [])
+
+
+def test_it_has_the_headers_that_flask_gives(client: FlaskClient, url: str) -> None:
+    usual = client.get(url, headers=ANN | {"X-Request-ID": "of-the-front"})
+    by_flask = client.head(url, headers=ANN)
+    assert described(usual) == described(by_flask) | {"Content-Digest": usual.headers["Repr-Digest"]}
+    assert usual.headers["X-Request-ID"] == "of-the-front"
+
+
+def test_it_names_the_place_of_the_bytes(client: FlaskClient, url: str) -> None:
+    response = client.get(url, headers=ANN)
+    name = response.headers["ETag"].strip('"')
+    assert response.headers["X-Accel-Redirect"] == f"/blobs/{name[:2]}/{name[2:4]}/{name}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "status"),
+    [
+        ({"If-None-Match": "*"}, "", 304),
+        ({"If-Match": '"another"'}, "", 412),
+        ({"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, "", 304),
+        ({"If-Unmodified-Since": "Fri, 01 Jan 1999 00:00:00 GMT"}, "", 412),
+        ({"Range": "bytes=1000-"}, "", 416),
+        ({}, "?disposition=other", 422),
+        ({}, "?color=red", 422),
+    ],
+)
+def test_conditions_ranges_and_mistakes_are_left_to_flask(
+    client: FlaskClient, url: str, headers: dict[str, str], query: str, status: int
+) -> None:
+    assert client.get(url + query, headers=ANN | headers).status_code == status
+
+
+def test_a_file_of_another_owner_is_not_found(client: FlaskClient, url: str) -> None:
+    assert client.get(url, headers=BOB).status_code == 404
+
+
+def test_a_file_in_the_trash_is_not_found(client: FlaskClient) -> None:
+    trashed = stored(client, "name=trashed.txt", ANN)
+    client.post("/delete", json={"ids": [int(trashed.split("/")[1])]}, headers=ANN)
+    assert client.get(trashed, headers=ANN).status_code == 404
+
+
+def test_lost_bytes_are_a_problem(client: FlaskClient) -> None:
+    lost = stored(client, "name=lost.txt", ANN)
+    place = client.get(lost, headers=ANN).headers["X-Accel-Redirect"].removeprefix("/")
+    bytes_ = Path(service(client, Settings).storage.folder, place)
+    bytes_.write_bytes(CONTENT[1:])
+
+    response = client.get(lost, headers=ANN)
+    bytes_.write_bytes(CONTENT)
+
+    assert response.get_json()["code"] == "bytes-lost"
+
+
+def test_a_database_that_fails_is_a_problem(client: FlaskClient, url: str) -> None:
+    database = service(client, Database)
+    with database.begin() as connection:
+        connection.execute(text("ALTER TABLE files RENAME TO elsewhere"))
+
+    failed = client.get(url, headers=ANN)
+    with database.begin() as connection:
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO files"))
+
+    assert (failed.status_code, client.get(url, headers=ANN).status_code) == (503, 200)
+
+
+def test_a_wrong_key_counts_once(client: FlaskClient, url: str) -> None:
+    wrong = {"Authorization": f"Bearer pxm_{'0' * 12}_{'x' * 43}", "X-Real-IP": "192.0.2.7"}
+    statuses = [client.get(url, headers=wrong).status_code for _ in range(FAILURES_PER_MINUTE + 1)]
+    assert statuses == [401] * FAILURES_PER_MINUTE + [429]

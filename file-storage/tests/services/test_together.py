@@ -1,0 +1,98 @@
+"""Groups of what threads want at the same time."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from file_storage.services.together import Progress, Together
+
+from tests.support.waiting import wait_until
+
+THREADS = 8
+
+
+class Doubling:
+    """Doubles numbers, and notes with which others; fails for what it is told."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.fails_for: int | None = None
+        self.fails_late = False
+
+    def __call__(self, numbers: Sequence[int], progress: Progress) -> Sequence[int]:
+        self.groups.append(sorted(numbers))
+        progress.is_final = self.fails_late
+        if self.fails_for in numbers:
+            raise ValueError(str(self.fails_for))
+        return [2 * number for number in numbers]
+
+
+@pytest.fixture
+def doubling() -> Doubling:
+    return Doubling()
+
+
+def is_like(number: int, group: Sequence[int]) -> bool:
+    return number % 2 == group[0] % 2
+
+
+def at_once(together: Together[int, int], numbers: Sequence[int], threads: ThreadPoolExecutor) -> list[Future[int]]:
+    """Have threads want all of this at the same time."""
+    with together._turn:
+        wanted = [threads.submit(together.do, number) for number in numbers]
+        wait_until(lambda: len(together._waiting) == len(numbers), "all of them wait")
+    return wanted
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(THREADS) as executor:
+        yield executor
+
+
+def test_what_is_wanted_alone_is_done_at_once(doubling: Doubling) -> None:
+    assert Together(doubling, is_like).do(4) == 8
+
+
+def test_what_is_wanted_at_the_same_time_is_done_together(doubling: Doubling, threads: ThreadPoolExecutor) -> None:
+    wanted = at_once(Together(doubling, is_like), [2, 4, 6, 8], threads)
+    assert [future.result() for future in wanted] == [4, 8, 12, 16]
+    assert doubling.groups == [[2, 4, 6, 8]]
+
+
+def test_what_does_not_fit_is_done_apart(doubling: Doubling, threads: ThreadPoolExecutor) -> None:
+    wanted = at_once(Together(doubling, is_like), [2, 3, 4, 5], threads)
+    assert [future.result() for future in wanted] == [4, 6, 8, 10]
+    assert sorted(doubling.groups) == [[2, 4], [3, 5]]
+
+
+def test_the_error_of_one_is_not_that_of_the_others(doubling: Doubling, threads: ThreadPoolExecutor) -> None:
+    doubling.fails_for = 4
+    wanted = at_once(Together(doubling, is_like), [2, 4, 6], threads)
+    assert [wanted[0].result(), wanted[2].result()] == [4, 12]
+    with pytest.raises(ValueError, match="4"):
+        wanted[1].result()
+
+
+def test_an_error_after_which_nothing_can_be_tried_again_is_that_of_all(
+    doubling: Doubling, threads: ThreadPoolExecutor
+) -> None:
+    doubling.fails_for, doubling.fails_late = 4, True
+    wanted = at_once(Together(doubling, is_like), [2, 4, 6], threads)
+    assert [str(future.exception()) for future in wanted] == ["4", "4", "4"]
+    assert doubling.groups == [[2, 4, 6]]
+
+
+def test_the_next_group_begins_as_soon_as_the_last_one_lets_it(threads: ThreadPoolExecutor) -> None:
+    done: list[int] = []
+
+    def work(numbers: Sequence[int], progress: Progress) -> Sequence[int]:
+        progress.release()
+        if 2 in numbers:
+            wait_until(lambda: 3 in done, "the next group is done")
+        done.extend(numbers)
+        return numbers
+
+    wanted = at_once(Together(work, is_like), [2, 3], threads)
+
+    assert [future.result() for future in wanted] == [2, 3]
