@@ -1,4 +1,4 @@
-"""The rows of access: owners, keys, sessions of the page, wrong keys and the audit trail. Times are seconds since 1970."""
+"""The rows of access: owners, keys, sessions of the page, wrong keys, the audit trail. Times are seconds since 1970."""
 
 from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Integer, SmallInteger, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
