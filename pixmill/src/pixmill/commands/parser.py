@@ -27,7 +27,7 @@ class UsageError(typer.BadParameter):
 class Argument(TyperArgument):
     """An argument, whose name and help say enough of its type."""
 
-    def display_type_rich(self, ctx: "Context") -> str | None:
+    def display_type_rich(self, ctx: "Context") -> str | None:  # noqa: ARG002 (the base class's argument)
         return None
 
 
