@@ -1,13 +1,17 @@
 """Problem documents (RFC 9457), and the JSON pointers (RFC 6901) to invalid fields."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
+from psycopg.errors import DiskFull
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
+from service_kit.database import Database
 from service_kit.errors import DomainError, FieldError
-from service_kit.problems import Problem, database_unavailable, invalid_request, problem_of
+from service_kit.problems import Problem, database_failed, database_unavailable, invalid_request, problem_of
 from service_kit.texts import sentence
+from sqlalchemy.exc import DBAPIError
 
 
 class Crop(BaseModel):
@@ -158,6 +162,26 @@ def test_an_unavailable_database_has_a_retry_after() -> None:
 
     assert (problem.kind, problem.status) == ("database-unavailable", 503)
     assert problem.retry_after
+
+
+def test_a_full_disk_of_sqlite_is_no_database_that_is_away(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'full.db'}")
+
+    with pytest.raises(DBAPIError) as refused, database.begin() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        connection.exec_driver_sql("CREATE TABLE files (name TEXT)")
+
+    assert (database_failed(refused.value).kind, database_failed(refused.value).status) == ("database-full", 507)
+
+
+def test_a_full_disk_of_postgresql_is_no_database_that_is_away() -> None:
+    problem = database_failed(DBAPIError("INSERT", {}, DiskFull()))
+
+    assert (problem.kind, problem.status) == ("database-full", 507)
+
+
+def test_any_other_error_of_a_database_may_pass() -> None:
+    assert database_failed(DBAPIError("SELECT", {}, ConnectionRefusedError())).kind == "database-unavailable"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,17 @@ import json
 import pickle
 
 import pytest
-from service_kit.texts import Sentence, context_of, placeholders, reason_of, restored, sentence, stored, text_of
+from service_kit.texts import (
+    Sentence,
+    all_values_of,
+    context_of,
+    placeholders,
+    reason_of,
+    restored,
+    sentence,
+    stored,
+    text_of,
+)
 
 LIMIT = sentence("At most {limit:,} pixels.", limit=16_384)
 
@@ -72,3 +82,11 @@ def test_an_error_of_several_arguments_reads_as_itself() -> None:
 
 def test_placeholders_are_told_apart_by_their_formats() -> None:
     assert placeholders("{a:,} of {b}") == {("a", ","), ("b", "")}
+
+
+def test_all_values_are_those_of_the_sentences_within_too() -> None:
+    inner = sentence("it took longer than {seconds:g} seconds on {name}", seconds=20, name="inner")
+
+    said = sentence("{name} gave up: {reason}.", name="outer", reason=inner)
+
+    assert all_values_of(said) == {"name": "outer", "reason": str(inner), "seconds": 20}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -80,6 +81,18 @@ def test_json_has_a_line_for_each_file_as_the_api_shows_it(pixmill_command: Run,
         assert file == api.http.get(f"/api/file-server/{file['id']}").json()
 
 
+def test_files_that_match_are_fetched_into_a_folder_or_an_archive(pixmill_command: Run, tmp_path: Path) -> None:
+    folder = os.urandom(6).hex()
+    for name in ("a.txt", "b.txt", "c.csv"):
+        assert pixmill_command("put", "-", "--name", name, "--folder", folder, stdin=name).returncode == 0
+
+    fetched = pixmill_command("get", "--filter", f"folder={folder}", "--filter", "extension=.txt", "-o", "out/")
+    zipped = pixmill_command("get", "--filter", f"folder={folder}", "--zip", "-o", "all.zip")
+
+    assert (fetched.stdout.split(), zipped.stdout.split()) == (["out/a.txt", "out/b.txt"], ["all.zip"])
+    assert len(ZipFile(tmp_path / "all.zip").namelist()) == 3
+
+
 def test_bytes_go_through_stdin_and_stdout(pixmill_program: Run) -> None:
     put = pixmill_program("put", "-", "--name", "pipe.txt", "-q", stdin="through a pipe")
     got = pixmill_program("get", put.stdout.strip(), "-o", "-")
@@ -116,6 +129,9 @@ def test_nothing_is_deleted_where_nobody_can_be_asked(pixmill_command: Run) -> N
     [
         (["show", "9999999999"], 3, "no file 9999999999"),
         (["get", "word"], 2, "'word' is no id"),
+        (["get", "7", "--filter", "folder=a"], 2, "either ids or --filter"),
+        (["get", "--filter", "color=red"], 2, "'color=red' is no filter"),
+        (["get", "--filter", "folder=no such folder"], 3, "no file matches"),
         (["put", "nowhere.jpg"], 3, "nowhere.jpg"),
         (["run", "resize width=-1", "9999999999"], 2, "width"),
         (["algorithms", "nothing"], 3, "no algorithm"),

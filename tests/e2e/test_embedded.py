@@ -122,7 +122,8 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
 
     assert ended.returncode != 0
     assert ended.stderr.splitlines() == [
-        f"pixmill: cannot listen on 127.0.0.1:{port} (Address already in use); choose another PORT="
+        f"pixmill: cannot listen on 127.0.0.1:{port} (Address already in use);"
+        " choose another with --port, or PORT= of make"
     ]
 
 
@@ -134,7 +135,7 @@ def test_an_impossible_data_folder_is_one_clear_line(tmp_path: Path) -> None:
 
     assert ended.returncode != 0
     assert len(ended.stderr.splitlines()) == 1
-    assert "choose another DATA=" in ended.stderr
+    assert "choose another with --data, or DATA= of make" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -161,9 +161,6 @@ class FullStack:
     def await_ready(self) -> None:
         """Wait until both services, all their dependencies and their streams of events are ready."""
         self.nginx.wait_until(lambda: is_ready(f"{self.url}/api/file-server") and is_ready(self.url))
-        # Each service's process of events starts at the same time as those that answer readyz.
-        for service, port in ((self.image_processor, self._events_port), (self.file_storage, self._file_events_port)):
-            service.wait_until(accepts(port))
 
     def await_saved_queue(self) -> None:
         """Wait until RabbitMQ has saved a queue that was just declared.

@@ -9,6 +9,7 @@ from service_kit.access.config import AccessSettings
 from service_kit.access.injectors import create_access
 from service_kit.api import create_api, render
 from service_kit.database import Database
+from service_kit.events.port import EventsPort, register_events_port
 from service_kit.garbage import freeze_existing_objects
 from service_kit.problems import problem_of
 from service_kit.settings import load_or_exit
@@ -35,7 +36,7 @@ from file_storage.storage.staging import ABANDONED_AFTER_SECONDS
 log = structlog.get_logger()
 
 BASE_PATH = "/api/file-server"
-DEPENDENCIES = {Database: "database", Staging: "staging", BlobStore: "blob_store"}
+DEPENDENCIES = {Database: "database", Staging: "staging", BlobStore: "blob_store", EventsPort: "events"}
 DESCRIPTION = (
     "Upload and download files. `uploads/` also accepts resumable uploads with tus 1.0.0"
     " (https://tus.io/protocols/resumable-upload); `OPTIONS` lists its extensions."
@@ -47,6 +48,7 @@ def create_app() -> OpenAPI:
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
     registry = create_registry(settings)
+    register_events_port(registry)
     access = create_access(load_or_exit(AccessSettings), registry)
     svcs.Container(registry).get(Staging).sweep(ABANDONED_AFTER_SECONDS)
     app = create_api(__name__, "Pixmill file server", DESCRIPTION, BASE_PATH, registry, STATUSES, DEPENDENCIES)

@@ -26,8 +26,10 @@ def create_app() -> Starlette:
     settings = load_or_exit(Settings)
     logs.configure(settings.log.level)
     access = load_or_exit(AccessSettings)
-    keys = KeyService(Database(access.database.url, access.database.pool_size))
-    routes = EventRoutes(create_event_stream(settings), FILE_EVENTS, create_gate(access, keys))
+    database = Database(access.database.url, access.database.pool_size)
+    routes = EventRoutes(
+        create_event_stream(settings), FILE_EVENTS, create_gate(access, KeyService(database), database)
+    )
     create_housekeeping(settings).start()
     freeze_existing_objects()
     return application("/api/file-server", routes)

@@ -98,12 +98,12 @@ def refusal(links: LinkService, token: str) -> str:
 def test_links_are_listed_and_revoked_by_their_owner_alone(services: svcs.Container, links: LinkService) -> None:
     link, token = links.create(BOB, stored(services, b"content", principal=BOB), NewLink(60, note="for Carol"))
 
-    assert [found.note for found in links.page(BOB, 0, 10)] == ["for Carol"]
+    assert [found.link.note for found in links.page(BOB, 0, 10)] == ["for Carol"]
     assert links.page(ANN, 0, 10) == []
     with pytest.raises(DomainError, match="no link"):
         links.revoke(ANN, str(link.id))
     assert links.file(token).file.owner == "bob"
-    assert [found.id for found in links.page(LOCAL, 0, 10)] == [link.id]
+    assert [found.link.id for found in links.page(LOCAL, 0, 10)] == [link.id]
 
     links.revoke(BOB, str(link.id))
 

@@ -10,6 +10,7 @@ from file_storage.models import File, Link
 from file_storage.services.files import FileService
 from file_storage.services.links import LinkService, NewLink
 from file_storage.services.shared_sets import FAILURES_PER_MINUTE, NewSet, SetSigner, SharedSet, SharedSets
+from file_storage.services.trash import TrashService
 from hypothesis import given
 from hypothesis import strategies as st
 from service_kit.access.principals import ALL_SCOPES, LOCAL, READER, WRITER, Principal
@@ -139,7 +140,7 @@ def test_links_of_both_kinds_are_listed_and_revoked_by_their_owner_alone(
     links.create(BOB, file, NewLink(60, note="a file"))
     link, token = sets.create(BOB, NewSet([file.id], 60, note="a set"))
 
-    listed = [(found.note, found.file_id, found.file_count) for found in links.page(BOB, 0, 10)]
+    listed = [(found.link.note, found.link.file_id, found.file_count) for found in links.page(BOB, 0, 10)]
     assert listed == [("a file", file.id, 1), ("a set", None, 1)]
     assert links.page(ANN, 0, 10) == []
     assert refusal(lambda: links.revoke(ANN, str(link.id))) == "link-not-found"
@@ -147,15 +148,31 @@ def test_links_of_both_kinds_are_listed_and_revoked_by_their_owner_alone(
 
     links.revoke(BOB, token)
 
-    assert [found.note for found in links.page(BOB, 0, 10)] == ["a file"]
+    assert [found.link.note for found in links.page(BOB, 0, 10)] == ["a file"]
+
+
+def test_the_list_counts_what_who_opens_the_link_sees(services: svcs.Container, sets: SharedSets) -> None:
+    seen, trashed, gone, of_ann = (
+        stored(services, content, principal=who).id
+        for content, who in ((b"seen", BOB), (b"trashed", BOB), (b"gone", BOB), (b"of ann", ANN))
+    )
+    token = sets.create(BOB, NewSet([seen, trashed, gone], 60)).token
+    sets.create(ADMIN, NewSet([seen, trashed, of_ann], 60))
+    services.get(TrashService).delete(BOB, trashed)
+    services.get(FileService).delete(BOB, gone)
+
+    listed = [(found.file_count, found.trashed_count) for found in services.get(LinkService).page(LOCAL, 0, 10)]
+
+    assert listed == [(1, 1), (2, 1)]
+    assert len(sets.files(sets.find(token))) == 1
 
 
 def test_the_note_and_the_expiry_of_a_set_change(services: svcs.Container, sets: SharedSets) -> None:
     links = services.get(LinkService)
     link, token = sets.create(BOB, NewSet([stored(services, b"content", principal=BOB).id], 60, note="before"))
 
-    renamed = links.change(BOB, str(link.id), "after", None)
-    extended = links.change(BOB, token, None, 3600)
+    renamed = links.change(BOB, str(link.id), "after", None).link
+    extended = links.change(BOB, token, None, 3600).link
 
     assert (renamed.note, renamed.expires_at) == ("after", link.expires_at)
     assert (extended.note, round(extended.expires_at - link.expires_at, -2)) == ("after", 3500)
@@ -175,7 +192,7 @@ def test_the_expiry_of_a_link_to_one_file_is_signed_but_its_note_changes(service
     link = links.create(LOCAL, stored(services, b"content"), NewLink(60)).link
 
     assert refusal(lambda: links.change(LOCAL, str(link.id), "x", 120)) == "link-expiry-signed"
-    assert links.change(LOCAL, str(link.id), "x", None).note == "x"
+    assert links.change(LOCAL, str(link.id), "x", None).link.note == "x"
 
 
 @pytest.fixture

@@ -401,7 +401,7 @@ def test_a_link_works_again_when_its_file_is_restored(services: svcs.Container, 
 
     assert (while_deleted, listed_while_deleted, refused) == ("link-not-found", [], "file-not-found")
     assert links.file(token).file.id == file.id
-    assert [each.id for each in links.page(LOCAL, 0, 10)] == [link.id]
+    assert [each.link.id for each in links.page(LOCAL, 0, 10)] == [link.id]
 
 
 def test_files_in_the_trash_count_towards_the_quota_until_it_is_emptied(

@@ -6,6 +6,7 @@ from service_kit.access.config import AccessSettings
 from service_kit.access.injectors import create_access
 from service_kit.api import create_api
 from service_kit.database import Database
+from service_kit.events.port import EventsPort, register_events_port
 from service_kit.garbage import freeze_existing_objects
 from service_kit.settings import SettingsError, exit_with, load_or_exit
 
@@ -25,7 +26,7 @@ from image_processor.services.files.client import FileStorage
 from image_processor.services.tasks.queue import TaskQueue
 
 BASE_PATH = "/api/image-processing"
-DEPENDENCIES = {Database: "database", TaskQueue: "task_queue", FileStorage: "file_storage"}
+DEPENDENCIES = {Database: "database", TaskQueue: "task_queue", FileStorage: "file_storage", EventsPort: "events"}
 
 
 def create_app() -> OpenAPI:
@@ -36,6 +37,7 @@ def create_app() -> OpenAPI:
         registry = create_api_registry(settings)
     except SettingsError as error:
         exit_with(error)
+    register_events_port(registry)
     access = create_access(load_or_exit(AccessSettings), registry)
     app = create_api(
         __name__,

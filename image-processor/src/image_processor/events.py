@@ -23,7 +23,9 @@ def create_app() -> Starlette:
     settings = load_or_exit(ApiSettings)
     logs.configure(settings.log.level)
     access = load_or_exit(AccessSettings)
-    keys = KeyService(Database(access.database.url, access.database.pool_size))
-    routes = EventRoutes(create_event_stream(settings), TASK_EVENTS, create_gate(access, keys))
+    database = Database(access.database.url, access.database.pool_size)
+    routes = EventRoutes(
+        create_event_stream(settings), TASK_EVENTS, create_gate(access, KeyService(database), database)
+    )
     freeze_existing_objects()
     return application("/api/image-processing", routes)

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from image_processor.background.heartbeat import Heartbeat
 from image_processor.background.relay import Relay
 from image_processor.config import WorkerSettings
-from image_processor.handler.celery_app import WORK, create_celery
+from image_processor.handler.celery_app import WORK, allow_root, create_celery
 from image_processor.handler.consumer import WorkConsumer
 from image_processor.handler.crash import crash_reason, crash_reporting_request, overran
 from image_processor.handler.sandbox import Sandbox
@@ -83,6 +83,11 @@ def _set_up_logging(**_: object) -> None:
     # The first call turns off propagation of billiard's logger; configure() turns it on again.
     get_multiprocessing_logger()
     logs.configure(settings.log.level)
+
+
+@signals.celeryd_init.connect
+def _begin_start(**_: object) -> None:
+    allow_root()
 
 
 @signals.worker_init.connect

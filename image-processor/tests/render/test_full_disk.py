@@ -26,4 +26,4 @@ def test_a_small_jpeg_may_succeed_later(tmp_path: Path, monkeypatch: pytest.Monk
     answer = renderer.answer(Job(plan, LocalFile(str(source), digest), (), "source", str(result)))
 
     assert isinstance(answer, Refused)
-    assert answer.kind == BUSY
+    assert (answer.kind, answer.detail) == (BUSY, "The disk of the render service is full; try again later.")

@@ -81,7 +81,8 @@ class Embedded:
                 probe.bind((self.host, self.port))
             except OSError as error:
                 raise StartError(
-                    f"cannot listen on {self.host}:{self.port} ({error.strerror}); choose another PORT="
+                    f"cannot listen on {self.host}:{self.port} ({error.strerror});"
+                    " choose another with --port, or PORT= of make"
                 ) from error
 
     def _prepare_folders(self) -> None:
@@ -97,7 +98,8 @@ class Embedded:
             probe.unlink()
         except OSError as error:
             raise StartError(
-                f"cannot write to the data folder {self.data} ({error.strerror}); choose another DATA="
+                f"cannot write to the data folder {self.data} ({error.strerror});"
+                " choose another with --data, or DATA= of make"
             ) from error
 
     def _environment(self, run: Path) -> dict[str, str]:

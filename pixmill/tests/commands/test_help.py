@@ -1,5 +1,6 @@
 """The help of every command."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ import pytest
 import typer
 from pixmill.cli import app
 from pixmill.commands.console import EXIT_CODES
+from typer.testing import CliRunner
 
 
 def commands(group: typer.Typer, *above: str) -> Iterator[tuple[str, str]]:
@@ -29,6 +31,14 @@ def test_each_command_has_two_examples_of_itself(words: str, epilog: str) -> Non
 
     assert len(examples) == 2
     assert any(f"pixmill {words}" in example for example in examples)
+
+
+@pytest.mark.parametrize("words", [words for words, _ in COMMANDS])
+def test_the_help_has_no_types_of_python_and_no_doubled_brackets(words: str) -> None:
+    shown = CliRunner().invoke(app, [*words.split(), "--help"], env={"COLUMNS": "200"}).output
+
+    assert words in shown
+    assert re.findall(r"<\w+>|list\[|…\.\.\.|\[\[|[{}]\.\.\.", shown) == []
 
 
 def test_the_help_lists_the_exit_codes() -> None:

@@ -220,7 +220,7 @@ MISTAKES = {
     "--version=3": "Параметр «--version» не принимает значения.",
     "ls a b": "Лишние аргументы: b",
     "demo nowhere": "папки «nowhere» нет.",
-    "runs show": "Вызов: pixmill runs show [ПАРАМЕТРЫ] {RUN}",
+    "runs show": "Вызов: pixmill runs show [ПАРАМЕТРЫ] RUN",
     "completion install foo": "«foo» не годится, допустимо: 'bash', 'zsh', 'fish', 'powershell'.",
     "rm x": "«x» — не номер",
     "presets put a 'resize width' --dry-run": "«width» — не присваивание: пишите имя=значение",

@@ -26,7 +26,7 @@ from service_kit.access.principals import Scope
 from service_kit.errors import DomainError
 from service_kit.languages import Language, language_of
 from service_kit.openapi import complete
-from service_kit.problems import Problem, database_unavailable, invalid_request, problem_of
+from service_kit.problems import Problem, database_failed, invalid_request, problem_of
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
 from service_kit.request_ids import request_id
 from service_kit.texts import sentence
@@ -268,7 +268,7 @@ def _render_database_error(error: DBAPIError) -> Response:
         log.warning("value refused by the database", error=str(error.orig))
         return render(Problem("invalid-value", 422, sentence("The database cannot store a value of the request.")))
     log.error("database unavailable", error=str(error.orig))
-    return render(database_unavailable())
+    return render(database_failed(error))
 
 
 def _render_unexpected(error: Exception) -> Response:

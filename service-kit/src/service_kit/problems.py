@@ -1,10 +1,12 @@
 """Problem documents (RFC 9457): an API's responses to errors."""
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service_kit.errors import DomainError, FieldError
 from service_kit.field_errors import invalid_fields
@@ -14,6 +16,8 @@ from service_kit.texts import Value, context_of, sentence
 TYPES = "urn:pixmill:problem:"
 """What the type of every problem begins with."""
 
+_POSTGRESQL_DISK_FULL = "53100"
+"""Its SQLSTATE."""
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -85,6 +89,20 @@ def problem_with(error: DomainError, status: int) -> Problem:
 def database_unavailable() -> Problem:
     """Return the 503 problem of a database that does not answer."""
     return Problem("database-unavailable", 503, sentence("The database does not answer; try again."), retry_after=5)
+
+
+def database_failed(error: SQLAlchemyError) -> Problem:
+    """Return the problem of a statement that failed: 507 if the database's disk is full, 503 otherwise."""
+    if not _is_full(error):
+        return database_unavailable()
+    return Problem("database-full", 507, sentence("The disk of the database is full; nothing was changed."))
+
+
+def _is_full(error: SQLAlchemyError) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return getattr(cause, "sqlstate", None) == _POSTGRESQL_DISK_FULL
 
 
 def invalid_request(

@@ -54,6 +54,15 @@ def context_of(sentence: str) -> dict[str, Value]:
     return {name: str(value) if isinstance(value, Sentence) else value for name, value in sentence.values.items()}
 
 
+def all_values_of(sentence: str) -> dict[str, Value]:
+    """Return the values of a sentence and of the sentences in it; of two with the same name, that of the outer one."""
+    found = context_of(sentence)
+    for value in sentence.values.values() if isinstance(sentence, Sentence) else ():
+        if isinstance(value, Sentence):
+            found = all_values_of(value) | found
+    return found
+
+
 def reason_of(sentence: str) -> dict[str, Value]:
     """Return the context of a problem that many sentences have in common: which of them it is, and its values."""
     template = sentence.template if isinstance(sentence, Sentence) else sentence

@@ -3,10 +3,11 @@
 from typing import Literal
 
 import pytest
-from service_kit.access.gate import FAILURES_PER_MINUTE, Asked, Gate, Rules, require
+from service_kit.access.gate import Asked, Gate, Rules, require
 from service_kit.access.keys import KeyRequest, KeyService
 from service_kit.access.owners import OwnerService
 from service_kit.access.principals import LOCAL, NOBODY, READER, WRITER, Limits, Principal, Scope
+from service_kit.access.wrong_keys import FAILURES_PER_MINUTE, WrongKeys
 from service_kit.database import Database
 from service_kit.problems import Problem
 from werkzeug.datastructures import Headers
@@ -23,7 +24,7 @@ class Door:
     def __init__(self, database: Database, mode: Mode) -> None:
         self.keys = KeyService(database)
         self.owners = OwnerService(database)
-        self._gate = Gate(Rules(mode, INNER, ["pictures.example.org"], [CORS]), self.keys)
+        self._gate = Gate(Rules(mode, INNER, ["pictures.example.org"], [CORS]), self.keys, WrongKeys(database))
 
     def admit(
         self, *, method: str = "GET", session: str | None = None, address: str = "192.0.2.1", **headers: str

@@ -10,6 +10,7 @@ from service_kit.access.gate import Gate, Rules
 from service_kit.access.keys import KeyRequest, KeyService
 from service_kit.access.models import AuditEntry
 from service_kit.access.principals import READER, WRITER, Scope
+from service_kit.access.wrong_keys import WrongKeys
 from service_kit.database import Database
 from service_kit.problems import Problem
 from starlette.applications import Starlette
@@ -26,7 +27,7 @@ class Site:
     def __init__(self, database: Database) -> None:
         self.keys = KeyService(database)
         self._trail = AuditTrail(database, 3600)
-        gate = Gate(Rules("keys", "a secret of Pixmill's own processes", [], []), self.keys)
+        gate = Gate(Rules("keys", "a secret of Pixmill's own processes", [], []), self.keys, WrongKeys(database))
 
         async def remove(request: Request) -> Response:
             try:

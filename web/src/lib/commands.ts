@@ -1,5 +1,6 @@
 /** A request as a program, or as a command of `pixmill`. */
 
+import { FILES } from './api/files';
 import type { Work } from './api/tasks';
 import type { Json, Params } from './api/types';
 import { quoted, type Request } from './curl';
@@ -7,6 +8,13 @@ import { quoted, type Request } from './curl';
 export interface Command extends Request {
   /** The run that the request starts: the client and the command line have a way of their own for it. */
   run?: { fileIds: readonly number[]; work: Work };
+  /** The files that the request moves, each by a request of its own, as `each` says to curl. */
+  move?: { fileIds: readonly number[]; folder: string };
+}
+
+/** Return a move of files as each form needs it. */
+export function moveOf(fileIds: readonly number[], folder: string): Command {
+  return { path: FILES, method: 'PATCH', body: { folder }, each: fileIds, move: { fileIds, folder } };
 }
 
 /** Return JSON as Python writes it. */
@@ -20,7 +28,7 @@ function literal(value: unknown): string {
   return JSON.stringify(value);
 }
 
-export function python({ path, method = 'GET', body, save, run }: Command): string {
+export function python({ path, method = 'GET', body, save, run, move }: Command): string {
   const server = JSON.stringify(location.origin);
   const within = (imports: string[], lines: string[]): string =>
     [...imports, '', `with Pixmill(${server}) as px:`, ...lines.map((line) => `    ${line}`), ''].join('\n');
@@ -28,6 +36,10 @@ export function python({ path, method = 'GET', body, save, run }: Command): stri
     const { algorithm, params } = body as { algorithm: string; params: Params };
     const call = `px.run([${run.fileIds.join(', ')}], ${JSON.stringify(algorithm)}, params=${literal(params)})`;
     return within(['from pixmill import Pixmill'], [`run = ${call}`, 'run.wait()', 'print(run.save("out"))']);
+  }
+  if (move) {
+    const update = `    px.files.update(file_id, folder=${JSON.stringify(move.folder)})`;
+    return within(['from pixmill import Pixmill'], [`for file_id in [${move.fileIds.join(', ')}]:`, update]);
   }
   const address = new URL(path, location.origin);
   const query = [...address.searchParams].map(([name, value]) => `(${JSON.stringify(name)}, ${JSON.stringify(value)})`);
@@ -41,8 +53,10 @@ export function python({ path, method = 'GET', body, save, run }: Command): stri
   return within(['from pathlib import Path', '', ...imports], [`Path(${JSON.stringify(save)}).write_bytes(${call}.body)`]);
 }
 
-export function commandLine({ path, method = 'GET', body, save, run }: Command): string {
+export function commandLine({ path, method = 'GET', body, save, run, move }: Command): string {
   const server = `--url ${quoted(location.origin)}`;
+  // A folder that begins with a hyphen would be an option.
+  if (move) return `pixmill mv ${server} -- ${move.fileIds.join(' ')} ${quoted(move.folder || '/')}`;
   if (run) {
     const steps = run.work.steps.map(({ algorithm, params }) => words(algorithm, params));
     const output = assignments(run.work.output);

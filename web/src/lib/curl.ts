@@ -8,16 +8,25 @@ export interface Request {
   body?: unknown;
   /** Where the answer is saved. */
   save?: string;
+  /** The files that get the request, each its own: their ids follow the path. */
+  each?: readonly number[];
 }
 
 export const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
-export function curl({ path, method, body, save }: Request): string {
+/** Return where the request goes; curl itself sends one to each of `{12,13}`. */
+function addressOf(path: string, each: readonly number[] | undefined): string {
+  const address = new URL(path, location.origin).href;
+  if (!each) return address;
+  return each.length === 1 ? `${address}/${each[0]}` : `${address}/{${each.join(',')}}`;
+}
+
+export function curl({ path, method, body, save, each }: Request): string {
   const parts = ['curl'];
   if (save) parts.push('-o', quoted(save));
   if (method && !(method === 'POST' && body !== undefined)) parts.push('-X', method);
   if (session.who?.mode === 'keys') parts.push('-H', '"Authorization: Bearer $PIXMILL_KEY"');
   if (body !== undefined) parts.push('-H', quoted('Content-Type: application/json'), '-d', quoted(JSON.stringify(body)));
-  parts.push(quoted(new URL(path, location.origin).href));
+  parts.push(quoted(addressOf(path, each)));
   return parts.join(' ');
 }

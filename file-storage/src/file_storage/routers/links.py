@@ -18,12 +18,11 @@ from werkzeug.http import http_date
 
 from file_storage.config import Settings
 from file_storage.headers.public_url import public_url
-from file_storage.models import Link
 from file_storage.routers.download import FILE_RESPONSES, Disposition, DownloadQuery, send
 from file_storage.routers.schemas import FilePath
 from file_storage.routers.shared import MAX_PASSWORD
 from file_storage.services.files import FileService
-from file_storage.services.links import MAX_LINK_SECONDS, LinkService, NewLink
+from file_storage.services.links import MAX_LINK_SECONDS, LinkService, ListedLink, NewLink
 from file_storage.services.shared_sets import MAX_FILES, MAX_SET_SECONDS, NewSet, SharedSets
 
 links = APIBlueprint("links", __name__, abp_tags=[Tag(name="files")])
@@ -118,7 +117,8 @@ _PROPERTIES = {
     "expires_at": {"type": "string"},
     "disposition": {"anyOf": [{"type": "string"}, {"type": "null"}]},
     "note": {"type": "string"},
-    "file_count": {"type": "integer", "description": "Of a set, with files that were deleted since."},
+    "file_count": {"type": "integer", "description": "The files that who opens the link sees."},
+    "trashed_count": {"type": "integer", "description": "Files of a set that are in the trash: nobody sees them."},
     "has_password": {"type": "boolean"},
 }
 _LINK: dict[str, object] = {"type": "object", "properties": _PROPERTIES}
@@ -185,7 +185,7 @@ def download_link(path: TokenPath, query: DownloadQuery) -> Response:
 @needs(Scope.LINKS_CREATE)
 def list_links(query: LinkQuery) -> Response:
     page = partial(svcs.flask.get(LinkService).page, principal())
-    return list_response(page, lambda link: link.id, _as_json, query, f"{request.script_root}/links")
+    return list_response(page, lambda listed: listed.link.id, _as_json, query, f"{request.script_root}/links")
 
 
 @links.delete(
@@ -212,7 +212,8 @@ def change_link(path: LinkPath) -> dict[str, object]:
     return _as_json(svcs.flask.get(LinkService).change(principal(), path.link, wanted.note, wanted.expires_in))
 
 
-def _as_json(link: Link) -> dict[str, object]:
+def _as_json(listed: ListedLink) -> dict[str, object]:
+    link = listed.link
     return {
         "id": link.id,
         "file_id": link.file_id,
@@ -220,6 +221,7 @@ def _as_json(link: Link) -> dict[str, object]:
         "expires_at": http_date(link.expires_at),
         "disposition": link.disposition,
         "note": link.note,
-        "file_count": link.file_count,
+        "file_count": listed.file_count,
+        "trashed_count": listed.trashed_count,
         "has_password": link.password_hash is not None,
     }

@@ -12,13 +12,28 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from service_kit.access.principals import Principal
-from service_kit.database import MAX_ID, Database, epoch_now
+from service_kit.database import MAX_ID, Database, epoch_now, json_elements
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    String,
+    bindparam,
+    case,
+    cast,
+    column,
+    delete,
+    exists,
+    func,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.orm import Session
 
 from file_storage.models import File, Link
-from file_storage.services.file_rows import PRESENT
+from file_storage.services.file_rows import NOT_EXPIRED, PRESENT
 from file_storage.services.shared_sets import LinkCleanup, SetSigner
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
@@ -28,6 +43,21 @@ _PURPOSE = b"pixmill file link\0"
 _DIGITS = 16
 _ID = re.compile(r"[0-9]{1,19}")
 _TOKEN_OF_SET = re.compile(r"[A-Za-z0-9_-]{32}")
+
+
+_FILE_OF_SET = json_elements(Link.file_ids).table_valued(column("value", JSON))
+_COUNTS = (
+    select(
+        Link.id,
+        func.count(case((File.deleted_at.is_(None), 1))),
+        func.count(case((File.deleted_at.is_not(None), 1))),
+    )
+    .select_from(Link)
+    .join(_FILE_OF_SET, true())
+    .join(File, File.id == cast(cast(_FILE_OF_SET.c.value, String), BigInteger))
+    .where(Link.id.in_(bindparam("sets", expanding=True)), Link.sees_all | (File.owner == Link.owner), NOT_EXPIRED)
+    .group_by(Link.id)
+)
 
 
 class Claim(NamedTuple):
@@ -94,6 +124,18 @@ class MadeLink(NamedTuple):
     token: str
 
 
+class ListedLink(NamedTuple):
+    """A link as its owner sees it.
+
+    :param file_count: the files that who opens the link sees.
+    :param trashed_count: those in the trash, which they would see again if they were restored.
+    """
+
+    link: Link
+    file_count: int
+    trashed_count: int
+
+
 class LinkedFile(NamedTuple):
     """The file of a link, and how a browser treats it, if the link says so."""
 
@@ -134,12 +176,13 @@ class LinkService:
             session.refresh(link)
         return MadeLink(link, self._signer.sign(Claim(link.id, expires_at, file.sha256[:_DIGITS])))
 
-    def page(self, principal: Principal, after: int, limit: int) -> Sequence[Link]:
+    def page(self, principal: Principal, after: int, limit: int) -> Sequence[ListedLink]:
         """Return at most ``limit`` links that the principal sees, have not expired and follow the id ``after``."""
         has_file = Link.file_id.is_(None) | exists().where(File.id == Link.file_id, PRESENT)
         seen = (Link.id > after, Link.expires_at > epoch_now(), has_file, principal.owns(Link.owner))
         with self._database.read() as session:
-            return session.scalars(select(Link).where(*seen).order_by(Link.id).limit(limit)).all()
+            found = session.scalars(select(Link).where(*seen).order_by(Link.id).limit(limit)).all()
+            return _counted(session, found)
 
     def revoke(self, principal: Principal, link: str) -> None:
         """End a link.
@@ -153,7 +196,7 @@ class LinkService:
             if session.scalar(statement) is None:
                 raise _not_found(link_id)
 
-    def change(self, principal: Principal, link: str, note: str | None, expires_in: int | None) -> Link:
+    def change(self, principal: Principal, link: str, note: str | None, expires_in: int | None) -> ListedLink:
         """Change a link that has not expired; ``None`` keeps the old value.
 
         :param link: its id, or its token.
@@ -177,7 +220,7 @@ class LinkService:
             if changes:
                 session.execute(update(Link).where(Link.id == link_id).values(changes))
                 session.refresh(found)
-            return found
+            return _counted(session, [found])[0]
 
     def _id_of(self, link: str) -> int:
         """Return a link's id.
@@ -216,6 +259,14 @@ class LinkService:
             sentence("This link was revoked, or its file was deleted; ask for a new one."),
             context={"link_id": claim.link_id},
         )
+
+
+def _counted(session: Session, links: Sequence[Link]) -> Sequence[ListedLink]:
+    """Return links with the numbers of their files; only those of sets are looked up."""
+    sets = [link.id for link in links if link.file_id is None]
+    rows = session.execute(_COUNTS, {"sets": sets}) if sets else ()
+    counts = {link_id: (seen, trashed) for link_id, seen, trashed in rows}
+    return [ListedLink(link, *(counts.get(link.id, (0, 0)) if link.file_id is None else (1, 0))) for link in links]
 
 
 def _signature(secret: bytes, text: str) -> str:

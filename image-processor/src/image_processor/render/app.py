@@ -82,7 +82,9 @@ def create_app() -> Starlette:
     service = RenderService(settings, render_engine(), cache, pool, rows, origins, metrics)
     urls = UrlMaker(settings.native)
     front = Front(settings.front)
-    api = ApiRoutes(create_gate(access, keys), service, rows, presets, urls, settings.http, metrics, front)
+    api = ApiRoutes(
+        create_gate(access, keys, access_database), service, rows, presets, urls, settings.http, metrics, front
+    )
     peers = (settings.thumbor, settings.imagor, settings.imgproxy)
     closed = [peer.path for peer in peers if peer.path and not peer.enabled]
     images = ImageRoutes(reader, service, settings.http, metrics, front, closed)

@@ -98,8 +98,10 @@ class Renderer:
             with ExitStack() as stack:
                 extension = self._made(job, timed, stack)
         except ImageError as error:
-            kind = NOT_RENDERABLE if _has_room(job) else BUSY
-            return self._refused(job, kind, text_of(error))
+            if not _has_room(job):
+                # The error is that of a writer: the image may be right.
+                return self._refused(job, BUSY, _DISK_FULL)
+            return self._refused(job, NOT_RENDERABLE, text_of(error))
         except SourceError as error:
             kind = TOO_LARGE if error.cause is Cause.FILE_TOO_LARGE else FILE_NOT_FOUND
             return self._refused(job, kind, text_of(error))
@@ -110,11 +112,13 @@ class Renderer:
         except MemoryError:
             return self._refused(job, NOT_RENDERABLE, sentence("The image needs more memory than a render may use."))
         except Exception as error:
-            log.error("unexpected error", exc_info=error)
             # The direct path of JPEGs raises the system's own error.
-            is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            kind = BUSY if is_full else NOT_RENDERABLE
-            return self._refused(job, kind, sentence("An unexpected error ({name}).", name=type(error).__name__))
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return self._refused(job, BUSY, _DISK_FULL)
+            log.error("unexpected error", exc_info=error)
+            return self._refused(
+                job, NOT_RENDERABLE, sentence("An unexpected error ({name}).", name=type(error).__name__)
+            )
         return Made(extension, _resident_bytes(), tuple(timed.seconds.items()))
 
     def _made(self, job: Job, timed: _Timed, stack: ExitStack) -> str:
@@ -154,6 +158,9 @@ class Renderer:
     def _refused(self, job: Job, kind: str, detail: str) -> Refused:
         Path(job.result).unlink(missing_ok=True)
         return Refused(kind, detail, _resident_bytes())
+
+
+_DISK_FULL = sentence("The disk of the render service is full; try again later.")
 
 
 class _NotSentError(Exception):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from service_kit.languages import ENGLISH, Language, translated
 from service_kit.problems import TYPES
-from service_kit.texts import Sentence, context_of, restored, stored
+from service_kit.texts import Sentence, all_values_of, restored, stored
 
 
 class Cause(StrEnum):
@@ -45,7 +45,7 @@ def problem_document(row: str | None, language: Language = ENGLISH) -> Mapping[s
         return None
     kept = json.loads(row)
     detail = restored(kept)
-    return {"type": f"{TYPES}{kept['cause']}", "detail": translated(detail, language), "context": context_of(detail)}
+    return {"type": f"{TYPES}{kept['cause']}", "detail": translated(detail, language), "context": all_values_of(detail)}
 
 
 class _Omitted(str):

@@ -23,6 +23,8 @@ from image_processor.services.jobs.result_cache import CacheHit, ResultCache
 from image_processor.services.jobs.result_upload import ResultUpload
 from image_processor.services.jobs.reuse import ReuseService
 from service_kit.database import Database
+from service_kit.languages import translated
+from service_kit.texts import all_values_of
 from sqlalchemy import insert
 
 REFUSALS = {"over-quota": "quota-exceeded", "on-a-full-disk": "storage-full"}
@@ -59,7 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         file = {"id": len(owner)}
         self.server.told.append(_told(self.path, self.headers, body))
         if owner in REFUSALS:
-            self._send(507, {"type": f"urn:pixmill:problem:{REFUSALS[owner]}", "status": 507, "detail": "Full."})
+            refused = {"status": 507, "detail": "Full.", "context": {"owner": owner, "limit": 5000, "used": 4999}}
+            self._send(507, {"type": f"urn:pixmill:problem:{REFUSALS[owner]}", **refused})
         elif self.path == "/copies":
             self._send(200, {"files": [{"file": file} for _ in json.loads(body)["copies"]]})
         elif self.path == "/batch":
@@ -146,6 +149,21 @@ def test_a_result_over_the_quota_fails_its_task_and_one_that_waits_for_the_disk_
     )
 
     assert isinstance(ended.outcome, outcome)
+
+
+def test_a_refusal_for_a_quota_is_told_in_both_languages_with_its_numbers(
+    database: Database, storage: FileStorage, tmp_path: Path
+) -> None:
+    (tmp_path / "result").write_bytes(b"result")
+
+    [ended] = ResultUpload(storage, ResultCache(database)).store(
+        [(task_of("over-quota", 1), ResultFile(tmp_path / "result", None, None))]
+    )
+
+    assert isinstance(ended.outcome, Failed)
+    assert ended.outcome.reason == "The file server refused the result: Full."
+    assert all_values_of(ended.outcome.reason) == {"reason": "Full.", "used": 4999, "limit": 5000}
+    assert "4\xa0999 из 5\xa0000" in translated(ended.outcome.reason, "ru")
 
 
 def test_a_result_says_which_task_made_it_from_which_file_and_how_long_it_is_kept(

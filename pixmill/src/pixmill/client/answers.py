@@ -453,6 +453,8 @@ class Link(Answer):
     :ivar url: only of a link that was made just now; nothing shows it again.
     :ivar api_url: the same for programs, of a set.
     :ivar file_id: ``None`` for a set.
+    :ivar file_count: the files that who opens it sees.
+    :ivar trashed_count: of a set, those in the trash, which nobody sees.
     """
 
     id: int
@@ -462,6 +464,7 @@ class Link(Answer):
     created_at: datetime | None = None
     file_id: int | None = None
     file_count: int = 1
+    trashed_count: int = 0
     note: str = ""
     has_password: bool = False
 

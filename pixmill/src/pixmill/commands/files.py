@@ -40,6 +40,7 @@ from pixmill.commands.console import (
     say,
     shown,
 )
+from pixmill.commands.file_filter import Conditions, file_filter
 from pixmill.commands.paths import Selection
 from pixmill.commands.progress import transfers
 from pixmill.commands.words import text
@@ -116,9 +117,10 @@ def put(
         raise typer.Exit(Exit.SOME_FAILED if len(failures) > 1 or len(found) > 1 else failures[0])
 
 
-@app.command(epilog=examples("pixmill get 12 -o photo.jpg", "pixmill ls -q --type 'image/*' | pixmill get - -o images"))
+@app.command(epilog=examples("pixmill get 12 -o photo.jpg", "pixmill get --filter folder=holiday --zip -o holiday.zip"))
 def get(
-    ids: Ids,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[IDS…]", help="Ids of files; - reads stdin.")] = None,
+    matching: Conditions = None,
     output: Annotated[str, typer.Option("--output", "-o", help="A folder, a file, or - for stdout.")] = ".",
     name: Annotated[str, typer.Option(help="Names in the folder, with {name}, {ext} and {id}.")] = "{name}{ext}",
     zip: Annotated[bool, typer.Option("--zip", help="One ZIP archive of all; --output names it.")] = False,  # noqa: A002 (the option's name)
@@ -127,13 +129,16 @@ def get(
     profile: ProfileName = None,
 ) -> None:
     """Download files; what an interrupted download left is not fetched again, and digests are checked."""
-    wanted = ids_of(ids)
+    if bool(ids) == bool(matching):
+        raise fail(text("give either ids or --filter"), Exit.USAGE)
+    with reported():
+        wanted = file_filter(matching) if matching else ids_of(ids or ())
     with connected(url, profile) as pixmill:
         if zip:
             target = Path(output) / "files.zip" if Path(output).is_dir() else Path(output)
             emit(str(pixmill.files.zip(wanted, target)))
             return
-        files = [pixmill.files.get(file_id) for file_id in wanted]
+        files = _chosen(pixmill, wanted)
         if output == "-":
             if len(files) != 1:
                 raise fail(text("stdout takes one file"), Exit.USAGE)
@@ -274,6 +279,16 @@ def mv(
                 _print_file(file, as_json=as_json, quiet=quiet)
             else:
                 emit(f"{file.id}\t{file.path}")
+
+
+def _chosen(pixmill: Pixmill, wanted: FileFilter | Sequence[int]) -> list[File]:
+    """Return the files that a command is about, of which there is at least one."""
+    if not isinstance(wanted, FileFilter):
+        return [pixmill.files.get(file_id) for file_id in wanted]
+    files = list(pixmill.files.list(wanted))
+    if not files:
+        raise fail(text("no file matches"), Exit.NOT_FOUND)
+    return files
 
 
 @contextmanager

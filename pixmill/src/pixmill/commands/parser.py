@@ -1,15 +1,19 @@
 """The parser of the command line, which speaks the language of the environment."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from pixmill.commands.said import said, said_in
+from pixmill.commands.words import text
 
 if TYPE_CHECKING:
     from typer._click import Context, Parameter
 
+_VALUES = {int: text("NUMBER"), float: text("NUMBER"), Path: text("PATH")}
+"""What the value of an option is, by its type; of all other types it is a text."""
 USAGE = ("Usage:", "[OPTIONS]", "COMMAND [ARGS]...")
 
 
@@ -20,8 +24,19 @@ class UsageError(typer.BadParameter):
         return self.message
 
 
+class Argument(TyperArgument):
+    """An argument, whose name and help say enough of its type."""
+
+    def display_type_rich(self, ctx: "Context") -> str | None:  # noqa: ARG002 (the base class's argument)
+        return None
+
+
 class Command(TyperCommand):
     """A command."""
+
+    def collect_usage_pieces(self, ctx: "Context") -> list[str]:
+        arguments = [entry for entry in self.get_params(ctx) if isinstance(entry, TyperArgument)]
+        return [*([self.options_metavar] if self.options_metavar else []), *map(_in_usage, arguments)]
 
     def get_usage(self, ctx: "Context") -> str:
         return said_in(super().get_usage(ctx), USAGE)
@@ -64,10 +79,26 @@ def use(app: typer.Typer) -> None:
 
 
 def _described(parameters: "list[Parameter]") -> "list[Parameter]":
+    """Let parameters say what people need: no names of types in Python."""
     for parameter in parameters:
-        if isinstance(parameter, TyperOption) and parameter.help:
-            parameter.help = said(parameter.help)
+        if isinstance(parameter, TyperOption):
+            if parameter.help:
+                parameter.help = said(parameter.help)
+            if parameter.metavar is None:
+                parameter.metavar = (
+                    "" if parameter.is_flag else _VALUES.get(parameter.type_descriptor.annotation, text("TEXT"))
+                )
+        elif isinstance(parameter, TyperArgument):
+            if parameter.metavar is None and parameter.name is not None:
+                parameter.metavar = parameter.name.upper()
+            parameter.__class__ = Argument
     return parameters
+
+
+def _in_usage(argument: TyperArgument) -> str:
+    """Return an argument as the usage line has it: what may be missing is in brackets, once."""
+    name = argument.display_name_raw
+    return name if argument.required or name.startswith("[") else f"[{name}]"
 
 
 def _said(error: typer.TyperException) -> typer.TyperException:

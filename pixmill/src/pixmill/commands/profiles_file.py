@@ -104,7 +104,7 @@ def save(profiles: Profiles) -> None:
 def server(url: str | None, name: str | None) -> Server:
     """Return which server to use: the option, then the environment, then the profile, then this machine.
 
-    :raises ProfileError: there is no such profile.
+    :raises ProfileError: there is no such profile, or the URL is none.
     """
     profiles = load()
     wanted = name or os.environ.get(PROFILE_VARIABLE) or profiles.current
@@ -114,6 +114,8 @@ def server(url: str | None, name: str | None) -> Server:
     given = url or (None if name else os.environ.get(URL_VARIABLE)) or None
     key = os.environ.get(KEY_VARIABLE) or None
     named = "--url" if url else URL_VARIABLE
+    if given is not None and not given.startswith(("http://", "https://")):
+        raise ProfileError(text("'{url}' is no URL: begin with http:// or https://", url=given))
     if profile is None:
         return Server(DEFAULT_URL, key, text("the default")) if given is None else Server(given, key, named)
     if given is not None and _origin(given) != _origin(profile.url):

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service_kit.access.audit import MAX_OBJECT, AuditTrail, Change
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.principals import Principal, Scope
-from service_kit.problems import database_unavailable
+from service_kit.problems import database_failed
 from service_kit.request_ids import request_id
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ async def admitted(gate: Gate, request: Request, scope: Scope) -> Principal:
         return await asyncio.to_thread(admit)
     except SQLAlchemyError as error:
         log.error("database unavailable", error=str(error))
-        raise database_unavailable() from error
+        raise database_failed(error) from error
 
 
 def recorded(endpoint: Endpoint, route: str, trail: AuditTrail) -> Endpoint:

@@ -7,15 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import structlog
-
 from service_kit.access.guard import LOOPBACK_HOSTS, check_host, check_site
 from service_kit.access.keys import KeyService
 from service_kit.access.principals import ALL_SCOPES, LOCAL, NOBODY, Principal, Scope
+from service_kit.access.wrong_keys import WrongKeys
 from service_kit.problems import Problem
 from service_kit.texts import sentence
-
-log = structlog.get_logger()
 
 SESSION_COOKIE = "pixmill-session"
 OWNER_HEADER = "X-Pixmill-Owner"
@@ -26,10 +23,6 @@ What they make belongs to this owner and counts towards its limits, and they see
 """
 SEES_HEADER = "X-Pixmill-Sees"
 """With the value ``all`` after an :data:`OWNER_HEADER`, they have the scope ``admin`` too, and see what all have."""
-
-FAILURES_PER_MINUTE = 10
-"""Wrong keys from an address within a minute, after which further wrong keys get 429 without being counted."""
-_MAX_ADDRESSES = 10_000
 
 
 @dataclass(frozen=True)
@@ -62,11 +55,11 @@ class Rules:
 class Gate:
     """Recognizes principals."""
 
-    def __init__(self, rules: Rules, keys: KeyService) -> None:
+    def __init__(self, rules: Rules, keys: KeyService, wrong_keys: WrongKeys) -> None:
         self._rules = rules
         self._hosts = LOOPBACK_HOSTS | {host.lower() for host in rules.hosts}
         self._keys = keys
-        self._failures = Failures()
+        self._wrong_keys = wrong_keys
         self._rates = Rates()
 
     def admit(self, asked: Asked) -> Principal:
@@ -99,8 +92,7 @@ class Gate:
         """
         principal = self._keys.recognize(secret)
         if principal is None:
-            self._failures.check(address)
-            self._failures.add(address)
+            self._wrong_keys.count(address)
             raise _unauthorized(sentence("This key does not exist, was revoked or has expired."), invalid=True)
         return principal
 
@@ -135,36 +127,6 @@ def require(principal: Principal, scope: Scope) -> None:
     challenge = f'Bearer realm="Pixmill", error="insufficient_scope", scope="{scope}"'
     detail = sentence("This key lacks the scope '{scope}'.", scope=scope)
     raise Problem("scope-missing", 403, detail, headers={"WWW-Authenticate": challenge})
-
-
-class Failures:
-    """Counts the wrong keys of each address within a minute."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, tuple[float, int]] = {}
-        self._lock = threading.Lock()
-
-    def check(self, address: str) -> None:
-        """Check that the address may try a key.
-
-        :raises Problem: 429.
-        """
-        until, count = self._counts.get(address, (0.0, 0))
-        if count >= FAILURES_PER_MINUTE and until > time.monotonic():
-            raise Problem(
-                "too-many-wrong-keys", 429, sentence("Too many wrong keys from this address; wait."), retry_after=60
-            )
-
-    def add(self, address: str) -> None:
-        """Count a wrong key."""
-        with self._lock:
-            until, count = self._counts.get(address, (0.0, 0))
-            if until <= time.monotonic():
-                until, count = time.monotonic() + 60, 0
-            if len(self._counts) >= _MAX_ADDRESSES:
-                self._counts.clear()
-            self._counts[address] = until, count + 1
-        log.warning("wrong key", address=address)
 
 
 class Rates:

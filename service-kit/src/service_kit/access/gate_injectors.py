@@ -6,14 +6,19 @@ Apart from :mod:`service_kit.access.injectors`, which imports Flask: asynchronou
 from service_kit.access.config import AccessSettings
 from service_kit.access.gate import Gate, Rules
 from service_kit.access.keys import KeyService
+from service_kit.access.wrong_keys import WrongKeys
+from service_kit.database import Database
 
 
-def create_gate(settings: AccessSettings, keys: KeyService) -> Gate:
-    """Return the gate for these settings."""
+def create_gate(settings: AccessSettings, keys: KeyService, database: Database) -> Gate:
+    """Return the gate for these settings.
+
+    :param database: has the keys.
+    """
     rules = Rules(
         mode=settings.auth.mode,
         inner_secret=settings.auth.inner_secret.get_secret_value(),
         hosts=settings.http.hosts,
         cors_origins=settings.http.cors_origins,
     )
-    return Gate(rules, keys)
+    return Gate(rules, keys, WrongKeys(database))

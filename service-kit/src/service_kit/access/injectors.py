@@ -39,6 +39,6 @@ def create_access(settings: AccessSettings, registry: svcs.Registry) -> Access:
     registry.register_value(KeyService, keys)
     registry.register_value(OwnerService, OwnerService(database))
     registry.register_value(AuditTrail, trail, on_registry_close=trail.close)
-    gate = create_gate(settings, keys)
+    gate = create_gate(settings, keys, database)
     registry.register_value(Gate, gate)
     return Access(gate, trail, frozenset(settings.http.cors_origins))

@@ -1,4 +1,4 @@
-"""The rows of access: owners, keys, sessions of the page and the audit trail. Times are seconds since 1970."""
+"""The rows of access: owners, keys, sessions of the page, wrong keys, the audit trail. Times are seconds since 1970."""
 
 from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Integer, SmallInteger, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -48,6 +48,16 @@ class BrowserSession(Base):
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     key_id: Mapped[str] = mapped_column(ForeignKey("access_keys.id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[float] = mapped_column(Double, index=True)
+
+
+class WrongKey(Base):
+    """How many wrong keys an address has sent since its minute began, and when that minute is over."""
+
+    __tablename__ = "access_wrong_keys"
+
+    address: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)
+    until: Mapped[float] = mapped_column(Double, index=True)
 
 
 class AuditEntry(Base):

@@ -27,7 +27,7 @@ from service_kit.events.rows import AnyEvent, Choice, Position, position_of
 from service_kit.events.stream import EventStream, Listeners, ListenerTooSlowError, Subscription
 from service_kit.field_errors import MAX_ERRORS, summary_of
 from service_kit.languages import Language, headers_of, language_of
-from service_kit.problems import Problem, database_unavailable, problem_of
+from service_kit.problems import Problem, database_failed, problem_of
 from service_kit.texts import sentence
 
 log = structlog.get_logger()
@@ -108,7 +108,7 @@ class EventRoutes(Generic[AnyEvent]):
             return _problem_response(request, problem_of(error, STATUSES))
         except SQLAlchemyError as error:
             log.error("database unavailable", error=str(error))
-            return _problem_response(request, database_unavailable())
+            return _problem_response(request, database_failed(error))
 
     async def _listen(self, request: Request, principal: Principal) -> Response:
         _refuse_unknown(request.query_params, (*self._kind.filters, "last_event_id"))

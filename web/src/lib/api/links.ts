@@ -12,7 +12,10 @@ export interface Link {
   created_at: string;
   expires_at: string;
   note: string;
+  /** The files that who opens the link sees. */
   file_count: number;
+  /** Files of a set that are in the trash, where nobody sees them. */
+  trashed_count: number;
   has_password: boolean;
 }
 

@@ -39,6 +39,7 @@ export const en = {
   theme: { system: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' },
   otherLanguage: 'Русский',
   countFiles: files,
+  countInTrash: (count: number) => `${count} in the trash`,
 
   // Errors
   away: 'The server does not answer. Trying again by itself; nothing you entered is lost.',

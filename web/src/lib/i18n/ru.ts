@@ -38,6 +38,7 @@ export const ru: Messages = {
   theme: { system: 'Тема: как в системе', light: 'Тема: светлая', dark: 'Тема: тёмная' },
   otherLanguage: 'English',
   countFiles: files,
+  countInTrash: (count) => `ещё ${count} в корзине`,
 
   away: 'Сервер не отвечает. Страница сама пробует снова; введённое не пропадёт.',
   noAnswer: 'Сервер не отвечает.',

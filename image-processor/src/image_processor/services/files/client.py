@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import httpx2
 from service_kit.access.gate import OWNER_HEADER, SEES_HEADER
-from service_kit.texts import sentence
+from service_kit.texts import Sentence, sentence
 
 from image_processor.services.causes import Cause
 
@@ -248,7 +248,7 @@ class FileStorage:
                 return self._earlier_result(key)
         if refused.get("status") == 409:
             return FileStorageUnavailableError(str(refused.get("detail")))
-        detail = sentence("The file server refused the result: {reason}", reason=str(refused.get("detail")))
+        detail = sentence("The file server refused the result: {reason}", reason=_reason_of(refused))
         return SourceError(detail, Cause.RESULT_REFUSED)
 
     def _earlier_result(self, key: str) -> int | Exception:
@@ -277,6 +277,24 @@ class FileStorage:
 def _exceeds_quota(response: httpx2.Response) -> bool:
     """Return whether files must be deleted first: a retry would compute the same result for nothing."""
     return response.status_code == 507 and '"urn:pixmill:problem:quota-exceeded"' in response.text
+
+
+def _reason_of(problem: Mapping[str, object]) -> str:
+    """Return why the file server refuses: in its own words, which can be translated if it is for a quota."""
+    said, context = str(problem.get("detail")), problem.get("context")
+    used, limit = (context.get("used"), context.get("limit")) if isinstance(context, Mapping) else (None, None)
+    if (
+        problem.get("type") != "urn:pixmill:problem:quota-exceeded"
+        or not isinstance(used, int)
+        or not isinstance(limit, int)
+    ):
+        return said
+    known = sentence(
+        "the quota is used up ({used:,} of {limit:,}); delete files and empty the trash to make room.",
+        used=used,
+        limit=limit,
+    )
+    return Sentence(known.template, known.values, said)
 
 
 def _groups(files: Sequence[NewFile]) -> Sequence[Sequence[NewFile]]:

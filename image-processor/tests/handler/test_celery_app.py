@@ -1,0 +1,21 @@
+"""What Celery is allowed to do and to say."""
+
+import os
+import warnings
+
+import pytest
+from celery.platforms import check_privileges
+from image_processor.config import BrokerSettings
+from image_processor.handler.celery_app import allow_root, create_celery
+
+
+def test_a_worker_of_root_starts_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    celery = create_celery(BrokerSettings(url="memory://"))
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        allow_root()
+        check_privileges(celery.conf.accept_content)
+
+    assert said == []

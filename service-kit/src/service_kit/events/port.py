@@ -1,0 +1,34 @@
+"""Where a service's process of events listens, if it has one beside the processes of its API."""
+
+import os
+import socket
+from typing import Self
+
+import svcs
+
+_SECONDS = 1.0
+
+
+class EventsPort:
+    """The port of the process of events."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = host, port
+
+    @classmethod
+    def of_environment(cls) -> Self | None:
+        """Return the port that ``wsgi.ini`` gives to the process; ``None`` if it starts none."""
+        port = os.environ.get("EVENTS_PORT")
+        return cls(os.environ.get("EVENTS_HOST", "127.0.0.1"), int(port)) if port else None
+
+    def ping(self) -> None:
+        """:raises OSError: nothing listens."""
+        # An address that stands for all of a machine's own means, to a client, this machine.
+        socket.create_connection(self._address, _SECONDS).close()
+
+
+def register_events_port(registry: svcs.Registry) -> None:
+    """Make readiness depend on the process of events, which starts with the service and takes longer."""
+    port = EventsPort.of_environment()
+    if port is not None:
+        registry.register_value(EventsPort, port, ping=EventsPort.ping)

@@ -1,0 +1,102 @@
+"""The wrong keys of an address are counted for all processes together."""
+
+import multiprocessing
+from collections.abc import Iterator
+from multiprocessing.pool import Pool
+
+import pytest
+from service_kit.access.models import WrongKey
+from service_kit.access.wrong_keys import FAILURES_PER_MINUTE, WrongKeys
+from service_kit.database import Database
+from service_kit.migrations import migrate
+from service_kit.problems import Problem
+from sqlalchemy import delete, select, update
+
+from tests.support.databases import empty_sqlite, postgres_database
+
+STRANGER, NEIGHBOR = "192.0.2.7", "192.0.2.8"
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield empty_sqlite(tmp_path_factory.mktemp("wrong-keys") / "access.db", "service_kit.access")
+        return
+    with postgres_database("wrong-keys") as url:
+        migrate(url, "service_kit.access")
+        yield url
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    """Return the URL of a database that has counted nothing."""
+    with Database(database_url).write() as session:
+        session.execute(delete(WrongKey))
+    return database_url
+
+
+def is_counted(wrong_keys: WrongKeys, address: str = STRANGER) -> bool:
+    """Send a wrong key; return whether it was counted rather than refused."""
+    try:
+        wrong_keys.count(address)
+    except Problem as problem:
+        assert problem.status == 429
+        assert 1 <= (problem.retry_after or 0) <= 60
+        return False
+    return True
+
+
+def counted_by_a_process(url: str) -> int:
+    """Send as many wrong keys as an address may in a minute; return how many were counted."""
+    wrong_keys = WrongKeys(Database(url))
+    return sum(is_counted(wrong_keys) for _ in range(FAILURES_PER_MINUTE))
+
+
+def two_processes() -> Pool:
+    return multiprocessing.get_context("fork").Pool(2)
+
+
+def test_two_processes_count_the_wrong_keys_of_an_address_together(url: str) -> None:
+    with two_processes() as pool:
+        counted = pool.map(counted_by_a_process, [url, url], chunksize=1)
+
+    assert sum(counted) == FAILURES_PER_MINUTE
+
+
+def test_each_address_has_a_count_of_its_own(url: str) -> None:
+    counted_by_a_process(url)
+
+    assert not is_counted(WrongKeys(Database(url)))
+    assert is_counted(WrongKeys(Database(url)), NEIGHBOR)
+
+
+def test_after_a_minute_an_address_may_try_again(url: str) -> None:
+    counted_by_a_process(url)
+    database = Database(url)
+    with database.write() as session:
+        session.execute(update(WrongKey).values(until=WrongKey.until - 60))
+
+    assert is_counted(WrongKeys(database))
+
+
+def test_addresses_are_forgotten_after_their_minute(url: str) -> None:
+    database = Database(url)
+    WrongKeys(database).count(STRANGER)
+    with database.write() as session:
+        session.execute(update(WrongKey).values(until=WrongKey.until - 60))
+
+    WrongKeys(database).count(NEIGHBOR)
+
+    with database.read() as session:
+        assert session.scalars(select(WrongKey.address)).all() == [NEIGHBOR]
+
+
+def test_a_refused_address_asks_nothing_of_the_database(url: str) -> None:
+    database = Database(url)
+    wrong_keys = WrongKeys(database)
+    while is_counted(wrong_keys):
+        continue
+    with database.write() as session:
+        session.execute(update(WrongKey).values(failures=0))
+
+    assert not is_counted(wrong_keys)

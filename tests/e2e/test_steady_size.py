@@ -1,0 +1,91 @@
+"""A server that is used every day keeps its size: thirty days, of which each lasts seconds."""
+
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Pixmill
+from tests.support.folders import temporary_folder
+from tests.support.images import photo
+from tests.support.servers import query
+from tests.support.stacks import EmbeddedStack, FullStack, start
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(3600)]
+
+DAYS = 30
+DAY_SECONDS = 10
+FILES_A_DAY = 40
+KEPT_DAYS = 2
+"""For files and tasks; events are kept for at least a minute, which is six days."""
+GROWTH = 1.25
+"""The largest size of the last ten days in that of the ten days before, at most: VACUUM runs when it likes."""
+
+_kept = str(KEPT_DAYS * DAY_SECONDS)
+RETENTION = {
+    "FILE_STORAGE_TRASH__SECONDS": str(DAY_SECONDS),
+    "FILE_STORAGE_EVENTS__KEEP_SECONDS": "60",
+    "WORKER_RELAY__KEEP_EVENTS_SECONDS": "60",
+    "WORKER_RELAY__KEEP_TASKS_SECONDS": _kept,
+    "WORKER_RELAY__KEEP_CACHE_SECONDS": _kept,
+    "ACCESS_AUDIT__KEEP_SECONDS": _kept,
+}
+_numbers = count()
+
+
+@pytest.fixture(params=["full", "embedded"])
+def stack(request: pytest.FixtureRequest) -> Iterator[FullStack | EmbeddedStack]:
+    stack = start(request.param, temporary_folder("steady"), RETENTION)
+    yield stack
+    stack.stop()
+
+
+def use_for_a_day(pixmill: Pixmill) -> None:
+    """Upload, process and delete; nothing is kept for long."""
+    ids: list[object] = []
+    for _ in range(FILES_A_DAY):
+        content = photo(64 + next(_numbers) % 512, 48, format="JPEG", quality=95)
+        ids.append(pixmill.upload("a.jpg", content, expires_in=_kept)["id"])
+    created = pixmill.post_tasks({"file_ids": ids, "algorithm": "flip", "expires_in": int(_kept)})
+    assert created.status_code == 201, created.text
+    for task_id in created.json()["task_ids"][-5:]:
+        assert pixmill.wait_for_task(task_id)["status"] == "finished"
+    deleted = pixmill.http.delete(f"/api/file-server/{ids[0]}")
+    assert deleted.is_success, deleted.text
+
+
+def database_bytes(stack: FullStack | EmbeddedStack) -> int:
+    if isinstance(stack, FullStack):
+        sizes = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN"
+        system = "(SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg\\_%' OR nspname = 'information_schema')"
+        return int(query(stack.postgres_port, f"{sizes} {system}"))
+    return sum(path.stat().st_size for path in stack.data.rglob("*.db*"))
+
+
+def bytes_in(folder: Path) -> int:
+    return sum(size for path in folder.rglob("*") if (size := _size_of(path)) is not None)
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except FileNotFoundError:  # the server removed it
+        return None
+
+
+def test_thirty_days_of_use_leave_the_size_as_it_is(stack: FullStack | EmbeddedStack) -> None:
+    databases, folders = [], []
+    with Pixmill(stack.url) as pixmill:
+        for _ in range(DAYS):
+            ends = time.monotonic() + DAY_SECONDS
+            use_for_a_day(pixmill)
+            databases.append(database_bytes(stack))
+            folders.append(bytes_in(stack.files))
+            time.sleep(max(0.0, ends - time.monotonic()))
+
+        assert max(databases[-10:]) <= GROWTH * max(databases[-20:-10]), databases
+        assert max(folders[-10:]) <= GROWTH * max(folders[-20:-10]), folders
+        wait_until(lambda: pixmill.counts() == (0, 0), "all files and tasks are removed")
