@@ -123,6 +123,8 @@ SAMPLES = {
     "a spare band": (tiff(bytes_of(COLORS, RAMP), photometric="rgb", extrasamples=[0]), COLORS),
     "two spare bands": (tiff(bytes_of(COLORS, RAMP, RAMP), photometric="rgb", extrasamples=[0, 0]), COLORS),
     "a spare band of gray": (tiff(bytes_of(RAMP, RAMP[::-1]), photometric="minisblack", extrasamples=[0]), RAMP),
+    "white is zero in floating point": (tiff((1 - RAMP).astype("float32"), photometric="miniswhite"), RAMP),
+    "white is zero in half precision": (tiff((1 - RAMP).astype("float16"), photometric="miniswhite"), RAMP),
     "white is zero": (tiff(bytes_of(RAMP)[..., 0], photometric="miniswhite"), 1 - RAMP),
 }
 
@@ -152,6 +154,14 @@ UNCLEAR = {
     "floating point up to 255": (tiff((RAMP * 255).astype("float32")), "up to 255, where 1 is white"),
     "floating point up to 2": (tiff((COLORS * 2).astype("float32"), photometric="rgb"), "up to 2, where 1 is white"),
     "not a number": (tiff(numpy.full((8, 8), numpy.nan, "float32")), "None of the image's samples is a number"),
+    "half precision in planes": (
+        tiff(numpy.moveaxis(COLORS, -1, 0).astype("float16"), photometric="rgb", planarconfig="separate"),
+        "half-precision samples in separate planes",
+    ),
+    "samples of different sizes": (
+        tiff(bytes_of(COLORS), photometric="rgb").replace(struct.pack("<3H", 8, 8, 8), struct.pack("<3H", 5, 6, 5)),
+        "The samples of this TIFF differ in size",
+    ),
     "double precision": (tiff(RAMP), "samples are of a kind that is not supported"),
     "complex numbers": (tiff(RAMP.astype("complex64")), "samples are of a kind that is not supported"),
 }

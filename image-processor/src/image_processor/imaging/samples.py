@@ -74,6 +74,13 @@ def from_ycbcr(image: pyvips.Image, coefficients: Sequence[float], limits: Seque
     return colors.copy(interpretation="rgb16" if image.format == "ushort" else "srgb")
 
 
+def with_white_at_one(image: pyvips.Image) -> pyvips.Image:
+    """Return floating-point gray, whose white is 0, perhaps with other bands, with white at 1."""
+    gray = 1 - image[0]
+    colored = gray if image.bands == 1 else gray.bandjoin(image[1:])
+    return colored.cast(image.format).copy(interpretation=image.interpretation)
+
+
 def _scaled(image: pyvips.Image) -> pyvips.Image:
     if image.format == "uint":
         return image / 65_537

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import imagecodecs
 import numpy
 import pytest
 import pyvips
@@ -87,6 +88,21 @@ def with_a_corrupt_strip() -> bytes:
     return content[:start] + bytes(end - start) + content[end:]
 
 
+def in_tiles(**options: object) -> bytes:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        # The types of "write" are stricter than it is.
+        getattr(writer, "write")(pixels(photo()).astype("uint8"), photometric="rgb", tile=(16, 16), **options)  # noqa: B009
+    return file.getvalue()
+
+
+def with_a_corrupt_tile() -> bytes:
+    content = in_tiles(compression="zlib")
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        start = tiff.pages.first.dataoffsets[2]
+    return content[:start] + bytes(20) + content[start + 20 :]
+
+
 def cut_short() -> bytes:
     content, strips = in_strips()
     assert strips[0][0] > content.find(b"\x1a\x01"), "the directory comes first"
@@ -106,9 +122,43 @@ def of_compression(number: int) -> bytes:
     )
 
 
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def with_chunk(name: bytes) -> bytes:
+    """Return a PNG with a chunk of this name after its header."""
+    whole = photo()
+    return whole[:33] + chunk(name, bytes(4)) + whole[33:]
+
+
+def with_header(content: bytes) -> bytes:
+    whole = photo()
+    return whole[:8] + chunk(b"IHDR", content) + whole[33:]
+
+
+def interlaced_and_cut_short() -> bytes:
+    """Return an interlaced PNG of whole chunks that have only the first of its pixels."""
+    header = struct.pack(">IIBBBBB", 64, 48, 8, 0, 0, 0, 1)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+def grid() -> numpy.ndarray:
+    return pixels(photo(mode="RGB")).astype("uint8")
+
+
+def jpeg_with_12_bits() -> bytes:
+    return bytes(imagecodecs.jpeg8_encode(grid().astype("uint16") * 16, bitspersample=12))
+
+
 UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "ZSTD": (lambda: photo(format="TIFF", compression="zstd"), "compression (ZSTD) is not supported"),
     "LZMA": (lambda: photo(format="TIFF", compression="lzma"), "compression (LZMA) is not supported"),
+    "ZSTD in tiles": (lambda: in_tiles(compression="zstd"), "compression (ZSTD) is not supported"),
+    "JPEG 2000 in tiles": (lambda: in_tiles(compression="jpeg2000"), "compression (JPEG 2000) is not supported"),
+    "a corrupt tile": (with_a_corrupt_tile, "Decoding error at scanline"),
+    "tiles cut short": (lambda: in_tiles(compression="lzw")[:-300], "Read error at row"),
     "a corrupt strip": (with_a_corrupt_strip, "Decoding error at scanline"),
     "a file cut short": (cut_short, "Read error at scanline"),
     "a JPEG cut short": (lambda: photo(format="JPEG", quality=95)[:-900], "premature end of JPEG image"),
@@ -117,6 +167,12 @@ UNDECODABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a PNG that ends in its header": (lambda: photo()[:20], "the file is cut short."),
     "a PNG whose header is changed": (lambda: changed(photo(), 23), "its part IHDR is corrupt: the checksum is wrong"),
     "a PNG whose pixels are changed": (lambda: changed(photo(), 100), "its compressed pixels are corrupt"),
+    "an interlaced PNG cut short": (interlaced_and_cut_short, "the file is cut short."),
+    "a PNG with an unknown part": (lambda: with_chunk(b"ABCD"), "its part ABCD is of no known kind"),
+    "a PNG for iPhones": (lambda: with_chunk(b"CgBI"), "it is a PNG for iPhones alone (CgBI)"),
+    "a PNG with 3 bits": (lambda: with_header(struct.pack(">IIB4x", 8, 8, 3)), "its header is invalid"),
+    "a JPEG with 12 bits": (jpeg_with_12_bits, "a JPEG with 8 bits per sample is supported, and no other"),
+    "JPEG-LS": (lambda: bytes(imagecodecs.jpegls_encode(grid())), "its kind of JPEG is not supported"),
     "a GIF cut short": (lambda: photo(format="GIF")[:40], "the file is cut short."),
     "a TIFF that ends before its directory": (
         lambda: photo(format="TIFF")[:40],
@@ -208,6 +264,43 @@ def test_a_damaged_file_does_not_affect_the_next() -> None:
         processed(changed(LOSING["progressive JPEG"](), 1500, 30), "convert", {"format": "png"})
 
     assert processed(photo(format="JPEG"), "convert", {"format": "png"})
+
+
+@pytest.mark.parametrize("orientation", [0, 9])
+def test_an_orientation_that_does_not_exist_is_no_error(orientation: int) -> None:
+    source = photo(format="TIFF", tiffinfo={274: orientation})
+
+    result = processed(source, "convert", {"format": "png"})
+
+    assert (pixels(result) == pixels(photo())).all()
+
+
+@pytest.mark.parametrize("width", [30, 15, 7])
+def test_a_lossless_jpeg_is_shrunk_as_a_whole(width: int) -> None:
+    source = bytes(imagecodecs.jpeg8_encode(grid(), lossless=True))
+    params = {"width": width, "height": width, "fit": "fill", "output": {"format": "png"}}
+
+    result = processed(source, "resize", params)
+
+    assert numpy.abs(pixels(result) - pixels(processed(photo(mode="RGB"), "resize", params))).max() <= 1
+
+
+def test_premultiplied_colors_of_an_avif_are_divided_by_their_alpha() -> None:
+    image = opened(photo(mode="RGB")).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size).point(lambda value: 64 + value // 2))
+    source = encoded(image, "AVIF", quality=100, subsampling="4:4:4", alpha_premultiplied=True)
+
+    result = processed(source, "convert", {"format": "png"})
+
+    assert b"prem" in source
+    assert numpy.abs(pixels(result) - numpy.asarray(opened(source)).astype(int)).max() <= 8
+
+
+@pytest.mark.parametrize(
+    ("format", "name"), [("AVIF", "avif"), ("TIFF", "tiff"), ("GIF", "gif"), ("WEBP", "webp"), ("JPEG", "jpeg")]
+)
+def test_info_names_the_format(format: str, name: str) -> None:
+    assert report(photo(format=format), "info")["format"] == name
 
 
 def test_an_unknown_tag_is_no_error() -> None:

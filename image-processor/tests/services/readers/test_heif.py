@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy
 import pillow_heif
 import pytest
+import tifffile
 from image_processor.services.codec.decoding import ImageError, Limits, decode
 from image_processor.services.codec.plan import plan_of
 from image_processor.services.codec.process import process_image
@@ -146,6 +147,18 @@ def test_ten_bits_are_scaled_to_sixteen() -> None:
 
     assert (found["bits"], found["color_space"]) == (16, "rgb16")
     assert (result[0, 0].max(), result[0, 63].min()) == (0, 255)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_deep_gray_is_scaled_to_sixteen_bits(bits: int) -> None:
+    ramp = numpy.linspace(0, 2**bits - 1, 64).astype("uint16") * numpy.ones((48, 1), "uint16")
+    file = io.BytesIO()
+    pillow_heif.encode(f"I;{bits}", (64, 48), ramp.tobytes(), file, quality=100)
+
+    image = tifffile.imread(io.BytesIO(processed(file.getvalue(), "convert", {"format": "tiff"})))
+
+    assert image.dtype == "uint16"
+    assert numpy.abs(image / 65535 - ramp / (2**bits - 1)).max() < 0.02
 
 
 def test_info_calls_the_format_heic() -> None:

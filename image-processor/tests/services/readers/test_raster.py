@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import imagecodecs
@@ -55,7 +56,7 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("bits", [10, 12, 16])
-@pytest.mark.parametrize("bands", [3, 4])
+@pytest.mark.parametrize("bands", [2, 3, 4])
 @pytest.mark.parametrize("codec", ["jp2", "j2k"])
 def test_jpeg_2000_colors_keep_more_than_8_bits(codec: str, bands: int, bits: int) -> None:
     image = numpy.random.default_rng(bits).integers(0, 2**bits, (40, 64, bands), "uint16")
@@ -64,6 +65,24 @@ def test_jpeg_2000_colors_keep_more_than_8_bits(codec: str, bands: int, bits: in
     result = processed(source, "convert", {"format": "tiff"})
 
     assert numpy.abs(tifffile.imread(io.BytesIO(result)).astype(float) - image * (65535 / (2**bits - 1))).max() <= 0.51
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 7])
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_white_of_a_jpeg_2000_with_few_bits_is_white(bands: int, bits: int) -> None:
+    image = numpy.random.default_rng(bits).integers(0, 2**bits, (40, 64, bands), "uint8").squeeze()
+    source = bytes(imagecodecs.jpeg2k_encode(image, level=0, codecformat="jp2", reversible=True, bitspersample=bits))
+
+    result = processed(source, "convert", KEPT)
+
+    assert numpy.abs(numpy.asarray(opened(result)).astype(float) - image * (255 / (2**bits - 1))).max() <= 0.51
+
+
+def test_the_error_for_a_jpeg_2000_with_too_many_components_names_them() -> None:
+    source = bytes(imagecodecs.jpeg2k_encode(numpy.zeros((8, 8, 5), "uint8"), level=0))
+
+    with pytest.raises(ImageError, match=r"^A JPEG 2000 with 5 components is not supported"):
+        processed(source, "convert", KEPT)
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.9, 0.99])
@@ -206,6 +225,125 @@ def test_a_damaged_file_is_refused_with_a_reason(name: str, kept: float) -> None
 
     with pytest.raises(ImageError, match=r"^The image is damaged: .{5,}\.$"):
         processed(source, "convert", KEPT)
+
+
+MASKS = {
+    "RGB of 5, 6 and 5 bits": (16, 40, (0xF800, 0x7E0, 0x1F)),
+    "RGBA of 4 bits": (16, 124, (0xF00, 0xF0, 0xF, 0xF000)),
+    "RGB of 5 bits and alpha of 1": (16, 108, (0x7C00, 0x3E0, 0x1F, 0x8000)),
+    "RGB of 10 bits": (32, 40, (0x3FF00000, 0xFFC00, 0x3FF)),
+    "RGBX": (32, 40, (0xFF, 0xFF00, 0xFF0000)),
+    "BGRA": (32, 124, (0xFF0000, 0xFF00, 0xFF, 0xFF000000)),
+    "alpha between the colors": (32, 124, (0xFF00, 0xFF0000, 0xFF000000, 0xFF)),
+}
+
+
+def masked_bmp(bits: int, header: int, masks: Sequence[int], values: numpy.ndarray, *, top_down: bool) -> bytes:
+    """Return a BMP with these masks (BITMAPINFOHEADER, BITMAPV4HEADER and BITMAPV5HEADER of Windows GDI)."""
+    height, width = values.shape[:2]
+    shifts = [(mask & -mask).bit_length() - 1 for mask in masks]
+    words = sum(values[..., band].astype("uint64") << shift for band, shift in enumerate(shifts))
+    rows = numpy.asarray(words).astype(f"<u{bits // 8}")
+    content = b"".join(row.tobytes() + bytes(-len(row.tobytes()) % 4) for row in (rows if top_down else rows[::-1]))
+    sizes = (header, width, -height if top_down else height, 1, bits, 3, len(content), 0, 0, 0, 0)
+    head = struct.pack("<IiiHHIIiiII", *sizes) + struct.pack(f"<{len(masks)}I", *masks)
+    head = head.ljust(header, b"\0")
+    start = 14 + len(head)
+    return b"BM" + struct.pack("<I4xI", start + len(content), start) + head + content
+
+
+@pytest.mark.parametrize("top_down", [False, True])
+@pytest.mark.parametrize("name", MASKS)
+def test_a_bmp_may_have_masks(name: str, *, top_down: bool) -> None:
+    bits, header, masks = MASKS[name]
+    greatest = numpy.array([mask // (mask & -mask) for mask in masks])
+    values = numpy.random.default_rng(bits).integers(0, greatest + 1, (9, 31, len(masks)))
+
+    result = opened(processed(masked_bmp(bits, header, masks, values, top_down=top_down), "convert", KEPT))
+
+    assert numpy.abs(numpy.asarray(result).astype(float) - values * 255 / greatest).max() <= 0.51
+
+
+def test_a_bmp_whose_alpha_is_0_everywhere_is_opaque() -> None:
+    bits, header, masks = MASKS["BGRA"]
+    values = numpy.full((9, 31, 4), (200, 100, 50, 0))
+
+    result = opened(processed(masked_bmp(bits, header, masks, values, top_down=False), "convert", KEPT))
+
+    assert result.getcolors() == [(9 * 31, (200, 100, 50))]
+
+
+def test_a_bmp_with_masks_that_is_cut_short_is_damaged() -> None:
+    bits, header, masks = MASKS["BGRA"]
+    whole = masked_bmp(bits, header, masks, numpy.zeros((9, 31, 4), "uint8"), top_down=False)
+
+    with pytest.raises(ImageError, match=r"^The image is damaged: the file is cut short\.$"):
+        processed(whole[:-4], "convert", KEPT)
+
+
+@pytest.mark.parametrize(("place", "value", "kind"), [(28, 64, "64 bits"), (30, 4, "compression 4")])
+def test_the_error_for_a_bmp_of_another_kind_names_it(place: int, value: int, kind: str) -> None:
+    source = bytearray(SOURCES["bmp"])
+    source[place] = value
+
+    with pytest.raises(ImageError, match=rf"^A BMP with .*{kind}.* is not supported: save it with 24 bits\.$"):
+        processed(bytes(source), "convert", KEPT)
+
+
+def bitmap_of_icon(colors: numpy.ndarray, mask: numpy.ndarray) -> bytes:
+    """Return a bitmap of 24 or 32 bits, without its file header, and the mask after it."""
+    height, width, bands = colors.shape
+    head = struct.pack("<IiiHHIIiiII", 40, width, 2 * height, 1, 8 * bands, 0, 0, 0, 0, 0, 0)
+    order = [2, 1, 0, 3][:bands]
+    bits = numpy.packbits(numpy.pad(mask, ((0, 0), (0, -width % 32))), axis=1)
+    return head + colors[::-1, :, order].tobytes() + bits[::-1].tobytes()
+
+
+def directory_of_icon(*pictures: tuple[int, bytes]) -> bytes:
+    """Return an ICO of pictures of 32 x 32 pixels.
+
+    :param pictures: the bits per pixel that the directory says, and the content.
+    """
+    rows, contents, place = b"", b"", 6 + 16 * len(pictures)
+    for bits, content in pictures:
+        rows += struct.pack("<BBBBHHII", 32, 32, 0, 0, 1, bits, len(content), place + len(contents))
+        contents += content
+    return struct.pack("<HHH", 0, 1, len(pictures)) + rows + contents
+
+
+ICON = numpy.random.default_rng(3).integers(0, 256, (32, 32, 4), "uint8")
+MASK = (numpy.indices((32, 32)).sum(0) % 3 == 0).astype("uint8")
+
+
+def test_an_icon_without_alpha_is_visible_where_its_mask_is_0() -> None:
+    colors = ICON.copy()
+    colors[..., 3] = 0
+
+    result = processed(directory_of_icon((32, bitmap_of_icon(colors, MASK))), "convert", KEPT)
+
+    visible = MASK == 0
+    assert (pixels(result)[..., 3] == visible * 255).all()
+    assert (pixels(result)[visible][:, :3] == colors[visible][:, :3]).all()
+
+
+def test_an_icon_with_alpha_ignores_its_mask() -> None:
+    result = processed(directory_of_icon((32, bitmap_of_icon(ICON, MASK))), "convert", KEPT)
+
+    assert (pixels(result)[..., 3] == ICON[..., 3]).all()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_pictures_of_one_size_the_deepest_is_read(order: int) -> None:
+    pictures = [(24, bitmap_of_icon(255 - ICON[..., :3], MASK)), (32, bitmap_of_icon(ICON, MASK))]
+
+    result = processed(directory_of_icon(*pictures[::order]), "convert", KEPT)
+
+    assert (pixels(result)[..., 3] == ICON[..., 3]).all()
+
+
+def test_the_error_for_an_empty_icon_says_so() -> None:
+    with pytest.raises(ImageError, match=r"^The image is damaged: the icon has no picture\.$"):
+        processed(directory_of_icon(), "convert", KEPT)
 
 
 def test_a_text_that_begins_like_a_bmp_is_not_an_image() -> None:

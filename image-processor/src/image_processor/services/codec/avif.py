@@ -1,4 +1,4 @@
-"""AVIF image sequences, of which libvips reads only the first frame (AVIF 1.1, 3; ISO/IEC 14496-12)."""
+"""What libvips does not read of an AVIF (AVIF 1.1; ISO/IEC 14496-12): the frames of a sequence, premultiplied alpha."""
 
 import struct
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ _MOST_BOXES = 1000
 _MOST_BYTES = 4_000_000
 """Bytes read of the box that describes a sequence."""
 _PICTURES = b"pict"
+_VERSION = 4
+"""Bytes of version and flags at the start of some boxes."""
 
 
 def is_sequence(source: Path) -> bool:
@@ -20,7 +22,7 @@ def is_sequence(source: Path) -> bool:
 def frames_of_sequence(source: Path) -> int:
     """Return the number of frames in the first picture track; 1 if no picture track can be read."""
     with source.open("rb") as file:
-        movie = next((content for name, content in _top_boxes(file) if name == b"moov"), b"")
+        movie = _top_box(file, b"moov")
     for name, track in _boxes(movie):
         if name != b"trak":
             continue
@@ -32,23 +34,32 @@ def frames_of_sequence(source: Path) -> int:
     return 1
 
 
-def _top_boxes(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the name and the content of each ``moov`` box; skip all others."""
+def has_premultiplied_alpha(source: Path) -> bool:
+    """Return whether a picture's colors are multiplied by its alpha (ISO/IEC 23008-12, 6.10.1.1)."""
+    with source.open("rb") as file:
+        items = _top_box(file, b"meta")
+    references = dict(_boxes(items[_VERSION:])).get(b"iref", b"")
+    return any(name == b"prem" for name, _ in _boxes(references[_VERSION:]))
+
+
+def _top_box(file: IO[bytes], wanted: bytes) -> bytes:
+    """Return the content of the first box of this type; empty if there is none."""
     place = 0
     for _ in range(_MOST_BOXES):
         file.seek(place)
         head = file.read(16)
         if len(head) < 8:
-            return
+            break
         length, start = int.from_bytes(head[:4], "big"), 8
         if length == 1:
             length, start = int.from_bytes(head[8:16], "big"), 16
-        if head[4:8] == b"moov":
+        if head[4:8] == wanted:
             file.seek(place + start)
-            yield head[4:8], file.read(min(max(0, length - start), _MOST_BYTES) if length else _MOST_BYTES)
+            return file.read(min(max(0, length - start), _MOST_BYTES) if length else _MOST_BYTES)
         if length < start:
-            return
+            break
         place += length
+    return b""
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,30 +1,6 @@
-"""8-bit CIELAB in a TIFF, which libvips mistakes for a packed format of its own and refuses."""
-
-import struct
-from mmap import ACCESS_COPY, mmap
-from pathlib import Path
+"""CIELAB in a TIFF, which libvips does not convert as its files mean it."""
 
 import pyvips
-
-from image_processor.services.codec import tiff
-
-
-def open_cielab(source: Path, **options: object) -> pyvips.Image | None:
-    """Return the TIFF with its raw samples; None if no page has 8-bit CIELAB.
-
-    In memory, not in the file, the pages are marked as ICCLAB, which libvips does not interpret.
-    """
-    pages = [
-        page for page in tiff.directories(source) if page.number(tiff.PHOTOMETRIC) == tiff.CIELAB and page.is_8_bit
-    ]
-    if not pages:
-        return None
-    with source.open("rb") as file:
-        content = mmap(file.fileno(), 0, access=ACCESS_COPY)
-    for page in pages:
-        place = page.entries[tiff.PHOTOMETRIC].place
-        content[place : place + 2] = struct.pack(f"{page.order}H", tiff.ICCLAB)
-    return pyvips.Image.new_from_source(pyvips.Source.new_from_memory(content), "", **options)
 
 
 def from_cielab(image: pyvips.Image, *, signed: bool) -> pyvips.Image:

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyvips
 
@@ -18,7 +18,12 @@ _OF_LOST_PIXELS = re.compile(
     r"|Uncompressed data \(not supported\) at line .*|Buffer overrun detected.*"
     r"|Discarding \d+ bytes to avoid buffer overrun|Terminating PackBitsDecode due to lack of data",
 )
-_CAUSES = re.compile(r"not enough data|IDAT: (?!Extra|Too much).*|\w{4}: CRC error|Unexpected end of GIF source data")
+_OF_TILES = re.compile(r"tiff2vips: (?!source input: ).+")
+"""Errors about pixels of a TIFF; those with "source input" are about tags."""
+_CAUSES = re.compile(
+    r"not enough data|IDAT: (?!Extra|Too much).*|\w{4}: (?:CRC error|unhandled critical chunk)|.* in IHDR"
+    r"|Not enough image data|Unexpected end of GIF source data"
+)
 """Warnings that explain a failure whose own message names no cause."""
 
 
@@ -48,6 +53,18 @@ def lost_pixels() -> str | None:
     """Return the first warning since :func:`forget` about lost pixels."""
     # Creating an Error reads and clears libvips' log, which holds the errors that a loader ignored.
     return next((line for line in _lines(pyvips.Error("").detail) if _OF_LOST_PIXELS.fullmatch(line)), None)
+
+
+def lost_tile(decode: Callable[[], object]) -> str | None:
+    """Decode the tiles of a TIFF; return the first error about one.
+
+    libvips paints a tile that it cannot decode black, and goes on. Only its log tells, which pyvips clears often, so
+    all tiles are to be decoded at once.
+    """
+    pyvips.Error("")
+    decode()
+    errors = pyvips.Error("").detail.splitlines()
+    return next((_PREFIX.sub("", line) for line in errors if _OF_TILES.fullmatch(line)), None)
 
 
 def causes(detail: str) -> str:

@@ -12,13 +12,12 @@ from image_processor.imaging.output import ANIMATED
 from image_processor.imaging.picture import Picture, UnsuitableImageError, frames_of
 from image_processor.imaging.source import Source
 from image_processor.services.causes import Cause
-from image_processor.services.codec import complaints
+from image_processor.services.codec import complaints, tiff
 from image_processor.services.codec.avif import is_sequence
-from image_processor.services.codec.cielab import open_cielab
 from image_processor.services.codec.colors import PROFILE, with_described_colors
 from image_processor.services.codec.errors import ImageError, reason_of
 from image_processor.services.codec.exif_block import with_exif_of_tiff, without_invented_tags
-from image_processor.services.codec.jpeg import with_all_segments
+from image_processor.services.codec.jpeg import is_lossless, with_all_segments
 from image_processor.services.codec.layout import Layout, layout_of, with_page_sizes
 from image_processor.services.codec.limits import (
     Limits,
@@ -27,7 +26,9 @@ from image_processor.services.codec.limits import (
     check_frames_of,
     check_pixels,
 )
+from image_processor.services.codec.mended_tiff import open_mended
 from image_processor.services.codec.pages import check_page
+from image_processor.services.codec.saving import materialized
 from image_processor.services.readers import KNOWN, DamagedError, Opened, open_foreign
 
 __all__ = ["Decoded", "ImageError", "Limits", "NamedFiles", "decode"]
@@ -113,7 +114,7 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
         check_frames(min(frames_of(header), wanted.frames or frames_of(header)), limits)
     layout = _fewer(layout_of(source, header, format_name, wanted.page), wanted.frames)
     if layout.pages[0] > 0:
-        header = _opened(source, format_name, page=layout.pages[0])
+        header = _loaded(source, format_name, page=layout.pages[0])
     check_frames_of([header], limits, sentence("The image has"), len(layout.pages))
     if len(layout.pages) > 1 and format_name in ANIMATED:
         animation = _animation(source, format_name, layout, limits, upright=wanted.upright)
@@ -128,7 +129,7 @@ def _decoded(source: Path, limits: Limits, wanted: Source, *, sequential: bool) 
     opened = _still(source, format_name, access, upright=wanted.upright, **page)
     still = with_page_sizes(layout.usable(opened, 0), layout)
     picture = Picture.of([_described(still, source, format_name, layout.pages[0])])
-    if format_name in _SHRINKERS:
+    if format_name in _SHRINKERS and not (format_name == "jpeg" and is_lossless(source)):
         picture = replace(
             picture,
             shrink=lambda factor: _shrunk(source, access, format_name, factor, page, upright=wanted.upright),
@@ -207,13 +208,13 @@ def _header(source: Path) -> tuple[pyvips.Image, str]:
     :raises ImageError: no loader is allowed to read the file, or the header is damaged.
     """
     if is_sequence(source):
-        return _opened(source, "avif"), "avif"
+        return _loaded(source, "avif"), "avif"
     try:
         header = pyvips.Image.new_from_file(str(source))
     except pyvips.Error as error:
-        cielab = open_cielab(source, fail_on=_FAIL_ON)
-        if cielab is not None:
-            return cielab, "tiff"
+        mended = open_mended(source, fail_on=_FAIL_ON)
+        if mended is not None:
+            return mended, "tiff"
         raise ImageError(_unknown(error, source)) from error
     loader = str(header.get("vips-loader"))
     if loader not in READABLE:
@@ -232,33 +233,53 @@ def _unknown(error: pyvips.Error, source: Path) -> str:
     with source.open("rb") as file:
         head = file.read(4)
     name = next((name for name, beginnings in _BEGINNINGS.items() if head.startswith(beginnings)), None)
+    if name == "TIFF" and any(len(page.depths) > 1 for page in tiff.directories(source)):
+        return sentence("The samples of this TIFF differ in size, which is not supported: save them with 8 or 16 bits.")
     if name is not None:
         return sentence("The image cannot be decoded: the {name} is cut short, or its header is corrupt.", name=name)
     return sentence("The file is not an image of a known format ({formats}).", formats=READABLE_NAMES)
 
 
-def _opened(source: Path, format_name: str, **options: object) -> pyvips.Image:
+def _opened(source: Path, format_name: str, count: int, **options: object) -> pyvips.Image:
+    """Return the image of which pixels will be read.
+
+    :param count: how many images of this size there will be.
+    """
+    image = _loaded(source, format_name, **options)
+    return _with_tiles(image, count) if format_name == "tiff" and image.get_typeof("tile-width") else image
+
+
+def _loaded(source: Path, format_name: str, **options: object) -> pyvips.Image:
+    mended = open_mended(source, fail_on=_FAIL_ON, **options) if format_name == "tiff" else None
     load = _LOADERS.get(format_name, pyvips.Image.new_from_file)
-    try:
-        return load(str(source), fail_on=_FAIL_ON, **options)
-    except pyvips.Error:
-        cielab = open_cielab(source, fail_on=_FAIL_ON, **options) if format_name == "tiff" else None
-        if cielab is None:
-            raise
-        return cielab
+    return load(str(source), fail_on=_FAIL_ON, **options) if mended is None else mended
+
+
+def _with_tiles(image: pyvips.Image, count: int) -> pyvips.Image:
+    """Return the image of a tiled TIFF with its pixels decoded.
+
+    :raises ImageError: a tile cannot be decoded.
+    """
+    decoded: list[pyvips.Image] = []
+    lost = complaints.lost_tile(lambda: decoded.append(materialized(image, count)))
+    if lost is not None:
+        raise ImageError(sentence("The image cannot be decoded: {reason}.", reason=reason_of(lost)))
+    return decoded[0]
 
 
 def _animation(
     source: Path, format_name: str, layout: Layout, limits: Limits, *, upright: bool
 ) -> Sequence[pyvips.Image]:
     if not layout.together:
-        frames = [_single(_opened(source, format_name, page=page), upright=upright) for page in layout.pages]
+        count = len(layout.pages)
+        frames = [_single(_opened(source, format_name, count, page=page), upright=upright) for page in layout.pages]
         # Their bands and formats may differ from those of the header.
         check_frames_of(frames, limits, sentence("The image has"))
         frames = [layout.usable(frame, number) for number, frame in enumerate(frames)]
         kinds = {(frame.bands, frame.format, frame.interpretation, _profile(frame)) for frame in frames}
         return frames if len(kinds) == 1 else alike([in_srgb(frame) for frame in frames])
-    roll = _opened(source, format_name, n=len(layout.pages), **({"page": layout.pages[0]} if layout.pages[0] else {}))
+    first = {"page": layout.pages[0]} if layout.pages[0] else {}
+    roll = _opened(source, format_name, 1, n=len(layout.pages), **first)
     height = roll.get_page_height()
     tops = range(0, roll.height, height)
     frames = [_single(roll.crop(0, top, roll.width, height), upright=upright) for top in tops]
@@ -275,7 +296,9 @@ def _described(image: pyvips.Image, source: Path, format_name: str, page: int) -
     if format_name == "jpeg":
         image = with_all_segments(image, source)
     image = with_exif_of_tiff(image, source, page) if format_name == "tiff" else image
-    return without_invented_tags(image)
+    image = without_invented_tags(image).copy()
+    image.set_type(pyvips.GValue.gstr_type, "vips-loader", format_name)
+    return image
 
 
 def _single(frame: pyvips.Image, *, upright: bool) -> pyvips.Image:
@@ -298,7 +321,7 @@ def _turned(image: pyvips.Image, *, upright: bool) -> pyvips.Image:
 
 
 def _still(source: Path, format_name: str, access: str, *, upright: bool, **options: object) -> pyvips.Image:
-    return _turned(_opened(source, format_name, access=access, **options), upright=upright)
+    return _turned(_opened(source, format_name, 1, access=access, **options), upright=upright)
 
 
 _SHRINKERS = {

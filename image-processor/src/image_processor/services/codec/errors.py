@@ -30,6 +30,8 @@ _SCHEMES = {
     **dict.fromkeys(("33003", "33004", "33005", "34712"), "JPEG 2000"),
     **dict.fromkeys(("50002", "52546"), "JPEG XL"),
     "34713": "Nikon NEF",
+    "34933": "PNG",
+    "34934": "JPEG XR",
     "34892": "lossy JPEG of DNG",
     "32767": "Sony ARW",
 }
@@ -38,6 +40,11 @@ _PATH = re.compile(r"(?:^|(?<=[\s\"'(:]))/\S+")
 """A path on the worker's machine, which means nothing to the user."""
 _PLAIN = {
     "not enough data": sentence("the file is cut short"),
+    "Not enough image data": sentence("the file is cut short"),
+    "CgBI: unhandled critical chunk": sentence("it is a PNG for iPhones alone (CgBI): save it as an ordinary PNG"),
+    "Unsupported marker type": sentence("its kind of JPEG is not supported"),
+    "Unsupported JPEG process": sentence("its kind of JPEG is not supported"),
+    "Unsupported JPEG data precision": sentence("a JPEG with 8 bits per sample is supported, and no other"),
     "IDAT: ": sentence("its compressed pixels are corrupt"),
     "libpng read error": sentence("its pixels are corrupt"),
     "unable to read pixels": sentence("its pixels are corrupt"),
@@ -47,6 +54,8 @@ _PLAIN = {
     "Unexpected end of GIF source data": sentence("the file is cut short"),
     "no frames in GIF": sentence("it has no frame"),
     "bad labq format": sentence("its colors are CIELAB of a kind that is not supported"),
+    "tiled separate planes not supported": sentence("its tiles in separate planes are not supported"),
+    "unsupported tiff image type": sentence("its samples are of a kind that is not supported"),
     "samples out of range": sentence("its samples are of a kind that is not supported"),
     "required field 262 missing": sentence(
         "it does not say what its samples mean (PhotometricInterpretation is missing)"
@@ -105,6 +114,10 @@ def _worded(line: str) -> str:
     for cryptic, plain in _PLAIN.items():
         if line.startswith(cryptic):
             return plain
+    if line.endswith(" in IHDR"):
+        return sentence("its header is invalid")
+    if line.endswith(": unhandled critical chunk"):
+        return sentence("its part {part} is of no known kind, and it cannot be read without it", part=line[:4])
     if line.endswith(": CRC error"):
         return sentence("its part {part} is corrupt: the checksum is wrong", part=line[:4])
     # 4294967295 is -1: no scanline was read yet.

@@ -10,6 +10,8 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _START = b"\xff\xd8"
 _APP1, _APP13, _SCAN, _END = 0xE1, 0xED, 0xDA, 0xD9
+_LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
+"""Markers of frames that are predicted, and so cannot be decoded smaller (ISO/IEC 10918-1, B.1.1.3)."""
 _MOST_SEGMENTS = 10_000
 
 
@@ -33,8 +35,13 @@ def has_gap_before_pixels(source: Path) -> bool:
     return any(marker is None for marker, _ in _segments(source))
 
 
+def is_lossless(source: Path) -> bool:
+    """Return whether this is a lossless JPEG. libvips believes that the decoder shrinks it, and gets a part of it."""
+    return any(marker in _LOSSLESS for marker, _ in _segments(source))
+
+
 def _segments(source: Path) -> Iterator[tuple[int | None, bytes]]:
-    """Yield marker and content of the APP1 and APP13 segments before the pixels.
+    """Yield the markers of the segments before the pixels, with the content of APP1 and APP13.
 
     At bytes that are not a segment, yield the marker None and stop.
     """
@@ -56,3 +63,4 @@ def _segments(source: Path) -> Iterator[tuple[int | None, bytes]]:
                 yield marker[1], file.read(max(0, length - 2))
             else:
                 file.seek(max(0, length - 2), 1)
+                yield marker[1], b""

@@ -1,7 +1,7 @@
 """The frames of a file, and which of them are read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyvips
@@ -9,7 +9,7 @@ from service_kit.texts import sentence
 
 from image_processor.imaging.errors import UnsuitableImageError
 from image_processor.imaging.picture import frames_of, with_pages
-from image_processor.imaging.samples import from_ycbcr, marked_raw
+from image_processor.imaging.samples import from_ycbcr, marked_raw, with_white_at_one
 from image_processor.services.codec import avif, png, tiff
 from image_processor.services.codec.cielab import from_cielab, with_alpha_of_255
 from image_processor.services.codec.pages import check_page
@@ -25,6 +25,7 @@ class Layout:
     :param sizes: displayed width and height of all pages of a TIFF.
     :param unread: why the other frames are not read, as a sentence; ``None`` if there are no others.
     :param directories: of a TIFF, the directories of the frames that are read.
+    :param premultiplied: the colors are multiplied by their alpha, and libvips leaves them so.
     """
 
     pages: Sequence[int]
@@ -33,17 +34,19 @@ class Layout:
     sizes: Sequence[tuple[int, int]] = ()
     unread: str | None = None
     directories: Sequence[tiff.Directory] = ()
+    premultiplied: bool = False
 
     def usable(self, image: pyvips.Image, number: int) -> pyvips.Image:
         """Return frame ``number`` as RGB or CIELAB, without spare bands; mark it if its samples are unusual."""
+        if self.premultiplied and image.hasalpha():
+            return image.unpremultiply().rint().cast(image.format).copy(interpretation=image.interpretation)
         if number >= len(self.directories):
             return image
         directory = self.directories[number]
-        if directory.ycbcr is not None and image.bands == directory.number(tiff.SAMPLES):
-            if directory.is_in_planes:  # libvips mixes up the rows of the planes
-                raise UnsuitableImageError(
-                    sentence("The image has YCbCr in separate planes, which is not supported: save it as RGB.")
-                )
+        is_ycbcr = directory.ycbcr is not None and image.bands == directory.number(tiff.SAMPLES)
+        if directory.is_in_planes:
+            _refuse_mixed_planes(image, directory, is_ycbcr=is_ycbcr)
+        if directory.ycbcr is not None and is_ycbcr:
             image = from_ycbcr(image, directory.ycbcr.coefficients, directory.ycbcr.limits)
         meaning = directory.number(tiff.PHOTOMETRIC) or 0
         if meaning in tiff.UNREAD:
@@ -52,13 +55,35 @@ class Layout:
             )
         if meaning in (tiff.CIELAB, tiff.ICCLAB) and image.format in ("uchar", "ushort") and image.bands >= 3:
             image = from_cielab(image, signed=meaning == tiff.CIELAB)
-        bands = directory.samples(image.bands)
-        if len(bands) < image.bands:
-            chosen = image[bands[0]].bandjoin([image[band] for band in bands[1:]]) if len(bands) > 1 else image[0]
-            image = chosen.copy(interpretation=image.interpretation)
+        if image.format == "float" and directory.number(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO:
+            image = with_white_at_one(image)  # libvips does this for integers only
+        image = _without_spare_bands(image, directory)
         if image.interpretation == "labs":
             image = with_alpha_of_255(image)
         return marked_raw(image)
+
+
+def _refuse_mixed_planes(image: pyvips.Image, directory: tiff.Directory, *, is_ycbcr: bool) -> None:
+    """:raises UnsuitableImageError: libvips mixes up the rows of the planes."""
+    if is_ycbcr:
+        raise UnsuitableImageError(
+            sentence("The image has YCbCr in separate planes, which is not supported: save it as RGB.")
+        )
+    if image.format == "float" and directory.depths == {16}:
+        raise UnsuitableImageError(
+            sentence(
+                "The image has half-precision samples in separate planes, which is not supported:"
+                " save it with 8 or 16 bits."
+            )
+        )
+
+
+def _without_spare_bands(image: pyvips.Image, directory: tiff.Directory) -> pyvips.Image:
+    bands = directory.samples(image.bands)
+    if len(bands) == image.bands:
+        return image
+    chosen = image[bands[0]].bandjoin([image[band] for band in bands[1:]]) if len(bands) > 1 else image[0]
+    return chosen.copy(interpretation=image.interpretation)
 
 
 def layout_of(source: Path, header: pyvips.Image, format_name: str, page: int | None = None) -> Layout:
@@ -74,7 +99,8 @@ def layout_of(source: Path, header: pyvips.Image, format_name: str, page: int | 
         return _first(page, frames, _unread("PNG", frames) if frames > 1 else None)
     if format_name == "avif":
         frames = avif.frames_of_sequence(source)
-        return _first(page, frames, _unread("AVIF", frames) if frames > 1 else None)
+        first = _first(page, frames, _unread("AVIF", frames) if frames > 1 else None)
+        return replace(first, premultiplied=avif.has_premultiplied_alpha(source))
     frames = frames_of(header)
     check_page(page, frames)
     return Layout(range(frames)) if page is None else Layout([page - 1], frames=frames)

@@ -223,9 +223,12 @@ def _keep(image: pyvips.Image, output: Output) -> str:
     return ":".join(kept) or "none"
 
 
-def materialized(image: pyvips.Image) -> pyvips.Image:
-    """Return the image with its pixels computed, in memory or, if there are many, in a temporary file."""
-    if image.width * image.height * image.bands <= _IN_MEMORY_BYTES:
+def materialized(image: pyvips.Image, count: int = 1) -> pyvips.Image:
+    """Return the image with its pixels computed, in memory or, if there are many, in a temporary file.
+
+    :param count: how many images of this size there will be.
+    """
+    if image.width * image.height * image.bands * count <= _IN_MEMORY_BYTES:
         return image.copy_memory()
     file = pyvips.Image.new_temp_file("%s.v")
     image.write(file)

@@ -28,6 +28,8 @@ _KIND = (WIDTH, HEIGHT, _BITS, 262, ORIENTATION, SAMPLES, _PLANES, 338, 339, _SU
 Size, bits, meaning and number of samples, and the ICC profile.
 """
 _EXTRA_SAMPLES, PHOTOMETRIC = 338, 262
+WHITE_IS_ZERO = 0
+"""A value of PhotometricInterpretation."""
 _OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
 _YCBCR, CIELAB, ICCLAB = 6, 8, 9
 UNREAD = {
@@ -48,7 +50,7 @@ DAMAGED = (struct.error, KeyError, ValueError, OverflowError, OSError)
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes per value, by type."""
-_INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ class Directory:
     def number(self, tag: int) -> int | None:
         """Return the tag's first value; None if it is not an unsigned integer."""
         entry = self.entries.get(tag)
-        if entry is None or entry.kind not in _INTEGERS or not entry.data:
+        if entry is None or entry.kind not in INTEGERS or not entry.data:
             return None
-        return int(struct.unpack_from(self.order + _INTEGERS[entry.kind], entry.data)[0])
+        return int(struct.unpack_from(self.order + INTEGERS[entry.kind], entry.data)[0])
 
     def fractions(self, tag: int, count: int) -> Sequence[float] | None:
         """Return the tag's values; None if they are not ``count`` fractions."""
@@ -116,6 +118,14 @@ class Directory:
     @property
     def is_8_bit(self) -> bool:
         return self.number(_BITS) == 8
+
+    @property
+    def depths(self) -> Collection[int]:
+        """The bits of its samples, without duplicates: more than one if the samples differ in size."""
+        entry = self.entries.get(_BITS)
+        if entry is None or entry.kind != 3:
+            return ()
+        return {bits for (bits,) in struct.iter_unpack(f"{self.order}H", entry.data[: 2 * entry.count])}
 
     @property
     def is_in_planes(self) -> bool:

@@ -1,24 +1,34 @@
-"""ICO: its largest picture."""
+"""ICO: its largest picture, and of several of that size the one with most colors."""
 
 import struct
 from functools import partial
 from pathlib import Path
 from typing import IO
 
+import numpy
 import pyvips
 from PIL.IcoImagePlugin import IcoFile
+from service_kit.texts import sentence
 
-from image_processor.services.readers.opened import Opened
+from image_processor.services.readers.opened import DamagedError, Opened
 from image_processor.services.readers.raster import from_pillow
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_BITMAP_HEADER = 40
+_DEEP = 32
+"""Bits per pixel of a bitmap with alpha."""
 
 
 def open_image(source: Path) -> Opened:
-    """Return the icon's largest picture, with the size in its own header: the directory cannot hold more than 256."""
+    """Return the icon's picture, with the size in its own header: the directory cannot hold more than 256."""
     with source.open("rb") as file:
-        width, height = _size(file, IcoFile(file).entry[0].offset)
-    return Opened("ico", width, height, lossless=True, pixels=partial(_pixels, source))
+        entries = IcoFile(file).entry
+        if not entries:
+            raise DamagedError(sentence("the icon has no picture"))
+        # A PNG in the directory often has no depth; it has alpha.
+        number = max(range(len(entries)), key=lambda place: (entries[place].square, entries[place].bpp or _DEEP))
+        width, height = _size(file, entries[number].offset)
+    return Opened("ico", width, height, lossless=True, pixels=partial(_pixels, source, number))
 
 
 def _size(file: IO[bytes], offset: int) -> tuple[int, int]:
@@ -32,6 +42,23 @@ def _size(file: IO[bytes], offset: int) -> tuple[int, int]:
     return width, abs(height) // 2
 
 
-def _pixels(source: Path) -> pyvips.Image:
+def _pixels(source: Path, number: int) -> pyvips.Image:
     with source.open("rb") as file:
-        return from_pillow(IcoFile(file).frame(0))
+        icon = IcoFile(file)
+        image = from_pillow(icon.frame(number))
+        file.seek(icon.entry[number].offset)
+        head = file.read(_BITMAP_HEADER)
+        is_deep = not head.startswith(_PNG) and int.from_bytes(head[14:16], "little") == _DEEP
+        if not is_deep or not image.hasalpha() or image[image.bands - 1].max() > 0:
+            return image
+        # Programs older than alpha leave it at 0 everywhere; only the mask says what is visible.
+        file.seek(4 * image.width * image.height, 1)
+        return image[0:3].bandjoin(_visible(file, image.width, image.height)).copy(interpretation="srgb")
+
+
+def _visible(file: IO[bytes], width: int, height: int) -> pyvips.Image:
+    """Return alpha by the mask that follows the colors: a bit per pixel, from the bottom up, 1 for an invisible one."""
+    stride = (width + 31) // 32 * 4
+    mask = numpy.frombuffer(file.read(stride * height).ljust(stride * height, b"\0"), "uint8").reshape(height, stride)
+    hidden = numpy.unpackbits(mask[::-1], axis=1)[:, :width]
+    return pyvips.Image.new_from_array((1 - hidden) * numpy.uint8(255))

@@ -8,6 +8,8 @@ import numpy
 import pyvips
 from service_kit.texts import sentence
 
+from image_processor.services.causes import Cause
+from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.metadata import Metadata
 from image_processor.services.readers.opened import DamagedError, Opened
 from image_processor.services.readers.pillow import Image
@@ -18,46 +20,72 @@ _CODING_STYLE = b"\xff\x52"
 _FIRST_TILE = b"\xff\x90"
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _SYCC = b"colr\1\0\0\0\0\0\x12"
-_DEEP_BYTES = 4 * (4 + 2)
+_PALETTE = b"pclr"
+_MOST_COMPONENTS = 4
+_DECODING_BYTES = 4 * (4 + 2)
 """Memory per pixel while decoding: four samples of 32 bits in OpenJPEG and of 16 bits in the result."""
 
 
 def open_image(source: Path) -> Opened:
-    """Return the image with its own bit depth."""
-    with Image.open(source, formats=["JPEG2000"]) as image:
-        width, height = image.size
+    """Return the image with 8 or 16 bits.
+
+    :raises ImageError: its components are of a kind that cannot be read.
+    """
     with source.open("rb") as file:
         head = file.read(_HEADER)
+    bits = _bits(head)
+    with Image.open(source, formats=["JPEG2000"]) as image:
+        width, height = image.size
     metadata = Metadata(profile=_profile(head))
-    deepest = _bits_of_colors(head)
-    pixels = partial(_pixels, source) if deepest is None else partial(_deep_pixels, source, deepest, width * height)
+    pixels = partial(_pixels, source) if bits is None else partial(_scaled_pixels, source, bits, width * height)
     # Pillow gives 16 bits of a gray image alone, imagecodecs of four bands.
-    return Opened("jp2", width, height, _is_lossless(head), pixels, metadata, pixel_bytes=4 if deepest is None else 8)
+    is_deep = bits is not None and bits > 8
+    return Opened("jp2", width, height, _is_lossless(head), pixels, metadata, pixel_bytes=8 if is_deep else 4)
 
 
-def _bits_of_colors(head: bytes) -> int | None:
-    """Return the bits of red, green and blue if they are more than 8; ``None`` if Pillow reads the image.
+def _bits(head: bytes) -> int | None:
+    """Return the bits of the samples if imagecodecs is to decode them; ``None`` if Pillow is.
 
-    Pillow keeps 16 bits only of gray images. Sizes of components: ISO/IEC 15444-1, A.5.1.
+    Of more than 8 bits Pillow keeps 8, except in a gray image; of fewer it makes a white that is too dark. Sizes of
+    components: ISO/IEC 15444-1, A.5.1.
+
+    :raises ImageError: there are too many components, or they have fewer than 8 bits and other peculiarities.
     """
     boxes, _, stream = head.partition(_CODESTREAM)
     components = int.from_bytes(stream[36:38], "big")
-    sizes = {stream[38 + 3 * number : 41 + 3 * number] for number in range(components)}
-    if components not in (3, 4) or len(sizes) != 1 or _SYCC in boxes:
-        return None
-    depth, across, down = sizes.pop().ljust(3, b"\0")
-    return depth + 1 if 8 <= depth < 16 and across == down == 1 else None
+    if components > _MOST_COMPONENTS:
+        raise ImageError(
+            sentence(
+                "A JPEG 2000 with {components} components is not supported: save it as gray or RGB.",
+                components=components,
+            ),
+            Cause.IMAGE_UNSUPPORTED,
+        )
+    sizes = {stream[38 + 3 * number : 41 + 3 * number].ljust(3, b"\0") for number in range(components)}
+    bits = {depth % 128 + 1 for depth, *_ in sizes}
+    is_plain = len(sizes) == 1 and _SYCC not in boxes and _PALETTE not in boxes
+    depth, across, down = next(iter(sizes), b"\0\0\0")
+    if is_plain and depth < 16 and across == down == 1:
+        return None if bits == {8} else depth + 1
+    if bits and min(bits) < 8 and _PALETTE not in boxes:
+        raise ImageError(
+            sentence("The components of this JPEG 2000 differ in depth or size: save it with 8 bits each."),
+            Cause.IMAGE_UNSUPPORTED,
+        )
+    return None
 
 
-def _deep_pixels(source: Path, bits: int, pixels: int) -> pyvips.Image:
-    bytearray(_DEEP_BYTES * pixels)  # raises MemoryError early: OpenJPEG does not report that it has too little memory
+def _scaled_pixels(source: Path, bits: int, pixels: int) -> pyvips.Image:
+    bytearray(_DECODING_BYTES * pixels)  # raises MemoryError early: OpenJPEG does not report that it has too little
     try:
         array = imagecodecs.jpeg2k_decode(source.read_bytes(), numthreads=1)
     except imagecodecs.Jpeg2kError as error:  # its message only names a function of OpenJPEG
         raise DamagedError(sentence("its pixels cannot be decoded")) from error
-    image = pyvips.Image.new_from_array(numpy.ascontiguousarray(array)).copy(interpretation="rgb16")
-    white = 2**bits - 1
-    return image if white == 65535 else (image * (65535 / white)).rint().cast("ushort")
+    image = pyvips.Image.new_from_array(numpy.ascontiguousarray(array))
+    white, kind = (65535, "ushort") if bits > 8 else (255, "uchar")
+    spaces = ("grey16", "rgb16") if bits > 8 else ("b-w", "srgb")
+    scaled = (image * (white / (2**bits - 1))).rint().cast(kind)
+    return scaled.copy(interpretation=spaces[image.bands > 2])
 
 
 def _pixels(source: Path) -> pyvips.Image:

@@ -1,5 +1,6 @@
-"""BMP and PSD (its flattened picture), read by Pillow; conversion of Pillow's images for other readers."""
+"""BMP and PSD (its flattened picture), mostly read by Pillow; conversion of Pillow's images for other readers."""
 
+import struct
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from service_kit.texts import sentence
 
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
+from image_processor.services.readers.masked_bmp import HEAD, masked_bmp, pixels_of
 from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
 from image_processor.services.readers.pillow import Image
@@ -19,6 +21,10 @@ _SPACES = {"L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk
 _PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
 """Other modes of Pillow, and the modes above to which they are converted."""
 
+_HEADER_WITH_COMPRESSION = 40
+_BITS_OF_BMP = (1, 4, 8, 16, 24, 32)
+_COMPRESSIONS_OF_BMP = (0, 1, 2, 3, 6)
+"""None, RLE of 8 and of 4 bits, and masks without and with alpha."""
 _UNREAD_BITS = (16, 32)
 """Bits per channel of a PSD that Pillow does not read."""
 _MULTICHANNEL = 7
@@ -28,10 +34,16 @@ _MULTICHANNEL = 7
 def open_image(source: Path) -> Opened:
     """Return the image of a BMP or a PSD.
 
-    :raises ImageError: a PSD of a kind that Pillow does not read.
+    :raises ImageError: it is of a kind that is not supported.
     """
     with source.open("rb") as file:
-        head = file.read(26)
+        head = file.read(HEAD)
+    if head.startswith(b"BM"):
+        _refuse_unread_bmp(head)
+    masked = masked_bmp(head) if head.startswith(b"BM") else None
+    if masked is not None:
+        size = masked.width, masked.height
+        return Opened("bmp", *size, lossless=True, pixels=partial(pixels_of, source, masked))
     bits, mode = int.from_bytes(head[22:24], "big"), int.from_bytes(head[24:26], "big")
     if head.startswith(b"8BPS") and bits in _UNREAD_BITS:
         raise ImageError(
@@ -49,6 +61,23 @@ def open_image(source: Path) -> Opened:
         name = _NAMES[str(image.format)]
         pixels, metadata = partial(_pixels, source), metadata_of(image.info.items())
         return Opened(name, *image.size, lossless=True, pixels=pixels, metadata=metadata)
+
+
+def _refuse_unread_bmp(head: bytes) -> None:
+    """:raises ImageError: Pillow does not read BMPs of this kind."""
+    if int.from_bytes(head[14:18], "little") < _HEADER_WITH_COMPRESSION:
+        return
+    bits, compression = struct.unpack_from("<HI", head, 28)
+    if bits not in _BITS_OF_BMP or compression not in _COMPRESSIONS_OF_BMP:
+        raise ImageError(
+            sentence(
+                "A BMP with {bits} bits per pixel and compression {compression} is not supported:"
+                " save it with 24 bits.",
+                bits=bits,
+                compression=compression,
+            ),
+            Cause.IMAGE_UNSUPPORTED,
+        )
 
 
 def _pixels(source: Path) -> pyvips.Image:

@@ -1,0 +1,79 @@
+"""BMP with a mask for each of red, green, blue and perhaps alpha: Pillow reads only the most common ones."""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy
+import pyvips
+from service_kit.texts import sentence
+
+from image_processor.services.readers.opened import DamagedError
+
+_FILE_HEADER = 14
+_MASKS = _FILE_HEADER + 40
+"""Where the masks are, at the end of a short header or after it (BITMAPV5HEADER, "bV5RedMask")."""
+_BITFIELDS, _ALPHA_BITFIELDS = 3, 6
+"""Values of biCompression."""
+_WITH_ALPHA = 56
+"""Bytes of the shortest header with a mask for alpha."""
+HEAD = _MASKS + 16
+
+
+class MaskedBmp(NamedTuple):
+    """The layout of the pixels, as the header says.
+
+    :param start: where the pixels begin.
+    :param is_top_down: the first row is the upper one.
+    :param masks: of red, green, blue and perhaps alpha.
+    """
+
+    width: int
+    height: int
+    bits: int
+    start: int
+    is_top_down: bool
+    masks: Sequence[int]
+
+
+def masked_bmp(head: bytes) -> MaskedBmp | None:
+    """Return the layout of a BMP with masks; ``None`` if it has none."""
+    if len(head) < HEAD:
+        return None
+    (start,) = struct.unpack_from("<I", head, 10)
+    size, width, height, _, bits, compression = struct.unpack_from("<IiiHHI", head, _FILE_HEADER)
+    if compression not in (_BITFIELDS, _ALPHA_BITFIELDS) or bits not in (16, 32):
+        return None
+    *colors, alpha = struct.unpack_from("<4I", head, _MASKS)
+    has_alpha = alpha and (size >= _WITH_ALPHA or compression == _ALPHA_BITFIELDS)
+    return MaskedBmp(width, abs(height), bits, start, height < 0, [*colors, alpha] if has_alpha else colors)
+
+
+def pixels_of(source: Path, layout: MaskedBmp) -> pyvips.Image:
+    """Return the decoded pixels. Alpha that is 0 everywhere does not count, as in browsers.
+
+    :raises DamagedError: pixels are missing.
+    """
+    stride = (layout.width * layout.bits + 31) // 32 * 4
+    with source.open("rb") as file:
+        file.seek(layout.start)
+        content = file.read(stride * layout.height)
+    if len(content) < stride * layout.height:
+        raise DamagedError(sentence("the file is cut short"))
+    words = numpy.frombuffer(content, f"<u{layout.bits // 8}").reshape(layout.height, -1)[:, : layout.width]
+    words = words if layout.is_top_down else words[::-1]
+    bands = [_band(words, mask) for mask in layout.masks]
+    if len(bands) == 4 and not bands[3].any():
+        bands.pop()
+    return pyvips.Image.new_from_array(numpy.dstack(bands)).copy(interpretation="srgb")
+
+
+def _band(words: numpy.ndarray, mask: int) -> numpy.ndarray:
+    """Return the bits under the mask, scaled to 0 … 255."""
+    if not mask:
+        return numpy.zeros(words.shape, "uint8")
+    lowest = mask & -mask
+    values = (words & mask) // lowest
+    scaled: numpy.ndarray = numpy.rint(values * (255 / (mask // lowest))).astype("uint8")
+    return scaled
