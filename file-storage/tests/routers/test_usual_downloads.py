@@ -10,7 +10,8 @@ import svcs
 from file_storage.config import Settings
 from flask import request_started
 from flask.testing import FlaskClient
-from service_kit.access.gate import FAILURES_PER_MINUTE, OWNER_HEADER
+from service_kit.access.gate import OWNER_HEADER
+from service_kit.access.wrong_keys import FAILURES_PER_MINUTE
 from service_kit.database import Database
 from sqlalchemy import text
 from werkzeug.test import TestResponse

@@ -12,7 +12,7 @@ THREADS = 8
 
 
 class Doubling:
-    """Doubles numbers, and notes with which others; fails for what it is told."""
+    """Doubles numbers and records its groups; fails for the numbers that a test names."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []

@@ -32,7 +32,7 @@ def uploaded_at_once(
             return storing.store(principal, NewFile(staged, FileName(content[:5].decode(), ".txt"), "", key))
 
     with ThreadPoolExecutor(len(uploads)) as clients, storing._together._turn:
-        stored = [clients.submit(upload, *one) for one in uploads]
+        stored = [clients.submit(upload, *arguments) for arguments in uploads]
         wait_until(lambda: len(storing._together._waiting) == len(uploads), "all of them wait")
     return stored
 

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from image_processor.render.config import RenderFileSettings
 from image_processor.render.file_rows import FileRow, FileRows
-from pydantic import SecretStr
 from service_kit.access.principals import READER, Principal
 from service_kit.errors import DomainError
 
@@ -83,7 +82,7 @@ Work = Callable[[FileRows], Awaitable[None]]
 def run(server: FileServer, work: Work, seconds: float = EVER) -> None:
     """Do the work with rows that are remembered for so long."""
     url = f"http://127.0.0.1:{server.server_port}"
-    settings = RenderFileSettings(url=url, inner_secret=SecretStr("s" * 32), timeout_seconds=EVER)
+    settings = RenderFileSettings.model_validate({"url": url, "inner_secret": "s" * 32, "timeout_seconds": EVER})
 
     async def done() -> None:
         rows = FileRows(settings, seconds)

@@ -1,7 +1,7 @@
 """Answer the usual download, of a whole file without conditions, before Flask does.
 
-Flask and what surrounds a view there take several times as long as the row and the headers of a download. Whatever is
-not usual, and every refusal, goes on to Flask, which answers it as if this module did not exist.
+Flask and what surrounds a view there take several times as long as the row and the headers of a download. All other
+requests, and every refusal, go on to Flask, which answers as if this module did not exist.
 """
 
 import re

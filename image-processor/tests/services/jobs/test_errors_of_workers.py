@@ -1,4 +1,4 @@
-"""Whatever ends a task in error says so in Russian too, and its context has what the sentence names."""
+"""Every error that ends a task has a Russian sentence, and a context with the values that the sentence names."""
 
 import errno
 import importlib

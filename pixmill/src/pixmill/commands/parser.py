@@ -96,7 +96,7 @@ def _described(parameters: "list[Parameter]") -> "list[Parameter]":
 
 
 def _in_usage(argument: TyperArgument) -> str:
-    """Return an argument as the usage line has it: what may be missing is in brackets, once."""
+    """Return an argument as the usage line shows it: an optional argument is in brackets."""
     name = argument.display_name_raw
     return name if argument.required or name.startswith("[") else f"[{name}]"
 

@@ -104,7 +104,7 @@ def save(profiles: Profiles) -> None:
 def server(url: str | None, name: str | None) -> Server:
     """Return which server to use: the option, then the environment, then the profile, then this machine.
 
-    :raises ProfileError: there is no such profile, or the URL is none.
+    :raises ProfileError: there is no such profile, or its URL is invalid.
     """
     profiles = load()
     wanted = name or os.environ.get(PROFILE_VARIABLE) or profiles.current

@@ -1,4 +1,4 @@
-"""Where a service's process of events listens, if it has one beside the processes of its API."""
+"""The port of a service's event process, for services that send events from a process of their own."""
 
 import os
 import socket

@@ -43,7 +43,7 @@ def has_premultiplied_alpha(source: Path) -> bool:
 
 
 def _top_box(file: IO[bytes], wanted: bytes) -> bytes:
-    """Return the content of the first box of this type; empty if there is none."""
+    """Return the content of the first box of this type; empty if the file has no such box."""
     place = 0
     for _ in range(_MOST_BOXES):
         file.seek(place)
