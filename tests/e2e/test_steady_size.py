@@ -62,7 +62,7 @@ def database_bytes(stack: FullStack | EmbeddedStack) -> int:
         sizes = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN"
         system = "(SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg\\_%' OR nspname = 'information_schema')"
         return int(query(stack.postgres_port, f"{sizes} {system}"))
-    return sum(path.stat().st_size for path in stack.data.rglob("*.db*"))
+    return sum(path.stat().st_size for path in stack.data.glob("*.db*"))
 
 
 def bytes_in(folder: Path) -> int:

@@ -149,7 +149,9 @@ class _Upload(NamedTuple):
 def _fits(upload: _Upload, group: Sequence[_Upload]) -> bool:
     """Return whether an upload can be stored with these: a group has one owner, with one quota, and no key twice."""
     key = upload.addition.key
-    return upload.principal == group[0].principal and (key is None or all(key != member.addition.key for member in group))
+    return upload.principal == group[0].principal and (
+        key is None or all(key != member.addition.key for member in group)
+    )
 
 
 class StoringService:
