@@ -30,8 +30,12 @@ FOR_PROGRAMS = {
     "The webhook is not JSON.",
     "What follows {} in the secret is not base64.",
     "the driver gave no reply to a call",
+    "a preset has its own steps and output",
+    "give widths or dprs, not both",
+    "dprs need a width or a height to multiply",
 }
-"""Sentences that no command can print: those about webhooks, and about mistakes in the library's own code."""
+"""Sentences that no command can print: about webhooks and images by URL, which no command has, and about mistakes in the
+library's own code."""
 CATALOG = LOCALE / "ru/LC_MESSAGES/messages.po"
 
 
