@@ -34,8 +34,8 @@ FOR_PROGRAMS = {
     "give widths or dprs, not both",
     "dprs need a width or a height to multiply",
 }
-"""Sentences that no command can print: about webhooks and images by URL, which no command has, and about mistakes in the
-library's own code."""
+"""Sentences that no command can print: about webhooks and images by URL, which no command has, and about mistakes
+in the library's own code."""
 CATALOG = LOCALE / "ru/LC_MESSAGES/messages.po"
 
 
