@@ -14,6 +14,7 @@ from PIL import Image
 from tests.support.images import encoded, photo
 
 ARTIST = 0x013B
+X_RESOLUTION = 0x011A
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,18 @@ def test_thumbor_names_what_a_trim_cuts_away(tmp_path: Path) -> None:
     assert found["target"] == {"width": 30, "height": 20}
 
 
+def test_thumbor_counts_a_crop_from_the_edges_of_the_source(tmp_path: Path) -> None:
+    image = Image.new("RGB", (60, 40), "white")
+    image.paste("black", (10, 5, 40, 25))
+
+    found = of_thumbor(tmp_path, "trim/20x10:50x40/42", encoded(image, "PNG"))
+
+    assert found["operations"] == [
+        {"type": "crop", "left": 10, "top": 5, "right": 40, "bottom": 25},
+        {"type": "crop", "left": 10, "top": 5, "right": 30, "bottom": 20},
+    ]
+
+
 def test_thumbor_keeps_the_points_that_a_filter_names(tmp_path: Path) -> None:
     found = of_thumbor(tmp_path, "100x100/smart/filters:focal(300x0:400x200)/42", photo(400, 200, format="JPEG"))
 
@@ -110,18 +123,58 @@ def test_imagor_describes_the_result(tmp_path: Path) -> None:
         "content_type": "image/jpeg",
         "width": 50,
         "height": 25,
-        "orientation": 1,
+        "orientation": 0,
         "pages": 1,
         "bands": 3,
         "exif": found["exif"],
+        "filters": [],
     }
     assert isinstance(found["exif"], dict)
     assert found["exif"]["Artist"] == "Ada Lovelace"
 
 
-def test_imagor_names_the_format_of_the_result_and_no_stripped_tags(tmp_path: Path) -> None:
-    path = "filters:format(webp):strip_metadata()/42"
+def test_imagor_names_the_format_of_the_result(tmp_path: Path) -> None:
+    found = of_imagor(tmp_path, "filters:format(webp)/42", photo(400, 200, format="JPEG"))
 
-    found = of_imagor(tmp_path, path, photo(400, 200, format="JPEG"))
+    assert (found["format"], found["content_type"]) == ("webp", "image/webp")
 
-    assert (found["format"], found["content_type"], found["exif"]) == ("webp", "image/webp", {})
+
+@pytest.mark.parametrize(("name", "tags"), [("strip_exif", 0), ("strip_metadata", 1)])
+def test_imagor_names_no_tags_where_exif_is_stripped(tmp_path: Path, name: str, tags: int) -> None:
+    """imagor, process.go: `strip_exif` alone hides the tags."""
+    exif = Image.Exif()
+    exif[ARTIST] = "Ada Lovelace"
+
+    found = of_imagor(tmp_path, f"filters:{name}()/42", photo(40, 20, format="JPEG", exif=exif))
+
+    assert isinstance(found["exif"], dict)
+    assert list(found["exif"].values()).count("Ada Lovelace") == tags
+
+
+def test_imagor_writes_tags_as_they_are_stored(tmp_path: Path) -> None:
+    """imagor, exif.go and docs/docs/metadata-and-exif.md: a fraction stays one."""
+    exif = Image.Exif()
+    exif[X_RESOLUTION] = 72.0
+
+    found = of_imagor(tmp_path, "42", photo(40, 20, format="JPEG", exif=exif))
+
+    assert isinstance(found["exif"], dict)
+    assert found["exif"]["XResolution"] == "72/1"
+
+
+def test_imagor_says_which_filters_have_an_effect(tmp_path: Path) -> None:
+    """imagor, filter_processed_test.go, TestMetaFilterReport."""
+    found = of_imagor(tmp_path, "20x20/filters:vintage(70):blur(5):rotate()/42", photo(40, 20, format="PNG"))
+
+    assert found["filters"] == [{"name": "blur", "processed": True}, {"name": "rotate", "processed": False}]
+
+
+def test_imagor_computes_what_the_url_asks_for(tmp_path: Path) -> None:
+    """imagor, docs/docs/metadata-and-exif.md."""
+    red = encoded(Image.new("RGB", (40, 20), (200, 10, 0)), "PNG")
+
+    found = of_imagor(tmp_path, "filters:avgcolor():blurhash(4,3)/42", red)
+
+    assert found["average_color"] == {"r": 200, "g": 10, "b": 0}
+    assert isinstance(found["blurhash"], str)
+    assert len(found["blurhash"]) == 28

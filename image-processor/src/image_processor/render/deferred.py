@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from image_processor.algorithms.registry import Algorithm, Params, find_algorithm
+from pydantic import ValidationError
+
+from image_processor.algorithms.registry import Algorithm, Params, UnsuitableImageError, find_algorithm
 from image_processor.imaging.files import Files
 from image_processor.imaging.picture import Picture
+from image_processor.render.problems import TOO_LARGE
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class Deferred(Params, ABC):
     def lowered(self, size: Size) -> Sequence[Step]:
         """Return the steps for a picture of that size."""
 
+    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+        """Return the steps for that picture: where they follow from its pixels too, as a trim does."""
+        return self.lowered(Size(picture.width, picture.height))
+
     @classmethod
     def title(cls) -> str:
         """Return the name of the step in a plan."""
@@ -73,7 +80,11 @@ def own(algorithm: Algorithm) -> Algorithm:
 
 
 def _run(picture: Picture, params: Deferred, files: Files) -> Picture:
-    for each in params.lowered(Size(picture.width, picture.height)):
+    try:
+        steps = params.lowered_for(picture)
+    except ValidationError as error:
+        raise UnsuitableImageError(TOO_LARGE) from error
+    for each in steps:
         algorithm, own_params = each.resolved()
         made = algorithm.apply(picture, own_params, files)
         if not isinstance(made, Picture):

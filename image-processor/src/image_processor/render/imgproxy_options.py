@@ -1,5 +1,6 @@
 """The processing options of imgproxy's URLs: their names, their arguments, and what these mean."""
 
+import math
 import re
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
@@ -27,6 +28,7 @@ _EXTEND_GRAVITIES = (*COMPASS, "fp")
 _CROP_GRAVITIES = (*COMPASS, "fp", "sm")
 _PRO_GRAVITIES = (*_CROP_GRAVITIES, "obj", "objw")
 _WATERMARK_GRAVITIES = (*COMPASS, "re")
+_MOST_DIGITS = 18
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{3}){1,2}")
@@ -61,8 +63,8 @@ def boolean(text: str, option: str) -> bool:  # noqa: ARG001 (the shape of every
 
 
 def integer(text: str, option: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise bad_option(option, sentence("'{text}' is not an integer", text=text))
+    if not _INTEGER.fullmatch(text) or len(text) > _MOST_DIGITS:
+        raise bad_option(option, sentence("'{text}' is not an integer", text=text[:100]))
     return int(text)
 
 
@@ -80,9 +82,9 @@ def positive_integer(text: str, option: str) -> int:
 
 
 def number(text: str, option: str) -> float:
-    if not _NUMBER.fullmatch(text):
-        raise bad_option(option, sentence("'{text}' is not a number", text=text))
-    return float(text)
+    if not _NUMBER.fullmatch(text) or not math.isfinite(found := float(text)):
+        raise bad_option(option, sentence("'{text}' is not a number", text=text[:100]))
+    return found
 
 
 def length(text: str, option: str) -> float:

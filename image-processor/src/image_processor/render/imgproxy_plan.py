@@ -11,7 +11,7 @@ from image_processor.render.deferred import Step, deferred
 from image_processor.render.imgproxy_frame import Gravity, ImgproxyFrame, Mark, NamedStep
 from image_processor.render.imgproxy_options import Values
 from image_processor.render.plan import Answer, Bounds, Encoding, RenderPlan, Source, Wishes, step
-from image_processor.render.problems import bad_option, unsupported
+from image_processor.render.problems import bad_option, numbers_in_range, unsupported
 from image_processor.render.sources import NamedFiles, source_of
 from image_processor.render.thumbor_filters import State
 
@@ -126,7 +126,8 @@ def plan_of(source: str, options: Values, *, mark: Source | None = None, negotia
     :param negotiated: whether a client may choose the format, where the URL names none.
     :raises DomainError: ``bad-render-url``, ``bad-render-option``, ``unsupported-render-option``.
     """
-    return _Lowering(options, mark).plan(source_of(source), negotiated=negotiated)
+    with numbers_in_range():
+        return _Lowering(options, mark).plan(source_of(source), negotiated=negotiated)
 
 
 class _Lowering:
@@ -394,7 +395,7 @@ class _Lowering:
         if quality := self._get("quality", int):
             params["quality"] = quality
         output = Output.model_validate(params)
-        return Encoding(output, negotiated and name is None, self._qualities())
+        return Encoding(output, negotiated and name is None, self._qualities(), lossy_alone=True)
 
     def _searched(self) -> dict[str, object]:
         match self._get("autoquality.method", str):

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import ValidationError
+
 from image_processor.algorithms.resize import ResizeParams
 from image_processor.algorithms.thumbnail import ThumbnailParams
 from image_processor.imaging.errors import UnsuitableImageError
@@ -58,7 +60,7 @@ def _after(steps: Sequence[Step], size: Size) -> Size:
             case Deferred():
                 try:
                     size = _after(step.params.lowered(size), size)
-                except UnsuitableImageError:
+                except (UnsuitableImageError, ValidationError):
                     # The render says why.
                     return size
             case ResizeParams():

@@ -1,23 +1,30 @@
 """What ``meta/`` of thumbor and imagor answers: JSON in the peer's form, of an image that is not encoded."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from image_processor.algorithms.blurhash import BlurhashReport
 from image_processor.algorithms.crop import CropParams
-from image_processor.algorithms.exif import ExifReport
 from image_processor.algorithms.flip import FlipParams
 from image_processor.algorithms.registry import Params
 from image_processor.algorithms.resize import ResizeParams
-from image_processor.algorithms.trim import TrimParams, box_of
+from image_processor.algorithms.trim import box_of
+from image_processor.imaging.canvas import flattened
+from image_processor.imaging.color import in_color, in_eight_bits, in_srgb
 from image_processor.imaging.picture import Picture
 from image_processor.render.deferred import Size
 from image_processor.render.dialects.thumbor import ThumborFrame
-from image_processor.render.plan import RenderPlan, step
+from image_processor.render.geometry.rounding import half_up
+from image_processor.render.plan import NamedFilter, RenderPlan, step
 from image_processor.services.codec.decoding import Decoded, Limits, NamedFiles, decode
 from image_processor.services.codec.encoding import source_format
 
 _SHARES = {"left": 0.0, "center": 0.5, "right": 1.0, "top": 0.0, "middle": 0.5, "bottom": 1.0}
+
+_ANIMATED = ("gif", "webp")
+_TAG = re.compile(r"exif-ifd\d-(.+)")
 
 Operation = dict[str, str | int]
 
@@ -41,12 +48,13 @@ def _thumbor(plan: RenderPlan, picture: Picture) -> dict[str, object]:
     size, operations = Size(picture.width, picture.height), list[Operation]()
     focal = list[dict[str, object]]()
     for each in plan.steps:
-        if isinstance(each.params, TrimParams) and (box := box_of(picture, each.params)) is not None:
-            left, top, right, bottom = box
-            operations.append({"type": "crop", "left": left, "top": top, "right": right, "bottom": bottom})
-            size = Size(right - left, bottom - top)
-        elif isinstance(each.params, ThumborFrame):
+        if isinstance(each.params, ThumborFrame):
             frame = each.params
+            box = None if frame.trim is None else box_of(picture, frame.trim)
+            if box is not None:
+                left, top, right, bottom = box
+                operations.append({"type": "crop", "left": left, "top": top, "right": right, "bottom": bottom})
+                size, frame = Size(right - left, bottom - top), frame.after_trim(box)
             focal = _focal_points(frame, size)
             # Without a detector, thumbor takes `smart` for the middle.
             steps = frame.model_copy(update={"smart": False}).lowered(size)
@@ -113,7 +121,7 @@ def _focal_points(frame: ThumborFrame, size: Size) -> list[dict[str, object]]:
 
 
 def _imagor(plan: RenderPlan, decoded: Decoded, files: NamedFiles) -> dict[str, object]:
-    """Return what imagor says of the result, which has the metadata of the source."""
+    """Return what imagor says of the result, with the EXIF tags of the source."""
     picture = decoded.picture
     for each in plan.steps:
         algorithm, params = each.resolved()
@@ -121,22 +129,42 @@ def _imagor(plan: RenderPlan, decoded: Decoded, files: NamedFiles) -> dict[str, 
         if not isinstance(made, Picture):
             raise TypeError(f"{each.name} made no picture")
         picture = made
-    named = plan.encoding.output.format
-    name = source_format(decoded, picture) if named == "source" else named
-    tags = _exif(decoded.picture, files) if plan.encoding.output.metadata == "keep" else {}
-    return {
+    output = plan.encoding.output.format
+    name = source_format(decoded, picture) if output == "source" else output
+    stripped = any(each.name == "strip_exif" for each in plan.filters)
+    # The result is upright, and has no tag that says so: 0.
+    report: dict[str, object] = {
         "format": name,
         "content_type": f"image/{name}",
         "width": picture.width,
         "height": picture.height,
-        "orientation": 1,
-        "pages": len(picture.frames),
+        "orientation": 0,
+        "pages": len(picture.frames) if name in _ANIMATED else 1,
         "bands": picture.first.bands,
-        "exif": tags,
+        "exif": {} if stripped else _exif(decoded.picture),
     }
+    for asked in plan.filters:
+        report |= _computed(asked, picture, files)
+    report["filters"] = [{"name": each.name, "processed": each.done} for each in plan.filters]
+    return report
 
 
-def _exif(picture: Picture, files: NamedFiles) -> dict[str, str]:
-    algorithm, params = step("exif").resolved()
-    report = algorithm.apply(picture, params, files)
-    return {**report.image, **report.photo, **report.gps} if isinstance(report, ExifReport) else {}
+def _exif(picture: Picture) -> dict[str, str]:
+    """Return the tags as libvips writes them, without what it explains in brackets behind the value."""
+    found = dict[str, str]()
+    for field in picture.first.get_fields():
+        if (tag := _TAG.fullmatch(field)) and (value := str(picture.first.get(field)).partition(" (")[0].strip()):
+            found[tag[1]] = value
+    return found
+
+
+def _computed(asked: NamedFilter, picture: Picture, files: NamedFiles) -> dict[str, object]:
+    if asked.name == "avgcolor":
+        colors = in_eight_bits(in_color(in_srgb(flattened(picture.first, "#ffffff"))))
+        return {"average_color": {name: half_up(colors[band].avg()) for band, name in enumerate("rgb")}}
+    if asked.name == "blurhash":
+        across, down = asked.args.split(",")
+        algorithm, params = step("blurhash", {"x": int(across), "y": int(down)}).resolved()
+        made = algorithm.apply(picture, params, files)
+        return {"blurhash": made.blurhash} if isinstance(made, BlurhashReport) else {}
+    return {}

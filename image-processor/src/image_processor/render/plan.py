@@ -17,7 +17,7 @@ from image_processor.imaging.source import Source as Reading
 from image_processor.render.deferred import Step, resolved
 from image_processor.services.codec.plan import Plan
 
-FORM = 1
+FORM = 2
 """Changes with the form of :meth:`RenderPlan.canonical`, so that older results are not taken for newer ones."""
 
 AVIF_EFFORT = 1
@@ -58,6 +58,9 @@ class ColorSource:
 Source = FileSource | DigestSource | OriginSource | ColorSource
 
 
+_LOSSLESS = ("png", "gif", "tiff")
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How the result is encoded.
@@ -65,16 +68,21 @@ class Encoding:
     :param output: as an algorithm's ``output``; its format is ``source`` if nothing else is said.
     :param negotiated: whether the client's Accept header may choose AVIF or WebP.
     :param qualities: the dialect's quality by format, where the URL names none.
+    :param lossy_alone: whether quality and size limit are of JPEG, WebP and AVIF alone, as with the peers: a PNG
+        stays as it is, unless it has a palette.
     """
 
     output: Output
     negotiated: bool = False
     qualities: tuple[tuple[str, int], ...] = ()
+    lossy_alone: bool = False
 
     def in_format(self, format_name: str) -> Output:
         """Return the output for the format that was chosen: that of the source, or by the client's wishes."""
         quality = self.output.quality or dict(self.qualities).get(format_name)
         update: dict[str, object] = {"quality": quality}
+        if self.lossy_alone and format_name in _LOSSLESS:
+            update = {"quality": quality if self.output.palette else None, "max_bytes": None}
         if self.output.effort is None:
             update["effort"] = AVIF_EFFORT if "avif" in (self.output.format, format_name) else QUICKEST
         if self.output.format == "source":
@@ -112,6 +120,18 @@ class Wishes:
 
 
 @dataclass(frozen=True)
+class NamedFilter:
+    """A filter that a URL of imagor names, for what `meta` says about it.
+
+    :param done: whether it has an effect; without one, its arguments do not fit.
+    """
+
+    name: str
+    args: str
+    done: bool
+
+
+@dataclass(frozen=True)
 class RenderPlan:
     """A render.
 
@@ -120,6 +140,7 @@ class RenderPlan:
     :param formats_as_they_are: sources of these formats are sent as they are.
     :param ignored: parts of the URL without effect, for people who look for a mistake.
     :param source_name: the source as the URL names it, if the answer has that.
+    :param filters: the filters that the URL names, if the answer has them.
     """
 
     source: Source
@@ -133,6 +154,7 @@ class RenderPlan:
     wishes: Wishes = Wishes()
     ignored: tuple[str, ...] = ()
     source_name: str = ""
+    filters: tuple[NamedFilter, ...] = ()
 
     def of(self, source: Source, wishes: Wishes) -> "RenderPlan":
         """Return the same plan for another source, and other wishes."""
@@ -151,6 +173,7 @@ class RenderPlan:
             "output": _dumped(self.encoding.output),
             "negotiated": self.encoding.negotiated,
             "qualities": sorted(self.encoding.qualities),
+            "lossy alone": self.encoding.lossy_alone,
             "answer": self.answer,
             "as they are": sorted(self.formats_as_they_are),
             "bounds": [
@@ -163,6 +186,8 @@ class RenderPlan:
         }
         if self.source_name:
             parts["source name"] = self.source_name
+        if self.filters:
+            parts["filters"] = [[each.name, each.args, each.done] for each in self.filters]
         return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     def digest(self) -> str:

@@ -1,7 +1,9 @@
 """Why a URL gives no picture: kinds of :class:`DomainError`, and the HTTP statuses that each dialect's peer answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from pydantic import ValidationError
 from service_kit.errors import DomainError, FieldError
 from service_kit.texts import reason_of, sentence
 
@@ -48,6 +50,21 @@ STATUSES: Mapping[str, Mapping[str, int]] = {
     },
 }
 """What the peer answers, by dialect and kind; 422 where the peer has the option and Pixmill has not."""
+
+
+TOO_LARGE = sentence("A number in the URL is too large.")
+
+
+@contextmanager
+def numbers_in_range() -> Iterator[None]:
+    """Refuse numbers that no algorithm takes, where a peer has no limit of its own.
+
+    :raises DomainError: ``bad-render-url``.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise bad_url(TOO_LARGE) from error
 
 
 def bad_url(detail: str) -> DomainError:

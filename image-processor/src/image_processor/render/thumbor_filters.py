@@ -1,5 +1,6 @@
 """What thumbor's and imagor's filters mean in steps of the catalog."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ Args = Sequence[str]
 Make = Callable[[Args], Sequence[Step]]
 
 AUTO = "auto"
-_PLACE = re.compile(r"(-?)(\d+(?:\.\d+)?)(p?)")
+_PLACE = re.compile(r"(-?)(\d{1,9}(?:\.\d{1,9})?)(p?)")
 _WORDS_X = {"center": "", "left": "west", "right": "east", "l": "west", "r": "east"}
 _WORDS_Y = {"center": "", "top": "north", "bottom": "south", "t": "north", "b": "south"}
 
@@ -46,9 +47,12 @@ def number(args: Args, place: int, default: float | None = None) -> float:
             raise NotForFilterError
         return default
     try:
-        return float(args[place])
+        found = float(args[place])
     except ValueError as error:
         raise NotForFilterError from error
+    if not math.isfinite(found):
+        raise NotForFilterError
+    return found
 
 
 def whole(args: Args, place: int, default: int | None = None) -> int:
@@ -74,22 +78,12 @@ def true(args: Args, place: int, *, default: bool = False) -> bool:
     return args[place] in ("true", "True", "1") if place < len(args) and args[place] else default
 
 
-def contrast_259(amount: float) -> Sequence[Step]:
-    """Return the contrast by the formula of both peers: 259 (c + 255) / (255 (259 - c))."""
-    amount = within(amount, -255, 255)
-    factor = 259 * (amount + 255) / (255 * (259 - amount))
+def contrasted(factor: float) -> Sequence[Step]:
+    """Return what moves tones away from the middle by a factor, or towards it if that is below 1."""
     if factor <= 2:
         return (step("contrast", {"amount": (factor - 1) * 100}),)
     reach = 127.5 / factor
     return (step("levels", {"black": 127.5 - reach, "white": 127.5 + reach}),)
-
-
-def saturated(factor: float) -> Sequence[Step]:
-    steps = list[Step]()
-    while factor > 2:  # twice is the most that one step does
-        steps.append(step("saturation", {"amount": 100.0}))
-        factor /= 2
-    return [*steps, step("saturation", {"amount": within((factor - 1) * 100, -100, 100)})]
 
 
 def turned(args: Args) -> Sequence[Step]:
@@ -140,7 +134,6 @@ def single_step(name: str, params: Callable[[Args], dict[str, object]]) -> Make:
 
 COMMON: Mapping[str, Make] = {
     "brightness": single_step("brightness", lambda args: {"amount": within(number(args, 0), -100, 100)}),
-    "contrast": lambda args: contrast_259(number(args, 0)),
     "grayscale": single_step("grayscale", lambda _: {}),
     "rgb": channels,
     "rotate": turned,
@@ -149,9 +142,15 @@ COMMON: Mapping[str, Make] = {
 
 
 class Canvas(Deferred):
-    """Put the picture in the middle of a larger canvas, as the filter ``fill`` does.
+    """Put the picture in the middle of a canvas, as the filter ``fill`` does; what exceeds the canvas is cut.
 
-    :param width: 0: that of the picture.
+    :param width: as the URL requests it; 0: that of the picture.
+    :param left: padding, like ``top``, ``right`` and ``bottom``.
+    :param under: whether the color also lies under transparent parts.
+    :param grows: whether the canvas is at least as large as the picture, as with ``full-fit-in``.
+    :param adaptive: whether the sides change places if the picture is upright and the canvas is not, or vice versa.
+    :param turned: whether filters before this one turned the picture by 90 degrees.
+    :param turns: whether the canvas is turned along with the picture, as imagor does.
     """
 
     width: int = 0
@@ -162,21 +161,92 @@ class Canvas(Deferred):
     right: int = 0
     bottom: int = 0
     under: bool = False
+    grows: bool = False
+    adaptive: bool = False
+    turned: bool = False
+    turns: bool = False
 
     def lowered(self, size: Size) -> Sequence[Step]:
-        width, height = max(self.width, size.width), max(self.height, size.height)
+        left, top, right, bottom = self.left, self.top, self.right, self.bottom
+        width, height = self._sides(size)
+        if self.turned and self.turns:
+            width, height = height, width
+            left, top, right, bottom = top, left, bottom, right
+        place = Place(
+            size,
+            int((width - size.width) / 2) + left,
+            int((height - size.height) / 2) + top,
+            width + left + right,
+            height + top + bottom,
+        )
+        steps = place.cut()
         if self.color in ("blur", AUTO):
-            whole_width, whole_height = width + self.left + self.right, height + self.top + self.bottom
             mode = "blur" if self.color == "blur" else "average"
-            return [step("extend", {"width": whole_width, "height": whole_height, "mode": mode})]
-        left, top = (width - size.width) // 2 + self.left, (height - size.height) // 2 + self.top
-        right = width + self.left + self.right - left - size.width
-        bottom = height + self.top + self.bottom - top - size.height
-        steps = [step("flatten", {"background": self.color})] if self.under else []
-        if max(left, top, right, bottom) > 0:
-            sides = {"left": left, "top": top, "right": right, "bottom": bottom}
-            steps.append(step("pad", {**sides, "background": self.color}))
+            return [*steps, step("extend", {"width": place.width, "height": place.height, "mode": mode})]
+        if self.under:
+            steps.append(step("flatten", {"background": self.color}))
+        if any(place.margins().values()):
+            steps.append(step("pad", {**place.margins(), "background": self.color}))
         return steps
+
+    def _sides(self, size: Size) -> tuple[int, int]:
+        """Return the sides of the canvas before it is turned."""
+        across, down = (size.height, size.width) if self.turned else (size.width, size.height)
+        width, height = self.width, self.height
+        if self.adaptive and width and height and (across - down) * (width - height) < 0:
+            width, height = height, width
+        width, height = width or across, height or down
+        return (max(width, across), max(height, down)) if self.grows else (width, height)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a picture lies on a canvas.
+
+    :param left: from the left edge of the canvas; negative: the picture exceeds it.
+    """
+
+    size: Size
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def cut(self) -> list[Step]:
+        """Return the step that cuts what exceeds the canvas, if anything does."""
+        margins = self._all_margins()
+        if min(margins.values()) >= 0:
+            return []
+        part = {
+            "left": max(0, -margins["left"]),
+            "top": max(0, -margins["top"]),
+            "width": min(self.size.width, self.width, self.left + self.size.width, self.width - self.left),
+            "height": min(self.size.height, self.height, self.top + self.size.height, self.height - self.top),
+        }
+        return [step("crop", part)]
+
+    def margins(self) -> dict[str, int]:
+        """Return what is free on each side."""
+        return {side: max(0, margin) for side, margin in self._all_margins().items()}
+
+    def _all_margins(self) -> dict[str, int]:
+        return {
+            "left": self.left,
+            "top": self.top,
+            "right": self.width - self.left - self.size.width,
+            "bottom": self.height - self.top - self.size.height,
+        }
+
+
+def place_along(text: str, side: int) -> int:
+    """Return the pixels that ``20``, ``-20``, ``10p`` or ``0.1`` stands for, without the sign; 0 for a word."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        return 0
+    _, digits, percent = found.groups()
+    if percent or (float(digits) < 1 and "." in digits):
+        return half_up(side * float(digits) / (100 if percent else 1))
+    return int(float(digits))
 
 
 class Placed(Deferred):
@@ -223,31 +293,36 @@ class Placed(Deferred):
         found = _PLACE.fullmatch(text)
         if found is None:
             return near, 0
-        sign, digits, percent = found.groups()
-        if percent or (float(digits) < 1 and "." in digits):
-            pixels = half_up(side * float(digits) / (100 if percent else 1))
-        else:
-            pixels = int(float(digits))
-        return (far if sign else near), pixels
+        return (far if found[1] else near), place_along(text, side)
 
 
 class Resized(Deferred):
     """Resize by a share of the picture, or up to a box, as ``proportion`` and ``upscale`` do.
 
     :param share: of both sides; 0: use the box.
+    :param adaptive: whether the sides of the box change places if the picture is upright and the box is not, or vice
+        versa.
     """
 
     share: float = 0.0
     width: int = 0
     height: int = 0
+    adaptive: bool = False
 
     def lowered(self, size: Size) -> Sequence[Step]:
         if self.share:
             width, height = int(size.width * self.share), int(size.height * self.share)
             return [step("resize", {"width": width, "height": height})] if min(width, height) >= 1 else []
-        if size.width >= self.width or size.height >= self.height:
+        box_width, box_height = self.width, self.height
+        if self.adaptive and (size.width - size.height) * (box_width - box_height) < 0:
+            box_width, box_height = box_height, box_width
+        if size.width >= box_width or size.height >= box_height:
             return []
-        return [step("resize", {"width": self.width, "height": self.height, "fit": "inside", "enlarge": True})]
+        if size.width / box_width >= size.height / box_height:
+            width, height = box_width, size.height * box_width // size.width
+        else:
+            width, height = size.width * box_height // size.height, box_height
+        return [step("resize", {"width": max(1, width), "height": max(1, height)})]
 
 
 def rounded(radius: float, radius_y: float, color: str | None) -> Sequence[Step]:
@@ -270,13 +345,13 @@ __all__ = [
     "State",
     "arguments",
     "color_of",
-    "contrast_259",
+    "contrasted",
     "convolved",
     "curved",
     "deferred",
     "number",
+    "place_along",
     "rounded",
-    "saturated",
     "single_step",
     "true",
     "whole",

@@ -7,6 +7,8 @@ from typing import Literal
 ORIGINAL = "orig"
 """As a side: that of the source."""
 
+_MOST_DIGITS = 18
+
 Side = int | Literal["orig"]
 """Pixels, 0 for a side in proportion, or that of the source."""
 
@@ -60,6 +62,21 @@ class ThumborUrl:
     image: str = ""
 
     @property
+    def has_geometry(self) -> bool:
+        """Whether anything but filters changes the image."""
+        return bool(
+            self.trim is not None
+            or any(self.crop or ())
+            or self.fit_in
+            or self.stretch
+            or self.width
+            or self.height
+            or self.flip_horizontal
+            or self.flip_vertical
+            or self.smart
+        )
+
+    @property
     def adaptive(self) -> bool:
         return self.fit_in.startswith("adaptive-")
 
@@ -70,4 +87,9 @@ class ThumborUrl:
 
 def side_of(text: str | None) -> Side:
     """Return the side; 0 if the URL leaves it out."""
-    return "orig" if text == ORIGINAL else int(text or 0)
+    return "orig" if text == ORIGINAL else digits(text or "0")
+
+
+def digits(text: str) -> int:
+    """Return the number; one that is too large for any picture is cut, as Python does not read thousands of digits."""
+    return int(text[:_MOST_DIGITS])

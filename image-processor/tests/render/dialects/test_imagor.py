@@ -1,8 +1,11 @@
 """imagor's URLs: what differs from thumbor's."""
 
+import numpy
 import pytest
+from image_processor.render.deferred import Size
 from image_processor.render.dialects import imagor
 from image_processor.render.plan import ColorSource
+from image_processor.services.codec.errors import ImageError
 from PIL import Image
 from service_kit.errors import DomainError
 
@@ -24,12 +27,33 @@ def made(path: str, files: dict[int, bytes] | None = None) -> bytes:
         ("fit-in/128x128/filters:upscale()/42", (128, 96)),
         ("128x96/42", (128, 96)),
         ("128x96/filters:no_upscale()/42", (64, 48)),
+        # imagor, processor_test.go: "full-fit-in …", "adaptive-fit-in …", "resize with no_upscale …".
+        ("full-fit-in/30x20/42", (30, 23)),
+        ("full-fit-in/128x128/42", (171, 128)),
+        ("full-fit-in/128x128/filters:no_upscale()/42", (64, 48)),
+        ("adaptive-fit-in/20x32/42", (27, 20)),
+        ("128x0/filters:no_upscale()/42", (64, 48)),
+        ("128x32/filters:no_upscale()/42", (64, 32)),
+        ("50x0/42", (50, 38)),
+        ("50x-0/42", (50, 37)),
         ("stretch/32x40/42", (32, 40)),
         ("0x0:0.5x0.5/42", (32, 24)),
         ("10x10:30x20/42", (20, 10)),
         ("filters:crop(0.25,0.25,0.5,0.5)/42", (32, 24)),
-        ("fit-in/100x100/10x5/filters:fill(red)/42", (100, 100)),
+        # imagor, processor_test.go: "crop absolute", "crop relative", "crop overflow", "crop with fill".
+        ("32x32/filters:crop(5,5,20,20)/42", (20, 20)),
+        ("32x32/filters:crop(0.1,0.1,0.8,0.8)/42", (25, 25)),
+        ("32x32/filters:crop(25,25,20,20)/42", (7, 7)),
+        ("40x40/filters:fill(yellow):crop(5,5,30,30)/42", (30, 30)),
+        # imagor, process.go: a crop never keeps the last column and row.
+        ("10x10:9999x9999/42", (53, 37)),
+        ("0x40:0x0/42", (63, 7)),
+        ("fit-in/100x100/10x5/filters:fill(red)/42", (120, 110)),
         ("32x24/10x5:20x15/filters:fill(red)/42", (62, 44)),
+        # imagor, processor_test.go: "fit-in padding", "rotate fill".
+        ("fit-in/100x210/10x20:15x3/filters:rotate(90):fill(yellow)/42", (233, 125)),
+        ("fit-in/-180x180/10x10/filters:fill(yellow):padding(white,10,20,30,40)/42", (240, 260)),
+        ("adaptive-fit-in/20x32/filters:fill(white)/42", (32, 20)),
         ("filters:padding(red,1,2,3,4)/42", (68, 54)),
         ("filters:orient(90)/42", (48, 64)),
         ("filters:rotate(90)/42", (48, 64)),
@@ -49,6 +73,134 @@ def test_an_image_is_put_on_another_with_a_size_of_its_own() -> None:
     expected = pixels(photo(64, 48)).copy()
     expected[5:11, 50:60] = (255, 0, 0)
     assert (result[..., :3] == expected).all()
+
+
+def test_an_image_on_another_has_filters_of_its_own() -> None:
+    """imagor, processor_test.go: "image inside rotate"."""
+    over = encoded(Image.new("RGB", (10, 6), (255, 0, 0)), "PNG")
+
+    result = pixels(made("filters:image(/filters:rotate(90):invert()/7,1,2)/42", {7: over}))
+
+    expected = pixels(photo(64, 48)).copy()
+    expected[2:12, 1:7] = (0, 255, 255)
+    assert (result[..., :3] == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("sides", "size"), [("fxf", (64, 48)), ("f-20xf-30", (44, 18)), ("fx10", (64, 10)), ("fullxfull-8", (64, 40))]
+)
+def test_an_image_on_another_follows_its_sides(sides: str, size: tuple[int, int]) -> None:
+    """imagor, overlay_test.go: TestResolveFullDimensions."""
+    over = encoded(Image.new("RGB", (10, 10), (255, 0, 0)), "PNG")
+
+    result = pixels(made(f"filters:image({sides}/7)/color:black", {7: over}))
+
+    red = (result[..., :3] == (255, 0, 0)).all(axis=2)
+    assert (int(red.any(axis=0).sum()), int(red.any(axis=1).sum())) == size
+
+
+def test_an_unknown_blend_mode_is_the_normal_one() -> None:
+    """imagor, processor_test.go: "image with invalid blend mode fallback"."""
+    normal, unknown = (
+        imagor.plan_of(imagor.parse(f"/unsafe/filters:image(7,0,0,50{mode})/42".encode()))
+        for mode in ("", ",invalid-mode")
+    )
+
+    assert normal == unknown
+
+
+@pytest.mark.parametrize("mark", ["7", "b64:Nw", "b64%3ANw"])
+def test_a_watermark_needs_no_place(mark: str) -> None:
+    """imagor, processor_test.go: "watermark base64encoded"; filter.go: the place is 0, 0 then."""
+    over = encoded(Image.new("RGB", (10, 6), (255, 0, 0)), "PNG")
+
+    result = pixels(made(f"filters:watermark({mark})/42", {7: over}))
+
+    assert (result[:6, :10, :3] == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "color"),
+    [("FFO", "#ffff00"), ("ff0", "#ffff00"), ("nothing", "#000000"), ("Yellow", "#ffff00"), ("", "#000000")],
+)
+def test_a_color_that_is_none_is_black(text: str, color: str) -> None:
+    """imagor, color.go, and processor_test.go: "fit-in flip hue" with `fill(FFO)`."""
+    filled = pixels(made(f"fit-in/64x64/filters:fill({text})/42"))
+
+    expected = tuple(int(color[place : place + 2], 16) for place in (1, 3, 5))
+    assert (filled[0, 0, :3] == expected).all()
+
+
+@pytest.mark.parametrize("points", ["50x40", "50:40", "50,40", "50x40:51x41", "0.78125x0.8333333"])
+def test_a_point_stays_in_the_middle(points: str) -> None:
+    """imagor, process.go: numbers are split at x, comma and colon; a point is an area of one pixel."""
+    (frame, *_) = imagor.plan_of(imagor.parse(f"/unsafe/20x20/filters:focal({points})/42".encode())).steps
+
+    (resize,) = frame.params.lowered(Size(64, 48))
+
+    assert resize.params.model_dump()["focal"] == {
+        "x": pytest.approx(0.789, abs=0.01),
+        "y": pytest.approx(0.84, abs=0.01),
+    }
+
+
+def test_a_crop_counts_from_the_edges_of_the_source_though_it_is_trimmed() -> None:
+    """imagor, process.go: what both the crop and the trim keep."""
+    image = Image.new("RGB", (60, 40), "white")
+    image.paste("black", (10, 5, 40, 25))
+    plan = imagor.plan_of(imagor.parse(b"/unsafe/trim/20x10:50x40/42"))
+
+    assert opened(rendered(plan, encoded(image, "PNG"))).size == (20, 15)
+
+
+def test_contrast_is_per_cent_of_the_formula() -> None:
+    """imagor, filter.go: contrast."""
+    source = pixels(photo(64, 48))
+
+    result = pixels(made("filters:contrast(20)/42"))
+
+    factor = 259 * (51 + 255) / (255 * (259 - 51))
+    expected = numpy.clip((source - 127.5) * factor + 127.5, 0, 255)
+    assert numpy.abs(result - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["rgb(1,2)", "modulate(1,2)", "rotate()", "blurhash(4,3)", "quality(abc)", "focal(1)"])
+def test_a_filter_without_effect_is_skipped_and_listed(name: str) -> None:
+    """imagor, filter_processed_test.go: TestFilterProcessedFlag, TestFilterEventOutcomes."""
+    plan = imagor.plan_of(imagor.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
+
+    assert plan.ignored == (name.partition("(")[0],)
+
+
+def test_a_text_stands_at_its_place() -> None:
+    """imagor, filters.md: `label` from the right and from the bottom."""
+    plan = imagor.plan_of(imagor.parse(b"/unsafe/filters:label(HH,-2,-3,20,red)/42"))
+
+    result = pixels(rendered(plan, encoded(Image.new("RGB", (64, 48), "white"), "PNG")))
+
+    red = (result[..., 0] > result[..., 1] + 100).nonzero()
+    assert (int(red[1].max()), int(red[0].max())) == (result.shape[1] - 3, result.shape[0] - 4)
+
+
+@pytest.mark.parametrize("path", [f"filters:max_bytes({'9' * 30})", f"{'9' * 5000}x10"])
+def test_a_number_that_is_too_large_is_refused(path: str) -> None:
+    with pytest.raises((DomainError, ImageError), match="too large"):
+        made(f"{path}/42")
+
+
+def test_the_quality_of_a_png_stays() -> None:
+    """imagor, filters.md: "Does nothing for PNG"; thumbor and imgproxy do the same."""
+    assert made("filters:quality(5):max_bytes(100)/42") == made("42")
+
+
+@pytest.mark.parametrize(
+    ("path", "size"), [("30x20", (30, 20)), ("fit-in/30x20", (30, 20)), ("30x0", (30, 30)), ("x", (1, 1))]
+)
+def test_a_color_has_the_size_of_the_url(path: str, size: tuple[int, int]) -> None:
+    """imagor, process.go: a side that is missing is as long as the other one."""
+    plan = imagor.plan_of(imagor.parse(f"/unsafe/{path}/color:red".encode()))
+
+    assert opened(rendered(plan, encoded(Image.new("RGB", (1, 1), "red"), "PNG"))).size == size
 
 
 def test_a_color_is_a_source() -> None:
@@ -73,13 +225,13 @@ def test_a_download_has_a_name() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "label(a)",
-        "text(a)",
+        "text(a,0,0,sans-20,red,0,multiply)",
+        "text(a,0,0,sans-20,red,0,,200)",
         "draw_detections()",
         "redact_oval()",
-        "bitdepth(1)",
+        "background_color(auto)",
         "format(jxl)",
-        "image(/filters:blur(2)/7,0,0)",
+        "image(filters:image(filters:image(filters:image(7)/7)/7)/7)",
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(name: str) -> None:
@@ -95,14 +247,16 @@ def test_every_filter_has_a_state_and_every_state_that_is_yes_is_done() -> None:
         if state.done == "no":
             continue
         plan = imagor.plan_of(
-            imagor.parse(f"/unsafe/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode()), now=0
+            imagor.parse(f"/unsafe/meta/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode()), now=0
         )
         assert name not in plan.ignored, name
 
 
 ARGUMENTS = {
     "background_color": "red",
+    "bitdepth": "4",
     "blur": "3",
+    "blurhash": "4,3",
     "brightness": "10",
     "compression": "5",
     "contrast": "10",
@@ -114,6 +268,7 @@ ARGUMENTS = {
     "format": "webp",
     "hue": "10",
     "image": "/7,0,0",
+    "label": "cat",
     "max_age": "60",
     "max_bytes": "1000",
     "max_frames": "1",
@@ -128,5 +283,6 @@ ARGUMENTS = {
     "round_corner": "10",
     "saturation": "50",
     "sharpen": "1",
+    "text": "cat",
     "watermark": "7,0,0,50",
 }

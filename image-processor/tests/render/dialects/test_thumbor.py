@@ -84,9 +84,57 @@ def test_contrast_has_thumbor_s_formula() -> None:
 
     result = pixels(made("filters:contrast(50)/42"))
 
-    factor = 259 * (50 + 255) / (255 * (259 - 50))
-    expected = numpy.clip((source - 127.5) * factor + 127.5, 0, 255)
+    expected = numpy.clip((source - 127.5) * 1.5**2 + 127.5, 0, 255)
     assert numpy.abs(result - expected).max() <= 1
+
+
+def test_saturation_has_thumbor_s_gray() -> None:
+    """thumbor, ext/filters/_saturation.c."""
+    source = pixels(photo(64, 48)).astype(float)
+
+    result = pixels(made("filters:saturation(0.5)/42"))
+
+    gray = numpy.sqrt(source**2 @ [0.299, 0.587, 0.114])[..., None]
+    assert numpy.abs(result - (gray + (source - gray) * 0.5)).max() <= 1
+
+
+def test_equalize_spreads_each_band() -> None:
+    """thumbor, ext/filters/_equalize.c."""
+    content = encoded(Image.fromarray(numpy.uint8([[[10, 60, 20], [20, 50, 20], [30, 40, 20], [40, 30, 20]]])), "PNG")
+
+    result = pixels(made("filters:equalize()/42", content))
+
+    assert result.tolist() == [[[0, 255, 255], [85, 191, 255], [170, 127, 255], [255, 63, 255]]]
+
+
+def test_repeated_marks_are_whole_and_have_room_between_them() -> None:
+    """thumbor, filters/watermark.py: 64 pixels hold four marks of 15, with one pixel between them."""
+    mark = encoded(Image.new("RGB", (15, 6), (255, 0, 0)), "PNG")
+
+    result = pixels(made("filters:watermark(7,repeat,0,0)/42", files={7: mark}))
+
+    red = (result[0, :, :3] == (255, 0, 0)).all(axis=1)
+    assert red.tolist() == ([True] * 15 + [False]) * 4
+
+
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [
+        ("trim/20x10:50x40/42", (20, 15)),
+        ("trim/0x0:1x1/42", (30, 20)),
+        ("fit-in/50x50/filters:rotate(90):fill(red)/42", (50, 50)),
+        ("fit-in/60x20/filters:rotate(90):fill(red)/42", (60, 20)),
+        ("full-fit-in/30x30/filters:fill(red)/42", (45, 30)),
+        ("adaptive-fit-in/20x60/filters:fill(red)/42", (60, 20)),
+        ("adaptive-fit-in/60x130/filters:upscale()/42", (90, 60)),
+    ],
+)
+def test_a_size_that_thumbor_itself_gave(path: str, size: tuple[int, int]) -> None:
+    """thumbor 7.8.0 was asked for a picture of 60 × 40 whose content is 30 × 20."""
+    image = Image.new("RGB", (60, 40), "white")
+    image.paste("black", (10, 5, 40, 25))
+
+    assert opened(made(path, encoded(image, "PNG"))).size == size
 
 
 def test_a_watermark_lies_pixels_from_a_corner() -> None:
@@ -102,7 +150,7 @@ def test_a_watermark_lies_pixels_from_a_corner() -> None:
 def test_a_watermark_is_repeated_along_one_side() -> None:
     mark = encoded(Image.new("RGB", (16, 6), (255, 0, 0)), "PNG")
 
-    result = pixels(made("filters:watermark(7,repeat,0,0)/42", files={7: mark}))
+    result = pixels(made("filters:watermark(7,repeat,0,0,none,none)/42", files={7: mark}))
 
     assert (result[:6, :, :3] == (255, 0, 0)).all()
     assert (result[6:, :, :3] == pixels(photo(64, 48))[6:]).all()
@@ -125,7 +173,27 @@ def test_what_cannot_be_done_is_refused_by_name(name: str) -> None:
     assert caught.value.errors[0]["pointer"] == name.partition("(")[0]
 
 
-@pytest.mark.parametrize("name", ["nothing()", "blur(x)", "fill()", "watermark(7)", "convolution(1;2,2)"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing()",
+        "blur(x)",
+        "fill()",
+        "watermark(7)",
+        "convolution(1;2,2)",
+        # thumbor, tests/filters/test_base_filter.py: numbers have no letters and no fraction, booleans are true or 1.
+        "brightness(20.5)",
+        "brightness(1e1)",
+        "blur(nan)",
+        "blur(0)",
+        "quality(-1)",
+        "rgb(1,2,3,4)",
+        "grayscale(1)",
+        "sharpen(2,1)",
+        "fill(red,TRUE)",
+        "watermark(7,left,top,0)",
+    ],
+)
 def test_an_unknown_or_wrong_filter_is_skipped_and_listed(name: str) -> None:
     plan = thumbor.plan_of(thumbor.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
 

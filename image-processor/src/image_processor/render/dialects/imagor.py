@@ -8,17 +8,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from pydantic import Field
 from service_kit.texts import sentence
 
-from image_processor.imaging.gravity import FocalPoint
+from image_processor.algorithms.trim import TrimParams
+from image_processor.imaging.css_colors import NAMES
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source as Reading
-from image_processor.render.deferred import Deferred, Size, Step, deferred
-from image_processor.render.plan import Answer, ColorSource, Encoding, RenderPlan, Source, Wishes, step
-from image_processor.render.problems import expired, unsupported
+from image_processor.render.deferred import Step, deferred
+from image_processor.render.imagor_frame import (
+    ImagorFrame,
+    InParent,
+    Labeled,
+    LaidOn,
+    PartAfterwards,
+    StillOnly,
+    TrimAfterwards,
+    named,
+)
+from image_processor.render.plan import Answer, ColorSource, Encoding, NamedFilter, RenderPlan, Source, Wishes, step
+from image_processor.render.problems import expired, numbers_in_range, unsupported
 from image_processor.render.sources import NamedFiles, source_of
 from image_processor.render.thumbor_filters import (
+    AUTO,
     COMMON,
     Canvas,
     Make,
@@ -27,13 +38,14 @@ from image_processor.render.thumbor_filters import (
     Resized,
     State,
     color_of,
+    contrasted,
     number,
     rounded,
     single_step,
     whole,
     within,
 )
-from image_processor.render.thumbor_url import Filter, ThumborUrl, Trim, side_of
+from image_processor.render.thumbor_url import Filter, ThumborUrl, Trim, digits, side_of
 
 _LEAST_SIGNATURE = 17
 """Letters: a shorter first segment belongs to the path."""
@@ -74,7 +86,7 @@ def parse(target: bytes) -> ThumborUrl:
         signature=signature,
         signed=rest.encode("utf-8", "surrogateescape"),
         meta=bool(found["meta"]),
-        trim=Trim(found["corner"] or "top-left", int(found["tolerance"] or 0)) if found["trim"] else None,
+        trim=Trim(found["corner"] or "top-left", digits(found["tolerance"] or "0")) if found["trim"] else None,
         crop=_crop(found),
         fit_in=found["fit_in"] or "",
         stretch=bool(found["stretch"]),
@@ -101,8 +113,10 @@ def _crop(found: re.Match[str]) -> tuple[float, float, float, float] | None:
 def _padding(found: re.Match[str]) -> tuple[int, int, int, int] | None:
     if found["pad_left"] is None:
         return None
-    left, top = int(found["pad_left"]), int(found["pad_top"])
-    return left, top, int(found["pad_right"] or left), int(found["pad_bottom"] or top)
+    left, top = digits(found["pad_left"]), digits(found["pad_top"])
+    if found["pad_right"] is None:
+        return left, top, left, top
+    return left, top, digits(found["pad_right"]), digits(found["pad_bottom"])
 
 
 def _filters_and_image(text: str) -> tuple[tuple[Filter, ...], str]:
@@ -134,25 +148,31 @@ def _decoded(image: str) -> str:
     """Return the image as Go's QueryUnescape does, or base64 after ``b64:``."""
     if re.search(r"%(?![0-9A-Fa-f]{2})", image):
         return image  # not encoded at all
-    plain = unquote_plus(image)
-    if not plain.startswith("b64:"):
-        return plain
-    encoded = plain.removeprefix("b64:").rstrip("=")
+    return _from_base64(unquote_plus(image))
+
+
+def _from_base64(text: str) -> str:
+    """Return what stands in base64url after ``b64:``; another text as it is."""
+    if not text.startswith("b64:"):
+        return text
+    encoded = text.removeprefix("b64:").rstrip("=")
     try:
         return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except (Base64Error, UnicodeDecodeError):
-        return plain
+        return text
 
 
 QUALITY = 75
+_NONE = "#00000000"
+_COLOR = "color:"
+_DEEPEST = 3
+"""Images that lie on each other."""
 _FORMATS = {
     **{name: name for name in ("jpeg", "png", "gif", "webp", "avif", "tiff")},
     "jpg": "jpeg",
     "tif": "tiff",
 }
 _UNWRITTEN = ("jxl", "jp2", "heif", "bmp")
-_VERTICAL = {"top": "north", "bottom": "south"}
-_HORIZONTAL = {"left": "west", "right": "east"}
 _SPACES = {"srgb": "srgb", "b-w": "gray", "grey16": "gray", "cmyk": "cmyk", "p3": "p3"}
 _BLENDS = {
     **{
@@ -191,110 +211,14 @@ class Defaults:
     negotiated: bool = False
 
 
-class ImagorFrame(Deferred):
-    """What imagor does with a picture before the filters, by its size.
-
-    :param focal: areas to keep in the middle: left, top, right and bottom in pixels, or in shares.
-    """
-
-    turn: int = 0
-    crop: tuple[float, float, float, float] | None = None
-    width: int = 0
-    height: int = 0
-    fit_in: bool = False
-    adaptive: bool = False
-    full: bool = False
-    stretch: bool = False
-    upscale: bool = False
-    keep_size: bool = False
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    halign: str = ""
-    valign: str = ""
-    smart: bool = False
-    focal: list[tuple[float, float, float, float]] = Field(default_factory=list)
-    flip_horizontal: bool = False
-    flip_vertical: bool = False
-
-    def lowered(self, size: Size) -> Sequence[Step]:
-        steps = list[Step]()
-        if self.turn:
-            steps.append(step("rotate", {"angle": self.turn}))
-            size = Size(size.height, size.width) if self.turn % 180 else size
-        left, top = 0, 0
-        if (box := self._box(size)) is not None:
-            left, top, width, height = box
-            steps.append(step("crop", {"left": left, "top": top, "width": width, "height": height}))
-            whole_size, size = size, Size(width, height)
-        else:
-            whole_size = size
-        steps += self._resized(size, self._focus(whole_size, left, top, size))
-        directions = (("horizontal", self.flip_horizontal), ("vertical", self.flip_vertical))
-        return [*steps, *(step("flip", {"direction": direction}) for direction, wanted in directions if wanted)]
-
-    def _box(self, size: Size) -> tuple[int, int, int, int] | None:
-        """Return left, top, width and height of the crop."""
-        if self.crop is None:
-            return None
-        left, top, right, bottom = _in_pixels(self.crop, size)
-        right, bottom = min(right, size.width), min(bottom, size.height)
-        if right <= left or bottom <= top:
-            return None
-        return int(left), int(top), int(right - left), int(bottom - top)
-
-    def _focus(self, whole_size: Size, left: int, top: int, size: Size) -> FocalPoint | None:
-        if not self.focal:
-            return None
-        areas = [_in_pixels(area, whole_size) for area in self.focal]
-        weights = [max(1.0, (area[2] - area[0]) * (area[3] - area[1])) for area in areas]
-        x = sum((area[0] + area[2]) / 2 * weight for area, weight in zip(areas, weights, strict=True)) / sum(weights)
-        y = sum((area[1] + area[3]) / 2 * weight for area, weight in zip(areas, weights, strict=True)) / sum(weights)
-        return FocalPoint(x=within((x - left) / size.width, 0, 1), y=within((y - top) / size.height, 0, 1))
-
-    def _resized(self, size: Size, focus: FocalPoint | None) -> Sequence[Step]:
-        left, top, right, bottom = self.padding
-        across, down = self.width, self.height
-        if self.adaptive and (size.width >= size.height) != (across >= down) and across and down:
-            across, down = down, across
-        if not across and not down:
-            across, down = size.width, size.height
-        across = across or max(1, size.width * down // size.height)
-        down = down or max(1, size.height * across // size.width)
-        if self.fit_in:
-            across, down = max(1, across - left - right), max(1, down - top - bottom)
-            fit = "outside" if self.full else "inside"
-            return self._unless_equal(size, across, down, {"fit": fit, "enlarge": self.upscale or self.full})
-        if self.stretch:
-            return self._unless_equal(size, across, down, {"fit": "fill"})
-        params: dict[str, object] = {"fit": "cover", "enlarge": not self.keep_size, "gravity": self._gravity()}
-        if focus is not None:
-            params["focal"] = focus
-        return self._unless_equal(size, across, down, params)
-
-    def _unless_equal(self, size: Size, width: int, height: int, params: Mapping[str, object]) -> Sequence[Step]:
-        if (size.width, size.height) == (width, height):
-            return ()
-        return (step("resize", {"width": width, "height": height, **params}),)
-
-    def _gravity(self) -> str:
-        if self.smart:
-            return "attention"
-        return f"{_VERTICAL.get(self.valign, '')}{_HORIZONTAL.get(self.halign, '')}" or "center"
-
-
-def _in_pixels(edges: Sequence[float], size: Size) -> tuple[float, float, float, float]:
-    """Return edges in pixels; all of them at most 1 are shares."""
-    if max(edges) <= 1:
-        return edges[0] * size.width, edges[1] * size.height, edges[2] * size.width, edges[3] * size.height
-    return edges[0], edges[1], edges[2], edges[3]
-
-
 def plan_of(url: ThumborUrl, defaults: Defaults = Defaults(), now: float | None = None) -> RenderPlan:
     """Return the plan of a URL.
 
     :param now: seconds since 1970; by default, those of the clock.
     :raises DomainError: ``bad-render-url``, ``unsupported-render-option``, ``expired-render-url``.
     """
-    plan = _Lowering(url, defaults).plan()
+    with numbers_in_range():
+        plan = _Lowering(url, defaults, NamedFiles()).plan()
     if 0 < plan.wishes.expires <= (time.time() if now is None else now):
         raise expired()
     return plan
@@ -302,9 +226,9 @@ def plan_of(url: ThumborUrl, defaults: Defaults = Defaults(), now: float | None 
 
 def image_of(text: str) -> Source:
     """Return the source: a file, a URL, or ``color:red``."""
-    if text.startswith("color:"):
+    if text.startswith(_COLOR):
         try:
-            return ColorSource(color_of(text.removeprefix("color:") or "none"))
+            return ColorSource(color_of(text.removeprefix(_COLOR) or "none"))
         except NotForFilterError:
             return ColorSource("#00000000")
     return source_of(text)
@@ -313,29 +237,32 @@ def image_of(text: str) -> Source:
 class _Lowering:
     """Reads the filters and collects the files that they name."""
 
-    def __init__(self, url: ThumborUrl, defaults: Defaults) -> None:
+    def __init__(self, url: ThumborUrl, defaults: Defaults, files: NamedFiles, depth: int = 0) -> None:
         self._url = url
         self._defaults = defaults
-        self._files = NamedFiles()
+        self._files = files
+        self._depth = depth
+        self._turned = False
+        self._noted = list[NamedFilter]()
         self._output: dict[str, object] = {"metadata": "strip" if defaults.strip_metadata else "keep"}
         self._frame: dict[str, object] = {}
         self._reading: dict[str, object] = {}
-        self._focal = list[tuple[float, float, float, float]]()
-        self._trim = url.trim
+        self._focal = list[tuple[float, ...]]()
+        self._upscale = not url.fit_in or url.full
         self._wishes: dict[str, object] = {}
         self._answer: Answer = "imagor meta" if url.meta else "image"
         self._ignored = list[str]()
 
     def plan(self) -> RenderPlan:
         source = image_of(self._url.image)
-        steps = [made for each in self._url.filters for made in self._of(each)]
+        steps = self.steps()
         output = Output.model_validate({"format": "source"} | self._output)
         qualities = tuple((name, self._defaults.quality) for name in ("jpeg", "webp", "avif"))
         negotiated = self._defaults.negotiated and output.format == "source"
         return RenderPlan(
             source=source,
-            steps=(*self._trimmed(), deferred(self._framed()), *steps),
-            encoding=Encoding(output, negotiated, qualities),
+            steps=tuple(steps),
+            encoding=Encoding(output, negotiated, qualities, lossy_alone=True),
             reading=Reading.model_validate(self._reading),
             files=self._files.all(),
             answer=self._answer,
@@ -346,26 +273,28 @@ class _Lowering:
                 expires=_integer(self._wishes.get("expires")) or 0,
             ),
             ignored=tuple(self._ignored),
+            filters=tuple(self._noted) if self._url.meta else (),
         )
 
-    def _trimmed(self) -> Sequence[Step]:
-        if self._trim is None:
-            return ()
-        corner = "southeast" if self._trim.corner == "bottom-right" else "northwest"
-        return (step("trim", {"threshold": within(self._trim.tolerance or 1, 0, 255), "corner": corner}),)
+    def steps(self) -> Sequence[Step]:
+        """Return the frame and the filters, in the order of the URL."""
+        filters = [made for each in self._url.filters for made in self._of(each)]
+        return [deferred(self._framed()), *filters]
 
     def _framed(self) -> ImagorFrame:
         url = self._url
         return ImagorFrame.model_validate(
             {
+                "trim": None if url.trim is None else _trim_of(url.trim),
                 "crop": url.crop,
+                "upscale": self._upscale,
+                "quick": self._is_quick(),
                 "width": int(url.width),
                 "height": int(url.height),
                 "fit_in": bool(url.fit_in),
                 "adaptive": url.adaptive,
                 "full": url.full,
                 "stretch": url.stretch,
-                "padding": url.padding or (0, 0, 0, 0),
                 "halign": url.halign,
                 "valign": url.valign,
                 "smart": url.smart,
@@ -374,46 +303,88 @@ class _Lowering:
                 "flip_vertical": url.flip_vertical,
             }
             | self._frame
+            | self._sides_of_color()
         )
+
+    def _sides_of_color(self) -> dict[str, object]:
+        """Return what makes a color as large as the URL says; a side that is missing is as long as the other one."""
+        if not self._url.image.startswith(_COLOR):
+            return {}
+        width, height = int(self._url.width), int(self._url.height)
+        return {"width": width or height, "height": height or width, "fit_in": False, "stretch": True, "quick": True}
 
     def _of(self, each: Filter) -> Sequence[Step]:
         """Return the steps of a filter; one that is unknown or wrong is skipped, as imagor does."""
         state = FILTERS.get(each.name)
-        if state is None:
+        if state is None or (each.name in _OF_META and not self._url.meta):
             self._ignored.append(each.name)
             return ()
         if state.done == "no":
             raise unsupported(each.name, state.note)
-        args = _split(each.args)
         try:
-            if each.name in _STEPS:
-                return _STEPS[each.name](args)
-            if each.name in _WITH_FILES:
-                return _WITH_FILES[each.name](self, args)
-            _SETTINGS[each.name](self, args)
+            made = self._made(each.name, _split(each.args))
         except NotForFilterError:
             self._ignored.append(each.name)
+            self._noted.append(NamedFilter(each.name, each.args, done=False))
+            return ()
+        self._noted.append(NamedFilter(each.name, each.args, done=True))
+        return made
+
+    def _made(self, name: str, args: Sequence[str]) -> Sequence[Step]:
+        if name in _OF_META:
+            if name == "blurhash" and not (len(args) == 2 and all(1 <= whole(args, place) <= 9 for place in (0, 1))):
+                raise NotForFilterError
+            return ()
+        if name in _BY_URL:
+            return _BY_URL[name](self, args)
+        if name in _STEPS:
+            made = _STEPS[name](args)
+            return (deferred(StillOnly(steps=named(made))),) if name in _NOT_ANIMATED and made else made
+        _SETTINGS[name](self, args)
         return ()
+
+    def _is_quick(self) -> bool:
+        """Return whether imagor would decode the source in the final size: nothing needs the whole of it."""
+        url = self._url
+        if url.trim is not None or url.flip_vertical or url.full or url.adaptive or any(url.crop or ()):
+            return False
+        slow = ("trim", "focal", "rotate", "orient", "max_bytes")
+        on_auto = ("fill", "background_color")
+        return not any(
+            each.name in slow or (each.name in on_auto and each.args.partition(",")[0] == "auto")
+            for each in url.filters
+        )
 
     def filled(self, args: Sequence[str]) -> Sequence[Step]:
         left, top, right, bottom = self._url.padding or (0, 0, 0, 0)
-        inner = bool(self._url.fit_in)
-        width = max(0, int(self._url.width) - (left + right if inner else 0))
-        height = max(0, int(self._url.height) - (top + bottom if inner else 0))
-        color = args[0].lower() if args else ""
-        if color not in ("blur", "auto"):
-            color = color_of(color or "black")
-        sides = {"left": left, "top": top, "right": right, "bottom": bottom}
-        return (deferred(Canvas(width=width, height=height, color=color, under=color != "#00000000", **sides)),)
+        color = _filling(args[0] if args else "")
+        canvas = Canvas(
+            width=int(self._url.width),
+            height=int(self._url.height),
+            color=color,
+            left=left,
+            top=top,
+            right=right,
+            bottom=bottom,
+            under=color != _NONE,
+            grows=self._url.full,
+            adaptive=self._url.adaptive,
+            turned=self._turned,
+            turns=True,
+        )
+        return (deferred(canvas),)
 
     def placed(self, args: Sequence[str]) -> Sequence[Step]:
-        if len(args) < 3:
+        if not args:
             raise NotForFilterError
-        width, height = (0.0 if len(args) <= place or not args[place] else number(args, place) for place in (4, 5))
+        width = height = 0.0
+        if len(args) > 5:
+            width, height = (100.0 if text == "none" else within(number([text], 0), 0, 1000) for text in args[4:6])
+        x, y = args[1:3] if len(args) > 2 else ("0", "0")
         placed = Placed(
-            file_id=self._files.add(source_of(unquote_plus(args[0]))),
-            x=args[1],
-            y=args[2],
+            file_id=self._files.add(source_of(_from_base64(unquote_plus(args[0])))),
+            x=x,
+            y=y,
             alpha=number(args, 3, 0.0),
             width=width,
             height=height,
@@ -421,41 +392,72 @@ class _Lowering:
         return (deferred(placed),)
 
     def overlaid(self, args: Sequence[str]) -> Sequence[Step]:
-        """Return an image on the image; the URL of the other one may have a size, and no filters."""
+        """Return an image on the image: a whole URL, whose sides may follow those of the outer image."""
         if not args:
             raise NotForFilterError
-        nested = parse(f"/unsafe/{args[0].removeprefix('/')}".encode())
-        if nested.filters or nested.crop or nested.trim or nested.fit_in or nested.stretch or nested.smart:
-            raise unsupported("image", sentence("the image that is put on another can have a size, and nothing else"))
-        blend = _BLENDS.get(args[4] if len(args) > 4 else "")
-        if blend is None:
-            raise unsupported("image", sentence("there is no blend mode '{text}'", text=args[4]))
-        file_id = self._files.add(source_of(nested.image))
-        if nested.width or nested.height:
-            params: dict[str, object] = {
-                "file_id": file_id,
-                "blend": blend,
-                "opacity": within(100 - number(args, 3, 0.0), 0, 100),
-            }
-            params |= {side: value for side, value in (("width", nested.width), ("height", nested.height)) if value}
-            placed = Placed(file_id=file_id, x=args[1] if len(args) > 1 else "0", y=args[2] if len(args) > 2 else "0")
-            return (deferred(Overlaid(place=placed, params=params)),)
+        if self._depth >= _DEEPEST:
+            raise unsupported("image", sentence("images lie on each other at most {count} deep", count=_DEEPEST))
+        path, width, height = _sides_of(unquote_plus(args[0]))
+        nested = parse(f"/unsafe/{path.removeprefix('/')}".encode("utf-8", "surrogateescape"))
+        inner = _Lowering(nested, self._defaults, self._files, self._depth + 1)
+        steps = inner.steps()
+        self._ignored += inner._ignored
         placed = Placed(
-            file_id=file_id,
+            file_id=self._files.add(source_of(nested.image)),
             x=args[1] if len(args) > 1 else "0",
             y=args[2] if len(args) > 2 else "0",
             alpha=number(args, 3, 0.0),
-            blend=blend,
+            blend=_BLENDS.get(args[4].lower() if len(args) > 4 else "", "normal"),
         )
-        return (deferred(placed),)
+        if width is None and height is None and not nested.filters and not nested.has_geometry:
+            return (deferred(placed),)
+        laid = LaidOn(
+            place=placed,
+            width=width or InParent(pixels=int(nested.width)),
+            height=height or InParent(pixels=int(nested.height)),
+            steps=named(steps),
+        )
+        return (deferred(laid),)
+
+    def labeled(self, args: Sequence[str]) -> Sequence[Step]:
+        if not args:
+            raise NotForFilterError
+        return self._lettered(
+            args, size=whole(args, 3, 20), color=args[4] if len(args) > 4 else "", alpha=5, bold=False
+        )
+
+    def lettered(self, args: Sequence[str]) -> Sequence[Step]:
+        """Return a text, whose font says how large it is: ``sans-bold-24``."""
+        if not args:
+            raise NotForFilterError
+        if any(args[7:]) or (len(args) > 6 and _BLENDS.get(args[6].lower(), "normal") != "normal"):
+            raise unsupported("text", sentence("a text has a place, a size and a color, and is not wrapped or blended"))
+        font = args[3] if len(args) > 3 else ""
+        size = re.search(r"-(\d+)$", font)
+        color = args[4] if len(args) > 4 else ""
+        return self._lettered(args, size=int(size[1]) if size else 20, color=color, alpha=5, bold="bold" in font)
+
+    def _lettered(self, args: Sequence[str], *, size: int, color: str, alpha: int, bold: bool) -> Sequence[Step]:
+        text = _from_base64(unquote_plus(args[0]))
+        if not text.strip():
+            raise NotForFilterError
+        label = Labeled(
+            text=text[:1000],
+            x=args[1] if len(args) > 1 else "0",
+            y=args[2] if len(args) > 2 else "0",
+            size=int(within(size, 1, 1000)),
+            color=_painted(color),
+            alpha=number(args, alpha, 0.0),
+            bold=bold,
+        )
+        return (deferred(label),)
 
     def padded(self, args: Sequence[str]) -> Sequence[Step]:
         left = whole(args, 1)
         top = whole(args, 2, left)
         right, bottom = (whole(args, 3), whole(args, 4)) if len(args) > 4 else (left, top)
-        color = color_of(args[0] or "black")
-        sides = {"left": left, "top": top, "right": right, "bottom": bottom}
-        return (deferred(Canvas(color=color, under=True, **{side: max(0, value) for side, value in sides.items()})),)
+        color = _filling(args[0])
+        return (deferred(Canvas(color=color, under=color != _NONE, left=left, top=top, right=right, bottom=bottom)),)
 
     def set_format(self, args: Sequence[str]) -> None:
         name = (args[0] if args else "").lower()
@@ -509,54 +511,45 @@ class _Lowering:
     def send_original(self, args: Sequence[str]) -> None:  # noqa: ARG002
         self._answer = "original"
 
-    def trim(self, args: Sequence[str]) -> None:
-        named = args[1] if len(args) > 1 else "top-left"
-        self._trim = Trim(named, whole(args, 0, 1))
+    def set_depth(self, args: Sequence[str]) -> None:
+        if (depth := whole(args, 0)) in (1, 2, 4):
+            self._output |= {"palette": True, "colors": 2**depth}
+        elif depth != 8:
+            raise NotForFilterError
 
-    def crop(self, args: Sequence[str]) -> None:
-        left, top, width, height = (number(args, place) for place in range(4))
-        self._frame["crop"] = (left, top, left + width, top + height)
+    def take_jpeg(self, args: Sequence[str]) -> None:  # noqa: ARG002
+        self._output["format"] = "jpeg"
+
+    def turned(self, args: Sequence[str]) -> Sequence[Step]:
+        degrees = whole(args, 0)
+        if degrees not in (90, 180, 270):
+            raise NotForFilterError
+        self._turned ^= degrees != 180
+        return COMMON["rotate"](args)
 
     def turn_first(self, args: Sequence[str]) -> None:
         degrees = whole(args, 0)
-        if degrees % 90:
+        if degrees not in (90, 180, 270):
             raise NotForFilterError
         self._frame["turn"] = -degrees % 360
 
     def keep_size(self, args: Sequence[str]) -> None:  # noqa: ARG002
-        self._frame |= {"keep_size": True, "upscale": False}
+        self._upscale = False
 
     def upscale(self, args: Sequence[str]) -> None:  # noqa: ARG002
-        self._frame |= {"keep_size": False, "upscale": True}
+        self._upscale = True
 
     def stretch(self, args: Sequence[str]) -> None:  # noqa: ARG002
         self._frame["stretch"] = True
 
     def focus(self, args: Sequence[str]) -> None:
-        numbers = re.fullmatch(r"([\d.]+)x([\d.]+)(?::([\d.]+)x([\d.]+))?", unquote_plus(args[0] if args else ""))
-        if numbers is None:
+        parts = [part for part in re.split("[x,:]", ",".join(args)) if part]
+        if len(parts) not in (2, 4):
             raise NotForFilterError
-        left, top = number([numbers[1]], 0), number([numbers[2]], 0)
-        right, bottom = (number([numbers[place] or numbers[place - 2]], 0) for place in (3, 4))
-        self._focal.append((left, top, right, bottom))
+        self._focal.append(tuple(number(parts, place) for place in range(len(parts))))
 
     def without_effect(self, args: Sequence[str]) -> None:
         """Do nothing: it concerns imagor's own storage of results."""
-
-
-class Overlaid(Deferred):
-    """An image of another size on the picture: ``overlay`` at a place of :class:`Placed`."""
-
-    place: Placed
-    params: dict[str, object]
-
-    def lowered(self, size: Size) -> Sequence[Step]:
-        (placed,) = self.place.lowered(size)
-        at = placed.params.model_dump()
-        gravity, x, y = str(at["gravity"]), int(at["x"]), int(at["y"])
-        across = -x if "east" in gravity else x
-        down = -y if "south" in gravity else y
-        return [step("overlay", {**self.params, "gravity": gravity, "x": across, "y": down})]
 
 
 def _integer(value: object) -> int | None:
@@ -581,15 +574,87 @@ def _blurred(args: Sequence[str]) -> Sequence[Step]:
 
 
 def _sharpened(args: Sequence[str]) -> Sequence[Step]:
-    sigma = number(args, 1) if len(args) > 1 else 1 + number(args, 0) / 2
+    sigma = 1 + 2 * number(args, 1 if len(args) > 1 else 0)
     return (step("sharpen", {"radius": within(sigma, 0.01, 50)}),) if sigma > 0 else ()
 
 
-def _turned(args: Sequence[str]) -> Sequence[Step]:
-    return COMMON["rotate"](args) if whole(args, 0) > 0 else ()
+def _contrasted(args: Sequence[str]) -> Sequence[Step]:
+    amount = within(number(args, 0) * 2.55, -255, 255)
+    return contrasted(259 * (amount + 255) / (255 * (259 - amount)))
+
+
+def _channels(args: Sequence[str]) -> Sequence[Step]:
+    if len(args) != 3:
+        raise NotForFilterError
+    return COMMON["rgb"](args)
+
+
+def _cut_out(args: Sequence[str]) -> Sequence[Step]:
+    left, top, width, height = (number(args, place) for place in range(4))
+    return (deferred(PartAfterwards(left=left, top=top, width=width, height=height)),)
+
+
+def _trimmed(args: Sequence[str]) -> Sequence[Step]:
+    trim = Trim(args[1] if len(args) > 1 else "top-left", whole(args, 0, 0))
+    return (deferred(TrimAfterwards(trim=_trim_of(trim))),)
+
+
+def _trim_of(trim: Trim) -> TrimParams:
+    corner = "southeast" if trim.corner == "bottom-right" else "northwest"
+    return TrimParams.model_validate({"threshold": within(trim.tolerance or 1, 0, 255), "corner": corner})
+
+
+def _background(args: Sequence[str]) -> Sequence[Step]:
+    if not args:
+        raise NotForFilterError
+    if args[0].lower() == "auto":
+        raise unsupported("background_color", sentence("the color is named, not taken from the image"))
+    return (step("flatten", {"background": _painted(args[0])}),)
+
+
+def _filling(text: str) -> str:
+    """Return the color of what is filled: also the average, a blurred image, or nothing."""
+    if text.lower() in ("blur", AUTO):
+        return text.lower()
+    return _NONE if text in ("none", "transparent") else _painted(text)
+
+
+def _painted(text: str) -> str:
+    """Return a color as imagor reads it: what is none is black, and a digit that is none counts as 0."""
+    name = unquote_plus(text).lower().removeprefix("#")
+    if len(name) in (3, 6) and name not in NAMES:
+        name = "".join(digit if digit in "0123456789abcdef" else "0" for digit in name)
+    try:
+        return color_of(name) if name not in ("none", "transparent") else "#000000"
+    except NotForFilterError:
+        return "#000000"
+
+
+_SIDE = r"-?(?:(?:full|f)(?:-\d+)?|\d*)"
+_FOLLOWING = re.compile(r"(-?)(?:full|f)(?:-(\d+))?")
+
+
+def _sides_of(path: str) -> tuple[str, InParent | None, InParent | None]:
+    """Return the path without ``full`` or ``f`` as sides, and what these say of the width and of the height."""
+    segments = path.split("/")
+    for place, segment in enumerate(segments):
+        if segment.startswith("filters:"):
+            break
+        if (found := re.fullmatch(rf"({_SIDE})x({_SIDE})", segment)) is None:
+            continue
+        sides = [_FOLLOWING.fullmatch(text) for text in found.groups()]
+        if not any(sides):
+            break
+        texts = [f"{side[1]}0" if side else text for side, text in zip(sides, found.groups(), strict=True)]
+        segments[place] = "x".join(texts)
+        width, height = (InParent(less=int(side[2] or 0)) if side else None for side in sides)
+        return "/".join(segments), width, height
+    return path, None, None
 
 
 def _modulated(args: Sequence[str]) -> Sequence[Step]:
+    if len(args) != 3:
+        raise NotForFilterError
     brightness, saturation = (within(number(args, place, 0.0), -100, 100) for place in (0, 1))
     return (
         step("brightness", {"amount": brightness}),
@@ -600,7 +665,7 @@ def _modulated(args: Sequence[str]) -> Sequence[Step]:
 
 def _rounded(args: Sequence[str]) -> Sequence[Step]:
     radius = number(args, 0)
-    return rounded(radius, number(args, 1, radius), color_of(args[2]) if len(args) > 2 and args[2] else None)
+    return rounded(radius, number(args, 1, radius), _painted(args[2]) if len(args) == 3 else None)
 
 
 def _in_space(args: Sequence[str]) -> Sequence[Step]:
@@ -621,30 +686,40 @@ def _in_proportion(args: Sequence[str]) -> Sequence[Step]:
 
 _STEPS: Mapping[str, Make] = {
     **COMMON,
-    "background_color": single_step("flatten", lambda args: {"background": color_of(args[0] if args else "")}),
+    "background_color": _background,
     "blur": _blurred,
+    "contrast": _contrasted,
+    "crop": _cut_out,
     "hue": single_step("hue", lambda args: {"degrees": number(args, 0) % 360}),
     "invert": single_step("invert", lambda _: {}),
     "modulate": _modulated,
     "pixelate": single_step("pixelate", lambda args: {"size": int(within(whole(args, 0, 10), 2, 1000))}),
     "proportion": _in_proportion,
     "redact": single_step("blur_faces", lambda args: {"method": "pixelate" if args[:1] == ["pixelate"] else "blur"}),
-    "rotate": _turned,
+    "rgb": _channels,
     "round_corner": _rounded,
     "saturation": single_step("saturation", lambda args: {"amount": within(number(args, 0), -100, 100)}),
     "sharpen": _sharpened,
     "to_colorspace": _in_space,
+    "trim": _trimmed,
 }
-_WITH_FILES: Mapping[str, Callable[[_Lowering, Sequence[str]], Sequence[Step]]] = {
+_NOT_ANIMATED = ("blur", "pixelate", "sharpen")
+_OF_META = ("avgcolor", "blurhash", "thumbhash")
+"""Filters that only ``meta`` knows."""
+_BY_URL: Mapping[str, Callable[[_Lowering, Sequence[str]], Sequence[Step]]] = {
     "fill": _Lowering.filled,
     "image": _Lowering.overlaid,
+    "label": _Lowering.labeled,
     "padding": _Lowering.padded,
+    "rotate": _Lowering.turned,
+    "text": _Lowering.lettered,
     "watermark": _Lowering.placed,
 }
 _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
     "attachment": _Lowering.attach,
+    "autojpg": _Lowering.take_jpeg,
+    "bitdepth": _Lowering.set_depth,
     "compression": _Lowering.set_effort,
-    "crop": _Lowering.crop,
     "dpi": _Lowering.set_dpi,
     "expire": _Lowering.set_expiry,
     "focal": _Lowering.focus,
@@ -664,30 +739,32 @@ _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
     "strip_exif": _Lowering.strip_metadata,
     "strip_icc": _Lowering.strip_profile,
     "strip_metadata": _Lowering.strip_metadata,
-    "trim": _Lowering.trim,
     "upscale": _Lowering.upscale,
 }
 
 FILTERS: Mapping[str, State] = {
     "attachment": State("yes", "Content-Disposition"),
-    "background_color": State("yes", "`flatten`"),
-    "bitdepth": State("no", sentence("the depth of a PNG follows from its colors; `palette` makes it small")),
-    "blur": State("yes", "`blur`"),
+    "autojpg": State("yes", "the format is JPEG"),
+    "avgcolor": State("yes", "in `meta`: the average of the colors"),
+    "background_color": State("yes", "`flatten`; `auto` is refused"),
+    "bitdepth": State("part", "1, 2 and 4: `output.palette`; 16 has no effect"),
+    "blur": State("yes", "`blur`; not of animations"),
+    "blurhash": State("yes", "in `meta`: `blurhash`"),
     "brightness": State("yes", "`brightness`"),
     "compression": State("part", "`output.effort`, 1 to 9"),
     "contrast": State("yes", "`contrast` or `levels`, by imagor's formula"),
-    "crop": State("yes", "`crop`"),
+    "crop": State("yes", "`crop`, after the resize"),
     "dpi": State("yes", "`source.dpi`, of PDF and SVG"),
     "draw_detections": State("no", sentence("rectangles around faces are not drawn")),
     "expire": State("yes", "410 afterwards"),
     "fill": State("yes", "`pad` or `extend`; `auto` is the average of the colors"),
-    "focal": State("yes", "the point that a cut keeps in the middle"),
+    "focal": State("yes", "the points and areas that a cut keeps in the middle"),
     "format": State("part", "jpeg, png, webp, avif, gif and tiff; jxl, jp2, heif and bmp are refused"),
     "grayscale": State("yes", "`grayscale`"),
     "hue": State("yes", "`hue`"),
-    "image": State("part", "`stamp` or `overlay`: the other image can have a size, and no filters"),
+    "image": State("yes", "`stamp`: the other image can have sizes and filters of its own, three deep"),
     "invert": State("yes", "`invert`"),
-    "label": State("no", sentence("a text has a width, not a place in pixels: a preset with `watermark` writes one")),
+    "label": State("part", "in Roboto, whatever the font"),
     "lossless": State("yes", "`output.lossless`"),
     "max_age": State("yes", "Cache-Control"),
     "max_bytes": State("yes", "`output.max_bytes`"),
@@ -698,7 +775,7 @@ FILTERS: Mapping[str, State] = {
     "padding": State("yes", "`pad`"),
     "page": State("yes", "`source.page`"),
     "palette": State("yes", "`output.palette`"),
-    "pixelate": State("yes", "`pixelate`"),
+    "pixelate": State("yes", "`pixelate`; not of animations"),
     "preview": State("yes", "accepted; results are always kept in the cache"),
     "proportion": State("yes", "`resize`"),
     "quality": State("yes", "`output.quality`"),
@@ -709,14 +786,15 @@ FILTERS: Mapping[str, State] = {
     "rotate": State("yes", "`rotate`, anticlockwise as in imagor"),
     "round_corner": State("yes", "`round_corners` and `flatten`"),
     "saturation": State("yes", "`saturation`"),
-    "sharpen": State("part", "`sharpen`: another operator with the same radius"),
+    "sharpen": State("part", "`sharpen`: another operator with the same radius; not of animations"),
     "stretch": State("yes", "`resize` with `fill`"),
     "strip_exif": State("yes", "`output.metadata`"),
     "strip_icc": State("yes", "`output.profile`"),
     "strip_metadata": State("yes", "`output.metadata`"),
-    "text": State("no", sentence("a text has a width, not a place in pixels: a preset with `watermark` writes one")),
+    "text": State("part", "in Roboto, bold or not, whatever the font; not wrapped, not blended"),
+    "thumbhash": State("no", sentence("ThumbHash is not computed; `blurhash` is")),
     "to_colorspace": State("part", "`to_colorspace`: srgb, p3, cmyk and b-w"),
-    "trim": State("yes", "`trim`"),
+    "trim": State("yes", "`trim`, in the order of the filters; not of animations"),
     "upscale": State("yes", "`resize` with `enlarge`"),
     "watermark": State("yes", "`stamp`"),
 }

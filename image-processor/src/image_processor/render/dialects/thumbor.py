@@ -1,5 +1,6 @@
 """thumbor's URLs: ``/{hash or unsafe}/trim/10x10:90x90/fit-in/-300x200/smart/filters:blur(3)/image.jpg``"""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +9,15 @@ from urllib.parse import unquote
 from pydantic import Field
 from service_kit.texts import sentence
 
+from image_processor.algorithms.trim import TrimParams, box_of
 from image_processor.imaging.output import Output
+from image_processor.imaging.picture import Picture
 from image_processor.imaging.source import Source as Reading
+from image_processor.render import peer_steps  # noqa: F401 (registers steps)
 from image_processor.render.deferred import Deferred, Size, Step, deferred
 from image_processor.render.geometry.thumbor_sizes import Box, Focus, cropped, filled, fitted
 from image_processor.render.plan import Encoding, RenderPlan, Wishes, step
-from image_processor.render.problems import bad_url, unsupported
+from image_processor.render.problems import bad_url, numbers_in_range, unsupported
 from image_processor.render.sources import NamedFiles, source_of
 from image_processor.render.thumbor_filters import (
     COMMON,
@@ -23,19 +27,19 @@ from image_processor.render.thumbor_filters import (
     Placed,
     Resized,
     State,
-    arguments,
     color_of,
+    contrasted,
     convolved,
     curved,
     number,
+    place_along,
     rounded,
-    saturated,
     single_step,
     true,
     whole,
     within,
 )
-from image_processor.render.thumbor_url import ORIGINAL, Filter, Side, ThumborUrl, Trim, side_of
+from image_processor.render.thumbor_url import ORIGINAL, Filter, Side, ThumborUrl, Trim, digits, side_of
 
 _PATH = re.compile(
     r"/?(?:(?P<signature>.+?)/)?"
@@ -66,7 +70,7 @@ def parse(target: bytes) -> ThumborUrl:
     if found is None:
         raise bad_url(sentence("A URL of thumbor has a signature or `unsafe`, options, and an image."))
     corners = [found[name] for name in ("left", "top", "right", "bottom")]
-    left, top, right, bottom = (int(corner or 0) for corner in corners)
+    left, top, right, bottom = (digits(corner or "0") for corner in corners)
     return ThumborUrl(
         signature=found["signature"] or "",
         signed=f"{found['rest']}{mark}{query}".encode("utf-8", "surrogateescape"),
@@ -92,7 +96,7 @@ def _trim(text: str | None) -> Trim | None:
         return None
     # `trim:20` is a corner named 20, as in thumbor.
     _, *parts = text.split(":")
-    return Trim(parts[0] if parts else "top-left", int(parts[1]) if len(parts) > 1 else 0)
+    return Trim(parts[0] if parts else "top-left", digits(parts[1]) if len(parts) > 1 else 0)
 
 
 def _filters(text: str) -> tuple[Filter, ...]:
@@ -105,6 +109,7 @@ def _filters(text: str) -> tuple[Filter, ...]:
 
 QUALITY = 80
 _SQUARE_ROOT_OF_3 = 3**0.5
+_LARGEST_RADIUS = 150
 _FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "gif": "gif", "webp": "webp", "avif": "avif"}
 _UNWRITTEN = ("heic", "heif")
 
@@ -124,6 +129,7 @@ class Defaults:
 class ThumborFrame(Deferred):
     """What thumbor does with a picture before the filters, by its size."""
 
+    trim: TrimParams | None = None
     crop: tuple[float, float, float, float] | None = None
     width: Side = 0
     height: Side = 0
@@ -153,6 +159,21 @@ class ThumborFrame(Deferred):
             if box[0] <= middle.x <= box[2] and box[1] <= middle.y <= box[3]:
                 moved.append((area[0] - box[0], area[1] - box[1], area[2] - box[0], area[3] - box[1]))
         return moved
+
+    def lowered_for(self, picture: Picture) -> Sequence[Step]:
+        box = None if self.trim is None else box_of(picture, self.trim)
+        if box is None:
+            return super().lowered_for(picture)
+        left, top, right, bottom = box
+        return [_part(*box), *self.after_trim(box).lowered(Size(right - left, bottom - top))]
+
+    def after_trim(self, box: Box) -> "ThumborFrame":
+        """Return what is done with the part that a trim left; a crop counts from the edges of the source."""
+        if self.crop is None:
+            return self
+        left, top = box[:2]
+        moved = (self.crop[0] - left, self.crop[1] - top, self.crop[2] - left, self.crop[3] - top)
+        return self.model_copy(update={"crop": moved})
 
     def lowered(self, size: Size) -> Sequence[Step]:
         steps, box = list[Step](), self.cut(size)
@@ -202,7 +223,8 @@ def plan_of(url: ThumborUrl, defaults: Defaults = Defaults()) -> RenderPlan:
 
     :raises DomainError: ``bad-render-url``, ``unsupported-render-option``.
     """
-    return _Lowering(url, defaults).plan()
+    with numbers_in_range():
+        return _Lowering(url, defaults).plan()
 
 
 class _Lowering:
@@ -217,6 +239,7 @@ class _Lowering:
         self._focal = list[tuple[int, int, int, int]]()
         self._max_age: int | None = None
         self._frames: int | None = None
+        self._turned = False
         self._ignored = list[str]()
 
     def plan(self) -> RenderPlan:
@@ -225,11 +248,12 @@ class _Lowering:
         output = Output.model_validate({"format": "source"} | self._output)
         return RenderPlan(
             source=source,
-            steps=(*self._trimmed(), deferred(self._framed()), *steps),
+            steps=(deferred(self._framed()), *steps),
             encoding=Encoding(
                 output,
                 self._defaults.negotiated and output.format == "source",
                 tuple((name, self._defaults.quality) for name in ("jpeg", "webp", "avif")),
+                lossy_alone=True,
             ),
             reading=Reading(upright=self._defaults.respect_orientation, frames=self._frames),
             files=self._files.all(),
@@ -239,18 +263,23 @@ class _Lowering:
             ignored=(*self._ignored, *(["debug"] if self._url.debug else [])),
         )
 
-    def _trimmed(self) -> Sequence[Step]:
+    def _trimmed(self) -> TrimParams | None:
         trim = self._url.trim
         if trim is None:
-            return ()
-        corner = "southeast" if trim.corner == "bottom-right" else "northwest"
+            return None
         # thumbor's tolerance is a distance in three dimensions, the catalog's threshold is of each band.
-        return (step("trim", {"threshold": min(255.0, trim.tolerance / _SQUARE_ROOT_OF_3), "corner": corner}),)
+        return TrimParams.model_validate(
+            {
+                "threshold": min(255.0, trim.tolerance / _SQUARE_ROOT_OF_3),
+                "corner": "southeast" if trim.corner == "bottom-right" else "northwest",
+            }
+        )
 
     def _framed(self) -> ThumborFrame:
         url = self._url
         return ThumborFrame.model_validate(
             {
+                "trim": self._trimmed(),
                 "crop": url.crop,
                 "width": url.width,
                 "height": url.height,
@@ -276,12 +305,14 @@ class _Lowering:
         if state.done == "no":
             raise unsupported(each.name, state.note)
         try:
-            return self._steps(each.name, arguments(each.args), each.args)
+            return self._steps(each.name, fitting(each), each.args)
         except NotForFilterError:
             self._ignored.append(each.name)
             return ()
 
     def _steps(self, name: str, args: Sequence[str], text: str) -> Sequence[Step]:
+        if name == "rotate":
+            self._turned ^= whole(args, 0) % 180 == 90
         if name in _STEPS:
             return _STEPS[name](args)
         if name == "curve":
@@ -292,23 +323,38 @@ class _Lowering:
             return self._placed(args)
         if name == "upscale":
             sides = [0 if side == ORIGINAL else int(side) for side in (self._url.width, self._url.height)]
-            return (deferred(Resized(width=sides[0], height=sides[1])),) if all(sides) else ()
+            enlarged = Resized(width=sides[0], height=sides[1], adaptive=self._url.adaptive)
+            return (deferred(enlarged),) if all(sides) else ()
         _SETTINGS[name](self, args)
         return ()
 
     def _filled(self, args: Sequence[str]) -> Sequence[Step]:
-        if not args:
-            raise NotForFilterError
         width, height = (0 if side == ORIGINAL else int(side) for side in (self._url.width, self._url.height))
         color = args[0] if args[0] in ("blur", "auto") else color_of(args[0])
-        return (deferred(Canvas(width=width, height=height, color=color, under=true(args, 1))),)
+        canvas = Canvas(
+            width=width,
+            height=height,
+            color=color,
+            under=true(args, 1),
+            grows=self._url.full,
+            adaptive=self._url.adaptive,
+            turned=self._turned and bool(self._url.fit_in),
+        )
+        return (deferred(canvas),)
 
     def _placed(self, args: Sequence[str]) -> Sequence[Step]:
-        if len(args) < 4:
-            raise NotForFilterError
-        shares = [0.0 if len(args) <= place or args[place] == "none" else number(args, place) for place in (4, 5)]
-        mark = self._files.add(source_of(args[0].strip("'")))
-        placed = Placed(file_id=mark, x=args[1], y=args[2], alpha=number(args, 3), width=shares[0], height=shares[1])
+        width, height = (
+            0.0 if len(args) <= place or args[place] == "none" else within(number(args, place), 0, 1000)
+            for place in (4, 5)
+        )
+        mark = self._files.add(source_of(args[0]))
+        if "repeat" in args[1:3]:
+            return (
+                deferred(
+                    RepeatedMark(file_id=mark, x=args[1], y=args[2], alpha=number(args, 3), width=width, height=height)
+                ),
+            )
+        placed = Placed(file_id=mark, x=args[1], y=args[2], alpha=number(args, 3), width=width, height=height)
         return (deferred(placed),)
 
     def set_format(self, args: Sequence[str]) -> None:
@@ -354,12 +400,47 @@ class _Lowering:
         """Do nothing: results never have what the filter takes away, or the server chooses it."""
 
 
+class RepeatedMark(Deferred):
+    """A mark that is repeated along a side, or along both."""
+
+    file_id: int
+    x: str
+    y: str
+    alpha: float
+    width: float
+    height: float
+
+    def lowered(self, size: Size) -> Sequence[Step]:
+        x, y = (
+            0 if text == "repeat" else place_along(text, side)
+            for text, side in ((self.x, size.width), (self.y, size.height))
+        )
+        params = {
+            "file_id": self.file_id,
+            "along_x": self.x == "repeat",
+            "along_y": self.y == "repeat",
+            "x": x,
+            "y": y,
+            "from_right": self.x.startswith("-"),
+            "from_bottom": self.y.startswith("-"),
+            "center_x": self.x == "center",
+            "center_y": self.y == "center",
+            "width": self.width,
+            "height": self.height,
+            "opacity": within(100 - self.alpha, 0, 100),
+        }
+        return [step("spaced_marks", params)]
+
+
 def _blurred(args: Sequence[str]) -> Sequence[Step]:
-    radius = number(args, 0)
-    if radius <= 0:
-        raise NotForFilterError
-    sigma = number(args, 1, 0.0) or min(radius, 150)
-    return (step("blur", {"radius": within(sigma, 0.01, 100)}),)
+    radius = whole(args, 0)
+    sigma = number(args, 1, 0.0) or radius
+    radius = min(radius, _LARGEST_RADIUS)
+    # thumbor cuts its bell off at the radius: what is left is as wide as another bell.
+    places = range(-radius, radius + 1)
+    weights = [math.exp(-place * place / (2 * sigma * sigma)) for place in places]
+    variance = sum(place * place * weight for place, weight in zip(places, weights, strict=True)) / sum(weights)
+    return (step("blur", {"radius": within(variance**0.5, 0.01, 100)}),)
 
 
 def _sharpened(args: Sequence[str]) -> Sequence[Step]:
@@ -376,8 +457,6 @@ def _colorized(args: Sequence[str]) -> Sequence[Step]:
 
 
 def _rounded(args: Sequence[str]) -> Sequence[Step]:
-    if len(args) < 4:
-        raise NotForFilterError
     across, _, down = args[0].partition("|")
     radius = number([across], 0)
     bands = [int(within(number(args, place), 0, 255)) for place in (1, 2, 3)]
@@ -402,13 +481,76 @@ _STEPS: Mapping[str, Make] = {
     "blur": _blurred,
     "colorize": _colorized,
     "convolution": convolved,
-    "equalize": single_step("equalize", lambda _: {}),
+    "contrast": lambda args: contrasted((max(-100, min(1000, whole(args, 0))) + 100) ** 2 / 10_000),
+    "equalize": single_step("equalize_bands", lambda _: {}),
     "noise": _noisy,
     "proportion": _in_proportion,
     "round_corner": _rounded,
-    "saturation": lambda args: saturated(max(0.0, number(args, 0))),
+    "saturation": single_step("perceived_saturation", lambda args: {"factor": within(number(args, 0), -1000, 1000)}),
     "sharpen": _sharpened,
 }
+
+_WHOLE, _SIGNED, _POSITIVE = r"\d+", r"-?\d+", r"\d*[1-9]\d*"
+_DECIMAL = r"-?(?:\d+\.?\d*|\d*\.?\d+)"
+_TEXT = r"'.+?'|[^,]+?"
+_YES_OR_NO = r"[Tt]rue|[Ff]alse|1|0"
+_WORD = r"\w+"
+_WHERE = r"-?\d+p?|center|repeat"
+_RATIO = r"-?\d+(?:\.\d+)?|none"
+_POINTS = r"\[(?:\(\d+,\s*\d+\),?\s*)*\]"
+
+
+def _shape(*required: str, optional: Sequence[str] = ()) -> re.Pattern[str]:
+    """Return what the arguments of a filter look like; thumbor skips a filter whose arguments look otherwise."""
+    parts = [rf"(?:{',' if place else ''}\s*({text})\s*)" for place, text in enumerate((*required, *optional))]
+    return re.compile("".join([*parts[: len(required)], *(f"{part}?" for part in parts[len(required) :])]) + r"\)")
+
+
+_SHAPES: Mapping[str, re.Pattern[str]] = {
+    "autojpg": _shape(optional=[_YES_OR_NO]),
+    "background_color": _shape(_WORD),
+    "blur": _shape(_POSITIVE, optional=[_DECIMAL]),
+    "brightness": _shape(_SIGNED),
+    "colorize": _shape(_WHOLE, _WHOLE, _WHOLE, _TEXT),
+    "contrast": _shape(_SIGNED),
+    "convolution": _shape(r"-?\d+(?:\.\d*)?(?:;-?\d+(?:\.\d*)?)*", _POSITIVE, optional=[_YES_OR_NO]),
+    "cover": _shape(),
+    "curve": _shape(_POINTS, _POINTS, _POINTS, _POINTS),
+    "equalize": _shape(),
+    "fill": _shape(_WORD, optional=[_YES_OR_NO]),
+    "focal": _shape(_TEXT),
+    "format": _shape(_TEXT),
+    "grayscale": _shape(),
+    "max_age": _shape(_WHOLE),
+    "max_bytes": _shape(_WHOLE),
+    "no_upscale": _shape(),
+    "noise": _shape(_WHOLE, optional=[_WHOLE]),
+    "proportion": _shape(_DECIMAL),
+    "quality": _shape(_WHOLE),
+    "rgb": _shape(_SIGNED, _SIGNED, _SIGNED),
+    "rotate": _shape(_SIGNED),
+    "round_corner": _shape(r"\d+(?:\|\d+)?", _WHOLE, _WHOLE, _WHOLE, optional=[_YES_OR_NO]),
+    "saturation": _shape(_DECIMAL),
+    "sharpen": _shape(_DECIMAL, _DECIMAL, _YES_OR_NO),
+    "stretch": _shape(),
+    "strip_exif": _shape(),
+    "strip_icc": _shape(),
+    "upscale": _shape(),
+    "watermark": _shape(_TEXT, _WHERE, _WHERE, _WHOLE, optional=[_RATIO, _RATIO]),
+}
+
+
+def fitting(each: Filter) -> Sequence[str]:
+    """Return the arguments of a filter.
+
+    :raises NotForFilterError: they are not of the filter's shape.
+    """
+    found = _SHAPES[each.name].match(f"{each.args})")
+    if found is None:
+        raise NotForFilterError
+    return [re.sub(r"^'(.+)'$", r"\1", text) for text in found.groups() if text]
+
+
 _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
     "autojpg": _Lowering.without_effect,
     "cover": _Lowering.first_frame,
@@ -426,14 +568,14 @@ _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
 FILTERS: Mapping[str, State] = {
     "autojpg": State("part", "accepted; the format is that of the source, or what the client accepts"),
     "background_color": State("yes", "`flatten`"),
-    "blur": State("yes", "`blur`: the second argument, or the first, is the standard deviation, at most 100"),
+    "blur": State("yes", "`blur`: as wide as thumbor's, which is cut off at the radius; at most 100"),
     "brightness": State("yes", "`brightness`"),
     "colorize": State("yes", "`colorize`"),
-    "contrast": State("yes", "`contrast` or `levels`, by thumbor's formula"),
+    "contrast": State("yes", "`contrast` or `levels`, by thumbor's formula, the square of 1 + amount / 100"),
     "convolution": State("part", "`convolve`: 3, 5 or 7 columns; others are skipped"),
     "cover": State("yes", "the first frame"),
     "curve": State("part", "`curves`: the curve between the points is another one"),
-    "equalize": State("part", "`equalize`: of the lightness, so that hues stay"),
+    "equalize": State("yes", "each band alone, as thumbor does"),
     "extract_focal": State("no", sentence("the source is a file, not another URL of thumbor")),
     "fill": State("yes", "`pad` or `extend`; `auto` is the average of the colors, not the median"),
     "focal": State("yes", "the points that a cut keeps"),
@@ -450,12 +592,12 @@ FILTERS: Mapping[str, State] = {
     "rgb": State("yes", "`channels`"),
     "rotate": State("yes", "`rotate`, anticlockwise as in thumbor"),
     "round_corner": State("yes", "`round_corners` and `flatten`"),
-    "saturation": State("part", "`saturation`: by the luma of BT.601"),
+    "saturation": State("yes", "a factor, by thumbor's gray"),
     "sharpen": State("part", "`sharpen`: of all bands"),
     "stretch": State("yes", "nothing is cut"),
     "strip_exif": State("yes", "results never have EXIF"),
     "strip_icc": State("yes", "`output.profile`"),
     "upscale": State("yes", "`resize`"),
-    "watermark": State("part", "`stamp`: repeated marks touch each other"),
+    "watermark": State("yes", "`stamp`; repeated marks are whole, with room between them"),
 }
 """Every filter of thumbor, and whether it is done. Names that are not here are skipped, as thumbor skips them."""
