@@ -466,6 +466,14 @@ MUTATIONS = [
         caught_by="image-processor/tests/render/test_pool.py::test_at_most_half_of_the_processes_do_slow_renders",
     ),
     Mutation(
+        rule="an answer from before a file was to be forgotten is not remembered",
+        file="image-processor/src/image_processor/render/file_rows.py",
+        before="        if self._forgotten == forgotten:\n",
+        after="        if self._forgotten >= forgotten:\n",
+        caught_by="image-processor/tests/render/test_lookups_of_files.py"
+        "::test_what_was_on_its_way_when_a_file_was_to_be_forgotten_is_not_remembered",
+    ),
+    Mutation(
         rule="the least recently used results go first",
         file="image-processor/src/image_processor/render/cache.py",
         before="        self._uses[key] = time.time()\n",
