@@ -175,10 +175,11 @@ def test_fsck_and_gc_work_on_the_bucket(client: Pixmill, s3_stack: FullStack, s3
 
 def test_memory_does_not_grow_with_the_file(client: Pixmill, s3_stack: FullStack, tmp_path: Path) -> None:
     path = tmp_path / "large.bin"
+    piece = os.urandom(1_000_000)
     with path.open("wb") as file:
-        for piece in range(200):
-            file.write(os.urandom(1_000_000) + bytes([piece]))
-    client.upload("warm.bin", path.read_bytes()[:60_000_000])
+        for number in range(120):
+            file.write(piece + bytes([number]))
+    client.upload("warm.bin", path.read_bytes()[:40_000_000])
     workers = [number for number, command in processes_of(s3_stack.folder).items() if "file-storage/wsgi" in command]
     before = {number: memory_of(number) for number in workers}
 

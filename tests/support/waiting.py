@@ -7,6 +7,9 @@ from typing import TypeVar
 STATE_SECONDS = 120
 """Far longer than any state takes, but shorter than the time limit of a test."""
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.1
+"""Seconds between two looks. The longer a state takes, the longer they are: a look is often a request to a server."""
+
 Found = TypeVar("Found")
 
 
@@ -17,7 +20,9 @@ def wait_until(look: Callable[[], Found | None], state: str = "") -> Found:
     :raises AssertionError: no true value within :data:`STATE_SECONDS`.
     """
     deadline = time.monotonic() + STATE_SECONDS
+    pause = FIRST_PAUSE
     while not (found := look()):
         assert time.monotonic() < deadline, f"not within {STATE_SECONDS} seconds: {state or look}"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.25, LONGEST_PAUSE)
     return found
