@@ -33,10 +33,17 @@ def url(client: FlaskClient) -> str:
     return stored(client, "name=h%C3%A9.html", ANN)
 
 
-def stored(client: FlaskClient, query: str, headers: dict[str, str]) -> str:
+def stored(client: FlaskClient, query: str, headers: dict[str, str], content: bytes = CONTENT) -> str:
     """Store a file and return the URL of its bytes."""
-    response = client.put(f"/?{query}", data=CONTENT, headers=headers)
+    response = client.put(f"/?{query}", data=content, headers=headers)
     return f"/{response.get_json()['id']}/download"
+
+
+@pytest.fixture
+def link(client: FlaskClient, url: str) -> str:
+    """The path of a link to the file."""
+    made = client.post(f"/{url.split('/')[1]}/links", json={"expires_in": 60}, headers=ANN).get_json()
+    return f"/links/{made['url'].rpartition('/')[2]}"
 
 
 def service(client: FlaskClient, wanted: type[T]) -> T:
@@ -138,3 +145,39 @@ def test_a_wrong_key_counts_once(client: FlaskClient, url: str) -> None:
     wrong = {"Authorization": f"Bearer pxm_{'0' * 12}_{'x' * 43}", "X-Real-IP": "192.0.2.7"}
     statuses = [client.get(url, headers=wrong).status_code for _ in range(FAILURES_PER_MINUTE + 1)]
     assert statuses == [401] * FAILURES_PER_MINUTE + [429]
+
+
+def test_a_link_is_answered_before_flask(client: FlaskClient, link: str) -> None:
+    with requests_of_flask(client) as reached:
+        response = client.get(link)
+    assert (response.status_code, reached) == (200, [])
+
+
+def test_a_link_has_the_headers_that_flask_gives(client: FlaskClient, link: str) -> None:
+    usual, by_flask = client.get(f"{link}?disposition=inline"), client.head(f"{link}?disposition=inline")
+    assert described(usual) == described(by_flask) | {"Content-Digest": usual.headers["Repr-Digest"]}
+
+
+def test_a_link_says_how_a_browser_treats_the_file(client: FlaskClient) -> None:
+    picture = stored(client, "name=a.txt", ANN, b"text that a browser may show")
+    made = client.post(f"/{picture.split('/')[1]}/links", json={"disposition": "inline"}, headers=ANN).get_json()
+    response = client.get("/links/" + made["url"].rpartition("/")[2])
+    assert response.headers["Content-Disposition"] == 'inline; filename="a.txt"'
+
+
+def test_a_changed_token_is_refused(client: FlaskClient, link: str) -> None:
+    text, _, signature = link.rpartition(".")
+    other = signature[:-2] + ("AA" if signature[-2:] != "AA" else "BA")
+    assert client.get(f"{text}.{other}").status_code == 403
+
+
+def test_a_revoked_link_is_refused(client: FlaskClient, link: str) -> None:
+    before = client.get(link).status_code
+    client.delete(link, headers=ANN)
+    assert (before, client.get(link).status_code) == (200, 404)
+
+
+def test_the_log_has_no_token(client: FlaskClient, link: str, capfd: pytest.CaptureFixture[str]) -> None:
+    client.get(link)
+    logged = capfd.readouterr().err
+    assert ("/links/" in logged, link in logged) == (True, False)

@@ -1,4 +1,4 @@
-"""Answer the usual download, of a whole file without conditions, before Flask does.
+"""Answer the usual download, of a whole file without conditions, by its id or a link, before Flask does.
 
 Flask and what surrounds a view there take several times as long as the row and the headers of a download. All other
 requests, and every refusal, go on to Flask, which answers as if this module did not exist.
@@ -25,13 +25,14 @@ from file_storage.headers.digests import digest
 from file_storage.routers.download import disposition_of, headers_of
 from file_storage.services.file_rows import SentFile
 from file_storage.services.files import FileService
+from file_storage.services.links import LinkService, SentByLink
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger()
 
-_PATH = re.compile(r"/([1-9][0-9]{0,18})/download/?")
+_PATH = re.compile(r"/(?:([1-9][0-9]{0,18})/download|links/([0-9]{1,19}\.[0-9]{1,19}\.[0-9a-f]+\.[A-Za-z0-9_-]+))/?")
 _QUERIES = {"": "attachment", "disposition=attachment": "attachment", "disposition=inline": "inline"}
 _UNUSUAL = frozenset(
     {"HTTP_RANGE", "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"}
@@ -44,6 +45,8 @@ class _Wanted(NamedTuple):
     """What a usual download asks for."""
 
     file_id: int
+    token: str
+    """Of a link, instead of an id."""
     disposition: str
 
 
@@ -52,7 +55,7 @@ def answer_usual_downloads(
 ) -> "WSGIApplication":
     """Return WSGI middleware that has the web server send the files of usual downloads; for blobs in a folder."""
     container = svcs.Container(registry)
-    gate, files = container.get(Gate, FileService)
+    gate, files, links = container.get(Gate, FileService, LinkService)
     handed_over = _to_nginx if settings.header == "X-Accel-Redirect" else _to_front
 
     def answered(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -61,13 +64,14 @@ def answer_usual_downloads(
         if wanted is None:
             return application(environ, start_response)
         principal = _admitted(gate, environ)
-        file = None if principal is None else files.sent(principal, wanted.file_id)
-        location = None if file is None else _place(files, file)
-        if file is None or location is None:
+        sent = None if principal is None else _sent(wanted, principal, files, links)
+        location = None if sent is None else _place(files, sent.file)
+        if sent is None or location is None:
             return application(environ, start_response)
+        file = sent.file
         headers = {
             "Content-Type": file.media_type,
-            "Content-Disposition": disposition_of(file, wanted.disposition),
+            "Content-Disposition": disposition_of(file, sent.disposition or wanted.disposition),
             "Content-Digest": digest(file.sha256),
             "X-Request-ID": request_id(environ.get("HTTP_X_REQUEST_ID", "")),
             **headers_of(file),
@@ -78,7 +82,7 @@ def answer_usual_downloads(
             "request",
             request_id=headers["X-Request-ID"],
             method="GET",
-            path=environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"],
+            path=environ.get("SCRIPT_NAME", "") + ("/links/-" if wanted.token else environ["PATH_INFO"]),
             status=200,
             milliseconds=round((time.monotonic() - started) * 1000, 1),
         )
@@ -93,9 +97,10 @@ def _wanted(environ: "WSGIEnvironment") -> _Wanted | None:
     if found is None or environ["REQUEST_METHOD"] != "GET" or not _UNUSUAL.isdisjoint(environ):
         return None
     disposition = _QUERIES.get(environ.get("QUERY_STRING", ""))
-    if disposition is None or environ.get("CONTENT_LENGTH", "") not in ("", "0") or int(found[1]) > MAX_ID:
+    file_id, token = int(found[1] or 0), found[2] or ""
+    if disposition is None or environ.get("CONTENT_LENGTH", "") not in ("", "0") or file_id > MAX_ID:
         return None
-    return _Wanted(int(found[1]), disposition)
+    return _Wanted(file_id, token, disposition)
 
 
 def _admitted(gate: Gate, environ: "WSGIEnvironment") -> Principal | None:
@@ -106,7 +111,15 @@ def _admitted(gate: Gate, environ: "WSGIEnvironment") -> Principal | None:
         environ[ADMITTED] = problem
         return None
     environ[ADMITTED] = principal
-    return principal if Scope.FILES_READ in principal.scopes else None
+    return principal
+
+
+def _sent(wanted: _Wanted, principal: Principal, files: FileService, links: LinkService) -> SentByLink | None:
+    """Return what is sent; ``None`` if Flask must refuse it."""
+    if wanted.token:
+        return links.sent(wanted.token)
+    file = files.sent(principal, wanted.file_id) if Scope.FILES_READ in principal.scopes else None
+    return None if file is None else SentByLink(file, None)
 
 
 def _place(files: FileService, file: SentFile) -> str | None:

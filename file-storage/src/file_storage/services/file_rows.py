@@ -58,7 +58,8 @@ class SentFile(NamedTuple):
     created_at: float
 
 
-_SENT = select(*(File.__table__.columns[name] for name in SentFile._fields)).where(File.id == bindparam("id"), PRESENT)
+SENT_COLUMNS = [File.__table__.columns[name] for name in SentFile._fields]
+_SENT = select(*SENT_COLUMNS).where(File.id == bindparam("id"), PRESENT)
 SENT_FILE, SENT_OWNED_FILE = FrequentQuery(_SENT), FrequentQuery(_SENT.where(_OWNED))
 
 

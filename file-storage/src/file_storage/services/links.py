@@ -9,10 +9,11 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+import sqlalchemy
 from service_kit.access.principals import Principal
-from service_kit.database import MAX_ID, Database, epoch_now, json_elements
+from service_kit.database import MAX_ID, Database, FrequentQuery, QuickReadError, epoch_now, json_elements
 from service_kit.errors import DomainError
 from service_kit.texts import sentence
 from sqlalchemy import (
@@ -21,7 +22,6 @@ from sqlalchemy import (
     String,
     bindparam,
     case,
-    cast,
     column,
     delete,
     exists,
@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from file_storage.models import File, Link
-from file_storage.services.file_rows import NOT_EXPIRED, PRESENT
+from file_storage.services.file_rows import NOT_EXPIRED, PRESENT, SENT_COLUMNS, SentFile
 from file_storage.services.shared_sets import LinkCleanup, SetSigner
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
@@ -54,7 +54,7 @@ _COUNTS = (
     )
     .select_from(Link)
     .join(_FILE_OF_SET, true())
-    .join(File, File.id == cast(cast(_FILE_OF_SET.c.value, String), BigInteger))
+    .join(File, File.id == sqlalchemy.cast(sqlalchemy.cast(_FILE_OF_SET.c.value, String), BigInteger))
     .where(Link.id.in_(bindparam("sets", expanding=True)), Link.sees_all | (File.owner == Link.owner), NOT_EXPIRED)
     .group_by(Link.id)
 )
@@ -141,6 +141,20 @@ class LinkedFile(NamedTuple):
 
     file: File
     disposition: str | None
+
+
+class SentByLink(NamedTuple):
+    """What a download by a link needs; as :class:`LinkedFile`."""
+
+    file: SentFile
+    disposition: str | None
+
+
+_SENT = FrequentQuery(
+    select(Link.expires_at, Link.disposition, *SENT_COLUMNS)
+    .join_from(Link, File, Link.file_id == File.id)
+    .where(Link.id == bindparam("link_id"), PRESENT)
+)
 
 
 class LinkService:
@@ -259,6 +273,20 @@ class LinkService:
             sentence("This link was revoked, or its file was deleted; ask for a new one."),
             context={"link_id": claim.link_id},
         )
+
+    def sent(self, token: str) -> SentByLink | None:
+        """Return what a download by this token needs; ``None`` if :meth:`file` must say what is wrong."""
+        try:
+            claim = self._signer.read(token)
+            row = self._database.first_row(_SENT, {"link_id": claim.link_id})
+        except (DomainError, QuickReadError):
+            return None
+        if row is None:
+            return None
+        expires_at, disposition, *columns = cast("tuple[float, str | None, *tuple[object, ...]]", row)
+        file = SentFile(*cast("SentFile", columns))
+        is_claimed = (int(expires_at), file.sha256[:_DIGITS]) == (claim.expires_at, claim.sha256)
+        return SentByLink(file, disposition) if is_claimed else None
 
 
 def _counted(session: Session, links: Sequence[Link]) -> Sequence[ListedLink]:
