@@ -1,4 +1,4 @@
-"""The parser of the command line, which speaks the language of the environment."""
+"""The command line parser, whose messages follow the language of the environment."""
 
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,14 @@ USAGE = ("Usage:", "[OPTIONS]", "COMMAND [ARGS]...")
 
 
 class UsageError(typer.BadParameter):
-    """A refusal whose message is whole."""
+    """A usage error with a complete message."""
 
     def format_message(self) -> str:
         return self.message
 
 
 class Command(TyperCommand):
-    """A command."""
+    """A command with localized usage errors."""
 
     def get_usage(self, ctx: "Context") -> str:
         return said_in(super().get_usage(ctx), USAGE)
@@ -31,7 +31,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command that has commands."""
+    """A group of commands with localized usage errors."""
 
     def get_usage(self, ctx: "Context") -> str:
         return said_in(super().get_usage(ctx), USAGE)
@@ -54,7 +54,7 @@ class Group(TyperGroup):
 
 
 def use(app: typer.Typer) -> None:
-    """Let an application, its groups and its commands use these classes."""
+    """Make an application, its groups and its commands use these classes."""
     app.info.cls = Group
     for command in app.registered_commands:
         command.cls = Command
@@ -71,7 +71,7 @@ def _described(parameters: "list[Parameter]") -> "list[Parameter]":
 
 
 def _said(error: typer.TyperException) -> typer.TyperException:
-    """Return the refusal in the language of the environment."""
+    """Return the usage error in the language of the environment."""
     message = error.format_message()
     translated = said(message)
     return error if translated == message else UsageError(translated, ctx=getattr(error, "ctx", None))
