@@ -1,4 +1,4 @@
-"""Pixmill's Python client; the command line and, with the extra ``serve``, the server come with it."""
+"""Pixmill's Python client, with the command line and, with the extra ``serve``, the server."""
 
 from pixmill.client.answers import (
     Algorithm,

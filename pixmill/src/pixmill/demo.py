@@ -23,7 +23,7 @@ STEPS: Sequence[Step] = (Resize(width=320), Flip())
 
 @dataclass(frozen=True)
 class Outcome:
-    """The last status of a task, and its result."""
+    """The final status of a task, and its result."""
 
     source: File
     algorithm: str
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def run_demo(url: str, photos: Path, output: Path) -> int:
-    """Run the demo on the server at ``url``; return 0 if every task has finished, else 1."""
+    """Run the demo on the server at ``url``; return 0 if every task has finished successfully, else 1."""
     console = Console()
     paths = sorted(path for path in photos.iterdir() if path.suffix.lower() in SUFFIXES)
     if not paths:
@@ -82,7 +82,7 @@ def _outcome(pixmill: Pixmill, source: File, task: Task, path: Path) -> Outcome:
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    # Fit into 80 columns: the name of the saved file follows from the first two columns.
+    # Fit into 80 columns: the name of the saved file can be derived from the first two columns.
     table = Table("photograph", "algorithm", "in", "out")
     for outcome in outcomes:
         out = _described(outcome.result) if outcome.result else outcome.status

@@ -1,4 +1,4 @@
-"""The embedded stack: one uWSGI with both services, the page and a worker, on a machine with only Python."""
+"""The embedded stack: one uWSGI runs both services, the web page and a worker on a machine with only Python."""
 
 import os
 import socket
@@ -19,14 +19,14 @@ from pixmill.start_log import start_log
 from pixmill.supervision import Child, supervised
 
 START_SECONDS = 300
-"""Long enough for the smallest machines. A start that fails ends earlier, with its process."""
+"""Start timeout, long enough for the smallest machines. A failed start ends earlier, because its process exits."""
 READY_SECONDS = 30
 """Timeout of a readiness request: the front accepts it while uWSGI loads, and uWSGI answers once it has loaded."""
 STOP_SECONDS = 9
 START_LOG = "start.log"
-"""Where uWSGI reports its start, in the data folder."""
+"""uWSGI's start log, in the data folder."""
 PRIVATE = 0o077
-"""The umask of all processes: other accounts of the machine read nothing."""
+"""The umask of all processes: other users of the machine cannot read the data."""
 
 
 class StartError(Exception):
@@ -35,9 +35,9 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Embedded:
-    """Where the embedded stack listens and what it uses.
+    """Runs the embedded stack.
 
-    :param project: the folder that holds ``config/`` and ``web/``.
+    :param project: the folder that contains ``config/`` and ``web/``.
     """
 
     host: str
@@ -52,8 +52,8 @@ class Embedded:
     def run(self) -> int:
         """Serve until SIGINT or SIGTERM, and return the exit code.
 
-        :raises StartError: ``project`` is another folder, the port is taken, the data folder is not writable, or the
-            server did not start.
+        :raises StartError: ``project`` is the wrong folder, the port is in use, the data folder is not writable, or the
+        server did not start.
         """
         _check_project(self.project)
         self._check_port()
@@ -61,7 +61,7 @@ class Embedded:
         self._prepare_folders()
         command = ["uwsgi", "--ini", "config/embedded/wsgi.ini"]
         with (
-            # The path of a Unix socket has at most 107 bytes; that of the data folder may have more.
+            # The path of a Unix socket has at most 107 bytes, and the data folder's path may be longer.
             TemporaryDirectory(prefix="pixmill-", ignore_cleanup_errors=True) as run,
             start_log(self.data / START_LOG) as (log, output),
             supervised(command, self.project, self._environment(Path(run)), STOP_SECONDS, output) as server,
@@ -71,7 +71,7 @@ class Embedded:
             if not server.stop_requested:
                 print(self._banner(), flush=True)
             code = server.process.wait()
-        # A process that is stopped while it loads ends with another code.
+        # A process that is stopped while it loads exits with another code.
         return 0 if server.stop_requested else code
 
     def _check_port(self) -> None:
@@ -88,7 +88,7 @@ class Embedded:
     def _prepare_folders(self) -> None:
         try:
             self.data.mkdir(parents=True, exist_ok=True)
-            # Fails where the file system has no modes, or the folder is somebody else's.
+            # This fails if the file system has no modes or the folder belongs to another user.
             with suppress(PermissionError):
                 self.data.chmod(0o700)
             for name in ("files", "queue", "queue-control", "scratch", "renders"):
@@ -114,11 +114,11 @@ class Embedded:
 
     def _wait_until_ready(self, server: Child) -> None:
         deadline = time.monotonic() + START_SECONDS
-        # Requests with a long timeout: polling would take the processor from the server that starts.
+        # Use requests with a long timeout: polling would take CPU time from the starting server.
         with httpx2.Client(base_url=self.url, timeout=READY_SECONDS, trust_env=False) as client:
             while time.monotonic() < deadline:
                 code = server.process.poll()
-                # Checked after the process: a server that was stopped did not fail to start.
+                # Check this after the process: a server that was stopped has not failed to start.
                 if server.stop_requested:
                     return
                 if code is not None:
@@ -138,9 +138,9 @@ class Embedded:
 
 
 def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> int:
-    """Run an operator's tool, such as ``file_storage.fsck``, on the data of an embedded stack; return the exit code.
+    """Run an operator's tool, such as ``file_storage.fsck``, on an embedded stack's data; return its exit code.
 
-    :raises StartError: the folder holds no data of an embedded stack, or ``project`` is another folder.
+    :raises StartError: the folder has no data of an embedded stack, or ``project`` is the wrong folder.
     """
     _check_project(project)
     if not (data / "file-storage.db").exists():
@@ -148,7 +148,7 @@ def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> 
     env = environment_of(data, project, {"PIXMILL_HOST": "127.0.0.1", "PIXMILL_PORT": ""})
     os.umask(PRIVATE)
     command = [sys.executable, "-m", module, *options]
-    # No shell, and the module is one of ours.
+    # No shell is used, and the module is one of ours.
     return subprocess.run(command, cwd=project, env=env, check=False).returncode  # nosec B603
 
 
@@ -158,11 +158,11 @@ def _check_project(project: Path) -> None:
 
 
 def environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the embedded stack, and generate its secrets at the first start.
+    """Return the environment of the embedded stack; generate its secrets at the first start.
 
     A variable that is already set overrides ``settings.env``.
 
-    :param places: what ``settings.env`` and ``wsgi.ini`` need to know in addition to the data folder.
+    :param places: further variables for ``settings.env`` and ``wsgi.ini``, in addition to the data folder.
     """
     places = {**places, "PIXMILL_DATA": str(data), secrets.FOLDER_VARIABLE: str(_secrets(data))}
     lines = (project / "config/embedded/settings.env").read_text().splitlines()
@@ -176,11 +176,11 @@ def environment_of(data: Path, project: Path, places: Mapping[str, str]) -> dict
 
 
 def _secrets(data: Path) -> Path:
-    """Return the folder of secrets, with those that the embedded stack needs."""
+    """Return the folder of secrets; generate those that the embedded stack needs."""
     folder = data / "secrets"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for earlier, name in (("link.secret", secrets.LINK), ("callback.secret", secrets.CALLBACK)):
-        # Where earlier versions kept them: a new secret would end all links.
+        # Reuse secrets from the place of earlier versions: new secrets would invalidate all links.
         if (data / earlier).is_file() and not (folder / name).exists():
             (data / earlier).rename(folder / name)
     for name in secrets.SIGNING:

@@ -1,4 +1,4 @@
-"""Keep uWSGI's report of its start off the terminal, where the address of the server would be lost in it."""
+"""Keeps uWSGI's start messages off the terminal, where they would bury the server's address."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ from typing import BinaryIO
 _EVENT = b"{"
 """The first byte of our log lines, which are JSON."""
 _LATE = (b"WSGI app ", b"mounting ")
-"""How lines begin with which a process of uWSGI reports its own start, also after another one is ready."""
+"""Prefixes of lines in which a uWSGI process reports its own start, even after another one is ready."""
 
 
 class StartLog:
-    """What the server's processes write: events go to the terminal, and text goes to a file until the server is ready.
+    """Filters the processes' output: events go to the terminal, other text to a file until the server is ready.
 
-    :param output: where the processes write; a pipe.
-    :param path: the file, of which each start makes a new one.
+    :param output: the read end of the processes' output pipe.
+    :param path: the log file; each start replaces it.
     """
 
     def __init__(self, output: BinaryIO, path: Path) -> None:
@@ -31,11 +31,11 @@ class StartLog:
         self._thread.start()
 
     def ready(self) -> None:
-        """Let text pass from now on: it is no longer about the start."""
+        """Let text pass from now on, because it no longer belongs to the start."""
         self._is_ready.set()
 
     def finish(self) -> None:
-        """Forward what is left; if the server never became ready, show the text of its start, too."""
+        """Forward the remaining output; if the server never became ready, show the start messages too."""
         self._thread.join()
         self._output.close()
         self._file.close()
@@ -47,7 +47,7 @@ class StartLog:
     def _forward(self) -> None:
         for line in self._output:
             if line.startswith(_EVENT) or (self._is_ready.is_set() and not line.startswith(_LATE)):
-                # Read on without a terminal: the server would wait for room in the pipe.
+                # Keep reading without a terminal: otherwise the pipe would fill and block the server.
                 with suppress(OSError):
                     sys.stderr.buffer.write(line)
                     sys.stderr.buffer.flush()
@@ -59,7 +59,7 @@ class StartLog:
 def start_log(path: Path) -> Iterator[tuple[StartLog, int]]:
     """Yield a log, and the file descriptor to which the server's processes write.
 
-    The block must end all processes that have the descriptor: leaving it waits for them to close it.
+    The block must end all processes that hold the descriptor: leaving it waits for them to close it.
     """
     reading, writing = os.pipe()
     log = StartLog(os.fdopen(reading, "rb"), path)

@@ -1,6 +1,6 @@
-"""What is done to images: one algorithm, or several joined with ``|``.
+"""Processing steps: one algorithm, or several joined with ``|``.
 
-The algorithms of this version are in :mod:`pixmill.params`; :class:`Custom` is any other, such as a plugin's.
+The algorithms of this version are in :mod:`pixmill.params`; :class:`Custom` is for others, such as a plugin's.
 """
 
 from abc import ABC, abstractmethod
@@ -11,24 +11,24 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Value:
-    """Base of the dataclasses of parameters. ``None`` is not sent: the server's default counts."""
+    """The base class of params. ``None`` is not sent, so the server's default applies."""
 
     def as_json(self) -> dict[str, object]:
-        """Return what the API takes."""
+        """Return the JSON for the API."""
         return {name: _as_json(value) for name, value in self.given().items()}
 
     def given(self) -> dict[str, object]:
-        """Return the parameters that are not ``None``, by the API's names."""
+        """Return the params that are not ``None``, by the API's names."""
         named = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in named.items() if value is not None}
 
 
 class Chain(ABC):
-    """What ``|`` joins."""
+    """Something that can be joined with ``|``."""
 
     @abstractmethod
     def steps(self) -> "Sequence[Step]":
-        """Return the steps in their order."""
+        """Return the steps in order."""
 
     def __or__(self, following: "Chain") -> "Pipeline":
         return Pipeline((*self.steps(), *following.steps()))
@@ -36,10 +36,10 @@ class Chain(ABC):
 
 @dataclass(frozen=True)
 class Step(Value, Chain):
-    """An algorithm with its parameters.
+    """An algorithm with its params.
 
-    :cvar algorithm: its name.
-    :cvar gathered: parameters whose value is an object, of which this class has the fields itself.
+    :cvar algorithm: the algorithm's name.
+    :cvar gathered: params whose value is an object whose fields are declared directly in this class.
     """
 
     algorithm: ClassVar[str]
@@ -63,7 +63,7 @@ class Step(Value, Chain):
 
 @dataclass(frozen=True)
 class Custom(Step):
-    """An algorithm by its name, with parameters that this library does not know.
+    """Any algorithm by name, with params that this library does not know.
 
     >>> Custom("polaroid", {"tilt": 5})
     """
@@ -81,7 +81,7 @@ class Custom(Step):
 
 @dataclass(frozen=True)
 class Pipeline(Chain):
-    """Several steps; each takes what the one before it made."""
+    """Several steps; each processes the result of the previous one."""
 
     parts: Sequence[Step]
 
@@ -104,7 +104,7 @@ def request_of(
     params: Mapping[str, object] | None,
     ends: Mapping[str, Value | None],
 ) -> dict[str, object]:
-    """Return the part of a batch that says what is done.
+    """Return the part of a batch request that describes the processing.
 
     :param what: steps, or the name of an algorithm with ``params``.
     :param ends: ``output`` and ``source``.
@@ -129,7 +129,7 @@ def request_of(
 
 
 def pipeline_of(what: Chain | Mapping[str, object], output: Value | None, source: Value | None) -> dict[str, object]:
-    """Return the params of a pipeline, as a preset has them, also of a single step."""
+    """Return the params of a pipeline, in the form of a preset; also for a single step."""
     if isinstance(what, Chain):
         document: dict[str, object] = {
             "steps": [{"algorithm": step.name, "params": step.as_json()} for step in what.steps()]

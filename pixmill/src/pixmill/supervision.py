@@ -1,4 +1,4 @@
-"""Run a child process that ends, with all its descendants, when this process is stopped or dies."""
+"""Runs a child process, and ends it and all its descendants when this process is stopped or dies."""
 
 import ctypes
 import os
@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Child:
     process: "subprocess.Popen[bytes]"
     kill_at: float | None = None
-    """When to kill it (``time.monotonic()``); set once a stop was requested."""
+    """When to kill the child (``time.monotonic()``); set once a stop was requested."""
 
     @property
     def stop_requested(self) -> bool:
@@ -41,14 +41,14 @@ def supervised(
     ``stop_seconds`` after such a signal, and at the end of the context, its remaining descendants are killed. That
     includes daemons in sessions of their own: Linux makes this process the parent of orphans (PR_SET_CHILD_SUBREAPER).
 
-    :param output: the file descriptor to which it writes; by default where this process writes.
+    :param output: the file descriptor for its output; by default that of this process.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    # A signal between the start and the installation of the handlers waits for them.
+    # A signal that arrives before the handlers are installed waits for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     earlier = {number: signal.getsignal(number) for number in (*_STOP_SIGNALS, signal.SIGALRM)}
     try:
-        # No shell, and only our own code names the command.
+        # No shell is used, and only our own code chooses the command.
         process = subprocess.Popen(  # nosec B603
             command,
             cwd=folder,
@@ -75,7 +75,7 @@ def supervised(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
         yield child
     finally:
-        # Repeat until no process is left: one may have started another in the meantime.
+        # Repeat until no process is left: a process may have started another in the meantime.
         while killed := _kill_descendants():
             psutil.wait_procs(killed)
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
@@ -86,13 +86,13 @@ def supervised(
 
 
 def _end_with_parent() -> None:
-    """Prepare the child: unblock the signals that it inherits blocked, and have it get SIGTERM when its parent dies."""
+    """Prepare the child: unblock the inherited blocked signals, and request SIGTERM when its parent dies."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
 
 def _prctl(option: int, value: int) -> None:
-    # Only Linux has prctl; elsewhere daemons whose parents are gone are not found.
+    # Only Linux has prctl; on other systems orphaned daemons are not found.
     if sys.platform == "linux" and _libc.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 

@@ -7,7 +7,7 @@ def _installed() -> str:
     try:
         return version("pixmill")
     except PackageNotFoundError:
-        # Run from a copy of the sources.
+        # The package runs from a copy of the sources.
         return "0"
 
 

@@ -69,12 +69,12 @@ PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components
 
 
 def problem_responses(*statuses: int) -> dict[str | int, type[BaseModel] | dict[Any, Any] | None]:
-    """Return the OpenAPI responses of these statuses, each a problem document."""
+    """Return the OpenAPI responses for these statuses, each a problem document."""
     return {status: {"content": PROBLEM_CONTENT} for status in statuses}
 
 
 def array_response(items: dict[str, object]) -> dict[str, object]:
-    """Return the OpenAPI response of a JSON array.
+    """Return the OpenAPI response for a JSON array.
 
     :param items: the JSON Schema of an item.
     """
@@ -90,12 +90,12 @@ def create_api(
     statuses: Mapping[str, int],
     dependencies: Mapping[type, str],
 ) -> OpenAPI:
-    """Return an application that lacks only its own routes; add them, and then the gate (``flask_gate.stand_before``).
+    """Return an application without routes of its own; add routes first, then the gate (``flask_gate.stand_before``).
 
     :param base_path: the path at which the web server mounts it, such as ``/api/file-server``.
-    :param registry: also provides a :class:`prometheus_client.registry.Collector`; ``/metrics`` publishes it.
+    :param registry: may also provide a :class:`prometheus_client.registry.Collector`, which ``/metrics`` publishes.
     :param statuses: the HTTP status of each kind of :class:`DomainError`.
-    :param dependencies: the name in ``/readyz`` of each service that the registry can ping.
+    :param dependencies: the names in ``/readyz`` of the services that the registry can ping.
     """
     app = OpenAPI(
         name,
@@ -137,7 +137,7 @@ def _add_documentation(app: OpenAPI) -> None:
     app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
     app.add_url_rule("/docs", "docs", lambda: app.redirect(f"{request.script_root}/docs/swagger"))
     for name in set(app.view_functions) - before:
-        # Bound methods, which the plugin registers, take no mark.
+        # The plugin registers bound methods, which cannot be marked.
         app.view_functions[name] = public(partial(app.view_functions[name]))
 
 
@@ -197,7 +197,7 @@ def _log_request(response: Response) -> Response:
 
 
 def _logged_path() -> str:
-    """Return the request's path without the token of a link, which is as good as its file."""
+    """Return the request's path, without the token of a link: the token gives access to the file."""
     return request.script_root + _TOKEN.sub(r"/\1/-", request.path)
 
 
@@ -229,7 +229,7 @@ def _refuse_fields(error: ValidationError) -> Response:
 
 
 def preferred_language() -> Language:
-    """Return the language in which the client wants the answer; the answer says that it depends on it."""
+    """Return the language that the client prefers, and make the response vary by ``Accept-Language``."""
     g.language = language_of(request.headers.get("Accept-Language"))
     return cast(Language, g.language)
 

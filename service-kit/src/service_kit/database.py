@@ -1,4 +1,4 @@
-"""Access to PostgreSQL and SQLite: an engine per process, and SQL functions that both dialects have."""
+"""Access to PostgreSQL and SQLite: one engine per process, and SQL functions for both dialects."""
 
 import select
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,12 +37,12 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 MAX_ID = 2**63 - 1
 
 PREPARED_STATEMENTS = "prepared_statements"
-"""A parameter of our own in the URL of a PostgreSQL: ``off`` behind a pooler that shares connections."""
+"""Our own parameter in a PostgreSQL URL: ``off`` behind a pooler that shares connections."""
 
 _POSTGRESQL = {
     "connect_timeout": 3,
-    # Notice in seconds that the server's machine or network is gone; TCP's defaults take a quarter of an hour. The
-    # user timeout (milliseconds) covers sent data, the probes cover waiting for data.
+    # Detect a dead server or network within seconds; TCP's defaults take a quarter of an hour. The user timeout
+    # (milliseconds) covers sent data, the probes cover waiting for data.
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -62,7 +62,7 @@ class epoch_now(GenericFunction[float]):  # noqa: N801 (named as SQL functions a
 
 @compiles(epoch_now, "postgresql")
 def _epoch_now_postgresql(_element: epoch_now, _compiler: SQLCompiler, **_options: object) -> str:
-    # Constant within a statement, so comparisons can use an index; clock_timestamp() is volatile.
+    # This value is constant within a statement, so comparisons can use an index; clock_timestamp() is volatile.
     return "extract(epoch from statement_timestamp())::double precision"
 
 
@@ -73,9 +73,10 @@ def _epoch_now_sqlite(_element: epoch_now, _compiler: SQLCompiler, **_options: o
 
 
 class oldest_running_transaction(GenericFunction[int]):  # noqa: N801 (named as SQL functions are)
-    """The id of the oldest transaction that may still write here: no row of an older one can appear any more.
+    """The id of the oldest transaction that may still write here: no row of an older transaction can appear anymore.
 
-    On PostgreSQL the transactions of all databases share one counter; those known to be of another do not count.
+    On PostgreSQL all databases share one transaction counter; transactions known to be in another database do not
+    count.
 
     SQLite runs one writing transaction at a time, so all visible rows count.
     """
@@ -86,7 +87,7 @@ class oldest_running_transaction(GenericFunction[int]):  # noqa: N801 (named as 
 
 @compiles(oldest_running_transaction, "postgresql")
 def _oldest_running_postgresql(_element: object, _compiler: SQLCompiler, **_options: object) -> str:
-    # A transaction whose lock is not found has just begun, just ended or is prepared: it counts.
+    # A transaction without a visible lock has just begun, just ended or is prepared, so it counts.
     return """(
         SELECT coalesce(min(running.id::text::bigint), pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
         FROM pg_snapshot_xip(pg_current_snapshot()) AS running(id)
@@ -137,7 +138,7 @@ def _transaction_sqlite(_element: object, _compiler: SQLCompiler, **_options: ob
 
 
 class one_at_a_time(GenericFunction[None]):  # noqa: N801 (named as SQL functions are)
-    """Take the lock with this number until the transaction ends.
+    """Hold the advisory lock with this number until the transaction ends.
 
     SQLite needs no lock: it runs one writing transaction at a time.
     """
@@ -156,7 +157,7 @@ def _one_at_a_time_sqlite(_element: one_at_a_time, _compiler: SQLCompiler, **_op
 
 
 def each_of(parameter: str) -> ColumnElement[object]:
-    """Return the elements of the JSON array in this parameter, as rows in the same order.
+    """Return the elements of the JSON array in this parameter as rows, in the same order.
 
     Pass many rows as one JSON parameter: binding 100,000 separately is slower than the statement itself.
     """
@@ -164,7 +165,7 @@ def each_of(parameter: str) -> ColumnElement[object]:
 
 
 class json_elements(FunctionElement[object]):  # noqa: N801 (named as SQL functions are)
-    """The elements of a JSON array, as rows with a column ``value``."""
+    """The elements of a JSON array as rows with a column ``value``."""
 
     name = "json_elements"
     inherit_cache = True
@@ -205,9 +206,9 @@ class FrequentQuery:
 
 
 class Database:
-    """Sessions and connections on one database.
+    """Opens sessions and connections to one database.
 
-    :param pool_size: idle connections that are kept, at most. With 0, each transaction on SQLite opens a connection.
+    :param pool_size: maximum number of idle connections. With 0, each transaction on SQLite opens a connection.
     """
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
@@ -217,25 +218,25 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Like :meth:`read`, without the ORM: its session costs more time than the statement does."""
+        """Like :meth:`read`, but without the ORM, whose session costs more time than the statement."""
         with self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Like :meth:`write`, without the ORM."""
+        """Like :meth:`write`, but without the ORM."""
         with self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Open a session for reading. It commits nothing, and two statements may see different states."""
+        """Open a read-only session. It never commits, and two statements may see different states."""
         with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Open a transaction: the end of the block commits it, an exception rolls it back."""
+        """Open a transaction: leaving the block commits it, an exception rolls it back."""
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
@@ -260,7 +261,7 @@ class Database:
         return row
 
     def ping(self) -> None:
-        """Raise when the database does not answer."""
+        """Raise an error if the database does not answer."""
         with self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
@@ -289,7 +290,7 @@ def dialect_of(connection: Connection) -> str:
 
 
 def insert_or_update(dialect: str, model: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
-    """Return an INSERT that has ``on_conflict_do_update``."""
+    """Return an INSERT that supports ``on_conflict_do_update``."""
     return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
 
 
@@ -299,7 +300,7 @@ def insert_or_ignore(dialect: str, model: type[DeclarativeBase]) -> "postgresql.
 
 
 def create_engine_for(url: str, pool_size: int) -> Engine:
-    """Return an engine whose errors, which are logged, do not quote the values of a statement, such as URLs."""
+    """Return an engine whose errors hide the values of statements, such as URLs: errors are logged."""
     if url.startswith("sqlite"):
         pool: dict[str, object] = {"pool_size": pool_size} if pool_size else {"poolclass": NullPool}
         engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True, **pool)
@@ -309,7 +310,7 @@ def create_engine_for(url: str, pool_size: int) -> Engine:
     address = make_url(url)
     arguments: dict[str, object] = dict(_POSTGRESQL)
     if address.query.get(PREPARED_STATEMENTS) == "off":
-        # psycopg's setting takes no text, so it cannot stand in the URL itself.
+        # psycopg's setting accepts no string, so it cannot be part of the URL.
         arguments["prepare_threshold"] = None
     address = address.difference_update_query([PREPARED_STATEMENTS])
     engine = create_engine(address, pool_size=pool_size, connect_args=arguments, hide_parameters=True)
@@ -319,7 +320,7 @@ def create_engine_for(url: str, pool_size: int) -> Engine:
 
 
 def _reading(engine: Engine) -> Engine:
-    # Without BEGIN and ROLLBACK a read takes one round trip instead of three.
+    # Without BEGIN and ROLLBACK, a read takes one round trip instead of three.
     if engine.dialect.name == "postgresql":
         return engine.execution_options(isolation_level="AUTOCOMMIT")
     return engine
@@ -335,7 +336,7 @@ def _refuse_if_ended(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _
 
 
 def _leave_standby(context: ExceptionContext) -> None:
-    # The server has become a standby, or an address led to one: connections made from now on may find the primary.
+    # The server has become a standby, or the address led to one: new connections may find the primary.
     if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
         context.is_disconnect = True
 
@@ -347,7 +348,7 @@ def _has_input(socket: int) -> bool:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    # The driver would begin the transaction too late for BEGIN IMMEDIATE; _begin_sqlite begins it instead.
+    # The driver would begin the transaction too late for BEGIN IMMEDIATE; _begin_sqlite does it instead.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")

@@ -1,4 +1,4 @@
-"""Errors of a service's rules, independent of HTTP."""
+"""Errors of the domain, independent of HTTP."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from service_kit.texts import Sentence, Value
 
 
 class FieldError(TypedDict):
-    """An invalid field: a JSON pointer to it (RFC 6901) and what is wrong.
+    """An invalid field: a JSON pointer to it (RFC 6901) and the reason.
 
-    ``code`` is pydantic's type of the error or that of our own rule, and ``context`` what its words contain. Without
-    them, the code is the kind of the whole error, and the context that of ``detail``.
+    ``code`` is pydantic's error type or the code of our own rule, and ``context`` holds the values in the message. By
+    default, both come from the whole error: its kind, and the context of ``detail``.
     """
 
     pointer: str
@@ -21,11 +21,11 @@ class FieldError(TypedDict):
 
 
 class RuleError(ValueError):
-    """A rule of our own refuses a value that pydantic validates.
+    """A rule of our own refuses a value during pydantic's validation.
 
-    :param code: of the problem's field, such as ``contradicting_range``.
-    :param detail: what is wrong; a :class:`service_kit.texts.Sentence` can be translated.
-    :param fields: what it is about, where the rule is one of several fields; each is named by its own pointer.
+    :param code: the error code of the field, such as ``contradicting_range``.
+    :param detail: the reason; a :class:`service_kit.texts.Sentence` can be translated.
+    :param fields: the fields to report, for a rule about several fields; each gets its own pointer.
     """
 
     def __init__(self, code: str, detail: Sentence, fields: Sequence[str] = ()) -> None:
@@ -36,15 +36,15 @@ class RuleError(ValueError):
 
 @dataclass(eq=False)
 class DomainError(Exception):
-    """A rule refuses the request.
+    """A rule of the domain refuses the request.
 
     Each API maps ``kind`` to an HTTP status in one table.
 
     :param kind: the last part of the problem's type URN, such as ``file-not-found``.
-    :param detail: what happened and what to do about it; a :class:`service_kit.texts.Sentence` can be translated.
+    :param detail: what happened and how to fix it; a :class:`service_kit.texts.Sentence` can be translated.
     :param retry_after: seconds after which the same request may succeed.
-    :param context: the values of the problem, where they are not those of ``detail``: those of a kind always have the
-        same names.
+    :param context: the values of the problem, if they differ from those of ``detail``: problems of one kind always use
+    the same names.
     """
 
     kind: str

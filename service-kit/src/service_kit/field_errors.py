@@ -1,4 +1,4 @@
-"""Pydantic's validation errors as JSON pointers and messages."""
+"""Turns pydantic's validation errors into JSON pointers and messages."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -11,19 +11,19 @@ from service_kit.errors import DomainError, FieldError, RuleError
 from service_kit.texts import Sentence, Value, context_of, sentence, text_of
 
 MAX_ERRORS = 100
-"""Invalid fields that a problem names, at most."""
+"""Maximum number of invalid fields in a problem."""
 
 
 def invalid_fields(
     error: ValidationError, data: object, prefix: str = "", model: type[BaseModel] | None = None
 ) -> DomainError:
-    """Return the error that names the invalid fields of ``error``, at most 100, by JSON pointers (RFC 6901).
+    """Return the error that lists the invalid fields of ``error``, at most 100, as JSON pointers (RFC 6901).
 
     :param data: the value that was validated.
-    :param prefix: the pointer to ``data`` in the request; empty if it is the whole.
-    :param model: the model it was validated as; if given, the message for an unknown field lists the known ones.
+    :param prefix: the pointer to ``data`` in the request; empty if ``data`` is the whole request.
+    :param model: the model used for validation; if given, the message for an unknown field lists the known ones.
     """
-    # A dictionary for its order: a search of a list would take quadratic time for a request of many wrong values.
+    # A dictionary keeps the order; searching a list would take quadratic time for a request with many wrong values.
     errors: dict[tuple[str, str], FieldError] = {}
     for item in error.errors(include_url=False, include_input=False):
         path = _path(item["loc"], data, keep_last=item["type"] == "missing")
@@ -66,11 +66,11 @@ _TEMPLATES = {
     "model_type": "Input should be a valid dictionary",
     "union_tag_not_found": "Unable to extract tag using discriminator {discriminator}",
 }
-"""What catalogs translate of pydantic's messages that have values. The sentence in English is pydantic's own."""
+"""Templates of pydantic's messages that contain values, for the catalogs. The English text is pydantic's own."""
 
 
 def summary_of(errors: Sequence[FieldError]) -> Sentence:
-    """Return a sentence with the first three errors, each of which is translated by itself."""
+    """Return a sentence with the first three errors, each translated separately."""
     named = [
         sentence("{pointer}: {detail}", pointer=item["pointer"] or sentence("the whole"), detail=item["detail"])
         for item in errors[:3]
@@ -80,7 +80,7 @@ def summary_of(errors: Sequence[FieldError]) -> Sentence:
 
 
 def _sentence(item: ErrorDetails) -> Sentence:
-    """Return the message of an error of pydantic: a template and its values, or the words of our own check."""
+    """Return the message of a pydantic error: a template and its values, or the text of our own check."""
     context = item.get("ctx", {})
     own = context.get("error")
     if isinstance(own, Exception):
@@ -89,7 +89,7 @@ def _sentence(item: ErrorDetails) -> Sentence:
     values = {name: _value(value) for name, value in context.items()}
     template = _TEMPLATES.get(item["type"])
     if template is None:
-        # The message may quote the request, whose braces are no placeholders.
+        # The message may quote the request, whose braces are not placeholders.
         template = item["msg"].replace("{", "{{").replace("}", "}}") if values else item["msg"]
     return Sentence(template, values, item["msg"])
 
@@ -109,7 +109,7 @@ def _escaped(part: str) -> str:
 
 
 def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> Sequence[str]:
-    """Return the field names of the model at ``location`` in ``model``; none if it is ambiguous."""
+    """Return the field names of the model at ``location`` within ``model``; empty if the model is ambiguous."""
     model = _model_in(model)
     for part in location:
         if model is not None and part in model.model_fields:
@@ -118,7 +118,7 @@ def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
-    """Return the only model that a type is or contains; ``None`` for several or none."""
+    """Return the only model that a type is or contains; ``None`` if there are several or none."""
     if isinstance(annotation, type) and issubclass(annotation, RootModel):
         return _model_in(annotation.model_fields["root"].annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -128,7 +128,7 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
 
 
 def _path(location: tuple[int | str, ...], data: object, *, keep_last: bool) -> list[str]:
-    """Return the path through ``data``: pydantic's location without the names of the union members that it tried."""
+    """Return the path through ``data``: pydantic's location without the names of union members."""
     path = []
     for index, part in enumerate(location):
         if isinstance(data, Mapping) and (part in data or (keep_last and index + 1 == len(location))):

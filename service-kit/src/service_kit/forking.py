@@ -1,4 +1,4 @@
-"""SQLite in a process that forks while its threads use the database."""
+"""Makes SQLite safe in a process that forks while its threads use the database."""
 
 import os
 import sqlite3
@@ -13,9 +13,9 @@ from service_kit.database import Database
 
 
 def fork_safe_database(url: str, pool_size: int) -> Database:
-    """Return a database for a process whose children use the same one by connections of their own.
+    """Return a database for a process whose children open their own connections to it.
 
-    :param pool_size: of PostgreSQL. SQLite has no pool there.
+    :param pool_size: pool size on PostgreSQL. SQLite gets no pool.
     """
     if not url.startswith("sqlite"):
         return Database(url, pool_size)
@@ -25,11 +25,10 @@ def fork_safe_database(url: str, pool_size: int) -> Database:
 
 
 class _ForkGate:
-    """Makes a fork wait until no connection is open, and connections wait until the fork is over.
+    """Makes a fork wait until no connection is open, and new connections wait until the fork is over.
 
-    SQLite remembers in the memory of a process which of its files it has locked. A child that is forked meanwhile
-    inherits this memory, but not the lock: to it the file stays locked for ever ("How To Corrupt An SQLite Database
-    File", 2.6).
+    SQLite keeps in process memory which of its files it has locked. A child forked at that moment inherits this memory
+    but not the lock, so the file appears locked to it forever ("How To Corrupt An SQLite Database File", 2.6).
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -43,7 +42,7 @@ class _ForkGate:
         self, dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[object], parameters: dict[str, object]
     ) -> DBAPIConnection:
         with self._changed:
-            # Threads that open one connection after another would hold a fork up for ever.
+            # Threads that keep opening connections would otherwise delay a fork forever.
             self._changed.wait_for(lambda: not self._is_forking)
             self._open += 1
         try:
@@ -72,13 +71,13 @@ class _ForkGate:
             self._changed.notify_all()
 
     def _in_child(self) -> None:
-        # Another thread may have held the lock of the condition, which exists only in the parent.
+        # Another thread, which exists only in the parent, may have held the condition's lock.
         self._changed = threading.Condition()
         self._is_forking = False
 
 
 class _WatchedConnection(sqlite3.Connection):
-    """A connection that says when SQLite has closed it; SQLAlchemy's event comes before that."""
+    """A connection that reports when SQLite has closed it; SQLAlchemy's event comes too early."""
 
     on_close: Callable[[], None]
 

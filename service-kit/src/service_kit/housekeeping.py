@@ -1,4 +1,4 @@
-"""Housekeeping: run chores at intervals, such as the deletion of old events."""
+"""Housekeeping: runs chores at intervals, such as deleting old events."""
 
 import threading
 import time
@@ -12,16 +12,16 @@ log = structlog.get_logger()
 
 
 class Chore(NamedTuple):
-    """A function to be called at an interval, which begins when a call has returned or failed."""
+    """A function to call periodically; the interval starts when a call has returned or failed."""
 
     interval_seconds: float
     run: Callable[[], None]
 
 
 class Housekeeping:
-    """A thread that runs chores, each at its interval and first at the start.
+    """A thread that runs chores, first at the start and then at their intervals.
 
-    :param chores: one runs at a time. A chore that fails runs again after its interval.
+    :param chores: run one at a time. A chore that fails runs again after its interval.
     """
 
     def __init__(self, chores: Sequence[Chore]) -> None:

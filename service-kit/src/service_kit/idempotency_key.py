@@ -1,4 +1,4 @@
-"""``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header)."""
+"""The request header ``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header)."""
 
 import re
 

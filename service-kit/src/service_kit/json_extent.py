@@ -1,4 +1,4 @@
-"""How deep JSON of a client may be, and how many values it may have, so that to validate it takes little time."""
+"""Limits the depth and the number of values of clients' JSON, so that validation stays fast."""
 
 import re
 
@@ -6,11 +6,11 @@ from service_kit.problems import Problem
 from service_kit.texts import sentence
 
 MAX_DEPTH = 32
-"""Arrays and objects within each other, at most. The deepest valid request, a curve in a pipeline, has eight."""
+"""Maximum nesting of arrays and objects. The deepest valid request, a curve in a pipeline, has eight levels."""
 MAX_VALUES = 20_000
-"""Values of all arrays and objects together, at most.
+"""Maximum number of values in all arrays and objects together.
 
-The largest valid requests stay below: 10,000 file ids, and with them the 4,000 of a pipeline of 20 montages.
+The largest valid requests stay below it: 10,000 file ids, plus the 4,000 of a pipeline of 20 montages.
 """
 
 # The closing quote is optional, so that each byte is read once.
@@ -18,7 +18,7 @@ _STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
 
 
 def check_text(text: bytes) -> None:
-    """Check JSON that is too long to be parsed unseen: many megabytes of brackets become gigabytes of objects.
+    """Check unparsed JSON that is too long to parse unchecked: megabytes of brackets become gigabytes of objects.
 
     :raises Problem: 422, it has too many values.
     """

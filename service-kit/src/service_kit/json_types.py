@@ -1,4 +1,4 @@
-"""Types of JSON values that pydantic does not have."""
+"""JSON types that pydantic lacks."""
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -15,14 +15,14 @@ def _number_only(value: object) -> object:
 
 
 WHOLE_NUMBER = BeforeValidator(_number_only)
-"""Annotates an ``int``: a JSON number without fraction (``3`` or ``3.0``, as in JSON Schema), no string or boolean.
+"""Annotates an ``int``: allows JSON numbers without fraction (``3`` or ``3.0``, as JSON Schema does), no others.
 
 Put it after the bounds: before them, it would remove them from the JSON Schema.
 """
 
 
 NO_NUL = r"^[^\x00]*$"
-"""The pattern of all text that can be stored: PostgreSQL cannot store the character U+0000."""
+"""The pattern of storable text: PostgreSQL cannot store the character U+0000."""
 
 
 class _Optional:

@@ -1,4 +1,4 @@
-"""Answers that are made once: with an ETag, compressed for who accepts it, and 304 for who has them."""
+"""Responses that are built once and cached: with an ETag, compression, and 304 for unchanged content."""
 
 import gzip
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from flask import Response, request
 
 @dataclass(frozen=True)
 class KeptAnswer:
-    """The body of an answer, in both codings."""
+    """The body of a response, plain and compressed."""
 
     body: bytes
     mimetype: str = "application/json"
@@ -24,14 +24,14 @@ class KeptAnswer:
         return sha256(self.body).hexdigest()[:32]
 
     def response(self) -> Response:
-        """Return the answer to the current request."""
-        # Each coding has its own tag: it names bytes (RFC 9110, 8.8.3).
+        """Return the response to the current request."""
+        # Each coding has its own tag: a strong ETag identifies exact bytes (RFC 9110, 8.8.3).
         compressed = request.accept_encodings["gzip"] > 0
         response = Response(self._compressed if compressed else self.body, mimetype=self.mimetype)
         if compressed:
             response.content_encoding = "gzip"
         response.set_etag(f"{self._digest}-gzip" if compressed else self._digest)
-        # A new version of the server may have other algorithms: ask each time.
+        # Let clients revalidate each time: a new version of the server may have other algorithms.
         response.headers["Cache-Control"] = "private, no-cache"
         response.vary.add("Accept-Encoding")
         response.make_conditional(request)

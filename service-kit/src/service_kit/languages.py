@@ -1,4 +1,4 @@
-"""The languages of answers: chosen by ``Accept-Language``, translated by the catalogs of packages.
+"""Translates responses into the language of ``Accept-Language``, with the catalogs of packages.
 
 A package has ``locale/ru/LC_MESSAGES/messages.po`` and the compiled ``messages.mo`` next to it. A plugin names a
 mapping from English to its language by the entry point ``ru`` of the group ``pixmill.translations``.
@@ -20,33 +20,33 @@ from service_kit.texts import Sentence, Value, filled
 Language = Literal["en", "ru"]
 ENGLISH: Language = "en"
 LANGUAGES: Sequence[Language] = (ENGLISH, "ru")
-"""English first: it is the answer where a client has no preference."""
+"""English comes first: it is the default for clients without a preference."""
 
 PACKAGES = ("service_kit", "file_storage", "image_processor")
-"""Packages with catalogs; a process has some of them."""
+"""Packages with catalogs; not all are installed in every process."""
 ENTRY_POINT_GROUP = "pixmill.translations"
 
 
 def language_of(accepted: str | None) -> Language:
     """Return the language that a client prefers.
 
-    :param accepted: its header ``Accept-Language`` (RFC 9110, 12.5.4).
+    :param accepted: the request's ``Accept-Language`` header (RFC 9110, 12.5.4).
     """
     found = parse_accept_header(accepted, LanguageAccept).best_match(LANGUAGES, ENGLISH)
     return "ru" if found == "ru" else ENGLISH
 
 
 def headers_of(language: Language) -> dict[str, str]:
-    """Return the headers of an answer whose words depend on ``Accept-Language``."""
+    """Return the headers of a response whose text depends on ``Accept-Language``."""
     return {"Content-Language": language, "Vary": "Accept-Language"}
 
 
 def translated(sentence: str, language: Language, context: str = "") -> str:
-    """Return a sentence in a language; in English where its catalog has no translation.
+    """Return a sentence in a language, or in English if the catalog has no translation.
 
-    :param context: tells apart messages of the same words, such as a parameter and a choice.
+    :param context: distinguishes messages with the same text, such as a parameter and a choice.
     """
-    # A catalog has its own header as the translation of nothing.
+    # The empty message is special: a catalog stores its own header as the translation.
     if language == ENGLISH or not sentence:
         return str(sentence)
     if not isinstance(sentence, Sentence):
@@ -101,7 +101,7 @@ def _of_plugins(language: Language) -> Mapping[str, str]:
 
 
 class _Nothing(gettext.NullTranslations):
-    """Returns nothing for a missing message: another may read the same in both languages."""
+    """Returns nothing for a missing message: a real translation may equal the English text."""
 
     def gettext(self, message: str) -> str:  # noqa: ARG002 (the signature of the standard library)
         return ""
@@ -111,7 +111,7 @@ class _Nothing(gettext.NullTranslations):
 
 
 class _SpacedNumbers(Formatter):
-    """Writes 16 384 for the format that is 16,384 in English."""
+    """Formats a number as 16 384 where English has 16,384."""
 
     def format_field(self, value: object, format_spec: str) -> str:
         written: str = super().format_field(value, format_spec)

@@ -1,4 +1,4 @@
-"""Structured logs: each event is a line of JSON on standard error."""
+"""Structured logs: each event is one line of JSON on standard error."""
 
 import logging
 import os
@@ -14,10 +14,10 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/\"'<>@]*@|(?<=/links/)[\w.-]+|(?<=/shar
 
 
 class _LineLogger:
-    """Write each line with one system call and without a lock.
+    """Writes each line with one system call and without a lock.
 
-    structlog's own loggers hold a lock while they write. A worker forks while its threads log; a child forked at that
-    moment would wait forever for a lock whose holder exists only in the parent.
+    structlog's own loggers hold a lock while they write. A worker forks while its threads log, and a child forked at
+    that moment would wait forever for a lock whose holder exists only in the parent.
     """
 
     def msg(self, line: str) -> None:
@@ -27,7 +27,7 @@ class _LineLogger:
 
 
 def _cut_urls(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-    """Remove the secret parts of URLs from an event, wherever they are: an error's text may quote a URL as well."""
+    """Remove the secret parts of URLs anywhere in an event: error messages may quote URLs as well."""
     for name, value in event.items():
         if isinstance(value, str) and "/" in value:
             event[name] = _CREDENTIALS.sub("", _QUERY.sub(r"\1", value))
@@ -35,7 +35,7 @@ def _cut_urls(_logger: object, _method: str, event: MutableMapping[str, object])
 
 
 class _Libraries(logging.Handler):
-    """Turn log records of libraries into events; they would be plain text otherwise."""
+    """Turns log records of libraries into events; they would be plain text otherwise."""
 
     def emit(self, record: logging.LogRecord) -> None:
         event = record.getMessage()
@@ -43,7 +43,7 @@ class _Libraries(logging.Handler):
 
 
 def configure(level: str) -> None:
-    """Send every event of ``level`` (a name of :mod:`logging`) and above to standard error as JSON.
+    """Write every event of ``level`` (a name of :mod:`logging`) and above to standard error as JSON.
 
     Libraries log warnings and above.
     """

@@ -1,6 +1,6 @@
 """``python -m service_kit.migrate_all PACKAGE…``: migrate the schemas of several packages, one after another.
 
-One process, because most of the time of a migration is spent on importing SQLAlchemy and Alembic.
+One process does it all, because importing SQLAlchemy and Alembic takes most of the time of a migration.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Schema migrations by Alembic; a module of its own, because only the start of a service needs it."""
+"""Schema migrations with Alembic; a separate module, because a service needs it only at its start."""
 
 import time
 from importlib.resources import files
@@ -14,13 +14,13 @@ from service_kit.database import create_engine_for
 log = structlog.get_logger()
 
 _MIGRATION_LOCK = 0x70697877
-"""Number of the advisory lock that only migrations take."""
+"""Number of the advisory lock for migrations."""
 _WAIT_SECONDS = 60
 _POLL_SECONDS = 0.5
 
 
 def migrate(url: str, package: str, revision: str = "head") -> None:
-    """Migrate the schema to a revision in ``<package>/migrations``, or the newest; safe in many processes at once.
+    """Migrate to a revision in ``<package>/migrations``, by default the newest; processes may do so concurrently.
 
     :raises OperationalError: the database could not be reached for a minute.
     """
@@ -38,7 +38,7 @@ def migrate(url: str, package: str, revision: str = "head") -> None:
 
 
 def _await_database(engine: Engine) -> None:
-    # Without waiting, a service that starts during a restart of the database would exit, and its web server with it.
+    # Retry: otherwise a service that starts while the database restarts would exit, and its web server with it.
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         try:

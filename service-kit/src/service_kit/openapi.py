@@ -1,28 +1,28 @@
-"""The OpenAPI document of an application, in which every reference resolves."""
+"""Completes an application's OpenAPI document so that every reference resolves."""
 
 from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
 REFERENCE = "#/components/schemas/{model}"
-"""A reference to a schema that a document shares."""
+"""The prefix of references to shared schemas of a document."""
 _BEGINNING = REFERENCE.format(model="")
 
 _definitions: dict[str, object] = {}
-"""What the described models consist of, by name."""
+"""The nested models of the described models, by name."""
 
 
 class ConflictingSchemasError(Exception):
-    """Two different models that are parts of others have the same name."""
+    """Two different nested models have the same name."""
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, object]:
-    """Return the JSON Schema of a model for a document that :func:`complete` completes.
+    """Return the JSON Schema of a model, for a document that :func:`complete` completes.
 
-    Pydantic refers to the models in a model by ``#/$defs/…``. That is right for a schema alone, but in an OpenAPI
-    document such a reference begins at the document, and flask-openapi3 drops the definitions.
+    Pydantic refers to nested models by ``#/$defs/…``. That is right for a schema on its own, but in an OpenAPI document
+    such a reference starts at the document's root, and flask-openapi3 drops the definitions.
 
-    :raises ConflictingSchemasError: another model has a different part of the same name.
+    :raises ConflictingSchemasError: another model has a different nested model of the same name.
     """
     schema = model.model_json_schema(ref_template=REFERENCE)
     definitions: Mapping[str, object] = schema.pop("$defs", {})
@@ -33,7 +33,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, object]:
 
 
 def complete(document: Mapping[str, object]) -> dict[str, object]:
-    """Return the document with the schemas that it refers to and lacks."""
+    """Return the document with all schemas that it refers to."""
     components = dict(_members(document.get("components")))
     schemas = dict(_members(components.get("schemas")))
     missing = set(_references(document)) - schemas.keys()
@@ -45,9 +45,9 @@ def complete(document: Mapping[str, object]) -> dict[str, object]:
 
 
 def _without_twins(document: dict[str, object], schemas: Mapping[str, object]) -> dict[str, object]:
-    """Return the document with one of each schema that stands in it under two names.
+    """Return the document with only one copy of each schema that it has under two names.
 
-    flask-openapi3 names a model by its title, and pydantic by its class. Generators of clients refuse both together.
+    flask-openapi3 names a model by its title, and pydantic by its class. Generators of clients reject duplicates.
     """
     seen: dict[str, str] = {}
     twins = {

@@ -11,10 +11,10 @@ from pydantic import Field
 from service_kit.query import Query
 
 CHUNK = 1000
-"""Rows read at once for a stream."""
+"""Number of rows per read of a stream."""
 
 Cursor = TypeVar("Cursor", int, str)
-"""The key of the row after which a page begins."""
+"""The key of the last row of the previous page."""
 
 
 class PageQuery(Query, Generic[Cursor]):

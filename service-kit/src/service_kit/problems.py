@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): an API's responses to errors."""
+"""Problem documents (RFC 9457): the error responses of the APIs."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from service_kit.languages import ENGLISH, Language, translated
 from service_kit.texts import Value, context_of, sentence
 
 TYPES = "urn:pixmill:problem:"
-"""What the type of every problem begins with."""
+"""The prefix of the type of every problem."""
 
 _POSTGRESQL_DISK_FULL = "53100"
 """Its SQLSTATE."""
@@ -27,7 +27,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's name)
 
     :param kind: the last part of the problem's type URN, such as ``file-not-found``.
     :param status: the HTTP status.
-    :param detail: what happened and what to do about it; a :class:`service_kit.texts.Sentence` can be translated.
+    :param detail: what happened and how to fix it; a :class:`service_kit.texts.Sentence` can be translated.
     :param headers: of the response, in addition to those of every problem.
     :param context: as in :class:`DomainError`.
     """
@@ -87,7 +87,7 @@ def problem_with(error: DomainError, status: int) -> Problem:
 
 
 def database_unavailable() -> Problem:
-    """Return the 503 problem of a database that does not answer."""
+    """Return the 503 problem for a database that does not answer."""
     return Problem("database-unavailable", 503, sentence("The database does not answer; try again."), retry_after=5)
 
 
@@ -108,6 +108,6 @@ def _is_full(error: SQLAlchemyError) -> bool:
 def invalid_request(
     error: ValidationError, data: object, prefix: str = "", model: type[BaseModel] | None = None
 ) -> Problem:
-    """Return the 422 problem that names each invalid field of a request, as :func:`invalid_fields` does."""
+    """Return the 422 problem that lists each invalid field of a request, as :func:`invalid_fields` does."""
     found = invalid_fields(error, data, prefix, model)
     return problem_of(found, {found.kind: 422})

@@ -1,4 +1,4 @@
-"""The address under which a client reaches the server, for URLs in answers."""
+"""The server's public address, for URLs in responses."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from service_kit.settings import Section
 from service_kit.texts import sentence
 
 PEER = "X-Peer-Address"
-"""The header in which nginx and the front of ``make run`` name the other end of the connection."""
+"""The header in which nginx or the front of ``make run`` passes the peer address of the connection."""
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::[0-9]{1,5})?")
 
@@ -31,11 +31,11 @@ class PublicUrlSettings(Section):
 
 
 def public_url(header: Callable[[str], str], remote: str, settings: PublicUrlSettings) -> str:
-    """Return the scheme and the host of the server's public URLs, without a slash at the end.
+    """Return the scheme and host of the server's public URLs, without a trailing slash.
 
-    :param header: returns a header of the request, or nothing.
+    :param header: returns a header of the request, or an empty string.
     :param remote: the address that the connection comes from.
-    :raises Problem: 400, the settings name no address and the request's Host is no host.
+    :raises Problem: 400, the settings give no address and the request's Host is invalid.
     """
     if settings.public_url:
         return settings.public_url.rstrip("/")

@@ -13,7 +13,7 @@ from service_kit.problems import Problem, invalid_request
 from service_kit.texts import sentence
 
 _RANGES = {"_min": "_max", "_after": "_before"}
-"""What the names of two parameters end with that are the ends of a range."""
+"""The suffixes of two parameters that form a range."""
 
 
 class Query(BaseModel):
@@ -28,7 +28,7 @@ class Query(BaseModel):
 
     @model_validator(mode="after")
     def _check_ranges(self) -> Self:
-        """Refuse a range that holds nothing, such as ``size_min`` above ``size_max``."""
+        """Refuse an empty range, such as ``size_min`` above ``size_max``."""
         for name in self.__class__.model_fields:
             for lower_end, upper_end in _RANGES.items():
                 upper = name.removesuffix(lower_end) + upper_end
@@ -41,7 +41,7 @@ class Query(BaseModel):
     def model_validate(cls, obj: object, **options: object) -> Self:
         """Return the validated parameters.
 
-        :raises Problem: 422; for an unknown parameter it lists the known ones.
+        :raises Problem: 422; for an unknown parameter, the problem lists the known ones.
         """
         if has_request_context():
             cls.check_repetition({name: len(values) for name, values in request.args.lists()})
@@ -52,7 +52,7 @@ class Query(BaseModel):
 
     @classmethod
     def check_repetition(cls, counts: Mapping[str, int]) -> None:
-        """Check that parameters are given once that are no lists, because all but one would be dropped in silence.
+        """Check that no parameter is repeated unless it is a list: all values but one would be dropped silently.
 
         :param counts: how often each parameter is given.
         :raises Problem: 422.

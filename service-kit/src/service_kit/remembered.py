@@ -1,4 +1,4 @@
-"""Values that many ask for at the same time and that may be a moment old."""
+"""A cache for values that many requests need at the same time and that may be slightly stale."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -8,10 +8,10 @@ _Value = TypeVar("_Value")
 
 
 class Remembered(Generic[_Value]):
-    """Remembers values by key.
+    """Caches values by key.
 
-    :param seconds: how old a value may be.
-    :param most: how many are remembered.
+    :param seconds: maximum age of a value.
+    :param most: maximum number of values.
     """
 
     def __init__(self, seconds: float, most: int = 1000, clock: Callable[[], float] = time.monotonic) -> None:
@@ -21,7 +21,7 @@ class Remembered(Generic[_Value]):
         self._values: dict[Hashable, tuple[float, _Value]] = {}
 
     def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
-        """Return the value of the key; make it if it is missing or too old."""
+        """Return the value for the key; compute it if it is missing or too old."""
         known = self._values.get(key)
         if known is not None and known[0] > self._clock():
             return known[1]

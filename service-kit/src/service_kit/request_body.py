@@ -1,4 +1,4 @@
-"""Request bodies: decode chunked ones, read JSON ones with a clear problem for each error."""
+"""Reads request bodies: decodes chunked ones, and parses JSON with a clear problem for each error."""
 
 import importlib
 import os
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _Model = TypeVar("_Model", bound=BaseModel)
 
 JSON_LIMIT = 2 * 1024 * 1024
-"""Bytes of a JSON body, at most."""
+"""Maximum size of a JSON body in bytes."""
 MAX_DRAINED_BYTES = 1024 * 1024 * 1024
-"""Bytes of an unwanted body that are read and dropped, at most."""
+"""At most this many bytes of an unwanted body are read and dropped."""
 CHUNK = 256 * 1024
-"""Bytes dropped at a time."""
+"""Bytes dropped per read."""
 
 
 class _ChunkedBody(RawIOBase):
@@ -76,9 +76,9 @@ def send_continue(application: "WSGIApplication") -> "WSGIApplication":
 
 
 def drain_unread(response: Response) -> Response:
-    """Read and drop the rest of a body that is refused or that the request should not have.
+    """Read and drop the rest of a body that is refused or unexpected.
 
-    Closing the connection earlier would reset it, and the client would lose the response.
+    Closing the connection before would reset it, and the client would lose the response.
     """
     if response.status_code >= 400 or request.method in ("GET", "HEAD", "DELETE", "OPTIONS"):
         stream = get_input_stream(request.environ, max_content_length=None)
@@ -90,16 +90,16 @@ def drain_unread(response: Response) -> Response:
 
 
 def described(model: type[BaseModel]) -> dict[str, object]:
-    """Return the OpenAPI extension of an operation that reads its body by :func:`json_body`."""
+    """Return the OpenAPI extension for an operation that reads its body with :func:`json_body`."""
     content = {"application/json": {"schema": schema_of(model)}}
     return {"requestBody": {"required": True, "content": content}}
 
 
 def json_body(model: type[_Model]) -> _Model:
-    """Return the current request's JSON body as ``model``.
+    """Return the current request's JSON body as a ``model``.
 
-    :raises Problem: 415, not ``application/json``; 413, too long; 400, not JSON; 422, too deep, too many values, or not
-        valid for the model.
+    :raises Problem: 415, not ``application/json``; 413, too long; 400, not JSON; 422, too deep, too many values, or
+    invalid for the model.
     """
     if not request.is_json:
         raise Problem(
@@ -120,9 +120,9 @@ def json_body(model: type[_Model]) -> _Model:
 
 
 def validated(model: type[_Model], data: object) -> _Model:
-    """Return a client's data as ``model``.
+    """Return a client's data as a ``model``.
 
-    :raises Problem: 422, the data is not valid for the model.
+    :raises Problem: 422, the data is invalid for the model.
     """
     try:
         return model.model_validate(data)

@@ -1,4 +1,4 @@
-"""Headers that tell a browser what it may do with a response."""
+"""Response headers that restrict what a browser may do with a response."""
 
 import re
 from base64 import b64encode
@@ -12,16 +12,16 @@ _COMMON = {
 }
 
 API: Mapping[str, str] = {**_COMMON, "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
-"""For all responses that are not meant to be shown."""
+"""Headers for all responses that browsers should not display."""
 
 DOWNLOAD: Mapping[str, str] = {**_COMMON, "Content-Security-Policy": "sandbox; default-src 'none'"}
-"""For stored files: a browser that shows one runs nothing in it and fetches nothing for it."""
+"""Headers for stored files: a browser that displays a file runs no scripts in it and fetches nothing for it."""
 
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def of_page(html: str) -> dict[str, str]:
-    """Return the headers of a page that we generate; of its inline scripts, only those that it has now may run."""
+    """Return the headers of a generated page; only its present inline scripts may run."""
     hashes = [b64encode(sha256(script.encode()).digest()).decode() for script in _INLINE_SCRIPT.findall(html)]
     scripts = " ".join(["'self'", *(f"'sha256-{digest}'" for digest in hashes)])
     policy = (

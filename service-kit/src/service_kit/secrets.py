@@ -1,7 +1,7 @@
-"""Secrets that the first start generates, so that no secret in git works.
+"""Generates secrets at the first start, so that git contains no working secret.
 
-Each is a file with the name of its variable. ``python -m service_kit.secrets FOLDER`` writes those of docker-compose: a
-folder for each service, with no more than that service needs.
+Each secret is a file named after its variable. ``python -m service_kit.secrets FOLDER`` writes those of docker-compose:
+a folder for each service, with only the secrets that the service needs.
 """
 
 import base64
@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER_VARIABLE = "PIXMILL_SECRETS"
-"""Names the folder where a service finds its secrets."""
+"""The environment variable with the path of a service's folder of secrets."""
 MIN_BYTES = 32
-"""As long as the SHA-256 of an HMAC; https://www.rfc-editor.org/rfc/rfc2104#section-3."""
+"""The minimum length in bytes, that of a SHA-256: https://www.rfc-editor.org/rfc/rfc2104#section-3."""
 PUBLISHED = "pixmill-development"
-"""The password and the secret that ``config/`` of earlier versions had."""
+"""The password and the secret that earlier versions had in ``config/``."""
 
 LINK = "PIXMILL_LINK_SECRET"
 CALLBACK = "PIXMILL_CALLBACK_SECRET"
 INNER = "PIXMILL_INNER_SECRET"
 RENDER = "PIXMILL_RENDER_SECRET"
 SIGNING = (LINK, CALLBACK, INNER, RENDER)
-"""Secrets that must be strong: a guess can be tried without asking the server."""
+"""Secrets that must be strong, because guesses can be checked offline."""
 DATABASE = "POSTGRES_PASSWORD"
 BROKER = "RABBITMQ_DEFAULT_PASS"
 DATABASE_NAME = "POSTGRES_DB"
@@ -43,24 +43,24 @@ DATABASE_ROLES = {
     "webhooks": WEBHOOKS,
     "access": ACCESS,
 }
-"""By role in the database, the name of its password; ``config/postgresql/roles.sh`` creates the roles."""
+"""The name of the password of each database role; ``config/postgresql/roles.sh`` creates the roles."""
 DEFINITIONS = "definitions.json"
 """RabbitMQ reads its user from this file at each start."""
 
 _PLAIN = {DATABASE_NAME: "pixmill", BROKER_USER: "pixmill"}
-"""Names that are not secret, and what they are where the operator sets nothing."""
+"""Names that are not secret, with their defaults."""
 
 
 class SecretError(ValueError):
-    """A secret is not safe; the message is a part of a line and says what to do."""
+    """A secret is not safe; the message is part of a line and says how to fix it."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """What a service may read.
+    """The secrets that a service may read.
 
-    :param mode: of its files. The images of PostgreSQL and RabbitMQ have other users than ours, and nobody else can
-        mount their volumes.
+    :param mode: the mode of the files. The images of PostgreSQL and RabbitMQ run as other users than ours, and nobody
+    else can mount their volumes.
     """
 
     service: str
@@ -80,7 +80,7 @@ SHARES = (
 
 
 def find(name: str) -> str | None:
-    """Return the value of an environment variable, or of the file of that name in the folder of secrets."""
+    """Return the value of an environment variable, or the content of the file of that name in the folder of secrets."""
     value = os.environ.get(name)
     folder = os.environ.get(FOLDER_VARIABLE)
     if not value and folder and (path := Path(folder) / name).is_file():
@@ -89,9 +89,9 @@ def find(name: str) -> str | None:
 
 
 def refuse_published(value: str) -> None:
-    """Raise if the value contains the password that earlier versions had in git.
+    """Refuse a value that contains the password that earlier versions had in git.
 
-    :raises SecretError: it does.
+    :raises SecretError: the value contains it.
     """
     if PUBLISHED in value:
         raise SecretError(
@@ -100,9 +100,9 @@ def refuse_published(value: str) -> None:
 
 
 def refuse_weak(value: str) -> None:
-    """Raise if the value could be guessed.
+    """Refuse a value that could be guessed.
 
-    :raises SecretError: it is published or has fewer than 32 bytes.
+    :raises SecretError: the value is published or has fewer than 32 bytes.
     """
     refuse_published(value)
     if len(value.encode()) < MIN_BYTES:
@@ -122,9 +122,9 @@ def keep(folder: Path, name: str) -> str:
 
 
 def share_out(folder: Path, given: Mapping[str, str]) -> None:
-    """Write the secrets of each service of docker-compose into its own folder; keep what is there.
+    """Write the secrets of each docker-compose service into its own folder; keep existing ones.
 
-    :param given: what the operator has set, which replaces what is there.
+    :param given: secrets set by the operator, which replace existing ones.
     :raises SecretError: a given secret is published or too short.
     """
     names = {name for share in SHARES for name in share.names} | {BROKER, BROKER_USER}
@@ -157,7 +157,7 @@ def _generate() -> str:
 
 
 def _definitions(user: str, password: str) -> str:
-    # RabbitMQ's own format of a salted hash, so that the broker's volume has no password.
+    # RabbitMQ's own format of a salted hash keeps the password out of the broker's volume.
     salt = secrets.token_bytes(4)
     hashed = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
     algorithm = "rabbit_password_hashing_sha256"
@@ -171,7 +171,7 @@ def _definitions(user: str, password: str) -> str:
 
 
 def _write(path: Path, value: str, mode: int) -> None:
-    # Renamed when complete: a start that is interrupted leaves no empty secret.
+    # Rename when complete: an interrupted start must not leave an empty secret.
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with open(descriptor, "w", encoding="utf-8") as file:
@@ -183,7 +183,7 @@ def _write(path: Path, value: str, mode: int) -> None:
 
 
 def main() -> None:
-    """Write the secrets of docker-compose, or end the process with one line on standard error."""
+    """Write the secrets of docker-compose; on an error, print one line to standard error and exit."""
     try:
         share_out(Path(sys.argv[1]), os.environ)
     except SecretError as error:

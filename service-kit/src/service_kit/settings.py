@@ -17,11 +17,11 @@ from pydantic_settings import SettingsError as UnreadableError
 from service_kit import secrets
 
 THREADS_VARIABLE = "PIXMILL_THREADS"
-"""Each ``wsgi.ini`` sets it to the number of threads of a uWSGI process."""
+"""Each ``wsgi.ini`` sets this variable to the number of threads of a uWSGI process."""
 
 
 class SettingsError(Exception):
-    """A setting is unknown or wrong; the message is one line for the operator."""
+    """A setting is unknown or invalid; the message is one line for the operator."""
 
 
 def _expand_environment(text: str, encode: Callable[[str], str]) -> str:
@@ -65,7 +65,7 @@ def _check_connections(pool_size: int) -> int:
 
 @dataclass(frozen=True)
 class Unit:
-    """The unit of a number; the configuration page shows it."""
+    """The unit of a number, shown on the configuration page."""
 
     name: str
 
@@ -74,20 +74,20 @@ Bytes = Annotated[int, Unit("bytes")]
 Seconds = Annotated[float, Unit("seconds")]
 
 PoolSize = Annotated[int, Unit("connections"), AfterValidator(_check_connections)]
-"""Connections of a uWSGI process to its database, at least one for each of its threads."""
+"""Database connections per uWSGI process, at least one per thread."""
 
 Url = Annotated[str, AfterValidator(_expand_url)]
-"""A URL whose ``${NAME}`` parts are replaced, percent-encoded, by environment variables or files of secrets."""
+"""A URL whose ``${NAME}`` parts are replaced by percent-encoded environment variables or files of secrets."""
 
 Secret = Annotated[SecretStr, AfterValidator(_expand_secret)]
 """A secret whose ``${NAME}`` parts are replaced by environment variables or files; logs never show it."""
 
 SigningSecret = Annotated[Secret, AfterValidator(_check_strength)]
-"""A secret that signs or proves something; the start refuses one of fewer than 32 bytes."""
+"""A secret for signatures; the service refuses to start with fewer than 32 bytes."""
 
 
 def separate(several: SecretStr) -> list[str]:
-    """Return the secrets of a :data:`SigningSecrets`."""
+    """Return the individual secrets of a :data:`SigningSecrets`."""
     return [secret.strip() for secret in several.get_secret_value().split(",")]
 
 
@@ -98,7 +98,7 @@ def _check_each(several: SecretStr) -> SecretStr:
 
 
 SigningSecrets = Annotated[Secret, AfterValidator(_check_each)]
-"""One signing secret, or several with commas between them: the first signs, all verify."""
+"""One or more signing secrets, separated by commas: the first signs, all verify."""
 
 
 class Section(BaseModel):
@@ -187,11 +187,11 @@ def load(settings_class: type[_Settings]) -> _Settings:
 
 
 _REASONS = {"extra_forbidden": "this setting does not exist", "missing": "this setting is required"}
-"""By pydantic's type of error: what is clearer than pydantic's own message."""
+"""Clearer messages than pydantic's own, by pydantic's error type."""
 
 
 def load_or_exit(settings_class: type[_Settings]) -> _Settings:
-    """Return the settings of a service, or end the process with one line on standard error."""
+    """Return the settings of a service; on an error, print one line to standard error and exit."""
     try:
         return load(settings_class)
     except SettingsError as error:
@@ -199,7 +199,7 @@ def load_or_exit(settings_class: type[_Settings]) -> _Settings:
 
 
 def exit_with(error: SettingsError) -> NoReturn:
-    """End the process with one line on standard error."""
+    """Print one line to standard error and exit."""
     print(f"pixmill: {error}", file=sys.stderr)
     sys.exit(2)
 

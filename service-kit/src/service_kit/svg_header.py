@@ -1,4 +1,4 @@
-"""The size of an SVG in pixels, read from its root element only (SVG 2, 8.2; CSS Images 3, 5.3)."""
+"""Reads the size of an SVG in pixels from its root element only (SVG 2, 8.2; CSS Images 3, 5.3)."""
 
 import re
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ _PIXELS = {
     **{"em": 16.0, "rem": 16.0, "ex": 8.0},
 }
 _WITHOUT_SIZE = (300.0, 150.0)
-"""The size in pixels of a replaced element that declares none (CSS 2.2, 10.3.2)."""
+"""The default size of a replaced element in pixels (CSS 2.2, 10.3.2)."""
 
 
 class _FoundError(Exception):
-    """Raised to stop the parser once it has read the root element."""
+    """Stops the parser once it has read the root element."""
 
 
 def root_size(head: bytes) -> Size | None:
@@ -44,7 +44,7 @@ def root_size(head: bytes) -> Size | None:
 def svg_size(attributes: Mapping[str, str]) -> Size | None:
     """Return the width and height of an SVG whose root has these attributes; ``None`` if they are unusable.
 
-    A percentage refers to a page that is unknown here, so it is ignored.
+    Ignore percentages: they refer to a page that is unknown here.
     """
     width, height = _pixels(attributes.get("width")), _pixels(attributes.get("height"))
     box = view_box(attributes)

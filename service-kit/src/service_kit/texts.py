@@ -1,24 +1,24 @@
-"""Sentences for people that can be translated: a template in English, and the values in it."""
+"""Translatable sentences: an English template and its values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
 from typing import Self, TypeAlias
 
 Value: TypeAlias = str | int | float | bool | Sequence["Value"] | Mapping[str, "Value"] | None
-"""A value of a template. It is part of the JSON of a problem."""
+"""A value in a template. It is part of the JSON of a problem."""
 
 
 class Sentence(str):
-    """A sentence in English that remembers what it was made of.
+    """An English sentence that keeps its template and values.
 
-    It is an ordinary string for all who only show it. A value may be a text too.
+    It can be used as an ordinary string. A value may itself be a text.
     """
 
     template: str
     values: Mapping[str, Value]
 
     def __new__(cls, template: str, values: Mapping[str, Value], said: str | None = None) -> Self:
-        """:param said: the sentence in English, where it is not what the template gives."""
+        """:param said: the English sentence, if it differs from the filled template."""
         made = super().__new__(cls, filled(template, values) if said is None else said)
         made.template = template
         made.values = values
@@ -29,7 +29,7 @@ class Sentence(str):
 
 
 def sentence(template: str, /, **values: Value) -> Sentence:
-    """Return a sentence. Programs that collect messages look for calls of this function.
+    """Return a sentence. Tools that extract messages look for calls of this function.
 
     :param template: for :meth:`str.format` if there are values.
     """
@@ -37,18 +37,18 @@ def sentence(template: str, /, **values: Value) -> Sentence:
 
 
 def text_of(error: Exception) -> str:
-    """Return the sentence that an error was raised with: ``str`` of the error forgets what it was made of."""
+    """Return the sentence that an error was raised with: ``str`` of the error would lose the template and values."""
     said = error.args[0] if len(error.args) == 1 else None
     return said if isinstance(said, Sentence) else str(error)
 
 
 def filled(template: str, values: Mapping[str, Value], formatter: Formatter | None = None) -> str:
-    """Return the template with its values; without values, as it is."""
+    """Return the template filled with its values; without values, return it unchanged."""
     return (formatter or Formatter()).vformat(template, (), values) if values else template
 
 
 def context_of(sentence: str) -> dict[str, Value]:
-    """Return the values of a sentence, ready for JSON; none if it is an ordinary string."""
+    """Return the values of a sentence, ready for JSON; empty for an ordinary string."""
     if not isinstance(sentence, Sentence):
         return {}
     return {name: str(value) if isinstance(value, Sentence) else value for name, value in sentence.values.items()}
@@ -64,7 +64,7 @@ def all_values_of(sentence: str) -> dict[str, Value]:
 
 
 def reason_of(sentence: str) -> dict[str, Value]:
-    """Return the context of a problem that many sentences have in common: which of them it is, and its values."""
+    """Return the context of a problem kind that several sentences share: the sentence's template and its values."""
     template = sentence.template if isinstance(sentence, Sentence) else sentence
     return {"reason": template, "values": context_of(sentence)}
 
@@ -81,7 +81,7 @@ def _placeholders(template: str) -> Iterator[tuple[str, str]]:
 
 
 def stored(sentence: str) -> dict[str, Value]:
-    """Return a sentence as JSON that keeps what it was made of; :func:`restored` reads it."""
+    """Return a sentence as JSON that keeps its template and values; :func:`restored` reads it."""
     document: dict[str, Value] = {"text": str(sentence)}
     if isinstance(sentence, Sentence) and sentence.values:
         values = {
@@ -92,7 +92,7 @@ def stored(sentence: str) -> dict[str, Value]:
 
 
 def restored(document: Mapping[str, object]) -> Sentence:
-    """Return the sentence that :func:`stored` described."""
+    """Return the sentence from the output of :func:`stored`."""
     said, template, values = str(document["text"]), document.get("template"), document.get("values")
     if not isinstance(template, str) or not isinstance(values, Mapping):
         return Sentence(said, {})

@@ -6,6 +6,6 @@
 ...     photo = px.files.upload("photo.jpg")
 ...     px.run([photo], Resize(width=800) | Watermark(text="© me")).save("out")
 
-Operations are written once, without a network (:mod:`pixmill.client.exchange`); :class:`Pixmill` and
+Operations are implemented once, without network access (:mod:`pixmill.client.exchange`); :class:`Pixmill` and
 :class:`AsyncPixmill` only run them.
 """

@@ -14,7 +14,7 @@ PAGE = 1000
 
 
 class AccessOperations:
-    """What an administrator does."""
+    """The operations of an administrator."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -44,7 +44,7 @@ class AccessOperations:
         return Key.of(reply.json())
 
     def revoke_key(self, key_id: str) -> Operation[Key]:
-        # A key that is revoked already is found and stays revoked.
+        # Revoking a key twice has the same effect as once.
         call = Call("DELETE", f"/api/keys/{quote(key_id, safe='')}", repeatable=True)
         return Key.of((yield from self._exchange.send(call)).json())
 
@@ -65,7 +65,7 @@ class AccessOperations:
         return entries, get(call.path, [*others, ("after", str(entries[-1].id))])
 
     def readiness(self) -> Operation[dict[str, Readiness]]:
-        """Return, for each service, whether it and its dependencies answer; a service that is not ready is no error."""
+        """Return whether each service and its dependencies answer; a service that is not ready is not an error."""
         found = {}
         for name, path in SERVICES.items():
             reply = yield from once(get(f"{path}/readyz"))

@@ -1,6 +1,6 @@
-"""What the server answers, as frozen dataclasses.
+"""The server's answers as frozen dataclasses.
 
-An answer keeps what this version of the library does not know (``extra``), so that a newer server breaks nothing.
+An answer keeps fields that this version of the library does not know in ``extra``, so a newer server breaks nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from pixmill.client.problems import UnexpectedAnswerError
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Base of all answers.
+    """The base class of all answers.
 
     :ivar document: the JSON object as the server sent it.
     """
@@ -23,15 +23,15 @@ class Answer:
 
     @property
     def extra(self) -> Mapping[str, object]:
-        """What the server sent in addition to the fields of this class."""
+        """The fields that this class does not declare."""
         known = {entry.name for entry in fields(self)}
         return {name: value for name, value in self.document.items() if name not in known}
 
     @classmethod
     def of(cls, document: object) -> Self:
-        """Return a JSON object as this class.
+        """Return a JSON object as an instance of this class.
 
-        :raises UnexpectedAnswerError: it is no object, or lacks a field.
+        :raises UnexpectedAnswerError: the value is not an object or lacks a field.
         """
         if not isinstance(document, Mapping):
             raise UnexpectedAnswerError(f"no {cls.__name__} but {document!r:.80}; is this a Pixmill?")
@@ -44,7 +44,7 @@ class Answer:
 
     @classmethod
     def converted(cls, name: str, value: object) -> object:
-        """Return the value of a field: dates of HTTP and of RFC 3339 as ``datetime``."""
+        """Convert the value of a field: HTTP and RFC 3339 dates become ``datetime``."""
         if name.endswith(("_at", "_until")) and isinstance(value, str):
             return parsedate_to_datetime(value)
         if name == "time" and isinstance(value, str):
@@ -56,16 +56,17 @@ class Answer:
 class File(Answer):
     """A stored file.
 
-    :ivar name: without the extension.
+    :ivar name: the name without the extension.
     :ivar extension: with its dot, in lower case; empty if the name has no extension.
     :ivar size: in bytes.
     :ivar sha256: of the bytes, in hexadecimal.
     :ivar width: of an image as displayed, in pixels.
-    :ivar folder: such as ``holiday/2026``; empty for a file in no folder.
-    :ivar origin: ``upload``, or ``result`` for what a task made, from ``source_id`` by ``task_id`` of ``batch_id``.
-    :ivar taken_at: when a camera took the image.
-    :ivar expires_at: when the file is deleted, if it is.
-    :ivar restore_until: of a file in the trash.
+    :ivar folder: such as ``holiday/2026``; empty if the file is in no folder.
+    :ivar origin: ``upload``, or ``result`` for a file that a task made (see ``source_id``, ``task_id`` and
+    ``batch_id``).
+    :ivar taken_at: when the camera took the image.
+    :ivar expires_at: when the file will be deleted, if ever.
+    :ivar restore_until: the deadline for restoring a file in the trash.
     """
 
     id: int
@@ -101,7 +102,7 @@ class File(Answer):
 
 
 def id_of(file: File | int) -> int:
-    """Return the id of a file, which may be given by it."""
+    """Return the id of a file, given the file or the id."""
     return file.id if isinstance(file, File) else file
 
 
@@ -113,7 +114,7 @@ class Task(Answer):
     :ivar status: ``pending``, ``processing``, ``finished``, ``error`` or ``cancelled``.
     :ivar error: why the task ended in error.
     :ivar problem: the same for programs: ``type``, ``detail`` and ``context``.
-    :ivar attempt: how often it was begun.
+    :ivar attempt: the number of attempts so far.
     :ivar started_at: the newest attempt.
     """
 
@@ -140,20 +141,19 @@ class Task(Answer):
 
     @property
     def reason(self) -> str | None:
-        """Why the task ended in error, in the language of the client."""
+        """The reason for the error, in the client's language."""
         return _reason(self.problem, self.error)
 
 
 ENDED = frozenset({"finished", "error", "cancelled"})
-"""The states in which nothing changes any more, unless somebody restarts the task."""
+"""The final states; a task leaves them only by a restart."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskEvent(Answer):
     """A change of a task.
 
-    :ivar task_id: the task.
-    :ivar event_id: continues the stream after this event; empty if the event was not sent but asked for.
+    :ivar event_id: the stream can be resumed after this id; empty if the state was queried instead of received.
     """
 
     task_id: int
@@ -170,7 +170,7 @@ class TaskEvent(Answer):
 
     @property
     def reason(self) -> str | None:
-        """Why the task ended in error, in the language of the client."""
+        """The reason for the error, in the client's language."""
         return _reason(self.problem, self.error)
 
 
@@ -179,8 +179,8 @@ class FileEvent(Answer):
     """A change of a file.
 
     :ivar change: ``created``, ``changed`` or ``deleted``.
-    :ivar file: as it was when the event was sent; ``None`` if it had been deleted.
-    :ivar event_id: continues the stream after this event.
+    :ivar file: the file when the event was sent; ``None`` if it had been deleted.
+    :ivar event_id: the stream can be resumed after this id.
     """
 
     file_id: int
@@ -197,10 +197,10 @@ class FileEvent(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchEvent(Answer):
-    """The end of the last task of a batch.
+    """The event that the last task of a batch has ended.
 
     :ivar status: ``ended``.
-    :ivar event_id: continues the stream after this event.
+    :ivar event_id: the stream can be resumed after this id.
     """
 
     batch_id: int
@@ -210,10 +210,10 @@ class BatchEvent(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Cause(Answer):
-    """Errors of a batch that differ in their numbers only.
+    """A group of errors of a batch that differ only in numbers.
 
-    :ivar tasks: how many ended so.
-    :ivar task_id: the first of them, with its ``error``.
+    :ivar tasks: the number of tasks in the group.
+    :ivar task_id: the first of them, whose ``error`` is shown.
     """
 
     cause: str
@@ -224,7 +224,7 @@ class Cause(Answer):
 
     @property
     def reason(self) -> str:
-        """Why the first of them ended in error, in the language of the client."""
+        """The error of the first task, in the client's language."""
         return _reason(self.problem, self.error) or self.error
 
 
@@ -233,11 +233,11 @@ class Batch(Answer):
     """Tasks that were created together.
 
     :ivar status: ``running`` or ``ended``.
-    :ivar tasks: how many were created.
-    :ivar counts: how many are in each state, without those that were deleted.
-    :ivar rate: tasks a second; as all that follows, only of a single batch, not in lists.
-    :ivar seconds_left: at this rate; ``None`` if nobody knows.
-    :ivar errors: by cause, the most frequent first.
+    :ivar tasks: the number of created tasks.
+    :ivar counts: the number of tasks in each state, without deleted ones.
+    :ivar rate: tasks per second. This field and all below are missing in lists of batches.
+    :ivar seconds_left: the estimate at this rate; ``None`` if unknown.
+    :ivar errors: grouped by cause, most frequent first.
     """
 
     id: int
@@ -263,7 +263,7 @@ class Batch(Answer):
 
     @property
     def ended_tasks(self) -> int:
-        """How many tasks have ended, those that were deleted among them."""
+        """The number of tasks that have ended, including deleted ones."""
         return self.tasks - self.counts.get("pending", 0) - self.counts.get("processing", 0)
 
     @classmethod
@@ -275,10 +275,10 @@ class Batch(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Forgotten(Answer):
-    """What became of the tasks of a batch that was to be forgotten.
+    """The outcome of deleting the tasks of a batch.
 
-    :ivar forgotten: how many were deleted.
-    :ivar left: how many have not ended.
+    :ivar forgotten: the number of deleted tasks.
+    :ivar left: the number of tasks that have not ended.
     """
 
     forgotten: int
@@ -287,9 +287,9 @@ class Forgotten(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Deletion(Answer):
-    """Files that were deleted.
+    """The outcome of deleting files.
 
-    :ivar restore_until: how long they can be restored; ``None`` if they cannot.
+    :ivar restore_until: the deadline for restoring them; ``None`` if they cannot be restored.
     """
 
     ids: Sequence[int] = ()
@@ -300,7 +300,7 @@ class Deletion(Answer):
 class Index(Answer):
     """The ids of all files that match.
 
-    :ivar ratios: of each image its width by its height; ``None`` for other files.
+    :ivar ratios: width divided by height for images; ``None`` for other files.
     """
 
     total: int
@@ -310,10 +310,10 @@ class Index(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata(Answer):
-    """What is known about an image.
+    """The metadata of an image.
 
-    :ivar colors: the most frequent first, each with its ``share``.
-    :ivar unavailable: why a part is missing.
+    :ivar colors: most frequent first, each with its ``share``.
+    :ivar unavailable: the reasons why parts are missing.
     """
 
     info: Mapping[str, object] | None = field(default=None, hash=False)
@@ -339,9 +339,9 @@ class ImageSource(Answer):
 class ImageUrls(Answer):
     """Signed URLs of an image.
 
-    :ivar srcset: for an ``<img>``, if widths or pixel densities were asked for.
-    :ivar sources: for a ``<picture>``, one for each format that was asked for.
-    :ivar expires_at: when they end, if they do.
+    :ivar srcset: for an ``<img>``, if widths or pixel densities were requested.
+    :ivar sources: for a ``<picture>``, one for each requested format.
+    :ivar expires_at: when the URLs expire, if ever.
     """
 
     url: str
@@ -360,15 +360,15 @@ class ImageUrls(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class FileStats(Answer):
-    """Numbers of the stored files.
+    """Statistics of the stored files.
 
-    :ivar all_owners: whether they are of all owners.
-    :ivar bytes: of all owners, equal bytes count once.
-    :ivar reserved_bytes: of uploads that are not complete.
-    :ivar room_bytes: what still fits.
+    :ivar all_owners: whether the numbers cover all owners.
+    :ivar bytes: the total size; when covering all owners, identical contents count once.
+    :ivar reserved_bytes: the size of unfinished uploads.
+    :ivar room_bytes: the free space.
     :ivar quota: limits of ``bytes`` and ``files``.
     :ivar by_type: ``files`` and ``bytes`` of each kind of ``media_type``, such as ``image/*``.
-    :ivar by_month: ``files`` and ``bytes`` that were uploaded in each ``month``, such as ``2026-11``, in UTC.
+    :ivar by_month: ``files`` and ``bytes`` uploaded in each ``month``, such as ``2026-11``, in UTC.
     """
 
     version: str
@@ -385,12 +385,12 @@ class FileStats(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStats(Answer):
-    """Numbers of the tasks.
+    """Statistics of the tasks.
 
-    :ivar tasks: how many are in each state.
-    :ivar last_minute: how many ended within the last minute, by state.
-    :ivar by_day: how many ended on each ``day`` of the last 30, by state, such as ``finished``.
-    :ivar workers: those that work; only an administrator sees them.
+    :ivar tasks: the number of tasks in each state.
+    :ivar last_minute: the number of tasks that ended within the last minute, by state.
+    :ivar by_day: the number of tasks that ended on each ``day`` of the last 30, by state, such as ``finished``.
+    :ivar workers: the running workers; visible only to an administrator.
     """
 
     version: str
@@ -405,7 +405,7 @@ class TaskStats(Answer):
 
 @dataclass(frozen=True)
 class Stats:
-    """Numbers of both services."""
+    """Statistics of both services."""
 
     files: FileStats
     tasks: TaskStats
@@ -416,9 +416,10 @@ class Algorithm(Answer):
     """An algorithm of the server.
 
     :ivar result: ``image``, ``json`` or ``zip``.
-    :ivar frames: whether an animation is used frame by frame (``each``), as a whole (``all``), or its ``first`` one.
-    :ivar streams: whether a large image is not loaded as a whole.
-    :ivar params: the JSON Schema of its params.
+    :ivar frames: how an animation is processed: each frame (``each``), as a whole (``all``), or only its ``first``
+    frame.
+    :ivar streams: whether large images are streamed instead of loaded completely.
+    :ivar params: the JSON Schema of the params.
     """
 
     name: str
@@ -434,10 +435,10 @@ class Algorithm(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Preset(Answer):
-    """A pipeline with a name.
+    """A named pipeline.
 
-    :ivar params: those of the algorithm ``pipeline``.
-    :ivar read_only: whether it is one of the server's ``conf.yml``.
+    :ivar params: the params of the algorithm ``pipeline``.
+    :ivar read_only: whether the preset is defined in the server's ``conf.yml``.
     """
 
     name: str
@@ -448,10 +449,10 @@ class Preset(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Link(Answer):
-    """An address by which a file, or a set of files, is downloaded without a key.
+    """A link for downloading a file or a set of files without a key.
 
-    :ivar url: only of a link that was made just now; nothing shows it again.
-    :ivar api_url: the same for programs, of a set.
+    :ivar url: set only when the link has just been created; it cannot be retrieved later.
+    :ivar api_url: for a set, the URL for programs; set like ``url``.
     :ivar file_id: ``None`` for a set.
     :ivar file_count: the files that who opens it sees.
     :ivar trashed_count: of a set, those in the trash, which nobody sees.
@@ -471,9 +472,9 @@ class Link(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Key(Answer):
-    """A key of a client.
+    """An API key.
 
-    :ivar secret: only of a key that was made just now; nothing shows it again.
+    :ivar secret: set only when the key has just been created; it cannot be retrieved later.
     """
 
     id: str
@@ -489,9 +490,9 @@ class Key(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Owner(Answer):
-    """Whom files and tasks belong to.
+    """An owner of files and tasks.
 
-    :ivar limits: by name; ``None`` is no limit.
+    :ivar limits: by name; ``None`` means no limit.
     """
 
     name: str
@@ -501,7 +502,7 @@ class Owner(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEntry(Answer):
-    """Something that was done, or refused."""
+    """An entry of the audit trail: an action, done or refused."""
 
     id: int
     time: datetime
@@ -516,7 +517,7 @@ class AuditEntry(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Session(Answer):
-    """Who this client is for the server.
+    """The identity of this client on the server.
 
     :ivar mode: ``local``, ``keys`` or ``open``.
     """
@@ -530,10 +531,10 @@ class Session(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Readiness(Answer):
-    """Whether a service and its dependencies answer.
+    """The readiness of a service and its dependencies.
 
     :ivar status: ``ok`` or ``unavailable``.
-    :ivar dependencies: the same of each.
+    :ivar dependencies: the status of each dependency.
     """
 
     status: str
@@ -544,7 +545,7 @@ class Readiness(Answer):
 class WebhookEvent(Answer):
     """A verified webhook.
 
-    :ivar id: the same if the webhook is delivered again.
+    :ivar id: identical for repeated deliveries.
     :ivar type: ``task.finished``, ``task.error`` or ``task.cancelled``.
     """
 
@@ -554,6 +555,6 @@ class WebhookEvent(Answer):
 
 
 def _reason(problem: Mapping[str, object] | None, error: str | None) -> str | None:
-    """Return the sentence of a problem, which the server translates, or else the error."""
+    """Return the server's translated sentence from a problem, or the plain error if there is no problem."""
     detail = None if problem is None else problem.get("detail")
     return detail if isinstance(detail, str) and detail else error

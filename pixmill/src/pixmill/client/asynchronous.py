@@ -1,4 +1,4 @@
-"""The client for programs with ``async``: the same names as :mod:`pixmill.client.sync`."""
+"""The asynchronous client: the same names as :mod:`pixmill.client.sync`."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -45,24 +45,24 @@ from pixmill.client.uploads import New, OnProgress, Upload, UploadOperations
 from pixmill.steps import Chain, pipeline_of, request_of
 
 if TYPE_CHECKING:
-    # Its hundred dataclasses cost a program that names none of them a tenth of its start.
+    # Import it for type checks only: its hundred dataclasses make the import of this library a tenth slower.
     from pixmill.params import Output, Source
 
 
 class AsyncPixmill:
-    """A client of a Pixmill server; close it, or use it in a ``async with`` block.
+    """A client for a Pixmill server. Close it, or use it in an ``async with`` block.
 
     >>> async with AsyncPixmill("http://127.0.0.1:8080") as px:
     ...     photo = await px.files.upload("photo.jpg")
     ...     run = await px.run([photo], Resize(width=800) | Watermark(text="© me"))
     ...     await run.save("out")
 
-    :param url: by default that in ``PIXMILL_URL``, or else ``http://127.0.0.1:8080``.
-    :param key: by default that in ``PIXMILL_KEY``, if any.
-    :param retries: when requests are sent again.
-    :param timeout_seconds: for each step of a request: connect, send a piece, receive a piece.
-    :param verify: the trusted certificates; by default those of the machine.
-    :param language: of what the server says about problems and algorithms: ``en`` (the default) or ``ru``.
+    :param url: the server's URL; by default ``PIXMILL_URL``, or ``http://127.0.0.1:8080`` if that is not set.
+    :param key: the API key; by default ``PIXMILL_KEY``, if set.
+    :param retries: when failed requests are retried.
+    :param timeout_seconds: for each step of a request: connecting, sending a chunk, receiving a chunk.
+    :param verify: the trusted certificates; by default the system's.
+    :param language: the language of problems and descriptions from the server: ``en`` (the default) or ``ru``.
     """
 
     def __init__(
@@ -115,16 +115,17 @@ class AsyncPixmill:
         expires: timedelta | None = None,
         idempotency_key: str | None = None,
     ) -> "AsyncRun":
-        """Do the same to each of at most 10,000 files; return at once, while the tasks run.
+        """Process each of at most 10,000 files the same way; return at once, while the tasks run.
 
         :param what: steps from :mod:`pixmill.params`, or the name of an algorithm, with ``params``.
-        :param preset: the name of a pipeline of the server, instead of ``what``.
-        :param priority: 0 to 9; tasks of a higher priority run first.
-        :param cache: whether the result of the same work done earlier may be used.
-        :param callback_url: gets a webhook when a task ends.
-        :param expires: how long results are kept; without it, for good.
-        :param idempotency_key: the same again with this key within a day is the same run; by default a new key.
-        :raises ProblemError: the server refuses it, and no task is created.
+        :param preset: the name of a preset on the server, instead of ``what``.
+        :param priority: 0 to 9; tasks with a higher priority run first.
+        :param cache: whether the server may reuse the result of an earlier identical task.
+        :param callback_url: receives a webhook when a task ends.
+        :param expires: how long results are kept; by default forever.
+        :param idempotency_key: repeating the call with this key within a day returns the same run; by default a new
+        key.
+        :raises ProblemError: the server refuses the request; no task is created.
         """
         ids = [id_of(item) for item in files]
         body = request_of(what, preset=preset, params=params, ends={"output": output, "source": source})
@@ -133,42 +134,42 @@ class AsyncPixmill:
         return AsyncRun(self, self._driver, self._exchange, created.task_ids, created.batch_id)
 
     def resume(self, task_ids: Sequence[int]) -> "AsyncRun":
-        """Return a run of tasks that exist, such as one that another program began."""
+        """Return a run for existing tasks, such as those of another program."""
         return AsyncRun(self, self._driver, self._exchange, task_ids)
 
     def events(self, last_event_id: str | None = None) -> AsyncIterator[TaskEvent]:
-        """Generate the changes of all tasks, without an end, from now on or after an event."""
+        """Yield the changes of all tasks forever, from now on or after an event."""
         return self._driver.follow(Feed(self._exchange, None, last_event_id))
 
     async def algorithms(self) -> list[Algorithm]:
-        """Return the algorithms of the server, with the JSON Schema of their params."""
+        """Return the server's algorithms, with the JSON Schema of their params."""
         return await self._driver.run(self._operations.algorithms())
 
     async def metadata(self, file: File | int, parts: Sequence[str] = ()) -> Metadata:
-        """Return what is known about an image; no task is created.
+        """Return the metadata of an image, without creating a task.
 
-        :param parts: of ``info``, ``exif``, ``histogram``, ``colors`` and ``blurhash``; by default all.
+        :param parts: any of ``info``, ``exif``, ``histogram``, ``colors`` and ``blurhash``; by default all.
         """
         return await self._driver.run(self._operations.metadata(id_of(file), parts))
 
     async def stats(self) -> Stats:
-        """Return numbers of files and tasks."""
+        """Return statistics of files and tasks."""
         files = await self._driver.run(FileOperations(self._exchange).stats())
         tasks = await self._driver.run(self._operations.stats())
         return Stats(files, tasks)
 
     async def readiness(self) -> dict[str, Readiness]:
-        """Return, for each service, whether it and its dependencies answer."""
+        """Return whether each service and its dependencies answer."""
         return await self._driver.run(self._access.readiness())
 
     async def session(self) -> Session:
-        """Return who this client is for the server."""
+        """Return the identity of this client on the server."""
         return await self._driver.run(self._access.session())
 
     async def webhook_secret(self) -> str:
         """Return the secret with which :func:`pixmill.verify_webhook` checks the webhooks of this client's key.
 
-        It has several parts, separated by commas, while the operator changes the secret of the server.
+        While the operator rotates the server's secret, it has several parts, separated by commas.
 
         :raises NotFoundError: this client has no key; the operator's secret signs its webhooks.
         """
@@ -177,7 +178,7 @@ class AsyncPixmill:
     async def audit(
         self, *, owner: str | None = None, key_id: str | None = None, since: datetime | None = None
     ) -> AsyncIterator[AuditEntry]:
-        """Generate the entries of the audit trail, the oldest first."""
+        """Yield the entries of the audit trail, oldest first."""
         async for page in self._driver.pages(audit_call(owner, key_id, since), self._access.audit_page):
             for item in page:
                 yield item
@@ -191,10 +192,10 @@ class AsyncPixmill:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Reply:
-        """Send a request of your own; GET and HEAD are sent again where that helps.
+        """Send an arbitrary request; GET and HEAD are retried after transient failures.
 
         :param path: such as ``/api/file-server/``.
-        :raises ProblemError: the server refuses it.
+        :raises ProblemError: the server refuses the request.
         """
         repeatable = method in ("GET", "HEAD")
         return await self._driver.run(
@@ -223,15 +224,15 @@ class AsyncFiles:
         idempotency_key: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> File:
-        """Store a file: a small one in one request, a large one so that it goes on after everything that may happen.
+        """Upload a file. Small files take one request; large ones are resumable, also after a crash.
 
-        :param name: with its extension; by default that of the path.
-        :param folder: such as ``holiday/2026``; by default none, or that of a name that is a path.
-        :param expires: how long the file is kept; without it, for good.
-        :param idempotency_key: a second upload of the same with this key within a day returns the first file.
-        :raises ValueError: ``source`` is bytes, and there is no name.
-        :raises ProblemError: the server refuses it.
-        :raises DamagedError: the server has other bytes than this machine.
+        :param name: the name with its extension; by default taken from the path.
+        :param folder: such as ``holiday/2026``; by default the folder in ``name``, if any.
+        :param expires: how long the file is kept; by default forever.
+        :param idempotency_key: repeating the upload with this key within a day returns the first file.
+        :raises ValueError: ``source`` is bytes and ``name`` is missing.
+        :raises ProblemError: the server refuses the request.
+        :raises DamagedError: the bytes on the server differ from the local ones.
         """
         new = settings.new_file(source, name, comment, idempotency_key, folder, expires)
         return await self._driver.run(self._uploads.upload(new, on_progress))
@@ -248,10 +249,10 @@ class AsyncFiles:
         skip_existing: bool = False,
         on_progress: OnProgress | None = None,
     ) -> AsyncIterator[Upload]:
-        """Store files, the small ones in batches; generate how each upload ended, a large one before small ones.
+        """Upload files, small ones in batches; yield the outcome of each, large files before small ones.
 
-        :param root: keep the folders of the paths below this one.
-        :param skip_existing: do not send a file whose folder, name and bytes the server has.
+        :param root: keep the folder structure below this folder.
+        :param skip_existing: skip files that the server already has with the same folder, name and bytes.
         """
         above = None if root is None else Path(root)
         news = (settings.new_below(above, Path(path), comment, folder, expires) for path in paths)
@@ -261,53 +262,53 @@ class AsyncFiles:
                 yield item
 
     async def find_same(self, path: str | Path, *, folder: str = "") -> File | None:
-        """Return a stored file with the name and the bytes of a file of this machine, in a folder."""
+        """Return the stored file that has the name and bytes of a local file, in a folder."""
         return await self._driver.run(self._uploads.same(New(Path(path), Path(path).name, folder=folder)))
 
     async def with_digests(self, sha256: Sequence[str]) -> Sequence[File]:
-        """Return the first file with each of at most 10,000 SHA-256 digests, where there is one."""
+        """Return, for each of at most 10,000 SHA-256 digests, the first file with these bytes, if any."""
         return await self._driver.run(self._operations.with_digests(sha256))
 
     async def index(self, filter: FileFilter | None = None) -> Index:  # noqa: A002 (what it is)
-        """Return the ids of all files that match, at once."""
+        """Return the ids of all files that match, in one response."""
         return await self._driver.run(self._operations.index(filter or FileFilter()))
 
     def events(self, file_ids: Sequence[int] = (), last_event_id: str | None = None) -> AsyncIterator[FileEvent]:
-        """Generate the changes of files, without an end, from now on or after an event.
+        """Yield the changes of files forever, from now on or after an event.
 
         :param file_ids: at most 1,000; by default all files.
         """
         return self._driver.follow(FileFeed(self._exchange, file_ids, last_event_id))
 
     async def get(self, file_id: int) -> File:
-        """:raises NotFoundError: there is no such file."""
+        """:raises NotFoundError: the file does not exist."""
         return await self._driver.run(self._operations.get(file_id))
 
     async def list(self, filter: FileFilter | None = None) -> AsyncIterator[File]:  # noqa: A002 (what it is)
-        """Generate the files that match, page by page."""
+        """Yield the files that match, fetched page by page."""
         async for page in self.pages(filter):
             for item in page:
                 yield item
 
     async def pages(self, filter: FileFilter | None = None, size: int = PAGE) -> AsyncIterator[Sequence[File]]:  # noqa: A002 (what it is)
-        """Generate the pages of a list."""
+        """Yield the pages of a list."""
         async for page in self._driver.pages((filter or FileFilter()).call(size), self._operations.page):
             yield page
 
     async def existing(self, file_ids: Sequence[int]) -> Sequence[File]:
-        """Return those of at most 10,000 files that exist."""
+        """Return the existing files among at most 10,000 ids."""
         return await self._driver.run(self._operations.existing(file_ids))
 
     async def update(
         self, file_id: int, *, name: str | None = None, comment: str | None = None, folder: str | None = None
     ) -> File:
-        """Change the name, the comment or the folder; ``""`` is no folder."""
+        """Change the name, the comment or the folder; ``""`` removes the file from its folder."""
         given = {"name": name, "comment": comment, "folder": folder}
         changes = {field: value for field, value in given.items() if value is not None}
         return await self._driver.run(self._operations.update(file_id, changes))
 
     async def delete(self, *file_ids: int) -> Deletion:
-        """Move files to the trash; the answer has those that existed, and until when they can be restored."""
+        """Move files to the trash; return the ids of those that existed, and how long they can be restored."""
         return await self._driver.run(self._operations.delete(file_ids))
 
     async def delete_matching(self, filter: FileFilter) -> Deletion:  # noqa: A002 (what it is)
@@ -318,38 +319,38 @@ class AsyncFiles:
         return await self._driver.run(self._operations.delete_matching(filter))
 
     async def trash(self) -> AsyncIterator[File]:
-        """Generate the deleted files that can be restored, the last one first."""
+        """Yield the deleted files that can be restored, last deleted first."""
         async for page in self._driver.pages(trash_call(), self._operations.page):
             for item in page:
                 yield item
 
     async def restore(self, *file_ids: int) -> Sequence[int]:
-        """Take files out of the trash; return the ids of those that were in it."""
+        """Restore files from the trash; return the ids of the restored files."""
         return await self._driver.run(self._operations.restore(file_ids))
 
     async def empty_trash(self, *file_ids: int) -> int:
-        """Remove these files of the trash for good, or all in it; return how many these were."""
+        """Delete these files, or all, from the trash permanently; return their number."""
         return await self._driver.run(self._operations.empty_trash(file_ids))
 
     async def copy(
         self, file_id: int, *, name: str | None = None, folder: str | None = None, expires: timedelta | None = None
     ) -> File:
-        """Create another file with the same bytes, by default in the same folder."""
+        """Copy a file, by default within its folder."""
         given = {"name": name, "folder": folder, "expires_in": settings.seconds(expires)}
         fields = {field: value for field, value in given.items() if value is not None}
         return await self._driver.run(self._operations.copy(file_id, fields, str(uuid4())))
 
     async def link(self, file_id: int, *, expires: timedelta = timedelta(days=1), note: str = "") -> Link:
-        """Create a signed URL that downloads the file without a key, for a week at most."""
+        """Create a signed URL that downloads the file without a key, for at most a week."""
         return await self._driver.run(self._operations.link(file_id, expires.total_seconds(), note))
 
     async def download(self, file: File | int, to: str | Path, *, on_progress: OnProgress | None = None) -> Path:
         """Write a file's bytes to a path, or into a folder under the file's own name; return the path.
 
-        The path exists only once the bytes are complete and checked. What an earlier attempt left is not fetched again.
+        The path appears only once the bytes are complete and verified. An interrupted download is resumed.
 
-        :raises NotFoundError: there is no such file.
-        :raises DamagedError: the bytes that arrived are others.
+        :raises NotFoundError: the file does not exist.
+        :raises DamagedError: the received bytes do not match the file's digest.
         """
         found = await self._found(file)
         target = settings.target(Path(to), found)
@@ -358,7 +359,7 @@ class AsyncFiles:
     async def download_to(self, file: File | int, stream: Writable, *, on_progress: OnProgress | None = None) -> None:
         """Write a file's bytes to a stream.
 
-        :raises DamagedError: the bytes that arrived, and were written, are others.
+        :raises DamagedError: the bytes, which are already written, do not match the file's digest.
         """
         await self._driver.run(self._downloads.to_stream(await self._found(file), stream, on_progress))
 
@@ -372,8 +373,8 @@ class AsyncFiles:
         """Write files into one ZIP archive.
 
         :param files: at most 1,000 ids; or a filter with a condition, such as ``FileFilter(batch_id=7)`` for the
-            results of a run, which may choose as many as the server's ``archive.max_files``.
-        :raises NotFoundError: one of the ids does not exist, or no file matches.
+        results of a run, which may match as many files as the server's ``archive.max_files``.
+        :raises NotFoundError: an id does not exist, or no file matches.
         """
         with settings.whole_file(Path(to)) as file:
             await self._driver.run(self._downloads.archive(files, file, lambda: settings.emptied(file)))
@@ -391,7 +392,7 @@ class AsyncTasks:
         self._operations = TaskOperations(exchange)
 
     async def get(self, task_id: int) -> Task:
-        """:raises NotFoundError: there is no such task."""
+        """:raises NotFoundError: the task does not exist."""
         return await self._driver.run(self._operations.get(task_id))
 
     async def list(
@@ -404,7 +405,7 @@ class AsyncTasks:
         batch_id: int | None = None,
         sort: str = "id",
     ) -> AsyncIterator[Task]:
-        """Generate the tasks that match, page by page.
+        """Yield the tasks that match, fetched page by page.
 
         :param sort: ``-id`` for the newest first.
         """
@@ -414,15 +415,15 @@ class AsyncTasks:
                 yield item
 
     async def cancel(self, task_id: int) -> Task:
-        """:raises ConflictError: it has ended."""
+        """:raises ConflictError: the task has ended."""
         return await self._driver.run(self._operations.cancel(task_id))
 
     async def restart(self, task_id: int) -> Task:
-        """:raises ConflictError: it did not end in error, and was not cancelled."""
+        """:raises ConflictError: the task neither failed nor was cancelled."""
         return await self._driver.run(self._operations.restart(task_id))
 
     async def restart_all(self, status: str = "error", *, algorithm: str | None = None) -> Sequence[int]:
-        """Restart all tasks in error, or all that were cancelled; return their ids."""
+        """Restart all failed tasks, or all cancelled ones; return their ids."""
         return await self.restart_matching(TaskFilter(status=status, algorithm=algorithm))
 
     async def cancel_matching(self, filter: TaskFilter) -> Sequence[int]:  # noqa: A002 (what it is)
@@ -438,28 +439,28 @@ class AsyncTasks:
         return await self._driver.run(self._operations.change_matching("forget", filter))
 
     async def cancel_many(self, task_ids: Sequence[int]) -> Sequence[int]:
-        """Cancel those that have not ended; return their ids.
+        """Cancel the tasks that have not ended; return their ids.
 
-        :raises NotFoundError: one does not exist; then none is cancelled.
+        :raises NotFoundError: a task does not exist; none is cancelled.
         """
         return await self._driver.run(self._operations.change_ids("cancel", task_ids))
 
     async def restart_many(self, task_ids: Sequence[int]) -> Sequence[int]:
-        """Restart those that failed or were cancelled; return their ids.
+        """Restart the tasks that failed or were cancelled; return their ids.
 
-        :raises NotFoundError: one does not exist; then none is restarted.
+        :raises NotFoundError: a task does not exist; none is restarted.
         """
         return await self._driver.run(self._operations.change_ids("restart", task_ids))
 
     async def forget_many(self, task_ids: Sequence[int]) -> Sequence[int]:
-        """Delete those that have ended; return their ids.
+        """Delete the tasks that have ended; return their ids.
 
-        :raises NotFoundError: one does not exist; then none is deleted.
+        :raises NotFoundError: a task does not exist; none is deleted.
         """
         return await self._driver.run(self._operations.change_ids("forget", task_ids))
 
     async def delete(self, task_id: int) -> None:
-        """:raises ConflictError: it has not ended."""
+        """:raises ConflictError: the task has not ended."""
         await self._driver.run(self._operations.delete(task_id))
 
 
@@ -473,13 +474,13 @@ class AsyncBatches:
         self._operations = TaskOperations(exchange)
 
     async def list(self, *, sort: str = "-id") -> AsyncIterator[Batch]:
-        """Generate the batches, the newest first, page by page."""
+        """Yield the batches, newest first, fetched page by page."""
         async for page in self._driver.pages(batches_call(sort), self._operations.batches_page):
             for item in page:
                 yield item
 
     def events(self, batch_id: int | None = None, last_event_id: str | None = None) -> AsyncIterator[BatchEvent]:
-        """Generate the ends of batches, without an end, from now on or after an event.
+        """Yield an event forever whenever a batch ends, from now on or after an event.
 
         :param batch_id: by default all batches.
         """
@@ -488,34 +489,34 @@ class AsyncBatches:
     async def get(self, batch_id: int) -> Batch:
         """Return a batch with its progress and errors.
 
-        :raises NotFoundError: there is no such batch.
+        :raises NotFoundError: the batch does not exist.
         """
         return await self._driver.run(self._operations.batch(batch_id))
 
     async def run(self, batch_id: int) -> "AsyncRun":
-        """Return the run of a batch, such as one that another program began.
+        """Return the run of a batch, such as one that another program created.
 
-        :raises NotFoundError: there is no such batch.
+        :raises NotFoundError: the batch does not exist.
         """
         await self._driver.run(self._operations.batch(batch_id))
         tasks = await self._driver.run(self._operations.of_batch(batch_id))
         return AsyncRun(self._pixmill, self._driver, self._exchange, [task.id for task in tasks], batch_id)
 
     async def cancel(self, batch_id: int) -> Sequence[int]:
-        """Cancel its tasks that have not ended; return their ids."""
+        """Cancel the tasks of a batch that have not ended; return their ids."""
         return await self._driver.run(self._operations.change_matching("cancel", TaskFilter(batch_id=batch_id)))
 
     async def restart(self, batch_id: int) -> Sequence[int]:
-        """Restart its tasks that failed or were cancelled; return their ids."""
+        """Restart the tasks of a batch that failed or were cancelled; return their ids."""
         return await self._driver.run(self._operations.change_matching("restart", TaskFilter(batch_id=batch_id)))
 
     async def forget(self, batch_id: int) -> Forgotten:
-        """Delete its tasks that have ended; their files stay."""
+        """Delete the tasks of a batch that have ended; keep their files."""
         return await self._driver.run(self._operations.forget_batch(batch_id))
 
 
 class AsyncPresets:
-    """The presets: pipelines with a name."""
+    """The presets: named pipelines."""
 
     def __init__(self, driver: AsyncDriver, operations: TaskOperations) -> None:
         self._driver = driver
@@ -535,37 +536,37 @@ class AsyncPresets:
     ) -> Preset:
         """Create a preset, or replace it.
 
-        :param what: steps from :mod:`pixmill.params`, or the params of a pipeline.
-        :raises ConflictError: it is one of the server's ``conf.yml``.
+        :param what: steps from :mod:`pixmill.params`, or the params of the algorithm ``pipeline``.
+        :raises ConflictError: the preset is defined in the server's ``conf.yml``.
         """
         return await self._driver.run(self._operations.save_preset(name, pipeline_of(what, output, source)))
 
     async def delete(self, name: str) -> None:
-        """:raises NotFoundError: there is no such preset."""
+        """:raises NotFoundError: the preset does not exist."""
         await self._driver.run(self._operations.delete_preset(name))
 
 
 class AsyncImages:
-    """Images without a task: by URL, as thumbnails, and as previews."""
+    """Images rendered without a task: by URL, as thumbnails and as previews."""
 
     def __init__(self, driver: AsyncDriver, exchange: Exchange) -> None:
         self._driver = driver
         self._operations = ImageOperations(exchange)
 
     async def urls(self, file: File | int, rendition: Rendition | None = None) -> ImageUrls:
-        """Return URLs that show an image without a key, signed by the server.
+        """Return URLs, signed by the server, that show an image without a key.
 
-        :class:`pixmill.ImageSigner` signs the same without asking it.
+        :class:`pixmill.ImageSigner` signs the same URLs without a request to the server.
 
-        :raises NotFoundError: there is no such file or preset.
+        :raises NotFoundError: the file or preset does not exist.
         """
         return await self._driver.run(self._operations.urls(id_of(file), rendition or Rendition()))
 
     async def thumbnail(self, file: File | int, size: int = THUMBNAIL) -> bytes:
         """Return a WebP that fits into a square.
 
-        :param size: its side: 128, 256, 512 or 1024 pixels.
-        :raises InvalidError: the file is no image, or is damaged.
+        :param size: the side of the square: 128, 256, 512 or 1024 pixels.
+        :raises InvalidError: the file is not an image, or is damaged.
         """
         return await self._driver.run(self._operations.thumbnail(id_of(file), size))
 
@@ -578,21 +579,21 @@ class AsyncImages:
         source: "Source | None" = None,
         max_side: int = PREVIEW_SIDE,
     ) -> bytes:
-        """Return what steps make of a file, after it is made small; nothing is stored.
+        """Return the result of applying steps to a reduced copy of a file; nothing is stored.
 
         :param what: steps from :mod:`pixmill.params`, or the name of a preset.
-        :param max_side: the greatest side before the steps, 16 to 4,096 pixels.
-        :raises InvalidError: the file is no image, or the steps do not suit it.
+        :param max_side: the copy's longer side, 16 to 4,096 pixels.
+        :raises InvalidError: the file is not an image, or the steps cannot be applied to it.
         """
         return await self._driver.run(self._operations.preview(preview_of(id_of(file), what, output, source, max_side)))
 
     async def forget(self, file: File | int) -> None:
-        """Remove everything that was rendered from a file; the next request renders it again."""
+        """Delete all cached renders of a file; the next request renders it again."""
         await self._driver.run(self._operations.forget(id_of(file)))
 
 
 class AsyncLinks:
-    """Links, by which files are downloaded without a key."""
+    """Links for downloading files without a key."""
 
     def __init__(self, driver: AsyncDriver, exchange: Exchange) -> None:
         self._driver = driver
@@ -606,28 +607,28 @@ class AsyncLinks:
         note: str = "",
         password: str | None = None,
     ) -> Link:
-        """Create a link for a set of at most 1,000 files; only this answer has its ``url``.
+        """Create a link for a set of at most 1,000 files; ``url`` is set only in the returned object.
 
         :param expires: at most 90 days.
-        :param note: is read by who opens the link.
+        :param note: shown to everyone who opens the link.
         """
         ids = [id_of(item) for item in files]
         return await self._driver.run(self._operations.link_set(ids, expires.total_seconds(), note, password))
 
     async def list(self) -> AsyncIterator[Link]:
-        """Generate the links that are valid."""
+        """Yield the valid links."""
         async for page in self._driver.pages(links_call(), self._operations.links_page):
             for item in page:
                 yield item
 
     async def update(self, link_id: int, *, note: str | None = None, expires: timedelta | None = None) -> Link:
-        """Change the note, or of a set also when it ends, from now on."""
+        """Change the note, or, for the link of a set, also its expiry, counted from now."""
         return await self._driver.run(self._operations.update_link(link_id, note, settings.seconds(expires)))
 
     async def revoke(self, link_id: int) -> None:
-        """End a link.
+        """Revoke a link.
 
-        :raises NotFoundError: there is no such link.
+        :raises NotFoundError: the link does not exist.
         """
         await self._driver.run(self._operations.revoke_link(link_id))
 
@@ -636,7 +637,7 @@ class AsyncRun:
     """Tasks that were created together.
 
     :ivar task_ids: in the order of the files.
-    :ivar batch_id: the server's name for them; ``None`` for tasks that :meth:`AsyncPixmill.resume` put together.
+    :ivar batch_id: the id of their batch; ``None`` for tasks given to :meth:`AsyncPixmill.resume`.
     """
 
     def __init__(
@@ -655,25 +656,25 @@ class AsyncRun:
         self.batch_id = batch_id
 
     async def tasks(self) -> Sequence[Task]:
-        """Return the tasks as they are now."""
+        """Return the tasks in their current state."""
         if self.batch_id is not None:
             return await self._driver.run(self._operations.of_batch(self.batch_id))
         return await self._driver.run(self._operations.states(self.task_ids))
 
     async def progress(self) -> Batch:
-        """Return how far the batch is: its counts, rate, time left and errors.
+        """Return the progress of the batch: counts, rate, remaining time and errors.
 
-        :raises ValueError: these tasks are no batch.
+        :raises ValueError: these tasks are not a batch.
         """
         if self.batch_id is None:
             raise ValueError("these tasks are no batch")
         return await self._driver.run(self._operations.batch(self.batch_id))
 
     async def ended(self, timeout: float | None = None) -> Sequence[Task]:
-        """Wait until all tasks have ended, and return them, in the order of the files.
+        """Wait until all tasks have ended, and return them in the order of the files.
 
         :param timeout: seconds.
-        :raises TimeoutError: not all have ended in time; they go on.
+        :raises TimeoutError: some tasks have not ended in time; they keep running.
         """
         if self.batch_id is not None:
             return await self._driver.run(self._operations.wait_for_batch(self.batch_id, self.task_ids, timeout))
@@ -683,8 +684,8 @@ class AsyncRun:
         """Wait until all tasks have ended, and return their results.
 
         :param timeout: seconds.
-        :raises TimeoutError: not all have ended in time; they go on.
-        :raises RunFailedError: some have no result.
+        :raises TimeoutError: some tasks have not ended in time; they keep running.
+        :raises RunFailedError: some tasks have no result.
         """
         tasks = await self.ended(timeout)
         failed = [task for task in tasks if task.result_id is None]
@@ -695,7 +696,7 @@ class AsyncRun:
     async def results(self, tasks: Sequence[Task] | None = None) -> Sequence[File]:
         """Return the results that exist so far.
 
-        :param tasks: those of the run, if they are known.
+        :param tasks: the tasks of the run, if already fetched.
         """
         known = await self.tasks() if tasks is None else tasks
         ids = [task.result_id for task in known if task.result_id is not None]
@@ -703,19 +704,19 @@ class AsyncRun:
         return [files[item] for item in ids if item in files]
 
     def events(self) -> AsyncIterator[TaskEvent]:
-        """Generate the changes of the tasks until all have ended."""
+        """Yield the changes of the tasks until all have ended."""
         return self._driver.follow(Feed(self._exchange, self.task_ids, batch_id=self.batch_id))
 
     async def cancel(self) -> Sequence[Task]:
-        """Cancel what has not ended; return the tasks that this cancelled."""
+        """Cancel the tasks that have not ended; return the cancelled tasks."""
         return await self._driver.run(self._operations.states(await self._changed("cancel")))
 
     async def restart_failed(self) -> Sequence[Task]:
-        """Restart what ended without a result; return these tasks."""
+        """Restart the tasks that ended without a result; return the restarted tasks."""
         return await self._driver.run(self._operations.states(await self._changed("restart")))
 
     async def forget(self) -> Sequence[int]:
-        """Delete the tasks that have ended, and return their ids; files stay."""
+        """Delete the tasks that have ended, and return their ids; keep the files."""
         return await self._changed("forget")
 
     async def _changed(self, verb: str) -> Sequence[int]:
@@ -726,10 +727,10 @@ class AsyncRun:
     async def save(
         self, folder: str | Path, *, name: str = "{name}{extension}", timeout: float | None = None
     ) -> Sequence[Path]:
-        """Wait for the results, and write them into a folder; return the paths, in the order of the files.
+        """Wait for the results and write them into a folder; return the paths in the order of the files.
 
-        :param name: of each, with ``{name}``, ``{extension}``, ``{id}`` and ``{task_id}``; equal names get a number.
-        :raises TimeoutError: not all have ended in time; they go on.
+        :param name: a template with ``{name}``, ``{extension}``, ``{id}`` and ``{task_id}``; equal names get a number.
+        :raises TimeoutError: some tasks have not ended in time; they keep running.
         :raises RunFailedError: some have no result; the others are written.
         """
         tasks = await self.ended(timeout)
@@ -743,7 +744,7 @@ class AsyncRun:
 
 
 class AsyncKeys:
-    """The keys of clients; only an administrator sees them."""
+    """The API keys; for administrators only."""
 
     def __init__(self, driver: AsyncDriver, operations: AccessOperations) -> None:
         self._driver = driver
@@ -762,25 +763,25 @@ class AsyncKeys:
         note: str = "",
         expires: timedelta | None = None,
     ) -> Key:
-        """Create a key; only this answer has its ``secret``.
+        """Create a key; ``secret`` is set only in the returned object.
 
         :param role: ``reader``, ``writer`` or ``admin``.
-        :param scopes: in addition to those of the role.
+        :param scopes: scopes in addition to those of the role.
         """
         seconds = None if expires is None else expires.total_seconds()
         return await self._driver.run(self._operations.create_key(owner, role, scopes, note, seconds))
 
     async def rotate(self, key_id: str, *, overlap: timedelta = timedelta(days=1)) -> Key:
-        """Create a key like another one, which ends after the overlap."""
+        """Create a key like an existing one, which expires after the overlap."""
         return await self._driver.run(self._operations.rotate_key(key_id, overlap.total_seconds()))
 
     async def revoke(self, key_id: str) -> Key:
-        """End a key."""
+        """Revoke a key."""
         return await self._driver.run(self._operations.revoke_key(key_id))
 
 
 class AsyncOwners:
-    """Whom files and tasks belong to; only an administrator sees them."""
+    """The owners of files and tasks; for administrators only."""
 
     def __init__(self, driver: AsyncDriver, operations: AccessOperations) -> None:
         self._driver = driver
@@ -793,6 +794,6 @@ class AsyncOwners:
     async def limit(self, name: str, limits: Mapping[str, int | None]) -> Owner:
         """Set all limits of an owner: ``bytes``, ``files``, ``pending_tasks``, ``requests_per_second``, ``listeners``.
 
-        A limit that is missing or ``None`` is no limit.
+        A limit that is missing or ``None`` is removed.
         """
         return await self._driver.run(self._operations.limit_owner(name, limits))

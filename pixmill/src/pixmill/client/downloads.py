@@ -1,4 +1,4 @@
-"""Downloads that go on after a lost connection, and check what they got."""
+"""Downloads that resume after a lost connection and verify the received bytes."""
 
 import hashlib
 from base64 import b64encode
@@ -13,27 +13,27 @@ from pixmill.client.problems import DamagedError, UnexpectedAnswerError, Unreach
 from pixmill.client.uploads import FILES, OnProgress, Progress
 
 _PLAIN = {"Accept-Encoding": "identity"}
-"""Compressed bytes would have other offsets and another digest."""
+"""Compressed responses would have different offsets and another digest."""
 
 
 class Writable(Protocol):
-    """Where the bytes go."""
+    """The target of a download."""
 
     def write(self, piece: bytes, /) -> object: ...
 
 
 class DownloadOperations:
-    """Reads files."""
+    """Downloads files and archives."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
     def to_path(self, file: File, path: Path, on_progress: OnProgress | None = None) -> Operation[Path]:
-        """Write a file's bytes to ``path``, which exists only once they are complete and checked.
+        """Write a file's bytes to ``path``, which appears only once they are complete and verified.
 
-        A part that an earlier attempt left next to it, also that of another process, is not fetched again.
+        Resume from a partial file that an earlier attempt left next to it, even in another process.
 
-        :raises DamagedError: the bytes that arrived are others.
+        :raises DamagedError: the received bytes do not match the file's digest.
         """
         part = path.with_name(f".{path.name}.{file.sha256[:16]}.part")
         target = yield from work(lambda: _Target.resumed(part, file, on_progress))
@@ -52,7 +52,7 @@ class DownloadOperations:
     def to_stream(self, file: File, stream: Writable, on_progress: OnProgress | None = None) -> Operation[None]:
         """Write a file's bytes to a stream.
 
-        :raises DamagedError: the bytes that arrived, and were written, are others.
+        :raises DamagedError: the bytes, which are already written, do not match the file's digest.
         """
         target = _Target(stream, file, on_progress)
         yield from self._receive(file, target)
@@ -63,8 +63,8 @@ class DownloadOperations:
     ) -> Operation[None]:
         """Write a ZIP of several files to a stream.
 
-        :param files: their ids, or which they are.
-        :param restart: makes the stream empty, because an archive cannot go on.
+        :param files: their ids, or a filter.
+        :param restart: empties the stream, because an archive cannot be resumed.
         """
         query = files.query() if isinstance(files, FileFilter) else [("id", str(file_id)) for file_id in files]
         call = get(f"{FILES}/archive", query)
@@ -99,7 +99,7 @@ class DownloadOperations:
             try:
                 reply = yield from once(Call("GET", path, (), headers, repeatable=True, sink=target))
             except UnreachableError:
-                # What has arrived counts: only attempts without a byte are failures.
+                # Only attempts without a single received byte count as failures.
                 attempt = 1 if target.position > before else attempt
                 if attempt >= self._exchange.retries.attempts:
                     raise
@@ -116,9 +116,9 @@ class DownloadOperations:
 
 
 class _Target:
-    """Takes the bytes of a file, from where it already has them.
+    """Receives the bytes of a file, starting where earlier bytes end.
 
-    :ivar position: how many bytes it has.
+    :ivar position: the number of bytes received so far.
     """
 
     def __init__(self, stream: Writable, file: File, on_progress: OnProgress | None) -> None:
@@ -133,7 +133,7 @@ class _Target:
 
     @classmethod
     def resumed(cls, part: Path, file: File, on_progress: OnProgress | None) -> "_Target":
-        """Return a target that appends to a part of the file."""
+        """Return a target that appends to a partial file."""
         part.parent.mkdir(parents=True, exist_ok=True)
         opened = part.open("ab+")
         if opened.tell() > file.size:
@@ -150,7 +150,7 @@ class _Target:
         if not reply.is_success:
             return False
         self._stated = reply.headers.get("repr-digest") or self._stated
-        # A 200 to a range sends everything again.
+        # A 200 response to a range request contains the whole file.
         start = 0 if reply.status != 206 else _start(reply)
         if start > self.position:
             raise UnexpectedAnswerError(f"the answer begins at byte {start}, not at {self.position}")
@@ -169,7 +169,7 @@ class _Target:
                 self._on_progress(Progress(self._file.filename, self.position, self._file.size))
 
     def check(self) -> None:
-        """:raises DamagedError: the bytes are not those that ``Repr-Digest`` and the file's data describe."""
+        """:raises DamagedError: the bytes do not match ``Repr-Digest`` or the file's metadata."""
         encoded = b64encode(self._digest.digest()).decode()
         stated = self._stated is None or f"sha-256=:{encoded}:" in self._stated or "sha-256=" not in self._stated
         if not stated or self._digest.hexdigest() != self._file.sha256:
@@ -181,7 +181,7 @@ class _Target:
 
 
 class _Whole:
-    """Takes all bytes of a successful response."""
+    """Receives the whole body of a successful response."""
 
     def __init__(self, stream: Writable) -> None:
         self._stream = stream
@@ -194,7 +194,7 @@ class _Whole:
 
 
 def _start(reply: Reply) -> int:
-    """Return where the bytes of a 206 begin."""
+    """Return the offset at which the bytes of a 206 response begin."""
     first = reply.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
     if not first.isdecimal():
         raise UnexpectedAnswerError("a partial answer has no Content-Range")

@@ -1,4 +1,4 @@
-"""Do what operations want: over HTTP, with and without ``async``."""
+"""Drivers run operations over HTTP, synchronously and asynchronously."""
 
 import asyncio
 import time
@@ -16,15 +16,15 @@ from pixmill.client.feed import Stream
 from pixmill.client.problems import UnreachableError
 
 if TYPE_CHECKING:
-    # Imported by the first driver: `pixmill --help` and a mistake on the command line need no HTTP.
+    # Imported by the first driver, because `pixmill --help` and usage errors need no HTTP.
     import httpx2
 
 T = TypeVar("T")
 
 PIECE = 256 * 1024
-"""Bytes that are sent or received at once."""
+"""Bytes per chunk, sent or received."""
 SILENCE_SECONDS = 45
-"""A stream of events sends something every 15 seconds."""
+"""Read timeout of an event stream, which sends something every 15 seconds."""
 
 Page = tuple[list[T], Call | None]
 """The rows of a page, and the call for the next one."""
@@ -32,10 +32,10 @@ Page = tuple[list[T], Call | None]
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach the server.
+    """The connection settings.
 
-    :param headers: of every request.
-    :param timeout_seconds: of each step of a request: connect, send a piece, receive a piece.
+    :param headers: sent with every request.
+    :param timeout_seconds: for each step of a request: connecting, sending a chunk, receiving a chunk.
     :param verify: the trusted certificates.
     """
 
@@ -53,7 +53,7 @@ class Connection:
 
 
 class SyncDriver:
-    """Runs operations one step after the other; several threads may use it."""
+    """Runs operations synchronously; threads may share a driver."""
 
     def __init__(self, connection: Connection) -> None:
         import httpx2
@@ -79,14 +79,14 @@ class SyncDriver:
         return effect.result
 
     def pages(self, first: Call, page: Callable[[Call], Operation[Page[T]]]) -> Iterator[list[T]]:
-        """Generate the pages of a list."""
+        """Yield the pages of a list."""
         following: Call | None = first
         while following is not None:
             rows, following = self.run(page(following))
             yield rows
 
     def each(self, operations: Iterator[Operation[T]], parallel: int) -> Iterator[T]:
-        """Generate the results of operations, of which at most ``parallel`` run at a time, in their order."""
+        """Yield the results of operations in their order; at most ``parallel`` run at a time."""
         with ThreadPoolExecutor(parallel) as pool:
             running: deque[Future[T]] = deque(
                 pool.submit(self.run, next_operation) for next_operation in islice(operations, parallel + 1)
@@ -101,7 +101,7 @@ class SyncDriver:
                     left.cancel()
 
     def follow(self, feed: Stream[T]) -> Iterator[T]:
-        """Generate the events of a feed."""
+        """Yield the events of a feed."""
         import httpx2
 
         while not feed.has_ended:
@@ -179,14 +179,14 @@ class AsyncDriver:
         return effect.result
 
     async def pages(self, first: Call, page: Callable[[Call], Operation[Page[T]]]) -> AsyncIterator[list[T]]:
-        """Generate the pages of a list."""
+        """Yield the pages of a list."""
         following: Call | None = first
         while following is not None:
             rows, following = await self.run(page(following))
             yield rows
 
     async def each(self, operations: Iterator[Operation[T]], parallel: int) -> AsyncIterator[T]:
-        """Generate the results of operations, of which at most ``parallel`` run at a time, in their order."""
+        """Yield the results of operations in their order; at most ``parallel`` run at a time."""
         running = deque(
             asyncio.ensure_future(self.run(next_operation)) for next_operation in islice(operations, parallel)
         )
@@ -202,7 +202,7 @@ class AsyncDriver:
                 left.cancel()
 
     async def follow(self, feed: Stream[T]) -> AsyncIterator[T]:
-        """Generate the events of a feed."""
+        """Yield the events of a feed."""
         import httpx2
 
         while not feed.has_ended:
@@ -255,7 +255,7 @@ class AsyncDriver:
 
 @dataclass(frozen=True)
 class _Done(Generic[T]):
-    """The end of an operation."""
+    """Signals the end of an operation."""
 
     result: T
 
@@ -304,7 +304,7 @@ async def _async_pieces(call: Call) -> AsyncIterator[bytes]:
 
 @contextmanager
 def _as_unreachable() -> Iterator[None]:
-    """Raise the errors of httpx2 as :class:`UnreachableError`."""
+    """Turn the errors of httpx2 into :class:`UnreachableError`."""
     import httpx2
 
     try:

@@ -1,7 +1,7 @@
-"""Requests and responses without a network.
+"""Operations as generators of requests, without network access.
 
-An operation is a generator: it yields what it wants done (a :class:`Call`, a :class:`Pause`, :class:`Work`) and gets
-the :class:`Reply`. A driver does it, with or without ``async`` (:mod:`pixmill.client.drivers`).
+An operation yields an effect (a :class:`Call`, a :class:`Pause` or :class:`Work`) and receives the :class:`Reply`. A
+driver executes the effects, synchronously or asynchronously (:mod:`pixmill.client.drivers`).
 """
 
 import json
@@ -18,30 +18,30 @@ T = TypeVar("T")
 Query: TypeAlias = Sequence[tuple[str, str]]
 
 NEVER_ACTED_ON = frozenset({429})
-"""Statuses of requests that the server did not begin: sending any of them again is safe."""
+"""Statuses of requests that the server has not started to process, so any request may be retried."""
 PASSING = frozenset({429, 502, 503, 504})
-"""Statuses that may be others soon."""
+"""Statuses of transient failures."""
 PASSING_KINDS = frozenset({"idempotency-key-in-use", "upload-busy"})
-"""Problems of a request whose earlier attempt, of which the client lost the answer, still runs."""
+"""Problems that occur while an earlier attempt, whose response was lost, is still running."""
 
 
 class Sink(Protocol):
-    """Takes a response's body, piece by piece."""
+    """Receives a response's body chunk by chunk."""
 
     def begin(self, reply: "Reply") -> bool:
-        """Take the head of a response; return whether the body follows into this sink, or into the reply."""
+        """Receive the head of a response; return whether this sink, rather than the reply, takes the body."""
 
     def write(self, piece: bytes) -> None:
-        """Take the next bytes."""
+        """Receive the next chunk."""
 
 
 @dataclass(frozen=True)
 class Call:
     """A request.
 
-    :param path: below the server's URL.
-    :param repeatable: whether it may be sent again after an answer was lost.
-    :param on_sent: gets the number of bytes of each piece of the body that was sent.
+    :param path: the path relative to the server's URL.
+    :param repeatable: whether it may be retried after its response was lost.
+    :param on_sent: called with the number of bytes of each chunk of the body that was sent.
     :param sink: takes the body of a successful response.
     """
 
@@ -59,7 +59,7 @@ class Call:
 class Reply:
     """A response.
 
-    :param headers: with names in lower case.
+    :param headers: names are in lower case.
     """
 
     status: int
@@ -80,35 +80,35 @@ class Reply:
         return document
 
     def rows(self) -> Sequence[object]:
-        """:raises UnexpectedAnswerError: the body is no JSON array."""
+        """:raises UnexpectedAnswerError: the body is not a JSON array."""
         document = self.json()
         if not isinstance(document, list):
             raise UnexpectedAnswerError("the answer is no list; is this a Pixmill?")
         return document
 
     def member(self, name: str) -> object:
-        """:raises UnexpectedAnswerError: the body is no object with this member."""
+        """:raises UnexpectedAnswerError: the body is not an object with this member."""
         document = self.json()
         if not isinstance(document, Mapping) or name not in document:
             raise UnexpectedAnswerError(f"the answer has no '{name}'; is this a Pixmill?")
         return document[name]
 
     def ids(self, name: str) -> list[int]:
-        """:raises UnexpectedAnswerError: the body is no object with an array of numbers of this name."""
+        """:raises UnexpectedAnswerError: the body is not an object with an array of numbers under this name."""
         found = self.member(name)
         if not isinstance(found, list) or not all(isinstance(number, int) for number in found):
             raise UnexpectedAnswerError(f"'{name}' of the answer is no list of ids; is this a Pixmill?")
         return found
 
     def texts(self, name: str) -> list[str]:
-        """:raises UnexpectedAnswerError: the body is no object with an array of strings of this name."""
+        """:raises UnexpectedAnswerError: the body is not an object with an array of strings under this name."""
         found = self.member(name)
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
             raise UnexpectedAnswerError(f"'{name}' of the answer is no list of texts; is this a Pixmill?")
         return found
 
     def problem(self) -> ProblemError:
-        """Return the exception for a refusal."""
+        """Return the exception for an error response."""
         return problem_of(
             self.status,
             self.body,
@@ -120,14 +120,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Pause:
-    """A wait of this many seconds."""
+    """A pause between two attempts or polls."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Work:
-    """Something that takes time or waits for a disk; an asynchronous driver does it in a thread."""
+    """A function that computes or waits for a disk; an asynchronous driver runs it in a thread."""
 
     work: Callable[[], None]
 
@@ -138,11 +138,11 @@ Operation: TypeAlias = Generator[Effect, Reply | None, T]
 
 @dataclass(frozen=True)
 class Retries:
-    """How often and when a request is sent again.
+    """The retry policy.
 
-    :param attempts: how often it is sent, at most.
-    :param first_seconds: before the second attempt; each further pause is twice as long.
-    :param most_seconds: the longest pause, also where the server asks for a longer one.
+    :param attempts: maximum number of attempts.
+    :param first_seconds: pause before the second attempt; each further pause is twice as long.
+    :param most_seconds: the longest pause, even if the server asks for a longer one.
     """
 
     attempts: int = 6
@@ -152,18 +152,18 @@ class Retries:
     def pause(self, attempt: int, asked: float | None = None) -> Pause:
         """Return the pause after an attempt, counted from 1.
 
-        :param asked: seconds that the server asks for.
+        :param asked: the seconds that the server asks for.
         """
         doubled = self.first_seconds * 2 ** min(attempt - 1, 16)
-        # At most a quarter more or less, so that clients that lost a server do not come back together.
+        # Vary the pause by at most a quarter, so that clients of a restarted server do not all return at once.
         jittered = min(doubled, self.most_seconds) * random.uniform(0.75, 1.25)  # noqa: S311 # nosec B311 (no secret)
         return Pause(max(jittered, min(asked or 0, self.most_seconds)))
 
 
 class Exchange:
-    """Sends calls, again where that is safe.
+    """Sends calls and retries them where that is safe.
 
-    :ivar retries: the policy.
+    :ivar retries: the retry policy.
     """
 
     def __init__(self, retries: Retries) -> None:
@@ -172,8 +172,8 @@ class Exchange:
     def send(self, call: Call) -> Operation[Reply]:
         """Return the response to a call.
 
-        :raises ProblemError: the server refuses it.
-        :raises UnreachableError: there is no answer.
+        :raises ProblemError: the server refuses the request.
+        :raises UnreachableError: the server does not answer.
         """
         attempt = 0
         while True:
@@ -194,7 +194,7 @@ class Exchange:
 
 
 def once(call: Call) -> Operation[Reply]:
-    """Send a call once."""
+    """Send a call without retries."""
     reply = yield call
     if reply is None:
         raise TypeError("the driver gave no reply to a call")
@@ -202,14 +202,14 @@ def once(call: Call) -> Operation[Reply]:
 
 
 def may_pass(call: Call, problem: ProblemError) -> bool:
-    """Return whether the same call may succeed a little later, and may be sent again."""
+    """Return whether the call is safe to retry and may succeed a little later."""
     if problem.kind in PASSING_KINDS:
         return call.repeatable
     return problem.status in NEVER_ACTED_ON or (problem.status in PASSING and call.repeatable)
 
 
 def work(function: Callable[[], T]) -> Operation[T]:
-    """Return the result of a function that waits for a disk or computes."""
+    """Run a function that computes or waits for a disk, and return its result."""
     results: list[T] = []
     yield Work(lambda: results.append(function()))
     return results[0]
@@ -218,19 +218,19 @@ def work(function: Callable[[], T]) -> Operation[T]:
 def json_call(method: str, path: str, body: object, *, repeatable: bool = False, key: str | None = None) -> Call:
     """Return a call with a JSON body.
 
-    :param key: an idempotency key, with which the call may be sent again.
+    :param key: an idempotency key, which makes the call repeatable.
     """
     headers = {"Content-Type": "application/json"} | ({} if key is None else {"Idempotency-Key": key})
     return Call(method, path, (), headers, json.dumps(body).encode(), repeatable or key is not None)
 
 
 def get(path: str, query: Query = ()) -> Call:
-    """Return a call that reads."""
+    """Return a call for a GET request."""
     return Call("GET", path, query, repeatable=True)
 
 
 def _seconds(header: str | None) -> float | None:
-    """Return ``Retry-After``, which is a number of seconds or a date."""
+    """Parse ``Retry-After``, which is a number of seconds or a date."""
     if header is None:
         return None
     if header.strip().isdecimal():

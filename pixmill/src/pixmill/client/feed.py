@@ -1,4 +1,4 @@
-"""Streams of events, without a network: what to ask for, and what lines mean."""
+"""Event streams without network access: builds the requests and parses the lines."""
 
 import json
 from abc import ABC, abstractmethod
@@ -14,15 +14,15 @@ from pixmill.client.uploads import FILES
 E = TypeVar("E")
 
 MAX_IDS = 1000
-"""Tasks or files to which a stream can be limited; of more the client takes what it wants from the stream of all."""
+"""At most this many ids in a stream's filter; for more, the client filters the stream of all events itself."""
 
 
 class Stream(ABC, Generic[E]):
-    """Events that a server sends.
+    """An event stream from the server.
 
-    :cvar path: the address of the stream.
-    :cvar kind: the name of the events that count.
-    :param last_event_id: continue after this event.
+    :cvar path: the URL path of the stream.
+    :cvar kind: the event name to accept.
+    :param last_event_id: resume after this event.
     """
 
     path: str
@@ -38,24 +38,24 @@ class Stream(ABC, Generic[E]):
     @property
     @abstractmethod
     def has_ended(self) -> bool:
-        """Whether nothing more is to come."""
+        """Whether no more events will come."""
 
     @property
     @abstractmethod
     def wants_states(self) -> bool:
-        """Whether :meth:`states` may know what no event has reported."""
+        """Whether :meth:`states` may find changes that no event has reported."""
 
     @abstractmethod
     def states(self) -> Operation[Sequence[E]]:
-        """Return what happened without an event."""
+        """Query the server for changes without an event."""
 
     @abstractmethod
     def _query(self) -> Query:
-        """Return what limits the stream."""
+        """Return the query with the stream's filter."""
 
     @abstractmethod
     def _taken(self, document: Mapping[str, object], event_id: str) -> Iterator[E]:
-        """Generate the event of a JSON object, if it is wanted."""
+        """Yield the event in a JSON object, if it is wanted."""
 
     def call(self) -> Call:
         """Return the call that opens the stream."""
@@ -65,7 +65,7 @@ class Stream(ABC, Generic[E]):
         return Call("GET", self.path, self._query(), headers, repeatable=True)
 
     def opened(self, reply: Reply) -> None:
-        """Take the head of the response.
+        """Process the head of the response.
 
         :raises ProblemError: the server refuses the stream.
         """
@@ -78,12 +78,12 @@ class Stream(ABC, Generic[E]):
         raise problem
 
     def line(self, line: str) -> Iterator[E]:
-        """Generate the event, if any, that a line of the stream completes."""
+        """Yield the event, if any, that a line of the stream completes."""
         self._failures = 0
         if line:
             name, _, value = line.partition(":")
-            # A comment has no name, and comes first and when nothing happens. The lines of several `data` would be
-            # joined, but Pixmill sends one.
+            # A comment has no event name; the server sends comments at the start and while idle. The lines of several
+            # `data` fields would be joined, but Pixmill sends only one.
             if name:
                 self._fields[name] = value.removeprefix(" ")
             else:
@@ -96,9 +96,9 @@ class Stream(ABC, Generic[E]):
             yield from self._taken(_parsed(fields["data"]), fields.get("id", ""))
 
     def lost(self, error: UnreachableError) -> float:
-        """Return the pause before the stream is opened again.
+        """Return the pause before the next connection attempt.
 
-        :raises UnreachableError: it was lost too often without a line in between.
+        :raises UnreachableError: the stream was lost too often without a single line in between.
         """
         self._failures += 1
         if self._failures >= self._retries.attempts:
@@ -108,10 +108,10 @@ class Stream(ABC, Generic[E]):
 
 
 class Feed(Stream[TaskEvent]):
-    """The changes of some tasks until all have ended, or of all tasks without an end.
+    """The changes of some tasks until all have ended, or of all tasks forever.
 
     :param task_ids: ``None`` for all tasks.
-    :param batch_id: that of the tasks, if they are those of a batch.
+    :param batch_id: the batch that consists of these tasks, if any.
     """
 
     path = f"{TASKS}/events"
@@ -140,9 +140,9 @@ class Feed(Stream[TaskEvent]):
         return self._was_silent and self._wanted is not None
 
     def states(self) -> Operation[Sequence[TaskEvent]]:
-        """Return the tasks that have ended already.
+        """Return the tasks that have already ended.
 
-        :raises NotFoundError: somebody has deleted one.
+        :raises NotFoundError: a task was deleted.
         """
         self._was_silent = False
         asked = sorted(self._left)
@@ -171,7 +171,7 @@ class Feed(Stream[TaskEvent]):
 
 
 class _EndlessStream(Stream[E]):
-    """Events that go on for ever, each reported once."""
+    """An endless stream that reports each event once."""
 
     @property
     def has_ended(self) -> bool:
@@ -189,7 +189,7 @@ class _EndlessStream(Stream[E]):
 class FileFeed(_EndlessStream[FileEvent]):
     """The changes of files, without an end.
 
-    :param file_ids: at most 1,000; none for all files.
+    :param file_ids: at most 1,000; empty for all files.
     """
 
     path = f"{FILES}/events"

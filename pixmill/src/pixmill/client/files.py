@@ -11,24 +11,24 @@ from pixmill.client.uploads import FILES
 
 PAGE = 1000
 MANY = 10_000
-"""Ids that one request takes."""
+"""Maximum number of ids in one request."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileFilter:
-    """Which files a list has, and in which order.
+    """A filter for files, and the order of the list.
 
     :param name: a part of the name, in any case.
-    :param q: a part of the name or of the comment, in any case.
-    :param extension: such as ``.jpg``; of several, any.
-    :param media_type: such as ``image/png``, or ``image/*``; of several, any.
-    :param folder: this folder and all below it.
+    :param q: a part of the name or the comment, in any case.
+    :param extension: such as ``.jpg``; several mean any of them.
+    :param media_type: such as ``image/png`` or ``image/*``; several mean any of them.
+    :param folder: this folder and its subfolders.
     :param origin: ``upload`` or ``result``.
-    :param source_id: the results from this file.
-    :param task_id: the results of this task.
-    :param batch_id: the results of this batch.
+    :param source_id: only results from this file.
+    :param task_id: only results of this task.
+    :param batch_id: only results of this batch.
     :param taken_after: by the camera's clock.
-    :param sort: ``id``, ``name``, ``size``, ``created_at`` or ``taken_at``; with ``-`` the largest first.
+    :param sort: ``id``, ``name``, ``size``, ``created_at`` or ``taken_at``; with ``-`` in descending order.
     """
 
     name: str | None = None
@@ -49,12 +49,12 @@ class FileFilter:
     sort: str = "id"
 
     def conditions(self) -> dict[str, object]:
-        """Return the filters that are given, as JSON."""
+        """Return the given filters as JSON."""
         given = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "sort"}
         return {name: _as_json(value) for name, value in given.items() if value is not None}
 
     def query(self) -> Query:
-        """Return the filters and the order as a query."""
+        """Return the filters and the order as a query string's parameters."""
         pairs: list[tuple[str, str]] = []
         for name, value in self.conditions().items():
             pairs += [(name, str(item)) for item in (value if isinstance(value, list) else [value])]
@@ -66,7 +66,7 @@ class FileFilter:
 
 
 class FileOperations:
-    """What a client does with stored files."""
+    """The operations on stored files."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -84,7 +84,7 @@ class FileOperations:
         return Index.of(reply.json())
 
     def update(self, file_id: int, changes: Mapping[str, str]) -> Operation[File]:
-        # The same change twice is the same as once.
+        # Repeating the same change is harmless.
         reply = yield from self._exchange.send(json_call("PATCH", f"{FILES}/{file_id}", dict(changes), repeatable=True))
         return File.of(reply.json())
 
@@ -93,7 +93,7 @@ class FileOperations:
         return File.of((yield from self._exchange.send(call)).json())
 
     def existing(self, file_ids: Sequence[int]) -> Operation[list[File]]:
-        """Return those of these files that exist."""
+        """Return the existing files among these ids."""
         return (yield from self._lookup({"ids": list(file_ids)}))
 
     def with_digests(self, digests: Sequence[str]) -> Operation[list[File]]:
@@ -101,7 +101,7 @@ class FileOperations:
         return (yield from self._lookup({"sha256": list(digests)}))
 
     def delete(self, file_ids: Sequence[int]) -> Operation[Deletion]:
-        """Delete files; those that do not exist are left out of the answer."""
+        """Delete files; return only those that existed."""
         ids: list[int] = []
         until: datetime | None = None
         for first in range(0, len(file_ids), MANY):
@@ -113,7 +113,7 @@ class FileOperations:
     def delete_matching(self, wanted: FileFilter) -> Operation[Deletion]:
         """Delete all files that match.
 
-        :raises ValueError: the filter is empty and would delete every file.
+        :raises ValueError: the filter is empty, which would delete every file.
         """
         conditions = wanted.conditions()
         if not conditions:
@@ -121,7 +121,7 @@ class FileOperations:
         return (yield from self._deleted({"filter": conditions}))
 
     def restore(self, file_ids: Sequence[int]) -> Operation[list[int]]:
-        """Take files out of the trash; return their ids."""
+        """Restore files from the trash; return their ids."""
         ids: list[int] = []
         for first in range(0, len(file_ids), MANY):
             body = {"ids": list(file_ids[first : first + MANY])}
@@ -129,9 +129,9 @@ class FileOperations:
         return ids
 
     def empty_trash(self, file_ids: Sequence[int]) -> Operation[int]:
-        """Remove files of the trash for good; return how many these were.
+        """Delete files from the trash permanently; return their number.
 
-        :param file_ids: none of them for all.
+        :param file_ids: empty for all.
         """
         removed: list[int] = []
 
@@ -151,7 +151,7 @@ class FileOperations:
         body: dict[str, object] = {"expires_in": int(seconds)}
         if note:
             body["note"] = note
-        # A second link does no harm, and ends with the first.
+        # A duplicate link is harmless and expires with the first.
         reply = yield from self._exchange.send(json_call("POST", f"{FILES}/{file_id}/links", body, repeatable=True))
         return Link.of(reply.json())
 
@@ -188,7 +188,7 @@ class FileOperations:
         )
 
     def _until_done(self, path: str, body: Mapping[str, object], take: Callable[[Reply], None]) -> Operation[None]:
-        """Send a request until the server has nothing more to do for it; a repeated one changes nothing."""
+        """Repeat a request until the server has processed everything; repeating it is harmless."""
         while True:
             reply = yield from self._exchange.send(json_call("POST", path, body, repeatable=True))
             take(reply)

@@ -1,6 +1,6 @@
-"""URLs of images that a program signs by itself.
+"""Signs URLs of images without a request to the server.
 
-The form is that of the server, ``docs/rendering.md``: HMAC-SHA256 of a context and of the path after the signature.
+``docs/rendering.md`` describes the format: HMAC-SHA256 of a context and of the path after the signature.
 """
 
 import hmac
@@ -16,20 +16,20 @@ from pixmill.client.images import Rendition
 
 _CONTEXT = b"pixmill-img-1\n"
 _ORDER = ("exp", "p", "o", "j", "w", "h", "f", "q")
-"""That of the server, so that its URLs are the same, and caches find them."""
+"""The server's order, so that URLs are identical to the server's and hit the same cache entries."""
 
 
 class ImageSigner:
-    """Signs URLs of images as the server does, without asking it.
+    """Signs URLs of images like the server, without a request to it.
 
-    >>> signer = ImageSigner("https://images.example.com", key)
-    >>> signer.urls(42, Rendition(width=320, format="webp")).url
+    >>> signer = ImageSigner("https://images.example.com", key) >>> signer.urls(42, Rendition(width=320,
+    format="webp")).url
 
-    :param url: of the server, as browsers reach it.
-    :param key: one of the server's ``native.keys``: ``PIXMILL_RENDER_SECRET``, unless the operator has chosen others.
-        With it, anyone can have images rendered of all files of all owners.
+    :param url: the server's URL as browsers reach it.
+    :param key: one of the server's ``native.keys``: ``PIXMILL_RENDER_SECRET``, unless the operator has configured
+    others. This key allows rendering all files of all owners.
     :param path: the server's ``native.path``.
-    :param preset_owner: the owner of presets that the API made; those of ``conf.yml`` are everybody's.
+    :param preset_owner: the owner of presets created through the API; those of ``conf.yml`` belong to everybody.
     """
 
     def __init__(self, url: str, key: str, *, path: str = "/img/", preset_owner: str = "local") -> None:
@@ -40,7 +40,7 @@ class ImageSigner:
     def urls(self, file: File | int | str, rendition: Rendition | None = None) -> ImageUrls:
         """Return signed URLs of an image.
 
-        :param file: or its id, its SHA-256, or the URL of an image on a server that ``origins.hosts`` allows.
+        :param file: a file, its id, its SHA-256, or the URL of an image on a server that ``origins.hosts`` allows.
         """
         wanted = rendition or Rendition()
         source = quote(str(file.id if isinstance(file, File) else file), safe="")

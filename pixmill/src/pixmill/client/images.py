@@ -1,4 +1,4 @@
-"""Operations on images without a task: images by URL, thumbnails and previews."""
+"""Operations on images rendered without a task: by URL, as thumbnails and as previews."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pixmill.client.tasks import TASKS
 from pixmill.steps import Chain, pipeline_of
 
 if TYPE_CHECKING:
-    # Its hundred dataclasses cost a program that names none of them a tenth of its start.
+    # Import it for type checks only: its hundred dataclasses make the import of this library a tenth slower.
     from pixmill.params import Output, Source
 
 THUMBNAIL = 256
@@ -20,18 +20,18 @@ PREVIEW_SIDE = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Rendition:
-    """What an image by URL looks like. Without any of these: the file, in a format that the browser takes.
+    """The options of an image by URL. Without options: the file in a format that the browser accepts.
 
-    :param preset: the name of a pipeline of the server, instead of ``steps``.
+    :param preset: the name of a preset on the server, instead of ``steps``.
     :param steps: from :mod:`pixmill.params`.
-    :param width: the greatest width in pixels; the image is fitted into it and never enlarged.
-    :param widths: of a ``srcset``.
-    :param dprs: pixel densities of a ``srcset``, which multiply ``width`` and ``height``; instead of ``widths``.
-    :param format: such as ``webp``; ``auto`` is what the browser takes.
-    :param formats: of the sources of a ``<picture>``.
+    :param width: the maximum width in pixels; the image is scaled down to fit and never enlarged.
+    :param widths: the widths of a ``srcset``.
+    :param dprs: the pixel densities of a ``srcset``, which multiply ``width`` and ``height``; instead of ``widths``.
+    :param format: such as ``webp``; ``auto`` chooses what the browser accepts.
+    :param formats: the formats of the sources of a ``<picture>``.
     :param quality: 1 to 100.
-    :param expires: how long URLs are valid; without it, for good.
-    :raises ValueError: there are steps and a preset, ``widths`` and ``dprs``, or ``dprs`` without a side.
+    :param expires: how long URLs are valid; by default forever.
+    :raises ValueError: there are both steps and a preset, both ``widths`` and ``dprs``, or ``dprs`` without a side.
     """
 
     preset: str | None = None
@@ -55,15 +55,15 @@ class Rendition:
             raise ValueError("dprs need a width or a height to multiply")
 
     def pipeline(self) -> dict[str, object]:
-        """Return ``steps`` and ``output`` as the API takes them; without either, nothing."""
+        """Return ``steps`` and ``output`` in the API's format; empty if neither is set."""
         if self.steps is None and self.output is None:
             return {}
-        # A pipeline has a step, and turns its source upright anyway.
+        # A pipeline needs a step, and this one changes nothing: pipelines always orient the source upright.
         what = {"steps": [{"algorithm": "auto_orient"}]} if self.steps is None else self.steps
         return pipeline_of(what, self.output, None)
 
     def as_json(self) -> dict[str, object]:
-        """Return what the API takes."""
+        """Return the request body for the API."""
         given = {
             "preset": self.preset,
             "width": self.width,
@@ -79,7 +79,7 @@ class Rendition:
 
 
 class ImageOperations:
-    """What a client does with images without a task."""
+    """The operations on images without a task."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -93,7 +93,7 @@ class ImageOperations:
         return (yield from self._exchange.send(get(f"{TASKS}/thumbnails/{file_id}/{size}"))).body
 
     def preview(self, body: Mapping[str, object]) -> Operation[bytes]:
-        # Nothing is stored, so a second attempt changes nothing.
+        # Nothing is stored, so a retry is harmless.
         return (yield from self._exchange.send(json_call("POST", f"{TASKS}/preview", body, repeatable=True))).body
 
     def forget(self, file_id: int) -> Operation[None]:

@@ -1,4 +1,4 @@
-"""Pages of lists: the ``Link`` header (RFC 8288)."""
+"""Pagination with the ``Link`` header (RFC 8288)."""
 
 import re
 from dataclasses import replace
@@ -14,5 +14,5 @@ def following(call: Call, reply: Reply) -> Call | None:
     found = _NEXT.search(reply.headers.get("link", ""))
     if found is None:
         return None
-    # Only the query: behind a proxy the path may be another one.
+    # Use only the query: behind a proxy the path may differ.
     return replace(call, query=parse_qsl(urlsplit(found[1]).query, keep_blank_values=True))

@@ -1,4 +1,4 @@
-"""Where the client keeps what it must remember: below the home folder, as XDG says."""
+"""The client's folders for state, configuration and cache, after the XDG Base Directory Specification."""
 
 import os
 from pathlib import Path
@@ -15,18 +15,18 @@ def config_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder of what can be fetched again."""
+    """Return the cache folder."""
     return _below("XDG_CACHE_HOME", ".cache")
 
 
 def _below(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
-    # Relative paths in these variables are to be ignored, says the specification.
+    # The specification says to ignore relative paths in these variables.
     return (Path(given) if given.startswith("/") else Path.home() / default) / "pixmill"
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, as a whole or not at all."""
+    """Write a file atomically, readable only by its owner."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:

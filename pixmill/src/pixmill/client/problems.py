@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions; nobody needs to read a status code."""
+"""The exceptions of this library; users need not check status codes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,26 +26,26 @@ class UnreachableError(PixmillError):
 
 
 class UnexpectedAnswerError(PixmillError):
-    """An answer is not one of Pixmill's: perhaps another server listens there."""
+    """The answer is not from Pixmill: perhaps another server listens there."""
 
 
 class DamagedError(PixmillError):
-    """Bytes were damaged on the way: their digest is another one."""
+    """Bytes were damaged in transit: their digest does not match."""
 
 
 class ChangedFileError(PixmillError):
-    """A local file changed while it was uploaded."""
+    """A local file changed during its upload."""
 
 
 class WebhookError(PixmillError):
-    """A webhook is not signed with this secret, or is too old."""
+    """A webhook is not signed with this secret or is too old."""
 
 
 class RunFailedError(PixmillError):
-    """Tasks of a run ended in error or were cancelled.
+    """Tasks of a run failed or were cancelled.
 
     :ivar failed: these tasks.
-    :ivar saved: the results of the others, if they were to be saved.
+    :ivar saved: the saved results of the other tasks.
     """
 
     def __init__(self, failed: Sequence["Task"], saved: Sequence[Path] = ()) -> None:
@@ -59,11 +59,11 @@ class RunFailedError(PixmillError):
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong with a field.
+    """An error in a field of the request.
 
-    :ivar pointer: where it is, as a JSON Pointer.
-    :ivar code: the kind of mistake, such as ``less_than_equal``; empty if the server tells none.
-    :ivar context: the values that ``detail`` contains.
+    :ivar pointer: the field, as a JSON Pointer.
+    :ivar code: the kind of error, such as ``less_than_equal``; empty if the server sends none.
+    :ivar context: the values in ``detail``.
     """
 
     pointer: str
@@ -77,11 +77,11 @@ class ProblemError(PixmillError):
 
     :ivar type: such as ``urn:pixmill:problem:file-not-found``.
     :ivar code: the kind of problem, such as ``file-not-found``.
-    :ivar detail: what happened and what to do about it.
-    :ivar context: the values that ``detail`` contains, where the server tells them.
-    :ivar errors: the wrong fields.
-    :ivar request_id: under which the server's log has the request.
-    :ivar retry_after: seconds to wait, as the server says.
+    :ivar detail: what happened and how to fix it.
+    :ivar context: the values in ``detail``, if the server sends them.
+    :ivar errors: the invalid fields.
+    :ivar request_id: identifies the request in the server's log.
+    :ivar retry_after: the seconds to wait, from the server.
     """
 
     def __init__(
@@ -115,27 +115,27 @@ class ProblemError(PixmillError):
 
 
 class SignInError(ProblemError):
-    """A key is missing, not valid, or lacks a scope."""
+    """The key is missing, invalid, or lacks a scope."""
 
 
 class NotFoundError(ProblemError):
-    """There is no such thing, or no longer."""
+    """The object does not exist, or no longer exists."""
 
 
 class InvalidError(ProblemError):
-    """The request is wrong; ``errors`` names the fields."""
+    """The request is invalid; ``errors`` lists the fields."""
 
 
 class ConflictError(ProblemError):
-    """The state forbids it."""
+    """The object's state does not allow the request."""
 
 
 class StorageFullError(ProblemError):
-    """There is no room on the disk or in the quota."""
+    """The disk or the quota is full."""
 
 
 class UnavailableError(ProblemError):
-    """The server cannot answer now; the client already tried again."""
+    """The server cannot answer now, even after the client's retries."""
 
 
 _BY_STATUS: Mapping[int, type[ProblemError]] = {
@@ -164,7 +164,7 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
 def problem_of(
     status: int, body: bytes, *, reason: str = "", request_id: str | None = None, retry_after: float | None = None
 ) -> ProblemError:
-    """Return the exception for a refusal, whose body need not be a problem document: a proxy may have sent it."""
+    """Return the exception for an error response, which may come from a proxy and be no problem document."""
     document = _document(body)
     return _BY_STATUS.get(status, ProblemError)(
         status,
@@ -180,7 +180,7 @@ def problem_of(
 
 
 def problem_in(document: Mapping[str, object], request_id: str | None = None) -> ProblemError:
-    """Return the exception for a problem document within an answer, as batches have them."""
+    """Return the exception for a problem document inside an answer, such as that of a batch."""
     status = document.get("status")
     code = status if isinstance(status, int) else 500
     return problem_of(code, json.dumps(document).encode(), request_id=request_id)

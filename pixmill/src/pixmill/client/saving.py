@@ -1,4 +1,4 @@
-"""Names for the results of a run in a folder."""
+"""Chooses file names for the results of a run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from pixmill.client.settings import safe_name
 
 @dataclass(frozen=True)
 class Saving:
-    """Which file is written under which name.
+    """The plan of which file is written under which name.
 
-    :param names: of each file.
+    :param names: the name of each file.
     """
 
     folder: Path
@@ -30,8 +30,8 @@ class Saving:
 def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) -> dict[File, str]:
     """Return a name for each result; equal names get a number.
 
-    :param template: with ``{name}``, ``{extension}``, ``{id}`` and ``{task_id}``.
-    :raises ValueError: the template has another field.
+    :param template: may contain ``{name}``, ``{extension}``, ``{id}`` and ``{task_id}``.
+    :raises ValueError: the template contains another field.
     """
     makers = {task.result_id: task.id for task in tasks}
     names: dict[File, str] = {}
@@ -39,7 +39,7 @@ def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) 
     for file in results:
         wanted = safe_name(formatted(template, file, makers.get(file.id, 0)))
         name, number = wanted, 1
-        # Folders of some systems do not tell upper from lower case.
+        # Some file systems ignore case.
         while name.casefold() in taken:
             number += 1
             stem, dot, extension = wanted.rpartition(".")
@@ -50,9 +50,9 @@ def result_names(template: str, tasks: Sequence[Task], results: Sequence[File]) 
 
 
 def formatted(template: str, file: File, task_id: int = 0) -> str:
-    """Return a template with the data of a file.
+    """Fill a template with the data of a file.
 
-    :raises ValueError: the template has another field.
+    :raises ValueError: the template contains another field.
     """
     known = {"name": file.name, "extension": file.extension, "ext": file.extension, "id": file.id, "task_id": task_id}
     try:

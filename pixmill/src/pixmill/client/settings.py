@@ -1,4 +1,4 @@
-"""What both clients do with what their callers give."""
+"""Converts the arguments of both clients."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ KEY_VARIABLE = "PIXMILL_KEY"
 def connection(
     url: str | None, key: str | None, timeout_seconds: float, verify: SSLContext | bool, language: str | None
 ) -> Connection:
-    """Return how to reach the server."""
+    """Return the connection settings."""
     headers = {"User-Agent": f"pixmill-python/{VERSION}"}
     if language is not None:
         headers["Accept-Language"] = language
@@ -42,7 +42,7 @@ def new_file(
 ) -> New:
     """Return a file to upload.
 
-    :raises ValueError: it is bytes, and there is no name.
+    :raises ValueError: ``source`` is bytes and ``name`` is missing.
     """
     if isinstance(source, bytes):
         if name is None:
@@ -52,9 +52,9 @@ def new_file(
 
 
 def new_below(root: Path | None, path: Path, comment: str, folder: str | None, expires: timedelta | None) -> New:
-    """Return a file to upload, which keeps its folders below ``root``.
+    """Return a file to upload that keeps its folders below ``root``.
 
-    :raises ValueError: it is not below it.
+    :raises ValueError: the file is not below ``root``.
     """
     inner = "" if root is None else path.absolute().relative_to(root.absolute()).parent.as_posix()
     kept = "/".join(part for part in (folder or "", inner) if part not in ("", "."))
@@ -62,32 +62,32 @@ def new_below(root: Path | None, path: Path, comment: str, folder: str | None, e
 
 
 def seconds(lasting: timedelta | None) -> int | None:
-    """Return whole seconds."""
+    """Return a duration in whole seconds."""
     return None if lasting is None else int(lasting.total_seconds())
 
 
 def batch_fields(
     file_ids: Sequence[int], priority: int, *, cache: bool, callback_url: str | None, expires: timedelta | None
 ) -> dict[str, object]:
-    """Return the fields of a batch that do not say what is done."""
+    """Return the fields of a batch other than the algorithm and its params."""
     given = {"callback_url": callback_url, "expires_in": seconds(expires)}
     optional = {name: value for name, value in given.items() if value is not None}
     return {"file_ids": list(file_ids), "priority": priority, "cache": cache, **optional}
 
 
 def target(path: Path, file: File) -> Path:
-    """Return where a file is written: within a folder, under its own name."""
+    """Return the path to write a file to: inside a folder, the file keeps its own name."""
     return path / safe_name(file.filename) if path.is_dir() else path
 
 
 def safe_name(name: str) -> str:
-    """Return a name that stays within its folder, no matter what a server sends."""
+    """Return a name without path components, regardless of what a server sends."""
     last = name.replace("\0", "").replace("\\", "/").rpartition("/")[2]
     return "_" if last in ("", ".", "..") else last
 
 
 class _Appending:
-    """Appends what is written to a buffer."""
+    """A stream that appends to a buffer."""
 
     def __init__(self, buffer: bytearray) -> None:
         self._buffer = buffer
@@ -103,7 +103,7 @@ def appending(buffer: bytearray) -> _Appending:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that is at ``path`` only once it is complete."""
+    """Open a file that appears at ``path`` only once it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
     try:
@@ -115,6 +115,6 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def emptied(file: IO[bytes]) -> None:
-    """Begin a file again."""
+    """Truncate a file to start again."""
     file.seek(0)
     file.truncate()

@@ -1,4 +1,4 @@
-"""Operations on tasks and batches, and what the server offers."""
+"""Operations on tasks, batches, algorithms and presets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from pixmill.client.problems import NotFoundError
 TASKS = "/api/image-processing"
 
 IDS_PER_REQUEST = 500
-"""Task ids in a request for their states: they must fit into its line."""
+"""Maximum number of task ids in a query: they must fit into the request line."""
 MANY = 10_000
-"""Ids that one request takes in its body."""
+"""Maximum number of ids in a request body."""
 POLL_SECONDS = 0.05
 MAX_POLL_SECONDS = 1.0
 PAGE = 1000
@@ -24,7 +24,7 @@ BATCHES_PAGE = 100
 
 @dataclass(frozen=True)
 class Created:
-    """A batch that was created."""
+    """The response to the creation of a batch."""
 
     batch_id: int | None
     task_ids: Sequence[int]
@@ -32,9 +32,9 @@ class Created:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFilter:
-    """Which tasks; without any of these, all.
+    """A filter for tasks; empty for all.
 
-    :param status: of several, any.
+    :param status: several mean any of them.
     """
 
     batch_id: int | None = None
@@ -51,13 +51,13 @@ class TaskFilter:
 
 
 class TaskOperations:
-    """What a client does with tasks and batches."""
+    """The operations on tasks and batches."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
     def create(self, body: Mapping[str, object], key: str) -> Operation[Created]:
-        """Create a batch; a lost answer, asked for again with the same key, creates no second one."""
+        """Create a batch; a retry with the same key after a lost response creates no second batch."""
         reply = yield from self._exchange.send(json_call("POST", f"{TASKS}/", body, key=key))
         batch = reply.member("batch_id")
         return Created(batch if isinstance(batch, int) else None, reply.ids("task_ids"))
@@ -89,16 +89,16 @@ class TaskOperations:
         return found
 
     def wait(self, task_ids: Sequence[int], timeout: float | None) -> Operation[list[Task]]:
-        """Return the tasks in this order when all have ended.
+        """Wait until all tasks have ended, and return them in this order.
 
-        :raises TimeoutError: not all have ended in time.
-        :raises NotFoundError: somebody has deleted one.
+        :raises TimeoutError: some tasks have not ended in time.
+        :raises NotFoundError: a task was deleted.
         """
         ended: dict[int, Task] = {}
         left, pause = list(task_ids), POLL_SECONDS
         deadline = None if timeout is None else monotonic() + timeout
         while left:
-            # A few at a time: those that were created first end first.
+            # Poll a few at a time: tasks that were created first end first.
             asked = left[:IDS_PER_REQUEST]
             found = yield from self.states(asked)
             check_all_exist(asked, found)
@@ -113,10 +113,10 @@ class TaskOperations:
         return [ended[task_id] for task_id in task_ids]
 
     def wait_for_batch(self, batch_id: int, task_ids: Sequence[int], timeout: float | None) -> Operation[list[Task]]:
-        """Return the tasks of a batch in this order when all have ended; ask for their number until then.
+        """Wait until all tasks of a batch have ended, polling only their count, and return them in this order.
 
-        :raises TimeoutError: not all have ended in time.
-        :raises NotFoundError: somebody has deleted one.
+        :raises TimeoutError: some tasks have not ended in time.
+        :raises NotFoundError: a task was deleted.
         """
         pause = POLL_SECONDS
         deadline = None if timeout is None else monotonic() + timeout
@@ -138,13 +138,13 @@ class TaskOperations:
         return (yield from self._changed(task_id, "restart"))
 
     def change_matching(self, verb: str, wanted: TaskFilter) -> Operation[list[int]]:
-        """Cancel, restart or forget the tasks that match; return the ids of those that this changed."""
+        """Cancel, restart or forget the tasks that match; return the ids of the changed tasks."""
         return (yield from self._bulk(verb, wanted.as_json()))
 
     def change_ids(self, verb: str, task_ids: Sequence[int]) -> Operation[list[int]]:
-        """Cancel, restart or forget tasks; return the ids of those that this changed.
+        """Cancel, restart or forget tasks; return the ids of the changed tasks.
 
-        :raises NotFoundError: there is no such task, and then nothing is changed.
+        :raises NotFoundError: a task does not exist; nothing is changed.
         """
         changed: list[int] = []
         for first in range(0, len(task_ids), MANY):
@@ -192,14 +192,14 @@ class TaskOperations:
         return Task.of(reply.json())
 
     def _bulk(self, verb: str, body: Mapping[str, object]) -> Operation[list[int]]:
-        # Of a second attempt they would not be in their state any more, and the answer would lack them.
+        # Not repeatable: at a second attempt the tasks have already changed state, and the response would omit them.
         return (yield from self._exchange.send(json_call("POST", f"{TASKS}/{verb}", body))).ids("task_ids")
 
 
 def check_all_exist(task_ids: Sequence[int], found: Sequence[Task]) -> None:
-    """Check that no task was deleted: it would never end.
+    """Check that no task was deleted: waiting for it would never end.
 
-    :raises NotFoundError: one was.
+    :raises NotFoundError: a task was deleted.
     """
     missing = sorted(set(task_ids) - {task.id for task in found})
     if missing:

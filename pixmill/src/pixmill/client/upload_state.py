@@ -1,4 +1,4 @@
-"""Remember uploads that are not finished, so that a program that was killed goes on with them."""
+"""Remembers unfinished uploads on disk, so that a restarted program can resume them."""
 
 import hashlib
 import json
@@ -10,23 +10,23 @@ from pathlib import Path
 from pixmill.client.places import state_folder, write_private
 
 KEEP_SECONDS = 86_400
-"""The server forgets an upload a day after its last bytes."""
+"""The server deletes an upload a day after its last bytes."""
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """The memory of one upload; :meth:`of` returns it for a file of this machine.
+    """The stored state of one upload; :meth:`of` returns it for a local file.
 
-    :param record: the file with the upload's id.
+    :param record: the file that contains the upload's id.
     """
 
     record: Path
 
     @classmethod
     def of(cls, server: str, path: Path, name: str, *fields: str) -> "Remembered":
-        """Return the memory of the upload of a file as it is now: a change of the file begins another one.
+        """Return the state for the current version of a file: a changed file starts a new upload.
 
-        :param fields: what else the server knows about it.
+        :param fields: further data that the server receives about it.
         """
         found = path.stat()
         parts = [server, str(path.resolve()), str(found.st_size), str(found.st_mtime_ns), name, *fields]
@@ -34,7 +34,7 @@ class Remembered:
         return cls(state_folder() / "uploads" / f"{key[:40]}.json")
 
     def upload_id(self) -> str | None:
-        """Return the id of the upload, if one was begun within a day."""
+        """Return the id of the upload, if it was started within a day."""
         try:
             if time.time() - self.record.stat().st_mtime > KEEP_SECONDS:
                 return None
@@ -45,7 +45,7 @@ class Remembered:
         return found if isinstance(found, str) else None
 
     def keep(self, upload_id: str) -> None:
-        # Without this memory an upload still succeeds; it only cannot go on in another process.
+        # Without this record the upload still succeeds; only another process cannot resume it.
         with suppress(OSError):
             write_private(self.record, json.dumps({"upload_id": upload_id}))
 

@@ -1,4 +1,4 @@
-"""Uploads: in batches, as a raw body, or resumable (tus), by size."""
+"""Uploads, chosen by size: in batches, as a raw body, or resumable (tus)."""
 
 import hashlib
 import json
@@ -32,24 +32,24 @@ FILES = "/api/file-server"
 UPLOADS = f"{FILES}/uploads"
 
 SMALL = 4 * 2**20
-"""Files up to this many bytes share a request with others."""
+"""Files up to this size in bytes share a request."""
 MEDIUM = 16 * 2**20
-"""Files up to this many bytes are one request; larger ones are resumable."""
+"""Files up to this size in bytes take one request; larger ones are resumable."""
 BATCH_FILES = 50
 BATCH_BYTES = 16 * 2**20
 CHUNK = 8 * 2**20
-"""Bytes in a request of a resumable upload."""
+"""Bytes per request of a resumable upload."""
 LONG_COMMENT = 500
-"""Characters of a comment that fit into a query."""
+"""Maximum characters of a comment in a query string."""
 _TUS = {"Tus-Resumable": "1.0.0"}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a transfer is.
+    """The progress of a transfer.
 
-    :ivar done: bytes.
-    :ivar total: bytes; ``None`` if nobody knows.
+    :ivar done: bytes transferred.
+    :ivar total: total bytes; ``None`` if unknown.
     """
 
     name: str
@@ -65,8 +65,8 @@ class New:
     """A file to upload.
 
     :param source: the path of a file, or bytes.
-    :param name: with its extension.
-    :param folder: ``None`` for that of the name, if it is a path.
+    :param name: the name with its extension.
+    :param folder: ``None`` for the folder in ``name``, if any.
     :param expires_in: seconds after which the server deletes the file.
     """
 
@@ -82,7 +82,7 @@ class New:
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     def fields(self) -> dict[str, str]:
-        """Return what the server gets to know about the file, besides its name."""
+        """Return the data that the server receives about the file, in addition to its name."""
         given = {"comment": self.comment or None, "folder": self.folder, "expires_in": self.expires_in}
         return {name: str(value) for name, value in given.items() if value is not None}
 
@@ -92,10 +92,10 @@ class New:
 
 @dataclass(frozen=True)
 class Upload:
-    """The end of one of many uploads: a file, or why nothing was stored.
+    """The outcome of one of several uploads: a file, or the reason why it was not stored.
 
-    :ivar source: what was to be uploaded.
-    :ivar existed: whether the server had the same name with the same bytes, so that nothing was sent.
+    :ivar source: the path or bytes to upload.
+    :ivar existed: whether the server already had the same name with the same bytes, so nothing was sent.
     """
 
     source: Path
@@ -105,9 +105,9 @@ class Upload:
 
 
 class UploadOperations:
-    """Stores files.
+    """The upload operations.
 
-    :param server: the server's URL, which unfinished uploads are remembered by.
+    :param server: the server's URL, part of the key under which unfinished uploads are remembered.
     """
 
     def __init__(self, exchange: Exchange, server: str) -> None:
@@ -115,10 +115,10 @@ class UploadOperations:
         self._server = server
 
     def upload(self, new: New, on_progress: OnProgress | None = None) -> Operation[File]:
-        """Store a file.
+        """Upload a file.
 
-        :raises ProblemError: the server refuses it.
-        :raises DamagedError: the server has other bytes than this machine.
+        :raises ProblemError: the server refuses the request.
+        :raises DamagedError: the bytes on the server differ from the local ones.
         """
         size = new.size
         if size > MEDIUM:
@@ -138,7 +138,7 @@ class UploadOperations:
         return _checked(File.of(reply.json()), hashlib.sha256(content).hexdigest(), new.name)
 
     def batch(self, news: Sequence[New]) -> Operation[list[File | ProblemError | DamagedError]]:
-        """Store small files in one request; return the file or the problem of each."""
+        """Upload small files in one request; return the file or the problem of each."""
         form = yield from work(lambda: _Form.of(news))
         reply = yield from self._exchange.send(form.call())
         results = reply.member("files")
@@ -153,12 +153,12 @@ class UploadOperations:
     def many(
         self, news: Iterable[New], *, skip_existing: bool, on_progress: OnProgress | None = None
     ) -> Iterator[Operation[list[Upload]]]:
-        """Generate operations that together store many files; a file that fails does not stop the others."""
+        """Yield operations that together upload many files; a file that fails does not stop the others."""
         for group in _groups(news):
             yield self._group(group, skip_existing=skip_existing, on_progress=on_progress)
 
     def same(self, new: New) -> Operation[File | None]:
-        """Return a stored file with this name, in this folder, with these bytes."""
+        """Return the stored file that has this name, folder and bytes."""
         digest = yield from work(lambda: _digest(new.source))
         first = (yield from self._by_digest([digest])).get(digest)
         return None if first is None else (yield from self._named(new, first))
@@ -171,7 +171,7 @@ class UploadOperations:
         return {file.sha256: file for file in files}
 
     def _named(self, new: New, first: File) -> Operation[File | None]:
-        """Return the file with the name of ``new``, of those with the bytes of ``first``."""
+        """Return a file that has the name of ``new`` and the bytes of ``first``."""
         if _is_named(new, first):
             return first
         size = str(first.size)
@@ -193,7 +193,7 @@ class UploadOperations:
         return [end for end in ends if end is not None]
 
     def _existing(self, group: Sequence[New]) -> Operation[list[Upload | None]]:
-        """Return the end of each file that need not be sent, or cannot be."""
+        """Return the outcome of each file that need not or cannot be sent, and ``None`` for the others."""
         ends: list[Upload | None] = []
         digests = []
         for new in group:
@@ -211,7 +211,7 @@ class UploadOperations:
     def _stored(self, news: Sequence[New], on_progress: OnProgress | None) -> Operation[list[Upload]]:
         results = [] if len(news) < 2 else (yield from _caught(self.batch(news)))
         if not isinstance(results, list) or len(news) == 1:
-            # Alone, or refused together, perhaps because one of them cannot be read: each has its own end.
+            # A single file, or a refused batch, perhaps because a file is unreadable: upload each on its own.
             ends = []
             for new in news:
                 ends.append(_end(new, (yield from _caught(self.upload(new, on_progress)))))
@@ -224,7 +224,7 @@ class UploadOperations:
 
 
 class _Resumable:
-    """A resumable upload (tus 1.0.0), which goes on where the server stopped, also in another process."""
+    """A resumable upload (tus 1.0.0), which continues where the server stopped, even in another process."""
 
     def __init__(self, exchange: Exchange, server: str, new: New, on_progress: OnProgress | None) -> None:
         self._exchange = exchange
@@ -261,7 +261,7 @@ class _Resumable:
                 reply = yield from self._state(remembered)
                 if "pixmill-file-id" not in reply.headers:
                     return remembered, reply
-                # It was finished; the file may have been deleted since, and then there is a reason to send it again.
+                # The upload is complete. If its file has been deleted since, upload it again.
                 yield from self._exchange.send(get(f"{FILES}/{reply.headers['pixmill-file-id']}"))
             except NotFoundError:
                 pass
@@ -270,7 +270,7 @@ class _Resumable:
         fields = {"filename": self._new.name, **self._new.fields()}
         metadata = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in fields.items() if value)
         headers = {**_TUS, "Upload-Length": str(self._size), "Upload-Metadata": metadata}
-        # An upload of which the answer was lost stays empty, and the server forgets it.
+        # If the response was lost, an empty upload remains until the server deletes it.
         reply = yield from self._exchange.send(Call("POST", f"{UPLOADS}/", (), headers, b"", repeatable=True))
         upload_id = reply.headers.get("location", "").rstrip("/").rpartition("/")[2]
         if not upload_id:
@@ -301,7 +301,7 @@ class _Resumable:
                 yield self._exchange.retries.pause(attempt)
             state = yield from self._state(upload_id)
             if _offset(state) != offset or "pixmill-file-id" in state.headers:
-                # More has arrived than the lost answer could say.
+                # The server may have received more than the lost response reported.
                 return state
 
     def _state(self, upload_id: str) -> Operation[Reply]:
@@ -330,7 +330,7 @@ class _Resumable:
         return self._digest.hexdigest()
 
     def _catch_up(self, file: IO[bytes], offset: int) -> None:
-        """Digest what an earlier process has sent."""
+        """Hash the bytes that an earlier process has sent."""
         file.seek(self._digested)
         while self._digested < offset:
             piece = file.read(min(2**20, offset - self._digested))
@@ -347,7 +347,7 @@ class _Resumable:
 class _Form:
     """A multipart form with small files.
 
-    :param digests: SHA-256 of each, in hexadecimal.
+    :param digests: the SHA-256 of each file, in hexadecimal.
     """
 
     body: bytes
@@ -363,19 +363,19 @@ class _Form:
         for number, new in enumerate(news):
             content = new.content()
             digests.append(hashlib.sha256(content).hexdigest())
-            # The names are in the JSON part: those of a form have no agreed encoding.
+            # Names go into the JSON part: multipart headers have no agreed encoding for them.
             disposition = f'name="file"; filename="{number}"'
             parts.append(_part(boundary, disposition, "application/octet-stream", content))
         return cls(b"".join([*parts, f"--{boundary}--\r\n".encode()]), boundary, digests)
 
     def call(self) -> Call:
         headers = {"Content-Type": f"multipart/form-data; boundary={self.boundary}"}
-        # Each file has an idempotency key.
+        # Each file has its own idempotency key, so the request may be retried.
         return Call("POST", f"{FILES}/batch", (), headers, self.body, repeatable=True)
 
 
 class _Counted:
-    """Reports how far an upload is."""
+    """Reports the progress of an upload."""
 
     def __init__(self, name: str, total: int, on_progress: OnProgress | None) -> None:
         self._name = name
@@ -384,7 +384,7 @@ class _Counted:
         self._on_progress = on_progress
 
     def add(self, sent: int) -> None:
-        # After a lost connection bytes are sent again.
+        # After a lost connection, some bytes are sent twice.
         self.reach(min(self._done + sent, self._total))
 
     def reach(self, done: int) -> None:
@@ -398,7 +398,7 @@ class _Counted:
 
 
 def _described(new: New) -> dict[str, object]:
-    """Return the object of a file in a batch."""
+    """Return the JSON object that describes a file in a batch."""
     described: dict[str, object] = {"name": new.name, "comment": new.comment, "idempotency_key": new.key}
     if new.folder is not None:
         described["folder"] = new.folder
@@ -406,14 +406,14 @@ def _described(new: New) -> dict[str, object]:
 
 
 def _groups(news: Iterable[New]) -> Iterator[list[New]]:
-    """Generate the files of each request: small ones together, large ones alone."""
+    """Yield the files of each request: small ones together, large ones alone."""
     group: list[New] = []
     size = 0
     for new in news:
         try:
             bytes_here = new.size
         except OSError:
-            # Its own operation says why it cannot be read.
+            # Unreadable: its own upload operation reports the reason.
             bytes_here = MEDIUM
         if bytes_here > SMALL:
             yield [new]
@@ -456,14 +456,14 @@ def _result(result: object, digest: str, name: str, request_id: str | None) -> F
 
 
 def _checked(file: File, digest: str, name: str) -> File:
-    """:raises DamagedError: the server has other bytes."""
+    """:raises DamagedError: the bytes on the server differ."""
     if file.sha256 != digest:
         raise DamagedError(f"{name} was damaged on its way, or changed meanwhile: it is file {file.id}; delete that")
     return file
 
 
 def _is_named(new: New, file: File) -> bool:
-    """Return whether a file has this name and is in this folder."""
+    """Return whether a file has this name and folder."""
     path = Path(new.name)
     return (file.name, file.extension, file.folder) == (path.stem, path.suffix.lower(), new.folder or "")
 

@@ -1,4 +1,4 @@
-"""Check webhooks (Standard Webhooks, https://www.standardwebhooks.com)."""
+"""Verifies webhooks (Standard Webhooks, https://www.standardwebhooks.com)."""
 
 import base64
 import binascii
@@ -18,16 +18,16 @@ _PREFIX = "whsec_"
 def verify_webhook(
     headers: Mapping[str, str], body: bytes, secret: str, *, tolerance_seconds: float = TOLERANCE_SECONDS
 ) -> WebhookEvent:
-    """Return the event of a webhook that this server sent a moment ago.
+    """Verify a webhook and return its event.
 
-    Store ``id`` and ignore an event that you have seen: a delivery may arrive twice.
+    Store ``id`` and ignore known events: a webhook may be delivered twice.
 
-    :param headers: of the request, in any case.
-    :param body: as it arrived; JSON that was parsed and written again has another signature.
-    :param secret: what ``webhook_secret()`` of a client with the key says that created the tasks; for tasks created
-        without a key, the server's ``PIXMILL_CALLBACK_SECRET``. Of several, separated by commas, one must match.
-    :param tolerance_seconds: how far its time may be from that of this machine.
-    :raises WebhookError: it is not signed with this secret, or too old.
+    :param headers: of the request; the case of names does not matter.
+    :param body: the raw bytes; reserialized JSON has another signature.
+    :param secret: the result of ``webhook_secret()`` with the key that created the tasks; for tasks created without a
+    key, the server's ``PIXMILL_CALLBACK_SECRET``. If it has several parts, separated by commas, one of them must match.
+    :param tolerance_seconds: the maximum difference between the webhook's time and the local clock.
+    :raises WebhookError: the webhook is not signed with this secret, or is too old.
     """
     sent = {name.lower(): value for name, value in headers.items()}
     message, stamp = sent.get("webhook-id", ""), sent.get("webhook-timestamp", "")

@@ -1,4 +1,4 @@
-"""Commands for what the server offers: algorithms, and presets ls, put, rm."""
+"""The commands ``algorithms`` and ``presets`` (ls, put, rm)."""
 
 import json
 from collections.abc import Mapping
@@ -126,7 +126,7 @@ def _pipeline(what: str) -> dict[str, object]:
 
 
 def _print_params(algorithm: Algorithm) -> None:
-    """Print a line for each param: its name, what it may be, its default, what it does."""
+    """Print a line for each param: name, type and range, default, description."""
     properties = algorithm.params.get("properties")
     for name, schema in properties.items() if isinstance(properties, Mapping) else ():
         default = json.dumps(schema["default"]) if schema.get("default") is not None else "-"

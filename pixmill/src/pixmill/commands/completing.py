@@ -1,4 +1,4 @@
-"""What a shell offers for WHAT: presets, algorithms and their params, from the server's own lists."""
+"""Shell completion of WHAT: presets, algorithms and their params, from the server's lists."""
 
 import hashlib
 import json
@@ -14,27 +14,27 @@ from pixmill.commands.profiles_file import ProfileError, server
 
 KEEP_SECONDS = 600
 TIMEOUT_SECONDS = 5
-"""Somebody waits for it with a finger on the key."""
+"""Request timeout in seconds: the user is waiting at the prompt."""
 
 Catalog = Mapping[str, Mapping[str, object]]
-"""The JSON Schema of the params of each algorithm; of presets, an empty one."""
+"""The JSON Schema of the params of each algorithm; presets have an empty schema."""
 
 
 def complete_what(incomplete: str) -> list[str]:
-    """Return how WHAT may go on."""
+    """Return the completions of WHAT."""
     with suppress(PixmillError, ProfileError, OSError, ValueError):
         return list(proposals(catalog(), incomplete))
     return []
 
 
 def proposals(known: Catalog, incomplete: str) -> Iterator[str]:
-    """Generate the texts that begin with ``incomplete``."""
+    """Yield the completions that start with ``incomplete``."""
     before, bar, step = incomplete.rpartition("|")
     indent = step[: len(step) - len(step.lstrip())]
     words = step.split(" ") if not indent else step.lstrip().split(" ")
     begun = before + bar + indent
     if len(words) == 1:
-        # A preset is no step of a pipeline.
+        # A preset cannot be a step of a pipeline.
         names = [name for name, schema in known.items() if schema or not bar]
         yield from (begun + name for name in names if name.startswith(words[0]))
         return
@@ -53,7 +53,7 @@ def proposals(known: Catalog, incomplete: str) -> Iterator[str]:
 
 
 def catalog() -> Catalog:
-    """Return what the chosen server offers, not older than ten minutes."""
+    """Return the algorithms and presets of the chosen server, cached for ten minutes."""
     chosen = server(None, None)
     name = hashlib.sha256(f"{chosen.url}\0{chosen.key}".encode()).hexdigest()[:16]
     kept = cache_folder() / f"catalog-{name}.json"
@@ -71,14 +71,14 @@ def catalog() -> Catalog:
 
 
 def complete_algorithm(incomplete: str) -> list[str]:
-    """Return the algorithms that begin so."""
+    """Return the algorithms that start with ``incomplete``."""
     with suppress(PixmillError, ProfileError, OSError, ValueError):
         return [name for name, schema in catalog().items() if schema and name.startswith(incomplete)]
     return []
 
 
 def complete_preset(incomplete: str) -> list[str]:
-    """Return the presets that begin so."""
+    """Return the presets that start with ``incomplete``."""
     with suppress(PixmillError, ProfileError, OSError, ValueError):
         return [name for name, schema in catalog().items() if not schema and name.startswith(incomplete)]
     return []
@@ -88,7 +88,7 @@ def _fields(schema: Mapping[str, object]) -> Mapping[str, Mapping[str, Sequence[
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
         return {}
-    # Patterns of colors are long, and nobody completes them.
+    # Omit color patterns: they are long, and nobody completes them.
     return {
         name: {"enum": entry["enum"]} if "enum" in entry else {}
         for name, entry in properties.items()

@@ -1,4 +1,4 @@
-"""Commands that make a shell complete Pixmill's: install, show."""
+"""Commands for shell completion: install, show."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -14,7 +14,7 @@ app = typer.Typer(help="Let your shell complete commands, presets, algorithms an
 
 
 class Shell(StrEnum):
-    """What can complete."""
+    """The supported shells."""
 
     BASH = "bash"
     ZSH = "zsh"
@@ -29,7 +29,7 @@ ShellName = Annotated[Shell, typer.Argument(help="Your shell.")]
 def install(shell: ShellName) -> None:
     """Write the script where the shell looks for it."""
     with reported():
-        # The parameter `shell` is the name of a shell; nothing runs in one.
+        # `shell` is the name of a shell; no shell is run.
         _, path = install_script(shell=shell.value, prog_name="pixmill", complete_var="_PIXMILL_COMPLETE")  # nosec B604
     say(text("Completion is in {path}; open another terminal.", path=path))
 

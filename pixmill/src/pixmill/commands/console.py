@@ -1,4 +1,4 @@
-"""What commands print: data on stdout, everything for people on stderr; and how they end."""
+"""Output of commands (data on stdout, messages on stderr) and their exit codes."""
 
 import json
 import sys
@@ -91,18 +91,18 @@ HEADINGS: Mapping[str, str] = {
     "tasks": text("tasks"),
     "width": text("width"),
 }
-"""Of the columns of tables."""
+"""Headers of table columns."""
 
 
 def examples(*commands: str) -> str:
-    """Return the end of a help text, with examples."""
-    # Square brackets would be markup.
+    """Return the examples for the end of a help text."""
+    # Rich would parse unescaped square brackets as markup.
     return "\n\n".join([text("Examples:"), *(f"  {command.replace('[', chr(92) + '[')}" for command in commands)])
 
 
 @contextmanager
 def connected(url: str | None, profile: str | None) -> Iterator[Pixmill]:
-    """Give a client of the chosen server; turn what goes wrong into a line and an exit code."""
+    """Yield a client for the chosen server; turn its errors into a message and an exit code."""
     with reported():
         chosen = chosen_server(url, profile)
         with Pixmill(chosen.url, key=chosen.key, language=language()) as pixmill:
@@ -110,7 +110,7 @@ def connected(url: str | None, profile: str | None) -> Iterator[Pixmill]:
 
 
 def chosen_server(url: str | None, profile: str | None) -> Server:
-    """Return the server to use; a profile that cannot be used ends the command."""
+    """Return the server to use; exit if the profile is unusable."""
     try:
         return server(url, profile)
     except ProfileError as error:
@@ -119,13 +119,13 @@ def chosen_server(url: str | None, profile: str | None) -> Server:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn the errors of the client into a line on stderr and an exit code."""
+    """Turn client errors into a message on stderr and an exit code."""
     try:
         yield
     except KeyboardInterrupt:
         raise fail(text("interrupted; the same command goes on where this one stopped"), Exit.INTERRUPTED) from None
     except BrokenPipeError:
-        # The reader of stdout wants no more; stdout must not complain once more at the end.
+        # The reader of stdout has closed the pipe; prevent a second error when Python flushes stdout at exit.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115 (open until the end)
         raise typer.Exit(Exit.OK) from None
     except (PixmillError, OSError, ValueError) as error:
@@ -148,7 +148,7 @@ def exit_code(error: Exception) -> Exit:
 
 
 def described(error: Exception) -> str:
-    """Return what went wrong and what to do about it."""
+    """Return a message that says what failed and how to fix it."""
     if isinstance(error, UnreachableError):
         return text(
             "the server does not answer ({error}); start one with: pixmill serve, or name one with --url",
@@ -173,18 +173,18 @@ def described(error: Exception) -> str:
 
 
 def fail(message: str, code: Exit) -> typer.Exit:
-    """Say what failed; return the exception that ends the command."""
+    """Print an error message; return the exception that ends the command."""
     say(f"pixmill: {message}")
     return typer.Exit(code)
 
 
 def say(message: str) -> None:
-    """Print a line for people."""
+    """Print a message to stderr."""
     err.print(message, markup=False)
 
 
 def is_for_people() -> bool:
-    """Whether both outputs are a terminal, so that a table says more than lines."""
+    """Return whether both outputs are terminals, so that a table is more readable than plain lines."""
     return sys.stdout.isatty() and sys.stderr.isatty()
 
 
@@ -201,9 +201,9 @@ def emit_json(document: object) -> None:
 def emit_rows(
     rows: Iterable[Answer], columns: Sequence[str], *, as_json: bool, quiet: bool = False, key: str = "id"
 ) -> int:
-    """Print answers: JSON lines, ids, a table on a terminal, or lines with tabs. Return how many there were.
+    """Print rows as JSON lines, ids, a table on a terminal, or tab-separated lines, and return their number.
 
-    :param columns: the fields that a table and lines have.
+    :param columns: the fields to show in tables and lines.
     """
     count = 0
     table = (
@@ -234,7 +234,7 @@ def emit_fields(answer: Answer, without: Container[str] = ()) -> None:
 
 
 def shown(value: object) -> str:
-    """Return a value as lines and tables show it."""
+    """Return a value as shown in lines and tables."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -245,14 +245,14 @@ def shown(value: object) -> str:
         value = json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
         return ",".join(map(shown, value))
-    # A name cannot break a line or a column, nor send commands to the terminal.
+    # Escape control characters: a name must not break a line or send commands to the terminal.
     return "".join(char if char.isprintable() else " " for char in str(value))
 
 
 def agreed(question: str, *, yes: bool) -> bool:
-    """Return whether somebody agrees to what cannot be undone.
+    """Return whether the user confirms an action that cannot be undone.
 
-    :param yes: somebody has agreed already.
+    :param yes: the user has already confirmed.
     """
     if yes:
         return True
@@ -262,7 +262,7 @@ def agreed(question: str, *, yes: bool) -> bool:
 
 
 def secret_of(question: str) -> str:
-    """Return a secret that somebody types, or the first line of stdin; never an argument, which others could see."""
+    """Return a secret that the user types, or the first line of stdin; arguments would be visible to other users."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     answer: str = typer.prompt(question, default="", hide_input=True, show_default=False, err=True)
@@ -270,7 +270,7 @@ def secret_of(question: str) -> str:
 
 
 def ids_of(arguments: Sequence[str]) -> list[int]:
-    """Return the ids that a command was given; ``-`` stands for those on stdin."""
+    """Return the ids given to a command; ``-`` stands for the ids on stdin."""
     words = [word for argument in arguments for word in (sys.stdin.read().split() if argument == "-" else [argument])]
     wrong = [word for word in words if not (word.isascii() and word.isdecimal())]
     if wrong:

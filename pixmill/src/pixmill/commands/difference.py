@@ -1,4 +1,4 @@
-"""``pixmill diff``: how much two images differ."""
+"""The command ``pixmill diff``: measures how much two images differ."""
 
 import json
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ from pixmill.commands.console import Json, ProfileName, Url, connected, emit, em
 app = typer.Typer()
 
 KEEP = timedelta(hours=1)
-"""How long the server keeps a file of this machine if this program is killed."""
+"""How long the server keeps an uploaded local file if this program is killed."""
 Image = Annotated[str, typer.Argument(help="The id of a file, or the path of one of this machine.")]
 
 
@@ -49,7 +49,7 @@ def _file(pixmill: Pixmill, given: str, cleaning: ExitStack) -> File:
 
 
 def _compared(pixmill: Pixmill, first: File, second: File, cleaning: ExitStack) -> dict[str, object]:
-    """Return the report of the server."""
+    """Return the server's report."""
     from pixmill.params import Compare
 
     run = pixmill.run([first], Compare(file_id=second.id), expires=KEEP)
@@ -63,6 +63,6 @@ def _compared(pixmill: Pixmill, first: File, second: File, cleaning: ExitStack) 
 
 
 def _removed(pixmill: Pixmill, file_id: int) -> None:
-    """Delete a file for good: nobody asked for it, and nobody looks for it in the trash."""
+    """Delete a temporary file permanently, bypassing the trash."""
     pixmill.files.delete(file_id)
     pixmill.files.empty_trash(file_id)

@@ -49,7 +49,7 @@ app = typer.Typer()
 
 COLUMNS = ("id", "filename", "size", "media_type", "width", "height", "created_at")
 NOT_RENDERABLE = "not-renderable"
-"""The problem of an image that is damaged, or none."""
+"""The problem for a damaged image or a file that is not an image."""
 Ids = Annotated[list[str], typer.Argument(metavar="IDS…", help="Ids of files; - reads them from stdin.")]
 
 
@@ -100,7 +100,7 @@ def put(
             )
             return
         failures = []
-        # Each argument has its own root, below which its folders are kept.
+        # Each argument is a root; folders below it are kept.
         for root, group in groupby(found, key=lambda item: item.root):
             ends = pixmill.files.upload_many(
                 [item.path for item in group],
@@ -225,7 +225,7 @@ def info(ids: Ids, as_json: Json = False, url: Url = None, profile: ProfileName 
     wanted = ids_of(ids)
     with connected(url, profile) as pixmill:
         for file_id in wanted:
-            # A histogram is 1,024 numbers: for programs.
+            # Omit the histogram in text output: its 1,024 numbers are for programs.
             parts = () if as_json else ("info", "exif", "colors", "blurhash")
             with _damage_is_an_end(file_id):
                 found = pixmill.metadata(file_id, parts)
@@ -293,7 +293,7 @@ def _chosen(pixmill: Pixmill, wanted: FileFilter | Sequence[int]) -> list[File]:
 
 @contextmanager
 def _damage_is_an_end(file_id: int) -> Iterator[None]:
-    """End the command as a task on the same image ends: the request is right, and the image is not."""
+    """Exit with the code of a failed task: the request is valid, but the image is damaged."""
     try:
         yield
     except InvalidError as error:
@@ -303,7 +303,7 @@ def _damage_is_an_end(file_id: int) -> Iterator[None]:
 
 
 def _flat(file_id: int, found: Metadata) -> Iterator[tuple[str, object]]:
-    """Generate a line for each thing that is known about an image."""
+    """Yield a line for each value in an image's metadata."""
     yield "id", file_id
     yield from (found.info or {}).items()
     for group, tags in (found.exif or {}).items():
@@ -329,7 +329,7 @@ def _put_stdin(pixmill: Pixmill, name: str | None, comment: str, folder: str | N
 
 
 def _report(ends: Iterator[Upload], *, as_json: bool, quiet: bool) -> list[Exit]:
-    """Print each end; return the exit codes of the failures."""
+    """Print each outcome; return the exit codes of the failures."""
     failures = []
     for end in ends:
         if end.file is not None:
@@ -348,7 +348,7 @@ def _print_file(file: File, *, as_json: bool, quiet: bool) -> None:
 
 
 def _targets(files: Sequence[File], output: Path, template: str) -> Iterator[tuple[File, Path]]:
-    """Generate where each file goes; equal names get the file's id."""
+    """Yield the target path of each file; equal names get the file's id."""
     if len(files) == 1 and not output.is_dir() and not str(output).endswith("/"):
         yield files[0], output
         return

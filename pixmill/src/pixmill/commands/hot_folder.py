@@ -1,4 +1,4 @@
-"""``pixmill sync``: a hot folder, whose new files are uploaded, processed, and fetched."""
+"""The command ``pixmill sync``: uploads the new files of a folder, processes them and downloads the results."""
 
 import hashlib
 import json
@@ -39,20 +39,21 @@ app = typer.Typer()
 
 KEPT = ("stamps", "waiting", "planned", "running")
 GROUP = 50
-"""Files after which the memory is written."""
+"""Number of files after which the state is saved."""
 Stamp = tuple[int, int]
-"""The size and the time of the last change."""
+"""The size and modification time of a file."""
 
 
 @dataclass
 class Memory:
-    """What has been done already, in a file, so that a program that was killed goes on.
+    """The persistent state of a hot folder, so that a restarted program continues where it stopped.
 
-    :param stamps: of the files that were uploaded, by path within the folder.
-    :param waiting: ids of files that no run has yet, by path.
-    :param planned: a run that was about to be created: its key and the files; asked for again, it is the same run.
-    :param said: what was said already; this is not kept.
-    :param running: the paths of the sources of each run whose results were not saved yet, by id of the source.
+    :param stamps: the uploaded files, by path within the folder.
+    :param waiting: ids of files that no run includes yet, by path.
+    :param planned: the next run's idempotency key and files, saved before the request so that a retry creates no second
+    run.
+    :param said: messages already printed; not saved.
+    :param running: for each run with unsaved results, the paths of its sources by their ids.
     """
 
     path: Path
@@ -64,7 +65,7 @@ class Memory:
 
     @classmethod
     def of(cls, *parts: str) -> "Memory":
-        """Return the memory of a folder, a server and what is done there."""
+        """Return the state for a folder, a server and a job."""
         name = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:40]
         path = state_folder() / "sync" / f"{name}.json"
         try:
@@ -77,23 +78,23 @@ class Memory:
         return cls(path, **known)
 
     def complain(self, message: str) -> None:
-        """Say what failed, once: it may fail in each round."""
+        """Print a failure only once, because it may recur in each round."""
         if message not in self.said:
             self.said.add(message)
             say(message)
 
     def keep(self) -> None:
-        """Write it."""
+        """Save the state."""
         document = {name: getattr(self, name) for name in KEPT}
         write_private(self.path, json.dumps(document))
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a hot folder is for.
+    """The configuration of a hot folder.
 
-    :param what: the request of its runs; empty if files are only uploaded.
-    :param out: where results go.
+    :param what: the request for its runs; empty to upload files only.
+    :param out: the folder for results.
     """
 
     root: Path
@@ -146,7 +147,7 @@ def sync(
         before: Mapping[str, Stamp] | None = None
         while True:
             now = _scanned(job)
-            # A file that grows is still being written; a single round takes what there is.
+            # A file whose size changes is still being written; a single round takes files as they are.
             whole = now if once else {name: stamp for name, stamp in now.items() if (before or {}).get(name) == stamp}
             before = now
             try:
@@ -163,7 +164,7 @@ def sync(
 
 
 def _scanned(job: Job) -> dict[str, Stamp]:
-    """Return the files of the folder, without results that go into it."""
+    """Return the files of the folder, except the results written into it."""
     out = None if job.out is None else job.out.resolve()
     found = {}
     for path in job.selection.files([str(job.root)]):
@@ -182,7 +183,7 @@ def _changed(memory: Memory, found: Mapping[str, Stamp]) -> list[str]:
 
 
 def _round(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stamp], *, wait: bool) -> int:
-    """Do what there is to do; return how much of it failed."""
+    """Run one round; return the number of failures."""
     failures = _upload(pixmill, job, memory, found)
     if job.what:
         _begin(pixmill, job, memory)
@@ -196,7 +197,7 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
     with transfers(text("Uploading"), sum(found[name][0] for name in names)) as moved:
         for first in range(0, len(names), GROUP):
             paths = {job.root / name: name for name in names[first : first + GROUP]}
-            # What an earlier program sent before it was killed is there already.
+            # The file may have been uploaded by an earlier process that was killed.
             ends = pixmill.files.upload_many(
                 paths, root=job.root, folder=job.folder, skip_existing=True, on_progress=moved
             )
@@ -218,7 +219,7 @@ def _upload(pixmill: Pixmill, job: Job, memory: Memory, found: Mapping[str, Stam
 
 
 def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> None:
-    """Create a run for the files that have none; one that was planned before first."""
+    """Create a run for the waiting files; first repeat a planned one."""
     while memory.planned or memory.waiting:
         if not memory.planned:
             names = list(memory.waiting)[:10_000]
@@ -229,7 +230,7 @@ def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> None:
         try:
             made = created(pixmill, list(ids.values()), job.what, key=str(memory.planned["key"]))
         except NotFoundError:
-            # Somebody deleted one of the files meanwhile: go on with the others.
+            # A file was deleted in the meantime: continue with the others.
             left = {file.id for file in pixmill.files.existing(list(ids.values()))}
             made = None
             memory.waiting = {name: number for name, number in memory.waiting.items() if number in left}
@@ -242,7 +243,7 @@ def _begin(pixmill: Pixmill, job: Job, memory: Memory) -> None:
 
 
 def _fetch(pixmill: Pixmill, job: Job, memory: Memory, *, wait: bool) -> int:
-    """Save the results of the runs that have ended; return how many tasks have none."""
+    """Save the results of the runs that have ended; return the number of tasks without a result."""
     failures = 0
     for batch_id, names in list(memory.running.items()):
         try:
@@ -258,7 +259,7 @@ def _fetch(pixmill: Pixmill, job: Job, memory: Memory, *, wait: bool) -> int:
 
 
 def _saved(pixmill: Pixmill, job: Job, memory: Memory, run: Run, names: Mapping[str, str]) -> int:
-    """Write the results into the folder; return how many tasks have none."""
+    """Write the results into the folder; return the number of tasks without a result."""
     tasks = run.ended()
     results = {file.id: file for file in run.results(tasks)}
     failures = 0
@@ -284,7 +285,7 @@ def _saved(pixmill: Pixmill, job: Job, memory: Memory, run: Run, names: Mapping[
 
 
 def place(memory: Memory, source: str, result: File) -> Path:
-    """Return the path of a result: that of its source, which keeps its extension if another file has the same name."""
+    """Return the path of a result: that of its source, with the source's extension kept if two names would collide."""
     path = Path(source)
     alike = [name for name in memory.stamps if name != source and Path(name).with_suffix("") == path.with_suffix("")]
     return path.parent / safe_name((path.name if alike else path.stem) + result.extension)

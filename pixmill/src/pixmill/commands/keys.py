@@ -1,4 +1,4 @@
-"""Commands for keys: through the API where a server is named, else with the tool for the data of ``serve``."""
+"""Commands for keys: through the API if a server is given, else directly on the data folder of ``serve``."""
 
 import os
 from collections.abc import Sequence
@@ -112,7 +112,7 @@ def _is_local(url: str | None, profile: str | None) -> bool:
 
 
 def _locally(data: Path, project: Path, options: Sequence[str]) -> None:
-    """Run the tool on the data of this machine, which ends this program."""
+    """Run the tool that manages keys in a local data folder, and exit with its exit code."""
     run_tool("service_kit.access", data, project, options)
 
 

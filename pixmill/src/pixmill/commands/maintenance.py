@@ -1,4 +1,4 @@
-"""Commands of the server on this machine: serve, fsck, gc; and the demo. They need the extra ``serve``."""
+"""Commands of the extra ``serve``: serve, fsck, gc and demo."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +70,7 @@ def demo(
 
 
 def run_tool(module: str, data: Path, project: Path, options: Sequence[str]) -> NoReturn:
-    """Run an operator's tool on the data of an embedded stack, and end with its exit code."""
+    """Run an operator's tool on the data of an embedded stack, and exit with its exit code."""
     try:
         from pixmill.embedded import StartError
         from pixmill.embedded import run_tool as run

@@ -1,4 +1,4 @@
-"""The parser of the command line, which speaks the language of the environment."""
+"""The command line parser, whose messages follow the language of the environment."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ USAGE = ("Usage:", "[OPTIONS]", "COMMAND [ARGS]...")
 
 
 class UsageError(typer.BadParameter):
-    """A refusal whose message is whole."""
+    """A usage error with a complete message."""
 
     def format_message(self) -> str:
         return self.message
@@ -32,7 +32,7 @@ class Argument(TyperArgument):
 
 
 class Command(TyperCommand):
-    """A command."""
+    """A command with localized usage errors."""
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:
         arguments = [entry for entry in self.get_params(ctx) if isinstance(entry, TyperArgument)]
@@ -46,7 +46,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command that has commands."""
+    """A group of commands with localized usage errors."""
 
     def get_usage(self, ctx: "Context") -> str:
         return said_in(super().get_usage(ctx), USAGE)
@@ -69,7 +69,7 @@ class Group(TyperGroup):
 
 
 def use(app: typer.Typer) -> None:
-    """Let an application, its groups and its commands use these classes."""
+    """Make an application, its groups and its commands use these classes."""
     app.info.cls = Group
     for command in app.registered_commands:
         command.cls = Command
@@ -102,7 +102,7 @@ def _in_usage(argument: TyperArgument) -> str:
 
 
 def _said(error: typer.TyperException) -> typer.TyperException:
-    """Return the refusal in the language of the environment."""
+    """Return the usage error in the language of the environment."""
     message = error.format_message()
     translated = said(message)
     return error if translated == message else UsageError(translated, ctx=getattr(error, "ctx", None))

@@ -1,4 +1,4 @@
-"""Which files of this machine a command means."""
+"""Finds the local files that a command's arguments name."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from pixmill.commands.words import text
 
 @dataclass(frozen=True)
 class Placed:
-    """A file of this machine.
+    """A local file.
 
-    :param root: the folder above the one that was given, below which its folders are kept; ``None`` for a file that
-        was given itself.
+    :param root: the folder relative to which its folders are kept: the parent of the folder argument; ``None`` for a
+    file argument.
     """
 
     path: Path
@@ -24,10 +24,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class Selection:
-    """How folders are searched.
+    """Options for searching folders.
 
-    :param only: patterns, one of which a name in a folder must match; none for all.
-    :param without: patterns of names to leave out, also of folders.
+    :param only: patterns of which file names must match at least one; empty for all.
+    :param without: patterns of files and folders to skip.
     """
 
     recursive: bool = False
@@ -35,18 +35,18 @@ class Selection:
     without: Sequence[str] = ()
 
     def files(self, given: Sequence[str]) -> Iterator[Path]:
-        """Generate the files; patterns that the shell left are expanded.
+        """Yield the files; expand patterns that the shell has not expanded.
 
-        :raises FileNotFoundError: there is no such file, or nothing matches a pattern.
-        :raises ValueError: a folder, and the search is not recursive.
+        :raises FileNotFoundError: a file does not exist, or nothing matches a pattern.
+        :raises ValueError: an argument is a folder, and the search is not recursive.
         """
         return (placed.path for placed in self.placed(given))
 
     def placed(self, given: Sequence[str]) -> Iterator[Placed]:
-        """Generate the files with their roots: ``photos/2026/a.jpg`` of ``photos`` is in ``photos/2026``.
+        """Yield the files with their roots: ``photos/2026/a.jpg`` from the argument ``photos`` is in ``photos/2026``.
 
-        :raises FileNotFoundError: there is no such file, or nothing matches a pattern.
-        :raises ValueError: a folder, and the search is not recursive.
+        :raises FileNotFoundError: a file does not exist, or nothing matches a pattern.
+        :raises ValueError: an argument is a folder, and the search is not recursive.
         """
         for pattern in given:
             matches = self._expanded(pattern)
@@ -75,7 +75,7 @@ class Selection:
             return
         if is_given and not self.recursive:
             raise ValueError(text("'{path}' is a folder: add --recursive (-r)", path=path))
-        # What begins with a dot is hidden, such as parts of downloads.
+        # Skip hidden files, such as partial downloads.
         inner = sorted(inner_path for inner_path in path.iterdir() if not inner_path.name.startswith("."))
         for inner_path in inner if self.recursive else ():
             if inner_path.is_file() or (inner_path.is_dir() and not inner_path.is_symlink()):
@@ -83,10 +83,10 @@ class Selection:
 
 
 def _root(folder: Path) -> Path:
-    """Return below which folder the names of folders are kept: ``.`` and ``..`` have no name to keep."""
+    """Return the folder relative to which folders are kept; ``.`` and ``..`` have no name to keep."""
     return folder if folder.name in ("", "..") else folder.parent
 
 
 def unfinished_uploads() -> int:
-    """Return how many uploads can be continued."""
+    """Return the number of uploads that can be resumed."""
     return sum(1 for _ in (state_folder() / "uploads").glob("*.json"))

@@ -31,7 +31,7 @@ def add(
     if not url.startswith(("http://", "https://")):
         raise fail(text("'{url}' is no URL: begin with http:// or https://", url=url), Exit.USAGE)
     profiles = _loaded()
-    # Never an argument: other accounts of the machine see those.
+    # Not an argument: other users of the machine can see those.
     key = None if key_command or without_key else _asked()
     named = {**profiles.named, name: Profile(url, key or None, key_command)}
     _save(Profiles(name, named))

@@ -1,4 +1,4 @@
-"""Profiles: servers with their keys, in a file that only its owner reads."""
+"""The file of profiles (servers with their keys), readable only by its owner."""
 
 import json
 import os
@@ -20,14 +20,14 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class ProfileError(Exception):
-    """A profile cannot be used; the message is one line for its owner."""
+    """A profile is unusable; the message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A server.
+    """A profile: a server and its key.
 
-    :param key_command: prints the key; instead of ``key``.
+    :param key_command: a command that prints the key; instead of ``key``.
     """
 
     url: str
@@ -37,11 +37,11 @@ class Profile:
     def secret(self) -> str | None:
         """Return the key, if any.
 
-        :raises ProfileError: its command fails.
+        :raises ProfileError: the key command fails.
         """
         if self.key_command is None:
             return self.key
-        # The command is of the owner of the file, and runs without a shell.
+        # The command comes from the user's own file and runs without a shell.
         run = subprocess.run(shlex.split(self.key_command), capture_output=True, text=True, check=False)  # nosec B603
         if run.returncode:
             raise ProfileError(text("the key_command failed: {error}", error=run.stderr.strip() or run.returncode))
@@ -52,7 +52,7 @@ class Profile:
 class Profiles:
     """The content of the file.
 
-    :param current: the profile that is used when nothing names another.
+    :param current: the default profile.
     """
 
     current: str | None = None
@@ -61,12 +61,12 @@ class Profiles:
 
 @dataclass(frozen=True)
 class Server:
-    """Which server to use, and as whom."""
+    """The server to use, and the key for it."""
 
     url: str
     key: str | None
     origin: str
-    """Where the URL comes from, for ``doctor``."""
+    """The source of the URL, for ``doctor``."""
 
 
 def path() -> Path:
@@ -74,7 +74,7 @@ def path() -> Path:
 
 
 def load() -> Profiles:
-    """:raises ProfileError: the file is not what it should be."""
+    """:raises ProfileError: the file is invalid."""
     try:
         document = tomllib.loads(path().read_text("utf-8"))
     except FileNotFoundError:
@@ -96,15 +96,15 @@ def save(profiles: Profiles) -> None:
     for name, profile in profiles.named.items():
         lines += ["", f"[profiles.{name}]"]
         fields = {"url": profile.url, "key": profile.key, "key_command": profile.key_command}
-        # Strings of JSON are strings of TOML.
+        # JSON strings are valid TOML strings.
         lines += [f"{field} = {json.dumps(value)}" for field, value in fields.items() if value is not None]
     write_private(path(), "\n".join([*lines, ""]))
 
 
 def server(url: str | None, name: str | None) -> Server:
-    """Return which server to use: the option, then the environment, then the profile, then this machine.
+    """Return the server to use: from the option, the environment, the profile, or the default, in this order.
 
-    :raises ProfileError: there is no such profile, or its URL is invalid.
+    :raises ProfileError: the profile does not exist, or its URL is invalid.
     """
     profiles = load()
     wanted = name or os.environ.get(PROFILE_VARIABLE) or profiles.current
@@ -119,7 +119,7 @@ def server(url: str | None, name: str | None) -> Server:
     if profile is None:
         return Server(DEFAULT_URL, key, text("the default")) if given is None else Server(given, key, named)
     if given is not None and _origin(given) != _origin(profile.url):
-        # A profile's key is for its own server alone.
+        # Use a profile's key only for the profile's own server.
         return Server(given, key, named)
     return Server(given or profile.url, key or profile.secret(), text("profile '{name}'", name=wanted))
 

@@ -1,4 +1,4 @@
-"""Bars of transfers and tasks on stderr; none where stderr is no terminal."""
+"""Progress bars on stderr for transfers and tasks, shown only on a terminal."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -19,9 +19,9 @@ from pixmill.commands.console import err
 
 
 class Transfers:
-    """The sum of several transfers.
+    """The total of several transfers.
 
-    :param show: gets the bytes of all.
+    :param show: called with the total number of bytes.
     """
 
     def __init__(self, show: Callable[[int], None]) -> None:
@@ -35,16 +35,16 @@ class Transfers:
             self._sum += moved.done - self._done.get(moved.name, 0)
             self._done[moved.name] = moved.done
             if moved.done == moved.total:
-                # Another file may have the same name.
+                # Files may have equal names.
                 del self._done[moved.name]
             self._show(self._sum)
 
 
 @contextmanager
 def transfers(verb: str, total: int | None) -> Iterator[Transfers]:
-    """Show a bar with rate and time left.
+    """Show a progress bar with rate and remaining time.
 
-    :param total: bytes, if they are known.
+    :param total: total bytes, if known.
     """
     columns = (TextColumn(verb), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -54,7 +54,7 @@ def transfers(verb: str, total: int | None) -> Iterator[Transfers]:
 
 @contextmanager
 def counted(verb: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar of things that end; it gets how many have ended."""
+    """Show a progress bar for a number of items; the yielded function takes the number of finished items."""
     columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(verb, total=total)

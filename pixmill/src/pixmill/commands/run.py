@@ -1,4 +1,4 @@
-"""``pixmill run``: do something to files, wait for it, save the results."""
+"""The command ``pixmill run``: processes files, and can wait for the results and save them."""
 
 import json
 import re
@@ -37,7 +37,7 @@ from pixmill.steps import request_of
 app = typer.Typer()
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-"""Of a preset."""
+"""The syntax of a preset's name."""
 
 
 @app.command(
@@ -98,7 +98,7 @@ def run(
 
 
 def request(pixmill: Pixmill, what: str, settings: Sequence[str]) -> Mapping[str, object]:
-    """Return what is done, as in a batch."""
+    """Return the part of a batch request that describes the processing."""
     if what.endswith(".json"):
         document: object = json.loads(Path(what).read_text("utf-8"))
         if not isinstance(document, dict):
@@ -118,7 +118,7 @@ def request(pixmill: Pixmill, what: str, settings: Sequence[str]) -> Mapping[str
 
 
 def _sources(files: Sequence[str], *, recursive: bool) -> tuple[list[int], list[Path]]:
-    """Return ids and paths; a file whose name is a number is meant where it is written ``./12``."""
+    """Return ids and paths; a number is an id, so a file with such a name is written ``./12``."""
     words = [word for argument in files for word in (sys.stdin.read().split() if argument == "-" else [argument])]
     ids = [int(word) for word in words if word.isascii() and word.isdecimal()]
     paths = [word for word in words if not (word.isascii() and word.isdecimal())]
@@ -148,7 +148,7 @@ def created(
     expires: timedelta | None = None,
     key: str | None = None,
 ) -> Run:
-    """Create the run that a request describes."""
+    """Create the run for a request."""
     algorithm, params = what.get("algorithm"), what.get("params")
     return pixmill.run(
         ids,

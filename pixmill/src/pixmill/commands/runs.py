@@ -1,4 +1,4 @@
-"""Commands for runs, the batches of the server: ls, show, watch, save, cancel, restart, forget."""
+"""Commands for runs, called batches on the server: ls, show, watch, save, cancel, restart, forget."""
 
 from itertools import islice
 from pathlib import Path

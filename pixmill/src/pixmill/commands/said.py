@@ -1,6 +1,6 @@
-"""What others than the commands say to people, in the language of the environment: the parser and the library.
+"""Translates messages of the parser and the client library into the language of the environment.
 
-Both speak English only: programs compare what the library says. A sentence is recognized by its template.
+Both produce English only, because programs compare the library's messages. Each message is recognized by its template.
 """
 
 import re
@@ -76,24 +76,24 @@ BY_OTHERS = (
     "Request URL is missing an 'http://' or 'https://' protocol.",
     "Name or service not known",
 )
-"""What the system and the library of HTTP say most often."""
+"""The most frequent messages of the operating system and the HTTP library."""
 
 
 def said(sentence: str) -> str:
-    """Return a sentence of the parser or of the library in the language of the environment."""
+    """Return a message of the parser or the library in the language of the environment."""
     if language() == "en":
         return sentence
     for template, pattern in _patterns().items():
         found = pattern.fullmatch(sentence)
         if found is not None:
-            # The reason of a refusal is a sentence too.
+            # The reason in a message is itself a message.
             values = {name: said(value) if name == "reason" else value for name, value in found.groupdict().items()}
             return text(template, **values)
     return sentence
 
 
 def said_in(line: str, words: Sequence[str]) -> str:
-    """Return a line whose words of the parser are in the language of the environment."""
+    """Return a line with the parser's phrases in the language of the environment."""
     for word in words:
         line = line.replace(word, text(word), 1)
     return line
@@ -101,14 +101,14 @@ def said_in(line: str, words: Sequence[str]) -> str:
 
 @cache
 def _patterns() -> Mapping[str, re.Pattern[str]]:
-    # The longest first: a short one would take the rest of a longer sentence for its last value.
+    # Try the longest first: a shorter template would swallow the rest of a longer message as its last value.
     templates = sorted((*BY_THE_PARSER, *BY_THE_LIBRARY, *BY_OTHERS), key=len, reverse=True)
     return {template: _pattern(template) for template in templates}
 
 
 def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", template)
-    # The parts with odd numbers are the names of values; the shortest match leaves the rest of the sentence its words.
+    # Parts with odd indexes are value names; non-greedy matches leave the remaining text to the template.
     return re.compile(
         "".join(f"(?P<{part}>.+?)" if number % 2 else re.escape(part) for number, part in enumerate(parts)), re.DOTALL
     )

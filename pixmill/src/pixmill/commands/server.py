@@ -1,4 +1,4 @@
-"""Commands about the server itself: status, api, doctor."""
+"""Commands for the server itself: status, api, doctor."""
 
 import json
 import stat
@@ -40,7 +40,7 @@ from pixmill.version import VERSION
 app = typer.Typer()
 
 CLOCK_SECONDS = 120
-"""How far the clocks may differ before signed requests and links fail."""
+"""Maximum clock difference in seconds before signed requests and links fail."""
 
 
 @app.command(epilog=examples("pixmill status", "pixmill status --json"))
@@ -196,7 +196,7 @@ def _check_clock(pixmill: Pixmill) -> str:
 def _call(
     method: str, path: str, fields: "list[str] | tuple[()]", source: str | None, headers: "list[str] | tuple[()]"
 ) -> Call:
-    """Return the request that the options describe."""
+    """Return the request described by the options."""
     given = [(name.strip(), value.strip()) for name, _, value in (item.partition(":") for item in headers)]
     call = Call(method, path if path.startswith("/") else f"/{path}", headers=dict(given))
     if source is not None:

@@ -1,4 +1,4 @@
-"""Commands for links by which files are seen without a key: share, links ls, links revoke."""
+"""Commands for links that need no key: share, links ls, links revoke."""
 
 from datetime import timedelta
 from typing import Annotated

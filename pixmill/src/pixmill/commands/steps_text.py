@@ -1,4 +1,4 @@
-"""Steps as people write them in a shell: ``resize width=800 | watermark text="© me"``."""
+"""Parses steps as written in a shell: ``resize width=800 | watermark text="© me"``."""
 
 import json
 import shlex
@@ -11,10 +11,10 @@ from pixmill.steps import Chain, Custom, Pipeline, Step
 def parsed(text: str) -> Chain:
     """Return the steps.
 
-    A value is JSON where it can be (``800``, ``true``, ``[1,2]``), and else a text; ``mark.text=…`` sets a part of an
-    object.
+    A value is parsed as JSON if possible (``800``, ``true``, ``[1,2]``), otherwise as text; ``mark.text=…`` sets a
+    member of an object.
 
-    :raises ValueError: the text cannot be understood.
+    :raises ValueError: the text is invalid.
     """
     lexer = shlex.shlex(text, posix=True, punctuation_chars="|")
     lexer.whitespace_split = True
@@ -34,9 +34,9 @@ def parsed(text: str) -> Chain:
 
 
 def set_in(document: dict[str, object], assignment: str) -> None:
-    """Set a value in a document: ``output.format=webp``.
+    """Set a value in a document, such as ``output.format=webp``.
 
-    :raises ValueError: it is no assignment.
+    :raises ValueError: the text is not an assignment.
     """
     path, equals, text = assignment.partition("=")
     *above, last = path.split(".")
@@ -52,7 +52,7 @@ def set_in(document: dict[str, object], assignment: str) -> None:
 
 
 def value_of(text: str) -> object:
-    """Return a value: JSON, or else the text itself."""
+    """Return a value: parsed JSON if possible, otherwise the text itself."""
     try:
         value: object = json.loads(text)
     except ValueError:
@@ -68,7 +68,7 @@ def _step(given: Sequence[str]) -> Step:
 
 
 def _gathered(algorithm: str, document: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the params with those in their object that the library lets one give without it."""
+    """Return the params after moving those that the library accepts at the top level into their object."""
     from pixmill import params
 
     known: object = getattr(params, algorithm.title().replace("_", ""), None)

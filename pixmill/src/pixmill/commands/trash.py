@@ -1,4 +1,4 @@
-"""Commands for what is deleted: rm, restore, trash."""
+"""Commands for deleting and restoring files: rm, restore, trash."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -53,7 +53,7 @@ def rm(
         elif existing and agreed(_question(existing, force=force), yes=yes):
             deletion = pixmill.files.delete(*(file.id for file in existing))
             if force:
-                # Without a trash there is nothing left to remove.
+                # Without a trash, deleted files are already gone.
                 pixmill.files.empty_trash(*deletion.ids)
             _report(deletion, force=force, as_json=as_json)
     if missing:
@@ -101,7 +101,7 @@ def trash(
 
 
 def _existing(pixmill: Pixmill, ids: Sequence[int]) -> Sequence[File]:
-    """Return those files that exist; a request takes 10,000 ids."""
+    """Return the existing files among these ids; a request takes at most 10,000."""
     return [
         file for first in range(0, len(ids), 10_000) for file in pixmill.files.existing(ids[first : first + 10_000])
     ]

@@ -1,4 +1,4 @@
-"""Times and sizes as people write them."""
+"""Parses durations and sizes such as ``15m`` and ``2GiB``."""
 
 import re
 from datetime import timedelta
@@ -10,9 +10,9 @@ _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "
 
 
 def duration(text: str) -> timedelta:
-    """Return ``90s``, ``15m``, ``2h``, ``7d`` or ``1w``.
+    """Parse a duration such as ``90s``, ``15m``, ``2h``, ``7d`` or ``1w``.
 
-    :raises ValueError: it has another form.
+    :raises ValueError: the text is not a duration.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip().lower())
     if found is None:
@@ -21,9 +21,9 @@ def duration(text: str) -> timedelta:
 
 
 def size(text: str) -> int:
-    """Return ``500``, ``20kB``, ``1MB``, ``2GiB`` in bytes.
+    """Parse a size such as ``500``, ``20kB``, ``1MB`` or ``2GiB`` into bytes.
 
-    :raises ValueError: it has another form.
+    :raises ValueError: the text is not a size.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", text.strip().lower())
     if found is None or found[2] not in _BYTES:

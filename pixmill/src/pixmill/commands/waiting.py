@@ -1,4 +1,4 @@
-"""Waiting for runs: a bar from the server's own numbers, what to do after Ctrl-C, and why tasks failed."""
+"""Waits for runs: shows progress from the server, handles Ctrl-C, and explains failures."""
 
 import time
 from collections.abc import Callable
@@ -18,9 +18,9 @@ MAX_POLL_SECONDS = 1.0
 
 
 def wait(run: Run, *, show: Callable[[Batch], None] | None = None) -> Batch:
-    """Wait with a bar until all tasks of a batch have ended; an interrupt leaves the tasks running.
+    """Wait with a progress bar until all tasks of a batch have ended; Ctrl-C leaves the tasks running.
 
-    :param show: gets the batch each time that it has changed.
+    :param show: called with the batch after each change.
     """
     pause = POLL_SECONDS
     try:
@@ -43,7 +43,7 @@ def wait(run: Run, *, show: Callable[[Batch], None] | None = None) -> Batch:
 
 
 def save(run: Run, folder: Path, name: str, *, as_json: bool) -> None:
-    """Write the results of a run that has ended into a folder, and say which have none."""
+    """Write the results of a finished run into a folder, and report the tasks without a result."""
     failed: RunFailedError | None = None
     try:
         paths = run.save(folder, name=name)
@@ -56,7 +56,7 @@ def save(run: Run, folder: Path, name: str, *, as_json: bool) -> None:
 
 
 def explain(batch: Batch) -> None:
-    """Say why tasks have no result, each cause once, and end the command."""
+    """Explain why tasks have no result, each cause once, and end the command."""
     for cause in batch.errors:
         say(
             plural(
@@ -76,5 +76,5 @@ def explain(batch: Batch) -> None:
 
 
 def has_failures(batch: Batch) -> bool:
-    """Return whether tasks have ended without a result."""
+    """Return whether any tasks have ended without a result."""
     return bool(batch.counts.get("error", 0) or batch.counts.get("cancelled", 0))

@@ -1,4 +1,4 @@
-"""The words of the command line, in the language of the environment: English, or Russian."""
+"""Translations of the command line, by the language of the environment: English or Russian."""
 
 import gettext
 import inspect
@@ -16,29 +16,29 @@ DOMAIN = "messages"
 
 
 def language() -> str:
-    """Return ``ru`` or ``en``, as the environment says; ``C`` and all others are English."""
+    """Return ``ru`` or ``en``, from the environment; ``C`` and all other languages mean English."""
     chosen = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
     return "ru" if chosen.replace("-", "_").partition("_")[0].partition(".")[0].lower() == "ru" else "en"
 
 
 def text(message: str, **values: object) -> str:
-    """Return a message in the language of the environment, with its values."""
+    """Return a message in the language of the environment, filled with values."""
     translated = translation(message)
     return translated.format(**values) if values else translated
 
 
 def plural(singular: str, many: str, count: int, **values: object) -> str:
-    """Return the form of a message that goes with a number, with ``{count}`` and its other values."""
+    """Return the plural form of a message for a number, filled with ``{count}`` and further values."""
     return _catalog(language()).ngettext(singular, many, count).format(count=count, **values)
 
 
 def translation(message: str) -> str:
-    """Return a message in the language of the environment, or in English if it has no translation."""
+    """Return a message in the language of the environment, or in English without a translation."""
     return _catalog(language()).gettext(message) if message else message
 
 
 def localize(app: typer.Typer, translate: Callable[[str], str]) -> None:
-    """Replace the help of an application, of its commands and of their parameters."""
+    """Translate the help of an application, its commands and their parameters."""
     if isinstance(app.info.help, str):
         app.info.help = translate(app.info.help)
     if isinstance(app.info.short_help, str):
@@ -56,7 +56,7 @@ def localize(app: typer.Typer, translate: Callable[[str], str]) -> None:
 
 
 def use_for_the_parser() -> None:
-    """Let the parser of the command line say its own words, such as "Usage:", in this language."""
+    """Make the parser use this language for its own texts, such as "Usage:"."""
     if language() != "en":
         gettext.bindtextdomain(DOMAIN, str(LOCALE))
 

@@ -11,9 +11,10 @@ from pixmill.front.limits import connection_limit
 from pixmill.front.protocol import StrictHttp
 
 IDLE_SECONDS = 75
-"""Seconds for which an idle connection stays open, as in nginx."""
+"""Seconds after which an idle connection is closed, as in nginx."""
 STOP_SECONDS = 3
-"""Seconds for running downloads and uploads; the launcher kills everything after nine (``embedded.STOP_SECONDS``)."""
+"""Grace period in seconds for running transfers; the launcher kills everything after nine (``embedded.STOP_SECONDS``).
+"""
 
 
 def main() -> None:
@@ -30,12 +31,12 @@ def main() -> None:
         ws="none",
         loop="asyncio",
         lifespan="off",
-        # A line for each client that sends no HTTP or disconnects helps nobody.
+        # Log lines for clients that disconnect or do not speak HTTP would be noise.
         log_level="critical",
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        # uvicorn's own is up to a second late.
+        # uvicorn's own Date header is up to a second late.
         date_header=False,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         timeout_keep_alive=IDLE_SECONDS,

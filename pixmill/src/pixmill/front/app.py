@@ -1,6 +1,6 @@
-"""The front's ASGI application: serves the event streams, sends files, and passes all other requests on.
+"""The front's ASGI application: serves event streams, sends files, and forwards all other requests.
 
-Those for pictures by URL go to the render service, all others to uWSGI.
+Image requests by URL go to the render service, all others to uWSGI.
 """
 
 import asyncio
@@ -37,33 +37,33 @@ from pixmill.front.limits import (
 log = structlog.get_logger()
 
 MAX_CONCURRENT_REQUESTS = 96
-"""Requests that wait for the start of uWSGI's response, at most; its threads and queue (``listen``, 100) hold them."""
+"""Maximum number of requests that wait for uWSGI to respond; its threads and queue (``listen``, 100) hold them."""
 RENDER_START_SECONDS = 30
-"""After the start of the front, how long requests wait for the render service, which starts at the same time."""
+"""How long requests wait for the render service, which starts at the same time as the front."""
 MAX_RENDER_BODY_BYTES = 3 * 1024 * 1024
-"""JSON for the render service, at most; it accepts 2 MiB and says so."""
+"""Maximum size of JSON for the render service, above its own limit of 2 MiB, so that it sends the refusal."""
 CHUNK = 256 * 1024
-"""Bytes of a file that are sent at a time."""
+"""Bytes per chunk when sending a file."""
 
 MAX_BUFFERED = 256 * 1024
-"""Bytes of a body that the front waits for before it occupies a thread of uWSGI. Longer ones are streams."""
+"""The front buffers this many bytes of a body before it occupies a thread of uWSGI. Longer bodies are streamed."""
 
 EVENTS = re.compile(r"(/api/[a-z-]+)/events/?")
 _RESUMABLE = re.compile(r"/api/file-server/uploads(/.*)?")
-"""Not buffered, so that file-storage keeps what it received when a connection breaks."""
+"""Not buffered, so that file-storage keeps the received bytes when a connection breaks."""
 _LONG_RESPONSE = re.compile(r"/api/file-server((/shared/[^/]+)?/archive|/index|/trash)?/?|/api/image-processing/?")
-"""GET makes uWSGI send as the client reads."""
+"""For GET, uWSGI sends the response at the client's speed."""
 
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect x-sendfile".split()
 )
-"""Headers that end here: those of a connection (RFC 9110, 7.6.1), and X-Sendfile from uWSGI to the front."""
+"""Headers that are not forwarded: hop-by-hop headers (RFC 9110, 7.6.1), and X-Sendfile from uWSGI to the front."""
 _OURS = frozenset(b"x-real-ip x-peer-address x-body-file x-body-length x-unconditional".split())
 _FIRST_BYTE = re.compile(rb"bytes (\d+)-")
 
 
 def create_app() -> "Front":
-    """Return the application; ``PIXMILL_SOCKET`` and ``PIXMILL_RENDER_SOCKET`` are the paths of sockets."""
+    """Return the application; ``PIXMILL_SOCKET`` and ``PIXMILL_RENDER_SOCKET`` are paths of Unix sockets."""
     render = RenderService(Path(os.environ["PIXMILL_RENDER_SOCKET"]), RenderPaths(load_or_exit(RenderSettings)))
     listeners = listener_limit(connection_limit().total)
     events = {"/api/file-server": create_file_events(), "/api/image-processing": create_task_events()}
@@ -71,10 +71,10 @@ def create_app() -> "Front":
 
 
 class RenderService:
-    """The render service.
+    """A client of the render service.
 
     :param socket: its Unix socket.
-    :param paths: tells its requests from those for uWSGI.
+    :param paths: recognizes requests for the render service.
     """
 
     def __init__(self, socket: Path, paths: RenderPaths) -> None:
@@ -83,14 +83,14 @@ class RenderService:
         self._started = time.monotonic()
 
     def has(self, request: Scope) -> bool:
-        """Return whether the request is for it."""
+        """Return whether the request is for the render service."""
         host = dict(request["headers"]).get(b"host", b"").decode("latin-1")
         return self._paths.has(request["raw_path"].decode("latin-1"), host)
 
     async def pass_on(self, client: Client, request: Scope) -> None:
-        """Have it answer; if the client leaves, it learns that.
+        """Forward the request; if the client disconnects, close the connection to the render service.
 
-        :raises ClientGoneError: the client has left.
+        :raises ClientGoneError: the client has disconnected.
         """
         body = b"".join([piece async for piece in _limited(client.body())]) if _has_body(request) else None
         asking = asyncio.create_task(self._ask(_request_for(b"render", request, body)))
@@ -103,7 +103,7 @@ class RenderService:
         finally:
             leaving.cancel()
             if not asking.done():
-                # This closes the connection, which is how the service notices.
+                # Closing this connection signals the disconnect to the service.
                 asking.cancel()
         try:
             await client.answer(response.status, _end_to_end(response.headers), _bytes_of_response(response))
@@ -121,12 +121,12 @@ class RenderService:
 
 
 class Front:
-    """Pass requests on to uWSGI.
+    """Forwards requests to uWSGI.
 
     :param socket: uWSGI's Unix socket.
-    :param events: serves the event stream of each service, by its path; in uWSGI each listener would occupy a thread.
-    :param render: serves pictures by URL.
-    :param listeners: the limit of clients that listen to events.
+    :param events: serves the event stream of each service, by path; in uWSGI each listener would occupy a thread.
+    :param render: serves images by URL.
+    :param listeners: the limit of event stream clients.
     """
 
     def __init__(self, socket: Path, events: Mapping[str, ASGIApp], render: RenderService, listeners: Limit) -> None:
@@ -180,7 +180,7 @@ class Front:
 
 
 def _is_stream(request: Scope) -> bool:
-    """Return whether a thread of uWSGI waits for the client's network during the request."""
+    """Return whether a uWSGI thread waits for the client's network during the request."""
     lengths = [value for name, value in request["headers"] if name == b"content-length"]
     return (
         any(int(length) > MAX_BUFFERED for length in lengths if length.isdigit())
@@ -232,9 +232,9 @@ def _request_for(service: bytes, request: Scope, body: bytes | AsyncIterator[byt
 
 
 def _without_claims(request: Scope, client: Client) -> Scope:
-    """Return the request without headers that only a server in front may set, and with the client's address.
+    """Return the request with the client's address, and without headers that only a server in front may set.
 
-    uWSGI takes ``_`` in a name for ``-``, so that ``Content_Length`` would be a Content-Length that nobody checked.
+    uWSGI treats ``_`` in a name as ``-``, so ``Content_Length`` would become an unchecked Content-Length.
     """
     headers = [(name, value) for name, value in request["headers"] if name not in _OURS and b"_" not in name]
     if client.address:
@@ -243,7 +243,7 @@ def _without_claims(request: Scope, client: Client) -> Scope:
 
 
 def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers of the message, without those of the connection."""
+    """Return the headers of the message without hop-by-hop headers."""
     named = {
         token.strip().lower() for name, value in headers if name.lower() == b"connection" for token in value.split(b",")
     }
@@ -255,7 +255,7 @@ async def _bytes_of_response(response: httpcore2.Response) -> AsyncGenerator[byt
         async for piece in response.aiter_stream():
             yield piece
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-        # uWSGI has logged the reason.
+        # uWSGI has already logged the reason.
         raise IncompleteResponseError from error
 
 

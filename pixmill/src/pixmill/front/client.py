@@ -1,4 +1,4 @@
-"""The client of a request: read its body, send it a response."""
+"""The connection to the client: reads the request body and sends the response."""
 
 import asyncio
 import json
@@ -11,9 +11,9 @@ from service_kit.problems import Problem
 from starlette.types import Message, Receive, Scope, Send
 
 READ_TIMEOUT_SECONDS = 60
-"""Time without a byte of the body after which the request is refused."""
+"""Seconds without a byte of the body after which the request is refused."""
 WRITE_TIMEOUT_SECONDS = 120
-"""Time in which the client reads nothing of the response after which the connection is closed."""
+"""Seconds without the client reading the response after which the connection is closed."""
 
 POLICIES = [(name.encode(), value.encode()) for name, value in response_headers.API.items()]
 
@@ -21,7 +21,7 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 def with_date(send: Send) -> Send:
-    """Return ``send`` that adds a Date to the response (RFC 9110, 6.6.1)."""
+    """Return a ``send`` that adds a Date to the response (RFC 9110, 6.6.1)."""
 
     async def send_with_date(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -33,7 +33,7 @@ def with_date(send: Send) -> Send:
 
 
 class ClientGoneError(Exception):
-    """The client has closed the connection."""
+    """The client has disconnected."""
 
 
 class IncompleteResponseError(Exception):
@@ -54,14 +54,14 @@ class Client:
 
     @property
     def address(self) -> str:
-        """The client's address; empty if it disconnected before the connection was accepted."""
+        """The client's address; empty if the client disconnected before the connection was accepted."""
         return self._scope["client"][0] if self._scope["client"] else ""
 
     async def buffer_body(self, limit: int) -> bool:
-        """Wait for the request's body, or for its first ``limit`` bytes, and return whether it is complete.
+        """Wait for the complete request body or its first ``limit`` bytes, and return whether it is complete.
 
-        :raises ClientGoneError: as :meth:`body`.
-        :raises Problem: likewise.
+        :raises ClientGoneError: as in :meth:`body`.
+        :raises Problem: as in :meth:`body`.
         """
         if not {b"content-length", b"transfer-encoding"} & {name for name, _ in self._scope["headers"]}:
             return True
@@ -78,7 +78,7 @@ class Client:
         """Yield the request's body as it arrives.
 
         :raises ClientGoneError: the client disconnected before the body was complete.
-        :raises Problem: 408, no more of the body arrives.
+        :raises Problem: 408, the body has stopped arriving.
         """
         for piece in self._buffered:
             yield piece
@@ -121,7 +121,7 @@ class Client:
             gone.cancel()
 
     async def refuse(self, problem: Problem) -> None:
-        """Send a problem document and close the connection: where the next request would begin is unknown."""
+        """Send a problem document and close the connection, because the start of the next request is unknown."""
         body = json.dumps(problem.document(), ensure_ascii=False).encode()
         headers = [
             (b"content-type", b"application/problem+json"),
@@ -138,8 +138,8 @@ class Client:
             await self._send(message)
 
     async def gone(self) -> None:
-        """Wait until the client has closed the connection."""
-        # Read and drop the rest of the body: closing the connection earlier would lose the response.
+        """Wait until the client has disconnected."""
+        # Read and drop the rest of the body: closing the connection before would lose the response.
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

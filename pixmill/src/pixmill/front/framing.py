@@ -1,4 +1,4 @@
-"""Checks of a request's framing and target that h11 does not make."""
+"""Checks a request's framing and target where h11 does not."""
 
 import re
 
@@ -6,12 +6,12 @@ from service_kit.problems import Problem
 from starlette.types import Scope
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Bytes of the request line and the headers together, at most."""
+"""Maximum bytes of the request line and the headers together."""
 HEAD_TOO_LARGE = f"The request line and the headers together may have at most {MAX_HEAD_BYTES} bytes."
 
 _MAX_LENGTH_DIGITS = 18
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-fv:.]+\]|[\w\-.~!$&'()*+,;=%]*)(?::\d*)?")
-"""A host with its port, or nothing (RFC 3986, 3.2.2; RFC 9110, 7.2)."""
+"""A host with an optional port, or nothing (RFC 3986, 3.2.2; RFC 9110, 7.2)."""
 
 
 def check_framing(scope: Scope) -> None:

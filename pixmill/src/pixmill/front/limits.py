@@ -1,4 +1,4 @@
-"""How many clients do something at a time: in all, and of one address."""
+"""Limits of concurrent clients, in total and per address."""
 
 import asyncio
 import resource
@@ -9,24 +9,24 @@ from contextlib import asynccontextmanager
 from service_kit.problems import Problem
 
 STREAMS = 24
-"""Requests whose bytes pass through a thread of uWSGI for as long as a client takes; fewer than its 32 threads."""
+"""Maximum requests that occupy a uWSGI thread at the client's speed; fewer than its 32 threads."""
 STREAMS_OF_AN_ADDRESS = 6
 RENDERS = 1024
-"""Requests to the render service; as many of an address as nginx allows downloads."""
+"""Maximum requests to the render service; the limit per address equals nginx's limit of downloads."""
 RENDERS_OF_AN_ADDRESS = 256
 LISTENERS = 1024
 LISTENERS_OF_AN_ADDRESS = 64
 MAX_CONNECTIONS = 8192
 WAIT_SECONDS = 10
-"""For which a request waits for others to end, before it is refused."""
+"""Seconds that a request waits for others to end before it is refused."""
 
 _FILES_OF_A_CONNECTION = 3
-"""The client's, that to uWSGI, and the file that is sent."""
+"""File descriptors per request: the client's connection, the one to uWSGI, and the file."""
 _FILES_OF_THE_FRONT = 100
 
 
 class Limit:
-    """At most ``total`` holders at a time, and at most ``each`` of an address."""
+    """At most ``total`` concurrent holders, and at most ``each`` per address."""
 
     def __init__(self, total: int, each: int) -> None:
         self.total = total
@@ -35,14 +35,14 @@ class Limit:
         self._changed = asyncio.Condition()
 
     def enter(self, address: str) -> bool:
-        """Become a holder if there is room, and return whether there was."""
+        """Become a holder if the limit allows it, and return whether it does."""
         if self._held.total() >= self.total or self._held[address] >= self.each:
             return False
         self._held[address] += 1
         return True
 
     def leave(self, address: str) -> None:
-        """Be a holder no more."""
+        """Stop being a holder."""
         self._held[address] -= 1
         if not self._held[address]:
             del self._held[address]
@@ -51,7 +51,7 @@ class Limit:
     async def held(self, address: str, wait_seconds: float = 0) -> AsyncIterator[None]:
         """Be a holder during the block.
 
-        :raises Problem: 503, there was no room for ``wait_seconds``.
+        :raises Problem: 503, the limit was reached for ``wait_seconds``.
         """
         if not self.enter(address):
             await self._wait(address, wait_seconds)
@@ -72,16 +72,16 @@ class Limit:
 
 
 def connection_limit() -> Limit:
-    """Return a limit of connections for which the process can open all files that they need."""
+    """Return a limit of connections such that the process can open all files that they need."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     total = (
         MAX_CONNECTIONS if files == resource.RLIM_INFINITY else (files - _FILES_OF_THE_FRONT) // _FILES_OF_A_CONNECTION
     )
     total = max(min(total, MAX_CONNECTIONS), 1)
-    # Half, so that one address leaves room to others.
+    # Half, so that one address leaves room for others.
     return Limit(total, max(total // 2, 1))
 
 
 def listener_limit(connections: int) -> Limit:
-    """Return the limit of clients that listen to events, who may not take all connections."""
+    """Return the limit of event stream clients, which must not use up all connections."""
     return Limit(max(min(LISTENERS, connections // 2), 1), LISTENERS_OF_AN_ADDRESS)

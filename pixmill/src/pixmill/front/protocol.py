@@ -1,4 +1,4 @@
-"""HTTP/1.1 after RFC 9112 (h11), with problem documents for invalid messages."""
+"""HTTP/1.1 according to RFC 9112 (h11), with problem documents for invalid messages."""
 
 import asyncio
 import json
@@ -18,9 +18,9 @@ from pixmill.front.framing import HEAD_TOO_LARGE
 from pixmill.front.limits import Limit
 
 HEAD_TIMEOUT_SECONDS = 60
-"""Time for a request's head to arrive completely, after which the connection is closed."""
+"""Seconds for a request's head to arrive completely, after which the connection is closed."""
 LINGER_SECONDS = 2
-"""For which a refused connection stays open."""
+"""Seconds for which a refused connection stays open."""
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(rb"^content-length:(.*)", re.IGNORECASE | re.MULTILINE)
 _AS_SENT = string.punctuation + " \r"
@@ -38,7 +38,7 @@ _DETAILS = {
 
 
 class StrictHttp(H11Protocol):
-    """A client's connection; each is counted in ``limit``."""
+    """A client's connection, counted in ``limit``."""
 
     limit: ClassVar[Limit]
     _is_refused = False
@@ -48,7 +48,7 @@ class StrictHttp(H11Protocol):
         if not self.limit.enter(self._address):
             self._refuse_connection()
             return
-        # The application calls this to close the connection of a client that reads no more.
+        # The application calls this to close the connection of a client that has stopped reading.
         self.app_state = {**self.app_state, "abort": transport.abort}
         self._expect_head()
 
@@ -61,7 +61,7 @@ class StrictHttp(H11Protocol):
         self._unset_keepalive_if_required()
         detail = "Too many connections at a time, or too many from this address; try again."
         self._answer(Problem("too-many-connections", 503, detail, retry_after=5))
-        # Closing at once would reset a connection on which the request still arrives, and lose the response.
+        # Closing at once would reset a connection on which the request is still arriving, and lose the response.
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
@@ -78,7 +78,7 @@ class StrictHttp(H11Protocol):
             self._expect_head()
 
     def handle_events(self) -> None:
-        # h11 accepts a repeated Content-Length of the same value; nginx refuses it (RFC 9110, 8.6).
+        # h11 accepts repeated Content-Length headers with equal values; nginx refuses them (RFC 9110, 8.6).
         if self.conn.their_state is h11.IDLE and _repeats_length(self.conn.trailing_data[0]):
             self.send_400_response("repeated Content-Length")
         else:
@@ -120,8 +120,8 @@ class StrictHttp(H11Protocol):
     def _lenient(self, data: bytes) -> bytes:
         """Accept what nginx accepts and h11 does not.
 
-        That is an empty line before the request line (RFC 9112, 2.2), and a URL with characters beyond ASCII: curl
-        sends a URL as it was typed.
+        This is an empty line before the request line (RFC 9112, 2.2), and a URL with non-ASCII characters, which curl
+        sends as typed.
         """
         if self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]:
             return data

@@ -1,1 +1,1 @@
-"""Who may: keys and their owners, the guard against foreign web pages, and the audit trail."""
+"""Access control: API keys and their owners, protection against cross-site requests, and the audit trail."""

@@ -1,4 +1,4 @@
-"""``python -m service_kit.access``: make, list, revoke and rotate keys, also where nobody has one yet."""
+"""``python -m service_kit.access``: create, list, revoke and rotate keys, including the first one."""
 
 import argparse
 import sys

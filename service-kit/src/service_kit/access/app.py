@@ -1,4 +1,4 @@
-"""The application of keys, owners, the audit trail and the page's session, below ``/api``."""
+"""The WSGI application for keys, owners, the audit trail and browser sessions, under ``/api``."""
 
 import svcs
 from flask_openapi3 import OpenAPI

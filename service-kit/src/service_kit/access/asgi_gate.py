@@ -1,4 +1,4 @@
-"""The gate before asynchronous applications: the event streams and images by URL."""
+"""The gate for ASGI applications: the event streams and the render service."""
 
 import asyncio
 import time
@@ -21,9 +21,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 async def admitted(gate: Gate, request: Request, scope: Scope) -> Principal:
-    """Return who sends the request.
+    """Return the principal that sends the request.
 
-    :raises Problem: 401, 403, 421 or 429; 503, the database of keys does not answer.
+    :raises Problem: 401, 403, 421 or 429; 503 if the database of keys does not answer.
     """
 
     def admit() -> Principal:
@@ -41,9 +41,9 @@ async def admitted(gate: Gate, request: Request, scope: Scope) -> Principal:
 
 
 def recorded(endpoint: Endpoint, route: str, trail: AuditTrail) -> Endpoint:
-    """Return the endpoint with an entry in the audit trail for each of its requests, made or refused.
+    """Return the endpoint, wrapped so that each request, accepted or refused, gets an audit entry.
 
-    :param route: its path, such as ``/renders/{file_id}``.
+    :param route: the endpoint's path, such as ``/renders/{file_id}``.
     """
 
     async def record(request: Request) -> Response:

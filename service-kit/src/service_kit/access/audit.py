@@ -1,4 +1,4 @@
-"""The audit trail: a row and a log line for every change, made or refused."""
+"""The audit trail: a row and a log line for every change, whether made or refused."""
 
 import threading
 import time
@@ -16,17 +16,17 @@ from service_kit.database import Database, epoch_now
 log = structlog.get_logger()
 
 WRITE_SECONDS = 0.5
-"""Between two writes of entries: one commit for many changes costs a request nothing."""
+"""Seconds between two writes: one commit for many entries costs a request nothing."""
 MAX_WAITING = 10_000
-"""Entries that wait while the database does not answer; beyond that, only their log lines are kept."""
+"""At most this many entries wait while the database does not answer; further ones are only logged."""
 CLEANUP_SECONDS = 3600
 MAX_OBJECT = 512
-"""Characters of the path in an entry, at most."""
+"""Maximum length of the path in an entry."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What was asked, by whom, and how it ended.
+    """A change: who requested it, its target and its outcome.
 
     :param time: seconds since 1970.
     :param action: the method and the route, such as ``DELETE /api/file-server/<int:file_id>``.
@@ -46,7 +46,7 @@ class Change:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """A filter of entries; ``None`` matches all."""
+    """A filter for entries; ``None`` matches all."""
 
     owner: str | None = None
     key_id: str | None = None
@@ -54,7 +54,7 @@ class AuditFilter:
 
 
 class AuditTrail:
-    """Adds entries in the background and reads them.
+    """Writes entries in the background and reads them.
 
     :param keep_seconds: how long an entry is kept.
     """
@@ -69,24 +69,24 @@ class AuditTrail:
         self._next_cleanup = 0.0
 
     def add(self, change: Change) -> None:
-        """Log a change at once, and write its row within :data:`WRITE_SECONDS`; that of nobody is only logged."""
+        """Log a change at once and write its row within :data:`WRITE_SECONDS`; without an owner, only log it."""
         log.info(
             "audit", **{name: value for name, value in asdict(change).items() if name not in ("time", "request_id")}
         )
         if not change.owner:
-            # Refused, of nobody: strangers may not fill the table.
+            # A refused request without a valid key: strangers must not fill the table.
             return
         if len(self._waiting) >= MAX_WAITING:
             log.error("audit entry not stored: the database does not answer", object=change.object)
             return
         self._waiting.append(asdict(change))
         if self._writer is None:
-            # Not before the first change: uWSGI forks after it has loaded the application.
+            # Start the thread at the first change: uWSGI forks after it has loaded the application.
             self._writer = threading.Thread(target=self._write_often, name="audit", daemon=True)
             self._writer.start()
 
     def page(self, wanted: AuditFilter, after: int, limit: int) -> Sequence[AuditEntry]:
-        """Return at most ``limit`` matching entries whose id is greater than ``after``, by id."""
+        """Return at most ``limit`` matching entries with an id greater than ``after``, ordered by id."""
         self._write()
         conditions = [AuditEntry.id > after]
         if wanted.owner is not None:
@@ -99,7 +99,7 @@ class AuditTrail:
             return session.scalars(select(AuditEntry).where(*conditions).order_by(AuditEntry.id).limit(limit)).all()
 
     def close(self) -> None:
-        """Write what still waits."""
+        """Write the entries that are still waiting."""
         self._closed.set()
         self._write()
 

@@ -1,4 +1,4 @@
-"""The settings of access, which both services read; ``make config`` writes ``config/access/conf.yml`` from them."""
+"""Settings of access control, which both services read; ``make config`` writes ``config/access/conf.yml`` from them."""
 
 from typing import Literal, Self
 

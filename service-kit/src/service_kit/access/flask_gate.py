@@ -1,4 +1,4 @@
-"""The gate before a Flask application: every route names the scope that it needs."""
+"""The gate for Flask applications: every route declares the scope that it requires."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -26,11 +26,11 @@ _EXPOSED_HEADERS = (
 
 
 class UnguardedRouteError(Exception):
-    """A route names no scope; the message lists such routes."""
+    """A route declares no scope; the message lists such routes."""
 
 
 def needs(scope: Scope) -> Callable[[_View], _View]:
-    """Mark a view: only principals with this scope may call it."""
+    """Mark a view as callable only by principals with this scope."""
 
     def mark(view: _View) -> _View:
         setattr(view, _SCOPE, scope)
@@ -40,18 +40,18 @@ def needs(scope: Scope) -> Callable[[_View], _View]:
 
 
 def public(view: _View) -> _View:
-    """Mark a view: anyone may call it."""
+    """Mark a view as callable by anyone."""
     setattr(view, _SCOPE, None)
     return view
 
 
 def principal() -> Principal:
-    """Return who sends the current request."""
+    """Return the principal that sends the current request."""
     return cast(Principal, g.principal)
 
 
 def client_address() -> str:
-    """Return the client's address as the web server in front saw it."""
+    """Return the client's address as seen by the web server in front."""
     return request.headers.get("X-Real-IP") or request.remote_addr or ""
 
 
@@ -63,9 +63,9 @@ def asked(by: Request) -> Asked:
 
 
 def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozenset[str]) -> None:
-    """Let ``gate`` decide on every request of ``app``, and record every change in ``trail``.
+    """Let ``gate`` decide on every request to ``app``, and record every change in ``trail``.
 
-    Call it when all routes are there.
+    Call this after all routes are registered.
 
     :raises UnguardedRouteError: a route has neither :func:`needs` nor :func:`public`.
     """
@@ -80,7 +80,7 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozen
             raise earlier
         g.principal = earlier or gate.admit(asked(request))
         scope = scopes.get(request.endpoint or "")
-        # Without a scope, the route is public or does not exist.
+        # A route without a scope is public or does not exist.
         if scope is not None:
             require(g.principal, scope)
         return None
@@ -121,7 +121,7 @@ def stand_before(app: Flask, gate: Gate, trail: AuditTrail, cors_origins: frozen
 
 
 def scopes_of(app: Flask) -> Mapping[str, Scope | None]:
-    """Return the scope of each endpoint; ``None`` for a public one.
+    """Return the scope of each endpoint, ``None`` for a public one.
 
     :raises UnguardedRouteError: an endpoint has neither :func:`needs` nor :func:`public`.
     """
@@ -132,7 +132,7 @@ def scopes_of(app: Flask) -> Mapping[str, Scope | None]:
 
 
 def _object() -> str:
-    """Return the path of what is changed; of a link its route, because the path has a token."""
+    """Return the path of the changed object; for a link, return the route, because the path contains the token."""
     has_token = any(f"/{of_links}/<" in f"{request.url_rule}" for of_links in ("links", "shared"))
     path = f"{request.url_rule}" if has_token else request.path
     return (request.script_root + path).replace("\0", "")[:MAX_OBJECT]
@@ -144,5 +144,5 @@ def _is_preflight(cors_origins: frozenset[str]) -> bool:
 
 
 def _only_reads(scope: Scope | None) -> bool:
-    # A public route that is not safe begins or ends a session.
+    # A public route with an unsafe method starts or ends a session.
     return scope is not None and scope.endswith(":read")

@@ -1,4 +1,4 @@
-"""The gate: decide who sends a request, or refuse it."""
+"""The gate: identifies who sends a request, or refuses the request."""
 
 import hmac
 import threading
@@ -16,21 +16,21 @@ from service_kit.texts import sentence
 
 SESSION_COOKIE = "pixmill-session"
 OWNER_HEADER = "X-Pixmill-Owner"
-"""Names, in a request with the inner secret, the owner for whom Pixmill's own processes act.
+"""The header that names the owner for whom one of Pixmill's own processes acts; the request carries the inner secret.
 
-What they make belongs to this owner and counts towards its limits, and they see nothing else; they have all scopes but
-``admin``. Without the header they act for the machine's own user, who sees all.
+New rows belong to this owner and count towards its limits, and the process sees only this owner's rows. It has all
+scopes but ``admin``. Without the header it acts for the machine's own user, who sees everything.
 """
 SEES_HEADER = "X-Pixmill-Sees"
-"""With the value ``all`` after an :data:`OWNER_HEADER`, they have the scope ``admin`` too, and see what all have."""
+"""With the value ``all`` next to an :data:`OWNER_HEADER`, the process has the scope ``admin`` too and sees all rows."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the gate looks at in a request.
+    """The parts of a request that the gate checks.
 
-    :param headers: compares names without case.
-    :param session: the value of the session's cookie.
+    :param headers: a mapping that ignores the case of names.
+    :param session: the value of the session cookie.
     """
 
     method: str
@@ -41,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the settings say.
+    """The rules from the settings.
 
     :param hosts: names for which the server answers, in addition to those of this machine.
     """
@@ -53,7 +53,7 @@ class Rules:
 
 
 class Gate:
-    """Recognizes principals."""
+    """Identifies the principal of each request."""
 
     def __init__(self, rules: Rules, keys: KeyService, wrong_keys: WrongKeys) -> None:
         self._rules = rules
@@ -63,10 +63,10 @@ class Gate:
         self._rates = Rates()
 
     def admit(self, asked: Asked) -> Principal:
-        """Return who sends the request; :data:`NOBODY` if it has no credentials and needs them.
+        """Return the principal that sends the request; :data:`NOBODY` if credentials are required and missing.
 
-        :raises Problem: 401, the key is not valid; 403, a page of another site sends it; 421, it is for another host;
-            429, the owner sends too many, or the address sent too many wrong keys.
+        :raises Problem: 401, the key is not valid; 403, a page of another site sent the request; 421, the request is
+        for another host; 429, the owner sent too many requests, or the address too many wrong keys.
         """
         token = _bearer(asked.headers)
         if token is not None and hmac.compare_digest(token.encode(), self._rules.inner_secret.encode()):
@@ -86,7 +86,7 @@ class Gate:
         return Principal(owner, scopes, limits=self._keys.limits(owner), is_service=True)
 
     def try_key(self, secret: str, address: str) -> Principal:
-        """Return who holds a key; a valid key counts, however many wrong ones its address has sent.
+        """Return the holder of a key; a valid key is accepted regardless of how many wrong keys its address has sent.
 
         :raises Problem: 401, the key is not valid; 429, the address sent too many wrong keys.
         """
@@ -130,7 +130,7 @@ def require(principal: Principal, scope: Scope) -> None:
 
 
 class Rates:
-    """Counts the requests of each owner in this process; an owner may send those of two seconds at once."""
+    """Limits the request rate of each owner in this process; a burst of two seconds' worth is allowed."""
 
     def __init__(self) -> None:
         self._buckets: dict[str, tuple[float, float]] = {}

@@ -1,6 +1,6 @@
-"""Create the gate from the settings of access.
+"""Creates the gate from the settings of access control.
 
-Apart from :mod:`service_kit.access.injectors`, which imports Flask: asynchronous applications start sooner without it.
+It is separate from :mod:`service_kit.access.injectors`, which imports Flask: ASGI applications start faster without it.
 """
 
 from service_kit.access.config import AccessSettings

@@ -1,7 +1,7 @@
-"""The guard against web pages of other sites: which hosts this server answers for, and who may change something.
+"""Protection against pages of other sites: checks the Host, and the origin of requests that change something.
 
-A page elsewhere can send "simple" requests without asking (Fetch, 2.2.2), and one whose name is rebound to this
-server's address can read the answers too.
+A page elsewhere can send "simple" requests without a preflight (Fetch, 2.2.2). A page whose name is rebound to this
+server's address (DNS rebinding) can read the responses too.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def host_name(host: str) -> str:
-    """Return a Host header's name or address without its port, in lower case; empty if it is not one."""
+    """Return the name or address in a Host header, in lower case and without its port; empty if it is invalid."""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
@@ -29,8 +29,8 @@ def check_host(host: str, allowed: Collection[str], *, any_address: bool) -> Non
     """Check that the request was sent to one of this server's names.
 
     :param host: the Host header.
-    :param any_address: whether all IP addresses are allowed: no foreign name can be rebound to an address.
-    :raises Problem: 421, it was not.
+    :param any_address: whether all IP addresses are allowed: DNS rebinding works only with names.
+    :raises Problem: 421, the name is not one of this server's.
     """
     name = host_name(host)
     if name in allowed or (any_address and _is_address(name)):
@@ -42,10 +42,10 @@ def check_host(host: str, allowed: Collection[str], *, any_address: bool) -> Non
 
 
 def check_site(method: str, headers: Mapping[str, str]) -> None:
-    """Check that no page of another site sends the request; programs send none of the headers looked at.
+    """Check that no page of another site sends the request; programs do not send the headers checked here.
 
-    :param headers: compares names without case.
-    :raises Problem: 403, a page of another site sends it.
+    :param headers: a mapping that ignores the case of names.
+    :raises Problem: 403, a page of another site sent the request.
     """
     if method in SAFE_METHODS:
         return

@@ -1,4 +1,4 @@
-"""Create the services of access from its settings."""
+"""Creates the services of access control from the settings."""
 
 from dataclasses import dataclass
 
@@ -17,19 +17,19 @@ from service_kit.database import Database
 
 @dataclass(frozen=True)
 class Access:
-    """What stands before an application."""
+    """The access control in front of an application."""
 
     gate: Gate
     trail: AuditTrail
     cors_origins: frozenset[str]
 
     def before(self, app: Flask) -> None:
-        """Stand before an application that has all of its routes."""
+        """Add access control to an application whose routes are all registered."""
         stand_before(app, self.gate, self.trail, self.cors_origins)
 
 
 def create_access(settings: AccessSettings, registry: svcs.Registry) -> Access:
-    """Return what stands before an application, and register its services."""
+    """Return the access control for an application, and register its services."""
     database = Database(settings.database.url, settings.database.pool_size)
     keys = KeyService(database)
     trail = AuditTrail(database, settings.audit.keep_seconds)

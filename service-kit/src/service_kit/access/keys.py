@@ -1,4 +1,4 @@
-"""Keys: made, listed, revoked and recognized."""
+"""Creates, lists, revokes and looks up keys."""
 
 import hashlib
 import hmac
@@ -19,10 +19,10 @@ from service_kit.errors import DomainError, FieldError
 from service_kit.texts import sentence
 
 CACHE_SECONDS = 5.0
-"""How long a process recognizes a key without asking the database: a revoked key ends within this time."""
+"""How long a process caches a key: a revoked key stops working within this time."""
 
 USE_SECONDS = 60
-"""The time of a key's last use is recorded no more often than this."""
+"""Minimum time between two updates of a key's last use."""
 
 _CACHE_SIZE = 10_000
 _SECRET = re.compile(r"pxm_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
@@ -30,7 +30,7 @@ _OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class NewKey(NamedTuple):
-    """A key and its secret, which is shown only once."""
+    """A new key with its secret, which is shown only once."""
 
     key: Key
     secret: str
@@ -38,9 +38,9 @@ class NewKey(NamedTuple):
 
 @dataclass(frozen=True)
 class KeyRequest:
-    """A key to make.
+    """The properties of a key to create.
 
-    :param owner: 1 to 64 of ``a-z 0-9 . _ -``, beginning with a letter or digit; made if it does not exist.
+    :param owner: 1 to 64 of ``a-z 0-9 . _ -``, starting with a letter or digit; created if it does not exist.
     :param expires_in: in seconds; ``None`` for a key that does not expire.
     """
 
@@ -51,7 +51,7 @@ class KeyRequest:
 
 
 class KeyService:
-    """The keys in the database, with a short memory of those in use."""
+    """The keys in the database, with a short-lived cache of those in use."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -59,9 +59,9 @@ class KeyService:
         self._limits: dict[str, tuple[float, Limits]] = {}
 
     def create(self, wanted: KeyRequest) -> NewKey:
-        """Make a key.
+        """Create a key.
 
-        :raises DomainError: ``invalid-fields``, the owner's name is not valid or there is no scope.
+        :raises DomainError: ``invalid-fields``, the owner's name is invalid or no scope is given.
         """
         if not _OWNER.fullmatch(wanted.owner):
             detail = sentence(
@@ -74,12 +74,12 @@ class KeyService:
             return _insert(session, wanted)
 
     def all(self) -> Sequence[Key]:
-        """Return all keys, the newest last."""
+        """Return all keys, newest last."""
         with self._database.read() as session:
             return session.scalars(select(Key).order_by(Key.created_at, Key.id)).all()
 
     def revoke(self, key_id: str) -> Key:
-        """End a key, and the sessions of browsers that signed in with it, within :data:`CACHE_SECONDS`.
+        """Revoke a key, and end the browser sessions that it opened, within :data:`CACHE_SECONDS`.
 
         :raises DomainError: ``key-not-found``.
         """
@@ -95,9 +95,9 @@ class KeyService:
         return key
 
     def rotate(self, key_id: str, overlap_seconds: float) -> NewKey:
-        """Make a key like another one, which ends after ``overlap_seconds``.
+        """Create a key like an existing one, and let the old one expire after ``overlap_seconds``.
 
-        :raises DomainError: ``key-not-found``, there is no such key or it has ended.
+        :raises DomainError: ``key-not-found``, the key does not exist or has expired.
         """
         with self._database.write() as session:
             old = session.scalar(select(Key).where(Key.id == key_id, _valid()).with_for_update())
@@ -111,7 +111,7 @@ class KeyService:
         return new
 
     def recognize(self, secret: str) -> Principal | None:
-        """Return who holds this key; ``None`` if there is no such key, or it has ended."""
+        """Return the holder of this key; ``None`` if the key does not exist or has expired."""
         found = _SECRET.fullmatch(secret)
         if found is None:
             return None
@@ -124,14 +124,14 @@ class KeyService:
         return self._remembered(digest, find)
 
     def recognize_session(self, token: str) -> Principal | None:
-        """Return who signed in to this session; ``None`` if it has ended, or its key has."""
+        """Return the holder of this session; ``None`` if the session or its key has expired."""
         digest = _hash(token)
         lasting = (BrowserSession.sha256 == digest, BrowserSession.expires_at > epoch_now(), _valid())
         statement = select(Key).join(BrowserSession, BrowserSession.key_id == Key.id).where(*lasting)
         return self._remembered(digest, lambda session: session.scalar(statement))
 
     def limits(self, owner: str) -> Limits:
-        """Return the limits of an owner, at most :data:`CACHE_SECONDS` old; an owner without keys has none."""
+        """Return the limits of an owner, at most :data:`CACHE_SECONDS` old; an owner without keys has no limits."""
         remembered = self._limits.get(owner)
         if remembered is not None and remembered[0] > time.monotonic():
             return remembered[1]
@@ -144,7 +144,7 @@ class KeyService:
         return limits
 
     def sign_in(self, principal: Principal, seconds: float) -> str:
-        """Begin a browser's session with the key of this principal; return its token."""
+        """Start a browser session with the key of this principal, and return its token."""
         token = secrets.token_urlsafe(32)
         with self._database.write() as session:
             session.execute(delete(BrowserSession).where(BrowserSession.expires_at < epoch_now()))
@@ -152,7 +152,7 @@ class KeyService:
         return token
 
     def sign_out(self, token: str) -> None:
-        """End a browser's session."""
+        """End a browser session."""
         with self._database.write() as session:
             session.execute(delete(BrowserSession).where(BrowserSession.sha256 == _hash(token)))
         self._known.pop(_hash(token), None)
@@ -218,7 +218,7 @@ def _limits(owner: Owner) -> Limits:
 
 
 def _scopes(key: Key) -> frozenset[Scope]:
-    # A scope of a newer version, after a downgrade, allows nothing here.
+    # After a downgrade, a scope that only a newer version knows allows nothing.
     return frozenset(Scope(name) for name in key.scopes if name in frozenset(Scope))
 
 

@@ -1,4 +1,7 @@
-"""The rows of access: owners, keys, sessions of the page, wrong keys, the audit trail. Times are seconds since 1970."""
+"""The tables of access control: owners, keys, browser sessions, wrong keys and the audit trail.
+
+Times are seconds since 1970.
+"""
 
 from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Integer, SmallInteger, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -11,7 +14,7 @@ class Base(DeclarativeBase):
 
 
 class Owner(Base):
-    """Whom files and tasks belong to, with the limits for all of the owner's keys together; ``None`` is no limit."""
+    """An owner of files and tasks; limits apply to all keys of the owner together, and ``None`` means no limit."""
 
     __tablename__ = "access_owners"
 
@@ -25,7 +28,10 @@ class Owner(Base):
 
 
 class Key(Base):
-    """A key. Its secret is stored as a SHA-256 only: it has 256 random bits, so a slow hash would add nothing."""
+    """A key.
+
+    Only the SHA-256 of its secret is stored: the secret has 256 random bits, so a slow hash would add nothing.
+    """
 
     __tablename__ = "access_keys"
 
@@ -41,7 +47,7 @@ class Key(Base):
 
 
 class BrowserSession(Base):
-    """A browser that signed in with a key; it ends with the key."""
+    """A browser that signed in with a key; the session ends with the key."""
 
     __tablename__ = "access_sessions"
 
@@ -61,7 +67,7 @@ class WrongKey(Base):
 
 
 class AuditEntry(Base):
-    """One change, or one that was refused; rows are only added, and removed when they are old."""
+    """A change, made or refused. Rows are never edited; old ones are deleted."""
 
     __tablename__ = "access_audit"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 (SQLAlchemy's own form)

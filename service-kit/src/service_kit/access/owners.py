@@ -24,7 +24,7 @@ class OwnerService:
             return session.scalars(select(Owner).order_by(Owner.name)).all()
 
     def limit(self, name: str, limits: Limits) -> Owner:
-        """Set an owner's limits; its keys have them within :data:`service_kit.access.keys.CACHE_SECONDS`.
+        """Set an owner's limits; they take effect within :data:`service_kit.access.keys.CACHE_SECONDS`.
 
         :raises DomainError: ``owner-not-found``.
         """

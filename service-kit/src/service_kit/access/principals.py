@@ -1,4 +1,4 @@
-"""Who asks, and what they may do."""
+"""Principals: the senders of requests, and their scopes and limits."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,11 +7,11 @@ from sqlalchemy import ColumnElement, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 LOCAL_OWNER = "local"
-"""Owns what is made without a key, and all rows from before there were owners."""
+"""The owner of everything created without a key, and of all rows that are older than the concept of owners."""
 
 
 class Scope(StrEnum):
-    """What a key allows."""
+    """A permission of a key."""
 
     FILES_READ = "files:read"
     FILES_WRITE = "files:write"
@@ -43,9 +43,9 @@ ROLES = {"reader": READER, "writer": WRITER, "admin": ALL_SCOPES}
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of an owner; ``None`` is no limit.
+    """The limits of an owner; ``None`` means no limit.
 
-    :param bytes: of all files and unfinished uploads.
+    :param bytes: total size of files and unfinished uploads.
     :param pending_tasks: tasks that have not ended.
     :param listeners: open event streams.
     """
@@ -62,9 +62,9 @@ UNLIMITED = Limits()
 
 @dataclass(frozen=True)
 class Principal:
-    """Who sends a request.
+    """The sender of a request.
 
-    :param owner: owns what the request makes.
+    :param owner: becomes the owner of what the request creates.
     :param key_id: the key, if the request has one.
     """
 
@@ -73,23 +73,23 @@ class Principal:
     key_id: str | None = None
     limits: Limits = field(default=UNLIMITED)
     is_service: bool = field(default=False, compare=False)
-    """Whether one of our own processes asks, which may say what it did for an owner."""
+    """Whether the sender is one of Pixmill's own processes, which may act for an owner."""
 
     @property
     def sees_all(self) -> bool:
-        """Whether the rows of all owners are visible."""
+        """Whether the principal sees the rows of all owners."""
         return Scope.ADMIN in self.scopes
 
     def owns(self, column: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-        """Return the condition that a row is visible.
+        """Return the SQL condition that the principal may see a row.
 
-        :param column: the row's owner.
+        :param column: the column with the row's owner.
         """
         return true() if self.sees_all else column == self.owner
 
 
 LOCAL = Principal(LOCAL_OWNER, ALL_SCOPES)
-"""The machine's own user, without a key."""
+"""The machine's own user, who needs no key."""
 
 NOBODY = Principal("", frozenset())
-"""A request without credentials where keys are required."""
+"""The principal of a request that lacks the required credentials."""

@@ -1,4 +1,4 @@
-"""HTTP requests to keys, owners, the audit trail and the page's session, and their answers."""
+"""The HTTP routes for keys, owners, the audit trail and browser sessions."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The HTTP status of each kind of domain error of access."""
+"""The HTTP status of each kind of domain error in access control."""
 
 STATUSES = {
     "invalid-fields": 422,

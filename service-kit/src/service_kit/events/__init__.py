@@ -1,1 +1,1 @@
-"""Events: changes that a database trigger records, in the order of their commits, for many listeners."""
+"""Events: changes recorded by database triggers and sent to many listeners, in the order of their commits."""

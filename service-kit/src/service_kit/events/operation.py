@@ -1,4 +1,4 @@
-"""An event stream in the OpenAPI document; a process other than the API's serves it."""
+"""The OpenAPI description of an event stream, which another process than the API's serves."""
 
 from collections.abc import Mapping
 
@@ -22,9 +22,9 @@ def events_operation(
 ) -> PathItem:
     """Return the operation that opens a stream.
 
-    :param noun: what the events are about, such as ``task``.
+    :param noun: the subject of the events, such as ``task``.
     :param events: the model of the data of each kind of event.
-    :param filters: further parameters that take an id, with their descriptions.
+    :param filters: further query parameters that take an id, with their descriptions.
     """
     ids = {"type": "integer", "minimum": 0}
     parameters = [

@@ -1,4 +1,4 @@
-"""Server-Sent Events (WHATWG HTML, 9.2) for changes, as they are committed."""
+"""Sends committed changes as Server-Sent Events (WHATWG HTML, 9.2)."""
 
 import json
 import time
@@ -33,18 +33,18 @@ from service_kit.texts import sentence
 log = structlog.get_logger()
 
 PING_SECONDS = 15
-"""Between two comments that keep an idle connection open."""
+"""Seconds between two comments, which keep an idle connection open."""
 READMIT_SECONDS = 10
-"""After this time a listener's key is looked at again, before it gets an event."""
+"""Seconds after which a listener's key is checked again before the next event."""
 RECONNECT_MILLISECONDS = 1000
 """Delay before a client reconnects."""
 MAX_IDS = 1000
-"""Ids in a listener's filter, at most."""
+"""Maximum number of ids in a listener's filter."""
 STATUSES = {"too-many-listeners": 429}
 
 
 class _Stream(EventSourceResponse):
-    """A response that calls ``on_end`` when it has ended, even if the client went before the first event."""
+    """A response that calls ``on_end`` when it ends, even if the client disconnects before the first event."""
 
     def __init__(
         self,
@@ -66,13 +66,13 @@ class _Stream(EventSourceResponse):
 
 @dataclass(frozen=True)
 class Kind(Generic[AnyEvent]):
-    """What events of one kind are to clients.
+    """How events of one kind appear to clients.
 
     :param name: their type in the stream, such as ``task``.
-    :param scope: what a listener's key must allow.
-    :param choice: returns what the query's filters choose; raises a :class:`Problem` where they are wrong.
+    :param scope: the scope that a listener's key needs.
+    :param choice: returns the events that match the query's filters; raises a :class:`Problem` if a filter is invalid.
     :param as_json: returns an event's data.
-    :param name_of: returns the type of an event, where the table has events of several types.
+    :param name_of: returns the type of an event, for a table with events of several types.
     """
 
     name: str
@@ -84,9 +84,9 @@ class Kind(Generic[AnyEvent]):
 
 
 class EventRoutes(Generic[AnyEvent]):
-    """The endpoint over one event stream.
+    """The HTTP endpoint of an event stream.
 
-    :param gate: decides who may listen.
+    :param gate: checks the listeners' keys.
     """
 
     def __init__(self, stream: EventStream[AnyEvent], kind: Kind[AnyEvent], gate: Gate) -> None:
@@ -94,11 +94,11 @@ class EventRoutes(Generic[AnyEvent]):
         self._kind = kind
         self._gate = gate
         self._listeners = Listeners()
-        # All listeners get the same object: it is encoded once.
+        # All listeners get the same event object, so it is encoded only once.
         self._texts: WeakKeyDictionary[AnyEvent, dict[Language, bytes]] = WeakKeyDictionary()
 
     async def events(self, request: Request) -> Response:
-        """``GET …/events`` with the filters of the query and ``Last-Event-ID``."""
+        """Answer ``GET …/events`` with the filters of the query and ``Last-Event-ID``."""
         try:
             principal = await admitted(self._gate, request, self._kind.scope)
             return await self._listen(request, principal)
@@ -139,12 +139,12 @@ class EventRoutes(Generic[AnyEvent]):
         try:
             async for events in self._stream.follow(subscription):
                 if time.monotonic() > admitted_at + READMIT_SECONDS:
-                    # A key that has ended since gets no more events.
+                    # A key that was revoked in the meantime gets no more events.
                     await admitted(self._gate, request, self._kind.scope)
                     admitted_at = time.monotonic()
                 yield b"".join(self._encoded(event, language) for event in events)
         except (ListenerTooSlowError, Problem):
-            # The response ends; the client reconnects with the last id that it saw.
+            # End the response; the client reconnects with the last id that it saw.
             return
 
     def _encoded(self, event: AnyEvent, language: Language) -> bytes:
@@ -160,7 +160,7 @@ class EventRoutes(Generic[AnyEvent]):
 def application(base_path: str, routes: EventRoutes[AnyEvent]) -> Starlette:
     """Return the application that serves a stream.
 
-    :param base_path: of the service, such as ``/api/image-processing``.
+    :param base_path: the path of the service, such as ``/api/image-processing``.
     """
     paths = (f"{base_path}/events", f"{base_path}/events/")
     return Starlette(routes=[Route(path, routes.events) for path in paths], exception_handlers={405: _refuse_method})
@@ -196,9 +196,9 @@ def _refuse_unknown(query: QueryParams, known: Collection[str]) -> None:
 
 
 def id_in(query: QueryParams, name: str) -> int | None:
-    """Return the id that a parameter of a query has, or ``None`` without the parameter.
+    """Return the id in a query parameter, or ``None`` if the parameter is missing.
 
-    :raises Problem: 422, it is given more than once or is not an id.
+    :raises Problem: 422, the parameter is repeated or is not an id.
     """
     texts = query.getlist(name)
     if len(texts) > 1 or not all(map(_is_id, texts)):
@@ -230,9 +230,9 @@ def _position(request: Request) -> Position | None:
 
 
 def ids_in(query: QueryParams) -> frozenset[int]:
-    """Return the ids that a query chooses by ``?id=1&id=2``.
+    """Return the ids in ``?id=1&id=2``.
 
-    :raises Problem: 422, they are too many or not ids.
+    :raises Problem: 422, there are too many ids or one is invalid.
     """
     texts = query.getlist("id")
     if len(texts) > MAX_IDS or not all(map(_is_id, texts)):

@@ -31,11 +31,11 @@ class Position(NamedTuple):
 
 
 Key = tuple[str, int | str]
-"""What listeners choose events by: a kind, such as ``task``, and a value."""
+"""A key by which listeners choose events: a kind, such as ``task``, and a value."""
 
 
 class Event:
-    """The columns of every table of events; a database trigger writes its rows in the transaction of the change.
+    """The columns that all event tables have; a database trigger inserts the rows in the transaction of the change.
 
     Ordered by ``transaction_id`` (0 on SQLite, where transactions do not overlap), then by ``id``.
     """
@@ -46,7 +46,7 @@ class Event:
     created_at: Mapped[float] = mapped_column(Double, index=True)
 
     def keys(self) -> Collection[Key]:
-        """Return what listeners may choose the event by, one key of each kind."""
+        """Return the keys by which listeners may choose the event, one of each kind."""
         raise NotImplementedError
 
 
@@ -55,18 +55,18 @@ _ChosenEvent = TypeVar("_ChosenEvent", bound=Event, contravariant=True)
 
 
 class Choice(Protocol[_ChosenEvent]):
-    """The events that a listener chose."""
+    """The events that a listener wants."""
 
     def conditions(self) -> Sequence[ColumnElement[bool]]:
-        """Return what the rows of these events have in common, for the database."""
+        """Return SQL conditions that all wanted events meet."""
         ...
 
     def keys(self) -> Collection[Key]:
-        """Return keys of one kind, of which each of these events has one; empty if they have none in common."""
+        """Return keys of one kind such that each wanted event has exactly one of them; empty if no such keys exist."""
         ...
 
     def has(self, event: _ChosenEvent) -> bool:
-        """Return whether the event is one of these."""
+        """Return whether the event is wanted."""
         ...
 
 
@@ -98,8 +98,8 @@ class Events(Generic[AnyEvent]):
     ) -> Sequence[AnyEvent]:
         """Return at most ``limit`` events after ``position``.
 
-        :param choice: only these; ``None`` for all.
-        :param owner: only those of this owner; ``None`` for all.
+        :param choice: return only these events; ``None`` for all.
+        :param owner: return only events of this owner; ``None`` for all.
         """
         model = self._model
         statement = (
@@ -118,7 +118,7 @@ class Events(Generic[AnyEvent]):
             return session.scalars(statement).all()
 
     def forget_older_than(self, seconds: float) -> None:
-        """Delete the events that are older."""
+        """Delete events that are older."""
         with self._database.write() as session:
             session.execute(delete(self._model).where(self._model.created_at < epoch_now() - seconds))
 

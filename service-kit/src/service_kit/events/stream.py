@@ -1,4 +1,4 @@
-"""The event stream: one reader of the database for many listeners."""
+"""The event stream: one reader of the database serves many listeners."""
 
 import asyncio
 from collections import Counter
@@ -17,22 +17,22 @@ from service_kit.texts import sentence
 log = structlog.get_logger()
 
 PAGE = 1000
-"""Events read by one query, at most."""
+"""Maximum number of events that one query reads."""
 _EVERY: Key = ("every", 0)
-"""The key of all events."""
+"""The key that all events have."""
 RETRY_SECONDS = 5
-"""When a client may try again whose owner has too many listeners."""
+"""Seconds after which a client may retry when its owner has too many listeners."""
 
 
 class ListenerTooSlowError(Exception):
-    """The listener fell too far behind; it may subscribe again at the last position that it saw."""
+    """The listener fell too far behind; it may subscribe again from the last position that it saw."""
 
 
 @dataclass(eq=False)
 class Subscription(Generic[AnyEvent]):
-    """A listener's position in the stream: it has received the events up to ``seen``.
+    """A listener's position in the stream: it has received all events up to ``seen``.
 
-    :param owner: only this owner's events; ``None`` for all.
+    :param owner: send only this owner's events; ``None`` for all.
     """
 
     seen: Position
@@ -40,9 +40,9 @@ class Subscription(Generic[AnyEvent]):
     choice: Choice[AnyEvent]
     queue: asyncio.Queue[Sequence[AnyEvent]] = field(default_factory=asyncio.Queue)
     waiting: int = 0
-    """Events in the queue."""
+    """Number of events in the queue."""
     keys: Collection[Key] = field(init=False)
-    """Keys of which each wanted event has exactly one."""
+    """Keys such that each wanted event has exactly one of them."""
 
     def __post_init__(self) -> None:
         self.keys = self.choice.keys() or [_EVERY if self.owner is None else ("owner", self.owner)]
@@ -60,9 +60,9 @@ class Listeners:
         self._counts: Counter[str] = Counter()
 
     def enter(self, principal: Principal) -> None:
-        """Count a listener; call :meth:`leave` when it has gone.
+        """Count a new listener; call :meth:`leave` when it disconnects.
 
-        :raises DomainError: ``too-many-listeners``; then it is not counted.
+        :raises DomainError: ``too-many-listeners``; the listener is not counted.
         """
         limit = principal.limits.listeners
         if limit is not None and self._counts[principal.owner] >= limit:
@@ -75,7 +75,7 @@ class Listeners:
         self._counts[principal.owner] += 1
 
     def leave(self, principal: Principal) -> None:
-        """Count a listener no more."""
+        """Stop counting a listener."""
         self._counts[principal.owner] -= 1
         if not self._counts[principal.owner]:
             del self._counts[principal.owner]
@@ -84,8 +84,8 @@ class Listeners:
 class EventStream(Generic[AnyEvent]):
     """Reads new events while there are listeners, and passes them to every listener.
 
-    :param poll_seconds: between two queries.
-    :param backlog: events that wait for a listener, at most.
+    :param poll_seconds: delay between two queries.
+    :param backlog: maximum number of events that wait for a listener.
     """
 
     def __init__(self, events: Events[AnyEvent], poll_seconds: float, backlog: int) -> None:
@@ -93,7 +93,8 @@ class EventStream(Generic[AnyEvent]):
         self._poll_seconds = poll_seconds
         self._backlog = backlog
         self._listeners: set[Subscription[AnyEvent]] = set()
-        # With many listeners, most of whom chose a few tasks, asking each about each event would take most of the time.
+        # Group listeners by key: most of many listeners want a few tasks only, and asking each about each event would
+        # be slow.
         self._by_key: dict[Key, set[Subscription[AnyEvent]]] = {}
         self._position = Position(0, 0)
         self._reader: asyncio.Task[None] | None = None
@@ -102,10 +103,10 @@ class EventStream(Generic[AnyEvent]):
     async def subscribe(
         self, principal: Principal, since: Position | None, choice: Choice[AnyEvent]
     ) -> Subscription[AnyEvent]:
-        """Subscribe to those of ``choice`` that the principal sees, after ``since``, or new ones only.
+        """Subscribe to the events of ``choice`` that the principal may see, after ``since`` or from now on.
 
-        A position after the newest event comes from before a backup was restored; it counts as "new ones only". End it
-        with :meth:`unsubscribe`.
+        A position after the newest event is from before a backup was restored, and means "from now on". Call
+        :meth:`unsubscribe` at the end.
         """
         subscription = Subscription(Position(0, 0), None if principal.sees_all else principal.owner, choice)
         async with self._starting:
@@ -125,7 +126,7 @@ class EventStream(Generic[AnyEvent]):
         return subscription
 
     def unsubscribe(self, subscription: Subscription[AnyEvent]) -> None:
-        """Pass no more events to the subscription."""
+        """Stop passing events to the subscription."""
         if subscription not in self._listeners:
             return
         self._listeners.discard(subscription)
@@ -135,13 +136,13 @@ class EventStream(Generic[AnyEvent]):
                 del self._by_key[key]
 
     async def follow(self, subscription: Subscription[AnyEvent]) -> AsyncIterator[Sequence[AnyEvent]]:
-        """Yield the events of a subscription as they are committed, those read together at once; never return.
+        """Yield the events of a subscription as they are committed, grouped by read; never return.
 
         :raises ListenerTooSlowError: the listener fell behind by more than the backlog.
         """
         queue, owner, choice = subscription.queue, subscription.owner, subscription.choice
         try:
-            # Events from before the subscription are in the database only; those also in the queue are skipped below.
+            # Events from before the subscription are only in the database; duplicates in the queue are skipped below.
             while earlier := await asyncio.to_thread(self._events.after, subscription.seen, PAGE, choice, owner):
                 subscription.seen = position_of(earlier[-1])
                 yield earlier
@@ -155,7 +156,7 @@ class EventStream(Generic[AnyEvent]):
             self.unsubscribe(subscription)
 
     async def _read(self) -> None:
-        await asyncio.sleep(0)  # until the first listener is added
+        await asyncio.sleep(0)  # wait until the first listener is added
         while self._listeners:
             try:
                 events = await asyncio.to_thread(self._events.after, self._position, PAGE)
@@ -178,6 +179,6 @@ class EventStream(Generic[AnyEvent]):
         for subscription, chosen in wanted.items():
             if subscription.waiting + len(chosen) > self._backlog:
                 self.unsubscribe(subscription)
-                chosen = []  # wakes the listener, so that it ends
+                chosen = []  # wake the listener so that it ends
             subscription.waiting += len(chosen)
             subscription.queue.put_nowait(chosen)

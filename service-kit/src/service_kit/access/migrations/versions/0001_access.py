@@ -1,4 +1,4 @@
-"""Owners, keys, sessions of the page, and the audit trail."""
+"""Owners, keys, browser sessions, and the audit trail."""
 
 import sqlalchemy as sa
 from alembic import op
