@@ -100,7 +100,9 @@ def test_saturation_has_thumbor_s_gray() -> None:
 
 def test_equalize_spreads_each_band() -> None:
     """thumbor, ext/filters/_equalize.c."""
-    content = encoded(Image.fromarray(numpy.uint8([[[10, 60, 20], [20, 50, 20], [30, 40, 20], [40, 30, 20]]])), "PNG")
+    content = encoded(
+        Image.fromarray(numpy.array([[[10, 60, 20], [20, 50, 20], [30, 40, 20], [40, 30, 20]]], "uint8")), "PNG"
+    )
 
     result = pixels(made("filters:equalize()/42", content))
 
