@@ -327,7 +327,7 @@ def composed(picture: Picture, params: ComposedParams, files: Files) -> Picture:
 
 
 class _Prepared:
-    """Gives one image, whatever the id."""
+    """Gives the same image for every id."""
 
     def __init__(self, image: pyvips.Image) -> None:
         self._image = image

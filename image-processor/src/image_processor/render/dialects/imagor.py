@@ -620,7 +620,7 @@ def _filling(text: str) -> str:
 
 
 def _painted(text: str) -> str:
-    """Return a color as imagor reads it: what is none is black, and a digit that is none counts as 0."""
+    """Return a color as imagor reads it: an unknown name is black, and an invalid digit counts as 0."""
     name = unquote_plus(text).lower().removeprefix("#")
     if len(name) in (3, 6) and name not in NAMES:
         name = "".join(digit if digit in "0123456789abcdef" else "0" for digit in name)
@@ -764,7 +764,7 @@ FILTERS: Mapping[str, State] = {
     "hue": State("yes", "`hue`"),
     "image": State("yes", "`stamp`: the other image can have sizes and filters of its own, three deep"),
     "invert": State("yes", "`invert`"),
-    "label": State("part", "in Roboto, whatever the font"),
+    "label": State("part", "always in Roboto"),
     "lossless": State("yes", "`output.lossless`"),
     "max_age": State("yes", "Cache-Control"),
     "max_bytes": State("yes", "`output.max_bytes`"),
@@ -791,7 +791,7 @@ FILTERS: Mapping[str, State] = {
     "strip_exif": State("yes", "`output.metadata`"),
     "strip_icc": State("yes", "`output.profile`"),
     "strip_metadata": State("yes", "`output.metadata`"),
-    "text": State("part", "in Roboto, bold or not, whatever the font; not wrapped, not blended"),
+    "text": State("part", "always in Roboto, bold or not; not wrapped, not blended"),
     "thumbhash": State("no", sentence("ThumbHash is not computed; `blurhash` is")),
     "to_colorspace": State("part", "`to_colorspace`: srgb, p3, cmyk and b-w"),
     "trim": State("yes", "`trim`, in the order of the filters; not of animations"),
