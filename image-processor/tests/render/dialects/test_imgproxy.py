@@ -150,6 +150,21 @@ def test_a_file_name_may_follow_a_source_in_base64() -> None:
     assert imgproxy.parse(b"/_/w:1/NDI.png/cat.png", grammar).source == "42"
 
 
+def test_an_empty_cachebuster_takes_the_one_before_away() -> None:
+    """imgproxy, options/parser/apply.go: applyCacheBusterOption."""
+    url = imgproxy.parse(b"/_/cb:123/cb:/plain/42", imgproxy.Grammar())
+
+    assert url.options == {}
+
+
+@pytest.mark.parametrize("options", [f"w:{'9' * 5000}", f"blur:{'9' * 5000}", f"q:{'9' * 30}"])
+def test_a_number_that_is_too_large_is_refused(options: str) -> None:
+    with pytest.raises(DomainError) as caught:
+        imgproxy.parse(f"/_/{options}/plain/42".encode(), imgproxy.Grammar())
+
+    assert caught.value.kind == "bad-render-option"
+
+
 def test_the_separator_may_be_percent_encoded() -> None:
     assert imgproxy.parse(b"/_/rs%3Afill%3A10%3a20/plain/42", GRAMMAR).options["height"] == 20
 
