@@ -502,7 +502,7 @@ OPTIONS: Sequence[Option] = (
     Option(("watermark_rotate", "wm_rot", "wmr"), single("watermark_rotate", number), pro=True),
     Option(("watermark_shadow", "wmsh"), single("watermark_shadow", length), pro=True),
     Option(("style", "st"), single("style", base64), pro=True),
-    Option(("dpi",), single("dpi", positive), pro=True),
+    Option(("dpi",), single("dpi", length), pro=True),
     Option(("autoquality", "aq"), autoquality, pro=True),
     Option(
         ("jpeg_options", "jpgo"),

@@ -2,7 +2,7 @@
 
 import numpy
 import pytest
-from image_processor.render.deferred import Size
+from image_processor.render.deferred import Deferred, Size
 from image_processor.render.dialects import imagor
 from image_processor.render.plan import ColorSource
 from image_processor.services.codec.errors import ImageError
@@ -136,6 +136,7 @@ def test_a_point_stays_in_the_middle(points: str) -> None:
     """imagor, process.go: numbers are split at x, comma and colon; a point is an area of one pixel."""
     (frame, *_) = imagor.plan_of(imagor.parse(f"/unsafe/20x20/filters:focal({points})/42".encode())).steps
 
+    assert isinstance(frame.params, Deferred)
     (resize,) = frame.params.lowered(Size(64, 48))
 
     assert resize.params.model_dump()["focal"] == {

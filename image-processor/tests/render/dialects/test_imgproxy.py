@@ -118,8 +118,9 @@ def test_what_cannot_be_done_is_refused_by_name(options: str, name: str) -> None
     assert caught.value.errors[0]["pointer"] == name
 
 
-def test_an_option_that_is_off_is_not_refused() -> None:
-    assert plan("ph:0/eth:0").steps == plan("w:0").steps
+@pytest.mark.parametrize("options", ["ph:0/eth:0", "dpi:0", "pgs:1", "wmsh:0", "hs:none"])
+def test_an_option_that_is_off_is_not_refused(options: str) -> None:
+    assert plan(options).steps == plan("w:0").steps
 
 
 def test_what_imgproxy_s_client_writes_is_read() -> None:
@@ -177,7 +178,7 @@ def test_every_option_has_a_state() -> None:
 
 @pytest.mark.parametrize("name", [name for name, state in OPTION_STATES.items() if state.done == "no"])
 def test_an_option_whose_state_is_no_is_refused(name: str) -> None:
-    argument = "YQ" if name == "style" else "1"
+    argument = {"style": "YQ", "pages": "2"}.get(name, "1")
 
     with pytest.raises(DomainError) as caught:
         plan(f"{name}:{argument}")
