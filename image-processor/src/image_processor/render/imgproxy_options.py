@@ -333,6 +333,13 @@ def filename(values: Values, option: str, args: Sequence[str]) -> None:
     values["filename"] = base64(args[0], option) if encoded else args[0]
 
 
+def cachebuster(values: Values, option: str, args: Sequence[str]) -> None:
+    at_most(args, 1, option)
+    values.pop("cachebuster", None)
+    if args[0]:
+        values["cachebuster"] = args[0]
+
+
 def skip_processing(values: Values, option: str, args: Sequence[str]) -> None:
     before = values.get("skip_processing", [])
     names = [*before] if isinstance(before, list) else []
@@ -410,7 +417,7 @@ OPTIONS: Sequence[Option] = (
     Option(("format", "f", "ext"), single("format", file_format)),
     Option(("skip_processing", "skp"), skip_processing),
     Option(("raw",), single("raw", boolean)),
-    Option(("cachebuster", "cb"), single("cachebuster", plain)),
+    Option(("cachebuster", "cb"), cachebuster),
     Option(("expires", "exp"), single("expires", integer)),
     Option(("filename", "fn"), filename),
     Option(("return_attachment", "att"), single("return_attachment", boolean)),
@@ -495,7 +502,7 @@ OPTIONS: Sequence[Option] = (
     Option(("watermark_rotate", "wm_rot", "wmr"), single("watermark_rotate", number), pro=True),
     Option(("watermark_shadow", "wmsh"), single("watermark_shadow", length), pro=True),
     Option(("style", "st"), single("style", base64), pro=True),
-    Option(("dpi",), single("dpi", positive), pro=True),
+    Option(("dpi",), single("dpi", length), pro=True),
     Option(("autoquality", "aq"), autoquality, pro=True),
     Option(
         ("jpeg_options", "jpgo"),

@@ -9,7 +9,7 @@ from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source as Reading
 from image_processor.render.deferred import Step, deferred
 from image_processor.render.imgproxy_frame import Gravity, ImgproxyFrame, Mark, NamedStep
-from image_processor.render.imgproxy_options import Values
+from image_processor.render.imgproxy_options import Value, Values
 from image_processor.render.plan import Answer, Bounds, Encoding, RenderPlan, Source, Wishes, step
 from image_processor.render.problems import bad_option, numbers_in_range, unsupported
 from image_processor.render.sources import NamedFiles, source_of
@@ -36,6 +36,9 @@ REFUSED: Mapping[str, str] = {
     "video_thumbnail_animation": sentence("videos are not read"),
 }
 """Options that are understood and not done, by the first part of their keys."""
+
+_OFF: Mapping[str, Sequence[Value]] = {"dpi": (0,), "pages": (1,), "watermark_shadow": (0,)}
+"""Values of these options that say what is done anyway; of others, it is ``False``."""
 
 _STATES: Mapping[str, State] = {
     "resize": State("yes", "`resizing_type`, `width`, `height`, `enlarge` and `extend` together"),
@@ -69,7 +72,7 @@ _STATES: Mapping[str, State] = {
     "format_quality": State("yes", "`output.quality`"),
     "max_bytes": State("yes", "`output.max_bytes`"),
     "format": State("part", f"{', '.join(WRITTEN)}, and `best` (Pro); others are refused"),
-    "skip_processing": State("yes", "the source as it is"),
+    "skip_processing": State("yes", "the source as it is, unless the URL chooses another format"),
     "raw": State("yes", "the source as it is"),
     "cachebuster": State("yes", "no effect on the result"),
     "expires": State("yes", "404 afterwards"),
@@ -168,8 +171,11 @@ class _Lowering:
     def _refuse(self) -> None:
         for key, value in self._options.items():
             name = key.partition(".")[0]
-            if name in REFUSED and value is not False:
+            if name in REFUSED and value not in _OFF.get(name, (False,)) and not self._is_unchecked(name):
                 raise unsupported(name, REFUSED[name])
+
+    def _is_unchecked(self, name: str) -> bool:
+        return name == "hashsum" and self._get("hashsum.type", str) == "none"
 
     def _get(self, key: str, kind: type[_T]) -> _T | None:
         value = self._options.get(key)

@@ -54,7 +54,8 @@ def _thumbor(plan: RenderPlan, picture: Picture) -> dict[str, object]:
             if box is not None:
                 left, top, right, bottom = box
                 operations.append({"type": "crop", "left": left, "top": top, "right": right, "bottom": bottom})
-                size, frame = Size(right - left, bottom - top), frame.after_trim(box)
+                frame = frame.after_trim(box, size)
+                size = Size(right - left, bottom - top)
             focal = _focal_points(frame, size)
             # Without a detector, thumbor takes `smart` for the middle.
             steps = frame.model_copy(update={"smart": False}).lowered(size)

@@ -137,7 +137,7 @@ class RenderPlan:
 
     :param steps: those of the catalog, and deferred ones.
     :param files: the other files that the steps name, by the ids that they name them by.
-    :param formats_as_they_are: sources of these formats are sent as they are.
+    :param formats_as_they_are: sources of these formats are sent as they are, unless another format is asked for.
     :param ignored: parts of the URL without effect, for people who look for a mistake.
     :param source_name: the source as the URL names it, if the answer has that.
     :param filters: the filters that the URL names, if the answer has them.

@@ -177,7 +177,9 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
         write_reports(source, result, plan.for_codec(), limits)
         return ".json"
     own = _format_of(source, limits, plan) if _depends_on_source(job) else ""
-    if plan.answer == "original" or own in plan.formats_as_they_are:
+    # As with imgproxy, a format that the URL chooses is kept: only what has it already is sent as it is.
+    is_skipped = own in plan.formats_as_they_are and plan.encoding.output.format in ("source", own)
+    if plan.answer == "original" or is_skipped:
         if own not in SENT_AS_THEY_ARE:
             raise _NotSentError(sentence("Only JPEG, PNG, GIF, WebP and AVIF are sent as they are."))
         shutil.copyfile(source, result)

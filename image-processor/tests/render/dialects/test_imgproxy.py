@@ -118,8 +118,9 @@ def test_what_cannot_be_done_is_refused_by_name(options: str, name: str) -> None
     assert caught.value.errors[0]["pointer"] == name
 
 
-def test_an_option_that_is_off_is_not_refused() -> None:
-    assert plan("ph:0/eth:0").steps == plan("w:0").steps
+@pytest.mark.parametrize("options", ["ph:0/eth:0", "dpi:0", "pgs:1", "wmsh:0", "hs:none"])
+def test_an_option_that_is_off_is_not_refused(options: str) -> None:
+    assert plan(options).steps == plan("w:0").steps
 
 
 def test_what_imgproxy_s_client_writes_is_read() -> None:
@@ -150,6 +151,21 @@ def test_a_file_name_may_follow_a_source_in_base64() -> None:
     assert imgproxy.parse(b"/_/w:1/NDI.png/cat.png", grammar).source == "42"
 
 
+def test_an_empty_cachebuster_takes_the_one_before_away() -> None:
+    """imgproxy, options/parser/apply.go: applyCacheBusterOption."""
+    url = imgproxy.parse(b"/_/cb:123/cb:/plain/42", imgproxy.Grammar())
+
+    assert url.options == {}
+
+
+@pytest.mark.parametrize("options", [f"w:{'9' * 5000}", f"blur:{'9' * 5000}", f"q:{'9' * 30}"])
+def test_a_number_that_is_too_large_is_refused(options: str) -> None:
+    with pytest.raises(DomainError) as caught:
+        imgproxy.parse(f"/_/{options}/plain/42".encode(), imgproxy.Grammar())
+
+    assert caught.value.kind == "bad-render-option"
+
+
 def test_the_separator_may_be_percent_encoded() -> None:
     assert imgproxy.parse(b"/_/rs%3Afill%3A10%3a20/plain/42", GRAMMAR).options["height"] == 20
 
@@ -162,7 +178,7 @@ def test_every_option_has_a_state() -> None:
 
 @pytest.mark.parametrize("name", [name for name, state in OPTION_STATES.items() if state.done == "no"])
 def test_an_option_whose_state_is_no_is_refused(name: str) -> None:
-    argument = "YQ" if name == "style" else "1"
+    argument = {"style": "YQ", "pages": "2"}.get(name, "1")
 
     with pytest.raises(DomainError) as caught:
         plan(f"{name}:{argument}")

@@ -124,6 +124,8 @@ def test_repeated_marks_are_whole_and_have_room_between_them() -> None:
     [
         ("trim/20x10:50x40/42", (20, 15)),
         ("trim/0x0:1x1/42", (30, 20)),
+        ("trim/80x30/filters:no_upscale()/42", (60, 30)),
+        ("0x0:30x20/80x30/filters:no_upscale()/42", (60, 30)),
         ("fit-in/50x50/filters:rotate(90):fill(red)/42", (50, 50)),
         ("fit-in/60x20/filters:rotate(90):fill(red)/42", (60, 20)),
         ("full-fit-in/30x30/filters:fill(red)/42", (45, 30)),

@@ -165,10 +165,14 @@ class ThumborFrame(Deferred):
         if box is None:
             return super().lowered_for(picture)
         left, top, right, bottom = box
-        return [_part(*box), *self.after_trim(box).lowered(Size(right - left, bottom - top))]
+        frame = self.after_trim(box, Size(picture.width, picture.height))
+        return [_part(*box), *frame.lowered(Size(right - left, bottom - top))]
 
-    def after_trim(self, box: Box) -> "ThumborFrame":
-        """Return what is done with the part that a trim left; a crop counts from the edges of the source."""
+    def after_trim(self, box: Box, source: Size) -> "ThumborFrame":
+        """Return what is done with the part that a trim left; a crop and the largest sides are of the source."""
+        if not self.enlarge:
+            width, height = self._wanted(source)
+            return self.model_copy(update={"enlarge": True, "width": width, "height": height}).after_trim(box, source)
         if self.crop is None:
             return self
         left, top = box[:2]
@@ -176,17 +180,16 @@ class ThumborFrame(Deferred):
         return self.model_copy(update={"crop": moved})
 
     def lowered(self, size: Size) -> Sequence[Step]:
-        steps, box = list[Step](), self.cut(size)
+        steps, box, wanted = list[Step](), self.cut(size), self._wanted(size)
         points = [Focus.of_area(*area) for area in self.areas(box)]
         if box is not None:
             steps.append(_part(*box))
             size = Size(box[2] - box[0], box[3] - box[1])
-        steps += self._resized(size, points)
+        steps += self._resized(size, wanted, points)
         directions = (("horizontal", self.flip_horizontal), ("vertical", self.flip_vertical))
         return [*steps, *(step("flip", {"direction": direction}) for direction, wanted in directions if wanted)]
 
-    def _resized(self, size: Size, points: Sequence[Focus]) -> Sequence[Step]:
-        wanted = self._wanted(size)
+    def _resized(self, size: Size, wanted: tuple[Side, Side], points: Sequence[Focus]) -> Sequence[Step]:
         if self.fit_in:
             sizes = fitted(size.width, size.height, wanted, adaptive=self.adaptive, full=self.full)
         else:
