@@ -151,6 +151,23 @@ ROWS = [
 ]
 
 
+COME_AND_GONE = [
+    "SET session_replication_role = replica",
+    """
+    INSERT INTO tasks (owner, source_id, source_name, source_extension, status, algorithm, priority, cache, result_key,
+                       restarts, attempt, crashes, due_at, created_at, updated_at)
+    SELECT 'local', n, 'a', '.jpg', 'pending', 'flip', 10, true, md5(n::text), 0, 0, 0, 0, n, n
+    FROM generate_series(1, 20100) n
+    """,
+    """
+    UPDATE tasks SET status = 'processing', lease_until = 1
+    WHERE priority = 10 AND id IN (SELECT id FROM tasks WHERE priority = 10 ORDER BY id LIMIT 20000)
+    """,
+    "UPDATE tasks SET status = 'finished', lease_until = NULL WHERE priority = 10 AND status = 'processing'",
+    "VACUUM ANALYZE tasks",
+]
+
+
 class Scan(NamedTuple):
     """A statement that scans a table sequentially."""
 
@@ -548,6 +565,29 @@ def test_a_claim_reads_few_pages_although_an_owner_has_a_million_pending_tasks(
     assert {claim.owner for claim in claimed} == {"few", "local", "many"}
     assert pages.statements >= 5
     assert pages.most < 400
+
+
+def test_a_claim_reads_few_pages_while_a_snapshot_is_held_over_many_claimed_tasks(
+    jobs: svcs.Container, large: str
+) -> None:
+    database = jobs.get(Database)
+    retry = RetrySettings(max_seconds=900, base_delay_seconds=1, max_delay_seconds=60, max_crashes=3, max_losses=10)
+    claims = ClaimService(database, retry, lease_seconds=60, processes=1)
+    address = large.replace("+psycopg", "")
+    with psycopg.connect(address) as dump, psycopg.connect(address, autocommit=True) as operator:
+        dump.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        dump.execute("SELECT FROM tasks LIMIT 1")
+        for statement in COME_AND_GONE:
+            operator.execute(statement)
+        for _ in range(2):
+            claims.end([Ended(claim, Finished(1)) for claim in claims.claim(HOLDER, 8)])
+        pages = PagesRead(database.engine, large)
+
+        claims.end([Ended(claim, Finished(1)) for claim in claims.claim(HOLDER, 8)])
+        pages.close()
+
+    assert pages.statements == 3, "the first tasks, the lock of these, the lock of those that end"
+    assert pages.most < 200, "the tasks that have come and gone have more than 400 pages of each index"
 
 
 def test_events_and_webhooks_scan_no_table(jobs: svcs.Container, large: str) -> None:
