@@ -94,15 +94,6 @@ def test_a_truncated_jpeg_2000_with_16_bits_is_damage(kept: float) -> None:
         processed(source[: int(len(source) * kept)], "convert", KEPT)
 
 
-@pytest.mark.parametrize("bits", [16, 32])
-def test_the_error_for_a_psd_with_16_or_32_bits_names_them(bits: int) -> None:
-    source = bytearray(psd(colorful()))
-    source[22:24] = struct.pack(">H", bits)
-
-    with pytest.raises(ImageError, match=rf"^A PSD with {bits} bits per channel is not supported: save it with 8 bits"):
-        processed(bytes(source), "convert", KEPT)
-
-
 def test_the_error_for_a_multichannel_psd_names_the_mode() -> None:
     source = bytearray(psd(colorful()))
     source[24:26] = b"\0\7"

@@ -1,21 +1,18 @@
-"""BMP and PSD (its flattened picture), mostly read by Pillow; conversion of Pillow's images for other readers."""
+"""BMP, mostly read by Pillow; conversion of Pillow's images for other readers."""
 
 import struct
 from functools import partial
 from pathlib import Path
 
 import pyvips
-from PIL import ImageCms
 from service_kit.texts import sentence
 
 from image_processor.services.causes import Cause
 from image_processor.services.codec.errors import ImageError
 from image_processor.services.readers.masked_bmp import HEAD, masked_bmp, pixels_of
-from image_processor.services.readers.metadata import metadata_of
 from image_processor.services.readers.opened import Opened
 from image_processor.services.readers.pillow import Image
 
-_NAMES = {"BMP": "bmp", "PSD": "psd"}
 _BANDS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "I;16": 1}
 _SPACES = {"L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk", "I;16": "grey16"}
 _PLAIN = {"1": "L", "I;16B": "I;16", "I;16L": "I;16", "I": "I;16", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
@@ -25,45 +22,25 @@ _HEADER_WITH_COMPRESSION = 40
 _BITS_OF_BMP = (1, 4, 8, 16, 24, 32)
 _COMPRESSIONS_OF_BMP = (0, 1, 2, 3, 6)
 """None, RLE of 8 and of 4 bits, and masks without and with alpha."""
-_UNREAD_BITS = (16, 32)
-"""Bits per channel of a PSD that Pillow does not read."""
-_MULTICHANNEL = 7
-"""The color mode of a PSD with inks that the file does not name."""
 
 
 def open_image(source: Path) -> Opened:
-    """Return the image of a BMP or a PSD.
+    """Return the image of a BMP.
 
     :raises ImageError: it is of a kind that is not supported.
     """
     with source.open("rb") as file:
         head = file.read(HEAD)
-    if head.startswith(b"BM"):
-        _refuse_unread_bmp(head)
-    masked = masked_bmp(head) if head.startswith(b"BM") else None
+    _refuse_unread(head)
+    masked = masked_bmp(head)
     if masked is not None:
         size = masked.width, masked.height
         return Opened("bmp", *size, lossless=True, pixels=partial(pixels_of, source, masked))
-    bits, mode = int.from_bytes(head[22:24], "big"), int.from_bytes(head[24:26], "big")
-    if head.startswith(b"8BPS") and bits in _UNREAD_BITS:
-        raise ImageError(
-            sentence(
-                "A PSD with {bits} bits per channel is not supported: save it with 8 bits, or as a TIFF.", bits=bits
-            ),
-            Cause.IMAGE_UNSUPPORTED,
-        )
-    if head.startswith(b"8BPS") and mode == _MULTICHANNEL:
-        raise ImageError(
-            sentence("A PSD in multichannel mode is not supported: save it as RGB, gray or CMYK."),
-            Cause.IMAGE_UNSUPPORTED,
-        )
-    with Image.open(source, formats=list(_NAMES)) as image:
-        name = _NAMES[str(image.format)]
-        pixels, metadata = partial(_pixels, source), metadata_of(image.info.items())
-        return Opened(name, *image.size, lossless=True, pixels=pixels, metadata=metadata)
+    with Image.open(source, formats=["BMP"]) as image:
+        return Opened("bmp", *image.size, lossless=True, pixels=partial(_pixels, source))
 
 
-def _refuse_unread_bmp(head: bytes) -> None:
+def _refuse_unread(head: bytes) -> None:
     """:raises ImageError: Pillow does not read BMPs of this kind."""
     if int.from_bytes(head[14:18], "little") < _HEADER_WITH_COMPRESSION:
         return
@@ -81,17 +58,13 @@ def _refuse_unread_bmp(head: bytes) -> None:
 
 
 def _pixels(source: Path) -> pyvips.Image:
-    with Image.open(source, formats=list(_NAMES)) as image:
+    with Image.open(source, formats=["BMP"]) as image:
         return from_pillow(image)
 
 
 def from_pillow(image: Image.Image) -> pyvips.Image:
     """Decode the image as gray, sRGB or CMYK."""
-    if image.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-        image = image if converted is None else converted
-    elif image.mode not in _BANDS:
+    if image.mode not in _BANDS:
         image = image.convert(_plain_mode(image))
     decoded = pyvips.Image.new_from_memory(
         image.tobytes(), *image.size, _BANDS[image.mode], "ushort" if image.mode == "I;16" else "uchar"
