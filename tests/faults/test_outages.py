@@ -117,6 +117,15 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def fill(filler: Path) -> None:
+    """Fill the disk of a file to the last block."""
+    with filler.open("wb", buffering=0) as file:
+        for size in (MIB, 4096):
+            with suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    continue
+
+
 @pytest.mark.thorough
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a file system")
 def test_a_full_disk_answers_507_and_loses_no_task() -> None:
@@ -143,15 +152,49 @@ def test_a_full_disk_answers_507_and_loses_no_task() -> None:
 
 @pytest.mark.thorough
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a file system")
+def test_a_disk_that_is_full_to_the_last_byte_is_told_by_the_embedded_stack_and_leaves_nothing() -> None:
+    folder = temporary_folder("full-embedded")
+    with small_disk(folder / "data", 60 * MIB) as filler:
+        started = start("embedded", folder, {"FILE_STORAGE_STORAGE__RESERVE_BYTES": "0"})
+        try:
+            with Pixmill(started.url) as client:
+                source = client.upload("p.png", photo(600, 400))["id"]
+                sources = [client.upload(f"{n}.png", photo(400 + n, 300))["id"] for n in range(10)]
+                waiting = client.create_tasks(sources, "convert", {"format": "avif"})
+                # The service of pictures has started.
+                assert client.http.get(f"{TASKS}/thumbnails/{source}/128").status_code == 200
+                fill(filler)
+                form = client.post_file("large.bin", os.urandom(MIB))
+                raw = client.http.put(f"{FILES}/large.bin", content=os.urandom(MIB))
+                announced = {"Tus-Resumable": "1.0.0", "Upload-Length": str(MIB)}
+                tus = client.http.post(f"{FILES}/uploads/", headers=announced)
+                task = client.post_tasks({"file_ids": [source], "algorithm": "flip", "params": {}})
+                render = client.http.get(f"{TASKS}/thumbnails/{source}/512")
+                kept = client.http.get(f"{FILES}/{source}")
+                filler.unlink()
+                again = client.upload("again.bin", os.urandom(MIB))
+
+                for refused in (form, raw, tus):
+                    assert_problem(refused, 507, "no room")
+                assert_problem(task, 507, "full")
+                assert_problem(render, 503, "full")
+                assert kept.status_code == 200
+                assert {client.wait_for_task(task_id)["status"] for task_id in waiting} == {"finished"}
+                assert client.http.get(f"{TASKS}/thumbnails/{source}/512").status_code == 200
+                assert {file["id"] for file in client.http.get(f"{FILES}/").json()} >= {source, again["id"]}
+            assert list((started.files / "staging").iterdir()) == []
+        finally:
+            started.stop()
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a file system")
 def test_tasks_wait_while_a_workers_disk_is_full() -> None:
     folder = temporary_folder("full-scratch")
     with small_disk(folder / "scratch-worker", 64 * MIB) as filler:
         started = start("full", folder, LEASE)
         try:
-            filler.write_bytes(bytes(64 * MIB - 200 * 1024))
-            with filler.open("ab", buffering=0) as file, suppress(OSError):
-                while True:
-                    file.write(bytes(4096))
+            fill(filler)
             with Pixmill(started.url) as client:
                 source = client.upload("p.png", photo(600, 400))["id"]
                 algorithms: dict[str, dict[str, object]] = {"flip": {}, "convert": {"format": "avif"}, "histogram": {}}

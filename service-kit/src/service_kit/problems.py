@@ -16,6 +16,8 @@ from service_kit.texts import Value, context_of, sentence
 TYPES = "urn:pixmill:problem:"
 """The prefix of the type of every problem."""
 
+_SQLITE_DISK_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""The second where the disk has no room for the memory that connections share, which readers need, too."""
 _POSTGRESQL_DISK_FULL = "53100"
 """Its SQLSTATE."""
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -95,13 +97,15 @@ def database_failed(error: SQLAlchemyError) -> Problem:
     """Return the problem of a statement that failed: 507 if the database's disk is full, 503 otherwise."""
     if not _is_full(error):
         return database_unavailable()
-    return Problem("database-full", 507, sentence("The disk of the database is full; nothing was changed."))
+    return Problem(
+        "database-full", 507, sentence("The disk of the database is full; nothing was changed."), retry_after=5
+    )
 
 
 def _is_full(error: SQLAlchemyError) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else None
     if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        return getattr(cause, "sqlite_errorcode", None) in _SQLITE_DISK_FULL
     return getattr(cause, "sqlstate", None) == _POSTGRESQL_DISK_FULL
 
 

@@ -7,6 +7,7 @@ from celery.exceptions import SecurityWarning
 from kombu import Queue
 
 from image_processor.config import BrokerSettings
+from image_processor.handler import spool
 
 QUEUE = "pixmill.tasks"
 WORK = "pixmill.work"
@@ -14,6 +15,7 @@ WORK = "pixmill.work"
 
 def create_celery(broker: BrokerSettings) -> Celery:
     """Return a Celery without a result backend: the database holds all state, messages are hints."""
+    spool.use()
     celery = Celery("pixmill", broker=broker.url, set_as_current=False)
     celery.conf.update(
         task_default_queue=QUEUE,
