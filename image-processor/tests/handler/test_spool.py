@@ -24,14 +24,14 @@ class Spool:
             "control_folder": str(self.control),
             "max_retries": 0,
         }
-        self.celery = create_celery(BrokerSettings(url="filesystem://", transport_options=options))
+        self.celery = create_celery(BrokerSettings(url="filesystem://", queue_type="quorum", transport_options=options))
         self.queue = CeleryTaskQueue(self.celery)
 
     def begin_to_consume(self) -> None:
         """Declare the queue, as a worker does when it starts."""
         with self.celery.connection_for_read() as connection, connection.channel() as channel:
             # A new process knows no bindings.
-            connection.transport.state.clear()
+            connection.transport.state.clear()  # type: ignore[attr-defined]  # a virtual transport has it
             self.celery.amqp.queues[QUEUE](channel).declare()
 
     def names(self) -> list[str]:
