@@ -31,7 +31,7 @@ class Spool:
         """Declare the queue, as a worker does when it starts."""
         with self.celery.connection_for_read() as connection, connection.channel() as channel:
             # A new process knows no bindings.
-            connection.transport.state.clear()  # type: ignore[attr-defined]  # a virtual transport has it
+            connection.transport.state.clear()  # type: ignore[attr-defined]  # only virtual transports have a state
             self.celery.amqp.queues[QUEUE](channel).declare()
 
     def names(self) -> list[str]:

@@ -177,7 +177,7 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
         write_reports(source, result, plan.for_codec(), limits)
         return ".json"
     own = _format_of(source, limits, plan) if _depends_on_source(job) else ""
-    # As with imgproxy, a format that the URL chooses is kept: only what has it already is sent as it is.
+    # As in imgproxy: if the URL chooses a format, only a source that is in this format already is sent unchanged.
     is_skipped = own in plan.formats_as_they_are and plan.encoding.output.format in ("source", own)
     if plan.answer == "original" or is_skipped:
         if own not in SENT_AS_THEY_ARE:
