@@ -69,7 +69,7 @@ def curl(*arguments: str) -> float:
 
 
 def best(*measures: Callable[[], float]) -> list[float]:
-    """Return the fastest of several rounds of each, in turn; each begins with a sync, to flush earlier writes."""
+    """Return the fastest of several alternating rounds of each; a sync before each round flushes writes."""
     seconds: list[list[float]] = [[] for _ in measures]
     for _ in range(ROUNDS):
         for measure, taken in zip(measures, seconds, strict=True):
@@ -83,7 +83,7 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
     stored = folder / "peer/large.bin"
     with source.open("wb") as file:
         for number in range(size // 2**20):
-            # Each MiB differs, also from those of other rounds.
+            # Each MiB is different, also across rounds.
             file.write((number.to_bytes(8, "big") + os.urandom(1024) * 1024)[: 2**20])
     megabytes = size / 1e6
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 LOCAL_OWNER = "local"
-"""The owner of everything created without a key, and of all rows that are older than the concept of owners."""
+"""The owner of everything created without a key, and of all rows from before owners existed."""
 
 
 class Scope(StrEnum):
