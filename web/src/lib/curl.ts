@@ -1,4 +1,4 @@
-/** A request as a command of a shell. */
+/** Shows a request as a shell command. */
 
 import { session } from './state/session.svelte';
 
@@ -6,7 +6,7 @@ export interface Request {
   path: string;
   method?: string;
   body?: unknown;
-  /** Where the answer is saved. */
+  /** The file name for saving the response. */
   save?: string;
   /** The files that get the request, each its own: their ids follow the path. */
   each?: readonly number[];
