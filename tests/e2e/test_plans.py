@@ -176,9 +176,9 @@ class Scan(NamedTuple):
 
 
 class PagesRead:
-    """Run EXPLAIN ANALYZE for every SELECT of an engine before it is executed.
+    """Runs EXPLAIN ANALYZE for every SELECT of an engine before it is executed.
 
-    :ivar most: the greatest number of pages that one of them reads.
+    :ivar most: the largest number of pages that a SELECT reads.
     :ivar statements: the number of explained statements.
     """
 
@@ -203,7 +203,7 @@ class PagesRead:
 
 
 class Explained:
-    """Run EXPLAIN for every statement of an engine before it is executed.
+    """Runs EXPLAIN for every statement of an engine before it is executed.
 
     :ivar statements: the number of explained statements.
     :ivar indexes: the names of the indexes that their plans use.
@@ -239,7 +239,7 @@ def scanned(node: dict[str, object]) -> Iterator[str]:
 
 
 def nodes(node: dict[str, object]) -> Iterator[dict[str, object]]:
-    """Yield a node of a plan, and all below it."""
+    """Yield a node of a plan and all its descendants."""
     yield node
     below = node.get("Plans", [])
     for child in below if isinstance(below, list) else []:
@@ -489,7 +489,7 @@ def test_batches_scan_no_table(jobs: svcs.Container, large: str) -> None:
     bulk.cancel(LOCAL, TaskFilter(batch_id=50, statuses=[TaskStatus.PENDING]))
     bulk.forget(LOCAL, TaskFilter(batch_id=51))
     forget_expired(jobs.get(Database))
-    # Of the oldest tasks, which ended at the first second of 1970, only those of one step are looked at.
+    # Of the oldest tasks, which ended in the first second of 1970, only one step's worth is examined.
     Retention(jobs.get(Database), 3600)._step()
 
     assert_no_scan(explained, 35)
@@ -556,7 +556,7 @@ def test_a_claim_reads_few_pages_although_an_owner_has_a_million_pending_tasks(
     while claims.is_pending_above(0):
         claims.claim(HOLDER, 1000)
     with psycopg.connect(large.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("VACUUM tasks")  # the index entries of claimed tasks are of no interest here
+        connection.execute("VACUUM tasks")  # the index entries of claimed tasks are irrelevant here
     pages = PagesRead(database.engine, large)
 
     claimed = claims.claim(HOLDER, 8)
@@ -617,5 +617,5 @@ def test_events_of_files_scan_no_table(files: svcs.Container, large: str) -> Non
     events.after(Position(position.transaction_id - 1000, 0), 1000, owner=OWNER.owner)
     events.forget_older_than(86_400)
 
-    # With those that read the files of the events.
+    # Include the statements that read the files of the events.
     assert_no_scan(explained, 6)

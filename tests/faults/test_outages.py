@@ -1,4 +1,4 @@
-"""Outages: the responses while a part is unavailable, and the recovery."""
+"""Outages: responses while a part is unavailable, and the recovery."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def test_services_started_before_postgresql_wait_for_it(stack: FullStack, pixmil
 def test_without_file_storage_responses_are_503_with_retry_after(stack: FullStack, pixmill: Pixmill) -> None:
     stack.file_storage.kill()
     responses = [pixmill.http.get(f"{FILES}/")]
-    # nginx first asks whether there is room for the second.
+    # For the second, nginx first asks whether there is enough space.
     responses += [pixmill.http.put(f"{FILES}/a.bin", content=bytes(size)) for size in (1, 15_000_000)]
     responses.append(pixmill.post_tasks({"file_ids": [1], "algorithm": "flip"}))
     stack.file_storage.start()

@@ -10,8 +10,8 @@ class Mutation:
     :ivar rule: the rule, as a sentence.
     :ivar file: path in the project's folder.
     :ivar before: text that occurs in the file exactly once.
-    :ivar after: text that replaces it.
-    :ivar caught_by: pytest's names of the tests (or their file); at least one test must fail.
+    :ivar after: the replacement.
+    :ivar caught_by: pytest's names of the tests, or their file; at least one test must fail.
     """
 
     rule: str
