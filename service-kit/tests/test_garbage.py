@@ -1,4 +1,4 @@
-"""The garbage collector skips what a process has at its start."""
+"""The garbage collector skips objects that exist when a process starts."""
 
 import subprocess
 import sys

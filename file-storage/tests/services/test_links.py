@@ -1,4 +1,4 @@
-"""Signed links: a changed letter makes a link invalid, and each link expires or is revoked."""
+"""Signed links: changing a letter makes a link invalid, and each link can expire or be revoked."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Look-up tables that lie about their size, or are too long."""
+"""Look-up tables that are too long or declare a wrong size."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Migration 0012: a webhook has the key of its batch; webhooks and batches that exist have none."""
+"""Migration 0012: a webhook has the key of its batch; existing webhooks and batches have none."""
 
 from collections.abc import Iterator
 from pathlib import Path

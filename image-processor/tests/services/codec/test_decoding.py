@@ -344,7 +344,7 @@ def test_every_frame_is_rotated_upright(format: str, orientation: int) -> None:
 
 
 def pages(*shapes: tuple[int, int], reduced: Sequence[int] = ()) -> bytes:
-    """Return a TIFF whose pages have a single color each: 10, 20, 30 …"""
+    """Return a TIFF whose pages each have a single color: 10, 20, 30 …"""
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as tiff:
         for number, shape in enumerate(shapes):
@@ -406,7 +406,7 @@ COLORS = [(188, 100, 50), (30, 200, 120), (90, 20, 160)]
 
 
 class Page(NamedTuple):
-    """How a page stores its color; with a single band, only the first sample."""
+    """The color storage of a page; with a single band, only the first sample counts."""
 
     bits: int = 8
     bands: int = 3
