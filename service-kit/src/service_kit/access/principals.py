@@ -11,7 +11,7 @@ LOCAL_OWNER = "local"
 
 
 class Scope(StrEnum):
-    """A permission of a key."""
+    """What a key allows."""
 
     FILES_READ = "files:read"
     FILES_WRITE = "files:write"
