@@ -3,7 +3,7 @@
 Uploads are compared with nginx's DAV PUT, downloads with nginx's static files: the same bytes on the same disk in the
 same run, with the same client (curl for large files, wrk for small ones). DAV PUT does not make its bytes durable, so
 large uploads are also compared with DAV PUT followed by fsync. Small files also show the processor time that each of
-our programs spends on a request: on a machine that does other work, too, this says more than requests per second.
+our programs spends on a request: on a machine with other load, this is more meaningful than requests per second.
 """
 
 import argparse
@@ -134,7 +134,7 @@ def large_files(ours: str, theirs: str, folder: Path, size: int) -> None:
 
 
 class Rate(NamedTuple):
-    """Requests per second, and the processor time in microseconds that each program spends on a request."""
+    """Requests per second, and the CPU time in microseconds that each program spends per request."""
 
     per_second: float
     cost: Mapping[str, float]
@@ -145,7 +145,7 @@ class Rate(NamedTuple):
 
 
 def spent(programs: Mapping[str, Process]) -> Mapping[str, float]:
-    """Return the processor time in seconds of each program, with all of its processes."""
+    """Return the CPU time in seconds of each program, including all of its processes."""
     ticks: dict[int, int] = {}
     parents: dict[int, int] = {}
     for place in Path("/proc").glob("[0-9]*/stat"):
@@ -233,7 +233,7 @@ def main() -> None:
         stack = FullStack(
             folder, {"FILE_STORAGE_LOG__LEVEL": "warning", "FILE_STORAGE_UPLOAD__MAX_BYTES": str(8 * GIB)}
         )
-        # wrk is one address, and sends more than an address may.
+        # wrk has a single address, and sends more requests than an address may.
         port = free_port()
         unlimited = {"NGINX_REQUESTS_PER_SECOND": "100000", "NGINX_REQUESTS_AT_ONCE": "100000"}
         nginx = stack.start_nginx("unlimited", port, free_port(), unlimited)

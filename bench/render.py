@@ -348,7 +348,7 @@ def main() -> None:
         "RENDER_LOG__LEVEL": "warning",
     }
     pool = {"RENDER_POOL__PROCESSES": str(PROCESSES)}
-    # With as few results as possible, none of them in nginx. Files are remembered as they are where nothing is set.
+    # Cache as few results as possible, and none in nginx. The time for which file lookups are cached is the default.
     small_cache = {
         "RENDER_CACHE__MAX_BYTES": str(2**20),
         "RENDER_FRONT__URL": "",

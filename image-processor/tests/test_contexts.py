@@ -90,7 +90,7 @@ def test_only_the_makers_of_documents_have_fields_whose_codes_are_not_to_be_seen
 
 
 def unclear(contexts: Mapping[str, set[frozenset[str] | None]]) -> Mapping[str, set[frozenset[str] | None]]:
-    """Return the codes whose context is not one set of names, or is not to be seen."""
+    """Return the codes whose context has several sets of names or cannot be determined."""
     return {code: keys for code, keys in contexts.items() if len(keys) != 1 or None in keys}
 
 

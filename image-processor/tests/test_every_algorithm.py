@@ -57,7 +57,7 @@ KINDS = {
     "WebP animation": animation("WEBP"),
 }
 ALSO_ELSEWHERE = ("CMYK TIFF", "WebP animation")
-"""Kinds whose pixels are decoded like those of another kind; the tests of animations have both formats."""
+"""Kinds whose pixels are decoded like those of another kind; the tests of animations cover both formats."""
 ALGORITHMS = list(all_algorithms().values())
 FACELESS = "crop_faces"
 

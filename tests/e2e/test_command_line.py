@@ -29,7 +29,7 @@ def environment(stack: Stack, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def pixmill_command(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Return a function that runs a command, without the time that a start of the program takes."""
+    """Return a function that runs a command without the program's start time."""
 
     def run(*words: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
         return run_command(words, environment | variables, tmp_path, stdin)

@@ -118,7 +118,7 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 
 
 def fill(filler: Path) -> None:
-    """Fill the disk of a file to the last block."""
+    """Fill the file system of a file to the last block."""
     with filler.open("wb", buffering=0) as file:
         for size in (MIB, 4096):
             with suppress(OSError):
@@ -161,7 +161,7 @@ def test_a_disk_that_is_full_to_the_last_byte_is_told_by_the_embedded_stack_and_
                 source = client.upload("p.png", photo(600, 400))["id"]
                 sources = [client.upload(f"{n}.png", photo(400 + n, 300))["id"] for n in range(10)]
                 waiting = client.create_tasks(sources, "convert", {"format": "avif"})
-                # The service of pictures has started.
+                # Make sure that the render service has started.
                 assert client.http.get(f"{TASKS}/thumbnails/{source}/128").status_code == 200
                 fill(filler)
                 form = client.post_file("large.bin", os.urandom(MIB))

@@ -8,7 +8,7 @@ STATE_SECONDS = 120
 """Far longer than any state takes to appear, but shorter than the time limit of a test."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.1
-"""Seconds between two looks. The longer a state takes, the longer they are: a look is often a request to a server."""
+"""Seconds between two checks. They grow with the waiting time, because a check is often a request to a server."""
 
 Found = TypeVar("Found")
 

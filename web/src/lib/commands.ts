@@ -8,11 +8,11 @@ import { quoted, type Request } from './curl';
 export interface Command extends Request {
   /** The run that the request starts; the client and the command line have their own functions for it. */
   run?: { fileIds: readonly number[]; work: Work };
-  /** The files that the request moves, each by a request of its own, as `each` says to curl. */
+  /** The files to move, each with its own request, as in `each` for curl. */
   move?: { fileIds: readonly number[]; folder: string };
 }
 
-/** Return a move of files as each form needs it. */
+/** Return the command that moves files, with the data for each form. */
 export function moveOf(fileIds: readonly number[], folder: string): Command {
   return { path: FILES, method: 'PATCH', body: { folder }, each: fileIds, move: { fileIds, folder } };
 }
@@ -55,7 +55,7 @@ export function python({ path, method = 'GET', body, save, run, move }: Command)
 
 export function commandLine({ path, method = 'GET', body, save, run, move }: Command): string {
   const server = `--url ${quoted(location.origin)}`;
-  // A folder that begins with a hyphen would be an option.
+  // Without `--`, a folder that starts with a hyphen would be an option.
   if (move) return `pixmill mv ${server} -- ${move.fileIds.join(' ')} ${quoted(move.folder || '/')}`;
   if (run) {
     const steps = run.work.steps.map(({ algorithm, params }) => words(algorithm, params));

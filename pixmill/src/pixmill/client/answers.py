@@ -454,8 +454,8 @@ class Link(Answer):
     :ivar url: set only when the link has just been created; it cannot be retrieved later.
     :ivar api_url: for a set, the URL for programs; set like ``url``.
     :ivar file_id: ``None`` for a set.
-    :ivar file_count: the files that who opens it sees.
-    :ivar trashed_count: of a set, those in the trash, which nobody sees.
+    :ivar file_count: the number of files visible through the link.
+    :ivar trashed_count: the number of a set's files in the trash, which the link hides.
     """
 
     id: int
