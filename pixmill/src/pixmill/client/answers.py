@@ -365,7 +365,7 @@ class FileStats(Answer):
     :ivar all_owners: whether the numbers cover all owners.
     :ivar bytes: the total size; when covering all owners, identical contents count once.
     :ivar reserved_bytes: the size of unfinished uploads.
-    :ivar room_bytes: the free space.
+    :ivar room_bytes: the number of bytes that still fit.
     :ivar quota: limits of ``bytes`` and ``files``.
     :ivar by_type: ``files`` and ``bytes`` of each kind of ``media_type``, such as ``image/*``.
     :ivar by_month: ``files`` and ``bytes`` uploaded in each ``month``, such as ``2026-11``, in UTC.
