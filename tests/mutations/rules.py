@@ -351,8 +351,8 @@ MUTATIONS = [
     Mutation(
         rule="the EXIF orientation of an image is applied",
         file="image-processor/src/image_processor/services/codec/decoding.py",
-        before="return _turned(_opened(source, format_name, access=access, **options), upright=upright)",
-        after="return _turned(_opened(source, format_name, access=access, **options), upright=False)",
+        before="return _turned(_opened(source, format_name, 1, access=access, **options), upright=upright)",
+        after="return _turned(_opened(source, format_name, 1, access=access, **options), upright=False)",
         caught_by="image-processor/tests/test_geometry.py::test_orientation_is_applied_once",
     ),
     Mutation(
@@ -479,6 +479,13 @@ MUTATIONS = [
         before="        self._uses[key] = time.time()\n",
         after="",
         caught_by="image-processor/tests/render/test_cache.py::test_the_least_recently_used_results_go_for_a_new_one",
+    ),
+    Mutation(
+        rule="nginx forgets the images of a file whose renders are removed",
+        file="image-processor/src/image_processor/render/api.py",
+        before="        await self._front.forget(file_id)\n",
+        after="",
+        caught_by="tests/api/test_render.py::test_what_nginx_keeps_ends_at_once_when_the_renders_of_a_file_are_removed",
     ),
     Mutation(
         rule="a redirect of an origin is judged as the first URL",
