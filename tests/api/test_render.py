@@ -355,6 +355,8 @@ def test_a_killed_process_fails_what_it_was_rendering_and_nothing_else(
     pixmill: Pixmill, stack: Stack, file_id: object
 ) -> None:
     url = f"{stack.url}{signed(file_id, w=270)}"
+    # A stack is ready before its render service has started all its processes.
+    wait_until(lambda: _content_of(f"{stack.url}{signed(file_id, w=269)}"), "the service renders")
 
     with ThreadPoolExecutor(1) as client:
         processes = render_processes(stack)
