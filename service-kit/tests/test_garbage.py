@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import gc
 import service_kit.api
@@ -13,6 +15,7 @@ print(before, len(gc.get_objects()))
 """
 
 
+@pytest.mark.slow
 def test_later_collections_skip_nearly_all_imported_objects() -> None:
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
 

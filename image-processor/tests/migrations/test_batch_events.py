@@ -9,7 +9,7 @@ from service_kit.database import Database
 from service_kit.migrations import migrate
 from sqlalchemy import insert, select, update
 
-from tests.support.servers import started_postgres
+from tests.support.databases import postgres_database
 
 OVERLAP_SECONDS = 0.5
 """How long two transactions overlap."""
@@ -22,7 +22,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         migrate(url, "image_processor")
         yield Database(url)
         return
-    with started_postgres("batches") as url:
+    with postgres_database("batches") as url:
         migrate(url, "image_processor")
         database = Database(url)
         yield database
