@@ -14,10 +14,11 @@ from file_storage.models import FileEvent
 from file_storage.services.blobs import BlobService
 from file_storage.services.events import FileChoice
 from file_storage.services.expiry import ExpiryService
+from file_storage.services.file_rows import SENT_FILE, SENT_OWNED_FILE
 from file_storage.services.files import FileService
 from file_storage.services.fsck import Fsck
 from file_storage.services.idempotency import IdempotencyKeys
-from file_storage.services.links import LinkService, NewLink
+from file_storage.services.links import SENT_LINK, LinkService, NewLink
 from file_storage.services.listing import SORTS, FileFilter, Sort
 from file_storage.services.names import FileName
 from file_storage.services.shared_sets import NewSet, SharedSets
@@ -358,6 +359,18 @@ def test_links_scan_no_table(files: svcs.Container, large: str) -> None:
     service.revoke(OWNER, str(link.id))
 
     assert_no_scan(explained, 7)
+
+
+def test_usual_downloads_scan_no_table(files: svcs.Container, large: str) -> None:
+    database = files.get(Database)
+    explained = Explained(database.engine, large)
+
+    # Executed by SQLAlchemy, because nobody sees what the driver alone executes.
+    with database.connect() as connection:
+        for query in (SENT_FILE, SENT_OWNED_FILE, SENT_LINK):
+            connection.execute(query.statement, {"id": 205, "owner": OWNER.owner, "link_id": 1})
+
+    assert_no_scan(explained, 3)
 
 
 def test_links_for_sets_scan_no_table(files: svcs.Container, large: str) -> None:

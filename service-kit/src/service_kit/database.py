@@ -192,14 +192,14 @@ class FrequentQuery:
     """
 
     def __init__(self, statement: Select[*tuple[object, ...]]) -> None:
-        self._statement = statement
+        self.statement = statement
         self._compiled: dict[str, tuple[str, Sequence[str] | None]] = {}
 
     def compiled_for(self, dialect: Dialect) -> tuple[str, Sequence[str] | None]:
         """Return the SQL text, and the order of the parameters if the dialect uses positional ones."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            compiled = self._statement.compile(dialect=dialect)
+            compiled = self.statement.compile(dialect=dialect)
             order = compiled.positiontup if isinstance(compiled, SQLCompiler) and compiled.positional else None
             found = self._compiled[dialect.name] = str(compiled), order
         return found

@@ -150,7 +150,7 @@ class SentByLink(NamedTuple):
     disposition: str | None
 
 
-_SENT = FrequentQuery(
+SENT_LINK = FrequentQuery(
     select(Link.expires_at, Link.disposition, *SENT_COLUMNS)
     .join_from(Link, File, Link.file_id == File.id)
     .where(Link.id == bindparam("link_id"), PRESENT)
@@ -278,7 +278,7 @@ class LinkService:
         """Return what a download by this token needs; ``None`` if :meth:`file` must say what is wrong."""
         try:
             claim = self._signer.read(token)
-            row = self._database.first_row(_SENT, {"link_id": claim.link_id})
+            row = self._database.first_row(SENT_LINK, {"link_id": claim.link_id})
         except (DomainError, QuickReadError):
             return None
         if row is None:
