@@ -885,3 +885,12 @@ def test_a_format_that_cannot_hold_the_image_does_not_end_auto() -> None:
 def test_auto_says_why_no_format_can_hold_the_image() -> None:
     with pytest.raises(ImageError, match="AVIF holds 16,384"):
         processed(photo(17_000, 2), "convert", {"format": "auto"})
+
+
+@pytest.mark.parametrize(("width", "height", "most"), [(510, 500, 7), (2010, 1000, 3)])
+def test_the_effort_of_a_large_avif_is_limited(width: int, height: int, most: int) -> None:
+    source = encoded(Image.linear_gradient("L").resize((width, height)).convert("RGB"), "PNG")
+
+    greatest, limited = (processed(source, "convert", {"format": "avif", "effort": effort}) for effort in (9, most))
+
+    assert greatest == limited
