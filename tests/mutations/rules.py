@@ -236,6 +236,21 @@ MUTATIONS = [
     ),
     # Uploads and downloads.
     Mutation(
+        rule="uploads with the same key are not stored together",
+        file=_STORING,
+        before="(key is None or all(key != one.addition.key for one in group))",
+        after="(key is None or len(group) > 0)",
+        caught_by="file-storage/tests/services/test_uploads_at_once.py::test_a_key_makes_one_file",
+    ),
+    Mutation(
+        rule="a short query finds a link's file only while its token says so",
+        file="file-storage/src/file_storage/services/links.py",
+        before="return SentByLink(file, disposition) if is_claimed else None",
+        after="return SentByLink(file, disposition) if is_claimed or row else None",
+        caught_by="file-storage/tests/services/test_links.py"
+        "::test_a_link_does_not_fit_another_file_to_which_its_id_is_given_again",
+    ),
+    Mutation(
         rule="a file in a form is not larger than the limit",
         file="file-storage/src/file_storage/intake/multipart.py",
         before="if staged.size + len(data) > self._max_bytes:",
