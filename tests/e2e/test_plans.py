@@ -386,7 +386,7 @@ def test_links_for_sets_scan_no_table(files: svcs.Container, large: str) -> None
         links.change(principal, str(link.id), "a note", 120)
     links.revoke(OWNER, token)
 
-    assert_no_scan(explained, 20)
+    assert_no_scan(explained, 22)
 
 
 def test_changing_files_scans_no_table(files: svcs.Container, large: str) -> None:
