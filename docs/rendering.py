@@ -1,6 +1,6 @@
-"""``python docs/rendering.py [FOLDER]``: write the tables of ``rendering.md`` from those of the dialects.
+"""``python docs/rendering.py [FOLDER]``: write the tables of options in ``rendering.md``, in both languages.
 
-The text of the pages is written by hand; what is between the marks of a table is replaced.
+Only the lines between the marks of a table are generated; the rest of the pages is written by hand.
 """
 
 import sys
@@ -11,6 +11,7 @@ from image_processor.render.dialects import imagor, native, thumbor
 from image_processor.render.imgproxy_options import OPTIONS
 from image_processor.render.imgproxy_plan import OPTION_STATES
 from image_processor.render.thumbor_filters import State
+from service_kit.languages import Language, translated
 
 STATES: Mapping[str, Mapping[str, State]] = {
     "native": native.OPTIONS,
@@ -18,9 +19,10 @@ STATES: Mapping[str, Mapping[str, State]] = {
     "imagor": imagor.FILTERS,
     "imgproxy": OPTION_STATES,
 }
+LANGUAGES: Mapping[str, Language] = {"rendering.md": "en", "ru/rendering.md": "ru"}
 HEADS = {
     "rendering.md": ("option", "state", "with what, or why not"),
-    "ru/rendering.md": ("опция", "есть ли", "чем делается или почему нет (по-английски)"),
+    "ru/rendering.md": ("опция", "есть ли", "чем делается или почему нет"),
 }
 WORDS = {
     "rendering.md": {"yes": "yes", "part": "partly", "no": "no"},
@@ -38,7 +40,8 @@ def table(page: str, dialect: str) -> Iterator[str]:
     for name, state in STATES[dialect].items():
         short = "".join(f", `{other}`" for other in SHORT.get(name, ())) if dialect == "imgproxy" else ""
         pro = " (Pro)" if dialect == "imgproxy" and name in PRO else ""
-        yield f"| `{name}`{short}{pro} | {WORDS[page][state.done]} | {state.note.replace('|', chr(92) + '|')} |"
+        note = translated(state.note, LANGUAGES[page]).replace("|", "\\|")
+        yield f"| `{name}`{short}{pro} | {WORDS[page][state.done]} | {note} |"
 
 
 def filled(page: str, text: str) -> str:

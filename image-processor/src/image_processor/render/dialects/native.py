@@ -37,17 +37,17 @@ FORMATS: Mapping[str, str] = {
     "tiff": "tiff",
 }
 OPTIONS: Mapping[str, State] = {
-    "exp": State("yes", "seconds since 1970 after which the answer is 410"),
+    "exp": State("yes", "a Unix time in seconds; after it the response is 410"),
     "p": State("yes", "the name of a preset"),
-    "o": State("yes", "the owner of the preset, if it was made by the API; `local` if the option is missing"),
+    "o": State("yes", "the owner of a preset that was created with the API; `local` by default"),
     "j": State("yes", 'a pipeline, `{"steps": …, "output": …}`, as JSON in base64url'),
-    "w": State("yes", "the greatest width: the result is fitted into it, and never enlarged"),
-    "h": State("yes", "the greatest height"),
-    "f": State("yes", "the format: `auto` takes what the client accepts, also a name"),
+    "w": State("yes", "the maximum width; the image is scaled down to fit and never enlarged"),
+    "h": State("yes", "the maximum height"),
+    "f": State("yes", "the format: a name, or `auto` for one that the client accepts"),
     "q": State("yes", "the quality, 1 to 100"),
-    "fn": State("yes", "the file name of the answer, percent-encoded"),
-    "att": State("yes", "`1`: browsers save the answer"),
-    "age": State("yes", "seconds that caches may keep the answer"),
+    "fn": State("yes", "the file name of the response, percent-encoded"),
+    "att": State("yes", "`1`: browsers save the response to a file"),
+    "age": State("yes", "how many seconds caches may keep the response"),
 }
 """Every option of Pixmill's own URLs."""
 
