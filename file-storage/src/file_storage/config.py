@@ -29,7 +29,7 @@ class DatabaseSettings(Section):
         16,
         ge=1,
         le=1000,
-        description="The most connections that a uWSGI process keeps open. With fewer than `threads` in `wsgi.ini`,"
+        description="The most connections of a uWSGI process. With fewer than `threads` in `wsgi.ini`,"
         " requests would wait for a connection; the start is refused.",
     )
 

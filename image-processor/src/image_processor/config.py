@@ -39,7 +39,7 @@ class ApiDatabaseSettings(Section):
         8,
         ge=1,
         le=1000,
-        description="The most connections that a uWSGI process keeps open. With fewer than `threads` in `wsgi.ini`,"
+        description="The most connections of a uWSGI process. With fewer than `threads` in `wsgi.ini`,"
         " requests would wait for a connection; the start is refused.",
     )
 
@@ -52,11 +52,11 @@ class WorkerDatabaseSettings(Section):
         " its password.",
     )
     pool_size: Annotated[int, Unit("connections")] = Field(
-        2,
+        4,
         ge=1,
         le=1000,
-        description="The most connections that each process of the worker keeps open: one for its task; the"
-        " main process shares them between relay, heartbeat and housekeeping.",
+        description="The most connections of each process of the worker. A process that runs tasks needs one; the main"
+        " process needs one each for relay, heartbeat and housekeeping.",
     )
 
 
@@ -71,7 +71,7 @@ class WebhookDatabaseSettings(Section):
         4,
         ge=1,
         le=1000,
-        description="The most connections that the process keeps open, for deliveries that end at the same time.",
+        description="The most connections of the process, for deliveries that end at the same time.",
     )
 
 

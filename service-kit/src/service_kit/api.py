@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector, CollectorRegistry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from werkzeug.exceptions import HTTPException
 
 from service_kit import __version__, response_headers
@@ -124,6 +125,7 @@ def create_api(
     app.register_error_handler(DomainError, lambda error: render(problem_of(error, statuses)))
     app.register_error_handler(HTTPException, _render_http_exception)
     app.register_error_handler(DBAPIError, _render_database_error)
+    app.register_error_handler(NoConnectionError, _render_no_connection)
     app.register_error_handler(Exception, _render_unexpected)
     _add_documentation(app)
     _add_health(app, dependencies)
@@ -268,6 +270,11 @@ def _render_database_error(error: DBAPIError) -> Response:
         log.warning("value refused by the database", error=str(error.orig))
         return render(Problem("invalid-value", 422, sentence("The database cannot store a value of the request.")))
     log.error("database unavailable", error=str(error.orig))
+    return render(database_failed(error))
+
+
+def _render_no_connection(error: NoConnectionError) -> Response:
+    log.error("no free database connection", error=str(error))
     return render(database_failed(error))
 
 

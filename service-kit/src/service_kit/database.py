@@ -208,7 +208,8 @@ class FrequentQuery:
 class Database:
     """Opens sessions and connections to one database.
 
-    :param pool_size: maximum number of idle connections. With 0, each transaction on SQLite opens a connection.
+    :param pool_size: maximum number of connections to PostgreSQL. A thread waits for one for at most 30 seconds; then
+        ``sqlalchemy.exc.TimeoutError``. With 0, each transaction on SQLite opens a connection.
     """
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
@@ -313,7 +314,7 @@ def create_engine_for(url: str, pool_size: int) -> Engine:
         # psycopg's setting accepts no string, so it cannot be part of the URL.
         arguments["prepare_threshold"] = None
     address = address.difference_update_query([PREPARED_STATEMENTS])
-    engine = create_engine(address, pool_size=pool_size, connect_args=arguments, hide_parameters=True)
+    engine = create_engine(address, pool_size=pool_size, max_overflow=0, connect_args=arguments, hide_parameters=True)
     event.listen(engine, "checkout", _refuse_if_ended)
     event.listen(engine, "handle_error", _leave_standby)
     return engine

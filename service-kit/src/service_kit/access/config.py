@@ -18,7 +18,7 @@ class DatabaseSettings(Section):
         4,
         ge=1,
         le=1000,
-        description="The most connections that a process keeps open to it. Keys are remembered for seconds, so that few"
+        description="The most connections of a process to it. Keys are remembered for seconds, so that few"
         " requests need one.",
     )
 
