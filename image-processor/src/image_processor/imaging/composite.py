@@ -27,7 +27,7 @@ def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str 
 
 
 def masked(base: pyvips.Image, mask: pyvips.Image, left: int, top: int, *, out: bool) -> pyvips.Image:
-    """Return ``base``, made transparent where ``mask`` at ``left``, ``top`` is transparent, or opaque with ``out``."""
+    """Return ``base``, erased where ``mask`` at ``left``, ``top`` is transparent; with ``out``, where it is opaque."""
     share = _within(with_alpha(mask)[-1] / maximum(mask), left, top, base)
     return faded(base, share * -1 + 1 if out else share)
 

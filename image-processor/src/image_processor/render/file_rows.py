@@ -66,8 +66,8 @@ class _Question:
 class FileRows:
     """Looks up files in batches: a lookup costs more than a small image, whether for one file or a hundred.
 
-    Requests that arrive during a lookup share the next one. Files in use are looked up again, in batches, before their
-    rows expire.
+    Requests that arrive while lookups are running share the next one. Files in use are looked up again, in batches,
+    before their rows expire.
 
     :param seconds: how long the row of a file is remembered.
     """

@@ -100,7 +100,7 @@ def path_of(source: str, options: Mapping[str, str]) -> bytes:
 
 @dataclass(frozen=True)
 class WantedPreset:
-    """The preset that a URL names, and its owner, which does not matter for a preset from the settings."""
+    """The preset that a URL names, and its owner, who does not matter for a preset from the settings."""
 
     name: str
     owner: str
