@@ -66,7 +66,7 @@ def _smeared(pixels: DeepPixels, weights: NDArray[numpy.float64]) -> DeepPixels:
 
 
 def _line(radius: float, angle: float) -> NDArray[numpy.float64]:
-    """Return the weights of a smooth line of two radii through the middle, without empty rows and columns."""
+    """Return the weights of a smooth line through the middle, two radii long, without empty rows and columns."""
     reach = math.ceil(radius)
     across, down = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     y, x = numpy.mgrid[-reach : reach + 1, -reach : reach + 1]

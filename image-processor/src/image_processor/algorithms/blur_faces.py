@@ -38,7 +38,7 @@ class BlurFacesParams(Params):
 def blur_faces(image: pyvips.Image, params: BlurFacesParams) -> pyvips.Image:
     """Hide every face that is found; an image without faces stays as it is.
 
-    A face may be missed if it is turned away, covered, or smaller than 2 per cent of the image.
+    A face may be missed if it is turned away, covered, or smaller than 2 percent of the image.
     """
     image = image.copy_memory()
     for face in faces_of(image):

@@ -15,7 +15,7 @@ from image_processor.imaging.params import hint
 from image_processor.imaging.picture import Picture
 
 SIDE = 64
-"""Pixels: the longer side of the image that is hashed. More make no difference, as there are few waves."""
+"""The longer side in pixels of the image that is hashed. More make no difference, because there are few waves."""
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
 

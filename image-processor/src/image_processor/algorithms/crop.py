@@ -1,4 +1,4 @@
-"""``crop``: ``{"width": 200, "height": 100, "left": 10, "top": 20}``, or by ``gravity``, in pixels or per cent."""
+"""``crop``: ``{"width": 200, "height": 100, "left": 10, "top": 20}``, or by ``gravity``, in pixels or percent."""
 
 from typing import Annotated, Literal, Self
 
@@ -61,7 +61,7 @@ def crop(picture: Picture, params: CropParams) -> Picture:
         left = _pixels(params.left, picture.width, params.unit)
     if params.top is not None:
         top = _pixels(params.top, picture.height, params.unit)
-    # A part that exceeds the image is cut, as the images of a batch differ in size.
+    # A part that exceeds the image is cut and not refused, because the images of a batch differ in size.
     width, height = min(width, picture.width - left), min(height, picture.height - top)
     if width < 1 or height < 1:
         raise UnsuitableImageError(

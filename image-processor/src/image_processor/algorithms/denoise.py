@@ -11,7 +11,7 @@ from image_processor.imaging.alpha import on_visible
 from image_processor.imaging.arrays import DeepPixels, deep_pixels_of, with_pixels
 
 _PATCH, _SEARCH = 7, 9
-"""Pixels: the sides of the patches that are compared, and of the area that is searched for them."""
+"""The sides in pixels of the patches that are compared, and of the area that is searched for them."""
 _REACH = (_PATCH + _SEARCH) // 2
 
 

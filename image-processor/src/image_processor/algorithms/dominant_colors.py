@@ -67,7 +67,7 @@ def _clusters(points: Points, count: int) -> NDArray[numpy.intp]:
         centers = numpy.vstack([centers, points[numpy.argmax(distance)]])
     first = _squares(points, centers).argmin(axis=1).astype("int32").reshape(-1, 1)
     end = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, ROUNDS, 0.01)
-    # One point a row, as a value of three channels: OpenCV takes a single row of three values for three points.
+    # One point per row, as a value of three channels: OpenCV takes a single row of three values for three points.
     samples = points.astype("float32").reshape(-1, 1, 3)
     _, owner, _ = cv2.kmeans(samples, len(centers), first, end, 1, cv2.KMEANS_USE_INITIAL_LABELS)
     return numpy.asarray(owner, dtype="intp").ravel()

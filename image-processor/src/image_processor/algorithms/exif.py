@@ -15,7 +15,7 @@ _GROUPS = {"ifd0": "image", "ifd1": "thumbnail", "ifd2": "photo", "ifd3": "gps",
 _LIBVIPS = re.compile(r"(?P<both>.*), (?P<kind>\w+), \d+ components?, \d+ bytes?\)", re.DOTALL)
 _FAILED = "Internal error"
 _BELOW_THE_SEA = "Sea level reference"
-"""The words of libexif for 1; 0 is "Sea level"."""
+"""libexif's text for the value 1; that for 0 is "Sea level"."""
 
 
 class ExifReport(Report):
@@ -32,7 +32,7 @@ class ExifReport(Report):
 
 
 @algorithm(category="analysis", sequential=True, any_color_space=True)
-def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (an algorithm's shape)
+def exif(image: pyvips.Image, params: NoParams) -> ExifReport:  # noqa: ARG001 (an algorithm's signature)
     """Read the EXIF tags (CIPA DC-008). The orientation has been applied already, and is missing."""
     tags: dict[str, dict[str, str]] = {group: {} for group in _GROUPS.values()}
     for field in image.get_fields():

@@ -17,7 +17,7 @@ from image_processor.imaging.params import MAX_SIDE, Side, hint, needs_one_of
 from image_processor.imaging.scaling import scaled
 
 BLURRED_SIDE = 64
-"""Pixels: the longer side of the copy that the blurred background is made of."""
+"""The longer side in pixels of the copy from which the blurred background is made."""
 
 
 class ExtendParams(Params):

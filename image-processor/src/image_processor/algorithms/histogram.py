@@ -36,7 +36,7 @@ class HistogramReport(Report):
 
 
 @algorithm(category="analysis")
-def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's shape)
+def histogram(image: pyvips.Image, params: NoParams) -> HistogramReport:  # noqa: ARG001 (an algorithm's signature)
     """Count the tones of red, green, blue and luma in 8 bits; invisible pixels do not count."""
     image = in_eight_bits(image).copy_memory()
     colors, alpha = color_bands(image), alpha_band(image)

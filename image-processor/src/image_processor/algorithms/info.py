@@ -45,7 +45,7 @@ _BITS = {"uchar": 8, "char": 8, "ushort": 16, "short": 16, "uint": 32, "int": 32
 
 
 @algorithm(category="analysis", sequential=True, any_color_space=True)
-def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (an algorithm's shape)
+def info(image: pyvips.Image, params: NoParams) -> InfoReport:  # noqa: ARG001 (an algorithm's signature)
     """Describe the image: format, size, frames, bands, color space and which metadata it has."""
     frames = frames_of(image)
     return InfoReport(

@@ -73,7 +73,7 @@ def montage(image: pyvips.Image, params: MontageParams, files: Files) -> pyvips.
 
 
 def _cell(image: pyvips.Image, params: MontageParams) -> pyvips.Image:
-    """Return the image in its cell, with the gap to the left and above, in memory so that its source can go."""
+    """Return the image in its cell, with the gap to the left and above, in memory, so that its source can be freed."""
     crop = "centre" if params.fit == "cover" else "none"
     small = in_eight_bits(in_color(image)).thumbnail_image(
         params.width, height=params.height, size="down", crop=crop, no_rotate=True

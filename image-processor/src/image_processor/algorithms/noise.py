@@ -10,7 +10,7 @@ from image_processor.imaging.color import maximum
 from image_processor.imaging.params import hint
 
 _SAMPLES = 8_000_000
-"""How many random values are held in memory, at most; further rows repeat them, shifted sideways."""
+"""The most random values that are held in memory; further rows repeat them, shifted sideways."""
 
 
 class NoiseParams(Params):

@@ -19,7 +19,7 @@ from image_processor.imaging.scaling import resampled
 Corner = tuple[float, float]
 
 _READ_PIXELS = 100_000_000
-"""How many pixels are read for a result that is smaller, at most."""
+"""The most pixels that are read for a smaller result."""
 
 
 class Point(Params):

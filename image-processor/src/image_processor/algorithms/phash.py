@@ -23,7 +23,7 @@ class PhashReport(Report):
 
 
 @algorithm(category="analysis", sequential=True)
-def phash(picture: Picture, params: NoParams) -> PhashReport:  # noqa: ARG001 (an algorithm's shape)
+def phash(picture: Picture, params: NoParams) -> PhashReport:  # noqa: ARG001 (an algorithm's signature)
     """Make a hash that hardly changes when an image is resized or encoded again, to find duplicates.
 
     (The DCT hash of C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the 8 × 8

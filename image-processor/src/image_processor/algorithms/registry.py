@@ -1,7 +1,7 @@
-"""Find the algorithms: the modules of this package, each named as its algorithm, and the entry points
+"""Finds the algorithms: the modules of this package, each named as its algorithm, and the entry points
 ``pixmill.algorithms``.
 
-The types of its function say what kind of algorithm it is:
+The types of an algorithm's function determine its kind:
 
 ======================================  =================================================================
 ``(image, params) -> Image``            changes an image; called for each frame of an animation
@@ -10,7 +10,7 @@ The types of its function say what kind of algorithm it is:
 ``(params) -> Output`` (or ``Tiles``)  changes only how the result is encoded
 ======================================  =================================================================
 
-An argument ``files`` after them gives access to the files that the parameters name.
+A further argument ``files`` gives access to the files that the parameters name.
 """
 
 import importlib
@@ -66,7 +66,7 @@ class Algorithm:
 
     @property
     def frames(self) -> Frames:
-        """Return what an animation is used for: ``each`` frame, ``all`` frames together, or the ``first`` one only."""
+        """Return which frames of an animation are used: ``each`` by itself, ``all`` together, or only the ``first``."""
         if self.first_frame_only or issubclass(self.gives, Report | Tiles):
             return "first"
         return "each" if self.takes is pyvips.Image else "all"
@@ -184,7 +184,7 @@ def all_algorithms() -> Mapping[str, Algorithm]:
 
 @cache
 def find_algorithm(name: str) -> Algorithm | None:
-    """Return the algorithm of that name. No other module is loaded."""
+    """Return the algorithm of that name, without loading other modules."""
     if name in _modules():
         found = getattr(importlib.import_module(f"{__package__}.{name}"), name, None)
         return found if isinstance(found, Algorithm) else None

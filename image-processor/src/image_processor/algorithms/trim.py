@@ -53,7 +53,7 @@ def trim(picture: Picture, params: TrimParams) -> Picture:
 
 
 def box_of(picture: Picture, params: TrimParams) -> tuple[int, int, int, int] | None:
-    """Return left, top, right and bottom of what stays; ``None``: the image has one color, and stays as it is."""
+    """Return left, top, right and bottom of the part that stays; ``None`` if the image has only one color."""
     boxes = [box for box in (_box(frame, params) for frame in picture.frames) if box is not None]
     if not boxes:
         return None
@@ -78,7 +78,7 @@ def _box(image: pyvips.Image, params: TrimParams) -> tuple[int, int, int, int] |
     background = ink(image, params.background) if params.background is not None else image(x, y)
     scale = 255 / maximum(image)
     if image.hasalpha():
-        # Colors count as far as they are visible.
+        # Weight the colors by their alpha, because hidden ones do not count.
         seen = background[-1] / maximum(image)
         background = [value * seen for value in background[:-1]] + background[-1:]
         image = image.premultiply(max_alpha=maximum(image))

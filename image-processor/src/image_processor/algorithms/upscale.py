@@ -11,7 +11,7 @@ from image_processor.imaging.params import MAX_SIDE, hint
 from image_processor.imaging.scaling import scaled
 
 _SOFTNESS = 0.5
-"""Pixels of the source: the standard deviation of the Gaussian of the unsharp mask."""
+"""The standard deviation of the unsharp mask's Gaussian, in pixels of the source."""
 
 
 class UpscaleParams(Params):
@@ -36,7 +36,7 @@ def upscale(image: pyvips.Image, params: UpscaleParams) -> pyvips.Image:
         )
 
     if params.sharpen > 0:
-        # Sharpened before it is enlarged, as there are fewer pixels.
+        # Sharpen before enlarging, because there are fewer pixels.
         mean = local_mean(image, lambda bands: gaussian(bands, _SOFTNESS))
         image = on_colors(image, lambda colors: colors + (colors - mean) * (params.sharpen / 100))
     return scaled(image, width, height, "cubic")

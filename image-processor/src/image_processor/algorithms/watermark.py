@@ -18,10 +18,10 @@ from image_processor.imaging.scaling import scaled
 from image_processor.imaging.typeset import contrasting, typeset
 
 TEXT_HEIGHT = 128
-"""Pixels: the height of a line of the draft, from which the final size is computed."""
+"""The height in pixels of a line of the draft, from which the final size is computed."""
 
 LEAST_TEXT_HEIGHT = 16
-"""Pixels: smaller letters are drawn at this height and shrunk, as their strokes would vanish."""
+"""The height in pixels at which smaller letters are drawn before they are shrunk, as their strokes would vanish."""
 
 
 def _outline(text: str) -> str:
@@ -118,7 +118,7 @@ def _sized(image: pyvips.Image, params: WatermarkParams, files: Files) -> pyvips
         mark = _turned(with_alpha(in_color(files.image(params.mark.file_id))), params.rotation)
     else:
         draft = _turned(_written(params.mark, TEXT_HEIGHT), params.rotation)
-        # Letters are drawn at their final size, as an enlarged draft would be jagged.
+        # Draw letters at their final size, because an enlarged draft would be jagged.
         height = max(LEAST_TEXT_HEIGHT, round(TEXT_HEIGHT * _scale(draft, image, params)))
         mark = _turned(_written(params.mark, height), params.rotation)
     scale = _scale(mark, image, params)
@@ -137,7 +137,7 @@ def _turned(mark: pyvips.Image, degrees: float) -> pyvips.Image:
 
 
 def _scale(mark: pyvips.Image, image: pyvips.Image, params: WatermarkParams) -> float:
-    """Return the factor on the size of the mark."""
+    """Return the factor by which to scale the mark."""
     return float(min(image.width * params.scale / 100 / mark.width, image.height / mark.height))
 
 

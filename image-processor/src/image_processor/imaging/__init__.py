@@ -1,4 +1,4 @@
-"""What the algorithms share: pictures and their frames, colors, alpha, tone, position and the options of encoding.
+"""Code that the algorithms share: pictures and their frames, colors, alpha, tone, position and encoding options.
 
 Like the algorithms, these modules read and write no files.
 """

@@ -1,4 +1,4 @@
-"""Transparency: left alone when only colors change, and a weight of the colors when neighbors are mixed."""
+"""Handles transparency: keeps alpha when only colors change, and weights colors by alpha when neighbors are mixed."""
 
 from collections.abc import Callable
 
@@ -61,7 +61,7 @@ def _filled(image: pyvips.Image, reach: int) -> pyvips.Image:
 def without_hidden_colors(image: pyvips.Image) -> pyvips.Image:
     """Return the image with the colors of invisible pixels replaced by those of visible pixels nearby.
 
-    Encoders that subsample colors mix neighbors, and would otherwise show some of what was hidden.
+    Encoders that subsample colors mix neighbors, and would otherwise reveal hidden colors.
     (S. Gortler et al., "The Lumigraph", 1996: pull and push.)
     """
     alpha = alpha_band(image)
@@ -82,7 +82,7 @@ def without_hidden_colors(image: pyvips.Image) -> pyvips.Image:
 
 
 _PULL = 4
-"""Pixels: the side of the squares that one step averages."""
+"""The side, in pixels, of the squares that one step averages."""
 
 
 def faded(image: pyvips.Image, share: pyvips.Image | float) -> pyvips.Image:

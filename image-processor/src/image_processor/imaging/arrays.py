@@ -1,4 +1,4 @@
-"""Convert images to NumPy arrays and back, for operations that OpenCV does better."""
+"""Converts images to NumPy arrays and back, for operations that OpenCV does better."""
 
 import numpy
 import pyvips
@@ -8,7 +8,7 @@ from image_processor.imaging.color import in_eight_bits
 
 Pixels = NDArray[numpy.uint8]
 DeepPixels = NDArray[numpy.uint8] | NDArray[numpy.uint16] | NDArray[numpy.float32]
-"""8 bits, 16 bits or floating point, like the image."""
+"""Pixels in the depth of the image: 8 bits, 16 bits or floating point."""
 
 
 def pixels_of(image: pyvips.Image) -> Pixels:
@@ -24,7 +24,7 @@ def deep_pixels_of(image: pyvips.Image) -> DeepPixels:
 
 
 def with_pixels(image: pyvips.Image, pixels: DeepPixels) -> pyvips.Image:
-    """Return the image with its metadata and other pixels, which have its own depth or 8 bits."""
+    """Return the image with other pixels and the same metadata; the pixels have its own depth or 8 bits."""
     made = pyvips.Image.new_from_array(numpy.ascontiguousarray(pixels))
     made = made * 257 if image.format == "ushort" and pixels.dtype == numpy.uint8 else made
     # The result of an operation has the metadata of its first image; one pixel of it is enough.

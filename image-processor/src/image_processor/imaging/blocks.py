@@ -1,4 +1,4 @@
-"""Square blocks of a single color."""
+"""Fills square blocks with a single color."""
 
 import pyvips
 

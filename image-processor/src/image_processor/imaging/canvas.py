@@ -1,4 +1,4 @@
-"""An image on a larger canvas."""
+"""Places images on larger canvases."""
 
 import pyvips
 

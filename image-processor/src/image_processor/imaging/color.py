@@ -1,4 +1,4 @@
-"""Colors as parameters, and images in a color space that an algorithm can compute with."""
+"""Color parameters, and conversions of images to color spaces that algorithms can compute with."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -93,7 +93,7 @@ def alike(images: Sequence[pyvips.Image]) -> Sequence[pyvips.Image]:
 
 
 def ink(image: pyvips.Image, color: str) -> list[float]:
-    """Return the color as values of the bands of the image, by its profile, with alpha if the image has alpha."""
+    """Return the color as band values of the image, converted to its profile, with alpha if the image has alpha."""
     red, green, blue, alpha = rgba(color)
     values = _by_profile(image, color)
     if values is None:
@@ -103,9 +103,9 @@ def ink(image: pyvips.Image, color: str) -> list[float]:
 
 
 def _by_profile(image: pyvips.Image, color: str) -> list[float] | None:
-    """Return the color in the profile of the image, 0 to 255; ``None`` if it has none, or that of sRGB.
+    """Return the color in the profile of the image, 0 to 255; ``None`` if that is sRGB or missing.
 
-    CMYK without a profile uses a general profile, and white is paper.
+    CMYK without a profile uses a general profile. White in CMYK is always paper without ink.
     """
     values = rgba(color)[:3]
     is_cmyk = image.interpretation == "cmyk"
@@ -161,5 +161,5 @@ def _through_profile(image: pyvips.Image) -> pyvips.Image:
 
 
 def is_srgb(image: pyvips.Image) -> bool:
-    """Whether the profile of the image gives the same colors as sRGB."""
+    """Return whether the profile of the image gives the same colors as sRGB."""
     return means_srgb(bytes(image.get("icc-profile-data")))

@@ -1,4 +1,4 @@
-"""A CMYK profile of 14 kB with the colors of the general one of 960 kB (ICC.1:2001, 6.5.7, lut16Type)."""
+"""Builds a CMYK profile of 14 kB with the colors of the general one of 960 kB (ICC.1:2001, 6.5.7, lut16Type)."""
 
 import struct
 from functools import cache
@@ -27,7 +27,7 @@ def compact_cmyk() -> bytes:
         b"wtpt": xyz_tag(D50),
         **dict.fromkeys((b"A2B0", b"A2B1", b"A2B2"), to_lab),
         **dict.fromkeys((b"B2A0", b"B2A1", b"B2A2"), to_inks),
-        # Every color counts as inside the gamut, as those outside have been moved into it already.
+        # Every color counts as inside the gamut, because those outside have already been moved into it.
         b"gamt": _table(3, 1, 2, numpy.zeros(8)),
     }
     return assembled(tags, b"CMYK", kind=b"prtr", connection=b"Lab ")

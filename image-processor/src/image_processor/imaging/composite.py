@@ -1,4 +1,4 @@
-"""Composite an image over another."""
+"""Composites an image over another."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from image_processor.imaging.alpha import faded, rounded
 from image_processor.imaging.color import color_bands, in_color, maximum, with_alpha
 
 _BY_ALPHA: Mapping[str, str] = {"normal": "over", "add": "add"}
-"""The modes that mix colors by their alpha alone, for which libvips is right."""
+"""The modes that mix colors by alpha alone, which libvips computes correctly."""
 
 
 def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str = "normal") -> pyvips.Image:
@@ -27,7 +27,7 @@ def laid(base: pyvips.Image, over: pyvips.Image, left: int, top: int, mode: str 
 
 
 def masked(base: pyvips.Image, mask: pyvips.Image, left: int, top: int, *, out: bool) -> pyvips.Image:
-    """Return ``base``, transparent where ``mask`` at ``left``, ``top`` is; with ``out``, where it is opaque."""
+    """Return ``base``, erased where ``mask`` at ``left``, ``top`` is transparent; with ``out``, where it is opaque."""
     share = _within(with_alpha(mask)[-1] / maximum(mask), left, top, base)
     return faded(base, share * -1 + 1 if out else share)
 

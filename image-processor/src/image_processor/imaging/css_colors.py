@@ -1,4 +1,4 @@
-"""Colors as CSS writes them (CSS Color 4): hexadecimal, by name, and as rgb() and hsl(), with alpha or without."""
+"""Parses CSS colors (CSS Color 4): hexadecimal, by name, and as rgb() and hsl(), with alpha or without."""
 
 import colorsys
 import re
@@ -22,7 +22,7 @@ _HSL = r"hsla?\((DEG(, ?\d{1,3}%){2}(, ?ALPHA)?|DEG( \d{1,3}%){2}( ?/ ?ALPHA)?)\
 )
 _HEX = r"#([0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})"
 PATTERN = rf"^({_HEX}|{_RGB}|{_HSL}|{'|'.join(sorted(NAMES))})$"
-"""The pattern of a color in a JSON Schema. The other forms that CSS has are accepted too."""
+"""The pattern of a color in a JSON Schema. The other CSS forms are accepted too."""
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _FUNCTION = re.compile(r"(rgb|hsl)a?\(\s*(.*?)\s*\)")
@@ -35,7 +35,7 @@ _Values = Sequence[tuple[float, str]]
 def canonical(color: str) -> str:
     """Return the color as ``#rrggbb``, or ``#rrggbbaa`` where it is not opaque.
 
-    :raises ValueError: CSS has no such color.
+    :raises ValueError: the text is not a CSS color.
     """
     text = color.strip().lower()
     if re.fullmatch(_HEX, text):

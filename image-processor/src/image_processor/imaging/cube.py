@@ -1,4 +1,4 @@
-"""Color look-up tables in the `.cube` format (Adobe, "Cube LUT Specification 1.0", 2013)."""
+"""Reads color look-up tables in the `.cube` format (Adobe, "Cube LUT Specification 1.0", 2013)."""
 
 import re
 from array import array
@@ -17,9 +17,9 @@ Table = NDArray[numpy.float32]
 
 _LARGEST = {"LUT_1D_SIZE": 65_536, "LUT_3D_SIZE": 256}
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
-"""Read one by one: a list of all lines takes many times the memory of the file."""
+"""Finds one line at a time: a list of all lines takes many times the memory of the file."""
 _LONGEST_LINE = 1000
-"""Characters; the specification allows 250."""
+"""The longest accepted line in characters; the specification allows 250."""
 
 
 class Cube(Protocol):
@@ -78,7 +78,10 @@ def _too_many(sizes: dict[str, int], wanted: int) -> UnsuitableImageError:
 
 
 def _colors_wanted(sizes: dict[str, int]) -> int:
-    """:raises UnsuitableImageError: there are two sizes, or the size is not possible."""
+    """Return how many colors a table of this size has.
+
+    :raises UnsuitableImageError: there is not exactly one size, or the size is not possible.
+    """
     if len(sizes) != 1:
         raise UnsuitableImageError(sentence("The LUT must have either LUT_1D_SIZE or LUT_3D_SIZE."))
     ((kind, size),) = sizes.items()
@@ -116,14 +119,14 @@ def _cube(sizes: dict[str, int], domain: dict[str, list[float]], rows: "array[fl
 
 @dataclass(frozen=True)
 class Grid:
-    """The values that a table has entries for: in each band ``size`` of them, evenly from ``low`` to ``high``."""
+    """The values for which a table has entries: ``size`` in each band, evenly spaced from ``low`` to ``high``."""
 
     size: int
     low: Sequence[float]
     high: Sequence[float]
 
     def places(self, values: pyvips.Image) -> pyvips.Image:
-        """Return the positions of the values in the table, in its steps."""
+        """Return the positions of the values in the table, in steps of the table."""
         last = self.size - 1
         span = [high - low for low, high in zip(self.low, self.high, strict=True)]
         return ((values - list(self.low)) / span * last).clamp(min=0, max=last)

@@ -1,4 +1,4 @@
-"""Find faces with a network whose weights are a part of this package; nothing is downloaded."""
+"""Finds faces with a neural network, whose weights are part of this package; nothing is downloaded."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -22,13 +22,14 @@ the small ones, at the second one a face that fills the image."""
 
 SCORE = 0.8
 """The least score of a face. With the default of OpenCV, 0.9, a third of small and blurred faces is missed; below 0.8 a
-motorcycle has a face (`tests/test_faces.py`)."""
+motorcycle counts as a face (`tests/test_faces.py`)."""
 
 OVERLAP = 0.3
-"""Of two boxes that share more than this part of their union, the one with the lower score is dropped: the default."""
+"""Of two boxes that share more than this part of their union, the one with the lower score is dropped. OpenCV's
+default."""
 
 MOST = 5000
-"""The most candidates at one size, the default too."""
+"""The most candidates at one size. OpenCV's default."""
 
 
 class Face(NamedTuple):
@@ -40,7 +41,7 @@ class Face(NamedTuple):
     height: int
 
     def grown(self, share: float, image: pyvips.Image) -> "Face":
-        """Return the face with ``share`` of its size more on each side, within the image."""
+        """Return the face, enlarged on each side by ``share`` of its size, within the image."""
         left = max(0, round(self.left - self.width * share))
         top = max(0, round(self.top - self.height * share))
         right = min(image.width, round(self.left + self.width * (1 + share)))
@@ -68,7 +69,7 @@ def faces_of(image: pyvips.Image) -> list[Face]:
 
 
 def _candidates(image: pyvips.Image, side: int) -> Iterator[_Candidate]:
-    """Yield what is found in the image scaled down to this size, in pixels of the image."""
+    """Yield the faces found in the image scaled down to this size, in pixels of the image."""
     small = image.thumbnail_image(side, size="down", no_rotate=True)
     across, down = image.width / small.width, image.height / small.height
     detector = _detector()
@@ -81,7 +82,7 @@ def _candidates(image: pyvips.Image, side: int) -> Iterator[_Candidate]:
 
 
 def _distinct(found: list[_Candidate]) -> list[_Candidate]:
-    """Return each face once: several sizes find the same one."""
+    """Return each face once: a face may be found at several sizes."""
     import cv2  # large, and never needed by the API
 
     kept = cv2.dnn.NMSBoxes(
@@ -95,7 +96,7 @@ def _detector() -> "cv2.FaceDetectorYN":
     import cv2  # large, and never needed by the API
 
     level = cv2.utils.logging.getLogLevel()
-    # It warns that it ignores the choice of a processor, which nobody made.
+    # OpenCV warns that it ignores the choice of a processor, although none was made.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     try:
         return cv2.FaceDetectorYN.create(str(WEIGHTS), "", (320, 320), SCORE, OVERLAP, MOST)

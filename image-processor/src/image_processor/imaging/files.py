@@ -1,4 +1,4 @@
-"""The files that the parameters of an algorithm name, in addition to the source."""
+"""Gives algorithms the files that their parameters name, in addition to the source."""
 
 from typing import Protocol
 

@@ -5,10 +5,10 @@ import math
 import pyvips
 
 LEAST_WEIGHT = 0.01
-"""Weights below this share of the middle weight are dropped: at three standard deviations."""
+"""Weights below this share of the middle weight are dropped, which is at three standard deviations."""
 
 _REDUCED_SIGMA = 6
-"""Pixels: from this standard deviation on, a smaller copy is blurred."""
+"""From this standard deviation in pixels on, a smaller copy is blurred."""
 _WHOLE_SIGMA, _LARGEST_WHOLE_SIGMA = 2, 25
 _LARGEST_WEIGHT = 64
 """libvips is exact with integer weights up to this whose sum is a power of two."""

@@ -1,4 +1,4 @@
-"""Which part of an image a crop keeps, and where an image lies on another."""
+"""Chooses the part of an image that a crop keeps, and the place of an image on another."""
 
 from typing import Annotated, Literal
 
@@ -34,7 +34,7 @@ Gravity = Annotated[
 """A side or a corner; or the part that draws the eye (``attention``), or that has most detail (``entropy``)."""
 
 SMART = ("attention", "entropy")
-"""The values that look at the pixels."""
+"""The values for which the pixels are analyzed."""
 
 
 class FocalPoint(Params):

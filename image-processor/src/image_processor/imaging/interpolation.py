@@ -1,4 +1,4 @@
-"""Enlarge images by matrix products: faster than libvips, and with kernels that libvips has for shrinking only."""
+"""Enlarges images by matrix products: faster than libvips, and with kernels that libvips has for shrinking only."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -12,7 +12,7 @@ Values = NDArray[numpy.float32]
 Places = NDArray[numpy.float64]
 
 _ROWS, _COLUMNS = 64, 16
-"""Pixels of the result that one matrix product makes; fewer columns, as their matrix has a row for each band."""
+"""Pixels of the result per matrix product; fewer columns, because their matrix has a row for each band."""
 
 
 class Kernel(NamedTuple):
@@ -87,7 +87,7 @@ def _store(values: Values, result: DeepPixels) -> None:
 
 
 class _Block(NamedTuple):
-    """A part of a side of the result: its range, the places of the source that it is made of, and their weights."""
+    """A part of a side of the result: its range, the source positions that it is computed from, and their weights."""
 
     start: int
     stop: int

@@ -1,4 +1,4 @@
-"""A frame that is opened when somebody asks for it."""
+"""Opens a frame when it is first used."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -8,7 +8,7 @@ import pyvips
 
 
 class LaterFrame(Sequence[pyvips.Image]):
-    """The only frame of a picture, for :attr:`Picture.frames`: its number is known before it is opened."""
+    """A sequence of one frame for :attr:`Picture.frames`, which opens the frame on first access."""
 
     def __init__(self, opened: Callable[[], pyvips.Image]) -> None:
         self._opened = opened

@@ -1,4 +1,4 @@
-"""Changes of lightness or hue alone, in CIELAB (CIE 15:2004)."""
+"""Changes lightness or hue alone, in CIELAB (CIE 15:2004)."""
 
 import pyvips
 

@@ -1,4 +1,4 @@
-"""Colors in linear light, where a mix of two colors is what eyes see from a distance."""
+"""Changes images in linear light, where a mix of two colors matches what eyes see from a distance."""
 
 import pyvips
 

@@ -1,4 +1,4 @@
-"""Convert colors to gray, and change colors by a matrix."""
+"""Converts colors to gray, and changes colors by a matrix."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def exact_luma_of(colors: pyvips.Image) -> pyvips.Image:
 
 
 def with_matrix(image: pyvips.Image, rows: Sequence[Sequence[float]]) -> pyvips.Image:
-    """Make each of red, green and blue the sum of all three, weighted by a row; keep alpha, convert gray to color."""
+    """Make each of red, green and blue the sum of all three, weighted by its row; keep alpha, convert gray to color."""
     matrix = pyvips.Image.new_from_array([list(row) for row in rows])
 
     def mixed(colors: pyvips.Image) -> pyvips.Image:

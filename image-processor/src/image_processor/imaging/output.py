@@ -1,4 +1,4 @@
-"""How a result is encoded: the ``output`` of every algorithm whose result is an image."""
+"""The options of encoding: the ``output`` of every algorithm whose result is an image."""
 
 from typing import Annotated, Literal, Self
 
@@ -21,7 +21,7 @@ DEFAULT_QUALITY = {"jpeg": 85, "webp": 85, "avif": 65}
 """A photograph looks about the same in each format with these (SSIM 0.93 to 0.96)."""
 DEFAULT_EFFORT = {"jpeg": 5, "png": 6, "webp": 5, "avif": 2, "gif": 7}
 QUICKEST = 0
-"""An effort that no request names, for what somebody waits for: a quick PNG; other formats have their default.
+"""An internal effort for results that a client waits for: PNG is written quickly; other formats use their default.
 
 A photograph of 512 pixels takes 16 ms instead of 52, and is 11 to 14 percent larger.
 """

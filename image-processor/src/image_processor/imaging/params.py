@@ -9,10 +9,10 @@ from service_kit.errors import RuleError
 from service_kit.texts import sentence
 
 MAX_SIDE = 16_384
-"""Pixels: about what WebP (16,383) and AVIF (16,384) can hold, and the most that a client may ask for."""
+"""The largest side in pixels that a client may request, about the limit of WebP (16,383) and AVIF (16,384)."""
 
 _BRITISH = {"color": "colour", "center": "centre", "gray": "grey"}
-"""The spellings that the API had first. They are still accepted; schemas and answers have the American ones."""
+"""The API's first spellings. They are still accepted; schemas and responses have the American ones."""
 _AMERICAN = {british: american for american, british in _BRITISH.items()}
 
 
@@ -32,11 +32,14 @@ OR_BRITISH = BeforeValidator(_american)
 
 
 _DEEPEST = 32
-"""Levels of lists and objects. No algorithm needs ten, and Python cannot recurse as deep as a client can nest."""
+"""The most levels of lists and objects. No algorithm needs ten, and clients can nest deeper than Python recurses."""
 
 
 def _whole(value: object, levels: int = 0) -> object:
-    """:raises ValueError: the value is nested too deep."""
+    """Return the value with integers in place of whole floats.
+
+    :raises ValueError: the value is nested too deep.
+    """
     if levels > _DEEPEST:
         raise RuleError("too_deep", sentence("nested more than {limit} levels deep", limit=_DEEPEST))
     if isinstance(value, float) and value.is_integer():
@@ -49,7 +52,7 @@ def _whole(value: object, levels: int = 0) -> object:
 
 
 class Params(BaseModel):
-    """Base of every algorithm's parameters.
+    """The base class of every algorithm's parameters.
 
     An unknown parameter is an error, and so is a number in quotes, a boolean for a number, NaN or infinity. ``3.0`` is
     an integer, as in JSON Schema.
@@ -77,7 +80,10 @@ class Params(BaseModel):
         return data
 
     def with_one_of(self, *names: str) -> Self:
-        """:raises ValueError: the algorithm would do nothing, as none of these parameters is given."""
+        """Return these parameters if one of the names is given.
+
+        :raises ValueError: none is given, so that the algorithm would do nothing.
+        """
         if any(name in self.model_fields_set and getattr(self, name) is not None for name in names):
             return self
         detail = sentence("nothing to do: give {names} or {last}", names=", ".join(names[:-1]), last=names[-1])
@@ -94,7 +100,7 @@ def needs_one_of(*names: str) -> ConfigDict:
 
 
 HINTS = "x-pixmill"
-"""The member of a JSON Schema that tells a form how to show a parameter."""
+"""The member of a JSON Schema with hints for a form that shows a parameter."""
 
 Widget = Literal["color", "corners", "curve", "file", "files", "gravity", "matrix", "point", "rectangles", "slider"]
 Unit = Literal["px", "%", "°", "ms", "B", "dpi"]
@@ -108,9 +114,9 @@ class _Hints(TypedDict, total=False):
 
 
 def hint(**hints: Unpack[_Hints]) -> dict[str, JsonValue]:
-    """Return the ``json_schema_extra`` of a parameter; a form finds out from the rest of the schema what is not here.
+    """Return the ``json_schema_extra`` of a parameter: hints for a form that the rest of its schema does not contain.
 
-    :param step: between two values of a number.
+    :param step: the difference between two neighboring values of a number.
     :param advanced: whether few people need it.
     """
     return {HINTS: {name: value for name, value in hints.items() if isinstance(value, str | int | float)}}
@@ -129,4 +135,4 @@ FileId = Annotated[int, Field(ge=1, le=2**63 - 1, json_schema_extra=hint(widget=
 Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra=hint(widget="slider", unit="%", step=1))]
 
 Share = Annotated[float, Field(ge=0, le=1, json_schema_extra=hint(widget="slider", step=0.01))]
-"""From 0, nothing, to 1, all."""
+"""A share from 0 to 1."""

@@ -20,15 +20,15 @@ Shrink = Callable[[float], pyvips.Image]
 at exactly this factor, which may be below 1."""
 
 Small = Callable[[int, int], Pixels | None]
-"""Decodes the image at this width and height, at most its own, at once; ``None`` if libvips is to do it."""
+"""Decodes the image at this width and height, at most its own, without libvips; returns ``None`` if it cannot."""
 
 PAGE_SIZES = "page-sizes"
-"""A metadata field: width x height of each page of a document that has several."""
+"""A metadata field: width x height of each page, if the document has several."""
 
 
 @dataclass(frozen=True)
 class Plain:
-    """A still image of 8 bits, gray or RGB, whose pixels need no libvips. For few pixels its pipelines cost most.
+    """A still image of 8 bits, gray or RGB, that needs no libvips: its pipelines take most of the time for few pixels.
 
     :param small: set until something is decoded.
     :param pixels: set once they are decoded: height × width × bands.
@@ -51,7 +51,7 @@ class Picture:
     :param width: pixels of the upright frame, also if ``frames`` were shrunk while they were decoded.
     :param shrink: set until something is decoded, for formats that can be decoded smaller.
     :param is_drawing: the image is rendered, and sharp at every size.
-    :param plain: set while the image is as plain as that; ``frames`` are then opened only if somebody asks for them.
+    :param plain: set while the image can do without libvips; ``frames`` are then opened on first access.
     """
 
     frames: Sequence[pyvips.Image]
@@ -63,7 +63,10 @@ class Picture:
 
     @classmethod
     def of(cls, frames: Sequence[pyvips.Image]) -> Self:
-        """:raises UnsuitableImageError: the frames differ in size."""
+        """Return the picture of these frames.
+
+        :raises UnsuitableImageError: the frames differ in size.
+        """
         first = frames[0]
         if any((frame.width, frame.height) != (first.width, first.height) for frame in frames):
             raise UnsuitableImageError(sentence("The frames of this animation would differ in size."))
@@ -84,7 +87,7 @@ class Picture:
         return self.map(lambda frame: frame.crop(left, top, width, height))
 
     def small(self, width: int, height: int) -> "Picture | None":
-        """Return the picture at this smaller size if that takes no libvips, by Lanczos' kernel with three lobes."""
+        """Return the picture shrunk by a Lanczos kernel with three lobes; ``None`` if that takes libvips."""
         if self.plain is None or self.plain.small is None:
             return None
         pixels = self.plain.small(width, height)

@@ -1,4 +1,4 @@
-"""ICC profiles (ICC.1:2010): comparing them with sRGB, and building small ones for colors described in other ways."""
+"""Compares ICC profiles (ICC.1:2010) with sRGB, and builds small ones for colors that are described otherwise."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import pyvips
 _STEPS = 9
 """Values of each of red, green and blue in the grid for comparing a profile with sRGB."""
 _TOLERANCE = 2 * 257
-"""Of 65,535: as much as the various sRGB profiles differ from each other."""
+"""Levels of 65,535, by which the various sRGB profiles differ from each other."""
 D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = numpy.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
@@ -34,7 +34,7 @@ SRGB = Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 
 @dataclass(frozen=True)
 class Gamma:
-    """A transfer function: light is the sample to this power; None: the function of sRGB."""
+    """A transfer function: light is the sample to this power; ``None`` for the function of sRGB."""
 
     power: float | None
 

@@ -1,4 +1,4 @@
-"""Images of one band with a value that rises along a direction, and the parameters of the direction."""
+"""Makes one-band images whose value rises in a direction, and defines the parameters of the direction."""
 
 import math
 from typing import Annotated
@@ -20,7 +20,7 @@ Direction = Annotated[
 ]
 
 Place = Annotated[float, Field(ge=0, le=100, json_schema_extra=hint(unit="%"))]
-"""Per cent of the way across the image."""
+"""Percent of the way across the image."""
 
 
 def ramp(image: pyvips.Image, direction: Direction, start: Place, stop: Place) -> pyvips.Image:

@@ -1,4 +1,4 @@
-"""Conversion of samples of other kinds, as in TIFF, to 8 or 16 bits."""
+"""Converts samples of other kinds, as in TIFF, to 8 or 16 bits."""
 
 from collections.abc import Callable, Sequence
 

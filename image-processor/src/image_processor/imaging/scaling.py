@@ -1,4 +1,4 @@
-"""Enlarge and shrink images."""
+"""Enlarges and shrinks images."""
 
 import pyvips
 
@@ -8,7 +8,7 @@ from image_processor.imaging.interpolation import interpolated
 from image_processor.imaging.samples import mixed
 
 _MIDDLE = 0.5 + 1e-6
-"""The middle of a pixel. The excess puts a position on an edge into the pixel that begins there."""
+"""The middle of a pixel. The small excess assigns a position on an edge to the pixel that begins there."""
 
 
 def scaled(image: pyvips.Image, width: int, height: int, kernel: str = "lanczos3") -> pyvips.Image:

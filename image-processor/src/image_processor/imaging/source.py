@@ -1,4 +1,4 @@
-"""How a source is read: the ``source`` of every algorithm."""
+"""The options of decoding: the ``source`` of every algorithm."""
 
 from pydantic import Field
 

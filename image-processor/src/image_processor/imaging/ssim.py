@@ -1,4 +1,4 @@
-"""Measure how similar two images are."""
+"""Measures how similar two images are."""
 
 import math
 
@@ -13,7 +13,7 @@ from image_processor.imaging.luma import luma_of
 
 SIGMA = 1.5
 _MARGIN = 5
-"""Pixels along the edges that do not count, as the window of SIGMA (11 × 11) reaches beyond the image."""
+"""Pixels along the edges that do not count, because the window of SIGMA (11 × 11) reaches beyond the image."""
 _STRIP = 256
 """Rows that are compared at a time."""
 
@@ -30,7 +30,7 @@ def ssim(image: pyvips.Image, other: pyvips.Image) -> float:
     height = len(first)
     margin = _MARGIN if min(image.width, image.height) > 4 * _MARGIN else 0
     total = 0.0
-    # In strips, as a whole image in floating point takes many times its memory.
+    # In strips, because a whole image in floating point takes many times its memory.
     for start in range(margin, height - margin, _STRIP):
         stop = min(start + _STRIP, height - margin)
         top, bottom = max(0, start - _MARGIN), min(height, stop + _MARGIN)

@@ -1,4 +1,4 @@
-"""Changes of tone that depend on one value only: computed for each possible value, then looked up."""
+"""Changes tones by curves of one value, which are computed for each possible value and then looked up."""
 
 from collections.abc import Callable, Sequence
 

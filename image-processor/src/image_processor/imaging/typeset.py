@@ -1,4 +1,4 @@
-"""Draw text in Roboto, which is installed with Pixmill, or in any font of the machine that has the character."""
+"""Draws text in Roboto, which is installed with Pixmill, or in any font of the machine that has the character."""
 
 from functools import cache, lru_cache
 from html import escape
@@ -18,13 +18,13 @@ _OUTLINE_GAIN = 5
 """The factor on the blurred letters, which makes the outline opaque next to them."""
 
 _TRIED_HEIGHT = 32
-"""Pixels: the height of the line in which a character is tried."""
+"""The height in pixels of the line in which a character is tried."""
 _SHOWN = 10
 """How many missing characters an error names."""
 _IN_NO_FONT = ("\u0378", "\U0010fffd")
 """Characters that Unicode leaves unassigned, with four digits and with more."""
 _FRAME = 2
-"""Pixels: the edge of the box that Pango draws for a character without a font, a line and a gap."""
+"""The width in pixels of the edge of the box that Pango draws for a character without a font: a line and a gap."""
 
 
 def typeset(text: str, height: int, color: str, *, bold: bool, outline: str | None) -> pyvips.Image:
@@ -85,7 +85,7 @@ def _outlined(ink: pyvips.Image, shape: pyvips.Image, height: int, color: str, *
 
 @lru_cache(maxsize=8192)
 def is_missing(character: str) -> bool:
-    """Return whether no font of the machine has the character: Pango then draws a box, known by its edge."""
+    """Return whether no font of the machine has the character: Pango then draws a box, recognized by its edge."""
     try:
         drawn = _tried(character)
     except pyvips.Error:  # a space or a control character: nothing is drawn

@@ -1,1 +1,1 @@
-"""Images by URL: what a URL asks for, as a plan that the codec runs."""
+"""Serves images by URL: parses a URL into a plan, renders it with the codec and caches the result."""

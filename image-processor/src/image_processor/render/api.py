@@ -1,4 +1,4 @@
-"""The endpoints for those with a key: thumbnails, previews, signed URLs, and the removal of results."""
+"""Endpoints for authenticated clients: thumbnails, metadata, previews, signed URLs, and the removal of results."""
 
 import re
 import time
@@ -50,7 +50,7 @@ from image_processor.services.codec.plan import MAX_STEPS, PIPELINE, plan_of
 THUMBNAIL_SIZES = (128, 256, 512, 1024)
 PREVIEW_SIDE = 1024
 METADATA_SECONDS = 3600
-"""How long a browser keeps metadata without asking again."""
+"""How long a browser may reuse metadata without revalidation."""
 _PRIVATE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -81,7 +81,7 @@ class PreviewIn(BaseModel):
 
 
 class ApiRoutes:
-    """The endpoints."""
+    """Handles requests to these endpoints."""
 
     def __init__(
         self,
@@ -124,9 +124,9 @@ class ApiRoutes:
         found = await self._service.find(thumbnail_plan(source, int(size)), principal=principal)
         headers = _PRIVATE | {
             "ETag": entity_tag(found.key),
-            # The bytes of a file never change. Private, because it took a key to get them.
+            # The bytes of a file never change. Private, because the request is authenticated.
             "Cache-Control": "private, max-age=31536000, immutable",
-            # Another person at the same browser asks again.
+            # Another user of the same browser must not get the cached response.
             "Vary": "Cookie, Authorization",
         }
         if found.modified is not None:
@@ -155,7 +155,7 @@ class ApiRoutes:
         found = await self._service.find(metadata_plan(source, parts), principal=principal)
         headers = _PRIVATE | {
             "ETag": entity_tag(found.key),
-            # The bytes of a file never change, but a later version may tell more of them.
+            # The bytes of a file never change, but a later version of Pixmill may report more about them.
             "Cache-Control": f"private, max-age={METADATA_SECONDS}",
             "Vary": "Cookie, Authorization",
         }
@@ -198,7 +198,7 @@ class ApiRoutes:
             made = self._urls.make(wanted, base, int(time.time()), owner)
         except DomainError as error:
             raise _without_prefix(error) from error
-        # The signature is a permission: it covers the files that steps name, too.
+        # A signature grants access to the files that the steps name, so the client must own them too.
         for file_id in plan_of(PIPELINE, {"steps": wanted.steps}).file_ids() if wanted.steps else ():
             await self._owned(file_id, principal)
         body = {**made.model_dump(exclude_none=True), "expires_at": made.expires_at}
@@ -208,10 +208,10 @@ class ApiRoutes:
         """``DELETE /api/image-processing/renders/{file_id}``."""
         principal = await admitted(self._gate, request, Scope.FILES_DELETE)
         file_id = _file_of(request).file_id
-        # What is known may be old: the file may have been deleted a moment ago.
+        # The remembered row may be outdated: the file may just have been deleted.
         self._rows.forget(file_id)
         if await self._rows.find(file_id, principal) is None and await self._rows.find(file_id) is not None:
-            # It is another owner's.
+            # The file belongs to another owner.
             raise failures.file_not_found(file_id)
         await self._service.remember_nothing(file_id)
         await self._front.forget(file_id)
@@ -223,7 +223,7 @@ class ApiRoutes:
         return Response(self._metrics.text(), media_type=MEDIA_TYPE)
 
     async def _preset(self, name: str, principal: Principal) -> FoundPreset:
-        """Return a preset as it is now: people try and sign what they have just changed."""
+        """Return the current preset, not a remembered one: users preview and sign presets that they just changed."""
         found = await self._presets.find(name, principal.owner, fresh=True)
         if found is None:
             detail = sentence("There is no preset '{preset}'.", preset=name)
@@ -238,7 +238,7 @@ class ApiRoutes:
 
 
 def answering(endpoint: Endpoint) -> Endpoint:
-    """Return the endpoint with its errors as problem documents."""
+    """Wrap an endpoint so that its errors become problem documents."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -265,9 +265,9 @@ def thumbnail_plan(source: Source, size: int) -> RenderPlan:
 
 
 def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) -> RenderPlan:
-    """Return the plan of a preview: the pipeline of a task, on a picture that is first made small.
+    """Return the plan of a preview: shrink the picture, then run the pipeline of a task on it.
 
-    :param preset: the params of the preset that is wanted.
+    :param preset: the params of the requested preset.
     :raises DomainError: ``invalid-fields``, ``unknown-algorithm``.
     """
     steps = wanted.steps or [ENCODE_ONLY]
@@ -292,7 +292,7 @@ def preview_plan(wanted: PreviewIn, preset: Mapping[str, object] | None = None) 
 
 
 def _without_prefix(error: DomainError) -> DomainError:
-    """Return the error with pointers into the request, which has no ``params``."""
+    """Return the error with ``/params`` removed from its pointers, because the request has no such member."""
     errors = [cast("FieldError", {**each, "pointer": each["pointer"].removeprefix("/params")}) for each in error.errors]
     detail = summary_of(errors) if error.kind == "invalid-fields" else error.detail
     return replace(error, detail=detail, errors=errors)
@@ -308,7 +308,7 @@ def _validated(model: type[_Model], document: object) -> _Model:
 def _file_of(request: Request) -> FileSource:
     """Return the file that the path names.
 
-    :raises Problem: 404, it is no id.
+    :raises Problem: 404, the id is invalid.
     """
     text = request.path_params["file_id"]
     if not _ID.fullmatch(text) or int(text) > MAX_ID:
@@ -317,9 +317,9 @@ def _file_of(request: Request) -> FileSource:
 
 
 def _digest_of(request: Request) -> DigestSource:
-    """Return the bytes that the path names.
+    """Return the source whose SHA-256 the path contains.
 
-    :raises Problem: 404, it is no SHA-256.
+    :raises Problem: 404, the SHA-256 is invalid.
     """
     text = request.path_params["sha256"]
     if not _SHA256.fullmatch(text):

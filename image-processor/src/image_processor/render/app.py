@@ -1,6 +1,6 @@
 """The render service's application: ``uvicorn --factory image_processor.render.app:create_app``.
 
-One asynchronous process that reads URLs, finds results and passes them on; processes of its own render.
+One asynchronous process parses URLs and sends cached results; its child processes render.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ log = structlog.get_logger()
 
 API = "/api/image-processing"
 SWEEP_SECONDS = 3600
-"""Between two searches for results whose files are gone and that nobody asks for."""
+"""Interval between searches for cached results whose files were deleted."""
 _EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -110,7 +110,7 @@ def create_app() -> Starlette:
         return JSONResponse({"status": "ok"} if pool.process_ids else {"status": "starting"})
 
     def changing(method: str, path: str, endpoint: Endpoint) -> Route:
-        """Return a route that removes something or gives a permission: the audit trail has its requests."""
+        """Return a route whose requests go to the audit trail, because they remove something or grant access."""
         return Route(path, recorded(answering(endpoint), path, trail), methods=[method])
 
     routes = [
@@ -149,7 +149,7 @@ def _metrics(pool: Pool, cache: RenderCache) -> RenderMetrics:
 async def _sweep(service: RenderService) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        # Without the file server, the next sweep finds them.
+        # If the file server is unavailable, the next sweep removes them.
         with suppress(DomainError):
             removed = await service.sweep()
             if removed:

@@ -1,10 +1,10 @@
-"""Results on disk: bounded, the least recently used ones go first.
+"""Caches results on disk up to a size limit, and evicts the least recently used ones.
 
-The files are the results; an index in SQLite says how large they are, when each was last asked for, and of which
-stored files it is made. A result is written under another name and renamed, so that there is never half of one.
+An SQLite index holds the size, the last use and the source files of each result. A result is written to a temporary
+file and then renamed, so that a result is never incomplete.
 
-Where many results are made, the index is written for all of a moment together. A crash loses what it lacks: the start
-deletes these files.
+Results that are made at about the same time are written to the index in one transaction. After a crash, the next start
+deletes the files that the index lacks.
 """
 
 import shutil
@@ -31,17 +31,17 @@ CREATE TABLE IF NOT EXISTS sources (
 CREATE INDEX IF NOT EXISTS sources_by_key ON sources (key);
 """
 MAKING, ORIGINS = "making", "origins"
-"""Folders next to that of the results: for those that are not complete, and pictures of other servers."""
+"""Folders next to ``results``: for incomplete results, and for pictures from other servers."""
 USE_SECONDS = 30
-"""Uses are written to the index this much later, together."""
+"""Interval at which uses are written to the index."""
 WRITE_SECONDS = 0.05
-"""Results are written to the index this long after others, at the latest."""
+"""How long a result may wait to be written to the index together with others."""
 MOST_UNWRITTEN = 64
-"""Results that the index may lack."""
+"""At this many waiting results, the index is written at once."""
 _AT_ONCE = 32
-"""Results that are removed by one transaction."""
+"""The most results that one transaction removes."""
 _SPARE = 32
-"""Where results are removed, room is made for the next ones too: a part of all, one in this many."""
+"""An eviction also frees 1/``_SPARE`` of ``max_bytes`` as room for the next results."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class _Unwritten:
-    """What the index lacks of a result."""
+    """A result that waits to be written to the index."""
 
     stored: Stored
     used: float
@@ -63,11 +63,11 @@ class _Unwritten:
 
 
 class RenderCache:
-    """The results in ``folder``; one process at a time uses it.
+    """Stores results in ``folder``, which only one process may use at a time.
 
-    :param max_bytes: of all results together.
-    :param keep_free_bytes: of the disk.
-    :param write_seconds: how long results may wait for others, with which they are written to the index.
+    :param max_bytes: limit of the size of all results together.
+    :param keep_free_bytes: free space to leave on the disk.
+    :param write_seconds: how long a result may wait to be written to the index together with others.
     """
 
     def __init__(
@@ -88,20 +88,20 @@ class RenderCache:
         self._write_seconds = write_seconds
         self._written = time.monotonic()
         self.bytes: int = self._index.execute("SELECT coalesce(sum(bytes), 0) FROM results").fetchone()[0]
-        """Of all results together."""
+        """The size of all results together."""
         self.evictions = 0
 
     def close(self) -> None:
-        """Write what the index lacks."""
+        """Write waiting results and uses to the index, and close it."""
         self.write()
         self._index.close()
 
     def temporary(self) -> Path:
-        """Return the path of a new result, before :meth:`keep`; what begins with its name is deleted at the start."""
+        """Return a path for a new result, for :meth:`keep`; files that are left there are deleted at the next start."""
         return self._making / uuid4().hex
 
     def find(self, key: str) -> Stored | None:
-        """Return the result with this key, and count that as a use."""
+        """Return the result with this key and record the use; ``None`` if there is no such result."""
         stored = self._found(key)
         if stored is None:
             return None
@@ -111,9 +111,9 @@ class RenderCache:
         return stored
 
     def keep(self, key: str, made: Path, extension: str, file_ids: Collection[int]) -> Stored:
-        """Move a result into the cache; others go if it has no room.
+        """Move a result into the cache, and evict others if there is no room.
 
-        :param file_ids: the stored files that the result is made of.
+        :param file_ids: the stored files that the result is made from.
         """
         size = made.stat().st_size
         path = self._path(key, extension)
@@ -135,11 +135,11 @@ class RenderCache:
 
     @property
     def lacks(self) -> bool:
-        """Whether the index lacks a result: :meth:`write` must be called, if no other result comes soon."""
+        """Whether a result waits to be written to the index: call :meth:`write` unless another result follows soon."""
         return bool(self._unwritten)
 
     def write(self) -> None:
-        """Write to the index what it lacks."""
+        """Write waiting results and uses to the index."""
         self._written = time.monotonic()
         if not self._unwritten and not self._uses:
             return
@@ -158,18 +158,18 @@ class RenderCache:
         self._unwritten, self._uses = {}, {}
 
     def forget(self, key: str) -> None:
-        """Remove a result, such as one whose file is gone."""
+        """Remove a result."""
         self._remove([key])
 
     def forget_files(self, file_ids: Collection[int]) -> int:
-        """Remove all results that are made of these stored files; return how many."""
+        """Remove all results made from these stored files; return how many."""
         self.write()
         keys = [key for file_id in file_ids for key in self._keys_of(file_id)]
         self._remove(keys)
         return len(keys)
 
     def file_ids(self, after: int, limit: int) -> list[int]:
-        """Return ids of stored files that results are made of, in ascending order."""
+        """Return at most ``limit`` ids above ``after`` of stored files with results, in ascending order."""
         self.write()
         rows = self._index.execute(
             "SELECT DISTINCT file_id FROM sources WHERE file_id > ? ORDER BY file_id LIMIT ?", (after, limit)
@@ -177,7 +177,7 @@ class RenderCache:
         return [row[0] for row in rows]
 
     def delete_strays(self) -> int:
-        """Delete files that the index lacks, which a crash leaves; return how many. Call it before all else."""
+        """Delete files that a crash left without a row in the index; return how many. Call it before other methods."""
         count = 0
         for folder in self._results.iterdir():
             for path in folder.iterdir():
@@ -225,7 +225,7 @@ class RenderCache:
     def _remove(self, keys: Collection[str], but: Path | None = None) -> None:
         """Remove results.
 
-        :param but: the path of a file that stays.
+        :param but: the path of a file to keep.
         """
         self.write()
         paths = list[Path]()

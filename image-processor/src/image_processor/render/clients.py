@@ -1,4 +1,4 @@
-"""The client of a request: what it sends, and whether it is still there."""
+"""Reads a client's JSON body, and cancels work when the client disconnects."""
 
 import asyncio
 import json
@@ -44,16 +44,16 @@ async def json_of(request: Request) -> object:
         document: object = json.loads(bytes(body))
     except (ValueError, RecursionError) as error:
         raise Problem("malformed-json", 400, sentence("The body is not JSON in UTF-8.")) from error
-    # All other requests wait while this one is validated.
+    # Validation blocks the event loop, and with it all other requests.
     check_extent(document)
     return document
 
 
-# Any: what a coroutine of a caller yields and is sent is asyncio's own matter.
+# Any: only asyncio uses what a coroutine yields and is sent.
 async def until_gone(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
-    """Return what the work returns; cancel it when the client closes the connection. Read the body before.
+    """Return the result of the work; cancel it if the client closes the connection. Read the request's body before.
 
-    :raises ClientGoneError: it did.
+    :raises ClientGoneError: the client closed the connection.
     """
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_gone(request))

@@ -31,9 +31,9 @@ _KEYS = (
 
 
 class DialectSettings(Section):
-    """What every form of URLs has.
+    """The settings that all URL dialects share.
 
-    :ivar keys: their bytes are those of the text.
+    :ivar keys: each key's bytes are its text in UTF-8.
     """
 
     keys: list[Secret] = Field([], description=f"The keys that sign. {_KEYS}")
@@ -246,7 +246,7 @@ class RenderPoolSettings(Section):
 
     @property
     def count(self) -> int:
-        """Return how many processes render."""
+        """Return the number of render processes."""
         return self.processes or capacity.processes()
 
 
@@ -317,9 +317,9 @@ class OriginSettings(Section):
 
 
 class RenderSettings(ServiceSettings):
-    """The settings of the render service: images by URL.
+    """The settings of the render service, which serves images by URL.
 
-    It is a service of its own, so that no process of the API waits for an image, and has its settings for itself.
+    It is a separate service with its own settings, so that no process of the API waits for an image.
     """
 
     model_config = SettingsConfigDict(env_prefix="RENDER_", yaml_file="config/render/conf.yml")

@@ -1,7 +1,7 @@
-"""Steps whose numbers follow from the picture that they get.
+"""Deferred steps, whose numbers depend on the picture that they are applied to.
 
-A dialect says *fill 300 × 200, from the right*; which pixels that are depends on the source. Such a step becomes steps
-of the catalog, with absolute numbers, when the picture is there.
+A dialect asks for *fill 300 × 200, from the right*; which pixels to keep depends on the source. Once the picture is
+known, a deferred step becomes steps of the catalog with absolute numbers.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from image_processor.render.problems import TOO_LARGE
 
 @dataclass(frozen=True)
 class Size:
-    """Of the picture that a step gets."""
+    """The size in pixels of the picture that a step is applied to."""
 
     width: int
     height: int
@@ -33,21 +33,21 @@ class Step:
     params: Params
 
     def resolved(self) -> tuple[Algorithm, Params]:
-        """Return the algorithm, with which the codec runs the step."""
+        """Return the algorithm that runs the step, and its params."""
         if isinstance(self.params, Deferred):
             return _algorithm_of(type(self.params)), self.params
         return resolved(self.name), self.params
 
 
 class Deferred(Params, ABC):
-    """Base of the params of deferred steps."""
+    """The base class of the params of deferred steps."""
 
     @abstractmethod
     def lowered(self, size: Size) -> Sequence[Step]:
         """Return the steps for a picture of that size."""
 
     def lowered_for(self, picture: Picture) -> Sequence[Step]:
-        """Return the steps for that picture: where they follow from its pixels too, as a trim does."""
+        """Return the steps for that picture; override this where they also depend on its pixels, as in a trim."""
         return self.lowered(Size(picture.width, picture.height))
 
     @classmethod
@@ -57,7 +57,7 @@ class Deferred(Params, ABC):
 
 
 def deferred(params: Deferred) -> Step:
-    """Return the step."""
+    """Return the step with these params."""
     return Step(params.title(), params)
 
 
@@ -74,7 +74,7 @@ _OWN: dict[str, Algorithm] = {}
 
 
 def own(algorithm: Algorithm) -> Algorithm:
-    """Register an algorithm that only dialects use: a peer's way, which the catalog has better."""
+    """Register an algorithm that imitates a peer and that only dialects use; the catalog has a better one."""
     _OWN[algorithm.name] = algorithm
     return algorithm
 

@@ -1,4 +1,4 @@
-"""The version of everything that the pixels of a render depend on, except its plan and its files."""
+"""Computes the version of the code and the libraries that determine the pixels of a render."""
 
 from functools import cache
 from pathlib import Path
@@ -8,5 +8,5 @@ from image_processor.services.codec.engine import digest_of, engine_version
 
 @cache
 def render_engine() -> str:
-    """Return what the codec's engine version says, and a digest of the dialects and their rules."""
+    """Return the codec's engine version, followed by a digest of the render package."""
     return f"{engine_version()}; {digest_of([Path(__file__).parent])}"

@@ -1,4 +1,4 @@
-"""Why a picture is not rendered although its URL is right: kinds of :class:`DomainError` and their statuses."""
+"""Errors of renders whose URL is valid: kinds of :class:`DomainError` and their HTTP statuses."""
 
 from collections.abc import Mapping
 
@@ -38,7 +38,7 @@ OF_PEERS: Mapping[str, Mapping[str, int]] = {
     "imagor": {TOO_LARGE: 400, NOT_RENDERABLE: 406, TOO_SLOW: 408, BUSY: 429},
     "imgproxy": {ORIGIN_FORBIDDEN: 404, TOO_LARGE: 422, TOO_SLOW: 503, BUSY: 429},
 }
-"""What a peer answers where it differs."""
+"""The statuses of a peer where they differ, by dialect and kind."""
 
 
 def file_not_found(what: object) -> DomainError:
@@ -53,12 +53,12 @@ def too_large(detail: str) -> DomainError:
 
 
 def not_renderable(detail: str) -> DomainError:
-    """Return the error of a source that is no image or does not suit the steps."""
+    """Return the error of a source that is not an image or does not suit the steps."""
     return DomainError(NOT_RENDERABLE, detail, context=reason_of(detail))
 
 
 def busy(detail: str) -> DomainError:
-    """Return the error of a render that no process has time for."""
+    """Return the error of a render for which no process is free."""
     return DomainError(BUSY, detail, retry_after=1, context=reason_of(detail))
 
 
@@ -80,6 +80,6 @@ def storage_unavailable() -> DomainError:
 
 
 def presets_unavailable() -> DomainError:
-    """Return the error of an API that does not tell a preset."""
+    """Return the error of an API that does not answer when a preset is looked up."""
     detail = sentence("The service that has the presets does not answer; try again.")
     return DomainError(PRESETS_UNAVAILABLE, detail, retry_after=2)

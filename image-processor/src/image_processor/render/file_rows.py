@@ -1,4 +1,4 @@
-"""What the file server knows about files, remembered for seconds."""
+"""Looks up the rows of files at the file server and remembers them for some seconds."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ from image_processor.render.config import RenderFileSettings
 from image_processor.render.failures import storage_unavailable
 
 GONE_SECONDS = 1.0
-"""How long it is remembered that there is no such file."""
+"""How long to remember that a file does not exist."""
 AT_ONCE = 2
-"""Lookups on their way for the same viewer: a second one, in case that the first has to wait for its answer."""
+"""The most concurrent lookups per viewer: with a second one, requests need not wait for a slow first one."""
 MOST_IN_A_LOOKUP = 200
 MOST_IN_USE = 2000
-"""Files that are looked up again before they are forgotten, those that were asked for last."""
+"""How many of the most recently requested files are looked up again before their rows expire."""
 IN_USE_TIMES = 3
-"""How many times as long as a file is remembered it stays in use after a request."""
+"""How long a file counts as in use after a request, in multiples of the time that a row is remembered."""
 _MAX_REMEMBERED = 100_000
 
 
@@ -33,7 +33,7 @@ class FileRow:
     """A file.
 
     :param created: seconds since 1970; its bytes never change.
-    :param until: by the monotonic clock, when it is looked up again.
+    :param until: the monotonic time at which the row expires.
     """
 
     id: int
@@ -46,9 +46,9 @@ class FileRow:
 
 
 Name = int | str
-"""An id, or the SHA-256 of the bytes."""
+"""The id of a file, or the SHA-256 of its bytes."""
 _Viewer = tuple[str, bool] | None
-"""An owner, and whether that one sees all files; ``None``: a signed URL names the file, its owner does not matter."""
+"""An owner, and whether they may see all files; ``None`` for a signed URL, where the owner does not matter."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class _Question:
 
 
 class FileRows:
-    """Looks up files: a lookup costs more than a small image, whether it is of one file or of a hundred.
+    """Looks up files in batches: a lookup costs more than a small image, whether for one file or a hundred.
 
-    So questions that come while others are on their way go together, and files of URLs that are in use are looked up
-    again, together, before they are forgotten.
+    Requests that arrive while lookups are running share the next one. Files in use are looked up again, in batches,
+    before their rows expire.
 
-    :param seconds: how long it is remembered that a file exists.
+    :param seconds: how long the row of a file is remembered.
     """
 
     def __init__(self, settings: RenderFileSettings, seconds: float) -> None:
@@ -97,7 +97,7 @@ class FileRows:
     async def find(self, name: Name, principal: Principal | None = None) -> FileRow | None:
         """Return the file, or ``None`` if it does not exist.
 
-        :param principal: who must own the file; ``None``: a signed URL names it, and the owner does not matter.
+        :param principal: the client, who must be allowed to see the file; ``None`` for a signed URL.
         :raises DomainError: ``file-storage-unavailable``.
         """
         viewer = None if principal is None else (principal.owner, principal.sees_all)
@@ -107,21 +107,21 @@ class FileRows:
         if known is not None and known.until > time.monotonic():
             return known.row
         question = self._asked.get((viewer, name))
-        # Equal questions at the same time are one question.
+        # Concurrent requests for the same file share one lookup.
         if question is None:
             question = self._asked[viewer, name] = _Question(name, asyncio.get_running_loop().create_future())
             self._waiting.setdefault(viewer, []).append(question)
             self._start_lookup(viewer)
-        # Shielded: others may wait for the same answer.
+        # Shielded, because other requests may wait for the same answer.
         return await asyncio.shield(question.answer)
 
     async def existing(self, ids: Sequence[int]) -> set[int]:
-        """Return which of these files exist; nothing is remembered."""
+        """Return which of these files exist, without using or changing the remembered rows."""
         return {row.id for row in await self._lookup(None, ids)}
 
     def forget(self, file_id: int) -> None:
-        """Look the file up again next time."""
-        # What is on its way may have been true before.
+        """Forget the file's row, so that the next request looks it up again."""
+        # A lookup that is still running may return the outdated row.
         self._forgotten += 1
         self._asked.clear()
         self._remembered = {
@@ -154,10 +154,10 @@ class FileRows:
     async def _answer(self, viewer: _Viewer, questions: Sequence[_Question]) -> None:
         try:
             rows = await self._found(viewer, [each.name for each in questions])
-        except Exception as error:  # noqa: BLE001 (those who asked get it)
+        except Exception as error:  # noqa: BLE001 (the callers get it)
             for each in questions:
                 each.answer.set_exception(error)
-                # Those who asked may be gone; then nobody looks at the error.
+                # Mark the error as retrieved: the callers may have been cancelled.
                 each.answer.exception()
         else:
             for each in questions:
@@ -168,10 +168,10 @@ class FileRows:
                     del self._asked[viewer, each.name]
 
     async def _found(self, viewer: _Viewer, names: Sequence[Name]) -> Mapping[Name, FileRow | None]:
-        """Look files up and remember them; a name without a file has ``None``."""
+        """Look up files and remember their rows; the value is ``None`` for a name without a file."""
         began, forgotten = time.monotonic(), self._forgotten
         found: dict[Name, FileRow] = {}
-        # In ascending order: of files with equal bytes, the first one is meant.
+        # The rows are in ascending order: of files with equal bytes, the first one is used.
         for row in await self._lookup(viewer, names):
             row = replace(row, until=began + self._seconds)
             found[row.id] = row
@@ -200,7 +200,7 @@ class FileRows:
             now = time.monotonic()
             ending = [name for name in self._in_use if now < self._until(name) < now + self._seconds / 2]
             for first in range(0, len(ending), MOST_IN_A_LOOKUP):
-                # Without the file server, they are forgotten as all others are.
+                # If the file server is unavailable, the rows simply expire.
                 with suppress(DomainError):
                     await self._found(None, ending[first : first + MOST_IN_A_LOOKUP])
 
@@ -213,7 +213,7 @@ class FileRows:
             del self._in_use[name]
 
     def _until(self, name: Name) -> float:
-        """Return until when it is remembered that the file exists; 0: it is not."""
+        """Return the monotonic time at which the file's row expires; 0 if no row is remembered."""
         known = self._remembered.get((None, name))
         return 0 if known is None or known.row is None else known.until
 

@@ -1,4 +1,4 @@
-"""nginx before this service: which images it may keep, until when, and how it forgets them."""
+"""Controls nginx's cache in front of this service: which images it keeps, until when, and how to remove them."""
 
 import asyncio
 import time
@@ -18,18 +18,18 @@ from image_processor.render.service import Found
 log = structlog.get_logger()
 
 UNTIL = "X-Accel-Expires"
-"""The header by which nginx keeps a response up to a second since 1970. nginx does not pass it on."""
+"""The response header with the second since 1970 until which nginx keeps the response. nginx does not pass it on."""
 FORGET = "X-Pixmill-Forget"
-"""The header of a request whose response is to replace what nginx keeps. nginx takes it from its inner port alone."""
+"""The request header that makes nginx replace its cached response. nginx accepts it on its inner port only."""
 MOST_KEPT = 20_000
-"""Responses that nginx may have at a time: it must be possible to have each of them forgotten."""
+"""The most responses that nginx may keep; this service remembers each of them so that it can remove it."""
 LONGEST_TARGET_BYTES = 2048
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """What tells nginx's kept responses apart (`proxy_cache_key` in `config/nginx.conf`)."""
+    """The key of a cached response (`proxy_cache_key` in `config/nginx.conf`)."""
 
     host: str
     target: bytes
@@ -37,10 +37,10 @@ class _Kept:
 
 
 class Front:
-    """nginx's cache of images by URL.
+    """Controls nginx's cache of images by URL.
 
-    Only images by URL are for everybody who knows the URL. Thumbnails, metadata and previews need a key, which nginx
-    cannot judge.
+    Only images by URL are public to everyone who knows the URL. Thumbnails, metadata and previews need authentication,
+    which nginx cannot check.
     """
 
     def __init__(self, settings: FrontCacheSettings) -> None:
@@ -59,10 +59,10 @@ class Front:
             await self._http.aclose()
 
     def last_second(self, plan: RenderPlan, found: Found) -> int:
-        """Return the last second, since 1970, in which nginx may send the response; 0: nginx must not keep it.
+        """Return the last second, since 1970, in which nginx may send the response; 0 if nginx must not keep it.
 
-        It ends with what is remembered about the files and the preset, so that a deletion or a change shows no later
-        than without nginx, and before the URL expires.
+        It is before the remembered rows of the files and the preset expire, so that nginx delays neither a deletion nor
+        a change, and before the URL expires.
         """
         if self._http is None or plan.wishes.max_age == 0:
             return 0
@@ -76,10 +76,10 @@ class Front:
     def offer(
         self, request: Request, target: bytes, response: Response, file_ids: Sequence[int], last_second: int
     ) -> None:
-        """Let nginx keep a response.
+        """Allow nginx to keep a response; do nothing if it must not be kept, or if nginx already keeps too many.
 
-        :param target: path and query as they were sent.
-        :param file_ids: the stored files that the response is made of.
+        :param target: the path and query as sent.
+        :param file_ids: the stored files that the response is made from.
         """
         if not last_second or request.method != "GET" or response.status_code != 200:
             return
@@ -92,7 +92,7 @@ class Front:
         response.headers[UNTIL] = f"@{last_second}"
 
     async def forget(self, file_id: int) -> None:
-        """Have nginx forget everything that is made of a file."""
+        """Remove all responses that are made from a file from nginx's cache."""
         made_of_it = [kept for kept, (_, file_ids) in self._kept.items() if file_id in file_ids]
         for kept in made_of_it:
             del self._kept[kept]
@@ -111,14 +111,14 @@ class Front:
 async def _forget(http: httpx2.AsyncClient, kept: _Kept) -> None:
     headers = {"Host": kept.host, "Accept": kept.accept, FORGET: "1"}
     try:
-        # The target as it was sent: httpx would spell it in its own way, and nginx would not find it.
+        # Send the original target: httpx would normalize it, and nginx would not find the cached response.
         await http.get("/", headers=headers, extensions={"target": kept.target})
     except httpx2.HTTPError as error:
         log.warning("nginx keeps an image for some seconds more", error=str(error) or type(error).__name__)
 
 
 def forgetting(request: Request) -> Response | None:
-    """Return the response that replaces what nginx keeps, if the request is for that: it has expired already."""
+    """Return an expired response, which replaces nginx's cached one, if the request asks for that."""
     if FORGET not in request.headers:
         return None
     return Response(status_code=404, headers={UNTIL: "@1", "Cache-Control": "no-store"})

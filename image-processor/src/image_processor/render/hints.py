@@ -1,4 +1,4 @@
-"""Client hints: ``Save-Data`` and ``Sec-CH-Width``, where a setting allows them."""
+"""Applies the client hints ``Save-Data`` and ``Sec-CH-Width`` if a setting allows them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,16 +8,16 @@ from image_processor.imaging.params import MAX_SIDE
 from image_processor.render.plan import RenderPlan, step
 
 SAVED_QUALITY = 20
-"""`Save-Data: on` lowers the quality by this."""
+"""`Save-Data: on` lowers the quality by this much."""
 LEAST_QUALITY = 30
 USUAL_QUALITY = 80
 VARY_BY_HINTS = ["Save-Data", "Sec-CH-Width"]
 
 
 def hinted(plan: RenderPlan, headers: Mapping[str, str]) -> RenderPlan:
-    """Return the plan that the client's hints ask for.
+    """Return the plan, adjusted to the client's hints.
 
-    :param headers: compares names without case.
+    :param headers: a mapping that ignores the case of names.
     """
     changed = plan
     if headers.get("Save-Data", "").strip().lower() == "on":
@@ -41,5 +41,5 @@ def _saving(plan: RenderPlan) -> RenderPlan:
 
 
 def _is_sized(plan: RenderPlan) -> bool:
-    """Return whether the URL itself says a size, which counts more than a hint."""
+    """Return whether the URL itself requests a size, which takes precedence over a hint."""
     return any(isinstance(each.params, ResizeParams) for each in plan.steps)

@@ -1,4 +1,4 @@
-"""Pictures by URL: Pixmill's own URLs and those of the dialects. The signature is the permission."""
+"""The endpoint of images by URL, in Pixmill's own form and in the peers' dialects. A signature grants access."""
 
 import time
 from collections.abc import Sequence
@@ -39,12 +39,12 @@ log = structlog.get_logger()
 
 MAX_TARGET_BYTES = 16 * 1024
 PRESET_SECONDS = 60
-"""How long caches keep the image of a URL that names a preset, because presets change; then they ask by its ETag."""
+"""How long caches may keep the image of a URL with a preset before they revalidate it, because presets change."""
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
-    # Opened by itself, a picture runs and loads nothing.
+    # An image that is opened as a page must not run or load anything.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-    # Pages of other sites may show it.
+    # Pages of other sites may embed the image.
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 _NEEDS_FALLBACK = (
@@ -57,9 +57,9 @@ _NEEDS_FALLBACK = (
 
 
 class ImageRoutes:
-    """The endpoint of all pictures by URL.
+    """Handles requests for images by URL.
 
-    :param closed_paths: of dialects without a key: `/img/thumbor/…` is no URL of our own form.
+    :param closed_paths: the paths of dialects without a key: `/img/thumbor/…` must not be read as Pixmill's own URL.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ImageRoutes:
         self._closed_paths = tuple(closed_paths)
 
     async def image(self, request: Request) -> Response:
-        """``GET`` and ``HEAD`` of every path that no other endpoint has."""
+        """Handle ``GET`` and ``HEAD`` of every path that no other endpoint has."""
         if (forgotten := forgetting(request)) is not None:
             return forgotten
         form = "none"
@@ -113,7 +113,7 @@ class ImageRoutes:
         try:
             found = await self._service.find(plan, request.headers.get("Accept", ""))
             looked_up = time.monotonic() - begin
-            # Hints of the client are not in nginx's key.
+            # The key of nginx's cache does not contain the client hints.
             kept_until = 0 if self._settings.client_hints else self._front.last_second(plan, found)
             headers = self._headers(plan, found, kept_until)
             if is_unchanged(request, found.key, _modified(plan, found)):
@@ -173,7 +173,7 @@ class ImageRoutes:
             usual = min(usual, PRESET_SECONDS)
         seconds = usual if wishes.max_age is None else wishes.max_age
         if wishes.expires:
-            # Counted from the last moment at which nginx may send it.
+            # Count from the last moment at which nginx may send the response.
             sent = max(int(time.time()), kept_until + 1)
             seconds = min(seconds, max(0, wishes.expires - sent))
         return f"public, max-age={seconds}" if seconds else "no-store"
@@ -185,14 +185,14 @@ class ImageRoutes:
 
 
 def _modified(plan: RenderPlan, found: Found) -> int | None:
-    """Return the time of the result; ``None`` if that of the files is not it, because a preset changes, too."""
+    """Return when the result was last modified; ``None`` with a preset, whose changes have no known time."""
     return found.modified if plan.wishes.preset_until is None else None
 
 
 def _target(request: Request) -> bytes:
-    """Return path and query as they were sent: signatures are of these bytes.
+    """Return the path and query as sent, because signatures cover these bytes.
 
-    :raises Problem: 414.
+    :raises Problem: 414, they are too long.
     """
     scope = request.scope
     path: bytes = scope["raw_path"]

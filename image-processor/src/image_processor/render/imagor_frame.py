@@ -1,4 +1,4 @@
-"""What imagor does with a picture before its filters, by the size of the picture, and images that lie on others."""
+"""Deferred steps for imagor: its operations before the filters, and overlaid images and texts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,13 +29,13 @@ _HORIZONTAL = {"left": "west", "right": "east"}
 
 
 class ImagorFrame(Deferred):
-    """What imagor does with a picture before the filters.
+    """imagor's operations before the filters.
 
-    :param crop: edges in pixels, or in shares; a right or lower edge of 0 is that of the picture.
+    :param crop: edges in pixels, or in shares; a right or lower edge of 0 stands for that of the picture.
     :param upscale: whether the picture may be enlarged.
-    :param quick: whether imagor would decode the picture in the final size: then it rounds a side in proportion, which
-        it cuts off otherwise.
-    :param focal: areas or points to keep in the middle, in pixels or in shares.
+    :param quick: whether imagor would decode the picture at its final size; it then rounds a side in proportion, and
+        truncates it otherwise.
+    :param focal: areas or points to keep near the center, in pixels or in shares.
     """
 
     turn: int = 0
@@ -83,7 +83,7 @@ class ImagorFrame(Deferred):
         return [*steps, *(step("flip", {"direction": direction}) for direction, wanted in directions if wanted)]
 
     def _box(self, size: Size, trimmed: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
-        """Return what is kept: what both the crop and the trim keep."""
+        """Return the part that both the crop and the trim keep; ``None`` for the whole picture."""
         left = top = right = bottom = 0.0
         if self.crop is not None and any(self.crop):
             left, top, right, bottom = self.crop
@@ -184,7 +184,7 @@ def _area(numbers: Sequence[float], size: Size) -> Edges:
 
 
 def _around(size: Size, width: int, height: int) -> tuple[int, int]:
-    """Return the box of the picture that covers a box."""
+    """Return the smallest size in the picture's proportions that covers a box."""
     ratio = size.width / size.height
     if ratio < width / height:
         return width, math.ceil(width / ratio)
@@ -202,9 +202,9 @@ def _to(size: Size, width: int, height: int) -> Sequence[Step]:
 
 
 class PartAfterwards(Deferred):
-    """Cut a part out of the picture, as the filter ``crop`` does.
+    """Crop the picture, as the filter ``crop`` does.
 
-    :param left: pixels, or a share below 1, like ``top``, ``width`` and ``height``.
+    :param left: pixels, or a share if below 1; the same applies to ``top``, ``width`` and ``height``.
     """
 
     left: float
@@ -229,11 +229,11 @@ def _pixels(length: float, side: int) -> float:
 
 
 class TrimAfterwards(Deferred):
-    """Trim the picture, as the filter ``trim`` does; animations stay as they are."""
+    """Trim the picture, as the filter ``trim`` does; leave animations unchanged."""
 
     trim: TrimParams
 
-    def lowered(self, size: Size) -> Sequence[Step]:  # noqa: ARG002 (the shape of every deferred step)
+    def lowered(self, size: Size) -> Sequence[Step]:  # noqa: ARG002 (the signature of every deferred step)
         return (Step("trim", self.trim),)
 
     def lowered_for(self, picture: Picture) -> Sequence[Step]:
@@ -241,16 +241,16 @@ class TrimAfterwards(Deferred):
 
 
 NamedSteps = list[tuple[str, dict[str, object]]]
-"""Steps as a plan writes them."""
+"""Steps as pairs of a name and params, which JSON can represent."""
 
 
 def named(steps: Sequence[Step]) -> NamedSteps:
-    """Return the steps as params of another one."""
+    """Return the steps in a form that the params of another step can contain."""
     return [(each.name, each.params.model_dump(mode="json", exclude_defaults=True)) for each in steps]
 
 
 def restored(steps: NamedSteps) -> Sequence[Step]:
-    """Return the steps that :func:`named` wrote."""
+    """Return the steps from the form that :func:`named` returns."""
     return [
         Step(name, _DEFERRED[name].model_validate(params)) if name in _DEFERRED else step(name, params)
         for name, params in steps
@@ -258,11 +258,11 @@ def restored(steps: NamedSteps) -> Sequence[Step]:
 
 
 class StillOnly(Deferred):
-    """Steps that imagor leaves out for animations."""
+    """Steps that imagor skips for animations."""
 
     steps: NamedSteps
 
-    def lowered(self, size: Size) -> Sequence[Step]:  # noqa: ARG002 (the shape of every deferred step)
+    def lowered(self, size: Size) -> Sequence[Step]:  # noqa: ARG002 (the signature of every deferred step)
         return restored(self.steps)
 
     def lowered_for(self, picture: Picture) -> Sequence[Step]:
@@ -270,9 +270,9 @@ class StillOnly(Deferred):
 
 
 class InParent(Params):
-    """A side of an image that lies on another: in pixels, or that of the other one and some pixels less.
+    """A side of an overlaid image: in pixels, or the side of the image below minus some pixels.
 
-    :param less: pixels; ``None``: the side does not follow the other image.
+    :param less: the pixels to subtract from the side of the image below; ``None`` if the side is in pixels.
     """
 
     pixels: int = 0
@@ -281,15 +281,15 @@ class InParent(Params):
     def of(self, side: int) -> int:
         """Return the side in pixels.
 
-        :param side: of the other image.
+        :param side: the side of the image below.
         """
         return self.pixels if self.less is None else max(1, side - self.less)
 
 
 class LaidOn(Deferred):
-    """An image on the picture, with steps of its own, as the filter ``image`` puts it there.
+    """Overlay an image, after steps of its own, as the filter ``image`` does.
 
-    :param steps: of the other image: a frame first, of which ``width`` and ``height`` are the sides.
+    :param steps: steps of the overlaid image; the first is a frame, whose sides are ``width`` and ``height``.
     """
 
     place: Placed
@@ -311,7 +311,7 @@ class ComposedParams(StampParams):
 
 @algorithm
 def composed(picture: Picture, params: ComposedParams, files: Files) -> Picture:
-    """Put another image on this one after steps of its own."""
+    """Overlay another image, after steps of its own."""
     over = Picture.of([files.image(params.file_id)])
     for each in restored(params.steps):
         own_algorithm, own_params = each.resolved()
@@ -327,12 +327,12 @@ def composed(picture: Picture, params: ComposedParams, files: Files) -> Picture:
 
 
 class _Prepared:
-    """Gives the same image for every id."""
+    """Returns the same prepared image for every id."""
 
     def __init__(self, image: pyvips.Image) -> None:
         self._image = image
 
-    def image(self, file_id: int) -> pyvips.Image:  # noqa: ARG002 (the shape of all files)
+    def image(self, file_id: int) -> pyvips.Image:  # noqa: ARG002 (the signature of Files)
         return self._image
 
     def text(self, file_id: int, max_bytes: int) -> str:
@@ -340,10 +340,10 @@ class _Prepared:
 
 
 class Labeled(Deferred):
-    """A text on the picture, as the filters ``label`` and ``text`` put it there.
+    """Draw a text on the picture, as the filters ``label`` and ``text`` do.
 
-    :param x: pixels or per cent (``10p``) from the left, from the right if negative, or a word.
-    :param size: pixels: the height of a line.
+    :param x: pixels or percent (``10p``) from the left, from the right if negative, or a word.
+    :param size: the height of a line in pixels.
     """
 
     text: str
@@ -375,7 +375,7 @@ class LetteringParams(Params):
 
 @algorithm
 def lettering(image: pyvips.Image, params: LetteringParams) -> pyvips.Image:
-    """Put a text on the image at a place in pixels."""
+    """Draw a text on the image at a position in pixels."""
     letters = typeset(params.text, params.size, params.color, bold=params.bold, outline=None)
     left = _beginning(params.gravity, params.x, image.width - letters.width, "west", "east")
     top = _beginning(params.gravity, params.y, image.height - letters.height, "north", "south")

@@ -1,4 +1,4 @@
-"""imgproxy's pipeline behind the trim: crop, scale, turn, cut, filters, extend, pad, background, watermark."""
+"""imgproxy's pipeline after the trim: crop, scale, rotate, cut, filters, extend, pad, background, watermark."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -59,7 +59,7 @@ class NamedStep(Params):
 
 
 class ImgproxyFrame(Deferred):
-    """What imgproxy does with a picture, by its size.
+    """imgproxy's operations on a picture.
 
     :param filters: steps of the catalog between the cut and the extension.
     """
@@ -92,7 +92,7 @@ class ImgproxyFrame(Deferred):
     mark: Mark | None = None
 
     def lowered(self, size: Size) -> Sequence[Step]:
-        # As it will be when turned; crop and sizes refer to that.
+        # The crop and the sizes refer to the rotated picture.
         turned = (size.height, size.width) if self.rotate % 180 else (size.width, size.height)
         crop_steps, width, height = self._cropped(*turned)
         sizes = sizes_of(width, height, self._wanted())
@@ -124,7 +124,7 @@ class ImgproxyFrame(Deferred):
         )
 
     def _cropped(self, width: int, height: int) -> tuple[list[Step], int, int]:
-        """Return the crop, and the size after it, turned."""
+        """Return the step that crops, and the width and height after it, as the rotated picture has them."""
         part_width, part_height = _crop_side(width, self.crop_width), _crop_side(height, self.crop_height)
         if self.crop_ratio and (self.crop_width or self.crop_height):
             part_width, part_height = _in_ratio(
@@ -187,7 +187,7 @@ class ImgproxyFrame(Deferred):
 
 
 class ImgproxyMark(Deferred):
-    """The watermark, by the size of the result."""
+    """The watermark, whose place depends on the size of the result."""
 
     mark: Mark
     dpr: float
@@ -230,7 +230,7 @@ def _crop_side(side: int, part: float) -> int:
 def _in_ratio(
     part_width: int, part_height: int, ratio: float, width: int, height: int, *, enlarge: bool
 ) -> tuple[int, int]:
-    """Return the part with another ratio: smaller, or larger as far as the image goes."""
+    """Return the size of the part with another aspect ratio: reduced, or enlarged within the image."""
     if (part_width / part_height > ratio) != enlarge:
         part_width = max(1, half_up(part_height * ratio))
     else:

@@ -1,4 +1,4 @@
-"""The processing options of imgproxy's URLs: their names, their arguments, and what these mean."""
+"""Parses the processing options of imgproxy's URLs."""
 
 import math
 import re
@@ -13,10 +13,10 @@ from image_processor.render.problems import bad_option
 
 Value = bool | int | float | str | Sequence[str] | Sequence[Sequence[float]] | Mapping[str, float]
 Values = dict[str, Value]
-"""Values by key, such as ``gravity.type``; a key that is missing has its default."""
+"""Values by key, such as ``gravity.type``; a missing key stands for the default."""
 
 Apply = Callable[[Values, str, Sequence[str]], None]
-"""Puts the arguments of an option, which was given under that name, into the values."""
+"""Stores the arguments of an option, given under that name, in the values."""
 
 TRUE = ("1", "t", "T", "TRUE", "true", "True")
 RESIZING_TYPES = ("fit", "fill", "fill-down", "force", "auto")
@@ -39,8 +39,8 @@ class Option:
     """An option of a URL.
 
     :param names: the long name and its short ones.
-    :param pro: whether it is of imgproxy Pro alone.
-    :param secure: whether a setting must allow it, as it changes a limit.
+    :param pro: whether only imgproxy Pro supports it.
+    :param secure: whether a setting must allow it, because it changes a limit.
     """
 
     names: Sequence[str]
@@ -50,15 +50,18 @@ class Option:
 
 
 def at_most(args: Sequence[str], limit: int, option: str) -> None:
-    """:raises DomainError: the option has more arguments."""
+    """Check the number of arguments.
+
+    :raises DomainError: there are more than ``limit``.
+    """
     if len(args) > limit:
         raise bad_option(
             option, sentence("it has at most {limit} arguments, not {count}", limit=limit, count=len(args))
         )
 
 
-def boolean(text: str, option: str) -> bool:  # noqa: ARG001 (the shape of every reader)
-    """Return whether the text means yes; what is no boolean means no."""
+def boolean(text: str, option: str) -> bool:  # noqa: ARG001 (the signature of every reader)
+    """Return whether the text is true; an invalid boolean is false."""
     return text in TRUE
 
 
@@ -113,7 +116,7 @@ def quality(text: str, option: str) -> int:
 
 
 def pixels(text: str, option: str) -> int:
-    """Return megapixels as pixels."""
+    """Convert megapixels to pixels."""
     return int(length(text, option) * 1_000_000)
 
 
@@ -137,7 +140,7 @@ def base64(text: str, option: str) -> str:
 
 
 def decoded(text: str, error: Callable[[], Exception]) -> str:
-    """Return the text that base64url stands for; padding may be missing."""
+    """Decode base64url; the padding may be missing."""
     encoded = text.rstrip("=")
     if re.fullmatch(r"[A-Za-z0-9_-]*", encoded) is None or len(encoded) % 4 == 1:
         raise error()
@@ -147,7 +150,7 @@ def decoded(text: str, error: Callable[[], Exception]) -> str:
         raise error() from problem
 
 
-def plain(text: str, option: str) -> str:  # noqa: ARG001 (the shape of every reader)
+def plain(text: str, option: str) -> str:  # noqa: ARG001 (the signature of every reader)
     return text
 
 
@@ -172,7 +175,7 @@ Read = Callable[[str, str], Value]
 
 
 def single(key: str, read: Read) -> Apply:
-    """Return what puts the only argument under the key."""
+    """Return a function that stores the only argument under the key."""
 
     def apply(values: Values, option: str, args: Sequence[str]) -> None:
         at_most(args, 1, option)
@@ -182,7 +185,7 @@ def single(key: str, read: Read) -> Apply:
 
 
 def several(*parts: tuple[str, Read]) -> Apply:
-    """Return what puts each argument under its key; one that is empty or missing leaves what was there."""
+    """Return a function that stores each argument under its key; an empty or missing one keeps the previous value."""
 
     def apply(values: Values, option: str, args: Sequence[str]) -> None:
         at_most(args, len(parts), option)
@@ -278,7 +281,7 @@ def trim(values: Values, option: str, args: Sequence[str]) -> None:
 
 
 def padding(values: Values, option: str, args: Sequence[str]) -> None:
-    """Put the sides as CSS does: a missing one is that of the opposite side."""
+    """Store the sides as in CSS: a missing side equals the opposite one."""
     at_most(args, 4, option)
     sides = [count(argument, option) if argument else None for argument in args]
     top, right, bottom, left = [*sides, None, None, None][:4]
@@ -347,14 +350,14 @@ def skip_processing(values: Values, option: str, args: Sequence[str]) -> None:
 
 
 def list_of(key: str) -> Apply:
-    def apply(values: Values, option: str, args: Sequence[str]) -> None:  # noqa: ARG001 (the shape of every option)
+    def apply(values: Values, option: str, args: Sequence[str]) -> None:  # noqa: ARG001 (the signature of every option)
         values[key] = [argument for argument in args if argument]
 
     return apply
 
 
 def classes_after(*parts: tuple[str, Read], key: str) -> Apply:
-    """Return what puts the first arguments under their keys and the others, classes of objects, into a list."""
+    """Return a function that stores the first arguments under their keys, and the others, object classes, in a list."""
 
     def apply(values: Values, option: str, args: Sequence[str]) -> None:
         several(*parts)(values, option, args[: len(parts)])
@@ -546,7 +549,7 @@ OPTIONS: Sequence[Option] = (
 )
 
 BY_NAME: Mapping[str, Option] = {name: option for option in OPTIONS for name in option.names}
-"""Options by each of their names. Those of Pro that are a basic option with more arguments are in :data:`PRO`."""
+"""Options by each of their names. Basic options that take more arguments in Pro are in :data:`PRO`."""
 
 PRO: Mapping[str, Apply] = {
     **{name: gravity("gravity", _PRO_GRAVITIES) for name in ("gravity", "g")},
@@ -556,4 +559,4 @@ PRO: Mapping[str, Apply] = {
         for name in ("format", "f", "ext")
     },
 }
-"""Basic options that Pro reads otherwise."""
+"""Basic options that Pro parses differently."""

@@ -1,4 +1,4 @@
-"""The options of an imgproxy URL as a plan: what the catalog has is lowered on to it, the rest is refused by name."""
+"""Turns the options of an imgproxy URL into a plan of the catalog's steps, and refuses unsupported options by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
@@ -35,10 +35,10 @@ REFUSED: Mapping[str, str] = {
     "video_thumbnail_tile": sentence("videos are not read"),
     "video_thumbnail_animation": sentence("videos are not read"),
 }
-"""Options that are understood and not done, by the first part of their keys."""
+"""Options that are parsed but not supported, by the first part of their keys."""
 
 _OFF: Mapping[str, Sequence[Value]] = {"dpi": (0,), "pages": (1,), "watermark_shadow": (0,)}
-"""Values of these options that say what is done anyway; of others, it is ``False``."""
+"""Accepted values of unsupported options, because they request what happens anyway; of other options, ``False``."""
 
 _STATES: Mapping[str, State] = {
     "resize": State("yes", "`resizing_type`, `width`, `height`, `enlarge` and `extend` together"),
@@ -119,7 +119,7 @@ _STATES: Mapping[str, State] = {
     "cache_tags": State("yes", "accepted; results are removed with their files"),
 }
 OPTION_STATES: Mapping[str, State] = {**_STATES, **{name: State("no", why) for name, why in REFUSED.items()}}
-"""Every option of imgproxy and imgproxy Pro by its long name, and whether it is done."""
+"""Every option of imgproxy and imgproxy Pro by its long name, and whether Pixmill supports it."""
 
 WITHOUT_EFFECT = ("cachebuster", "bypass_cache", "cache_tags", "used_presets", "jpeg.overshoot_deringing")
 
@@ -127,8 +127,8 @@ WITHOUT_EFFECT = ("cachebuster", "bypass_cache", "cache_tags", "used_presets", "
 def plan_of(source: str, options: Values, *, mark: Source | None = None, negotiated: bool = False) -> RenderPlan:
     """Return the plan.
 
-    :param mark: the operator's watermark.
-    :param negotiated: whether a client may choose the format, where the URL names none.
+    :param mark: the watermark from the settings.
+    :param negotiated: whether the client may choose the format if the URL names none.
     :raises DomainError: ``bad-render-url``, ``bad-render-option``, ``unsupported-render-option``.
     """
     with numbers_in_range():
@@ -361,7 +361,7 @@ class _Lowering:
         text, own = self._get("watermark_text", str), self._source("watermark_url")
         mark = own or self._mark
         if text is None and mark is None:
-            return None  # as imgproxy without a watermark in its settings
+            return None  # as in imgproxy if its settings have no watermark
         return Mark.model_validate(
             {
                 "file_id": None if text is not None or mark is None else self._files.add(mark),
@@ -410,7 +410,7 @@ class _Lowering:
             case "size":
                 return {"max_bytes": max(1, int(self._number("autoquality.target", 0.0)))}
             case "dssim":
-                # The structural dissimilarity is half of what is missing to an SSIM of 1.
+                # imgproxy's target is the structural dissimilarity, (1 - SSIM) / 2.
                 return {"min_ssim": max(0.5, min(0.999, 1 - 2 * self._number("autoquality.target", 0.02)))}
             case "ml":
                 raise unsupported("autoquality", sentence("there is no method `ml`; there are `size` and `dssim`"))
@@ -438,7 +438,7 @@ def _direction(text: str) -> float:
 
 def _saturation(factor: float) -> Sequence[Step]:
     steps = list[Step]()
-    while factor > 2:  # twice is the most that one step does
+    while factor > 2:  # a step can double it at most
         steps.append(step("saturation", {"amount": 100.0}))
         factor /= 2
     return [*steps, step("saturation", {"amount": (factor - 1) * 100})] if factor != 1 else steps

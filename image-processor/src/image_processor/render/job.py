@@ -1,4 +1,4 @@
-"""What goes to a render process, and what comes back."""
+"""The messages between the service and its render processes."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from image_processor.render.plan import RenderPlan
 
 @dataclass(frozen=True)
 class StoredFile:
-    """Bytes of the file server.
+    """A file of the file server.
 
-    :param file_id: a file that has these bytes.
+    :param file_id: the id of a file that has these bytes.
     """
 
     sha256: str
@@ -18,7 +18,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class LocalFile:
-    """Bytes on this machine, such as those that came from an origin."""
+    """A file on this machine, such as one that was fetched from an origin."""
 
     path: str
     sha256: str
@@ -29,12 +29,12 @@ Bytes = StoredFile | LocalFile
 
 @dataclass(frozen=True)
 class Job:
-    """A render.
+    """A render job.
 
     :param source: ``None`` if the plan names a color.
     :param files: the other files by their ids in the plan.
-    :param format_name: what the client gets of a negotiated format; ``source`` if the plan alone decides.
-    :param result: the path that is written. Other files whose paths begin with it may be used meanwhile.
+    :param format_name: the negotiated format; ``source`` if the plan alone decides.
+    :param result: the path of the result. Temporary files may have paths that begin with it.
     """
 
     plan: RenderPlan
@@ -46,11 +46,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Made:
-    """The result is on disk.
+    """The answer to a job whose result is on disk.
 
-    :param extension: of its format, with the dot.
-    :param resident_bytes: memory of the process afterwards.
-    :param seconds: how long it took, in parts by name.
+    :param extension: the extension of its format, with the dot.
+    :param resident_bytes: the resident memory of the process after the job.
+    :param seconds: how long each part of the job took, by name.
     """
 
     extension: str
@@ -60,9 +60,9 @@ class Made:
 
 @dataclass(frozen=True)
 class Refused:
-    """The render is not possible.
+    """The answer to a job that cannot be done.
 
-    :param kind: of the :class:`DomainError`.
+    :param kind: the kind of the :class:`DomainError`.
     """
 
     kind: str

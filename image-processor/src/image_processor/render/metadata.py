@@ -1,4 +1,4 @@
-"""What is known about an image, as one JSON object: the reports of analyses, without a task or a file."""
+"""Collects the reports of analyses of an image in one JSON object, without a task or a stored result."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ PARTS = {
 }
 """The algorithm that reports each part."""
 OF_HEADER = ("info", "exif")
-"""Parts for which no pixel is decoded."""
+"""Parts that need no decoded pixels."""
 
 
 class MetadataOut(BaseModel):
@@ -44,9 +44,9 @@ class MetadataOut(BaseModel):
 
 
 def parts_of(query: QueryParams) -> Sequence[str]:
-    """Return the parts that a query asks for, each once; all if it does not say.
+    """Return the parts that a query asks for, without duplicates; all parts if it names none.
 
-    :raises Problem: 422, an unknown part or parameter.
+    :raises Problem: 422, a part or a parameter is unknown.
     """
     unknown = sorted(set(query.keys()) - {"parts"})
     if unknown:
@@ -69,7 +69,7 @@ def parts_of(query: QueryParams) -> Sequence[str]:
 def metadata_plan(source: Source, parts: Sequence[str]) -> RenderPlan:
     """Return the plan of the parts.
 
-    It is one of two, so that the cache has an image's pixels analyzed once, for any parts in any order.
+    There are only two such plans, so that an image's pixels are analyzed once for all selections of parts.
     """
     wanted = OF_HEADER if set(parts) <= set(OF_HEADER) else tuple(PARTS)
     return RenderPlan(
@@ -82,7 +82,7 @@ def metadata_plan(source: Source, parts: Sequence[str]) -> RenderPlan:
 
 
 def chosen(reports: bytes, parts: Sequence[str]) -> bytes:
-    """Return the parts of what a plan's result says."""
+    """Return these parts of a plan's result, as JSON."""
     found = json.loads(reports)
     unavailable = found.get("unavailable", {})
     answer = {name: _flat(name, found[PARTS[name]]) for name in parts if PARTS[name] in found}
@@ -93,7 +93,7 @@ def chosen(reports: bytes, parts: Sequence[str]) -> bytes:
 
 
 def _flat(name: str, report: dict[str, object]) -> object:
-    """Return a report, or the only value of one that has a single value of interest."""
+    """Return a report, or its value if only one value is of interest."""
     return report[name] if name in ("colors", "blurhash") else report
 
 

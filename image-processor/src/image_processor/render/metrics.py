@@ -1,4 +1,4 @@
-"""What the render service counts, for Prometheus."""
+"""The Prometheus metrics of the render service."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 
 
 class RenderMetrics:
-    """Counters of one process."""
+    """The metrics of one process."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -32,9 +32,9 @@ class RenderMetrics:
         )
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Publish what a function returns."""
+        """Publish the return value of a function as a gauge."""
         Gauge(name, text, registry=self._registry).set_function(value)
 
     def text(self) -> bytes:
-        """Return all of them in Prometheus's format."""
+        """Return all metrics in Prometheus's format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Which format a client gets where its URL leaves that open, known before the source is read."""
+"""Chooses the format for a client if the URL names none, before the source is read."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from image_processor.render.deferred import Deferred, Size, Step
 
 BEST_FIRST = ("avif", "webp")
 MAYBE_ANIMATED = ("image/gif", "image/webp", "image/tiff", "image/apng", "image/avif")
-"""Types of sources that may have several frames, which an AVIF of ours has not."""
+"""Media types of sources that may be animated; Pixmill writes only still AVIF images."""
 
 
 def qualities(accept: str) -> Mapping[str, float]:
@@ -35,21 +35,21 @@ def qualities(accept: str) -> Mapping[str, float]:
 def negotiated(accept: str, media_type: str, pixels: int | None, avif_pixels: int) -> str:
     """Return ``avif``, ``webp``, or ``source`` for the format of the source.
 
-    A wildcard is no wish: clients that accept everything often cannot show everything.
+    A wildcard does not count: clients that accept everything often cannot show every format.
 
-    :param pixels: of the result, at most; ``None`` if that is not known.
+    :param pixels: the most pixels that the result may have; ``None`` if that is not known.
     :param avif_pixels: the largest result that may be AVIF.
     """
     wanted = qualities(accept)
     candidates = [name for name in BEST_FIRST if wanted.get(f"image/{name}", 0) > 0]
     if media_type in MAYBE_ANIMATED or pixels is None or pixels > avif_pixels:
         candidates = [name for name in candidates if name != "avif"]
-    # The first of equals, as `max` does.
+    # Of equal q-values, `max` takes the first.
     return max(candidates, key=lambda name: wanted[f"image/{name}"], default="source")
 
 
 def most_pixels(steps: Sequence[Step], width: int, height: int) -> int:
-    """Return about how many pixels the steps make of a picture of that size, at most."""
+    """Estimate the most pixels that the steps may make of a picture of that size."""
     size = _after(steps, Size(width, height))
     return size.width * size.height
 
@@ -61,7 +61,7 @@ def _after(steps: Sequence[Step], size: Size) -> Size:
                 try:
                     size = _after(step.params.lowered(size), size)
                 except (UnsuitableImageError, ValidationError):
-                    # The render says why.
+                    # The render will report the error.
                     return size
             case ResizeParams():
                 size = _resized(step.params, size)

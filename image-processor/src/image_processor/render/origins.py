@@ -1,4 +1,4 @@
-"""Pictures of other servers: only of allowed hosts, only at public addresses, kept as long as they are fresh."""
+"""Fetches pictures from allowed hosts at public addresses, and keeps them while they are fresh."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ _PORTS = (None, 80, 443)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (404, 410)
 _SAFE = "!#$%&'()*+,/:;=?@[]~"
-"""Characters that stay as they are: those with a meaning (RFC 3986, 2.2), and the escape."""
+"""Characters that are not percent-encoded: the reserved ones (RFC 3986, 2.2), the percent sign and the tilde."""
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,9})")
 
 
@@ -40,9 +40,9 @@ class _Kept:
 
 @dataclass(frozen=True)
 class _Reply:
-    """What an origin answered.
+    """The response of an origin.
 
-    :param kept: ``None``: what is kept is still right.
+    :param kept: the fetched file; ``None`` if the kept file is still valid.
     """
 
     kept: _Kept | None
@@ -52,8 +52,8 @@ class _Reply:
 class Origins:
     """Fetches and keeps files of origins.
 
-    :param folder: for what is kept; it is emptied at the start.
-    :param max_bytes: of all that is kept.
+    :param folder: the folder for kept files, which is emptied at the start.
+    :param max_bytes: limit of the size of all kept files together.
     """
 
     def __init__(self, settings: OriginSettings, folder: Path, max_bytes: int) -> None:
@@ -70,7 +70,7 @@ class Origins:
     async def fetch(self, url: str) -> tuple[Path, str]:
         """Return the path and the SHA-256 of the bytes at a URL.
 
-        :raises DomainError: the host is not allowed; the origin fails, is slow or lacks the file; it is too large.
+        :raises DomainError: the host is not allowed; the origin fails, is slow or lacks the file; or it is too large.
         """
         self._judged(url)
         kept = self._kept.get(url)
@@ -85,7 +85,7 @@ class Origins:
         return kept.path, kept.sha256
 
     def fresh_until(self, url: str) -> float:
-        """Return when, by the monotonic clock, the origin is asked again."""
+        """Return the monotonic time from which the origin is asked again."""
         kept = self._kept.get(url)
         return 0 if kept is None else kept.until
 
@@ -166,7 +166,7 @@ class Origins:
             if response.status == 304:
                 return _Reply(None, until)
             if response.status in _REDIRECTS and "location" in said:
-                # Many servers send UTF-8 there.
+                # Many servers send UTF-8 in Location without encoding it.
                 return quote(said["location"].encode("latin-1"), safe=_SAFE)
             if response.status in _GONE:
                 raise DomainError(

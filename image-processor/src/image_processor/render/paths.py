@@ -1,4 +1,4 @@
-"""Which requests are for the render service, for a front that passes on."""
+"""Finds out whether a request is for the render service, for a proxy in front of it."""
 
 import re
 
@@ -8,7 +8,7 @@ _API = re.compile(r"/api/image-processing/(thumbnails|metadata|preview|render-ur
 
 
 class RenderPaths:
-    """The paths and host names of these settings."""
+    """The paths and host names at which the render service answers."""
 
     def __init__(self, settings: RenderSettings) -> None:
         peers = [peer for peer in (settings.thumbor, settings.imagor, settings.imgproxy) if peer.enabled]
@@ -16,9 +16,9 @@ class RenderPaths:
         self._hosts = frozenset(peer.host for peer in peers if peer.host)
 
     def has(self, path: str, host: str) -> bool:
-        """Return whether the render service answers.
+        """Return whether a request is for the render service.
 
-        :param host: the Host header.
+        :param host: the request's Host header.
         """
         if host.partition(":")[0].lower() in self._hosts:
             return True

@@ -1,4 +1,4 @@
-"""What ``meta/`` of thumbor and imagor answers: JSON in the peer's form, of an image that is not encoded."""
+"""Writes the JSON that ``meta/`` URLs of thumbor and imagor return, without encoding an image."""
 
 import json
 import re
@@ -30,7 +30,7 @@ Operation = dict[str, str | int]
 
 
 def write_meta(source: Path, files: Mapping[int, Path], result: Path, plan: RenderPlan, limits: Limits) -> None:
-    """Write what the peer says about an image.
+    """Write the peer's JSON about an image.
 
     :raises UnsuitableImageError: a step does not suit the image.
     :raises ImageError: the source is not a readable image, or exceeds a limit.
@@ -44,7 +44,7 @@ def write_meta(source: Path, files: Mapping[int, Path], result: Path, plan: Rend
 
 
 def _thumbor(plan: RenderPlan, picture: Picture) -> dict[str, object]:
-    """Return the operations before thumbor's filters, which it does not name either."""
+    """Return the operations before the filters; thumbor does not report its filters either."""
     size, operations = Size(picture.width, picture.height), list[Operation]()
     focal = list[dict[str, object]]()
     for each in plan.steps:
@@ -57,7 +57,7 @@ def _thumbor(plan: RenderPlan, picture: Picture) -> dict[str, object]:
                 frame = frame.after_trim(box, size)
                 size = Size(right - left, bottom - top)
             focal = _focal_points(frame, size)
-            # Without a detector, thumbor takes `smart` for the middle.
+            # Without a detector, thumbor treats `smart` as the center.
             steps = frame.model_copy(update={"smart": False}).lowered(size)
             for made in steps:
                 operation = _operation(made.params)
@@ -122,7 +122,7 @@ def _focal_points(frame: ThumborFrame, size: Size) -> list[dict[str, object]]:
 
 
 def _imagor(plan: RenderPlan, decoded: Decoded, files: NamedFiles) -> dict[str, object]:
-    """Return what imagor says of the result, with the EXIF tags of the source."""
+    """Return imagor's facts about the result, with the EXIF tags of the source."""
     picture = decoded.picture
     for each in plan.steps:
         algorithm, params = each.resolved()
@@ -133,7 +133,7 @@ def _imagor(plan: RenderPlan, decoded: Decoded, files: NamedFiles) -> dict[str, 
     output = plan.encoding.output.format
     name = source_format(decoded, picture) if output == "source" else output
     stripped = any(each.name == "strip_exif" for each in plan.filters)
-    # The result is upright, and has no tag that says so: 0.
+    # The result is upright and has no orientation tag: 0.
     report: dict[str, object] = {
         "format": name,
         "content_type": f"image/{name}",
@@ -151,7 +151,7 @@ def _imagor(plan: RenderPlan, decoded: Decoded, files: NamedFiles) -> dict[str, 
 
 
 def _exif(picture: Picture) -> dict[str, str]:
-    """Return the tags as libvips writes them, without what it explains in brackets behind the value."""
+    """Return the tags as libvips writes them, without its explanation in parentheses after the value."""
     found = dict[str, str]()
     for field in picture.first.get_fields():
         if (tag := _TAG.fullmatch(field)) and (value := str(picture.first.get(field)).partition(" (")[0].strip()):

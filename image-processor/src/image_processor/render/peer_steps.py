@@ -1,4 +1,4 @@
-"""Steps that only thumbor's URLs need: its filters count otherwise than the catalog's."""
+"""Algorithms for thumbor's URLs only, whose filters compute differently from the catalog's algorithms."""
 
 import math
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def perceived_saturation(image: pyvips.Image, params: PerceivedSaturationParams)
 
 
 @algorithm
-def equalize_bands(image: pyvips.Image, params: NoParams) -> pyvips.Image:  # noqa: ARG001 (the shape of every algorithm)
+def equalize_bands(image: pyvips.Image, params: NoParams) -> pyvips.Image:  # noqa: ARG001 (the signature of every algorithm)
     """Spread the tones of each band as thumbor does, so that colors change too."""
     return on_colors(in_eight_bits(in_color(image)), _equalized)
 
@@ -53,7 +53,7 @@ def _equalized(colors: pyvips.Image) -> pyvips.Image:
     area = pixels.shape[0] * pixels.shape[1]
     bands = range(pixels.shape[2])
     counts = [numpy.bincount(pixels[..., band].ravel(), minlength=256) for band in bands]
-    # The darkest tone of all bands is the one that each band is counted from.
+    # Each band is counted from the darkest tone of all bands.
     darkest = int(pixels.min())
     made = numpy.empty_like(pixels)
     for band in bands:
@@ -90,7 +90,7 @@ class SpacedMarksParams(Params):
 
 @algorithm
 def spaced_marks(image: pyvips.Image, params: SpacedMarksParams, files: Files) -> pyvips.Image:
-    """Repeat a mark as thumbor does: only whole ones, with the room that is left between them."""
+    """Repeat a mark as thumbor does: only whole marks, with the remaining space between them."""
     mark = faded(_sized(files.image(params.file_id), image, params), params.opacity / 100)
     across, down = _copies(image.width, mark.width), _copies(image.height, mark.height)
     if params.along_x and params.along_y and across[0] * down[0] > _MOST_COPIES:
@@ -123,7 +123,7 @@ def _sized(mark: pyvips.Image, image: pyvips.Image, params: SpacedMarksParams) -
 
 
 def _copies(side: int, mark: int) -> tuple[int, int]:
-    """Return how many marks lie along a side, and how many pixels are left."""
+    """Return how many marks fit along a side, and how many pixels remain."""
     if side / mark < 2:
         return math.ceil(side / mark), _LEAST_GAP
     return divmod(side, mark)

@@ -1,7 +1,7 @@
-"""What a URL asks for: the plan of a render, the same for every dialect.
+"""The plan of a render, into which every dialect parses its URLs.
 
-A plan is symbolic: a step whose numbers follow from the size of the source is a :mod:`deferred step
-<image_processor.render.deferred>`, so that the plan, and the key of its result, are known before the source is read.
+A step whose numbers depend on the size of the source is a :mod:`deferred step <image_processor.render.deferred>`, so
+that the plan, and the key of its result, are known before the source is read.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from image_processor.render.deferred import Step, resolved
 from image_processor.services.codec.plan import Plan
 
 FORM = 2
-"""Changes with the form of :meth:`RenderPlan.canonical`, so that older results are not taken for newer ones."""
+"""The version of the form of :meth:`RenderPlan.canonical`; raise it after a change, so that no old result is used."""
 
 AVIF_EFFORT = 1
-"""Less than the default of a task: somebody waits for the answer, and more effort takes several times as long."""
+"""Less than the default of a task: a client waits, and more effort takes several times as long."""
 
 Answer = Literal["image", "original", "thumbor meta", "imagor meta", "reports"]
-"""What is sent: the image; the source as it is; or, as JSON, what the peer says about the image or the steps report."""
+"""The content of the response: the image; the unchanged source; or as JSON, the peer's facts or the steps' reports."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class DigestSource:
 
 @dataclass(frozen=True)
 class OriginSource:
-    """A file of another server, as ``http`` or ``https`` URL."""
+    """A file of another server, by its ``http`` or ``https`` URL."""
 
     url: str
 
 
 @dataclass(frozen=True)
 class ColorSource:
-    """No file, but an area of one color."""
+    """An area of one color, without a file."""
 
     color: str
 
@@ -65,11 +65,11 @@ _LOSSLESS = ("png", "gif", "tiff")
 class Encoding:
     """How the result is encoded.
 
-    :param output: as an algorithm's ``output``; its format is ``source`` if nothing else is said.
+    :param output: as an algorithm's ``output``; its format is ``source`` by default.
     :param negotiated: whether the client's Accept header may choose AVIF or WebP.
-    :param qualities: the dialect's quality by format, where the URL names none.
-    :param lossy_alone: whether quality and size limit are of JPEG, WebP and AVIF alone, as with the peers: a PNG
-        stays as it is, unless it has a palette.
+    :param qualities: the dialect's quality by format, if the URL names none.
+    :param lossy_alone: whether quality and size limit apply to JPEG, WebP and AVIF only, as in the peers, and the
+        quality also to images with a palette.
     """
 
     output: Output
@@ -78,7 +78,7 @@ class Encoding:
     lossy_alone: bool = False
 
     def in_format(self, format_name: str) -> Output:
-        """Return the output for the format that was chosen: that of the source, or by the client's wishes."""
+        """Return the output with the chosen format, which is that of the source or the negotiated one."""
         quality = self.output.quality or dict(self.qualities).get(format_name)
         update: dict[str, object] = {"quality": quality}
         if self.lossy_alone and format_name in _LOSSLESS:
@@ -92,7 +92,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits of this request alone, below those of the server; ``None``: the server's."""
+    """Limits of this request, below those of the server; ``None`` for the server's limit."""
 
     source_pixels: int | None = None
     source_bytes: int | None = None
@@ -102,13 +102,13 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the URL says about the response, which changes no pixel.
+    """The URL's options for the response, which change no pixel.
 
-    :param fallback: what is sent instead of an error.
-    :param max_age: seconds that caches may keep the response; 0: not at all.
-    :param expires: seconds since 1970 after which the URL is refused; 0: never.
-    :param preset_until: until when, by the monotonic clock, the preset that the URL names is taken for this one;
-        ``None``: it names none, so that it always gives the same image.
+    :param fallback: the source to send instead of an error.
+    :param max_age: seconds that caches may keep the response; 0 if they must not keep it.
+    :param expires: seconds since 1970 after which the URL is refused; 0 for never.
+    :param preset_until: the monotonic time until which the remembered preset is used; ``None`` if the URL names no
+        preset, and therefore always gives the same image.
     """
 
     file_name: str = ""
@@ -121,9 +121,9 @@ class Wishes:
 
 @dataclass(frozen=True)
 class NamedFilter:
-    """A filter that a URL of imagor names, for what `meta` says about it.
+    """A filter in a URL of imagor, for the report of `meta`.
 
-    :param done: whether it has an effect; without one, its arguments do not fit.
+    :param done: whether it has an effect; ``False`` if its arguments do not fit.
     """
 
     name: str
@@ -133,14 +133,14 @@ class NamedFilter:
 
 @dataclass(frozen=True)
 class RenderPlan:
-    """A render.
+    """The plan of a render.
 
-    :param steps: those of the catalog, and deferred ones.
-    :param files: the other files that the steps name, by the ids that they name them by.
-    :param formats_as_they_are: sources of these formats are sent as they are, unless another format is asked for.
-    :param ignored: parts of the URL without effect, for people who look for a mistake.
-    :param source_name: the source as the URL names it, if the answer has that.
-    :param filters: the filters that the URL names, if the answer has them.
+    :param steps: steps of the catalog and deferred steps.
+    :param files: the other files, with the ids by which the steps name them.
+    :param formats_as_they_are: formats of sources that are sent unchanged, unless another format is requested.
+    :param ignored: parts of the URL without effect, which a response header lists.
+    :param source_name: the source as the URL names it, if the response contains it.
+    :param filters: the filters that the URL names, if the response contains them.
     """
 
     source: Source
@@ -157,15 +157,15 @@ class RenderPlan:
     filters: tuple[NamedFilter, ...] = ()
 
     def of(self, source: Source, wishes: Wishes) -> "RenderPlan":
-        """Return the same plan for another source, and other wishes."""
+        """Return the same plan for another source and with other wishes."""
         plan = replace(self, source=source, wishes=wishes)
         if not isinstance(source, ColorSource) and not isinstance(self.source, ColorSource):
-            # The digest is of what both have.
+            # The digest does not depend on the source or the wishes.
             vars(plan)["_digest"] = self._digest
         return plan
 
     def canonical(self) -> bytes:
-        """Return what the pixels depend on, except the bytes of the files: equal for URLs with equal results."""
+        """Return everything that the pixels depend on, except the bytes of the files, in an unambiguous form."""
         parts = {
             "form": FORM,
             "reading": _dumped(self.reading),
@@ -196,14 +196,14 @@ class RenderPlan:
 
     @cached_property
     def _digest(self) -> str:
-        # Plans of URLs are remembered, and each request needs it.
+        # Cached, because plans are remembered and each request needs the digest.
         return hashlib.sha256(self.canonical()).hexdigest()
 
     def key(self, source_sha256: str, files: Mapping[int, str], format_name: str, engine: str) -> str:
-        """Return the key of the result, a strong ETag, before anything is read.
+        """Return the key of the result, which is its strong ETag, without reading a file.
 
-        :param files: SHA-256 of the other files by their ids in the steps.
-        :param format_name: the chosen format; of a negotiated one, that which the client gets.
+        :param files: the SHA-256 of the other files by their ids in the steps.
+        :param format_name: the negotiated format; ``source`` if the plan alone decides.
         """
         named = [files[number] for number, _ in self.files]
         parts = [self.digest(), source_sha256, *named, format_name, engine]
@@ -212,13 +212,13 @@ class RenderPlan:
     def for_codec(self, output: Output | None = None) -> Plan:
         """Return the plan that :func:`process_image` runs.
 
-        :param output: how the result is encoded, if the format was negotiated.
+        :param output: how to encode the result, if not as the plan says.
         """
         return Plan([step.resolved() for step in self.steps], output or self.encoding.output, self.reading)
 
 
 def step(algorithm: str, params: Mapping[str, object] | None = None) -> Step:
-    """Return a step of the catalog, its params validated."""
+    """Return a step of the catalog with validated params."""
     return Step(algorithm, resolved(algorithm).params.model_validate(params or {}))
 
 

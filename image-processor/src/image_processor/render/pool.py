@@ -1,4 +1,4 @@
-"""The render processes: forked in advance, given one job at a time, replaced when they die or are used up."""
+"""Runs jobs in a pool of processes, which are forked in advance and replaced when they die or reach a limit."""
 
 import asyncio
 import multiprocessing
@@ -22,15 +22,15 @@ from image_processor.render.queue import Ticket, WaitingTickets
 log = structlog.get_logger()
 
 START_AGAIN_SECONDS = 1
-"""Before a process that died without a render is replaced, so that a broken start does not use up the machine."""
+"""The delay before a process that died at its start is replaced, so that a failing start does not use all CPU time."""
 TOO_SLOW, LEFT, STOPPING = "time limit", "client left", "stopping"
-"""Why the front kills a process."""
+"""The reasons for which the pool kills a process."""
 _VARIABLES = {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}
-"""A render uses one core, because there is a process for each; fewer heaps of malloc need less memory."""
+"""A render uses one core, because there is a process for each core; fewer malloc arenas need less memory."""
 
 
 class _Process:
-    """A render process, as the front sees it."""
+    """A render process, as the pool sees it."""
 
     def __init__(self, process: ForkServerProcess, connection: Connection) -> None:
         self.process = process
@@ -39,7 +39,7 @@ class _Process:
         self.renders = 0
         self.ticket: Ticket | None = None
         self.reason = "died"
-        """Why it is gone, when it is."""
+        """Why the process has ended, once it has."""
         self.timer: asyncio.TimerHandle | None = None
 
     def kill(self, reason: str) -> None:
@@ -49,7 +49,7 @@ class _Process:
 
 
 class Pool:
-    """Runs jobs in processes of their own; use it within one event loop."""
+    """Runs jobs in render processes; use it within one event loop."""
 
     def __init__(self, settings: RenderSettings) -> None:
         self._settings = settings
@@ -68,12 +68,12 @@ class Pool:
 
     @property
     def waiting(self) -> int:
-        """Return how many renders wait."""
+        """Return the number of renders that wait."""
         return len(self._waiting)
 
     @property
     def running(self) -> int:
-        """Return how many renders have begun and not ended."""
+        """Return the number of renders that have begun and not ended."""
         return sum(1 for each in self._processes if each.ticket is not None)
 
     @property
@@ -97,7 +97,7 @@ class Pool:
         await asyncio.to_thread(self._starter.shutdown)
 
     async def run(self, ticket: Ticket) -> Answer:
-        """Run a job when a process is free; if the caller is cancelled while it waits, it is not run.
+        """Run a job when a process is free; if the caller is cancelled before that, the job does not run.
 
         :raises DomainError: ``renders-busy``, ``render-lost``, ``render-too-slow``.
         """
@@ -108,7 +108,7 @@ class Pool:
         self._dispatch()
         try:
             async with asyncio.timeout(limits.queue_seconds):
-                # Shielded: a timeout must not cancel the future, which says whether the job has begun.
+                # Shielded, because a timeout must not cancel the future, which shows whether the job has begun.
                 await asyncio.shield(ticket.begun)
         except TimeoutError as error:
             if ticket.waits:
@@ -118,11 +118,11 @@ class Pool:
         return await asyncio.shield(ticket.done)
 
     def withdraw(self, ticket: Ticket) -> None:
-        """Take back a job that waits; one that has begun goes on."""
+        """Remove a waiting job from the queue; a job that has begun continues."""
         self._waiting.remove(ticket)
 
     def abandon(self, ticket: Ticket) -> None:
-        """Stop a job whose result nobody wants, even if it has begun."""
+        """Stop a job whose result is not needed, even if it has begun."""
         self._waiting.remove(ticket)
         for each in self._processes:
             if each.ticket is ticket:
@@ -141,7 +141,7 @@ class Pool:
 
     def _forked(self) -> _Process:
         ours, theirs = self._context.Pipe()
-        # The settings hold secrets, which pass through a pipe, and are not visible in a command line.
+        # The settings contain secrets: they pass through a pipe, so that no command line shows them.
         process = self._context.Process(target=serve, args=(theirs, self._settings), name="pixmill-render", daemon=True)
         process.start()
         theirs.close()
@@ -160,12 +160,12 @@ class Pool:
         ticket.begun.set_result(None)
         limit = self._settings.limits.max_seconds
         process.timer = asyncio.get_running_loop().call_later(limit, process.kill, TOO_SLOW)
-        # If the process has just died, reading from the pipe tells so.
+        # If the process has just died, the next read from the pipe shows it.
         with suppress(OSError):
             process.connection.send(ticket.job)
 
     def _read(self, process: _Process) -> None:
-        """Take the answer that is in the pipe, or notice that the process has died."""
+        """Read the answer from the pipe, or notice that the process has died."""
         try:
             answer = process.connection.recv()
         except (EOFError, OSError):
@@ -194,7 +194,7 @@ class Pool:
         if ticket is not None and not ticket.done.done():
             error = too_slow(self._settings.limits.max_seconds) if reason == TOO_SLOW else lost()
             ticket.done.set_exception(error)
-            # Somebody may have cancelled the wait; then nobody looks at the error.
+            # Mark the error as retrieved: the caller may have been cancelled.
             ticket.done.exception()
         has_worked = process.renders > 0 or ticket is not None
         is_new = time.monotonic() - process.started < START_AGAIN_SECONDS

@@ -1,4 +1,4 @@
-"""What every render process needs, imported once before they are forked from that process."""
+"""Imports what every render process needs, once, in the process that they are forked from."""
 
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.render import process

@@ -1,4 +1,4 @@
-"""Presets for images by URL: those of the settings, and those that owners made by the API, remembered for seconds."""
+"""Finds presets for images by URL, in the settings or at the API, and remembers them for some seconds."""
 
 import asyncio
 import re
@@ -15,19 +15,19 @@ from image_processor.render.config import RenderPresetSettings
 from image_processor.render.failures import presets_unavailable
 
 GONE_SECONDS = 1.0
-"""How long it is remembered that there is no such preset."""
+"""How long to remember that a preset does not exist."""
 _MAX_REMEMBERED = 10_000
 _NAME = re.compile(r"(?!\.{1,2}$)[\w.-]{1,64}")
-"""Others are no names of presets, and some would be another path."""
+"""Other names belong to no preset, and some, such as ``..``, would change the path of the request."""
 
 
 @dataclass(frozen=True)
 class FoundPreset:
     """A preset.
 
-    :param params: those of a pipeline.
-    :param for_everybody: it is one of the settings, and so are the files that it names.
-    :param until: by the monotonic clock, when it is looked up again.
+    :param params: the params of a pipeline.
+    :param for_everybody: whether it comes from the settings, so that everyone may use the files that it names.
+    :param until: the monotonic time from which it is looked up again.
     """
 
     params: Mapping[str, object]
@@ -44,9 +44,9 @@ class _Remembered:
 class RenderPresets:
     """Finds presets.
 
-    :param configured: those of the settings, which come first.
-    :param settings: of the API that has the presets of owners; ``None``: owners have no presets.
-    :param inner_secret: proves to that API that the render service asks.
+    :param configured: the presets of the settings, which take precedence.
+    :param settings: how to reach the API, which stores the presets of owners; ``None`` if owners have no presets.
+    :param inner_secret: the secret that authenticates the render service to the API.
     :param seconds: how long a preset is remembered.
     """
 
@@ -74,9 +74,9 @@ class RenderPresets:
             await self._http.aclose()
 
     async def find(self, name: str, owner: str = LOCAL_OWNER, *, fresh: bool = False) -> FoundPreset | None:
-        """Return a preset; one of the settings before one of the owner. ``None``: it does not exist.
+        """Return a preset of the settings, or else of the owner; ``None`` if it does not exist.
 
-        :param fresh: whether to ask again, instead of what is remembered.
+        :param fresh: whether to ask the API even if the preset is remembered.
         :raises DomainError: ``presets-unavailable``.
         """
         if name in self._configured:
@@ -87,7 +87,7 @@ class RenderPresets:
         if known is None or fresh or known.until <= time.monotonic():
             if len(self._remembered) >= _MAX_REMEMBERED:
                 self._remembered.clear()
-            # Equal questions at the same time are one question.
+            # Concurrent calls for the same preset share one request.
             asked = asyncio.create_task(_ask(self._http, owner, name))
             asked.add_done_callback(_look_at_error)
             known = self._remembered[owner, name] = _Remembered(time.monotonic() + self._seconds, asked)
@@ -107,7 +107,7 @@ class RenderPresets:
 
 
 def _look_at_error(asked: "asyncio.Task[FoundPreset | None]") -> None:
-    # Those who asked may be gone; then nobody else looks at it.
+    # Mark the error as retrieved: the callers may have been cancelled.
     if not asked.cancelled():
         asked.exception()
 

@@ -1,4 +1,4 @@
-"""Why a URL gives no picture: kinds of :class:`DomainError`, and the HTTP statuses that each dialect's peer answers."""
+"""Errors in URLs: kinds of :class:`DomainError`, and the HTTP status that each dialect's peer returns for them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,7 +49,7 @@ STATUSES: Mapping[str, Mapping[str, int]] = {
         EXPIRED: 404,
     },
 }
-"""What the peer answers, by dialect and kind; 422 where the peer has the option and Pixmill has not."""
+"""The peer's status by dialect and kind; 422 for an option that the peer supports and Pixmill does not."""
 
 
 TOO_LARGE = sentence("A number in the URL is too large.")
@@ -57,7 +57,7 @@ TOO_LARGE = sentence("A number in the URL is too large.")
 
 @contextmanager
 def numbers_in_range() -> Iterator[None]:
-    """Refuse numbers that no algorithm takes, where a peer has no limit of its own.
+    """Refuse numbers that exceed an algorithm's limits, for which a peer has no limits of its own.
 
     :raises DomainError: ``bad-render-url``.
     """
@@ -78,7 +78,7 @@ def bad_option(option: str, detail: str) -> DomainError:
 
 
 def unsupported(option: str, reason: str) -> DomainError:
-    """Return the error of an option that the peer has and Pixmill cannot do."""
+    """Return the error of an option that the peer supports and Pixmill does not."""
     return _about(UNSUPPORTED, option, reason)
 
 
@@ -88,12 +88,12 @@ def forbidden_option(option: str, reason: str) -> DomainError:
 
 
 def wrong_signature() -> DomainError:
-    """Return the error of a URL that none of the keys signed. It does not say which signature would be right."""
+    """Return the error of a URL with a wrong signature. It does not reveal the right one."""
     return DomainError(WRONG_SIGNATURE, sentence("The URL's signature does not fit its path, or is missing."))
 
 
 def expired() -> DomainError:
-    """Return the error of a URL whose time is over."""
+    """Return the error of a URL that has expired."""
     return DomainError(EXPIRED, sentence("The URL has expired."))
 
 

@@ -1,4 +1,4 @@
-"""A render process: takes jobs from a pipe, one after the other, and writes their results."""
+"""The code of a render process, which reads jobs from a pipe, one at a time, and writes their results."""
 
 import errno
 import os
@@ -46,17 +46,17 @@ from image_processor.services.files.client import FileStorage, FileStorageUnavai
 log = structlog.get_logger()
 
 LEAST_FREE_BYTES = 32 * 1024 * 1024
-"""With less on the disk of results, a failed render may succeed later, as in the worker."""
+"""With less free space on the disk of the results, a failed render may be tried again, as in the worker."""
 NICE = 5
-"""Below the services that answer while pictures are rendered."""
+"""Renders have a lower priority than the services, which still respond while pictures are rendered."""
 SENT_AS_THEY_ARE = ("jpeg", "png", "gif", "webp", "avif")
-"""Formats in which a browser runs nothing."""
+"""Formats that cannot contain scripts for a browser."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def serve(connection: Connection, settings: RenderSettings) -> None:
-    """Do jobs until the other end of the pipe is closed."""
-    # A signal to the process group is for the front, which ends this process by closing the pipe.
+    """Run jobs until the other end of the pipe is closed."""
+    # Ignore signals to the process group: the service ends this process by closing the pipe.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log.level)
@@ -65,7 +65,7 @@ def serve(connection: Connection, settings: RenderSettings) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     Sandbox(settings).enter()
     renderer = Renderer(settings)
-    # The front may have ended, or have closed the pipe because this process is to be replaced.
+    # The service may have ended, or closed the pipe to replace this process.
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             connection.send(renderer.answer(connection.recv()))
@@ -85,21 +85,21 @@ class _Timed:
 
 
 class Renderer:
-    """Makes results."""
+    """Runs jobs."""
 
     def __init__(self, settings: RenderSettings) -> None:
         self._limits = settings.limits
         self._files = _SourceFiles(settings)
 
     def answer(self, job: Job) -> Answer:
-        """Make the result of a job, or say why it is not possible."""
+        """Run a job; return :class:`Made`, or :class:`Refused` with the reason."""
         timed = _Timed({})
         try:
             with ExitStack() as stack:
                 extension = self._made(job, timed, stack)
         except ImageError as error:
             if not _has_room(job):
-                # The error is that of a writer: the image may be right.
+                # Writing may have failed for lack of space, so do not blame the image.
                 return self._refused(job, BUSY, _DISK_FULL)
             return self._refused(job, NOT_RENDERABLE, text_of(error))
         except SourceError as error:
@@ -112,7 +112,7 @@ class Renderer:
         except MemoryError:
             return self._refused(job, NOT_RENDERABLE, sentence("The image needs more memory than a render may use."))
         except Exception as error:
-            # The direct path of JPEGs raises the system's own error.
+            # The direct path for JPEG raises OSError instead of an error of libvips.
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return self._refused(job, BUSY, _DISK_FULL)
             log.error("unexpected error", exc_info=error)
@@ -164,7 +164,7 @@ _DISK_FULL = sentence("The disk of the render service is full; try again later."
 
 
 class _NotSentError(Exception):
-    """A source of this type is not sent as it is."""
+    """A source of this type is not sent unchanged."""
 
 
 def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, limits: Limits) -> str:
@@ -177,7 +177,7 @@ def _written(job: Job, source: Path, files: Mapping[int, Path], result: Path, li
         write_reports(source, result, plan.for_codec(), limits)
         return ".json"
     own = _format_of(source, limits, plan) if _depends_on_source(job) else ""
-    # As in imgproxy: if the URL chooses a format, only a source that is in this format already is sent unchanged.
+    # As in imgproxy: if the URL chooses a format, only a source in that format is sent unchanged.
     is_skipped = own in plan.formats_as_they_are and plan.encoding.output.format in ("source", own)
     if plan.answer == "original" or is_skipped:
         if own not in SENT_AS_THEY_ARE:
@@ -203,7 +203,7 @@ def _output_of(plan: RenderPlan, format_name: str, own: str) -> Output:
         return encoding.in_format(encoding.output.format)
     if own in EXTENSIONS:
         return encoding.in_format(own)
-    # A format that is only read becomes PNG or JPEG; the codec decides.
+    # The codec converts a format that Pixmill cannot write to PNG or JPEG.
     return (
         replace(encoding, output=encoding.output.model_copy(update={"format": "jpeg"}))
         .in_format("jpeg")
@@ -225,7 +225,7 @@ def _write_color(color: str, path: Path) -> None:
 
 
 class _SourceFiles:
-    """Opens files of the file server: from its folder, else by HTTP."""
+    """Opens files of the file server, from its folder if possible, or else by HTTP."""
 
     def __init__(self, settings: RenderSettings) -> None:
         chosen = settings.file_storage
@@ -244,9 +244,9 @@ class _SourceFiles:
 
     @contextmanager
     def opened(self, wanted: Bytes, path: Path, max_bytes: int) -> Iterator[Path]:
-        """Provide the path of the bytes; ``path`` is used if they have to be fetched.
+        """Provide a path from which to read the bytes; fetch them to ``path`` if they are not on this machine.
 
-        :raises FileStorageUnavailableError: try again later.
+        :raises FileStorageUnavailableError: the file server does not answer.
         :raises SourceError: the file was deleted, or it is too large.
         """
         if isinstance(wanted, LocalFile):
@@ -256,7 +256,7 @@ class _SourceFiles:
         if stored is not None:
             with stored:
                 _check_size(os.fstat(stored.fileno()).st_size, max_bytes)
-                # By this path the file can be opened again even after its deletion.
+                # Through this path the file can be opened even after its deletion.
                 by_descriptor = Path(f"/proc/self/fd/{stored.fileno()}")
                 yield by_descriptor if by_descriptor.exists() else Path(stored.name)
             return

@@ -1,4 +1,4 @@
-"""Renders that wait for a process, fairly by source."""
+"""Queues renders that wait for a process, fairly by source."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -10,10 +10,10 @@ from image_processor.render.job import Answer, Job
 
 @dataclass(eq=False)
 class Ticket:
-    """A render on its way through the pool; create it in the event loop.
+    """A render in the pool; create it within the event loop.
 
-    :param source: renders of the same source take turns with those of others.
-    :param slow: at most half of the processes work on such renders.
+    :param source: the source of the render; sources take turns in the queue.
+    :param slow: whether the render is slow; at most half of the processes work on slow renders.
     """
 
     job: Job
@@ -24,12 +24,12 @@ class Ticket:
 
     @property
     def waits(self) -> bool:
-        """Whether no process has begun with it."""
+        """Whether no process has started it yet."""
         return not self.begun.done()
 
 
 class WaitingTickets:
-    """The queue: the sources take turns, so that one gallery does not block all others."""
+    """A queue in which sources take turns, so that one gallery does not block all others."""
 
     def __init__(self) -> None:
         self._by_source: OrderedDict[Hashable, deque[Ticket]] = OrderedDict()
@@ -53,9 +53,9 @@ class WaitingTickets:
             del self._by_source[ticket.source]
 
     def next(self, *, slow_too: bool) -> Ticket | None:
-        """Remove the next ticket and return it.
+        """Remove the next ticket and return it; ``None`` if no ticket fits.
 
-        :param slow_too: whether it may be a slow one.
+        :param slow_too: whether it may be a slow render.
         """
         for source, tickets in self._by_source.items():
             found = next((ticket for ticket in tickets if slow_too or not ticket.slow), None)

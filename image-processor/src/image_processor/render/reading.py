@@ -1,4 +1,4 @@
-"""From a request's target to its plan: which dialect it is, whether it is signed, what it asks for."""
+"""Parses a request's target into a plan: finds the dialect, checks the signature and reads the options."""
 
 import time
 from collections import OrderedDict
@@ -26,20 +26,20 @@ from image_processor.render.sources import source_of
 
 UNSAFE = "unsafe"
 _INFO = "info"
-"""The first part of another kind of imgproxy Pro's URLs, where the signature would be."""
+"""The first segment of imgproxy Pro's info URLs, in place of the signature."""
 MOST_REMEMBERED = 2000
-"""URLs of each dialect whose plans stay in memory, a few kilobytes each."""
+"""The most plans of each dialect that stay in memory, with a few kilobytes each."""
 LONGEST_REMEMBERED_BYTES = 2048
 
 
 class Dialect(Protocol):
-    """A form of URLs."""
+    """A URL dialect."""
 
     @property
     def name(self) -> str: ...
 
     async def plan(self, target: bytes) -> RenderPlan:
-        """Return the plan of a signed path and query, without what comes before the signature.
+        """Return the plan of a path and query that begin with the signature.
 
         :raises DomainError: the URL is wrong, not signed, expired, or asks for something that cannot be done.
         """
@@ -54,7 +54,7 @@ class NativeDialect:
 
     async def plan(self, target: bytes) -> RenderPlan:
         signature, _, path = target.removeprefix(b"/").partition(b"?")[0].partition(b"/")
-        # Before anything is parsed: who has no key learns nothing about options and presets.
+        # Check this before parsing, so that clients without a key learn nothing about options and presets.
         if not NativeSigner(self.settings.secrets).accepts(signature.decode("utf-8", "surrogateescape"), path):
             raise wrong_signature()
         url = native.parse(target)
@@ -114,11 +114,11 @@ class ImgproxyDialect:
 
 
 class RememberedPlans:
-    """A dialect that reads a URL once: most requests are for few URLs, and reading costs as much as the rest of a hit.
+    """Caches a dialect's plans: most requests are for few URLs, and parsing costs as much as the rest of a cache hit.
 
-    Only accepted URLs are remembered, with their signatures, and only until they expire.
+    Only accepted URLs are cached, with their signatures, and only until they expire.
 
-    :param changing: what a URL contains that may mean something else later, such as the name of a preset.
+    :param changing: URLs that contain this text are not cached, because their meaning may change, as with a preset.
     """
 
     def __init__(self, dialect: Dialect, changing: bytes | None = None) -> None:
@@ -159,7 +159,7 @@ def _check(unsafe: bool, signature: str, path: bytes, signer: _Signer) -> None:
 class Reader:
     """Finds the dialect of a request and reads its plan.
 
-    :raises SettingsError: a preset of imgproxy is wrong.
+    :raises SettingsError: a preset of imgproxy is invalid.
     """
 
     def __init__(self, settings: RenderSettings, presets: RenderPresets) -> None:
@@ -183,7 +183,7 @@ class Reader:
                 self._by_host[peer.host] = dialect
 
     def dialect_of(self, target: bytes, host: str = "") -> tuple[Dialect, bytes]:
-        """Return the dialect, and the target without what comes before the signature.
+        """Return the dialect, and the target from the signature on.
 
         :raises DomainError: ``no-render-route``: no dialect with a key has this path or host.
         """
@@ -191,7 +191,7 @@ class Reader:
         if name in self._by_host:
             return self._by_host[name], target
         text = target.decode("utf-8", "surrogateescape")
-        # The longest path first: `/img/` is the beginning of the others.
+        # The longest path comes first, because `/img/` is a prefix of the others.
         for path in sorted(self._by_path, key=len, reverse=True):
             if text.startswith(path):
                 return self._by_path[path], b"/" + target[len(path.encode()) :]
@@ -200,14 +200,14 @@ class Reader:
     async def plan(self, target: bytes, host: str = "") -> RenderPlan:
         """Return the plan of a request.
 
-        :param target: the path and query, as they were sent.
+        :param target: the path and query as sent.
         """
         dialect, rest = self.dialect_of(target, host)
         return await dialect.plan(rest)
 
 
 def status_of(dialect: str, error: DomainError) -> int:
-    """Return the status that the dialect's peer answers; 400 for params that an algorithm refuses."""
+    """Return the status that the dialect's peer returns; 400 for params that an algorithm refuses."""
     return STATUSES[dialect].get(error.kind, 400)
 
 

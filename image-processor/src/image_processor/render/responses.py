@@ -1,4 +1,4 @@
-"""Responses of the render service: conditions, ranges, problems."""
+"""Builds responses of the render service: conditional requests, ranges, problems."""
 
 import os
 import re
@@ -25,9 +25,9 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".json": "application/json",
     ".zip": "application/zip",
 }
-"""By the extension of a result."""
+"""Media types by the extension of a result."""
 CHUNK = 256 * 1024
-"""Bytes of a result that are read at a time; it was written or read a short time ago, so it is in memory."""
+"""Bytes of a result per read, which hardly blocks: recently written or read results are in the page cache."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -38,7 +38,7 @@ def entity_tag(key: str) -> str:
 
 
 def is_unchanged(request: Request, key: str, modified: int | None) -> bool:
-    """Return whether the client has the result (RFC 9110, 13.1)."""
+    """Return whether the client already has the result (RFC 9110, 13.1)."""
     tags = request.headers.get("If-None-Match")
     if tags is not None:
         # Compared weakly: a proxy that compresses makes the tag weak.
@@ -49,9 +49,9 @@ def is_unchanged(request: Request, key: str, modified: int | None) -> bool:
 
 
 def file_response(request: Request, path: Path, size: int, headers: Mapping[str, str], tag: str) -> Response:
-    """Return the bytes of a file, or the single range of them that the request wants.
+    """Return a response with the bytes of a file, or with the single range that the request asks for.
 
-    :raises FileNotFoundError: the file is gone.
+    :raises FileNotFoundError: the file was removed.
     :raises Problem: 416, the range begins after the end.
     """
     first, last, status = 0, size - 1, 200
@@ -87,7 +87,7 @@ def not_modified(headers: Mapping[str, str]) -> Response:
 
 
 def problem_response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a problem document that no cache keeps, in the language of the request."""
+    """Return a problem document in the language of the request, which caches must not keep."""
     language = language_of(request.headers.get("Accept-Language"))
     common = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **headers_of(language)}
     sent = {**common, **(headers or {}), **problem.headers}
@@ -97,7 +97,7 @@ def problem_response(request: Request, problem: Problem, headers: Mapping[str, s
 
 
 def nothing_here(request: Request) -> Problem:
-    """Return the problem of a path at which there is nothing."""
+    """Return the problem of a path without an endpoint."""
     return Problem("not-found", 404, sentence("There is nothing at this address."), context={"path": request.url.path})
 
 
@@ -110,7 +110,7 @@ def server_timing(parts: Mapping[str, float], state: str = "miss") -> str:
     """Return a Server-Timing header.
 
     :param parts: seconds by name.
-    :param state: of the result: ``hit``, ``joined`` or ``miss``.
+    :param state: the state of the result: ``hit``, ``joined`` or ``miss``.
     """
     named = [f"{name};dur={seconds * 1000:.1f}" for name, seconds in parts.items()]
     return ", ".join([*named, f"cache;desc={state}"])
@@ -123,7 +123,7 @@ def disposition(kind: str, name: str) -> str:
 
 
 def _wanted_range(request: Request, size: int, tag: str) -> tuple[int, int] | None:
-    """Return the first and the last byte that the request wants; ``None``: all, as for several ranges."""
+    """Return the first and the last byte of the requested range; ``None`` for all bytes, also for several ranges."""
     text = request.headers.get("Range")
     condition = request.headers.get("If-Range")
     if text is None or request.method != "GET" or (condition is not None and condition != tag):

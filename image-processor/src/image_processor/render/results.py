@@ -1,4 +1,4 @@
-"""A response made of a result on disk, which may be removed from the cache at any moment."""
+"""Builds responses from cached results, which may be evicted at any moment."""
 
 from collections.abc import Awaitable, Callable
 
@@ -13,21 +13,21 @@ async def response_of(
     find: Callable[[], Awaitable[Result]],
     respond: Callable[[Result], Response],
 ) -> Response:
-    """Return the response that ``respond`` makes of the result.
+    """Return the response that ``respond`` builds from the result.
 
-    :param find: returns the result, rendered if it is not there.
+    :param find: returns the result, and renders it if it is not cached.
     """
     try:
         return respond(await find())
     except FileNotFoundError:
-        # Removed from the cache after it was found. It is rendered again.
+        # The result was evicted after it was found: render it again.
         return respond(await find())
 
 
 async def result_for(request: Request, service: RenderService, found: Found) -> Result:
-    """Return the result; render it if it is not there and the client stays.
+    """Return the result; render it if it is not cached, as long as the client is connected.
 
-    :raises ClientGoneError: the client left.
+    :raises ClientGoneError: the client has closed the connection.
     """
     cached = service.cached(found)
     return await until_gone(request, service.result(found)) if cached is None else cached

@@ -1,7 +1,7 @@
-"""``scale``: resampling by a factor, as libvips does it.
+"""``scale``: resample by a factor, as libvips does.
 
-The catalog's ``resize`` takes sizes and does not shift what it enlarges. imgproxy scales by the exact factor, and its
-users get the same pixels here.
+The catalog's ``resize`` takes sizes and, unlike libvips, does not shift an enlarged image. imgproxy scales by the
+exact factor with libvips, and its users get the same pixels here.
 """
 
 import pyvips

@@ -1,4 +1,4 @@
-"""From a plan to its result: which it is, whether it is there, and else who renders it, once for all who ask."""
+"""Finds, renders and caches the results of plans; concurrent requests for the same result share one render."""
 
 import asyncio
 import hashlib
@@ -26,16 +26,16 @@ from image_processor.render.queue import Ticket
 log = structlog.get_logger()
 
 REFUSED_SECONDS = 60
-"""How long a render that was too slow is not tried again."""
+"""How long a render that exceeded the time limit is refused before it may be tried again."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A result that exists or can be made.
+    """The key of a result, and everything that a render of it needs.
 
-    :param key: a strong ETag.
-    :param modified: when the newest of the files came, in seconds since 1970; ``None`` if that is not known.
-    :param fresh_until: by the monotonic clock, when it is looked up again whether the files exist.
+    :param key: the key in the cache, which is also the strong ETag.
+    :param modified: when the newest of the files was stored, in seconds since 1970; ``None`` if that is not known.
+    :param fresh_until: the monotonic time from which the files must be looked up again.
     """
 
     key: str
@@ -48,7 +48,7 @@ class Found:
 
     @property
     def file_ids(self) -> list[int]:
-        """Return the stored files that it is made of."""
+        """Return the ids of the stored files that the result is made from."""
         named = [self.source, *(each for _, each in self.files)]
         return [each.file_id for each in named if isinstance(each, StoredFile)]
 
@@ -61,7 +61,7 @@ class Result:
     """A result on disk.
 
     :param state: ``hit``, ``joined`` or ``miss``.
-    :param seconds: how long its parts took, by name.
+    :param seconds: how long each part of the work took, by name.
     """
 
     stored: Stored
@@ -85,7 +85,7 @@ class _Flight:
 
 
 class RenderService:
-    """Finds and makes results."""
+    """Finds and renders results."""
 
     def __init__(
         self,
@@ -116,14 +116,14 @@ class RenderService:
         *,
         named_for_everybody: bool = False,
     ) -> Found:
-        """Return what the plan asks for, without rendering.
+        """Look up the files of a plan and compute the key of its result, without rendering.
 
         :param accept: the client's Accept header, for a plan whose format is negotiated.
-        :param principal: who must own the files; ``None``: the URL is signed.
-        :param named_for_everybody: whether anybody may use the files that the steps name.
+        :param principal: the client, who must be allowed to see the files; ``None`` for a signed URL.
+        :param named_for_everybody: whether everyone may use the files that the steps name.
         :raises DomainError: ``file-not-found``, ``file-storage-unavailable``, or an origin refuses.
         """
-        # One after the other: most plans have one file, and what is remembered needs no task of its own.
+        # Sequentially, because most plans have one file, and a remembered row is not worth a task.
         source = await self._source(plan.source, principal)
         namer = None if named_for_everybody else principal
         files = [await self._source(named, namer) for _, named in plan.files]
@@ -142,7 +142,7 @@ class RenderService:
         )
 
     def cached(self, found: Found) -> Result | None:
-        """Return the result if it is in the cache."""
+        """Return the result if it is cached."""
         stored = self._cache.find(found.key)
         if stored is None or not stored.path.exists():
             return None
@@ -150,9 +150,9 @@ class RenderService:
         return Result(stored, "hit")
 
     async def result(self, found: Found) -> Result:
-        """Return the result; render it if it is not there. If the caller is cancelled, a waiting render is too.
+        """Return the result; render it if it is not cached. If all callers are cancelled, a waiting render is too.
 
-        :raises DomainError: it cannot be rendered, or not now.
+        :raises DomainError: the result cannot be rendered, or not at the moment.
         """
         if (cached := self.cached(found)) is not None:
             return cached
@@ -178,7 +178,7 @@ class RenderService:
         return replace(result, state="joined") if joined else result
 
     async def unkept(self, found: Found) -> tuple[Stored, tuple[tuple[str, float], ...]]:
-        """Render without a look at the cache, and keep nothing; the caller deletes the file.
+        """Render without using the cache; the caller deletes the file.
 
         If the caller is cancelled, the render is stopped, even if it has begun.
         """
@@ -196,12 +196,12 @@ class RenderService:
         return stored, (("total", time.monotonic() - begin), *made.seconds)
 
     async def remember_nothing(self, file_id: int) -> int:
-        """Remove all results of a file, and what is known about it; return how many results there were."""
+        """Remove all results of a file and its remembered row; return how many results were removed."""
         self._rows.forget(file_id)
         return self._cache.forget_files([file_id])
 
     async def sweep(self) -> int:
-        """Remove the results of files that do not exist any more; return how many."""
+        """Remove the results of files that no longer exist; return how many."""
         after, removed = 0, 0
         while ids := self._cache.file_ids(after, 500):
             gone = set(ids) - await self._rows.existing(ids)
@@ -254,7 +254,7 @@ class RenderService:
             if self._flights.get(found.key) is flight:
                 del self._flights[found.key]
             if not done.cancelled():
-                # Those who waited may be gone; then nobody looks at the error.
+                # Mark the error as retrieved: the callers may have been cancelled.
                 done.exception()
 
         task.add_done_callback(landed)

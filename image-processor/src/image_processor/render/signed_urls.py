@@ -1,4 +1,4 @@
-"""Signed URLs for web pages: one, a ``srcset``, and the sources of a ``<picture>``."""
+"""Makes signed URLs for web pages: a single one, a ``srcset``, and the sources of a ``<picture>``."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -20,7 +20,7 @@ from image_processor.services.codec.plan import PIPELINE, plan_of
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 Side = Annotated[int, Field(ge=1, le=16_384)]
 ENCODE_ONLY: Mapping[str, object] = {"algorithm": "auto_orient"}
-"""The step of a pipeline that has an ``output`` alone: every pipeline turns its source upright anyway."""
+"""The step of a pipeline that only has an ``output``; without effect, as every pipeline orients its source anyway."""
 MAX_VARIANTS = 20
 MAX_SECONDS = 10 * 365 * 86_400
 
@@ -79,13 +79,13 @@ class UrlMaker:
         self._settings = settings
 
     def make(self, wanted: Wanted, base: str, now: int, preset_owner: str = LOCAL_OWNER) -> UrlsOut:
-        """Return the URL, and what pages need in addition.
+        """Return the URL, with the ``srcset`` and the ``<picture>`` sources that the request asks for.
 
         :param base: scheme and host of the URLs.
         :param now: seconds since 1970.
-        :param preset_owner: the owner of the preset, which exists.
-        :raises Problem: 409, there is no key.
-        :raises DomainError: the steps are wrong.
+        :param preset_owner: the owner of the preset; the caller has checked that it exists.
+        :raises Problem: 409, the settings have no key.
+        :raises DomainError: the steps are invalid.
         """
         if not self._settings.keys:
             raise Problem(
@@ -112,7 +112,7 @@ class UrlMaker:
         }
         if wanted.steps is not None or wanted.output is not None:
             pipeline = {"steps": wanted.steps or [ENCODE_ONLY], **({"output": wanted.output} if wanted.output else {})}
-            # Now rather than when somebody opens the URL.
+            # Report errors now rather than when somebody opens the URL.
             plan_of(PIPELINE, pipeline)
             text = json.dumps(pipeline, separators=(",", ":"), ensure_ascii=False)
             given["j"] = urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -1,7 +1,7 @@
-"""Signatures of URLs: Pixmill's own form, and those of thumbor, imagor and imgproxy.
+"""Signs URLs and checks signatures, in Pixmill's own form and in those of thumbor, imagor and imgproxy.
 
-Each signer takes the path as it was sent, byte for byte: a proxy that decodes or merges slashes breaks signatures. All
-keys verify, the first one signs, so that a key can be replaced while old URLs are still about.
+Each signer takes the path as sent, byte for byte: a proxy that decodes it or merges slashes breaks signatures. All keys
+verify and the first one signs, so that a key can be replaced while old URLs stay valid.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 Hash = Literal["sha1", "sha256", "sha512"]
 LEAST_KEY_BYTES = 16
 LEAST_SIGNATURE_BYTES = 8
-"""A shorter signature could be found by trying."""
+"""A shorter signature could be guessed."""
 
 PUBLISHED_KEYS = frozenset(
     key.encode()
@@ -35,16 +35,16 @@ PUBLISHED_KEYS = frozenset(
         "520f986b998545b4785e0defbc4f3c1203f22de2374a3d53cb7a7fe9fea309c5",
     )
 )
-"""Defaults and examples of the peers' documentation: everybody knows them."""
+"""Default and example keys from the peers' documentation, which are public."""
 
 _CONTEXT = b"pixmill-img-1\n"
-"""Before what Pixmill signs, so that the same key used elsewhere signs nothing that is valid here."""
+"""A prefix of the signed bytes, so that signatures that the same key makes elsewhere are not valid here."""
 
 
 def check_key(key: bytes) -> bytes:
     """Return the key.
 
-    :raises ValueError: it is an example of a peer's documentation, or is too short.
+    :raises ValueError: the key is from a peer's documentation or too short.
     """
     if key in PUBLISHED_KEYS:
         raise ValueError("this key is in a public documentation: make one of your own, such as `openssl rand -hex 32`")
@@ -60,7 +60,7 @@ class NativeSigner:
     keys: Sequence[bytes]
 
     def sign(self, path: bytes) -> str:
-        """Return the signature of ``path``, which begins after the signature's slash and may hold an expiry."""
+        """Return the signature of ``path``, which begins after the signature's slash and may contain an expiry."""
         return _native(self.keys[0], path)
 
     def accepts(self, signature: str, path: bytes) -> bool:
@@ -86,7 +86,7 @@ class ThumborSigner:
 class ImagorSigner:
     """HMAC of the path after the signature, base64url with padding.
 
-    :param letters: how many letters of the signature are kept; 0 keeps all.
+    :param letters: how many characters of the signature are kept; 0 keeps all.
     """
 
     keys: Sequence[bytes]
@@ -97,7 +97,7 @@ class ImagorSigner:
         return self._cut(_mac(self.keys[0], path, self.algorithm))
 
     def accepts(self, signature: str, path: bytes) -> bool:
-        # imagor judges the decoded path too, for clients that sign before they encode.
+        # imagor also accepts a signature of the decoded path, for clients that sign before they encode.
         paths = dict.fromkeys((path, unquote_to_bytes(path)))
         return _any_equal(
             signature, [self._cut(_mac(key, each, self.algorithm)) for key in self.keys for each in paths]
@@ -112,7 +112,7 @@ class ImgproxySigner:
     """HMAC-SHA256 of salt and path, cut to ``size`` bytes, base64url without padding.
 
     :param pairs: keys with their salts.
-    :param trusted: words that stand for a signature.
+    :param trusted: words that are accepted in place of a signature.
     """
 
     pairs: Sequence[tuple[bytes, bytes]]
@@ -143,7 +143,7 @@ def _mac(key: bytes, path: bytes, algorithm: str) -> str:
 
 
 def _any_equal(given: str, right: Sequence[str]) -> bool:
-    """Compare in a time that tells nothing about the right ones."""
+    """Return whether one of the signatures is equal, in a time that reveals nothing about them."""
     letters = given.encode("utf-8", "surrogateescape")
-    # A list, so that all are compared.
+    # A list and not a generator, so that all are compared.
     return any([hmac.compare_digest(letters, signature.encode()) for signature in right])  # noqa: C419

@@ -1,4 +1,4 @@
-"""The picture that a URL names."""
+"""Parses the sources that URLs name."""
 
 import re
 
@@ -30,7 +30,7 @@ def source_of(text: str) -> Source:
 
 
 class NamedFiles:
-    """The other files of a plan, each under an id for the steps: its own, or a large one for what is no stored file."""
+    """The other files of a plan under ids for the steps: the file's own id, or a large one for other sources."""
 
     def __init__(self) -> None:
         self._ids: dict[Source, int] = {}
@@ -49,4 +49,4 @@ class NamedFiles:
 
 
 _BEYOND_FILES = 2**62
-"""No stored file has such an id."""
+"""The first of the ids that no stored file has."""

@@ -1,4 +1,4 @@
-"""What thumbor's and imagor's filters mean in steps of the catalog."""
+"""Translates thumbor's and imagor's filters into steps of the catalog."""
 
 import math
 import re
@@ -22,10 +22,10 @@ _WORDS_Y = {"center": "", "top": "north", "bottom": "south", "t": "north", "b": 
 
 @dataclass(frozen=True)
 class State:
-    """Whether a filter is done, for the documentation.
+    """Whether a filter or an option is supported, for the documentation.
 
     :param done: ``yes``, ``part`` or ``no``.
-    :param note: with what, or why not.
+    :param note: how it is supported, or why it is not.
     """
 
     done: str
@@ -33,7 +33,7 @@ class State:
 
 
 class NotForFilterError(Exception):
-    """The arguments do not fit the filter; both peers then skip it without a word."""
+    """The arguments do not fit the filter; both peers then skip it silently."""
 
 
 def arguments(text: str) -> list[str]:
@@ -41,7 +41,7 @@ def arguments(text: str) -> list[str]:
 
 
 def number(args: Args, place: int, default: float | None = None) -> float:
-    """Return an argument; ``default`` where it is missing."""
+    """Return an argument; ``default`` if it is missing."""
     if place >= len(args) or not args[place]:
         if default is None:
             raise NotForFilterError
@@ -79,7 +79,7 @@ def true(args: Args, place: int, *, default: bool = False) -> bool:
 
 
 def contrasted(factor: float) -> Sequence[Step]:
-    """Return what moves tones away from the middle by a factor, or towards it if that is below 1."""
+    """Return the step that moves tones away from the middle by a factor, or towards it if the factor is below 1."""
     if factor <= 2:
         return (step("contrast", {"amount": (factor - 1) * 100}),)
     reach = 127.5 / factor
@@ -87,7 +87,7 @@ def contrasted(factor: float) -> Sequence[Step]:
 
 
 def turned(args: Args) -> Sequence[Step]:
-    """Return the rotation; both peers count anticlockwise."""
+    """Return the rotation; both peers count counterclockwise."""
     degrees = whole(args, 0)
     if degrees % 90:
         raise NotForFilterError
@@ -128,7 +128,7 @@ def curved(text: str) -> Sequence[Step]:
 
 
 def single_step(name: str, params: Callable[[Args], dict[str, object]]) -> Make:
-    """Return what makes one step, its params from the arguments."""
+    """Return a function that makes one step, with params from the arguments."""
     return lambda args: (step(name, params(args)),)
 
 
@@ -144,11 +144,11 @@ COMMON: Mapping[str, Make] = {
 class Canvas(Deferred):
     """Put the picture in the middle of a canvas, as the filter ``fill`` does; what exceeds the canvas is cut.
 
-    :param width: as the URL requests it; 0: that of the picture.
-    :param left: padding, like ``top``, ``right`` and ``bottom``.
-    :param under: whether the color also lies under transparent parts.
+    :param width: the requested width; 0 for that of the picture.
+    :param left: the padding on the left; the same applies to ``top``, ``right`` and ``bottom``.
+    :param under: whether the color also fills transparent parts.
     :param grows: whether the canvas is at least as large as the picture, as with ``full-fit-in``.
-    :param adaptive: whether the sides change places if the picture is upright and the canvas is not, or vice versa.
+    :param adaptive: whether to swap the sides if the picture is portrait and the canvas landscape, or vice versa.
     :param turned: whether filters before this one turned the picture by 90 degrees.
     :param turns: whether the canvas is turned along with the picture, as imagor does.
     """
@@ -203,7 +203,7 @@ class Canvas(Deferred):
 class Place:
     """Where a picture lies on a canvas.
 
-    :param left: from the left edge of the canvas; negative: the picture exceeds it.
+    :param left: pixels from the left edge of the canvas; negative if the picture exceeds it.
     """
 
     size: Size
@@ -213,7 +213,7 @@ class Place:
     height: int
 
     def cut(self) -> list[Step]:
-        """Return the step that cuts what exceeds the canvas, if anything does."""
+        """Return the step that crops the picture to the canvas, if it exceeds the canvas."""
         margins = self._all_margins()
         if min(margins.values()) >= 0:
             return []
@@ -226,7 +226,7 @@ class Place:
         return [step("crop", part)]
 
     def margins(self) -> dict[str, int]:
-        """Return what is free on each side."""
+        """Return the free pixels on each side."""
         return {side: max(0, margin) for side, margin in self._all_margins().items()}
 
     def _all_margins(self) -> dict[str, int]:
@@ -239,7 +239,7 @@ class Place:
 
 
 def place_along(text: str, side: int) -> int:
-    """Return the pixels that ``20``, ``-20``, ``10p`` or ``0.1`` stands for, without the sign; 0 for a word."""
+    """Return the pixels for which ``20``, ``-20``, ``10p`` or ``0.1`` stands, without the sign; 0 for a word."""
     found = _PLACE.fullmatch(text)
     if found is None:
         return 0
@@ -252,9 +252,9 @@ def place_along(text: str, side: int) -> int:
 class Placed(Deferred):
     """Put a file on the picture, as the filter ``watermark`` does.
 
-    :param x: pixels or per cent (``10p``) from the left, from the right if negative, a word, or ``repeat``.
-    :param alpha: per cent of transparency.
-    :param width: per cent of the picture; 0: as it is.
+    :param x: pixels or percent (``10p``) from the left, from the right if negative, a word, or ``repeat``.
+    :param alpha: the transparency in percent.
+    :param width: percent of the picture; 0 keeps the file's size.
     """
 
     file_id: int
@@ -284,7 +284,7 @@ class Placed(Deferred):
         return [step("stamp", params)]
 
     def _along(self, text: str, side: int, words: Mapping[str, str], far: str, near: str) -> tuple[str, int]:
-        """Return the side that the place counts from, and how many pixels."""
+        """Return the side from which the place is measured, and the distance in pixels."""
         if text == "repeat":
             return near, 0
         word, _, offset = text.partition("-")
@@ -299,9 +299,8 @@ class Placed(Deferred):
 class Resized(Deferred):
     """Resize by a share of the picture, or up to a box, as ``proportion`` and ``upscale`` do.
 
-    :param share: of both sides; 0: use the box.
-    :param adaptive: whether the sides of the box change places if the picture is upright and the box is not, or vice
-        versa.
+    :param share: the factor for both sides; 0 to use the box.
+    :param adaptive: whether to swap the box's sides if the picture is portrait and the box landscape, or vice versa.
     """
 
     share: float = 0.0

@@ -1,16 +1,16 @@
-"""What a URL of thumbor or imagor says: both grammars yield the same parts."""
+"""The parsed form of thumbor's and imagor's URLs, whose grammars have the same parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 ORIGINAL = "orig"
-"""As a side: that of the source."""
+"""Stands for the side of the source."""
 
 _MOST_DIGITS = 18
 
 Side = int | Literal["orig"]
-"""Pixels, 0 for a side in proportion, or that of the source."""
+"""Pixels, 0 for a side in proportion, or the side of the source."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Filter:
 
 @dataclass(frozen=True)
 class Trim:
-    """Cut away edges of the color of a corner.
+    """Cut away edges that have the color of a corner.
 
-    :param corner: ``top-left``, ``bottom-right``, or what thumbor takes for a corner.
+    :param corner: ``top-left``, ``bottom-right``, or another text that thumbor accepts as a corner.
     """
 
     corner: str = "top-left"
@@ -36,7 +36,7 @@ class Trim:
 class ThumborUrl:
     """The parts of a URL, in the order of the grammar.
 
-    :param signed: the path that the signature is of, as it was sent.
+    :param signed: the signed path as sent.
     :param crop: left, top, right and bottom: pixels, or shares of the sides if below 1 (imagor).
     :param fit_in: ``fit-in`` with its prefixes, or empty.
     :param padding: left, top, right and bottom (imagor).
@@ -91,5 +91,5 @@ def side_of(text: str | None) -> Side:
 
 
 def digits(text: str) -> int:
-    """Return the number; one that is too large for any picture is cut, as Python does not read thousands of digits."""
+    """Return the number, truncated if it is too large for any picture: Python refuses to parse thousands of digits."""
     return int(text[:_MOST_DIGITS])

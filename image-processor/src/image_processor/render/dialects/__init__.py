@@ -1,1 +1,1 @@
-"""The forms of URLs that are understood, one module each."""
+"""The URL dialects, one module each."""

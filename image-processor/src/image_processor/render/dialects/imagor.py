@@ -1,4 +1,4 @@
-"""imagor's URLs: thumbor's grammar with padding, parts of the size as crops, and filters that nest."""
+"""Reads imagor's URLs: thumbor's grammar, extended by padding, crops in shares of the size, and nested filters."""
 
 import re
 import time
@@ -48,7 +48,7 @@ from image_processor.render.thumbor_filters import (
 from image_processor.render.thumbor_url import Filter, ThumborUrl, Trim, digits, side_of
 
 _LEAST_SIGNATURE = 17
-"""Letters: a shorter first segment belongs to the path."""
+"""The least length of a signature in characters; a shorter first segment belongs to the path."""
 
 _PATH = re.compile(
     rf"/*(?:params/)?(?:(?P<signature>unsafe|[A-Za-z0-9\-_=]{{{_LEAST_SIGNATURE},}})/)?(?P<rest>.+)?", re.DOTALL
@@ -74,7 +74,7 @@ _BREAKS = str.maketrans("", "", "\r\n\t\v\f\u0085\u2028\u2029")
 
 
 def parse(target: bytes) -> ThumborUrl:
-    """Return what the path, as it was sent, says. Everything is an imagor URL: what is no option is the image."""
+    """Parse a path as sent, without decoding it. Every path is valid: the part that is not an option is the image."""
     path = target.partition(b"?")[0].decode("utf-8", "surrogateescape").translate(_BREAKS)
     outer = _PATH.match(path)
     signature, rest = (outer["signature"] or "", outer["rest"] or "") if outer else ("", path)
@@ -120,7 +120,7 @@ def _padding(found: re.Match[str]) -> tuple[int, int, int, int] | None:
 
 
 def _filters_and_image(text: str) -> tuple[tuple[Filter, ...], str]:
-    """Return the filters, whose arguments may hold brackets in pairs, and the image behind them."""
+    """Return the filters, whose arguments may contain balanced parentheses, and the image after them."""
     if not text.startswith("filters:"):
         return (), text
     filters, depth, name, args, word = list[Filter](), 0, "", "", ""
@@ -145,14 +145,14 @@ def _filters_and_image(text: str) -> tuple[tuple[Filter, ...], str]:
 
 
 def _decoded(image: str) -> str:
-    """Return the image as Go's QueryUnescape does, or base64 after ``b64:``."""
+    """Decode the image as Go's QueryUnescape does, and base64url after ``b64:``."""
     if re.search(r"%(?![0-9A-Fa-f]{2})", image):
         return image  # not encoded at all
     return _from_base64(unquote_plus(image))
 
 
 def _from_base64(text: str) -> str:
-    """Return what stands in base64url after ``b64:``; another text as it is."""
+    """Decode base64url after ``b64:``; return other texts unchanged."""
     if not text.startswith("b64:"):
         return text
     encoded = text.removeprefix("b64:").rstrip("=")
@@ -166,7 +166,7 @@ QUALITY = 75
 _NONE = "#00000000"
 _COLOR = "color:"
 _DEEPEST = 3
-"""Images that lie on each other."""
+"""The maximum depth of images on images."""
 _FORMATS = {
     **{name: name for name in ("jpeg", "png", "gif", "webp", "avif", "tiff")},
     "jpg": "jpeg",
@@ -204,7 +204,7 @@ _BLENDS = {
 
 @dataclass(frozen=True)
 class Defaults:
-    """What an operator of imagor can choose about its results."""
+    """imagor's server settings that change results."""
 
     quality: int = QUALITY
     strip_metadata: bool = False
@@ -214,7 +214,7 @@ class Defaults:
 def plan_of(url: ThumborUrl, defaults: Defaults = Defaults(), now: float | None = None) -> RenderPlan:
     """Return the plan of a URL.
 
-    :param now: seconds since 1970; by default, those of the clock.
+    :param now: seconds since 1970; by default the current time.
     :raises DomainError: ``bad-render-url``, ``unsupported-render-option``, ``expired-render-url``.
     """
     with numbers_in_range():
@@ -307,14 +307,14 @@ class _Lowering:
         )
 
     def _sides_of_color(self) -> dict[str, object]:
-        """Return what makes a color as large as the URL says; a side that is missing is as long as the other one."""
+        """Return params that give a color area the URL's size; a missing side equals the other one."""
         if not self._url.image.startswith(_COLOR):
             return {}
         width, height = int(self._url.width), int(self._url.height)
         return {"width": width or height, "height": height or width, "fit_in": False, "stretch": True, "quick": True}
 
     def _of(self, each: Filter) -> Sequence[Step]:
-        """Return the steps of a filter; one that is unknown or wrong is skipped, as imagor does."""
+        """Return the steps of a filter; skip unknown and invalid filters, as imagor does."""
         state = FILTERS.get(each.name)
         if state is None or (each.name in _OF_META and not self._url.meta):
             self._ignored.append(each.name)
@@ -344,7 +344,7 @@ class _Lowering:
         return ()
 
     def _is_quick(self) -> bool:
-        """Return whether imagor would decode the source in the final size: nothing needs the whole of it."""
+        """Return whether imagor would decode the source at the final size, as no operation needs all its pixels."""
         url = self._url
         if url.trim is not None or url.flip_vertical or url.full or url.adaptive or any(url.crop or ()):
             return False
@@ -392,7 +392,7 @@ class _Lowering:
         return (deferred(placed),)
 
     def overlaid(self, args: Sequence[str]) -> Sequence[Step]:
-        """Return an image on the image: a whole URL, whose sides may follow those of the outer image."""
+        """Return the step that overlays a nested URL's image, whose sides may depend on those of the outer image."""
         if not args:
             raise NotForFilterError
         if self._depth >= _DEEPEST:
@@ -427,7 +427,7 @@ class _Lowering:
         )
 
     def lettered(self, args: Sequence[str]) -> Sequence[Step]:
-        """Return a text, whose font says how large it is: ``sans-bold-24``."""
+        """Return the step that draws a text; its font contains the size: ``sans-bold-24``."""
         if not args:
             raise NotForFilterError
         if any(args[7:]) or (len(args) > 6 and _BLENDS.get(args[6].lower(), "normal") != "normal"):
@@ -484,7 +484,7 @@ class _Lowering:
     def attach(self, args: Sequence[str]) -> None:
         self._wishes |= {"attachment": True, "file_name": unquote_plus(args[0]) if args else ""}
 
-    def strip_metadata(self, args: Sequence[str]) -> None:  # noqa: ARG002 (the shape of every filter)
+    def strip_metadata(self, args: Sequence[str]) -> None:  # noqa: ARG002 (the signature of every filter)
         self._output["metadata"] = "strip"
 
     def strip_profile(self, args: Sequence[str]) -> None:  # noqa: ARG002
@@ -549,7 +549,7 @@ class _Lowering:
         self._focal.append(tuple(number(parts, place) for place in range(len(parts))))
 
     def without_effect(self, args: Sequence[str]) -> None:
-        """Do nothing: it concerns imagor's own storage of results."""
+        """Do nothing: the filter controls imagor's own storage of results."""
 
 
 def _integer(value: object) -> int | None:
@@ -557,7 +557,7 @@ def _integer(value: object) -> int | None:
 
 
 def _split(text: str) -> list[str]:
-    """Return the arguments: commas within brackets do not separate them."""
+    """Split the arguments at commas, except within parentheses."""
     parts, depth = [""], 0
     for letter in text:
         depth += {"(": 1, ")": -1}.get(letter, 0)
@@ -613,7 +613,7 @@ def _background(args: Sequence[str]) -> Sequence[Step]:
 
 
 def _filling(text: str) -> str:
-    """Return the color of what is filled: also the average, a blurred image, or nothing."""
+    """Return the fill color, or the word for the average color, a blurred image or transparency."""
     if text.lower() in ("blur", AUTO):
         return text.lower()
     return _NONE if text in ("none", "transparent") else _painted(text)
@@ -635,7 +635,7 @@ _FOLLOWING = re.compile(r"(-?)(?:full|f)(?:-(\d+))?")
 
 
 def _sides_of(path: str) -> tuple[str, InParent | None, InParent | None]:
-    """Return the path without ``full`` or ``f`` as sides, and what these say of the width and of the height."""
+    """Return the path with ``full`` and ``f`` replaced by 0, and the width and the height for which they stand."""
     segments = path.split("/")
     for place, segment in enumerate(segments):
         if segment.startswith("filters:"):
@@ -705,7 +705,7 @@ _STEPS: Mapping[str, Make] = {
 }
 _NOT_ANIMATED = ("blur", "pixelate", "sharpen")
 _OF_META = ("avgcolor", "blurhash", "thumbhash")
-"""Filters that only ``meta`` knows."""
+"""Filters that only ``meta`` URLs support."""
 _BY_URL: Mapping[str, Callable[[_Lowering, Sequence[str]], Sequence[Step]]] = {
     "fill": _Lowering.filled,
     "image": _Lowering.overlaid,
@@ -798,4 +798,4 @@ FILTERS: Mapping[str, State] = {
     "upscale": State("yes", "`resize` with `enlarge`"),
     "watermark": State("yes", "`stamp`"),
 }
-"""Every filter of imagor, and whether it is done. Names that are not here are skipped, as imagor skips them."""
+"""Every filter of imagor, and whether Pixmill supports it. Unknown filters are skipped, as in imagor."""

@@ -1,4 +1,4 @@
-"""imgproxy's URLs: ``/{signature}/rs:fill:300:200/g:sm/plain/{source}@webp``, or the source in base64url."""
+"""Reads imgproxy's URLs: ``/{signature}/rs:fill:300:200/g:sm/plain/{source}@webp``, or the source in base64url."""
 
 import re
 import time
@@ -22,10 +22,10 @@ Parsed = Sequence[tuple[str, Sequence[str]]]
 
 @dataclass(frozen=True)
 class Grammar:
-    """What an operator of imgproxy can choose about its URLs, under imgproxy's names.
+    """imgproxy's server settings that change the meaning of URLs, under imgproxy's names.
 
-    :param presets: options by the name of the preset; that of ``default`` comes before all others.
-    :param pro: whether the options of imgproxy Pro are understood.
+    :param presets: options by the name of the preset; those of ``default`` are applied first.
+    :param pro: whether to accept the options of imgproxy Pro.
     """
 
     presets: Mapping[str, Parsed] = field(default_factory=dict)
@@ -41,9 +41,9 @@ class Grammar:
 
 @dataclass(frozen=True)
 class ImgproxyUrl:
-    """What a URL says.
+    """A parsed URL.
 
-    :param signed: the path that the signature is of, with the slashes that proxies eat.
+    :param signed: the signed path, with double slashes restored where a proxy merged them.
     """
 
     signature: str
@@ -55,7 +55,7 @@ class ImgproxyUrl:
 def preset_of(text: str, separator: str = ":") -> tuple[str, Parsed] | None:
     """Return the name and the options of a line ``name=option:argument/…``; ``None`` for a comment.
 
-    :raises ValueError: the line is something else.
+    :raises ValueError: the line has another form.
     """
     line = text.strip()
     if not line or line.startswith("#"):
@@ -68,9 +68,9 @@ def preset_of(text: str, separator: str = ":") -> tuple[str, Parsed] | None:
 
 
 def parse(target: bytes, grammar: Grammar, now: float | None = None) -> ImgproxyUrl:
-    """Return what the path, as it was sent, says.
+    """Parse a path as sent, without decoding it.
 
-    :param now: seconds since 1970; by default, those of the clock.
+    :param now: seconds since 1970; by default the current time.
     :raises DomainError: ``bad-render-url``, ``bad-render-option``, ``forbidden-render-option``, ``expired-render-url``.
     """
     signature, path = _signature_and_path(target)
@@ -96,13 +96,16 @@ def parse(target: bytes, grammar: Grammar, now: float | None = None) -> Imgproxy
 
 
 def check_presets(grammar: Grammar) -> None:
-    """:raises DomainError: an option of a preset is wrong."""
+    """Check the options of all presets.
+
+    :raises DomainError: an option is invalid.
+    """
     for name in grammar.presets:
         _apply_presets({}, [name], replace(grammar, allow_security_options=True), ())
 
 
 def signature_and_path(target: bytes) -> tuple[str, bytes]:
-    """Return the signature, and the path that it is of.
+    """Return the signature, and the path that it signs.
 
     :raises DomainError: ``bad-render-url``.
     """
@@ -159,7 +162,7 @@ def _apply_presets(values: Values, names: Sequence[str], grammar: Grammar, used:
         if name not in grammar.presets:
             raise bad_option("preset", sentence("there is no preset '{name}'", name=name))
         if name in used:
-            continue  # as imgproxy: a preset within itself counts once
+            continue  # as in imgproxy: a preset that contains itself is applied once
         before = values.get("used_presets", [])
         values["used_presets"] = [*(before if isinstance(before, list) else []), name]
         for option, args in grammar.presets[name]:
@@ -167,7 +170,7 @@ def _apply_presets(values: Values, names: Sequence[str], grammar: Grammar, used:
 
 
 def _source(segments: Sequence[str], grammar: Grammar) -> tuple[str, str]:
-    """Return the source, and the extension that its format is chosen by."""
+    """Return the source, and the extension that chooses the result's format."""
     if not segments:
         raise bad_url(sentence("The URL has no source."))
     if segments[0] == PLAIN and len(segments) > 1:

@@ -1,8 +1,8 @@
-"""Pixmill's own URLs: ``/{signature}/exp:1893456000/p:avatar/42.webp``, or a pipeline in base64url.
+"""Reads Pixmill's own URLs: ``/{signature}/exp:1893456000/p:avatar/42.webp``, or with a pipeline in base64url.
 
-``/{signature}/{option:argument}/…/{source}``. The signature is of what follows its slash, so that the expiry is signed
-too. A source is the id of a file, with an extension or a name if you like (``42``, ``42.webp``, ``42/cat.webp``), the
-SHA-256 of its bytes, or a percent-encoded URL. An extension chooses the format where nothing else does.
+``/{signature}/{option:argument}/…/{source}``. The signature covers everything after its slash, including the expiry. A
+source is the id of a file, optionally with an extension or a name (``42``, ``42.webp``, ``42/cat.webp``), the SHA-256
+of its bytes, or a percent-encoded URL. The extension chooses the format unless an option does.
 """
 
 import json
@@ -52,7 +52,7 @@ OPTIONS: Mapping[str, State] = {
 """Every option of Pixmill's own URLs."""
 
 _OF_RESPONSE = ("exp", "fn", "att", "age")
-"""Options that change no pixel."""
+"""Options that change the response, but no pixel."""
 MOST_RECIPES = 1000
 LONGEST_RECIPE_BYTES = 2048
 _OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -61,7 +61,7 @@ _OPTION = re.compile(r"([a-z]{1,3}):(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class NativeUrl:
-    """What a URL says."""
+    """A parsed URL."""
 
     signature: str
     signed: bytes
@@ -70,7 +70,7 @@ class NativeUrl:
 
 
 def parse(target: bytes, now: float | None = None) -> NativeUrl:
-    """Return what the path, as it was sent, says.
+    """Parse a path as sent, without decoding it.
 
     :raises DomainError: ``bad-render-url``, ``bad-render-option``, ``expired-render-url``.
     """
@@ -93,14 +93,14 @@ def parse(target: bytes, now: float | None = None) -> NativeUrl:
 
 
 def path_of(source: str, options: Mapping[str, str]) -> bytes:
-    """Return the path that a signer signs, and that follows its signature."""
+    """Return the path to sign, which follows the signature in the URL."""
     named = [f"{name}:{quote(options[name], safe='')}" for name in OPTIONS if name in options]
     return "/".join([*named, quote(source, safe="/" if not source.startswith("http") else "")]).encode()
 
 
 @dataclass(frozen=True)
 class WantedPreset:
-    """The preset that a URL names, and its owner if it is not one of the settings."""
+    """The preset that a URL names, and its owner, who does not matter for a preset from the settings."""
 
     name: str
     owner: str
@@ -109,7 +109,7 @@ class WantedPreset:
 def preset_of(url: NativeUrl) -> WantedPreset | None:
     """Return the preset that the URL names.
 
-    :raises DomainError: ``bad-render-option``: it names an owner and no preset, or nobody has such a name.
+    :raises DomainError: ``bad-render-option``: the URL names an owner but no preset, or the owner's name is invalid.
     """
     name, owner = url.options.get("p"), url.options.get("o", LOCAL_OWNER)
     if name is None and "o" in url.options:
@@ -120,10 +120,10 @@ def preset_of(url: NativeUrl) -> WantedPreset | None:
 
 
 def plan_of(url: NativeUrl, presets: Mapping[str, Mapping[str, object]], *, negotiated: bool = True) -> RenderPlan:
-    """Return the plan.
+    """Return the plan of a URL.
 
-    :param presets: pipelines by name, among them that of :func:`preset_of` if there is one.
-    :param negotiated: whether a client may choose the format, where the URL names none.
+    :param presets: pipelines by name, including the preset that :func:`preset_of` returns.
+    :param negotiated: whether the client may choose the format if the URL names none.
     :raises DomainError: ``bad-render-url``, ``bad-render-option``, ``invalid-fields``, ``unknown-algorithm``.
     """
     pipeline = _pipeline(url, presets)
@@ -155,9 +155,9 @@ def plan_of(url: NativeUrl, presets: Mapping[str, Mapping[str, object]], *, nego
 
 
 class Recipes:
-    """Plans without presets, by what their URLs say of the image: most URLs say the same of many sources.
+    """Caches plans without presets by the image options of their URLs, which many sources share.
 
-    To read a pipeline takes longer than all else that is done for a small image before it is rendered.
+    For a small image, parsing a pipeline takes longer than all other work before the render.
     """
 
     def __init__(self, *, negotiated: bool) -> None:
@@ -165,7 +165,7 @@ class Recipes:
         self._plans: OrderedDict[tuple[object, ...], RenderPlan] = OrderedDict()
 
     def plan(self, url: NativeUrl) -> RenderPlan:
-        """Return what :func:`plan_of` does.
+        """Return the same plan as :func:`plan_of`.
 
         :raises DomainError: as :func:`plan_of`.
         """

@@ -1,4 +1,4 @@
-"""thumbor's URLs: ``/{hash or unsafe}/trim/10x10:90x90/fit-in/-300x200/smart/filters:blur(3)/image.jpg``"""
+"""Reads thumbor's URLs: ``/{hash or unsafe}/trim/10x10:90x90/fit-in/-300x200/smart/filters:blur(3)/image.jpg``."""
 
 import math
 import re
@@ -61,7 +61,7 @@ _PATH = re.compile(
 
 
 def parse(target: bytes) -> ThumborUrl:
-    """Return what the path and query, as they were sent, say.
+    """Parse a path and query as sent, without decoding them.
 
     :raises DomainError: ``bad-render-url``.
     """
@@ -116,9 +116,9 @@ _UNWRITTEN = ("heic", "heif")
 
 @dataclass(frozen=True)
 class Defaults:
-    """What an operator of thumbor can choose about its results.
+    """thumbor's server settings that change results.
 
-    :param respect_orientation: whether images are turned as EXIF says; thumbor does only with a setting.
+    :param respect_orientation: whether to apply the EXIF orientation; thumbor does so only if a setting is on.
     """
 
     quality: int = QUALITY
@@ -127,7 +127,7 @@ class Defaults:
 
 
 class ThumborFrame(Deferred):
-    """What thumbor does with a picture before the filters, by its size."""
+    """thumbor's operations before the filters."""
 
     trim: TrimParams | None = None
     crop: tuple[float, float, float, float] | None = None
@@ -146,11 +146,11 @@ class ThumborFrame(Deferred):
     flip_vertical: bool = False
 
     def cut(self, size: Size) -> Box | None:
-        """Return what the URL cuts out; ``None``: nothing."""
+        """Return the crop of the URL; ``None`` if it has none."""
         return cropped(size.width, size.height, self.crop) if self.crop else None
 
     def areas(self, box: Box | None) -> Sequence[Box]:
-        """Return the areas to keep that have their middle in what is cut out, as places in that."""
+        """Return the focal areas whose center lies in the crop, relative to the crop."""
         if box is None:
             return self.focal
         moved = list[Box]()
@@ -169,7 +169,7 @@ class ThumborFrame(Deferred):
         return [_part(*box), *frame.lowered(Size(right - left, bottom - top))]
 
     def after_trim(self, box: Box, source: Size) -> "ThumborFrame":
-        """Return what is done with the part that a trim left; a crop and the largest sides are of the source."""
+        """Return the frame for the part that a trim leaves; the crop and the largest sides refer to the source."""
         if not self.enlarge:
             width, height = self._wanted(source)
             return self.model_copy(update={"enlarge": True, "width": width, "height": height}).after_trim(box, source)
@@ -207,7 +207,7 @@ class ThumborFrame(Deferred):
         return steps
 
     def _wanted(self, size: Size) -> tuple[Side, Side]:
-        """Return the sides, not larger than the source if it may not be enlarged."""
+        """Return the requested sides, limited to those of the source if it may not be enlarged."""
         if self.enlarge:
             return self.width, self.height
         return _at_most(self.width, size.width), _at_most(self.height, size.height)
@@ -270,7 +270,7 @@ class _Lowering:
         trim = self._url.trim
         if trim is None:
             return None
-        # thumbor's tolerance is a distance in three dimensions, the catalog's threshold is of each band.
+        # thumbor's tolerance is a distance in RGB space; the catalog's threshold applies to each band.
         return TrimParams.model_validate(
             {
                 "threshold": min(255.0, trim.tolerance / _SQUARE_ROOT_OF_3),
@@ -300,7 +300,7 @@ class _Lowering:
         )
 
     def _of(self, each: Filter) -> Sequence[Step]:
-        """Return the steps of a filter; one that is unknown or wrong is skipped, as thumbor does."""
+        """Return the steps of a filter; skip unknown and invalid filters, as thumbor does."""
         state = FILTERS.get(each.name)
         if state is None:
             self._ignored.append(each.name)
@@ -379,7 +379,7 @@ class _Lowering:
     def set_max_age(self, args: Sequence[str]) -> None:
         self._max_age = max(0, whole(args, 0))
 
-    def strip_profile(self, args: Sequence[str]) -> None:  # noqa: ARG002 (the shape of every filter)
+    def strip_profile(self, args: Sequence[str]) -> None:  # noqa: ARG002 (the signature of every filter)
         self._output["profile"] = "strip"
 
     def first_frame(self, args: Sequence[str]) -> None:  # noqa: ARG002
@@ -400,11 +400,11 @@ class _Lowering:
             self._focal.append((left, top, right, bottom))
 
     def without_effect(self, args: Sequence[str]) -> None:
-        """Do nothing: results never have what the filter takes away, or the server chooses it."""
+        """Do nothing: results never contain what the filter removes, or the server decides."""
 
 
 class RepeatedMark(Deferred):
-    """A mark that is repeated along a side, or along both."""
+    """A mark that is repeated along one side or both."""
 
     file_id: int
     x: str
@@ -439,7 +439,7 @@ def _blurred(args: Sequence[str]) -> Sequence[Step]:
     radius = whole(args, 0)
     sigma = number(args, 1, 0.0) or radius
     radius = min(radius, _LARGEST_RADIUS)
-    # thumbor cuts its bell off at the radius: what is left is as wide as another bell.
+    # thumbor truncates its Gaussian at the radius: blur with the standard deviation of the truncated weights.
     places = range(-radius, radius + 1)
     weights = [math.exp(-place * place / (2 * sigma * sigma)) for place in places]
     variance = sum(place * place * weight for place, weight in zip(places, weights, strict=True)) / sum(weights)
@@ -468,7 +468,7 @@ def _rounded(args: Sequence[str]) -> Sequence[Step]:
 
 
 def _noisy(args: Sequence[str]) -> Sequence[Step]:
-    # thumbor adds values from -amount to amount, all alike; the catalog's are normal, with the same deviation.
+    # thumbor's noise is uniform from -amount to amount; the catalog's is Gaussian, with the same standard deviation.
     deviation = number(args, 0) / _SQUARE_ROOT_OF_3 / 2.55
     return (step("noise", {"amount": within(deviation, 0, 100), "seed": whole(args, 1, 0)}),)
 
@@ -504,7 +504,7 @@ _POINTS = r"\[(?:\(\d+,\s*\d+\),?\s*)*\]"
 
 
 def _shape(*required: str, optional: Sequence[str] = ()) -> re.Pattern[str]:
-    """Return what the arguments of a filter look like; thumbor skips a filter whose arguments look otherwise."""
+    """Return the pattern of a filter's arguments; thumbor skips a filter whose arguments do not match."""
     parts = [rf"(?:{',' if place else ''}\s*({text})\s*)" for place, text in enumerate((*required, *optional))]
     return re.compile("".join([*parts[: len(required)], *(f"{part}?" for part in parts[len(required) :])]) + r"\)")
 
@@ -546,7 +546,7 @@ _SHAPES: Mapping[str, re.Pattern[str]] = {
 def fitting(each: Filter) -> Sequence[str]:
     """Return the arguments of a filter.
 
-    :raises NotForFilterError: they are not of the filter's shape.
+    :raises NotForFilterError: they do not match the filter's pattern.
     """
     found = _SHAPES[each.name].match(f"{each.args})")
     if found is None:
@@ -603,4 +603,4 @@ FILTERS: Mapping[str, State] = {
     "upscale": State("yes", "`resize`"),
     "watermark": State("yes", "`stamp`; repeated marks are never cut off and have gaps between them"),
 }
-"""Every filter of thumbor, and whether it is done. Names that are not here are skipped, as thumbor skips them."""
+"""Every filter of thumbor, and whether Pixmill supports it. Unknown filters are skipped, as in thumbor."""

@@ -1,1 +1,1 @@
-"""The rules by which each dialect computes sizes and places: numbers in, numbers out, no pixel."""
+"""Computes sizes and positions by the rules of each dialect, from numbers alone."""

@@ -1,4 +1,4 @@
-"""imgproxy's rule of sizes: how much an image is scaled, what is cut, and how far it is extended."""
+"""Computes by imgproxy's rules how much an image is scaled, cropped and extended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ ResizingType = Literal["fit", "fill", "fill-down", "force", "auto"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a URL says about the size; 0 is a side in proportion, or no limit."""
+    """The size options of a URL; 0 means a side in proportion, or no limit."""
 
     resizing_type: ResizingType = "fit"
     width: int = 0
@@ -30,13 +30,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What follows from it for a source.
+    """The resulting sizes for a source.
 
-    :param dpr: the device pixel ratio that is left, where the source is too small for the one asked for.
-    :param target: the requested size in pixels; 0 is a side that was not requested.
+    :param dpr: the effective device pixel ratio, which is reduced if the source is too small for the requested one.
+    :param target: the requested size in pixels; 0 for a side that was not requested.
     :param scaled: the size after scaling.
-    :param cut: the size to cut to; 0 is a side that stays.
-    :param ratio: the size after it was extended to the aspect ratio; ``None``: it is not extended.
+    :param cut: the size to crop to; 0 for a side that stays.
+    :param ratio: the size after the extension to the aspect ratio; ``None`` if there is no extension.
     """
 
     scale_x: float
@@ -49,20 +49,20 @@ class Sizes:
 
 
 def sizes_of(width: int, height: int, wanted: Wanted) -> Sizes:
-    """Return the sizes for a source of ``width`` × ``height``, upright, turned and cropped already."""
+    """Return the sizes for a source that is ``width`` × ``height`` after orientation, rotation and crop."""
     sizes = _with_sizes(_scales(width, height, wanted), width, height, wanted)
     return _limited(sizes, width, height, wanted)
 
 
 def _scales(width: int, height: int, wanted: Wanted) -> Sizes:
-    """Return how much each side is scaled, as the factor by which it shrinks."""
+    """Return the scale of each side and the device pixel ratio; the other sizes are not computed yet."""
     across, down = _shrinks(width, height, wanted)
     across, down, dpr = across / wanted.zoom_x, down / wanted.zoom_y, wanted.dpr
     if not wanted.enlarge:
         least = min(across, down)
         if least < 1:
             across, down = across / least, down / least
-            # An image that is too small for the size is too small for its multiple as well.
+            # An image that is too small for the size is also too small for a multiple of it.
             dpr = dpr if wanted.extend else dpr / least
         dpr = min(dpr, across, down)
     if wanted.min_width and width / wanted.min_width < across:
@@ -103,7 +103,7 @@ def _with_sizes(sizes: Sizes, width: int, height: int, wanted: Wanted) -> Sizes:
 
 
 def _filled_down(target: tuple[int, int], scaled: tuple[int, int]) -> tuple[int, int]:
-    """Return the largest part with the ratio of the target, where the image is smaller than that."""
+    """Return the largest part with the target's aspect ratio if the image is smaller than the target."""
     across, down = target[0] / scaled[0], target[1] / scaled[1]
     if across > down and across > 1:
         return scaled[0], half_up(scaled[0] * target[1] / target[0])
@@ -122,12 +122,12 @@ def _to_ratio(target: tuple[int, int], out: tuple[int, int]) -> tuple[int, int] 
 
 
 def _out(scaled: tuple[int, int], cut: tuple[int, int]) -> tuple[int, int]:
-    """Return the size after the cut."""
+    """Return the size after the crop."""
     return min(scaled[0], cut[0] or scaled[0]), min(scaled[1], cut[1] or scaled[1])
 
 
 def _limited(sizes: Sizes, width: int, height: int, wanted: Wanted) -> Sizes:
-    """Return the sizes, all smaller if the longer side of the result would exceed the limit."""
+    """Return the sizes, reduced if the longer side of the result would exceed the limit."""
     if wanted.max_side <= 0:
         return sizes
     out = _out(sizes.scaled, sizes.cut)

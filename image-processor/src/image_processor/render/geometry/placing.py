@@ -1,4 +1,4 @@
-"""Where an object lies on a canvas, or a part in an image, by imgproxy's gravity with offsets."""
+"""Computes the place of an object on a canvas, or of a part in an image, by imgproxy's gravity and offsets."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -16,7 +16,7 @@ class Place:
     height: int
 
     def turned_back(self, degrees: int, canvas_width: int, canvas_height: int) -> Self:
-        """Return where the rectangle was before its canvas of that size was turned clockwise by 0, 90, 180 or 270."""
+        """Return where the rectangle was before its canvas was turned clockwise by 0, 90, 180 or 270 to that size."""
         right = canvas_width - self.left - self.width
         bottom = canvas_height - self.top - self.height
         match degrees % 360:
@@ -47,10 +47,10 @@ def placed(
 ) -> Place:
     """Return the place of the inner rectangle within ``width`` × ``height``.
 
-    :param gravity: ``no``, ``soea``, ``ce`` and so on; ``fp``: ``offset`` is the point for the middle, in shares.
+    :param gravity: ``no``, ``soea``, ``ce`` and so on; with ``fp``, ``offset`` is the center in shares of the sides.
     :param offset: pixels from the side of the gravity, or shares of the canvas if below 1.
     :param scale: the factor of offsets in pixels.
-    :param beyond: whether the inner rectangle may leave the canvas, but for one pixel.
+    :param beyond: whether the inner rectangle may leave the canvas, except for one pixel.
     """
     if gravity == "fp":
         left = half_even(width * offset[0]) - inner_width // 2

@@ -1,4 +1,4 @@
-"""thumbor's rule of sizes: what is cut before an image is resized, and to which size."""
+"""Computes by thumbor's rules how an image is cropped and to which size it is resized."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from image_processor.render.thumbor_url import ORIGINAL, Side
 
 _HALF_UP = 1e-5
-"""Python 3 rounds a half to the even number; thumbor adds this to have it rounded up."""
+"""thumbor adds this before it rounds, so that a half is rounded up and not to the even number."""
 _SHARES = {"left": 0.0, "center": 0.5, "right": 1.0, "top": 0.0, "middle": 0.5, "bottom": 1.0}
 
 Box = tuple[int, int, int, int]
@@ -30,10 +30,10 @@ class Focus:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is done with a source.
+    """The crop and the size for a source.
 
-    :param cut: what is kept of it before it is resized; ``None``: all.
-    :param size: what it is resized to; ``None``: it is not resized.
+    :param cut: the part to keep before the resize; ``None`` for the whole source.
+    :param size: the size to resize to; ``None`` for no resize.
     """
 
     cut: Box | None
@@ -50,7 +50,7 @@ def target_of(width: int, height: int, wanted: tuple[Side, Side]) -> tuple[float
 
 
 def _rounded(side: float) -> float:
-    # A side of half a pixel or less stays: nothing is cut then.
+    # Keep a side of half a pixel or less as it is: the image is not cropped then.
     return float(round(side)) or side
 
 
@@ -63,7 +63,7 @@ def filled(
     *,
     stretch: bool = False,
 ) -> Sizes:
-    """Return what is done without ``fit-in``: the image is cut to the ratio, then resized."""
+    """Return the sizes without ``fit-in``: crop to the aspect ratio, then resize."""
     target = target_of(width, height, wanted)
     size = max(1, int(target[0])), max(1, int(target[1]))
     cut = None if stretch else _cut(width, height, target, align, points)
@@ -100,7 +100,7 @@ def _middle(width: int, height: int, align: tuple[str, str], points: Sequence[Fo
 
 
 def fitted(width: int, height: int, wanted: tuple[Side, Side], *, adaptive: bool = False, full: bool = False) -> Sizes:
-    """Return what is done with ``fit-in``: the image is resized into the box; with ``full``, around it."""
+    """Return the sizes with ``fit-in``: resize to fit into the box, or with ``full`` to cover it."""
     across, down = target_of(width, height, wanted)
     if adaptive and ((width < height and across > down) or (width > height and across < down)):
         across, down = down, across
@@ -114,7 +114,7 @@ def fitted(width: int, height: int, wanted: tuple[Side, Side], *, adaptive: bool
 
 
 def cropped(width: int, height: int, crop: Sequence[float]) -> Box | None:
-    """Return the part that the URL cuts out, within the source; ``None`` if nothing would be left."""
+    """Return the crop of the URL, limited to the source; ``None`` if nothing would be left."""
     left, right = (int(min(max(edge, 0), width)) for edge in (crop[0], crop[2]))
     top, bottom = (int(min(max(edge, 0), height)) for edge in (crop[1], crop[3]))
     return (left, top, right, bottom) if left < right and top < bottom else None
