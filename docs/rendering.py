@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from image_processor.render.dialects import imagor, native, thumbor
+from image_processor.render import imagor_filters
+from image_processor.render.dialects import native, thumbor
 from image_processor.render.imgproxy_options import OPTIONS
 from image_processor.render.imgproxy_plan import OPTION_STATES
 from image_processor.render.thumbor_filters import State
@@ -16,7 +17,7 @@ from service_kit.languages import Language, translated
 STATES: Mapping[str, Mapping[str, State]] = {
     "native": native.OPTIONS,
     "thumbor": thumbor.FILTERS,
-    "imagor": imagor.FILTERS,
+    "imagor": imagor_filters.FILTERS,
     "imgproxy": OPTION_STATES,
 }
 LANGUAGES: Mapping[str, Language] = {"rendering.md": "en", "ru/rendering.md": "ru"}

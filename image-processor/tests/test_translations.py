@@ -9,7 +9,8 @@ from babel.messages.mofile import read_mo
 from file_storage.routers.statuses import STATUSES as STATUSES_OF_FILES
 from image_processor.algorithms.registry import all_algorithms
 from image_processor.models import TaskStatus
-from image_processor.render.dialects import imagor, native, thumbor
+from image_processor.render import imagor_filters
+from image_processor.render.dialects import native, thumbor
 from image_processor.render.imgproxy_plan import OPTION_STATES
 from image_processor.render.problems import STATUSES as STATUSES_OF_RENDERS
 from image_processor.render.thumbor_filters import State
@@ -151,7 +152,7 @@ def test_every_text_of_the_catalog_has_a_russian_one() -> None:
     assert {(context, text) for context, text in texts if not has_translation(text, "ru", context)} == set()
 
 
-@pytest.mark.parametrize("states", [native.OPTIONS, thumbor.FILTERS, imagor.FILTERS, OPTION_STATES])
+@pytest.mark.parametrize("states", [native.OPTIONS, thumbor.FILTERS, imagor_filters.FILTERS, OPTION_STATES])
 def test_every_note_of_a_render_option_has_a_russian_one(states: Mapping[str, State]) -> None:
     notes = {state.note for state in states.values() if re.sub("`[^`]*`", "", state.note)}
 

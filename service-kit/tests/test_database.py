@@ -2,12 +2,13 @@
 
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import psycopg
 import pytest
 from service_kit.database import Database, FrequentQuery, QuickReadError
-from sqlalchemy import Integer, bindparam, column, func, select, table, text
+from sqlalchemy import Integer, bindparam, column, event, func, select, table, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.support.environment import ENVIRONMENT
@@ -47,6 +48,18 @@ def backend(database: Database) -> int:
 
 def test_a_connection_is_used_again(database: Database) -> None:
     assert backend(database) == backend(database)
+
+
+def test_threads_share_at_most_as_many_connections_as_the_setting_says(server: Process, port: int) -> None:
+    database = Database(f"postgresql+psycopg://pixmill@127.0.0.1:{port}/pixmill", pool_size=2)
+    opened: list[object] = []
+    event.listen(database.engine, "connect", lambda connection, _record: opened.append(connection))
+
+    with ThreadPoolExecutor(8) as threads:
+        backends = set(threads.map(lambda _: backend(database), range(100)))
+
+    assert len(opened) == len(backends) == 2
+    database.engine.dispose()
 
 
 def test_a_connection_that_the_server_ended_is_replaced(database: Database, port: int) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pyvips
-from image_processor.render.dialects import imagor, imgproxy, thumbor
+from image_processor.render import imagor_url
+from image_processor.render.dialects import imgproxy, thumbor
 from image_processor.render.geometry.thumbor_sizes import filled, fitted
 from image_processor.render.imgproxy_plan import plan_of
 from image_processor.render.problems import STATUSES
@@ -25,7 +26,7 @@ from tests.conformance.pixel_cases import pixel_case
 LIMITS = Limits(max_pixels=100_000_000, max_frames=100)
 _FLAGS = ("debug", "meta", "stretch", "smart", "flip_horizontal", "flip_vertical")
 _TEXTS = ("signature", "fit_in", "halign", "valign", "image", "width", "height")
-_PARSERS: Mapping[str, Callable[[bytes], ThumborUrl]] = {"thumbor": thumbor.parse, "imagor": imagor.parse}
+_PARSERS: Mapping[str, Callable[[bytes], ThumborUrl]] = {"thumbor": thumbor.parse, "imagor": imagor_url.parse}
 
 
 class Renderer(Protocol):

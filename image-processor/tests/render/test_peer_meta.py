@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from image_processor.render import imagor_url
 from image_processor.render.config import RenderSettings
 from image_processor.render.dialects import imagor, thumbor
 from image_processor.render.job import Job, LocalFile, Made
@@ -41,7 +42,7 @@ def of_thumbor(folder: Path, path: str, content: bytes) -> dict[str, object]:
 
 
 def of_imagor(folder: Path, path: str, content: bytes) -> dict[str, object]:
-    return meta(folder, imagor.plan_of(imagor.parse(f"/unsafe/meta/{path}".encode())), content)
+    return meta(folder, imagor.plan_of(imagor_url.parse(f"/unsafe/meta/{path}".encode())), content)
 
 
 def test_thumbor_says_what_is_cut_resized_and_mirrored(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from image_processor.imaging.output import QUICKEST, Output
+from image_processor.render import imagor_url
 from image_processor.render.dialects import imagor, imgproxy, native, thumbor
 from image_processor.render.imgproxy_plan import plan_of as plan_of_imgproxy
 from image_processor.render.plan import FORM, Encoding, OriginSource, RenderPlan
@@ -92,7 +93,7 @@ def test_marks_of_other_servers_have_ids_that_no_file_has() -> None:
 def test_each_dialect_has_its_peer_s_quality(format_name: str, qualities: dict[str, int]) -> None:
     plans = {
         "thumbor": of_thumbor("42"),
-        "imagor": imagor.plan_of(imagor.parse(b"/unsafe/42")),
+        "imagor": imagor.plan_of(imagor_url.parse(b"/unsafe/42")),
         "imgproxy": of_imgproxy("w:1"),
     }
 
@@ -122,7 +123,7 @@ def test_pixmill_s_own_urls_have_its_own_quality() -> None:
     ("plan", "metadata", "profile"),
     [
         (of_thumbor("42"), "strip", "keep"),
-        (imagor.plan_of(imagor.parse(b"/unsafe/42")), "keep", "keep"),
+        (imagor.plan_of(imagor_url.parse(b"/unsafe/42")), "keep", "keep"),
         (of_imgproxy("w:1"), "copyright", "strip"),
         (of_imgproxy("kcr:0"), "strip", "strip"),
         (of_imgproxy("sm:0/scp:0"), "keep", "keep"),
@@ -134,7 +135,7 @@ def test_each_dialect_keeps_the_metadata_that_its_peer_keeps(plan: RenderPlan, m
 
 @pytest.mark.parametrize(
     ("plan", "upright"),
-    [(of_thumbor("42"), False), (imagor.plan_of(imagor.parse(b"/unsafe/42")), True), (of_imgproxy("w:1"), True)],
+    [(of_thumbor("42"), False), (imagor.plan_of(imagor_url.parse(b"/unsafe/42")), True), (of_imgproxy("w:1"), True)],
 )
 def test_each_dialect_turns_images_upright_as_its_peer_does(plan: RenderPlan, upright: bool) -> None:
     assert plan.reading.upright == upright

@@ -9,6 +9,7 @@ from service_kit.errors import DomainError
 from service_kit.settings import SettingsError
 from service_kit.texts import sentence
 
+from image_processor.render import imagor_url
 from image_processor.render.config import (
     ImagorSettings,
     ImgproxySettings,
@@ -86,7 +87,7 @@ class ImagorDialect:
     name: str = "imagor"
 
     async def plan(self, target: bytes) -> RenderPlan:
-        url, settings = imagor.parse(target), self.settings
+        url, settings = imagor_url.parse(target), self.settings
         signer = ImagorSigner(settings.secrets, settings.algorithm, settings.truncate)
         _check(settings.unsafe, url.signature, url.signed, signer)
         return imagor.plan_of(url, imagor.Defaults(settings.quality, settings.strip_metadata, settings.negotiate))

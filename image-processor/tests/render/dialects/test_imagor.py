@@ -2,6 +2,7 @@
 
 import numpy
 import pytest
+from image_processor.render import imagor_filters, imagor_url
 from image_processor.render.deferred import Deferred, Size
 from image_processor.render.dialects import imagor
 from image_processor.render.plan import ColorSource
@@ -14,7 +15,7 @@ from tests.support.renders import rendered
 
 
 def made(path: str, files: dict[int, bytes] | None = None) -> bytes:
-    return rendered(imagor.plan_of(imagor.parse(f"/unsafe/{path}".encode())), photo(64, 48), files)
+    return rendered(imagor.plan_of(imagor_url.parse(f"/unsafe/{path}".encode())), photo(64, 48), files)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_an_image_on_another_follows_its_sides(sides: str, size: tuple[int, int]
 def test_an_unknown_blend_mode_is_the_normal_one() -> None:
     """imagor, processor_test.go: "image with invalid blend mode fallback"."""
     normal, unknown = (
-        imagor.plan_of(imagor.parse(f"/unsafe/filters:image(7,0,0,50{mode})/42".encode()))
+        imagor.plan_of(imagor_url.parse(f"/unsafe/filters:image(7,0,0,50{mode})/42".encode()))
         for mode in ("", ",invalid-mode")
     )
 
@@ -134,7 +135,7 @@ def test_a_color_that_is_none_is_black(text: str, color: str) -> None:
 @pytest.mark.parametrize("points", ["50x40", "50:40", "50,40", "50x40:51x41", "0.78125x0.8333333"])
 def test_a_point_stays_in_the_middle(points: str) -> None:
     """imagor, process.go: numbers are split at x, comma and colon; a point is an area of one pixel."""
-    (frame, *_) = imagor.plan_of(imagor.parse(f"/unsafe/20x20/filters:focal({points})/42".encode())).steps
+    (frame, *_) = imagor.plan_of(imagor_url.parse(f"/unsafe/20x20/filters:focal({points})/42".encode())).steps
 
     assert isinstance(frame.params, Deferred)
     (resize,) = frame.params.lowered(Size(64, 48))
@@ -149,7 +150,7 @@ def test_a_crop_counts_from_the_edges_of_the_source_though_it_is_trimmed() -> No
     """imagor, process.go: what both the crop and the trim keep."""
     image = Image.new("RGB", (60, 40), "white")
     image.paste("black", (10, 5, 40, 25))
-    plan = imagor.plan_of(imagor.parse(b"/unsafe/trim/20x10:50x40/42"))
+    plan = imagor.plan_of(imagor_url.parse(b"/unsafe/trim/20x10:50x40/42"))
 
     assert opened(rendered(plan, encoded(image, "PNG"))).size == (20, 15)
 
@@ -168,14 +169,14 @@ def test_contrast_is_per_cent_of_the_formula() -> None:
 @pytest.mark.parametrize("name", ["rgb(1,2)", "modulate(1,2)", "rotate()", "blurhash(4,3)", "quality(abc)", "focal(1)"])
 def test_a_filter_without_effect_is_skipped_and_listed(name: str) -> None:
     """imagor, filter_processed_test.go: TestFilterProcessedFlag, TestFilterEventOutcomes."""
-    plan = imagor.plan_of(imagor.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
+    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}:grayscale()/42".encode()))
 
     assert plan.ignored == (name.partition("(")[0],)
 
 
 def test_a_text_stands_at_its_place() -> None:
     """imagor, filters.md: `label` from the right and from the bottom."""
-    plan = imagor.plan_of(imagor.parse(b"/unsafe/filters:label(HH,-2,-3,20,red)/42"))
+    plan = imagor.plan_of(imagor_url.parse(b"/unsafe/filters:label(HH,-2,-3,20,red)/42"))
 
     result = pixels(rendered(plan, encoded(Image.new("RGB", (64, 48), "white"), "PNG")))
 
@@ -199,17 +200,17 @@ def test_the_quality_of_a_png_stays() -> None:
 )
 def test_a_color_has_the_size_of_the_url(path: str, size: tuple[int, int]) -> None:
     """imagor, process.go: a side that is missing is as long as the other one."""
-    plan = imagor.plan_of(imagor.parse(f"/unsafe/{path}/color:red".encode()))
+    plan = imagor.plan_of(imagor_url.parse(f"/unsafe/{path}/color:red".encode()))
 
     assert opened(rendered(plan, encoded(Image.new("RGB", (1, 1), "red"), "PNG"))).size == size
 
 
 def test_a_color_is_a_source() -> None:
-    assert imagor.plan_of(imagor.parse(b"/unsafe/10x10/color:red")).source == ColorSource("#ff0000")
+    assert imagor.plan_of(imagor_url.parse(b"/unsafe/10x10/color:red")).source == ColorSource("#ff0000")
 
 
 def test_a_url_expires() -> None:
-    url = imagor.parse(b"/unsafe/filters:expire(1000000)/42")
+    url = imagor_url.parse(b"/unsafe/filters:expire(1000000)/42")
 
     assert imagor.plan_of(url, now=999).wishes.expires == 1000
     with pytest.raises(DomainError) as caught:
@@ -218,7 +219,7 @@ def test_a_url_expires() -> None:
 
 
 def test_a_download_has_a_name() -> None:
-    wishes = imagor.plan_of(imagor.parse(b"/unsafe/filters:attachment(my%20cat.jpg):max_age(60)/42")).wishes
+    wishes = imagor.plan_of(imagor_url.parse(b"/unsafe/filters:attachment(my%20cat.jpg):max_age(60)/42")).wishes
 
     assert (wishes.attachment, wishes.file_name, wishes.max_age) == (True, "my cat.jpg", 60)
 
@@ -237,18 +238,18 @@ def test_a_download_has_a_name() -> None:
 )
 def test_what_cannot_be_done_is_refused_by_name(name: str) -> None:
     with pytest.raises(DomainError) as caught:
-        imagor.plan_of(imagor.parse(f"/unsafe/filters:{name}/42".encode()))
+        imagor.plan_of(imagor_url.parse(f"/unsafe/filters:{name}/42".encode()))
 
     assert caught.value.kind == "unsupported-render-option"
     assert caught.value.errors[0]["pointer"] == name.partition("(")[0]
 
 
 def test_every_filter_has_a_state_and_every_state_that_is_yes_is_done() -> None:
-    for name, state in imagor.FILTERS.items():
+    for name, state in imagor_filters.FILTERS.items():
         if state.done == "no":
             continue
         plan = imagor.plan_of(
-            imagor.parse(f"/unsafe/meta/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode()), now=0
+            imagor_url.parse(f"/unsafe/meta/10x10/filters:{name}({ARGUMENTS.get(name, '')})/42".encode()), now=0
         )
         assert name not in plan.ignored, name
 

@@ -1,169 +1,42 @@
-"""Reads imagor's URLs: thumbor's grammar, extended by padding, crops in shares of the size, and nested filters."""
+"""Plans of imagor's URLs: :mod:`imagor_url` parses them, :mod:`imagor_filters` has the filters that are steps."""
 
 import re
 import time
-from base64 import urlsafe_b64decode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from service_kit.texts import sentence
 
-from image_processor.algorithms.trim import TrimParams
-from image_processor.imaging.css_colors import NAMES
 from image_processor.imaging.output import Output
 from image_processor.imaging.source import Source as Reading
 from image_processor.render.deferred import Step, deferred
+from image_processor.render.imagor_filters import FILTERS, STEPS, TRANSPARENT, filling, painted, trim_of
 from image_processor.render.imagor_frame import (
     ImagorFrame,
     InParent,
     Labeled,
     LaidOn,
-    PartAfterwards,
     StillOnly,
-    TrimAfterwards,
     named,
 )
-from image_processor.render.plan import Answer, ColorSource, Encoding, NamedFilter, RenderPlan, Source, Wishes, step
+from image_processor.render.imagor_url import from_base64, parse, sides_of
+from image_processor.render.plan import Answer, ColorSource, Encoding, NamedFilter, RenderPlan, Source, Wishes
 from image_processor.render.problems import expired, numbers_in_range, unsupported
 from image_processor.render.sources import NamedFiles, source_of
 from image_processor.render.thumbor_filters import (
-    AUTO,
     COMMON,
     Canvas,
-    Make,
     NotForFilterError,
     Placed,
-    Resized,
-    State,
     color_of,
-    contrasted,
     number,
-    rounded,
-    single_step,
     whole,
     within,
 )
-from image_processor.render.thumbor_url import Filter, ThumborUrl, Trim, digits, side_of
-
-_LEAST_SIGNATURE = 17
-"""The least length of a signature in characters; a shorter first segment belongs to the path."""
-
-_PATH = re.compile(
-    rf"/*(?:params/)?(?:(?P<signature>unsafe|[A-Za-z0-9\-_=]{{{_LEAST_SIGNATURE},}})/)?(?P<rest>.+)?", re.DOTALL
-)
-_START = r"(?:0?\.)?\d+"
-_END = r"(?:[01]?\.)?\d+"
-_PARTS = re.compile(
-    r"/*"
-    r"(?:(?P<meta>meta)/)?"
-    r"(?P<trim>trim(?::(?P<corner>top-left|bottom-right))?(?::(?P<tolerance>\d+))?/)?"
-    rf"(?:(?P<left>{_START})x(?P<top>{_START}):(?P<right>{_END})x(?P<bottom>{_END})/)?"
-    r"(?:(?P<fit_in>(?:adaptive-)?(?:full-)?fit-in)/)?"
-    r"(?:(?P<stretch>stretch)/)?"
-    r"(?:(?P<flip_horizontal>-)?(?P<width>\d*)x(?P<flip_vertical>-)?(?P<height>\d*)/)?"
-    r"(?:(?P<pad_left>\d+)x(?P<pad_top>\d+)(?::(?P<pad_right>\d+)x(?P<pad_bottom>\d+))?/)?"
-    r"(?:(?P<halign>left|right|center)/)?"
-    r"(?:(?P<valign>top|bottom|middle)/)?"
-    r"(?:(?P<smart>smart)/)?"
-    r"(?P<rest>.+)?",
-    re.DOTALL,
-)
-_BREAKS = str.maketrans("", "", "\r\n\t\v\f\u0085\u2028\u2029")
-
-
-def parse(target: bytes) -> ThumborUrl:
-    """Parse a path as sent, without decoding it. Every path is valid: the part that is not an option is the image."""
-    path = target.partition(b"?")[0].decode("utf-8", "surrogateescape").translate(_BREAKS)
-    outer = _PATH.match(path)
-    signature, rest = (outer["signature"] or "", outer["rest"] or "") if outer else ("", path)
-    found = _PARTS.match(rest)
-    if found is None:  # the expression matches the empty text
-        raise AssertionError(rest)
-    filters, image = _filters_and_image(found["rest"] or "")
-    return ThumborUrl(
-        signature=signature,
-        signed=rest.encode("utf-8", "surrogateescape"),
-        meta=bool(found["meta"]),
-        trim=Trim(found["corner"] or "top-left", digits(found["tolerance"] or "0")) if found["trim"] else None,
-        crop=_crop(found),
-        fit_in=found["fit_in"] or "",
-        stretch=bool(found["stretch"]),
-        width=side_of(found["width"]),
-        height=side_of(found["height"]),
-        flip_horizontal=bool(found["flip_horizontal"]),
-        flip_vertical=bool(found["flip_vertical"]),
-        padding=_padding(found),
-        halign=found["halign"] or "",
-        valign=found["valign"] or "",
-        smart=bool(found["smart"]),
-        filters=filters,
-        image=_decoded(image),
-    )
-
-
-def _crop(found: re.Match[str]) -> tuple[float, float, float, float] | None:
-    if found["left"] is None:
-        return None
-    left, top, right, bottom = (float(found[name]) for name in ("left", "top", "right", "bottom"))
-    return left, top, right, bottom
-
-
-def _padding(found: re.Match[str]) -> tuple[int, int, int, int] | None:
-    if found["pad_left"] is None:
-        return None
-    left, top = digits(found["pad_left"]), digits(found["pad_top"])
-    if found["pad_right"] is None:
-        return left, top, left, top
-    return left, top, digits(found["pad_right"]), digits(found["pad_bottom"])
-
-
-def _filters_and_image(text: str) -> tuple[tuple[Filter, ...], str]:
-    """Return the filters, whose arguments may contain balanced parentheses, and the image after them."""
-    if not text.startswith("filters:"):
-        return (), text
-    filters, depth, name, args, word = list[Filter](), 0, "", "", ""
-    image = ""
-    for place, letter in enumerate(text.removeprefix("filters:"), len("filters:")):
-        if letter == "(" and depth == 0:
-            name, word = word, ""
-        elif letter == ")" and depth == 1:
-            args, word = word, ""
-        elif letter == "/" and depth == 0:
-            image = text[place + 1 :]
-            break
-        elif letter == ":" and depth == 0:
-            filters.append(Filter(name, args))
-            name = args = ""
-        else:
-            word += letter
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-    if name:
-        filters.append(Filter(name, args))
-    return tuple(filters), image
-
-
-def _decoded(image: str) -> str:
-    """Decode the image as Go's QueryUnescape does, and base64url after ``b64:``."""
-    if re.search(r"%(?![0-9A-Fa-f]{2})", image):
-        return image  # not encoded at all
-    return _from_base64(unquote_plus(image))
-
-
-def _from_base64(text: str) -> str:
-    """Decode base64url after ``b64:``; return other texts unchanged."""
-    if not text.startswith("b64:"):
-        return text
-    encoded = text.removeprefix("b64:").rstrip("=")
-    try:
-        return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
-    except (Base64Error, UnicodeDecodeError):
-        return text
-
+from image_processor.render.thumbor_url import Filter, ThumborUrl
 
 QUALITY = 75
-_NONE = "#00000000"
 _COLOR = "color:"
 _DEEPEST = 3
 """The maximum depth of images on images."""
@@ -173,7 +46,6 @@ _FORMATS = {
     "tif": "tiff",
 }
 _UNWRITTEN = ("jxl", "jp2", "heif", "bmp")
-_SPACES = {"srgb": "srgb", "b-w": "gray", "grey16": "gray", "cmyk": "cmyk", "p3": "p3"}
 _BLENDS = {
     **{
         name: name
@@ -285,7 +157,7 @@ class _Lowering:
         url = self._url
         return ImagorFrame.model_validate(
             {
-                "trim": None if url.trim is None else _trim_of(url.trim),
+                "trim": None if url.trim is None else trim_of(url.trim),
                 "crop": url.crop,
                 "upscale": self._upscale,
                 "quick": self._is_quick(),
@@ -337,8 +209,8 @@ class _Lowering:
             return ()
         if name in _BY_URL:
             return _BY_URL[name](self, args)
-        if name in _STEPS:
-            made = _STEPS[name](args)
+        if name in STEPS:
+            made = STEPS[name](args)
             return (deferred(StillOnly(steps=named(made))),) if name in _NOT_ANIMATED and made else made
         _SETTINGS[name](self, args)
         return ()
@@ -357,7 +229,7 @@ class _Lowering:
 
     def filled(self, args: Sequence[str]) -> Sequence[Step]:
         left, top, right, bottom = self._url.padding or (0, 0, 0, 0)
-        color = _filling(args[0] if args else "")
+        color = filling(args[0] if args else "")
         canvas = Canvas(
             width=int(self._url.width),
             height=int(self._url.height),
@@ -366,7 +238,7 @@ class _Lowering:
             top=top,
             right=right,
             bottom=bottom,
-            under=color != _NONE,
+            under=color != TRANSPARENT,
             grows=self._url.full,
             adaptive=self._url.adaptive,
             turned=self._turned,
@@ -382,7 +254,7 @@ class _Lowering:
             width, height = (100.0 if text == "none" else within(number([text], 0), 0, 1000) for text in args[4:6])
         x, y = args[1:3] if len(args) > 2 else ("0", "0")
         placed = Placed(
-            file_id=self._files.add(source_of(_from_base64(unquote_plus(args[0])))),
+            file_id=self._files.add(source_of(from_base64(unquote_plus(args[0])))),
             x=x,
             y=y,
             alpha=number(args, 3, 0.0),
@@ -397,7 +269,7 @@ class _Lowering:
             raise NotForFilterError
         if self._depth >= _DEEPEST:
             raise unsupported("image", sentence("images lie on each other at most {count} deep", count=_DEEPEST))
-        path, width, height = _sides_of(unquote_plus(args[0]))
+        path, width, height = sides_of(unquote_plus(args[0]))
         nested = parse(f"/unsafe/{path.removeprefix('/')}".encode("utf-8", "surrogateescape"))
         inner = _Lowering(nested, self._defaults, self._files, self._depth + 1)
         steps = inner.steps()
@@ -438,7 +310,7 @@ class _Lowering:
         return self._lettered(args, size=int(size[1]) if size else 20, color=color, alpha=5, bold="bold" in font)
 
     def _lettered(self, args: Sequence[str], *, size: int, color: str, alpha: int, bold: bool) -> Sequence[Step]:
-        text = _from_base64(unquote_plus(args[0]))
+        text = from_base64(unquote_plus(args[0]))
         if not text.strip():
             raise NotForFilterError
         label = Labeled(
@@ -446,7 +318,7 @@ class _Lowering:
             x=args[1] if len(args) > 1 else "0",
             y=args[2] if len(args) > 2 else "0",
             size=int(within(size, 1, 1000)),
-            color=_painted(color),
+            color=painted(color),
             alpha=number(args, alpha, 0.0),
             bold=bold,
         )
@@ -456,8 +328,10 @@ class _Lowering:
         left = whole(args, 1)
         top = whole(args, 2, left)
         right, bottom = (whole(args, 3), whole(args, 4)) if len(args) > 4 else (left, top)
-        color = _filling(args[0])
-        return (deferred(Canvas(color=color, under=color != _NONE, left=left, top=top, right=right, bottom=bottom)),)
+        color = filling(args[0])
+        return (
+            deferred(Canvas(color=color, under=color != TRANSPARENT, left=left, top=top, right=right, bottom=bottom)),
+        )
 
     def set_format(self, args: Sequence[str]) -> None:
         name = (args[0] if args else "").lower()
@@ -568,141 +442,6 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in parts] if text else []
 
 
-def _blurred(args: Sequence[str]) -> Sequence[Step]:
-    sigma = number(args, 1) if len(args) > 1 else number(args, 0) / 2
-    return (step("blur", {"radius": within(sigma, 0.01, 100)}),) if sigma > 0 else ()
-
-
-def _sharpened(args: Sequence[str]) -> Sequence[Step]:
-    sigma = 1 + 2 * number(args, 1 if len(args) > 1 else 0)
-    return (step("sharpen", {"radius": within(sigma, 0.01, 50)}),) if sigma > 0 else ()
-
-
-def _contrasted(args: Sequence[str]) -> Sequence[Step]:
-    amount = within(number(args, 0) * 2.55, -255, 255)
-    return contrasted(259 * (amount + 255) / (255 * (259 - amount)))
-
-
-def _channels(args: Sequence[str]) -> Sequence[Step]:
-    if len(args) != 3:
-        raise NotForFilterError
-    return COMMON["rgb"](args)
-
-
-def _cut_out(args: Sequence[str]) -> Sequence[Step]:
-    left, top, width, height = (number(args, place) for place in range(4))
-    return (deferred(PartAfterwards(left=left, top=top, width=width, height=height)),)
-
-
-def _trimmed(args: Sequence[str]) -> Sequence[Step]:
-    trim = Trim(args[1] if len(args) > 1 else "top-left", whole(args, 0, 0))
-    return (deferred(TrimAfterwards(trim=_trim_of(trim))),)
-
-
-def _trim_of(trim: Trim) -> TrimParams:
-    corner = "southeast" if trim.corner == "bottom-right" else "northwest"
-    return TrimParams.model_validate({"threshold": within(trim.tolerance or 1, 0, 255), "corner": corner})
-
-
-def _background(args: Sequence[str]) -> Sequence[Step]:
-    if not args:
-        raise NotForFilterError
-    if args[0].lower() == "auto":
-        raise unsupported("background_color", sentence("the color is named, not taken from the image"))
-    return (step("flatten", {"background": _painted(args[0])}),)
-
-
-def _filling(text: str) -> str:
-    """Return the fill color, or the word for the average color, a blurred image or transparency."""
-    if text.lower() in ("blur", AUTO):
-        return text.lower()
-    return _NONE if text in ("none", "transparent") else _painted(text)
-
-
-def _painted(text: str) -> str:
-    """Return a color as imagor reads it: an unknown name is black, and an invalid digit counts as 0."""
-    name = unquote_plus(text).lower().removeprefix("#")
-    if len(name) in (3, 6) and name not in NAMES:
-        name = "".join(digit if digit in "0123456789abcdef" else "0" for digit in name)
-    try:
-        return color_of(name) if name not in ("none", "transparent") else "#000000"
-    except NotForFilterError:
-        return "#000000"
-
-
-_SIDE = r"-?(?:(?:full|f)(?:-\d+)?|\d*)"
-_FOLLOWING = re.compile(r"(-?)(?:full|f)(?:-(\d+))?")
-
-
-def _sides_of(path: str) -> tuple[str, InParent | None, InParent | None]:
-    """Return the path with ``full`` and ``f`` replaced by 0, and the width and the height for which they stand."""
-    segments = path.split("/")
-    for place, segment in enumerate(segments):
-        if segment.startswith("filters:"):
-            break
-        if (found := re.fullmatch(rf"({_SIDE})x({_SIDE})", segment)) is None:
-            continue
-        sides = [_FOLLOWING.fullmatch(text) for text in found.groups()]
-        if not any(sides):
-            break
-        texts = [f"{side[1]}0" if side else text for side, text in zip(sides, found.groups(), strict=True)]
-        segments[place] = "x".join(texts)
-        width, height = (InParent(less=int(side[2] or 0)) if side else None for side in sides)
-        return "/".join(segments), width, height
-    return path, None, None
-
-
-def _modulated(args: Sequence[str]) -> Sequence[Step]:
-    if len(args) != 3:
-        raise NotForFilterError
-    brightness, saturation = (within(number(args, place, 0.0), -100, 100) for place in (0, 1))
-    return (
-        step("brightness", {"amount": brightness}),
-        step("saturation", {"amount": saturation}),
-        step("hue", {"degrees": number(args, 2, 0.0) % 360}),
-    )
-
-
-def _rounded(args: Sequence[str]) -> Sequence[Step]:
-    radius = number(args, 0)
-    return rounded(radius, number(args, 1, radius), _painted(args[2]) if len(args) == 3 else None)
-
-
-def _in_space(args: Sequence[str]) -> Sequence[Step]:
-    name = (args[0] if args else "srgb").lower()
-    if name not in _SPACES:
-        raise unsupported(
-            "to_colorspace",
-            sentence("there is no space '{name}'; there are: {names}", name=name, names=", ".join(_SPACES)),
-        )
-    return (step("to_colorspace", {"space": _SPACES[name]}),)
-
-
-def _in_proportion(args: Sequence[str]) -> Sequence[Step]:
-    share = number(args, 0)
-    share = share / 100 if share > 1 else share
-    return (deferred(Resized(share=min(1.0, share))),) if 0 < share < 1 else ()
-
-
-_STEPS: Mapping[str, Make] = {
-    **COMMON,
-    "background_color": _background,
-    "blur": _blurred,
-    "contrast": _contrasted,
-    "crop": _cut_out,
-    "hue": single_step("hue", lambda args: {"degrees": number(args, 0) % 360}),
-    "invert": single_step("invert", lambda _: {}),
-    "modulate": _modulated,
-    "pixelate": single_step("pixelate", lambda args: {"size": int(within(whole(args, 0, 10), 2, 1000))}),
-    "proportion": _in_proportion,
-    "redact": single_step("blur_faces", lambda args: {"method": "pixelate" if args[:1] == ["pixelate"] else "blur"}),
-    "rgb": _channels,
-    "round_corner": _rounded,
-    "saturation": single_step("saturation", lambda args: {"amount": within(number(args, 0), -100, 100)}),
-    "sharpen": _sharpened,
-    "to_colorspace": _in_space,
-    "trim": _trimmed,
-}
 _NOT_ANIMATED = ("blur", "pixelate", "sharpen")
 _OF_META = ("avgcolor", "blurhash", "thumbhash")
 """Filters that only ``meta`` URLs support."""
@@ -741,61 +480,3 @@ _SETTINGS: Mapping[str, Callable[[_Lowering, Sequence[str]], None]] = {
     "strip_metadata": _Lowering.strip_metadata,
     "upscale": _Lowering.upscale,
 }
-
-FILTERS: Mapping[str, State] = {
-    "attachment": State("yes", "the header `Content-Disposition`"),
-    "autojpg": State("yes", "the format is JPEG"),
-    "avgcolor": State("yes", "in `meta`: the average color"),
-    "background_color": State("yes", "`flatten`; `auto` is refused"),
-    "bitdepth": State("part", "1, 2 and 4: `output.palette`; 16 has no effect"),
-    "blur": State("yes", "`blur`; not for animations"),
-    "blurhash": State("yes", "in `meta`: `blurhash`"),
-    "brightness": State("yes", "`brightness`"),
-    "compression": State("part", "`output.effort`, 1 to 9"),
-    "contrast": State("yes", "`contrast` or `levels`, with imagor's formula"),
-    "crop": State("yes", "`crop`, after the resize"),
-    "dpi": State("yes", "`source.dpi`, for PDF and SVG"),
-    "draw_detections": State("no", sentence("rectangles around faces are not drawn")),
-    "expire": State("yes", "the response is 410 after this time"),
-    "fill": State("yes", "`pad` or `extend`; `auto` is the average color"),
-    "focal": State("yes", "points and areas that the crop keeps in the middle"),
-    "format": State("part", "jpeg, png, webp, avif, gif and tiff; jxl, jp2, heif and bmp are refused"),
-    "grayscale": State("yes", "`grayscale`"),
-    "hue": State("yes", "`hue`"),
-    "image": State("yes", "`stamp`; the other image may have its own size and filters, nested up to three deep"),
-    "invert": State("yes", "`invert`"),
-    "label": State("part", "always in Roboto"),
-    "lossless": State("yes", "`output.lossless`"),
-    "max_age": State("yes", "the header `Cache-Control`"),
-    "max_bytes": State("yes", "`output.max_bytes`"),
-    "max_frames": State("yes", "`source.frames`"),
-    "modulate": State("yes", "`brightness`, `saturation` and `hue`"),
-    "no_upscale": State("yes", "`resize` without `enlarge`"),
-    "orient": State("yes", "`rotate` before the crop"),
-    "padding": State("yes", "`pad`"),
-    "page": State("yes", "`source.page`"),
-    "palette": State("yes", "`output.palette`"),
-    "pixelate": State("yes", "`pixelate`; not for animations"),
-    "preview": State("yes", "accepted; results are always kept in the cache"),
-    "proportion": State("yes", "`resize`"),
-    "quality": State("yes", "`output.quality`"),
-    "raw": State("yes", "the unchanged source"),
-    "redact": State("part", "`blur_faces`: only faces, blurred or pixelated"),
-    "redact_oval": State("no", sentence("faces are hidden by rectangles: `redact` does it")),
-    "rgb": State("yes", "`channels`"),
-    "rotate": State("yes", "`rotate`, counterclockwise as in imagor"),
-    "round_corner": State("yes", "`round_corners` and `flatten`"),
-    "saturation": State("yes", "`saturation`"),
-    "sharpen": State("part", "`sharpen`: a different operator with the same radius; not for animations"),
-    "stretch": State("yes", "`resize` with `fill`"),
-    "strip_exif": State("yes", "`output.metadata`"),
-    "strip_icc": State("yes", "`output.profile`"),
-    "strip_metadata": State("yes", "`output.metadata`"),
-    "text": State("part", "always in Roboto, regular or bold; without wrapping or blending"),
-    "thumbhash": State("no", sentence("ThumbHash is not computed; `blurhash` is")),
-    "to_colorspace": State("part", "`to_colorspace`: srgb, p3, cmyk and b-w"),
-    "trim": State("yes", "`trim`, in the order of the filters; not for animations"),
-    "upscale": State("yes", "`resize` with `enlarge`"),
-    "watermark": State("yes", "`stamp`"),
-}
-"""Every filter of imagor, and whether Pixmill supports it. Unknown filters are skipped, as in imagor."""
