@@ -1,1 +1,0 @@
-import"./format-DbT75B2Y.js";import{Ct as e,G as t,M as n,W as r,d as i,ft as a,ot as o,q as s,wt as c}from"./http-vYUobAt9.js";var l=s(`<span> </span>`);function u(s,u){c(u,!0);var d=l(),f=a(d,!0);o(()=>{n(d,1,`status ${u.status??``}`,`svelte-hcghuu`),r(f,i.t.statuses[u.status])}),t(s,d),e()}export{u as t};

@@ -1,1 +1,0 @@
-import{d as e,gt as t,p as n,tt as r,vt as i}from"./http-vYUobAt9.js";import{s as a}from"./format-DbT75B2Y.js";var o=i(null),s=!1;function c(i){return e.language===`ru`?(s||(s=!0,n(()=>import(`./catalog-ru-BVAqo2kJ.js`).then(e=>t(o,e.names)),[])),r(o)?.[i]??null):null}var l=e=>c(e)??a(e);export{l as t};

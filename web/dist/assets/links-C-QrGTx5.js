@@ -1,1 +1,0 @@
-import{n as e}from"./files-WsyrnwiS.js";import{a as t,c as n,s as r}from"./http-vYUobAt9.js";var i=`${e}/links`;async function a(e){let n=await r(e);return{links:await n.json(),next:t(n)}}var o=e=>n(`POST`,i,e),s=(e,t)=>n(`PATCH`,`${i}/${e}`,t);async function c(e){await r(`${i}/${e}`,{method:`DELETE`})}export{c as a,a as i,s as n,o as r,i as t};

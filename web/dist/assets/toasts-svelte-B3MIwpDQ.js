@@ -1,1 +1,0 @@
-import{gt as e,mt as t,tt as n,vt as r}from"./http-vYUobAt9.js";var i={plain:4,error:9},a=12,o=new class{#e=r(t([]));get list(){return n(this.#e)}set list(t){e(this.#e,t,!0)}last=0;show(e,t=`plain`,n=null){let r=++this.last;this.list.push({id:r,text:e,tone:t,action:n}),setTimeout(()=>this.hide(r),(n?a:i[t])*1e3)}hide(e){this.list=this.list.filter(t=>t.id!==e)}};export{o as t};
