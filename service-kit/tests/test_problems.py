@@ -8,8 +8,9 @@ import pytest
 from psycopg.errors import DiskFull
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 from service_kit.database import Database
+from service_kit.database_problems import database_failed, database_unavailable
 from service_kit.errors import DomainError, FieldError
-from service_kit.problems import Problem, database_failed, database_unavailable, invalid_request, problem_of
+from service_kit.problems import Problem, invalid_request, problem_of
 from service_kit.texts import sentence
 from sqlalchemy.exc import DBAPIError
 

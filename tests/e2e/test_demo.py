@@ -38,7 +38,7 @@ def test_a_path_that_is_not_a_folder_is_refused(photos: Path, tmp_path: Path, fo
 
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
-    assert "Invalid value for 'photos'" in run.stderr
+    assert "Invalid value for 'PHOTOS'" in run.stderr
 
 
 def test_the_error_for_an_unreachable_server_names_the_command_that_starts_it(photos: Path, tmp_path: Path) -> None:

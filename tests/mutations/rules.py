@@ -238,8 +238,8 @@ MUTATIONS = [
     Mutation(
         rule="uploads with the same key are not stored together",
         file=_STORING,
-        before="(key is None or all(key != one.addition.key for one in group))",
-        after="(key is None or len(group) > 0)",
+        before="key is None or all(key != member.addition.key for member in group)",
+        after="key is None or len(group) > 0",
         caught_by="file-storage/tests/services/test_uploads_at_once.py::test_a_key_makes_one_file",
     ),
     Mutation(

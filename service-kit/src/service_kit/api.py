@@ -24,10 +24,11 @@ from werkzeug.exceptions import HTTPException
 from service_kit import __version__, response_headers
 from service_kit.access.flask_gate import needs, public
 from service_kit.access.principals import Scope
+from service_kit.database_problems import database_failed
 from service_kit.errors import DomainError
 from service_kit.languages import Language, language_of
 from service_kit.openapi import complete
-from service_kit.problems import Problem, database_failed, invalid_request, problem_of
+from service_kit.problems import Problem, invalid_request, problem_of
 from service_kit.request_body import decode_chunked, drain_unread, send_continue
 from service_kit.request_ids import request_id
 from service_kit.texts import sentence

@@ -1,25 +1,19 @@
 """Problem documents (RFC 9457): the error responses of the APIs."""
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service_kit.errors import DomainError, FieldError
 from service_kit.field_errors import invalid_fields
 from service_kit.languages import ENGLISH, Language, translated
-from service_kit.texts import Value, context_of, sentence
+from service_kit.texts import Value, context_of
 
 TYPES = "urn:pixmill:problem:"
 """The prefix of the type of every problem."""
 
-_SQLITE_DISK_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
-"""The second code means that the disk has no room for the shared memory of connections, which readers need too."""
-_POSTGRESQL_DISK_FULL = "53100"
-"""The SQLSTATE of a full disk."""
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -86,27 +80,6 @@ def problem_of(error: DomainError, statuses: Mapping[str, int]) -> Problem:
 def problem_with(error: DomainError, status: int) -> Problem:
     """Return the problem for a domain error with this HTTP status."""
     return Problem(error.kind, status, error.detail, error.errors, error.retry_after, context=error.context)
-
-
-def database_unavailable() -> Problem:
-    """Return the 503 problem for a database that does not answer."""
-    return Problem("database-unavailable", 503, sentence("The database does not answer; try again."), retry_after=5)
-
-
-def database_failed(error: SQLAlchemyError) -> Problem:
-    """Return the problem for a failed statement: 507 if the database's disk is full, otherwise 503."""
-    if not _is_full(error):
-        return database_unavailable()
-    return Problem(
-        "database-full", 507, sentence("The disk of the database is full; nothing was changed."), retry_after=5
-    )
-
-
-def _is_full(error: SQLAlchemyError) -> bool:
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", None) in _SQLITE_DISK_FULL
-    return getattr(cause, "sqlstate", None) == _POSTGRESQL_DISK_FULL
 
 
 def invalid_request(

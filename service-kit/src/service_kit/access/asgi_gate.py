@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service_kit.access.audit import MAX_OBJECT, AuditTrail, Change
 from service_kit.access.gate import SESSION_COOKIE, Asked, Gate, require
 from service_kit.access.principals import Principal, Scope
-from service_kit.problems import database_failed
+from service_kit.database_problems import database_failed
 from service_kit.request_ids import request_id
 
 log = structlog.get_logger()

@@ -22,12 +22,13 @@ from service_kit import response_headers
 from service_kit.access.asgi_gate import admitted
 from service_kit.access.gate import Gate
 from service_kit.access.principals import Principal, Scope
+from service_kit.database_problems import database_failed
 from service_kit.errors import DomainError, FieldError
 from service_kit.events.rows import AnyEvent, Choice, Position, position_of
 from service_kit.events.stream import EventStream, Listeners, ListenerTooSlowError, Subscription
 from service_kit.field_errors import MAX_ERRORS, summary_of
 from service_kit.languages import Language, headers_of, language_of
-from service_kit.problems import Problem, database_failed, problem_of
+from service_kit.problems import Problem, problem_of
 from service_kit.texts import sentence
 
 log = structlog.get_logger()
