@@ -1,5 +1,4 @@
-"""Imported by uWSGI's main process before it forks (``shared-import``), so that all processes share the modules'
-memory.
+"""Imported by uWSGI's main process before it forks (``shared-import``), so that processes share modules' memory.
 
 Each process creates its own application, so a replaced process reads the settings again.
 """

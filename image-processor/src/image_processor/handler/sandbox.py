@@ -87,8 +87,7 @@ class Sandbox:
             system_calls.restrict(unix_sockets=places.unix_sockets)
 
     def _keep_write_ahead_log(self, database: str) -> None:
-        """Keep SQLite from deleting the log with its last connection: the sandbox does not allow creating the file
-        again."""
+        """Keep SQLite from deleting the log with its last connection: the sandbox would prevent creating it again."""
         url = make_url(database)
         if url.get_backend_name() == "sqlite" and url.database:
             connection = sqlite3.connect(url.database)
@@ -116,7 +115,7 @@ def places_of(settings: WorkerSettings) -> Places:
 
 
 def places_of_render(settings: RenderSettings) -> Places:
-    """Return the places that a render process may use with these settings; other owners' results are out of reach."""
+    """Return the places that a render process may use with these settings; finished results are out of its reach."""
     cache, blobs = Path(settings.cache.folder), Path(settings.file_storage.blobs_folder or os.devnull)
     readable = [*map(Path, _SYSTEM), *_code(outside=[cache, blobs]), *_of_user(), blobs, cache / ORIGINS]
     writable = [cache / MAKING, *map(Path, _DEVICES)]

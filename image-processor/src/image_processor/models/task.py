@@ -265,8 +265,7 @@ class DiscardedResult(Base):
 
 
 class CachedResult(Base):
-    """A cached result file. ``key`` hashes the source's content, the algorithm, its params, the engine version and the
-    owner.
+    """A cached result file. ``key`` hashes the source's content, algorithm, params, engine version and owner.
 
     ``extension`` is set if the result's format is not the source's.
     """

@@ -1,5 +1,4 @@
-"""Describes the algorithms to users and programs: translated names and texts, and JSON schemas of the params with
-hints.
+"""Describes the algorithms: translated names and texts, and JSON schemas of the params with hints for forms.
 
 The hints for a form are in a parameter's ``x-pixmill``, which validators ignore.
 """

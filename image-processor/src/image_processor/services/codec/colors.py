@@ -60,8 +60,7 @@ def with_described_colors(image: pyvips.Image, source: Path, format_name: str) -
 
 
 def is_adobe_rgb_by_exif(image: pyvips.Image) -> bool:
-    """Return whether EXIF specifies Adobe RGB, as cameras write it (CIPA DC-008, 4.6.6 and 4.8; DCF 2.0, "option
-    file")."""
+    """Return whether a camera's EXIF specifies Adobe RGB (CIPA DC-008, 4.6.6 and 4.8; DCF 2.0, "option file")."""
     if image.interpretation == "cmyk":
         return False
     space = _text(image, _COLOR_SPACE)

@@ -161,8 +161,7 @@ class FileStorage:
         return [results[file] for file in files]
 
     def _store_in_one_form(self, files: Sequence[NewFile]) -> Sequence[int | Exception] | None:
-        """Store files in one request; return ``None`` if the request as a whole is refused, so that each file is
-        retried alone."""
+        """Store files in one request; return ``None`` if it is refused as a whole and each file must be sent alone."""
         if len(files) == 1:
             return None
         fields = json.dumps(
