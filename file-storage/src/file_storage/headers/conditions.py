@@ -18,7 +18,7 @@ def verdict(request: Request, etag: str, modified: datetime) -> Verdict:
     """Evaluate the conditions of a GET or HEAD in the order of RFC 9110, 13.2.2.
 
     :param etag: the strong entity tag without its quotes.
-    :param modified: in UTC, whole seconds.
+    :param modified: modification time in UTC, in whole seconds.
     """
     if "If-Match" in request.headers:
         if not (request.if_match.star_tag or request.if_match.is_strong(etag)):
