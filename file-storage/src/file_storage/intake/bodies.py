@@ -66,8 +66,7 @@ def receive_form(
     """Stage the part ``file`` of a multipart form; yield it with the other fields.
 
     :raises Problem: 415 for another content type, 400 if malformed, truncated, changed in transit or without exactly
-        one
-        part ``file``, 413 if a file or a field is too long, 503 if the body is gone.
+        one part ``file``, 413 if a file or a field is too long, 503 if the body is gone.
     :raises StorageFullError: there is no room.
     """
     path = _body_path(request, settings)
@@ -92,8 +91,7 @@ def receive_files(
     """Stage every part ``file`` of a multipart form; yield each with its client name, and the parsed part ``json``.
 
     :raises Problem: 415 for another content type, 400 if malformed, truncated, changed in transit or with too many
-        files,
-        413 if a file or the JSON is too long, 503 if the body is gone.
+        files, 413 if a file or the JSON is too long, 503 if the body is gone.
     :raises StorageFullError: there is no room.
     """
     boundary = boundary_of(request)
@@ -151,7 +149,7 @@ def _streamed(body: CheckedBody, staging: Staging, settings: UploadSettings) -> 
 def _body(request: Request, path: Path | None) -> Iterator[CheckedBody]:
     """Open the body: the web server's file, or the connection if ``path`` is ``None``.
 
-    :raises Problem: 503 if the file is gone or shorter or longer than the client's Content-Length; 411 while reading.
+    :raises Problem: 503 if the file is gone or its length is not the client's Content-Length; 411 while reading.
     """
     if path is None:
         kind = CheckedBody if "Content-Length" in request.headers else _UnannouncedBody

@@ -68,8 +68,7 @@ def read_parts(body: Readable, boundary: bytes, staged: StagedBlob, max_bytes: i
     The fields of a JSON part named ``json`` or ``data`` count as form fields.
 
     :raises Problem: 400 if malformed, truncated, or without exactly one part ``file``, 413 if the file or the fields
-        are
-        too long, 422 for a repeated field.
+        are too long, 422 for a repeated field.
     """
     parts = _Parts(lambda: staged, max_files=1, max_bytes=max_bytes)
     _read(body, boundary, parts, MAX_PARTS)

@@ -38,8 +38,7 @@ class StorageTotal(Base):
 
     ``bytes`` counts each blob that has files once, ``files`` every file, ``reserved`` the bytes of unfinished uploads.
     ``trashed_bytes`` counts each file in the trash; the other totals include these files. Row 0 has the shares of
-    closed
-    connections.
+    closed connections.
     """
 
     __tablename__ = "storage_totals"
@@ -68,8 +67,7 @@ class FileCount(Base):
     """One database connection's share of an owner's files of a kind and a month, as in :class:`OwnerTotal`.
 
     ``kind`` is the first part of the media type, such as ``image``; ``month`` is the month of the upload in UTC, such
-    as
-    ``2026-11``. ``bytes`` counts each file.
+    as ``2026-11``. ``bytes`` counts each file.
     """
 
     __tablename__ = "file_counts"

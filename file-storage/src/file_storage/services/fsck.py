@@ -100,8 +100,7 @@ class Fsck:
         """Check a faulty blob again under its row's lock, and set damaged bytes aside.
 
         Every upload and deletion takes this lock before it changes the bytes, so a blob that was repaired or deleted
-        since the
-        first check counts as whole.
+        since the first check counts as whole.
         """
         with self._database.write() as session:
             locked = select(Blob.sha256).where(Blob.sha256 == sha256, Blob.file_count > 0).with_for_update()

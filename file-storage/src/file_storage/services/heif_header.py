@@ -57,7 +57,7 @@ def heif_exif(file: IO[bytes]) -> bytes | None:
     offset, length = _place(meta[b"iloc"], item)
     file.seek(offset)
     content = file.read(min(length, _MAX_META_BYTES))
-    # A length comes first: that of a prefix before the TIFF, such as "Exif" and two zeros.
+    # The first four bytes are the length of a prefix before the TIFF, such as "Exif" and two zeros.
     return content[4 + int.from_bytes(content[:4], "big") :]
 
 

@@ -47,7 +47,7 @@ class has_letters(GenericFunction[bool]):  # noqa: N801 (named as SQL functions 
 
 
 class text_has_letters(has_letters):  # noqa: N801 (named as SQL functions are)
-    """The same for a comment."""
+    """Whether a comment contains one or two letters, like :class:`has_letters`."""
 
     inherit_cache = True
     splitter = "pixmill_letters_of_text"
@@ -210,8 +210,7 @@ def _contains(
 
 def _in_folder(folder: str) -> ColumnElement[bool]:
     # "0" follows "/" in ASCII, so the first two conditions are an index range; the third, a literal, is the condition
-    # of the
-    # partial index.
+    # of the partial index.
     in_range = (File.folder >= folder) & (File.folder < f"{folder}0") & (File.folder != literal_column("''"))
     return in_range & ((File.folder == folder) | (File.folder > f"{folder}/"))
 

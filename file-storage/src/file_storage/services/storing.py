@@ -188,8 +188,7 @@ class StoringService:
         :raises StorageFullError: the disk has no room for it.
         """
         # First remove files whose time in the trash is over, and expired files, to make room: if they fill a quota, no
-        # upload
-        # gets further than this, and perhaps nobody deletes files any more.
+        # upload gets further than this, and perhaps nobody deletes files any more.
         self._trash.end_expired_periodically()
         self._expiry.expire_periodically()
         self._quota.check(principal, Addition(size, size, files))
@@ -200,8 +199,7 @@ class StoringService:
 
         :param reserved: bytes that already count towards quotas.
         :raises DomainError: ``quota-exceeded``; ``idempotency-key-reused``, ``-revoked`` or ``-in-use``;
-            ``services-only`` if
-            the principal may not name the task that made the file.
+            ``services-only`` if the principal may not name the task that made the file.
         """
         [stored] = self.store_all(principal, [new], reserved)
         if isinstance(stored, DomainError):
@@ -246,8 +244,7 @@ class StoringService:
 
         :returns: for each copy its file, or the error of its idempotency key as in :meth:`store_all`.
         :raises DomainError: ``file-not-found`` if a source was just deleted; ``quota-exceeded``;
-            ``idempotency-key-in-use``;
-            ``services-only``. Nothing is copied then.
+            ``idempotency-key-in-use``; ``services-only``. Nothing is copied then.
         """
         _check_claims(principal, [copy.details for copy in copies])
         additions = [

@@ -43,9 +43,8 @@ class Deleted(NamedTuple):
     """The result of a deletion.
 
     :param more: the request ended early; repeating it deletes the rest.
-    :param restore_until: earliest end of the files' time in the trash, in seconds since 1970; ``None`` if they cannot
-        be
-        restored, or if nothing was deleted.
+    :param restore_until: when the first of the files can no longer be restored, in seconds since 1970; ``None`` if they
+        cannot be restored, or if nothing was deleted.
     """
 
     ids: Sequence[int]
@@ -80,7 +79,7 @@ class TrashService:
         self._next_cleanup = 0.0
 
     def restore_until(self, file: File) -> float:
-        """Return the end of a file's time in the trash, in seconds since 1970."""
+        """Return when a file in the trash can no longer be restored, in seconds since 1970."""
         return self._end(file.deleted_at, file.expires_at)
 
     def delete(self, principal: Principal, file_id: int) -> None:

@@ -144,8 +144,7 @@ class UploadService:
         :param checksum: checksum of the request's bytes; if it does not match, they are discarded.
         :raises DomainError: ``upload-not-found`` and ``upload-expired`` as in :meth:`get`; ``offset-mismatch``;
             ``upload-final`` if the upload is made of parts; ``upload-length-known``; ``invalid-upload-length`` if it is
-            less
-            than already received; ``upload-too-long``; ``quota-exceeded``; ``checksum-mismatch``.
+            less than already received; ``upload-too-long``; ``quota-exceeded``; ``checksum-mismatch``.
         :raises UploadBusyError: another request is writing to the upload.
         """
         upload = self._row(principal, upload_id)

@@ -12,8 +12,7 @@ def secrets_of_key(key_id: str, secrets: Sequence[bytes]) -> list[bytes]:
     """Return the secrets that sign the webhooks of a key's batches, derived from the installation's secrets.
 
     They cannot be computed from the secrets of another key, even of the same owner, so a recipient of one key's
-    webhooks
-    cannot forge those of another key.
+    webhooks cannot forge those of another key.
     """
     return _derived(f"key {key_id}", secrets)
 
@@ -23,8 +22,7 @@ def secrets_of(owner: str, key_id: str | None, secrets: Sequence[bytes]) -> Sequ
 
     :param key_id: the key that created the batch. Without a key, the installation's secrets sign webhooks of the owner
         ``local``. Other owners, whose batches precede secrets per key, have derived secrets; otherwise a receiver of
-        the
-        operator would accept their webhooks.
+        the operator would accept their webhooks.
     :param secrets: the installation's secrets.
     """
     if key_id is not None:

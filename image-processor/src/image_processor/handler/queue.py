@@ -15,9 +15,8 @@ class CeleryTaskQueue:
     """Implements :class:`image_processor.services.tasks.queue.TaskQueue`.
 
     Each thread keeps a connection of its own, because a forked worker process closes Celery's connection pool, even at
-    the
-    broker. A connection that breaks in the middle of a frame can raise any exception, so every exception counts as an
-    unavailable broker.
+    the broker. A connection that breaks in the middle of a frame can raise any exception, so every exception counts as
+    an unavailable broker.
     """
 
     def __init__(self, celery: Celery) -> None:

@@ -240,8 +240,7 @@ class BatchKey(Base):
     """The batch that a request with this idempotency key created, and a fingerprint of the request.
 
     Each owner has keys of its own. ``task_ids`` are ranges, ``[[first, last], …]``, because the ids of a batch are
-    mostly
-    consecutive.
+    mostly consecutive.
     """
 
     __tablename__ = "batch_keys"
@@ -283,8 +282,7 @@ class UnendedTasks(Base):
 
     Triggers write the rows. On PostgreSQL, each change adds a row, so that no transaction waits for another, and a
     transaction with many changes does not create many versions of one row, whose cost is quadratic. On SQLite, an owner
-    has
-    one row.
+    has one row.
     """
 
     __tablename__ = "unended_tasks"
@@ -298,10 +296,8 @@ class EndedTasks(Base):
     """A part of an owner's count of tasks in a final status; the count is the sum of the rows.
 
     Rows with a ``day``, such as ``2026-11-29``, count all tasks that ended on it (in UTC). A row without a day
-    subtracts
-    tasks that were restarted or deleted, and contains tasks that ended before the displayed days. Triggers write the
-    rows,
-    as for :class:`UnendedTasks`.
+    subtracts tasks that were restarted or deleted, and contains tasks that ended before the displayed days. Triggers
+    write the rows, as for :class:`UnendedTasks`.
     """
 
     __tablename__ = "ended_tasks"

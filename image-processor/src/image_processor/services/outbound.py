@@ -21,8 +21,7 @@ _SPECIAL_IPV4 = [
     ipaddress.IPv4Network(network)
     for network in (
         # All of https://www.iana.org/assignments/iana-ipv4-special-registry, including globally reachable blocks, which
-        # have no
-        # web servers.
+        # have no web servers.
         "0.0.0.0/8",
         "10.0.0.0/8",
         "100.64.0.0/10",

@@ -53,8 +53,7 @@ def save_plain(plain: Plain, pixels: Pixels, output: Output, path: Path) -> bool
     """Save an image as JPEG without EXIF, with libjpeg-turbo's encoder, which needs no pipeline.
 
     :returns: ``False`` if nothing was saved and :func:`save` must be used, because metadata are kept, colors change,
-        the
-        quality is searched for, or the image is too noisy for this encoder.
+        the quality is searched for, or the image is too noisy for this encoder.
     """
     effort = output.effort or DEFAULT_EFFORT["jpeg"]
     is_as_stored = plain.profile is None or output.profile == "keep" or plain.is_srgb

@@ -110,8 +110,7 @@ class FileStorage:
         """Return a client whose new files and idempotency keys belong to ``owner``.
 
         :param sees_all: whether the client may use files of every owner. Workers may: access was checked when the task
-            was
-            created.
+            was created.
         """
         headers = {OWNER_HEADER: owner, **({SEES_HEADER: "all"} if sees_all else {})}
         return FileStorage(self._http, headers)
@@ -149,8 +148,7 @@ class FileStorage:
         """Upload results and return their file ids; the same key always returns the same file.
 
         If an earlier attempt stored different bytes with the key, for example from another encoder version, that
-        earlier result
-        is kept.
+        earlier result is kept.
 
         :returns: for each file its id, or the error: :class:`FileStorageUnavailableError` if a retry may help;
             :class:`SourceError` if the file was refused; :class:`ResultRevokedError` if its key was revoked.

@@ -19,7 +19,7 @@ from image_processor.services.jobs.turns import CLAIMABLE, URGENCY
 MAX_KNOWN = 3
 """Maximum number of priorities with a remembered start; each makes the statement longer."""
 FORGET_SECONDS = 30.0
-"""After this time a process starts at the first task again, so that a task with an unexpected id waits no longer."""
+"""After this time a process starts at the first task again, which limits the wait of a task with an unexpected id."""
 
 FrontTask = Row[int, str, int, int, int]
 """The id, owner and priority of a claimable task, and the oldest and the next transaction id."""

@@ -44,7 +44,7 @@ class Claim:
     batch_id: int | None = None
     """``None`` for a task created before batches existed."""
     claimed_at: float = field(default_factory=time.monotonic, compare=False)
-    """By this machine's monotonic clock."""
+    """Time of the claim, by this machine's monotonic clock."""
 
     @property
     def origin(self) -> Origin:

@@ -22,7 +22,7 @@ from image_processor.services.jobs.work_loop import WorkLoop
 log = structlog.get_logger()
 
 ABANDONED_AFTER_SECONDS = 3600
-"""At the start, scratch files are deleted that are older than a task's time limit by this many seconds."""
+"""Seconds beyond a task's time limit after which scratch files count as abandoned and are deleted at the start."""
 DATABASE_POLL_SECONDS = 0.5
 """Delay between two attempts to reach the database."""
 

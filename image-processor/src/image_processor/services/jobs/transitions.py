@@ -23,8 +23,7 @@ def has_status(status: TaskStatus) -> ColumnElement[bool]:
     """Return a status condition for tasks selected by id, which the planner does not look up in a status index.
 
     While an old snapshot is held, such an index has an entry for each task that ever had the status. The planner
-    ignores
-    these dead entries and would prefer the index to finding a few tasks by id.
+    ignores these dead entries and would prefer the index to finding a few tasks by id.
     """
     return Task.status.concat("") == status.value
 

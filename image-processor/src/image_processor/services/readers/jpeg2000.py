@@ -47,8 +47,7 @@ def _bits(head: bytes) -> int | None:
     """Return the bits of the samples if imagecodecs must decode them; ``None`` if Pillow can.
 
     Pillow reduces more than 8 bits to 8, except in a gray image, and makes white too dark with fewer than 8 bits. Sizes
-    of
-    components: ISO/IEC 15444-1, A.5.1.
+    of components: ISO/IEC 15444-1, A.5.1.
 
     :raises ImageError: there are too many components, or they have fewer than 8 bits and other peculiarities.
     """

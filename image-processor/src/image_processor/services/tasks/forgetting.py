@@ -16,7 +16,7 @@ STEP = 1000
 MAX_STEPS = 50
 """Maximum number of steps per run, so that other chores get their turn."""
 
-# Not NOT EXISTS, for which a planner may read all tasks to join them.
+# Avoids NOT EXISTS, for which a planner may read all tasks to join them.
 _HAS_NO_TASK = select(Task.id).where(Task.batch_id == Batch.id).limit(1).correlate(Batch).scalar_subquery().is_(None)
 
 

@@ -70,8 +70,7 @@ class TaskService:
         """Create a batch of the principal's owner, with a pending task for each file.
 
         :param key: an idempotency key; if the owner has sent the same request with it before, create nothing and return
-            the
-            first batch.
+            the first batch.
         :raises DomainError: ``file-not-found``, ``preset-not-found``, ``unknown-algorithm``, ``invalid-fields``,
             ``too-many-pending-tasks``, ``file-storage-unavailable``, or ``idempotency-key-reused`` or ``-in-use``; then
             no task is created.

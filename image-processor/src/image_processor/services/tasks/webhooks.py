@@ -146,8 +146,7 @@ class WebhookService:
         """Delay the next try of a webhook, and the next delivery to its host, exponentially.
 
         Delete the webhook if its time is over, along with other expired webhooks of the host. Delete all webhooks of
-        the host
-        if it has been silent for too long.
+        the host if it has been silent for too long.
 
         :param answered: the host responded, but did not accept the webhook.
         """
