@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, 13)."""
+"""Evaluates conditional requests (RFC 9110, 13)."""
 
 from datetime import datetime
 from enum import Enum
@@ -7,7 +7,7 @@ from flask import Request
 
 
 class Verdict(Enum):
-    """The result of a request's conditions, with the status that RFC 9110 gives it."""
+    """The result of a request's conditions, with its status according to RFC 9110."""
 
     SEND = 200
     NOT_MODIFIED = 304

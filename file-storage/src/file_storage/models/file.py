@@ -188,7 +188,7 @@ class Link(Base):
     """How a browser treats the file; ``None`` leaves that to the request."""
     note: Mapped[str] = mapped_column(String(255))
     token_digest: Mapped[str | None] = mapped_column(String(64), unique=True)
-    """An HMAC of the token."""
+    """An HMAC of the token of a link for a set."""
     file_ids: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
     """Ids in the order of the set, including deleted files. Deferred, because it would make lists of links long."""
     file_count: Mapped[int] = mapped_column(server_default="1")

@@ -64,7 +64,7 @@ def _send_whole(response: Response, files: FileService, file: File, root: str) -
 
 def _hand_over(response: Response, location: str) -> Response:
     response.headers["X-Accel-Redirect"] = location
-    response.headers.remove("Accept-Ranges")  # nginx adds its own
+    response.headers.remove("Accept-Ranges")  # nginx adds its own header
     return response
 
 

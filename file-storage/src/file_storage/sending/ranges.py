@@ -1,4 +1,4 @@
-"""Responses to range requests (RFC 9110, 14)."""
+"""Builds responses to range requests (RFC 9110, 14)."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ Span = tuple[int, int]
 
 
 def spans(wanted: Range, size: int) -> list[Span]:
-    """Return the spans that the wanted ranges select in a file of ``size`` bytes; skip ranges outside it."""
+    """Return the spans that the requested ranges select in a file of ``size`` bytes; skip ranges outside it."""
     found = []
     for start, stop in wanted.ranges:
         first = max(0, size + start) if start < 0 else start

@@ -96,7 +96,7 @@ class FileService:
 
     def folders(self, principal: Principal) -> Sequence[tuple[str, int]]:
         """Return the folders that contain files, by name, with the number of files directly in each."""
-        # A literal, so that PostgreSQL recognizes the condition of the partial index.
+        # Must be a literal, so that PostgreSQL recognizes the condition of the partial index.
         in_folders = select(File.folder, func.count()).where(PRESENT, File.folder != literal_column("''"))
         if not principal.sees_all:
             in_folders = in_folders.where(principal.owns(File.owner))

@@ -98,7 +98,7 @@ def _available() -> Iterator[None]:
 
 
 class _Reader(RawIOBase):
-    """Reads an object in chunks, each by a range request."""
+    """Reads an object in chunks, each with a range request."""
 
     def __init__(self, store: S3Store, path: str) -> None:
         with _available():

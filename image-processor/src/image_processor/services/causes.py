@@ -69,7 +69,7 @@ class KindOfProblem:
     def __init__(self, row: str) -> None:
         self._kept: Mapping[str, object] = json.loads(row)
         self.key: Hashable = (self._kept["cause"], _shape(self._kept))
-        """Equal for problems of the same kind."""
+        """A key that is equal for problems of the same kind."""
 
     @property
     def type(self) -> str:

@@ -1,4 +1,4 @@
-"""Search files by name, type, size and time; detect their type from their bytes."""
+"""Add search of files by name, type, size and time; detect their type from their bytes."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -31,7 +31,7 @@ _REQUIRED = {
 }
 """Tags that DC-008 requires, by libvips' names."""
 _LONGEST = 65_000
-"""Bytes of an EXIF block; a JPEG segment holds at most 65,533."""
+"""Maximum size of an EXIF block in bytes; a JPEG segment holds at most 65,533."""
 
 
 def with_exif_of_tiff(image: pyvips.Image, source: Path, page: int = 0) -> pyvips.Image:

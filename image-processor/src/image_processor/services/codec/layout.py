@@ -64,7 +64,10 @@ class Layout:
 
 
 def _refuse_mixed_planes(image: pyvips.Image, directory: tiff.Directory, *, is_ycbcr: bool) -> None:
-    """:raises UnsuitableImageError: libvips mixes up the rows of the planes."""
+    """Check that libvips can read the separate planes of the image.
+
+    :raises UnsuitableImageError: libvips mixes up the rows of the planes.
+    """
     if is_ycbcr:
         raise UnsuitableImageError(
             sentence("The image has YCbCr in separate planes, which is not supported: save it as RGB.")

@@ -107,7 +107,7 @@ def _content(source: Path) -> bytes | None:
 
 
 def _head(content: bytes) -> _Head | None:
-    """Read the segments before the pixels; ``None`` if one is unusual."""
+    """Read the segments before the pixels; return ``None`` if one is unusual."""
     frame, exif, profile = b"", b"", None
     is_progressive = has_credits = False
     place = 2

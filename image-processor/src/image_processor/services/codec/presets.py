@@ -1,4 +1,4 @@
-"""Presets: pipelines that the operator defines in the settings."""
+"""Presets defined by the operator: pipelines in the settings."""
 
 from collections.abc import Iterator, Mapping
 

@@ -29,7 +29,7 @@ They are the size, the bits, meaning and number of samples, and the ICC profile.
 """
 _EXTRA_SAMPLES, PHOTOMETRIC = 338, 262
 WHITE_IS_ZERO = 0
-"""A value of PhotometricInterpretation."""
+"""The PhotometricInterpretation of images in which 0 is white."""
 _OF_A_PAGE = frozenset({_SUBFILE_TYPE, _EXTRA_SAMPLES, _COMPRESSION, _COEFFICIENTS, _BLACK_AND_WHITE, *_KIND})
 _YCBCR, CIELAB, ICCLAB = 6, 8, 9
 UNREAD = {

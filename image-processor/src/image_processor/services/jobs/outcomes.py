@@ -1,4 +1,4 @@
-"""Claims of tasks, and the outcomes of attempts."""
+"""The data types for claims of tasks and outcomes of attempts."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Postponed:
-    """The attempt failed for a transient reason; it is retried later."""
+    """The attempt failed for a transient reason and is retried later."""
 
     reason: str
 

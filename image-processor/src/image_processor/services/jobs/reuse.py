@@ -1,4 +1,4 @@
-"""Finish tasks with cached results, without decoding an image."""
+"""Finishes tasks with cached results, without decoding an image."""
 
 from collections.abc import Callable, Sequence
 from functools import cache

@@ -78,7 +78,7 @@ def is_bmp(head: bytes) -> bool:
 
 
 def begins_with(*beginnings: bytes) -> Callable[[bytes], bool]:
-    """Return a predicate for these first bytes."""
+    """Return a predicate that checks for these first bytes."""
     return lambda head: head.startswith(beginnings)
 
 
