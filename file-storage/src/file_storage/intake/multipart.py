@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024
 TEXT_BYTES_A_FILE = 128 * 1024
-"""Limit of the text fields per file: the longest name and comment, with each character escaped in JSON, and a margin.
-"""
+"""Limit of the text fields per file: the longest name and comment, all characters escaped in JSON, and a margin."""
 MAX_PARTS = 16
 JSON_PARTS = ("json", "data")
 

@@ -143,8 +143,7 @@ class Upload(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     owner: Mapped[str] = mapped_column(String(64), server_default=LOCAL_OWNER)
     reserved: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """Bytes that count towards quotas until the upload becomes a file or is removed: its length, or the received bytes.
-    """
+    """Bytes that count towards quotas while the upload is unfinished: its length, or the received bytes."""
     length: Mapped[int | None] = mapped_column(BigInteger)
     """Length in bytes; ``None`` until the client sends it."""
     metadata_header: Mapped[str] = mapped_column(Text)

@@ -26,8 +26,7 @@ from file_storage.models import File
 
 NOT_EXPIRED = File.expires_at.is_(None) | (File.expires_at > epoch_now())
 PRESENT = File.deleted_at.is_(None) & NOT_EXPIRED
-"""The file is neither in the trash nor expired: a condition of every query except those of the trash itself, gc and
-fsck."""
+"""The file is neither in the trash nor expired. All queries require this except those of the trash, gc and fsck."""
 GIVEN_IDS = select(cast(cast(each_of("ids"), String), BigInteger))
 """The ids in the parameter ``ids``."""
 HAS_ID = File.id.in_(GIVEN_IDS)

@@ -51,8 +51,7 @@ def _umask() -> int:
 
 
 _MODE = 0o666 & ~_umask()
-"""Mode of stored files: readable for another user's nginx, unless the process was started with a umask that forbids it.
-"""
+"""Mode of stored files: readable for another user's nginx, unless the process's umask forbids it."""
 
 
 class Readable(Protocol):

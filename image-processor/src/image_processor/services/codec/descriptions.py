@@ -31,8 +31,7 @@ _OF_DROPPED_PARTS = (
     "http://ns.google.com/photos/",
     "http://ns.apple.com/",
 )
-"""Namespace prefixes of thumbnails, XMP extensions, gain maps, motion videos, depth maps and other parts of phone
-photos."""
+"""Namespace prefixes of thumbnails, XMP extensions, gain maps, motion videos, depth maps and the like."""
 _PANORAMA = "http://ns.google.com/photos/1.0/panorama/"
 _STORED = {
     "http://ns.adobe.com/tiff/1.0/": re.compile(

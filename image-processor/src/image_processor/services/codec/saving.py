@@ -108,8 +108,7 @@ _SUBSAMPLING = {"auto": "auto", "4:2:0": "on", "4:4:4": "off"}
 
 
 _QUICK_PNG: Mapping[str, object] = {"filter": "sub", "compression": 2}
-"""Trying all filters for each line takes most of the time. Level 1 is a third faster, but its files are half as large
-again."""
+"""Trying all filters for each line takes most of the time. Level 1 is a third faster, but files are 50% larger."""
 
 
 def _save_png(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
@@ -184,8 +183,8 @@ def _avif_effort(image: pyvips.Image, effort: int) -> int:
 
 
 _AVIF_EFFORTS = ((6_000_000, 2), (2_000_000, 3), (1_000_000, 5), (500_000, 6), (250_000, 7))
-"""Pixels, and the highest effort for images with more pixels. Of a noisy photograph, a megapixel takes 5 seconds of a
-processor at effort 4, 15 at 6 and 70 at 9."""
+"""Pairs of a number of pixels and the maximum effort for images with more pixels. A megapixel of a noisy photograph takes
+5 seconds of processor time at effort 4, 15 at 6 and 70 at 9."""
 
 
 def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:

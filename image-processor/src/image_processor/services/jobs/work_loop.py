@@ -25,8 +25,7 @@ MAX_PREFETCH = 31
 HAND_BACK_SECONDS = 1.5
 """If a task takes longer, the tasks claimed in advance are handed back for other processes."""
 BATCH_SIZE = 16
-"""Number of results uploaded without waiting for more: half of the claimed tasks, so that the process never runs out.
-"""
+"""Results uploaded without waiting for more: half of the claimed tasks, so that the process never runs out."""
 BATCH_SECONDS = 0.5
 """Longest wait of a result for others: half of :data:`PREFETCH_SECONDS`, because only an upload leads to new claims."""
 POLL_SECONDS = 0.2

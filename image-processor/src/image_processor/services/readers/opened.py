@@ -15,8 +15,7 @@ from image_processor.services.codec.errors import ImageError, shortened
 from image_processor.services.readers.metadata import Metadata, with_metadata
 
 _OF_THE_FILE = (None, errno.EINVAL, errno.EOVERFLOW)
-"""Error numbers caused by the file's content: None in an OSError raised by Pillow itself, the others if a header has an
-impossible offset."""
+"""Error numbers caused by the file's content: None if Pillow raised the OSError, others for an impossible offset."""
 
 _NO_MEMORY = re.compile(r"out of memory|allocating \d+ bytes failed", re.IGNORECASE)
 """Out-of-memory messages of OpenJPEG and libheif."""
