@@ -16,7 +16,7 @@ _OF_THE_IMAGE = (270, 271, 272, 305, 306, tiff.ARTIST, 316, tiff.COPYRIGHT, *ran
 """Description, make, model, software, time, artist, computer, copyright and Windows' tags (title, comment, author,
 keywords, subject); all other tags describe how the pixels are stored."""
 _BOUND_TO_THEIR_FILE = (40962, 40963, 40965)
-"""Tags valid only in their own file: the width and height of its pixels, the offset of the interoperability directory."""
+"""Tags valid only in their file: the width and height of its pixels, the offset of the interoperability directory."""
 _COMPUTER = 316
 ARTIST_FIELD, COPYRIGHT_FIELD = "exif-ifd0-Artist", "exif-ifd0-Copyright"
 """libvips' names of these tags."""

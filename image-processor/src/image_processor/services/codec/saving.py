@@ -183,8 +183,8 @@ def _avif_effort(image: pyvips.Image, effort: int) -> int:
 
 
 _AVIF_EFFORTS = ((6_000_000, 2), (2_000_000, 3), (1_000_000, 5), (500_000, 6), (250_000, 7))
-"""Pairs of a number of pixels and the maximum effort for images with more pixels. A megapixel of a noisy photograph takes
-5 seconds of processor time at effort 4, 15 at 6 and 70 at 9."""
+"""Pairs of a number of pixels and the maximum effort for images with more pixels. A megapixel of a noisy photograph
+takes 5 seconds of processor time at effort 4, 15 at 6 and 70 at 9."""
 
 
 def _save_gif(image: pyvips.Image, output: Output, quality: int, path: Path) -> None:
